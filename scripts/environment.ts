@@ -1,0 +1,162 @@
+import { delimiter, join } from "node:path";
+
+/** What a set-up of the project works on: where it is, and what the commands it starts see. */
+export interface Environment {
+  /** The project's folder. */
+  readonly root: string;
+  /** The environment variables of every command; programs are looked up on its `PATH`. */
+  readonly variables: Readonly<Record<string, string>>;
+  readonly os: typeof Deno.build.os;
+  /** Shows a line that stays. */
+  readonly log: (line: string) => void;
+  /** Shows what is being done this moment, over what was being done before. */
+  readonly status: (line: string) => void;
+}
+
+/** A set-up that cannot go on. The message is for the user: what happened and what to do. */
+export class SetupError extends Error {
+  override name = "SetupError";
+}
+
+/** The environment of this process, for the project that this file is in. */
+export function thisEnvironment(): Environment {
+  return {
+    root: join(import.meta.dirname!, ".."),
+    variables: Deno.env.toObject(),
+    os: Deno.build.os,
+    log: (line) => console.error(line),
+    status: (line) => {
+      if (!Deno.stderr.isTerminal()) return;
+      const { columns } = Deno.consoleSize();
+      Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line.slice(0, columns - 1)}\r`));
+    },
+  };
+}
+
+/** Where set-up puts things: all of it in `.venv`, so that deleting `.venv` undoes it. */
+export function places(root: string) {
+  const venv = join(root, ".venv");
+  return {
+    venv,
+    python: join(venv, "bin", "python"),
+    deno: join(venv, "bin", "deno"),
+    addon: join(venv, "tfjs_binding.node"),
+    kernelspec: join(venv, "share", "jupyter", "kernels", "deno", "kernel.json"),
+    stamp: join(venv, "setup.json"),
+    addonSource: join(root, "node_modules", "@tensorflow", "tfjs-node-gpu"),
+    nodeHeaders: join(root, "node_modules", "node-api-headers", "include"),
+  };
+}
+
+export interface Finished {
+  readonly success: boolean;
+  /** Standard output and standard error, in the order in which they came. */
+  readonly output: string;
+}
+
+/** Runs a command to its end. A program that does not exist is a command that failed. */
+export async function run(
+  { root, variables }: Environment,
+  [program, ...args]: readonly [string, ...string[]],
+  { extra = {}, onLine }: {
+    extra?: Record<string, string>;
+    onLine?: (line: string) => void;
+  } = {},
+): Promise<Finished> {
+  const path = onPath(variables, program);
+  if (path === undefined) return { success: false, output: `${program}: not found` };
+  const child = new Deno.Command(path, {
+    args,
+    cwd: root,
+    clearEnv: true,
+    env: { ...variables, ...extra },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let output = "";
+  const read = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      output += text;
+      if (onLine) { for (const line of text.split("\n")) if (line.trim()) onLine(line.trim()); }
+    }
+  };
+  const [{ success }] = await Promise.all([child.status, read(child.stdout), read(child.stderr)]);
+  return { success, output };
+}
+
+/** The full path of a program, looked up on `PATH` unless it is a path already. */
+export function onPath(
+  variables: Environment["variables"],
+  program: string,
+): string | undefined {
+  const candidates = program.includes("/")
+    ? [program]
+    : (variables.PATH ?? "").split(delimiter).map((folder) => join(folder, program));
+  return candidates.find(exists);
+}
+
+export function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export interface Python {
+  readonly program: string;
+  readonly version: string;
+  /** Whether TensorFlow has a wheel for it. */
+  readonly hasTensorFlow: boolean;
+}
+
+/** The Python to build on: the first on `PATH` that TensorFlow supports (3.10 to 3.13), or else a newer one. */
+export async function findPython(
+  environment: Environment,
+): Promise<{ python?: Python; tooOld?: Python }> {
+  let tooOld: Python | undefined, tooNew: Python | undefined;
+  for (
+    const program of ["python3", "python3.13", "python3.12", "python3.11", "python3.10", "python"]
+  ) {
+    const { success, output } = await run(environment, [
+      program,
+      "-c",
+      "import sys; print(sys.version.split()[0])",
+    ]);
+    const [, minor] = /^3\.(\d+)\.\d+/.exec(output) ?? [];
+    if (!success || minor === undefined) continue;
+    const python = {
+      program,
+      version: output.trim(),
+      hasTensorFlow: Number(minor) >= 10 && Number(minor) <= 13,
+    };
+    if (python.hasTensorFlow) return { python };
+    if (Number(minor) < 10) tooOld ??= python;
+    else tooNew ??= python;
+  }
+  return { python: tooNew, tooOld };
+}
+
+/** Whether there is an NVIDIA GPU: `nvidia-smi` answers. */
+export async function hasNvidiaGpu(environment: Environment): Promise<boolean> {
+  return environment.os === "linux" && (await run(environment, ["nvidia-smi", "-L"])).success;
+}
+
+/** The C++ compiler of the system, if there is one. On macOS a stub called c++ exists without the tools. */
+export async function findCompiler(environment: Environment): Promise<string | undefined> {
+  for (const program of ["c++", "g++", "clang++"]) {
+    if ((await run(environment, [program, "--version"])).success) return program;
+  }
+}
+
+/** TensorFlow's folder in the virtual environment, if it is there. */
+export function tensorFlowFolder(root: string): string | undefined {
+  const lib = join(places(root).venv, "lib");
+  if (!exists(lib)) return undefined;
+  for (const { name } of Deno.readDirSync(lib)) {
+    const folder = join(lib, name, "site-packages", "tensorflow");
+    if (exists(join(folder, "include"))) return folder;
+  }
+}
