@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { decodeIdx, encodeIdx } from "../../lib/data/idx.ts";
+
+/** Two images of 1 × 3, written out by hand from the format's description. */
+const twoImages = new Uint8Array([
+  ...[0x00, 0x00, 0x08, 0x03],
+  ...[0, 0, 0, 2],
+  ...[0, 0, 0, 1],
+  ...[0, 0, 0, 3],
+  ...[10, 20, 30, 40, 50, 255],
+]);
+
+Deno.test("decodeIdx reads the shape and the values", () => {
+  const { shape, values } = decodeIdx(twoImages, "images");
+  assert.deepEqual(shape, [2, 1, 3]);
+  assert.deepEqual([...values], [10, 20, 30, 40, 50, 255]);
+});
+
+Deno.test("decodeIdx reads sizes as big-endian, and bytes that start inside a larger buffer", () => {
+  const padded = new Uint8Array(3 + 8 + 258);
+  padded.set([0, 0, 8, 1, 0, 0, 1, 2, 7], 3);
+  const { shape, values } = decodeIdx(padded.subarray(3), "labels");
+  assert.deepEqual(shape, [258]);
+  assert.equal(values[0], 7);
+});
+
+Deno.test("encodeIdx writes what decodeIdx reads", () => {
+  assert.deepEqual(encodeIdx(decodeIdx(twoImages, "images")), twoImages);
+});
+
+Deno.test("encodeIdx refuses values that are not those of the shape", () => {
+  assert.throws(() => encodeIdx({ shape: [2, 2], values: new Uint8Array(3) }), {
+    name: "RangeError",
+    message: "Writing IDX: expected 4 values for the shape [2,2], found 3.",
+  });
+  assert.throws(() => encodeIdx({ shape: [], values: new Uint8Array(1) }), {
+    name: "RangeError",
+    message: "Writing IDX: expected 1 to 255 axes, found 0.",
+  });
+});
+
+const broken: [string, Uint8Array<ArrayBuffer>, string, RegExp][] = [
+  [
+    "an empty file",
+    new Uint8Array(),
+    "RangeError",
+    /^Reading IDX from train-images: expected at least 4 bytes for the magic number, found 0\.$/,
+  ],
+  [
+    "a gzip file that was not decompressed",
+    new Uint8Array([0x1f, 0x8b, 0x08, 0x00, 0, 0, 0, 0]),
+    "TypeError",
+    /train-images: expected the magic number .*, found 0x1f 0x8b 0x08 0x00\. .*still compressed/,
+  ],
+  ["an unknown type", withByte(2, 0x07), "TypeError", /magic number .* found 0x00 0x00 0x07 0x03/],
+  ["no axes", withByte(3, 0), "TypeError", /magic number .* found 0x00 0x00 0x08 0x00/],
+  [
+    "float values",
+    withByte(2, 0x0d),
+    "TypeError",
+    /^Reading IDX from train-images: expected values of type 0x08 \(unsigned byte\), found 0x0d \(float32\)\.$/,
+  ],
+  [
+    "a truncated header",
+    twoImages.subarray(0, 9),
+    "RangeError",
+    /train-images: expected a header of 16 bytes for 3 axes, found 9 bytes\.$/,
+  ],
+  [
+    "truncated values",
+    twoImages.subarray(0, -1),
+    "RangeError",
+    /train-images: expected 6 values for the shape \[2,1,3\], found 5\. The file is truncated\.$/,
+  ],
+  [
+    "bytes after the end",
+    new Uint8Array([...twoImages, 0]),
+    "RangeError",
+    /train-images: expected 6 values for the shape \[2,1,3\], found 7\. There are bytes after the end\.$/,
+  ],
+  [
+    "sizes beyond any memory",
+    withByte(4, 0xff),
+    "RangeError",
+    /expected 12834570246 values for the shape \[4278190082,1,3\], found 6\. The file is truncated\.$/,
+  ],
+];
+for (const [what, bytes, name, message] of broken) {
+  Deno.test(`decodeIdx refuses ${what}`, () => {
+    assert.throws(() => decodeIdx(bytes, "train-images"), { name, message });
+  });
+}
+
+function withByte(position: number, byte: number): Uint8Array<ArrayBuffer> {
+  const bytes = twoImages.slice();
+  bytes[position] = byte;
+  return bytes;
+}
