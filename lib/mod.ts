@@ -1,0 +1,6 @@
+/**
+ * ResNet Lab: typed networks, layers, data and training on TensorFlow.js, from tensors to ResNet.
+ *
+ * @module
+ */
+export * from "./tensor/mod.ts";

@@ -1,0 +1,184 @@
+/**
+ * Chooses what computes: native TensorFlow where set-up has compiled its addon, else TensorFlow.js's own backend in JavaScript.
+ * Importing this file (every file of the room does) makes the choice once.
+ */
+import util from "node:util";
+import { createRequire } from "node:module";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import * as tf from "@tensorflow/tfjs-core";
+import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
+
+/** The part of the node backend that lib calls beyond the kernels TensorFlow.js knows. */
+interface NativeBackend extends tf.KernelBackend {
+  executeMultipleOutputs(
+    op: string,
+    attributes: OpAttribute[],
+    inputs: tf.TensorInfo[],
+    outputs: number,
+  ): tf.Tensor[];
+}
+interface OpAttribute {
+  name: string;
+  type: number;
+  value: unknown;
+}
+type Binding = ConstructorParameters<typeof NodeJSKernelBackend>[0];
+
+/** The name under which the native backend is registered. */
+export const NATIVE = "tensorflow";
+/** The name of TensorFlow.js's backend in plain JavaScript. */
+export const PORTABLE = "cpu";
+
+let binding: Binding | undefined;
+
+/** Registers native TensorFlow if its addon is there; says in one line what to do if it is not. */
+async function loadNative(): Promise<boolean> {
+  const addon = new URL("../../.venv/tfjs_binding.node", import.meta.url);
+  if (addon.protocol !== "file:" || !existsSync(addon)) {
+    console.warn(
+      "Native TensorFlow is not set up, so this runs on the plain JavaScript backend, many times slower. " +
+        "In the resnet-lab folder run: npx --yes deno@2.9.6 task setup",
+    );
+    return false;
+  }
+  // TensorFlow prints its version and the processor's features at start; errors still show.
+  if (Deno.env.get("TF_CPP_MIN_LOG_LEVEL") === undefined) Deno.env.set("TF_CPP_MIN_LOG_LEVEL", "2");
+  // tfjs-node calls two functions that newer runtimes dropped from node:util.
+  Object.assign(util, {
+    isNullOrUndefined: (value: unknown) => value === null || value === undefined,
+    isArray: Array.isArray,
+  });
+  try {
+    const require = createRequire(import.meta.url);
+    const loaded: Binding = require(fileURLToPath(addon));
+    // The package's own entry looks for the addon in its install folder, where our set-up does not put it; the two modules
+    // below are what that entry loads.
+    const { NodeJSKernelBackend } = await import(
+      "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js"
+    );
+    await import("@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js");
+    tf.registerBackend(
+      NATIVE,
+      () => new NodeJSKernelBackend(loaded, "@tensorflow/tfjs-node-gpu"),
+      3,
+    );
+    binding = loaded;
+    return true;
+  } catch (error) {
+    console.warn(
+      `Native TensorFlow is set up but did not load (${
+        error instanceof Error ? error.message : error
+      }), so this runs on the ` +
+        "plain JavaScript backend, many times slower. In the resnet-lab folder run: npx --yes deno@2.9.6 task doctor",
+    );
+    return false;
+  }
+}
+
+const wanted = Deno.env.get("RESNET_LAB_BACKEND");
+if (wanted !== undefined && wanted !== NATIVE && wanted !== PORTABLE) {
+  throw new RangeError(
+    `Choosing a backend: RESNET_LAB_BACKEND must be "${NATIVE}" or "${PORTABLE}", found "${wanted}".`,
+  );
+}
+const native = wanted !== PORTABLE && await loadNative();
+const { MathBackendCPU } = await import("@tensorflow/tfjs-backend-cpu");
+const portable = tf.findBackend(PORTABLE);
+// Our own line says what to do; the backend's greeting at its first use would say it again, wrongly for us.
+if (portable instanceof MathBackendCPU) Object.assign(portable, { firstUse: false });
+await tf.setBackend(native ? NATIVE : PORTABLE);
+await tf.ready();
+
+/**
+ * The name of the backend that computes: `"tensorflow"` for native TensorFlow, `"cpu"` for plain JavaScript.
+ *
+ * @example
+ * ```ts
+ * import { backend } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert(["tensorflow", "cpu"].includes(backend()));
+ * ```
+ */
+export function backend(): string {
+  return tf.getBackend();
+}
+
+/**
+ * Runs `work` on another backend, and comes back to the present one afterwards. Tensors are moved as they are used.
+ *
+ * @throws {RangeError} If there is no such backend.
+ */
+export async function useBackend<T>(name: string, work: () => T | Promise<T>): Promise<T> {
+  const before = tf.getBackend();
+  if (tf.findBackendFactory(name) === null) {
+    throw new RangeError(`Choosing a backend: there is none called "${name}" here.`);
+  }
+  await tf.setBackend(name);
+  try {
+    return await work();
+  } finally {
+    await tf.setBackend(before);
+  }
+}
+
+/** An attribute of a TensorFlow op: its value, with the type that TensorFlow expects. */
+export type Attribute =
+  | { int: number | readonly number[] }
+  | { float: number }
+  | { bool: boolean }
+  | { string: string }
+  | { type: "float32" | "int32" };
+
+function toOpAttributes(
+  attributes: Readonly<Record<string, Attribute>>,
+  b: Binding,
+): OpAttribute[] {
+  return Object.entries(attributes).map(([name, attribute]) => {
+    if ("int" in attribute) return { name, type: b.TF_ATTR_INT, value: attribute.int };
+    if ("float" in attribute) return { name, type: b.TF_ATTR_FLOAT, value: attribute.float };
+    if ("bool" in attribute) return { name, type: b.TF_ATTR_BOOL, value: attribute.bool };
+    if ("string" in attribute) return { name, type: b.TF_ATTR_STRING, value: attribute.string };
+    return {
+      name,
+      type: b.TF_ATTR_TYPE,
+      value: attribute.type === "float32" ? b.TF_FLOAT : b.TF_INT32,
+    };
+  });
+}
+
+/**
+ * Runs one TensorFlow op by name on the native backend; for kernels only. Gives one tensor, or as many as `outputs` says.
+ *
+ * @throws {TypeError} If the native backend is not loaded.
+ */
+export function runTensorFlowOp(
+  op: string,
+  inputs: tf.TensorInfo[],
+  attributes: Readonly<Record<string, Attribute>>,
+): tf.Tensor;
+export function runTensorFlowOp(
+  op: string,
+  inputs: tf.TensorInfo[],
+  attributes: Readonly<Record<string, Attribute>>,
+  outputs: number,
+): tf.Tensor[];
+export function runTensorFlowOp(
+  op: string,
+  inputs: tf.TensorInfo[],
+  attributes: Readonly<Record<string, Attribute>>,
+  outputs?: number,
+): tf.Tensor | tf.Tensor[] {
+  if (!binding) {
+    throw new TypeError(`Running the TensorFlow op ${op}: the native backend is not loaded.`);
+  }
+  const nativeBackend = tf.findBackend(NATIVE) as NativeBackend;
+  const results = nativeBackend.executeMultipleOutputs(
+    op,
+    toOpAttributes(attributes, binding),
+    inputs,
+    outputs ?? 1,
+  );
+  return outputs === undefined ? results[0]! : results;
+}

@@ -1,0 +1,369 @@
+/**
+ * Convolution and pooling with the paddings of both worlds: `"same"` and `"valid"` as TensorFlow has them, and a number of rows
+ * and columns on each side as PyTorch has it. TensorFlow.js's own gradients know only the first two.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { NATIVE, runTensorFlowOp } from "./backend.ts";
+import type { Images, LastAxisOf, Same, Tensor, Tensor4D } from "./types.ts";
+
+/**
+ * The zeros added around images: `"valid"` none; `"same"` as many as make the output `⌈input / stride⌉` (TensorFlow's: with stride 2
+ * and an even size the extra row comes at the bottom); a number: so many on each side (PyTorch's).
+ */
+export type Padding = "same" | "valid" | number;
+
+/** One number for both axes, or `[vertical, horizontal]`. */
+export type Pair = number | readonly [vertical: number, horizontal: number];
+
+/** Both numbers of a {@linkcode Pair}. */
+export function pair(value: Pair): readonly [vertical: number, horizontal: number] {
+  return typeof value === "number" ? [value, value] : value;
+}
+
+/** How a window walks over images. */
+export interface WindowOptions {
+  /** Height and width of the window in pixels. */
+  kernelSize: Pair;
+  /** Pixels from one window to the next; 1 unless said otherwise for a convolution, the kernel size for a pooling. */
+  stride?: Pair;
+  /** Zeros around the image; 0 unless said otherwise. */
+  padding?: Padding;
+  /** Distance between neighbouring taps of the window; 1 unless said otherwise. */
+  dilation?: Pair;
+}
+
+/** The geometry of a window over an image of known size: rows and columns of padding, and the output's height and width. */
+export interface WindowGeometry {
+  readonly pads: readonly [top: number, bottom: number, left: number, right: number];
+  readonly output: readonly [height: number, width: number];
+}
+
+/**
+ * Where a window can stand on an image: `output = ⌊(input + padding − dilation · (kernel − 1) − 1) / stride⌋ + 1`.
+ *
+ * @throws {RangeError} If the window does not fit once, with the smallest size that would do.
+ */
+export function windowGeometry(
+  what: string,
+  [height, width]: readonly [number, number],
+  { kernelSize, stride = 1, padding = 0, dilation = 1 }: WindowOptions,
+): WindowGeometry {
+  const sides = [height, width].map((size, axis) => {
+    const step = pair(stride)[axis] ?? 1;
+    const extent = (pair(dilation)[axis] ?? 1) * ((pair(kernelSize)[axis] ?? 1) - 1) + 1;
+    let before = 0, after = 0;
+    if (padding === "same") {
+      const total = Math.max(0, (Math.ceil(size / step) - 1) * step + extent - size);
+      before = Math.floor(total / 2);
+      after = total - before;
+    } else if (padding !== "valid") before = after = padding;
+    const output = Math.floor((size + before + after - extent) / step) + 1;
+    return { before, after, extent, output };
+  });
+  const [rows, columns] = sides as [typeof sides[0], typeof sides[0]];
+  if (rows.output < 1 || columns.output < 1) {
+    throw new RangeError(
+      `${what}: a window of ${rows.extent}×${columns.extent} does not fit an image of ${height}×${width} with padding ${padding}; ` +
+        `the image must be at least ${Math.max(1, rows.extent - rows.before - rows.after)}×${
+          Math.max(1, columns.extent - columns.before - columns.after)
+        }.`,
+    );
+  }
+  return {
+    pads: [rows.before, rows.after, columns.before, columns.after],
+    output: [rows.output, columns.output],
+  };
+}
+
+function imageSize(x: Tensor4D): [height: number, width: number] {
+  return [x.shape[1], x.shape[2]];
+}
+
+const CONV2D = "ResnetLabConv2D";
+const CONV2D_BACKPROP_INPUT = "ResnetLabConv2DBackpropInput";
+const CONV2D_BACKPROP_KERNEL = "ResnetLabConv2DBackpropKernel";
+const MAX_POOL = "ResnetLabMaxPool";
+const MAX_POOL_BACKPROP = "ResnetLabMaxPoolBackprop";
+
+function windowAttributes(pads: readonly number[], strides: readonly [number, number]) {
+  const explicit = pads.some((count) => count > 0);
+  return {
+    T: { type: "float32" },
+    strides: { int: [1, ...strides, 1] },
+    padding: { string: explicit ? "EXPLICIT" : "VALID" },
+    data_format: { string: "NHWC" },
+    explicit_paddings: { int: explicit ? [0, 0, ...pads, 0, 0] : [] },
+  } as const;
+}
+function convAttributes({ pads, strides }: tf.NamedAttrMap) {
+  return {
+    ...windowAttributes(pads as number[], strides as [number, number]),
+    use_cudnn_on_gpu: { bool: true },
+    dilations: { int: [1, 1, 1, 1] },
+  } as const;
+}
+function poolAttributes({ pads, strides, kernelSize }: tf.NamedAttrMap) {
+  return {
+    ...windowAttributes(pads as number[], strides as [number, number]),
+    ksize: { int: [1, ...(kernelSize as number[]), 1] },
+  } as const;
+}
+
+tf.registerKernel({
+  kernelName: CONV2D,
+  backendName: NATIVE,
+  kernelFunc: ({ inputs, attrs }) =>
+    runTensorFlowOp("Conv2D", [inputs.x!, inputs.kernel!], convAttributes(attrs!)),
+});
+tf.registerKernel({
+  kernelName: CONV2D_BACKPROP_INPUT,
+  backendName: NATIVE,
+  kernelFunc: ({ inputs, attrs }) => {
+    const shape = tf.tensor1d(attrs!.shape as number[], "int32");
+    const dx = runTensorFlowOp(
+      "Conv2DBackpropInput",
+      [shape, inputs.kernel!, inputs.dy!],
+      convAttributes(attrs!),
+    );
+    shape.dispose();
+    return dx;
+  },
+});
+tf.registerKernel({
+  kernelName: CONV2D_BACKPROP_KERNEL,
+  backendName: NATIVE,
+  kernelFunc: ({ inputs, attrs }) => {
+    const shape = tf.tensor1d(attrs!.shape as number[], "int32");
+    const dKernel = runTensorFlowOp(
+      "Conv2DBackpropFilter",
+      [inputs.x!, shape, inputs.dy!],
+      convAttributes(attrs!),
+    );
+    shape.dispose();
+    return dKernel;
+  },
+});
+tf.registerGradient({
+  kernelName: CONV2D,
+  inputsToSave: ["x", "kernel"],
+  gradFunc: (dy, [x, kernel], attrs) => ({
+    x: () =>
+      tf.engine().runKernel(
+        CONV2D_BACKPROP_INPUT,
+        { kernel: kernel!, dy: dy as Tensor },
+        { ...attrs, shape: x!.shape },
+      ),
+    kernel: () =>
+      tf.engine().runKernel(
+        CONV2D_BACKPROP_KERNEL,
+        { x: x!, dy: dy as Tensor },
+        { ...attrs, shape: kernel!.shape },
+      ),
+  }),
+});
+tf.registerKernel({
+  kernelName: MAX_POOL,
+  backendName: NATIVE,
+  kernelFunc: ({ inputs, attrs }) =>
+    runTensorFlowOp("MaxPool", [inputs.x!], poolAttributes(attrs!)),
+});
+tf.registerKernel({
+  kernelName: MAX_POOL_BACKPROP,
+  backendName: NATIVE,
+  kernelFunc: ({ inputs, attrs }) =>
+    runTensorFlowOp("MaxPoolGrad", [inputs.x!, inputs.y!, inputs.dy!], poolAttributes(attrs!)),
+});
+tf.registerGradient({
+  kernelName: MAX_POOL,
+  inputsToSave: ["x"],
+  outputsToSave: [true],
+  gradFunc: (dy, [x, y], attrs) => ({
+    x: () =>
+      tf.engine().runKernel(MAX_POOL_BACKPROP, { x: x!, y: y!, dy: dy as Tensor }, { ...attrs }),
+  }),
+});
+
+/** Adds rows and columns of `value` around images. */
+function padImages(x: Tensor4D, [top, bottom, left, right]: WindowGeometry["pads"], value = 0) {
+  if (top + bottom + left + right === 0) return x;
+  return tf.pad(x, [[0, 0], [top, bottom], [left, right], [0, 0]], value);
+}
+
+/** The kernel with `dilation − 1` zeros between its taps: no backend can differentiate a dilated convolution on every device. */
+function dilate(kernel: Tensor4D, [vertical, horizontal]: readonly [number, number]): Tensor4D {
+  if (vertical === 1 && horizontal === 1) return kernel;
+  const [height, width, inChannels, outChannels] = kernel.shape;
+  const taps = tf.reshape(kernel, [height, 1, width, 1, inChannels * outChannels]);
+  const spread = tf.pad(taps, [[0, 0], [0, vertical - 1], [0, 0], [0, horizontal - 1], [0, 0]]);
+  const grid: Tensor4D = tf.reshape(spread, [
+    height * vertical,
+    width * horizontal,
+    inChannels,
+    outChannels,
+  ]);
+  return tf.slice(grid, [0, 0, 0, 0], [
+    (height - 1) * vertical + 1,
+    (width - 1) * horizontal + 1,
+    inChannels,
+    outChannels,
+  ]);
+}
+
+/**
+ * The convolution of images `[batch, height, width, in]` with a kernel `[height, width, in / groups, out]` (a cross-correlation, as in
+ * every deep-learning library): `y[b, i, j, o] = Σ x[b, i·s + u·d − p, j·s + v·d − p, c] · kernel[u, v, c, o]`.
+ *
+ * With `groups` > 1 the channels fall into that many groups, and each output sees only its own (Krizhevsky et al. 2012, section 3.2).
+ *
+ * @throws {RangeError} If the channels do not fit, or the window does not fit the image.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const image = ops.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 3, 1]);
+ * const kernel = ops.tensor([0, 1, 2, 3], [2, 2, 1, 1]);
+ * assert.deepEqual([...ops.conv2d(image, kernel).dataSync()], [19, 25, 37, 43]);
+ * ```
+ */
+export function conv2d(
+  x: Tensor4D,
+  kernel: Tensor4D,
+  { stride = 1, padding = 0, dilation = 1, groups = 1 }: {
+    stride?: Pair;
+    padding?: Padding;
+    dilation?: Pair;
+    groups?: number;
+  } = {},
+): Tensor4D {
+  const [kernelHeight, kernelWidth, groupChannels, outChannels] = kernel.shape;
+  if (x.shape[3] !== groupChannels * groups || outChannels % groups !== 0) {
+    throw new RangeError(
+      `Convolving images [${x.shape}] with a kernel [${kernel.shape}] in ${groups} group${
+        groups === 1 ? "" : "s"
+      }: the images must have ${
+        groupChannels * groups
+      } channels, and the output channels be a multiple of the groups; found ${
+        x.shape[3]
+      } and ${outChannels}.`,
+    );
+  }
+  const { pads } = windowGeometry("Convolving", imageSize(x), {
+    kernelSize: [kernelHeight, kernelWidth],
+    stride,
+    padding,
+    dilation,
+  });
+  const [vertical, horizontal] = pair(stride);
+  const native = tf.getBackend() === NATIVE;
+  const convolve = (images: Tensor4D, taps: Tensor4D): Tensor4D =>
+    native
+      ? tf.engine().runKernel(CONV2D, { x: images, kernel: taps }, {
+        pads: [...pads],
+        strides: [vertical, horizontal],
+      })
+      : tf.conv2d(images, taps, [vertical, horizontal], "valid");
+  return tf.tidy(() => {
+    const taps = dilate(kernel, pair(dilation));
+    const padded = native ? x : padImages(x, pads);
+    if (groups === 1) return convolve(padded, taps);
+    // TensorFlow differentiates no grouped convolution on a CPU.
+    const images: Tensor4D[] = tf.split(padded, groups, 3);
+    const weights: Tensor4D[] = tf.split(taps, groups, 3);
+    return tf.concat(images.map((group, index) => convolve(group, weights[index]!)), 3);
+  });
+}
+
+/**
+ * The largest value in each window of each channel; padding never wins.
+ *
+ * @throws {RangeError} If the window does not fit the image, or the padding is more than half of it.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const image = ops.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 3, 1]);
+ * assert.deepEqual([...ops.maxPool(image, { kernelSize: 2, stride: 1 }).dataSync()], [4, 5, 7, 8]);
+ * ```
+ */
+export function maxPool<T extends Tensor4D>(
+  x: T,
+  { kernelSize, stride = kernelSize, padding = 0 }: Omit<WindowOptions, "dilation">,
+): Pooled<T> {
+  checkPoolPadding("Max pooling", kernelSize, padding);
+  const { pads } = windowGeometry("Max pooling", imageSize(x), { kernelSize, stride, padding });
+  const size = pair(kernelSize), strides = pair(stride);
+  return tf.tidy(() => {
+    if (tf.getBackend() === NATIVE) {
+      return tf.engine().runKernel(MAX_POOL, { x }, {
+        kernelSize: [...size],
+        strides: [...strides],
+        pads: [...pads],
+      }) as Tensor4D;
+    }
+    const padded = padImages(x, pads, -Infinity);
+    return tf.maxPool(padded, [size[0], size[1]], [strides[0], strides[1]], "valid");
+  }) as Pooled<T>;
+}
+type Pooled<T extends Tensor4D> = Same<T> & Images<LastAxisOf<T>>;
+
+/**
+ * The mean of each window of each channel. Zeros of a numeric padding count (PyTorch's default); those of `"same"` do not
+ * (TensorFlow's).
+ *
+ * @throws {RangeError} If the window does not fit the image, or the padding is more than half of it.
+ */
+export function avgPool<T extends Tensor4D>(
+  x: T,
+  { kernelSize, stride = kernelSize, padding = 0 }: Omit<WindowOptions, "dilation">,
+): Pooled<T> {
+  checkPoolPadding("Average pooling", kernelSize, padding);
+  const { pads } = windowGeometry("Average pooling", imageSize(x), { kernelSize, stride, padding });
+  const size = pair(kernelSize), strides = pair(stride);
+  return tf.tidy(() =>
+    tf.avgPool(
+      padding === "same" ? x as Tensor4D : padImages(x, pads),
+      [size[0], size[1]],
+      [strides[0], strides[1]],
+      padding === "same" ? "same" : "valid",
+    )
+  ) as Pooled<T>;
+}
+
+function checkPoolPadding(what: string, kernelSize: Pair, padding: Padding): void {
+  if (typeof padding === "number" && padding > Math.min(...pair(kernelSize)) / 2) {
+    throw new RangeError(
+      `${what}: padding must be at most half the window, found ${padding} with a window of ${
+        pair(kernelSize).join("×")
+      }.`,
+    );
+  }
+}
+
+/**
+ * Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3):
+ * `y_c = x_c / (bias + alpha · Σ x²_j)^beta` over the `size` channels j around c.
+ *
+ * `alpha` is the paper's; PyTorch divides it by `size`.
+ *
+ * @throws {RangeError} If `size` is not odd.
+ */
+export function localResponseNorm<T extends Tensor4D>(
+  x: T,
+  { size = 5, bias = 2, alpha = 1e-4, beta = 0.75 }: {
+    size?: number;
+    bias?: number;
+    alpha?: number;
+    beta?: number;
+  } = {},
+): Same<T> {
+  if (!Number.isInteger(size) || size < 1 || size % 2 === 0) {
+    throw new RangeError(
+      `Local response normalisation: size must be odd (the channel and as many on each side), found ${size}.`,
+    );
+  }
+  return tf.localResponseNormalization(x as Tensor4D, (size - 1) / 2, bias, alpha, beta) as Same<T>;
+}

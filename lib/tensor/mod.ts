@@ -1,0 +1,36 @@
+/** The one door to TensorFlow.js: backend choice, honestly typed ops, gradients, memory, seeded random numbers. */
+import "./relu.ts";
+
+export { backend, NATIVE, PORTABLE, useBackend } from "./backend.ts";
+export { grad, valueAndGradients, variable } from "./autograd.ts";
+export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";
+export {
+  type Padding,
+  type Pair,
+  pair,
+  windowGeometry,
+  type WindowOptions,
+} from "./convolution.ts";
+export { defaultRandom, Random, setSeed } from "./random.ts";
+export * as ops from "./ops.ts";
+export type {
+  Broadcast,
+  DataType,
+  Features,
+  Fitting,
+  Images,
+  Labels,
+  LastAxis,
+  LastAxisOf,
+  Rank,
+  RankFor,
+  Same,
+  Scalar,
+  Tensor,
+  Tensor1D,
+  Tensor2D,
+  Tensor3D,
+  Tensor4D,
+  Tensor5D,
+  Variable,
+} from "./types.ts";

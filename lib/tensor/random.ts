@@ -1,0 +1,197 @@
+/**
+ * Random numbers that are the same for the same seed on every backend: the counter-based generator Philox 4×32-10 (Salmon et al.
+ * 2011), by TensorFlow's stateless ops natively and by the same arithmetic in JavaScript elsewhere.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { NATIVE, runTensorFlowOp } from "./backend.ts";
+import type { RankFor, Tensor } from "./types.ts";
+
+type Words = [number, number, number, number];
+
+/** High and low 32 bits of the product of two 32-bit numbers. */
+function multiply(a: number, b: number): [high: number, low: number] {
+  const low = (a & 0xffff) * (b & 0xffff);
+  const middle = (a >>> 16) * (b & 0xffff) + Math.floor(low / 0x10000);
+  const carry = (a & 0xffff) * (b >>> 16) + (middle % 0x10000);
+  return [
+    ((a >>> 16) * (b >>> 16) + Math.floor(middle / 0x10000) + Math.floor(carry / 0x10000)) >>> 0,
+    Math.imul(a, b) >>> 0,
+  ];
+}
+
+/** The four words that Philox 4×32-10 makes of a counter and a key. */
+function philox([c0, c1, c2, c3]: Words, [k0, k1]: [number, number]): Words {
+  for (let round = 0; round < 10; round++) {
+    const [high0, low0] = multiply(0xd2511f53, c0);
+    const [high1, low1] = multiply(0xcd9e8d57, c2);
+    [c0, c1, c2, c3] = [(high1 ^ c1 ^ k0) >>> 0, low1, (high0 ^ c3 ^ k1) >>> 0, low0];
+    k0 = (k0 + 0x9e3779b9) >>> 0;
+    k1 = (k1 + 0xbb67ae85) >>> 0;
+  }
+  return [c0, c1, c2, c3];
+}
+
+/** `count` random words for a pair of 32-bit seeds, in the order of TensorFlow's stateless ops, which scramble the seeds first. */
+function words(count: number, [seed0, seed1]: [number, number]): Uint32Array {
+  const mixed = philox(
+    [seed0, seed0 < 0 ? 0xffffffff : 0, seed1, seed1 < 0 ? 0xffffffff : 0].map(
+      (word) => word >>> 0,
+    ) as Words,
+    [0x3ec8f720, 0x02461e29],
+  );
+  const result = new Uint32Array(Math.ceil(count / 4) * 4);
+  for (let block = 0; block * 4 < count; block++) {
+    result.set(philox([block, 0, mixed[2], mixed[3]], [mixed[0], mixed[1]]), block * 4);
+  }
+  return result;
+}
+
+/** A float from 0 up to but without 1, of the low 23 bits of a word. */
+function toUnit(word: number): number {
+  return (word & 0x7fffff) / 0x800000;
+}
+
+function portableUniform(count: number, seeds: [number, number]): Float32Array {
+  return Float32Array.from(words(count, seeds).subarray(0, count), toUnit);
+}
+
+/** Standard normal numbers by the Box-Muller transform of pairs. */
+function portableNormal(count: number, seeds: [number, number]): Float32Array {
+  const source = words(count, seeds);
+  const result = new Float32Array(source.length);
+  for (let i = 0; i < source.length; i += 2) {
+    const radius = Math.sqrt(-2 * Math.log(Math.max(toUnit(source[i]!), 1e-7)));
+    const angle = 2 * Math.PI * toUnit(source[i + 1]!);
+    result[i] = Math.sin(angle) * radius;
+    result[i + 1] = Math.cos(angle) * radius;
+  }
+  return result.subarray(0, count);
+}
+
+/**
+ * A stream of random numbers that is the same for the same seed, whatever the backend.
+ *
+ * @example
+ * ```ts
+ * import { Random } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const a = new Random(7), b = new Random(7);
+ * assert.deepEqual(a.permutation(5), b.permutation(5));
+ * assert.deepEqual(a.normal([2, 3]).arraySync(), b.normal([2, 3]).arraySync());
+ * ```
+ */
+export class Random {
+  #seed: number;
+  #draws = 0;
+
+  /**
+   * @param seed A whole number of 32 bits.
+   * @throws {RangeError} If the seed is not one.
+   */
+  constructor(seed: number) {
+    if (!Number.isInteger(seed) || Math.abs(seed) > 0x7fffffff) {
+      throw new RangeError(
+        `Seeding random numbers: the seed must be a whole number of 32 bits, found ${seed}.`,
+      );
+    }
+    this.#seed = seed;
+  }
+
+  #next(): [number, number] {
+    return [this.#seed, this.#draws++];
+  }
+
+  #draw(
+    op: string,
+    shape: readonly number[],
+    portable: (count: number, seeds: [number, number]) => Float32Array,
+  ): Tensor {
+    const seeds = this.#next();
+    if (tf.getBackend() !== NATIVE) {
+      return tf.tensor(portable(shape.reduce((a, b) => a * b, 1), seeds), [...shape]);
+    }
+    const dimensions = tf.tensor1d([...shape], "int32");
+    const seed = tf.tensor1d(seeds, "int32");
+    const result = runTensorFlowOp(op, [dimensions, seed], {
+      dtype: { type: "float32" },
+      T: { type: "int32" },
+      Tseed: { type: "int32" },
+    });
+    tf.dispose([dimensions, seed]);
+    return result;
+  }
+
+  /** Numbers spread evenly from `min` up to but without `max`. */
+  uniform<const S extends readonly number[]>(
+    shape: S,
+    { min = 0, max = 1 }: { min?: number; max?: number } = {},
+  ): Tensor<RankFor<S["length"]>> {
+    return tf.tidy(() =>
+      tf.add(
+        tf.mul(this.#draw("StatelessRandomUniform", shape, portableUniform), max - min),
+        min,
+      )
+    ) as Tensor as Tensor<RankFor<S["length"]>>;
+  }
+
+  /** Normally distributed numbers. */
+  normal<const S extends readonly number[]>(
+    shape: S,
+    { mean = 0, standardDeviation = 1 }: { mean?: number; standardDeviation?: number } = {},
+  ): Tensor<RankFor<S["length"]>> {
+    return tf.tidy(() =>
+      tf.add(
+        tf.mul(this.#draw("StatelessRandomNormal", shape, portableNormal), standardDeviation),
+        mean,
+      )
+    ) as Tensor as Tensor<RankFor<S["length"]>>;
+  }
+
+  /** The numbers from 0 up to but without `count` in random order (Fisher and Yates). */
+  permutation(count: number): Int32Array {
+    const result = Int32Array.from({ length: count }, (_, i) => i);
+    const source = words(count, this.#next());
+    for (let i = count - 1; i > 0; i--) {
+      const j = Math.floor((source[i]! / 2 ** 32) * (i + 1));
+      [result[i], result[j]] = [result[j]!, result[i]!];
+    }
+    return result;
+  }
+
+  /** A whole number from 0 up to but without `below`. */
+  integer(below: number): number {
+    return Math.floor((words(1, this.#next())[0]! / 2 ** 32) * below);
+  }
+
+  /** A new stream, independent of what this one draws afterwards. */
+  fork(): Random {
+    return new Random(words(1, this.#next())[0]! & 0x7fffffff);
+  }
+}
+
+let shared = new Random(0);
+
+/**
+ * Starts the random numbers that layers draw from (initial weights, dropout) anew: the same seed before the same code gives the
+ * same network.
+ *
+ * @example
+ * ```ts
+ * import { linear, setSeed } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * setSeed(1);
+ * const first = linear(2, 2);
+ * setSeed(1);
+ * assert.deepEqual(linear(2, 2).weight.arraySync(), first.weight.arraySync());
+ * ```
+ */
+export function setSeed(seed: number): void {
+  shared = new Random(seed);
+}
+
+/** The stream that {@linkcode setSeed} starts anew. */
+export function defaultRandom(): Random {
+  return shared;
+}

@@ -1,0 +1,107 @@
+import type * as tf from "@tensorflow/tfjs-core";
+
+/** The number of axes of a tensor, as a type: `Rank.R0` for a scalar up to `Rank.R6`. */
+export type Rank = tf.Rank;
+/** An n-dimensional array of numbers that lives in the backend's memory until it is disposed. */
+export type Tensor<R extends Rank = Rank> = tf.Tensor<R>;
+/** A tensor without axes: one number. */
+export type Scalar = tf.Scalar;
+/** A tensor with one axis. */
+export type Tensor1D = tf.Tensor1D;
+/** A tensor with two axes. */
+export type Tensor2D = tf.Tensor2D;
+/** A tensor with three axes. */
+export type Tensor3D = tf.Tensor3D;
+/** A tensor with four axes. */
+export type Tensor4D = tf.Tensor4D;
+/** A tensor with five axes. */
+export type Tensor5D = tf.Tensor5D;
+
+/** A tensor whose value can be replaced: a parameter or a running statistic of a model. */
+export type Variable<R extends Rank = Rank> = tf.Variable<R>;
+/** What the elements of a tensor are: `"float32"`, `"int32"` or `"bool"`. */
+export type DataType = "float32" | "int32" | "bool";
+
+declare const lastAxis: unique symbol;
+
+/**
+ * A tensor type that also knows the size of its last axis. The property exists for the compiler only; it is optional, so a
+ * plain tensor of the same rank is accepted wherever the size is not known.
+ */
+export interface LastAxis<Size extends number> {
+  readonly [lastAxis]?: Size;
+}
+
+/**
+ * A batch of images or feature maps `[batch, height, width, channels]` with the channel count in the type.
+ *
+ * A plain `Tensor4D` is accepted where `Images<64>` is asked for; `Images<3>` is not.
+ */
+export type Images<Channels extends number = number> = Tensor4D & LastAxis<Channels>;
+
+/** A batch of feature vectors `[batch, features]` with the feature count in the type. */
+export type Features<Count extends number = number> = Tensor2D & LastAxis<Count>;
+
+/** Class numbers `[batch]`, dtype int32, from 0 to one less than the number of classes. */
+export type Labels = Tensor1D;
+
+/** The rank of a tensor type. */
+export type RankOf<T extends Tensor> = T extends tf.Tensor<infer R> ? R : never;
+
+/** The size of the last axis as far as the type tells, else `number`. */
+export type LastAxisOf<T> = T extends LastAxis<infer Size> ? Size : number;
+
+/** A value like `T` that is not a variable: what an element-wise op gives back. */
+export type Same<T extends Tensor> = T extends tf.Variable<infer R> ? tf.Tensor<R> : T;
+
+type Ranks = ["R0", "R1", "R2", "R3", "R4", "R5", "R6"];
+/** The channel counts do not fit: a message that the compiler shows at the wrong argument. */
+type Mismatch<A extends number, B extends number> =
+  `"the last axes of these two tensors are ${A} and ${B} long, so they cannot be combined element by element"`;
+
+/**
+ * What the second operand of an element-wise op may be: itself, or, where both last axes are known, differ and neither is 1, a
+ * message.
+ */
+export type Fitting<A, B> = A extends Tensor
+  ? B extends Tensor ? number extends LastAxisOf<A> | LastAxisOf<B> ? B
+    : LastAxisOf<A> extends LastAxisOf<B> ? B
+    : 1 extends LastAxisOf<A> | LastAxisOf<B> ? B
+    : Mismatch<LastAxisOf<A>, LastAxisOf<B>>
+  : B
+  : B;
+
+/** The type of an element-wise result of `A` and `B`: the rank of the larger, and the last axis where it is known. */
+export type Broadcast<A, B> = A extends Tensor
+  ? B extends Tensor
+    ? Tensor<RankMax<RankOf<A>, RankOf<B>>> & LastAxis<BroadcastLast<LastAxisOf<A>, LastAxisOf<B>>>
+  : Same<A>
+  : B extends Tensor ? Same<B>
+  : Scalar;
+type BroadcastLast<A extends number, B extends number> = number extends A | B ? number
+  : A extends 1 ? B
+  : A;
+
+type RankNumber = { R0: 0; R1: 1; R2: 2; R3: 3; R4: 4; R5: 5; R6: 6 };
+type Count<N extends number, Result extends unknown[] = []> = Result["length"] extends N ? Result
+  : Count<N, [...Result, unknown]>;
+
+/** The rank type for a number of axes: `RankFor<2>` is `Rank.R2`; the general rank where the number is not known. */
+export type RankFor<N extends number> = number extends N ? Rank
+  : N extends keyof Ranks & number ? `${Ranks[N]}` extends infer Name ? RankNamed<Name> : never
+  : Rank;
+type RankNamed<Name> = {
+  [R in Rank]: `${R}` extends Name ? R : never;
+}[Rank];
+
+/** The rank that is left when `Axes` axes are reduced away. */
+export type RankMinus<R extends Rank, Axes extends number> = number extends Axes ? Rank
+  : Rank extends R ? Rank
+  : Count<RankNumber[`${R}`]> extends [...Count<Axes>, ...infer Rest] ? RankFor<Rest["length"]>
+  : never;
+
+/** The larger of two ranks: the rank of a broadcast. */
+export type RankMax<A extends Rank, B extends Rank> = Rank extends A ? Rank
+  : Rank extends B ? Rank
+  : Count<RankNumber[`${A}`]> extends [...Count<RankNumber[`${B}`]>, ...unknown[]] ? A
+  : B;

@@ -1,0 +1,53 @@
+/** What several tests need: closeness of numbers, gradients by differences, every backend, no tensor left behind. */
+import assert from "node:assert/strict";
+import { memory, ops, PORTABLE, type Scalar, type Tensor, useBackend } from "resnet-lab";
+
+/** Asserts that numbers agree to `tolerance`, relative to 1 or to the expected number, whichever is larger. */
+export function assertClose(
+  actual: Tensor | ArrayLike<number> | number,
+  expected: Tensor | ArrayLike<number> | number,
+  tolerance = 1e-5,
+): void {
+  const [a, b] = [actual, expected].map((value) =>
+    typeof value === "number" ? [value] : "dataSync" in value ? value.dataSync() : value
+  ) as [ArrayLike<number>, ArrayLike<number>];
+  assert.equal(a.length, b.length, `${a.length} numbers, expected ${b.length}`);
+  for (let i = 0; i < b.length; i++) {
+    const difference = Math.abs(a[i]! - b[i]!);
+    assert(
+      difference <= tolerance * Math.max(1, Math.abs(b[i]!)),
+      `element ${i}: ${a[i]}, expected ${b[i]} (tolerance ${tolerance})`,
+    );
+  }
+}
+
+/** Registers one test for the backend at hand and one for the portable backend. */
+export function testOnEachBackend(name: string, body: () => void | Promise<void>): void {
+  Deno.test(name, body);
+  Deno.test(`${name} (portable backend)`, () => useBackend(PORTABLE, body));
+}
+
+/** Runs `body` and asserts that as many tensors are alive after it as before, plus `kept`. */
+export async function assertNoLeak(body: () => void | Promise<void>, kept = 0): Promise<void> {
+  const before = memory().tensors;
+  await body();
+  assert.equal(memory().tensors - before, kept, "tensors left behind");
+}
+
+/** The gradient of a scalar function at `x` by central differences, element by element. */
+export function centralDifference(f: (x: Tensor) => Scalar, x: Tensor, step = 1e-2): Float32Array {
+  const values = Float32Array.from(x.dataSync());
+  return values.map((value, i) => {
+    const at = (shifted: number) => {
+      const copy = values.slice();
+      copy[i] = shifted;
+      const input = ops.tensor(copy, x.shape);
+      const y = f(input);
+      const result = y.dataSync()[0]!;
+      input.dispose();
+      y.dispose();
+      return result;
+    };
+    return (at(value + step) - at(value - step)) / (2 * step);
+  });
+}
