@@ -4,3 +4,4 @@
  * @module
  */
 export * from "./tensor/mod.ts";
+export * from "./data/mod.ts";
