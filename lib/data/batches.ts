@@ -67,12 +67,8 @@ export function batches<
   Out extends number = Channels,
 >(
   dataset: ImageDataset<Channels, Classes>,
-  options: BatchesOptions<Channels, Out> & { transform: Transform<Channels, Out> },
+  options: BatchesOptions<NoInfer<Channels>, Out>,
 ): Batches<Out>;
-export function batches<Channels extends number, Classes extends number>(
-  dataset: ImageDataset<Channels, Classes>,
-  options: BatchesOptions<Channels, Channels>,
-): Batches<Channels>;
 export function batches(
   dataset: ImageDataset,
   { batchSize, shuffle, dropLast = false, transform }: BatchesOptions<number, number>,

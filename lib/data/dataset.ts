@@ -44,7 +44,7 @@ export type Indices = readonly number[] | Int32Array;
  *   classNames: ["left", "right"],
  * });
  * assert.equal(set.count, 2);
- * using images = set.images([1]);
+ * const images = set.images([1]);
  * assert.deepEqual(images.shape, [1, 1, 2, 1]);
  * assert(Math.abs(images.dataSync()[0]! - 0.2) < 1e-7);
  * ```

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { batches, ImageDataset, type Images, memory, ops, Random } from "resnet-lab";
+import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
+
+/** Ten images of one pixel, whose pixel and class are the position. */
+const ten = new ImageDataset({
+  name: "ten",
+  pixels: Uint8Array.from({ length: 10 }, (_, i) => i),
+  labels: Uint8Array.from({ length: 10 }, (_, i) => i),
+  height: 1,
+  width: 1,
+  channels: 1,
+  classes: 10,
+  classNames: Array.from({ length: 10 }, String),
+});
+
+type Options = Omit<Parameters<typeof batches<1, 10>>[1], "batchSize">;
+
+/** The class numbers of each batch; asserts that the images are those of the classes. */
+function pass(batchSize: number, options: Options = {}): number[][] {
+  const result = [];
+  for (using batch of batches(ten, { batchSize, ...options })) {
+    const labels = [...batch.labels.dataSync()];
+    assert.deepEqual([...batch.images.dataSync()].map((pixel) => Math.round(pixel * 255)), labels);
+    result.push(labels);
+  }
+  return result;
+}
+
+testOnEachBackend(
+  "batches go through the set in order, the last one smaller",
+  () =>
+    assertNoLeak(() => {
+      assert.deepEqual(pass(4), [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]);
+      assert.equal(batches(ten, { batchSize: 4 }).length, 3);
+      assert.deepEqual(pass(10), [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]);
+    }),
+);
+
+Deno.test("batches leave out a smaller last batch if told so", () => {
+  assert.deepEqual(pass(4, { dropLast: true }), [[0, 1, 2, 3], [4, 5, 6, 7]]);
+  assert.equal(batches(ten, { batchSize: 4, dropLast: true }).length, 2);
+  assert.equal(pass(5, { dropLast: true }).length, 2);
+});
+
+Deno.test("batches in random order hold every image once", () => {
+  const seen = pass(3, { shuffle: new Random(1) }).flat();
+  assert.notDeepEqual(seen, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  assert.deepEqual(seen.sort((a, b) => a - b), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});
+
+testOnEachBackend("batches come in the same order for the same seed", () => {
+  assert.deepEqual(pass(3, { shuffle: new Random(1) }), pass(3, { shuffle: new Random(1) }));
+  assert.notDeepEqual(pass(3, { shuffle: new Random(1) }), pass(3, { shuffle: new Random(2) }));
+});
+
+Deno.test("batches draw a new order for each pass", () => {
+  const again = batches(ten, { batchSize: 10, shuffle: new Random(1) });
+  const orders = [1, 2].map(() => {
+    for (using batch of again) return [...batch.labels.dataSync()];
+  });
+  assert.notDeepEqual(orders[0], orders[1]);
+});
+
+Deno.test("batches come in the same order with a transform that draws random numbers", () => {
+  const orders = (draws: boolean) => {
+    const shuffle = new Random(1);
+    return [1, 2].map(() =>
+      pass(3, {
+        shuffle,
+        transform: (images, random) => {
+          if (draws) random.uniform([2]);
+          return images;
+        },
+      })
+    );
+  };
+  assert.deepEqual(orders(true), orders(false));
+});
+
+Deno.test("batches transform the images, and free what the transform leaves", () =>
+  assertNoLeak(() => {
+    const doubled = (images: Images<1>) => {
+      const kept = ops.mul(images, 255);
+      return ops.add(kept, kept);
+    };
+    for (using batch of batches(ten, { batchSize: 10, transform: doubled })) {
+      assert.deepEqual([...batch.images.dataSync()].map(Math.round), [
+        ...[0, 2, 4, 6, 8, 10, 12, 14, 16, 18],
+      ]);
+    }
+  }));
+
+Deno.test("batches hold two tensors at a time, and none after a pass that ends early", () =>
+  assertNoLeak(() => {
+    const before = memory().tensors;
+    for (using batch of batches(ten, { batchSize: 2 })) {
+      assert.equal(memory().tensors, before + 2);
+      if (batch.labels.dataSync()[0] === 4) break;
+    }
+  }));
+
+Deno.test("a batch is freed by dispose, where it outlives its turn", () =>
+  assertNoLeak(() => {
+    const all = [...batches(ten, { batchSize: 5 })];
+    assert.deepEqual(all.map((batch) => batch.labels.arraySync()), [[0, 1, 2, 3, 4], [
+      5,
+      6,
+      7,
+      8,
+      9,
+    ]]);
+    all.forEach((batch) => batch.dispose());
+  }));
+
+Deno.test("batches leave nothing behind where a transform fails", () =>
+  assertNoLeak(() => {
+    const fails = (images: Images<1>) => {
+      ops.mul(images, 2);
+      throw new RangeError("on purpose");
+    };
+    assert.throws(() => [...batches(ten, { batchSize: 5, transform: fails })], /on purpose/);
+  }));
+
+for (
+  const [batchSize, found] of [[0, "0"], [-1, "-1"], [2.5, "2.5"], [NaN, "NaN"], [
+    Infinity,
+    "Infinity",
+  ]] as const
+) {
+  Deno.test(`batches refuse a batchSize of ${found} before any image is read`, () => {
+    assert.throws(() => batches(ten, { batchSize }), {
+      name: "RangeError",
+      message: `Making batches of "ten": batchSize must be a positive integer, found ${found}.`,
+    });
+  });
+}
+
+for (const dropLast of [false, true]) {
+  Deno.test(`batches refuse a batchSize above the number of images, dropLast ${dropLast}`, () => {
+    assert.throws(() => batches(ten, { batchSize: 11, dropLast }), {
+      name: "RangeError",
+      message:
+        'Making batches of "ten": batchSize must be at most 10, the number of images, found 11.',
+    });
+  });
+}

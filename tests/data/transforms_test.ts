@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import {
+  type AnyChannelsTransform,
+  compose,
+  type Images,
+  memory,
+  normalize,
+  ops,
+  Random,
+  randomCrop,
+  randomFlip,
+  resize,
+  type Transform,
+} from "resnet-lab";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import resized from "../fixtures/data/resize.json" with { type: "json" };
+
+const random = () => new Random(5);
+
+/** `batch` images of different whole numbers from 1 on: every pixel of every image is unlike all others. */
+function distinct(batch: number, height: number, width: number, channels: number): Images {
+  const values = Float32Array.from({ length: batch * height * width * channels }, (_, i) => i + 1);
+  return ops.tensor(values, [batch, height, width, channels]);
+}
+
+testOnEachBackend("resize makes wider by hand: weights ¾ and ¼, edges repeated", () => {
+  const images = ops.tensor([0, 4, 8, 0], [1, 2, 2, 1]);
+  const wider = resize(2, 4)(images, random());
+  assertClose(wider, [0, 1, 3, 4, 8, 6, 2, 0]);
+});
+
+testOnEachBackend("resize to half averages pairs, and keeps channels apart", () => {
+  const images = ops.tensor([0, 1, 4, 3, 8, 5, 2, 7], [1, 2, 2, 2]);
+  const smaller = resize(1, 1)(images, random());
+  assertClose(smaller, [(0 + 4 + 8 + 2) / 4, (1 + 3 + 5 + 7) / 4]);
+});
+
+testOnEachBackend("resize to the same size changes nothing", () => {
+  const images = distinct(2, 3, 4, 2);
+  assertClose(resize(3, 4)(images, random()), images, 0);
+});
+
+for (const { height, width, values } of resized.resized) {
+  testOnEachBackend(`resize to ${height} × ${width} agrees with PyTorch`, () => {
+    const images = ops.tensor(resized.images, [2, 5, 7, 3]);
+    const result = resize(height, width)(images, random());
+    assert.deepEqual(result.shape, [2, height, width, 3]);
+    assertClose(result, values, 1e-6);
+  });
+}
+
+testOnEachBackend("normalize takes a number for each channel", () => {
+  const images = ops.tensor([0.25, 1, 0.5, 0], [1, 1, 2, 2]);
+  const result = normalize({ mean: [0.25, 0.5], standardDeviation: [0.25, 0.5] })(images, random());
+  assertClose(result, [0, 1, 1, -1]);
+});
+
+testOnEachBackend("randomCrop gives windows of the padded image, pixel for pixel", () => {
+  const [batch, height, width, padding] = [64, 5, 7, 2];
+  const images = distinct(batch, height, width, 2);
+  const moved = randomCrop({ padding })(images, random());
+  const original = images.arraySync();
+  const seen = new Set<string>();
+  moved.arraySync().forEach((image, b) => {
+    // The offset at which the window fits, found by trying all.
+    const fits = (dy: number, dx: number) =>
+      image.every((row, y) =>
+        row.every((pixel, x) =>
+          pixel.every((value, c) => value === (original[b]![y + dy]?.[x + dx]?.[c] ?? 0))
+        )
+      );
+    const shifts = [-2, -1, 0, 1, 2];
+    const found = shifts.flatMap((dy) => shifts.map((dx) => [dy, dx] as const))
+      .filter(([dy, dx]) => fits(dy, dx));
+    assert.equal(found.length, 1, `image ${b} is no window of the padded image`);
+    seen.add(String(found[0]));
+  });
+  // 64 draws of 25 offsets: about 23 different ones.
+  assert(seen.size >= 18, `only ${seen.size} different offsets`);
+});
+
+for (const size of [28, 32, 224]) {
+  testOnEachBackend(
+    `randomCrop copies pixels exactly at ${size} × ${size}`,
+    () =>
+      assertNoLeak(() => {
+        const images = distinct(8, size, size, 1);
+        const moved = randomCrop({ padding: 4 })(images, random());
+        // Every value is a whole number that was there before, or the padding's 0; none is a mixture.
+        const values = moved.dataSync();
+        const before = new Set<number>(images.dataSync()).add(0);
+        assert(values.every((value) => before.has(value)));
+        // Rows and columns go on by 1 and by the width.
+        const inner = values[size * (size >> 1) + (size >> 1)]!;
+        assert.equal(values[size * (size >> 1) + (size >> 1) + 1], inner + 1);
+        assert.equal(values[size * ((size >> 1) + 1) + (size >> 1)], inner + size);
+        images.dispose();
+        moved.dispose();
+      }),
+  );
+}
+
+testOnEachBackend("randomFlip mirrors about half of the images, pixel for pixel", () => {
+  const images = distinct(64, 3, 5, 2);
+  const mirrored = ops.reverse(images, 2).arraySync();
+  const original = images.arraySync();
+  let count = 0;
+  randomFlip()(images, random()).arraySync().forEach((image, b) => {
+    const flipped = String(image) === String(mirrored[b]);
+    assert(flipped || String(image) === String(original[b]), `image ${b} is neither`);
+    if (flipped) count++;
+  });
+  assert(count >= 20 && count <= 44, `${count} of 64 mirrored`); // ± 3 standard deviations
+});
+
+const transforms: Record<string, AnyChannelsTransform> = {
+  "resize": resize(3, 9),
+  "normalize": normalize({ mean: 0.3, standardDeviation: 0.2 }),
+  "randomCrop": randomCrop({ padding: 2 }),
+  "randomFlip": randomFlip(),
+  "compose": compose(randomCrop({ padding: 1 }), randomFlip(), resize(6, 6)),
+};
+for (const [name, transform] of Object.entries(transforms)) {
+  testOnEachBackend(`${name} leaves no tensor behind but its result, and keeps its input`, () => {
+    const images = distinct(4, 5, 5, 3);
+    const before = memory().tensors;
+    const result = transform(images, random());
+    assert.equal(memory().tensors, before + 1);
+    result.dispose();
+    assert.equal(images.arraySync().length, 4);
+    images.dispose();
+  });
+
+  testOnEachBackend(`${name} does the same for the same seed`, () => {
+    const images = distinct(16, 5, 5, 1);
+    assertClose(transform(images, random()), transform(images, random()), 0);
+  });
+}
+
+testOnEachBackend("compose goes from first to last", () => {
+  const shift: Transform<1> = (images) => ops.add(images, 1);
+  const double: Transform<1> = (images) => ops.mul(images, 2);
+  const images: Images<1> = ops.tensor([3], [1, 1, 1, 1]);
+  assert.equal(compose(shift, double)(images, random()).dataSync()[0], 8);
+  assert.equal(compose(double, shift)(images, random()).dataSync()[0], 7);
+});
+
+const wrong: [string, () => unknown, string][] = [
+  [
+    "resize refuses a size of 0",
+    () => resize(0, 4),
+    "Resizing images: expected a height and width of positive integers, found 0 × 4.",
+  ],
+  [
+    "resize refuses half a pixel",
+    () => resize(4, 2.5),
+    "Resizing images: expected a height and width of positive integers, found 4 × 2.5.",
+  ],
+  [
+    "normalize refuses a standard deviation of 0",
+    () => normalize({ mean: 0, standardDeviation: 0 }),
+    "Normalizing images: expected as many positive standard deviations as finite means, found means [0] and standard deviations [0].",
+  ],
+  [
+    "normalize refuses a mean that is not a number",
+    () => normalize({ mean: NaN, standardDeviation: 1 }),
+    "Normalizing images: expected as many positive standard deviations as finite means, found means [NaN] and standard deviations [1].",
+  ],
+  [
+    "normalize refuses another number of channels",
+    () =>
+      normalize({ mean: [0, 0, 0], standardDeviation: [1, 1, 1] })(
+        ops.zeros([2, 4, 4, 1]),
+        random(),
+      ),
+    "Normalizing images [2,4,4,1]: expected a mean for each of 1 channels, found 3.",
+  ],
+  [
+    "randomCrop refuses a padding of 0",
+    () => randomCrop({ padding: 0 }),
+    "Cropping images at random: padding must be a positive integer, found 0.",
+  ],
+];
+for (const [name, make, message] of wrong) {
+  Deno.test(name, () => assert.throws(make, { name: "RangeError", message }));
+}

@@ -1,0 +1,96 @@
+/** Compositions that must not compile. The functions are checked, never called. */
+import {
+  batches,
+  compose,
+  fashionMnist,
+  ImageDataset,
+  type Images,
+  normalize,
+  randomCrop,
+  randomFlip,
+  resize,
+  type Transform,
+} from "resnet-lab";
+
+declare const colour: ImageDataset<3, 10>;
+declare const toGrey: Transform<3, 1>;
+const three = normalize({ mean: [0.5, 0.5, 0.5], standardDeviation: [0.2, 0.2, 0.2] });
+
+export function datasets(names: string[]) {
+  const parts = {
+    name: "",
+    pixels: new Uint8Array(),
+    labels: new Uint8Array(),
+    height: 1,
+    width: 1,
+    classNames: names,
+  };
+  const made: ImageDataset<3, 2> = new ImageDataset({ ...parts, channels: 3, classes: 2 });
+  // @ts-expect-error: the set has three channels, not one
+  const grey: ImageDataset<1, 2> = made;
+  // @ts-expect-error: the set has two classes, not ten
+  const ten: ImageDataset<3, 10> = made;
+  const some: ImageDataset = made;
+  const three: Images<3> = made.images([0]);
+  // @ts-expect-error: the images have three channels
+  const one: Images<1> = made.images([0]);
+  // @ts-expect-error: split needs a seed
+  made.split(0.5);
+  // @ts-expect-error: parts of a set have its channels
+  const [part]: ImageDataset<1, 2>[] = made.split(0.5, { seed: 1 });
+  return [grey, ten, some, three, one, part];
+}
+
+export async function fashion() {
+  const { train } = await fashionMnist({ subset: true });
+  const fits: ImageDataset<1, 10> = train;
+  // @ts-expect-error: Fashion-MNIST is grey
+  const wrong: ImageDataset<3, 10> = train;
+  return [fits, wrong];
+}
+
+export function transforms() {
+  const keeps: Transform<1> = compose(resize(4, 4), randomCrop({ padding: 1 }), randomFlip());
+  const fits: Transform<3> = compose(randomFlip(), three, resize(8, 8));
+  // @ts-expect-error: a mean for each of three channels does not fit images with one
+  const wrong: Transform<1> = three;
+  // @ts-expect-error: one of the transforms takes three channels
+  const alsoWrong: Transform<1> = compose(randomFlip(), three);
+  const turns: Transform<3, 1> = compose(randomFlip(), three, toGrey, resize(8, 8));
+  // @ts-expect-error: the last one that changes channels gives one
+  const notThree: Transform<3, 3> = compose(three, toGrey);
+  // @ts-expect-error: "this transform takes images with 3 channels, but the one before it gives images with 1 channels"
+  compose(toGrey, three);
+  // @ts-expect-error: a standard deviation is missing
+  normalize({ mean: [0.5, 0.5, 0.5], standardDeviation: [0.2, 0.2] });
+  // @ts-expect-error: one number for the mean, but several for the standard deviation
+  normalize({ mean: 0.5, standardDeviation: [0.2, 0.2] });
+  return [keeps, fits, wrong, alsoWrong, turns, notThree];
+}
+
+export function inBatches(grey: ImageDataset<1, 10>) {
+  for (using batch of batches(colour, { batchSize: 1 })) {
+    const fits: Images<3> = batch.images;
+    // @ts-expect-error: batches of a colour set have three channels
+    const wrong: Images<1> = batch.images;
+    return [fits, wrong];
+  }
+  for (using batch of batches(colour, { batchSize: 1, transform: toGrey })) {
+    const fits: Images<1> = batch.images;
+    // @ts-expect-error: the transform gives one channel
+    const wrong: Images<3> = batch.images;
+    return [fits, wrong];
+  }
+  for (using batch of batches(colour, { batchSize: 1, transform: resize(8, 8) })) {
+    const fits: Images<3> = batch.images;
+    // @ts-expect-error: resizing keeps the three channels
+    const wrong: Images<1> = batch.images;
+    return [fits, wrong];
+  }
+  // @ts-expect-error: the transform takes three channels, the set has one
+  batches(grey, { batchSize: 1, transform: three });
+  // @ts-expect-error: batchSize must be given
+  batches(grey, {});
+  // @ts-expect-error: shuffle is a Random, so that the order has a seed
+  batches(grey, { batchSize: 1, shuffle: true });
+}
