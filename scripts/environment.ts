@@ -1,16 +1,20 @@
 import { delimiter, join } from "node:path";
 
-/** What a set-up of the project works on: where it is, and what the commands it starts see. */
+/** What a set-up works on: where the project is, and what the commands that it starts see. */
 export interface Environment {
   /** The project's folder. */
   readonly root: string;
   /** The environment variables of every command; programs are looked up on its `PATH`. */
   readonly variables: Readonly<Record<string, string>>;
   readonly os: typeof Deno.build.os;
+  /** The Deno executable. */
+  readonly deno: string;
   /** Shows a line that stays. */
   readonly log: (line: string) => void;
-  /** Shows what is being done this moment, over what was being done before. */
+  /** Shows what is being done this moment, in place of what was being done before. */
   readonly status: (line: string) => void;
+  /** Ends the command that is running. */
+  readonly signal?: AbortSignal;
 }
 
 /** A set-up that cannot go on. The message is for the user: what happened and what to do. */
@@ -24,6 +28,7 @@ export function thisEnvironment(): Environment {
     root: join(import.meta.dirname!, ".."),
     variables: Deno.env.toObject(),
     os: Deno.build.os,
+    deno: Deno.execPath(),
     log: (line) => console.error(line),
     status: (line) => {
       if (!Deno.stderr.isTerminal()) return;
@@ -42,6 +47,7 @@ export function places(root: string) {
     deno: join(venv, "bin", "deno"),
     addon: join(venv, "tfjs_binding.node"),
     kernelspec: join(venv, "share", "jupyter", "kernels", "deno", "kernel.json"),
+    overrides: join(venv, "share", "jupyter", "lab", "settings", "overrides.json"),
     stamp: join(venv, "setup.json"),
     addonSource: join(root, "node_modules", "@tensorflow", "tfjs-node-gpu"),
     nodeHeaders: join(root, "node_modules", "node-api-headers", "include"),
@@ -56,7 +62,7 @@ export interface Finished {
 
 /** Runs a command to its end. A program that does not exist is a command that failed. */
 export async function run(
-  { root, variables }: Environment,
+  { root, variables, signal }: Environment,
   [program, ...args]: readonly [string, ...string[]],
   { extra = {}, onLine }: {
     extra?: Record<string, string>;
@@ -70,6 +76,7 @@ export async function run(
     cwd: root,
     clearEnv: true,
     env: { ...variables, ...extra },
+    signal,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -139,16 +146,56 @@ export async function findPython(
   return { python: tooNew, tooOld };
 }
 
-/** Whether there is an NVIDIA GPU: `nvidia-smi` answers. */
-export async function hasNvidiaGpu(environment: Environment): Promise<boolean> {
-  return environment.os === "linux" && (await run(environment, ["nvidia-smi", "-L"])).success;
+/** The NVIDIA GPUs that TensorFlow could use, as `nvidia-smi` lists them. Its CUDA builds are for Linux on x86-64 only. */
+export async function findNvidiaGpus(environment: Environment): Promise<string | undefined> {
+  if (environment.os !== "linux" || Deno.build.arch !== "x86_64") return undefined;
+  const { success, output } = await run(environment, ["nvidia-smi", "-L"]);
+  return success ? output.trim() : undefined;
 }
 
-/** The C++ compiler of the system, if there is one. On macOS a stub called c++ exists without the tools. */
+/** The C++ compiler of the system, if there is one that answers (macOS has a stub that does not). */
 export async function findCompiler(environment: Environment): Promise<string | undefined> {
   for (const program of ["c++", "g++", "clang++"]) {
     if ((await run(environment, [program, "--version"])).success) return program;
   }
+}
+
+/** Loads the addon in a process of its own, because a wrong one can end the process. */
+export async function loadAddon(
+  environment: Environment,
+  addon: string,
+): Promise<{ loads: boolean; tensorFlow: string; usesGpu: boolean; output: string }> {
+  const { success, output } = await run(
+    environment,
+    [
+      environment.deno,
+      "eval",
+      `import { createRequire } from "node:module";
+const addon = createRequire(import.meta.url)(${JSON.stringify(addon)});
+console.log("TensorFlow=" + addon.TF_Version, "GPU=" + addon.isUsingGpuDevice());`,
+    ],
+    { extra: { TF_CPP_MIN_LOG_LEVEL: "3" } },
+  );
+  const [, tensorFlow = "", gpu] = /TensorFlow=(\S+) GPU=(\S+)/.exec(output) ?? [];
+  return { loads: success, tensorFlow, usesGpu: gpu === "true", output };
+}
+
+/**
+ * The environment variables for JupyterLab and its kernels: our kernel is found before all others, and what JupyterLab
+ * remembers stays in the project, so that a personal configuration neither disturbs nor is disturbed.
+ */
+export function jupyterVariables({ root, variables }: Environment): Record<string, string> {
+  const jupyter = join(root, ".cache", "jupyter");
+  return {
+    ...variables,
+    PATH: `${join(places(root).venv, "bin")}${delimiter}${variables.PATH ?? ""}`,
+    JUPYTER_PREFER_ENV_PATH: "1",
+    JUPYTER_CONFIG_DIR: join(jupyter, "config"),
+    JUPYTER_DATA_DIR: join(jupyter, "data"),
+    JUPYTER_RUNTIME_DIR: join(jupyter, "runtime"),
+    IPYTHONDIR: join(jupyter, "ipython"),
+    PYTHONUTF8: "1",
+  };
 }
 
 /** TensorFlow's folder in the virtual environment, if it is there. */
