@@ -4,4 +4,5 @@
  * @module
  */
 export * from "./tensor/mod.ts";
-export * from "./data/mod.ts";
+export * from "./nn/mod.ts";
+export * from "./models/mod.ts";

@@ -115,3 +115,8 @@ export function variable<R extends Rank>(
   initial.dispose();
   return result;
 }
+
+/** Whether a value is a {@linkcode variable}. */
+export function isVariable(value: unknown): value is Variable {
+  return value instanceof tf.Variable;
+}

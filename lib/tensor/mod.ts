@@ -2,7 +2,7 @@
 import "./relu.ts";
 
 export { backend, NATIVE, PORTABLE, useBackend } from "./backend.ts";
-export { grad, valueAndGradients, variable } from "./autograd.ts";
+export { grad, isVariable, valueAndGradients, variable } from "./autograd.ts";
 export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";
 export {
   type Padding,
@@ -33,4 +33,7 @@ export type {
   Tensor4D,
   Tensor5D,
   Variable,
+  Variable1D,
+  Variable2D,
+  Variable4D,
 } from "./types.ts";

@@ -424,6 +424,13 @@ export function leakyRelu<T extends Tensor>(x: T, slope = 0.01): Same<T> {
   return tf.leakyRelu(x as Tensor, slope) as Same<T>;
 }
 
+/** `x · Φ(x)` with Φ the normal distribution function (Hendrycks and Gimpel 2016). */
+export function gelu<T extends Tensor>(x: T): Same<T> {
+  return tf.tidy(() =>
+    tf.mul(tf.mul(x as Tensor, 0.5), tf.add(tf.erf(tf.mul(x as Tensor, Math.SQRT1_2)), 1))
+  ) as Same<T>;
+}
+
 /** `x` limited to the interval from `low` to `high`. */
 export function clip<T extends Tensor>(x: T, low: number, high: number): Same<T> {
   return tf.clipByValue(x as Tensor, low, high) as Same<T>;

@@ -19,17 +19,23 @@ export type Tensor5D = tf.Tensor5D;
 
 /** A tensor whose value can be replaced: a parameter or a running statistic of a model. */
 export type Variable<R extends Rank = Rank> = tf.Variable<R>;
+/** A variable with one axis, such as a bias. */
+export type Variable1D = tf.Variable<tf.Rank.R1>;
+/** A variable with two axes, such as the weights of a linear layer. */
+export type Variable2D = tf.Variable<tf.Rank.R2>;
+/** A variable with four axes, such as the kernel of a convolution. */
+export type Variable4D = tf.Variable<tf.Rank.R4>;
 /** What the elements of a tensor are: `"float32"`, `"int32"` or `"bool"`. */
 export type DataType = "float32" | "int32" | "bool";
 
 declare const lastAxis: unique symbol;
 
 /**
- * A tensor type that also knows the size of its last axis. The property exists for the compiler only; it is optional, so a
- * plain tensor of the same rank is accepted wherever the size is not known.
+ * A tensor type that also knows the size of its last axis. The member exists for the compiler only. It is a method, whose parameter
+ * TypeScript compares in both directions: 64 fits 64 and an unknown `number`, and 3 does not fit 64.
  */
 export interface LastAxis<Size extends number> {
-  readonly [lastAxis]?: Size;
+  [lastAxis]?(size: Size): void;
 }
 
 /**
@@ -49,7 +55,9 @@ export type Labels = Tensor1D;
 export type RankOf<T extends Tensor> = T extends tf.Tensor<infer R> ? R : never;
 
 /** The size of the last axis as far as the type tells, else `number`. */
-export type LastAxisOf<T> = T extends LastAxis<infer Size> ? Size : number;
+export type LastAxisOf<T> = T extends { [lastAxis]?(size: infer Size): void }
+  ? Size extends number ? Size : number
+  : number;
 
 /** A value like `T` that is not a variable: what an element-wise op gives back. */
 export type Same<T extends Tensor> = T extends tf.Variable<infer R> ? tf.Tensor<R> : T;
@@ -57,7 +65,7 @@ export type Same<T extends Tensor> = T extends tf.Variable<infer R> ? tf.Tensor<
 type Ranks = ["R0", "R1", "R2", "R3", "R4", "R5", "R6"];
 /** The channel counts do not fit: a message that the compiler shows at the wrong argument. */
 type Mismatch<A extends number, B extends number> =
-  `"the last axes of these two tensors are ${A} and ${B} long, so they cannot be combined element by element"`;
+  `the last axes of these two tensors are ${A} and ${B} long, so they cannot be combined element by element`;
 
 /**
  * What the second operand of an element-wise op may be: itself, or, where both last axes are known, differ and neither is 1, a

@@ -1,0 +1,96 @@
+import type { Features, Images } from "../tensor/mod.ts";
+import {
+  avgPool,
+  conv2d,
+  flatten,
+  type ForwardOptions,
+  linear,
+  maxPool,
+  Module,
+  relu,
+  sequential,
+  sigmoid,
+  tanh,
+  xavierUniform,
+} from "../nn/mod.ts";
+
+/** The options of {@linkcode lenet}. */
+export interface LenetOptions<InChannels extends number, Classes extends number> {
+  /** Channels of the images; 1 unless said otherwise. */
+  inChannels?: InChannels;
+  /** Classes to tell apart; 10 unless said otherwise. */
+  classes?: Classes;
+  /** What follows each layer: relu with maximum pooling as today, or sigmoid or tanh with average pooling as in 1998. */
+  activation?: "relu" | "sigmoid" | "tanh";
+}
+
+/** Two convolutions with pooling. */
+function features(inChannels: number, activation: "relu" | "sigmoid" | "tanh") {
+  const activate = { relu, sigmoid, tanh }[activation];
+  const pool = activation === "relu" ? maxPool : avgPool;
+  const initial = activation === "relu" ? {} : { kernelInitializer: xavierUniform() };
+  return sequential(
+    conv2d(inChannels, 6, { kernelSize: 5, padding: 2, ...initial }),
+    activate(),
+    pool({ kernelSize: 2 }),
+    conv2d(6, 16, { kernelSize: 5, ...initial }),
+    activate(),
+    pool({ kernelSize: 2 }),
+  );
+}
+
+/** Three linear layers over what is left of the image, 5×5 pixels. */
+function classifier(classes: number, activation: "relu" | "sigmoid" | "tanh") {
+  const activate = { relu, sigmoid, tanh }[activation];
+  const initial = activation === "relu" ? {} : { weightInitializer: xavierUniform() };
+  return sequential(
+    flatten(),
+    linear(400, 120, initial),
+    activate(),
+    linear(120, 84, initial),
+    activate(),
+    linear(84, classes, initial),
+  );
+}
+
+/** LeNet-5; made by {@linkcode lenet}. */
+export class Lenet<InChannels extends number, Classes extends number>
+  extends Module<Images<InChannels>, Features<Classes>> {
+  /** Two convolutions, each with an activation and pooling. */
+  readonly features: ReturnType<typeof features>;
+  /** Three linear layers. */
+  readonly classifier: ReturnType<typeof classifier>;
+
+  /** See {@linkcode lenet}. */
+  constructor(inChannels: InChannels, classes: Classes, activation: "relu" | "sigmoid" | "tanh") {
+    super();
+    this.features = features(inChannels, activation);
+    this.classifier = classifier(classes, activation);
+  }
+
+  override forward(images: Images<InChannels>, options?: ForwardOptions): Features<Classes> {
+    return this.classifier.forward(this.features.forward(images, options), options);
+  }
+}
+
+/**
+ * LeNet-5 for images of 28×28 pixels: two convolutions with pooling, then three linear layers (LeCun et al. 1998, section II.B, with
+ * every map connected to every map, and logits in place of the radial-basis output).
+ *
+ * @example
+ * ```ts
+ * import { lenet, summary } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(summary(lenet(), [28, 28, 1]).parameters, 61_706);
+ * ```
+ */
+export function lenet(): Lenet<1, 10>;
+export function lenet<const InChannels extends number = 1, const Classes extends number = 10>(
+  options: LenetOptions<InChannels, Classes>,
+): Lenet<InChannels, Classes>;
+export function lenet(
+  { inChannels = 1, classes = 10, activation = "relu" }: LenetOptions<number, number> = {},
+): Lenet<number, number> {
+  return new Lenet(inChannels, classes, activation);
+}

@@ -1,0 +1,2 @@
+/** The networks. */
+export { Lenet, lenet, type LenetOptions } from "./lenet.ts";

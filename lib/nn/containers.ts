@@ -1,0 +1,229 @@
+import { type Images, ops, type Tensor } from "../tensor/mod.ts";
+import {
+  type AnyModule,
+  type ForwardOptions,
+  type InputOf,
+  Module,
+  type shapeRule,
+} from "./module.ts";
+import type {
+  BranchChannels,
+  Branches,
+  BranchInput,
+  Chain,
+  ChainInput,
+  ChainOutput,
+  ChainRule,
+  Closed,
+  OutputOf,
+  Shortcut,
+} from "./shapes.ts";
+
+/** Runs a module whose input type is not known here; its own checks say what does not fit. */
+function run(module: AnyModule, input: unknown, options: ForwardOptions | undefined): unknown {
+  return module.forward(input as never, options);
+}
+
+/** Layers one after the other; made by {@linkcode sequential}. */
+export class Sequential<
+  Layers extends readonly unknown[],
+  In = ChainInput<Layers>,
+  Out = ChainOutput<In, Layers>,
+> extends Module<In, Out> {
+  declare readonly [shapeRule]: ChainRule<Layers>;
+
+  /** @param layers The layers, in the order of the forward pass. */
+  constructor(readonly layers: Layers) {
+    super();
+  }
+
+  override forward(input: In, options?: ForwardOptions): Out {
+    let value: unknown = input;
+    for (const layer of this.children().values()) value = run(layer, value, options);
+    return value as Out;
+  }
+
+  override describe(): string {
+    return "sequential";
+  }
+
+  /** The layers by their number, so that paths read `0.kernel` and not `layers.0.kernel`. */
+  override children(): Map<string, AnyModule> {
+    return new Map(
+      this.layers.flatMap((layer, i) => layer instanceof Module ? [[String(i), layer]] : []),
+    );
+  }
+}
+
+/**
+ * Layers one after the other: `y = lₙ(… l₂(l₁(x)))`. A layer that does not take what the one before it gives is a compile error at
+ * that argument.
+ *
+ * @throws {TypeError} If there is no layer, or something is not a layer.
+ *
+ * @example
+ * ```ts
+ * import { conv2d, globalAveragePool, linear, ops, relu, sequential } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const model = sequential(
+ *   conv2d(1, 8, { kernelSize: 3 }),
+ *   relu(),
+ *   globalAveragePool(),
+ *   linear(8, 10),
+ * );
+ * assert.deepEqual(model.forward(ops.zeros([2, 28, 28, 1])).shape, [2, 10]);
+ *
+ * // @ts-expect-error: this layer takes 16 features, but the layer before it gives 8 features
+ * sequential(conv2d(1, 8, { kernelSize: 3 }), globalAveragePool(), linear(16, 10));
+ * ```
+ */
+export function sequential<const Layers extends readonly AnyModule[]>(
+  ...layers: Chain<ChainInput<Layers>, Layers> extends Layers ? Layers
+    : Chain<ChainInput<Layers>, Layers>
+): Sequential<Layers> {
+  checkModules("sequential", layers);
+  return new Sequential<Layers>(layers as readonly AnyModule[] as Layers);
+}
+
+/** A body and a shortcut around it, added; made by {@linkcode residual}. */
+export class Residual<
+  Body extends AnyModule,
+  Side extends AnyModule | undefined = undefined,
+  In = InputOf<Body>,
+  Out = OutputOf<Body>,
+> extends Module<In, Out> {
+  /**
+   * @param body The layers whose output is added.
+   * @param shortcut What brings the input into the body's output shape; the input itself where there is none.
+   */
+  constructor(readonly body: Body, readonly shortcut: Side) {
+    super();
+  }
+
+  override forward(input: In, options?: ForwardOptions): Out {
+    const y = run(this.body, input, options) as Tensor;
+    const x = (this.shortcut ? run(this.shortcut, input, options) : input) as Tensor;
+    if (String(y.shape) !== String(x.shape)) {
+      throw new RangeError(
+        `Adding a shortcut: the body gives shape [${y.shape}], but the shortcut gives [${x.shape}]. ` +
+          "Give the shortcut the same stride and channels as the body.",
+      );
+    }
+    return ops.add(y, x) as Out;
+  }
+
+  override describe(): string {
+    return "residual";
+  }
+}
+
+/**
+ * A residual connection, `y = body(x) + shortcut(x)`, with the identity where no shortcut is given (He et al. 2016, section 3.2).
+ *
+ * A body whose output cannot be added to the shortcut's is a compile error as far as the channels tell, else a RangeError in
+ * `forward` and in {@linkcode summary}.
+ *
+ * @example
+ * ```ts
+ * import { conv2d, ops, residual } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const block = residual(conv2d(4, 4, { kernelSize: 3, padding: 1 }));
+ * assert.deepEqual(block.forward(ops.zeros([1, 8, 8, 4])).shape, [1, 8, 8, 4]);
+ *
+ * // @ts-expect-error: 4 channels in and 8 out cannot be added without a shortcut
+ * residual(conv2d(4, 8, { kernelSize: 3, padding: 1 }));
+ * ```
+ */
+export function residual<const Body extends AnyModule>(
+  body: Closed<Body> extends Body ? Body : Closed<Body>,
+): Residual<Body>;
+export function residual<const Body extends AnyModule, const Side extends AnyModule>(
+  body: Body,
+  shortcut: Shortcut<Body, Side> extends Side ? Side : Shortcut<Body, Side>,
+): Residual<Body, Side>;
+export function residual(
+  body: unknown,
+  shortcut?: unknown,
+): Residual<AnyModule, AnyModule | undefined> {
+  checkModules("residual", shortcut === undefined ? [body] : [body, shortcut]);
+  return new Residual(body as AnyModule, shortcut as AnyModule | undefined);
+}
+
+/** Branches over the same input, joined along the channels; made by {@linkcode parallel}. */
+export class Parallel<
+  All extends readonly unknown[],
+  In extends Tensor = BranchInput<All> & Tensor,
+  Channels extends number = BranchChannels<In, All>,
+> extends Module<In, Images<Channels>> {
+  /** @param branches The branches, in the order of their channels in the output. */
+  constructor(readonly branches: All) {
+    super();
+  }
+
+  override forward(input: In, options?: ForwardOptions): Images<Channels> {
+    const outputs = [...this.children()].map(([name, branch]) => {
+      const output = run(branch, input, options) as Images;
+      return { name, output };
+    });
+    const first = outputs[0]!.output.shape.slice(0, 3);
+    for (const { name, output } of outputs) {
+      if (output.rank !== 4 || String(output.shape.slice(0, 3)) !== String(first)) {
+        throw new RangeError(
+          `Joining branches along the channels: branch 0 gives [${first}, …], but branch ${name} gives [${output.shape}]. ` +
+            "All must have the same batch, height and width.",
+        );
+      }
+    }
+    return ops.concat(outputs.map(({ output }) => output), 3) as Images<Channels>;
+  }
+
+  override describe(): string {
+    return "parallel";
+  }
+
+  /** The branches by their number. */
+  override children(): Map<string, AnyModule> {
+    return new Map(
+      this.branches.flatMap((branch, i) => branch instanceof Module ? [[String(i), branch]] : []),
+    );
+  }
+}
+
+/**
+ * Branches over the same images, their outputs joined along the channels (Szegedy et al. 2015, section 4): the channels of the
+ * result are the sum, in the type as well.
+ *
+ * @example
+ * ```ts
+ * import { conv2d, type Images, ops, parallel } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const block = parallel(
+ *   conv2d(3, 4, { kernelSize: 1 }),
+ *   conv2d(3, 8, { kernelSize: 3, padding: 1 }),
+ * );
+ * const y: Images<12> = block.forward(ops.zeros([1, 8, 8, 3]));
+ * assert.deepEqual(y.shape, [1, 8, 8, 12]);
+ * ```
+ */
+export function parallel<const All extends readonly AnyModule[]>(
+  ...branches: Branches<BranchInput<All>, All> extends All ? All : Branches<BranchInput<All>, All>
+): Parallel<All> {
+  checkModules("parallel", branches);
+  return new Parallel<All>(branches as readonly AnyModule[] as All);
+}
+
+function checkModules(what: string, parts: readonly unknown[]): void {
+  if (parts.length === 0) throw new TypeError(`Building ${what}: at least one layer is needed.`);
+  parts.forEach((part, i) => {
+    if (!(part instanceof Module)) {
+      throw new TypeError(
+        `Building ${what}: argument ${i} must be a layer, found ${
+          typeof part === "function" ? "a function (call it: relu())" : String(part)
+        }.`,
+      );
+    }
+  });
+}

@@ -1,0 +1,135 @@
+import {
+  type Images,
+  ops,
+  type Padding,
+  type Pair,
+  pair,
+  variable,
+  type Variable1D,
+  type Variable4D,
+} from "../tensor/mod.ts";
+import { checkInput, checkWhole, imageAxes } from "./checks.ts";
+import { fansOf, heNormal, type Initializer } from "./initializers.ts";
+import { Module } from "./module.ts";
+
+/** The options of {@linkcode conv2d}. */
+export interface Conv2dOptions {
+  /** Height and width of the window in pixels. */
+  kernelSize: Pair;
+  /** Pixels from one window to the next. */
+  stride?: Pair;
+  /** Zeros around the images. */
+  padding?: Padding;
+  /** Distance between neighbouring taps of the window. */
+  dilation?: Pair;
+  /** Groups of channels that do not see each other. */
+  groups?: number;
+  /** Whether a number is added to each output channel; needless before batch norm. */
+  useBias?: boolean;
+  /** The initial kernel. */
+  kernelInitializer?: Initializer;
+}
+
+/** A convolution over images; made by {@linkcode conv2d}. */
+export class Conv2d<InChannels extends number, OutChannels extends number>
+  extends Module<Images<InChannels>, Images<OutChannels>> {
+  /** The weights `[height, width, in / groups, out]`. */
+  readonly kernel: Variable4D;
+  /** What is added to each output channel `[out]`, if anything. */
+  readonly bias: Variable1D | undefined;
+  readonly #options: { stride: Pair; padding: Padding; dilation: Pair; groups: number };
+
+  /** See {@linkcode conv2d}. */
+  constructor(
+    readonly inChannels: InChannels,
+    readonly outChannels: OutChannels,
+    {
+      kernelSize,
+      stride = 1,
+      padding = 0,
+      dilation = 1,
+      groups = 1,
+      useBias = true,
+      kernelInitializer = heNormal(),
+    }: Conv2dOptions,
+  ) {
+    super();
+    checkWhole("conv2d", "inChannels", inChannels);
+    checkWhole("conv2d", "outChannels", outChannels);
+    checkWhole("conv2d", "groups", groups);
+    for (const axis of [0, 1] as const) {
+      checkWhole("conv2d", "kernelSize", pair(kernelSize)[axis]);
+      checkWhole("conv2d", "stride", pair(stride)[axis]);
+      checkWhole("conv2d", "dilation", pair(dilation)[axis]);
+    }
+    if (padding !== "same" && padding !== "valid") checkWhole("conv2d", "padding", padding, 0);
+    if (inChannels % groups !== 0 || outChannels % groups !== 0) {
+      throw new RangeError(
+        `Building conv2d: ${groups} groups must divide the channels, found ${inChannels} in and ${outChannels} out.`,
+      );
+    }
+    const [height, width] = pair(kernelSize);
+    const shape = [height, width, inChannels / groups, outChannels] as const;
+    this.kernel = variable(kernelInitializer(shape, fansOf(shape)));
+    this.bias = useBias ? variable(ops.zeros([outChannels])) : undefined;
+    this.#options = { stride, padding, dilation, groups };
+  }
+
+  override forward(images: Images<InChannels>): Images<OutChannels> {
+    checkInput("conv2d", images, imageAxes(this.inChannels));
+    const y = ops.conv2d(images, this.kernel, this.#options);
+    return this.bias ? ops.add(y, this.bias) : y;
+  }
+
+  override describe(): string {
+    const { stride, padding, dilation, groups } = this.#options;
+    const [height, width] = this.kernel.shape;
+    return [
+      `conv2d ${this.inChannels} → ${this.outChannels}, ${height}×${width}`,
+      String(pair(stride)) === "1,1" ? [] : `stride ${pairText(stride)}`,
+      padding === 0 || padding === "valid" ? [] : `padding ${padding}`,
+      String(pair(dilation)) === "1,1" ? [] : `dilation ${pairText(dilation)}`,
+      groups === 1 ? [] : `${groups} groups`,
+    ].flat().join(", ");
+  }
+
+  override macs(_input: readonly number[], output: readonly number[]): number {
+    return output.reduce((product, axis) => product * axis, 1) *
+      (this.kernel.size / this.outChannels);
+  }
+}
+
+/** A pair as text: one number if both are the same. */
+export function pairText(value: Pair): string {
+  const [vertical, horizontal] = pair(value);
+  return vertical === horizontal ? String(vertical) : `${vertical}×${horizontal}`;
+}
+
+/**
+ * A convolution: images `[batch, height, width, in]` to `[batch, height′, width′, out]` with
+ * `height′ = ⌊(height + 2·padding − dilation·(kernelSize − 1) − 1) / stride⌋ + 1`.
+ *
+ * The kernel starts as {@linkcode heNormal}, the bias at zero.
+ *
+ * @throws {RangeError} If an option is not a whole number that is large enough, or the groups do not divide the channels.
+ *
+ * @example
+ * ```ts
+ * import { conv2d, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const layer = conv2d(3, 64, { kernelSize: 7, stride: 2, padding: 3 });
+ * assert.deepEqual(layer.forward(ops.zeros([1, 224, 224, 3])).shape, [1, 112, 112, 64]);
+ * assert.deepEqual(layer.kernel.shape, [7, 7, 3, 64]);
+ *
+ * // @ts-expect-error: images with one channel do not fit
+ * assert.throws(() => layer.forward(conv2d(1, 1, { kernelSize: 1 }).forward(ops.zeros([1, 8, 8, 1]))));
+ * ```
+ */
+export function conv2d<const InChannels extends number, const OutChannels extends number>(
+  inChannels: InChannels,
+  outChannels: OutChannels,
+  options: Conv2dOptions,
+): Conv2d<InChannels, OutChannels> {
+  return new Conv2d(inChannels, outChannels, options);
+}

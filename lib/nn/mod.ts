@@ -1,0 +1,48 @@
+/** Modules and layers, their types, initial values, and what a look at a model shows. */
+export {
+  type AnyModule,
+  type Classifier,
+  type ForwardOptions,
+  type InputOf,
+  Module,
+  type ShapeRule,
+} from "./module.ts";
+export type { OutputOf } from "./shapes.ts";
+export { Parallel, parallel, Residual, residual, Sequential, sequential } from "./containers.ts";
+export { Conv2d, conv2d, type Conv2dOptions } from "./conv.ts";
+export { Linear, linear, type LinearOptions } from "./linear.ts";
+export { Activation, gelu, leakyRelu, relu, sigmoid, tanh } from "./activation.ts";
+export {
+  BatchNorm,
+  batchNorm,
+  type BatchNormOptions,
+  LocalResponseNorm,
+  localResponseNorm,
+} from "./norm.ts";
+export {
+  AdaptiveAveragePool,
+  adaptiveAveragePool,
+  avgPool,
+  Flatten,
+  flatten,
+  GlobalAveragePool,
+  globalAveragePool,
+  maxPool,
+  Pool,
+  type PoolOptions,
+} from "./pool.ts";
+export { Dropout, dropout } from "./dropout.ts";
+export {
+  constant,
+  type Fans,
+  fansOf,
+  heNormal,
+  heUniform,
+  type Initializer,
+  normalInitializer,
+  xavierNormal,
+  xavierUniform,
+} from "./initializers.ts";
+export { lsuv } from "./lsuv.ts";
+export { captureActivations, type Observation, observeForward } from "./observe.ts";
+export { Summary, summary, type SummaryRow } from "./summary.ts";

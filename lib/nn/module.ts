@@ -1,0 +1,168 @@
+import { dispose, isVariable, type Tensor, type Variable } from "../tensor/mod.ts";
+
+/** How a forward pass runs. */
+export interface ForwardOptions {
+  /** Whether this pass is part of training, which dropout and batch norm treat differently; false unless said otherwise. */
+  readonly training?: boolean;
+}
+
+declare const signature: unique symbol;
+/** The key of {@linkcode ShapeRule}. */
+export declare const shapeRule: unique symbol;
+
+/**
+ * How the output's type follows from the input's, for layers that fit many inputs: `"same"` keeps it (relu, pooling), `"pooled"`
+ * makes features of images with as many channels. `undefined` where the layer has one output type.
+ */
+export type ShapeRule = "same" | "pooled" | undefined;
+
+/**
+ * A part of a network with a forward pass, and parameters that are found by walking its fields.
+ *
+ * Fields that are variables, modules or arrays of either belong to it and give the paths: `stage2.0.conv1.kernel`. A subclass says
+ * what it takes and gives, `Module<Images<3>, Features<10>>`, declares its parts as `readonly` fields, and writes `forward`.
+ *
+ * @typeParam In What `forward` takes, such as `Images<64>`.
+ * @typeParam Out What `forward` gives.
+ *
+ * @example
+ * ```ts
+ * import { type Features, linear, Module, ops, relu } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * class TwoLayers extends Module<Features<4>, Features<2>> {
+ *   readonly hidden = linear(4, 8);
+ *   readonly output = linear(8, 2);
+ *   override forward(x: Features<4>) {
+ *     return this.output.forward(ops.relu(this.hidden.forward(x)));
+ *   }
+ * }
+ * const model = new TwoLayers();
+ * assert.deepEqual([...model.namedParameters().keys()], [
+ *   "hidden.weight",
+ *   "hidden.bias",
+ *   "output.weight",
+ *   "output.bias",
+ * ]);
+ * assert.deepEqual(model.forward(ops.ones([3, 4])).shape, [3, 2]);
+ * ```
+ */
+export abstract class Module<In = never, Out = unknown> {
+  /** For the compiler only. */
+  declare readonly [signature]: (input: In) => Out;
+
+  /** Computes the output for a batch. */
+  abstract forward(input: In, options?: ForwardOptions): Out;
+
+  /** The layer in a few words, as {@linkcode summary} prints it. */
+  describe(): string {
+    return this.constructor.name;
+  }
+
+  /** The multiply-accumulate operations of one forward pass over shapes without the batch axis, children not counted. */
+  macs(_inputShape: readonly number[], _outputShape: readonly number[]): number {
+    return 0;
+  }
+
+  /** The modules directly below this one, by field name. */
+  children(): Map<string, AnyModule> {
+    return new Map(
+      fields(this).filter((field): field is [string, AnyModule] => field[1] instanceof Module),
+    );
+  }
+
+  /** The variables directly in this module, by field name. */
+  variables(): Map<string, Variable> {
+    return new Map(
+      fields(this).filter((field): field is [string, Variable] => isVariable(field[1])),
+    );
+  }
+
+  /** This module under the empty path, and all below it, each once, parents first. */
+  namedModules(): Map<string, AnyModule> {
+    const found = new Map<string, AnyModule>();
+    const seen = new Set<AnyModule>();
+    const visit = (path: string, module: AnyModule) => {
+      if (seen.has(module)) return;
+      seen.add(module);
+      found.set(path, module);
+      for (const [name, child] of module.children()) visit(joinPath(path, name), child);
+    };
+    visit("", this);
+    return found;
+  }
+
+  /** Every parameter and running statistic in the tree by its path, each once. */
+  namedVariables(): Map<string, Variable> {
+    const found = new Map<string, Variable>();
+    const seen = new Set<Variable>();
+    for (const [path, module] of this.namedModules()) {
+      for (const [name, variable] of module.variables()) {
+        if (!seen.has(variable)) found.set(joinPath(path, name), variable);
+        seen.add(variable);
+      }
+    }
+    return found;
+  }
+
+  /** Every trainable parameter in the tree by its path. */
+  namedParameters(): Map<string, Variable> {
+    return new Map([...this.namedVariables()].filter(([, variable]) => variable.trainable));
+  }
+
+  /** Every trainable parameter in the tree, in the order of {@linkcode namedParameters}. */
+  parameters(): Variable[] {
+    return [...this.namedParameters().values()];
+  }
+
+  /** Frees the memory of all parameters and running statistics; the module cannot be used afterwards. */
+  dispose(): void {
+    dispose([...this.namedVariables().values()]);
+  }
+
+  /** {@linkcode dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** The tree of modules, one to a line. */
+  toString(): string {
+    const children = [...this.children()].map(([name, child]) =>
+      `(${name}) ${child.toString()}`.replaceAll("\n", "\n  ")
+    );
+    return [this.describe(), ...children].join("\n  ");
+  }
+
+  /** What `console.log` and a cell's last expression show: the tree, not the insides of tensors. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+}
+
+/** Any module, whatever it takes and gives. */
+// deno-lint-ignore no-empty-interface
+export interface AnyModule extends Module<never, unknown> {}
+
+/** What a module takes. */
+export type InputOf<M> = M extends { readonly [signature]: (input: infer In) => unknown } ? In
+  : never;
+
+/** A module that takes `In` and gives features for `Classes` classes: a classifier. */
+export type Classifier<In extends Tensor, Classes extends number> = Module<
+  In,
+  import("../tensor/mod.ts").Features<Classes>
+>;
+
+/** The path of a part of something with a path. */
+export function joinPath(path: string, name: string): string {
+  return path === "" ? name : `${path}.${name}`;
+}
+
+/** The fields of an object, with the elements of arrays as `name.0`, `name.1`… */
+function fields(module: object): [string, unknown][] {
+  return Object.entries(module).flatMap(([name, value]) =>
+    Array.isArray(value)
+      ? value.map((element, i): [string, unknown] => [`${name}.${i}`, element])
+      : [[name, value] as [string, unknown]]
+  );
+}

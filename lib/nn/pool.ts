@@ -1,0 +1,213 @@
+import {
+  type Features,
+  type Images,
+  type LastAxisOf,
+  ops,
+  type Padding,
+  type Pair,
+  pair,
+  type Tensor,
+  type Tensor4D,
+  tidy,
+} from "../tensor/mod.ts";
+import { checkInput, checkWhole, imageAxes } from "./checks.ts";
+import { pairText } from "./conv.ts";
+import { Module, type shapeRule } from "./module.ts";
+
+/** The options of {@linkcode maxPool} and {@linkcode avgPool}. */
+export interface PoolOptions {
+  /** Height and width of the window in pixels. */
+  kernelSize: Pair;
+  /** Pixels from one window to the next; the kernel size unless said otherwise. */
+  stride?: Pair;
+  /** Rows and columns around the images. */
+  padding?: Padding;
+}
+
+/** Pooling over windows; made by {@linkcode maxPool} and {@linkcode avgPool}. */
+export class Pool extends Module<Images, Tensor> {
+  declare readonly [shapeRule]: "same";
+
+  /** See {@linkcode maxPool} and {@linkcode avgPool}. */
+  constructor(readonly kind: "maxPool" | "avgPool", readonly options: Readonly<PoolOptions>) {
+    super();
+    const { kernelSize, stride = kernelSize, padding = 0 } = options;
+    for (const axis of [0, 1] as const) {
+      checkWhole(kind, "kernelSize", pair(kernelSize)[axis]);
+      checkWhole(kind, "stride", pair(stride)[axis]);
+    }
+    if (typeof padding === "number") checkWhole(kind, "padding", padding, 0);
+  }
+
+  override forward<T extends Images>(x: T): Images<LastAxisOf<T>> {
+    checkInput(this.kind, x, imageAxes(null));
+    return ops[this.kind](x, this.options);
+  }
+
+  override describe(): string {
+    const { kernelSize, stride = kernelSize, padding = 0 } = this.options;
+    return [
+      `${this.kind} ${pair(kernelSize).join("×")}, stride ${pairText(stride)}`,
+      padding === 0 || padding === "valid" ? [] : `padding ${padding}`,
+    ].flat().join(", ");
+  }
+}
+
+/**
+ * The largest value in each window of each channel: `height′ = ⌊(height + 2·padding − kernelSize) / stride⌋ + 1`.
+ *
+ * @example
+ * ```ts
+ * import { maxPool, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const layer = maxPool({ kernelSize: 3, stride: 2, padding: 1 });
+ * assert.deepEqual(layer.forward(ops.zeros([1, 112, 112, 64])).shape, [1, 56, 56, 64]);
+ * ```
+ */
+export function maxPool(options: PoolOptions): Pool {
+  return new Pool("maxPool", options);
+}
+
+/**
+ * The mean of each window of each channel; the zeros of a numeric padding count.
+ *
+ * @example
+ * ```ts
+ * import { avgPool, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const image = ops.tensor([1, 2, 3, 6], [1, 2, 2, 1]);
+ * assert.equal(avgPool({ kernelSize: 2 }).forward(image).dataSync()[0], 3);
+ * ```
+ */
+export function avgPool(options: PoolOptions): Pool {
+  return new Pool("avgPool", options);
+}
+
+/** Global average pooling; made by {@linkcode globalAveragePool}. */
+export class GlobalAveragePool extends Module<Images, Features> {
+  declare readonly [shapeRule]: "pooled";
+
+  override forward<T extends Images>(x: T): Features<LastAxisOf<T>> {
+    checkInput("globalAveragePool", x, imageAxes(null));
+    return ops.mean(x, [1, 2]);
+  }
+
+  override describe(): string {
+    return "globalAveragePool";
+  }
+}
+
+/**
+ * The mean of each channel over the whole image: images `[batch, height, width, channels]` to features `[batch, channels]` (Lin et al.
+ * 2014, section 3.2).
+ *
+ * @example
+ * ```ts
+ * import { globalAveragePool, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const y = globalAveragePool().forward(ops.tensor([1, 2, 3, 6], [1, 2, 2, 1]));
+ * assert.deepEqual(y.arraySync(), [[3]]);
+ * ```
+ */
+export function globalAveragePool(): GlobalAveragePool {
+  return new GlobalAveragePool();
+}
+
+/** Average pooling to a fixed grid; made by {@linkcode adaptiveAveragePool}. */
+export class AdaptiveAveragePool extends Module<Images, Tensor> {
+  declare readonly [shapeRule]: "same";
+
+  /** See {@linkcode adaptiveAveragePool}. */
+  constructor(readonly size: readonly [height: number, width: number]) {
+    super();
+    for (const axis of size) checkWhole("adaptiveAveragePool", "size", axis);
+  }
+
+  override forward<T extends Images>(x: T): Images<LastAxisOf<T>> {
+    checkInput("adaptiveAveragePool", x, imageAxes(null));
+    const [batch, height, width, channels] = x.shape;
+    const [rows, columns] = this.size;
+    return tidy(() => {
+      const alongRows = ops.matMul(
+        binMeans(rows, height),
+        ops.reshape(ops.transpose(x as Tensor4D, [1, 0, 2, 3]), [height, -1]),
+      );
+      const alongColumns = ops.matMul(
+        binMeans(columns, width),
+        ops.reshape(
+          ops.transpose(ops.reshape(alongRows, [rows, batch, width, channels]), [2, 1, 0, 3]),
+          [width, -1],
+        ),
+      );
+      return ops.transpose(
+        ops.reshape(alongColumns, [columns, batch, rows, channels]),
+        [1, 2, 0, 3],
+      );
+    });
+  }
+
+  override describe(): string {
+    return `adaptiveAveragePool ${this.size.join("×")}`;
+  }
+}
+
+/** The matrix `[bins, size]` whose row i takes the mean from `⌊i · size / bins⌋` up to `⌈(i + 1) · size / bins⌉`. */
+function binMeans(bins: number, size: number) {
+  const rows = Array.from({ length: bins }, (_, i) => {
+    const start = Math.floor((i * size) / bins);
+    const end = Math.ceil(((i + 1) * size) / bins);
+    return Array.from({ length: size }, (_, j) => j >= start && j < end ? 1 / (end - start) : 0);
+  });
+  return ops.tensor(rows);
+}
+
+/**
+ * The mean of each cell of a grid of `size` over the image, whatever the image's size; neighbouring cells overlap where the size does
+ * not divide, as PyTorch's do.
+ *
+ * @example
+ * ```ts
+ * import { adaptiveAveragePool, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const image = ops.tensor([1, 2, 3], [1, 3, 1, 1]);
+ * assert.deepEqual([...adaptiveAveragePool([2, 1]).forward(image).dataSync()], [1.5, 2.5]);
+ * ```
+ */
+export function adaptiveAveragePool(
+  size: readonly [height: number, width: number],
+): AdaptiveAveragePool {
+  return new AdaptiveAveragePool(size);
+}
+
+/** Images as features; made by {@linkcode flatten}. */
+export class Flatten extends Module<Images, Features> {
+  override forward(x: Images): Features {
+    checkInput("flatten", x, imageAxes(null));
+    return ops.reshape(x, [x.shape[0], x.size / x.shape[0]]);
+  }
+
+  override describe(): string {
+    return "flatten";
+  }
+}
+
+/**
+ * Images `[batch, height, width, channels]` as features `[batch, height · width · channels]`, in that order.
+ *
+ * The type cannot tell how many features that makes; a `linear` that does not fit is found by `summary` or the first forward pass.
+ *
+ * @example
+ * ```ts
+ * import { flatten, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(flatten().forward(ops.zeros([2, 5, 5, 16])).shape, [2, 400]);
+ * ```
+ */
+export function flatten(): Flatten {
+  return new Flatten();
+}

@@ -1,0 +1,146 @@
+import { ops, tidy } from "../tensor/mod.ts";
+import { type AnyModule, joinPath } from "./module.ts";
+import { isLeaf, isTensor, observeForward } from "./observe.ts";
+
+/** One layer in a {@linkcode Summary}. */
+export interface SummaryRow {
+  /** Where the layer is in the model: `stage2.0.conv1`. */
+  readonly path: string;
+  /** The layer in a few words. */
+  readonly layer: string;
+  /** The shape it gives, without the batch axis. */
+  readonly outputShape: readonly number[];
+  /** Trainable numbers in it. */
+  readonly parameters: number;
+  /** Multiply-accumulate operations for one input. */
+  readonly macs: number;
+}
+
+/** The layers of a model with their output shapes, parameters and multiply-accumulates; made by {@linkcode summary}. */
+export class Summary {
+  /** See {@linkcode summary}. */
+  constructor(
+    readonly inputShape: readonly number[],
+    readonly rows: readonly SummaryRow[],
+    /** Trainable numbers in the whole model, shared ones once. */
+    readonly parameters: number,
+    /** Multiply-accumulate operations for one input. */
+    readonly macs: number,
+  ) {}
+
+  /** The table as text, with a closing line of totals. */
+  toString(): string {
+    const number = (value: number) => value === 0 ? "" : value.toLocaleString("en-US");
+    const table = [
+      ["path", "layer", "output", "parameters", "MACs"],
+      ["", "input", this.inputShape.join("×"), "", ""],
+      ...this.rows.map((row) => [
+        row.path,
+        row.layer,
+        row.outputShape.join("×"),
+        number(row.parameters),
+        number(row.macs),
+      ]),
+      ["", "total", "", number(this.parameters), number(this.macs)],
+    ];
+    const widths = [0, 1, 2, 3, 4].map((column) =>
+      Math.max(...table.map((cells) => cells[column]!.length))
+    );
+    const lines = table.map((cells) =>
+      cells.map((cell, column) =>
+        column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
+      ).join("  ").trimEnd()
+    );
+    const rule = "─".repeat(widths.reduce((total, width) => total + width + 2, -2));
+    return [lines[0], rule, ...lines.slice(1, -1), rule, lines.at(-1)].join("\n");
+  }
+
+  /** What `console.log` and a cell's last expression show. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+}
+
+/**
+ * The layers of a model in the order of the forward pass, with the shapes they give for one input of `inputShape` (without the batch
+ * axis), their parameters and multiply-accumulates.
+ *
+ * It runs the model once on a single input of zeros, so that a layer that does not fit is found before any data is.
+ *
+ * With `depth` the parts below that many steps of the path are added up: 1 gives a row for each direct part of the model.
+ *
+ * @throws {RangeError} If a layer does not fit its input, with the layer's path, what it expects and what it found.
+ *
+ * @example
+ * ```ts
+ * import { conv2d, flatten, linear, sequential, summary } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const model = sequential(conv2d(1, 6, { kernelSize: 5 }), flatten(), linear(3456, 10));
+ * const table = summary(model, [28, 28, 1]);
+ * assert.deepEqual(table.rows[0]?.outputShape, [24, 24, 6]);
+ * assert.equal(table.rows[0]?.macs, 24 * 24 * 6 * 5 * 5);
+ * assert.equal(table.parameters, 6 * 25 + 6 + 3456 * 10 + 10);
+ *
+ * assert.throws(() => summary(model, [32, 32, 1]), /At 2 \(linear 3456 → 10\)/);
+ * ```
+ */
+export function summary(
+  model: AnyModule,
+  inputShape: readonly number[],
+  { depth = Infinity }: { depth?: number } = {},
+): Summary {
+  if (inputShape.length === 0 || !inputShape.every((axis) => Number.isInteger(axis) && axis > 0)) {
+    throw new RangeError(
+      `Summarising a model: the input shape must be whole numbers above 0 without the batch axis, found [${inputShape}].`,
+    );
+  }
+  const rows: SummaryRow[] = [];
+  const add = (row: SummaryRow) => {
+    const at = rows.findIndex(({ path }) => path === row.path);
+    const earlier = rows[at];
+    if (earlier === undefined) rows.push(row);
+    else {
+      rows[at] = {
+        ...row,
+        parameters: earlier.parameters + row.parameters,
+        macs: earlier.macs + row.macs,
+      };
+    }
+  };
+  const counted = new Set<unknown>();
+  tidy(() => {
+    observeForward(
+      model,
+      ops.zeros([1, ...inputShape]) as never,
+      ({ path, module, input, output }) => {
+        const steps = path === "" ? [] : path.split(".");
+        let parameters = 0;
+        for (const variable of module.variables().values()) {
+          if (variable.trainable && !counted.has(variable)) parameters += variable.size;
+          counted.add(variable);
+        }
+        const outputShape = shapeOf(output);
+        const macs = module.macs(shapeOf(input), outputShape);
+        const shown = isLeaf(module) || parameters > 0 || macs > 0 || steps.length === depth;
+        if (!shown) return;
+        if (steps.length <= depth) {
+          add({ path, layer: module.describe(), outputShape, parameters, macs });
+        } else {
+          const above = steps.slice(0, depth).reduce(joinPath, "");
+          add({ path: above, layer: "", outputShape, parameters, macs });
+        }
+      },
+    );
+  });
+  return new Summary(
+    inputShape,
+    rows,
+    rows.reduce((total, row) => total + row.parameters, 0),
+    rows.reduce((total, row) => total + row.macs, 0),
+  );
+}
+
+function shapeOf(value: unknown): number[] {
+  return isTensor(value) ? value.shape.slice(1) : [];
+}
