@@ -109,7 +109,12 @@ Deno.test("split is the same for the same seed, and another for another", () => 
 
 const wrong: [string, () => unknown, string][] = [
   [
-    "images and labels of different numbers",
+    "fewer labels than images",
+    () => new ImageDataset({ ...parts, labels: new Uint8Array(3) }),
+    'Making the image set "four": expected as many images as labels, 3 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
+  ],
+  [
+    "more labels than images",
     () => new ImageDataset({ ...parts, labels: new Uint8Array(5) }),
     'Making the image set "four": expected as many images as labels, 5 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
   ],
