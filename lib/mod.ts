@@ -6,3 +6,4 @@
 export * from "./tensor/mod.ts";
 export * from "./nn/mod.ts";
 export * from "./models/mod.ts";
+export * from "./data/mod.ts";

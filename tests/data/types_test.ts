@@ -75,16 +75,16 @@ export function inBatches(grey: ImageDataset<1, 10>) {
     const wrong: Images<1> = batch.images;
     return [fits, wrong];
   }
-  for (using batch of batches(colour, { batchSize: 1, transform: toGrey })) {
-    const fits: Images<1> = batch.images;
+  for (using greyBatch of batches(colour, { batchSize: 1, transform: toGrey })) {
+    const fits: Images<1> = greyBatch.images;
     // @ts-expect-error: the transform gives one channel
-    const wrong: Images<3> = batch.images;
+    const wrong: Images<3> = greyBatch.images;
     return [fits, wrong];
   }
-  for (using batch of batches(colour, { batchSize: 1, transform: resize(8, 8) })) {
-    const fits: Images<3> = batch.images;
+  for (using smallBatch of batches(colour, { batchSize: 1, transform: resize(8, 8) })) {
+    const fits: Images<3> = smallBatch.images;
     // @ts-expect-error: resizing keeps the three channels
-    const wrong: Images<1> = batch.images;
+    const wrong: Images<1> = smallBatch.images;
     return [fits, wrong];
   }
   // @ts-expect-error: the transform takes three channels, the set has one
