@@ -193,7 +193,7 @@ export function jupyterVariables({ root, variables }: Environment): Record<strin
     JUPYTER_CONFIG_DIR: join(jupyter, "config"),
     JUPYTER_DATA_DIR: join(jupyter, "data"),
     JUPYTER_RUNTIME_DIR: join(jupyter, "runtime"),
-    IPYTHONDIR: join(jupyter, "ipython"),
+    IPYTHONDIR: join(root, ".cache", "ipython"),
     PYTHONUTF8: "1",
   };
 }
