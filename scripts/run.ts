@@ -1,0 +1,91 @@
+import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
+import { jupyterVariables, places } from "./environment.ts";
+import { setUpOrExit } from "./setup.ts";
+
+const usage = `Executes notebooks from top to bottom, without a browser, and reports every cell.
+
+  deno task run [NN…] [--scale smoke|cpu|gpu] [--write] [--timeout SECONDS]
+
+  NN         notebooks by number (01) or path; all of notebooks/ if there are none
+  --scale    how much to compute: smoke (about a minute each), cpu (the default, minutes each), gpu
+  --write    keep the outputs in the notebooks; without it no file is changed
+  --timeout  seconds that one cell may take, 3600 if not given
+`;
+
+/** What to execute, and how. */
+export interface Orders {
+  readonly notebooks: readonly string[];
+  readonly scale: string;
+  readonly write: boolean;
+  readonly timeout: number;
+}
+
+/**
+ * Reads the command line.
+ *
+ * @throws {RangeError} If a notebook, the scale or the time limit is none.
+ * @throws {TypeError} If an option does not exist.
+ */
+export function readOrders(args: readonly string[], folder: string): Orders {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      scale: { type: "string", default: "cpu" },
+      write: { type: "boolean", default: false },
+      timeout: { type: "string", default: "3600" },
+    },
+  });
+  const { scale, write } = values;
+  if (!["smoke", "cpu", "gpu"].includes(scale)) {
+    throw new RangeError(`The scale must be smoke, cpu or gpu, found "${scale}".`);
+  }
+  const timeout = Number(values.timeout);
+  if (!(timeout > 0)) {
+    throw new RangeError(`The time limit must be a number of seconds, found "${values.timeout}".`);
+  }
+  const all = notebooksIn(folder);
+  const notebooks = positionals.length === 0 ? all : positionals.map((name) => {
+    if (name.endsWith(".ipynb")) return Deno.realPathSync(name);
+    const found = all.find((path) => basename(path).startsWith(`${name.padStart(2, "0")}_`));
+    if (found) return found;
+    throw new RangeError(
+      `There is no notebook ${name}. There are: ${
+        all.map((path) => basename(path).slice(0, 2)).join(", ")
+      }.`,
+    );
+  });
+  if (notebooks.length === 0) throw new RangeError(`There are no notebooks in ${folder}.`);
+  return { notebooks, scale, write, timeout };
+}
+
+/** The paths of the notebooks in a folder, in order. */
+export function notebooksIn(folder: string): string[] {
+  return Array.from(Deno.readDirSync(folder), ({ name }) => name)
+    .filter((name) => name.endsWith(".ipynb"))
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+if (import.meta.main) {
+  if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
+    console.log(usage);
+    Deno.exit();
+  }
+  let orders;
+  try {
+    orders = readOrders(Deno.args, join(import.meta.dirname!, "..", "notebooks"));
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${usage}`);
+    Deno.exit(1);
+  }
+  const environment = await setUpOrExit();
+  // Ctrl-C reaches the child as well, and it is the child that ends the kernel.
+  Deno.addSignalListener("SIGINT", () => {});
+  const { code } = await new Deno.Command(places(environment.root).python, {
+    args: [join(import.meta.dirname!, "run_notebooks.py"), JSON.stringify(orders)],
+    env: { ...jupyterVariables(environment), RESNET_LAB_SCALE: orders.scale, NO_COLOR: "1" },
+  }).spawn().status;
+  Deno.exit(code);
+}

@@ -1,0 +1,127 @@
+"""Executes notebooks in the Deno kernel, from top to bottom. run.ts calls it with its orders as JSON."""
+
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import time
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+# Always the same, so that a notebook changes only when its cells or their outputs do.
+METADATA = {
+    "kernelspec": {"name": "deno", "display_name": "Deno", "language": "typescript"},
+    "language_info": {
+        "name": "typescript",
+        "file_extension": ".ts",
+        "mimetype": "text/x.typescript",
+        "codemirror_mode": "typescript",
+        "pygments_lexer": "typescript",
+        "nbconvert_exporter": "script",
+    },
+}
+
+
+def say(text: str = "", end: str = "\n") -> None:
+    print(text, end=end, flush=True)
+
+
+def first_line(source: str) -> str:
+    lines = [line.strip() for line in source.splitlines()]
+    return next((line for line in lines if line and not line.startswith("//")), lines[0])[:60]
+
+
+def checks_in(notebook) -> int:
+    """How many claims the notebook checked: lines on stdout that begin with a tick."""
+    return sum(
+        line.startswith("✓ ")
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "stream" and output.name == "stdout"
+        for line in output.text.splitlines()
+    )
+
+
+def why(cell, error: Exception, kernel_errors: str) -> str:
+    if isinstance(error, CellExecutionError):
+        traces = [output.traceback for output in cell.outputs if output.output_type == "error"]
+        # The kernel says nothing at all about a syntax error.
+        return "\n".join(traces[-1]) if traces else "The kernel cannot parse this cell."
+    if isinstance(error, CellTimeoutError):
+        return "The cell took longer than the time limit (--timeout)."
+    return f"The kernel died. The last that it said:\n{kernel_errors[-2000:].strip()}"
+
+
+def execute(notebook, path: pathlib.Path, timeout: float):
+    """Executes the cells in place. Returns the cell that failed, its number and why, or None."""
+    client = NotebookClient(
+        notebook,
+        kernel_name=METADATA["kernelspec"]["name"],
+        resources={"metadata": {"path": str(path.parent)}},
+        timeout=timeout,
+        record_timing=False,
+        coalesce_streams=True,
+        shutdown_kernel="immediate",
+    )
+    number = 0
+    with tempfile.TemporaryFile("w+", errors="replace") as errors:
+        with client.setup_kernel(stderr=errors):
+            for index, cell in enumerate(notebook.cells):
+                if cell.cell_type != "code" or not cell.source.strip():
+                    continue
+                number += 1
+                start = time.perf_counter()
+                say(f"  [{number}] {first_line(cell.source):60} ", end="")
+                try:
+                    client.execute_cell(cell, index)
+                except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                    say("failed")
+                    errors.seek(0)
+                    return cell, number, why(cell, error, errors.read())
+                say(f"{time.perf_counter() - start:7.1f} s")
+    notebook.metadata = nbformat.from_dict(METADATA)
+    return None
+
+
+def write(notebook, path: pathlib.Path) -> None:
+    """Writes the notebook, or nothing: never a part of it."""
+    part = path.with_name(f".{path.name}.part")
+    nbformat.write(notebook, part)
+    os.replace(part, path)
+
+
+def main() -> bool:
+    orders = json.loads(sys.argv[1])
+    rows = []
+    for path in map(pathlib.Path, orders["notebooks"]):
+        say(f"\n{path.name}")
+        notebook = nbformat.read(path, as_version=4)
+        start = time.perf_counter()
+        failure = execute(notebook, path, orders["timeout"])
+        seconds = time.perf_counter() - start
+        if failure:
+            cell, number, reason = failure
+            say(f"\n{path.name}, cell [{number}]:\n\n{cell.source}\n\n{reason}")
+        elif orders["write"]:
+            write(notebook, path)
+        code = sum(cell.cell_type == "code" for cell in notebook.cells)
+        result = f"failed at cell [{failure[1]}]" if failure else "passed"
+        rows.append((path.stem, code, f"{seconds:.1f}", checks_in(notebook), result))
+    table = [("notebook", "cells", "seconds", "checks", "result"), *rows]
+    width = max(len(row[0]) for row in table)
+    say()
+    for name, cells, seconds, checks, result in table:
+        say(f"{name:{width}}  {cells:>5}  {seconds:>7}  {checks:>6}  {result}")
+    failed = sum(row[4] != "passed" for row in rows)
+    say(f"\nnotebooks: {len(rows) - failed} passed, {failed} failed")
+    return failed == 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(0 if main() else 1)
+    except KeyboardInterrupt:
+        sys.exit("\nStopped.")
