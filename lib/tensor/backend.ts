@@ -83,6 +83,8 @@ if (wanted !== undefined && wanted !== NATIVE && wanted !== PORTABLE) {
   );
 }
 const native = wanted !== PORTABLE && await loadNative();
+// tfjs-core comes without gradients; the union package registers them.
+await import("@tensorflow/tfjs");
 const { MathBackendCPU } = await import("@tensorflow/tfjs-backend-cpu");
 const portable = tf.findBackend(PORTABLE);
 // Our own line says what to do; the backend's greeting at its first use would say it again, wrongly for us.
