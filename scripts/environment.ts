@@ -17,6 +17,14 @@ export interface Environment {
   readonly signal?: AbortSignal;
 }
 
+/** The Deno that this project is made with, and the oldest that it runs on. */
+export const denoVersion = "2.9.6";
+
+/** Whether a version such as "2.1.10" comes before {@linkcode denoVersion}. */
+export function isOldDeno(version: string): boolean {
+  return version.localeCompare(denoVersion, "en", { numeric: true }) < 0;
+}
+
 /** A set-up that cannot go on. The message is for the user: what happened and what to do. */
 export class SetupError extends Error {
   override name = "SetupError";
@@ -56,6 +64,7 @@ export function places(root: string) {
 
 export interface Finished {
   readonly success: boolean;
+  readonly stdout: string;
   /** Standard output and standard error, in the order in which they came. */
   readonly output: string;
 }
@@ -70,7 +79,7 @@ export async function run(
   } = {},
 ): Promise<Finished> {
   const path = onPath(variables, program);
-  if (path === undefined) return { success: false, output: `${program}: not found` };
+  if (path === undefined) return { success: false, stdout: "", output: `${program}: not found` };
   const child = new Deno.Command(path, {
     args,
     cwd: root,
@@ -83,13 +92,20 @@ export async function run(
   }).spawn();
   let output = "";
   const read = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
+    let whole = "";
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      whole += text;
       output += text;
-      if (onLine) { for (const line of text.split("\n")) if (line.trim()) onLine(line.trim()); }
+      text.split("\n").filter((line) => line.trim()).forEach((line) => onLine?.(line.trim()));
     }
+    return whole;
   };
-  const [{ success }] = await Promise.all([child.status, read(child.stdout), read(child.stderr)]);
-  return { success, output };
+  const [{ success }, stdout] = await Promise.all([
+    child.status,
+    read(child.stdout),
+    read(child.stderr),
+  ]);
+  return { success, stdout, output };
 }
 
 /** The full path of a program, looked up on `PATH` unless it is a path already. */

@@ -2,11 +2,13 @@ import { createHash } from "node:crypto";
 import { dirname, join, relative } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import {
+  denoVersion,
   type Environment,
   exists,
   findCompiler,
   findNvidiaGpus,
   findPython,
+  isOldDeno,
   loadAddon,
   places,
   run,
@@ -38,6 +40,11 @@ export async function setUp(environment: Environment): Promise<void> {
     throw new SetupError(
       `ResNet Lab runs on Linux and macOS, not on ${os}. On Windows use it inside WSL: run "wsl --install", ` +
         "open Ubuntu, and clone the project there.",
+    );
+  }
+  if (isOldDeno(Deno.version.deno)) {
+    throw new SetupError(
+      `Deno ${Deno.version.deno} is too old. Start the command with "npx --yes deno@${denoVersion}" in place of "deno".`,
     );
   }
   try {

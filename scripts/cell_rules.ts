@@ -1,0 +1,23 @@
+/** Lint rules for the cells of notebooks: a lesson about types must not switch them off. */
+const plugin: Deno.lint.Plugin = {
+  name: "cells",
+  rules: {
+    "honest-types": {
+      create(context) {
+        const cast = (node: Deno.lint.TSAsExpression | Deno.lint.TSTypeAssertion) => {
+          if (context.sourceCode.getText(node.typeAnnotation) === "const") return;
+          context.report({ node, message: "a notebook has no type casts" });
+        };
+        return {
+          TSAsExpression: cast,
+          TSTypeAssertion: cast,
+          TSAnyKeyword(node) {
+            context.report({ node, message: "a notebook has no any" });
+          },
+        };
+      },
+    },
+  },
+};
+
+export default plugin;
