@@ -6,41 +6,28 @@ import util from "node:util";
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+// Registers the gradient of each op, and the backend in JavaScript.
+// @ts-types="./native_backend.d.ts"
+import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
-import type { NodeJSKernelBackend } from "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js";
-
-/** The part of the node backend that lib calls beyond the kernels TensorFlow.js knows. */
-interface NativeBackend extends tf.KernelBackend {
-  executeMultipleOutputs(
-    op: string,
-    attributes: OpAttribute[],
-    inputs: tf.TensorInfo[],
-    outputs: number,
-  ): tf.Tensor[];
-}
-interface OpAttribute {
-  name: string;
-  type: number;
-  value: unknown;
-}
-type Binding = ConstructorParameters<typeof NodeJSKernelBackend>[0];
+import type { Binding, NodeJSKernelBackend, OpAttribute } from "./native_backend.d.ts";
 
 /** The name under which the native backend is registered. */
 export const NATIVE = "tensorflow";
 /** The name of TensorFlow.js's backend in plain JavaScript. */
 export const PORTABLE = "cpu";
 
-let binding: Binding | undefined;
+let native: { backend: NodeJSKernelBackend; binding: Binding } | undefined;
 
 /** Registers native TensorFlow if its addon is there; says in one line what to do if it is not. */
-async function loadNative(): Promise<boolean> {
+async function loadNative(): Promise<void> {
   const addon = new URL("../../.venv/tfjs_binding.node", import.meta.url);
   if (addon.protocol !== "file:" || !existsSync(addon)) {
     console.warn(
       "Native TensorFlow is not set up, so this runs on the plain JavaScript backend, many times slower. " +
         "In the resnet-lab folder run: npx --yes deno@2.9.6 task setup",
     );
-    return false;
+    return;
   }
   // TensorFlow prints its version and the processor's features at start; errors still show.
   if (Deno.env.get("TF_CPP_MIN_LOG_LEVEL") === undefined) Deno.env.set("TF_CPP_MIN_LOG_LEVEL", "2");
@@ -51,20 +38,12 @@ async function loadNative(): Promise<boolean> {
   });
   try {
     const require = createRequire(import.meta.url);
-    const loaded: Binding = require(fileURLToPath(addon));
-    // The package's own entry looks for the addon in its install folder, where our set-up does not put it; the two modules
-    // below are what that entry loads.
-    const { NodeJSKernelBackend } = await import(
-      "@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js"
-    );
-    await import("@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js");
-    tf.registerBackend(
-      NATIVE,
-      () => new NodeJSKernelBackend(loaded, "@tensorflow/tfjs-node-gpu"),
-      3,
-    );
-    binding = loaded;
-    return true;
+    const binding: Binding = require(fileURLToPath(addon));
+    // The package's own entry would look for the addon in its install folder, where our set-up does not put it.
+    const { NodeJSKernelBackend } = await import("./native_kernels.ts");
+    const backend = new NodeJSKernelBackend(binding, "@tensorflow/tfjs-node-gpu");
+    tf.registerBackend(NATIVE, () => backend, 3);
+    native = { backend, binding };
   } catch (error) {
     console.warn(
       `Native TensorFlow is set up but did not load (${
@@ -72,7 +51,6 @@ async function loadNative(): Promise<boolean> {
       }), so this runs on the ` +
         "plain JavaScript backend, many times slower. In the resnet-lab folder run: npx --yes deno@2.9.6 task doctor",
     );
-    return false;
   }
 }
 
@@ -82,13 +60,9 @@ if (wanted !== undefined && wanted !== NATIVE && wanted !== PORTABLE) {
     `Choosing a backend: RESNET_LAB_BACKEND must be "${NATIVE}" or "${PORTABLE}", found "${wanted}".`,
   );
 }
-const native = wanted !== PORTABLE && await loadNative();
-// tfjs-core comes without gradients; the union package registers them.
-await import("@tensorflow/tfjs");
-const { MathBackendCPU } = await import("@tensorflow/tfjs-backend-cpu");
-const portable = tf.findBackend(PORTABLE);
+if (wanted !== PORTABLE) await loadNative();
 // Our own line says what to do; the backend's greeting at its first use would say it again, wrongly for us.
-if (portable instanceof MathBackendCPU) Object.assign(portable, { firstUse: false });
+Object.assign(tf.findBackend(PORTABLE), { firstUse: false });
 await tf.setBackend(native ? NATIVE : PORTABLE);
 await tf.ready();
 
@@ -111,6 +85,20 @@ export function backend(): string {
  * Runs `work` on another backend, and comes back to the present one afterwards. Tensors are moved as they are used.
  *
  * @throws {RangeError} If there is no such backend.
+ *
+ * @example
+ * ```ts
+ * import { backend, ops, PORTABLE, useBackend } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const before = backend();
+ * const total = await useBackend(PORTABLE, () => {
+ *   assert.equal(backend(), "cpu");
+ *   return ops.sum(ops.ones([3])).dataSync()[0];
+ * });
+ * assert.equal(total, 3);
+ * assert.equal(backend(), before);
+ * ```
  */
 export async function useBackend<T>(name: string, work: () => T | Promise<T>): Promise<T> {
   const before = tf.getBackend();
@@ -172,13 +160,12 @@ export function runTensorFlowOp(
   attributes: Readonly<Record<string, Attribute>>,
   outputs?: number,
 ): tf.Tensor | tf.Tensor[] {
-  if (!binding) {
+  if (!native) {
     throw new TypeError(`Running the TensorFlow op ${op}: the native backend is not loaded.`);
   }
-  const nativeBackend = tf.findBackend(NATIVE) as NativeBackend;
-  const results = nativeBackend.executeMultipleOutputs(
+  const results = native.backend.executeMultipleOutputs(
     op,
-    toOpAttributes(attributes, binding),
+    toOpAttributes(attributes, native.binding),
     inputs,
     outputs ?? 1,
   );
