@@ -1,6 +1,50 @@
 import * as tf from "@tensorflow/tfjs-core";
-import "./backend.ts";
-import type { Rank, Scalar, Tensor, Variable } from "./types.ts";
+import "./gradients.ts";
+import { checkTensor } from "./check.ts";
+import type { Rank, Same, Scalar, Tensor, Variable } from "./types.ts";
+
+/** The value of `f` and its gradients with respect to `inputs`. Nothing else is left behind, whether it succeeds or throws. */
+function differentiate(
+  f: () => Tensor,
+  inputs: readonly Tensor[],
+  upstream?: Tensor,
+): { value: Tensor; gradients: Tensor[] } {
+  const engine = tf.engine();
+  try {
+    return tf.tidy(() => {
+      // The copy gives a function that returns its input as it is a step to differentiate.
+      const { value, grads } = engine.gradients(() => tf.clone(f()), [...inputs], upstream, true);
+      const gradients: (Tensor | undefined)[] = grads;
+      return {
+        value,
+        gradients: gradients.map((gradient, index) => {
+          if (gradient) return gradient;
+          throw new RangeError(
+            `Taking a gradient: the value does not depend on ${
+              inputs.length === 1 ? "the input" : `input ${index} of ${inputs.length}`
+            }, of shape [${inputs[index]?.shape}]. Leave it out, or use it in the function.`,
+          );
+        }),
+      };
+    });
+  } catch (error) {
+    // TensorFlow.js frees what it saved for the way back only at the end of that way.
+    if (engine.state.gradientDepth === 0) {
+      engine.state.activeTape?.forEach(({ saved }) => saved && tf.dispose(saved));
+      engine.state.activeTape = [];
+    }
+    const step = error instanceof Error &&
+      /gradient function not found for (\w+)/.exec(error.message)?.[1];
+    if (!step) throw error;
+    throw new TypeError(
+      `Taking a gradient: the function goes through ${step}, which has none${
+        step.includes("Grad") || step.includes("Backprop")
+          ? " (it is itself part of a gradient)"
+          : ""
+      }.`,
+    );
+  }
+}
 
 /**
  * The gradient function of `f`: `grad(f)(x)` is `∂f(x)/∂x`, with the shape of `x`.
@@ -8,45 +52,64 @@ import type { Rank, Scalar, Tensor, Variable } from "./types.ts";
  * Backward of a vector needs a vector: where `f(x)` has more than one element, `upstream` says with which weights its elements
  * are summed (the vector-Jacobian product `upstreamᵀ · ∂f/∂x`); without it there is no single gradient to give.
  *
- * @throws {RangeError} If `f(x)` has more than one element and `upstream` is missing or has another shape.
+ * Gradients of gradients work through the element-wise operations, reductions and matrix products; convolution, pooling, batch
+ * normalisation, relu and cross-entropy refuse.
+ *
+ * @throws {RangeError} If `f(x)` has more than one element and `upstream` is missing or has another shape, or if `f(x)` does not
+ * depend on `x`.
+ * @throws {TypeError} If `x`, `f(x)` or `upstream` is not float32, or `f` goes through a step that has no gradient.
  *
  * @example
  * ```ts
- * import { grad, ops } from "resnet-lab";
+ * import { grad, ops, type Scalar } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const cube = (x: ReturnType<typeof ops.scalar>) => ops.pow(x, 3);
+ * const cube = (x: Scalar) => ops.pow(x, 3);
  * assert.equal(grad(cube)(ops.scalar(2)).dataSync()[0], 12);
+ * assert.equal(grad(grad(cube))(ops.scalar(2)).dataSync()[0], 12);
  * ```
  */
-export function grad<X extends Tensor, Y extends Tensor>(
-  f: (x: X) => Y,
-): (x: X, upstream?: Tensor) => X {
+export function grad<X extends Tensor>(
+  f: (x: X) => Tensor,
+): (x: X, upstream?: Tensor) => Same<X> {
+  const what = "Taking a gradient";
   return (x, upstream) => {
-    const given = upstream;
-    const weighted = (input: Tensor): Tensor => {
-      const y = f(input as X);
-      if (given === undefined && y.size !== 1) {
-        throw new RangeError(
-          `Taking a gradient: f(x) must be one number, but it has shape [${y.shape}]. ` +
-            "Reduce it (sum or mean), or pass an upstream gradient of that shape as second argument.",
-        );
-      }
-      if (given !== undefined && String(given.shape) !== String(y.shape)) {
-        throw new RangeError(
-          `Taking a gradient: the upstream gradient must have the shape of f(x), [${y.shape}], found [${given.shape}].`,
-        );
-      }
-      return y;
-    };
-    return (given === undefined ? tf.grad(weighted)(x) : tf.grad(weighted)(x, given)) as X;
+    checkTensor(what, x, { name: "x", dtype: "float32" });
+    if (upstream) checkTensor(what, upstream, { name: "the upstream gradient", dtype: "float32" });
+    return tf.tidy(() => {
+      const { gradients } = differentiate(
+        () => {
+          const y = f(x);
+          checkTensor(what, y, { name: "f(x)", dtype: "float32" });
+          if (!upstream && y.size !== 1) {
+            throw new RangeError(
+              `${what}: f(x) must be one number, but it has the shape [${y.shape}]. ` +
+                "Reduce it (sum or mean), or pass an upstream gradient of that shape as second argument.",
+            );
+          }
+          if (upstream && String(upstream.shape) !== String(y.shape)) {
+            throw new RangeError(
+              `${what}: the upstream gradient must have the shape of f(x), [${y.shape}], found [${upstream.shape}].`,
+            );
+          }
+          return y;
+        },
+        [x],
+        upstream,
+      );
+      return gradients[0] as Same<X>;
+    });
   };
 }
+
+/** Tensors with the ranks of variables. */
+type GradientsOf<V extends readonly Variable[]> = { -readonly [K in keyof V]: Same<V[K]> };
 
 /**
  * The value of a scalar function of `variables`, and its gradient with respect to each of them, in their order.
  *
- * @throws {RangeError} If `f` gives more than one number, or a variable has no part in it.
+ * @throws {RangeError} If there are no variables, `f` gives more than one number, or a variable has no part in it.
+ * @throws {TypeError} If `f` gives no float32 tensor (a promise, say), or goes through a step that has no gradient.
  *
  * @example
  * ```ts
@@ -54,47 +117,39 @@ export function grad<X extends Tensor, Y extends Tensor>(
  * import assert from "node:assert/strict";
  *
  * const w = variable(ops.tensor([1, 2]));
- * const { value, gradients } = valueAndGradients(() => ops.sum(ops.square(w)), [w]);
+ * const { value, gradients: [dw] } = valueAndGradients(() => ops.sum(ops.square(w)), [w]);
  * assert.equal(value.dataSync()[0], 5);
- * assert.deepEqual([...gradients[0]!.dataSync()], [2, 4]);
+ * assert.deepEqual([...dw.dataSync()], [2, 4]);
  * ```
  */
-export function valueAndGradients(
+export function valueAndGradients<const V extends readonly Variable[]>(
   f: () => Scalar,
-  variables: readonly Variable[],
-): { value: Scalar; gradients: Tensor[] } {
-  let shape: number[] = [];
-  const { value, grads } = tf.engine().gradients(
-    () => {
-      const y = f();
-      shape = y.shape;
-      if (y.size !== 1) {
-        throw new RangeError(
-          `Taking gradients: the function must give one number, but it gave shape [${shape}]. Reduce it (sum or mean) first.`,
-        );
-      }
-      return y;
-    },
-    [...variables],
-    undefined,
-    true,
-  );
-  const missing = grads.findIndex((gradient) => gradient === null || gradient === undefined);
-  if (missing >= 0) {
-    tf.dispose([value, ...grads.filter((gradient) => gradient)]);
-    throw new RangeError(
-      `Taking gradients: variable ${missing} of ${variables.length}, of shape [${
-        variables[missing]?.shape
-      }], has no part in the value. Leave it out, or use it in the function.`,
-    );
+  variables: V,
+): { value: Scalar; gradients: GradientsOf<V> } {
+  const what = "Taking gradients";
+  if (variables.length === 0) {
+    throw new RangeError(`${what}: there must be at least one variable, found none.`);
   }
-  return { value: value as Scalar, gradients: grads };
+  for (const x of variables) checkTensor(what, x, { name: "a variable", dtype: "float32" });
+  const { value, gradients } = differentiate(() => {
+    const y = f();
+    checkTensor(what, y, { name: "the value of the function", dtype: "float32" });
+    if (y.rank !== 0) {
+      throw new RangeError(
+        `${what}: the function must give one number, but it gave the shape [${y.shape}]. Reduce it (sum or mean) first.`,
+      );
+    }
+    return y;
+  }, variables);
+  return { value: value as Scalar, gradients: gradients as GradientsOf<V> };
 }
 
 /**
  * A tensor whose value can be replaced with `.assign(…)`: a parameter if `trainable`, else a running statistic.
  *
  * The tensor that is passed in is no longer needed afterwards; it is disposed.
+ *
+ * @throws {TypeError} If the initial value is no tensor, or was disposed.
  *
  * @example
  * ```ts
@@ -111,12 +166,24 @@ export function variable<R extends Rank>(
   initial: Tensor<R>,
   { trainable = true }: { trainable?: boolean } = {},
 ): Variable<R> {
+  checkTensor("Making a variable", initial, { name: "the initial value" });
   const result = tf.variable(initial, trainable);
   initial.dispose();
   return result;
 }
 
-/** Whether a value is a {@linkcode variable}. */
+/**
+ * Whether a value is a {@linkcode variable}.
+ *
+ * @example
+ * ```ts
+ * import { isVariable, ops, variable } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert(isVariable(variable(ops.zeros([2]))));
+ * assert(!isVariable(ops.zeros([2])));
+ * ```
+ */
 export function isVariable(value: unknown): value is Variable {
   return value instanceof tf.Variable;
 }

@@ -1,13 +1,26 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkTensor } from "./check.ts";
 import type { Tensor } from "./types.ts";
 
 /** What {@linkcode tidy} can hand out: a tensor, nothing, or tensors in an array or a record. */
 export type TensorContainer = tf.TensorContainer;
 
+declare module "@tensorflow/tfjs-core" {
+  interface Tensor<R extends tf.Rank = tf.Rank> {
+    /** Disposes the tensor at the end of the block that it was declared in with `using`. */
+    [Symbol.dispose](): void;
+  }
+}
+tf.Tensor.prototype[Symbol.dispose] = function () {
+  this.dispose();
+};
+
 /**
  * Runs `work` and disposes every tensor it made except those it returns. `work` must be synchronous.
  *
  * Return tensors or nothing: a large JavaScript array that is returned costs a walk over each of its elements.
+ *
+ * @throws {TypeError} If `work` returns a promise: what it makes after its first `await` would not be seen.
  *
  * @example
  * ```ts
@@ -20,16 +33,57 @@ export type TensorContainer = tf.TensorContainer;
  * assert.equal(memory().tensors, before + 1);
  * ```
  */
-export function tidy<T extends TensorContainer | void>(work: () => T): T {
-  return tf.tidy(work as () => TensorContainer) as T;
+export function tidy<T extends TensorContainer>(work: () => T): T {
+  return tf.tidy(() => {
+    const result = work();
+    if (result instanceof Promise) {
+      throw new TypeError(
+        "Tidying: the function must be synchronous, but it returned a promise. Await first, and tidy what follows.",
+      );
+    }
+    return result;
+  });
 }
 
-/** Keeps a tensor from being disposed at the end of the {@linkcode tidy} around it; the caller disposes it later. */
+/**
+ * Keeps a tensor from being disposed at the end of the {@linkcode tidy} around it; the caller disposes it later.
+ *
+ * @throws {TypeError} If it is no tensor, or was disposed.
+ *
+ * @example
+ * ```ts
+ * import { keep, ops, tidy } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const seen: number[][] = [];
+ * tidy(() => seen.push(keep(ops.ones([2])).shape));
+ * assert.deepEqual(seen, [[2]]);
+ * ```
+ */
 export function keep<T extends Tensor>(tensor: T): T {
+  checkTensor("Keeping a tensor", tensor);
   return tf.keep(tensor);
 }
 
-/** Frees the memory of every tensor found in `tensors`, an array or record of any depth. */
+/**
+ * Frees the memory of every tensor found in `tensors`, an array or record of any depth. A single tensor can also be declared with
+ * `using`, which frees it at the end of its block.
+ *
+ * @example
+ * ```ts
+ * import { dispose, memory, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const before = memory().tensors;
+ * {
+ *   using x = ops.ones([2]);
+ *   const parts = { sum: ops.sum(x), rest: [ops.neg(x), ops.exp(x)] };
+ *   assert.equal(memory().tensors, before + 4);
+ *   dispose(parts);
+ * }
+ * assert.equal(memory().tensors, before);
+ * ```
+ */
 export function dispose(tensors: TensorContainer): void {
   tf.dispose(tensors);
 }

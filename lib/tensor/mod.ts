@@ -1,7 +1,6 @@
 /** The one door to TensorFlow.js: backend choice, honestly typed ops, gradients, memory, seeded random numbers. */
-import "./relu.ts";
-
 export { backend, NATIVE, PORTABLE, useBackend } from "./backend.ts";
+export { isTensor } from "./check.ts";
 export { grad, isVariable, valueAndGradients, variable } from "./autograd.ts";
 export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";
 export {

@@ -1,0 +1,98 @@
+/**
+ * Gradients that TensorFlow.js lacks or has wrong: relu's as one op on the native backend, comparisons, conversion to whole numbers,
+ * tied maxima, and pieces of a tensor of which only some are used.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { NATIVE, runTensorFlowOp } from "./backend.ts";
+import type { Tensor } from "./types.ts";
+
+function replaceGradient(config: tf.GradConfig): void {
+  if (tf.getGradient(config.kernelName)) tf.unregisterGradient(config.kernelName);
+  tf.registerGradient(config);
+}
+
+const RELU_BACKPROP = "ResnetLabReluBackprop";
+tf.registerKernel({
+  kernelName: RELU_BACKPROP,
+  backendName: NATIVE,
+  kernelFunc: ({ inputs }) =>
+    runTensorFlowOp("ReluGrad", [inputs.dy!, inputs.y!], { T: { type: "float32" } }),
+});
+replaceGradient({
+  kernelName: tf.Relu,
+  // The output tells where the input was positive, and the next layer holds on to it anyway.
+  outputsToSave: [true],
+  gradFunc: (dy, [y]) => ({
+    x: () =>
+      tf.getBackend() === NATIVE
+        ? tf.engine().runKernel(RELU_BACKPROP, { dy: dy as Tensor, y: y! })
+        : tf.mul(dy as Tensor, tf.step(y!)),
+  }),
+});
+
+// A comparison is constant between its jumps. With no gradient at all, `where(greater(x, 0), x, 0)` could not be differentiated.
+for (const kernelName of [tf.Equal, tf.Greater, tf.GreaterEqual, tf.Less]) {
+  replaceGradient({
+    kernelName,
+    inputsToSave: ["a", "b"],
+    gradFunc: (_dy, [a, b]) => ({ a: () => tf.zeros(a!.shape), b: () => tf.zeros(b!.shape) }),
+  });
+}
+
+// So is a conversion to whole numbers; TensorFlow.js passes the gradient on as if nothing were rounded.
+replaceGradient({
+  kernelName: tf.Cast,
+  gradFunc: (dy, _saved, { dtype }) => ({
+    x: () => dtype === "float32" ? tf.clone(dy as Tensor) : tf.zerosLike(dy as Tensor),
+  }),
+});
+
+// Equal largest (or smallest) elements share the gradient; TensorFlow.js gives each of them all of it.
+for (const kernelName of [tf.Max, tf.Min]) {
+  replaceGradient({
+    kernelName,
+    inputsToSave: ["x"],
+    outputsToSave: [true],
+    gradFunc: (dy, [x, y], { reductionIndices }) => ({
+      x: () => {
+        const axes = tf.util.parseAxisParam(reductionIndices as number[], x!.shape);
+        const kept = x!.shape.map((size, axis) => axes.includes(axis) ? 1 : size);
+        const chosen = tf.cast(tf.equal(x!, tf.reshape(y!, kept)), "float32");
+        const share = tf.div(tf.reshape(dy as Tensor, kept), tf.sum(chosen, axes, true));
+        return tf.mul(chosen, share);
+      },
+    }),
+  });
+}
+
+// Pieces that are not used come without a gradient; TensorFlow.js fails to join them.
+replaceGradient({
+  kernelName: tf.Unpack,
+  gradFunc: (dys, _saved, { axis }) => ({
+    value: () => {
+      const used = (dys as (Tensor | null)[]).find((dy) => dy !== null)!;
+      return tf.stack(
+        (dys as (Tensor | null)[]).map((dy) => dy ?? tf.zerosLike(used)),
+        axis as number,
+      );
+    },
+  }),
+});
+replaceGradient({
+  kernelName: tf.SplitV,
+  gradFunc: (dys, _saved, { numOrSizeSplits, axis }) => ({
+    x: () => {
+      const used = (dys as (Tensor | null)[]).find((dy) => dy !== null)!;
+      const missing = (index: number) =>
+        tf.zeros(
+          Array.isArray(numOrSizeSplits)
+            ? used.shape.with(axis as number, numOrSizeSplits[index] as number)
+            : used.shape,
+        );
+      return tf.concat(
+        (dys as (Tensor | null)[]).map((dy, index) => dy ?? missing(index)),
+        axis as number,
+      );
+    },
+  }),
+});
