@@ -1,0 +1,175 @@
+import { Figure, type Trace } from "./figure.ts";
+import { colorbar } from "./heatmap.ts";
+import {
+  extent,
+  type Numbers,
+  requireMatrix,
+  requireNumbers,
+  requireSameLength,
+  say,
+} from "./numbers.ts";
+import {
+  type Axis,
+  axisTitle,
+  colors,
+  type FigureOptions,
+  frame,
+  inSentence,
+  layoutAxis,
+  sequential,
+} from "./style.ts";
+
+/** What `contour` takes beside its grid. */
+export interface ContourOptions extends FigureOptions {
+  /** What the columns of the grid are. */
+  x: Axis;
+  /** What the rows of the grid are. */
+  y: Axis;
+  /** What the height of the surface means; with the scale "log" its levels grow by factors. */
+  value: Axis;
+  /** A path drawn over the surface, such as the steps of gradient descent. */
+  path?: { x: Numbers; y: Numbers };
+}
+
+/**
+ * Draws a surface over a plane as filled level lines, with an optional path over it.
+ *
+ * @param x The places of the columns, ascending.
+ * @param y The places of the rows, ascending.
+ * @param z The heights, `z[row][column]` at `(x[column], y[row])`.
+ * @param options The axes, the path, title and size.
+ * @throws {RangeError} If the grid is empty, `x` or `y` does not ascend, `z` is not `y.length` rows of `x.length` numbers, a
+ * number is not finite, the two lists of the path differ in length, or a height on a logarithmic
+ * scale is not positive.
+ *
+ * @example
+ * ```ts
+ * import { contour } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = contour([0, 1], [0, 1, 2], [[3, 2], [2, 1], [1, 0]], {
+ *   x: { title: "Weight" },
+ *   y: { title: "Bias" },
+ *   value: { title: "Loss" },
+ *   path: { x: [0, 1], y: [0, 2] },
+ * });
+ * assert.deepEqual(figure.data.map((trace) => trace.type), ["contour", "scatter"]);
+ * assert.match(figure.description, /^Loss over weight and bias, from 0 to 3; a path of 2 points/);
+ * ```
+ */
+export function contour(
+  x: Numbers,
+  y: Numbers,
+  z: readonly Numbers[],
+  options: ContourOptions,
+): Figure {
+  const doing = "Drawing a contour plot";
+  const { value, path } = options;
+  requireNumbers(doing, "x", x);
+  requireNumbers(doing, "y", y);
+  requireAscending(doing, "x", x);
+  requireAscending(doing, "y", y);
+  requireMatrix(doing, "z", z);
+  requireSameLength(doing, ["a row of z", z[0]!], ["x", x]);
+  requireSameLength(doing, ["a column of z", z], ["y", y]);
+  const [min, max] = value.range ?? extent(z.flatMap((row) => extent(row)));
+  const log = value.scale === "log";
+  if (log && min <= 0) {
+    throw new RangeError(
+      `${doing}: expected positive numbers in z for a logarithmic scale, found ${min}`,
+    );
+  }
+  const data: Trace[] = [{
+    type: "contour",
+    x: Array.from(x),
+    y: Array.from(y),
+    z: z.map((row) => Array.from(row, log ? Math.log10 : Number)),
+    colorscale: sequential,
+    zmin: log ? Math.log10(min) : min,
+    zmax: log ? Math.log10(max) : max,
+    ncontours: 20,
+    line: { width: 0.5, color: "rgba(255, 255, 255, 0.6)" },
+    colorbar: { ...colorbar(value), ...(log ? decades(min, max) : {}) },
+    hovertemplate: `${axisTitle(options.x)} %{x}<br>${axisTitle(options.y)} %{y}<br>` +
+      `${log ? "log₁₀ of " : ""}${inSentence(value)} %{z}<extra></extra>`,
+  }];
+  if (path) data.push(...pathTraces(doing, path));
+  return new Figure(
+    data,
+    {
+      ...frame(options),
+      height: options.height ?? 480,
+      showlegend: false,
+      xaxis: layoutAxis({ range: ends(x), ...options.x }),
+      yaxis: layoutAxis({ range: ends(y), ...options.y }),
+    },
+    options.description ??
+      `${axisTitle(value)} over ${inSentence(options.x)} and ${inSentence(options.y)}, ` +
+        `from ${say(min)} to ${say(max)}${
+          path ? `; a path of ${say(path.x.length)} points ${pathEnds(path)}` : ""
+        }.`,
+  );
+}
+
+function pathTraces(doing: string, path: { x: Numbers; y: Numbers }): Trace[] {
+  requireNumbers(doing, "path.x", path.x);
+  requireNumbers(doing, "path.y", path.y);
+  requireSameLength(doing, ["path.x", path.x], ["path.y", path.y]);
+  const last = path.x.length - 1;
+  return [
+    {
+      type: "scatter",
+      mode: "lines+markers",
+      x: Array.from(path.x),
+      y: Array.from(path.y),
+      line: { color: "#ffffff", width: 2 },
+      marker: { color: "#ffffff", size: 4, line: { color: "#262626", width: 1 } },
+      hovertemplate: "step %{pointNumber}: %{x}, %{y}<extra></extra>",
+    },
+    {
+      type: "scatter",
+      mode: "markers",
+      x: [path.x[0]!, path.x[last]!],
+      y: [path.y[0]!, path.y[last]!],
+      text: ["start", "end"],
+      marker: {
+        color: ["#ffffff", colors[1]],
+        size: 11,
+        line: { color: "#262626", width: 1.5 },
+      },
+      hovertemplate: "%{text}: %{x}, %{y}<extra></extra>",
+    },
+  ];
+}
+
+function requireAscending(doing: string, name: string, values: Numbers): void {
+  for (let index = 1; index < values.length; index++) {
+    if (!(values[index - 1]! < values[index]!)) {
+      throw new RangeError(
+        `${doing}: expected ${name} to ascend, found ${values[index - 1]} before ${values[index]}`,
+      );
+    }
+  }
+}
+
+function pathEnds({ x, y }: { x: Numbers; y: Numbers }): string {
+  const at = (index: number) => `(${say(x[index]!)}, ${say(y[index]!)})`;
+  return `leads from ${at(0)} to ${at(x.length - 1)}`;
+}
+
+function ends(places: Numbers): [number, number] {
+  return [places[0]!, places[places.length - 1]!];
+}
+
+/** Ticks for a colour bar of logarithms: 0.1, 1, 10; with 2 and 5 between where there is room. */
+function decades(min: number, max: number): { tickvals: number[]; ticktext: string[] } {
+  const span = Math.log10(max / min);
+  const ticks: number[] = [];
+  for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power++) {
+    for (const digit of span > 3 ? [1] : [1, 2, 5]) {
+      const tick = Number(`${digit}e${power}`);
+      if (tick >= min && tick <= max) ticks.push(tick);
+    }
+  }
+  return { tickvals: ticks.map(Math.log10), ticktext: ticks.map(String) };
+}

@@ -1,0 +1,167 @@
+import {
+  type EdgeLabel,
+  Graph,
+  type GraphLabel,
+  layout as place,
+  type NodeLabel,
+} from "@dagrejs/dagre";
+import { Figure } from "./figure.ts";
+import { extent } from "./numbers.ts";
+import { colors, type FigureOptions, frame, label } from "./style.ts";
+
+/** One operation or value of a computation graph. */
+export interface GraphNode {
+  /** What edges call it. */
+  readonly id: string;
+  /** What is written in its box. */
+  readonly label: string;
+  /** A second, smaller line, such as a value or a shape. */
+  readonly detail?: string;
+}
+
+/** An arrow from one node to another, by their ids. */
+export interface GraphEdge {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** What `graphDiagram` takes beside the graph. */
+export interface GraphDiagramOptions extends Omit<FigureOptions, "width" | "height"> {
+  /** Where the arrows lead, "down" by default. */
+  direction?: "down" | "right";
+}
+
+/**
+ * Draws a computation graph in layers, each node after all that it is computed from.
+ *
+ * @param graph The nodes and the edges between them.
+ * @param options The direction and title. The figure is as large as the graph needs.
+ * @throws {RangeError} If there are no nodes, two have the same id, or an edge names a node that
+ * does not exist.
+ *
+ * @example
+ * ```ts
+ * import { graphDiagram } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = graphDiagram({
+ *   nodes: [{ id: "x", label: "x", detail: "3" }, { id: "y", label: "square", detail: "9" }],
+ *   edges: [{ from: "x", to: "y" }],
+ * });
+ * assert.equal(figure.description, "Graph of 2 nodes and 1 edge: x → square.");
+ * ```
+ */
+export function graphDiagram(
+  graph: { readonly nodes: readonly GraphNode[]; readonly edges: readonly GraphEdge[] },
+  options: GraphDiagramOptions = {},
+): Figure {
+  const doing = "Drawing a graph";
+  const { nodes, edges } = graph;
+  const { direction = "down" } = options;
+  if (nodes.length === 0) throw new RangeError(`${doing}: expected at least one node, found none`);
+
+  const placed = new Graph<GraphLabel, NodeLabel, EdgeLabel>({ multigraph: true });
+  placed.setGraph({ rankdir: direction === "down" ? "TB" : "LR", nodesep: 24, ranksep: 40 });
+  const byId = new Map<string, GraphNode>();
+  for (const node of nodes) {
+    if (byId.has(node.id)) {
+      throw new RangeError(`${doing}: expected each id once, found "${node.id}" twice`);
+    }
+    byId.set(node.id, node);
+    const width = 24 + Math.max(8 * node.label.length, 6.5 * (node.detail?.length ?? 0));
+    placed.setNode(node.id, { width, height: node.detail === undefined ? 28 : 44 });
+  }
+  edges.forEach(({ from, to }, index) => {
+    for (const id of [from, to]) {
+      if (!byId.has(id)) {
+        throw new RangeError(
+          `${doing}: expected edges between the nodes ${[...byId.keys()].join(", ")}, ` +
+            `found one from "${from}" to "${to}"`,
+        );
+      }
+    }
+    placed.setEdge(from, to, {}, String(index));
+  });
+  place(placed);
+
+  // Arrows are one trace: the points of each edge, its head at the last one, then a gap.
+  const x: (number | null)[] = [], y: (number | null)[] = [], sizes: number[] = [];
+  for (const edge of placed.edges()) {
+    const points = placed.edge(edge).points ?? [];
+    points.forEach((point, index) => {
+      x.push(point.x);
+      y.push(point.y);
+      sizes.push(index === points.length - 1 ? 11 : 0);
+    });
+    x.push(null);
+    y.push(null);
+    sizes.push(0);
+  }
+  // The graph's own size leaves out edges that run around the outside.
+  const boxes = nodes.map(({ id }) => placed.node(id));
+  const [left, right] = extent([...x.filter(isNumber), ...ends(boxes, "x", "width")]);
+  const [top, bottom] = extent([...y.filter(isNumber), ...ends(boxes, "y", "height")]);
+  const width = right - left, height = bottom - top;
+  const margin = { l: 16, r: 16, t: options.title === undefined ? 16 : 52, b: 16 };
+  const figureWidth = Math.max(
+    320,
+    8.6 * (options.title?.length ?? 0),
+    width + margin.l + margin.r,
+  );
+  const hidden = { visible: false, fixedrange: true };
+  const names = (id: string) => byId.get(id)?.label ?? id;
+  return new Figure(
+    [{
+      type: "scatter",
+      mode: "lines+markers",
+      x,
+      y,
+      line: { color: "#8c8c8c", width: 1.5 },
+      marker: { color: "#8c8c8c", symbol: "arrow", angleref: "previous", size: sizes, opacity: 1 },
+      hoverinfo: "skip",
+    }],
+    {
+      ...frame(options),
+      width: figureWidth,
+      height: height + margin.t + margin.b,
+      margin: { ...margin, r: figureWidth - width - margin.l },
+      showlegend: false,
+      xaxis: { ...hidden, range: [left, right] },
+      yaxis: { ...hidden, range: [bottom, top] },
+      annotations: nodes.map((node, index) => {
+        const { x, y, width, height } = boxes[index]!;
+        const detail = node.detail === undefined
+          ? ""
+          : `<br><span style="font-size:11px;color:#595959">${node.detail}</span>`;
+        return label(node.label + detail, {
+          x,
+          y,
+          width: width - 2,
+          height: height - 2,
+          bgcolor: "#eef4fa",
+          bordercolor: colors[0],
+          borderwidth: 1,
+          borderpad: 0,
+          font: { size: 13 },
+        });
+      }),
+    },
+    options.description ??
+      `Graph of ${nodes.length} ${nodes.length === 1 ? "node" : "nodes"} and ${edges.length} ` +
+        `${edges.length === 1 ? "edge" : "edges"}` +
+        (edges.length === 0
+          ? "."
+          : `: ${edges.map(({ from, to }) => `${names(from)} → ${names(to)}`).join(", ")}.`),
+  );
+}
+
+function ends(boxes: readonly NodeLabel[], center: "x" | "y", size: "width" | "height"): number[] {
+  return boxes.flatMap((box) => {
+    const middle = box[center] ?? 0;
+    return [middle - box[size] / 2, middle + box[size] / 2];
+  });
+}
+
+function isNumber(value: number | null): value is number {
+  return value !== null;
+}

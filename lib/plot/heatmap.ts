@@ -1,0 +1,208 @@
+import type { ColorBar, LayoutAxis } from "plotly.js";
+import { Figure } from "./figure.ts";
+import { extent, type Numbers, requireMatrix, requireSameLength, say } from "./numbers.ts";
+import {
+  type Axis,
+  axisTitle,
+  blues,
+  diverging,
+  type FigureOptions,
+  frame,
+  inSentence,
+  layoutAxis,
+  sequential,
+} from "./style.ts";
+
+/** What `heatmap` takes beside its values. */
+export interface HeatmapOptions extends FigureOptions {
+  /** What the columns are. */
+  x: Axis;
+  /** What the rows are; row 0 is at the top. */
+  y: Axis;
+  /** What a cell's number means; its range gives the ends of the colour scale. */
+  value: Axis;
+  /** The names of the columns; by default their numbers from 0. */
+  columnNames?: readonly string[];
+  /** The names of the rows; by default their numbers from 0. */
+  rowNames?: readonly string[];
+  /** Whether each number is written in its cell. */
+  numbers?: boolean;
+}
+
+/**
+ * Draws a matrix as coloured cells, row 0 at the top.
+ *
+ * Where there are numbers on both sides of zero and no `range`, zero is white, negative numbers
+ * are blue and positive ones red; otherwise dark is small and bright is large.
+ *
+ * @param values The rows of the matrix.
+ * @param options The axes, names, title and size.
+ * @throws {RangeError} If the matrix is empty, its rows differ in length, a number is not finite,
+ * or there are not as many names as rows or columns.
+ *
+ * @example
+ * ```ts
+ * import { heatmap } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = heatmap([[1, 2], [3, 4]], {
+ *   x: { title: "Column" },
+ *   y: { title: "Row" },
+ *   value: { title: "Weight" },
+ * });
+ * assert.deepEqual(figure.data[0]?.z, [[1, 2], [3, 4]]);
+ * assert.equal(figure.description, "Heatmap of weight, 2 rows by 2 columns, from 1 to 4.");
+ * ```
+ */
+export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Figure {
+  const doing = "Drawing a heatmap";
+  const { x, y, value, numbers = false, columnNames, rowNames } = options;
+  const columns = requireMatrix(doing, "values", values);
+  if (columnNames) {
+    requireSameLength(doing, ["the first row", values[0]!], ["columnNames", columnNames]);
+  }
+  if (rowNames) requireSameLength(doing, ["each column", values], ["rowNames", rowNames]);
+  const [min, max] = extent(values.flatMap((row) => extent(row)));
+  const bothSigns = value.range === undefined && min < 0 && max > 0;
+  const reach = Math.max(-min, max);
+  const [zmin, zmax] = bothSigns ? [-reach, reach] : value.range ?? [min, max];
+  return new Figure(
+    [{
+      type: "heatmap",
+      z: values.map((row) => Array.from(row)),
+      ...(columnNames ? { x: [...columnNames] } : {}),
+      ...(rowNames ? { y: [...rowNames] } : {}),
+      zmin,
+      zmax,
+      colorscale: bothSigns ? diverging : sequential,
+      colorbar: colorbar(value),
+      ...(numbers ? { texttemplate: "%{z:.3~g}" } : {}),
+      hovertemplate: `${axisTitle(y)} %{y}, ${inSentence(x)} %{x}: %{z}<extra></extra>`,
+    }],
+    {
+      ...frame(options),
+      xaxis: cellAxis(x, columnNames, columns),
+      yaxis: { ...cellAxis(y, rowNames, values.length), autorange: "reversed" },
+    },
+    options.description ??
+      `Heatmap of ${inSentence(value)}, ${say(values.length)} rows by ${say(columns)} columns, ` +
+        `from ${say(min)} to ${say(max)}.`,
+  );
+}
+
+/** What `confusionMatrixPlot` takes beside its counts. */
+export type ConfusionMatrixPlotOptions = FigureOptions;
+
+/**
+ * Draws how often each true class (rows) was taken for each predicted class (columns).
+ *
+ * The numbers are counts; the colour is the share of the row, so that classes with few images are
+ * judged like those with many.
+ *
+ * @param confusion Counts, `confusion[true class][predicted class]`.
+ * @param classNames The name of each class.
+ * @param options The title and size.
+ * @throws {RangeError} If the matrix is empty, not square, not as large as there are names, or
+ * holds something else than counts.
+ *
+ * @example
+ * ```ts
+ * import { confusionMatrixPlot } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = confusionMatrixPlot([[8, 2], [1, 9]], ["cat", "dog"]);
+ * assert.deepEqual(figure.data[0]?.z, [[0.8, 0.2], [0.1, 0.9]]);
+ * assert.match(figure.description, /17 of 20 images are right \(85 %\); .* cat taken for dog, 2 /);
+ * ```
+ */
+export function confusionMatrixPlot(
+  confusion: readonly Numbers[],
+  classNames: readonly string[],
+  options: ConfusionMatrixPlotOptions = {},
+): Figure {
+  const doing = "Drawing a confusion matrix";
+  const classes = requireMatrix(doing, "confusion", confusion);
+  requireSameLength(doing, ["a row of confusion", confusion[0]!], ["classNames", classNames]);
+  if (classes !== confusion.length) {
+    throw new RangeError(
+      `${doing}: expected a square matrix, found ${confusion.length} rows of ${classes} numbers`,
+    );
+  }
+  const rows = confusion.map((row, truth) =>
+    Array.from(row, (count, predicted) => {
+      if (Number.isInteger(count) && count >= 0) return count;
+      throw new RangeError(
+        `${doing}: expected counts, found ${count} in row ${truth}, column ${predicted}`,
+      );
+    })
+  );
+  const totals = rows.map((row) => row.reduce((sum, count) => sum + count, 0));
+  const total = totals.reduce((sum, count) => sum + count, 0);
+  const right = rows.reduce((sum, row, truth) => sum + row[truth]!, 0);
+  const [truth, predicted, count] = worstMistake(rows);
+  const share = (part: number, whole: number) =>
+    `${Number((100 * part / Math.max(1, whole)).toPrecision(3))} %`;
+  return new Figure(
+    [{
+      type: "heatmap",
+      x: [...classNames],
+      y: [...classNames],
+      z: rows.map((row, truth) => row.map((count) => count / Math.max(1, totals[truth]!))),
+      text: rows.map((row) => row.map(String)),
+      texttemplate: "%{text}",
+      zmin: 0,
+      zmax: 1,
+      xgap: 1,
+      ygap: 1,
+      colorscale: blues,
+      colorbar: { ...colorbar({ title: "Share of the row" }), tickformat: ".0%" },
+      hovertemplate: "%{text} of %{y} taken for %{x}<extra></extra>",
+    }],
+    {
+      ...frame({ ...options, height: options.height ?? Math.max(320, 130 + 38 * classes) }),
+      xaxis: cellAxis({ title: "Predicted class" }, classNames, classes),
+      yaxis: { ...cellAxis({ title: "True class" }, classNames, classes), autorange: "reversed" },
+    },
+    options.description ??
+      `Confusion matrix of ${say(classes)} classes: ${say(right)} of ${say(total)} images are ` +
+        `right (${share(right, total)})` +
+        (count === 0 ? "." : `; the most frequent mistake is ${classNames[truth]} taken for ` +
+          `${classNames[predicted]}, ${say(count)} times.`),
+  );
+}
+
+/** The largest count off the diagonal and where it is: [true class, predicted class, count]. */
+function worstMistake(rows: readonly number[][]): [number, number, number] {
+  let worst: [number, number, number] = [0, 0, 0];
+  rows.forEach((row, truth) =>
+    row.forEach((count, predicted) => {
+      if (truth !== predicted && count > worst[2]) worst = [truth, predicted, count];
+    })
+  );
+  return worst;
+}
+
+/** An axis along cells: a tick in the middle of each cell while there is room, no grid. */
+function cellAxis(
+  { title, unit }: Axis,
+  names: readonly string[] | undefined,
+  cells: number,
+): Partial<LayoutAxis> {
+  return {
+    ...layoutAxis({ title, unit }),
+    ...(names ? { type: "category" } : {}),
+    ...(cells <= 20 ? { dtick: 1 } : {}),
+    showgrid: false,
+    tickcolor: "#ffffff",
+    showline: false,
+  };
+}
+
+/** The scale beside a heatmap or contour plot. */
+export function colorbar(value: Axis): Partial<ColorBar> {
+  return {
+    title: { text: axisTitle(value), side: "right" },
+    thickness: 14,
+    outlinewidth: 0,
+  };
+}

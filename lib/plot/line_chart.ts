@@ -1,0 +1,129 @@
+import { Figure, type Trace } from "./figure.ts";
+import { type Numbers, requireNumbers, requireSameLength, say } from "./numbers.ts";
+import {
+  type Axis,
+  axisTitle,
+  type FigureOptions,
+  frame,
+  inSentence,
+  layoutAxis,
+} from "./style.ts";
+
+/** One named row of points. */
+export interface Series {
+  /** The name in the legend. */
+  name: string;
+  /** The heights of the points. */
+  y: Numbers;
+  /** Their places; by default 0, 1, 2, ... */
+  x?: Numbers;
+  /** Joined points ("lines", the default), separate points, or both. */
+  mode?: "lines" | "markers" | "lines+markers";
+  /** How a line is drawn, "solid" by default. */
+  dash?: "solid" | "dash" | "dot";
+}
+
+/** What `lineChart` takes beside its series. */
+export interface LineChartOptions extends FigureOptions {
+  /** The horizontal axis. */
+  x: Axis;
+  /** The vertical axis. */
+  y: Axis;
+}
+
+/** A line longer than this is thinned; a figure is 700 pixels wide. */
+const mostPoints = 2000;
+
+/**
+ * Draws named series of points as lines, markers, or both, on linear or logarithmic axes.
+ *
+ * A line of more than 2,000 points is thinned to its peaks and valleys, which look the same.
+ *
+ * @param series The rows of points, each with a name.
+ * @param options The axes, title and size.
+ * @throws {RangeError} If there is no series, a series is empty, `x` and `y` differ in length, a
+ * number is not finite, or a number on a logarithmic axis is not positive.
+ *
+ * @example
+ * ```ts
+ * import { lineChart } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = lineChart(
+ *   [{ name: "train", y: [2.3, 0.9, 0.4] }],
+ *   { x: { title: "Epoch" }, y: { title: "Loss", unit: "nats", scale: "log" } },
+ * );
+ * assert.deepEqual(figure.data[0]?.y, [2.3, 0.9, 0.4]);
+ * assert.equal(figure.description, "Loss (nats) against epoch: train from 2.3 to 0.4 (3 points).");
+ * ```
+ */
+export function lineChart(series: readonly Series[], options: LineChartOptions): Figure {
+  const doing = "Drawing a line chart";
+  if (series.length === 0) {
+    throw new RangeError(`${doing}: expected at least one series, found none`);
+  }
+  const sentences: string[] = [];
+  const data = series.map(({ name, x, y, mode = "lines", dash }): Trace => {
+    const places = x ?? Array.from(y, (_, index) => index);
+    requirePoints(doing, `y of series "${name}"`, y, options.y);
+    requirePoints(doing, `x of series "${name}"`, places, options.x);
+    requireSameLength(doing, [`x of series "${name}"`, places], [`y of series "${name}"`, y]);
+    sentences.push(`${name} from ${say(y[0]!)} to ${say(y[y.length - 1]!)} (${points(y.length)})`);
+    const kept = mode === "lines" ? peaksAndValleys(y) : undefined;
+    return {
+      type: "scatter",
+      mode,
+      name,
+      x: kept ? kept.map((index) => places[index]!) : Array.from(places),
+      y: kept ? kept.map((index) => y[index]!) : Array.from(y),
+      ...(dash ? { line: { dash } } : {}),
+    };
+  });
+  return new Figure(
+    data,
+    {
+      ...frame(options),
+      showlegend: series.length > 1,
+      xaxis: layoutAxis(options.x),
+      yaxis: layoutAxis(options.y),
+    },
+    options.description ??
+      `${axisTitle(options.y)} against ${inSentence(options.x)}: ${sentences.join("; ")}.`,
+  );
+}
+
+function requirePoints(doing: string, name: string, values: Numbers, { scale }: Axis): void {
+  requireNumbers(doing, name, values);
+  if (scale !== "log") return;
+  const index = Array.prototype.findIndex.call(values, (value) => value <= 0);
+  if (index >= 0) {
+    throw new RangeError(
+      `${doing}: expected positive numbers in ${name} for a logarithmic axis, ` +
+        `found ${values[index]} at index ${index}`,
+    );
+  }
+}
+
+/**
+ * The indices that keep the look of a long line: the lowest and the highest point of each stretch.
+ */
+export function peaksAndValleys(values: Numbers): number[] | undefined {
+  if (values.length <= mostPoints) return undefined;
+  const stretches = mostPoints / 2 - 1;
+  const kept = new Set([0]);
+  for (let stretch = 0; stretch < stretches; stretch++) {
+    const start = Math.floor(stretch * values.length / stretches);
+    const end = Math.floor((stretch + 1) * values.length / stretches);
+    let low = start, high = start;
+    for (let index = start; index < end; index++) {
+      if (values[index]! < values[low]!) low = index;
+      if (values[index]! > values[high]!) high = index;
+    }
+    kept.add(Math.min(low, high)).add(Math.max(low, high));
+  }
+  return [...kept.add(values.length - 1)];
+}
+
+function points(count: number): string {
+  return count === 1 ? "1 point" : `${say(count)} points`;
+}

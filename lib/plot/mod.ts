@@ -1,0 +1,38 @@
+/** Pure functions from numbers to figures, and the one that draws them without a browser. */
+export { barChart, type BarChartOptions } from "./bar_chart.ts";
+export { contour, type ContourOptions } from "./contour.ts";
+export { Figure, type FigureBundle, type Trace } from "./figure.ts";
+export {
+  graphDiagram,
+  type GraphDiagramOptions,
+  type GraphEdge,
+  type GraphNode,
+} from "./graph_diagram.ts";
+export {
+  confusionMatrixPlot,
+  type ConfusionMatrixPlotOptions,
+  heatmap,
+  type HeatmapOptions,
+} from "./heatmap.ts";
+export {
+  activationHistograms,
+  type ActivationHistogramsOptions,
+  type BinOptions,
+  histogram,
+  type HistogramOptions,
+} from "./histogram.ts";
+export {
+  featureMaps,
+  type FeatureMapsOptions,
+  filterGrid,
+  type FilterGridOptions,
+  type GridOptions,
+  imageGrid,
+  type ImageGridOptions,
+} from "./image_grid.ts";
+export { lineChart, type LineChartOptions, type Series } from "./line_chart.ts";
+export { type LayerRow, networkDiagram, type NetworkDiagramOptions } from "./network_diagram.ts";
+export { type Numbers } from "./numbers.ts";
+export { type Drawable, renderPng, renderSvg } from "./render.ts";
+export { type Axis, type FigureOptions } from "./style.ts";
+export { trainingCurves, type TrainingHistory } from "./training_curves.ts";

@@ -1,0 +1,161 @@
+/**
+ * The renderer without a browser: plotly.js draws SVG in a jsdom window, resvg turns it into PNG.
+ *
+ * Nothing here is loaded before the first picture is asked for, and nothing touches the network:
+ * the one font, DejaVu Sans, comes from an npm package, so a picture is the same on each machine.
+ */
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import type { Layout } from "plotly.js";
+import type { Trace } from "./figure.ts";
+import { opaquePng } from "./png.ts";
+import { fillInMeasurements } from "./svg_measure.ts";
+
+/** The width and height in pixels of a figure whose layout gives none. */
+const defaultWidth = 700;
+const defaultHeight = 420;
+
+/** How many pixels of the PNG stand for one pixel of the layout. */
+const pngScale = 2;
+
+/** What a picture is drawn from; every `Figure` is one. */
+export interface Drawable {
+  readonly data: readonly Trace[];
+  readonly layout: Partial<Layout>;
+}
+
+interface Renderer {
+  svg(figure: Drawable): Promise<string>;
+  png(svg: string): Uint8Array;
+}
+
+/** The part of the jsdom window with plotly.js in it that drawing needs. */
+interface PlotlyWindow {
+  JSON: typeof JSON;
+  Plotly: {
+    toImage(
+      figure: unknown,
+      options: { format: "svg"; width: number; height: number; imageDataOnly: true },
+    ): Promise<string>;
+  };
+}
+
+let renderer: Promise<Renderer> | undefined;
+let lastDrawing: Promise<unknown> = Promise.resolve();
+
+/**
+ * Draws a figure as an SVG document without a browser.
+ *
+ * The size is that of `layout.width` and `layout.height` (700 by 420 pixels when they are absent).
+ * The first call loads plotly.js, about a second; calls that overlap are drawn one after another.
+ *
+ * @param figure What to draw.
+ * @returns The text of the SVG document.
+ *
+ * @example
+ * ```ts
+ * import { barChart, renderSvg } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = barChart(["cat", "dog"], [3, 5], { x: { title: "Class" }, y: { title: "Images" } });
+ * const svg = await renderSvg(figure);
+ * assert.ok(svg.startsWith("<svg") && svg.includes("Images"));
+ * ```
+ */
+export function renderSvg(figure: Drawable): Promise<string> {
+  // plotly.js keeps one hidden measuring node per window, so drawings must not interleave.
+  const drawing = lastDrawing.then(async () => {
+    renderer ??= load();
+    return await (await renderer).svg(figure);
+  });
+  lastDrawing = drawing.catch(() => {});
+  return drawing;
+}
+
+/**
+ * Draws a figure as a PNG picture without a browser, two pixels for each pixel of its layout.
+ *
+ * @param figure What to draw.
+ * @returns The bytes of the PNG file.
+ *
+ * @example
+ * ```ts
+ * import { barChart, renderPng } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = barChart(["cat", "dog"], [3, 5], { x: { title: "Class" }, y: { title: "Images" } });
+ * const png = await renderPng(figure);
+ * assert.equal(new TextDecoder().decode(png.subarray(1, 4)), "PNG");
+ * ```
+ */
+export async function renderPng(figure: Drawable): Promise<Uint8Array> {
+  const svg = await renderSvg(figure);
+  return (await renderer!).png(svg);
+}
+
+async function load(): Promise<Renderer> {
+  const [{ JSDOM, VirtualConsole }, canvas, { svgPathProperties }, { Resvg }, plotlySource] =
+    await Promise.all([
+      import("jsdom"),
+      import("@napi-rs/canvas"),
+      import("svg-path-properties"),
+      import("@resvg/resvg-js"),
+      readFile(packageFile("plotly.js-dist-min/plotly.min.js"), "utf8"),
+    ]);
+  const fontFiles = ["DejaVuSans", "DejaVuSans-Bold"].map((name) =>
+    packageFile(`dejavu-fonts-ttf/ttf/${name}.ttf`)
+  );
+  for (const file of fontFiles) canvas.GlobalFonts.registerFromPath(file);
+
+  const { window } = new JSDOM("<!doctype html><body></body>", {
+    runScripts: "outside-only",
+    pretendToBeVisual: true,
+    // One that nobody listens to: plotly.js's hints are not the reader's concern.
+    virtualConsole: new VirtualConsole(),
+  });
+  fillInMeasurements(window, canvas, svgPathProperties);
+  window.eval(plotlySource);
+  const { JSON: windowJson, Plotly }: PlotlyWindow = window;
+
+  return {
+    async svg(figure) {
+      const { width = defaultWidth, height = defaultHeight } = figure.layout;
+      // An image trace as the picture it is; otherwise plotly.js would paint it pixel by pixel.
+      const data = figure.data.map((trace) =>
+        trace.type === "image" ? { ...trace, zsmooth: "fast" } : trace
+      );
+      // A copy made of the window's own objects: plotly.js writes into what it is given.
+      const copy = windowJson.parse(
+        JSON.stringify({ data, layout: { ...figure.layout, width, height } }),
+      );
+      const svg = await Plotly.toImage(copy, { format: "svg", width, height, imageDataOnly: true });
+      return svg.replace(
+        /(<g class="im"[^>]*><image [^>]*style=")/g,
+        "$1image-rendering: pixelated; ",
+      );
+    },
+    png(svg) {
+      const font = { fontFiles, loadSystemFonts: false, defaultFontFamily: "DejaVu Sans" };
+      const fitTo = { mode: "zoom", value: pngScale } as const;
+      const image = new Resvg(forResvg(svg), { background: "#ffffff", fitTo, font }).render();
+      return opaquePng(image.pixels, image.width, image.height);
+    },
+  };
+}
+
+/** What resvg reads differently: gradients, crisp pixels, and images that an axis turns around. */
+function forResvg(svg: string): string {
+  return svg
+    .replace(/url\('(#[^']*)'\)/g, "url($1)")
+    .replaceAll("image-rendering: pixelated", "image-rendering: optimizeSpeed")
+    .replace(
+      /<image ([^>]*style="[^"]*)transform: ([^;"]*);/g,
+      (_, before: string, transform: string) =>
+        `<image transform="${transform.replaceAll("px", "")}" ${before}`,
+    );
+}
+
+/** The path of a file inside an npm package, wherever this library is imported from. */
+function packageFile(specifier: string): string {
+  return fileURLToPath(import.meta.resolve(specifier));
+}

@@ -1,0 +1,160 @@
+import type { LayoutAxis } from "plotly.js";
+import { Figure, type Trace } from "./figure.ts";
+import { lineChart, type Series } from "./line_chart.ts";
+import { say } from "./numbers.ts";
+import { panelGrid } from "./panels.ts";
+import { type Axis, colors, type FigureOptions, frame } from "./style.ts";
+
+/** What a training run reported: one record per step and one per epoch. */
+export interface TrainingHistory {
+  /** The loss of each step's batch and the learning rate it used. */
+  readonly steps: readonly {
+    readonly step: number;
+    readonly loss: number;
+    readonly learningRate: number;
+  }[];
+  /** Means over each epoch; accuracies are shares from 0 to 1. */
+  readonly epochs: readonly {
+    readonly epoch: number;
+    readonly trainLoss: number;
+    readonly trainAccuracy: number;
+    readonly validationLoss?: number;
+    readonly validationAccuracy?: number;
+  }[];
+}
+
+const training = "training", validation = "validation";
+
+/**
+ * Draws a training run: loss and learning rate per step, loss and accuracy per epoch, training
+ * beside validation. Panels without numbers yet are left out, so it also serves a run under way.
+ *
+ * @param history The records of the run.
+ * @param options The title and width.
+ * @throws {RangeError} If there is neither a step nor an epoch, or a number is not finite.
+ *
+ * @example
+ * ```ts
+ * import { trainingCurves } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = trainingCurves({
+ *   steps: [{ step: 0, loss: 2.3, learningRate: 0.1 }, { step: 1, loss: 1.9, learningRate: 0.1 }],
+ *   epochs: [{ epoch: 0, trainLoss: 2.1, trainAccuracy: 0.25 }],
+ * });
+ * assert.equal(figure.data.length, 4);
+ * assert.match(figure.description, /training accuracy 25 %/);
+ * ```
+ */
+export function trainingCurves(history: TrainingHistory, options: FigureOptions = {}): Figure {
+  const { steps, epochs } = history;
+  if (steps.length + epochs.length === 0) {
+    throw new RangeError("Drawing training curves: expected a step or an epoch, found none");
+  }
+  const panels: { series: Series[]; x: Axis; y: Axis }[] = [];
+  const step: Axis = { title: "Step" }, epoch: Axis = { title: "Epoch" };
+  const rate: Axis = { title: "Learning rate" };
+  if (steps.length > 0) {
+    const x = steps.map(({ step }) => step);
+    const loss = { name: "each step", x, y: steps.map(({ loss }) => loss) };
+    const rates = { name: "learning rate", x, y: steps.map(({ learningRate }) => learningRate) };
+    panels.push({ series: [loss], x: step, y: { title: "Loss" } });
+    panels.push({ series: [rates], x: step, y: rate });
+  }
+  if (epochs.length > 0) {
+    const validated = epochs.filter((record) => record.validationLoss !== undefined);
+    const judged = epochs.filter((record) => record.validationAccuracy !== undefined);
+    const percent = (share = 0) => 100 * share;
+    panels.push({
+      series: perEpoch(
+        epochs.map(({ epoch, trainLoss }) => [epoch, trainLoss]),
+        validated.map(({ epoch, validationLoss = 0 }) => [epoch, validationLoss]),
+      ),
+      x: epoch,
+      y: { title: "Mean loss" },
+    });
+    panels.push({
+      series: perEpoch(
+        epochs.map(({ epoch, trainAccuracy }) => [epoch, percent(trainAccuracy)]),
+        judged.map(({ epoch, validationAccuracy }) => [epoch, percent(validationAccuracy)]),
+      ),
+      x: epoch,
+      y: { title: "Accuracy", unit: "%" },
+    });
+  }
+  const grid = panelGrid(panels.length, {
+    columns: 2,
+    width: options.width ?? 700,
+    panelHeight: 190,
+    columnGap: 76,
+    rowGap: 60,
+    margin: { l: 64, r: 16, t: options.title === undefined ? 40 : 80, b: 52 },
+  });
+  const data: Trace[] = [];
+  const axes: Record<string, Partial<LayoutAxis>> = {};
+  const inLegend = new Set<string>();
+  panels.forEach(({ series, x, y }, index) => {
+    const panel = grid.panels[index]!;
+    const chart = lineChart(series, { x, y });
+    for (const trace of chart.data) {
+      const name = trace.name ?? "";
+      data.push({
+        ...trace,
+        ...panel.trace,
+        ...style(name),
+        legendgroup: name,
+        showlegend: [training, validation].includes(name) && !inLegend.has(name),
+      });
+      inLegend.add(name);
+    }
+    axes[panel.xKey] = { ...chart.layout.xaxis, ...panel.xaxis };
+    const rangemode = y === rate ? "tozero" : "normal";
+    axes[panel.yKey] = { ...chart.layout.yaxis, ...panel.yaxis, rangemode };
+  });
+  return new Figure(
+    data,
+    { ...frame(options), ...grid.layout, ...axes },
+    options.description ?? describe(history),
+  );
+}
+
+function perEpoch(
+  trained: readonly (readonly [number, number])[],
+  validated: readonly (readonly [number, number])[],
+): Series[] {
+  return ([[training, trained], [validation, validated]] as const)
+    .filter(([, points]) => points.length > 0)
+    .map(([name, points]) => ({
+      name,
+      x: points.map(([epoch]) => epoch),
+      y: points.map(([, value]) => value),
+      mode: "lines+markers",
+    }));
+}
+
+function style(name: string): Partial<Trace> {
+  if (name === training) return { line: { color: colors[0] } };
+  if (name === validation) return { line: { color: colors[1] } };
+  return { line: { color: name === "learning rate" ? colors[2] : colors[5], width: 1.2 } };
+}
+
+function describe({ steps, epochs }: TrainingHistory): string {
+  const parts: string[] = [];
+  const first = steps[0], last = steps.at(-1), epoch = epochs.at(-1);
+  if (first && last) {
+    parts.push(
+      `over ${say(steps.length)} steps the loss goes from ${say(first.loss)} to ${say(last.loss)}`,
+    );
+  }
+  if (epoch) {
+    const percent = (share: number) => `${Number((100 * share).toPrecision(4))} %`;
+    parts.push(
+      `after ${say(epochs.length)} ${epochs.length === 1 ? "epoch" : "epochs"} training accuracy ` +
+        percent(epoch.trainAccuracy) +
+        (epoch.validationAccuracy === undefined
+          ? ""
+          : `, validation accuracy ${percent(epoch.validationAccuracy)}`),
+    );
+  }
+  return `Training curves: ${parts.join("; ")}.`;
+}
