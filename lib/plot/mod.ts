@@ -31,7 +31,7 @@ export {
   type ImageGridOptions,
 } from "./image_grid.ts";
 export { lineChart, type LineChartOptions, type Series } from "./line_chart.ts";
-export { type LayerRow, networkDiagram, type NetworkDiagramOptions } from "./network_diagram.ts";
+export { networkDiagram, type NetworkDiagramOptions } from "./network_diagram.ts";
 export { type Numbers } from "./numbers.ts";
 export { type Drawable, renderPng, renderSvg } from "./render.ts";
 export { type Axis, type FigureOptions } from "./style.ts";

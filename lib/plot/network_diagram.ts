@@ -1,20 +1,7 @@
+import type { SummaryRow } from "../nn/mod.ts";
 import { Figure, type Trace } from "./figure.ts";
 import { requireNumbers, say, short } from "./numbers.ts";
 import { colors, type FigureOptions, frame, label } from "./style.ts";
-
-/** One layer of a network, as a row of a model summary says it. */
-export interface LayerRow {
-  /** The path of the layer in the model, such as "stage2.0.conv1". */
-  readonly path: string;
-  /** What the layer is, such as "conv2d(6, 16, kernelSize 5)". */
-  readonly layer: string;
-  /** The shape of what comes out for one image, such as `[28, 28, 6]`. */
-  readonly outputShape: readonly number[];
-  /** How many numbers the layer learns. */
-  readonly parameters: number;
-  /** Multiply-accumulate operations for one image. */
-  readonly macs: number;
-}
 
 /** What `networkDiagram` takes beside the rows. */
 export type NetworkDiagramOptions = Omit<FigureOptions, "height">;
@@ -34,7 +21,7 @@ const otherKind = colors[6];
  * Draws a network from top to bottom: each layer with the shape of its output, and bars for where
  * its parameters and its work (multiply-accumulate operations, MACs) are.
  *
- * @param rows The layers in the order of the computation.
+ * @param rows The layers in the order of the computation, as `summary` gives them in its `rows`.
  * @param options The title and width.
  * @throws {RangeError} If there are no rows, or a count of parameters or MACs is not finite.
  *
@@ -55,7 +42,7 @@ const otherKind = colors[6];
  * ```
  */
 export function networkDiagram(
-  rows: readonly LayerRow[],
+  rows: readonly SummaryRow[],
   options: NetworkDiagramOptions = {},
 ): Figure {
   const doing = "Drawing a network";
@@ -171,7 +158,7 @@ export function networkDiagram(
   );
 }
 
-function describe(rows: readonly LayerRow[], parameters: number[], macs: number[]): string {
+function describe(rows: readonly SummaryRow[], parameters: number[], macs: number[]): string {
   const most = (values: number[]) => {
     const row = rows[values.indexOf(Math.max(...values))]!;
     return `in ${row.path} (${row.layer})`;
