@@ -94,14 +94,16 @@ export async function renderPng(figure: Drawable): Promise<Uint8Array> {
 }
 
 async function load(): Promise<Renderer> {
-  const [{ JSDOM, VirtualConsole }, canvas, { svgPathProperties }, { Resvg }, plotlySource] =
-    await Promise.all([
-      import("jsdom"),
-      import("@napi-rs/canvas"),
-      import("svg-path-properties"),
-      import("@resvg/resvg-js"),
-      readFile(packageFile("plotly.js-dist-min/plotly.min.js"), "utf8"),
-    ]);
+  const [{ JSDOM, VirtualConsole }, canvas, { svgPathProperties }, { Resvg }] = await Promise.all([
+    import("jsdom"),
+    import("@napi-rs/canvas"),
+    import("svg-path-properties"),
+    import("@resvg/resvg-js"),
+    // Only files of these two are read. The imports make the packages known where this library is
+    // a dependency; without them their files could not be found there.
+    import("plotly.js-dist-min/package.json", { with: { type: "json" } }),
+    import("dejavu-fonts-ttf/package.json", { with: { type: "json" } }),
+  ]);
   const fontFiles = ["DejaVuSans", "DejaVuSans-Bold"].map((name) =>
     packageFile(`dejavu-fonts-ttf/ttf/${name}.ttf`)
   );
@@ -114,7 +116,7 @@ async function load(): Promise<Renderer> {
     virtualConsole: new VirtualConsole(),
   });
   fillInMeasurements(window, canvas, svgPathProperties);
-  window.eval(plotlySource);
+  window.eval(await readFile(packageFile("plotly.js-dist-min/plotly.min.js"), "utf8"));
   const { JSON: windowJson, Plotly }: PlotlyWindow = window;
 
   return {
