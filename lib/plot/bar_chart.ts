@@ -1,5 +1,5 @@
 import { Figure, type Trace } from "./figure.ts";
-import { type Numbers, requireNumbers, requireSameLength, say, short } from "./numbers.ts";
+import { type Numbers, requireOnAxis, requireSameLength, say, short } from "./numbers.ts";
 import {
   type Axis,
   axisTitle,
@@ -7,12 +7,13 @@ import {
   frame,
   inSentence,
   layoutAxis,
+  type Quantity,
 } from "./style.ts";
 
 /** What `barChart` takes beside its categories and values. */
 export interface BarChartOptions extends FigureOptions {
   /** What the categories are. */
-  x: Axis;
+  x: Quantity;
   /** What the length of a bar means. */
   y: Axis;
 }
@@ -29,7 +30,7 @@ const mostWrittenValues = 16;
  * @param values One number per category, or a record from the name of a series to its numbers.
  * @param options The axes, title and size.
  * @throws {RangeError} If there are no categories, the numbers are not as many as the categories,
- * or a number is not finite.
+ * a number is not finite, or one on a logarithmic axis is not positive.
  *
  * @example
  * ```ts
@@ -57,7 +58,7 @@ export function barChart(
   const written = categories.length * series.length <= mostWrittenValues;
   const data = series.map(([name, heights]): Trace => {
     const label = name ? `series "${name}"` : "values";
-    requireNumbers(doing, label, heights);
+    requireOnAxis(doing, label, heights, options.y);
     requireSameLength(doing, [label, heights], ["categories", categories]);
     return {
       type: "bar",

@@ -1,10 +1,11 @@
 import { Figure, type Trace } from "./figure.ts";
 import { colorbar } from "./heatmap.ts";
 import {
+  ascends,
   extent,
   type Numbers,
   requireMatrix,
-  requireNumbers,
+  requireOnAxis,
   requireSameLength,
   say,
 } from "./numbers.ts";
@@ -65,10 +66,8 @@ export function contour(
 ): Figure {
   const doing = "Drawing a contour plot";
   const { value, path } = options;
-  requireNumbers(doing, "x", x);
-  requireNumbers(doing, "y", y);
-  requireAscending(doing, "x", x);
-  requireAscending(doing, "y", y);
+  requirePlaces(doing, "x", x, options.x);
+  requirePlaces(doing, "y", y, options.y);
   requireMatrix(doing, "z", z);
   requireSameLength(doing, ["a row of z", z[0]!], ["x", x]);
   requireSameLength(doing, ["a column of z", z], ["y", y]);
@@ -93,7 +92,7 @@ export function contour(
     hovertemplate: `${axisTitle(options.x)} %{x}<br>${axisTitle(options.y)} %{y}<br>` +
       `${log ? "log₁₀ of " : ""}${inSentence(value)} %{z}<extra></extra>`,
   }];
-  if (path) data.push(...pathTraces(doing, path));
+  if (path) data.push(...pathTraces(doing, path, options));
   return new Figure(
     data,
     {
@@ -111,9 +110,13 @@ export function contour(
   );
 }
 
-function pathTraces(doing: string, path: { x: Numbers; y: Numbers }): Trace[] {
-  requireNumbers(doing, "path.x", path.x);
-  requireNumbers(doing, "path.y", path.y);
+function pathTraces(
+  doing: string,
+  path: { x: Numbers; y: Numbers },
+  axes: { x: Axis; y: Axis },
+): Trace[] {
+  requireOnAxis(doing, "path.x", path.x, axes.x);
+  requireOnAxis(doing, "path.y", path.y, axes.y);
   requireSameLength(doing, ["path.x", path.x], ["path.y", path.y]);
   const last = path.x.length - 1;
   return [
@@ -142,13 +145,12 @@ function pathTraces(doing: string, path: { x: Numbers; y: Numbers }): Trace[] {
   ];
 }
 
-function requireAscending(doing: string, name: string, values: Numbers): void {
-  for (let index = 1; index < values.length; index++) {
-    if (!(values[index - 1]! < values[index]!)) {
-      throw new RangeError(
-        `${doing}: expected ${name} to ascend, found ${values[index - 1]} before ${values[index]}`,
-      );
-    }
+function requirePlaces(doing: string, name: string, values: Numbers, axis: Axis): void {
+  requireOnAxis(doing, name, values, axis);
+  if (!ascends(values)) {
+    throw new RangeError(
+      `${doing}: expected ${name} to ascend, found ${Array.from(values).join(", ")}`,
+    );
   }
 }
 

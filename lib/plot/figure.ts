@@ -17,6 +17,9 @@ const traceTypes = [
   "violin",
 ] as const;
 
+/** The longest side of a figure; a picture of this size still fits into memory. */
+const mostPixels = 20_000;
+
 /**
  * One plotly trace, with the properties that plotly's own types know, of a type that can be drawn
  * without WebGL.
@@ -76,6 +79,7 @@ export class Figure {
    * @param data The plotly traces.
    * @param layout The plotly layout; the house style fills in what it leaves open.
    * @param description One sentence that says what the figure shows.
+   * @throws {RangeError} If the width or the height is not positive or above 20,000 pixels.
    * @throws {TypeError} If a trace is of a type that needs WebGL, which no static picture can show.
    */
   constructor(data: readonly Trace[], layout: Partial<Layout>, description: string) {
@@ -84,6 +88,14 @@ export class Figure {
         throw new TypeError(
           `Making a figure: expected traces of type ${traceTypes.join(", ")}, found "${type}", ` +
             "which the static picture cannot show (for a surface, use contour)",
+        );
+      }
+    }
+    for (const side of ["width", "height"] as const) {
+      const pixels = layout[side];
+      if (pixels !== undefined && !(pixels > 0 && pixels <= mostPixels)) {
+        throw new RangeError(
+          `Making a figure: expected a ${side} of at most ${mostPixels} pixels, found ${pixels}`,
         );
       }
     }

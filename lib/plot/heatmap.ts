@@ -2,25 +2,24 @@ import type { ColorBar, LayoutAxis } from "plotly.js";
 import { Figure } from "./figure.ts";
 import { extent, type Numbers, requireMatrix, requireSameLength, say } from "./numbers.ts";
 import {
-  type Axis,
   axisTitle,
   blues,
   diverging,
   type FigureOptions,
   frame,
   inSentence,
-  layoutAxis,
+  type Quantity,
   sequential,
 } from "./style.ts";
 
 /** What `heatmap` takes beside its values. */
 export interface HeatmapOptions extends FigureOptions {
   /** What the columns are. */
-  x: Axis;
+  x: Quantity;
   /** What the rows are; row 0 is at the top. */
-  y: Axis;
-  /** What a cell's number means; its range gives the ends of the colour scale. */
-  value: Axis;
+  y: Quantity;
+  /** What a cell's number means, and the numbers at the ends of the colour scale. */
+  value: Quantity & { range?: readonly [number, number] };
   /** The names of the columns; by default their numbers from 0. */
   columnNames?: readonly string[];
   /** The names of the rows; by default their numbers from 0. */
@@ -184,12 +183,12 @@ function worstMistake(rows: readonly number[][]): [number, number, number] {
 
 /** An axis along cells: a tick in the middle of each cell while there is room, no grid. */
 function cellAxis(
-  { title, unit }: Axis,
+  quantity: Quantity,
   names: readonly string[] | undefined,
   cells: number,
 ): Partial<LayoutAxis> {
   return {
-    ...layoutAxis({ title, unit }),
+    title: { text: axisTitle(quantity) },
     ...(names ? { type: "category" } : {}),
     ...(cells <= 20 ? { dtick: 1 } : {}),
     showgrid: false,
@@ -199,7 +198,7 @@ function cellAxis(
 }
 
 /** The scale beside a heatmap or contour plot. */
-export function colorbar(value: Axis): Partial<ColorBar> {
+export function colorbar(value: Quantity): Partial<ColorBar> {
   return {
     title: { text: axisTitle(value), side: "right" },
     thickness: 14,

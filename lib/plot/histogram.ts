@@ -10,6 +10,7 @@ import {
   inSentence,
   label,
   layoutAxis,
+  type Quantity,
 } from "./style.ts";
 
 /** How numbers are counted into bins. */
@@ -23,7 +24,7 @@ export interface BinOptions {
 /** What `histogram` takes beside its values. */
 export interface HistogramOptions extends FigureOptions, BinOptions {
   /** What the values are. */
-  x: Axis;
+  x: Quantity;
   /** What the height of a bar means, "Count" by default; its scale may be "log". */
   y?: Axis;
 }
@@ -72,7 +73,7 @@ export function histogram(values: Numbers, options: HistogramOptions): Figure {
 /** What `activationHistograms` takes beside its values. */
 export interface ActivationHistogramsOptions extends FigureOptions, BinOptions {
   /** What the values are, "Activation" by default. */
-  x?: Axis;
+  x?: Quantity;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { Figure, type Trace } from "./figure.ts";
-import { type Numbers, requireNumbers, requireSameLength, say } from "./numbers.ts";
+import { ascends, type Numbers, requireOnAxis, requireSameLength, say } from "./numbers.ts";
 import {
   type Axis,
   axisTitle,
@@ -17,7 +17,7 @@ export interface Series {
   y: Numbers;
   /** Their places; by default 0, 1, 2, ... */
   x?: Numbers;
-  /** Joined points ("lines", the default), separate points, or both. */
+  /** Joined points ("lines", the default for more than one), separate points, or both. */
   mode?: "lines" | "markers" | "lines+markers";
   /** How a line is drawn, "solid" by default. */
   dash?: "solid" | "dash" | "dot";
@@ -37,7 +37,8 @@ const mostPoints = 2000;
 /**
  * Draws named series of points as lines, markers, or both, on linear or logarithmic axes.
  *
- * A line of more than 2,000 points is thinned to its peaks and valleys, which look the same.
+ * A line of more than 2,000 points from left to right is thinned to its peaks and valleys, which
+ * look the same.
  *
  * @param series The rows of points, each with a name.
  * @param options The axes, title and size.
@@ -63,13 +64,15 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
     throw new RangeError(`${doing}: expected at least one series, found none`);
   }
   const sentences: string[] = [];
-  const data = series.map(({ name, x, y, mode = "lines", dash }): Trace => {
+  const data = series.map(({ name, x, y, dash, ...rest }): Trace => {
     const places = x ?? Array.from(y, (_, index) => index);
-    requirePoints(doing, `y of series "${name}"`, y, options.y);
-    requirePoints(doing, `x of series "${name}"`, places, options.x);
+    requireOnAxis(doing, `y of series "${name}"`, y, options.y);
+    requireOnAxis(doing, `x of series "${name}"`, places, options.x);
     requireSameLength(doing, [`x of series "${name}"`, places], [`y of series "${name}"`, y]);
     sentences.push(`${name} from ${say(y[0]!)} to ${say(y[y.length - 1]!)} (${points(y.length)})`);
-    const kept = mode === "lines" ? peaksAndValleys(y) : undefined;
+    // A line through one point cannot be seen.
+    const mode = rest.mode ?? (y.length === 1 ? "lines+markers" : "lines");
+    const kept = mode === "lines" && ascends(places) ? peaksAndValleys(y) : undefined;
     return {
       type: "scatter",
       mode,
@@ -90,18 +93,6 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
     options.description ??
       `${axisTitle(options.y)} against ${inSentence(options.x)}: ${sentences.join("; ")}.`,
   );
-}
-
-function requirePoints(doing: string, name: string, values: Numbers, { scale }: Axis): void {
-  requireNumbers(doing, name, values);
-  if (scale !== "log") return;
-  const index = Array.prototype.findIndex.call(values, (value) => value <= 0);
-  if (index >= 0) {
-    throw new RangeError(
-      `${doing}: expected positive numbers in ${name} for a logarithmic axis, ` +
-        `found ${values[index]} at index ${index}`,
-    );
-  }
 }
 
 /**

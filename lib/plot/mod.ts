@@ -34,5 +34,5 @@ export { lineChart, type LineChartOptions, type Series } from "./line_chart.ts";
 export { networkDiagram, type NetworkDiagramOptions } from "./network_diagram.ts";
 export { type Numbers } from "./numbers.ts";
 export { type Drawable, renderPng, renderSvg } from "./render.ts";
-export { type Axis, type FigureOptions } from "./style.ts";
+export { type Axis, type FigureOptions, type Quantity } from "./style.ts";
 export { trainingCurves, type TrainingHistory } from "./training_curves.ts";

@@ -1,3 +1,5 @@
+import type { Axis } from "./style.ts";
+
 /** Numbers in a row: a plain or a typed array. */
 export type Numbers = ArrayLike<number>;
 
@@ -13,6 +15,28 @@ export function requireNumbers(doing: string, name: string, values: Numbers): vo
       );
     }
   }
+}
+
+/** Checks numbers for an axis, which may be a logarithmic one. */
+export function requireOnAxis(doing: string, name: string, values: Numbers, { scale }: Axis): void {
+  requireNumbers(doing, name, values);
+  if (scale !== "log") return;
+  for (let index = 0; index < values.length; index++) {
+    if (values[index]! <= 0) {
+      throw new RangeError(
+        `${doing}: expected positive numbers in ${name} for a logarithmic axis, ` +
+          `found ${values[index]} at index ${index}`,
+      );
+    }
+  }
+}
+
+/** Whether each number is greater than the one before. */
+export function ascends(values: Numbers): boolean {
+  for (let index = 1; index < values.length; index++) {
+    if (!(values[index - 1]! < values[index]!)) return false;
+  }
+  return true;
 }
 
 /** Checks that two lists that belong together are of one length. */

@@ -12,12 +12,16 @@ export interface FigureOptions {
   height?: number;
 }
 
-/** What an axis measures, and how it is drawn. */
-export interface Axis {
-  /** The quantity, such as "Loss". */
+/** What is measured. */
+export interface Quantity {
+  /** Its name, such as "Loss". */
   title: string;
   /** Its unit, such as "images/s"; drawn in brackets after the title. */
   unit?: string;
+}
+
+/** What an axis measures, and how it is drawn. */
+export interface Axis extends Quantity {
   /** The ends of the axis; by default those of the data. */
   range?: readonly [number, number];
   /** Equal steps ("linear", the default) or equal factors ("log"). */
@@ -104,19 +108,25 @@ export function frame({ title, width, height }: FigureOptions): Partial<Layout> 
 }
 
 /** "Loss (nats)", or "Loss" where there is no unit. */
-export function axisTitle({ title, unit }: Axis): string {
+export function axisTitle({ title, unit }: Quantity): string {
   return unit === undefined ? title : `${title} (${unit})`;
 }
 
-/** The title of an axis as it reads inside a sentence: "epoch", but "MACs" as it is. */
-export function inSentence(axis: Axis): string {
-  const text = axisTitle(axis);
+/** The title of a quantity as it reads inside a sentence: "epoch", but "MACs" as it is. */
+export function inSentence(quantity: Quantity): string {
+  const text = axisTitle(quantity);
   return /^[A-Z][a-z]/.test(text) ? text[0]!.toLowerCase() + text.slice(1) : text;
 }
 
 /** An axis as plotly wants it, where the ends of a logarithmic axis are exponents. */
 export function layoutAxis(axis: Axis): Partial<LayoutAxis> {
   const { range, scale = "linear" } = axis;
+  if (range && !range.every((end) => Number.isFinite(end) && (scale === "linear" || end > 0))) {
+    throw new RangeError(
+      `Drawing the ${scale === "log" ? "logarithmic " : ""}axis "${axis.title}": expected two ` +
+        `${scale === "log" ? "positive" : "finite"} ends, found [${range.join(", ")}]`,
+    );
+  }
   return {
     title: { text: axisTitle(axis) },
     ...(scale === "log" ? { type: "log" } : {}),
