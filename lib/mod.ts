@@ -7,4 +7,5 @@ export * from "./tensor/mod.ts";
 export * from "./nn/mod.ts";
 export * from "./models/mod.ts";
 export * from "./data/mod.ts";
+export * from "./train/mod.ts";
 export * from "./plot/mod.ts";

@@ -1,0 +1,288 @@
+import {
+  defaultRandom,
+  type Images,
+  ops,
+  Random,
+  type Tensor,
+  tidy,
+  valueAndGradients,
+  type Variable,
+} from "../tensor/mod.ts";
+import { type Classifier, observeForward } from "../nn/mod.ts";
+import { type Batch, batches, type ImageDataset, type Transform } from "../data/mod.ts";
+import { clipGradients, gradientNorm } from "./clip.ts";
+import { turnEventLoop } from "./event_loop.ts";
+import { crossEntropy, type Loss } from "./losses.ts";
+import { accuracy, checkLogits, evaluate, type Evaluation } from "./metrics.ts";
+import type { Optimizer } from "./optimizers.ts";
+import type { Schedule } from "./schedules.ts";
+
+/** How {@linkcode fit} trains. */
+export interface FitOptions<Channels extends number, Classes extends number, Out extends number> {
+  /** Changes the parameters it is bound to; what else the model has stays as it is. */
+  optimizer: Optimizer;
+  /** The number of times each image is seen. */
+  epochs: number;
+  /** The number of images in a step. */
+  batchSize: number;
+  /** What is made small; {@linkcode crossEntropy} unless said otherwise. */
+  loss?: Loss<Classes>;
+  /** The learning rate of each step; the optimizer's own unless given. */
+  schedule?: Schedule;
+  /** What is done to all images before the model sees them, those of `validation` too: resizing, normalizing. */
+  transform?: Transform<Channels, Out>;
+  /** What is done to the training images before `transform`: random crops, flips. */
+  augment?: Transform<Channels>;
+  /** A set on which the model is evaluated after each epoch. */
+  validation?: ImageDataset<Channels, Classes>;
+  /** Longer gradients are shortened to this; see {@linkcode clipGradients}. */
+  maxGradientNorm?: number;
+  /** Leaves out the last batch of an epoch if it is smaller than the others. */
+  dropLast?: boolean;
+  /** Seeds the order of the images and the augmentation; they follow from {@linkcode setSeed} unless given. */
+  seed?: number;
+  /** Ends the training after the step that is under way. */
+  signal?: AbortSignal;
+}
+
+/** What {@linkcode fit} yields after each step. */
+export interface StepProgress {
+  readonly kind: "step";
+  /** From 1 to `epochs`. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** From 1 to `totalSteps`. */
+  readonly step: number;
+  readonly totalSteps: number;
+  /** The mean loss of the batch, before the step. */
+  readonly loss: number;
+  /** The part of the batch whose class is predicted, before the step, from 0 to 1. */
+  readonly accuracy: number;
+  /** The length of all gradients as one vector, before clipping. */
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  /** How fast this step was, its batch included. */
+  readonly imagesPerSecond: number;
+}
+
+/** What {@linkcode fit} yields after each epoch. */
+export interface EpochProgress {
+  readonly kind: "epoch";
+  /** From 1 to `epochs`. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** The mean loss over the images of the epoch, each at the step that saw it. */
+  readonly trainLoss: number;
+  /** The part of the images of the epoch whose class was predicted, each at the step that saw it. */
+  readonly trainAccuracy: number;
+  /** Mean cross-entropy and accuracy on the validation set, if there is one. */
+  readonly validation?: { readonly loss: number; readonly accuracy: number };
+  readonly learningRate: number;
+  /** The time of the steps of this epoch in seconds, without evaluation and without what the receiver did in between. */
+  readonly seconds: number;
+}
+
+/** What {@linkcode fit} yields: a {@linkcode StepProgress} after each step, an {@linkcode EpochProgress} after each epoch. */
+export type Progress = StepProgress | EpochProgress;
+
+/** Training cannot go on: a loss or a gradient is not finite. The model is as it was before that step. */
+export class DivergenceError extends RangeError {
+  override readonly name = "DivergenceError";
+}
+
+/**
+ * Trains a model on a set: for each batch the loss, its gradients, and a step of the optimizer.
+ *
+ * It yields its progress and goes on when asked for more, so the receiver decides what to show and when to stop. Leaving the loop
+ * or firing `signal` ends it after the step under way, and the model stays as trained so far; it does not throw.
+ *
+ * Before the first step one image goes through the model, so that a layer that does not fit is reported with its path. The same
+ * {@linkcode setSeed} before the model is made gives the same training.
+ *
+ * @throws {RangeError} (when the first progress is asked for) If `epochs` or `batchSize` is not a positive integer, `batchSize` is
+ * larger than the set, the optimizer was made for another model, a layer does not fit, or the model does not give logits for the
+ * classes of the set.
+ * @throws {DivergenceError} If a loss or a gradient is not finite. The model is as it was before that step.
+ *
+ * @example
+ * ```ts
+ * import { fashionMnist, fit, flatten, linear, sequential, setSeed, sgd } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { train, test } = await fashionMnist({ subset: true });
+ * setSeed(1);
+ * const model = sequential(flatten(), linear(784, 10));
+ * const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
+ * const options = { optimizer, epochs: 1, batchSize: 100, validation: test };
+ * for await (const progress of fit(model, train, options)) {
+ *   if (progress.kind === "epoch") assert(progress.validation!.accuracy > 0.6);
+ * }
+ * ```
+ */
+export function fit<
+  Channels extends number,
+  Classes extends number,
+  Out extends number = Channels,
+>(
+  model: Classifier<Images<NoInfer<Out>>, NoInfer<Classes>>,
+  dataset: ImageDataset<Channels, Classes>,
+  options: FitOptions<NoInfer<Channels>, NoInfer<Classes>, Out>,
+): AsyncGenerator<Progress, void, void>;
+export async function* fit(
+  model: Model,
+  dataset: ImageDataset,
+  options: Options,
+): AsyncGenerator<Progress, void, void> {
+  const { optimizer, epochs, batchSize, schedule, transform, validation, seed, signal } = options;
+  checkFit(model, dataset, options);
+  const training = batches(dataset, {
+    batchSize,
+    transform: (images, random) => prepare(images, random, options),
+    shuffle: seed === undefined ? defaultRandom().fork() : new Random(seed),
+    dropLast: options.dropLast,
+  });
+  const totalSteps = epochs * training.length;
+  let step = 0;
+  for (let epoch = 1; epoch <= epochs; epoch++) {
+    let images = 0, losses = 0, correct = 0, seconds = 0;
+    let started = performance.now();
+    for (using batch of training) {
+      await turnEventLoop();
+      if (signal?.aborted) return;
+      if (schedule) optimizer.learningRate = schedule(step);
+      step++;
+      const result = trainStep(model, batch, options, `step ${step} of ${totalSteps}`);
+      const time = (performance.now() - started) / 1000;
+      const size = batch.labels.size;
+      images += size;
+      losses += result.loss * size;
+      correct += result.accuracy * size;
+      seconds += time;
+      const { learningRate } = optimizer;
+      const imagesPerSecond = size / time;
+      yield {
+        kind: "step",
+        epoch,
+        epochs,
+        step,
+        totalSteps,
+        ...result,
+        learningRate,
+        imagesPerSecond,
+      };
+      started = performance.now();
+    }
+    let evaluation: Evaluation | undefined;
+    try {
+      evaluation = validation && await evaluate(model, validation, {
+        batchSize: Math.min(batchSize, validation.count),
+        transform,
+        signal,
+      });
+    } catch (error) {
+      if (signal?.aborted) return;
+      throw error;
+    }
+    yield {
+      kind: "epoch",
+      epoch,
+      epochs,
+      trainLoss: losses / images,
+      trainAccuracy: correct / images,
+      validation: evaluation && { loss: evaluation.loss, accuracy: evaluation.accuracy },
+      learningRate: optimizer.learningRate,
+      seconds,
+    };
+  }
+}
+
+type Model = Classifier<Images, number>;
+type Options = FitOptions<number, number, number>;
+
+/** One step: loss, gradients, and the optimizer's change, if all of it is finite. */
+function trainStep(
+  model: Model,
+  { images, labels }: Batch,
+  { optimizer, loss = crossEntropy, maxGradientNorm }: Options,
+  when: string,
+): Pick<StepProgress, "loss" | "accuracy" | "gradientNorm"> {
+  return tidy(() => {
+    const statistics = runningStatistics(model);
+    const before = statistics.map((statistic): Tensor => ops.clone(statistic));
+    let correct = 0;
+    const { value, gradients } = valueAndGradients(() => {
+      const logits = model.forward(images, { training: true });
+      correct = accuracy(logits, labels);
+      return loss(logits, labels);
+    }, optimizer.parameters);
+    const result = {
+      loss: value.dataSync()[0]!,
+      accuracy: correct,
+      gradientNorm: gradientNorm(gradients),
+    };
+    if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
+      statistics.forEach((statistic, i) => statistic.assign(before[i]!));
+      throw new DivergenceError(
+        `Training stopped at ${when} with learning rate ${optimizer.learningRate}: ${
+          whatDiverged(result.loss, model, optimizer, gradients)
+        } The model is as it was before this step. Try a smaller learning rate, a warm-up, or maxGradientNorm.`,
+      );
+    }
+    optimizer.step(
+      maxGradientNorm === undefined
+        ? gradients
+        : clipGradients(gradients, maxGradientNorm).gradients,
+    );
+    return result;
+  });
+}
+
+/** What a forward pass in training changes by itself. */
+function runningStatistics(model: Model): Variable[] {
+  return [...model.namedVariables().values()].filter(({ trainable }) => !trainable);
+}
+
+function whatDiverged(
+  loss: number,
+  model: Model,
+  { parameters }: Optimizer,
+  gradients: readonly Tensor[],
+): string {
+  if (!Number.isFinite(loss)) return `the loss is ${loss}.`;
+  const first = gradients.findIndex((gradient) => !Number.isFinite(gradientNorm([gradient])));
+  const path = [...model.namedVariables()].find(([, value]) => value === parameters[first])?.[0];
+  return `the loss is ${loss}, but the gradient of ${path} is not finite.`;
+}
+
+function prepare(images: Images, random: Random, { augment, transform }: Options): Images {
+  const augmented = augment ? augment(images, random) : images;
+  return transform ? transform(augmented, random) : augmented;
+}
+
+/** Finds what would go wrong later before any parameter changes. */
+function checkFit(model: Model, dataset: ImageDataset, options: Options): void {
+  const { optimizer, epochs, validation } = options;
+  const doing = `Fitting to "${dataset.name}"`;
+  if (!Number.isInteger(epochs) || epochs < 1) {
+    throw new RangeError(`${doing}: epochs must be a positive integer, found ${epochs}.`);
+  }
+  if (options.maxGradientNorm !== undefined && !(options.maxGradientNorm > 0)) {
+    throw new RangeError(
+      `${doing}: maxGradientNorm must be positive, found ${options.maxGradientNorm}.`,
+    );
+  }
+  const variables = new Set(model.namedVariables().values());
+  const stray = optimizer.parameters.find((parameter) => !variables.has(parameter));
+  if (stray) {
+    throw new RangeError(
+      `${doing}: the optimizer changes a parameter of shape [${stray.shape}] that is not in the model. ` +
+        "Make it again with the parameters of this model.",
+    );
+  }
+  for (const set of validation ? [dataset, validation] : [dataset]) {
+    tidy(() => {
+      const image = prepare(set.images([0]), new Random(0), options);
+      checkLogits(doing, observeForward(model, image, () => {}), set);
+    });
+  }
+}

@@ -1,0 +1,261 @@
+import { type Features, type Images, isTensor, type Labels, ops, tidy } from "../tensor/mod.ts";
+import type { Classifier } from "../nn/mod.ts";
+import { batches, type ImageDataset, type Transform } from "../data/mod.ts";
+import { turnEventLoop } from "./event_loop.ts";
+import { checkLabels } from "./losses.ts";
+
+/**
+ * The part of the rows of `logits` `[batch, classes]` whose largest number is at the label, from 0 to 1.
+ *
+ * @throws {TypeError} If the labels are not int32, or the logits not float32.
+ * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row, or a label is no class.
+ *
+ * @example
+ * ```ts
+ * import { accuracy, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const logits = ops.tensor([[1, 2], [4, 3]]);
+ * assert.equal(accuracy(logits, ops.tensor([1, 1], undefined, "int32")), 0.5);
+ * ```
+ */
+export function accuracy(logits: Features, labels: Labels): number {
+  checkLabels("Computing the accuracy", logits, labels);
+  const right = tidy(() => ops.mean(ops.cast(ops.equal(ops.argMax(logits), labels), "float32")));
+  const value = right.dataSync()[0]!;
+  right.dispose();
+  return value;
+}
+
+/**
+ * How often each class was taken for each: row by the true class, column by the predicted one.
+ *
+ * @throws {RangeError} If there are not as many predictions as labels, or one is not a class.
+ *
+ * @example
+ * ```ts
+ * import { confusionMatrix } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const predictions = [0, 1, 1], labels = [0, 0, 1];
+ * assert.deepEqual(confusionMatrix(predictions, labels, 2), [[1, 1], [0, 1]]);
+ * ```
+ */
+export function confusionMatrix(
+  predictions: ArrayLike<number>,
+  labels: ArrayLike<number>,
+  classes: number,
+): number[][] {
+  const counting = "Counting confusions";
+  if (predictions.length !== labels.length) {
+    throw new RangeError(
+      `${counting}: expected a prediction for each label, found ${predictions.length} for ${labels.length}.`,
+    );
+  }
+  const counts = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+  for (let i = 0; i < labels.length; i++) {
+    const row = counts[labels[i]!], predicted = predictions[i]!;
+    if (row?.[predicted] === undefined) {
+      throw new RangeError(
+        `${counting}: expected classes from 0 to ${classes - 1}, found label ${
+          labels[i]
+        } and prediction ${predicted} at ${i}.`,
+      );
+    }
+    row[predicted]!++;
+  }
+  return counts;
+}
+
+/** How a model does on a set of images; the arrays are in the order of the set. */
+export interface Evaluation {
+  /** The mean cross-entropy. */
+  readonly loss: number;
+  /** The part of the images whose class is predicted, from 0 to 1. */
+  readonly accuracy: number;
+  /** How often each class (row) was taken for each (column). */
+  readonly confusion: number[][];
+  /** The predicted class of each image. */
+  readonly predictions: Int32Array;
+  /** The probability that the model gives to its prediction. */
+  readonly confidences: Float32Array;
+  /** Whether each prediction is the label. */
+  readonly correct: boolean[];
+}
+
+/** The options of {@linkcode evaluate}. */
+export interface EvaluateOptions<Channels extends number, Out extends number> {
+  /** The number of images that go through the model at once; 256 unless said otherwise, or all where there are fewer. */
+  batchSize?: number;
+  /** What is done to the images first: the same as in training, without augmentation. */
+  transform?: Transform<Channels, Out>;
+  /** Ends the evaluation between two batches. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Runs a model in inference over a whole set and compares what it predicts with the labels.
+ *
+ * Other work has a turn after each batch, so that a long evaluation can be stopped.
+ *
+ * @throws {RangeError} If a layer does not fit, the model does not give logits for the classes of the set, or a loss is not
+ * finite.
+ * @throws The reason of `signal`, if it is aborted.
+ *
+ * @example
+ * ```ts
+ * import { evaluate, fashionMnist, flatten, linear, sequential } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { test } = await fashionMnist({ subset: true });
+ * const model = sequential(flatten(), linear(784, 10));
+ * const { accuracy, correct, confusion } = await evaluate(model, test);
+ * assert.equal(accuracy, correct.filter((right) => right).length / 1000);
+ * assert.equal(confusion[3]?.reduce((sum, count) => sum + count), 100); // 100 dresses
+ * ```
+ */
+export async function evaluate<
+  Channels extends number,
+  Classes extends number,
+  Out extends number = Channels,
+>(
+  model: Classifier<Images<NoInfer<Out>>, NoInfer<Classes>>,
+  dataset: ImageDataset<Channels, Classes>,
+  { batchSize = Math.min(256, dataset.count), transform, signal }: EvaluateOptions<
+    NoInfer<Channels>,
+    Out
+  > = {},
+): Promise<Evaluation> {
+  const { count, labels, classes } = dataset;
+  const predictions = new Int32Array(count);
+  const confidences = new Float32Array(count);
+  let loss = 0, seen = 0;
+  for (using batch of batches(dataset, { batchSize, transform })) {
+    await turnEventLoop();
+    signal?.throwIfAborted();
+    tidy(() => {
+      const logits = model.forward(batch.images);
+      checkLogits(`Evaluating on "${dataset.name}"`, logits, dataset);
+      const probabilities = ops.softmax(logits);
+      predictions.set(ops.argMax(probabilities).dataSync(), seen);
+      confidences.set(ops.max(probabilities, [1]).dataSync(), seen);
+      const losses = ops.softmaxCrossEntropy(logits, ops.oneHot(batch.labels, classes));
+      loss += ops.sum(losses).dataSync()[0]!;
+    });
+    if (!Number.isFinite(loss)) {
+      throw new RangeError(
+        `Evaluating on "${dataset.name}": the loss must be finite, found ${loss} in images ${seen} to ${
+          seen + batch.labels.size - 1
+        }.`,
+      );
+    }
+    seen += batch.labels.size;
+  }
+  const correct = Array.from(predictions, (prediction, i) => prediction === labels[i]);
+  return {
+    loss: loss / count,
+    accuracy: correct.filter((right) => right).length / count,
+    confusion: confusionMatrix(predictions, labels, classes),
+    predictions,
+    confidences,
+    correct,
+  };
+}
+
+/**
+ * Checks that a model's output is logits for the classes of a set.
+ *
+ * @throws {RangeError} If it is not.
+ */
+export function checkLogits(doing: string, logits: unknown, { classes }: ImageDataset): void {
+  if (!isTensor(logits) || logits.rank !== 2 || logits.shape[1] !== classes) {
+    throw new RangeError(
+      `${doing}: the set has ${classes} classes, so the model must give logits [batch, ${classes}], found ${
+        isTensor(logits) ? `[${logits.shape}]` : "no tensor"
+      }.`,
+    );
+  }
+}
+
+/** Predictions of about the same confidence. */
+export interface CalibrationBin {
+  /** The confidences in this bin are above `from`… */
+  readonly from: number;
+  /** … and at most `to`. */
+  readonly to: number;
+  readonly count: number;
+  /** The mean confidence. */
+  readonly confidence: number;
+  /** The part of the predictions that are correct. */
+  readonly accuracy: number;
+}
+
+/** Whether a model is right as often as it is sure to be; made by {@linkcode calibration}. */
+export interface Calibration {
+  /** The bins that have predictions in them, by ascending confidence. */
+  readonly bins: CalibrationBin[];
+  /** The mean of `|accuracy − confidence|` over the bins, weighted by their counts. */
+  readonly expectedError: number;
+}
+
+/**
+ * Sorts predictions into bins of equal width by their confidence and compares it with how many are correct: the expected calibration
+ * error is `Σ count / n · |accuracy − confidence|` (Guo et al. 2017, equation 3).
+ *
+ * @throws {RangeError} If there are not as many confidences as answers, or none, one is not from 0 to 1, or `bins` is not a positive
+ * integer.
+ *
+ * @example
+ * ```ts
+ * import { calibration } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { bins, expectedError } = calibration([0.75, 0.75, 1, 1], [true, false, true, true], 2);
+ * assert.deepEqual(bins, [{ from: 0.5, to: 1, count: 4, confidence: 0.875, accuracy: 0.75 }]);
+ * assert.equal(expectedError, 0.125);
+ * ```
+ */
+export function calibration(
+  confidences: ArrayLike<number>,
+  correct: readonly boolean[],
+  bins = 10,
+): Calibration {
+  const doing = "Measuring calibration";
+  const n = confidences.length;
+  if (n === 0 || n !== correct.length) {
+    throw new RangeError(
+      `${doing}: expected a confidence for each answer, found ${n} for ${correct.length}.`,
+    );
+  }
+  if (!Number.isInteger(bins) || bins < 1) {
+    throw new RangeError(`${doing}: bins must be a positive integer, found ${bins}.`);
+  }
+  const sums = Array.from({ length: bins }, () => ({ count: 0, confidence: 0, correct: 0 }));
+  for (let i = 0; i < n; i++) {
+    const confidence = confidences[i]!;
+    // A softmax can exceed 1 by a rounding.
+    const bin = sums[Math.max(0, Math.ceil(Math.min(confidence, 1) * bins) - 1)];
+    if (!(confidence >= 0 && confidence < 1.00001) || !bin) {
+      throw new RangeError(
+        `${doing}: expected confidences from 0 to 1, found ${confidence} at ${i}.`,
+      );
+    }
+    bin.count++;
+    bin.confidence += confidence;
+    bin.correct += correct[i] ? 1 : 0;
+  }
+  const filled = sums.map((bin, i): CalibrationBin => ({
+    from: i / bins,
+    to: (i + 1) / bins,
+    count: bin.count,
+    confidence: bin.confidence / bin.count,
+    accuracy: bin.correct / bin.count,
+  })).filter(({ count }) => count > 0);
+  return {
+    bins: filled,
+    expectedError: filled.reduce(
+      (error, bin) => error + bin.count / n * Math.abs(bin.accuracy - bin.confidence),
+      0,
+    ),
+  };
+}

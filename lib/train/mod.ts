@@ -1,0 +1,41 @@
+/** Training: losses, metrics, optimizers, schedules, and the loop that puts them together. */
+export { crossEntropy, type CrossEntropyOptions, type Loss, meanSquaredError } from "./losses.ts";
+export {
+  accuracy,
+  type Calibration,
+  calibration,
+  type CalibrationBin,
+  confusionMatrix,
+  evaluate,
+  type EvaluateOptions,
+  type Evaluation,
+} from "./metrics.ts";
+export {
+  adagrad,
+  type AdagradOptions,
+  adam,
+  type AdamOptions,
+  adamW,
+  type Optimizer,
+  type OptimizerOptions,
+  rmsProp,
+  type RmsPropOptions,
+  sgd,
+  type SgdOptions,
+} from "./optimizers.ts";
+export { cosine, oneCycle, type Schedule, stepDecay, warmup } from "./schedules.ts";
+export { clipGradients, gradientNorm } from "./clip.ts";
+export {
+  DivergenceError,
+  type EpochProgress,
+  fit,
+  type FitOptions,
+  type Progress,
+  type StepProgress,
+} from "./fit.ts";
+export { collect, type History } from "./history.ts";
+export {
+  findLearningRate,
+  type FindLearningRateOptions,
+  type LearningRateSweep,
+} from "./learning_rate_finder.ts";
