@@ -106,15 +106,14 @@ async function kernel(environment: Environment): Promise<Finding> {
 }
 
 async function tensorFlow(environment: Environment): Promise<Finding> {
-  const { addon } = places(environment.root);
+  const { addon, python } = places(environment.root);
   if (!exists(addon)) {
-    const has = tensorFlowFolder(environment.root) !== undefined;
     return {
       what: "Native TensorFlow",
-      mend: has
-        ? setUpAgain
-        : `install Python 3.10 to 3.13, delete .venv, and run ${setUpAgain}; ` +
-          "until then lib runs on the slower JavaScript backend",
+      mend: exists(python) && tensorFlowFolder(environment.root) === undefined
+        ? `install Python 3.10 to 3.13, delete .venv, and run ${setUpAgain}; ` +
+          "until then lib runs on the slower JavaScript backend"
+        : setUpAgain,
     };
   }
   const { loads, tensorFlow, usesGpu, output } = await loadAddon(environment, addon);

@@ -1,6 +1,6 @@
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { jupyterVariables, places } from "./environment.ts";
+import { exists, jupyterVariables, places } from "./environment.ts";
 import { setUpOrExit } from "./setup.ts";
 
 const usage = `Executes notebooks from top to bottom, without a browser, and reports every cell.
@@ -47,12 +47,12 @@ export function readOrders(args: readonly string[], folder: string): Orders {
   }
   const all = notebooksIn(folder);
   const notebooks = positionals.length === 0 ? all : positionals.map((name) => {
-    if (name.endsWith(".ipynb")) return Deno.realPathSync(name);
+    if (exists(name)) return Deno.realPathSync(name);
     const found = all.find((path) => basename(path).startsWith(`${name.padStart(2, "0")}_`));
     if (found) return found;
     throw new RangeError(
       `There is no notebook ${name}. There are: ${
-        all.map((path) => basename(path).slice(0, 2)).join(", ")
+        all.map((path) => basename(path).slice(0, 2)).join(", ") || "none"
       }.`,
     );
   });

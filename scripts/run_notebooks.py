@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import queue
 import sys
 import tempfile
 import time
@@ -66,6 +67,18 @@ def execute(notebook, path: pathlib.Path, timeout: float):
         coalesce_streams=True,
         shutdown_kernel="immediate",
     )
+
+    async def take_late_outputs(cell, cell_index, execute_reply) -> None:
+        """Deno 2.9 may send the outputs of a cell after it has said that the cell is done."""
+        while True:
+            try:
+                message = await client.kc.get_iopub_msg(timeout=0.05)
+            except queue.Empty:
+                return
+            if message["msg_type"] != "status":
+                client.process_message(message, cell, cell_index)
+
+    client.on_cell_executed = take_late_outputs
     number = 0
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         with client.setup_kernel(stderr=errors):

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { checkNotebooks } from "../../scripts/check_notebooks.ts";
+import { thisEnvironment } from "../../scripts/environment.ts";
+
+/** What the check says about a notebook of these code cells, all executed in order. */
+async function check(
+  sources: readonly string[],
+  change: (cells: Record<string, unknown>[]) => void = () => {},
+): Promise<string[]> {
+  const folder = await Deno.makeTempDir();
+  const path = join(folder, "01_case.ipynb");
+  const cells = [
+    { cell_type: "markdown", source: ["# A heading\n", "const notCode: any = 1;"] },
+    ...sources.map((source, index) => (
+      { cell_type: "code", source, execution_count: index + 1, outputs: [] }
+    )),
+  ];
+  change(cells.slice(1));
+  await Deno.writeTextFile(path, JSON.stringify({ cells }));
+  try {
+    return await checkNotebooks(thisEnvironment(), [path]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("a good notebook has no problems, and nothing is left of the check", async () => {
+  assert.deepEqual(
+    await check([
+      'import assert from "node:assert/strict";\nconst numbers = [1, 2] as const;\nnumbers[0]',
+      "[3].length",
+      "await Promise.resolve(numbers);\n// @ts-expect-error: a tuple of two has no third\nnumbers[2];",
+      'assert.equal(numbers.length, 2, "any as unknown");',
+    ]),
+    [],
+  );
+  const cache = join(thisEnvironment().root, ".cache");
+  const left = Array.from(Deno.readDirSync(cache), ({ name }) => name)
+    .filter((name) => name.startsWith("cells_"));
+  assert.deepEqual(left, []);
+});
+
+Deno.test("a type error is shown at its cell and line", async () => {
+  const [problem, ...others] = await check(["const x = 1;", "\nconst y: string =\n  x;"]);
+  assert.deepEqual(others, []);
+  assert.match(problem!, /Type 'number' is not assignable to type 'string'/);
+  assert.match(problem!, /at 01_case\.ipynb cell \[2\] line 2\b/);
+});
+
+Deno.test("a name that is declared in two cells is refused", async () => {
+  const [problem] = await check(["const x = 1;", "const x = 2;"]);
+  assert.match(problem!, /Cannot redeclare block-scoped variable 'x'/);
+  assert.match(problem!, /cell \[1\] line 1\b[^]*cell \[2\] line 1\b/);
+});
+
+Deno.test("casts and any are refused, each at its cell and line", async () => {
+  assert.deepEqual(
+    await check([
+      "const x: unknown = 1;\n\nconst y = x as number;",
+      "function f(value: any) {\n  return value;\n}\nconst z = <number> f(x);",
+    ]),
+    [
+      "01_case.ipynb cell [1] line 3: a notebook has no type casts",
+      "01_case.ipynb cell [2] line 1: a notebook has no any",
+      "01_case.ipynb cell [2] line 4: a notebook has no type casts",
+    ],
+  );
+});
+
+Deno.test("a cell may have 25 lines and no more", async () => {
+  assert.deepEqual(await check(["1;\n".repeat(25).trimEnd()]), []);
+  assert.deepEqual(await check(["1;\n".repeat(26).trimEnd()]), [
+    "01_case.ipynb cell [1]: 26 lines, at most 25 are allowed",
+  ]);
+});
+
+Deno.test("outputs that are not those of one good run from the top are refused", async () => {
+  const refuses = async (change: (cells: Record<string, unknown>[]) => void, message: RegExp) => {
+    const problems = await check(["1;", "2;"], change);
+    assert.equal(problems.length, 1);
+    assert.match(problems[0]!, message);
+  };
+  await refuses(
+    ([, second]) => second!.execution_count = null,
+    /cell \[2\]: not executed in order from the top \(deno task run 01 --write does it\)/,
+  );
+  await refuses(([, second]) => second!.execution_count = 5, /cell \[2\]: not executed in order/);
+  await refuses(
+    ([first]) => first!.outputs = [{ output_type: "error", ename: "RangeError" }],
+    /cell \[1\]: its output is an error/,
+  );
+  await refuses(
+    ([first]) => {
+      const data = { "text/plain": ["Promise {\n", "  <pending>\n", "}"] };
+      first!.outputs = [{ output_type: "execute_result", data }];
+    },
+    /cell \[1\]: its output is a Promise, so an await is missing/,
+  );
+});

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { examine } from "../../scripts/doctor.ts";
+import { places } from "../../scripts/environment.ts";
+import { setUp } from "../../scripts/setup.ts";
+import { makeProject, type Project, python } from "./project.ts";
+
+/** What is missing and needed, with what mends it. */
+async function missing({ environment }: Project): Promise<Record<string, string>> {
+  const findings = await examine(environment);
+  return Object.fromEntries(
+    findings
+      .filter(({ found, optional }) => found === undefined && !optional)
+      .map(({ what, mend }) => [what, mend]),
+  );
+}
+
+Deno.test("the doctor names everything that set-up would make, with the command that does", async () => {
+  using project = makeProject();
+  Deno.mkdirSync(`${project.environment.root}/data/fashion_mnist_subset`, { recursive: true });
+  const setUpAgain = "npx --yes deno@2.9.6 task setup";
+  assert.deepEqual(await missing(project), {
+    "JupyterLab": setUpAgain,
+    "Deno kernel": setUpAgain,
+    "Native TensorFlow": setUpAgain,
+  });
+  await setUp(project.environment);
+  assert.deepEqual(await missing(project), {});
+});
+
+Deno.test("the doctor says what to install where there is no good Python", async () => {
+  using none = makeProject({ python3: undefined });
+  assert.match((await missing(none))["Python"]!, /^install Python 3\.10 to 3\.13/);
+  using old = makeProject({ python3: python("3.8.10") });
+  assert.match((await missing(old))["Python"]!, /^3\.8\.10 is too old; install/);
+});
+
+Deno.test("the doctor sees that the addon does not load", async () => {
+  using project = makeProject();
+  await setUp(project.environment);
+  project.setProgram("deno", 'case "$*" in *eval*) echo "undefined symbol: x"; exit 1;; esac');
+  assert.match((await missing(project))["Native TensorFlow"]!, /does not load.*undefined symbol/);
+  Deno.removeSync(places(project.environment.root).addon);
+  assert.match((await missing(project))["Native TensorFlow"]!, /task setup/);
+});

@@ -1,0 +1,94 @@
+/** A project in a temporary folder, with a PATH on which every program is a small fake that notes its calls. */
+import { join } from "node:path";
+import type { Environment } from "../../scripts/environment.ts";
+
+/** A compiler that makes a file that is not empty. */
+export const goodCompiler = `while [ "$1" != -o ] && [ $# -gt 0 ]; do shift; done
+[ -n "$2" ] && echo addon > "$2"
+exit 0`;
+const goodDeno = `case "$*" in *eval*) echo "TensorFlow=2.21.0 GPU=false";; esac`;
+
+const tensorFlow = `mkdir -p "$(dirname "$0")/../lib/python3.12/site-packages/tensorflow/include"`;
+
+/** A Python of a version. `venv` and `pip` are what the modules do, after the fakes for them have done their work. */
+export function python(version: string, { venv = "", pip = "" } = {}): string {
+  return `case "$*" in
+  *sys.version*) echo ${version};;
+  *"-m venv"*)
+    for folder; do :; done
+    mkdir -p "$folder/bin"; cp "$0" "$folder/bin/python"
+    ${venv};;
+  *ziglang*c++*) ${goodCompiler};;
+  *"-m pip"*)
+    ${version.startsWith("3.14") ? "" : tensorFlow}
+    ${pip};;
+esac`;
+}
+
+/** A Python that is good for all that set-up asks of it. */
+export const goodPython = python("3.12.1");
+
+/** A fake project, deleted when it goes out of scope. */
+export interface Project extends Disposable {
+  readonly environment: Environment;
+  /** What was logged so far. */
+  readonly log: readonly string[];
+  /** The calls of fakes so far, oldest first, such as `"python3 -m venv"`. */
+  calls(): string[];
+  /** Puts a fake in place, or takes it away. */
+  setProgram(name: string, body: string | undefined): void;
+}
+
+/** Makes a project where set-up succeeds, but for the programs that are given. */
+export function makeProject(
+  programs: Readonly<Record<string, string | undefined>> = {},
+): Project {
+  const root = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "resnet lab " }));
+  const bin = join(root, "bin");
+  for (
+    const [file, text] of [
+      ["deno.json", "{}"],
+      ["deno.lock", "{}"],
+      ["requirements.txt", "jupyterlab"],
+      ["requirements-gpu.txt", "jupyterlab"],
+      ["node_modules/@tensorflow/tfjs-node-gpu/package.json", "{}"],
+      ["node_modules/node-api-headers/include/node_api.h", ""],
+    ] as const
+  ) {
+    Deno.mkdirSync(join(root, file, ".."), { recursive: true });
+    Deno.writeTextFileSync(join(root, file), text);
+  }
+  Deno.mkdirSync(bin);
+  const log: string[] = [];
+  const project: Project = {
+    environment: {
+      root,
+      variables: { PATH: bin },
+      os: "linux",
+      deno: join(bin, "deno"),
+      log: (line) => log.push(line),
+      status: () => {},
+    },
+    log,
+    calls() {
+      try {
+        return Deno.readTextFileSync(join(root, "calls")).trim().split("\n");
+      } catch {
+        return [];
+      }
+    },
+    setProgram(name, body) {
+      const file = join(bin, name);
+      if (body === undefined) return Deno.removeSync(file);
+      const note = `echo "$(basename "$0") $*" >> "${join(root, "calls")}"`;
+      Deno.writeTextFileSync(file, `#!/bin/sh\nPATH=/usr/bin:/bin\n${note}\n${body}\n`);
+      Deno.chmodSync(file, 0o755);
+    },
+    [Symbol.dispose]: () => Deno.removeSync(root, { recursive: true }),
+  };
+  const all = { python3: goodPython, "c++": goodCompiler, deno: goodDeno, ...programs };
+  for (const [name, body] of Object.entries(all)) {
+    if (body !== undefined) project.setProgram(name, body);
+  }
+  return project;
+}

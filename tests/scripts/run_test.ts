@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { exists, places, thisEnvironment } from "../../scripts/environment.ts";
+import { readOrders } from "../../scripts/run.ts";
+
+const scripts = join(import.meta.dirname!, "..", "..", "scripts");
+
+/** Notebooks with these cells, in a temporary folder that is deleted when it goes out of scope. */
+function notebooks(cellsOf: Record<string, string[]>): Disposable & { folder: string } {
+  const folder = Deno.makeTempDirSync();
+  for (const [name, sources] of Object.entries(cellsOf)) {
+    const cells = sources.map((source, index) => ({
+      ...{ id: `cell-${index}`, cell_type: "code", execution_count: null },
+      ...{ metadata: {}, outputs: [], source },
+    }));
+    const text = JSON.stringify({ cells, metadata: {}, nbformat: 4, nbformat_minor: 5 });
+    Deno.writeTextFileSync(join(folder, name), text);
+  }
+  return { folder, [Symbol.dispose]: () => Deno.removeSync(folder, { recursive: true }) };
+}
+
+async function runNotebooks(...args: string[]): Promise<{ code: number; text: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", join(scripts, "run.ts"), ...args],
+    env: { NO_COLOR: "1" },
+  }).output();
+  return { code, text: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
+}
+
+/** A test that needs the kernel and so a project that is set up, as `deno task test` makes sure. */
+const ignore = !exists(places(thisEnvironment().root).stamp);
+
+Deno.test({
+  name: "the runner reports cells and checks, and changes no file unless it is told to write",
+  ignore,
+  async fn() {
+    using made = notebooks({
+      "01_good.ipynb": [
+        "// A comment first.\nconst x: number = 1;",
+        'console.log("✓ one");\nconsole.log("✓ two");\nx + 1;',
+        'Deno.env.get("RESNET_LAB_SCALE");',
+      ],
+    });
+    const path = join(made.folder, "01_good.ipynb");
+    const before = Deno.readTextFileSync(path);
+    const { code, text } = await runNotebooks(path, "--scale", "smoke");
+    assert.equal(code, 0, text);
+    assert.match(text, /\[1\] const x: number = 1; +\d+\.\d s\n/);
+    assert.match(text, /01_good +3 +\d+\.\d +2 +passed/);
+    assert.match(text, /\nnotebooks: 1 passed, 0 failed\n$/);
+    assert.equal(Deno.readTextFileSync(path), before);
+
+    await runNotebooks(path, "--scale", "smoke", "--write");
+    const first = Deno.readTextFileSync(path);
+    const { cells } = JSON.parse(first);
+    assert.deepEqual(cells.map((cell: { execution_count: number }) => cell.execution_count), [
+      ...[1, 2, 3],
+    ]);
+    assert.deepEqual(cells[1].outputs[0].text, ["✓ one\n", "✓ two\n"]);
+    assert.deepEqual(cells[2].outputs[0].data, { "text/plain": ['"smoke"'] });
+    await runNotebooks(path, "--scale", "smoke", "--write");
+    assert.equal(Deno.readTextFileSync(path), first, "the same run gives the same file");
+    assert.deepEqual(Array.from(Deno.readDirSync(made.folder), ({ name }) => name), [
+      "01_good.ipynb",
+    ]);
+  },
+});
+
+Deno.test({
+  name: "a notebook made to fail ends the runner with 1, says where and why, and stays as it is",
+  ignore,
+  async fn() {
+    using made = notebooks({
+      "01_throws.ipynb": ["const x = 1;", "throw new RangeError(`no ${x}`);", "x;"],
+      "02_good.ipynb": ["1;"],
+      "03_syntax.ipynb": ["const = 1;"],
+      "04_dies.ipynb": ["Deno.exit(3);"],
+      "05_hangs.ipynb": ["for (;;);"],
+    });
+    const paths = Array.from(Deno.readDirSync(made.folder), ({ name }) => join(made.folder, name))
+      .sort();
+    const before = paths.map((path) => Deno.readTextFileSync(path));
+    const { code, text } = await runNotebooks(...paths, "--write", "--timeout", "2");
+    assert.equal(code, 1);
+    assert.match(
+      text,
+      /01_throws\.ipynb, cell \[2\]:\n\nthrow new RangeError\(`no \$\{x\}`\);\n\nRangeError: no 1\n/,
+    );
+    assert.match(text, /01_throws .*failed at cell \[2\]/);
+    assert.match(text, /02_good .*passed/);
+    assert.match(text, /cannot parse this cell[^]*03_syntax .*failed at cell \[1\]/);
+    assert.match(text, /The kernel died[^]*04_dies .*failed at cell \[1\]/);
+    assert.match(text, /longer than the time limit[^]*05_hangs .*failed at cell \[1\]/);
+    assert.match(text, /\nnotebooks: 1 passed, 4 failed\n$/);
+    paths.forEach((path, index) => {
+      if (!path.includes("02_good")) assert.equal(Deno.readTextFileSync(path), before[index], path);
+    });
+  },
+});
+
+Deno.test("the runner takes notebooks by number or path, all if none is named", () => {
+  using made = notebooks({ "02_b.ipynb": [], "01_a.ipynb": [] });
+  const [first, second] = [join(made.folder, "01_a.ipynb"), join(made.folder, "02_b.ipynb")];
+  const defaults = { scale: "cpu", write: false, timeout: 3600 };
+  assert.deepEqual(readOrders([], made.folder), { notebooks: [first, second], ...defaults });
+  assert.deepEqual(readOrders(["02"], made.folder).notebooks, [second]);
+  assert.deepEqual(readOrders(["2", "1"], made.folder).notebooks, [second, first]);
+  assert.deepEqual(readOrders([second], "/").notebooks, [Deno.realPathSync(second)]);
+  assert.deepEqual(readOrders(["01", "--scale", "gpu", "--write"], made.folder), {
+    ...{ notebooks: [first], scale: "gpu", write: true, timeout: 3600 },
+  });
+});
+
+Deno.test("the runner refuses orders that make no sense", async () => {
+  using made = notebooks({ "01_a.ipynb": [] });
+  const refuses = (args: string[], message: RegExp) =>
+    assert.throws(() => readOrders(args, made.folder), message);
+  refuses(["07"], /There is no notebook 07\. There are: 01\./);
+  refuses(["--scale", "huge"], /must be smoke, cpu or gpu, found "huge"/);
+  refuses(["--timeout", "soon"], /must be a number of seconds, found "soon"/);
+  refuses(["--wriet"], /Unknown option '--wriet'/);
+  refuses(["missing.ipynb"], /There is no notebook missing\.ipynb/);
+  const { code, text } = await runNotebooks("--scale", "huge");
+  assert.equal(code, 1);
+  assert.match(text, /^The scale must be .*\n\nExecutes notebooks/);
+});
