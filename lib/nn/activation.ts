@@ -1,4 +1,5 @@
-import { ops, type Same, type Tensor } from "../tensor/mod.ts";
+import { ops, type Same, type Tensor, tidy } from "../tensor/mod.ts";
+import { checkInput, checkNumber } from "./checks.ts";
 import { Module, type shapeRule } from "./module.ts";
 
 /** A function of each element, as a layer; made by {@linkcode relu} and its like. */
@@ -9,6 +10,16 @@ export class Activation extends Module<Tensor, Tensor> {
   /**
    * @param name What `summary` prints.
    * @param f The function; it must keep the shape.
+   *
+   * @example An activation of your own
+   * ```ts
+   * import { Activation, ops } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const softplus = () => new Activation("softplus", ops.softplus);
+   * const y = softplus().forward(ops.tensor([0])).dataSync()[0]!;
+   * assert(Math.abs(y - Math.log(2)) < 1e-6);
+   * ```
    */
   constructor(readonly name: string, f: <T extends Tensor>(x: T) => Same<T>) {
     super();
@@ -16,7 +27,8 @@ export class Activation extends Module<Tensor, Tensor> {
   }
 
   override forward<T extends Tensor>(x: T): Same<T> {
-    return this.#f(x);
+    checkInput(this, x);
+    return tidy(() => this.#f(x));
   }
 
   override describe(): string {
@@ -25,7 +37,7 @@ export class Activation extends Module<Tensor, Tensor> {
 }
 
 /**
- * `max(x, 0)` (Nair and Hinton 2010).
+ * `y = max(x, 0)` for each element, in any shape (Nair and Hinton 2010).
  *
  * @example
  * ```ts
@@ -39,22 +51,67 @@ export function relu(): Activation {
   return new Activation("relu", ops.relu);
 }
 
-/** `x` where positive, `slope · x` elsewhere. */
+/**
+ * `y = x` where x is positive, `slope · x` elsewhere, for each element, in any shape (Maas et al. 2013).
+ *
+ * @throws {RangeError} If the slope is not finite.
+ *
+ * @example
+ * ```ts
+ * import { leakyRelu, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual([...leakyRelu(0.5).forward(ops.tensor([-4, 2])).dataSync()], [-2, 2]);
+ * ```
+ */
 export function leakyRelu(slope = 0.01): Activation {
+  checkNumber("leakyRelu", "slope", slope, Number.isFinite(slope), "a finite number");
   return new Activation(`leakyRelu ${slope}`, (x) => ops.leakyRelu(x, slope));
 }
 
-/** `1 / (1 + e⁻ˣ)` */
+/**
+ * `y = 1 / (1 + e⁻ˣ)` for each element, in any shape.
+ *
+ * @example
+ * ```ts
+ * import { ops, sigmoid } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(sigmoid().forward(ops.tensor([0])).dataSync()[0], 0.5);
+ * ```
+ */
 export function sigmoid(): Activation {
   return new Activation("sigmoid", ops.sigmoid);
 }
 
-/** `tanh x` */
+/**
+ * `y = tanh x` for each element, in any shape.
+ *
+ * @example
+ * ```ts
+ * import { ops, tanh } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual([...tanh().forward(ops.tensor([0, 100])).dataSync()], [0, 1]);
+ * ```
+ */
 export function tanh(): Activation {
   return new Activation("tanh", ops.tanh);
 }
 
-/** `x · Φ(x)` with Φ the normal distribution function (Hendrycks and Gimpel 2016). */
+/**
+ * `y = x · Φ(x)` for each element, in any shape, with Φ the normal distribution function (Hendrycks and Gimpel 2016).
+ *
+ * @example
+ * ```ts
+ * import { gelu, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const y = gelu().forward(ops.tensor([0, 1])).dataSync();
+ * assert.equal(y[0], 0);
+ * assert(Math.abs(y[1]! - 0.8413447) < 1e-5);
+ * ```
+ */
 export function gelu(): Activation {
   return new Activation("gelu", ops.gelu);
 }

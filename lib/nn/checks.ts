@@ -1,45 +1,175 @@
 /** Checks that layers share: options when they are built, inputs when they run. */
-import type { Tensor } from "../tensor/mod.ts";
+import type { Padding, Pair, Tensor } from "../tensor/mod.ts";
+import { type AnyModule, Module } from "./module.ts";
+
+/** Whether a value is one tensor, and not a record of several. */
+export function isTensor(value: unknown): value is Tensor {
+  return typeof value === "object" && value !== null && "dataId" in value;
+}
+
+/** A value as a message shows it; a function was most likely meant to be called. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "function") {
+    return value.name === ""
+      ? "a function (was it meant to be called?)"
+      : `the function ${value.name} (call it: ${value.name}())`;
+  }
+  if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
+  if (isTensor(value)) return `a tensor of ${value.dtype} [${value.shape.join(", ")}]`;
+  if (value instanceof Module) return `the module ${value.describe()}`;
+  if (typeof value === "object" && value !== null) return "an object of another kind";
+  return String(value);
+}
 
 /**
- * Checks that an option is a whole number that is large enough.
+ * Checks that something is a layer or a model.
  *
- * @throws {RangeError} If it is not.
+ * @throws {TypeError} If it is not.
  */
-export function checkWhole(layer: string, name: string, value: number, least = 1): void {
-  if (!Number.isInteger(value) || value < least) {
-    throw new RangeError(
-      `Building ${layer}: ${name} must be a whole number of at least ${least}, found ${value}.`,
+export function checkModule(
+  doing: string,
+  name: string,
+  value: unknown,
+): asserts value is AnyModule {
+  if (!(value instanceof Module)) {
+    throw new TypeError(`${doing}: ${name} must be a module, found ${show(value)}.`);
+  }
+}
+
+/**
+ * Checks that the options of a layer or model are an object, and not the first option alone.
+ *
+ * @throws {TypeError} If they are not.
+ *
+ * @example
+ * ```ts
+ * import { checkOptions } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * checkOptions("myBlock", { stride: 2 }, "{ stride: 2 }");
+ * assert.throws(
+ *   () => checkOptions("myBlock", 2, "{ stride: 2 }"),
+ *   /Building myBlock: the options must be an object such as { stride: 2 }, found 2\./,
+ * );
+ * ```
+ */
+export function checkOptions(what: string, options: unknown, such: string): void {
+  if (
+    typeof options !== "object" || options === null || Array.isArray(options) ||
+    options instanceof Module
+  ) {
+    throw new TypeError(
+      `Building ${what}: the options must be an object such as ${such}, found ${show(options)}.`,
     );
   }
 }
 
 /**
- * Checks that a layer's input is a float32 tensor of the shape it takes; `null` stands for any size.
+ * Checks that an option is a number within limits, which `wanted` says in words.
  *
- * @throws {TypeError} If it is no tensor, or not of float32.
- * @throws {RangeError} If the shape is another.
+ * @throws {TypeError} If it is no number.
+ * @throws {RangeError} If `fits` does not hold.
  */
-export function checkInput(
-  layer: string,
-  input: Tensor,
-  axes: readonly (readonly [name: string, size: number | null])[],
+export function checkNumber(
+  what: string,
+  name: string,
+  value: unknown,
+  fits: boolean,
+  wanted: string,
 ): void {
-  if (!(typeof input === "object" && input !== null && "shape" in input)) {
-    throw new TypeError(`${layer}: the input must be a tensor, found ${input}.`);
-  }
-  const wanted = axes.map(([name, size]) => size === null ? name : `${name} ${size}`).join(", ");
-  const fits = input.rank === axes.length &&
-    axes.every(([, size], i) => size === null || input.shape[i] === size);
-  if (!fits) {
-    throw new RangeError(`${layer}: the input must be [${wanted}], found [${input.shape}].`);
-  }
-  if (input.dtype !== "float32") {
-    throw new TypeError(`${layer}: the input must be float32, found ${input.dtype}.`);
-  }
+  if (typeof value === "number" && fits) return;
+  const Kind = typeof value === "number" ? RangeError : TypeError;
+  throw new Kind(`Building ${what}: ${name} must be ${wanted}, found ${show(value)}.`);
 }
 
-/** The axes of images with so many channels. */
-export function imageAxes(channels: number | null): [string, number | null][] {
-  return [["batch", null], ["height", null], ["width", null], ["channels", channels]];
+/**
+ * Checks that an option of a layer or model is a whole number that is large enough.
+ *
+ * @throws {TypeError} If it is no number.
+ * @throws {RangeError} If it is not whole, or less than `least`.
+ *
+ * @example
+ * ```ts
+ * import { checkWhole } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * checkWhole("myNet", "classes", 10);
+ * assert.throws(
+ *   () => checkWhole("myNet", "classes", 0),
+ *   /Building myNet: classes must be a whole number of at least 1, found 0\./,
+ * );
+ * ```
+ */
+export function checkWhole(what: string, name: string, value: number, least = 1): void {
+  const fits = Number.isSafeInteger(value) && value >= least;
+  checkNumber(what, name, value, fits, `a whole number of at least ${least}`);
+}
+
+/** Checks that an option is one whole number of at least 1, or one for each of two axes. */
+export function checkPair(what: string, name: string, value: Pair): void {
+  const sides: readonly number[] = typeof value === "object" && value !== null ? value : [value];
+  if (Array.isArray(value) && value.length !== 2) {
+    throw new RangeError(
+      `Building ${what}: ${name} must be one number or [vertical, horizontal], found ${
+        show(value)
+      }.`,
+    );
+  }
+  for (const side of sides) checkWhole(what, name, side);
+}
+
+/** Checks that an option says how images are padded. */
+export function checkPadding(what: string, padding: Padding): void {
+  if (padding === "same" || padding === "valid") return;
+  if (typeof padding === "number" && Number.isSafeInteger(padding) && padding >= 0) return;
+  const Kind = typeof padding === "number" || typeof padding === "string" ? RangeError : TypeError;
+  throw new Kind(
+    `Building ${what}: padding must be "same", "valid" or a whole number of at least 0, found ${
+      show(padding)
+    }.`,
+  );
+}
+
+/** The axes of an input, each by name, with its size where that is fixed. */
+export type Axes = readonly (string | readonly [name: string, size: number])[];
+
+/** The axes of images with any number of channels. */
+export const IMAGE_AXES: Axes = ["batch", "height", "width", "channels"];
+
+/**
+ * Checks that a layer can run on an input: a float32 tensor with elements in it, with the given axes where they matter.
+ *
+ * @throws {TypeError} If it is no tensor, not of float32, or disposed, or the layer was disposed.
+ * @throws {RangeError} If the shape is another, or there are no elements.
+ */
+export function checkInput(layer: AnyModule, input: Tensor, axes?: Axes): void {
+  if (!isTensor(input)) {
+    throw new TypeError(`${layer.describe()}: the input must be a tensor, found ${show(input)}.`);
+  }
+  if (input.isDisposed) {
+    throw new TypeError(`${layer.describe()}: the input was disposed and holds no values.`);
+  }
+  for (const variable of layer.variables().values()) {
+    if (variable.isDisposed) {
+      throw new TypeError(`${layer.describe()}: this layer was disposed and cannot run.`);
+    }
+  }
+  const found = `found [${input.shape.join(", ")}].`;
+  if (
+    axes !== undefined &&
+    !(input.rank === axes.length &&
+      axes.every((axis, i) => typeof axis === "string" || input.shape[i] === axis[1]))
+  ) {
+    const wanted = axes.map((axis) => typeof axis === "string" ? axis : axis.join(" "));
+    throw new RangeError(
+      `${layer.describe()}: the input must be [${wanted.join(", ")}], ${found}`,
+    );
+  }
+  if (input.size === 0) {
+    throw new RangeError(`${layer.describe()}: the input must not be empty, ${found}`);
+  }
+  if (input.dtype !== "float32") {
+    throw new TypeError(`${layer.describe()}: the input must be float32, found ${input.dtype}.`);
+  }
 }

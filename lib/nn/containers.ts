@@ -1,4 +1,5 @@
-import { type Images, ops, type Tensor } from "../tensor/mod.ts";
+import { type Images, ops, type TensorContainer, tidy } from "../tensor/mod.ts";
+import { checkModule, isTensor, show } from "./checks.ts";
 import {
   type AnyModule,
   type ForwardOptions,
@@ -19,14 +20,26 @@ import type {
   Shortcut,
 } from "./shapes.ts";
 
-/** Runs a module whose input type is not known here; its own checks say what does not fit. */
-function run(module: AnyModule, input: unknown, options: ForwardOptions | undefined): unknown {
-  return module.forward(input as never, options);
+/** Runs a module whose types are not known here; its own checks say what does not fit. */
+function run(module: AnyModule, input: unknown, options?: ForwardOptions): TensorContainer {
+  return module.forward(input as never, options) as TensorContainer;
+}
+
+/** Modules by their number, so that paths read `0.kernel` and not `layers.0.kernel`. */
+function numbered(modules: readonly AnyModule[]): Map<string, AnyModule> {
+  return new Map(modules.map((module, i) => [String(i), module]));
+}
+
+function checkModules(what: string, name: string, modules: readonly unknown[]): void {
+  if (modules.length === 0) {
+    throw new TypeError(`Building ${what}: at least one ${name} is needed.`);
+  }
+  modules.forEach((module, i) => checkModule(`Building ${what}`, `${name} ${i}`, module));
 }
 
 /** Layers one after the other; made by {@linkcode sequential}. */
 export class Sequential<
-  Layers extends readonly unknown[],
+  Layers extends readonly AnyModule[],
   In = ChainInput<Layers>,
   Out = ChainOutput<In, Layers>,
 > extends Module<In, Out> {
@@ -35,23 +48,23 @@ export class Sequential<
   /** @param layers The layers, in the order of the forward pass. */
   constructor(readonly layers: Layers) {
     super();
+    checkModules("sequential", "layer", layers);
   }
 
   override forward(input: In, options?: ForwardOptions): Out {
-    let value: unknown = input;
-    for (const layer of this.children().values()) value = run(layer, value, options);
-    return value as Out;
+    return tidy(() => {
+      let value = input as TensorContainer;
+      for (const layer of this.layers) value = run(layer, value, options);
+      return value;
+    }) as Out;
   }
 
   override describe(): string {
     return "sequential";
   }
 
-  /** The layers by their number, so that paths read `0.kernel` and not `layers.0.kernel`. */
   override children(): Map<string, AnyModule> {
-    return new Map(
-      this.layers.flatMap((layer, i) => layer instanceof Module ? [[String(i), layer]] : []),
-    );
+    return numbered(this.layers);
   }
 }
 
@@ -74,15 +87,15 @@ export class Sequential<
  * );
  * assert.deepEqual(model.forward(ops.zeros([2, 28, 28, 1])).shape, [2, 10]);
  *
+ * const body = sequential(conv2d(1, 8, { kernelSize: 3 }), globalAveragePool());
  * // @ts-expect-error: this layer takes 16 features, but the layer before it gives 8 features
- * sequential(conv2d(1, 8, { kernelSize: 3 }), globalAveragePool(), linear(16, 10));
+ * sequential(body, linear(16, 10));
  * ```
  */
 export function sequential<const Layers extends readonly AnyModule[]>(
   ...layers: Chain<ChainInput<Layers>, Layers> extends Layers ? Layers
     : Chain<ChainInput<Layers>, Layers>
 ): Sequential<Layers> {
-  checkModules("sequential", layers);
   return new Sequential<Layers>(layers as readonly AnyModule[] as Layers);
 }
 
@@ -99,18 +112,25 @@ export class Residual<
    */
   constructor(readonly body: Body, readonly shortcut: Side) {
     super();
+    checkModule("Building residual", "the body", body);
+    if (shortcut !== undefined) checkModule("Building residual", "the shortcut", shortcut);
   }
 
   override forward(input: In, options?: ForwardOptions): Out {
-    const y = run(this.body, input, options) as Tensor;
-    const x = (this.shortcut ? run(this.shortcut, input, options) : input) as Tensor;
-    if (String(y.shape) !== String(x.shape)) {
-      throw new RangeError(
-        `Adding a shortcut: the body gives shape [${y.shape}], but the shortcut gives [${x.shape}]. ` +
-          "Give the shortcut the same stride and channels as the body.",
-      );
-    }
-    return ops.add(y, x) as Out;
+    return tidy(() => {
+      const y = run(this.body, input, options);
+      const x = this.shortcut ? run(this.shortcut, input, options) : input;
+      if (!isTensor(y) || !isTensor(x) || String(y.shape) !== String(x.shape)) {
+        const side = this.shortcut ? "the shortcut gives" : "the input is";
+        throw new RangeError(
+          `${this.describe()}: the body gives ${show(y)}, but ${side} ${
+            show(x)
+          }, and the two are added. ` +
+            "Give the shortcut the same stride and channels as the body.",
+        );
+      }
+      return ops.add(y, x);
+    }) as Out;
   }
 
   override describe(): string {
@@ -144,50 +164,48 @@ export function residual<const Body extends AnyModule, const Side extends AnyMod
   shortcut: Shortcut<Body, Side> extends Side ? Side : Shortcut<Body, Side>,
 ): Residual<Body, Side>;
 export function residual(
-  body: unknown,
-  shortcut?: unknown,
+  body: AnyModule,
+  shortcut?: AnyModule,
 ): Residual<AnyModule, AnyModule | undefined> {
-  checkModules("residual", shortcut === undefined ? [body] : [body, shortcut]);
-  return new Residual(body as AnyModule, shortcut as AnyModule | undefined);
+  return new Residual(body, shortcut);
 }
 
 /** Branches over the same input, joined along the channels; made by {@linkcode parallel}. */
 export class Parallel<
-  All extends readonly unknown[],
-  In extends Tensor = BranchInput<All> & Tensor,
+  All extends readonly AnyModule[],
+  In = BranchInput<All>,
   Channels extends number = BranchChannels<In, All>,
 > extends Module<In, Images<Channels>> {
   /** @param branches The branches, in the order of their channels in the output. */
   constructor(readonly branches: All) {
     super();
+    checkModules("parallel", "branch", branches);
   }
 
   override forward(input: In, options?: ForwardOptions): Images<Channels> {
-    const outputs = [...this.children()].map(([name, branch]) => {
-      const output = run(branch, input, options) as Images;
-      return { name, output };
-    });
-    const first = outputs[0]!.output.shape.slice(0, 3);
-    for (const { name, output } of outputs) {
-      if (output.rank !== 4 || String(output.shape.slice(0, 3)) !== String(first)) {
+    return tidy(() => {
+      const outputs = this.branches.map((branch) => run(branch, input, options)) as Images[];
+      const [first] = outputs;
+      outputs.forEach((output, i) => {
+        const fits = isTensor(output) && output.rank === 4 &&
+          String(output.shape.slice(0, 3)) === String(first?.shape.slice(0, 3));
+        if (fits) return;
         throw new RangeError(
-          `Joining branches along the channels: branch 0 gives [${first}, …], but branch ${name} gives [${output.shape}]. ` +
-            "All must have the same batch, height and width.",
+          `${this.describe()}: branches are joined along the channels, so all must give images of one batch, height and width, but branch 0 gives ${
+            show(first)
+          } and branch ${i} gives ${show(output)}.`,
         );
-      }
-    }
-    return ops.concat(outputs.map(({ output }) => output), 3) as Images<Channels>;
+      });
+      return ops.concat(outputs, 3);
+    });
   }
 
   override describe(): string {
     return "parallel";
   }
 
-  /** The branches by their number. */
   override children(): Map<string, AnyModule> {
-    return new Map(
-      this.branches.flatMap((branch, i) => branch instanceof Module ? [[String(i), branch]] : []),
-    );
+    return numbered(this.branches);
   }
 }
 
@@ -211,19 +229,5 @@ export class Parallel<
 export function parallel<const All extends readonly AnyModule[]>(
   ...branches: Branches<BranchInput<All>, All> extends All ? All : Branches<BranchInput<All>, All>
 ): Parallel<All> {
-  checkModules("parallel", branches);
   return new Parallel<All>(branches as readonly AnyModule[] as All);
-}
-
-function checkModules(what: string, parts: readonly unknown[]): void {
-  if (parts.length === 0) throw new TypeError(`Building ${what}: at least one layer is needed.`);
-  parts.forEach((part, i) => {
-    if (!(part instanceof Module)) {
-      throw new TypeError(
-        `Building ${what}: argument ${i} must be a layer, found ${
-          typeof part === "function" ? "a function (call it: relu())" : String(part)
-        }.`,
-      );
-    }
-  });
 }

@@ -4,12 +4,13 @@ import {
   type Padding,
   type Pair,
   pair,
+  tidy,
   variable,
   type Variable1D,
   type Variable4D,
 } from "../tensor/mod.ts";
-import { checkInput, checkWhole, imageAxes } from "./checks.ts";
-import { fansOf, heNormal, type Initializer } from "./initializers.ts";
+import { checkInput, checkOptions, checkPadding, checkPair, checkWhole } from "./checks.ts";
+import { heNormal, initialize, type Initializer } from "./initializers.ts";
 import { Module } from "./module.ts";
 
 /** The options of {@linkcode conv2d}. */
@@ -43,26 +44,19 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
   constructor(
     readonly inChannels: InChannels,
     readonly outChannels: OutChannels,
-    {
-      kernelSize,
-      stride = 1,
-      padding = 0,
-      dilation = 1,
-      groups = 1,
-      useBias = true,
-      kernelInitializer = heNormal(),
-    }: Conv2dOptions,
+    options: Conv2dOptions,
   ) {
     super();
+    checkOptions("conv2d", options, "{ kernelSize: 3 }");
+    const { kernelSize, stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
+    const { useBias = true, kernelInitializer = heNormal() } = options;
     checkWhole("conv2d", "inChannels", inChannels);
     checkWhole("conv2d", "outChannels", outChannels);
     checkWhole("conv2d", "groups", groups);
-    for (const axis of [0, 1] as const) {
-      checkWhole("conv2d", "kernelSize", pair(kernelSize)[axis]);
-      checkWhole("conv2d", "stride", pair(stride)[axis]);
-      checkWhole("conv2d", "dilation", pair(dilation)[axis]);
-    }
-    if (padding !== "same" && padding !== "valid") checkWhole("conv2d", "padding", padding, 0);
+    checkPair("conv2d", "kernelSize", kernelSize);
+    checkPair("conv2d", "stride", stride);
+    checkPair("conv2d", "dilation", dilation);
+    checkPadding("conv2d", padding);
     if (inChannels % groups !== 0 || outChannels % groups !== 0) {
       throw new RangeError(
         `Building conv2d: ${groups} groups must divide the channels, found ${inChannels} in and ${outChannels} out.`,
@@ -70,15 +64,17 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
     }
     const [height, width] = pair(kernelSize);
     const shape = [height, width, inChannels / groups, outChannels] as const;
-    this.kernel = variable(kernelInitializer(shape, fansOf(shape)));
+    this.kernel = initialize("conv2d", shape, kernelInitializer);
     this.bias = useBias ? variable(ops.zeros([outChannels])) : undefined;
     this.#options = { stride, padding, dilation, groups };
   }
 
   override forward(images: Images<InChannels>): Images<OutChannels> {
-    checkInput("conv2d", images, imageAxes(this.inChannels));
-    const y = ops.conv2d(images, this.kernel, this.#options);
-    return this.bias ? ops.add(y, this.bias) : y;
+    checkInput(this, images, ["batch", "height", "width", ["channels", this.inChannels]]);
+    return tidy(() => {
+      const y = ops.conv2d(images, this.kernel, this.#options);
+      return this.bias ? ops.add(y, this.bias) : y;
+    });
   }
 
   override describe(): string {
@@ -111,7 +107,9 @@ export function pairText(value: Pair): string {
  *
  * The kernel starts as {@linkcode heNormal}, the bias at zero.
  *
- * @throws {RangeError} If an option is not a whole number that is large enough, or the groups do not divide the channels.
+ * @throws {RangeError} If an option is not a whole number that is large enough, the groups do not divide the channels, or the input
+ * of `forward` has other channels or is smaller than the window.
+ * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example
  * ```ts

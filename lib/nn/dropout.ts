@@ -1,4 +1,5 @@
 import { defaultRandom, ops, type Same, type Tensor, tidy } from "../tensor/mod.ts";
+import { checkInput, checkNumber } from "./checks.ts";
 import { type ForwardOptions, Module, type shapeRule } from "./module.ts";
 
 /** Dropout; made by {@linkcode dropout}. */
@@ -8,21 +9,22 @@ export class Dropout extends Module<Tensor, Tensor> {
   /** See {@linkcode dropout}. */
   constructor(readonly rate: number) {
     super();
-    if (!(rate >= 0 && rate < 1)) {
-      throw new RangeError(
-        `Building dropout: the rate must be at least 0 and less than 1, found ${rate}.`,
-      );
-    }
+    checkNumber(
+      "dropout",
+      "rate",
+      rate,
+      rate >= 0 && rate < 1,
+      "a number of at least 0 and less than 1",
+    );
   }
 
   override forward<T extends Tensor>(x: T, { training = false }: ForwardOptions = {}): Same<T> {
+    checkInput(this, x);
     if (!training || this.rate === 0) return ops.clone(x);
     return tidy(() => {
-      const kept = ops.cast(
-        ops.greaterEqual(defaultRandom().uniform(x.shape), this.rate),
-        "float32",
-      );
-      return ops.mul(x as Tensor, ops.mul(kept, 1 / (1 - this.rate))) as Tensor as Same<T>;
+      const kept = ops.greaterEqual(defaultRandom().uniform(x.shape), this.rate);
+      const mask = ops.mul(ops.cast(kept, "float32"), 1 / (1 - this.rate));
+      return ops.mul(x as Tensor, mask) as Tensor as Same<T>;
     });
   }
 
@@ -33,7 +35,7 @@ export class Dropout extends Module<Tensor, Tensor> {
 
 /**
  * In training, each element is set to zero with probability `rate` and the others are multiplied by `1 / (1 − rate)`; in inference
- * nothing happens (Srivastava et al. 2014).
+ * nothing happens (Srivastava et al. 2014). Any shape.
  *
  * @throws {RangeError} If the rate is negative, or 1 or more.
  *

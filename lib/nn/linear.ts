@@ -1,7 +1,22 @@
-import { type Features, ops, variable, type Variable1D, type Variable2D } from "../tensor/mod.ts";
-import { checkInput, checkWhole } from "./checks.ts";
-import { fansOf, heNormal, type Initializer } from "./initializers.ts";
+import {
+  type Features,
+  ops,
+  tidy,
+  variable,
+  type Variable1D,
+  type Variable2D,
+} from "../tensor/mod.ts";
+import { checkInput, checkOptions, checkWhole } from "./checks.ts";
+import { heNormal, initialize, type Initializer } from "./initializers.ts";
 import { Module } from "./module.ts";
+
+/** The options of {@linkcode linear}. */
+export interface LinearOptions {
+  /** Whether a number is added to each output. */
+  useBias?: boolean;
+  /** The initial weights. */
+  weightInitializer?: Initializer;
+}
 
 /** A fully connected layer; made by {@linkcode linear}. */
 export class Linear<InFeatures extends number, OutFeatures extends number>
@@ -15,20 +30,23 @@ export class Linear<InFeatures extends number, OutFeatures extends number>
   constructor(
     readonly inFeatures: InFeatures,
     readonly outFeatures: OutFeatures,
-    { useBias = true, weightInitializer = heNormal() }: LinearOptions = {},
+    options: LinearOptions = {},
   ) {
     super();
+    checkOptions("linear", options, "{ useBias: false }");
+    const { useBias = true, weightInitializer = heNormal() } = options;
     checkWhole("linear", "inFeatures", inFeatures);
     checkWhole("linear", "outFeatures", outFeatures);
-    const shape = [inFeatures, outFeatures] as const;
-    this.weight = variable(weightInitializer(shape, fansOf(shape)));
+    this.weight = initialize("linear", [inFeatures, outFeatures], weightInitializer);
     this.bias = useBias ? variable(ops.zeros([outFeatures])) : undefined;
   }
 
   override forward(features: Features<InFeatures>): Features<OutFeatures> {
-    checkInput("linear", features, [["batch", null], ["features", this.inFeatures]]);
-    const y = ops.matMul(features, this.weight);
-    return this.bias ? ops.add(y, this.bias) : y;
+    checkInput(this, features, ["batch", ["features", this.inFeatures]]);
+    return tidy(() => {
+      const y = ops.matMul(features, this.weight);
+      return this.bias ? ops.add(y, this.bias) : y;
+    });
   }
 
   override describe(): string {
@@ -40,20 +58,13 @@ export class Linear<InFeatures extends number, OutFeatures extends number>
   }
 }
 
-/** The options of {@linkcode linear}. */
-export interface LinearOptions {
-  /** Whether a number is added to each output. */
-  useBias?: boolean;
-  /** The initial weights. */
-  weightInitializer?: Initializer;
-}
-
 /**
  * A fully connected layer, `y = x · weight + bias`: features `[batch, in]` to `[batch, out]`.
  *
  * The weights start as {@linkcode heNormal}, the bias at zero.
  *
- * @throws {RangeError} If a size is not a whole number of at least 1.
+ * @throws {RangeError} If a size is not a whole number of at least 1, or the input of `forward` has another number of features.
+ * @throws {TypeError} If the initializer does not give weights of the right shape, or the input is not a float32 tensor.
  *
  * @example
  * ```ts

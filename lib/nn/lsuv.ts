@@ -1,8 +1,9 @@
-import { dispose, ops, tidy } from "../tensor/mod.ts";
+import { ops, tidy, type Variable } from "../tensor/mod.ts";
+import { checkModule, checkNumber, checkWhole, isTensor } from "./checks.ts";
 import { Conv2d } from "./conv.ts";
 import { Linear } from "./linear.ts";
 import type { AnyModule, InputOf } from "./module.ts";
-import { isTensor, observeForward } from "./observe.ts";
+import { observeForward } from "./observe.ts";
 
 /**
  * Layer-sequential unit-variance initialisation (Mishkin and Matas 2016): in the order of the forward pass, divides the weights of
@@ -28,10 +29,13 @@ export function lsuv<M extends AnyModule>(
   input: InputOf<M>,
   { tolerance = 0.01, maxPasses = 10 }: { tolerance?: number; maxPasses?: number } = {},
 ): Map<string, number> {
+  checkModule("Scaling layers to unit variance", "the model", model);
+  checkNumber("lsuv", "tolerance", tolerance, tolerance > 0, "a number above 0");
+  checkWhole("lsuv", "maxPasses", maxPasses);
   const before = new Map<string, number>();
   for (const [path, layer] of model.namedModules()) {
     if (!(layer instanceof Conv2d || layer instanceof Linear)) continue;
-    const weights = layer instanceof Conv2d ? layer.kernel : layer.weight;
+    const weights: Variable = layer instanceof Conv2d ? layer.kernel : layer.weight;
     for (let pass = 0; pass < maxPasses; pass++) {
       const deviation = outputDeviation(model, input, layer);
       if (deviation === undefined) break;
@@ -42,9 +46,7 @@ export function lsuv<M extends AnyModule>(
       }
       if (!before.has(path)) before.set(path, deviation);
       if (Math.abs(deviation - 1) < tolerance) break;
-      const scaled = ops.div(weights, deviation);
-      weights.assign(scaled as never);
-      dispose(scaled);
+      tidy(() => weights.assign(ops.div(weights, deviation)));
     }
   }
   return before;

@@ -8,6 +8,7 @@ export {
   type ShapeRule,
 } from "./module.ts";
 export type { OutputOf } from "./shapes.ts";
+export { checkOptions, checkWhole } from "./checks.ts";
 export { Parallel, parallel, Residual, residual, Sequential, sequential } from "./containers.ts";
 export { Conv2d, conv2d, type Conv2dOptions } from "./conv.ts";
 export { Linear, linear, type LinearOptions } from "./linear.ts";
@@ -18,6 +19,7 @@ export {
   type BatchNormOptions,
   LocalResponseNorm,
   localResponseNorm,
+  type LocalResponseNormOptions,
 } from "./norm.ts";
 export {
   AdaptiveAveragePool,

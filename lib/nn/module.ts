@@ -1,4 +1,4 @@
-import { dispose, isVariable, type Tensor, type Variable } from "../tensor/mod.ts";
+import { dispose, type Features, isVariable, type Tensor, type Variable } from "../tensor/mod.ts";
 
 /** How a forward pass runs. */
 export interface ForwardOptions {
@@ -19,22 +19,24 @@ export type ShapeRule = "same" | "pooled" | undefined;
 /**
  * A part of a network with a forward pass, and parameters that are found by walking its fields.
  *
- * Fields that are variables, modules or arrays of either belong to it and give the paths: `stage2.0.conv1.kernel`. A subclass says
- * what it takes and gives, `Module<Images<3>, Features<10>>`, declares its parts as `readonly` fields, and writes `forward`.
+ * Fields that are variables, modules, or arrays and records of them to any depth, belong to it and give the paths:
+ * `stage2.0.conv1.kernel`. (A field named with `#` cannot be walked.) A subclass says what it takes and gives,
+ * `Module<Images<3>, Features<10>>`, declares its parts as `readonly` fields, and writes `forward`, in `tidy` if it makes more
+ * tensors than the one it returns.
  *
  * @typeParam In What `forward` takes, such as `Images<64>`.
  * @typeParam Out What `forward` gives.
  *
  * @example
  * ```ts
- * import { type Features, linear, Module, ops, relu } from "resnet-lab";
+ * import { type Features, linear, Module, ops, tidy } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * class TwoLayers extends Module<Features<4>, Features<2>> {
  *   readonly hidden = linear(4, 8);
  *   readonly output = linear(8, 2);
  *   override forward(x: Features<4>) {
- *     return this.output.forward(ops.relu(this.hidden.forward(x)));
+ *     return tidy(() => this.output.forward(ops.relu(this.hidden.forward(x))));
  *   }
  * }
  * const model = new TwoLayers();
@@ -64,17 +66,17 @@ export abstract class Module<In = never, Out = unknown> {
     return 0;
   }
 
-  /** The modules directly below this one, by field name. */
+  /** The modules directly below this one, by the name of the field. */
   children(): Map<string, AnyModule> {
     return new Map(
-      fields(this).filter((field): field is [string, AnyModule] => field[1] instanceof Module),
+      parts(this).filter((part): part is [string, AnyModule] => part[1] instanceof Module),
     );
   }
 
-  /** The variables directly in this module, by field name. */
+  /** The variables directly in this module, by the name of the field. */
   variables(): Map<string, Variable> {
     return new Map(
-      fields(this).filter((field): field is [string, Variable] => isVariable(field[1])),
+      parts(this).filter((part): part is [string, Variable] => isVariable(part[1])),
     );
   }
 
@@ -148,21 +150,23 @@ export type InputOf<M> = M extends { readonly [signature]: (input: infer In) => 
   : never;
 
 /** A module that takes `In` and gives features for `Classes` classes: a classifier. */
-export type Classifier<In extends Tensor, Classes extends number> = Module<
-  In,
-  import("../tensor/mod.ts").Features<Classes>
->;
+export type Classifier<In extends Tensor, Classes extends number> = Module<In, Features<Classes>>;
 
 /** The path of a part of something with a path. */
 export function joinPath(path: string, name: string): string {
   return path === "" ? name : `${path}.${name}`;
 }
 
-/** The fields of an object, with the elements of arrays as `name.0`, `name.1`… */
-function fields(module: object): [string, unknown][] {
-  return Object.entries(module).flatMap(([name, value]) =>
-    Array.isArray(value)
-      ? value.map((element, i): [string, unknown] => [`${name}.${i}`, element])
-      : [[name, value] as [string, unknown]]
-  );
+/** The modules and variables in the fields of an object, in arrays and plain records as `name.0`, `name.key`… */
+function parts(owner: object): [string, unknown][] {
+  return Object.entries(owner).flatMap(([name, value]) => {
+    if (value instanceof Module || isVariable(value)) return [[name, value]];
+    if (!Array.isArray(value) && !isRecord(value)) return [];
+    return parts(value).map(([rest, part]): [string, unknown] => [joinPath(name, rest), part]);
+  });
+}
+
+function isRecord(value: unknown): value is object {
+  return typeof value === "object" && value !== null &&
+    Object.getPrototypeOf(value) === Object.prototype;
 }

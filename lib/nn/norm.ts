@@ -5,11 +5,19 @@ import {
   type Same,
   type Tensor,
   type Tensor1D,
+  type Tensor4D,
   tidy,
   variable,
   type Variable1D,
 } from "../tensor/mod.ts";
-import { checkInput, checkWhole, imageAxes } from "./checks.ts";
+import {
+  checkInput,
+  checkNumber,
+  checkOptions,
+  checkWhole,
+  IMAGE_AXES,
+  isTensor,
+} from "./checks.ts";
 import { type ForwardOptions, Module, type shapeRule } from "./module.ts";
 
 /** The options of {@linkcode batchNorm}. */
@@ -40,16 +48,16 @@ export class BatchNorm<Channels extends number>
   /** See {@linkcode batchNorm}. */
   constructor(
     readonly channels: Channels,
-    { epsilon = 1e-5, momentum = 0.1 }: BatchNormOptions = {},
+    options: BatchNormOptions = {},
   ) {
     super();
+    checkOptions("batchNorm", options, "{ momentum: 0.1 }");
+    const { epsilon = 1e-5, momentum = 0.1 } = options;
     checkWhole("batchNorm", "channels", channels);
-    if (!(momentum >= 0 && momentum <= 1)) {
-      throw new RangeError(`Building batchNorm: momentum must be from 0 to 1, found ${momentum}.`);
-    }
-    if (!(epsilon >= 0)) {
-      throw new RangeError(`Building batchNorm: epsilon must not be negative, found ${epsilon}.`);
-    }
+    const small = epsilon >= 0 && Number.isFinite(epsilon);
+    checkNumber("batchNorm", "epsilon", epsilon, small, "a finite number of at least 0");
+    const part = momentum >= 0 && momentum <= 1;
+    checkNumber("batchNorm", "momentum", momentum, part, "a number from 0 to 1");
     this.scale = variable(ops.ones([channels]));
     this.offset = variable(ops.zeros([channels]));
     this.runningMean = variable(ops.zeros([channels]), { trainable: false });
@@ -62,10 +70,11 @@ export class BatchNorm<Channels extends number>
     x: T,
     { training = false }: ForwardOptions = {},
   ): Same<T> {
+    const channels = ["channels", this.channels] as const;
     checkInput(
-      "batchNorm",
+      this,
       x,
-      x.rank === 2 ? [["batch", null], ["features", this.channels]] : imageAxes(this.channels),
+      isTensor(x) && x.rank === 2 ? ["batch", channels] : ["batch", "height", "width", channels],
     );
     const { scale, offset, epsilon } = this;
     if (!training) {
@@ -79,7 +88,9 @@ export class BatchNorm<Channels extends number>
     }
     if (x.size === this.channels) {
       throw new RangeError(
-        `batchNorm: training needs more than one value for each channel, found an input of [${x.shape}]. ` +
+        `${this.describe()}: training needs more than one value for each channel, found an input of [${
+          x.shape.join(", ")
+        }]. ` +
           "Use a larger batch, or dropLast where the last batch of an epoch has one image.",
       );
     }
@@ -107,7 +118,11 @@ export class BatchNorm<Channels extends number>
  * After each training batch `running = (1 − momentum) · running + momentum · batch`, with the unbiased variance, as PyTorch does;
  * TensorFlow calls `1 − momentum` the momentum.
  *
- * @throws {RangeError} If in training there is one value for each channel, which has no variance.
+ * Images `[batch, height, width, channels]` or features `[batch, channels]`; the output has the input's shape.
+ *
+ * @throws {RangeError} If an option is out of range, the input of `forward` has other channels, or in training there is one value
+ * for each channel, which has no variance.
+ * @throws {TypeError} If an option is no number, or the input is not a float32 tensor.
  *
  * @example
  * ```ts
@@ -127,28 +142,54 @@ export function batchNorm<const Channels extends number>(
   return new BatchNorm(channels, options);
 }
 
+/** The options of {@linkcode localResponseNorm}, with the paper's constants where they are not given. */
+export interface LocalResponseNormOptions {
+  /** Channels that are summed: the channel and as many on each side, so an odd number; 5 unless said otherwise. */
+  size?: number;
+  /** What is added to the sum (k in the paper); 2 unless said otherwise. */
+  bias?: number;
+  /** The weight of the sum; 1e-4 unless said otherwise. PyTorch divides it by `size`, the paper does not. */
+  alpha?: number;
+  /** The exponent; 0.75 unless said otherwise. */
+  beta?: number;
+}
+
 /** Local response normalisation; made by {@linkcode localResponseNorm}. */
-export class LocalResponseNorm extends Module<Images, Tensor> {
+export class LocalResponseNorm extends Module<Tensor4D, Tensor> {
   declare readonly [shapeRule]: "same";
+  readonly #options: Required<LocalResponseNormOptions>;
 
   /** See {@linkcode localResponseNorm}. */
-  constructor(readonly options: Parameters<typeof ops.localResponseNorm>[1]) {
+  constructor(options: LocalResponseNormOptions = {}) {
     super();
+    const what = "localResponseNorm";
+    checkOptions(what, options, "{ size: 5 }");
+    const { size = 5, bias = 2, alpha = 1e-4, beta = 0.75 } = options;
+    checkNumber(what, "size", size, size >= 1 && size % 2 === 1, "an odd whole number");
+    checkNumber(what, "bias", bias, bias > 0 && Number.isFinite(bias), "a finite number above 0");
+    const positive = alpha >= 0 && Number.isFinite(alpha);
+    checkNumber(what, "alpha", alpha, positive, "a finite number of at least 0");
+    checkNumber(what, "beta", beta, Number.isFinite(beta), "a finite number");
+    this.#options = { size, bias, alpha, beta };
   }
 
   override forward<T extends Images>(x: T): Same<T> {
-    checkInput("localResponseNorm", x, imageAxes(null));
-    return ops.localResponseNorm(x, this.options);
+    checkInput(this, x, IMAGE_AXES);
+    return ops.localResponseNorm(x, this.#options);
   }
 
   override describe(): string {
-    return "localResponseNorm";
+    return `localResponseNorm ${this.#options.size}`;
   }
 }
 
 /**
- * Local response normalisation across neighbouring channels, `y_c = x_c / (bias + alpha · Σ x²_j)^beta` over `size` channels around c
- * (Krizhevsky et al. 2012, section 3.3, whose constants are the defaults).
+ * Local response normalisation across neighbouring channels, `y_c = x_c / (bias + alpha · Σ x²_j)^beta` over the `size` channels j
+ * around c (Krizhevsky et al. 2012, section 3.3, whose constants are the defaults). Images `[batch, height, width, channels]`; the
+ * output has the input's shape.
+ *
+ * @throws {RangeError} If an option is out of range.
+ * @throws {TypeError} If an option is no number, or the input of `forward` is not a float32 tensor.
  *
  * @example
  * ```ts
@@ -159,8 +200,6 @@ export class LocalResponseNorm extends Module<Images, Tensor> {
  * assert.equal(layer.forward(ops.ones([1, 1, 1, 4])).dataSync()[0], 0.5);
  * ```
  */
-export function localResponseNorm(
-  options?: { size?: number; bias?: number; alpha?: number; beta?: number },
-): LocalResponseNorm {
+export function localResponseNorm(options?: LocalResponseNormOptions): LocalResponseNorm {
   return new LocalResponseNorm(options);
 }

@@ -1,6 +1,7 @@
 /** Watching a forward pass from outside: what each module took and gave, and which module failed. */
-import { keep, type Tensor, tidy } from "../tensor/mod.ts";
-import { type AnyModule, type ForwardOptions, type InputOf, Module } from "./module.ts";
+import { dispose, keep, type Tensor, tidy } from "../tensor/mod.ts";
+import { checkModule, isTensor } from "./checks.ts";
+import type { AnyModule, ForwardOptions, InputOf } from "./module.ts";
 
 /** One module's part in a forward pass. */
 export interface Observation {
@@ -12,10 +13,26 @@ export interface Observation {
 }
 
 /**
- * Runs `model.forward` and calls `see` after each module's forward pass, the inner before the outer. An error names the innermost
- * module that failed.
+ * Runs `model.forward` and calls `see` after each module's forward pass, the inner before the outer. What `see` is given lives as
+ * long as the forward pass lets it: read or clone it there.
  *
  * The forward methods are wrapped for the time of the call only.
+ *
+ * @returns What the forward pass gives.
+ * @throws What a module throws, with the path of the innermost module that failed before the message.
+ *
+ * @example
+ * ```ts
+ * import { linear, observeForward, ops, relu, sequential } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const seen: string[] = [];
+ * const model = sequential(linear(4, 3), relu());
+ * observeForward(model, ops.ones([2, 4]), ({ path, module }) => {
+ *   seen.push(`${path || "model"}: ${module.describe()}`);
+ * });
+ * assert.deepEqual(seen, ["0: linear 4 → 3", "1: relu", "model: sequential"]);
+ * ```
  */
 export function observeForward<M extends AnyModule>(
   model: M,
@@ -23,38 +40,57 @@ export function observeForward<M extends AnyModule>(
   see: (observation: Observation) => void,
   options?: ForwardOptions,
 ): unknown {
-  const modules = model.namedModules();
-  let failed: unknown;
-  for (const [path, module] of modules) {
+  checkModule("Observing a forward pass", "the model", model);
+  let placed: unknown;
+  const restore: (() => void)[] = [];
+  const watch = (path: string, module: AnyModule) => {
     const forward = module.forward;
-    const watched = (value: never, forwardOptions?: ForwardOptions): unknown => {
+    const own = Object.getOwnPropertyDescriptor(module, "forward");
+    const value = (input: never, options?: ForwardOptions): unknown => {
       let output: unknown;
       try {
-        output = forward.call(module, value, forwardOptions);
+        output = forward.call(module, input, options);
       } catch (error) {
-        if (error === failed || !(error instanceof Error) || path === "") throw error;
-        const place = error instanceof TypeError ? TypeError : RangeError;
-        failed = new place(`At ${path} (${module.describe()}): ${error.message}`, { cause: error });
-        throw failed;
+        if (error !== placed && path !== "") error = placed = atPath(path, module, error);
+        throw error;
       }
-      see({ path, module, input: value, output });
+      try {
+        see({ path, module, input, output });
+      } catch (error) {
+        throw placed = error; // not the module's fault
+      }
       return output;
     };
-    Object.defineProperty(module, "forward", {
-      value: watched,
-      configurable: true,
-      enumerable: false,
+    Object.defineProperty(module, "forward", { value, configurable: true });
+    restore.push(() => {
+      if (own) Object.defineProperty(module, "forward", own);
+      else Reflect.deleteProperty(module, "forward");
     });
-  }
+  };
   try {
+    for (const [path, module] of model.namedModules()) watch(path, module);
     return model.forward(input as never, options);
   } finally {
-    for (const module of modules.values()) Reflect.deleteProperty(module, "forward");
+    for (const undo of restore) undo();
   }
 }
 
+/** An error with the place in the model before its message, which a layer begins with its own description. */
+function atPath(path: string, module: AnyModule, error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const Kind = [RangeError, TypeError].find((kind) => error instanceof kind) ?? Error;
+  const layer = module.describe();
+  const message = error.message.startsWith(`${layer}: `)
+    ? error.message.slice(layer.length + 2)
+    : error.message;
+  return new Kind(`At ${path} (${layer}): ${message}`, { cause: error });
+}
+
 /**
- * What each module below the model gives for an input, by path, in the order of the forward pass. The caller disposes the tensors.
+ * What each module below the model gives for an input, by path, in the order of the forward pass; of a module that runs more than
+ * once, the last. The caller disposes the tensors.
+ *
+ * @throws {RangeError} If a layer does not fit its input, with the layer's path.
  *
  * @example
  * ```ts
@@ -74,20 +110,17 @@ export function captureActivations<M extends AnyModule>(
   options?: ForwardOptions,
 ): Map<string, Tensor> {
   const activations = new Map<string, Tensor>();
-  tidy(() => {
-    observeForward(model, input, ({ path, output }) => {
-      if (path !== "" && isTensor(output)) activations.set(path, keep(output.clone()));
-    }, options);
-  });
+  try {
+    tidy(() => {
+      observeForward(model, input, ({ path, output }) => {
+        if (path === "" || !isTensor(output)) return;
+        activations.get(path)?.dispose();
+        activations.set(path, keep(output.clone()));
+      }, options);
+    });
+  } catch (error) {
+    dispose([...activations.values()]);
+    throw error;
+  }
   return activations;
-}
-
-/** Whether an output is one tensor, and not a record of several. */
-export function isTensor(value: unknown): value is Tensor {
-  return typeof value === "object" && value !== null && "dataId" in value;
-}
-
-/** Whether a module has no modules below it. */
-export function isLeaf(module: unknown): boolean {
-  return module instanceof Module && module.children().size === 0;
 }

@@ -10,7 +10,15 @@ import {
   type Tensor4D,
   tidy,
 } from "../tensor/mod.ts";
-import { checkInput, checkWhole, imageAxes } from "./checks.ts";
+import {
+  checkInput,
+  checkOptions,
+  checkPadding,
+  checkPair,
+  checkWhole,
+  IMAGE_AXES,
+  show,
+} from "./checks.ts";
 import { pairText } from "./conv.ts";
 import { Module, type shapeRule } from "./module.ts";
 
@@ -25,22 +33,21 @@ export interface PoolOptions {
 }
 
 /** Pooling over windows; made by {@linkcode maxPool} and {@linkcode avgPool}. */
-export class Pool extends Module<Images, Tensor> {
+export class Pool extends Module<Tensor4D, Tensor> {
   declare readonly [shapeRule]: "same";
 
   /** See {@linkcode maxPool} and {@linkcode avgPool}. */
   constructor(readonly kind: "maxPool" | "avgPool", readonly options: Readonly<PoolOptions>) {
     super();
+    checkOptions(kind, options, "{ kernelSize: 2 }");
     const { kernelSize, stride = kernelSize, padding = 0 } = options;
-    for (const axis of [0, 1] as const) {
-      checkWhole(kind, "kernelSize", pair(kernelSize)[axis]);
-      checkWhole(kind, "stride", pair(stride)[axis]);
-    }
-    if (typeof padding === "number") checkWhole(kind, "padding", padding, 0);
+    checkPair(kind, "kernelSize", kernelSize);
+    checkPair(kind, "stride", stride);
+    checkPadding(kind, padding);
   }
 
   override forward<T extends Images>(x: T): Images<LastAxisOf<T>> {
-    checkInput(this.kind, x, imageAxes(null));
+    checkInput(this, x, IMAGE_AXES);
     return ops[this.kind](x, this.options);
   }
 
@@ -86,11 +93,11 @@ export function avgPool(options: PoolOptions): Pool {
 }
 
 /** Global average pooling; made by {@linkcode globalAveragePool}. */
-export class GlobalAveragePool extends Module<Images, Features> {
+export class GlobalAveragePool extends Module<Tensor4D, Features> {
   declare readonly [shapeRule]: "pooled";
 
   override forward<T extends Images>(x: T): Features<LastAxisOf<T>> {
-    checkInput("globalAveragePool", x, imageAxes(null));
+    checkInput(this, x, IMAGE_AXES);
     return ops.mean(x, [1, 2]);
   }
 
@@ -117,17 +124,22 @@ export function globalAveragePool(): GlobalAveragePool {
 }
 
 /** Average pooling to a fixed grid; made by {@linkcode adaptiveAveragePool}. */
-export class AdaptiveAveragePool extends Module<Images, Tensor> {
+export class AdaptiveAveragePool extends Module<Tensor4D, Tensor> {
   declare readonly [shapeRule]: "same";
 
   /** See {@linkcode adaptiveAveragePool}. */
   constructor(readonly size: readonly [height: number, width: number]) {
     super();
-    for (const axis of size) checkWhole("adaptiveAveragePool", "size", axis);
+    if (!Array.isArray(size)) {
+      throw new TypeError(
+        `Building adaptiveAveragePool: size must be [height, width], found ${show(size)}.`,
+      );
+    }
+    checkPair("adaptiveAveragePool", "size", size);
   }
 
   override forward<T extends Images>(x: T): Images<LastAxisOf<T>> {
-    checkInput("adaptiveAveragePool", x, imageAxes(null));
+    checkInput(this, x, IMAGE_AXES);
     const [batch, height, width, channels] = x.shape;
     const [rows, columns] = this.size;
     return tidy(() => {
@@ -184,9 +196,9 @@ export function adaptiveAveragePool(
 }
 
 /** Images as features; made by {@linkcode flatten}. */
-export class Flatten extends Module<Images, Features> {
+export class Flatten extends Module<Tensor4D, Features> {
   override forward(x: Images): Features {
-    checkInput("flatten", x, imageAxes(null));
+    checkInput(this, x, IMAGE_AXES);
     return ops.reshape(x, [x.shape[0], x.size / x.shape[0]]);
   }
 

@@ -1,5 +1,5 @@
 /** Shapes as types: what follows what in a network, and what to say where it does not fit. No code, only types. */
-import type { Features, Images, LastAxisOf, Tensor } from "../tensor/mod.ts";
+import type { Features, Images, LastAxis, LastAxisOf, Tensor, Tensor4D } from "../tensor/mod.ts";
 import type { AnyModule, InputOf, Module, shapeRule } from "./module.ts";
 
 /** What a module gives for an input type. */
@@ -18,57 +18,78 @@ export type Describe<T> = [T] extends [Images] ? number extends LastAxisOf<T> ? 
 
 type IsGeneral<T> = Tensor extends T ? true : false;
 
-/** Whether a value of type `Given` may be passed where `Taken` (a tensor type or a union of them) is asked for. */
+/**
+ * Whether a value of type `Given` may be passed where `Taken` (a tensor type or a union of them) is asked for; of a union, whether
+ * one of its members may.
+ *
+ * Plain assignability decides, so that it is decided for a type parameter as well: `Images<C>` fits `Images<C>`.
+ */
 export type Fits<Given, Taken> = IsGeneral<Given> extends true ? true
-  : true extends (Taken extends unknown ? FitsOne<Given, Taken> : never) ? true
-  : false;
-type FitsOne<Given, Taken> = IsGeneral<Taken> extends true ? true
-  : Given extends Tensor
-    ? Taken extends Tensor
-      ? SameRank<Given, Taken> extends true
-        ? number extends LastAxisOf<Given> | LastAxisOf<Taken> ? true
-        : LastAxisOf<Given> extends LastAxisOf<Taken> ? true
-        : false
-      : false
-    : Given extends Taken ? true
-    : false
-  : Given extends Taken ? true
-  : false;
-type SameRank<A extends Tensor, B extends Tensor> = A["shape"] extends B["shape"] ? true : false;
+  : [Given extends Taken ? true : never] extends [never] ? false
+  : true;
 
-/** The type that a chain of layers takes: what its first layer with a definite input takes. */
+/**
+ * The type that a chain of layers takes: what its first layer takes, and where that does not say the number of channels, what the
+ * layers after it say.
+ */
 export type ChainInput<Layers extends readonly unknown[]> = Layers extends
   readonly [infer First, ...infer Rest]
-  ? First extends { readonly [shapeRule]: "same" }
-    ? number extends LastAxisOf<InputOf<First>>
-      ? Rest extends readonly [] ? InputOf<First> : ChainInput<Rest>
-    : NonNullable<InputOf<First>>
+  ? First extends { readonly [shapeRule]: "same" } ? Meet<InputOf<First>, ChainInput<Rest>>
+  : First extends { readonly [shapeRule]: "pooled" } ? Images<LastAxisOf<ChainInput<Rest>>>
   : InputOf<First>
-  : Tensor;
+  : Layers extends readonly [] ? Tensor
+  : Layers extends readonly [...infer Start, unknown] ? ChainInput<Start>
+  : InputOf<Layers[number]>;
+
+/** What fits two input types: of those of one rank the one that knows its channels; the first where nothing fits both. */
+type Meet<A, B> = IsGeneral<A> extends true ? B
+  : IsGeneral<B> extends true ? A
+  : [MeetEach<A, B>] extends [never] ? A
+  : MeetEach<A, B>;
+type MeetEach<A, B> = A extends unknown
+  ? B extends A ? KnowsLastAxis<A> extends true ? A : B : never
+  : never;
+type KnowsLastAxis<T> = keyof LastAxis<number> extends keyof T ? true : false;
 
 /** The type that a chain of layers gives. */
 export type ChainOutput<Given, Layers extends readonly unknown[]> = Layers extends
   readonly [infer First, ...infer Rest] ? ChainOutput<OutputOf<First, Given>, Rest>
-  : Given;
+  : Layers extends readonly [] ? Given
+  : Layers extends readonly [...infer Start, infer Last] ? OutputOf<Last, ChainOutput<Given, Start>>
+  : OutputOf<Layers[number], Given>;
 
-/** The layers as they are, with a message in place of the first that does not take what the one before it gives. */
+/**
+ * The layers as they are, with a message in place of the first that does not take what the one before it gives. Layers that were
+ * spread from an array, `...blocks`, must each take what they give.
+ */
 export type Chain<Given, Layers extends readonly unknown[], Checked extends unknown[] = []> =
   Layers extends readonly [infer First, ...infer Rest]
     ? Fits<Given, InputOf<First>> extends true
       ? Chain<OutputOf<First, Given>, Rest, [...Checked, First]>
-    : [
-      ...Checked,
-      `this layer takes ${Describe<InputOf<First>>}, but the layer before it gives ${Describe<
-        Given
-      >}`,
-      ...Rest,
-    ]
+    : [...Checked, Misfit<First, Given>, ...Rest]
     : Layers extends readonly [] ? Checked
-    : Layers;
+    : Layers extends readonly [...infer Start, infer Last]
+      ? Chain<Given, Start> extends Start
+        ? Fits<ChainOutput<Given, Start>, InputOf<Last>> extends true ? [...Checked, ...Start, Last]
+        : [...Checked, ...Start, Misfit<Last, ChainOutput<Given, Start>>]
+      : [...Checked, ...Chain<Given, Start>, Last]
+    : [...Checked, ...Spread<Given, Layers[number]>[]];
 
-/** `"same"` if every layer keeps its input's type. */
+/** A layer spread from an array as it is, or a message if it does not take what comes before it or what it gives itself. */
+type Spread<Given, Layer> = Fits<Given, InputOf<Layer>> extends false ? Misfit<Layer, Given>
+  : Fits<OutputOf<Layer, Given>, InputOf<Layer>> extends false
+    ? Misfit<Layer, OutputOf<Layer, Given>>
+  : Layer;
+
+type Misfit<Layer, Given> = `this layer takes ${Describe<
+  InputOf<Layer>
+>}, but the layer before it gives ${Describe<Given>}`;
+
+/** `"same"` if every layer keeps its input's type, `"pooled"` if besides one makes features of images. */
 export type ChainRule<Layers extends readonly unknown[]> = Layers extends
-  readonly { readonly [shapeRule]: "same" }[] ? "same" : undefined;
+  readonly { readonly [shapeRule]: "same" }[] ? "same"
+  : Layers extends readonly { readonly [shapeRule]: "same" | "pooled" }[] ? "pooled"
+  : undefined;
 
 /** The body of a residual block as it is, or a message if its output cannot be added to its input. */
 export type Closed<Body extends AnyModule> = Fits<OutputOf<Body>, InputOf<Body>> extends true ? Body
@@ -91,36 +112,27 @@ export type Shortcut<Body extends AnyModule, Side extends AnyModule> =
     : Side;
 
 /** What all branches of a parallel block take: what the first with a known channel count takes. */
-export type BranchInput<Branches extends readonly unknown[]> = Branches extends
-  readonly [infer First, ...infer Rest]
-  ? number extends LastAxisOf<InputOf<First>>
-    ? Rest extends readonly [] ? InputOf<First> : BranchInput<Rest>
-  : InputOf<First>
-  : Images;
+export type BranchInput<All extends readonly unknown[]> = All extends
+  readonly [infer First, ...infer Rest] ? Rest extends readonly [] ? InputOf<First>
+  : KnowsLastAxis<InputOf<First>> extends true ? InputOf<First>
+  : BranchInput<Rest>
+  : InputOf<All[number]>;
 
-/** The branches as they are, with a message in place of the first that takes or gives something else than images that fit. */
-export type Branches<Given, All extends readonly unknown[], Checked extends unknown[] = []> =
-  All extends readonly [infer First, ...infer Rest] ? Fits<Given, InputOf<First>> extends false ? [
-        ...Checked,
-        `this branch takes ${Describe<InputOf<First>>}, but the branches before it take ${Describe<
-          Given
-        >}`,
-        ...Rest,
-      ]
-    : Fits<OutputOf<First, Given>, Images> extends false ? [
-        ...Checked,
-        `a branch must give images, but this one gives ${Describe<OutputOf<First, Given>>}`,
-        ...Rest,
-      ]
-    : Branches<Given, Rest, [...Checked, First]>
-    : All extends readonly [] ? Checked
-    : All;
+/** The branches as they are, with a message in place of each that takes or gives something else than images that fit. */
+export type Branches<Given, All extends readonly unknown[]> = {
+  [Index in keyof All]: Fits<Given, InputOf<All[Index]>> extends false
+    ? `this branch takes ${Describe<InputOf<All[Index]>>}, but another takes ${Describe<Given>}`
+    : Fits<OutputOf<All[Index], Given>, Tensor4D> extends false
+      ? `a branch must give images, but this one gives ${Describe<OutputOf<All[Index], Given>>}`
+    : All[Index];
+};
 
-/** The sum of the channels that branches give. */
+/** The sum of the channels that branches give; `number` if their number is not known. */
 export type BranchChannels<Given, All extends readonly unknown[], Total extends number = 0> =
   All extends readonly [infer First, ...infer Rest]
     ? BranchChannels<Given, Rest, Add<Total, LastAxisOf<OutputOf<First, Given>>>>
-    : Total;
+    : All extends readonly [] ? Total
+    : number;
 
 /** The sum of two whole numbers, `number` if either is not known; digit by digit, as on paper. */
 export type Add<A extends number, B extends number> = number extends A | B ? number

@@ -1,6 +1,7 @@
-import { ops, tidy } from "../tensor/mod.ts";
+import { ops, tidy, type Variable } from "../tensor/mod.ts";
+import { checkModule, checkWhole, isTensor, show } from "./checks.ts";
 import { type AnyModule, joinPath } from "./module.ts";
-import { isLeaf, isTensor, observeForward } from "./observe.ts";
+import { observeForward } from "./observe.ts";
 
 /** One layer in a {@linkcode Summary}. */
 export interface SummaryRow {
@@ -22,7 +23,7 @@ export class Summary {
   constructor(
     readonly inputShape: readonly number[],
     readonly rows: readonly SummaryRow[],
-    /** Trainable numbers in the whole model, shared ones once. */
+    /** Trainable numbers in the whole model, shared ones once, those that inference does not reach as well. */
     readonly parameters: number,
     /** Multiply-accumulate operations for one input. */
     readonly macs: number,
@@ -69,7 +70,9 @@ export class Summary {
  *
  * With `depth` the parts below that many steps of the path are added up: 1 gives a row for each direct part of the model.
  *
- * @throws {RangeError} If a layer does not fit its input, with the layer's path, what it expects and what it found.
+ * @throws {RangeError} If a layer does not fit its input, with the layer's path, what it expects and what it found; or if `depth` or
+ * `inputShape` are not whole numbers above 0.
+ * @throws {TypeError} If the model is not a module.
  *
  * @example
  * ```ts
@@ -90,11 +93,18 @@ export function summary(
   inputShape: readonly number[],
   { depth = Infinity }: { depth?: number } = {},
 ): Summary {
-  if (inputShape.length === 0 || !inputShape.every((axis) => Number.isInteger(axis) && axis > 0)) {
+  checkModule("Summarising a model", "the model", model);
+  if (
+    !Array.isArray(inputShape) || inputShape.length === 0 ||
+    !inputShape.every((axis) => Number.isSafeInteger(axis) && axis > 0)
+  ) {
     throw new RangeError(
-      `Summarising a model: the input shape must be whole numbers above 0 without the batch axis, found [${inputShape}].`,
+      `Summarising a model: the input shape must be whole numbers above 0 without the batch axis, such as [28, 28, 1], found ${
+        show(inputShape)
+      }.`,
     );
   }
+  if (depth !== Infinity) checkWhole("a summary", "depth", depth);
   const rows: SummaryRow[] = [];
   const add = (row: SummaryRow) => {
     const at = rows.findIndex(({ path }) => path === row.path);
@@ -108,7 +118,7 @@ export function summary(
       };
     }
   };
-  const counted = new Set<unknown>();
+  const counted = new Set<Variable>();
   tidy(() => {
     observeForward(
       model,
@@ -122,7 +132,8 @@ export function summary(
         }
         const outputShape = shapeOf(output);
         const macs = module.macs(shapeOf(input), outputShape);
-        const shown = isLeaf(module) || parameters > 0 || macs > 0 || steps.length === depth;
+        const shown = module.children().size === 0 || parameters > 0 || macs > 0 ||
+          steps.length === depth;
         if (!shown) return;
         if (steps.length <= depth) {
           add({ path, layer: module.describe(), outputShape, parameters, macs });
@@ -136,7 +147,7 @@ export function summary(
   return new Summary(
     inputShape,
     rows,
-    rows.reduce((total, row) => total + row.parameters, 0),
+    model.parameters().reduce((total, variable) => total + variable.size, 0),
     rows.reduce((total, row) => total + row.macs, 0),
   );
 }

@@ -55,8 +55,7 @@ export type Labels = Tensor1D;
 export type RankOf<T extends Tensor> = T extends tf.Tensor<infer R> ? R : never;
 
 /** The size of the last axis as far as the type tells, else `number`. */
-export type LastAxisOf<T> = T extends { [lastAxis]?(size: infer Size): void }
-  ? Size extends number ? Size : number
+export type LastAxisOf<T> = T extends { [lastAxis]?(size: infer Size extends number): void } ? Size
   : number;
 
 /** A value like `T` that is not a variable: what an element-wise op gives back. */
