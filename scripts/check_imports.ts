@@ -86,6 +86,6 @@ function* filesIn(folder: string): Generator<string> {
 if (import.meta.main) {
   const problems = await checkImports(thisEnvironment());
   for (const problem of problems) console.error(problem);
-  console.error(`Checked the imports of lib: ${problems.length || "no"} problems`);
+  console.error(`Imports of lib checked, problems: ${problems.length}`);
   if (problems.length > 0) Deno.exit(1);
 }

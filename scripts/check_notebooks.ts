@@ -154,6 +154,6 @@ if (import.meta.main) {
   const paths = notebooksIn(join(environment.root, "notebooks"));
   const problems = await checkNotebooks(environment, paths);
   for (const problem of problems) console.error(problem);
-  console.error(`Checked ${paths.length} notebooks: ${problems.length || "no"} problems`);
+  console.error(`Notebooks checked: ${paths.length}, problems: ${problems.length}`);
   if (problems.length > 0) Deno.exit(1);
 }
