@@ -1,6 +1,8 @@
-import type { Features, Images } from "../tensor/mod.ts";
+import { type Features, type Images, tidy } from "../tensor/mod.ts";
 import {
   avgPool,
+  checkOptions,
+  checkWhole,
   conv2d,
   flatten,
   type ForwardOptions,
@@ -14,6 +16,11 @@ import {
   xavierUniform,
 } from "../nn/mod.ts";
 
+const ACTIVATIONS = { relu, sigmoid, tanh };
+
+/** What follows each layer of a LeNet. */
+export type LenetActivation = keyof typeof ACTIVATIONS;
+
 /** The options of {@linkcode lenet}. */
 export interface LenetOptions<InChannels extends number, Classes extends number> {
   /** Channels of the images; 1 unless said otherwise. */
@@ -21,12 +28,15 @@ export interface LenetOptions<InChannels extends number, Classes extends number>
   /** Classes to tell apart; 10 unless said otherwise. */
   classes?: Classes;
   /** What follows each layer: relu with maximum pooling as today, or sigmoid or tanh with average pooling as in 1998. */
-  activation?: "relu" | "sigmoid" | "tanh";
+  activation?: LenetActivation;
 }
 
 /** Two convolutions with pooling. */
-function features(inChannels: number, activation: "relu" | "sigmoid" | "tanh") {
-  const activate = { relu, sigmoid, tanh }[activation];
+function features<InChannels extends number>(
+  inChannels: InChannels,
+  activation: LenetActivation,
+) {
+  const activate = ACTIVATIONS[activation];
   const pool = activation === "relu" ? maxPool : avgPool;
   const initial = activation === "relu" ? {} : { kernelInitializer: xavierUniform() };
   return sequential(
@@ -40,8 +50,8 @@ function features(inChannels: number, activation: "relu" | "sigmoid" | "tanh") {
 }
 
 /** Three linear layers over what is left of the image, 5×5 pixels. */
-function classifier(classes: number, activation: "relu" | "sigmoid" | "tanh") {
-  const activate = { relu, sigmoid, tanh }[activation];
+function classifier<Classes extends number>(classes: Classes, activation: LenetActivation) {
+  const activate = ACTIVATIONS[activation];
   const initial = activation === "relu" ? {} : { weightInitializer: xavierUniform() };
   return sequential(
     flatten(),
@@ -57,25 +67,40 @@ function classifier(classes: number, activation: "relu" | "sigmoid" | "tanh") {
 export class Lenet<InChannels extends number, Classes extends number>
   extends Module<Images<InChannels>, Features<Classes>> {
   /** Two convolutions, each with an activation and pooling. */
-  readonly features: ReturnType<typeof features>;
+  readonly features: ReturnType<typeof features<InChannels>>;
   /** Three linear layers. */
-  readonly classifier: ReturnType<typeof classifier>;
+  readonly classifier: ReturnType<typeof classifier<Classes>>;
 
   /** See {@linkcode lenet}. */
-  constructor(inChannels: InChannels, classes: Classes, activation: "relu" | "sigmoid" | "tanh") {
+  constructor(inChannels: InChannels, classes: Classes, activation: LenetActivation) {
     super();
+    checkWhole("Building lenet", "inChannels", inChannels);
+    checkWhole("Building lenet", "classes", classes);
+    if (!Object.hasOwn(ACTIVATIONS, activation)) {
+      throw new RangeError(
+        `Building lenet: activation must be one of ${
+          Object.keys(ACTIVATIONS).join(", ")
+        }, found ${activation}.`,
+      );
+    }
     this.features = features(inChannels, activation);
     this.classifier = classifier(classes, activation);
   }
 
   override forward(images: Images<InChannels>, options?: ForwardOptions): Features<Classes> {
-    return this.classifier.forward(this.features.forward(images, options), options);
+    return tidy(() => this.classifier.forward(this.features.forward(images, options), options));
   }
 }
 
 /**
  * LeNet-5 for images of 28×28 pixels: two convolutions with pooling, then three linear layers (LeCun et al. 1998, section II.B, with
  * every map connected to every map, and logits in place of the radial-basis output).
+ *
+ * Images `[batch, 28, 28, inChannels]` to logits `[batch, classes]`.
+ *
+ * @throws {RangeError} If a number is not a whole one of at least 1, or there is no such activation; in `forward`, if the images
+ * are of another size.
+ * @throws {TypeError} If an option is of the wrong kind.
  *
  * @example
  * ```ts
@@ -90,7 +115,9 @@ export function lenet<const InChannels extends number = 1, const Classes extends
   options: LenetOptions<InChannels, Classes>,
 ): Lenet<InChannels, Classes>;
 export function lenet(
-  { inChannels = 1, classes = 10, activation = "relu" }: LenetOptions<number, number> = {},
+  options: LenetOptions<number, number> = {},
 ): Lenet<number, number> {
+  checkOptions("Building lenet", options, "{ classes: 10 }");
+  const { inChannels = 1, classes = 10, activation = "relu" } = options;
   return new Lenet(inChannels, classes, activation);
 }

@@ -1,2 +1,2 @@
 /** The networks. */
-export { Lenet, lenet, type LenetOptions } from "./lenet.ts";
+export { Lenet, lenet, type LenetActivation, type LenetOptions } from "./lenet.ts";

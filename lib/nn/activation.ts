@@ -65,7 +65,7 @@ export function relu(): Activation {
  * ```
  */
 export function leakyRelu(slope = 0.01): Activation {
-  checkNumber("leakyRelu", "slope", slope, Number.isFinite(slope), "a finite number");
+  checkNumber("Building leakyRelu", "slope", slope, Number.isFinite(slope), "a finite number");
   return new Activation(`leakyRelu ${slope}`, (x) => ops.leakyRelu(x, slope));
 }
 

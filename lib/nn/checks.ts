@@ -47,20 +47,20 @@ export function checkModule(
  * import { checkOptions } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * checkOptions("myBlock", { stride: 2 }, "{ stride: 2 }");
+ * checkOptions("Building myBlock", { stride: 2 }, "{ stride: 2 }");
  * assert.throws(
- *   () => checkOptions("myBlock", 2, "{ stride: 2 }"),
+ *   () => checkOptions("Building myBlock", 2, "{ stride: 2 }"),
  *   /Building myBlock: the options must be an object such as { stride: 2 }, found 2\./,
  * );
  * ```
  */
-export function checkOptions(what: string, options: unknown, such: string): void {
+export function checkOptions(doing: string, options: unknown, such: string): void {
   if (
     typeof options !== "object" || options === null || Array.isArray(options) ||
     options instanceof Module
   ) {
     throw new TypeError(
-      `Building ${what}: the options must be an object such as ${such}, found ${show(options)}.`,
+      `${doing}: the options must be an object such as ${such}, found ${show(options)}.`,
     );
   }
 }
@@ -72,7 +72,7 @@ export function checkOptions(what: string, options: unknown, such: string): void
  * @throws {RangeError} If `fits` does not hold.
  */
 export function checkNumber(
-  what: string,
+  doing: string,
   name: string,
   value: unknown,
   fits: boolean,
@@ -80,7 +80,7 @@ export function checkNumber(
 ): void {
   if (typeof value === "number" && fits) return;
   const Kind = typeof value === "number" ? RangeError : TypeError;
-  throw new Kind(`Building ${what}: ${name} must be ${wanted}, found ${show(value)}.`);
+  throw new Kind(`${doing}: ${name} must be ${wanted}, found ${show(value)}.`);
 }
 
 /**
@@ -94,38 +94,36 @@ export function checkNumber(
  * import { checkWhole } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * checkWhole("myNet", "classes", 10);
+ * checkWhole("Building myNet", "classes", 10);
  * assert.throws(
- *   () => checkWhole("myNet", "classes", 0),
+ *   () => checkWhole("Building myNet", "classes", 0),
  *   /Building myNet: classes must be a whole number of at least 1, found 0\./,
  * );
  * ```
  */
-export function checkWhole(what: string, name: string, value: number, least = 1): void {
+export function checkWhole(doing: string, name: string, value: number, least = 1): void {
   const fits = Number.isSafeInteger(value) && value >= least;
-  checkNumber(what, name, value, fits, `a whole number of at least ${least}`);
+  checkNumber(doing, name, value, fits, `a whole number of at least ${least}`);
 }
 
 /** Checks that an option is one whole number of at least 1, or one for each of two axes. */
-export function checkPair(what: string, name: string, value: Pair): void {
+export function checkPair(doing: string, name: string, value: Pair): void {
   const sides: readonly number[] = typeof value === "object" && value !== null ? value : [value];
   if (Array.isArray(value) && value.length !== 2) {
     throw new RangeError(
-      `Building ${what}: ${name} must be one number or [vertical, horizontal], found ${
-        show(value)
-      }.`,
+      `${doing}: ${name} must be one number or [vertical, horizontal], found ${show(value)}.`,
     );
   }
-  for (const side of sides) checkWhole(what, name, side);
+  for (const side of sides) checkWhole(doing, name, side);
 }
 
 /** Checks that an option says how images are padded. */
-export function checkPadding(what: string, padding: Padding): void {
+export function checkPadding(doing: string, padding: Padding): void {
   if (padding === "same" || padding === "valid") return;
   if (typeof padding === "number" && Number.isSafeInteger(padding) && padding >= 0) return;
   const Kind = typeof padding === "number" || typeof padding === "string" ? RangeError : TypeError;
   throw new Kind(
-    `Building ${what}: padding must be "same", "valid" or a whole number of at least 0, found ${
+    `${doing}: padding must be "same", "valid" or a whole number of at least 0, found ${
       show(padding)
     }.`,
   );

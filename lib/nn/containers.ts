@@ -70,7 +70,7 @@ export class Sequential<
 
 /**
  * Layers one after the other: `y = lₙ(… l₂(l₁(x)))`. A layer that does not take what the one before it gives is a compile error at
- * that argument.
+ * that argument; so is an array of layers, spread as `...blocks`, that do not fit one another.
  *
  * @throws {TypeError} If there is no layer, or something is not a layer.
  *
@@ -141,8 +141,11 @@ export class Residual<
 /**
  * A residual connection, `y = body(x) + shortcut(x)`, with the identity where no shortcut is given (He et al. 2016, section 3.2).
  *
- * A body whose output cannot be added to the shortcut's is a compile error as far as the channels tell, else a RangeError in
- * `forward` and in {@linkcode summary}.
+ * A body whose output cannot be added to the shortcut's is a compile error as far as the channels tell, else an error in `forward` and
+ * in {@linkcode summary}.
+ *
+ * @throws {TypeError} If the body or the shortcut is not a layer.
+ * @throws {RangeError} In `forward`, if the body and the shortcut give different shapes.
  *
  * @example
  * ```ts
@@ -212,6 +215,9 @@ export class Parallel<
 /**
  * Branches over the same images, their outputs joined along the channels (Szegedy et al. 2015, section 4): the channels of the
  * result are the sum, in the type as well.
+ *
+ * @throws {TypeError} If there is no branch, or something is not a layer.
+ * @throws {RangeError} In `forward`, if the branches give images of different heights or widths.
  *
  * @example
  * ```ts

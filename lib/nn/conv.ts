@@ -47,24 +47,25 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
     options: Conv2dOptions,
   ) {
     super();
-    checkOptions("conv2d", options, "{ kernelSize: 3 }");
+    const doing = "Building conv2d";
+    checkOptions(doing, options, "{ kernelSize: 3 }");
     const { kernelSize, stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
     const { useBias = true, kernelInitializer = heNormal() } = options;
-    checkWhole("conv2d", "inChannels", inChannels);
-    checkWhole("conv2d", "outChannels", outChannels);
-    checkWhole("conv2d", "groups", groups);
-    checkPair("conv2d", "kernelSize", kernelSize);
-    checkPair("conv2d", "stride", stride);
-    checkPair("conv2d", "dilation", dilation);
-    checkPadding("conv2d", padding);
+    checkWhole(doing, "inChannels", inChannels);
+    checkWhole(doing, "outChannels", outChannels);
+    checkWhole(doing, "groups", groups);
+    checkPair(doing, "kernelSize", kernelSize);
+    checkPair(doing, "stride", stride);
+    checkPair(doing, "dilation", dilation);
+    checkPadding(doing, padding);
     if (inChannels % groups !== 0 || outChannels % groups !== 0) {
       throw new RangeError(
-        `Building conv2d: ${groups} groups must divide the channels, found ${inChannels} in and ${outChannels} out.`,
+        `${doing}: ${groups} groups must divide the channels, found ${inChannels} in and ${outChannels} out.`,
       );
     }
     const [height, width] = pair(kernelSize);
     const shape = [height, width, inChannels / groups, outChannels] as const;
-    this.kernel = initialize("conv2d", shape, kernelInitializer);
+    this.kernel = initialize(doing, shape, kernelInitializer);
     this.bias = useBias ? variable(ops.zeros([outChannels])) : undefined;
     this.#options = { stride, padding, dilation, groups };
   }

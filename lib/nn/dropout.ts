@@ -10,7 +10,7 @@ export class Dropout extends Module<Tensor, Tensor> {
   constructor(readonly rate: number) {
     super();
     checkNumber(
-      "dropout",
+      "Building dropout",
       "rate",
       rate,
       rate >= 0 && rate < 1,

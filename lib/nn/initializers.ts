@@ -57,7 +57,7 @@ export function fansOf(shape: readonly number[]): Fans {
  * @throws {TypeError} If the initializer does not give a float32 tensor of the shape.
  */
 export function initialize<const S extends readonly number[]>(
-  what: string,
+  doing: string,
   shape: S,
   initializer: Initializer,
 ) {
@@ -67,9 +67,9 @@ export function initialize<const S extends readonly number[]>(
       : initializer;
     if (!isTensor(value) || value.dtype !== "float32" || String(value.shape) !== String(shape)) {
       throw new TypeError(
-        `Building ${what}: the initializer must give a tensor of float32 [${
-          shape.join(", ")
-        }], found ${show(value)}.`,
+        `${doing}: the initializer must give a tensor of float32 [${shape.join(", ")}], found ${
+          show(value)
+        }.`,
       );
     }
     return value;
@@ -168,7 +168,7 @@ export function xavierUniform(): Initializer {
  */
 export function normalInitializer(standardDeviation: number): Initializer {
   checkNumber(
-    "normalInitializer",
+    "Building normalInitializer",
     "standardDeviation",
     standardDeviation,
     standardDeviation >= 0 && Number.isFinite(standardDeviation),
@@ -192,6 +192,6 @@ export function normalInitializer(standardDeviation: number): Initializer {
  * ```
  */
 export function constant(value: number): Initializer {
-  checkNumber("constant", "value", value, Number.isFinite(value), "a finite number");
+  checkNumber("Building constant", "value", value, Number.isFinite(value), "a finite number");
   return (shape) => ops.full(shape, value);
 }

@@ -33,11 +33,11 @@ export class Linear<InFeatures extends number, OutFeatures extends number>
     options: LinearOptions = {},
   ) {
     super();
-    checkOptions("linear", options, "{ useBias: false }");
+    checkOptions("Building linear", options, "{ useBias: false }");
     const { useBias = true, weightInitializer = heNormal() } = options;
-    checkWhole("linear", "inFeatures", inFeatures);
-    checkWhole("linear", "outFeatures", outFeatures);
-    this.weight = initialize("linear", [inFeatures, outFeatures], weightInitializer);
+    checkWhole("Building linear", "inFeatures", inFeatures);
+    checkWhole("Building linear", "outFeatures", outFeatures);
+    this.weight = initialize("Building linear", [inFeatures, outFeatures], weightInitializer);
     this.bias = useBias ? variable(ops.zeros([outFeatures])) : undefined;
   }
 

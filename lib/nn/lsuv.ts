@@ -5,12 +5,16 @@ import { Linear } from "./linear.ts";
 import type { AnyModule, InputOf } from "./module.ts";
 import { observeForward } from "./observe.ts";
 
+const DOING = "Scaling layers to unit variance";
+
 /**
  * Layer-sequential unit-variance initialisation (Mishkin and Matas 2016): in the order of the forward pass, divides the weights of
  * each convolution and linear layer by the standard deviation of what it gives for `input`, until that is 1 within `tolerance`.
  *
  * @returns The standard deviation of each layer's output before the change, by path.
- * @throws {RangeError} If a layer gives the same value everywhere, so that no scale makes its variance 1.
+ * @throws {RangeError} If a layer gives the same value everywhere, so that no scale makes its variance 1, or an option is out of
+ * range.
+ * @throws {TypeError} If the model is not a module.
  *
  * @example
  * ```ts
@@ -29,22 +33,27 @@ export function lsuv<M extends AnyModule>(
   input: InputOf<M>,
   { tolerance = 0.01, maxPasses = 10 }: { tolerance?: number; maxPasses?: number } = {},
 ): Map<string, number> {
-  checkModule("Scaling layers to unit variance", "the model", model);
-  checkNumber("lsuv", "tolerance", tolerance, tolerance > 0, "a number above 0");
-  checkWhole("lsuv", "maxPasses", maxPasses);
+  checkModule(DOING, "the model", model);
+  checkNumber(DOING, "tolerance", tolerance, tolerance > 0, "a number above 0");
+  checkWhole(DOING, "maxPasses", maxPasses);
+  const layers = new Map<AnyModule, { path: string; weights: Variable }>();
+  tidy(() => {
+    observeForward(model, input, ({ path, module }) => {
+      if (layers.has(module)) return;
+      if (module instanceof Conv2d) layers.set(module, { path, weights: module.kernel });
+      if (module instanceof Linear) layers.set(module, { path, weights: module.weight });
+    });
+  });
   const before = new Map<string, number>();
-  for (const [path, layer] of model.namedModules()) {
-    if (!(layer instanceof Conv2d || layer instanceof Linear)) continue;
-    const weights: Variable = layer instanceof Conv2d ? layer.kernel : layer.weight;
+  for (const [layer, { path, weights }] of layers) {
     for (let pass = 0; pass < maxPasses; pass++) {
       const deviation = outputDeviation(model, input, layer);
-      if (deviation === undefined) break;
       if (!(deviation > 0 && Number.isFinite(deviation))) {
         throw new RangeError(
-          `Scaling ${path} (${layer.describe()}) to unit variance: its output must vary, but its standard deviation is ${deviation}.`,
+          `${DOING}: the output of ${path} (${layer.describe()}) must vary, but its standard deviation is ${deviation}.`,
         );
       }
-      if (!before.has(path)) before.set(path, deviation);
+      if (pass === 0) before.set(path, deviation);
       if (Math.abs(deviation - 1) < tolerance) break;
       tidy(() => weights.assign(ops.div(weights, deviation)));
     }
@@ -52,17 +61,17 @@ export function lsuv<M extends AnyModule>(
   return before;
 }
 
-/** The standard deviation of one layer's output, undefined if the forward pass does not reach it. */
+/** The standard deviation of what one layer gives. */
 function outputDeviation<M extends AnyModule>(
   model: M,
   input: InputOf<M>,
   layer: AnyModule,
-): number | undefined {
-  let deviation: number | undefined;
+): number {
+  let deviation = NaN;
   tidy(() => {
     observeForward(model, input, ({ module, output }) => {
       if (module !== layer || !isTensor(output)) return;
-      deviation = Math.sqrt(ops.variance(output).dataSync()[0]!);
+      deviation = ops.sqrt(ops.variance(output)).dataSync()[0] ?? NaN;
     });
   });
   return deviation;

@@ -142,7 +142,6 @@ export abstract class Module<In = never, Out = unknown> {
 }
 
 /** Any module, whatever it takes and gives. */
-// deno-lint-ignore no-empty-interface
 export interface AnyModule extends Module<never, unknown> {}
 
 /** What a module takes. */

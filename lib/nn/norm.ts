@@ -51,13 +51,13 @@ export class BatchNorm<Channels extends number>
     options: BatchNormOptions = {},
   ) {
     super();
-    checkOptions("batchNorm", options, "{ momentum: 0.1 }");
+    checkOptions("Building batchNorm", options, "{ momentum: 0.1 }");
     const { epsilon = 1e-5, momentum = 0.1 } = options;
-    checkWhole("batchNorm", "channels", channels);
+    checkWhole("Building batchNorm", "channels", channels);
     const small = epsilon >= 0 && Number.isFinite(epsilon);
-    checkNumber("batchNorm", "epsilon", epsilon, small, "a finite number of at least 0");
+    checkNumber("Building batchNorm", "epsilon", epsilon, small, "a finite number of at least 0");
     const part = momentum >= 0 && momentum <= 1;
-    checkNumber("batchNorm", "momentum", momentum, part, "a number from 0 to 1");
+    checkNumber("Building batchNorm", "momentum", momentum, part, "a number from 0 to 1");
     this.scale = variable(ops.ones([channels]));
     this.offset = variable(ops.zeros([channels]));
     this.runningMean = variable(ops.zeros([channels]), { trainable: false });
@@ -162,14 +162,14 @@ export class LocalResponseNorm extends Module<Tensor4D, Tensor> {
   /** See {@linkcode localResponseNorm}. */
   constructor(options: LocalResponseNormOptions = {}) {
     super();
-    const what = "localResponseNorm";
-    checkOptions(what, options, "{ size: 5 }");
+    const doing = "Building localResponseNorm";
+    checkOptions(doing, options, "{ size: 5 }");
     const { size = 5, bias = 2, alpha = 1e-4, beta = 0.75 } = options;
-    checkNumber(what, "size", size, size >= 1 && size % 2 === 1, "an odd whole number");
-    checkNumber(what, "bias", bias, bias > 0 && Number.isFinite(bias), "a finite number above 0");
+    checkNumber(doing, "size", size, size >= 1 && size % 2 === 1, "an odd whole number");
+    checkNumber(doing, "bias", bias, bias > 0 && Number.isFinite(bias), "a finite number above 0");
     const positive = alpha >= 0 && Number.isFinite(alpha);
-    checkNumber(what, "alpha", alpha, positive, "a finite number of at least 0");
-    checkNumber(what, "beta", beta, Number.isFinite(beta), "a finite number");
+    checkNumber(doing, "alpha", alpha, positive, "a finite number of at least 0");
+    checkNumber(doing, "beta", beta, Number.isFinite(beta), "a finite number");
     this.#options = { size, bias, alpha, beta };
   }
 

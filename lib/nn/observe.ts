@@ -51,8 +51,8 @@ export function observeForward<M extends AnyModule>(
       try {
         output = forward.call(module, input, options);
       } catch (error) {
-        if (error !== placed && path !== "") error = placed = atPath(path, module, error);
-        throw error;
+        if (error === placed || path === "") throw error;
+        throw placed = atPath(path, module, error);
       }
       try {
         see({ path, module, input, output });

@@ -10,15 +10,7 @@ import {
   type Tensor4D,
   tidy,
 } from "../tensor/mod.ts";
-import {
-  checkInput,
-  checkOptions,
-  checkPadding,
-  checkPair,
-  checkWhole,
-  IMAGE_AXES,
-  show,
-} from "./checks.ts";
+import { checkInput, checkOptions, checkPadding, checkPair, IMAGE_AXES, show } from "./checks.ts";
 import { pairText } from "./conv.ts";
 import { Module, type shapeRule } from "./module.ts";
 
@@ -39,11 +31,12 @@ export class Pool extends Module<Tensor4D, Tensor> {
   /** See {@linkcode maxPool} and {@linkcode avgPool}. */
   constructor(readonly kind: "maxPool" | "avgPool", readonly options: Readonly<PoolOptions>) {
     super();
-    checkOptions(kind, options, "{ kernelSize: 2 }");
+    const doing = `Building ${kind}`;
+    checkOptions(doing, options, "{ kernelSize: 2 }");
     const { kernelSize, stride = kernelSize, padding = 0 } = options;
-    checkPair(kind, "kernelSize", kernelSize);
-    checkPair(kind, "stride", stride);
-    checkPadding(kind, padding);
+    checkPair(doing, "kernelSize", kernelSize);
+    checkPair(doing, "stride", stride);
+    checkPadding(doing, padding);
   }
 
   override forward<T extends Images>(x: T): Images<LastAxisOf<T>> {
@@ -61,7 +54,12 @@ export class Pool extends Module<Tensor4D, Tensor> {
 }
 
 /**
- * The largest value in each window of each channel: `height′ = ⌊(height + 2·padding − kernelSize) / stride⌋ + 1`.
+ * The largest value in each window of each channel: images `[batch, height, width, channels]` to `[batch, height′, width′, channels]`
+ * with `height′ = ⌊(height + 2·padding − kernelSize) / stride⌋ + 1`. Padding never wins.
+ *
+ * @throws {RangeError} If an option is not a whole number that is large enough; in `forward`, if the window does not fit the image, or
+ * the padding is more than half the window.
+ * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example
  * ```ts
@@ -77,7 +75,8 @@ export function maxPool(options: PoolOptions): Pool {
 }
 
 /**
- * The mean of each window of each channel; the zeros of a numeric padding count.
+ * The mean of each window of each channel, with the shapes and errors of {@linkcode maxPool}. The zeros of a numeric padding count
+ * (PyTorch's default); those of `"same"` do not (TensorFlow's).
  *
  * @example
  * ```ts
@@ -110,6 +109,9 @@ export class GlobalAveragePool extends Module<Tensor4D, Features> {
  * The mean of each channel over the whole image: images `[batch, height, width, channels]` to features `[batch, channels]` (Lin et al.
  * 2014, section 3.2).
  *
+ * @throws {TypeError} In `forward`, if the input is not a float32 tensor.
+ * @throws {RangeError} In `forward`, if the input is not images.
+ *
  * @example
  * ```ts
  * import { globalAveragePool, ops } from "resnet-lab";
@@ -135,7 +137,7 @@ export class AdaptiveAveragePool extends Module<Tensor4D, Tensor> {
         `Building adaptiveAveragePool: size must be [height, width], found ${show(size)}.`,
       );
     }
-    checkPair("adaptiveAveragePool", "size", size);
+    checkPair("Building adaptiveAveragePool", "size", size);
   }
 
   override forward<T extends Images>(x: T): Images<LastAxisOf<T>> {
@@ -177,8 +179,12 @@ function binMeans(bins: number, size: number) {
 }
 
 /**
- * The mean of each cell of a grid of `size` over the image, whatever the image's size; neighbouring cells overlap where the size does
- * not divide, as PyTorch's do.
+ * The mean of each cell of a grid of `size` over the image, whatever the image's size: images `[batch, height, width, channels]` to
+ * `[batch, size[0], size[1], channels]`. Cell i goes from `⌊i · height / size⌋` up to `⌈(i + 1) · height / size⌉`, so that neighbours
+ * overlap where the size does not divide, as PyTorch's do.
+ *
+ * @throws {RangeError} If the size is not two whole numbers of at least 1.
+ * @throws {TypeError} If the size is not an array of numbers.
  *
  * @example
  * ```ts
@@ -211,6 +217,8 @@ export class Flatten extends Module<Tensor4D, Features> {
  * Images `[batch, height, width, channels]` as features `[batch, height · width · channels]`, in that order.
  *
  * The type cannot tell how many features that makes; a `linear` that does not fit is found by `summary` or the first forward pass.
+ *
+ * @throws {RangeError} In `forward`, if the input is not images.
  *
  * @example
  * ```ts

@@ -104,7 +104,7 @@ export function summary(
       }.`,
     );
   }
-  if (depth !== Infinity) checkWhole("a summary", "depth", depth);
+  if (depth !== Infinity) checkWhole("Summarising a model", "depth", depth);
   const rows: SummaryRow[] = [];
   const add = (row: SummaryRow) => {
     const at = rows.findIndex(({ path }) => path === row.path);
@@ -145,7 +145,7 @@ export function summary(
     );
   });
   return new Summary(
-    inputShape,
+    [...inputShape],
     rows,
     model.parameters().reduce((total, variable) => total + variable.size, 0),
     rows.reduce((total, row) => total + row.macs, 0),
