@@ -4,6 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { NATIVE, runTensorFlowOp } from "./backend.ts";
+import { checkFinite, checkTensor, checkWhole, IMAGE_AXES } from "./check.ts";
 import type { Images, LastAxisOf, Same, Tensor, Tensor4D } from "./types.ts";
 
 /**
@@ -15,7 +16,18 @@ export type Padding = "same" | "valid" | number;
 /** One number for both axes, or `[vertical, horizontal]`. */
 export type Pair = number | readonly [vertical: number, horizontal: number];
 
-/** Both numbers of a {@linkcode Pair}. */
+/**
+ * Both numbers of a {@linkcode Pair}.
+ *
+ * @example
+ * ```ts
+ * import { pair } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(pair(3), [3, 3]);
+ * assert.deepEqual(pair([1, 2]), [1, 2]);
+ * ```
+ */
 export function pair(value: Pair): readonly [vertical: number, horizontal: number] {
   return typeof value === "number" ? [value, value] : value;
 }
@@ -41,13 +53,33 @@ export interface WindowGeometry {
 /**
  * Where a window can stand on an image: `output = ⌊(input + padding − dilation · (kernel − 1) − 1) / stride⌋ + 1`.
  *
- * @throws {RangeError} If the window does not fit once, with the smallest size that would do.
+ * @param what What is being done, for the error messages.
+ * @param size The height and width of the image in pixels.
+ *
+ * @throws {RangeError} If an option is no size, or the window does not fit once, with the smallest image that would do.
+ *
+ * @example
+ * ```ts
+ * import { windowGeometry } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { output } = windowGeometry("Convolving", [224, 224], { kernelSize: 7, stride: 2, padding: 3 });
+ * assert.deepEqual(output, [112, 112]);
+ * ```
  */
 export function windowGeometry(
   what: string,
   [height, width]: readonly [number, number],
   { kernelSize, stride = 1, padding = 0, dilation = 1 }: WindowOptions,
 ): WindowGeometry {
+  for (const [name, value] of Object.entries({ kernelSize, stride, dilation })) {
+    for (const size of pair(value)) checkWhole(what, name, size, 1);
+  }
+  if (padding !== "same" && padding !== "valid" && !(Number.isInteger(padding) && padding >= 0)) {
+    throw new RangeError(
+      `${what}: padding must be "same", "valid" or a whole number of at least 0, found ${padding}.`,
+    );
+  }
   const sides = [height, width].map((size, axis) => {
     const step = pair(stride)[axis] ?? 1;
     const extent = (pair(dilation)[axis] ?? 1) * ((pair(kernelSize)[axis] ?? 1) - 1) + 1;
@@ -75,7 +107,12 @@ export function windowGeometry(
   };
 }
 
-function imageSize(x: Tensor4D): [height: number, width: number] {
+/** Checks that a value is a batch of images with something in it; gives their height and width. */
+function checkImages(what: string, x: Tensor4D): [height: number, width: number] {
+  checkTensor(what, x, { name: "the images", axes: IMAGE_AXES, dtype: "float32" });
+  if (x.size === 0) {
+    throw new RangeError(`${what}: the images [${x.shape}] are empty.`);
+  }
   return [x.shape[1], x.shape[2]];
 }
 
@@ -215,7 +252,9 @@ function dilate(kernel: Tensor4D, [vertical, horizontal]: readonly [number, numb
  *
  * With `groups` > 1 the channels fall into that many groups, and each output sees only its own (Krizhevsky et al. 2012, section 3.2).
  *
- * @throws {RangeError} If the channels do not fit, or the window does not fit the image.
+ * @throws {RangeError} If there is nothing to convolve, the channels do not fit, the window does not fit the image, or an option is
+ * no size.
+ * @throws {TypeError} If the images or the kernel are not float32.
  *
  * @example
  * ```ts
@@ -237,10 +276,19 @@ export function conv2d(
     groups?: number;
   } = {},
 ): Tensor4D {
+  const what = "Convolving";
+  const size = checkImages(what, x);
+  checkTensor(what, kernel, {
+    name: "the kernel",
+    axes: ["height", "width", "in / groups", "out"],
+    dtype: "float32",
+  });
+  checkWhole(what, "groups", groups, 1);
   const [kernelHeight, kernelWidth, groupChannels, outChannels] = kernel.shape;
+  if (kernel.size === 0) throw new RangeError(`${what}: the kernel [${kernel.shape}] is empty.`);
   if (x.shape[3] !== groupChannels * groups || outChannels % groups !== 0) {
     throw new RangeError(
-      `Convolving images [${x.shape}] with a kernel [${kernel.shape}] in ${groups} group${
+      `${what} images [${x.shape}] with a kernel [${kernel.shape}] in ${groups} group${
         groups === 1 ? "" : "s"
       }: the images must have ${
         groupChannels * groups
@@ -249,7 +297,7 @@ export function conv2d(
       } and ${outChannels}.`,
     );
   }
-  const { pads } = windowGeometry("Convolving", imageSize(x), {
+  const { pads } = windowGeometry(what, size, {
     kernelSize: [kernelHeight, kernelWidth],
     stride,
     padding,
@@ -278,7 +326,8 @@ export function conv2d(
 /**
  * The largest value in each window of each channel; padding never wins.
  *
- * @throws {RangeError} If the window does not fit the image, or the padding is more than half of it.
+ * @throws {RangeError} If the window does not fit the image, the padding is more than half of it, or an option is no size.
+ * @throws {TypeError} If the images are not float32.
  *
  * @example
  * ```ts
@@ -293,8 +342,9 @@ export function maxPool<T extends Tensor4D>(
   x: T,
   { kernelSize, stride = kernelSize, padding = 0 }: Omit<WindowOptions, "dilation">,
 ): Pooled<T> {
-  checkPoolPadding("Max pooling", kernelSize, padding);
-  const { pads } = windowGeometry("Max pooling", imageSize(x), { kernelSize, stride, padding });
+  const what = "Max pooling";
+  const { pads } = windowGeometry(what, checkImages(what, x), { kernelSize, stride, padding });
+  checkPoolPadding(what, kernelSize, padding);
   const size = pair(kernelSize), strides = pair(stride);
   return tf.tidy(() => {
     if (tf.getBackend() === NATIVE) {
@@ -314,14 +364,25 @@ type Pooled<T extends Tensor4D> = Same<T> & Images<LastAxisOf<T>>;
  * The mean of each window of each channel. Zeros of a numeric padding count (PyTorch's default); those of `"same"` do not
  * (TensorFlow's).
  *
- * @throws {RangeError} If the window does not fit the image, or the padding is more than half of it.
+ * @throws {RangeError} If the window does not fit the image, the padding is more than half of it, or an option is no size.
+ * @throws {TypeError} If the images are not float32.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const image = ops.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 3, 1]);
+ * assert.deepEqual([...ops.avgPool(image, { kernelSize: 2, stride: 1 }).dataSync()], [2, 3, 5, 6]);
+ * ```
  */
 export function avgPool<T extends Tensor4D>(
   x: T,
   { kernelSize, stride = kernelSize, padding = 0 }: Omit<WindowOptions, "dilation">,
 ): Pooled<T> {
-  checkPoolPadding("Average pooling", kernelSize, padding);
-  const { pads } = windowGeometry("Average pooling", imageSize(x), { kernelSize, stride, padding });
+  const what = "Average pooling";
+  const { pads } = windowGeometry(what, checkImages(what, x), { kernelSize, stride, padding });
+  checkPoolPadding(what, kernelSize, padding);
   const size = pair(kernelSize), strides = pair(stride);
   return tf.tidy(() =>
     tf.avgPool(
@@ -349,7 +410,19 @@ function checkPoolPadding(what: string, kernelSize: Pair, padding: Padding): voi
  *
  * `alpha` is the paper's; PyTorch divides it by `size`.
  *
- * @throws {RangeError} If `size` is not odd.
+ * @throws {RangeError} If `size` is not odd, or another option not finite.
+ * @throws {TypeError} If the images are not float32.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const pixel = ops.tensor([1, 2, 3], [1, 1, 1, 3]);
+ * const y = ops.localResponseNorm(pixel, { size: 3, bias: 0, alpha: 1, beta: 0.5 });
+ * const expected = [1 / Math.sqrt(5), 2 / Math.sqrt(14), 3 / Math.sqrt(13)];
+ * assert(expected.every((value, i) => Math.abs(value - y.dataSync()[i]!) < 1e-6));
+ * ```
  */
 export function localResponseNorm<T extends Tensor4D>(
   x: T,
@@ -360,10 +433,13 @@ export function localResponseNorm<T extends Tensor4D>(
     beta?: number;
   } = {},
 ): Same<T> {
+  const what = "Local response normalisation";
+  checkImages(what, x);
   if (!Number.isInteger(size) || size < 1 || size % 2 === 0) {
     throw new RangeError(
-      `Local response normalisation: size must be odd (the channel and as many on each side), found ${size}.`,
+      `${what}: size must be odd (the channel and as many on each side), found ${size}.`,
     );
   }
-  return tf.localResponseNormalization(x as Tensor4D, (size - 1) / 2, bias, alpha, beta) as Same<T>;
+  for (const [name, value] of Object.entries({ bias, alpha, beta })) checkFinite(what, name, value);
+  return tf.localResponseNormalization<Tensor4D>(x, (size - 1) / 2, bias, alpha, beta) as Same<T>;
 }

@@ -1,9 +1,11 @@
-/** Softmax and cross-entropy in one op on the native backend, which gives the gradient along with the value. */
+/** Softmax and cross-entropy in one op, which gives the gradient along with the value. */
 import * as tf from "@tensorflow/tfjs-core";
-import { NATIVE, runTensorFlowOp } from "./backend.ts";
+import { NATIVE, PORTABLE, runTensorFlowOp } from "./backend.ts";
+import { checkTensor } from "./check.ts";
 import type { Tensor, Tensor1D, Tensor2D } from "./types.ts";
 
 const CROSS_ENTROPY = "ResnetLabSoftmaxCrossEntropy";
+const CROSS_ENTROPY_BACKPROP = "ResnetLabSoftmaxCrossEntropyBackprop";
 
 tf.registerKernel({
   kernelName: CROSS_ENTROPY,
@@ -16,18 +18,49 @@ tf.registerKernel({
       2,
     ),
 });
+tf.registerKernel({
+  kernelName: CROSS_ENTROPY,
+  backendName: PORTABLE,
+  kernelFunc: ({ inputs }) =>
+    tf.tidy(() => {
+      const targets = inputs.targets as Tensor;
+      const logProbabilities = tf.logSoftmax(inputs.logits as Tensor);
+      return [
+        tf.neg(tf.sum(tf.mul(targets, logProbabilities), 1)),
+        tf.sub(tf.exp(logProbabilities), targets),
+      ];
+    }),
+});
+for (const backendName of [NATIVE, PORTABLE]) {
+  tf.registerKernel({
+    // A kernel of its own, so that a gradient of this gradient is refused: the saved one does not know the logits it came from.
+    kernelName: CROSS_ENTROPY_BACKPROP,
+    backendName,
+    kernelFunc: ({ inputs }) =>
+      tf.tidy(() => tf.mul(tf.expandDims(inputs.dy as Tensor, 1), inputs.dLogits as Tensor)),
+  });
+}
 tf.registerGradient({
   kernelName: CROSS_ENTROPY,
+  inputsToSave: ["targets"],
   outputsToSave: [false, true],
-  gradFunc: (dy, [dLogits]) => ({
-    logits: () => tf.mul(tf.expandDims((dy as Tensor[])[0]!, 1), dLogits!),
+  gradFunc: (dy, [targets, dLogits]) => ({
+    logits: () =>
+      tf.engine().runKernel(CROSS_ENTROPY_BACKPROP, {
+        dy: (dy as Tensor[])[0]!,
+        dLogits: dLogits!,
+      }),
+    targets: () => tf.zerosLike(targets!),
   }),
 });
 
 /**
  * The cross-entropy of each row, `−Σⱼ targetsⱼ · log softmax(logits)ⱼ`: logits and targets `[batch, classes]` to `[batch]`.
  *
- * Gradients flow to the logits only.
+ * Each row of targets must sum to 1. Gradients flow to the logits only: `softmax(logits) − targets`.
+ *
+ * @throws {RangeError} If the logits are not `[batch, classes]`, or the targets have another shape.
+ * @throws {TypeError} If one of them is not float32.
  *
  * @example
  * ```ts
@@ -39,10 +72,16 @@ tf.registerGradient({
  * ```
  */
 export function softmaxCrossEntropy(logits: Tensor2D, targets: Tensor2D): Tensor1D {
-  if (tf.getBackend() === NATIVE) {
-    const [loss, dLogits] = tf.engine().runKernel(CROSS_ENTROPY, { logits, targets }) as Tensor[];
-    dLogits!.dispose();
-    return loss as Tensor1D;
+  const what = "Taking the cross-entropy";
+  const axes = ["batch", "classes"];
+  checkTensor(what, logits, { name: "the logits", axes, dtype: "float32" });
+  checkTensor(what, targets, { name: "the targets", axes, dtype: "float32" });
+  if (String(logits.shape) !== String(targets.shape)) {
+    throw new RangeError(
+      `${what}: the targets must have the shape of the logits, [${logits.shape}], found [${targets.shape}].`,
+    );
   }
-  return tf.tidy(() => tf.neg(tf.sum(tf.mul(targets, tf.logSoftmax(logits)), 1)));
+  const [loss, dLogits] = tf.engine().runKernel<Tensor[]>(CROSS_ENTROPY, { logits, targets });
+  dLogits!.dispose();
+  return loss as Tensor1D;
 }

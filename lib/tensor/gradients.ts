@@ -3,7 +3,7 @@
  * tied maxima, and pieces of a tensor of which only some are used.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { NATIVE, runTensorFlowOp } from "./backend.ts";
+import { NATIVE, PORTABLE, runTensorFlowOp } from "./backend.ts";
 import type { Tensor } from "./types.ts";
 
 function replaceGradient(config: tf.GradConfig): void {
@@ -18,15 +18,18 @@ tf.registerKernel({
   kernelFunc: ({ inputs }) =>
     runTensorFlowOp("ReluGrad", [inputs.dy!, inputs.y!], { T: { type: "float32" } }),
 });
+tf.registerKernel({
+  kernelName: RELU_BACKPROP,
+  backendName: PORTABLE,
+  kernelFunc: ({ inputs }) =>
+    tf.tidy(() => tf.mul(inputs.dy as Tensor, tf.step(inputs.y as Tensor))),
+});
 replaceGradient({
   kernelName: tf.Relu,
   // The output tells where the input was positive, and the next layer holds on to it anyway.
   outputsToSave: [true],
   gradFunc: (dy, [y]) => ({
-    x: () =>
-      tf.getBackend() === NATIVE
-        ? tf.engine().runKernel(RELU_BACKPROP, { dy: dy as Tensor, y: y! })
-        : tf.mul(dy as Tensor, tf.step(y!)),
+    x: () => tf.engine().runKernel(RELU_BACKPROP, { dy: dy as Tensor, y: y! }),
   }),
 });
 
