@@ -4,6 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { NATIVE, runTensorFlowOp } from "./backend.ts";
+import { checkFinite, checkShape, checkWhole } from "./check.ts";
 import type { RankFor, Tensor } from "./types.ts";
 
 type Words = [number, number, number, number];
@@ -86,15 +87,11 @@ export class Random {
   #draws = 0;
 
   /**
-   * @param seed A whole number of 32 bits.
+   * @param seed A whole number from −2,147,483,647 to 2,147,483,647.
    * @throws {RangeError} If the seed is not one.
    */
   constructor(seed: number) {
-    if (!Number.isInteger(seed) || Math.abs(seed) > 0x7fffffff) {
-      throw new RangeError(
-        `Seeding random numbers: the seed must be a whole number of 32 bits, found ${seed}.`,
-      );
-    }
+    checkWhole("Seeding random numbers", "the seed", seed, -0x7fffffff, 0x7fffffff);
     this.#seed = seed;
   }
 
@@ -122,34 +119,60 @@ export class Random {
     return result;
   }
 
-  /** Numbers spread evenly from `min` up to but without `max`. */
+  /**
+   * Numbers spread evenly from `min` up to but without `max`.
+   *
+   * @throws {RangeError} If the shape is not made of whole numbers of at least 0, or `min` and `max` are not finite and in order.
+   */
   uniform<const S extends readonly number[]>(
     shape: S,
     { min = 0, max = 1 }: { min?: number; max?: number } = {},
   ): Tensor<RankFor<S["length"]>> {
-    return tf.tidy(() =>
-      tf.add(
-        tf.mul(this.#draw("StatelessRandomUniform", shape, portableUniform), max - min),
-        min,
-      )
-    ) as Tensor as Tensor<RankFor<S["length"]>>;
+    const what = "Drawing uniform numbers";
+    checkShape(what, shape);
+    checkFinite(what, "min", min);
+    checkFinite(what, "max", max);
+    if (min > max) {
+      throw new RangeError(`${what}: min must not be above max, found ${min} and ${max}.`);
+    }
+    return tf.tidy(() => {
+      const unit = this.#draw("StatelessRandomUniform", shape, portableUniform);
+      return tf.add(tf.mul(unit, max - min), min) as Tensor<RankFor<S["length"]>>;
+    });
   }
 
-  /** Normally distributed numbers. */
+  /**
+   * Normally distributed numbers.
+   *
+   * @throws {RangeError} If the shape is not made of whole numbers of at least 0, or the mean or the standard deviation is not finite
+   * or the latter negative.
+   */
   normal<const S extends readonly number[]>(
     shape: S,
     { mean = 0, standardDeviation = 1 }: { mean?: number; standardDeviation?: number } = {},
   ): Tensor<RankFor<S["length"]>> {
-    return tf.tidy(() =>
-      tf.add(
-        tf.mul(this.#draw("StatelessRandomNormal", shape, portableNormal), standardDeviation),
-        mean,
-      )
-    ) as Tensor as Tensor<RankFor<S["length"]>>;
+    const what = "Drawing normal numbers";
+    checkShape(what, shape);
+    checkFinite(what, "mean", mean);
+    checkFinite(what, "standardDeviation", standardDeviation);
+    if (standardDeviation < 0) {
+      throw new RangeError(
+        `${what}: standardDeviation must be at least 0, found ${standardDeviation}.`,
+      );
+    }
+    return tf.tidy(() => {
+      const standard = this.#draw("StatelessRandomNormal", shape, portableNormal);
+      return tf.add(tf.mul(standard, standardDeviation), mean) as Tensor<RankFor<S["length"]>>;
+    });
   }
 
-  /** The numbers from 0 up to but without `count` in random order (Fisher and Yates). */
+  /**
+   * The numbers from 0 up to but without `count` in random order (Fisher and Yates).
+   *
+   * @throws {RangeError} If `count` is not a whole number of at least 0.
+   */
   permutation(count: number): Int32Array {
+    checkWhole("Shuffling", "the count", count, 0, 0x7fffffff);
     const result = Int32Array.from({ length: count }, (_, i) => i);
     const source = words(count, this.#next());
     for (let i = count - 1; i > 0; i--) {
@@ -159,8 +182,13 @@ export class Random {
     return result;
   }
 
-  /** A whole number from 0 up to but without `below`. */
+  /**
+   * A whole number from 0 up to but without `below`.
+   *
+   * @throws {RangeError} If `below` is not a whole number from 1 to 2³².
+   */
   integer(below: number): number {
+    checkWhole("Drawing a whole number", "the limit", below, 1, 2 ** 32);
     return Math.floor((words(1, this.#next())[0]! / 2 ** 32) * below);
   }
 
@@ -176,22 +204,35 @@ let shared = new Random(0);
  * Starts the random numbers that layers draw from (initial weights, dropout) anew: the same seed before the same code gives the
  * same network.
  *
+ * @throws {RangeError} If the seed is not a whole number of 32 bits.
+ *
  * @example
  * ```ts
- * import { linear, setSeed } from "resnet-lab";
+ * import { defaultRandom, setSeed } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * setSeed(1);
- * const first = linear(2, 2);
+ * const first = defaultRandom().permutation(10);
  * setSeed(1);
- * assert.deepEqual(linear(2, 2).weight.arraySync(), first.weight.arraySync());
+ * assert.deepEqual(defaultRandom().permutation(10), first);
  * ```
  */
 export function setSeed(seed: number): void {
   shared = new Random(seed);
 }
 
-/** The stream that {@linkcode setSeed} starts anew. */
+/**
+ * The stream that {@linkcode setSeed} starts anew.
+ *
+ * @example
+ * ```ts
+ * import { defaultRandom, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const noise = defaultRandom().normal([2, 3]);
+ * assert(ops.all(ops.isFinite(noise)).dataSync()[0]);
+ * ```
+ */
 export function defaultRandom(): Random {
   return shared;
 }

@@ -16,6 +16,8 @@ export type Tensor3D = tf.Tensor3D;
 export type Tensor4D = tf.Tensor4D;
 /** A tensor with five axes. */
 export type Tensor5D = tf.Tensor5D;
+/** A tensor with six axes. */
+export type Tensor6D = tf.Tensor<tf.Rank.R6>;
 
 /** A tensor whose value can be replaced: a parameter or a running statistic of a model. */
 export type Variable<R extends Rank = Rank> = tf.Variable<R>;
@@ -85,7 +87,8 @@ export type Broadcast<A, B> = A extends Tensor
   : Same<A>
   : B extends Tensor ? Same<B>
   : Scalar;
-type BroadcastLast<A extends number, B extends number> = number extends A | B ? number
+type BroadcastLast<A extends number, B extends number> = number extends A
+  ? B extends 1 ? number : B
   : A extends 1 ? B
   : A;
 
