@@ -85,8 +85,7 @@ export function barChart(
   return new Figure(
     data,
     {
-      ...frame(options),
-      showlegend: series.length > 1,
+      ...frame(options, series.map(([name]) => name)),
       // Names that look like numbers ("18", "34") are names all the same.
       xaxis: { ...layoutAxis(options.x), type: "category" },
       yaxis: { ...layoutAxis(options.y), exponentformat: "SI", minexponent: 3 },

@@ -6,6 +6,7 @@ import {
   type Numbers,
   requireMatrix,
   requireOnAxis,
+  requireRange,
   requireSameLength,
   say,
 } from "./numbers.ts";
@@ -71,6 +72,7 @@ export function contour(
   requireMatrix(doing, "z", z);
   requireSameLength(doing, ["a row of z", z[0]!], ["x", x]);
   requireSameLength(doing, ["a column of z", z], ["y", y]);
+  if (value.range) requireRange(doing, value.range);
   const [min, max] = value.range ?? extent(z.flatMap((row) => extent(row)));
   const log = value.scale === "log";
   if (log && min <= 0) {
@@ -98,7 +100,6 @@ export function contour(
     {
       ...frame(options),
       height: options.height ?? 480,
-      showlegend: false,
       xaxis: layoutAxis({ range: ends(x), ...options.x }),
       yaxis: layoutAxis({ range: ends(y), ...options.y }),
     },

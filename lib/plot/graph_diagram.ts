@@ -125,7 +125,6 @@ export function graphDiagram(
       width: figureWidth,
       height: height + margin.t + margin.b,
       margin: { ...margin, r: figureWidth - width - margin.l },
-      showlegend: false,
       xaxis: { ...hidden, range: [left, right] },
       yaxis: { ...hidden, range: [bottom, top] },
       annotations: nodes.map((node, index) => {

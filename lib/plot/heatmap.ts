@@ -1,6 +1,13 @@
 import type { ColorBar, LayoutAxis } from "plotly.js";
 import { Figure } from "./figure.ts";
-import { extent, type Numbers, requireMatrix, requireSameLength, say } from "./numbers.ts";
+import {
+  extent,
+  type Numbers,
+  requireMatrix,
+  requireRange,
+  requireSameLength,
+  say,
+} from "./numbers.ts";
 import {
   axisTitle,
   blues,
@@ -37,7 +44,7 @@ export interface HeatmapOptions extends FigureOptions {
  * @param values The rows of the matrix.
  * @param options The axes, names, title and size.
  * @throws {RangeError} If the matrix is empty, its rows differ in length, a number is not finite,
- * or there are not as many names as rows or columns.
+ * there are not as many names as rows or columns, or the range does not ascend.
  *
  * @example
  * ```ts
@@ -61,6 +68,7 @@ export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Fi
     requireSameLength(doing, ["the first row", values[0]!], ["columnNames", columnNames]);
   }
   if (rowNames) requireSameLength(doing, ["each column", values], ["rowNames", rowNames]);
+  if (value.range) requireRange(doing, value.range);
   const [min, max] = extent(values.flatMap((row) => extent(row)));
   const bothSigns = value.range === undefined && min < 0 && max > 0;
   const reach = Math.max(-min, max);

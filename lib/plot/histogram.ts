@@ -1,6 +1,6 @@
 import type { Annotations, LayoutAxis } from "plotly.js";
 import { Figure, type Trace } from "./figure.ts";
-import { extent, type Numbers, requireNumbers, say, short } from "./numbers.ts";
+import { extent, type Numbers, requireNumbers, requireRange, say, short } from "./numbers.ts";
 import { panelGrid } from "./panels.ts";
 import {
   type Axis,
@@ -57,7 +57,6 @@ export function histogram(values: Numbers, options: HistogramOptions): Figure {
     [bars(counted)],
     {
       ...frame(options),
-      showlegend: false,
       bargap: 0,
       xaxis: layoutAxis(options.x),
       yaxis: layoutAxis(options.y ?? { title: "Count" }),
@@ -113,7 +112,7 @@ export function activationHistograms(
     panelHeight: 110,
     columnGap: 28,
     rowGap: 84,
-    margin: { l: 40, r: 24, t: options.title === undefined ? 56 : 100, b: 56 },
+    margin: { l: 40, r: 24, t: options.title === undefined ? 44 : 84, b: 56 },
   });
   const data: Trace[] = [];
   const annotations: Partial<Annotations>[] = [];
@@ -163,7 +162,6 @@ export function activationHistograms(
       ...layout,
       ...axes,
       annotations,
-      showlegend: false,
       bargap: 0,
     },
     options.description ?? `Histograms of activations per layer: ${sentences.join("; ")}.`,
@@ -187,9 +185,7 @@ function count(
   if (!Number.isInteger(bins) || bins < 1) {
     throw new RangeError(`${doing}: expected bins to be a positive integer, found ${bins}`);
   }
-  if (range && !(range[0] < range[1])) {
-    throw new RangeError(`${doing}: expected a range that ascends, found [${range.join(", ")}]`);
-  }
+  if (range) requireRange(doing, range);
   let [start, end] = range ?? extent(values);
   if (start === end) [start, end] = [start - 0.5, end + 0.5];
   const width = (end - start) / bins;

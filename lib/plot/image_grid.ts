@@ -2,7 +2,14 @@ import { Buffer } from "node:buffer";
 import { encode } from "fast-png";
 import { Figure, type Trace } from "./figure.ts";
 import { colorbar } from "./heatmap.ts";
-import { extent, type Numbers, requireSameLength, requireShape, say } from "./numbers.ts";
+import {
+  extent,
+  type Numbers,
+  requireRange,
+  requireSameLength,
+  requireShape,
+  say,
+} from "./numbers.ts";
 import { colorAt, diverging, type FigureOptions, frame, label, sequential } from "./style.ts";
 
 /** How a grid of small pictures is laid out. */
@@ -35,8 +42,8 @@ const mostImages = 400;
  * @param shape `[count, height, width, channels]`, with 1 channel (gray) or 3 (red, green, blue).
  * @param options Titles, columns, range, title and width.
  * @throws {RangeError} If there are no images or more than 400, the values are not as many as the
- * shape says, a value is not finite, there are neither 1 nor 3 channels, or the titles are not as
- * many as the images.
+ * shape says, a value is not finite, there are neither 1 nor 3 channels, the titles are not as
+ * many as the images, or the range does not ascend.
  *
  * @example
  * ```ts
@@ -59,10 +66,8 @@ export function imageGrid(
   if (channels !== 1 && channels !== 3) {
     throw new RangeError(`${doing}: expected 1 or 3 channels, found ${channels}`);
   }
+  if (options.range) requireRange(doing, options.range);
   const [black, white] = options.range ?? usualRange(values);
-  if (!(black < white)) {
-    throw new RangeError(`${doing}: expected a range that ascends, found [${black}, ${white}]`);
-  }
   const bytes = Uint8ClampedArray.from(
     values,
     (value) => 255 * (value - black) / (white - black),
@@ -190,10 +195,8 @@ export function featureMaps(
     }
   }
   const [min, max] = extent(planes);
+  if (options.range) requireRange(doing, options.range);
   const [low, high] = options.range ?? (min < max ? [min, max] : [min, min + 1]);
-  if (!(low < high)) {
-    throw new RangeError(`${doing}: expected a range that ascends, found [${low}, ${high}]`);
-  }
   return pictures(
     doing,
     { bytes: colored(planes, sequential, low, high), count, height, width, channels: 3 },
@@ -240,28 +243,29 @@ function pictures(
   const gap = 6;
 
   // The rows hold as many images as fit under their titles, then as few as fill the same rows.
-  const lines = titles?.flatMap((title) => title.split("<br>")) ?? [];
-  const titleWidth = 7 * Math.max(0, ...lines.map((line) => plain(line).length));
+  const lines = titles?.map((title) => title.split("<br>")) ?? [];
+  const titleWidth = 7 * Math.max(0, ...lines.flat().map((line) => plain(line).length));
   const least = Math.max(titleWidth, Math.min(120, Math.max(42, original.width)));
   const fitting = Math.min(count, columns ?? Math.max(1, Math.floor(room / (least + gap))));
   const perRow = columns ?? Math.ceil(count / Math.ceil(count / fitting));
-  const cellWidth = Math.min(count === 1 ? 280 : 160, room / perRow - gap);
+  const place = room / perRow - gap;
+  const imageWidth = Math.min(count === 1 ? 280 : 160, place);
 
-  const images = shrunk(original, Math.ceil(original.width / (2 * cellWidth)));
+  const images = shrunk(original, Math.ceil(original.width / (2 * imageWidth)));
   const { bytes, height, width, channels } = images;
   // A whole number of half pixels per image pixel: whole ones in the static picture.
-  const zoom = Math.floor(2 * cellWidth / width) / 2;
+  const zoom = Math.floor(2 * imageWidth / width) / 2;
   // ... and from here on in image pixels.
-  const titleLines = Math.max(0, ...titles?.map((title) => title.split("<br>").length) ?? []);
-  const band = Math.ceil(titleLines * 14 / zoom);
-  const gapX = Math.max(Math.ceil(gap / zoom), Math.ceil(titleWidth / zoom) - width);
-  const gapY = Math.ceil(gap / zoom);
-  const mosaicWidth = perRow * (width + gapX) - gapX;
-  const mosaicHeight = Math.ceil(count / perRow) * (height + gapY + band) - gapY;
+  const band = Math.ceil(14 * Math.max(0, ...lines.map((lines) => lines.length)) / zoom);
+  const cellWidth = Math.max(width, Math.floor(Math.min(titleWidth, place) / zoom));
+  const stepX = cellWidth + Math.ceil(gap / zoom);
+  const stepY = band + height + Math.ceil(gap / zoom);
+  const mosaicWidth = (perRow - 1) * stepX + cellWidth;
+  const mosaicHeight = (Math.ceil(count / perRow) - 1) * stepY + band + height;
   const mosaic = new Uint8Array(mosaicWidth * mosaicHeight * channels).fill(255);
   const corner = (image: number) => ({
-    left: (image % perRow) * (width + gapX),
-    top: Math.floor(image / perRow) * (height + gapY + band) + band,
+    left: (image % perRow) * stepX + Math.floor((cellWidth - width) / 2),
+    top: Math.floor(image / perRow) * stepY + band,
   });
   for (let image = 0; image < count; image++) {
     const { left, top } = corner(image);
@@ -294,10 +298,9 @@ function pictures(
       margin: { ...margin, r: figureWidth - margin.l - mosaicWidth * zoom },
       xaxis: { ...hidden, range: [0, mosaicWidth] },
       yaxis: { ...hidden, range: [mosaicHeight, 0], scaleanchor: "x" },
-      showlegend: false,
-      annotations: titles?.map((title, image) => {
+      annotations: lines.map((lines, image) => {
         const { left, top } = corner(image);
-        return label(title, {
+        return label(lines.map((line) => clip(line, place)).join("<br>"), {
           x: left + width / 2,
           y: top,
           yanchor: "bottom",
@@ -380,6 +383,12 @@ function usualRange(values: Numbers): readonly [number, number] {
   const [min, max] = extent(values);
   if (min >= 0 && max <= 1) return [0, 1];
   return min < max ? [min, max] : [min, min + 1];
+}
+
+/** A line of a title, cut where it is wider than its place in pixels. */
+function clip(line: string, place: number): string {
+  const letters = Math.floor(place / 6.6);
+  return plain(line).length <= letters ? line : `${plain(line).slice(0, letters - 1)}…`;
 }
 
 /** A title without its tags. */

@@ -85,8 +85,7 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
   return new Figure(
     data,
     {
-      ...frame(options),
-      showlegend: series.length > 1,
+      ...frame(options, series.map(({ name }) => name)),
       xaxis: layoutAxis(options.x),
       yaxis: layoutAxis(options.y),
     },

@@ -130,7 +130,6 @@ export function networkDiagram(
       width,
       height: rows.length * rowHeight + margin.t + margin.b,
       margin,
-      showlegend: false,
       bargap: 0.16,
       xaxis: column(0, 1),
       xaxis2: column(1, 1),

@@ -31,6 +31,13 @@ export function requireOnAxis(doing: string, name: string, values: Numbers, { sc
   }
 }
 
+/** Checks the two ends of a scale. */
+export function requireRange(doing: string, range: readonly [number, number]): void {
+  if (!(Number.isFinite(range[0]) && Number.isFinite(range[1]) && range[0] < range[1])) {
+    throw new RangeError(`${doing}: expected a range that ascends, found [${range.join(", ")}]`);
+  }
+}
+
 /** Whether each number is greater than the one before. */
 export function ascends(values: Numbers): boolean {
   for (let index = 1; index < values.length; index++) {

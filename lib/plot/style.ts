@@ -68,7 +68,8 @@ const ink = "#262626";
 
 const axisStyle: Partial<LayoutAxis> = {
   automargin: true,
-  exponentformat: "power",
+  exponentformat: "none",
+  separatethousands: true,
   gridcolor: "#e8e8e8",
   linecolor: "#8c8c8c",
   showline: true,
@@ -85,7 +86,16 @@ export const houseLayout: Partial<Layout> = {
   template: {
     layout: {
       font: { family: "DejaVu Sans, Verdana, sans-serif", size: 12, color: ink },
-      title: { x: 0, xref: "container", xanchor: "left", pad: { l: 16 }, font: { size: 15 } },
+      title: {
+        x: 0,
+        y: 1,
+        xref: "container",
+        yref: "container",
+        xanchor: "left",
+        yanchor: "top",
+        pad: { l: 16, t: 14 },
+        font: { size: 15 },
+      },
       colorway: [...colors],
       paper_bgcolor: "#ffffff",
       plot_bgcolor: "#ffffff",
@@ -98,10 +108,23 @@ export const houseLayout: Partial<Layout> = {
   },
 };
 
-/** The title, size and legend of a layout. */
-export function frame({ title, width, height }: FigureOptions): Partial<Layout> {
+/**
+ * The title and size of a layout, with room above the plot for a legend of the given names; no
+ * legend where there is one name or none.
+ */
+export function frame(
+  { title, width, height }: FigureOptions,
+  names: readonly string[] = [],
+): Partial<Layout> {
+  const showlegend = names.length > 1;
+  // plotly sets entries in columns as wide as the longest.
+  const entry = 48 + 7.5 * Math.max(0, ...names.map((name) => name.length));
+  const perRow = Math.max(1, Math.floor(((width ?? 700) - 88) / entry));
+  const rows = showlegend ? Math.ceil(names.length / perRow) : 0;
   return {
-    ...(title === undefined ? { margin: { t: 32 } } : { title: { text: title } }),
+    ...(title === undefined ? {} : { title: { text: title } }),
+    margin: { t: (title === undefined ? 20 : 48) + 20 * rows },
+    showlegend,
     ...(width === undefined ? {} : { width }),
     ...(height === undefined ? {} : { height }),
   };
@@ -129,7 +152,7 @@ export function layoutAxis(axis: Axis): Partial<LayoutAxis> {
   }
   return {
     title: { text: axisTitle(axis) },
-    ...(scale === "log" ? { type: "log" } : {}),
+    ...(scale === "log" ? { type: "log", exponentformat: "power" } : {}),
     ...(range ? { range: scale === "log" ? range.map(Math.log10) : [...range] } : {}),
   };
 }

@@ -113,7 +113,7 @@ export function trainingCurves(history: TrainingHistory, options: FigureOptions 
   });
   return new Figure(
     data,
-    { ...frame(options), ...grid.layout, ...axes },
+    { ...frame(options), ...grid.layout, ...axes, showlegend: true },
     options.description ?? describe(history),
   );
 }
