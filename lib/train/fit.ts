@@ -16,6 +16,7 @@ import { crossEntropy, type Loss } from "./losses.ts";
 import { accuracy, checkLogits, evaluate, type Evaluation } from "./metrics.ts";
 import type { Optimizer } from "./optimizers.ts";
 import type { Schedule } from "./schedules.ts";
+import { orStop } from "./stop.ts";
 
 /** How {@linkcode fit} trains. */
 export interface FitOptions<Channels extends number, Classes extends number, Out extends number> {
@@ -41,7 +42,7 @@ export interface FitOptions<Channels extends number, Classes extends number, Out
   dropLast?: boolean;
   /** Seeds the order of the images and the augmentation; they follow from {@linkcode setSeed} unless given. */
   seed?: number;
-  /** Ends the training after the step that is under way. */
+  /** Ends the training after the step that is under way; in a notebook the Stop button does so too. */
   signal?: AbortSignal;
 }
 
@@ -93,8 +94,8 @@ export class DivergenceError extends RangeError {
 /**
  * Trains a model on a set: for each batch the loss, its gradients, and a step of the optimizer.
  *
- * It yields its progress and goes on when asked for more, so the receiver decides what to show and when to stop. Leaving the loop
- * or firing `signal` ends it after the step under way, and the model stays as trained so far; it does not throw.
+ * It yields its progress and goes on when asked for more, so the receiver decides what to show and when to stop. Leaving the loop,
+ * firing `signal`, or Stop in a notebook ends it after the step under way, and the model stays as trained so far; it does not throw.
  *
  * Before the first step one image goes through the model, so that a layer that does not fit is reported with its path. The same
  * {@linkcode setSeed} before the model is made gives the same training.
@@ -133,8 +134,9 @@ export async function* fit(
   dataset: ImageDataset,
   options: Options,
 ): AsyncGenerator<Progress, void, void> {
-  const { optimizer, epochs, batchSize, schedule, transform, validation, seed, signal } = options;
+  const { optimizer, epochs, batchSize, schedule, transform, validation, seed } = options;
   checkFit(model, dataset, options);
+  using stop = orStop(options.signal);
   const training = batches(dataset, {
     batchSize,
     transform: (images, random) => prepare(images, random, options),
@@ -148,7 +150,7 @@ export async function* fit(
     let started = performance.now();
     for (using batch of training) {
       await turnEventLoop();
-      if (signal?.aborted) return;
+      if (stop.signal?.aborted) return;
       if (schedule) optimizer.learningRate = schedule(step);
       step++;
       const result = trainStep(model, batch, options, `step ${step} of ${totalSteps}`);
@@ -177,10 +179,10 @@ export async function* fit(
       evaluation = validation && await evaluate(model, validation, {
         batchSize: Math.min(batchSize, validation.count),
         transform,
-        signal,
+        signal: stop.signal,
       });
     } catch (error) {
-      if (signal?.aborted) return;
+      if (stop.signal?.aborted) return;
       throw error;
     }
     yield {

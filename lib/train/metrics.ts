@@ -3,6 +3,7 @@ import type { Classifier } from "../nn/mod.ts";
 import { batches, type ImageDataset, type Transform } from "../data/mod.ts";
 import { turnEventLoop } from "./event_loop.ts";
 import { checkLabels } from "./losses.ts";
+import { orStop } from "./stop.ts";
 
 /**
  * The part of the rows of `logits` `[batch, classes]` whose largest number is at the label, from 0 to 1.
@@ -89,7 +90,7 @@ export interface EvaluateOptions<Channels extends number, Out extends number> {
   batchSize?: number;
   /** What is done to the images first: the same as in training, without augmentation. */
   transform?: Transform<Channels, Out>;
-  /** Ends the evaluation between two batches. */
+  /** Ends the evaluation between two batches; in a notebook the Stop button does so too. */
   signal?: AbortSignal;
 }
 
@@ -100,7 +101,7 @@ export interface EvaluateOptions<Channels extends number, Out extends number> {
  *
  * @throws {RangeError} If a layer does not fit, the model does not give logits for the classes of the set, or a loss is not
  * finite.
- * @throws The reason of `signal`, if it is aborted.
+ * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
  *
  * @example
  * ```ts
@@ -129,10 +130,11 @@ export async function evaluate<
   const { count, labels, classes } = dataset;
   const predictions = new Int32Array(count);
   const confidences = new Float32Array(count);
+  using stop = orStop(signal);
   let loss = 0, seen = 0;
   for (using batch of batches(dataset, { batchSize, transform })) {
     await turnEventLoop();
-    signal?.throwIfAborted();
+    stop.signal?.throwIfAborted();
     tidy(() => {
       const logits = model.forward(batch.images);
       checkLogits(`Evaluating on "${dataset.name}"`, logits, dataset);

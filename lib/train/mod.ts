@@ -34,6 +34,7 @@ export {
   type StepProgress,
 } from "./fit.ts";
 export { collect, type History } from "./history.ts";
+export { stopSignal } from "./stop.ts";
 export {
   findLearningRate,
   type FindLearningRateOptions,
