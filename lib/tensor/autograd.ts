@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import "./gradients.ts";
-import { checkTensor } from "./check.ts";
+import { checkSameDtype, checkTensor } from "./check.ts";
 import type { Rank, Same, Scalar, Tensor, Variable } from "./types.ts";
 
 /** The value of `f` and its gradients with respect to `inputs`. Nothing else is left behind, whether it succeeds or throws. */
@@ -143,6 +143,20 @@ export function valueAndGradients<const V extends readonly Variable[]>(
   }, variables);
   return { value: value as Scalar, gradients: gradients as GradientsOf<V> };
 }
+
+const assign = tf.Variable.prototype.assign;
+tf.Variable.prototype.assign = function (value) {
+  const what = "Assigning to a variable";
+  checkTensor(what, value, { name: "the value" });
+  if (String(value.shape) !== String(this.shape)) {
+    throw new RangeError(
+      `${what}: the value must have the shape [${this.shape}], found [${value.shape}].`,
+    );
+  }
+  checkSameDtype(what, this, value);
+  // TensorFlow.js frees the old value first, which would be the new one.
+  if (value !== this) assign.call(this, value);
+};
 
 /**
  * A tensor whose value can be replaced with `.assign(…)`: a parameter if `trainable`, else a running statistic.

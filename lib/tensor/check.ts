@@ -48,7 +48,7 @@ export function checkTensor(
     throw new TypeError(`${what}: ${name} must be a tensor, found ${describe(x)}.`);
   }
   if (x.isDisposed) {
-    throw new TypeError(`${what}: ${name} [${x.shape}] has been disposed and holds no values.`);
+    throw new TypeError(`${what}: ${name} must be alive, found a disposed tensor [${x.shape}].`);
   }
   if (axes && axes.length !== x.rank) {
     throw new RangeError(
@@ -117,11 +117,24 @@ export function checkFinite(what: string, name: string, value: number): void {
 }
 
 /**
+ * Checks that a value is an array, such as one of axes or tensors: a cell of a notebook runs without a look at types.
+ *
+ * @throws {TypeError} If it is not.
+ */
+export function checkArray(what: string, name: string, value: unknown): void {
+  if (!Array.isArray(value)) {
+    throw new TypeError(`${what}: ${name} must be an array, found ${describe(value)}.`);
+  }
+}
+
+/**
  * Checks that a shape is made of at most six whole numbers from 0.
  *
- * @throws {RangeError} If it is not.
+ * @throws {TypeError} If it is no array.
+ * @throws {RangeError} If it is made of something else.
  */
 export function checkShape(what: string, shape: readonly number[]): void {
+  checkArray(what, "the shape", shape);
   if (shape.length > 6 || !shape.every((axis) => Number.isInteger(axis) && axis >= 0)) {
     throw new RangeError(
       `${what}: a shape must be at most six whole numbers of at least 0, found [${shape}].`,
@@ -149,6 +162,7 @@ export function checkAxis(what: string, shape: readonly number[], axis: number):
 /**
  * Checks that axes exist and none comes twice, and counts negative ones from the last.
  *
+ * @throws {TypeError} If they are no array.
  * @throws {RangeError} If one does not exist or comes twice.
  */
 export function checkAxes(
@@ -156,6 +170,7 @@ export function checkAxes(
   shape: readonly number[],
   axes: readonly number[],
 ): number[] {
+  checkArray(what, "the axes", axes);
   const result = axes.map((axis) => checkAxis(what, shape, axis));
   if (new Set(result).size < result.length) {
     throw new RangeError(`${what}: each axis can be named once, found [${axes}].`);

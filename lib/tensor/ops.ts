@@ -10,6 +10,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import "./gradients.ts";
 import {
+  checkArray,
   checkAxes,
   checkAxis,
   checkFinite,
@@ -378,7 +379,8 @@ function checkIndices(what: string, name: string, indices: Tensor1D, count: numb
 }
 
 /**
- * The same values as another dtype; from float32 to int32 the fraction is dropped. No gradient flows through whole numbers.
+ * The same values as another dtype; from float32 to int32 the fraction is dropped, and NaN and infinity become any number.
+ * No gradient flows through whole numbers.
  *
  * @example
  * ```ts
@@ -435,6 +437,7 @@ export function reshape<const S extends Numbers>(
 ): Tensor<RankFor<S["length"]>> {
   const what = "Reshaping";
   checkTensor(what, x);
+  checkArray(what, "the shape", shape);
   const known = shape.filter((axis) => axis !== -1);
   checkShape(what, known);
   const free = shape.length - known.length;
@@ -537,6 +540,7 @@ export function concat<R extends Rank>(tensors: readonly Tensor<R>[], axis = 0):
 
 /** The first of several tensors, after checking that there is one, all are alive, and they have one dtype. */
 function checkList<R extends Rank>(what: string, tensors: readonly Tensor<R>[]): Tensor<R> {
+  checkArray(what, "the tensors", tensors);
   const [first, ...others] = tensors;
   if (!first) throw new RangeError(`${what}: there must be at least one tensor, found none.`);
   for (const tensor of tensors) checkTensor(what, tensor);
