@@ -134,7 +134,7 @@ export function compact(value: unknown): unknown {
   if (isNumbers(value)) {
     const [min, max] = extent(value);
     const spread = Math.log10(Math.max(-min, max) / (max - min));
-    const digits = Math.min(15, 5 + (spread > 0 && spread < Infinity ? Math.ceil(spread) : 0));
+    const digits = Math.min(15, 5 + (spread > 0 && spread < Infinity ? Math.round(spread) : 0));
     return Array.from(
       value,
       (number) =>

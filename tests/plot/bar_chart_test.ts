@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { barChart } from "../../lib/plot/mod.ts";
+
+const axes = { x: { title: "Class" }, y: { title: "Accuracy", unit: "%" } };
+
+Deno.test("barChart draws one bar per category with its value on it", () => {
+  const { data, layout, description } = barChart(["18", "34"], Float32Array.of(89.25, 91), axes);
+  assert.equal(data.length, 1);
+  const [bars] = data;
+  assert.deepEqual([bars?.type, bars?.x, bars?.y], ["bar", ["18", "34"], [89.25, 91]]);
+  assert.deepEqual(bars?.text, ["89.3", "91"]);
+  assert.equal(layout.xaxis?.type, "category", "18 and 34 are names here");
+  assert.equal(layout.yaxis?.title?.text, "Accuracy (%)");
+  assert.equal(layout.showlegend, false);
+  assert.equal(description, "Accuracy (%) by class: 18 89.25; 34 91.");
+});
+
+Deno.test("barChart sets named series side by side", () => {
+  const { data, layout, description } = barChart(
+    ["cat", "dog"],
+    { MLP: [1, 2], CNN: [3, 4] },
+    axes,
+  );
+  assert.deepEqual(data.map(({ name, y }) => [name, y]), [["MLP", [1, 2]], ["CNN", [3, 4]]]);
+  assert.equal(layout.showlegend, true);
+  assert.equal(description, "Accuracy (%) by class: MLP: cat 1, dog 2; CNN: cat 3, dog 4.");
+});
+
+Deno.test("barChart writes no values on more than 16 bars", () => {
+  const categories = Array.from({ length: 17 }, String);
+  const { data } = barChart(categories, new Float32Array(17), axes);
+  assert.equal(data[0]?.text, undefined);
+});
+
+Deno.test("barChart says what it cannot draw", () => {
+  const log = { ...axes, y: { title: "MACs", scale: "log" } } as const;
+  const cases: [() => unknown, string][] = [
+    [() => barChart([], [], axes), "expected at least one number in values, found none"],
+    [() => barChart(["a"], {}, axes), "expected at least one series, found none"],
+    [
+      () => barChart(["a", "b"], [1], axes),
+      "expected as many numbers in values as in categories, found 1 and 2",
+    ],
+    [
+      () => barChart(["a", "b"], { s: [1, NaN] }, axes),
+      'expected finite numbers in series "s", found NaN at index 1',
+    ],
+    [
+      () => barChart(["a"], [0], log),
+      "expected positive numbers in values for a logarithmic axis, found 0 at index 0",
+    ],
+  ];
+  for (const [draw, message] of cases) {
+    assert.throws(draw, { name: "RangeError", message: `Drawing a bar chart: ${message}` });
+  }
+});

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { lineChart } from "../../lib/plot/mod.ts";
+
+const axes = { x: { title: "Step" }, y: { title: "Loss" } };
+
+Deno.test("lineChart turns each series into one trace", () => {
+  const figure = lineChart([
+    { name: "train", y: [3, 2, 1] },
+    {
+      name: "test",
+      x: Int32Array.of(1, 3),
+      y: Float32Array.of(2.5, 0.1),
+      mode: "markers",
+      dash: "dot",
+    },
+  ], axes);
+  assert.deepEqual(figure.data, [
+    { type: "scatter", mode: "lines", name: "train", x: [0, 1, 2], y: [3, 2, 1] },
+    {
+      type: "scatter",
+      mode: "markers",
+      name: "test",
+      x: [1, 3],
+      y: [2.5, 0.1],
+      line: { dash: "dot" },
+    },
+  ]);
+  assert.equal(figure.layout.showlegend, true);
+  assert.equal(
+    figure.description,
+    "Loss against step: train from 3 to 1 (3 points); test from 2.5 to 0.1 (2 points).",
+  );
+});
+
+Deno.test("lineChart names axes with their units and gives log axes exponents as ends", () => {
+  const { layout } = lineChart([{ name: "a", x: [1, 10], y: [1, 2] }], {
+    title: "Sweep",
+    description: "As said.",
+    width: 600,
+    height: 300,
+    x: { title: "Learning rate", scale: "log", range: [0.01, 100] },
+    y: { title: "Speed", unit: "images/s", range: [0, 5] },
+  });
+  assert.equal(layout.title?.text, "Sweep");
+  assert.deepEqual([layout.width, layout.height, layout.showlegend], [600, 300, false]);
+  assert.equal(layout.xaxis?.title?.text, "Learning rate");
+  assert.equal(layout.xaxis?.type, "log");
+  assert.deepEqual(layout.xaxis?.range, [-2, 2]);
+  assert.equal(layout.yaxis?.title?.text, "Speed (images/s)");
+  assert.deepEqual(layout.yaxis?.range, [0, 5]);
+});
+
+Deno.test("lineChart shows a single point", () => {
+  const { data, description } = lineChart([{ name: "a", y: [7] }], axes);
+  assert.equal(data[0]?.mode, "lines+markers");
+  assert.equal(description, "Loss against step: a from 7 to 7 (1 point).");
+});
+
+Deno.test("lineChart thins a long line but keeps its ends, its peak and its valley", () => {
+  const y = Float32Array.from({ length: 100_000 }, (_, i) => Math.sin(i / 500));
+  y[4567] = 9;
+  y[76543] = -9;
+  const { data, description } = lineChart([{ name: "a", y }], axes);
+  const [trace] = data;
+  assert.ok(trace && Array.isArray(trace.x) && Array.isArray(trace.y));
+  assert.ok(trace.x.length <= 2000 && trace.x.length > 1000, `${trace.x.length} points`);
+  assert.equal(trace.x.at(0), 0);
+  assert.equal(trace.x.at(-1), 99_999);
+  assert.equal(trace.y[trace.x.indexOf(4567)], 9);
+  assert.equal(trace.y[trace.x.indexOf(76543)], -9);
+  assert.deepEqual([...trace.x], [...trace.x].sort((a, b) => Number(a) - Number(b)));
+  assert.match(description, /\(100,000 points\)/);
+});
+
+Deno.test("lineChart keeps each point of a cloud and of a path that turns back", () => {
+  const x = Float32Array.from({ length: 5000 }, (_, i) => Math.cos(i));
+  const y = Float32Array.from({ length: 5000 }, (_, i) => Math.sin(i));
+  for (const mode of ["lines", "markers"] as const) {
+    const { data } = lineChart([{ name: "a", x, y, mode }], axes);
+    assert.ok(Array.isArray(data[0]?.x));
+    assert.equal(data[0].x.length, 5000);
+  }
+});
+
+Deno.test("lineChart says what it cannot draw", () => {
+  const log = { x: { title: "Step" }, y: { title: "Loss", scale: "log" } } as const;
+  const cases: [() => unknown, string][] = [
+    [() => lineChart([], axes), "expected at least one series, found none"],
+    [
+      () => lineChart([{ name: "a", y: [] }], axes),
+      'expected at least one number in y of series "a", found none',
+    ],
+    [
+      () => lineChart([{ name: "a", y: [1, 2, NaN] }], axes),
+      'expected finite numbers in y of series "a", found NaN at index 2',
+    ],
+    [
+      () => lineChart([{ name: "a", x: [0, Infinity], y: [1, 2] }], axes),
+      'expected finite numbers in x of series "a", found Infinity at index 1',
+    ],
+    [
+      () => lineChart([{ name: "a", x: [0], y: [1, 2] }], axes),
+      'expected as many numbers in x of series "a" as in y of series "a", found 1 and 2',
+    ],
+    [
+      () => lineChart([{ name: "a", y: [1, 0] }], log),
+      'expected positive numbers in y of series "a" for a logarithmic axis, found 0 at index 1',
+    ],
+  ];
+  for (const [draw, message] of cases) {
+    assert.throws(draw, { name: "RangeError", message: `Drawing a line chart: ${message}` });
+  }
+  assert.throws(
+    () => lineChart([{ name: "a", y: [1] }], { ...axes, y: { ...log.y, range: [0, 1] } }),
+    {
+      name: "RangeError",
+      message: 'Drawing the logarithmic axis "Loss": expected two positive ends, found [0, 1]',
+    },
+  );
+});
