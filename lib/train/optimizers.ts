@@ -38,9 +38,11 @@ interface Moment {
   readonly memory: readonly Variable[];
   /** t */
   readonly step: number;
+  /** η */
+  readonly learningRate: number;
 }
 
-/** One for all rules: a rule says what to subtract from a parameter for a learning rate of 1. */
+/** One for all rules: a rule says what to subtract from a parameter. */
 class RuleOptimizer implements Optimizer {
   readonly #memory: Variable[][];
   #steps = 0;
@@ -110,8 +112,9 @@ class RuleOptimizer implements Optimizer {
           gradient,
           memory: this.#memory[i]!,
           step: this.#steps,
+          learningRate: this.#learningRate,
         });
-        parameter.assign(ops.sub(parameter as Tensor, times(change, this.#learningRate)));
+        parameter.assign(ops.sub(parameter as Tensor, change));
       })
     );
   }
@@ -177,10 +180,11 @@ export function sgd(
     learningRate,
     weightDecay,
     momentum === 0 ? 0 : 1,
-    ({ gradient, memory: [velocity] }) => {
-      if (!velocity) return gradient;
+    ({ gradient, memory: [velocity], learningRate }) => {
+      if (!velocity) return times(gradient, learningRate);
       velocity.assign(sum(times(velocity, momentum), gradient));
-      return nesterov ? sum(gradient, times(velocity, momentum)) : velocity;
+      const direction = nesterov ? sum(gradient, times(velocity, momentum)) : velocity;
+      return times(direction, learningRate);
     },
   );
 }
@@ -219,10 +223,10 @@ export function adagrad(
     learningRate,
     weightDecay,
     1,
-    ({ gradient, memory }) => {
+    ({ gradient, memory, learningRate }) => {
       const squares = memory[0]!;
       squares.assign(sum(squares, ops.square(gradient)));
-      return ratio(gradient, squares, epsilon);
+      return times(ratio(gradient, squares, epsilon), learningRate);
     },
   );
 }
@@ -264,10 +268,10 @@ export function rmsProp(
     learningRate,
     weightDecay,
     1,
-    ({ gradient, memory }) => {
+    ({ gradient, memory, learningRate }) => {
       const squares = memory[0]!;
       squares.assign(mixed(squares, ops.square(gradient), decay));
-      return ratio(gradient, squares, epsilon);
+      return times(ratio(gradient, squares, epsilon), learningRate);
     },
   );
 }
@@ -344,14 +348,17 @@ function adamOptimizer(
     learningRate,
     weightDecay,
     2,
-    ({ parameter, gradient, memory, step }) => {
+    ({ parameter, gradient, memory, step, learningRate }) => {
       const mean = memory[0]!, squares = memory[1]!;
       mean.assign(mixed(mean, gradient, beta1));
       squares.assign(mixed(squares, ops.square(gradient), beta2));
       // m̂ / (√ŝ + ε) with both corrections taken out of the tensors: c / (1 − β₁ᵗ) · m / (√s + c·ε) where c = √(1 − β₂ᵗ).
       const c = Math.sqrt(1 - beta2 ** step);
-      const change = times(ratio(mean, squares, c * epsilon), c / (1 - beta1 ** step));
-      return decoupledDecay === 0 ? change : sum(change, times(parameter, decoupledDecay));
+      const factor = learningRate * c / (1 - beta1 ** step);
+      const change = times(ratio(mean, squares, c * epsilon), factor);
+      return decoupledDecay === 0
+        ? change
+        : sum(change, times(parameter, learningRate * decoupledDecay));
     },
   );
 }

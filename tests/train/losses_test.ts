@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import {
+  crossEntropy,
+  type Features,
+  grad,
+  type Labels,
+  meanSquaredError,
+  ops,
+  type Scalar,
+} from "resnet-lab";
+import { assertClose, assertNoLeak, centralDifference, testOnEachBackend } from "../helpers.ts";
+import fixtures from "../fixtures/train.json" with { type: "json" };
+
+const int32 = (values: number[]): Labels => ops.tensor(values, undefined, "int32");
+
+for (const { labelSmoothing, loss, gradient } of fixtures.losses) {
+  testOnEachBackend(`crossEntropy is PyTorch's with label smoothing ${labelSmoothing}`, () => {
+    const logits = ops.tensor(fixtures.logits, [4, 5]);
+    const labels = int32(fixtures.labels);
+    const f = (x: Features) => crossEntropy(x, labels, { labelSmoothing });
+    assertClose(f(logits), loss);
+    assertClose(grad(f)(logits), gradient);
+    assertClose(
+      grad(f)(logits),
+      centralDifference((x) => f(ops.reshape(x, [4, 5])), logits),
+      2e-3,
+    );
+  });
+}
+
+testOnEachBackend(
+  "crossEntropy by hand: equal logits are worth the logarithm of the classes",
+  () => {
+    assertClose(crossEntropy(ops.zeros([3, 8]), int32([0, 7, 3])), Math.log(8));
+    // Certain and right costs nothing; certain and wrong what the logits differ by, without overflow.
+    assertClose(crossEntropy(ops.tensor([[1000, 0]]), int32([0])), 0);
+    assertClose(crossEntropy(ops.tensor([[1000, 0]]), int32([1])), 1000);
+  },
+);
+
+testOnEachBackend("losses leave one tensor, gradients none", () =>
+  assertNoLeak(() => {
+    const logits = ops.zeros([2, 3]);
+    const labels = int32([0, 1]);
+    const made = [
+      crossEntropy(logits, labels, { labelSmoothing: 0.1 }),
+      grad((x: Features) => crossEntropy(x, labels))(logits),
+      meanSquaredError(logits, logits),
+    ];
+    [logits, labels, ...made].forEach((x) => x.dispose());
+  }));
+
+const wrong: [
+  name: string,
+  run: () => Scalar,
+  error: "RangeError" | "TypeError",
+  message: RegExp,
+][] = [
+  [
+    "labels of float32",
+    () => crossEntropy(ops.zeros([1, 2]), ops.tensor([0])),
+    "TypeError",
+    /^Computing the cross-entropy: the labels must be class numbers of dtype int32, found float32\.$/,
+  ],
+  [
+    "logits of int32",
+    () => crossEntropy(ops.zeros([1, 2], "int32"), int32([0])),
+    "TypeError",
+    /the logits must be float32, found int32/,
+  ],
+  [
+    "fewer labels than rows",
+    () => crossEntropy(ops.zeros([3, 2]), int32([0, 1])),
+    "RangeError",
+    /a label for each row of logits \[3, 2\], found labels \[2\]/,
+  ],
+  [
+    "logits of rank 3",
+    // @ts-expect-error: logits are [batch, classes]
+    () => crossEntropy(ops.zeros([3, 2, 2]), int32([0, 1, 1])),
+    "RangeError",
+    /the logits must be \[batch, classes\], found \[3,2,2\]/,
+  ],
+  [
+    "labels as rows",
+    // @ts-expect-error: labels are class numbers, not rows of zeros and ones
+    () => crossEntropy(ops.zeros([3, 2]), ops.zeros([3, 2], "int32")),
+    "RangeError",
+    /a label for each row of logits \[3, 2\], found labels \[3,2\]/,
+  ],
+  [
+    "a class beyond the last",
+    () => crossEntropy(ops.zeros([2, 3]), int32([0, 3])),
+    "RangeError",
+    /the labels must be from 0 to 2, as there are 3 logits, found 3/,
+  ],
+  [
+    "a negative class",
+    () => crossEntropy(ops.zeros([2, 3]), int32([-1, 0])),
+    "RangeError",
+    /the labels must be from 0 to 2, as there are 3 logits, found -1/,
+  ],
+  ...[1, -0.1, NaN].map((labelSmoothing): typeof wrong[number] => [
+    `a label smoothing of ${labelSmoothing}`,
+    () => crossEntropy(ops.zeros([1, 3]), int32([0]), { labelSmoothing }),
+    "RangeError",
+    /labelSmoothing must be from 0 up to but without 1, found/,
+  ]),
+  [
+    "a mean squared error of [2, 1] and [2, 2]",
+    () => meanSquaredError(ops.zeros([2, 1]), ops.zeros([2, 2])),
+    "RangeError",
+    /predictions and targets must have one shape, found \[2,1\] and \[2,2\]/,
+  ],
+  [
+    "a mean squared error of [2, 1] and [2]",
+    // @ts-expect-error: the ranks differ
+    () => meanSquaredError(ops.zeros([2, 1]), ops.zeros([2])),
+    "RangeError",
+    /predictions and targets must have one shape, found \[2,1\] and \[2\]/,
+  ],
+];
+for (const [name, run, error, message] of wrong) {
+  Deno.test(`losses refuse ${name}`, () => assert.throws(run, { name: error, message }));
+}
+
+testOnEachBackend("meanSquaredError by hand, with its gradient 2 · difference / n", () => {
+  const targets = ops.tensor([[1, 2], [3, 4]]);
+  const predictions = ops.tensor([[1, 4], [0, 4]]);
+  assertClose(meanSquaredError(predictions, targets), 13 / 4);
+  assertClose(grad((x: Features) => meanSquaredError(x, targets))(predictions), [0, 1, -1.5, 0]);
+});
