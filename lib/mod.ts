@@ -9,3 +9,4 @@ export * from "./models/mod.ts";
 export * from "./data/mod.ts";
 export * from "./train/mod.ts";
 export * from "./plot/mod.ts";
+export * from "./notebook/mod.ts";

@@ -1,0 +1,5 @@
+/** What only makes sense in a notebook: live progress, checks, and how much to compute. */
+import "./late_outputs.ts";
+export { check, checkClose, checkEqual, type Numeric } from "./check.ts";
+export { showProgress } from "./progress.ts";
+export { atScale, type Scale, scale } from "./scale.ts";

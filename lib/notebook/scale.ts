@@ -1,0 +1,58 @@
+const scales = ["smoke", "cpu", "gpu"] as const;
+
+/** How much a notebook computes; see {@linkcode scale}. */
+export type Scale = typeof scales[number];
+
+/**
+ * How much a notebook computes: `"smoke"` runs in about a minute on the data that ships, `"cpu"` in minutes on a laptop, `"gpu"` with
+ * the papers' settings. The environment variable RESNET_LAB_SCALE says which; without it, cpu.
+ *
+ * @throws {RangeError} If RESNET_LAB_SCALE is set to anything else.
+ *
+ * @example
+ * ```ts
+ * import { scale } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert(["smoke", "cpu", "gpu"].includes(scale()));
+ * ```
+ */
+export function scale(): Scale {
+  const name = Deno.env.get("RESNET_LAB_SCALE") ?? "cpu";
+  const found = scales.find((scale) => scale === name);
+  if (found === undefined) {
+    throw new RangeError(
+      `Choosing how much to compute: RESNET_LAB_SCALE must be ${
+        scales.join(", ")
+      }, found "${name}"`,
+    );
+  }
+  return found;
+}
+
+/**
+ * The one of three values that belongs to the {@linkcode scale} at which the notebook runs.
+ *
+ * @throws {RangeError} If RESNET_LAB_SCALE is set to something that is no scale.
+ * @throws {TypeError} If there is no value for the scale.
+ *
+ * @example
+ * ```ts
+ * import { atScale } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const epochs = atScale({ smoke: 1, cpu: 5, gpu: 20 });
+ * assert([1, 5, 20].includes(epochs));
+ * ```
+ */
+export function atScale<T>(values: Readonly<Record<Scale, T>>): T {
+  const name = scale();
+  if (!Object.hasOwn(values, name)) {
+    throw new TypeError(
+      `Choosing by scale: expected a value for ${name}, found only ${
+        Object.keys(values).join(", ")
+      }`,
+    );
+  }
+  return values[name];
+}
