@@ -62,6 +62,7 @@ export function readOrders(args: readonly string[], folder: string): Orders {
 
 /** The paths of the notebooks in a folder, in order. */
 export function notebooksIn(folder: string): string[] {
+  if (!exists(folder)) return [];
   return Array.from(Deno.readDirSync(folder), ({ name }) => name)
     .filter((name) => name.endsWith(".ipynb"))
     .sort()
