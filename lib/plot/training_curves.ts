@@ -18,12 +18,11 @@ export interface TrainingHistory {
     readonly epoch: number;
     readonly trainLoss: number;
     readonly trainAccuracy: number;
-    readonly validationLoss?: number;
-    readonly validationAccuracy?: number;
+    readonly validation?: { readonly loss: number; readonly accuracy: number };
   }[];
 }
 
-const training = "training", validation = "validation";
+const training = "training", validation = "validation", mean = "running mean";
 
 /**
  * Draws a training run: loss and learning rate per step, loss and accuracy per epoch, training
@@ -42,7 +41,7 @@ const training = "training", validation = "validation";
  *   steps: [{ step: 0, loss: 2.3, learningRate: 0.1 }, { step: 1, loss: 1.9, learningRate: 0.1 }],
  *   epochs: [{ epoch: 0, trainLoss: 2.1, trainAccuracy: 0.25 }],
  * });
- * assert.equal(figure.data.length, 4);
+ * assert.equal(figure.data.length, 5);
  * assert.match(figure.description, /training accuracy 25 %/);
  * ```
  */
@@ -56,19 +55,24 @@ export function trainingCurves(history: TrainingHistory, options: FigureOptions 
   const rate: Axis = { title: "Learning rate" };
   if (steps.length > 0) {
     const x = steps.map(({ step }) => step);
-    const loss = { name: "each step", x, y: steps.map(({ loss }) => loss) };
+    const losses = steps.map(({ loss }) => loss);
+    const loss = [
+      { name: "each step", x, y: losses },
+      { name: mean, x, y: runningMean(losses) },
+    ];
     const rates = { name: "learning rate", x, y: steps.map(({ learningRate }) => learningRate) };
-    panels.push({ series: [loss], x: step, y: { title: "Loss" } });
+    panels.push({ series: loss, x: step, y: { title: "Loss" } });
     panels.push({ series: [rates], x: step, y: rate });
   }
   if (epochs.length > 0) {
-    const validated = epochs.filter((record) => record.validationLoss !== undefined);
-    const judged = epochs.filter((record) => record.validationAccuracy !== undefined);
-    const percent = (share = 0) => 100 * share;
+    const validated = epochs.flatMap(({ epoch, validation }) =>
+      validation ? [{ epoch, ...validation }] : []
+    );
+    const percent = (share: number) => 100 * share;
     panels.push({
       series: perEpoch(
         epochs.map(({ epoch, trainLoss }) => [epoch, trainLoss]),
-        validated.map(({ epoch, validationLoss = 0 }) => [epoch, validationLoss]),
+        validated.map(({ epoch, loss }) => [epoch, loss]),
       ),
       x: epoch,
       y: { title: "Mean loss" },
@@ -76,7 +80,7 @@ export function trainingCurves(history: TrainingHistory, options: FigureOptions 
     panels.push({
       series: perEpoch(
         epochs.map(({ epoch, trainAccuracy }) => [epoch, percent(trainAccuracy)]),
-        judged.map(({ epoch, validationAccuracy }) => [epoch, percent(validationAccuracy)]),
+        validated.map(({ epoch, accuracy }) => [epoch, percent(accuracy)]),
       ),
       x: epoch,
       y: { title: "Accuracy", unit: "%" },
@@ -132,8 +136,17 @@ function perEpoch(
     }));
 }
 
+/** The mean that forgets a twentieth at each step, corrected for its start at zero. */
+function runningMean(values: readonly number[], keep = 0.95): number[] {
+  let sum = 0;
+  return values.map((value, index) => {
+    sum = keep * sum + (1 - keep) * value;
+    return sum / (1 - keep ** (index + 1));
+  });
+}
+
 function style(name: string): Partial<Trace> {
-  if (name === training) return { line: { color: colors[0] } };
+  if (name === training || name === mean) return { line: { color: colors[0] } };
   if (name === validation) return { line: { color: colors[1] } };
   return { line: { color: name === "learning rate" ? colors[2] : colors[5], width: 1.2 } };
 }
@@ -151,9 +164,9 @@ function describe({ steps, epochs }: TrainingHistory): string {
     parts.push(
       `after ${say(epochs.length)} ${epochs.length === 1 ? "epoch" : "epochs"} training accuracy ` +
         percent(epoch.trainAccuracy) +
-        (epoch.validationAccuracy === undefined
+        (epoch.validation === undefined
           ? ""
-          : `, validation accuracy ${percent(epoch.validationAccuracy)}`),
+          : `, validation accuracy ${percent(epoch.validation.accuracy)}`),
     );
   }
   return `Training curves: ${parts.join("; ")}.`;
