@@ -41,7 +41,7 @@ export async function checkImports(environment: Environment): Promise<string[]> 
       if (importer === undefined) return [];
       return dependencies.flatMap(({ specifier, code, type }) => {
         const to = code?.specifier ?? type?.specifier ?? specifier;
-        const problem = judge(importer, specifier, to, lib);
+        const problem = judge(importer, to, lib);
         return problem === undefined ? [] : [`lib/${importer} imports ${specifier}: ${problem}`];
       });
     });
@@ -50,7 +50,8 @@ export async function checkImports(environment: Environment): Promise<string[]> 
   }
 }
 
-function judge(importer: string, specifier: string, to: string, lib: string): string | undefined {
+/** What is wrong with an import in lib, if something is. */
+function judge(importer: string, to: string, lib: string): string | undefined {
   const room = importer.split("/")[0]!;
   if (/^npm:\/?@tensorflow\//.test(to)) {
     return room === "tensor" ? undefined : "only the room tensor may import TensorFlow.js";

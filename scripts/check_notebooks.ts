@@ -146,7 +146,7 @@ async function typeCheck(environment: Environment, folder: string): Promise<stri
     [environment.deno, "run", "--quiet", "--check", all],
     { extra: { NO_COLOR: "1" } },
   );
-  return success ? [] : [output.replace(/\n\n *info: [^]*$/, "")];
+  return success ? [] : [output.replace(/\n+error: Type checking failed[^]*$/, "")];
 }
 
 if (import.meta.main) {
