@@ -120,7 +120,7 @@ export class DivergenceError extends RangeError {
  * }
  * ```
  */
-export function fit<
+export async function* fit<
   Channels extends number,
   Classes extends number,
   Out extends number = Channels,
@@ -128,11 +128,6 @@ export function fit<
   model: Classifier<Images<NoInfer<Out>>, NoInfer<Classes>>,
   dataset: ImageDataset<Channels, Classes>,
   options: FitOptions<NoInfer<Channels>, NoInfer<Classes>, Out>,
-): AsyncGenerator<Progress, void, void>;
-export async function* fit(
-  model: Model,
-  dataset: ImageDataset,
-  options: Options,
 ): AsyncGenerator<Progress, void, void> {
   const { optimizer, epochs, batchSize, schedule, transform, validation, seed } = options;
   checkFit(model, dataset, options);
@@ -153,7 +148,8 @@ export async function* fit(
       if (stop.signal?.aborted) return;
       if (schedule) optimizer.learningRate = schedule(step);
       step++;
-      const result = trainStep(model, batch, options, `step ${step} of ${totalSteps}`);
+      const when = `step ${step} of ${totalSteps} (epoch ${epoch} of ${epochs})`;
+      const result = trainStep(model, batch, options, when);
       const time = (performance.now() - started) / 1000;
       const size = batch.labels.size;
       images += size;

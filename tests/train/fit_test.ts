@@ -1,0 +1,545 @@
+import assert from "node:assert/strict";
+import {
+  adam,
+  batchNorm,
+  collect,
+  conv2d,
+  crossEntropy,
+  DivergenceError,
+  dropout,
+  type EpochProgress,
+  fashionMnist,
+  type Features,
+  fit,
+  type FitOptions,
+  flatten,
+  globalAveragePool,
+  ImageDataset,
+  type Images,
+  lenet,
+  linear,
+  memory,
+  Module,
+  normalize,
+  ops,
+  type Progress,
+  Random,
+  relu,
+  sequential,
+  setSeed,
+  sgd,
+  type StepProgress,
+  variable,
+} from "resnet-lab";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+
+const { train: shipped, test: shippedTest } = await fashionMnist({ subset: true });
+const hundred = shipped.take(100);
+
+/** One pixel per image, 0 or 255, which is its class. */
+function pixels(values: readonly number[]): ImageDataset<1, 2> {
+  return new ImageDataset({
+    name: "pixels",
+    pixels: Uint8Array.from(values, (value) => 255 * value),
+    labels: Uint8Array.from(values),
+    height: 1,
+    width: 1,
+    channels: 1,
+    classes: 2,
+    classNames: ["dark", "light"],
+  });
+}
+
+/** Logits `[0, weight · pixel]`. */
+class OneWeight extends Module<Images<1>, Features<2>> {
+  readonly weight = variable(ops.zeros([1]));
+  override forward(images: Images<1>): Features<2> {
+    const x = ops.mul(ops.reshape(images, [-1, 1]), this.weight);
+    return ops.concat([ops.zerosLike(x), x], 1);
+  }
+}
+
+function smallNet() {
+  return sequential(
+    conv2d(1, 4, { kernelSize: 3, stride: 3, useBias: false }),
+    batchNorm(4),
+    relu(),
+    flatten(),
+    dropout(0.2),
+    linear(4 * 9 * 9, 10),
+  );
+}
+
+const steps = (history: readonly Progress[]) => history.filter((p) => p.kind === "step");
+async function all(training: AsyncIterable<Progress>): Promise<Progress[]> {
+  const found = [];
+  for await (const progress of training) found.push(progress);
+  return found;
+}
+const values = (model: Module) =>
+  [...model.namedVariables().values()].map((v) => [...v.dataSync()]);
+
+testOnEachBackend(
+  "fit by hand: one weight, two steps of one light pixel, with a schedule",
+  () =>
+    assertNoLeak(async () => {
+      using model = new OneWeight();
+      using optimizer = sgd(model.parameters(), { learningRate: 1 });
+      const [first, second, epoch] = await all(fit(model, pixels([1, 1]), {
+        optimizer,
+        epochs: 1,
+        batchSize: 1,
+        schedule: (step) => [4, 2][step]!,
+        validation: pixels([1, 0]),
+      })) as [StepProgress, StepProgress, EpochProgress];
+      // Loss log(1 + e⁻ʷ), gradient −1 / (1 + eʷ): w = 0, then 4 / 2 = 2, then 2 + 2 / (1 + e²).
+      const after = 2 + 2 / (1 + Math.exp(2));
+      assertClose(model.weight, [after]);
+      const loss = (w: number) => Math.log(1 + Math.exp(-w));
+      assertClose([first.loss, second.loss], [loss(0), loss(2)]);
+      assertClose([first.gradientNorm, second.gradientNorm], [0.5, 1 / (1 + Math.exp(2))]);
+      // With equal logits the first class, dark, is predicted.
+      assert.deepEqual([first.accuracy, second.accuracy], [0, 1]);
+      assert.deepEqual([first.learningRate, second.learningRate, optimizer.learningRate], [
+        4,
+        2,
+        2,
+      ]);
+      assert.deepEqual([first.step, second.step, second.totalSteps, second.epochs], [1, 2, 2, 1]);
+      assert(first.imagesPerSecond > 0);
+      assert.equal(epoch.kind, "epoch");
+      assertClose(epoch.trainLoss, (loss(0) + loss(2)) / 2);
+      assert.equal(epoch.trainAccuracy, 0.5);
+      assertClose(epoch.validation!.loss, (loss(after) + Math.log(2)) / 2);
+      assert.equal(epoch.validation!.accuracy, 1);
+      assert(epoch.seconds > 0);
+    }),
+);
+
+Deno.test("fit weighs a smaller last batch by its images, or leaves it out", async () => {
+  for (const [dropLast, count] of [[false, 3], [true, 2]] as const) {
+    const model = new OneWeight();
+    const seen = await all(fit(model, pixels([1, 0, 0, 0, 0]), {
+      optimizer: sgd(model.parameters(), { learningRate: 3 }),
+      epochs: 2,
+      batchSize: 2,
+      dropLast,
+      seed: 1,
+    }));
+    assert.deepEqual(seen.map(({ kind, epoch }) => `${kind} ${epoch}`), [
+      ...[1, 2].flatMap((epoch) => [...new Array(count).fill(`step ${epoch}`), `epoch ${epoch}`]),
+    ]);
+    const sizes = dropLast ? [2, 2] : [2, 2, 1];
+    const losses = steps(seen).slice(0, count).map(({ loss }, i) => loss * sizes[i]!);
+    const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b);
+    const epoch = seen[count] as EpochProgress;
+    assertClose(epoch.trainLoss, sum(losses) / sum(sizes), 1e-12);
+    assert.equal(epoch.validation, undefined);
+  }
+});
+
+Deno.test("LeNet overfits one batch", async () => {
+  setSeed(1);
+  const model = lenet();
+  const optimizer = adam(model.parameters(), { learningRate: 3e-3 });
+  const { epochs } = await collect(
+    fit(model, shipped.take(32), { optimizer, epochs: 60, batchSize: 32 }),
+  );
+  assert.equal(epochs.at(-1)!.trainAccuracy, 1);
+  assert(epochs.at(-1)!.trainLoss < 0.05, String(epochs.at(-1)!.trainLoss));
+});
+
+const seeded = async (options: Partial<FitOptions<1, 10, 1>>, shared = 1) => {
+  setSeed(shared);
+  const model = smallNet();
+  const optimizer = sgd(model.parameters(), { learningRate: 0.1, momentum: 0.9 });
+  const random = (images: Images<1>, random: Random) =>
+    ops.add(images, ops.mul(random.normal(images.shape), 0.1));
+  const { steps } = await collect(
+    fit(model, hundred, { optimizer, epochs: 2, batchSize: 25, augment: random, ...options }),
+  );
+  return steps.map(({ loss }) => loss);
+};
+
+testOnEachBackend(
+  "the same setSeed gives exactly the same losses, augmentation and dropout included",
+  async () => {
+    const losses = await seeded({});
+    assert.equal(new Set(losses).size, 8);
+    assert.deepEqual(await seeded({}), losses);
+    assert.notDeepEqual(await seeded({}, 2), losses);
+  },
+);
+
+Deno.test("the same seed gives the same batches to another model", async () => {
+  const order = async (seed: number, model: Module<Images<1>, Features<10>>) => {
+    const sums: number[] = [];
+    const note = (images: Images<1>) => {
+      sums.push(ops.sum(images).dataSync()[0]!);
+      return images;
+    };
+    const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
+    await all(fit(model, hundred, { optimizer, epochs: 2, batchSize: 10, seed, transform: note }));
+    return sums;
+  };
+  setSeed(1);
+  const sums = await order(5, lenet());
+  assert.deepEqual(await order(5, sequential(flatten(), linear(784, 10))), sums);
+  assert.notDeepEqual(await order(6, sequential(flatten(), linear(784, 10))), sums);
+});
+
+Deno.test("fit transforms validation images as well, but augments training images only", async () => {
+  const model = sequential(flatten(), linear(784, 10));
+  const shapes: string[] = [];
+  const note = (name: string) => (images: Images<1>) => {
+    shapes.push(`${name} ${images.shape[0]}`);
+    return images;
+  };
+  await all(fit(model, hundred, {
+    optimizer: sgd(model.parameters(), { learningRate: 0.1 }),
+    epochs: 1,
+    batchSize: 50,
+    augment: note("augment"),
+    transform: note("transform"),
+    validation: shippedTest.take(30),
+  }));
+  const once = ["augment 50", "transform 50"];
+  const check = ["augment 1", "transform 1"];
+  assert.deepEqual(shapes, [...check, ...check, ...once, ...once, "transform 30"]);
+});
+
+Deno.test("fit trains the parameters of the optimizer only, and keeps running statistics", async () => {
+  setSeed(1);
+  const model = smallNet();
+  const [kernel, scale, offset, mean, variance, weight, bias] = values(model);
+  const head = [...model.namedParameters()].filter(([path]) => path.startsWith("5."));
+  const optimizer = sgd(head.map(([, parameter]) => parameter), { learningRate: 0.1 });
+  await all(fit(model, hundred, { optimizer, epochs: 1, batchSize: 50 }));
+  const after = values(model);
+  assert.deepEqual(after.slice(0, 3), [kernel, scale, offset]);
+  for (const [i, before] of [mean, variance, weight, bias].entries()) {
+    assert.notDeepEqual(after[3 + i], before);
+  }
+});
+
+Deno.test("fit clips gradients to maxGradientNorm", async () => {
+  const model = new OneWeight();
+  const [progress] = steps(
+    await all(fit(model, pixels([1]), {
+      optimizer: sgd(model.parameters(), { learningRate: 1 }),
+      epochs: 1,
+      batchSize: 1,
+      maxGradientNorm: 0.1,
+    })),
+  );
+  assertClose(progress!.gradientNorm, 0.5);
+  assertClose(model.weight, [0.1]);
+});
+
+Deno.test("fit makes another loss small", async () => {
+  const model = new OneWeight();
+  const [progress] = steps(
+    await all(fit(model, pixels([1]), {
+      optimizer: sgd(model.parameters(), { learningRate: 1 }),
+      epochs: 1,
+      batchSize: 1,
+      loss: (logits, labels) => ops.mul(crossEntropy(logits, labels), 2),
+    })),
+  );
+  assertClose(progress!.loss, 2 * Math.log(2));
+  assertClose(model.weight, [1]);
+});
+
+testOnEachBackend(
+  "fit holds as many tensors after each step and epoch as before, and frees them",
+  () =>
+    assertNoLeak(async () => {
+      using model = smallNet();
+      using optimizer = adam(model.parameters(), { learningRate: 1e-3, weightDecay: 0.1 });
+      const before = memory().tensors;
+      const batch = 2;
+      for await (
+        const { kind } of fit(model, shipped.take(60), {
+          optimizer,
+          epochs: 2,
+          batchSize: 20,
+          maxGradientNorm: 0.1,
+          transform: normalize({ mean: 0.3, standardDeviation: 0.4 }),
+          validation: shipped.take(50),
+        })
+      ) {
+        assert.equal(memory().tensors - before, kind === "step" ? batch : 0);
+      }
+      assert.equal(memory().tensors, before);
+    }),
+);
+
+Deno.test("fit frees the batch where the receiver leaves the loop or throws", () =>
+  assertNoLeak(async () => {
+    using model = lenet();
+    using optimizer = sgd(model.parameters(), { learningRate: 0.01, momentum: 0.9 });
+    const start = () => fit(model, hundred, { optimizer, epochs: 2, batchSize: 20 });
+    for await (const { step } of start() as AsyncIterable<StepProgress>) if (step === 2) break;
+    await assert.rejects(async () => {
+      for await (const _ of start()) throw new Error("on purpose");
+    }, /on purpose/);
+  }));
+
+Deno.test("an abort ends fit after the step under way, without an error", async () => {
+  for (const at of [0, 1, 3]) {
+    await assertNoLeak(async () => {
+      using model = lenet();
+      using optimizer = sgd(model.parameters(), { learningRate: 0.01 });
+      const stop = new AbortController();
+      if (at === 0) stop.abort();
+      let seen = 0;
+      for await (
+        const _ of fit(model, hundred, { optimizer, epochs: 9, batchSize: 50, signal: stop.signal })
+      ) if (++seen === at) stop.abort();
+      assert.equal(seen, at);
+    });
+  }
+});
+
+Deno.test("a timer that fires during a step ends fit after that step", async () => {
+  const model = lenet();
+  const optimizer = sgd(model.parameters(), { learningRate: 0.01 });
+  const stop = new AbortController();
+  let seen = 0;
+  const slow = (images: Images<1>) => {
+    const until = performance.now() + 10;
+    while (performance.now() < until);
+    return images;
+  };
+  for await (
+    const _ of fit(model, hundred, {
+      optimizer,
+      epochs: 1,
+      batchSize: 5,
+      transform: slow,
+      signal: stop.signal,
+    })
+  ) if (++seen === 2) setTimeout(() => stop.abort(), 5);
+  assert.equal(seen, 2);
+});
+
+Deno.test("an abort ends an evaluation under way, and fit without an error", () =>
+  assertNoLeak(async () => {
+    const stop = new AbortController();
+    class Stopping extends OneWeight {
+      override forward(images: Images<1>, { training = false } = {}) {
+        if (!training && images.shape[0] === 4) stop.abort();
+        return super.forward(images);
+      }
+    }
+    using model = new Stopping();
+    using optimizer = sgd(model.parameters(), { learningRate: 0.1 });
+    const seen = await all(fit(model, pixels([1, 0, 1, 0]), {
+      optimizer,
+      epochs: 2,
+      batchSize: 4,
+      validation: pixels([1, 1, 1, 1, 1]),
+      signal: stop.signal,
+    }));
+    assert.deepEqual(seen.map(({ kind }) => kind), ["step"]);
+  }));
+
+for (const [name, broken] of [["NaN", NaN], ["Infinity", Infinity]] as const) {
+  testOnEachBackend(
+    `a loss of ${name} stops fit, and the model is as before that step`,
+    () =>
+      assertNoLeak(async () => {
+        setSeed(1);
+        using model = smallNet();
+        using optimizer = adam(model.parameters(), { learningRate: 0.5 });
+        let before: number[][] = [];
+        const training = fit(model, hundred, {
+          optimizer,
+          epochs: 2,
+          batchSize: 25,
+          loss: (logits, labels) => {
+            const value = crossEntropy(logits, labels);
+            return step === 5 ? ops.mul(value, broken) : value;
+          },
+        });
+        let step = 1;
+        await assert.rejects(async () => {
+          for await (const progress of training) {
+            if (progress.kind === "step") step = progress.step + 1;
+            before = values(model);
+          }
+        }, (error) => {
+          assert(error instanceof DivergenceError && error instanceof RangeError);
+          assert.equal(
+            error.message,
+            `Training stopped at step 5 of 8 (epoch 2 of 2) with learning rate 0.5: the loss is ${name}. The model is as it was before this ` +
+              "step. Try a smaller learning rate, a warm-up, or maxGradientNorm.",
+          );
+          return true;
+        });
+        assert.deepEqual(values(model), before);
+      }),
+  );
+}
+
+testOnEachBackend(
+  "a gradient that is not finite stops fit and is named, though the loss is finite",
+  () =>
+    assertNoLeak(async () => {
+      class Root extends Module<Images<1>, Features<2>> {
+        readonly inner = new OneWeight();
+        override forward(images: Images<1>) {
+          return ops.sqrt(this.inner.forward(images)); // Slope ∞ at 0.
+        }
+      }
+      using model = new Root();
+      using optimizer = sgd(model.parameters(), { learningRate: 0.1, momentum: 0.9 });
+      await assert.rejects(
+        all(fit(model, pixels([1, 1]), { optimizer, epochs: 1, batchSize: 2 })),
+        {
+          name: "DivergenceError",
+          message:
+            /at step 1 of 1 \(epoch 1 of 1\) .*: the loss is 0\.69\d*, but the gradient of inner\.weight is not finite\. The model/,
+        },
+      );
+      assert.deepEqual(values(model), [[0]]);
+    }),
+);
+
+Deno.test("a learning rate much too large ends in a DivergenceError, not in NaN weights", async () => {
+  setSeed(1);
+  const model = lenet();
+  const optimizer = sgd(model.parameters(), { learningRate: 1e4 });
+  await assert.rejects(
+    all(fit(model, hundred, { optimizer, epochs: 9, batchSize: 50 })),
+    { name: "DivergenceError", message: /with learning rate 10000: the loss is (NaN|Infinity)/ },
+  );
+  assert(values(model).flat().every(Number.isFinite));
+});
+
+const refused: [
+  name: string,
+  start: () => AsyncIterable<Progress>,
+  error: "RangeError" | "TypeError",
+  message: RegExp,
+][] = [
+  [
+    "a layer that does not fit, with its path",
+    () => {
+      const model = sequential(conv2d(1, 2, { kernelSize: 3 }), flatten(), linear(999, 10));
+      return fit(model, hundred, options(model));
+    },
+    "RangeError",
+    /^At 2 \(linear 999 → 10\): .*1352/,
+  ],
+  [
+    "validation images of another size",
+    () => {
+      const model = sequential(flatten(), linear(1, 2));
+      const wide = new ImageDataset({ ...pixels([1, 0]), labels: new Uint8Array([1]), width: 2 });
+      return fit(model, pixels([0, 1]), { ...options(model), batchSize: 1, validation: wide });
+    },
+    "RangeError",
+    /^At 1 \(linear 1 → 2\): .*2/,
+  ],
+  [
+    "a model with fewer classes than the set",
+    () => {
+      const model: Module<Images<1>, Features> = sequential(flatten(), linear(784, 9));
+      return fit(model, hundred, options(model));
+    },
+    "RangeError",
+    /^Fitting to "Fashion-MNIST subset, train": the set has 10 classes, so the model must give logits \[batch, 10\], found \[1,9\]\.$/,
+  ],
+  [
+    "a model that gives images",
+    () => {
+      const model = sequential(conv2d(1, 10, { kernelSize: 1 }));
+      // @ts-expect-error: this model gives images, not features
+      return fit(model, hundred, options(model));
+    },
+    "RangeError",
+    /found \[1,28,28,10\]/,
+  ],
+  [
+    "an optimizer of another model",
+    () => fit(lenet(), hundred, options(sequential(linear(7, 3)))),
+    "RangeError",
+    /the optimizer changes a parameter of shape \[7,3\] that is not in the model/,
+  ],
+  ...[0, -1, 1.5, NaN].map((epochs): typeof refused[number] => [
+    `${epochs} epochs`,
+    () => {
+      const model = lenet();
+      return fit(model, hundred, { ...options(model), epochs });
+    },
+    "RangeError",
+    /epochs must be a positive integer, found/,
+  ]),
+  ...([[0, /batchSize must be a positive integer, found 0/], [
+    101,
+    /batchSize must be at most 100, the number of images, found 101/,
+  ]] as const).map(([batchSize, message]): typeof refused[number] => [
+    `batches of ${batchSize}`,
+    () => {
+      const model = lenet();
+      return fit(model, hundred, { ...options(model), batchSize });
+    },
+    "RangeError",
+    message,
+  ]),
+  [
+    "a maxGradientNorm of 0",
+    () => {
+      const model = lenet();
+      return fit(model, hundred, { ...options(model), maxGradientNorm: 0 });
+    },
+    "RangeError",
+    /maxGradientNorm must be positive, found 0/,
+  ],
+  [
+    "a schedule that gives NaN",
+    () => {
+      const model = lenet();
+      return fit(model, hundred, { ...options(model), schedule: () => NaN });
+    },
+    "RangeError",
+    /learningRate must be a number of at least 0, found NaN/,
+  ],
+  [
+    "a transform to int32",
+    () => {
+      const model = lenet();
+      return fit(model, hundred, {
+        ...options(model),
+        transform: (images) => ops.cast(images, "int32"),
+      });
+    },
+    "TypeError",
+    /float32.*int32/,
+  ],
+];
+function options(model: Module) {
+  return { optimizer: sgd(model.parameters(), { learningRate: 0.1 }), epochs: 1, batchSize: 10 };
+}
+for (const [name, start, error, message] of refused) {
+  Deno.test(`fit refuses ${name}`, async () => {
+    const training = start();
+    const before = memory().tensors;
+    await assert.rejects(all(training), { name: error, message });
+    assert.equal(memory().tensors, before);
+  });
+}
+
+Deno.test("fit reports a layer that needs training batches of more than one image", async () => {
+  const model = sequential(
+    conv2d(1, 4, { kernelSize: 1 }),
+    globalAveragePool(),
+    batchNorm(4),
+    linear(4, 2),
+  );
+  await assert.rejects(all(fit(model, pixels([1, 0, 1]), { ...options(model), batchSize: 2 })), {
+    name: "RangeError",
+    message: /dropLast/,
+  });
+});
