@@ -70,7 +70,7 @@ export function histogram(values: Numbers, options: HistogramOptions): Figure {
 }
 
 /** What `activationHistograms` takes beside its values. */
-export interface ActivationHistogramsOptions extends FigureOptions, BinOptions {
+export interface ActivationHistogramsOptions extends Omit<FigureOptions, "height">, BinOptions {
   /** What the values are, "Activation" by default. */
   x?: Quantity;
 }

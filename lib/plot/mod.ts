@@ -35,4 +35,8 @@ export { networkDiagram, type NetworkDiagramOptions } from "./network_diagram.ts
 export { type Numbers } from "./numbers.ts";
 export { type Drawable, renderPng, renderSvg } from "./render.ts";
 export { type Axis, type FigureOptions, type Quantity } from "./style.ts";
-export { trainingCurves, type TrainingHistory } from "./training_curves.ts";
+export {
+  trainingCurves,
+  type TrainingCurvesOptions,
+  type TrainingHistory,
+} from "./training_curves.ts";

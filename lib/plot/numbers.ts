@@ -54,7 +54,7 @@ export function requireSameLength(
 ): void {
   if (values.length !== others.length) {
     throw new RangeError(
-      `${doing}: expected as many numbers in ${name} as in ${otherName}, ` +
+      `${doing}: expected ${name} and ${otherName} to have the same length, ` +
         `found ${values.length} and ${others.length}`,
     );
   }

@@ -22,10 +22,13 @@ export interface TrainingHistory {
   }[];
 }
 
+/** What `trainingCurves` takes beside the history. */
+export type TrainingCurvesOptions = Omit<FigureOptions, "height">;
+
 const training = "training", validation = "validation", mean = "running mean";
 
 /**
- * Draws a training run: loss and learning rate per step, loss and accuracy per epoch, training
+ * Draws a training run: loss, its running mean and learning rate per step, loss and accuracy per epoch, training
  * beside validation. Panels without numbers yet are left out, so it also serves a run under way.
  *
  * @param history The records of the run.
@@ -45,7 +48,10 @@ const training = "training", validation = "validation", mean = "running mean";
  * assert.match(figure.description, /training accuracy 25 %/);
  * ```
  */
-export function trainingCurves(history: TrainingHistory, options: FigureOptions = {}): Figure {
+export function trainingCurves(
+  history: TrainingHistory,
+  options: TrainingCurvesOptions = {},
+): Figure {
   const { steps, epochs } = history;
   if (steps.length + epochs.length === 0) {
     throw new RangeError("Drawing training curves: expected a step or an epoch, found none");
@@ -107,7 +113,7 @@ export function trainingCurves(history: TrainingHistory, options: FigureOptions 
         ...panel.trace,
         ...style(name),
         legendgroup: name,
-        showlegend: [training, validation].includes(name) && !inLegend.has(name),
+        showlegend: [training, validation, mean].includes(name) && !inLegend.has(name),
       });
       inLegend.add(name);
     }

@@ -39,7 +39,7 @@ Deno.test("barChart says what it cannot draw", () => {
     [() => barChart(["a"], {}, axes), "expected at least one series, found none"],
     [
       () => barChart(["a", "b"], [1], axes),
-      "expected as many numbers in values as in categories, found 1 and 2",
+      "expected values and categories to have the same length, found 1 and 2",
     ],
     [
       () => barChart(["a", "b"], { s: [1, NaN] }, axes),

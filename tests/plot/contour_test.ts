@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { contour } from "../../lib/plot/mod.ts";
+
+const options = {
+  x: { title: "Weight" },
+  y: { title: "Bias" },
+  value: { title: "Loss", unit: "nats" },
+};
+
+Deno.test("contour draws a surface over its plane", () => {
+  const { data, layout, description } = contour([0, 2], Float32Array.of(-1, 0, 1), [
+    [3, 2],
+    [2, 1],
+    [1, 0.5],
+  ], options);
+  assert.equal(data.length, 1);
+  assert.deepEqual([data[0]?.x, data[0]?.y], [[0, 2], [-1, 0, 1]]);
+  assert.deepEqual(data[0]?.z, [[3, 2], [2, 1], [1, 0.5]]);
+  assert.equal(data[0]?.colorbar?.title?.text, "Loss (nats)");
+  assert.deepEqual([layout.xaxis?.range, layout.yaxis?.range], [[0, 2], [-1, 1]]);
+  assert.equal(description, "Loss (nats) over weight and bias, from 0.5 to 3.");
+});
+
+Deno.test("contour draws a path over the surface, its ends marked", () => {
+  const { data, description } = contour([0, 1], [0, 1], [[1, 2], [3, 4]], {
+    ...options,
+    path: { x: [0.9, 0.5, 0.1], y: Float32Array.of(1, 0.5, 0) },
+  });
+  assert.deepEqual(data.map(({ type }) => type), ["contour", "scatter", "scatter"]);
+  assert.deepEqual([data[1]?.x, data[1]?.y], [[0.9, 0.5, 0.1], [1, 0.5, 0]]);
+  assert.deepEqual([data[2]?.x, data[2]?.y], [[0.9, 0.1], [1, 0]]);
+  assert.match(description, /; a path of 3 points leads from \(0\.9, 1\) to \(0\.1, 0\)\.$/);
+});
+
+Deno.test("contour spaces levels by factors on a logarithmic scale", () => {
+  const { data } = contour([0, 1], [0, 1], [[0.01, 0.1], [1, 1000]], {
+    ...options,
+    value: { title: "Loss", scale: "log" },
+  });
+  assert.deepEqual(data[0]?.z, [[-2, -1], [0, 3]]);
+  assert.deepEqual([data[0]?.zmin, data[0]?.zmax], [-2, 3]);
+  assert.deepEqual(data[0]?.colorbar?.tickvals, [-2, -1, 0, 1, 2, 3]);
+  assert.deepEqual(data[0]?.colorbar?.ticktext, ["0.01", "0.1", "1", "10", "100", "1000"]);
+  const near = contour([0, 1], [0, 1], [[3, 4], [5, 30]], {
+    ...options,
+    value: { title: "Loss", scale: "log" },
+  });
+  assert.deepEqual(near.data[0]?.colorbar?.ticktext, ["5", "10", "20"]);
+});
+
+Deno.test("contour says what it cannot draw", () => {
+  const z = [[1, 2], [3, 4]];
+  const log = { ...options, value: { title: "Loss", scale: "log" } } as const;
+  const cases: [() => unknown, string][] = [
+    [() => contour([], [0], [], options), "expected at least one number in x, found none"],
+    [() => contour([1, 0], [0, 1], z, options), "expected x to ascend, found 1, 0"],
+    [() => contour([0, 1], [2, 2], z, options), "expected y to ascend, found 2, 2"],
+    [
+      () => contour([0, 1, 2], [0, 1], z, options),
+      "expected a row of z and x to have the same length, found 2 and 3",
+    ],
+    [
+      () => contour([0, 1], [0], z, options),
+      "expected a column of z and y to have the same length, found 2 and 1",
+    ],
+    [
+      () => contour([0, 1], [0, 1], [[1, 2], [NaN, 1]], options),
+      "expected finite numbers in row 1 of z, found NaN at index 0",
+    ],
+    [
+      () => contour([0, 1], [0, 1], [[1, 2], [0, 1]], log),
+      "expected positive numbers in z for a logarithmic scale, found 0",
+    ],
+    [
+      () => contour([0, 1], [0, 1], z, { ...options, path: { x: [1], y: [1, 2] } }),
+      "expected path.x and path.y to have the same length, found 1 and 2",
+    ],
+  ];
+  for (const [draw, message] of cases) {
+    assert.throws(draw, { name: "RangeError", message: `Drawing a contour plot: ${message}` });
+  }
+});

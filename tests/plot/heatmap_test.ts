@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { confusionMatrixPlot, heatmap } from "../../lib/plot/mod.ts";
+
+const axes = { x: { title: "Column" }, y: { title: "Row" }, value: { title: "Weight" } };
+
+Deno.test("heatmap draws row 0 at the top, dark to bright", () => {
+  const { data, layout, description } = heatmap([Float32Array.of(1, 2, 3), [4, 5, 6.5]], {
+    ...axes,
+    value: { title: "Time", unit: "ms" },
+  });
+  const [cells] = data;
+  assert.deepEqual(cells?.z, [[1, 2, 3], [4, 5, 6.5]]);
+  assert.deepEqual([cells?.zmin, cells?.zmax], [1, 6.5]);
+  assert.equal(cells?.texttemplate, undefined);
+  assert.equal(cells?.colorbar?.title?.text, "Time (ms)");
+  assert.equal(layout.yaxis?.autorange, "reversed");
+  assert.equal(layout.xaxis?.title?.text, "Column");
+  assert.equal(description, "Heatmap of time (ms), 2 rows by 3 columns, from 1 to 6.5.");
+});
+
+Deno.test("heatmap puts zero in the middle of a scale with two colours", () => {
+  const { data } = heatmap([[-1, 4]], { ...axes, numbers: true });
+  assert.deepEqual([data[0]?.zmin, data[0]?.zmax], [-4, 4]);
+  const colors = data[0]?.colorscale;
+  assert.ok(Array.isArray(colors));
+  assert.deepEqual(colors[2], [0.5, "#f4f4f4"]);
+  assert.equal(data[0]?.texttemplate, "%{z:.3~g}");
+});
+
+Deno.test("heatmap takes names and the ends of its scale", () => {
+  const { data, layout } = heatmap([[1, 2]], {
+    ...axes,
+    value: { title: "Weight", range: [0, 10] },
+    columnNames: ["0", "1"],
+    rowNames: ["only"],
+  });
+  assert.deepEqual([data[0]?.x, data[0]?.y], [["0", "1"], ["only"]]);
+  assert.deepEqual([data[0]?.zmin, data[0]?.zmax], [0, 10]);
+  assert.equal(layout.xaxis?.type, "category");
+});
+
+Deno.test("heatmap says what it cannot draw", () => {
+  const cases: [() => unknown, string][] = [
+    [() => heatmap([], axes), "expected at least one number, found none"],
+    [() => heatmap([[]], axes), "expected at least one number, found none"],
+    [
+      () => heatmap([[1, 2], [3]], axes),
+      "expected 2 numbers in each row of values, found 1 in row 1",
+    ],
+    [
+      () => heatmap([[1, 2], [3, NaN]], axes),
+      "expected finite numbers in row 1 of values, found NaN at index 1",
+    ],
+    [
+      () => heatmap([[1, 2]], { ...axes, columnNames: ["a"] }),
+      "expected the first row and columnNames to have the same length, found 2 and 1",
+    ],
+    [
+      () => heatmap([[1, 2]], { ...axes, rowNames: ["a", "b"] }),
+      "expected each column and rowNames to have the same length, found 1 and 2",
+    ],
+    [
+      () => heatmap([[1, 2]], { ...axes, value: { title: "Weight", range: [1, 0] } }),
+      "expected a range that ascends, found [1, 0]",
+    ],
+  ];
+  for (const [draw, message] of cases) {
+    assert.throws(draw, { name: "RangeError", message: `Drawing a heatmap: ${message}` });
+  }
+});
+
+Deno.test("confusionMatrixPlot colours shares of rows and writes counts", () => {
+  const { data, layout, description } = confusionMatrixPlot(
+    [[90, 10, 0], [1, 3, 0], [0, 0, 0]],
+    ["shirt", "coat", "bag"],
+  );
+  const [cells] = data;
+  assert.deepEqual(cells?.z, [[0.9, 0.1, 0], [0.25, 0.75, 0], [0, 0, 0]]);
+  assert.deepEqual(cells?.text, [["90", "10", "0"], ["1", "3", "0"], ["0", "0", "0"]]);
+  assert.deepEqual([cells?.x, cells?.zmin, cells?.zmax], [["shirt", "coat", "bag"], 0, 1]);
+  assert.equal(layout.xaxis?.title?.text, "Predicted class");
+  assert.equal(layout.yaxis?.title?.text, "True class");
+  assert.equal(layout.yaxis?.autorange, "reversed");
+  assert.equal(
+    description,
+    "Confusion matrix of 3 classes: 93 of 104 images are right (89.4 %); " +
+      "the most frequent mistake is shirt taken for coat, 10 times.",
+  );
+});
+
+Deno.test("confusionMatrixPlot knows a perfect model and no images at all", () => {
+  const names = ["a", "b"];
+  assert.equal(
+    confusionMatrixPlot([[2, 0], [0, 2]], names).description,
+    "Confusion matrix of 2 classes: 4 of 4 images are right (100 %).",
+  );
+  assert.equal(
+    confusionMatrixPlot([[0, 0], [0, 0]], names).description,
+    "Confusion matrix of 2 classes: 0 of 0 images are right (0 %).",
+  );
+});
+
+Deno.test("confusionMatrixPlot says what it cannot draw", () => {
+  const cases: [() => unknown, string][] = [
+    [
+      () => confusionMatrixPlot([[1, 2]], ["a", "b"]),
+      "expected a square matrix, found 1 rows of 2 numbers",
+    ],
+    [
+      () => confusionMatrixPlot([[1]], ["a", "b"]),
+      "expected a row of confusion and classNames to have the same length, found 1 and 2",
+    ],
+    [
+      () => confusionMatrixPlot([[1, 0], [0.5, 1]], ["a", "b"]),
+      "expected counts, found 0.5 in row 1, column 0",
+    ],
+    [
+      () => confusionMatrixPlot([[1, -1], [0, 1]], ["a", "b"]),
+      "expected counts, found -1 in row 0, column 1",
+    ],
+  ];
+  for (const [draw, message] of cases) {
+    assert.throws(draw, { name: "RangeError", message: `Drawing a confusion matrix: ${message}` });
+  }
+});

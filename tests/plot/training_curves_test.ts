@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { trainingCurves } from "../../lib/plot/mod.ts";
+
+const steps = [
+  { step: 0, loss: 2.3, learningRate: 0.1 },
+  { step: 1, loss: 1.5, learningRate: 0.05 },
+  { step: 2, loss: 1.25, learningRate: 0.01 },
+];
+const epochs = [
+  { epoch: 1, trainLoss: 1.9, trainAccuracy: 0.5, validation: { loss: 1.7, accuracy: 0.55 } },
+  { epoch: 2, trainLoss: 1.2, trainAccuracy: 0.75, validation: { loss: 1.4, accuracy: 0.625 } },
+];
+
+Deno.test("trainingCurves draws loss, learning rate, mean loss and accuracy", () => {
+  const { data, layout, description } = trainingCurves({ steps, epochs }, { title: "LeNet" });
+  assert.deepEqual(data.map(({ name, x, y, xaxis }) => [name, xaxis, x, y]), [
+    ["each step", "x", [0, 1, 2], [2.3, 1.5, 1.25]],
+    // Of 20ths: 2.3; (0.95·2.3 + 1.5) / 1.95; (0.95²·2.3 + 0.95·1.5 + 1.25) / 2.8525.
+    ["running mean", "x", [0, 1, 2], [2.3, 1.88974, 1.66547]],
+    ["learning rate", "x2", [0, 1, 2], [0.1, 0.05, 0.01]],
+    ["training", "x3", [1, 2], [1.9, 1.2]],
+    ["validation", "x3", [1, 2], [1.7, 1.4]],
+    ["training", "x4", [1, 2], [50, 75]],
+    ["validation", "x4", [1, 2], [55, 62.5]],
+  ]);
+  const titles = [layout.yaxis, layout.yaxis2, layout.yaxis3, layout.yaxis4]
+    .map((axis) => axis?.title?.text);
+  assert.deepEqual(titles, ["Loss", "Learning rate", "Mean loss", "Accuracy (%)"]);
+  assert.equal(layout.xaxis3?.title?.text, "Epoch");
+  assert.deepEqual(data.filter(({ showlegend }) => showlegend).map(({ name }) => name), [
+    "running mean",
+    "training",
+    "validation",
+  ]);
+  assert.equal(
+    description,
+    "Training curves: over 3 steps the loss goes from 2.3 to 1.25; after 2 epochs training " +
+      "accuracy 75 %, validation accuracy 62.5 %.",
+  );
+});
+
+Deno.test("trainingCurves serves a run that has no epoch, no steps, or no validation", () => {
+  const started = trainingCurves({ steps: steps.slice(0, 1), epochs: [] });
+  assert.deepEqual(started.data.map(({ xaxis, mode }) => [xaxis, mode]), [
+    ["x", "lines+markers"],
+    ["x", "lines+markers"],
+    ["x2", "lines+markers"],
+  ]);
+  const summed = trainingCurves({ steps: [], epochs });
+  assert.deepEqual(summed.data.map(({ xaxis }) => xaxis), ["x", "x", "x2", "x2"]);
+  const [{ epoch, trainLoss, trainAccuracy }] = [epochs[0]!];
+  const alone = trainingCurves({ steps: [], epochs: [{ epoch, trainLoss, trainAccuracy }] });
+  assert.deepEqual(alone.data.map(({ name }) => name), ["training", "training"]);
+  assert.equal(alone.description, "Training curves: after 1 epoch training accuracy 50 %.");
+});
+
+Deno.test("trainingCurves draws validation only where there was one", () => {
+  const { data } = trainingCurves({
+    steps: [],
+    epochs: [{ epoch: 1, trainLoss: 3, trainAccuracy: 0.25 }, epochs[1]!],
+  });
+  assert.deepEqual(data.filter(({ name }) => name === "validation").map(({ x, y }) => [x, y]), [
+    [[2], [1.4]],
+    [[2], [62.5]],
+  ]);
+});
+
+Deno.test("trainingCurves stays small for a long run", () => {
+  const long = Array.from({ length: 50_000 }, (_, step) => ({
+    step,
+    loss: 1 + Math.sin(step) / 3,
+    learningRate: 0.1,
+  }));
+  const { data, layout } = trainingCurves({ steps: long, epochs });
+  assert.ok(JSON.stringify([data, layout]).length < 100_000);
+});
+
+Deno.test("trainingCurves says what it cannot draw", () => {
+  assert.throws(() => trainingCurves({ steps: [], epochs: [] }), {
+    name: "RangeError",
+    message: "Drawing training curves: expected a step or an epoch, found none",
+  });
+  const diverged = [...steps, { step: 3, loss: NaN, learningRate: 0.1 }];
+  assert.throws(() => trainingCurves({ steps: diverged, epochs }), {
+    name: "RangeError",
+    message:
+      'Drawing a line chart: expected finite numbers in y of series "each step", found NaN at index 3',
+  });
+});
