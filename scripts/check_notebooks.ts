@@ -116,7 +116,8 @@ function locate(message: string, modules: ReadonlyMap<string, Module>): string {
 }
 
 async function lint(environment: Environment, folder: string): Promise<string[]> {
-  const config = join(folder, "deno.json");
+  // As deno.json it would hide that of the project, and with it the import map, from the cells.
+  const config = join(folder, "lint.json");
   const plugins = [join(import.meta.dirname!, "cell_rules.ts")];
   const rules = { tags: [], include: ["cells/honest-types"] };
   await Deno.writeTextFile(config, JSON.stringify({ lint: { plugins, rules } }));

@@ -31,7 +31,7 @@ Deno.test("a good notebook has no problems, and nothing is left of the check", a
       'import assert from "node:assert/strict";\nconst numbers = [1, 2] as const;\nnumbers[0]',
       "[3].length",
       "await Promise.resolve(numbers);\n// @ts-expect-error: a tuple of two has no third\nnumbers[2];",
-      'assert.equal(numbers.length, 2, "any as unknown");',
+      'import { ops } from "resnet-lab";\nassert.equal(ops.tensor(numbers).size, 2, "any as unknown");',
     ]),
     [],
   );
