@@ -92,19 +92,21 @@ export function jupyterDisplay(jupyter: Pick<typeof Deno.jupyter, "display">): D
   }
   return {
     async update(line, history) {
-      const { data, layout } = curves(line, history);
-      await show(
-        { "application/vnd.plotly.v1+json": { data, layout }, "text/plain": line },
-        true,
-      );
+      const { data, layout, description } = curves(line, history);
+      await show({
+        "application/vnd.plotly.v1+json": { data, layout },
+        "text/plain": description,
+      }, true);
     },
     end: (line, history) => show(curves(line, history), false),
   };
 }
 
 function curves(line: string, history: History): Figure {
-  const title = `<span style="font-size: 11px">${line}</span>`;
-  return trainingCurves(history, { title });
+  return trainingCurves(history, {
+    title: `<span style="font-size: 12px">${line}</span>`,
+    description: `Training curves. ${line}.`,
+  });
 }
 
 /** One line of a terminal. */

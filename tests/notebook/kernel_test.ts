@@ -1,0 +1,209 @@
+/** Stop in the project's kernel, over Jupyter's protocol. */
+import assert from "node:assert/strict";
+import { createInterface } from "node:readline/promises";
+import { Readable } from "node:stream";
+import { jupyterVariables, places, thisEnvironment } from "../../scripts/environment.ts";
+
+const environment = thisEnvironment();
+const { kernelspec, python } = places(environment.root);
+
+async function isSetUp(): Promise<boolean> {
+  for (const file of [kernelspec, python]) {
+    try {
+      await Deno.stat(file);
+    } catch {
+      console.warn(`Stop in a kernel is not tested: there is no ${file}; run: deno task setup`);
+      return false;
+    }
+  }
+  return true;
+}
+
+interface Output {
+  type: string;
+  /** Of a stream. */
+  name?: string;
+  text?: string;
+  /** Of a display or a result. */
+  data?: Record<string, unknown>;
+  transient?: { display_id?: string };
+  /** Of an error. */
+  ename?: string;
+  evalue?: string;
+}
+
+interface Result {
+  outputs: Output[];
+  interruptedAt: number | null;
+  alive: boolean;
+}
+
+interface Request {
+  code: string;
+  interruptOn?: string;
+  interruptIdle?: boolean;
+}
+
+/** A kernel that lives until it is disposed. */
+function startKernel() {
+  const child = new Deno.Command(python, {
+    args: [new URL("kernel.py", import.meta.url).pathname],
+    cwd: environment.root,
+    env: jupyterVariables(environment),
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const requests = child.stdin.getWriter();
+  const answers = child.stdout.pipeThrough(new TextDecoderStream());
+  const lines = createInterface(Readable.fromWeb(answers))[Symbol.asyncIterator]();
+  const errors = new Response(child.stderr).text();
+  return {
+    async run(request: Request): Promise<Result> {
+      await requests.write(new TextEncoder().encode(JSON.stringify(request) + "\n"));
+      const { value, done } = await lines.next();
+      if (done) throw new Error(await errors);
+      return JSON.parse(value);
+    },
+    async [Symbol.asyncDispose]() {
+      await requests.close();
+      await Promise.all([child.status, errors]);
+    },
+  };
+}
+
+/** What a cell printed, and how its result looks. */
+function said({ outputs }: Result): string {
+  return outputs.map(({ text, data }) => text ?? String(data?.["text/plain"])).join("");
+}
+
+Deno.test({
+  name: "Stop in Jupyter",
+  ignore: !await isSetUp(),
+  async fn(t) {
+    await using kernel = startKernel();
+
+    async function run(request: Request): Promise<Result> {
+      const result = await kernel.run(request);
+      assert(result.alive, "the kernel died");
+      return result;
+    }
+
+    function assertNoError({ outputs }: Result): void {
+      assert.deepEqual(outputs.filter(({ type }) => type === "error"), []);
+    }
+
+    assertNoError(
+      await run({
+        code: `
+          import { evaluate, fashionMnist, fit, lenet, sgd, showProgress, stopSignal } from "resnet-lab";
+          const kept = "still here";
+          const { train, test } = await fashionMnist({ subset: true });
+          const model = lenet();
+          const optimizer = sgd(model.parameters(), { learningRate: 0.05 });
+          const first = model.parameters()[0].dataSync();
+          let ends;
+          async function* timed(training) {
+            ends = [];
+            for await (const progress of training) {
+              ends.push(Date.now());
+              yield progress;
+            }
+          }`,
+      }),
+    );
+
+    for (const time of ["first", "second"]) {
+      await t.step(`ends training within one step, the ${time} time`, async () => {
+        const result = await run({
+          code: `
+            var history = await showProgress(
+              timed(fit(model, train, { optimizer, epochs: 1000, batchSize: 128 })),
+            );`,
+          interruptOn: "update_display_data",
+        });
+        assertNoError(result);
+        const { ends, steps } = JSON.parse(
+          said(await run({ code: "console.log(JSON.stringify({ ends, steps: history.steps }))" })),
+        );
+        const after = ends.filter((end: number) => end > result.interruptedAt!).length;
+        assert(after <= 1, `${after} steps ended after Stop`);
+        const { step, totalSteps } = steps.at(-1);
+        assert.equal(totalSteps, 47_000);
+        assert.equal(steps.length, step);
+
+        const displays = result.outputs;
+        assert.deepEqual(
+          displays.map(({ type }) => type),
+          ["display_data", ...displays.slice(1).map(() => "update_display_data")],
+        );
+        assert.equal(new Set(displays.map(({ transient }) => transient?.display_id)).size, 1);
+        const last = displays.at(-1)?.data ?? {};
+        assert.match(String(last["text/plain"]), RegExp(`Stopped at step ${step} of 47,000`));
+        assert(last["application/vnd.plotly.v1+json"]);
+        assert.match(String(last["image/png"]), /^iVBOR/);
+      });
+
+      await t.step(`keeps variables and the model as trained, the ${time} time`, async () => {
+        const result = await run({
+          code: `
+            const now = model.parameters()[0].dataSync();
+            console.log(kept, now.every(Number.isFinite), now.some((value, i) => value !== first[i]));`
+            .replaceAll("now", `now_${time}`),
+        });
+        assert.equal(said(result), "still here true true\n");
+      });
+    }
+
+    await t.step("ends a loop over fit without showProgress", async () => {
+      const result = await run({
+        code: `
+          for await (const { step } of timed(fit(model, train, { optimizer, epochs: 1000, batchSize: 128 }))) {
+            if (step === 2) console.log("under way");
+          }`,
+        interruptOn: "stream",
+      });
+      assertNoError(result);
+    });
+
+    await t.step("ends an evaluation with an error", async () => {
+      const result = await run({
+        code: `
+          console.log("under way");
+          while (true) await evaluate(model, train);`,
+        interruptOn: "stream",
+      });
+      const error = result.outputs.find(({ type }) => type === "error");
+      assert.equal(error?.ename, "AbortError");
+      assert.equal(error?.evalue, "Stopped");
+    });
+
+    await t.step("fires stopSignal() for a loop of one's own", async () => {
+      const result = await run({
+        code: `
+          const signal = stopSignal();
+          console.log("under way");
+          while (!signal.aborted) await new Promise((done) => setTimeout(done));`,
+        interruptOn: "stream",
+      });
+      assertNoError(result);
+    });
+
+    await t.step("lets a cell without such a loop end by itself, and says so", async () => {
+      const result = await run({
+        code: `
+          console.log("under way");
+          await new Promise((done) => setTimeout(done, 1000));
+          console.log("at its end");`,
+        interruptOn: "stream",
+      });
+      assertNoError(result);
+      assert.match(said(result), /^under way\nStop found no loop that listens.*\nat its end\n$/);
+    });
+
+    await t.step("between two cells changes nothing", async () => {
+      await run({ code: "1 + 1", interruptIdle: true });
+      assert.equal(said(await run({ code: "console.log(kept)" })), "still here\n");
+    });
+  },
+});
