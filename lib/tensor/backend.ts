@@ -82,7 +82,8 @@ export function backend(): string {
 }
 
 /**
- * Runs `work` on another backend, and comes back to the present one afterwards. Tensors are moved as they are used.
+ * Runs `work` on another backend, and comes back to the present one afterwards. `work` should make the tensors it uses: TensorFlow.js
+ * moves those of another backend as they are read, and loses them where an operation only renames them (reshape, clone).
  *
  * @throws {RangeError} If there is no such backend.
  *

@@ -56,9 +56,10 @@ for (const kernelName of [tf.Max, tf.Min]) {
     kernelName,
     inputsToSave: ["x"],
     outputsToSave: [true],
-    gradFunc: (dy, [x, y], { reductionIndices }) => ({
+    gradFunc: (dy, [x, y], { reductionIndices, axis }) => ({
       x: () => {
-        const axes = tf.util.parseAxisParam(reductionIndices as number[], x!.shape);
+        // The one kernel calls its axes by the first name, the other by the second.
+        const axes = tf.util.parseAxisParam((reductionIndices ?? axis) as number[], x!.shape);
         const kept = x!.shape.map((size, axis) => axes.includes(axis) ? 1 : size);
         const chosen = tf.cast(tf.equal(x!, tf.reshape(y!, kept)), "float32");
         const share = tf.div(tf.reshape(dy as Tensor, kept), tf.sum(chosen, axes, true));
@@ -99,3 +100,6 @@ replaceGradient({
     },
   }),
 });
+
+// It counts from the corners of pixels where the operation counts from their centres. No network here needs it.
+tf.unregisterGradient(tf.ResizeBilinear);

@@ -1491,7 +1491,7 @@ export const min: Reduction = reduction("Taking the minimum", tf.min, { dtype: N
 /**
  * Whether all elements of a bool tensor hold, over axes or altogether.
  *
- * @throws {RangeError} If an axis does not exist or is named twice.
+ * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
  *
  * @example
  * ```ts
@@ -1501,15 +1501,12 @@ export const min: Reduction = reduction("Taking the minimum", tf.min, { dtype: N
  * assert.equal(ops.all(ops.less(ops.tensor([1, 2]), 3)).arraySync(), 1);
  * ```
  */
-export const all: Reduction = reduction("Asking for all", tf.all, {
-  dtype: "bool",
-  ofNothing: true,
-});
+export const all: Reduction = reduction("Asking for all", tf.all, { dtype: "bool" });
 
 /**
  * Whether any element of a bool tensor holds, over axes or altogether.
  *
- * @throws {RangeError} If an axis does not exist or is named twice.
+ * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
  *
  * @example
  * ```ts
@@ -1519,10 +1516,7 @@ export const all: Reduction = reduction("Asking for all", tf.all, {
  * assert.equal(ops.any(ops.greater(ops.tensor([1, 2]), 3)).arraySync(), 0);
  * ```
  */
-export const any: Reduction = reduction("Asking for any", tf.any, {
-  dtype: "bool",
-  ofNothing: true,
-});
+export const any: Reduction = reduction("Asking for any", tf.any, { dtype: "bool" });
 
 /**
  * The position of the largest element along one axis, the first where several are, as int32. No gradient flows.
@@ -1637,7 +1631,8 @@ export function batchMatMul(a: Tensor3D, b: Tensor3D): Tensor3D {
 // Images
 
 /**
- * Images `[batch, height, width, channels]` at another size, by bilinear interpolation with half-pixel centres, as float32.
+ * Images `[batch, height, width, channels]` at another size, by bilinear interpolation with half-pixel centres, as float32. No
+ * gradient flows.
  *
  * @throws {RangeError} If the height or width is not a whole number of at least 1.
  *
