@@ -1,11 +1,11 @@
 import { ops, type Same, type Tensor, tidy } from "../tensor/mod.ts";
-import { checkInput, checkNumber } from "./checks.ts";
+import { checkInput, checkNumber, show } from "./checks.ts";
 import { Module, type shapeRule } from "./module.ts";
 
 /** A function of each element, as a layer; made by {@linkcode relu} and its like. */
 export class Activation extends Module<Tensor, Tensor> {
   declare readonly [shapeRule]: "same";
-  readonly #f: <T extends Tensor>(x: T) => Same<T>;
+  readonly #f: (x: Tensor) => Tensor;
 
   /**
    * @param name What `summary` prints.
@@ -16,19 +16,28 @@ export class Activation extends Module<Tensor, Tensor> {
    * import { Activation, ops } from "resnet-lab";
    * import assert from "node:assert/strict";
    *
-   * const softplus = () => new Activation("softplus", ops.softplus);
-   * const y = softplus().forward(ops.tensor([0])).dataSync()[0]!;
-   * assert(Math.abs(y - Math.log(2)) < 1e-6);
+   * const swish = () => new Activation("swish", (x) => ops.mul(x, ops.sigmoid(x)));
+   * const y = swish().forward(ops.tensor([Math.log(3)])).dataSync()[0]!;
+   * assert(Math.abs(y - 0.75 * Math.log(3)) < 1e-6);
    * ```
    */
-  constructor(readonly name: string, f: <T extends Tensor>(x: T) => Same<T>) {
+  constructor(readonly name: string, f: (x: Tensor) => Tensor) {
     super();
     this.#f = f;
   }
 
+  /** @throws {RangeError} If the function does not keep the shape. */
   override forward<T extends Tensor>(x: T): Same<T> {
     checkInput(this, x);
-    return tidy(() => this.#f(x));
+    return tidy(() => {
+      const y = this.#f(x);
+      if (String(y.shape) !== String(x.shape)) {
+        throw new RangeError(
+          `${this.name}: an activation must keep the shape, but it made ${show(y)} of ${show(x)}.`,
+        );
+      }
+      return y;
+    }) as Same<T>;
   }
 
   override describe(): string {

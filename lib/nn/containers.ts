@@ -159,18 +159,14 @@ export class Residual<
  * residual(conv2d(4, 8, { kernelSize: 3, padding: 1 }));
  * ```
  */
-export function residual<const Body extends AnyModule>(
-  body: Closed<Body> extends Body ? Body : Closed<Body>,
-): Residual<Body>;
-export function residual<const Body extends AnyModule, const Side extends AnyModule>(
-  body: Body,
-  shortcut: Shortcut<Body, Side> extends Side ? Side : Shortcut<Body, Side>,
-): Residual<Body, Side>;
-export function residual(
-  body: AnyModule,
-  shortcut?: AnyModule,
-): Residual<AnyModule, AnyModule | undefined> {
-  return new Residual(body, shortcut);
+export function residual<
+  const Body extends AnyModule,
+  const Side extends AnyModule | undefined = undefined,
+>(
+  body: Closed<Body, Side> extends Body ? Body : Closed<Body, Side>,
+  shortcut?: Shortcut<Body, Side> extends Side ? Side : Shortcut<Body, Side>,
+): Residual<Body, Side> {
+  return new Residual(body as AnyModule as Body, shortcut as AnyModule | undefined as Side);
 }
 
 /** Branches over the same input, joined along the channels; made by {@linkcode parallel}. */

@@ -9,12 +9,14 @@ export type OutputOf<M, In = InputOf<M>> = M extends { readonly [shapeRule]: "sa
   : never;
 
 /** A tensor type in words: `images with 64 channels`, `10 features`. */
-export type Describe<T> = [T] extends [Images] ? number extends LastAxisOf<T> ? "images"
-  : `images with ${LastAxisOf<T>} channels`
-  : [T] extends [Features] ? number extends LastAxisOf<T> ? "features" : `${LastAxisOf<T>} features`
-  : [T] extends [Images | Features]
-    ? number extends LastAxisOf<T> ? "images or features" : `${LastAxisOf<T>} channels or features`
+export type Describe<T> = [T] extends [Images]
+  ? number extends LastAxisOf<T> ? "images" : `images with ${Several<LastAxisOf<T>, "channel">}`
+  : [T] extends [Features]
+    ? number extends LastAxisOf<T> ? "features" : Several<LastAxisOf<T>, "feature">
+  : [T] extends [Images | Features] ? number extends LastAxisOf<T> ? "images or features"
+    : `${Several<LastAxisOf<T>, "channel">} or features`
   : "another kind of tensor";
+type Several<N extends number, What extends string> = `${N} ${What}${N extends 1 ? "" : "s"}`;
 
 type IsGeneral<T> = Tensor extends T ? true : false;
 
@@ -91,25 +93,27 @@ export type ChainRule<Layers extends readonly unknown[]> = Layers extends
   : Layers extends readonly { readonly [shapeRule]: "same" | "pooled" }[] ? "pooled"
   : undefined;
 
-/** The body of a residual block as it is, or a message if its output cannot be added to its input. */
-export type Closed<Body extends AnyModule> = Fits<OutputOf<Body>, InputOf<Body>> extends true ? Body
+/** The body of a residual block as it is, or a message if there is no shortcut and its output cannot be added to its input. */
+export type Closed<Body extends AnyModule, Side> = Side extends AnyModule ? Body
+  : Fits<OutputOf<Body>, InputOf<Body>> extends true ? Body
   : `the body takes ${Describe<InputOf<Body>>} and gives ${Describe<
     OutputOf<Body>
   >}, which cannot be added; pass a shortcut that makes the same change`;
 
 /** The shortcut of a residual block as it is, or a message if it does not take or give what the body does. */
-export type Shortcut<Body extends AnyModule, Side extends AnyModule> =
-  Fits<InputOf<Body>, InputOf<Side>> extends false
+export type Shortcut<Body extends AnyModule, Side> = Side extends AnyModule
+  ? Fits<InputOf<Body>, InputOf<Side>> extends false
     ? `the shortcut takes ${Describe<InputOf<Side>>}, but the body takes ${Describe<
       InputOf<Body>
     >}`
-    : Fits<OutputOf<Side, InputOf<Body>>, OutputOf<Body>> extends false
-      ? `the shortcut gives ${Describe<
-        OutputOf<Side, InputOf<Body>>
-      >}, but the body gives ${Describe<
-        OutputOf<Body>
-      >}`
-    : Side;
+  : Fits<OutputOf<Side, InputOf<Body>>, OutputOf<Body>> extends false
+    ? `the shortcut gives ${Describe<
+      OutputOf<Side, InputOf<Body>>
+    >}, but the body gives ${Describe<
+      OutputOf<Body>
+    >}`
+  : Side
+  : Side;
 
 /** What all branches of a parallel block take: what the first with a known channel count takes. */
 export type BranchInput<All extends readonly unknown[]> = All extends
