@@ -1,22 +1,19 @@
 /** Stop in the project's kernel, over Jupyter's protocol. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
-import { Readable } from "node:stream";
-import { jupyterVariables, places, thisEnvironment } from "../../scripts/environment.ts";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { exists, jupyterVariables, places, thisEnvironment } from "../../scripts/environment.ts";
 
 const environment = thisEnvironment();
 const { kernelspec, python } = places(environment.root);
-
-async function isSetUp(): Promise<boolean> {
-  for (const file of [kernelspec, python]) {
-    try {
-      await Deno.stat(file);
-    } catch {
-      console.warn(`Stop in a kernel is not tested: there is no ${file}; run: deno task setup`);
-      return false;
-    }
-  }
-  return true;
+const isSetUp = exists(kernelspec) && exists(python);
+if (!isSetUp) {
+  console.warn(
+    "Stop in a kernel is not tested, because the project is not set up: deno task setup",
+  );
 }
 
 interface Output {
@@ -46,28 +43,22 @@ interface Request {
 
 /** A kernel that lives until it is disposed. */
 function startKernel() {
-  const child = new Deno.Command(python, {
-    args: [new URL("kernel.py", import.meta.url).pathname],
+  const child = spawn(python, [fileURLToPath(new URL("kernel.py", import.meta.url))], {
     cwd: environment.root,
     env: jupyterVariables(environment),
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const requests = child.stdin.getWriter();
-  const answers = child.stdout.pipeThrough(new TextDecoderStream());
-  const lines = createInterface(Readable.fromWeb(answers))[Symbol.asyncIterator]();
-  const errors = new Response(child.stderr).text();
+  });
+  const answers = createInterface(child.stdout)[Symbol.asyncIterator]();
+  const closed = once(child, "close"), errors = text(child.stderr);
   return {
     async run(request: Request): Promise<Result> {
-      await requests.write(new TextEncoder().encode(JSON.stringify(request) + "\n"));
-      const { value, done } = await lines.next();
+      child.stdin.write(JSON.stringify(request) + "\n");
+      const { value, done } = await answers.next();
       if (done) throw new Error(await errors);
       return JSON.parse(value);
     },
     async [Symbol.asyncDispose]() {
-      await requests.close();
-      await Promise.all([child.status, errors]);
+      child.stdin.end();
+      await closed;
     },
   };
 }
@@ -79,7 +70,7 @@ function said({ outputs }: Result): string {
 
 Deno.test({
   name: "Stop in Jupyter",
-  ignore: !await isSetUp(),
+  ignore: !isSetUp,
   async fn(t) {
     await using kernel = startKernel();
 

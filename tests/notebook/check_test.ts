@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { check, checkClose, checkEqual, type Numeric, ops } from "resnet-lab";
+import { assertNoLeak } from "../helpers.ts";
+
+/** What `body` prints. */
+function printed(body: () => void): string[] {
+  const lines: string[] = [];
+  const log = console.log;
+  console.log = (...values: unknown[]) => lines.push(values.join(" "));
+  try {
+    body();
+  } finally {
+    console.log = log;
+  }
+  return lines;
+}
+
+/** The error of a claim that does not hold; it prints nothing. */
+function failure(body: () => void): string {
+  let message = "";
+  const lines = printed(() => {
+    try {
+      body();
+    } catch (error) {
+      assert(error instanceof Error);
+      assert.equal(error.name, "Error");
+      message = error.message;
+    }
+  });
+  assert.deepEqual(lines, []);
+  return message;
+}
+
+Deno.test("check prints a claim that holds and throws one that does not", () => {
+  assert.deepEqual(printed(() => check("two is even", 2 % 2 === 0)), ["✓ two is even"]);
+  assert.equal(
+    failure(() => check("three is even", false)),
+    "✗ three is even: expected true, found false",
+  );
+});
+
+Deno.test("check narrows a type", () => {
+  const value: string | undefined = ["a"][0];
+  check("there is a letter", value !== undefined);
+  assert.equal(value.length, 1);
+});
+
+Deno.test("check takes nothing but true and false", () => {
+  const tensor = ops.tensor([0]);
+  // @ts-expect-error: a tensor is no condition
+  assert.throws(() => check("is zero", tensor), {
+    name: "TypeError",
+    message: 'Checking "is zero": expected true or false, found a tensor of shape [1]',
+  });
+  // @ts-expect-error: a number is no condition
+  assert.throws(() => check("is one", 1), TypeError);
+  tensor.dispose();
+});
+
+Deno.test("checkEqual prints a value that is short", () => {
+  assert.deepEqual(
+    printed(() => {
+      checkEqual("parameters", 61_706, 61_706);
+      checkEqual("shape", [2, 3], [2, 3]);
+      checkEqual("many", Array(100).fill(0), Array(100).fill(0));
+    }),
+    ["✓ parameters: 61706", "✓ shape: [ 2, 3 ]", "✓ many"],
+  );
+});
+
+Deno.test("checkEqual throws what differs in depth", () => {
+  assert.equal(
+    failure(() => checkEqual("shape", { a: [1, 2] }, { a: [1, 3] })),
+    "✗ shape: expected { a: [ 1, 3 ] }, found { a: [ 1, 2 ] }",
+  );
+  assert.equal(
+    failure(() => checkEqual<ArrayLike<number>>("row", Float32Array.of(1), [1])),
+    "✗ row: expected [ 1 ], found Float32Array(1) [ 1 ]",
+  );
+  // @ts-expect-error: a string is never equal to a number
+  assert.match(failure(() => checkEqual("one", 1, "1")), /^✗ one: expected '1', found 1$/);
+});
+
+Deno.test("checkEqual never passes NaN", () => {
+  assert.equal(failure(() => checkEqual("loss", NaN, NaN)), "✗ loss: expected NaN, found NaN");
+  assert.match(failure(() => checkEqual("rows", [[1], [NaN]], [[1], [NaN]])), /^✗ rows/);
+  assert.match(
+    failure(() => checkEqual("row", Float32Array.of(NaN), Float32Array.of(NaN))),
+    /^✗ row/,
+  );
+});
+
+Deno.test("checkEqual refuses tensors, which are equal to nothing but themselves", () => {
+  const x = ops.tensor([1]);
+  assert.throws(() => checkEqual("x", x, x), { name: "TypeError", message: /use checkClose/ });
+  x.dispose();
+});
+
+Deno.test("checkClose compares numbers, arrays, typed arrays and tensors", async () => {
+  await assertNoLeak(() => {
+    const x = ops.tensor([1, 2, 3, 4], [2, 2]), scalar = ops.scalar(2);
+    assert.deepEqual(
+      printed(() => {
+        checkClose("π", 3.14159, Math.PI, 1e-3);
+        checkClose("matrix", x, [[1, 2], [3, 4.5]], 0.5);
+        checkClose("rows", [Float32Array.of(1, 2), [3, 4]], x, 0);
+        checkClose("scalar", scalar, 2, 0);
+        checkClose("infinite", Infinity, Infinity, 0);
+      }),
+      [
+        "✓ π: 3.142 (expected 3.142 ± 0.001)",
+        "✓ matrix: largest difference 0.5 (tolerance 0.5)",
+        "✓ rows: largest difference 0 (tolerance 0)",
+        "✓ scalar: 2 (expected 2 ± 0)",
+        "✓ infinite: Infinity (expected Infinity ± 0)",
+      ],
+    );
+    x.dispose();
+    scalar.dispose();
+  });
+});
+
+Deno.test("checkClose says which number is farthest off", () => {
+  assert.equal(
+    failure(() => checkClose("π", 3.2, 3.1, 0.01)),
+    "✗ π: expected 3.1 ± 0.01, found 3.2",
+  );
+  assert.equal(
+    failure(() => checkClose("matrix", [[1, 2.5, 3], [4, 5, 7]], [[1, 2, 3], [4, 5, 6]], 0.1)),
+    "✗ matrix: expected 6 ± 0.1 at [1, 2], found 7",
+  );
+});
+
+Deno.test("checkClose never passes NaN", () => {
+  for (
+    const [actual, expected] of [
+      [NaN, NaN],
+      [NaN, 1],
+      [1, NaN],
+      [[1, NaN, 5], [1, 2, 3]],
+    ] satisfies [Numeric, Numeric][]
+  ) {
+    assert.match(failure(() => checkClose("x", actual, expected, 1e9)), /^✗ x: .*NaN/);
+  }
+});
+
+Deno.test("checkClose compares shapes", () => {
+  assert.equal(
+    failure(() => checkClose("x", [[1, 2]], [1, 2], 1)),
+    "✗ x: expected shape [2], found shape [1, 2]",
+  );
+  assert.equal(
+    failure(() => checkClose("x", [1], 1, 1)),
+    "✗ x: expected a single number, found shape [1]",
+  );
+});
+
+Deno.test("checkClose refuses what it cannot compare", () => {
+  for (const tolerance of [-1, NaN, Infinity]) {
+    assert.throws(() => checkClose("x", 1, 1, tolerance), {
+      name: "RangeError",
+      message: `Checking "x": expected a tolerance from 0 up, found ${tolerance}`,
+    });
+  }
+  assert.throws(() => checkClose("x", [], [], 1), {
+    name: "RangeError",
+    message: 'Checking "x": expected at least one number, found none',
+  });
+  assert.throws(() => checkClose("x", [[1], [1, 2]], 1, 1), {
+    name: "RangeError",
+    message: 'Checking "x": expected parts of one shape, found shape [1] beside shape [2]',
+  });
+  // @ts-expect-error: a string is no number
+  assert.throws(() => checkClose("x", "1", 1, 1), {
+    name: "TypeError",
+    message: `Checking "x": expected numbers, found '1'`,
+  });
+  // @ts-expect-error: undefined is no number
+  assert.throws(() => checkClose("x", [undefined], [1], 1), TypeError);
+  // @ts-expect-error: a DataView does not say what numbers it holds
+  assert.throws(() => checkClose("x", new DataView(new ArrayBuffer(4)), 1, 1), TypeError);
+});

@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
+import {
+  DivergenceError,
+  fashionMnist,
+  Figure,
+  fit,
+  flatten,
+  linear,
+  type Progress,
+  sequential,
+  sgd,
+  showProgress,
+} from "resnet-lab";
+import { type Display, follow, jupyterDisplay } from "../../lib/notebook/progress.ts";
+import { assertNoLeak } from "../helpers.ts";
+
+/** Two epochs of `steps / 2` steps, each after `milliseconds`. */
+async function* training(steps = 10, milliseconds = 0): AsyncGenerator<Progress, void, void> {
+  for (let step = 1; step <= steps; step++) {
+    await setTimeout(milliseconds);
+    const epoch = step <= steps / 2 ? 1 : 2;
+    yield {
+      kind: "step",
+      epoch,
+      epochs: 2,
+      step,
+      totalSteps: steps,
+      loss: 1 / step,
+      accuracy: 0.5,
+      gradientNorm: 1,
+      learningRate: 0.05,
+      imagesPerSecond: 12_345.6,
+    };
+    if (step !== steps / 2 && step !== steps) continue;
+    yield {
+      kind: "epoch",
+      epoch,
+      epochs: 2,
+      trainLoss: 0.51234,
+      trainAccuracy: 0.8,
+      validation: epoch === 1 ? undefined : { loss: 0.6, accuracy: 0.75 },
+      learningRate: 0.05,
+      seconds: 72.4,
+    };
+  }
+}
+
+async function* upTo(count: number, of: AsyncIterable<Progress>, error?: Error) {
+  for await (const progress of of) {
+    if (count-- === 0) {
+      if (error) throw error;
+      return;
+    }
+    yield progress;
+  }
+}
+
+/** A display that writes down what it is asked to show. */
+function recorder(wait = 0) {
+  const updates: string[] = [], epochs: string[] = [], ends: string[] = [];
+  const display: Display = {
+    async update(line) {
+      updates.push(line);
+      await setTimeout(wait);
+    },
+    epoch: (line) => void epochs.push(line),
+    end: (line) => void ends.push(line),
+  };
+  return { display, updates, epochs, ends };
+}
+
+Deno.test("progress returns all that the training reported", async () => {
+  const history = await follow(training(), recorder().display);
+  assert.deepEqual(history.steps.map(({ step }) => step), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  assert.deepEqual(history.epochs.map(({ epoch }) => epoch), [1, 2]);
+});
+
+Deno.test("progress says how far it is, each epoch, and how it ended", async () => {
+  const { display, updates, epochs, ends } = recorder();
+  await follow(training(), display);
+  assert.match(
+    updates[0]!,
+    /^Epoch 1 of 2 · step 1 of 10 · loss 1 · learning rate 0\.05 · 12,346 images\/s · \d s left$/,
+  );
+  assert.deepEqual(epochs, [
+    "Epoch 1 of 2 · loss 0.512 · training accuracy 80.0 % · 1 min 12 s",
+    "Epoch 2 of 2 · loss 0.512 · training accuracy 80.0 % · validation accuracy 75.0 % · 1 min 12 s",
+  ]);
+  assert.deepEqual(ends, [
+    "Finished 10 steps in 0 s · loss 0.1 · training accuracy 80.0 % · validation accuracy 75.0 %",
+  ]);
+});
+
+Deno.test("progress says where it was stopped", async () => {
+  const { display, ends } = recorder();
+  const { steps } = await follow(upTo(3, training()), display);
+  assert.equal(steps.length, 3);
+  assert.deepEqual(ends, ["Stopped at step 3 of 10 in 0 s · loss 0.333"]);
+});
+
+Deno.test("progress says where it failed, and throws the error on", async () => {
+  const { display, ends } = recorder();
+  const error = new DivergenceError("Training stopped at step 4 of 10");
+  await assert.rejects(follow(upTo(3, training(), error), display), error);
+  assert.deepEqual(ends, ["Failed after step 3 of 10 in 0 s · loss 0.333"]);
+});
+
+Deno.test("progress shows nothing of a training that fails before its first step", async () => {
+  const { display, updates, ends } = recorder();
+  await assert.rejects(follow(upTo(0, training(), new RangeError("No")), display), /No/);
+  assert.deepEqual([updates, ends], [[], []]);
+});
+
+Deno.test("progress updates at most twice a second", async () => {
+  const { display, updates } = recorder();
+  const start = performance.now();
+  await follow(training(400, 1), display);
+  const most = 1 + Math.floor((performance.now() - start) / 500);
+  assert(
+    updates.length > 1 && updates.length <= most,
+    `${updates.length} updates, at most ${most}`,
+  );
+});
+
+Deno.test("progress takes a hundredth of the time where an update is slow", async () => {
+  const { display, updates } = recorder(20);
+  await follow(training(400, 1), display);
+  assert.equal(updates.length, 1);
+});
+
+Deno.test("progress in a kernel updates one output, with a static picture at the end only", async () => {
+  const shown: { content: unknown; options?: Deno.jupyter.DisplayOptions }[] = [];
+  await follow(
+    training(400, 1),
+    jupyterDisplay({
+      display(content, options) {
+        shown.push({ content, options });
+        return Promise.resolve();
+      },
+    }),
+  );
+  const last = shown.pop();
+  assert.equal(new Set(shown.map(({ options }) => options?.display_id)).size, 1);
+  assert(shown[0]?.options?.display_id);
+  assert.deepEqual(shown.map(({ options }) => options?.update), shown.map((_, i) => i > 0));
+  for (const { content, options } of shown) {
+    assert(typeof content === "object" && content);
+    assert.deepEqual(Object.keys(content), ["application/vnd.plotly.v1+json", "text/plain"]);
+    assert(options?.raw);
+  }
+  assert(last?.content instanceof Figure);
+  assert.deepEqual(last.options, { ...shown[0].options, update: true, raw: false });
+  assert.match(last.content.description, /^Training curves\. Finished 400 steps .*75\.0 %\.$/);
+  assert(last.content.data.some(({ name }) => name === "validation"));
+});
+
+Deno.test("showProgress prints a line per epoch where there is neither a kernel nor a terminal", async () => {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "--ext=ts",
+      `import { showProgress } from "resnet-lab";
+      ${training.toString().replace("setTimeout(milliseconds)", "undefined")}
+      await showProgress(training());`,
+    ],
+    cwd: new URL("../..", import.meta.url),
+  }).output();
+  assert.match(
+    new TextDecoder().decode(stdout),
+    /^Epoch 1 of 2 .*\nEpoch 2 of 2 .*\nFinished 10 steps .*\n$/,
+  );
+});
+
+Deno.test("showProgress leaves no tensor behind", async () => {
+  const { test } = await fashionMnist({ subset: true });
+  await assertNoLeak(async () => {
+    using model = sequential(flatten(), linear(784, 10));
+    using optimizer = sgd(model.parameters(), { learningRate: 0.1 });
+    const { steps } = await showProgress(
+      fit(model, test, { optimizer, epochs: 1, batchSize: 250 }),
+    );
+    assert.equal(steps.length, 4);
+  });
+});
