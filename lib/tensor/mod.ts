@@ -1,4 +1,5 @@
 /** The one door to TensorFlow.js: backend choice, honestly typed ops, gradients, memory, seeded random numbers. */
+import "./inspect.ts";
 export { backend, NATIVE, PORTABLE, useBackend } from "./backend.ts";
 export { isTensor } from "./check.ts";
 export { grad, isVariable, valueAndGradients, variable } from "./autograd.ts";
@@ -31,6 +32,7 @@ export type {
   Tensor3D,
   Tensor4D,
   Tensor5D,
+  Tensor6D,
   Variable,
   Variable1D,
   Variable2D,
