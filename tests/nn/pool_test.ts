@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import {
+  adaptiveAveragePool,
+  avgPool,
+  flatten,
+  globalAveragePool,
+  maxPool,
+  ops,
+  summary,
+} from "resnet-lab";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import {
+  assertGradientsByDifferences,
+  assertLeavesOnlyOutput,
+  assertLikePyTorch,
+  layers,
+  someImages,
+} from "./fixture.ts";
+
+const make = { maxPool, avgPool };
+
+testOnEachBackend("maxPool and avgPool by hand", () => {
+  const image = ops.tensor([1, 2, 3, 4, 5, 6, 7, 8, 10], [1, 3, 3, 1]);
+  assertClose(maxPool({ kernelSize: 2, stride: 1 }).forward(image), [5, 6, 8, 10], 0);
+  assertClose(avgPool({ kernelSize: 2, stride: 1 }).forward(image), [3, 4, 6, 7.25], 0);
+  // The window's size is the stride where none is given: one window of 2×2 fits.
+  assertClose(maxPool({ kernelSize: 2 }).forward(image), [5], 0);
+  // TensorFlow's "same" adds a row at the bottom and a column at the right, and leaves them out of a mean.
+  assertClose(maxPool({ kernelSize: 2, padding: "same" }).forward(image), [5, 6, 8, 10], 0);
+  assertClose(avgPool({ kernelSize: 2, padding: "same" }).forward(image), [3, 4.5, 7.5, 10], 0);
+  assertClose(maxPool({ kernelSize: [3, 1], stride: 1 }).forward(image), [7, 8, 10], 0);
+});
+
+testOnEachBackend("padding never wins a maximum, and zeros count in a mean", () => {
+  const image = ops.full([1, 2, 2, 1], -9);
+  assertClose(
+    maxPool({ kernelSize: 3, stride: 1, padding: 1 }).forward(image),
+    [-9, -9, -9, -9],
+    0,
+  );
+  assertClose(
+    avgPool({ kernelSize: 3, stride: 1, padding: 1 }).forward(image),
+    [-4, -4, -4, -4],
+  );
+});
+
+for (const example of layers.pool) {
+  testOnEachBackend(`${example.layer} is PyTorch's: ${JSON.stringify(example.options)}`, () => {
+    const layer = make[example.layer](example.options);
+    assertLikePyTorch((x) => layer.forward(x), example);
+  });
+}
+
+for (const { options: { size }, ...example } of layers.adaptiveAveragePool) {
+  const [, height, width] = example.x.shape;
+  testOnEachBackend(
+    `adaptiveAveragePool is PyTorch's: ${height}×${width} to ${size.join("×")}`,
+    () => {
+      const layer = adaptiveAveragePool(size);
+      assertLikePyTorch((x) => layer.forward(x), example);
+      assert.deepEqual(summary(layer, [height, width, 3]).rows[0]?.outputShape, [...size, 3]);
+    },
+  );
+}
+
+testOnEachBackend("adaptiveAveragePool keeps images and channels apart", () => {
+  const x = ops.tensor([1, 10, 3, 30, 5, 50, 7, 70], [2, 1, 2, 2]);
+  assertClose(adaptiveAveragePool([1, 1]).forward(x), [2, 20, 6, 60]);
+});
+
+testOnEachBackend("globalAveragePool and flatten by hand", () => {
+  const x = ops.tensor([1, 10, 3, 30, 5, 50, 7, 70], [2, 1, 2, 2]);
+  assert.deepEqual(globalAveragePool().forward(x).arraySync(), [[2, 20], [6, 60]]);
+  assert.deepEqual(flatten().forward(x).arraySync(), [[1, 10, 3, 30], [5, 50, 7, 70]]);
+});
+
+testOnEachBackend("pooling: gradients by central differences", () => {
+  for (
+    const layer of [
+      maxPool({ kernelSize: 3, stride: 2, padding: 1 }),
+      avgPool({ kernelSize: 2, padding: "same" }),
+      globalAveragePool(),
+      adaptiveAveragePool([2, 3]),
+      flatten(),
+    ]
+  ) {
+    // Numbers 0.2 and more apart, so that no step of the difference changes which is the largest.
+    const x = ops.tensor([...Array(24).keys()].map((i) => (i * 7 % 24) / 5), [1, 3, 4, 2]);
+    assertGradientsByDifferences((images) => layer.forward(images), x);
+  }
+});
+
+testOnEachBackend(
+  "pooling: the shape that the formula says, the same from summary, one tensor left",
+  () => {
+    for (
+      const [layer, output] of [
+        [maxPool({ kernelSize: 3, stride: 2, padding: 1 }), [4, 5, 2]],
+        [maxPool({ kernelSize: 2 }), [4, 4, 2]],
+        [maxPool({ kernelSize: 2, stride: 1, padding: "same" }), [8, 9, 2]],
+        [avgPool({ kernelSize: [2, 3], stride: [1, 3] }), [7, 3, 2]],
+        [avgPool({ kernelSize: 3, stride: 2, padding: "same" }), [4, 5, 2]],
+        [avgPool({ kernelSize: 2, padding: 1 }), [5, 5, 2]],
+        [globalAveragePool(), [2]],
+        [adaptiveAveragePool([3, 10]), [3, 10, 2]],
+        [flatten(), [144]],
+      ] as const
+    ) {
+      const images = someImages(2, 8, 9, 2);
+      assertLeavesOnlyOutput(() => layer.forward(images));
+      assert.deepEqual(layer.forward(images).shape, [2, ...output]);
+      const table = summary(layer, [8, 9, 2]);
+      assert.deepEqual(table.rows[0]?.outputShape, output);
+      assert.deepEqual([table.parameters, table.macs], [0, 0]);
+    }
+  },
+);
+
+Deno.test("pooling in a few words", () => {
+  assert.deepEqual(
+    [
+      maxPool({ kernelSize: 2 }),
+      maxPool({ kernelSize: [3, 2], stride: [2, 1], padding: 1 }),
+      avgPool({ kernelSize: 2, padding: "same" }),
+      globalAveragePool(),
+      adaptiveAveragePool([4, 1]),
+      flatten(),
+    ].map((layer) => layer.describe()),
+    [
+      "maxPool 2×2, stride 2",
+      "maxPool 3×2, stride 2×1, padding 1",
+      "avgPool 2×2, stride 2, padding same",
+      "globalAveragePool",
+      "adaptiveAveragePool 4×1",
+      "flatten",
+    ],
+  );
+});
+
+Deno.test("pooling: a bad option is an error when the layer is built", () => {
+  const whole = "must be a whole number of at least 1, found";
+  for (
+    const [build, kind, message] of [
+      [
+        () => maxPool(2 as never),
+        "TypeError",
+        "maxPool: the options must be an object such as { kernelSize: 2 }, found 2.",
+      ],
+      [() => maxPool({} as never), "TypeError", `maxPool: kernelSize ${whole} undefined.`],
+      [() => maxPool({ kernelSize: 1.5 }), "RangeError", `maxPool: kernelSize ${whole} 1.5.`],
+      [() => avgPool({ kernelSize: 2, stride: 0 }), "RangeError", `avgPool: stride ${whole} 0.`],
+      [
+        () => avgPool({ kernelSize: 2, padding: "SAME" as never }),
+        "RangeError",
+        'avgPool: padding must be "same", "valid" or a whole number of at least 0, found "SAME".',
+      ],
+      [
+        () => maxPool({ kernelSize: 2, padding: 0.5 }),
+        "RangeError",
+        'maxPool: padding must be "same", "valid" or a whole number of at least 0, found 0.5.',
+      ],
+      [
+        () => adaptiveAveragePool(7 as never),
+        "TypeError",
+        "adaptiveAveragePool: size must be [height, width], found 7.",
+      ],
+      [
+        () => adaptiveAveragePool([7] as never),
+        "RangeError",
+        "adaptiveAveragePool: size must be one number or [vertical, horizontal], found [7].",
+      ],
+      [() => adaptiveAveragePool([7, 0]), "RangeError", `adaptiveAveragePool: size ${whole} 0.`],
+    ] as const
+  ) {
+    assert.throws(build, { name: kind, message: `Building ${message}` });
+  }
+});
+
+Deno.test("pooling: an input that does not fit is an error that says what would, and leaves nothing", async () => {
+  const features = ops.ones([2, 3]);
+  for (
+    const layer of [
+      maxPool({ kernelSize: 2 }),
+      globalAveragePool(),
+      adaptiveAveragePool([1, 1]),
+      flatten(),
+    ]
+  ) {
+    await assertNoLeak(() =>
+      assert.throws(() => layer.forward(features as never), {
+        name: "RangeError",
+        message:
+          `${layer.describe()}: the input must be [batch, height, width, channels], found [2, 3].`,
+      })
+    );
+    assert.throws(() => layer.forward(ops.zeros([0, 4, 4, 1])), {
+      name: "RangeError",
+      message: `${layer.describe()}: the input must not be empty, found [0, 4, 4, 1].`,
+    });
+  }
+  const image = ops.ones([1, 3, 3, 1]);
+  await assertNoLeak(() =>
+    assert.throws(() => maxPool({ kernelSize: 4 }).forward(image), {
+      name: "RangeError",
+      message: /a window of 4×4 does not fit an image of 3×3/,
+    })
+  );
+  await assertNoLeak(() =>
+    assert.throws(() => avgPool({ kernelSize: 2, padding: 2 }).forward(image), {
+      name: "RangeError",
+      message: /padding must be at most half the window, found 2/,
+    })
+  );
+});
