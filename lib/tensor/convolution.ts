@@ -384,14 +384,14 @@ export function avgPool<T extends Tensor4D>(
   const { pads } = windowGeometry(what, checkImages(what, x), { kernelSize, stride, padding });
   checkPoolPadding(what, kernelSize, padding);
   const size = pair(kernelSize), strides = pair(stride);
-  return tf.tidy(() =>
-    tf.avgPool(
-      padding === "same" ? x as Tensor4D : padImages(x, pads),
-      [size[0], size[1]],
-      [strides[0], strides[1]],
-      padding === "same" ? "same" : "valid",
-    )
-  ) as Pooled<T>;
+  const means = (images: Tensor4D): Tensor4D =>
+    tf.avgPool(padImages(images, pads), [size[0], size[1]], [strides[0], strides[1]], "valid");
+  return tf.tidy(() => {
+    if (padding !== "same") return means(x);
+    // TensorFlow.js's own "same" in JavaScript has a wrong gradient at the border.
+    const share = means(tf.ones([1, x.shape[1], x.shape[2], 1]));
+    return tf.div(means(x), share);
+  }) as Pooled<T>;
 }
 
 function checkPoolPadding(what: string, kernelSize: Pair, padding: Padding): void {

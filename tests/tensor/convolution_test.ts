@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { ops, pair, type Tensor4D, tidy, windowGeometry } from "resnet-lab";
+import { assertClose, testOnEachBackend } from "../helpers.ts";
+import { assertAsPyTorch, fixtures } from "./fixtures.ts";
+
+for (const fixture of fixtures.conv2d) {
+  testOnEachBackend(`conv2d is PyTorch's, ${JSON.stringify(fixture.options)}`, () => {
+    assertAsPyTorch(
+      fixture,
+      ({ x, kernel }) => ops.conv2d(x as Tensor4D, kernel as Tensor4D, fixture.options),
+    );
+  });
+}
+for (const fixture of fixtures.maxPool) {
+  testOnEachBackend(`maxPool is PyTorch's, ${JSON.stringify(fixture.options)}`, () => {
+    assertAsPyTorch(fixture, ({ x }) => ops.maxPool(x as Tensor4D, fixture.options));
+  });
+}
+for (const fixture of fixtures.avgPool) {
+  testOnEachBackend(`avgPool is PyTorch's, ${JSON.stringify(fixture.options)}`, () => {
+    assertAsPyTorch(fixture, ({ x }) => ops.avgPool(x as Tensor4D, fixture.options));
+  });
+}
+for (const fixture of fixtures.localResponseNorm) {
+  testOnEachBackend(`localResponseNorm is PyTorch's, ${JSON.stringify(fixture.options)}`, () => {
+    assertAsPyTorch(fixture, ({ x }) => ops.localResponseNorm(x as Tensor4D, fixture.options));
+  });
+}
+
+testOnEachBackend("padding never wins a maximum, and counts in a mean", () => {
+  tidy(() => {
+    const images = ops.full([1, 2, 2, 1], -4);
+    const options = { kernelSize: 2, stride: 2, padding: 1 };
+    assertClose(ops.maxPool(images, options), [-4, -4, -4, -4]);
+    assertClose(ops.avgPool(images, options), [-1, -1, -1, -1]);
+  });
+});
+
+testOnEachBackend("a group of output channels sees its group of input channels only", () => {
+  tidy(() => {
+    const image = ops.tensor([1, 10, 100, 1000], [1, 1, 1, 4]);
+    const kernel = ops.ones([1, 1, 2, 2]);
+    assertClose(ops.conv2d(image, kernel, { groups: 2 }), [11, 1100]);
+  });
+});
+
+Deno.test("windows stand where the formula says", () => {
+  const sizes = (input: [number, number], options: Parameters<typeof windowGeometry>[2]) => {
+    const { pads, output } = windowGeometry("Convolving", input, options);
+    return { pads, output };
+  };
+  assert.deepEqual(sizes([5, 7], { kernelSize: 3 }), { pads: [0, 0, 0, 0], output: [3, 5] });
+  assert.deepEqual(sizes([224, 224], { kernelSize: 7, stride: 2, padding: 3 }), {
+    pads: [3, 3, 3, 3],
+    output: [112, 112],
+  });
+  // AlexNet's 227 and 224 (with padding 2) both give 55.
+  assert.deepEqual(sizes([227, 224], { kernelSize: 11, stride: 4, padding: 0 }).output, [55, 54]);
+  assert.deepEqual(sizes([224, 224], { kernelSize: 11, stride: 4, padding: 2 }).output, [55, 55]);
+  assert.deepEqual(sizes([6, 7], { kernelSize: 3, stride: 2, padding: "same" }), {
+    pads: [0, 1, 1, 1],
+    output: [3, 4],
+  });
+  assert.deepEqual(sizes([9, 9], { kernelSize: [3, 1], dilation: [4, 1], padding: "valid" }), {
+    pads: [0, 0, 0, 0],
+    output: [1, 9],
+  });
+  assert.deepEqual(sizes([3, 3], { kernelSize: 1, stride: 4, padding: "same" }).pads, [0, 0, 0, 0]);
+});
+
+Deno.test("one number stands for both axes", () => {
+  assert.deepEqual(pair(3), [3, 3]);
+  assert.deepEqual(pair([3, 5]), [3, 5]);
+});
+
+testOnEachBackend("windows that cannot be are refused in words", () => {
+  tidy(() => {
+    const images = ops.zeros([1, 3, 4, 2]), kernel = ops.zeros([2, 2, 2, 4]);
+    const refused = (run: () => unknown, message: RegExp) =>
+      assert.throws(run, { name: "RangeError", message });
+    refused(
+      () => ops.conv2d(ops.zeros([1, 3, 4, 3]), kernel),
+      /^Convolving images \[1,3,4,3\] with a kernel \[2,2,2,4\] in 1 group: the images must have 2 channels, .*; found 3 and 4\.$/,
+    );
+    refused(
+      () => ops.conv2d(ops.zeros([1, 3, 4, 6]), kernel, { groups: 3 }),
+      /in 3 groups: .* found 6 and 4\.$/,
+    );
+    refused(
+      () => ops.conv2d(images, ops.zeros([5, 2, 2, 1]), { padding: 0 }),
+      /^Convolving: a window of 5×2 does not fit an image of 3×4 with padding 0; the image must be at least 5×2\.$/,
+    );
+    refused(() => ops.conv2d(images, kernel, { dilation: 4 }), /a window of 5×5 does not fit/);
+    refused(() => ops.conv2d(images, kernel, { stride: 0 }), /stride must be .* found 0\.$/);
+    refused(() => ops.conv2d(images, kernel, { stride: [1, 1.5] }), /stride must be .* found 1.5/);
+    refused(() => ops.conv2d(images, kernel, { dilation: -1 }), /dilation must be .* found -1/);
+    refused(
+      () => ops.conv2d(images, kernel, { padding: -1 }),
+      /padding must be "same", "valid" or a whole number of at least 0, found -1\.$/,
+    );
+    refused(() => ops.conv2d(images, kernel, { padding: NaN }), /found NaN\.$/);
+    refused(() => ops.conv2d(images, kernel, { padding: "full" as "same" }), /found full\.$/);
+    refused(() => ops.conv2d(images, kernel, { groups: 0.5 }), /groups must be .* found 0.5\.$/);
+    refused(() => ops.conv2d(ops.zeros([0, 3, 4, 2]), kernel), /the images \[0,3,4,2\] are empty/);
+    refused(() => ops.conv2d(images, ops.zeros([2, 2, 2, 0])), /the kernel \[2,2,2,0\] is empty/);
+    refused(() => ops.conv2d(ops.zeros([3, 4, 2]) as never, kernel), /must be \[batch, height/);
+    refused(() => ops.conv2d(images, ops.zeros([2, 2, 2]) as never), /must be \[height, width, in/);
+    refused(() => ops.maxPool(images, { kernelSize: 0 }), /kernelSize must be .* found 0\.$/);
+    refused(() => ops.maxPool(images, { kernelSize: 4 }), /^Max pooling: a window of 4×4 does not/);
+    refused(
+      () => ops.maxPool(images, { kernelSize: 2, padding: 2 }),
+      /^Max pooling: padding must be at most half the window, found 2 with a window of 2×2\.$/,
+    );
+    refused(() => ops.avgPool(images, { kernelSize: 2, stride: 0 }), /stride must be .* found 0/);
+    refused(() => ops.avgPool(ops.zeros([0, 3, 4, 2]), { kernelSize: 2 }), /are empty/);
+    refused(
+      () => ops.localResponseNorm(images, { size: 4 }),
+      /^Local response normalisation: size must be odd .*, found 4\.$/,
+    );
+    refused(() => ops.localResponseNorm(images, { alpha: NaN }), /alpha must be a finite number/);
+
+    const whole = ops.ones([1, 3, 4, 2], "int32");
+    const wrongKind = { name: "TypeError", message: /the images must be float32, found int32/ };
+    assert.throws(() => ops.conv2d(whole, kernel), wrongKind);
+    assert.throws(() => ops.maxPool(whole, { kernelSize: 2 }), wrongKind);
+    assert.throws(() => ops.avgPool(whole, { kernelSize: 2 }), wrongKind);
+    assert.throws(() => ops.localResponseNorm(whole), wrongKind);
+  });
+});
