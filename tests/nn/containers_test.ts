@@ -1,0 +1,245 @@
+import assert from "node:assert/strict";
+import {
+  batchNorm,
+  constant,
+  conv2d,
+  dropout,
+  flatten,
+  globalAveragePool,
+  type Images,
+  linear,
+  maxPool,
+  ops,
+  Parallel,
+  parallel,
+  relu,
+  Residual,
+  residual,
+  Sequential,
+  sequential,
+  summary,
+  tanh,
+  tidy,
+  valueAndGradients,
+} from "resnet-lab";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertGradientsByDifferences, assertLeavesOnlyOutput, someImages } from "./fixture.ts";
+
+const one = { kernelSize: 1, useBias: false } as const;
+const times = (factor: number) => ({ ...one, kernelInitializer: constant(factor) });
+
+testOnEachBackend("sequential by hand: the layers in their order", () => {
+  const model = sequential(
+    linear(1, 1, { weightInitializer: constant(2) }),
+    relu(),
+    linear(1, 1, { weightInitializer: constant(-3) }),
+  );
+  assert.deepEqual(model.forward(ops.tensor([[1], [-1]])).arraySync(), [[-6], [0]]);
+  assert.deepEqual([...model.namedParameters().keys()], [
+    "0.weight",
+    "0.bias",
+    "2.weight",
+    "2.bias",
+  ]);
+});
+
+testOnEachBackend("residual by hand: y = body(x) + shortcut(x)", () => {
+  const x = ops.tensor([1, 2, 3, 4], [1, 2, 2, 1]);
+  assertClose(residual(conv2d(1, 1, times(10))).forward(x), [11, 22, 33, 44]);
+  const projected = residual(conv2d(1, 2, times(10)), conv2d(1, 2, times(-1)));
+  assertClose(projected.forward(x), [9, 9, 18, 18, 27, 27, 36, 36]);
+  assert.deepEqual([...projected.namedParameters().keys()], ["body.kernel", "shortcut.kernel"]);
+  assert.deepEqual([...residual(linear(2, 2)).namedParameters().keys()], [
+    "body.weight",
+    "body.bias",
+  ]);
+});
+
+testOnEachBackend("a residual block whose body gives zeros is the identity", () => {
+  const block = residual(
+    sequential(conv2d(2, 2, { kernelSize: 3, padding: 1 }), conv2d(2, 2, times(0))),
+  );
+  const x = someImages(2, 3, 3, 2);
+  assertClose(block.forward(x), x, 0);
+});
+
+testOnEachBackend("parallel by hand: channels in the order of the branches", () => {
+  const block = parallel(
+    conv2d(1, 1, times(2)),
+    maxPool({ kernelSize: 1 }),
+    conv2d(1, 2, times(3)),
+  );
+  const y: Images<4> = block.forward(ops.tensor([1, 5], [1, 1, 2, 1]));
+  assert.deepEqual(y.arraySync(), [[[[2, 1, 3, 3], [10, 5, 15, 15]]]]);
+  assert.deepEqual([...block.namedParameters().keys()], ["0.kernel", "2.kernel"]);
+});
+
+testOnEachBackend("containers: gradients by central differences, for x and every parameter", () => {
+  const model = sequential(
+    parallel(conv2d(2, 1, { kernelSize: 3, padding: 1 }), conv2d(2, 2, { kernelSize: 1 })),
+    residual(sequential(conv2d(3, 3, { kernelSize: 1 }), tanh())),
+    residual(
+      conv2d(3, 2, { kernelSize: 1, stride: 2 }),
+      conv2d(3, 2, { kernelSize: 1, stride: 2 }),
+    ),
+    globalAveragePool(),
+    linear(2, 2),
+  );
+  assertGradientsByDifferences((x) => model.forward(x), someImages(1, 3, 3, 2), model.parameters());
+});
+
+testOnEachBackend("containers leave their output and no other tensor", async () => {
+  const body = sequential(conv2d(2, 2, { kernelSize: 3, padding: 1 }), batchNorm(2), relu());
+  const images = someImages(3, 4, 4, 2);
+  for (
+    const model of [
+      body,
+      residual(body),
+      residual(body, conv2d(2, 2, one)),
+      parallel(body, maxPool({ kernelSize: 1 })),
+      sequential(residual(body), parallel(body, body), globalAveragePool()),
+    ]
+  ) {
+    for (const training of [true, false]) {
+      assertLeavesOnlyOutput(() => model.forward(images, { training }));
+      await assertNoLeak(() =>
+        tidy(() => {
+          const loss = () => ops.sum(model.forward(images, { training }));
+          valueAndGradients(loss, model.parameters());
+        })
+      );
+    }
+  }
+});
+
+Deno.test("containers pass on whether this is training", () => {
+  const model = sequential(
+    residual(dropout(0.9)),
+    parallel(dropout(0.9), sequential(dropout(0.9))),
+    residual(relu(), dropout(0.9)),
+  );
+  const ones = ops.ones([1, 8, 8, 4]);
+  const still = model.forward(ones);
+  assertClose(still, ops.full(still.shape, 4), 0);
+  const layers = [residual(dropout(0.9)), parallel(dropout(0.9)), residual(relu(), dropout(0.9))];
+  for (const layer of [...layers, sequential(dropout(0.9))]) {
+    const values = new Set(layer.forward(ones, { training: true }).dataSync());
+    assert.equal(values.size, 2, layer.describe());
+  }
+});
+
+Deno.test("a layer that stands twice in a model is one layer", () => {
+  const shared = linear(3, 3);
+  const model = sequential(shared, relu(), shared);
+  assert.equal(model.parameters().length, 2);
+  assert.equal(summary(model, [3]).parameters, 12);
+  assert.equal(summary(model, [3]).macs, 18);
+});
+
+Deno.test("shapes of containers, the same from summary", () => {
+  const model = sequential(
+    conv2d(3, 4, { kernelSize: 3, stride: 2, padding: 1 }),
+    residual(conv2d(4, 4, { kernelSize: 3, padding: 1 })),
+    parallel(conv2d(4, 5, one), conv2d(4, 6, one)),
+    flatten(),
+  );
+  assert.deepEqual(model.forward(ops.zeros([2, 7, 6, 3])).shape, [2, 4 * 3 * 11]);
+  assert.deepEqual(
+    summary(model, [7, 6, 3], { depth: 1 }).rows.map(({ outputShape }) => outputShape),
+    [[4, 3, 4], [4, 3, 4], [4, 3, 11], [132]],
+  );
+});
+
+Deno.test("containers: what is no layer is an error that says which and what it is", async () => {
+  const conv = conv2d(3, 8, { kernelSize: 3 });
+  const forgot = "must be a module, found the function relu (call it: relu())";
+  for (
+    const [build, message] of [
+      [() => sequential(), "sequential: at least one layer is needed"],
+      [() => parallel(), "parallel: at least one branch is needed"],
+      [() => sequential(conv, relu as never), `sequential: layer 1 ${forgot}`],
+      [
+        () => sequential((() => relu()) as never),
+        "sequential: layer 0 must be a module, found a function (was it meant to be called?)",
+      ],
+      [
+        () => sequential(undefined as never),
+        "sequential: layer 0 must be a module, found undefined",
+      ],
+      [
+        () => sequential([conv, "relu"] as never),
+        'sequential: layer 0 must be a module, found [the module conv2d 3 → 8, 3×3, "relu"]',
+      ],
+      [() => parallel(conv, null as never), "parallel: branch 1 must be a module, found null"],
+      [() => residual(relu as never), `residual: the body ${forgot}`],
+      [() => residual(conv as never, relu as never), `residual: the shortcut ${forgot}`],
+      [
+        () => residual(conv as never, ops.ones([2]) as never),
+        "residual: the shortcut must be a module, found a tensor of float32 [2]",
+      ],
+      [() => new Sequential([relu as never]), `sequential: layer 0 ${forgot}`],
+      [() => new Parallel([relu as never]), `parallel: branch 0 ${forgot}`],
+      [
+        () => new Residual({} as never, undefined),
+        "residual: the body must be a module, found an object of another kind",
+      ],
+    ] as const
+  ) {
+    assert.throws(build, { name: "TypeError", message: `Building ${message}.` });
+  }
+  await assertNoLeak(() => assert.throws(() => sequential()));
+});
+
+testOnEachBackend(
+  "shapes that cannot be added or joined are an error that gives both, and leave nothing",
+  async () => {
+    const x = someImages(1, 4, 4, 2);
+    await assertNoLeak(
+      () =>
+        assert.throws(() => residual(conv2d(2, 2, { kernelSize: 3 })).forward(x), {
+          name: "RangeError",
+          message:
+            "residual: the body gives a tensor of float32 [1, 2, 2, 2], but the input is a tensor of float32 " +
+            "[1, 4, 4, 2], and the two are added. Give the shortcut the same stride and channels as the body.",
+        }),
+      2,
+    );
+    const block = residual(
+      conv2d(2, 3, { kernelSize: 3, stride: 2, padding: 1 }),
+      conv2d(2, 3, one),
+    );
+    await assertNoLeak(() =>
+      assert.throws(() => block.forward(x), {
+        name: "RangeError",
+        message:
+          "residual: the body gives a tensor of float32 [1, 2, 2, 3], but the shortcut gives a tensor of " +
+          "float32 [1, 4, 4, 3], and the two are added. Give the shortcut the same stride and channels as the body.",
+      })
+    );
+    const joined = parallel(conv2d(2, 3, one), maxPool({ kernelSize: 2 }));
+    await assertNoLeak(() =>
+      assert.throws(() => joined.forward(x), {
+        name: "RangeError",
+        message:
+          "parallel: branches are joined along the channels, so all must give images of one batch, height and " +
+          "width, but branch 0 gives a tensor of float32 [1, 4, 4, 3] and branch 1 gives a tensor of float32 [1, 2, 2, 2].",
+      })
+    );
+    const pooled = parallel(globalAveragePool() as never);
+    await assertNoLeak(() =>
+      assert.throws(() => pooled.forward(x as never), {
+        name: "RangeError",
+        message: /^parallel: branches/,
+      })
+    );
+  },
+);
+
+Deno.test("summary finds a residual block that does not fit, and says where", () => {
+  const model = sequential(conv2d(1, 2, one), residual(conv2d(2, 2, { kernelSize: 3 })));
+  assert.throws(() => summary(model, [4, 4, 1]), {
+    name: "RangeError",
+    message:
+      /^At 1 \(residual\): the body gives a tensor of float32 \[1, 2, 2, 2\], but the input is/,
+  });
+});

@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import {
+  batchNorm,
+  conv2d,
+  type Features,
+  type Images,
+  isVariable,
+  linear,
+  memory,
+  Module,
+  ops,
+  relu,
+  sequential,
+  type Tensor,
+  variable,
+} from "resnet-lab";
+import { assertNoLeak } from "../helpers.ts";
+
+/** A module with every kind of field. */
+class Mixed extends Module<Tensor, Tensor> {
+  readonly stem = linear(2, 3, { useBias: false });
+  readonly gain = variable(ops.ones([4]));
+  readonly seen = variable(ops.zeros([5]), { trainable: false });
+  readonly stages = [[linear(1, 1), relu()], [linear(1, 2)]] as const;
+  readonly heads = { left: linear(1, 3), right: { deep: variable(ops.ones([1])) } };
+  readonly absent = undefined;
+  readonly settings = { kernelSize: [3, 3], name: "mixed", table: new Map([["x", linear(1, 1)]]) };
+  readonly again = this.stem;
+  override forward(x: Tensor): Tensor {
+    return x;
+  }
+}
+
+Deno.test("paths follow fields, arrays in arrays and records; what is shared comes once", () => {
+  const model = new Mixed();
+  assert.deepEqual([...model.namedModules().keys()], [
+    "",
+    "stem",
+    "stages.0.0",
+    "stages.0.1",
+    "stages.1.0",
+    "heads.left",
+  ]);
+  assert.deepEqual([...model.namedVariables()].map(([path, { shape }]) => [path, shape]), [
+    ["gain", [4]],
+    ["seen", [5]],
+    ["heads.right.deep", [1]],
+    ["stem.weight", [2, 3]],
+    ["stages.0.0.weight", [1, 1]],
+    ["stages.0.0.bias", [1]],
+    ["stages.1.0.weight", [1, 2]],
+    ["stages.1.0.bias", [2]],
+    ["heads.left.weight", [1, 3]],
+    ["heads.left.bias", [3]],
+  ]);
+  const parameters = [...model.namedParameters().keys()];
+  assert.deepEqual(
+    parameters,
+    [...model.namedVariables().keys()].filter((path) => path !== "seen"),
+  );
+  assert.deepEqual(model.parameters(), [...model.namedParameters().values()]);
+  assert(model.parameters().every(isVariable));
+  assert.deepEqual([...model.children().keys()], [
+    "stem",
+    "stages.0.0",
+    "stages.0.1",
+    "stages.1.0",
+    "heads.left",
+    "again",
+  ]);
+  assert.deepEqual([...model.variables().keys()], ["gain", "seen", "heads.right.deep"]);
+});
+
+Deno.test("a variable under two names is one parameter", () => {
+  class Tied extends Module<Features<2>, Features<2>> {
+    readonly encode = linear(2, 2);
+    readonly decode = this.encode.weight;
+    override forward(x: Features<2>): Features<2> {
+      return ops.matMul(this.encode.forward(x), this.decode);
+    }
+  }
+  assert.deepEqual([...new Tied().namedParameters().keys()], ["decode", "encode.bias"]);
+});
+
+Deno.test("a module inside itself does not hang the walk", () => {
+  class Loop extends Module<Tensor, Tensor> {
+    readonly layer = linear(1, 1);
+    readonly self: Loop = this;
+    override forward(x: Tensor): Tensor {
+      return x;
+    }
+  }
+  const loop = new Loop();
+  assert.deepEqual([...loop.namedModules().keys()], ["", "layer"]);
+  loop.dispose();
+});
+
+Deno.test("nested containers give the paths of checkpoints", () => {
+  class Net extends Module<Images<3>, Images<8>> {
+    readonly stage1 = sequential(
+      sequential(conv2d(3, 8, { kernelSize: 3 }), batchNorm(8)),
+      conv2d(8, 8, { kernelSize: 1, useBias: false }),
+    );
+    override forward(x: Images<3>): Images<8> {
+      return this.stage1.forward(x);
+    }
+  }
+  assert.deepEqual([...new Net().namedVariables().keys()], [
+    "stage1.0.0.kernel",
+    "stage1.0.0.bias",
+    "stage1.0.1.scale",
+    "stage1.0.1.offset",
+    "stage1.0.1.runningMean",
+    "stage1.0.1.runningVariance",
+    "stage1.1.kernel",
+  ]);
+});
+
+Deno.test("dispose frees every variable, once, and twice does no harm", async () => {
+  await assertNoLeak(() => {
+    const model = new Mixed();
+    model.settings.table.get("x")?.dispose();
+    model.dispose();
+    model.dispose();
+    assert([...model.namedVariables().values()].every((variable) => variable.isDisposed));
+  });
+  await assertNoLeak(() => {
+    using model = sequential(linear(2, 2), batchNorm(2));
+    assert.equal(model.parameters().length, 4);
+  });
+});
+
+Deno.test("dispose frees what a half-built module has", async () => {
+  class Half extends Module<Tensor, Tensor> {
+    readonly first = linear(2, 2);
+    readonly second?: Module<Tensor, Tensor>;
+    constructor() {
+      super();
+      try {
+        linear(2, 0);
+      } catch (error) {
+        this.dispose();
+        throw error;
+      }
+    }
+    override forward(x: Tensor): Tensor {
+      return x;
+    }
+  }
+  await assertNoLeak(() =>
+    assert.throws(() => new Half(), { name: "RangeError", message: /outFeatures/ })
+  );
+});
+
+Deno.test("a module's tree as text, also in console.log", () => {
+  const model = sequential(conv2d(1, 2, { kernelSize: 3 }), sequential(relu()));
+  const text = [
+    "sequential",
+    "  (0) conv2d 1 → 2, 3×3",
+    "  (1) sequential",
+    "    (0) relu",
+  ].join("\n");
+  assert.equal(model.toString(), text);
+  assert.equal(Deno.inspect(model), text);
+  assert.equal(new Mixed().describe(), "Mixed");
+  assert.equal(new Mixed().macs([1], [1]), 0);
+});
+
+Deno.test("building and running a network makes no tensor but its variables and outputs", () => {
+  const before = memory().tensors;
+  const model = sequential(conv2d(1, 2, { kernelSize: 3 }), batchNorm(2));
+  assert.equal(memory().tensors - before, model.namedVariables().size);
+  model.dispose();
+});

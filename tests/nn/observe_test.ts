@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import {
+  captureActivations,
+  conv2d,
+  dispose,
+  dropout,
+  type Features,
+  flatten,
+  globalAveragePool,
+  type Images,
+  linear,
+  Module,
+  observeForward,
+  ops,
+  relu,
+  sequential,
+  type Tensor,
+  tidy,
+} from "resnet-lab";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { someImages } from "./fixture.ts";
+
+testOnEachBackend(
+  "observeForward sees each module, the inner first, with its input and output",
+  () => {
+    const model = sequential(linear(2, 3), sequential(relu(), dropout(0.5)));
+    const x = ops.tensor([[1, -1]]);
+    const seen: [string, unknown, string][] = [];
+    const y = observeForward(model, x, ({ path, module, input, output }) => {
+      seen.push([
+        path,
+        module.describe(),
+        `${(input as Tensor).shape} → ${(output as Tensor).shape}`,
+      ]);
+    }, { training: true });
+    assert.deepEqual((y as Tensor).shape, [1, 3]);
+    assert.deepEqual(seen, [
+      ["0", "linear 2 → 3", "1,2 → 1,3"],
+      ["1.0", "relu", "1,3 → 1,3"],
+      ["1.1", "dropout 0.5", "1,3 → 1,3"],
+      ["1", "sequential", "1,3 → 1,3"],
+      ["", "sequential", "1,2 → 1,3"],
+    ]);
+  },
+);
+
+Deno.test("observeForward passes on whether this is training", () => {
+  const model = sequential(dropout(0.9));
+  let values = new Set<number>();
+  observeForward(model, ops.ones([100]), ({ output }) => {
+    values = new Set((output as Tensor).dataSync());
+  }, { training: true });
+  assert.equal(values.size, 2);
+});
+
+const failing = () => sequential(flatten(), sequential(linear(8, 4), linear(5, 2) as never));
+
+Deno.test("an error names the innermost module once, and keeps its class and cause", async () => {
+  using model = failing();
+  const x = ops.ones([1, 2, 2, 2]);
+  await assertNoLeak(() =>
+    assert.throws(() => tidy(() => void observeForward(model, x, () => {})), (error) => {
+      assert(error instanceof RangeError && error.cause instanceof RangeError);
+      assert.equal(
+        error.message,
+        "At 1.1 (linear 5 → 2): the input must be [batch, features 5], found [1, 4].",
+      );
+      assert.equal(
+        error.cause.message,
+        "linear 5 → 2: the input must be [batch, features 5], found [1, 4].",
+      );
+      return true;
+    })
+  );
+  const wrong = sequential(conv2d(1, 1, { kernelSize: 5 }));
+  assert.throws(() => observeForward(wrong, ops.ones([1, 3, 3, 1]), () => {}), {
+    name: "RangeError",
+    message: /^At 0 \(conv2d 1 → 1, 5×5\): .*a window of 5×5 does not fit an image of 3×3/,
+  });
+  assert.throws(() => observeForward(model, ops.ones([1, 2, 2, 2], "int32"), () => {}), {
+    name: "TypeError",
+    message: "At 0 (flatten): the input must be float32, found int32.",
+  });
+  // The model itself has no path to name.
+  assert.throws(() => observeForward(linear(2, 2), ops.ones([1, 3]), () => {}), {
+    message: "linear 2 → 2: the input must be [batch, features 2], found [1, 3].",
+  });
+});
+
+Deno.test("what the observer throws comes out as it is", () => {
+  const stop = new Error("enough");
+  const model = sequential(sequential(relu()), relu());
+  assert.throws(
+    () =>
+      observeForward(model, ops.ones([1]), () => {
+        throw stop;
+      }),
+    (error) => error === stop,
+  );
+});
+
+Deno.test("an error of another class keeps its message under the path", () => {
+  class Broken extends Module<Tensor, Tensor> {
+    override forward(): Tensor {
+      throw new Error("out of order");
+    }
+  }
+  assert.throws(() => observeForward(sequential(new Broken()), ops.ones([1]), () => {}), {
+    name: "Error",
+    message: "At 0 (Broken): out of order",
+  });
+});
+
+Deno.test("the forward methods are themselves again after a success, an error, and an observer in an observer", () => {
+  class Own extends Module<Tensor, Tensor> {
+    override forward = (x: Tensor): Tensor => ops.neg(x);
+  }
+  const own = new Own();
+  const before = own.forward;
+  const model = sequential(own, relu());
+  const isPlain = () => {
+    assert.equal(own.forward, before);
+    assert.deepEqual(Object.keys(model.layers[1]), ["name"]);
+    assert(!Object.hasOwn(model, "forward") && !Object.hasOwn(model.layers[1], "forward"));
+  };
+  const x = ops.ones([2]);
+  observeForward(model, x, () => {});
+  isPlain();
+  assert.throws(() => observeForward(model, ops.ones([2], "int32"), () => {}));
+  isPlain();
+  const seen: string[] = [];
+  let nested = false;
+  observeForward(model, x, ({ path }) => {
+    seen.push(path);
+    if (nested) return;
+    nested = true;
+    observeForward(model, x, ({ path }) => seen.push(`inner ${path}`));
+  });
+  isPlain();
+  assert(seen.includes("inner 1") && seen.at(-1) === "");
+});
+
+testOnEachBackend("captureActivations keeps what each module gives, and nothing else", async () => {
+  using model = sequential(conv2d(2, 3, { kernelSize: 3 }), relu(), globalAveragePool());
+  const x = someImages(2, 5, 5, 2);
+  await assertNoLeak(() => {
+    const activations = captureActivations(model, x);
+    assert.deepEqual([...activations].map(([path, { shape }]) => [path, shape]), [
+      ["0", [2, 3, 3, 3]],
+      ["1", [2, 3, 3, 3]],
+      ["2", [2, 3]],
+    ]);
+    const [convolved, positive, pooled] = [...activations.values()];
+    tidy(() => {
+      assertClose(positive!, ops.relu(convolved!), 0);
+      assertClose(pooled!, ops.mean(positive!, [1, 2]));
+      assertClose(pooled!, model.forward(x));
+    });
+    dispose([...activations.values()]);
+  });
+});
+
+Deno.test("captureActivations sees inside a tidy, and of a module that runs twice the last", async () => {
+  class Twice extends Module<Features<2>, Features<2>> {
+    readonly layer = linear(2, 2, { useBias: false });
+    override forward(x: Features<2>) {
+      return tidy(() => this.layer.forward(this.layer.forward(x)));
+    }
+  }
+  using model = new Twice();
+  model.layer.weight.assign(ops.tensor([[2, 0], [0, 3]]));
+  const x = ops.tensor([[1, 1]]);
+  await assertNoLeak(() => {
+    const activations = captureActivations(model, x);
+    assertClose(activations.get("layer")!, [4, 9]);
+    dispose([...activations.values()]);
+  });
+});
+
+Deno.test("captureActivations leaves nothing when a module fails", async () => {
+  using model = failing();
+  const x = ops.ones([1, 2, 2, 2]);
+  await assertNoLeak(() => assert.throws(() => captureActivations(model, x), /At 1\.1/));
+});
+
+Deno.test("what is no module is an error", () => {
+  assert.throws(() => observeForward(relu as never, undefined as never, () => {}), {
+    name: "TypeError",
+    message:
+      "Observing a forward pass: the model must be a module, found the function relu (call it: relu()).",
+  });
+});
+
+Deno.test("an output that is no tensor is left out of the activations", () => {
+  class Both extends Module<Images, { embedding: Features; logits: Features }> {
+    readonly pool = globalAveragePool();
+    override forward(images: Images) {
+      const embedding = this.pool.forward(images);
+      return { embedding, logits: ops.neg(embedding) };
+    }
+  }
+  const activations = captureActivations(sequential(new Both()), someImages(1, 2, 2, 3));
+  assert.deepEqual([...activations.keys()], ["0.pool"]);
+});
