@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import "./gradients.ts";
-import { checkSameDtype, checkTensor } from "./check.ts";
+import { checkSameDtype, checkSynchronous, checkTensor } from "./check.ts";
 import type { Rank, Same, Scalar, Tensor, Variable } from "./types.ts";
 
 /** The value of `f` and its gradients with respect to `inputs`. Nothing else is left behind, whether it succeeds or throws. */
@@ -80,6 +80,7 @@ export function grad<X extends Tensor>(
       const { gradients } = differentiate(
         () => {
           const y = f(x);
+          checkSynchronous(what, y);
           checkTensor(what, y, { name: "f(x)", dtype: "float32" });
           if (!upstream && y.size !== 1) {
             throw new RangeError(
@@ -133,6 +134,7 @@ export function valueAndGradients<const V extends readonly Variable[]>(
   for (const x of variables) checkTensor(what, x, { name: "a variable", dtype: "float32" });
   const { value, gradients } = differentiate(() => {
     const y = f();
+    checkSynchronous(what, y);
     checkTensor(what, y, { name: "the value of the function", dtype: "float32" });
     if (y.rank !== 0) {
       throw new RangeError(

@@ -70,6 +70,21 @@ function describe(value: unknown): string {
 }
 
 /**
+ * Checks that a function whose tensors are disposed after it has not gone on in the background.
+ *
+ * @throws {TypeError} If its result is a promise.
+ */
+export function checkSynchronous(what: string, result: unknown): void {
+  if (result instanceof Promise) {
+    // What goes on fails for want of its tensors, which would hide this error.
+    result.catch(() => {});
+    throw new TypeError(
+      `${what}: the function must be synchronous, but it returned a promise. Await first, and compute afterwards.`,
+    );
+  }
+}
+
+/**
  * Checks that tensors have the same dtype.
  *
  * @throws {TypeError} If they differ.

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { checkTensor } from "./check.ts";
+import { checkSynchronous, checkTensor } from "./check.ts";
 import type { Tensor } from "./types.ts";
 
 /** What {@linkcode tidy} can hand out: a tensor, nothing, or tensors in an array or a record. */
@@ -36,11 +36,7 @@ tf.Tensor.prototype[Symbol.dispose] = function () {
 export function tidy<T extends TensorContainer>(work: () => T): T {
   return tf.tidy(() => {
     const result = work();
-    if (result instanceof Promise) {
-      throw new TypeError(
-        "Tidying: the function must be synchronous, but it returned a promise. Await first, and tidy what follows.",
-      );
-    }
+    checkSynchronous("Tidying", result);
     return result;
   });
 }

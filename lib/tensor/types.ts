@@ -87,8 +87,7 @@ export type Broadcast<A, B> = A extends Tensor
   : Same<A>
   : B extends Tensor ? Same<B>
   : Scalar;
-type BroadcastLast<A extends number, B extends number> = number extends A
-  ? B extends 1 ? number : B
+type BroadcastLast<A extends number, B extends number> = number extends A ? B extends 1 ? number : B
   : A extends 1 ? B
   : A;
 

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
-import { dispose, grad, memory, ops, type Scalar, type Tensor, tidy } from "resnet-lab";
+import {
+  dispose,
+  grad,
+  memory,
+  ops,
+  type Scalar,
+  type Tensor,
+  type Tensor4D,
+  tidy,
+} from "resnet-lab";
 import { assertClose, centralDifference, testOnEachBackend } from "../helpers.ts";
+import { fixtures, numbers, read } from "./fixtures.ts";
 
 type Nested = number | Nested[];
 type Result = Tensor | Tensor[];
@@ -797,3 +807,9 @@ testOnEachBackend("every operation on a tensor refuses one that was disposed", (
     assert.throws(use, { name: "TypeError", message: /must be alive, found a disposed tensor \[/ });
   }
 });
+
+for (const { options: { size }, inputs, y } of fixtures.resizeBilinear) {
+  testOnEachBackend(`resizeBilinear to ${size} is PyTorch's`, () => {
+    tidy(() => assertClose(ops.resizeBilinear(read<Tensor4D>(inputs.x), size), numbers(y)));
+  });
+}

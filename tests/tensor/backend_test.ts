@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { backend, PORTABLE, useBackend } from "resnet-lab";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+/** What a new process does: says its backend, and takes a gradient through kernels of ours. */
+const script = `
+  import { backend, grad, ops } from "./lib/tensor/mod.ts";
+  const x = ops.tensor([-1, 2], [1, 1, 2, 1]);
+  const f = (x) => ops.sum(ops.square(ops.relu(ops.conv2d(x, ops.ones([1, 1, 1, 1])))));
+  console.log(backend(), ...grad(f)(x).dataSync());
+`;
+
+async function run(folder: string, env: Record<string, string> = {}) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", script],
+    cwd: folder,
+    env,
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+/** A copy of the room without what set-up makes, but for the npm packages. */
+async function withCopy(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "resnet-lab-"));
+  try {
+    await cp(join(root, "lib", "tensor"), join(folder, "lib", "tensor"), { recursive: true });
+    for (const file of ["deno.json", "deno.lock"]) await cp(join(root, file), join(folder, file));
+    await symlink(join(root, "node_modules"), join(folder, "node_modules"), "junction");
+    await work(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+Deno.test("without set-up everything runs on the portable backend, and one line says what to do", async () => {
+  await withCopy(async (folder) => {
+    const { code, stdout, stderr } = await run(folder);
+    assert.equal(stdout, "cpu 0 4");
+    assert.equal(
+      stderr,
+      "Native TensorFlow is not set up, so this runs on the plain JavaScript backend, many times slower. " +
+        "In the resnet-lab folder run: npx --yes deno@2.9.6 task setup",
+    );
+    assert.equal(code, 0);
+  });
+});
+
+Deno.test("an addon that does not load falls back to the portable backend in the same way", async () => {
+  await withCopy(async (folder) => {
+    await mkdir(join(folder, ".venv"));
+    await writeFile(join(folder, ".venv", "tfjs_binding.node"), "no addon");
+    const { code, stdout, stderr } = await run(folder);
+    assert.equal(stdout, "cpu 0 4");
+    assert.match(
+      stderr,
+      /^Native TensorFlow is set up but did not load \(.+\), so .+ run: npx --yes deno@2\.9\.6 task doctor$/s,
+    );
+    assert.equal(code, 0);
+  });
+});
+
+Deno.test("the environment chooses the backend", async () => {
+  const { code, stdout, stderr } = await run(root, { RESNET_LAB_BACKEND: "cpu" });
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: "cpu 0 4", stderr: "" });
+  const wrong = await run(root, { RESNET_LAB_BACKEND: "gpu" });
+  assert.notEqual(wrong.code, 0);
+  assert.match(
+    wrong.stderr,
+    /RangeError: Choosing a backend: RESNET_LAB_BACKEND must be "tensorflow" or "cpu", found "gpu"\./,
+  );
+});
+
+Deno.test("useBackend comes back, also after an error", async () => {
+  const before = backend();
+  const seen = await useBackend(PORTABLE, async () => {
+    await Promise.resolve();
+    return backend();
+  });
+  assert.equal(seen, "cpu");
+  assert.equal(backend(), before);
+  const stop = () => {
+    throw new Error("stopped on purpose");
+  };
+  await assert.rejects(useBackend(PORTABLE, stop), /on purpose/);
+  assert.equal(backend(), before);
+  await assert.rejects(useBackend("abacus", () => 1), {
+    name: "RangeError",
+    message: 'Choosing a backend: there is none called "abacus" here.',
+  });
+  assert.equal(backend(), before);
+});
