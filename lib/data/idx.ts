@@ -1,7 +1,7 @@
 /** What an IDX file holds: the sizes of its axes, and its bytes in row-major order. */
 export interface Idx {
   readonly shape: readonly number[];
-  readonly values: Uint8Array<ArrayBuffer>;
+  readonly values: Uint8Array;
 }
 
 /** The type codes of IDX: the third byte of a file. */

@@ -102,7 +102,7 @@ for (const size of [28, 32, 224]) {
 
 testOnEachBackend("randomFlip mirrors about half of the images, pixel for pixel", () => {
   const images = distinct(64, 3, 5, 2);
-  const mirrored = ops.reverse(images, 2).arraySync();
+  const mirrored = ops.reverse(images, [2]).arraySync();
   const original = images.arraySync();
   let count = 0;
   randomFlip()(images, random()).arraySync().forEach((image, b) => {

@@ -76,8 +76,11 @@ async function all(training: AsyncIterable<Progress>): Promise<Progress[]> {
   for await (const progress of training) found.push(progress);
   return found;
 }
+/** The sum of each variable, weighted by position, so that any change shows. */
 const values = (model: Module) =>
-  [...model.namedVariables().values()].map((v) => [...v.dataSync()]);
+  [...model.namedVariables().values()].map((variable) =>
+    Array.from(variable.dataSync()).reduce((sum, value, i) => sum + value * Math.sin(i + 1), 0)
+  );
 
 testOnEachBackend(
   "fit by hand: one weight, two steps of one light pixel, with a schedule",
@@ -352,7 +355,7 @@ for (const [name, broken] of [["NaN", NaN], ["Infinity", Infinity]] as const) {
         setSeed(1);
         using model = smallNet();
         using optimizer = adam(model.parameters(), { learningRate: 0.5 });
-        let before: number[][] = [];
+        let before: number[] = [];
         const training = fit(model, hundred, {
           optimizer,
           epochs: 2,
@@ -402,7 +405,7 @@ testOnEachBackend(
             /at step 1 of 1 \(epoch 1 of 1\) .*: the loss is 0\.69\d*, but the gradient of inner\.weight is not finite\. The model/,
         },
       );
-      assert.deepEqual(values(model), [[0]]);
+      assertClose(model.inner.weight, [0]);
     }),
 );
 
@@ -414,7 +417,7 @@ Deno.test("a learning rate much too large ends in a DivergenceError, not in NaN 
     all(fit(model, hundred, { optimizer, epochs: 9, batchSize: 50 })),
     { name: "DivergenceError", message: /with learning rate 10000: the loss is (NaN|Infinity)/ },
   );
-  assert(values(model).flat().every(Number.isFinite));
+  assert(values(model).every(Number.isFinite));
 });
 
 const refused: [
