@@ -12,13 +12,15 @@ export interface Display {
 }
 
 /** The least time between the starts of two updates, in milliseconds. */
-const interval = 500;
-/** The greatest part of the time that updates may take. */
+const shortest = 500;
+/** An update waits until it takes no more than this part of the time since the one before, */
 const share = 0.01;
+/** but no longer than this: the first is slow because its code is new, others because the machine is busy. */
+const longest = 2000;
 
 /**
  * Trains to the end and shows how it goes: a chart of losses, learning rates and accuracies and a line that says how far it is, both
- * updated in place about twice a second, in less than a hundredth of the time. In a terminal it is just the line.
+ * updated in place about twice a second, for about a hundredth of the time at most. In a terminal it is just the line.
  *
  * Stop ends the training after the step under way: the model stays as trained so far, and what was reported so far is returned.
  *
@@ -61,7 +63,7 @@ export async function follow(
       }
       if (!display.update || now < due) continue;
       await display.update(stepLine(history, now - start), history);
-      due = now + Math.max(interval, (performance.now() - now) / share);
+      due = now + Math.min(longest, Math.max(shortest, (performance.now() - now) / share));
     }
     failed = false;
   } finally {
@@ -82,23 +84,28 @@ function displayHere(): Display {
   }
 }
 
-/** One output of a cell. At the end it gets its static picture, which takes too long to draw for each update. */
+/** One output of a cell. Its static picture takes a second to draw, so it comes last, and only at the end. */
 export function jupyterDisplay(jupyter: Pick<typeof Deno.jupyter, "display">): Display {
   const display_id = crypto.randomUUID();
-  let update = false;
+  let shown = false;
   async function show(content: unknown, raw: boolean) {
-    await jupyter.display(content, { display_id, update, raw });
-    update = true;
+    await jupyter.display(content, { display_id, update: shown, raw });
+    shown = true;
+  }
+  async function update(line: string, history: History) {
+    const { data, layout, description } = curves(line, history);
+    const figure = {
+      "application/vnd.plotly.v1+json": { data, layout },
+      "text/plain": description,
+    };
+    await show(figure, true);
   }
   return {
-    async update(line, history) {
-      const { data, layout, description } = curves(line, history);
-      await show({
-        "application/vnd.plotly.v1+json": { data, layout },
-        "text/plain": description,
-      }, true);
+    update,
+    async end(line, history) {
+      await update(line, history);
+      await show(curves(line, history), false);
     },
-    end: (line, history) => show(curves(line, history), false),
   };
 }
 
