@@ -1,22 +1,30 @@
 import assert from "node:assert/strict";
 import {
+  adaptiveAveragePool,
+  avgPool,
   batchNorm,
   constant,
   conv2d,
   dropout,
   flatten,
+  gelu,
   globalAveragePool,
   type Images,
+  leakyRelu,
   linear,
+  localResponseNorm,
   maxPool,
   ops,
   Parallel,
   parallel,
+  Random,
   relu,
   Residual,
   residual,
   Sequential,
   sequential,
+  setSeed,
+  sigmoid,
   summary,
   tanh,
   tidy,
@@ -111,6 +119,52 @@ testOnEachBackend("containers leave their output and no other tensor", async () 
     }
   }
 });
+
+testOnEachBackend(
+  "every parameter of a network of every layer gets a finite gradient that is not zero",
+  () => {
+    setSeed(1);
+    const k3 = { kernelSize: 3, padding: 1, useBias: false } as const;
+    using model = sequential(
+      conv2d(2, 6, { kernelSize: 3, padding: 1, groups: 2, dilation: 2 }),
+      leakyRelu(),
+      localResponseNorm({ size: 3 }),
+      maxPool({ kernelSize: 3, stride: 2, padding: 1 }),
+      residual(sequential(batchNorm(6), relu(), conv2d(6, 6, k3))),
+      parallel(
+        sequential(conv2d(6, 4, k3), batchNorm(4), gelu()),
+        sequential(
+          avgPool({ kernelSize: 3, stride: 1, padding: 1 }),
+          conv2d(6, 2, { kernelSize: 1 }),
+        ),
+      ),
+      residual(
+        sequential(conv2d(6, 8, { ...k3, stride: 2 }), batchNorm(8), sigmoid()),
+        conv2d(6, 8, { kernelSize: 1, stride: 2 }),
+      ),
+      adaptiveAveragePool([2, 2]),
+      flatten(),
+      dropout(0.2),
+      linear(32, 8),
+      batchNorm(8),
+      tanh(),
+      linear(8, 3),
+    );
+    tidy(() => {
+      const images = new Random(2).normal([4, 12, 12, 2]);
+      const { gradients } = valueAndGradients(
+        () => ops.sum(ops.square(model.forward(images, { training: true }))),
+        model.parameters(),
+      );
+      [...model.namedParameters()].forEach(([path, { shape }], i) => {
+        assert.deepEqual(gradients[i]!.shape, shape);
+        const values = gradients[i]!.dataSync();
+        assert(values.every(Number.isFinite), path);
+        assert(values.some((value) => Math.abs(value) > 1e-6), path);
+      });
+    });
+  },
+);
 
 Deno.test("containers pass on whether this is training", () => {
   const model = sequential(
