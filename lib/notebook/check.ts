@@ -178,7 +178,7 @@ function holdsNaN(value: unknown): boolean {
 function show(value: unknown): string {
   return isTensor(value)
     ? `a tensor of shape [${value.shape.join(", ")}]`
-    : inspect(value, { breakLength: Infinity });
+    : inspect(value, { breakLength: Infinity, compact: true });
 }
 
 function sayShape(shape: readonly number[]): string {
