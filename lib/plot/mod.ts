@@ -33,7 +33,7 @@ export {
 export { lineChart, type LineChartOptions, type Series } from "./line_chart.ts";
 export { networkDiagram, type NetworkDiagramOptions } from "./network_diagram.ts";
 export { type Numbers } from "./numbers.ts";
-export { type Drawable, renderPng, renderSvg } from "./render.ts";
+export { renderPng, renderSvg } from "./render.ts";
 export { type Axis, type FigureOptions, type Quantity } from "./style.ts";
 export {
   trainingCurves,

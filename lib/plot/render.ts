@@ -6,8 +6,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import type { Layout } from "plotly.js";
-import type { Trace } from "./figure.ts";
+import type { Figure } from "./figure.ts";
 import { opaquePng } from "./png.ts";
 import { fillInMeasurements } from "./svg_measure.ts";
 
@@ -18,11 +17,7 @@ const defaultHeight = 420;
 /** How many pixels of the PNG stand for one pixel of the layout. */
 const pngScale = 2;
 
-/** What a picture is drawn from; every `Figure` is one. */
-export interface Drawable {
-  readonly data: readonly Trace[];
-  readonly layout: Partial<Layout>;
-}
+type Drawable = Pick<Figure, "data" | "layout">;
 
 interface Renderer {
   svg(figure: Drawable): Promise<string>;
@@ -40,14 +35,18 @@ interface PlotlyWindow {
   };
 }
 
-let renderer: Promise<Renderer> | undefined;
-let lastDrawing: Promise<unknown> = Promise.resolve();
+let loading: Promise<Renderer> | undefined;
+
+/** The one renderer, loaded when it is first asked for. */
+function renderer(): Promise<Renderer> {
+  return loading ??= load();
+}
 
 /**
  * Draws a figure as an SVG document without a browser.
  *
  * The size is that of `layout.width` and `layout.height` (700 by 420 pixels when they are absent).
- * The first call loads plotly.js, about a second; calls that overlap are drawn one after another.
+ * The first call loads plotly.js, which takes about a second.
  *
  * @param figure What to draw.
  * @returns The text of the SVG document.
@@ -62,14 +61,8 @@ let lastDrawing: Promise<unknown> = Promise.resolve();
  * assert.ok(svg.startsWith("<svg") && svg.includes("Images"));
  * ```
  */
-export function renderSvg(figure: Drawable): Promise<string> {
-  // plotly.js keeps one hidden measuring node per window, so drawings must not interleave.
-  const drawing = lastDrawing.then(async () => {
-    renderer ??= load();
-    return await (await renderer).svg(figure);
-  });
-  lastDrawing = drawing.catch(() => {});
-  return drawing;
+export async function renderSvg(figure: Drawable): Promise<string> {
+  return (await renderer()).svg(figure);
 }
 
 /**
@@ -89,8 +82,8 @@ export function renderSvg(figure: Drawable): Promise<string> {
  * ```
  */
 export async function renderPng(figure: Drawable): Promise<Uint8Array> {
-  const svg = await renderSvg(figure);
-  return (await renderer!).png(svg);
+  const { svg, png } = await renderer();
+  return png(await svg(figure));
 }
 
 async function load(): Promise<Renderer> {

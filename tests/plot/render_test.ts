@@ -64,14 +64,14 @@ Deno.test({ name: "a failed drawing does not stop the next", ...strict }, async 
   const broken = {
     data: [],
     layout: {
-      get width(): number {
-        throw new RangeError("no width");
+      get xaxis(): undefined {
+        throw new RangeError("no axis");
       },
     },
   };
   const failing = renderSvg(broken);
   const following = renderSvg(chart("next"));
-  await assert.rejects(failing, { message: "no width" });
+  await assert.rejects(failing, { message: "no axis" });
   assert.ok((await following).includes("All about next"));
 });
 
