@@ -32,12 +32,12 @@ export interface LineChartOptions extends FigureOptions {
 }
 
 /** A line longer than this is thinned; a figure is 700 pixels wide. */
-const mostPoints = 2000;
+const mostPoints = 1000;
 
 /**
  * Draws named series of points as lines, markers, or both, on linear or logarithmic axes.
  *
- * A line of more than 2,000 points from left to right is thinned to its peaks and valleys, which
+ * A line of more than 1,000 points from left to right is thinned to its peaks and valleys, which
  * look the same.
  *
  * @param series The rows of points, each with a name.
