@@ -8,6 +8,7 @@ import {
   variable,
   type Variable1D,
   type Variable4D,
+  windowGeometry,
 } from "../tensor/mod.ts";
 import { checkInput, checkOptions, checkPadding, checkPair, checkWhole } from "./checks.ts";
 import { heNormal, initialize, type Initializer } from "./initializers.ts";
@@ -76,6 +77,26 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
       const y = ops.conv2d(images, this.kernel, this.#options);
       return this.bias ? ops.add(y, this.bias) : y;
     });
+  }
+
+  /**
+   * Height and width of the output for images of a height and width.
+   *
+   * @throws {RangeError} If the window does not fit.
+   *
+   * @example
+   * ```ts
+   * import { conv2d } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const layer = conv2d(3, 96, { kernelSize: 11, stride: 4 });
+   * assert.deepEqual(layer.outputSize([227, 227]), [55, 55]);
+   * ```
+   */
+  outputSize(size: readonly [height: number, width: number]): readonly [number, number] {
+    const [height, width] = this.kernel.shape;
+    const window = { ...this.#options, kernelSize: [height, width] } as const;
+    return windowGeometry("conv2d", size, window).output;
   }
 
   override describe(): string {

@@ -9,6 +9,7 @@ import {
   type Tensor,
   type Tensor4D,
   tidy,
+  windowGeometry,
 } from "../tensor/mod.ts";
 import { checkInput, checkOptions, checkPadding, checkPair, IMAGE_AXES, show } from "./checks.ts";
 import { pairText } from "./conv.ts";
@@ -22,6 +23,8 @@ export interface PoolOptions {
   stride?: Pair;
   /** Rows and columns around the images. */
   padding?: Padding;
+  /** Whether a last window that reaches over the bottom or right edge counts, if it starts inside; false unless said otherwise. */
+  ceilMode?: boolean;
 }
 
 /** Pooling over windows; made by {@linkcode maxPool} and {@linkcode avgPool}. */
@@ -33,10 +36,13 @@ export class Pool extends Module<Tensor4D, Tensor> {
     super();
     const doing = `Building ${kind}`;
     checkOptions(doing, options, "{ kernelSize: 2 }");
-    const { kernelSize, stride = kernelSize, padding = 0 } = options;
+    const { kernelSize, stride = kernelSize, padding = 0, ceilMode = false } = options;
     checkPair(doing, "kernelSize", kernelSize);
     checkPair(doing, "stride", stride);
     checkPadding(doing, padding);
+    if (typeof ceilMode !== "boolean") {
+      throw new TypeError(`${doing}: ceilMode must be true or false, found ${show(ceilMode)}.`);
+    }
   }
 
   override forward<T extends Images>(x: T): Images<LastAxisOf<T>> {
@@ -44,18 +50,26 @@ export class Pool extends Module<Tensor4D, Tensor> {
     return ops[this.kind](x, this.options);
   }
 
+  /** Height and width of the output for images of a height and width; see {@linkcode Conv2d.outputSize}. */
+  outputSize(size: readonly [height: number, width: number]): readonly [number, number] {
+    const { kernelSize, stride = kernelSize } = this.options;
+    return windowGeometry(this.kind, size, { ...this.options, stride }).output;
+  }
+
   override describe(): string {
-    const { kernelSize, stride = kernelSize, padding = 0 } = this.options;
+    const { kernelSize, stride = kernelSize, padding = 0, ceilMode } = this.options;
     return [
       `${this.kind} ${pair(kernelSize).join("×")}, stride ${pairText(stride)}`,
       padding === 0 || padding === "valid" ? [] : `padding ${padding}`,
+      ceilMode ? "ceil mode" : [],
     ].flat().join(", ");
   }
 }
 
 /**
  * The largest value in each window of each channel: images `[batch, height, width, channels]` to `[batch, height′, width′, channels]`
- * with `height′ = ⌊(height + 2·padding − kernelSize) / stride⌋ + 1`. Padding never wins.
+ * with `height′ = ⌊(height + 2·padding − kernelSize) / stride⌋ + 1`, or with `ceilMode` ⌈…⌉ as long as the last window starts inside the
+ * image or its top or left padding. Padding never wins.
  *
  * @throws {RangeError} If an option is not a whole number that is large enough; in `forward`, if the window does not fit the image, or
  * the padding is more than half the window.
@@ -76,7 +90,7 @@ export function maxPool(options: PoolOptions): Pool {
 
 /**
  * The mean of each window of each channel, with the shapes and errors of {@linkcode maxPool}. The zeros of a numeric padding count
- * (PyTorch's default); those of `"same"` do not (TensorFlow's).
+ * (PyTorch's default); those of `"same"` (TensorFlow's) and what a window of `ceilMode` reaches over the edge do not.
  *
  * @example
  * ```ts
@@ -144,6 +158,7 @@ export class AdaptiveAveragePool extends Module<Tensor4D, Tensor> {
     checkInput(this, x, IMAGE_AXES);
     const [batch, height, width, channels] = x.shape;
     const [rows, columns] = this.size;
+    if (rows === height && columns === width) return ops.clone(x);
     return tidy(() => {
       const alongRows = ops.matMul(
         binMeans(rows, height),

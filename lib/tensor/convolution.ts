@@ -42,6 +42,8 @@ export interface WindowOptions {
   padding?: Padding;
   /** Distance between neighbouring taps of the window; 1 unless said otherwise. */
   dilation?: Pair;
+  /** Whether a last window that reaches over the bottom or right edge counts, if it starts inside; false unless said otherwise. */
+  ceilMode?: boolean;
 }
 
 /** The geometry of a window over an image of known size: rows and columns of padding, and the output's height and width. */
@@ -52,6 +54,8 @@ export interface WindowGeometry {
 
 /**
  * Where a window can stand on an image: `output = ⌊(input + padding − dilation · (kernel − 1) − 1) / stride⌋ + 1`.
+ *
+ * With `ceilMode` it is ⌈…⌉, unless the last window would then start beyond the image and its top or left padding (PyTorch's rule).
  *
  * @param what What is being done, for the error messages.
  * @param size The height and width of the image in pixels.
@@ -70,7 +74,7 @@ export interface WindowGeometry {
 export function windowGeometry(
   what: string,
   [height, width]: readonly [number, number],
-  { kernelSize, stride = 1, padding = 0, dilation = 1 }: WindowOptions,
+  { kernelSize, stride = 1, padding = 0, dilation = 1, ceilMode = false }: WindowOptions,
 ): WindowGeometry {
   for (const [name, value] of Object.entries({ kernelSize, stride, dilation })) {
     for (const size of pair(value)) checkWhole(what, name, size, 1);
@@ -89,16 +93,20 @@ export function windowGeometry(
       before = Math.floor(total / 2);
       after = total - before;
     } else if (padding !== "valid") before = after = padding;
-    const output = Math.floor((size + before + after - extent) / step) + 1;
-    return { before, after, extent, output };
+    const room = size + before + after - extent;
+    let output = Math.floor(room / step) + 1;
+    if (ceilMode && room % step !== 0 && output * step < size + before) {
+      after += output * step - room;
+      output++;
+    }
+    const least = Math.max(1, extent - before - after - (ceilMode ? step - 1 : 0));
+    return { before, after, extent, output, least };
   });
   const [rows, columns] = sides as [typeof sides[0], typeof sides[0]];
   if (rows.output < 1 || columns.output < 1) {
     throw new RangeError(
       `${what}: a window of ${rows.extent}×${columns.extent} does not fit an image of ${height}×${width} with padding ${padding}; ` +
-        `the image must be at least ${Math.max(1, rows.extent - rows.before - rows.after)}×${
-          Math.max(1, columns.extent - columns.before - columns.after)
-        }.`,
+        `the image must be at least ${rows.least}×${columns.least}.`,
     );
   }
   return {
@@ -340,10 +348,11 @@ export function conv2d(
  */
 export function maxPool<T extends Tensor4D>(
   x: T,
-  { kernelSize, stride = kernelSize, padding = 0 }: Omit<WindowOptions, "dilation">,
+  { kernelSize, stride = kernelSize, padding = 0, ceilMode }: Omit<WindowOptions, "dilation">,
 ): Pooled<T> {
   const what = "Max pooling";
-  const { pads } = windowGeometry(what, checkImages(what, x), { kernelSize, stride, padding });
+  const window = { kernelSize, stride, padding, ceilMode };
+  const { pads } = windowGeometry(what, checkImages(what, x), window);
   checkPoolPadding(what, kernelSize, padding);
   const size = pair(kernelSize), strides = pair(stride);
   return tf.tidy(() => {
@@ -361,8 +370,8 @@ export function maxPool<T extends Tensor4D>(
 type Pooled<T extends Tensor4D> = Same<T> & Images<LastAxisOf<T>>;
 
 /**
- * The mean of each window of each channel. Zeros of a numeric padding count (PyTorch's default); those of `"same"` do not
- * (TensorFlow's).
+ * The mean of each window of each channel. Zeros of a numeric padding count (PyTorch's default); those of `"same"` (TensorFlow's) and
+ * what a window of `ceilMode` reaches over the edge do not.
  *
  * @throws {RangeError} If the window does not fit the image, the padding is more than half of it, or an option is no size.
  * @throws {TypeError} If the images are not float32.
@@ -378,19 +387,24 @@ type Pooled<T extends Tensor4D> = Same<T> & Images<LastAxisOf<T>>;
  */
 export function avgPool<T extends Tensor4D>(
   x: T,
-  { kernelSize, stride = kernelSize, padding = 0 }: Omit<WindowOptions, "dilation">,
+  { kernelSize, stride = kernelSize, padding = 0, ceilMode }: Omit<WindowOptions, "dilation">,
 ): Pooled<T> {
   const what = "Average pooling";
-  const { pads } = windowGeometry(what, checkImages(what, x), { kernelSize, stride, padding });
+  const window = { kernelSize, stride, padding, ceilMode };
+  const { pads } = windowGeometry(what, checkImages(what, x), window);
   checkPoolPadding(what, kernelSize, padding);
   const size = pair(kernelSize), strides = pair(stride);
   const means = (images: Tensor4D): Tensor4D =>
-    tf.avgPool(padImages(images, pads), [size[0], size[1]], [strides[0], strides[1]], "valid");
+    tf.avgPool(images, [size[0], size[1]], [strides[0], strides[1]], "valid");
   return tf.tidy(() => {
-    if (padding !== "same") return means(x);
+    const y = means(padImages(x, pads));
+    const counted = typeof padding === "number" ? padding : 0;
+    const [top, bottom, left, right] = pads;
+    const border = [top - counted, bottom - counted, left - counted, right - counted] as const;
+    if (border.every((count) => count === 0)) return y;
     // TensorFlow.js's own "same" in JavaScript has a wrong gradient at the border.
-    const share = means(tf.ones([1, x.shape[1], x.shape[2], 1]));
-    return tf.div(means(x), share);
+    const inside: Tensor4D = tf.ones([1, x.shape[1] + 2 * counted, x.shape[2] + 2 * counted, 1]);
+    return tf.div(y, means(padImages(inside, border)));
   }) as Pooled<T>;
 }
 

@@ -6,6 +6,7 @@ import {
   globalAveragePool,
   maxPool,
   ops,
+  Pool,
   summary,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
@@ -44,6 +45,23 @@ testOnEachBackend("padding never wins a maximum, and zeros count in a mean", () 
   );
 });
 
+testOnEachBackend("ceilMode counts a window over the edge, with what is inside it", () => {
+  const image = ops.tensor([...Array(16).keys()].map((i) => i + 1), [1, 4, 4, 1]);
+  const plain = { kernelSize: 3, stride: 2, ceilMode: true };
+  assertClose(maxPool(plain).forward(image), [11, 12, 15, 16], 0);
+  assertClose(avgPool(plain).forward(image), [6, 7.5, 12, 13.5]);
+  // The zeros of the padding count in a mean, what is beyond them does not.
+  const padded = { ...plain, padding: 1 };
+  assertClose(maxPool(padded).forward(image), [6, 8, 8, 14, 16, 16, 14, 16, 16], 0);
+  assertClose(
+    avgPool(padded).forward(image),
+    [14 / 9, 30 / 9, 2, 57 / 9, 11, 6, 4.5, 7.5, 4],
+  );
+  const small = ops.tensor([-3, -2, -4, -1], [1, 2, 2, 1]);
+  assertClose(maxPool(plain).forward(small), [-1], 0);
+  assertClose(avgPool(plain).forward(small), [-2.5]);
+});
+
 for (const example of layers.pool) {
   testOnEachBackend(`${example.layer} is PyTorch's: ${JSON.stringify(example.options)}`, () => {
     const layer = make[example.layer](example.options);
@@ -79,6 +97,9 @@ testOnEachBackend("pooling: gradients by central differences", () => {
     const layer of [
       maxPool({ kernelSize: 3, stride: 2, padding: 1 }),
       avgPool({ kernelSize: 2, padding: "same" }),
+      maxPool({ kernelSize: 2, ceilMode: true }),
+      avgPool({ kernelSize: 2, ceilMode: true }),
+      avgPool({ kernelSize: 3, stride: 3, padding: 1, ceilMode: true }),
       globalAveragePool(),
       adaptiveAveragePool([2, 3]),
       flatten(),
@@ -101,14 +122,18 @@ testOnEachBackend(
         [avgPool({ kernelSize: [2, 3], stride: [1, 3] }), [7, 3, 2]],
         [avgPool({ kernelSize: 3, stride: 2, padding: "same" }), [4, 5, 2]],
         [avgPool({ kernelSize: 2, padding: 1 }), [5, 5, 2]],
+        [maxPool({ kernelSize: 3, stride: 2, ceilMode: true }), [4, 4, 2]],
+        [avgPool({ kernelSize: 3, stride: 2, ceilMode: true }), [4, 4, 2]],
         [globalAveragePool(), [2]],
         [adaptiveAveragePool([3, 10]), [3, 10, 2]],
+        [adaptiveAveragePool([8, 9]), [8, 9, 2]],
         [flatten(), [144]],
       ] as const
     ) {
       const images = someImages(2, 8, 9, 2);
       assertLeavesOnlyOutput(() => layer.forward(images));
       assert.deepEqual(layer.forward(images).shape, [2, ...output]);
+      if (layer instanceof Pool) assert.deepEqual(layer.outputSize([8, 9]), output.slice(0, 2));
       const table = summary(layer, [8, 9, 2]);
       assert.deepEqual(table.rows[0]?.outputShape, output);
       assert.deepEqual([table.parameters, table.macs], [0, 0]);
@@ -122,6 +147,7 @@ Deno.test("pooling in a few words", () => {
       maxPool({ kernelSize: 2 }),
       maxPool({ kernelSize: [3, 2], stride: [2, 1], padding: 1 }),
       avgPool({ kernelSize: 2, padding: "same" }),
+      maxPool({ kernelSize: 3, stride: 2, ceilMode: true }),
       globalAveragePool(),
       adaptiveAveragePool([4, 1]),
       flatten(),
@@ -130,6 +156,7 @@ Deno.test("pooling in a few words", () => {
       "maxPool 2×2, stride 2",
       "maxPool 3×2, stride 2×1, padding 1",
       "avgPool 2×2, stride 2, padding same",
+      "maxPool 3×3, stride 2, ceil mode",
       "globalAveragePool",
       "adaptiveAveragePool 4×1",
       "flatten",
@@ -158,6 +185,11 @@ Deno.test("pooling: a bad option is an error when the layer is built", () => {
         () => maxPool({ kernelSize: 2, padding: 0.5 }),
         "RangeError",
         'maxPool: padding must be "same", "valid" or a whole number of at least 0, found 0.5.',
+      ],
+      [
+        () => maxPool({ kernelSize: 2, ceilMode: 1 as never }),
+        "TypeError",
+        "maxPool: ceilMode must be true or false, found 1.",
       ],
       [
         () => adaptiveAveragePool(7 as never),

@@ -68,6 +68,44 @@ Deno.test("windows stand where the formula says", () => {
   assert.deepEqual(sizes([3, 3], { kernelSize: 1, stride: 4, padding: "same" }).pads, [0, 0, 0, 0]);
 });
 
+Deno.test("ceilMode: as many windows as PyTorch's, and none that starts beyond the image", () => {
+  // torch.nn.functional.max_pool2d(…, ceil_mode=True) for images of 1 to 10 pixels; 0 where it refuses.
+  for (
+    const [kernelSize, stride, padding, counts] of [
+      [3, 2, 0, [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]],
+      [3, 2, 1, [1, 2, 2, 3, 3, 4, 4, 5, 5, 6]],
+      [2, 2, 0, [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]],
+      [2, 3, 1, [1, 1, 2, 2, 2, 3, 3, 3, 4, 4]],
+      [3, 1, 1, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]],
+      [2, 3, 0, [1, 1, 1, 2, 2, 2, 3, 3, 3, 4]],
+      [3, 4, 1, [1, 1, 1, 2, 2, 2, 2, 3, 3, 3]],
+    ] as const
+  ) {
+    counts.forEach((count, i) => {
+      const geometry = () =>
+        windowGeometry("Max pooling", [i + 1, i + 1], {
+          kernelSize,
+          stride,
+          padding,
+          ceilMode: true,
+        });
+      if (count > 0) assert.deepEqual(geometry().output, [count, count]);
+      else {
+        assert.throws(geometry, {
+          name: "RangeError",
+          message:
+            "Max pooling: a window of 3×3 does not fit an image of 1×1 with padding 0; the image must be at least 2×2.",
+        });
+      }
+    });
+  }
+  // The last window needs two more rows and one more column than there are.
+  assert.deepEqual(
+    windowGeometry("Max pooling", [5, 4], { kernelSize: 4, stride: [3, 2], ceilMode: true }),
+    { pads: [0, 2, 0, 0], output: [2, 1] },
+  );
+});
+
 Deno.test("one number stands for both axes", () => {
   assert.deepEqual(pair(3), [3, 3]);
   assert.deepEqual(pair([3, 5]), [3, 5]);
