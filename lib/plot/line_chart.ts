@@ -1,5 +1,5 @@
 import { Figure, type Trace } from "./figure.ts";
-import { ascends, type Numbers, requireOnAxis, requireSameLength, say } from "./numbers.ts";
+import { ascends, extent, type Numbers, requireOnAxis, requireSameLength, say } from "./numbers.ts";
 import {
   type Axis,
   axisTitle,
@@ -64,30 +64,30 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
     throw new RangeError(`${doing}: expected at least one series, found none`);
   }
   const sentences: string[] = [];
+  const shown: { x: number[]; y: number[] } = { x: [], y: [] };
   const data = series.map(({ name, x, y, dash, ...rest }): Trace => {
     const places = x ?? Array.from(y, (_, index) => index);
     requireOnAxis(doing, `y of series "${name}"`, y, options.y);
     requireOnAxis(doing, `x of series "${name}"`, places, options.x);
     requireSameLength(doing, [`x of series "${name}"`, places], [`y of series "${name}"`, y]);
-    sentences.push(`${name} from ${say(y[0]!)} to ${say(y[y.length - 1]!)} (${points(y.length)})`);
+    sentences.push(`${name} from ${say(y[0]!)} to ${say(y[y.length - 1]!)} (${count(y.length)})`);
     // A line through one point cannot be seen.
     const mode = rest.mode ?? (y.length === 1 ? "lines+markers" : "lines");
     const kept = mode === "lines" && ascends(places) ? peaksAndValleys(y) : undefined;
-    return {
-      type: "scatter",
-      mode,
-      name,
+    const points = {
       x: kept ? kept.map((index) => places[index]!) : Array.from(places),
       y: kept ? kept.map((index) => y[index]!) : Array.from(y),
-      ...(dash ? { line: { dash } } : {}),
     };
+    shown.x.push(...points.x);
+    shown.y.push(...points.y);
+    return { type: "scatter", mode, name, ...points, ...(dash ? { line: { dash } } : {}) };
   });
   return new Figure(
     data,
     {
       ...frame(options, series.map(({ name }) => name)),
-      xaxis: layoutAxis(options.x),
-      yaxis: layoutAxis(options.y),
+      xaxis: layoutAxis(options.x, extent(shown.x)),
+      yaxis: layoutAxis(options.y, extent(shown.y)),
     },
     options.description ??
       `${axisTitle(options.y)} against ${inSentence(options.x)}: ${sentences.join("; ")}.`,
@@ -114,6 +114,6 @@ export function peaksAndValleys(values: Numbers): number[] | undefined {
   return [...kept.add(values.length - 1)];
 }
 
-function points(count: number): string {
-  return count === 1 ? "1 point" : `${say(count)} points`;
+function count(points: number): string {
+  return points === 1 ? "1 point" : `${say(points)} points`;
 }

@@ -141,8 +141,14 @@ export function inSentence(quantity: Quantity): string {
   return /^[A-Z][a-z]/.test(text) ? text[0]!.toLowerCase() + text.slice(1) : text;
 }
 
-/** An axis as plotly wants it, where the ends of a logarithmic axis are exponents. */
-export function layoutAxis(axis: Axis): Partial<LayoutAxis> {
+/**
+ * An axis as plotly wants it, where the ends of a logarithmic axis are exponents; with `shown`, the smallest and the largest value, a
+ * logarithmic axis of two decades or more has numbers at its powers of ten only.
+ */
+export function layoutAxis(
+  axis: Axis,
+  shown: readonly [number, number] | undefined = axis.range,
+): Partial<LayoutAxis> {
   const { range, scale = "linear" } = axis;
   if (range && !range.every((end) => Number.isFinite(end) && (scale === "linear" || end > 0))) {
     throw new RangeError(
@@ -153,6 +159,7 @@ export function layoutAxis(axis: Axis): Partial<LayoutAxis> {
   return {
     title: { text: axisTitle(axis) },
     ...(scale === "log" ? { type: "log", exponentformat: "power" } : {}),
+    ...(scale === "log" && shown && shown[1] / shown[0] >= 100 ? { dtick: 1 } : {}),
     ...(range ? { range: scale === "log" ? range.map(Math.log10) : [...range] } : {}),
   };
 }
