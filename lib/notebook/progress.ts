@@ -1,5 +1,6 @@
 import { type Figure, trainingCurves } from "../plot/mod.ts";
 import type { EpochProgress, History, Progress } from "../train/mod.ts";
+import { liveView } from "./live_view.ts";
 
 /** Where a training shows how it goes. */
 export interface Display {
@@ -84,7 +85,7 @@ function displayHere(): Display {
   }
 }
 
-/** One output of a cell. Its static picture takes a second to draw, so it comes last, and only at the end. */
+/** One output of a cell: a light view that is quick to update, and at the end the figure, which takes a second to draw. */
 export function jupyterDisplay(jupyter: Pick<typeof Deno.jupyter, "display">): Display {
   const display_id = crypto.randomUUID();
   let shown = false;
@@ -92,14 +93,8 @@ export function jupyterDisplay(jupyter: Pick<typeof Deno.jupyter, "display">): D
     await jupyter.display(content, { display_id, update: shown, raw });
     shown = true;
   }
-  async function update(line: string, history: History) {
-    const { data, layout, description } = curves(line, history);
-    const figure = {
-      "application/vnd.plotly.v1+json": { data, layout },
-      "text/plain": description,
-    };
-    await show(figure, true);
-  }
+  const update = (line: string, history: History) =>
+    show({ "text/html": liveView(line, history), "text/plain": line }, true);
   return {
     update,
     async end(line, history) {

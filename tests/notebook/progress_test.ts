@@ -146,7 +146,7 @@ Deno.test("progress in a kernel updates one output, with a static picture at the
   assert.deepEqual(shown.map(({ options }) => options?.update), shown.map((_, i) => i > 0));
   for (const { content, options } of shown) {
     assert(typeof content === "object" && content);
-    assert.deepEqual(Object.keys(content), ["application/vnd.plotly.v1+json", "text/plain"]);
+    assert.deepEqual(Object.keys(content), ["text/html", "text/plain"]);
     assert(options?.raw);
   }
   assert(last?.content instanceof Figure);
