@@ -122,13 +122,15 @@ function terminalDisplay(): Display {
 }
 
 function stepLine({ steps }: History, milliseconds: number): string {
-  const { epoch, epochs, step, totalSteps, loss, learningRate, imagesPerSecond } = steps.at(-1)!;
+  const { epoch, epochs, step, totalSteps, loss, learningRate } = steps.at(-1)!;
+  const recent = steps.slice(-50);
+  const seconds = recent.reduce((sum, step) => sum + 1 / step.imagesPerSecond, 0);
   return join(
     `Epoch ${epoch} of ${epochs}`,
     `step ${count(step)} of ${count(totalSteps)}`,
     `loss ${significant(loss)}`,
     `learning rate ${significant(learningRate)}`,
-    `${count(imagesPerSecond)} images/s`,
+    `${count(recent.length / seconds)} images/s`,
     `${duration(milliseconds * (totalSteps / step - 1))} left`,
   );
 }
