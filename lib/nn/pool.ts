@@ -31,8 +31,11 @@ export interface PoolOptions {
 export class Pool extends Module<Tensor4D, Tensor> {
   declare readonly [shapeRule]: "same";
 
+  /** The options, with what they are where they were not given. */
+  readonly options: Readonly<Required<PoolOptions>>;
+
   /** See {@linkcode maxPool} and {@linkcode avgPool}. */
-  constructor(readonly kind: "maxPool" | "avgPool", readonly options: Readonly<PoolOptions>) {
+  constructor(readonly kind: "maxPool" | "avgPool", options: PoolOptions) {
     super();
     const doing = `Building ${kind}`;
     checkOptions(doing, options, "{ kernelSize: 2 }");
@@ -43,6 +46,7 @@ export class Pool extends Module<Tensor4D, Tensor> {
     if (typeof ceilMode !== "boolean") {
       throw new TypeError(`${doing}: ceilMode must be true or false, found ${show(ceilMode)}.`);
     }
+    this.options = { kernelSize, stride, padding, ceilMode };
   }
 
   override forward<T extends Images>(x: T): Images<LastAxisOf<T>> {
@@ -52,12 +56,11 @@ export class Pool extends Module<Tensor4D, Tensor> {
 
   /** Height and width of the output for images of a height and width; see {@linkcode Conv2d.outputSize}. */
   outputSize(size: readonly [height: number, width: number]): readonly [number, number] {
-    const { kernelSize, stride = kernelSize } = this.options;
-    return windowGeometry(this.kind, size, { ...this.options, stride }).output;
+    return windowGeometry(this.kind, size, this.options).output;
   }
 
   override describe(): string {
-    const { kernelSize, stride = kernelSize, padding = 0, ceilMode } = this.options;
+    const { kernelSize, stride, padding, ceilMode } = this.options;
     return [
       `${this.kind} ${pair(kernelSize).join("×")}, stride ${pairText(stride)}`,
       padding === 0 || padding === "valid" ? [] : `padding ${padding}`,

@@ -186,8 +186,12 @@ Deno.test("a layer that stands twice in a model is one layer", () => {
   const shared = linear(3, 3);
   const model = sequential(shared, relu(), shared);
   assert.equal(model.parameters().length, 2);
-  assert.equal(summary(model, [3]).parameters, 12);
-  assert.equal(summary(model, [3]).macs, 18);
+  const table = summary(model, [3]);
+  assert.deepEqual(table.rows.map(({ path, parameters, macs }) => [path, parameters, macs]), [
+    ["0", 12, 18],
+    ["1", 0, 0],
+  ]);
+  assert.deepEqual([table.parameters, table.macs], [12, 18]);
 });
 
 Deno.test("shapes of containers, the same from summary", () => {

@@ -37,6 +37,7 @@ testOnEachBackend("conv2d gives the shape that the formula says, and summary the
     const layer = conv2d(2, 5, options);
     assert.deepEqual(layer.forward(ops.zeros([3, ...input])).shape, [3, ...output]);
     assert.deepEqual(summary(layer, input).rows[0]?.outputShape, output);
+    assert.deepEqual(layer.outputSize([input[0], input[1]]), output.slice(0, 2));
   }
 });
 
@@ -252,6 +253,13 @@ testOnEachBackend(
     });
   },
 );
+
+Deno.test("conv2d: the output's size of images that are too small is an error", () => {
+  assert.throws(() => conv2d(1, 1, { kernelSize: 3, dilation: 2 }).outputSize([4, 9]), {
+    name: "RangeError",
+    message: /a window of 5×5 does not fit an image of 4×9/,
+  });
+});
 
 Deno.test("conv2d in a few words", () => {
   assert.equal(conv2d(3, 64, { kernelSize: 7 }).describe(), "conv2d 3 → 64, 7×7");
