@@ -21,7 +21,7 @@ export function liveView(line: string, { steps, epochs }: History): string {
   const validation = epochs.flatMap(({ epoch, validation }): Point[] =>
     validation ? [[epoch, 100 * validation.accuracy]] : []
   );
-  return `<div style="max-width: 720px">${line}
+  return `<div style="max-width: 720px; font: 12px sans-serif; font-variant-numeric: tabular-nums">${line}
 <progress value="${step}" max="${totalSteps}" style="display: block; width: 100%"></progress>
 ${chart("Step", step, { "Loss": loss })}
 ${
@@ -61,7 +61,7 @@ function chart(
     return `<path d="M${places.join("L")}" fill="none" stroke="${colors[i]}" stroke-width="2" />
 <circle cx="${x}" cy="${y}" r="3" fill="${colors[i]}" />`;
   });
-  return `<svg width="350" height="150" font-size="11" fill="currentColor">
+  return `<svg viewBox="0 0 350 150" style="width: 49%" font-size="11" fill="currentColor">
 <path d="M50,30V130H330" fill="none" stroke="currentColor" opacity="0.4" />
 ${paths.join("\n")}
 <text x="50" y="14">${titles.join(" ")}</text>
