@@ -157,13 +157,13 @@ export function filterGrid(
 
 /** What `featureMaps` takes beside its values. */
 export interface FeatureMapsOptions extends GridOptions {
-  /** The numbers at the ends of the colour scale; by default the least and the greatest. */
+  /** The numbers at the ends of the colour scale; by default the least and the greatest, or where there are negative ones, −m and m. */
   range?: readonly [number, number];
 }
 
 /**
  * Draws what the channels of a layer answer to one image, one small picture per channel, all on
- * one colour scale.
+ * one colour scale; where there are negative activations, one with white at zero.
  *
  * @param values The activations of one image.
  * @param shape `[height, width, channels]`.
@@ -196,14 +196,17 @@ export function featureMaps(
   }
   const [min, max] = extent(planes);
   if (options.range) requireRange(doing, options.range);
-  const [low, high] = options.range ?? (min < max ? [min, max] : [min, min + 1]);
+  const reach = Math.max(-min, max);
+  const [low, high] = options.range ??
+    (min < 0 ? [-reach, reach] : min < max ? [min, max] : [min, min + 1]);
+  const colors = low < 0 ? diverging : sequential;
   return pictures(
     doing,
-    { bytes: colored(planes, sequential, low, high), count, height, width, channels: 3 },
+    { bytes: colored(planes, colors, low, high), count, height, width, channels: 3 },
     { titles: Array.from({ length: count }, (_, map) => String(map)), ...options },
     `${say(count)} feature ${count === 1 ? "map" : "maps"} of ${height}×${width}, ` +
       `from ${say(min)} to ${say(max)}.`,
-    scale("Activation", sequential, low, high),
+    scale("Activation", colors, low, high),
   );
 }
 

@@ -197,3 +197,9 @@ Deno.test("grids of images say what they cannot draw", () => {
     assert.throws(draw, { name: "RangeError", message: `Drawing ${message}` });
   }
 });
+
+Deno.test("featureMaps draws negative activations with white at zero", () => {
+  const { data } = featureMaps([-1, 0, 2, 0], [2, 2, 1]);
+  const scale = data.find(({ marker }) => marker?.cmin !== undefined)?.marker;
+  assert.deepEqual([scale?.cmin, scale?.cmax], [-2, 2]);
+});
