@@ -38,14 +38,14 @@ tf.registerKernel({
   kernelName: BATCH_NORM_BACKPROP,
   backendName: NATIVE,
   kernelFunc: ({ inputs, attrs }) => {
-    const [dx, dScale, dOffset, ...unused] = runTensorFlowOp(
+    const outputs = runTensorFlowOp(
       "FusedBatchNormGradV3",
       [inputs.dy!, inputs.x!, inputs.scale!, inputs[0]!, inputs[1]!, inputs[2]!],
       fusedAttributes(attrs!),
       5,
     );
-    tf.dispose(unused);
-    return [dx!, dScale!, dOffset!];
+    // The last two are empty.
+    return outputs.slice(0, 3);
   },
 });
 
@@ -99,7 +99,7 @@ tf.registerGradient({
     const [dx, dScale, dOffset] = tf.engine().runKernel<Tensor[]>(
       BATCH_NORM_BACKPROP,
       {
-        dy: (dy as (Tensor | null)[])[0] ?? tf.zerosLike(x!),
+        dy: (dy as Tensor[])[0]!,
         x: x!,
         scale: scale!,
         ...Object.fromEntries(reserved.entries()),

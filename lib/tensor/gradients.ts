@@ -1,6 +1,6 @@
 /**
  * Gradients that TensorFlow.js lacks or has wrong: relu's as one op on the native backend, comparisons, conversion to whole numbers,
- * tied maxima, and pieces of a tensor of which only some are used.
+ * tied maxima, and resizing.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { NATIVE, PORTABLE, runTensorFlowOp } from "./backend.ts";
@@ -68,38 +68,6 @@ for (const kernelName of [tf.Max, tf.Min]) {
     }),
   });
 }
-
-// Pieces that are not used come without a gradient; TensorFlow.js fails to join them.
-replaceGradient({
-  kernelName: tf.Unpack,
-  gradFunc: (dys, _saved, { axis }) => ({
-    value: () => {
-      const used = (dys as (Tensor | null)[]).find((dy) => dy !== null)!;
-      return tf.stack(
-        (dys as (Tensor | null)[]).map((dy) => dy ?? tf.zerosLike(used)),
-        axis as number,
-      );
-    },
-  }),
-});
-replaceGradient({
-  kernelName: tf.SplitV,
-  gradFunc: (dys, _saved, { numOrSizeSplits, axis }) => ({
-    x: () => {
-      const used = (dys as (Tensor | null)[]).find((dy) => dy !== null)!;
-      const missing = (index: number) =>
-        tf.zeros(
-          Array.isArray(numOrSizeSplits)
-            ? used.shape.with(axis as number, numOrSizeSplits[index] as number)
-            : used.shape,
-        );
-      return tf.concat(
-        (dys as (Tensor | null)[]).map((dy, index) => dy ?? missing(index)),
-        axis as number,
-      );
-    },
-  }),
-});
 
 // It counts from the corners of pixels where the operation counts from their centres. No network here needs it.
 tf.unregisterGradient(tf.ResizeBilinear);
