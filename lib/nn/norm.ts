@@ -155,7 +155,7 @@ export interface LocalResponseNormOptions {
 }
 
 /** Local response normalisation; made by {@linkcode localResponseNorm}. */
-export class LocalResponseNorm extends Module<Tensor4D, Tensor> {
+export class LocalResponseNorm extends Module<Tensor4D, Tensor4D> {
   declare readonly [shapeRule]: "same";
   readonly #options: Required<LocalResponseNormOptions>;
 

@@ -6,7 +6,6 @@ import {
   type Padding,
   type Pair,
   pair,
-  type Tensor,
   type Tensor4D,
   tidy,
   windowGeometry,
@@ -28,7 +27,7 @@ export interface PoolOptions {
 }
 
 /** Pooling over windows; made by {@linkcode maxPool} and {@linkcode avgPool}. */
-export class Pool extends Module<Tensor4D, Tensor> {
+export class Pool extends Module<Tensor4D, Tensor4D> {
   declare readonly [shapeRule]: "same";
 
   /** The options, with what they are where they were not given. */
@@ -143,7 +142,7 @@ export function globalAveragePool(): GlobalAveragePool {
 }
 
 /** Average pooling to a fixed grid; made by {@linkcode adaptiveAveragePool}. */
-export class AdaptiveAveragePool extends Module<Tensor4D, Tensor> {
+export class AdaptiveAveragePool extends Module<Tensor4D, Tensor4D> {
   declare readonly [shapeRule]: "same";
 
   /** See {@linkcode adaptiveAveragePool}. */

@@ -170,9 +170,21 @@ export function spread(depth: number) {
   sequential(...blocks, conv2d(9, 4, k3));
   // @ts-expect-error: the blocks take images with 8 channels
   sequential(...blocks).forward(colour);
+  // Stages of different widths share the type that leaves the channels open; they are checked when the model is summarised.
+  const stages: Module<Images, Images>[] = [];
+  for (const width of [8, 16]) {
+    stages.push(sequential(conv2d(width, 2 * width, k3), relu()), maxPool({ kernelSize: 2 }));
+  }
+  const staged: Features<10> = sequential(...stages, globalAveragePool(), linear(32, 10)).forward(
+    colour,
+  );
+  // @ts-expect-error: a linear layer gives features, not images
+  stages.push(linear(8, 8));
+  // @ts-expect-error: this layer takes 8 features, but the layer before it gives images
+  sequential(...stages, linear(8, 8));
   const branches = Array.from({ length: depth }, () => conv2d(3, 8, k3));
   const joined: Images = parallel(...branches).forward(colour);
-  return { y, logits, joined };
+  return { y, logits, joined, staged };
 }
 
 export function residuals() {
