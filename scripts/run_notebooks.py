@@ -99,20 +99,8 @@ def execute(notebook, path: pathlib.Path, timeout: float):
     return None
 
 
-def size_pictures(notebook) -> None:
-    """Says how large a figure's picture is meant to be shown: it has more pixels, for sharp screens."""
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            figure = output.get("data", {}).get("application/vnd.plotly.v1+json")
-            if figure and "image/png" in output.data:
-                layout = figure["layout"]
-                size = {"width": layout["width"], "height": layout["height"]}
-                output.metadata["image/png"] = nbformat.from_dict(size)
-
-
 def write(notebook, path: pathlib.Path) -> None:
     """Writes the notebook, or nothing: never a part of it."""
-    size_pictures(notebook)
     part = path.with_name(f".{path.name}.part")
     nbformat.write(notebook, part)
     os.replace(part, path)

@@ -14,9 +14,6 @@ import { fillInMeasurements } from "./svg_measure.ts";
 const defaultWidth = 700;
 const defaultHeight = 420;
 
-/** How many pixels of the PNG stand for one pixel of the layout. */
-const pngScale = 2;
-
 type Drawable = Pick<Figure, "data" | "layout">;
 
 interface Renderer {
@@ -131,8 +128,8 @@ async function load(): Promise<Renderer> {
     },
     png(svg) {
       const font = { fontFiles, loadSystemFonts: false, defaultFontFamily: "DejaVu Sans" };
-      const fitTo = { mode: "zoom", value: pngScale } as const;
-      const image = new Resvg(forResvg(svg), { background: "#ffffff", fitTo, font }).render();
+      // As many pixels as the layout says: JupyterLab shows the picture in that size until the mouse touches it.
+      const image = new Resvg(forResvg(svg), { background: "#ffffff", font }).render();
       return opaquePng(image.pixels, image.width, image.height);
     },
   };

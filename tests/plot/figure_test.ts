@@ -83,6 +83,6 @@ Deno.test("a figure shows itself in a cell in three forms", async () => {
   const png = bundle["image/png"];
   assert.ok(typeof png === "string");
   const { width, height } = decode(Buffer.from(png, "base64"));
-  assert.deepEqual([width, height], [1400, 840]);
+  assert.deepEqual([width, height], [700, 420]);
   assert.ok(JSON.stringify(bundle).length < 30_000, "a small chart is small in the notebook");
 });
