@@ -106,7 +106,7 @@ export class Figure {
 
   /**
    * The forms of this figure that a notebook stores: interactive plotly JSON, a static picture
-   * twice as fine as the layout's pixels, and the description.
+   * of the layout's size, and the description.
    */
   async [Symbol.for("Jupyter.display")](): Promise<FigureBundle> {
     const { data, layout, description } = this;

@@ -75,13 +75,13 @@ Deno.test({ name: "a failed drawing does not stop the next", ...strict }, async 
   assert.ok((await following).includes("All about next"));
 });
 
-Deno.test({ name: "a PNG is twice the size of its layout and shows text", ...strict }, async () => {
+Deno.test({ name: "a PNG has the size of its layout and shows text", ...strict }, async () => {
   const rows = pixels(await renderPng(chart("text", 300)));
-  assert.deepEqual([rows[0]!.length, rows.length], [1400, 600]);
-  assert.ok(marks(rows, [20, 20, 400, 60]) > 500, "the title");
-  assert.ok(marks(rows, [0, 100, 40, 560]) > 200, "the title of the vertical axis");
+  assert.deepEqual([rows[0]!.length, rows.length], [700, 300]);
+  assert.ok(marks(rows, [10, 10, 200, 30]) > 150, "the title");
+  assert.ok(marks(rows, [0, 50, 20, 280]) > 60, "the title of the vertical axis");
   assert.ok(rows.flat().includes("#0072b2"), "the first line");
-  assert.equal(marks(rows, [0, 0, 1400, 4]), 0, "the margin");
+  assert.equal(marks(rows, [0, 0, 700, 2]), 0, "the margin");
 });
 
 Deno.test({ name: "wide letters take more room than narrow ones", ...strict }, async () => {
@@ -102,10 +102,10 @@ Deno.test({ name: "an image is drawn in crisp pixels, upright", ...strict }, asy
   const values = [0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 255, 0, 0, 0, 255, 128, 128, 128];
   const figure = imageGrid(Uint8Array.from(values), [1, 2, 3, 3]);
   const rows = pixels(await renderPng(figure));
-  // 280 pixels for 3 give 93 each, 186 in the picture, from the margin of 16, that is 32.
+  // 280 pixels for 3 give 93 each, from the margin of 16.
   const at = (row: number, column: number, offset: number) =>
-    rows[32 + row * 186 + offset]![32 + column * 186 + offset];
-  for (const offset of [1, 93, 184]) {
+    rows[16 + row * 93 + offset]![16 + column * 93 + offset];
+  for (const offset of [1, 46, 91]) {
     assert.deepEqual([0, 1, 2].map((column) => at(0, column, offset)), [
       "#000000",
       "#ffffff",
@@ -123,7 +123,7 @@ Deno.test({ name: "an image is drawn in crisp pixels, upright", ...strict }, asy
     { ...figure.layout, yaxis: { ...figure.layout.yaxis, range: [0, 2] } },
     "the same image on an axis that points up",
   );
-  assert.equal(pixels(await renderPng(turned))[32 + 93]![32 + 93], "#00ff00");
+  assert.equal(pixels(await renderPng(turned))[16 + 46]![16 + 46], "#00ff00");
 });
 
 Deno.test({ name: "colour scales and annotation arrows are drawn", ...strict }, async () => {
@@ -139,7 +139,7 @@ Deno.test({ name: "colour scales and annotation arrows are drawn", ...strict }, 
   );
   const svg = await renderSvg(figure);
   assert.ok(svg.includes("annotation-arrow"), "an arrow, for which the length of paths is needed");
-  const scale = pixels(await renderPng(figure)).flatMap((row) => row.slice(1160));
+  const scale = pixels(await renderPng(figure)).flatMap((row) => row.slice(580));
   for (const red of ["20", "80", "e0"]) {
     // The palette may move a colour by 6 of 255.
     const near = scale.some((color) =>
