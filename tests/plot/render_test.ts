@@ -148,9 +148,3 @@ Deno.test({ name: "colour scales and annotation arrows are drawn", ...strict }, 
     assert.ok(near, `the scale passes #${red}0000`);
   }
 });
-
-Deno.test({ name: "a static picture takes at most a few seconds", ...strict }, async () => {
-  const start = performance.now();
-  await renderPng(chart("time"));
-  assert.ok(performance.now() - start < 5000);
-});
