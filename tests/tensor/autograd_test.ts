@@ -222,9 +222,10 @@ testOnEachBackend("a variable takes over its initial value, and takes new ones",
   assert(initial.isDisposed);
   assert(!w.trainable);
   assert.equal(memory().tensors, before + 1);
+  w.assign(w);
+  assert.deepEqual([...w.dataSync()], [1, 2]);
   using next = ops.tensor([3, 4]);
   w.assign(next);
-  w.assign(w);
   assert.deepEqual([...w.dataSync()], [3, 4]);
   using wrong = ops.ones([3]), whole = ops.ones([2], "int32");
   assert.throws(() => w.assign(wrong), {
