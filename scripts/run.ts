@@ -9,7 +9,7 @@ const usage = `Executes notebooks from top to bottom, without a browser, and rep
 
   NN         notebooks by number (01) or path; all of notebooks/ if there are none
   --scale    how much to compute: smoke (about a minute each), cpu (the default, minutes each), gpu
-  --write    keep the outputs in the notebooks; without it no file is changed
+  --write    keep the outputs in the notebooks and the table of results; without it no file is changed
   --timeout  seconds that one cell may take, 3600 if not given
 `;
 
@@ -86,7 +86,12 @@ if (import.meta.main) {
   Deno.addSignalListener("SIGINT", () => {});
   const { code } = await new Deno.Command(places(environment.root).python, {
     args: [join(import.meta.dirname!, "run_notebooks.py"), JSON.stringify(orders)],
-    env: { ...jupyterVariables(environment), RESNET_LAB_SCALE: orders.scale, NO_COLOR: "1" },
+    env: {
+      ...jupyterVariables(environment),
+      RESNET_LAB_SCALE: orders.scale,
+      RESNET_LAB_WRITE: orders.write ? "1" : "0",
+      NO_COLOR: "1",
+    },
   }).spawn().status;
   Deno.exit(code);
 }

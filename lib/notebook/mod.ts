@@ -3,3 +3,4 @@ import "./late_outputs.ts";
 export { check, checkClose, checkEqual, type Numeric } from "./check.ts";
 export { showProgress } from "./progress.ts";
 export { atScale, type Scale, scale } from "./scale.ts";
+export { type KeptResult, type NetworkResult, resultsWith } from "./results.ts";
