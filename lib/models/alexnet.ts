@@ -183,7 +183,7 @@ export class Alexnet<InChannels extends number, Classes extends number>
     this.imageSize = imageSize;
     this.features = features(variant, inChannels, width);
     this.#windows = windowsOf(this);
-    const side = sideLeft(doing, this, imageSize);
+    const side = sideLeft(doing, this, this.#windows, imageSize);
     if (variant === "torchvision") this.avgpool = adaptiveAveragePool([side, side]);
     this.classifier = classifier(variant, side, width, classes);
   }

@@ -39,16 +39,21 @@ export function sizeAfter(doing: string, windows: Windows, size: Size): Size {
 }
 
 /**
- * The side of what is left of square images behind the windows of a network that is being built. It is disposed where they are too
- * small.
+ * The side of what is left of square images behind the windows of a network that is being built; what is built of it is disposed if
+ * they are too small.
  *
  * @throws {RangeError} As {@linkcode sizeAfter}.
  */
-export function sideLeft(doing: string, model: AnyModule, side: number): number {
+export function sideLeft(
+  doing: string,
+  network: AnyModule,
+  windows: Windows,
+  imageSize: number,
+): number {
   try {
-    return sizeAfter(doing, windowsOf(model), [side, side])[0];
+    return sizeAfter(doing, windows, [imageSize, imageSize])[0];
   } catch (error) {
-    model.dispose();
+    network.dispose();
     throw error;
   }
 }

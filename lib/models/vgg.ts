@@ -138,7 +138,7 @@ export class Vgg<InChannels extends number, Classes extends number>
     });
     this.features = new Sequential<Layer[], Images<InChannels>, Images>(layers);
     this.#windows = windowsOf(this);
-    const side = sideLeft(doing, this, imageSize);
+    const side = sideLeft(doing, this, this.#windows, imageSize);
     this.avgpool = adaptiveAveragePool([side, side]);
     this.classifier = sequential(
       linear(side * side * channels, hidden),
