@@ -116,7 +116,6 @@ export async function useBackend<T>(name: string, work: () => T | Promise<T>): P
 
 /** An attribute of a TensorFlow op: its value, with the type that TensorFlow expects. */
 export type Attribute =
-  | { int: number | readonly number[] }
   | { float: number }
   | { bool: boolean }
   | { string: string }
@@ -127,7 +126,6 @@ function toOpAttributes(
   b: Binding,
 ): OpAttribute[] {
   return Object.entries(attributes).map(([name, attribute]) => {
-    if ("int" in attribute) return { name, type: b.TF_ATTR_INT, value: attribute.int };
     if ("float" in attribute) return { name, type: b.TF_ATTR_FLOAT, value: attribute.float };
     if ("bool" in attribute) return { name, type: b.TF_ATTR_BOOL, value: attribute.bool };
     if ("string" in attribute) return { name, type: b.TF_ATTR_STRING, value: attribute.string };

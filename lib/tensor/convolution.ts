@@ -1,11 +1,12 @@
 /**
  * Convolution and pooling with the paddings of both worlds: `"same"` and `"valid"` as TensorFlow has them, and a number of rows
- * and columns on each side as PyTorch has it. TensorFlow.js's own gradients know only the first two.
+ * and columns on each side as PyTorch has it. TensorFlow.js's own gradients know only the first two, so other paddings are added
+ * to the images first.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { NATIVE, runTensorFlowOp } from "./backend.ts";
+import "./gradients.ts";
 import { checkFinite, checkTensor, checkWhole, IMAGE_AXES } from "./check.ts";
-import type { Images, LastAxisOf, Same, Tensor, Tensor4D } from "./types.ts";
+import type { Images, LastAxisOf, Same, Tensor4D } from "./types.ts";
 
 /**
  * The zeros added around images: `"valid"` none; `"same"` as many as make the output `⌈input / stride⌉` (TensorFlow's: with stride 2
@@ -124,114 +125,26 @@ function checkImages(what: string, x: Tensor4D): [height: number, width: number]
   return [x.shape[1], x.shape[2]];
 }
 
-const CONV2D = "ResnetLabConv2D";
-const CONV2D_BACKPROP_INPUT = "ResnetLabConv2DBackpropInput";
-const CONV2D_BACKPROP_KERNEL = "ResnetLabConv2DBackpropKernel";
-const MAX_POOL = "ResnetLabMaxPool";
-const MAX_POOL_BACKPROP = "ResnetLabMaxPoolBackprop";
-
-function windowAttributes(pads: readonly number[], strides: readonly [number, number]) {
-  const explicit = pads.some((count) => count > 0);
-  return {
-    T: { type: "float32" },
-    strides: { int: [1, ...strides, 1] },
-    padding: { string: explicit ? "EXPLICIT" : "VALID" },
-    data_format: { string: "NHWC" },
-    explicit_paddings: { int: explicit ? [0, 0, ...pads, 0, 0] : [] },
-  } as const;
-}
-function convAttributes({ pads, strides }: tf.NamedAttrMap) {
-  return {
-    ...windowAttributes(pads as number[], strides as [number, number]),
-    use_cudnn_on_gpu: { bool: true },
-    dilations: { int: [1, 1, 1, 1] },
-  } as const;
-}
-function poolAttributes({ pads, strides, kernelSize }: tf.NamedAttrMap) {
-  return {
-    ...windowAttributes(pads as number[], strides as [number, number]),
-    ksize: { int: [1, ...(kernelSize as number[]), 1] },
-  } as const;
-}
-
-tf.registerKernel({
-  kernelName: CONV2D,
-  backendName: NATIVE,
-  kernelFunc: ({ inputs, attrs }) =>
-    runTensorFlowOp("Conv2D", [inputs.x!, inputs.kernel!], convAttributes(attrs!)),
-});
-tf.registerKernel({
-  kernelName: CONV2D_BACKPROP_INPUT,
-  backendName: NATIVE,
-  kernelFunc: ({ inputs, attrs }) => {
-    const shape = tf.tensor1d(attrs!.shape as number[], "int32");
-    const dx = runTensorFlowOp(
-      "Conv2DBackpropInput",
-      [shape, inputs.kernel!, inputs.dy!],
-      convAttributes(attrs!),
-    );
-    shape.dispose();
-    return dx;
-  },
-});
-tf.registerKernel({
-  kernelName: CONV2D_BACKPROP_KERNEL,
-  backendName: NATIVE,
-  kernelFunc: ({ inputs, attrs }) => {
-    const shape = tf.tensor1d(attrs!.shape as number[], "int32");
-    const dKernel = runTensorFlowOp(
-      "Conv2DBackpropFilter",
-      [inputs.x!, shape, inputs.dy!],
-      convAttributes(attrs!),
-    );
-    shape.dispose();
-    return dKernel;
-  },
-});
-tf.registerGradient({
-  kernelName: CONV2D,
-  inputsToSave: ["x", "kernel"],
-  gradFunc: (dy, [x, kernel], attrs) => ({
-    x: () =>
-      tf.engine().runKernel(
-        CONV2D_BACKPROP_INPUT,
-        { kernel: kernel!, dy: dy as Tensor },
-        { ...attrs, shape: x!.shape },
-      ),
-    kernel: () =>
-      tf.engine().runKernel(
-        CONV2D_BACKPROP_KERNEL,
-        { x: x!, dy: dy as Tensor },
-        { ...attrs, shape: kernel!.shape },
-      ),
-  }),
-});
-tf.registerKernel({
-  kernelName: MAX_POOL,
-  backendName: NATIVE,
-  kernelFunc: ({ inputs, attrs }) =>
-    runTensorFlowOp("MaxPool", [inputs.x!], poolAttributes(attrs!)),
-});
-tf.registerKernel({
-  kernelName: MAX_POOL_BACKPROP,
-  backendName: NATIVE,
-  kernelFunc: ({ inputs, attrs }) =>
-    runTensorFlowOp("MaxPoolGrad", [inputs.x!, inputs.y!, inputs.dy!], poolAttributes(attrs!)),
-});
-tf.registerGradient({
-  kernelName: MAX_POOL,
-  inputsToSave: ["x"],
-  outputsToSave: [true],
-  gradFunc: (dy, [x, y], attrs) => ({
-    x: () =>
-      tf.engine().runKernel(MAX_POOL_BACKPROP, { x: x!, y: y!, dy: dy as Tensor }, { ...attrs }),
-  }),
-});
-
 /** Adds rows and columns of `value` around images. */
 function padImages(x: Tensor4D, [top, bottom, left, right]: WindowGeometry["pads"], value = 0) {
   if (top + bottom + left + right === 0) return x;
   return tf.pad(x, [[0, 0], [top, bottom], [left, right], [0, 0]], value);
+}
+
+/**
+ * Images and a padding that TensorFlow's kernels know. Where the padding is that of `"same"`, which for an odd kernel with stride 1 it
+ * mostly is, nothing need be copied; TensorFlow takes a padding in numbers as well, but then goes back twice as slowly on a CPU.
+ */
+function placeWindows(
+  x: Tensor4D,
+  pads: WindowGeometry["pads"],
+  window: WindowOptions,
+  value = 0,
+): { images: Tensor4D; padding: "same" | "valid" } {
+  const same = windowGeometry("Padding", [x.shape[1], x.shape[2]], { ...window, padding: "same" });
+  return String(same.pads) === String(pads)
+    ? { images: x, padding: "same" }
+    : { images: padImages(x, pads, value), padding: "valid" };
 }
 
 /** The kernel with `dilation − 1` zeros between its taps: no backend can differentiate a dilated convolution on every device. */
@@ -305,29 +218,19 @@ export function conv2d(
       } and ${outChannels}.`,
     );
   }
-  const { pads } = windowGeometry(what, size, {
-    kernelSize: [kernelHeight, kernelWidth],
-    stride,
-    padding,
-    dilation,
-  });
+  const window = { kernelSize: [kernelHeight, kernelWidth] as const, stride, padding, dilation };
+  const { pads } = windowGeometry(what, size, window);
   const [vertical, horizontal] = pair(stride);
-  const native = tf.getBackend() === NATIVE;
-  const convolve = (images: Tensor4D, taps: Tensor4D): Tensor4D =>
-    native
-      ? tf.engine().runKernel(CONV2D, { x: images, kernel: taps }, {
-        pads: [...pads],
-        strides: [vertical, horizontal],
-      })
-      : tf.conv2d(images, taps, [vertical, horizontal], "valid");
   return tf.tidy(() => {
     const taps = dilate(kernel, pair(dilation));
-    const padded = native ? x : padImages(x, pads);
-    if (groups === 1) return convolve(padded, taps);
+    const { images, padding } = placeWindows(x, pads, window);
+    const convolve = (images: Tensor4D, taps: Tensor4D): Tensor4D =>
+      tf.conv2d(images, taps, [vertical, horizontal], padding);
+    if (groups === 1) return convolve(images, taps);
     // TensorFlow differentiates no grouped convolution on a CPU.
-    const images: Tensor4D[] = tf.split(padded, groups, 3);
-    const weights: Tensor4D[] = tf.split(taps, groups, 3);
-    return tf.concat(images.map((group, index) => convolve(group, weights[index]!)), 3);
+    const parts: Tensor4D[] = tf.split(images, groups, 3);
+    const kernels: Tensor4D[] = tf.split(taps, groups, 3);
+    return tf.concat(parts.map((part, index) => convolve(part, kernels[index]!)), 3);
   });
 }
 
@@ -356,15 +259,8 @@ export function maxPool<T extends Tensor4D>(
   checkPoolPadding(what, kernelSize, padding);
   const size = pair(kernelSize), strides = pair(stride);
   return tf.tidy(() => {
-    if (tf.getBackend() === NATIVE) {
-      return tf.engine().runKernel(MAX_POOL, { x }, {
-        kernelSize: [...size],
-        strides: [...strides],
-        pads: [...pads],
-      }) as Tensor4D;
-    }
-    const padded = padImages(x, pads, -Infinity);
-    return tf.maxPool(padded, [size[0], size[1]], [strides[0], strides[1]], "valid");
+    const { images, padding } = placeWindows(x, pads, window, -Infinity);
+    return tf.maxPool(images, [size[0], size[1]], [strides[0], strides[1]], padding);
   }) as Pooled<T>;
 }
 type Pooled<T extends Tensor4D> = Same<T> & Images<LastAxisOf<T>>;
