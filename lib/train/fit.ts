@@ -86,7 +86,21 @@ export interface EpochProgress {
 /** What {@linkcode fit} yields: a {@linkcode StepProgress} after each step, an {@linkcode EpochProgress} after each epoch. */
 export type Progress = StepProgress | EpochProgress;
 
-/** Training cannot go on: a loss or a gradient is not finite. The model is as it was before that step. */
+/**
+ * Training cannot go on: a loss or a gradient is not finite. The model is as it was before that step.
+ *
+ * @example
+ * ```ts
+ * import { collect, DivergenceError, fashionMnist, fit, flatten, linear, sequential, sgd } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { test } = await fashionMnist({ subset: true });
+ * const model = sequential(flatten(), linear(784, 10));
+ * const optimizer = sgd(model.parameters(), { learningRate: 1e38 });
+ * const training = fit(model, test, { optimizer, epochs: 1, batchSize: 100 });
+ * await assert.rejects(collect(training), DivergenceError);
+ * ```
+ */
 export class DivergenceError extends RangeError {
   override readonly name = "DivergenceError";
 }

@@ -23,7 +23,7 @@ import {
   normalize,
   ops,
   type Progress,
-  Random,
+  type Random,
   relu,
   sequential,
   setSeed,

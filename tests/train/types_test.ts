@@ -9,7 +9,7 @@ import {
   findLearningRate,
   fit,
   flatten,
-  ImageDataset,
+  type ImageDataset,
   type Images,
   type Labels,
   lenet,
