@@ -52,8 +52,8 @@ function differentiate(
  * Backward of a vector needs a vector: where `f(x)` has more than one element, `upstream` says with which weights its elements
  * are summed (the vector-Jacobian product `upstreamᵀ · ∂f/∂x`); without it there is no single gradient to give.
  *
- * Gradients of gradients work through the element-wise operations, reductions and matrix products; convolution, pooling, batch
- * normalisation, relu and cross-entropy refuse.
+ * Gradients of gradients work through the element-wise operations, reductions, matrix products and the input of a convolution;
+ * pooling, batch normalisation, relu, cross-entropy and the kernel of a convolution refuse.
  *
  * @throws {RangeError} If `f(x)` has more than one element and `upstream` is missing or has another shape, or if `f(x)` does not
  * depend on `x`.

@@ -120,6 +120,7 @@ testOnEachBackend("a second derivative is right, or refused", () => {
     const image = ops.tensor([1, 2, 3, 5], [1, 2, 2, 1]), rows = ops.tensor([[1, 2], [4, 3]]);
     const refused: Record<string, () => unknown> = {
       relu: () => second((x: Tensor4D) => ops.relu(x), image),
+      kernel: () => second((x: Tensor4D) => ops.conv2d(image, x), ops.ones([1, 1, 1, 1])),
       maxPool: () => second((x: Tensor4D) => ops.maxPool(x, { kernelSize: 2 }), image),
       avgPool: () => second((x: Tensor4D) => ops.avgPool(x, { kernelSize: 2 }), image),
       batchNorm: () =>
@@ -141,6 +142,9 @@ testOnEachBackend("a second derivative is right, or refused", () => {
         message: /^Taking a gradient: the function goes through \w+, which has none/,
       }, name);
     }
+    // The gradient of Σ (3x)² is 18x.
+    const three = ops.full([1, 1, 1, 1], 3);
+    assertClose(second((x: Tensor4D) => ops.conv2d(x, three), image), [18, 18, 18, 18]);
     // The gradient of Σ x⁴ is 4x³, and of its sum 12x².
     assertClose(second((x: Tensor2D) => ops.square(x), rows), [12, 48, 192, 108]);
   });
