@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { alexnet, type AlexnetVariant, crossEntropy, setSeed, summary } from "resnet-lab";
+import { assertNoLeak } from "../helpers.ts";
+import {
+  assertDropsInTrainingOnly,
+  assertEveryParameterLearns,
+  assertLikePyTorch,
+  assertOverfits,
+  assertShapes,
+  batchOf,
+  readNetworks,
+} from "./fixture.ts";
+
+type Variant = { variant: AlexnetVariant };
+type Options = Variant & { inChannels: number; classes: number; width: number; imageSize: number };
+const fixture = readNetworks<Options, Variant>("alexnet");
+const VARIANTS = ["original", "torchvision", "simplified"] as const;
+
+/** One that is quick: 2×2 pixels are left of 99×99. */
+const narrow = (variant: AlexnetVariant) =>
+  alexnet({ variant, inChannels: 1, classes: 10, width: 1 / 16, imageSize: 99 });
+
+for (const expected of fixture.cases) {
+  Deno.test(`AlexNet (${expected.options.variant}) is PyTorch's: logits, and a training step`, () => {
+    using model = alexnet(expected.options);
+    assertLikePyTorch(model, expected);
+  });
+}
+
+Deno.test("AlexNet of torchvision has its parameters, multiply-accumulates and shapes", () => {
+  const [expected] = fixture.counts;
+  assert(expected);
+  using model = alexnet({ variant: "torchvision" });
+  const table = summary(model, [224, 224, 3]);
+  assert.deepEqual([table.parameters, table.macs], [61_100_840, 714_188_480]);
+  assert.deepEqual([table.parameters, table.macs], [expected.parameters, expected.macs]);
+  assertShapes(model, expected);
+});
+
+Deno.test("the original AlexNet has the paper's maps of 55, 27, 13 and 6, and two groups", async (t) => {
+  using model = alexnet({ variant: "original" });
+  const table = summary(model, [227, 227, 3]);
+  // Kernels see half of the channels in convolutions 2, 4 and 5 (sections 3.2 and 3.5).
+  const convolutions = [
+    [55 * 55, 96, 11 * 11 * 3],
+    [27 * 27, 256, 5 * 5 * 48],
+    [13 * 13, 384, 3 * 3 * 256],
+    [13 * 13, 384, 3 * 3 * 192],
+    [13 * 13, 256, 3 * 3 * 192],
+  ] as const;
+  const linear = [[9216, 4096], [4096, 4096], [4096, 1000]] as const;
+  const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
+  assert.equal(
+    table.parameters,
+    sum(convolutions.map(([, out, window]) => out * (window + 1))) +
+      sum(linear.map(([from, to]) => (from + 1) * to)),
+  );
+  assert.equal(
+    table.macs,
+    sum(convolutions.map(([pixels, out, window]) => pixels * out * window)) +
+      sum(linear.map(([from, to]) => from * to)),
+  );
+  await t.assertSnapshot(table.toString());
+});
+
+Deno.test("the simplified AlexNet has the article's maps: 54, 26, 12 and 5", async (t) => {
+  using model = alexnet({ variant: "simplified" });
+  const table = summary(model, [224, 224, 1]);
+  // Article 002's nn.Sequential, layer by layer.
+  assert.deepEqual(
+    table.rows.map(({ outputShape }) => outputShape.join("×")),
+    [
+      ...["54×54×96", "54×54×96", "26×26×96"],
+      ...["26×26×256", "26×26×256", "12×12×256"],
+      ...["12×12×384", "12×12×384", "12×12×384", "12×12×384", "12×12×256", "12×12×256", "5×5×256"],
+      ...["6400", "4096", "4096", "4096", "4096", "4096", "4096", "10"],
+    ],
+  );
+  assert.equal(table.parameters, 46_764_746);
+  await t.assertSnapshot(table.toString());
+});
+
+Deno.test("AlexNet: width multiplies channels and hidden units, an even number for two groups", () => {
+  using model = alexnet({ variant: "original", width: 0.03, imageSize: 67 });
+  const shapes = [...model.namedParameters()].map(([path, { shape }]) => `${path} ${shape}`);
+  // 96, 256 and 384 times 0.03 are 2.88, 7.68 and 11.52, in twos 2, 8 and 12; 4096 times 0.03 is 122.88.
+  assert.deepEqual(shapes.filter((shape) => !shape.includes("bias")), [
+    "features.0.kernel 11,11,3,2",
+    "features.4.kernel 5,5,1,8",
+    "features.8.kernel 3,3,8,12",
+    "features.10.kernel 3,3,6,12",
+    "features.12.kernel 3,3,6,8",
+    "classifier.0.weight 8,122",
+    "classifier.3.weight 122,122",
+    "classifier.6.weight 122,1000",
+  ]);
+});
+
+Deno.test("AlexNet: every parameter gets a finite gradient that is not zero", () => {
+  for (const variant of VARIANTS) {
+    setSeed(1);
+    using model = narrow(variant);
+    const { images, labels } = batchOf(4, 99, 1);
+    assertEveryParameterLearns(
+      model,
+      () => crossEntropy(model.forward(images, { training: true }), labels),
+    );
+  }
+});
+
+Deno.test("AlexNet overfits one batch", () => {
+  for (const variant of VARIANTS) {
+    setSeed(3);
+    using model = narrow(variant);
+    const { images, labels } = batchOf(4, 99, 1);
+    assertOverfits(
+      model,
+      () => crossEntropy(model.forward(images, { training: true }), labels),
+    );
+  }
+});
+
+Deno.test("AlexNet drops in training only, leaves its output alone, and nothing once disposed", () => {
+  for (const variant of VARIANTS) {
+    setSeed(1);
+    assertDropsInTrainingOnly(() => narrow(variant), batchOf(2, 99, 1).images);
+  }
+});
+
+Deno.test("AlexNet: images too small are refused with the layer and the size that will do", async () => {
+  // torchvision gives 63×63 as the smallest size of its AlexNet.
+  for (
+    const [variant, at, smallest] of [
+      ["original", "2×2 at features.7 (maxPool 3×3, stride 2)", 67],
+      ["torchvision", "1×1 at features.12 (maxPool 3×3, stride 2)", 63],
+      ["simplified", "2×2 at features.5 (maxPool 3×3, stride 2)", 65],
+    ] as const
+  ) {
+    const options = { variant, inChannels: 1, width: 1 / 16 };
+    const message =
+      `alexnet: images of 32×32 are too small: they are down to ${at}. The smallest that will do are ${smallest}×${smallest}.`;
+    await assertNoLeak(() => {
+      assert.throws(() => alexnet({ ...options, imageSize: 32 }), {
+        name: "RangeError",
+        message: `Building ${message}`,
+      });
+      assert.throws(() => alexnet({ ...options, imageSize: smallest - 1 }), { name: "RangeError" });
+      using model = alexnet({ ...options, imageSize: smallest });
+      assert.throws(() => summary(model, [32, 32, 1]), {
+        name: "RangeError",
+        message: `Running ${message}`,
+      });
+      assert.throws(
+        () => summary(model, [200, smallest - 1, 1]),
+        /images of 200×\d\d are too small/,
+      );
+    });
+  }
+});
+
+Deno.test("AlexNet: the article's 3×227×227 does not fit what it builds for 1×224×224", () => {
+  using model = alexnet({ variant: "simplified", width: 1 / 16 });
+  assert.throws(() => summary(model, [227, 227, 1]), {
+    name: "RangeError",
+    message:
+      "Running alexnet: the images must be 224×224, for which it was built, found 227×227. The option imageSize builds it for others.",
+  });
+  assert.throws(() => summary(model, [224, 224, 3]), {
+    name: "RangeError",
+    message: /^At features\.0 .* \[batch, height, width, channels 1\], found \[1, 224, 224, 3\]/,
+  });
+  assert.throws(() => summary(model, [224]), { name: "RangeError", message: /^At features\.0/ });
+  using averaging = alexnet({ variant: "torchvision", width: 1 / 16 });
+  assert.deepEqual(summary(averaging, [300, 250, 3]).rows.at(-1)?.outputShape, [1000]);
+});
+
+Deno.test("AlexNet: a bad option throws and leaves nothing", async () => {
+  for (
+    const [options, kind, message] of [
+      ["original", "TypeError", 'the options must be an object such as { variant: "original" }'],
+      [
+        {},
+        "RangeError",
+        "variant must be one of original, torchvision, simplified, found undefined",
+      ],
+      [{ variant: "toString" }, "RangeError", "simplified, found toString"],
+      [{ variant: "original", classes: 0 }, "RangeError", "classes must be a whole number"],
+      [{ variant: "original", inChannels: "3" }, "TypeError", "inChannels must be a whole number"],
+      [{ variant: "original", width: 0 }, "RangeError", "width must be a finite number above 0"],
+      [{ variant: "original", width: NaN }, "RangeError", "width must be a finite number above 0"],
+      [{ variant: "original", width: "1" }, "TypeError", "width must be a finite number above 0"],
+      [{ variant: "original", imageSize: 99.5 }, "RangeError", "imageSize must be a whole number"],
+    ] as const
+  ) {
+    await assertNoLeak(() =>
+      assert.throws(() => alexnet(options as never), (error: Error) => {
+        assert.equal(error.name, kind);
+        assert(error.message.startsWith("Building alexnet: "), error.message);
+        assert(error.message.includes(message), error.message);
+        return true;
+      })
+    );
+  }
+});

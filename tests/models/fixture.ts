@@ -1,0 +1,244 @@
+/** What PyTorch computed for narrow networks (tests/fixtures/make_model_fixtures.py), and the checks that all networks share. */
+import assert from "node:assert/strict";
+import {
+  adam,
+  type AnyModule,
+  crossEntropy,
+  dispose,
+  Dropout,
+  type Features,
+  type Images,
+  type Labels,
+  memory,
+  ops,
+  Random,
+  type Scalar,
+  summary,
+  type Tensor,
+  tidy,
+  valueAndGradients,
+  type Variable,
+} from "resnet-lab";
+import { numbersOf, type Stored } from "../nn/fixture.ts";
+
+/** One training step and one inference of a network in PyTorch. */
+export interface NetworkCase<Options> {
+  options: Options;
+  images: [number, number, number, number];
+  labels: number[];
+  /** PyTorch's names of parameters and running statistics, in the order in which they were filled. */
+  names: string[];
+  logits: Stored;
+  loss: number;
+  auxiliary: Stored[];
+  /** Of the first and the last layers, by PyTorch's names. */
+  gradients: Record<string, Stored>;
+  /** All running statistics after the step, one after the other. */
+  running: Stored | null;
+}
+/** What a network of torchvision has at its full size. */
+export interface Count<Options> {
+  options: Options;
+  input: [number, number, number];
+  parameters: number;
+  macs: number;
+  shapes: Record<string, number[]>;
+}
+
+/** Reads a file of tests/fixtures/models. */
+export function readNetworks<Options, CountOptions = Options>(
+  name: string,
+): { counts: Count<CountOptions>[]; cases: NetworkCase<Options>[] } {
+  const file = new URL(`../fixtures/models/${name}.json`, import.meta.url);
+  return JSON.parse(Deno.readTextFileSync(file));
+}
+
+/** The numbers of make_model_fixtures.py for a seed: a hash of the index, spread over −1 to 1, each passed through `change`. */
+function numbers(
+  seed: number,
+  shape: readonly number[],
+  change: (u: number) => number = (u) => u,
+): Tensor {
+  const count = shape.reduce((product, axis) => product * axis, 1);
+  const start = Math.imul(seed, 0x9e3779b9);
+  const values = Float32Array.from({ length: count }, (_, i) => {
+    let x = (i + start) >>> 0;
+    x = Math.imul(x ^ (x >>> 16), 0x21f0aaad);
+    x = Math.imul(x ^ (x >>> 15), 0xd35a2d97);
+    x ^= x >>> 15;
+    return change((x >>> 0) / 2 ** 31 - 1);
+  });
+  return ops.tensor(values, shape);
+}
+
+/** PyTorch's name of one of our parameters or running statistics. */
+function nameInPyTorch(path: string): string {
+  return path.replace(/kernel$|scale$/, "weight").replace(/offset$/, "bias")
+    .replace(/runningMean$/, "running_mean").replace(/runningVariance$/, "running_var");
+}
+
+/** Our variables by PyTorch's names, which must be the same. */
+function byName(model: AnyModule, names: readonly string[]): Map<string, Variable> {
+  const variables = new Map(
+    [...model.namedVariables()].map(([path, variable]) => [nameInPyTorch(path), variable]),
+  );
+  assert.deepEqual([...variables.keys()].sort(), [...names].sort());
+  return variables;
+}
+
+/** Gives every parameter and running statistic the numbers that PyTorch had. */
+function fill(variables: Map<string, Variable>, names: readonly string[]): void {
+  names.forEach((name, seed) => {
+    const variable = variables.get(name)!;
+    const fanIn = variable.shape.slice(0, -1).reduce((product, axis) => product * axis, 1);
+    using value = numbers(seed, variable.shape, (u) => {
+      if (variable.rank > 1) return u * Math.sqrt(6 / fanIn);
+      return /(weight|running_var)$/.test(name) ? 1 + 0.5 * u : u * 0.1;
+    });
+    variable.assign(value);
+  });
+}
+
+/** Turns dropout off, whose random numbers no other library has. */
+export function withoutDropout<M extends AnyModule>(model: M): M {
+  for (const module of model.namedModules().values()) {
+    if (module instanceof Dropout) {
+      Object.defineProperty(module, "forward", { value: (x: Tensor) => ops.clone(x) });
+    }
+  }
+  return model;
+}
+
+/** Asserts that two tensors agree to a part of the largest number of the expected one. */
+function assertNear(actual: Tensor, expected: Stored, tolerance: number, what: string): void {
+  assert.deepEqual(actual.shape, [...expected.shape], what);
+  const wanted = numbersOf(expected), found = actual.dataSync();
+  const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  assert(largest > 0, what);
+  wanted.forEach((value, i) => {
+    const difference = Math.abs(found[i]! - value);
+    assert(
+      difference <= tolerance * largest,
+      `${what}, element ${i}: ${found[i]}, expected ${value} (${tolerance} of ${largest})`,
+    );
+  });
+}
+
+/** A network that takes any images and gives logits. */
+type Network = AnyModule & {
+  forward(images: Images, options?: { training?: boolean }): Features;
+};
+/** What a training step needs of a network: its logits, and those of auxiliary heads. */
+export type Outputs = (images: Images) => readonly [Features, ...Features[]];
+
+/**
+ * Asserts that a network has PyTorch's names, logits, and in a training step its loss, gradients of the first and last layers, and
+ * running statistics.
+ */
+export function assertLikePyTorch<Options>(
+  model: Network,
+  expected: NetworkCase<Options>,
+  outputs: Outputs = (images) => [model.forward(images, { training: true })],
+): void {
+  const variables = byName(model, expected.names);
+  fill(variables, expected.names);
+  withoutDropout(model);
+  tidy(() => {
+    const images: Images = ops.reshape(numbers(1000, expected.images), expected.images);
+    const labels: Labels = ops.tensor(expected.labels, [expected.labels.length], "int32");
+    assertNear(model.forward(images), expected.logits, 1e-4, "logits");
+    const { value, gradients } = valueAndGradients(() => {
+      const [logits, ...heads] = outputs(images);
+      assert.equal(heads.length, expected.auxiliary.length);
+      heads.forEach((head, i) => assertNear(head, expected.auxiliary[i]!, 1e-4, `head ${i + 1}`));
+      return heads.reduce<Scalar>(
+        (loss, head) => ops.add(loss, ops.mul(crossEntropy(head, labels), 0.3)),
+        crossEntropy(logits, labels),
+      );
+    }, model.parameters());
+    const loss = value.dataSync()[0]!;
+    assert(Math.abs(loss - expected.loss) < 1e-4 * expected.loss, `${loss}, ${expected.loss}`);
+    const paths = [...model.namedParameters().keys()].map(nameInPyTorch);
+    for (const [name, gradient] of Object.entries(expected.gradients)) {
+      assertNear(gradients[paths.indexOf(name)]!, gradient, 1e-3, `gradient of ${name}`);
+    }
+    const running = expected.names.filter((name) => /running_(mean|var)$/.test(name));
+    assert.equal(running.length > 0, expected.running !== null);
+    if (expected.running) {
+      const statistics = running.map((name): Tensor => variables.get(name)!);
+      assertNear(ops.concat(statistics), expected.running, 1e-3, "running statistics");
+    }
+  });
+}
+
+/** Asserts that a summary has the shapes that PyTorch's layers of the same names give. */
+export function assertShapes(
+  model: AnyModule,
+  { input, shapes }: Pick<Count<unknown>, "input" | "shapes">,
+): void {
+  for (const { path, outputShape } of summary(model, input).rows) {
+    const expected = shapes[path];
+    // PyTorch's global average pooling leaves a picture of 1×1, and its flatten is no layer.
+    if (expected) {
+      assert.deepEqual(outputShape.join("×"), expected.join("×").replace(/^1×1×/, ""), path);
+    } else assert.equal(path, "flatten");
+  }
+}
+
+/** Some labelled images. */
+export function batchOf(
+  ...[count, size, channels]: [count: number, size: number, channels: number]
+): { images: Images; labels: Labels } {
+  const images: Images = new Random(2).uniform([count, size, size, channels]);
+  return { images, labels: ops.tensor([...Array(count).keys()], [count], "int32") };
+}
+
+/** Asserts that each parameter of a network gets a gradient that is finite and not zero. */
+export function assertEveryParameterLearns(model: AnyModule, loss: () => Scalar): void {
+  tidy(() => {
+    const { gradients } = valueAndGradients(loss, model.parameters());
+    [...model.namedParameters()].forEach(([path, { shape }], i) => {
+      assert.deepEqual(gradients[i]!.shape, shape);
+      const values = gradients[i]!.dataSync();
+      assert(values.every(Number.isFinite), path);
+      assert(values.some((value) => value !== 0), path);
+    });
+  });
+}
+
+/** Asserts that a few steps without dropout bring the loss of one batch near zero. */
+export function assertOverfits(
+  model: AnyModule,
+  loss: () => Scalar,
+  { steps = 120, learningRate = 0.002 } = {},
+): void {
+  withoutDropout(model);
+  using optimizer = adam(model.parameters(), { learningRate });
+  let last = Infinity;
+  for (let step = 0; step < steps && last > 0.05; step++) {
+    tidy(() => {
+      const { value, gradients } = valueAndGradients(loss, optimizer.parameters);
+      optimizer.step(gradients);
+      last = value.dataSync()[0]!;
+    });
+  }
+  assert(last <= 0.05, `the loss is ${last} after ${steps} steps`);
+}
+
+/**
+ * Asserts that an inference is the same each time and a training pass another, for its dropout, that they leave no tensor but their
+ * outputs, and that a network that is disposed leaves nothing.
+ */
+export function assertDropsInTrainingOnly(build: () => Network, images: Images): void {
+  const before = memory().tensors;
+  const model = build();
+  const built = memory().tensors;
+  const outputs = [false, false, true].map((training) => model.forward(images, { training }));
+  assert.equal(memory().tensors - built, outputs.length, "tensors left besides the output");
+  const [first, second, training] = outputs.map((output) => output.dataSync());
+  assert.deepEqual(first, second);
+  assert.notDeepEqual(first, training);
+  dispose(outputs);
+  model.dispose();
+  assert.equal(memory().tensors, before);
+}
