@@ -644,7 +644,11 @@ export function split<R extends Rank>(
   const along = checkAxis(what, x.shape, axis);
   const length = x.shape[along]!;
   if (typeof pieces === "number") checkWhole(what, "the number of pieces", pieces, 1);
-  else checkShape(what, pieces);
+  else if (!pieces.every((size) => Number.isInteger(size) && size >= 0)) {
+    throw new RangeError(
+      `${what}: the sizes of the pieces must be whole numbers of at least 0, found [${pieces}].`,
+    );
+  }
   const fits = typeof pieces === "number"
     ? length % pieces === 0
     : pieces.reduce((sum, size) => sum + size, 0) === length;

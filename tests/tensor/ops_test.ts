@@ -85,6 +85,9 @@ const byHand: Record<keyof typeof ops, [run: () => Result, expected: Nested][]> 
   split: [
     [() => ops.split(row([1, 2, 3, 4]), 2), square],
     [() => ops.split(matrix(square), [2, 0], 1), [square, [[], []]]],
+    [() => ops.split(row([0, 1, 2, 3, 4, 5, 6]), [1, 1, 1, 1, 1, 1, 1]), [[0], [1], [2], [3], [4], [
+      5,
+    ], [6]]],
   ],
   pad: [[() => ops.pad(matrix([[1]]), [[1, 0], [0, 2]], 7), [[7, 7, 7], [1, 7, 7]]]],
   gather: [[() => ops.gather(matrix(square), int([1, 1, 0]), -1), [[2, 2, 1], [4, 4, 3]]]],
