@@ -183,10 +183,14 @@ export function inception<
 ): Inception<InChannels, Add<Add<C1, C2>, Add<C3, C4>>> {
   const doing = "Building inception";
   checkVariant(doing, variant);
-  for (const [name, value] of Object.entries({ inChannels, c1, c2, c3, c4 })) {
-    for (const channels of typeof value === "object" ? value : [value]) {
-      checkWhole(doing, name, channels);
+  for (const [name, value] of Object.entries({ c2, c3 })) {
+    if (!Array.isArray(value) || value.length !== 2) {
+      throw new TypeError(`${doing}: ${name} must be two numbers of channels, found ${value}.`);
     }
+    for (const channels of value) checkWhole(doing, name, channels);
+  }
+  for (const [name, value] of Object.entries({ inChannels, c1, c4 })) {
+    checkWhole(doing, name, value);
   }
   return new Inception(variant, inChannels, c1, c2, c3, c4);
 }

@@ -1,0 +1,258 @@
+import assert from "node:assert/strict";
+import {
+  crossEntropy,
+  type Features,
+  googlenet,
+  type GooglenetVariant,
+  type Images,
+  inception,
+  type Labels,
+  memory,
+  ops,
+  type Scalar,
+  setSeed,
+  summary,
+} from "resnet-lab";
+import { assertClose, assertNoLeak } from "../helpers.ts";
+import {
+  assertDropsInTrainingOnly,
+  assertEveryParameterLearns,
+  assertLikePyTorch,
+  assertOverfits,
+  assertShapes,
+  batchOf,
+  readNetworks,
+} from "./fixture.ts";
+
+type Kind = { variant: GooglenetVariant; auxiliary: boolean };
+type Options = {
+  variant: GooglenetVariant;
+  inChannels: number;
+  classes: number;
+  width: number;
+  imageSize: number;
+  auxiliary: true;
+};
+const fixture = readNetworks<Options, Kind>("googlenet");
+const VARIANTS = ["simplified", "torchvision"] as const;
+
+/** The sizes of images that are quick: 5×5 pixels of 65×65 are left for the simplified one's heads. */
+const SIZE = { simplified: 65, torchvision: 32 };
+const narrow = (variant: GooglenetVariant) =>
+  googlenet({
+    variant,
+    inChannels: 1,
+    classes: 10,
+    width: 1 / 8,
+    imageSize: SIZE[variant],
+    auxiliary: true,
+  });
+
+/** The paper's loss. */
+function loss(model: ReturnType<typeof narrow>, images: Images, labels: Labels): Scalar {
+  const outputs = model.forwardWithAuxiliary(images, { training: true });
+  const head = (logits: Features) => ops.mul(crossEntropy(logits, labels), 0.3);
+  return ops.add(
+    crossEntropy(outputs.logits, labels),
+    ops.add(head(outputs.auxiliary1), head(outputs.auxiliary2)),
+  );
+}
+
+for (const expected of fixture.cases) {
+  Deno.test(`GoogLeNet (${expected.options.variant}) is PyTorch's: logits, and a training step with its heads`, () => {
+    using model = googlenet(expected.options);
+    assertLikePyTorch(model, expected, (images) => {
+      const { logits, auxiliary1, auxiliary2 } = model.forwardWithAuxiliary(images, {
+        training: true,
+      });
+      return [logits, auxiliary1, auxiliary2];
+    });
+  });
+}
+
+Deno.test("GoogLeNet of torchvision has 6,624,904 parameters, 1.50 billion multiply-accumulates and torchvision's shapes", async (t) => {
+  const [without, withHeads] = fixture.counts;
+  assert(without && withHeads);
+  using model = googlenet({ variant: "torchvision" });
+  const table = summary(model, [224, 224, 3]);
+  assert.deepEqual([table.parameters, table.macs], [6_624_904, 1_498_376_192]);
+  assert.deepEqual([table.parameters, table.macs], [without.parameters, without.macs]);
+  assertShapes(model, without);
+  await t.assertSnapshot(summary(model, [224, 224, 3], { depth: 1 }).toString());
+  using larger = googlenet({ variant: "torchvision", auxiliary: true });
+  const inference = summary(larger, [224, 224, 3]);
+  assert.deepEqual([inference.parameters, inference.macs], [withHeads.parameters, without.macs]);
+});
+
+Deno.test("GoogLeNet has the article's b1 to b5, and the operations of the paper's table", async (t) => {
+  using model = googlenet({ variant: "simplified" });
+  const table = summary(model, [224, 224, 1], { depth: 1 });
+  const shape = (name: string) => table.rows.find(({ path }) => path === name)?.outputShape;
+  assert.deepEqual(["maxpool1", "maxpool2", "maxpool3", "maxpool4", "avgpool"].map(shape), [
+    [56, 56, 64],
+    [28, 28, 192],
+    [14, 14, 480],
+    [7, 7, 832],
+    [1024],
+  ]);
+  // Millions of operations in table 1 of the paper, which rounds up or down; not those of the first convolution and of 5a, which do
+  // not follow from its channels.
+  const paper = {
+    ...{ inception3a: 128, inception3b: 304 },
+    ...{ inception4a: 73, inception4b: 88, inception4c: 100, inception4d: 119, inception4e: 170 },
+    inception5b: 71,
+  };
+  for (const [name, millions] of Object.entries(paper)) {
+    const { macs } = table.rows.find(({ path }) => path === name)!;
+    assert(Math.abs(macs / 1e6 - millions) < 1, `${name}: ${macs}`);
+  }
+  await t.assertSnapshot(table.toString());
+});
+
+Deno.test("inception by hand: four branches of one image, joined along the channels", () => {
+  for (const [variant, window] of [["simplified", 25], ["torchvision", 9]] as const) {
+    using block = inception(1, 1, [1, 1], [1, 1], 1, { variant });
+    const { branch1, branch2, branch3, branch4 } = block;
+    [branch1, branch2, branch3, branch4].forEach((branch, i) => {
+      for (const [path, parameter] of branch.namedParameters()) {
+        if (/kernel|scale/.test(path)) parameter.assign(ops.ones(parameter.shape));
+        else parameter.assign(ops.full(parameter.shape, i));
+      }
+    });
+    for (const [path, statistic] of block.namedVariables()) {
+      // With these, batch norm adds its offset and nothing else.
+      if (/runningVariance/.test(path)) statistic.assign(ops.full(statistic.shape, 1 - 1e-3));
+    }
+    const y = block.forward(ops.tensor([1, 2, 3, 4], [1, 2, 2, 1]));
+    assert.deepEqual(y.shape, [1, 2, 2, 4]);
+    // Each larger window sees all four pixels: x; Σ (x + 1) + 1; Σ (x + 2) + 2; max x + 3.
+    assertClose(y, [
+      ...[1, 15, 20, 7],
+      ...[2, 15, 20, 7],
+      ...[3, 15, 20, 7],
+      ...[4, 15, 20, 7],
+    ]);
+    assert.equal(block.parameters()[variant === "simplified" ? 8 : 12]?.size, window);
+  }
+});
+
+Deno.test("GoogLeNet: every parameter gets a finite gradient that is not zero", () => {
+  for (const variant of VARIANTS) {
+    setSeed(2);
+    using model = narrow(variant);
+    const { images, labels } = batchOf(8, SIZE[variant], 1);
+    assertEveryParameterLearns(model, () => loss(model, images, labels));
+  }
+});
+
+Deno.test("GoogLeNet overfits one batch", () => {
+  for (const variant of VARIANTS) {
+    setSeed(2);
+    using model = narrow(variant);
+    const { images, labels } = batchOf(4, SIZE[variant], 1);
+    assertOverfits(model, () => loss(model, images, labels), {
+      steps: 60,
+      learningRate: variant === "torchvision" ? 0.005 : 0.002,
+    });
+  }
+});
+
+Deno.test("GoogLeNet drops in training only, leaves its outputs alone, and nothing once disposed", () => {
+  setSeed(1);
+  const { images } = batchOf(2, 65, 1);
+  assertDropsInTrainingOnly(() => narrow("torchvision"), images);
+  using model = narrow("simplified");
+  const before = memory().tensors;
+  const outputs = model.forwardWithAuxiliary(images);
+  assert.equal(memory().tensors, before + 3);
+  assertClose(model.forward(images), outputs.logits, 0);
+  assert.deepEqual(Object.values(outputs).map(({ shape }) => shape), [[2, 10], [2, 10], [2, 10]]);
+});
+
+Deno.test("GoogLeNet: images too small are refused with the layer and the size that will do", async () => {
+  const options = { inChannels: 1, width: 1 / 8 };
+  const tooSmall = "The smallest that will do are";
+  // torchvision gives 15×15 as the smallest size.
+  const running =
+    `googlenet: images of 14×14 are too small: they are down to 1×1 at maxpool3 (maxPool 3×3, stride 2, ceil mode). ${tooSmall} 15×15.`;
+  await assertNoLeak(() => {
+    assert.throws(() => googlenet({ ...options, variant: "torchvision", imageSize: 14 }), {
+      name: "RangeError",
+      message: `Building ${running}`,
+    });
+    using model = googlenet({ ...options, variant: "torchvision", auxiliary: true, imageSize: 15 });
+    assert.throws(() => summary(model, [14, 14, 1]), {
+      name: "RangeError",
+      message: `Running ${running}`,
+    });
+    assert.deepEqual(summary(model, [15, 33, 1]).rows.at(-1)?.outputShape, [1000]);
+  });
+  await assertNoLeak(() => {
+    assert.throws(
+      () => googlenet({ ...options, variant: "simplified", auxiliary: true, imageSize: 64 }),
+      {
+        name: "RangeError",
+        message:
+          `Building googlenet: images of 64×64 are too small: they are down to 4×4 at aux1.pool (avgPool 5×5, stride 3). ${tooSmall} 65×65.`,
+      },
+    );
+    using model = googlenet({ ...options, variant: "simplified", auxiliary: true, imageSize: 65 });
+    using images = ops.ones([1, 80, 80, 1]);
+    assert.throws(() => model.forwardWithAuxiliary(images), {
+      name: "RangeError",
+      message:
+        "Running googlenet: the images must be 65×65, for which it was built, found 80×80. The option imageSize builds it for others.",
+    });
+  });
+});
+
+Deno.test("GoogLeNet: a bad option throws and leaves nothing", async () => {
+  const doing = "Building googlenet:";
+  for (
+    const [build, kind, message] of [
+      [
+        () => googlenet("simplified" as never),
+        "TypeError",
+        `${doing} the options must be an object such as { variant: "simplified" }`,
+      ],
+      [
+        () => googlenet({} as never),
+        "RangeError",
+        `${doing} variant must be one of simplified, torchvision, found undefined.`,
+      ],
+      [
+        () => googlenet({ variant: "simplified", classes: 0 }),
+        "RangeError",
+        `${doing} classes must be a whole number of at least 1, found 0.`,
+      ],
+      [
+        () => googlenet({ variant: "simplified", width: Infinity }),
+        "RangeError",
+        `${doing} width must be a finite number above 0, found Infinity.`,
+      ],
+      [
+        () => inception(3, 4, [4, 4], [4, 0], 4),
+        "RangeError",
+        "Building inception: c3 must be a whole number of at least 1, found 0.",
+      ],
+      [
+        () => inception(3, 4, 4 as never, [4, 4], 4),
+        "TypeError",
+        "Building inception: c2 must be two numbers of channels, found 4.",
+      ],
+      [
+        () => inception(3, 4, [4, 4], [4, 4], 4, { variant: "original" as never }),
+        "RangeError",
+        "Building inception: variant must be one of simplified, torchvision, found original.",
+      ],
+    ] as const
+  ) {
+    await assertNoLeak(() =>
+      assert.throws(build, (error: Error) => {
+        assert.equal(error.name, kind);
+        assert(error.message.startsWith(message), error.message);
+        return true;
+      })
+    );
+  }
+});
