@@ -110,10 +110,9 @@ export class Lenet<InChannels extends number, Classes extends number>
  * assert.equal(summary(lenet(), [28, 28, 1]).parameters, 61_706);
  * ```
  */
-export function lenet(): Lenet<1, 10>;
 export function lenet<const InChannels extends number = 1, const Classes extends number = 10>(
-  options: LenetOptions<InChannels, Classes>,
-): Lenet<InChannels, Classes>;
+  options?: LenetOptions<InChannels, Classes>,
+): Lenet<NoInfer<InChannels>, NoInfer<Classes>>;
 export function lenet(
   options: LenetOptions<number, number> = {},
 ): Lenet<number, number> {

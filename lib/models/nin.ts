@@ -117,9 +117,8 @@ export class Nin<InChannels extends number, Classes extends number>
  * assert.throws(() => summary(narrow, [32, 32, 1]), /The smallest that will do are 67×67/);
  * ```
  */
-export function nin(): Nin<1, 10>;
 export function nin<const InChannels extends number = 1, const Classes extends number = 10>(
-  options: NinOptions<InChannels, Classes>,
+  options?: NinOptions<InChannels, Classes>,
 ): Nin<NoInfer<InChannels>, NoInfer<Classes>>;
 export function nin(options: NinOptions<number, number> = {}): Nin<number, number> {
   checkOptions("Building nin", options, "{ classes: 10 }");
