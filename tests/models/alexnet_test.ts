@@ -8,6 +8,7 @@ import {
   assertOverfits,
   assertShapes,
   batchOf,
+  dropouts,
   readNetworks,
 } from "./fixture.ts";
 
@@ -93,6 +94,19 @@ Deno.test("AlexNet: width multiplies channels and hidden units, an even number f
     "classifier.0.weight 8,122",
     "classifier.3.weight 122,122",
     "classifier.6.weight 122,1000",
+  ]);
+});
+
+Deno.test("AlexNet drops half of what goes into or comes out of the hidden layers", () => {
+  const places = VARIANTS.map((variant) => {
+    using model = narrow(variant);
+    return dropouts(model);
+  });
+  // PyTorch's names of torchvision's; behind relu in the paper (section 4.2) and the article.
+  assert.deepEqual(places, [
+    ["classifier.2 0.5", "classifier.5 0.5"],
+    ["classifier.0 0.5", "classifier.3 0.5"],
+    ["classifier.2 0.5", "classifier.5 0.5"],
   ]);
 });
 

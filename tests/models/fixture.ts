@@ -109,6 +109,13 @@ export function withoutDropout<M extends AnyModule>(model: M): M {
   return model;
 }
 
+/** Where a network has dropout, and at which rate. */
+export function dropouts(model: AnyModule): string[] {
+  return [...model.namedModules()].flatMap(([path, module]) =>
+    module instanceof Dropout ? [`${path} ${module.rate}`] : []
+  );
+}
+
 /** The largest absolute value of stored tensors. */
 function largest(...stored: Stored[]): number {
   return Math.max(

@@ -21,6 +21,7 @@ import {
   assertOverfits,
   assertShapes,
   batchOf,
+  dropouts,
   readNetworks,
 } from "./fixture.ts";
 
@@ -134,6 +135,13 @@ Deno.test("inception by hand: four branches of one image, joined along the chann
     ]);
     assert.equal(block.parameters()[variant === "simplified" ? 8 : 12]?.size, window);
   }
+});
+
+Deno.test("GoogLeNet drops much in its heads, and before its last layer in torchvision's variant", () => {
+  using simplified = narrow("simplified"), torchvision = narrow("torchvision");
+  const heads = ["aux1.dropout 0.7", "aux2.dropout 0.7"];
+  assert.deepEqual(dropouts(simplified), heads);
+  assert.deepEqual(dropouts(torchvision), ["dropout 0.2", ...heads]);
 });
 
 Deno.test("GoogLeNet: every parameter gets a finite gradient that is not zero", () => {
