@@ -33,6 +33,9 @@ export interface KeptResult extends NetworkResult {
 /** Where results are kept: the only file that a notebook writes in the project, and only when told to. */
 const kept = new URL("../../data/results.json", import.meta.url);
 
+/** What this notebook has measured so far. */
+const measured: KeptResult[] = [];
+
 /**
  * The table that grows from notebook to notebook: what the notebooks before this one measured at this scale, and this result.
  *
@@ -62,27 +65,28 @@ const kept = new URL("../../data/results.json", import.meta.url);
  */
 export function resultsWith(result: NetworkResult): Record<string, string | number>[] {
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown processor"}`;
-  const all: KeptResult[] = existsSync(kept) ? JSON.parse(Deno.readTextFileSync(kept)) : [];
   const own: KeptResult = { ...result, scale: scale(), machine };
-  const others = all.filter(({ network, scale }) => network !== own.network || scale !== own.scale);
-  const order = (a: KeptResult, b: KeptResult) => a.notebook - b.notebook;
+  const before: KeptResult[] = existsSync(kept) ? JSON.parse(Deno.readTextFileSync(kept)) : [];
+  const all = [...before, ...measured, own].reduce(
+    (rows, row) => rows.set([row.scale, row.notebook, row.network].join("/"), row),
+    new Map<string, KeptResult>(),
+  );
+  measured.push(own);
+  const rows = [...all.values()].sort((a, b) => a.notebook - b.notebook);
   if (Deno.env.get("RESNET_LAB_WRITE") === "1") {
     const part = new URL("results.json.part", kept);
-    Deno.writeTextFileSync(part, JSON.stringify([...others, own].sort(order), null, 2) + "\n");
+    Deno.writeTextFileSync(part, JSON.stringify(rows, null, 2) + "\n");
     Deno.renameSync(part, kept);
   }
-  return [...others, own]
+  return rows
     .filter((row) => row.scale === own.scale && row.notebook <= own.notebook)
-    .sort(order)
     .map((row) => ({
       network: row.network,
       "test accuracy": `${(100 * row.accuracy).toFixed(2)} %`,
       parameters: row.parameters,
       MACs: row.macs,
-      images: row.images,
-      epochs: row.epochs,
+      "images × epochs": `${row.images} × ${row.epochs}`,
       seconds: Math.round(row.seconds),
       "images/s": Math.round((row.images * row.epochs) / row.seconds),
-      seed: row.seed,
     }));
 }

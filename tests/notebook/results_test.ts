@@ -21,17 +21,19 @@ Deno.test("resultsWith puts a result last, with images per second, and keeps not
     "test accuracy": "91.23 %",
     parameters: 1000,
     MACs: 2000,
-    images: 600,
-    epochs: 5,
+    "images × epochs": "600 × 5",
     seconds: 10,
     "images/s": 300,
-    seed: 3,
   });
   assert.equal(read(file), before);
 });
 
-Deno.test("resultsWith leaves out the notebooks after this one", () => {
-  assert.equal(resultsWith({ ...row, notebook: 0 }).length, 1);
+Deno.test("resultsWith leaves out the notebooks after this one, and keeps those of this one", () => {
+  resultsWith({ ...row, notebook: 0, network: "first" });
+  const names = resultsWith({ ...row, notebook: 0, network: "second" }).map(({ network }) =>
+    network
+  );
+  assert.deepEqual(names, ["first", "second"]);
 });
 
 function read(file: URL): string | undefined {
