@@ -1,7 +1,8 @@
-import { type Features, type Images, tidy } from "../tensor/mod.ts";
+import { type Features, type Images, ops, tidy } from "../tensor/mod.ts";
 import {
   checkOptions,
   checkWhole,
+  type Conv2d,
   conv2d,
   type Conv2dOptions,
   dropout,
@@ -36,7 +37,7 @@ export function ninBlock<const InChannels extends number, const OutChannels exte
   inChannels: InChannels,
   outChannels: OutChannels,
   options: Pick<Conv2dOptions, "kernelSize" | "stride" | "padding">,
-): Module<Images<InChannels>, Images<OutChannels>> {
+) {
   return sequential(
     conv2d(inChannels, outChannels, options),
     relu(),
@@ -45,6 +46,14 @@ export function ninBlock<const InChannels extends number, const OutChannels exte
     conv2d(outChannels, outChannels, { kernelSize: 1 }),
     relu(),
   );
+}
+
+/** Gives a convolution small weights and biases of one, so that the relu behind it lets every channel through at first. */
+function openAtFirst({ kernel, bias }: Conv2d<number, number>): void {
+  tidy(() => {
+    kernel.assign(ops.mul(kernel, 0.1));
+    bias?.assign(ops.ones(bias.shape));
+  });
 }
 
 /** The options of {@linkcode nin}. */
@@ -74,6 +83,8 @@ export class Nin<InChannels extends number, Classes extends number>
     checkWhole(doing, "classes", classes);
     const c = (channels: number) => widened(doing, channels, width);
     const pool = () => maxPool({ kernelSize: 3, stride: 2 });
+    const last = ninBlock(c(384), classes, { kernelSize: 3, padding: 1 });
+    openAtFirst(last.layers[4]);
     this.features = sequential(
       ninBlock(inChannels, c(96), { kernelSize: 11, stride: 4 }),
       pool(),
@@ -82,7 +93,7 @@ export class Nin<InChannels extends number, Classes extends number>
       ninBlock(c(256), c(384), { kernelSize: 3, padding: 1 }),
       pool(),
       dropout(0.5),
-      ninBlock(c(384), classes, { kernelSize: 3, padding: 1 }),
+      last,
     );
     this.#windows = windowsOf(this);
   }
@@ -100,7 +111,8 @@ export class Nin<InChannels extends number, Classes extends number>
  * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. At 224×224 the sides of the maps are 54, 26, 12 and 5. The
  * last block ends in a relu as the others do, so that logits are not negative.
  *
- * All weights start as {@linkcode heNormal}.
+ * All weights start as {@linkcode heNormal} and all biases at zero, but for the last convolution's: a tenth of that, and one. Else the relu
+ * behind the map of a class can be closed to all images from the start, and the class never learns.
  *
  * @throws {RangeError} If a number is out of range; in `forward`, if the images are too small, with the smallest that will do.
  * @throws {TypeError} If an option is of the wrong kind.
