@@ -13,7 +13,7 @@ import {
   setSeed,
   summary,
 } from "resnet-lab";
-import { assertClose, assertNoLeak } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import {
   assertDropsInTrainingOnly,
   assertEveryParameterLearns,
@@ -60,15 +60,18 @@ function loss(model: ReturnType<typeof narrow>, images: Images, labels: Labels):
 }
 
 for (const expected of fixture.cases) {
-  Deno.test(`GoogLeNet (${expected.options.variant}) is PyTorch's: logits, and a training step with its heads`, () => {
-    using model = googlenet(expected.options);
-    assertLikePyTorch(model, expected, (images) => {
-      const { logits, auxiliary1, auxiliary2 } = model.forwardWithAuxiliary(images, {
-        training: true,
+  testOnEachBackend(
+    `GoogLeNet (${expected.options.variant}) is PyTorch's: logits, and a training step with its heads`,
+    () => {
+      using model = googlenet(expected.options);
+      assertLikePyTorch(model, expected, (images) => {
+        const { logits, auxiliary1, auxiliary2 } = model.forwardWithAuxiliary(images, {
+          training: true,
+        });
+        return [logits, auxiliary1, auxiliary2];
       });
-      return [logits, auxiliary1, auxiliary2];
-    });
-  });
+    },
+  );
 }
 
 Deno.test("GoogLeNet of torchvision has 6,624,904 parameters, 1.50 billion multiply-accumulates and torchvision's shapes", async (t) => {
