@@ -66,7 +66,7 @@ Deno.test("VGG-16 has 138,357,544 parameters and 15.47 billion multiply-accumula
   await t.assertSnapshot(table.toString());
 });
 
-Deno.test("every VGG has torchvision's parameters, multiply-accumulates and shapes", () => {
+Deno.test("every VGG has torchvision's parameters and multiply-accumulates", () => {
   // Full linear layers are most of the parameters and all the same; they are counted with 16 hidden units in place of 4096.
   const parameters = (hidden: number) => 25089 * hidden + (hidden + 1) * (hidden + 1000);
   const macs = (hidden: number) => 25088 * hidden + hidden * hidden + hidden * 1000;
