@@ -23,8 +23,8 @@ def execute(manager, client, code, interruptOn=None, interruptIdle=False):
 
     def interrupt():
         nonlocal interrupted_at
-        interrupted_at = 1000 * time.time()
         manager.interrupt_kernel()
+        interrupted_at = 1000 * time.time()
 
     while manager.is_alive():
         if time.time() > until:
