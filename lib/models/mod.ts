@@ -12,4 +12,26 @@ export {
 } from "./googlenet.ts";
 export { Lenet, lenet, type LenetActivation, type LenetOptions } from "./lenet.ts";
 export { Nin, nin, ninBlock, type NinOptions } from "./nin.ts";
+export {
+  basicBlock,
+  bottleneck,
+  cifarResnet,
+  type CifarResnetOptions,
+  type Convolution,
+  ResidualBlock,
+  type ResidualBlockOptions,
+  Resnet,
+  resnet,
+  resnet101,
+  resnet152,
+  resnet18,
+  resnet34,
+  resnet50,
+  type ResnetBlock,
+  type ResnetOptions,
+  type ResnetShortcut,
+  type ResnetStem,
+  type ResnetVariantOptions,
+  type ResnetVersion,
+} from "./resnet.ts";
 export { Vgg, vgg, type VggArchitecture, vggBlock, type VggDepth, type VggOptions } from "./vgg.ts";

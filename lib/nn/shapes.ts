@@ -179,3 +179,18 @@ type DigitSum<A extends string, B extends string, Carry extends string> = [
   ...Units[B & keyof Units],
   ...Units[Carry & keyof Units],
 ]["length"] extends infer Sum extends number ? `${Sum}` : never;
+
+/** Whether a whole number is less than another, `boolean` if either is not known. */
+export type Less<A extends number, B extends number> = number extends A | B ? boolean
+  : LessDigits<`${A}`, `${B}`>;
+/** The digits from the left; `SoFar` says what the digits before told, which counts if there are as many in both. */
+type LessDigits<A extends string, B extends string, SoFar extends boolean | "equal" = "equal"> =
+  A extends `${infer DigitA}${infer RestA}`
+    ? B extends `${infer DigitB}${infer RestB}`
+      ? LessDigits<RestA, RestB, SoFar extends "equal" ? LessDigit<DigitA, DigitB> : SoFar>
+    : false
+    : B extends "" ? SoFar extends true ? true : false
+    : true;
+type LessDigit<A extends string, B extends string> = A extends B ? "equal"
+  : "0123456789" extends `${string}${A}${string}${B}${string}` ? true
+  : false;
