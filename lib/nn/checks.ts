@@ -1,11 +1,6 @@
 /** Checks that layers share: options when they are built, inputs when they run. */
-import type { Padding, Pair, Tensor } from "../tensor/mod.ts";
+import { isTensor, type Padding, type Pair, type Tensor } from "../tensor/mod.ts";
 import { type AnyModule, Module } from "./module.ts";
-
-/** Whether a value is one tensor, and not a record of several. */
-export function isTensor(value: unknown): value is Tensor {
-  return typeof value === "object" && value !== null && "dataId" in value;
-}
 
 /** A value as a message shows it; a function was most likely meant to be called. */
 export function show(value: unknown): string {

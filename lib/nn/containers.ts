@@ -1,5 +1,5 @@
-import { type Images, ops, type TensorContainer, tidy } from "../tensor/mod.ts";
-import { checkModule, isTensor, show } from "./checks.ts";
+import { type Images, isTensor, ops, type TensorContainer, tidy } from "../tensor/mod.ts";
+import { checkModule, show } from "./checks.ts";
 import {
   type AnyModule,
   type ForwardOptions,

@@ -1,6 +1,7 @@
 /** Initial values of parameters, drawn from the stream that `setSeed` starts. */
 import {
   defaultRandom,
+  isTensor,
   ops,
   type Random,
   type RankFor,
@@ -8,7 +9,7 @@ import {
   tidy,
   variable,
 } from "../tensor/mod.ts";
-import { checkNumber, isTensor, show } from "./checks.ts";
+import { checkNumber, show } from "./checks.ts";
 
 /** The connections into and out of each unit: what the scale of initial weights depends on. */
 export interface Fans {

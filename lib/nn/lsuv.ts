@@ -1,5 +1,5 @@
-import { ops, tidy, type Variable } from "../tensor/mod.ts";
-import { checkModule, checkNumber, checkWhole, isTensor } from "./checks.ts";
+import { isTensor, ops, tidy, type Variable } from "../tensor/mod.ts";
+import { checkModule, checkNumber, checkWhole } from "./checks.ts";
 import { Conv2d } from "./conv.ts";
 import { Linear } from "./linear.ts";
 import type { AnyModule, InputOf } from "./module.ts";

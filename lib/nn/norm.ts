@@ -1,6 +1,7 @@
 import {
   type Features,
   type Images,
+  isTensor,
   ops,
   type Same,
   type Tensor,
@@ -10,14 +11,7 @@ import {
   variable,
   type Variable1D,
 } from "../tensor/mod.ts";
-import {
-  checkInput,
-  checkNumber,
-  checkOptions,
-  checkWhole,
-  IMAGE_AXES,
-  isTensor,
-} from "./checks.ts";
+import { checkInput, checkNumber, checkOptions, checkWhole, IMAGE_AXES } from "./checks.ts";
 import { type ForwardOptions, Module, type shapeRule } from "./module.ts";
 
 /** The options of {@linkcode batchNorm}. */

@@ -1,6 +1,6 @@
 /** Watching a forward pass from outside: what each module took and gave, and which module failed. */
-import { dispose, keep, type Tensor, tidy } from "../tensor/mod.ts";
-import { checkModule, isTensor } from "./checks.ts";
+import { dispose, isTensor, keep, type Tensor, tidy } from "../tensor/mod.ts";
+import { checkModule } from "./checks.ts";
 import type { AnyModule, ForwardOptions, InputOf } from "./module.ts";
 
 /** One module's part in a forward pass. */

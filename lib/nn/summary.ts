@@ -1,5 +1,5 @@
-import { ops, tidy, type Variable } from "../tensor/mod.ts";
-import { checkModule, checkWhole, isTensor, show } from "./checks.ts";
+import { isTensor, ops, tidy, type Variable } from "../tensor/mod.ts";
+import { checkModule, checkWhole, show } from "./checks.ts";
 import { type AnyModule, joinPath } from "./module.ts";
 import { observeForward } from "./observe.ts";
 

@@ -4,3 +4,4 @@ export { check, checkClose, checkEqual, type Numeric } from "./check.ts";
 export { showProgress } from "./progress.ts";
 export { atScale, type Scale, scale } from "./scale.ts";
 export { type KeptResult, type NetworkResult, resultsWith } from "./results.ts";
+export { type Provenance, recorded } from "./recorded.ts";

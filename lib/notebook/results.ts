@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { cpus } from "node:os";
+import { machine } from "./machine.ts";
 import { type Scale, scale } from "./scale.ts";
 
 /** How well and how fast a network learnt, with what is needed to judge it. */
@@ -64,8 +64,7 @@ const measured: KeptResult[] = [];
  * ```
  */
 export function resultsWith(result: NetworkResult): Record<string, string | number>[] {
-  const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown processor"}`;
-  const own: KeptResult = { ...result, scale: scale(), machine };
+  const own: KeptResult = { ...result, scale: scale(), machine: machine() };
   const before: KeptResult[] = existsSync(kept) ? JSON.parse(Deno.readTextFileSync(kept)) : [];
   const all = [...before, ...measured, own].reduce(
     (rows, row) => rows.set([row.scale, row.notebook, row.network].join("/"), row),

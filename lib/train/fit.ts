@@ -153,6 +153,7 @@ export async function* fit<
     dropLast: options.dropLast,
   });
   const totalSteps = epochs * training.length;
+  const statistics = runningStatistics(model);
   let step = 0;
   for (let epoch = 1; epoch <= epochs; epoch++) {
     let images = 0, losses = 0, correct = 0, seconds = 0;
@@ -163,7 +164,7 @@ export async function* fit<
       if (schedule) optimizer.learningRate = schedule(step);
       step++;
       const when = `step ${step} of ${totalSteps} (epoch ${epoch} of ${epochs})`;
-      const result = trainStep(model, batch, options, when);
+      const result = trainStep(model, statistics, batch, options, when);
       const time = (performance.now() - started) / 1000;
       const size = batch.labels.size;
       images += size;
@@ -214,12 +215,12 @@ type Options = FitOptions<number, number, number>;
 /** One step: loss, gradients, and the optimizer's change, if all of it is finite. */
 function trainStep(
   model: Model,
+  statistics: readonly Variable[],
   { images, labels }: Batch,
   { optimizer, loss = crossEntropy, maxGradientNorm }: Options,
   when: string,
 ): Pick<StepProgress, "loss" | "accuracy" | "gradientNorm"> {
   return tidy(() => {
-    const statistics = runningStatistics(model);
     const before = statistics.map((statistic): Tensor => ops.clone(statistic));
     let correct = 0;
     const { value, gradients } = valueAndGradients(() => {

@@ -1,0 +1,112 @@
+import { defaultRandom, dispose, type Images, ops, Random, type Tensor, tidy } from "../tensor/mod.ts";
+import type { Classifier } from "../nn/mod.ts";
+import type { ImageDataset } from "../data/mod.ts";
+import { evaluate, type EvaluateOptions } from "./metrics.ts";
+import { orStop } from "./stop.ts";
+
+/** The options of {@linkcode lossSurface}. */
+export interface LossSurfaceOptions<Channels extends number, Out extends number>
+  extends EvaluateOptions<Channels, Out> {
+  /** The number of places along each direction, odd, so that the model itself is in the middle; 15 unless said otherwise. */
+  points?: number;
+  /** How far to go in both senses, in lengths of the filters; 1 unless said otherwise. */
+  radius?: number;
+  /** Seeds the directions; they follow from {@linkcode setSeed} unless given. */
+  seed?: number;
+}
+
+/** The loss on a grid around the parameters of a model; made by {@linkcode lossSurface}. */
+export interface LossSurface {
+  /** The places along either direction, from `-radius` to `radius`. */
+  readonly alphas: number[];
+  /** `losses[row][column]` at `alphas[column]` along the first direction and `alphas[row]` along the second. */
+  readonly losses: number[][];
+}
+
+/**
+ * The mean cross-entropy of a model around its parameters θ, `loss(θ + α·δ + β·η)`, over two random directions δ and η in which each
+ * filter is as long as the filter of θ it belongs to (Li et al. 2018, section 4).
+ *
+ * A filter is what one output channel or unit is made of: `kernel[:, :, :, i]` or `weight[:, i]`. Parameters with one axis, biases
+ * and those of batch norms, do not move. The model runs in inference, with its running statistics, `points²` times over the set.
+ * The parameters are as before afterwards, to the bit, also after an error or Stop.
+ *
+ * @throws {RangeError} If `points` is not an odd number of at least 3, `radius` is not positive and finite, the model has no
+ * filters, or a loss is not finite (try a smaller radius); otherwise as {@linkcode evaluate} does.
+ * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
+ *
+ * @example
+ * ```ts
+ * import { fashionMnist, flatten, linear, lossSurface, sequential } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { test } = await fashionMnist({ subset: true });
+ * const model = sequential(flatten(), linear(784, 10));
+ * const { alphas, losses } = await lossSurface(model, test.take(100), { points: 3, radius: 0.5, seed: 1 });
+ * assert.deepEqual(alphas, [-0.5, 0, 0.5]);
+ * assert.deepEqual(losses.map((row) => row.length), [3, 3, 3]);
+ * ```
+ */
+export async function lossSurface<
+  Channels extends number,
+  Classes extends number,
+  Out extends number = Channels,
+>(
+  model: Classifier<Images<NoInfer<Out>>, NoInfer<Classes>>,
+  dataset: ImageDataset<Channels, Classes>,
+  { points = 15, radius = 1, seed, signal, ...options }: LossSurfaceOptions<
+    NoInfer<Channels>,
+    Out
+  > = {},
+): Promise<LossSurface> {
+  const doing = "Computing a loss surface";
+  if (!Number.isInteger(points) || points < 3 || points % 2 === 0) {
+    throw new RangeError(`${doing}: points must be an odd number of at least 3, found ${points}.`);
+  }
+  if (!(radius > 0 && radius < Infinity)) {
+    throw new RangeError(`${doing}: radius must be positive and finite, found ${radius}.`);
+  }
+  const filters = model.parameters().filter(({ rank }) => rank > 1);
+  if (filters.length === 0) {
+    throw new RangeError(
+      `${doing}: the model must have filters, parameters with two axes or more, found none.`,
+    );
+  }
+  const random = seed === undefined ? defaultRandom().fork() : new Random(seed);
+  const alphas = Array.from({ length: points }, (_, i) => radius * (2 * i / (points - 1) - 1));
+  const losses: number[][] = [];
+  using stop = orStop(signal);
+  const before = filters.map((filter): Tensor => ops.clone(filter));
+  const first = before.map((filter) => direction(filter, random));
+  const second = before.map((filter) => direction(filter, random));
+  try {
+    for (const beta of alphas) {
+      const row: number[] = [];
+      for (const alpha of alphas) {
+        tidy(() =>
+          filters.forEach((filter, i) => {
+            const step = ops.add(ops.mul(first[i]!, alpha), ops.mul(second[i]!, beta));
+            filter.assign(ops.add(before[i]!, step));
+          })
+        );
+        row.push((await evaluate(model, dataset, { ...options, signal: stop.signal })).loss);
+      }
+      losses.push(row);
+    }
+  } finally {
+    filters.forEach((filter, i) => filter.assign(before[i]!));
+    dispose([before, first, second]);
+  }
+  return { alphas, losses };
+}
+
+/** Normal numbers in which each filter, along the last axis, is as long as that of the parameter. */
+function direction(parameter: Tensor, random: Random): Tensor {
+  return tidy(() => {
+    const noise = random.normal(parameter.shape);
+    const axes = parameter.shape.slice(0, -1).map((_, axis) => axis);
+    const lengths = (x: Tensor) => ops.sqrt(ops.sum(ops.square(x), axes));
+    // A filter of one number can be drawn as zero.
+    return ops.mul(noise, ops.div(lengths(parameter), ops.add(lengths(noise), 1e-10)));
+  });
+}
