@@ -1,4 +1,12 @@
-import { defaultRandom, dispose, type Images, ops, Random, type Tensor, tidy } from "../tensor/mod.ts";
+import {
+  defaultRandom,
+  dispose,
+  type Images,
+  ops,
+  Random,
+  type Tensor,
+  tidy,
+} from "../tensor/mod.ts";
 import type { Classifier } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { evaluate, type EvaluateOptions } from "./metrics.ts";

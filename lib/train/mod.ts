@@ -40,3 +40,4 @@ export {
   type FindLearningRateOptions,
   type LearningRateSweep,
 } from "./learning_rate_finder.ts";
+export { type LossSurface, lossSurface, type LossSurfaceOptions } from "./loss_surface.ts";
