@@ -27,7 +27,7 @@ export interface ContourOptions extends FigureOptions {
   x: Axis;
   /** What the rows of the grid are. */
   y: Axis;
-  /** What the height of the surface means; with the scale "log" its levels grow by factors. */
+  /** What the height of the surface means; with the scale "log" its levels grow by factors, with a range there are 20 steps over it. */
   value: Axis;
   /** A path drawn over the surface, such as the steps of gradient descent. */
   path?: { x: Numbers; y: Numbers };
@@ -88,7 +88,9 @@ export function contour(
     colorscale: sequential,
     zmin: log ? Math.log10(min) : min,
     zmax: log ? Math.log10(max) : max,
-    ncontours: 20,
+    ...(value.range ? levels(log ? [Math.log10(min), Math.log10(max)] : [min, max]) : {
+      ncontours: 20,
+    }),
     line: { width: 0.5, color: "rgba(255, 255, 255, 0.6)" },
     colorbar: { ...colorbar(value), ...(log ? decades(min, max) : {}) },
     hovertemplate: `${axisTitle(options.x)} %{x}<br>${axisTitle(options.y)} %{y}<br>` +
@@ -162,6 +164,11 @@ function pathEnds({ x, y }: { x: Numbers; y: Numbers }): string {
 
 function ends(places: Numbers): [number, number] {
   return [places[0]!, places[places.length - 1]!];
+}
+
+/** The same 20 steps for every figure with this range; plotly's own choice follows from the numbers. */
+function levels([start, end]: readonly [number, number]): Partial<Trace> {
+  return { autocontour: false, contours: { start, end, size: (end - start) / 20 } };
 }
 
 /** Ticks for a colour bar of logarithms: 0.1, 1, 10; with 2 and 5 between where there is room. */

@@ -3,6 +3,7 @@ import { ascends, extent, type Numbers, requireOnAxis, requireSameLength, say } 
 import {
   type Axis,
   axisTitle,
+  colors,
   type FigureOptions,
   frame,
   inSentence,
@@ -21,6 +22,8 @@ export interface Series {
   mode?: "lines" | "markers" | "lines+markers";
   /** How a line is drawn, "solid" by default. */
   dash?: "solid" | "dash" | "dot";
+  /** A band from `low` to `high` behind the line, as long as it: the range over seeds, an interval. */
+  band?: { low: Numbers; high: Numbers };
 }
 
 /** What `lineChart` takes beside its series. */
@@ -35,14 +38,14 @@ export interface LineChartOptions extends FigureOptions {
 const mostPoints = 1000;
 
 /**
- * Draws named series of points as lines, markers, or both, on linear or logarithmic axes.
+ * Draws named series of points as lines, markers, or both, on linear or logarithmic axes, with a band around each if asked for.
  *
  * A line of more than 1,000 points from left to right is thinned to its peaks and valleys, which
  * look the same.
  *
  * @param series The rows of points, each with a name.
  * @param options The axes, title and size.
- * @throws {RangeError} If there is no series, a series is empty, `x` and `y` differ in length, a
+ * @throws {RangeError} If there is no series, a series is empty, `x`, `y` and the band differ in length, a
  * number is not finite, or a number on a logarithmic axis is not positive.
  *
  * @example
@@ -65,7 +68,10 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
   }
   const sentences: string[] = [];
   const shown: { x: number[]; y: number[] } = { x: [], y: [] };
-  const data = series.map(({ name, x, y, dash, ...rest }): Trace => {
+  const bands: Trace[] = [];
+  // A band is a trace too, and plotly gives each trace the next colour.
+  const colored = series.some(({ band }) => band);
+  const lines = series.map(({ name, x, y, dash, band, ...rest }, index): Trace => {
     const places = x ?? Array.from(y, (_, index) => index);
     requireOnAxis(doing, `y of series "${name}"`, y, options.y);
     requireOnAxis(doing, `x of series "${name}"`, places, options.x);
@@ -80,10 +86,41 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
     };
     shown.x.push(...points.x);
     shown.y.push(...points.y);
-    return { type: "scatter", mode, name, ...points, ...(dash ? { line: { dash } } : {}) };
+    const color = colored ? { color: colors[index % colors.length]! } : {};
+    if (band) {
+      const [low, high] = (["low", "high"] as const).map((side) => {
+        const what = `band.${side} of series "${name}"`;
+        requireOnAxis(doing, what, band[side], options.y);
+        requireSameLength(doing, [what, band[side]], [`y of series "${name}"`, y]);
+        return kept ? kept.map((index) => band[side][index]!) : Array.from(band[side]);
+      });
+      shown.y.push(...low!, ...high!);
+      bands.push({
+        type: "scatter",
+        mode: "lines",
+        name,
+        x: [...points.x, ...points.x.toReversed()],
+        y: [...high!, ...low!.toReversed()],
+        fill: "toself",
+        fillcolor: color.color,
+        opacity: 0.2,
+        line: { width: 0 },
+        hoverinfo: "skip",
+        legendgroup: name,
+        showlegend: false,
+      });
+    }
+    return {
+      type: "scatter",
+      mode,
+      name,
+      ...points,
+      ...(dash || colored ? { line: { ...color, ...(dash ? { dash } : {}) } } : {}),
+      ...(colored ? { marker: color, legendgroup: name } : {}),
+    };
   });
   return new Figure(
-    data,
+    [...bands, ...lines],
     {
       ...frame(options, series.map(({ name }) => name)),
       xaxis: layoutAxis(options.x, extent(shown.x)),

@@ -48,6 +48,21 @@ Deno.test("contour spaces levels by factors on a logarithmic scale", () => {
   assert.deepEqual(near.data[0]?.colorbar?.ticktext, ["5", "10", "20"]);
 });
 
+Deno.test("contour takes the same levels for the same range, whatever the numbers", () => {
+  const ranged = (scale: "linear" | "log", z: number[][]) =>
+    contour([0, 1], [0, 1], z, {
+      ...options,
+      value: { title: "Loss", scale, range: [1, 100] },
+    }).data[0];
+  assert.deepEqual(ranged("linear", [[1, 2], [3, 400]])?.contours, {
+    start: 1,
+    end: 100,
+    size: 99 / 20,
+  });
+  assert.deepEqual(ranged("log", [[1, 2], [3, 4]])?.contours, { start: 0, end: 2, size: 0.1 });
+  assert.equal(ranged("log", [[1, 2], [3, 4]])?.autocontour, false);
+});
+
 Deno.test("contour says what it cannot draw", () => {
   const z = [[1, 2], [3, 4]];
   const log = { ...options, value: { title: "Loss", scale: "log" } } as const;

@@ -50,6 +50,36 @@ Deno.test("lineChart names axes with their units and gives log axes exponents as
   assert.deepEqual(layout.yaxis?.range, [0, 5]);
 });
 
+Deno.test("lineChart draws bands behind the lines, in their colours", () => {
+  const { data, layout } = lineChart([
+    { name: "a", y: [1, 2, 3], band: { low: [0, 1, 2], high: Float32Array.of(2, 3, 5) } },
+    { name: "b", y: [4, 4, 4], dash: "dot" },
+  ], { ...axes, y: { title: "Loss", scale: "linear" } });
+  const [blue, vermilion] = ["#0072b2", "#d55e00"];
+  assert.deepEqual(data.map(({ fill, legendgroup }) => [fill, legendgroup]), [
+    ["toself", "a"],
+    [undefined, "a"],
+    [undefined, "b"],
+  ]);
+  assert.deepEqual([data[0]?.x, data[0]?.y], [[0, 1, 2, 2, 1, 0], [2, 3, 5, 2, 1, 0]]);
+  assert.deepEqual([data[0]?.fillcolor, data[0]?.showlegend], [blue, false]);
+  assert.deepEqual(data.slice(1).map(({ line, marker }) => [line, marker]), [
+    [{ color: blue }, { color: blue }],
+    [{ color: vermilion, dash: "dot" }, { color: vermilion }],
+  ]);
+  assert.equal(layout.showlegend, true);
+});
+
+Deno.test("lineChart thins a band with its line and lets it into the numbers of a log axis", () => {
+  const y = Array.from({ length: 5000 }, (_, i) => 1 + i % 7);
+  const { data, layout } = lineChart([
+    { name: "a", y, band: { low: y.map((value) => value / 100), high: y } },
+  ], { ...axes, y: { title: "Loss", scale: "log" } });
+  assert.equal(data[0]?.x?.length, 2 * data[1]!.x!.length);
+  assert(data[1]!.x!.length <= 1000);
+  assert.equal(layout.yaxis?.dtick, 1); // from 0.01, not from 1
+});
+
 Deno.test("lineChart shows a single point", () => {
   const { data, description } = lineChart([{ name: "a", y: [7] }], axes);
   assert.equal(data[0]?.mode, "lines+markers");
@@ -102,6 +132,14 @@ Deno.test("lineChart says what it cannot draw", () => {
     [
       () => lineChart([{ name: "a", x: [0], y: [1, 2] }], axes),
       'expected x of series "a" and y of series "a" to have the same length, found 1 and 2',
+    ],
+    [
+      () => lineChart([{ name: "a", y: [1, 2], band: { low: [0], high: [3, 4] } }], axes),
+      'expected band.low of series "a" and y of series "a" to have the same length, found 1 and 2',
+    ],
+    [
+      () => lineChart([{ name: "a", y: [1], band: { low: [0], high: [NaN] } }], axes),
+      'expected finite numbers in band.high of series "a", found NaN at index 0',
     ],
     [
       () => lineChart([{ name: "a", y: [1, 0] }], log),
