@@ -11,6 +11,13 @@ export type { Add, Less, OutputOf } from "./shapes.ts";
 export { checkOptions, checkWhole } from "./checks.ts";
 export { Parallel, parallel, Residual, residual, Sequential, sequential } from "./containers.ts";
 export { Conv2d, conv2d, type Conv2dOptions } from "./conv.ts";
+export {
+  DynamicConv2d,
+  dynamicConv2d,
+  type DynamicConv2dOptions,
+  KernelAttention,
+  setTemperature,
+} from "./dynamic_conv.ts";
 export { Linear, linear, type LinearOptions } from "./linear.ts";
 export { Activation, gelu, leakyRelu, relu, sigmoid, tanh } from "./activation.ts";
 export {

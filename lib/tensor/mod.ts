@@ -37,4 +37,5 @@ export type {
   Variable1D,
   Variable2D,
   Variable4D,
+  Variable5D,
 } from "./types.ts";

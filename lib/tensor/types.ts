@@ -27,6 +27,8 @@ export type Variable1D = tf.Variable<tf.Rank.R1>;
 export type Variable2D = tf.Variable<tf.Rank.R2>;
 /** A variable with four axes, such as the kernel of a convolution. */
 export type Variable4D = tf.Variable<tf.Rank.R4>;
+/** A variable with five axes, such as several kernels of a convolution. */
+export type Variable5D = tf.Variable<tf.Rank.R5>;
 /** What the elements of a tensor are: `"float32"`, `"int32"` or `"bool"`. */
 export type DataType = "float32" | "int32" | "bool";
 

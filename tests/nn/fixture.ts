@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import {
   type Conv2dOptions,
+  type DynamicConv2dOptions,
   grad,
   type Images,
   type LocalResponseNormOptions,
@@ -73,6 +74,14 @@ interface Layers {
     dWeight: StoredFeatures;
     dBias: StoredVector;
   };
+  dynamicConv2d: (Pass & {
+    name: string;
+    inChannels: number;
+    outChannels: number;
+    options: DynamicConv2dOptions;
+    attention: StoredFeatures;
+    parameters: Record<string, { value: Stored; gradient: Stored }>;
+  })[];
 }
 
 /** Reads a file of tests/fixtures/nn. */
