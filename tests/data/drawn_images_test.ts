@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import {
+  adam,
+  batchNorm,
+  type Classifier,
+  collect,
+  conv2d,
+  drawnImages,
+  evaluate,
+  fit,
+  flatten,
+  type ImageDataset,
+  type Images,
+  linear,
+  normalize,
+  PORTABLE,
+  relu,
+  sequential,
+  setSeed,
+  useBackend,
+} from "resnet-lab";
+import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
+
+testOnEachBackend(
+  "drawnImages gives images of CIFAR-10's shape, ten classes in turn, and says that it is not CIFAR-10",
+  () =>
+    assertNoLeak(() => {
+      const set: ImageDataset<3, 10> = drawnImages({ count: 25, seed: 1 });
+      assert.deepEqual([set.count, set.height, set.width, set.channels, set.classes], [
+        25,
+        32,
+        32,
+        3,
+        10,
+      ]);
+      assert.equal(set.name, "drawn images, not CIFAR-10");
+      assert.deepEqual([...set.labels], Array.from({ length: 25 }, (_, i) => i % 10));
+      assert.equal(new Set(set.classNames).size, 10);
+    }),
+);
+
+Deno.test("drawnImages draws the same for the same seed on each backend, and else for another", async () => {
+  const { pixels } = drawnImages({ count: 30, seed: 1 });
+  assert.deepEqual(drawnImages({ count: 30, seed: 1 }).pixels, pixels);
+  await useBackend(PORTABLE, () => {
+    assert.deepEqual(drawnImages({ count: 30, seed: 1 }).pixels, pixels);
+  });
+  assert.notDeepEqual(drawnImages({ count: 30, seed: 2 }).pixels, pixels);
+});
+
+Deno.test("drawnImages: colours and brightness say nothing of the class", () => {
+  const { pixels, count } = drawnImages({ count: 2000, seed: 1 });
+  // The mean over 200 images of a class, whose means spread by about 0.25, has a standard deviation of 0.018.
+  const sums = Array.from({ length: 10 }, () => [0, 0, 0]);
+  pixels.forEach((value, i) => sums[Math.floor(i / 3072) % 10]![i % 3]! += value / 255);
+  for (const mean of sums.flat().map((sum) => sum / (count / 10) / 1024)) {
+    assert(Math.abs(mean - 0.5) < 0.06, String(mean));
+  }
+});
+
+Deno.test("drawnImages: a linear model hardly does better than guessing, a small convolutional network does", async () => {
+  setSeed(1);
+  const transform = normalize({ mean: 0.5, standardDeviation: 0.25 });
+  const train = drawnImages({ count: 1000, seed: 1 });
+  const test = drawnImages({ count: 1000, seed: 2 });
+  const accuracy = async (model: Classifier<Images<3>, 10>, learningRate: number) => {
+    using optimizer = adam(model.parameters(), { learningRate });
+    const options = { optimizer, epochs: 4, batchSize: 50, transform, seed: 1 };
+    const { epochs } = await collect(fit(model, train, options));
+    assert(epochs.at(-1)!.trainLoss < epochs[0]!.trainLoss);
+    return (await evaluate(model, test, { transform })).accuracy;
+  };
+  const halving = { kernelSize: 3, stride: 2, padding: 1 };
+  using flat = sequential(flatten(), linear(32 * 32 * 3, 10));
+  using convolutional = sequential(
+    ...[conv2d(3, 16, halving), batchNorm(16), relu()] as const,
+    ...[conv2d(16, 32, halving), batchNorm(32), relu()] as const,
+    ...[conv2d(32, 64, halving), batchNorm(64), relu()] as const,
+    flatten(),
+    linear(4 * 4 * 64, 10),
+  );
+  // Guessing gets 0.1, with a standard deviation of 0.01.
+  const [low, high] = [await accuracy(flat, 3e-4), await accuracy(convolutional, 2e-3)];
+  assert(low < 0.15 && high > 0.2, `${low} and ${high}`);
+});
+
+Deno.test("drawnImages refuses to draw no image, half an image, and a seed that is none", () => {
+  for (const count of [0, 1.5, NaN]) {
+    assert.throws(() => drawnImages({ count, seed: 1 }), {
+      name: "RangeError",
+      message: `Drawing images: count must be a positive integer, found ${count}.`,
+    });
+  }
+  assert.throws(() => drawnImages({ count: 1, seed: 0.5 }), {
+    name: "RangeError",
+    message: /seed/,
+  });
+});
