@@ -223,9 +223,14 @@ export function conv2d(
   const [vertical, horizontal] = pair(stride);
   return tf.tidy(() => {
     const taps = dilate(kernel, pair(dilation));
-    const { images, padding } = placeWindows(x, pads, window);
+    const placed = placeWindows(x, pads, window);
+    // In the gradient of a 1×1 convolution that skips pixels oneDNN writes past its memory, so they are left out before.
+    const skips = kernelHeight * kernelWidth === 1 && vertical * horizontal > 1;
+    const images = skips
+      ? tf.avgPool(placed.images, 1, [vertical, horizontal], "valid")
+      : placed.images;
     const convolve = (images: Tensor4D, taps: Tensor4D): Tensor4D =>
-      tf.conv2d(images, taps, [vertical, horizontal], padding);
+      tf.conv2d(images, taps, skips ? 1 : [vertical, horizontal], placed.padding);
     if (groups === 1) return convolve(images, taps);
     // TensorFlow differentiates no grouped convolution on a CPU.
     const parts: Tensor4D[] = tf.split(images, groups, 3);
