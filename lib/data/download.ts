@@ -33,7 +33,7 @@ export interface DownloadProgress {
 export interface DownloadOptions {
   /** The path of the file to write. Folders are made as needed. */
   file: string;
-  /** The SHA-256 of the file, as 64 hexadecimal digits. */
+  /** The SHA-256 of the file in hexadecimal: its 64 digits, or where no more is published the first 8 or more. */
   sha256: string;
   /** Called with the bytes received so far, after every piece that arrives. */
   onProgress?: (progress: DownloadProgress) => void;
@@ -58,7 +58,7 @@ class Temporary extends Error {}
  * again with growing pauses.
  *
  * @returns The path of the file.
- * @throws {RangeError} If `sha256` is not 64 hexadecimal digits.
+ * @throws {RangeError} If `sha256` is not 8 to 64 hexadecimal digits.
  * @throws {Error} If the server cannot be reached or refuses, the SHA-256 is another, or the file cannot be written.
  *
  * @example
@@ -79,9 +79,9 @@ export async function download(
   url: string | URL,
   { file, sha256, retries = 3, retryDelay = 1000, ...rest }: DownloadOptions,
 ): Promise<string> {
-  if (!/^[0-9a-f]{64}$/i.test(sha256)) {
+  if (!/^[0-9a-f]{8,64}$/i.test(sha256)) {
     throw new RangeError(
-      `Downloading ${url}: expected a SHA-256 of 64 hexadecimal digits, found "${sha256}".`,
+      `Downloading ${url}: expected a SHA-256 of 64 hexadecimal digits, or 8 or more of its first, found "${sha256}".`,
     );
   }
   const options = { file, sha256: sha256.toLowerCase(), ...rest };
@@ -113,7 +113,7 @@ async function attempt(
   { file, sha256, onProgress, signal, timeout = 30_000 }: DownloadOptions,
 ): Promise<void> {
   await writing(file, Deno.mkdir(dirname(file), { recursive: true }));
-  if (await hashOf(file).catch(ifNotFound) === sha256) return;
+  if ((await hashOf(file).catch(ifNotFound))?.startsWith(sha256)) return;
   const part = `${file}.part`;
   const present = (await Deno.stat(part).catch(ifNotFound))?.size ?? 0;
 
@@ -154,9 +154,11 @@ async function attempt(
       throw new Error(`Downloading ${url}: ${answer}.`);
     }
     const found = await hashOf(part);
-    if (found !== sha256) {
+    if (!found.startsWith(sha256)) {
       await Deno.remove(part);
-      const mismatch = `expected a file with the SHA-256 ${sha256}, found ${found}`;
+      const mismatch = `expected a file with the SHA-256 ${sha256}${
+        sha256.length < 64 ? "…" : ""
+      }, found ${found}`;
       // Bytes of an earlier try may be to blame: once more, from the start.
       if (status !== 200) throw new Temporary(mismatch);
       throw new Error(`Downloading ${url}: ${mismatch}. Nothing was kept.`);

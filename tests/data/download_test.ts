@@ -290,9 +290,21 @@ Deno.test("download says which file it cannot write, and how to choose another f
 });
 
 Deno.test("download refuses a SHA-256 that is none", async () => {
-  await assert.rejects(download("http://127.0.0.1/", { file: "x", sha256: "8d4fb7e6" }), {
+  await assert.rejects(download("http://127.0.0.1/", { file: "x", sha256: "8d4fb7e" }), {
     name: "RangeError",
     message:
-      'Downloading http://127.0.0.1/: expected a SHA-256 of 64 hexadecimal digits, found "8d4fb7e6".',
+      'Downloading http://127.0.0.1/: expected a SHA-256 of 64 hexadecimal digits, or 8 or more of its first, found "8d4fb7e".',
+  });
+});
+
+Deno.test("download takes the first digits of a SHA-256 where no more is known", async () => {
+  await withServer(whole, async (url, file) => {
+    await download(url, { file, sha256: sha256.slice(0, 8) });
+    await assertComplete(file);
+    await assert.rejects(
+      download(url, { file: `${file}.other`, sha256: "00000000" }),
+      /expected a file with the SHA-256 00000000…, found [0-9a-f]{64}\. Nothing was kept/,
+    );
+    assert.deepEqual(await filesBeside(file), ["data.bin"]);
   });
 });

@@ -1,0 +1,320 @@
+import { elementSize, isStoredType, StoredTensor, storedTypes } from "./stored_tensor.ts";
+import { writeAtomically } from "./write.ts";
+
+/** The largest header that the format allows, in bytes. */
+const LARGEST_HEADER = 100_000_000;
+
+/**
+ * Reads a safetensors file: its tensors by name, in the order of the file. They are views of the file, which is read once and held once.
+ *
+ * The format: https://huggingface.co/docs/safetensors. All of it is checked: the header's length, that it is JSON without a name twice,
+ * dtypes and shapes, and that the ranges of the tensors cover the data without gap or overlap.
+ *
+ * @throws {RangeError} If a length, a count or a range does not fit the file.
+ * @throws {TypeError} If the header is not what the format says, or has a dtype that is not read here.
+ * @throws {Deno.errors.NotFound} If there is no such file.
+ *
+ * @example
+ * ```ts
+ * import { ops, readSafetensors, StoredTensor, writeSafetensors } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const file = `${await Deno.makeTempDir()}/model.safetensors`;
+ * await writeSafetensors(file, new Map([["bias", StoredTensor.of(ops.tensor([1, 2]))]]));
+ * const tensors = await readSafetensors(file);
+ * assert.deepEqual([...tensors.get("bias")!.values()], [1, 2]);
+ * ```
+ */
+export async function readSafetensors(file: string): Promise<Map<string, StoredTensor>> {
+  return parseSafetensors(await Deno.readFile(file), file).tensors;
+}
+
+/**
+ * The notes in the header of a safetensors file, which {@linkcode writeSafetensors} wrote there. Only the header is read.
+ *
+ * @throws {RangeError | TypeError} As {@linkcode readSafetensors}.
+ *
+ * @example
+ * ```ts
+ * import { readSafetensorsMetadata, writeSafetensors } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const file = `${await Deno.makeTempDir()}/notes.safetensors`;
+ * await writeSafetensors(file, new Map(), { dataset: "Fashion-MNIST" });
+ * assert.deepEqual(await readSafetensorsMetadata(file), { dataset: "Fashion-MNIST" });
+ * ```
+ */
+export async function readSafetensorsMetadata(file: string): Promise<Record<string, string>> {
+  using handle = await Deno.open(file);
+  const { size } = await handle.stat();
+  const read = async (length: number) => {
+    const bytes = new Uint8Array(length);
+    for (let n = 0; n < length;) {
+      const more = await handle.read(bytes.subarray(n));
+      if (more === null) throw new RangeError(`Reading ${file}: the file ended while being read.`);
+      n += more;
+    }
+    return bytes;
+  };
+  const length = headerLength(await read(Math.min(8, size)), size, file);
+  return parseHeader(await read(length), size - 8 - length, file).metadata;
+}
+
+/** {@linkcode readSafetensors} of bytes. */
+export function parseSafetensors(
+  bytes: Uint8Array<ArrayBuffer>,
+  source: string,
+): { tensors: Map<string, StoredTensor>; metadata: Record<string, string> } {
+  const start = 8 + headerLength(bytes, bytes.length, source);
+  const data = bytes.subarray(start);
+  const { entries, metadata } = parseHeader(bytes.subarray(8, start), data.length, source);
+  const tensors = new Map(
+    entries.map(({ name, dtype, shape, begin, end }) => [
+      name,
+      new StoredTensor(dtype, shape, data.subarray(begin, end)),
+    ]),
+  );
+  return { tensors, metadata };
+}
+
+/** The length of the header, which the first 8 bytes say. */
+function headerLength(bytes: Uint8Array<ArrayBuffer>, fileSize: number, source: string): number {
+  if (fileSize < 8) {
+    throw new RangeError(
+      `Reading ${source}: expected a safetensors file, which begins with 8 bytes for the length of its header, found ${fileSize} bytes.`,
+    );
+  }
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  const most = Math.min(LARGEST_HEADER, fileSize - 8);
+  if (length > most) {
+    throw new RangeError(
+      `Reading ${source}: expected a header of at most ${most} bytes (the file has ${fileSize}, and the format allows ${LARGEST_HEADER}), ` +
+        `found the length ${length}. The file is truncated, damaged, or no safetensors file.`,
+    );
+  }
+  return Number(length);
+}
+
+/** What the header says of a tensor, checked. */
+interface Entry {
+  readonly name: string;
+  readonly dtype: StoredTensor["dtype"];
+  readonly shape: readonly number[];
+  /** Its first byte in the data, and the one after its last. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** The header: entries in the order of their data, which they cover without gap or overlap. */
+function parseHeader(
+  bytes: Uint8Array,
+  dataLength: number,
+  source: string,
+): { entries: Entry[]; metadata: Record<string, string> } {
+  const doing = `Reading ${source}`;
+  const header = parseJson(bytes, doing);
+  let metadata: Record<string, string> = {};
+  const entries: Entry[] = [];
+  for (const [name, value] of header) {
+    if (name !== "__metadata__") entries.push(parseEntry(name, value, doing));
+    else metadata = parseMetadata(value, doing);
+  }
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let position = 0;
+  for (const { name, begin, end } of entries) {
+    if (begin !== position) {
+      throw new RangeError(
+        `${doing}: expected the data of ${
+          show(name)
+        } to begin at byte ${position}, found ${begin}: ${
+          begin < position ? "it overlaps the tensor before it" : "there is a gap"
+        }.`,
+      );
+    }
+    position = end;
+  }
+  if (position !== dataLength) {
+    throw new RangeError(
+      `${doing}: expected ${position} bytes of data, as the header says, found ${dataLength}. ` +
+        (dataLength < position ? "The file is truncated." : "There are bytes after the end."),
+    );
+  }
+  return { entries, metadata };
+}
+
+/** The names and values of the header. */
+function parseJson(bytes: Uint8Array, doing: string): [string, unknown][] {
+  let text: string;
+  let header: unknown;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    header = JSON.parse(text);
+  } catch (error) {
+    throw new TypeError(
+      `${doing}: expected a header of JSON in UTF-8, found something else (${
+        error instanceof Error ? error.message : error
+      }). The file is damaged, or no safetensors file.`,
+      { cause: error },
+    );
+  }
+  if (!isRecord(header) || !text.startsWith("{")) {
+    throw new TypeError(
+      `${doing}: expected a header that begins with {, found ${show(text.slice(0, 10))}.`,
+    );
+  }
+  checkNames(text, doing);
+  return Object.entries(header);
+}
+
+/** Checks that no object in a valid JSON text has a name twice, of which `JSON.parse` keeps the last without a word. */
+function checkNames(text: string, doing: string): void {
+  const open: Set<string>[] = [];
+  for (const [token, string, colon] of text.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/g)) {
+    if (token === "{") open.push(new Set());
+    else if (token === "}") open.pop();
+    else if (string && colon) {
+      const name: string = JSON.parse(string);
+      if (open.at(-1)?.has(name)) {
+        throw new TypeError(
+          `${doing}: expected each name once in the header, found ${show(name)} twice.`,
+        );
+      }
+      open.at(-1)?.add(name);
+    }
+  }
+}
+
+function parseMetadata(value: unknown, doing: string): Record<string, string> {
+  const entries = isRecord(value) ? Object.entries(value) : undefined;
+  return Object.fromEntries(
+    (entries ?? [["__metadata__", value]]).map(([name, text]): [string, string] => {
+      if (entries && typeof text === "string") return [name, text];
+      throw new TypeError(
+        `${doing}: expected a text for each name in __metadata__, found ${show(text)} for ${
+          show(name)
+        }.`,
+      );
+    }),
+  );
+}
+
+function parseEntry(name: string, value: unknown, doing: string): Entry {
+  const { dtype, shape, data_offsets: offsets }: Record<string, unknown> = isRecord(value)
+    ? value
+    : {};
+  if (typeof dtype !== "string" || !isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) {
+    throw new TypeError(
+      `${doing}: expected a dtype, a shape and two data_offsets of whole numbers for ${
+        show(name)
+      }, found ${show(value)}.`,
+    );
+  }
+  if (!isStoredType(dtype)) {
+    throw new TypeError(
+      `${doing}: expected the dtype of ${show(name)} to be one of ${storedTypes}, found ${
+        show(dtype)
+      }.`,
+    );
+  }
+  const [begin, end] = [offsets[0]!, offsets[1]!];
+  const length = shape.reduce((product, axis) => product * axis, elementSize(dtype));
+  if (end - begin !== length) {
+    throw new RangeError(
+      `${doing}: expected ${length} bytes for ${show(name)}, ${dtype} [${shape}], found ${
+        end - begin
+      } (${begin} to ${end}).`,
+    );
+  }
+  return { name, dtype, shape, begin, end };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCounts(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((count) => Number.isSafeInteger(count) && count >= 0);
+}
+
+/** A value as a message shows it; a header can be long. */
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
+
+/**
+ * Writes tensors to a safetensors file that PyTorch, JAX and others read, with notes for {@linkcode readSafetensorsMetadata}.
+ *
+ * The file is there whole or not at all: what is written gets its name at the end.
+ *
+ * @throws {RangeError} If a name cannot be written, or the header is longer than the format allows.
+ * @throws {TypeError} If the tensors are no map of stored tensors, or a note is no text.
+ * @throws {Error} If the file cannot be written.
+ *
+ * @example
+ * ```ts
+ * import { linear, loadState, readSafetensors, stateOf, writeSafetensors } from "resnet-lab";
+ *
+ * const file = `${await Deno.makeTempDir()}/layer.safetensors`;
+ * await writeSafetensors(file, stateOf(linear(3, 2)), { epochs: "12" });
+ * loadState(linear(3, 2), await readSafetensors(file));
+ * ```
+ */
+export async function writeSafetensors(
+  file: string,
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const doing = `Writing ${file}`;
+  if (!(tensors instanceof Map)) {
+    throw new TypeError(
+      `${doing}: expected a map from names to stored tensors, found ${show(tensors)}.`,
+    );
+  }
+  const notes = parseMetadata(metadata, doing);
+  const header: [string, unknown][] = [];
+  if (Object.keys(notes).length > 0) header.push(["__metadata__", notes]);
+  // Large elements first, so that each begins at a multiple of its size.
+  const sorted = [...tensors].sort(([, a], [, b]) => elementSize(b.dtype) - elementSize(a.dtype));
+  let position = 0;
+  for (const [name, tensor] of sorted) {
+    if (!(tensor instanceof StoredTensor)) {
+      throw new TypeError(
+        `${doing}: expected a stored tensor for ${
+          show(name)
+        }, found another value. StoredTensor.of makes one of a tensor.`,
+      );
+    }
+    const { dtype, shape, size } = tensor;
+    const end = position + size * elementSize(dtype);
+    header.push([name, { dtype, shape, data_offsets: [position, end] }]);
+    position = end;
+  }
+  for (const text of [...tensors.keys(), ...Object.entries(notes).flat()]) {
+    if (text === "__metadata__" || !text.isWellFormed()) {
+      throw new RangeError(
+        `${doing}: expected names and notes of whole characters other than __metadata__, found ${
+          show(text)
+        }.`,
+      );
+    }
+  }
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
+  // The data begins at a multiple of 8.
+  const length = Math.ceil(json.length / 8) * 8;
+  if (length > LARGEST_HEADER) {
+    throw new RangeError(
+      `${doing}: the format allows a header of ${LARGEST_HEADER} bytes, but the names, shapes and notes take ${length}.`,
+    );
+  }
+  const start = new Uint8Array(8 + length).fill(0x20);
+  new DataView(start.buffer).setBigUint64(0, BigInt(length), true);
+  start.set(json, 8);
+  await writeAtomically(
+    file,
+    (function* () {
+      yield start;
+      for (const [, tensor] of sorted) yield tensor.bytes();
+    })(),
+  );
+}

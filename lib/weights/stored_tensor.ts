@@ -1,0 +1,236 @@
+import { isTensor, ops, type Tensor } from "../tensor/mod.ts";
+
+const FLOATS = ["F64", "F32", "F16", "BF16"] as const;
+
+/** The bytes of one element. */
+const SIZES = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+} as const;
+
+/** What the elements of a stored tensor are, by the names of safetensors: `"F32"` is float32, `"BF16"` bfloat16, `"I64"` int64. */
+export type StoredType = keyof typeof SIZES;
+
+/** Whether this is a type that is read here. */
+export function isStoredType(name: unknown): name is StoredType {
+  return typeof name === "string" && Object.hasOwn(SIZES, name);
+}
+
+/** The types that are read, for messages. */
+export const storedTypes = Object.keys(SIZES).join(", ");
+
+/** The bytes of one element. */
+export function elementSize(dtype: StoredType): number {
+  return SIZES[dtype];
+}
+
+/** The numbers of a stored tensor in row-major order. */
+export type StoredValues =
+  | Float32Array<ArrayBuffer>
+  | Float64Array<ArrayBuffer>
+  | BigInt64Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>
+  | Int16Array<ArrayBuffer>
+  | Int8Array<ArrayBuffer>
+  | Uint8Array<ArrayBuffer>;
+
+/**
+ * A tensor of a file: its dtype and shape, and a view of its bytes in the file, of which numbers or a tensor are made when asked for.
+ * So a file that was read is in memory once.
+ *
+ * @example
+ * ```ts
+ * import { ops, StoredTensor } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const stored = StoredTensor.of(ops.tensor([[1, 2], [3, 4]]));
+ * assert.equal(stored.dtype, "F32");
+ * assert.deepEqual(stored.shape, [2, 2]);
+ * assert.deepEqual([...stored.values()], [1, 2, 3, 4]);
+ * assert.deepEqual(stored.tensor().arraySync(), [[1, 2], [3, 4]]);
+ * ```
+ */
+export class StoredTensor {
+  readonly #data: Uint8Array<ArrayBuffer>;
+  readonly #strides: readonly number[] | undefined;
+
+  /**
+   * From bytes, little-endian. Without strides they are the elements in row-major order; with them (elements from one index to the next,
+   * for each axis) they begin with the first element, and hold all others.
+   *
+   * @throws {RangeError} If the bytes are not those of the shape.
+   */
+  constructor(
+    readonly dtype: StoredType,
+    readonly shape: readonly number[],
+    data: Uint8Array<ArrayBuffer>,
+    strides?: readonly number[],
+  ) {
+    const needed = strides && this.size > 0
+      ? shape.reduce((last, axis, i) => last + (axis - 1) * strides[i]!, 1)
+      : this.size;
+    if (strides ? data.length < needed * SIZES[dtype] : data.length !== needed * SIZES[dtype]) {
+      throw new RangeError(
+        `Making a stored tensor: expected ${
+          needed * SIZES[dtype]
+        } bytes for ${dtype} [${shape}], found ${data.length}.`,
+      );
+    }
+    this.#data = data;
+    this.#strides = strides;
+  }
+
+  /**
+   * What a tensor holds, ready to be written: float32 as F32, int32 as I32, bool as BOOL.
+   *
+   * @throws {TypeError} If it is no tensor, or was disposed.
+   *
+   * @example
+   * ```ts
+   * import { ops, StoredTensor } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * assert.equal(StoredTensor.of(ops.tensor([1, 2], [2], "int32")).dtype, "I32");
+   * ```
+   */
+  static of(tensor: Tensor): StoredTensor {
+    if (!isTensor(tensor)) {
+      throw new TypeError(`Storing a tensor: expected a tensor, found ${typeof tensor}.`);
+    }
+    const { buffer, byteOffset, byteLength } = tensor.dataSync();
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice();
+    const dtype = tensor.dtype === "bool" ? "BOOL" : tensor.dtype === "int32" ? "I32" : "F32";
+    return new StoredTensor(dtype, tensor.shape, bytes);
+  }
+
+  /** The number of elements. */
+  get size(): number {
+    return this.shape.reduce((product, axis) => product * axis, 1);
+  }
+
+  /** Whether the elements are fractions: F64, F32, F16 or BF16. */
+  get isFloat(): boolean {
+    return FLOATS.some((name) => name === this.dtype);
+  }
+
+  /** The elements in row-major order, little-endian; a view where the file has them so. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    if (!this.#strides) return this.#data;
+    const { buffer, byteOffset: start } = aligned(this.#data, SIZES[this.dtype]);
+    const length = Math.floor(this.#data.length / SIZES[this.dtype]), count = this.size;
+    switch (SIZES[this.dtype]) {
+      case 1:
+        return this.#gather(this.#data, new Uint8Array(count));
+      case 2:
+        return bytesOf(
+          this.#gather(new Uint16Array(buffer, start, length), new Uint16Array(count)),
+        );
+      case 4:
+        return bytesOf(
+          this.#gather(new Uint32Array(buffer, start, length), new Uint32Array(count)),
+        );
+      case 8:
+        return bytesOf(
+          this.#gather(new BigUint64Array(buffer, start, length), new BigUint64Array(count)),
+        );
+    }
+  }
+
+  /**
+   * The numbers in row-major order: F32, F16 and BF16 as float32, BOOL as 0 and 1, others as they are. A view of the file where that is
+   * possible; copy it to change it.
+   */
+  values(): StoredValues {
+    const bytes = aligned(this.bytes(), SIZES[this.dtype]);
+    const view = [bytes.buffer, bytes.byteOffset, this.size] as const;
+    switch (this.dtype) {
+      case "F64":
+        return new Float64Array(...view);
+      case "F32":
+        return new Float32Array(...view);
+      case "F16":
+        return new Float32Array(new Float16Array(...view));
+      case "BF16": {
+        // A bfloat16 is the upper half of a float32; nothing built in widens it.
+        const halves = new Uint16Array(...view);
+        const wide = new Uint32Array(halves);
+        for (let i = 0; i < wide.length; i++) wide[i] = wide[i]! << 16;
+        return new Float32Array(wide.buffer);
+      }
+      case "I64":
+        return new BigInt64Array(...view);
+      case "I32":
+        return new Int32Array(...view);
+      case "I16":
+        return new Int16Array(...view);
+      case "I8":
+        return new Int8Array(...view);
+      case "U8":
+      case "BOOL":
+        return new Uint8Array(...view);
+    }
+  }
+
+  /**
+   * A tensor with a copy of the numbers: float32 of fractions, int32 of whole numbers, bool of BOOL.
+   *
+   * @throws {RangeError} If there are more than six axes, or a whole number is beyond int32.
+   *
+   * @example
+   * ```ts
+   * import { StoredTensor } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const one = new StoredTensor("BF16", [1], new Uint8Array([0x80, 0x3f]));
+   * assert.equal(one.tensor().dtype, "float32");
+   * assert.deepEqual(one.tensor().arraySync(), [1]);
+   * ```
+   */
+  tensor(): Tensor {
+    const values = this.values();
+    if (this.isFloat) {
+      return ops.tensor(
+        values instanceof Float32Array ? values : Float32Array.from(values, Number),
+        this.shape,
+      );
+    }
+    const dtype = this.dtype === "BOOL" ? "bool" : "int32";
+    return ops.tensor(Array.from(values, Number), this.shape, dtype);
+  }
+
+  /** Fills `to` with the elements of `from`, which are where the strides say. */
+  #gather<T, To extends { [i: number]: T }>(from: { readonly [i: number]: T }, to: To): To {
+    const { shape, size } = this, strides = this.#strides!;
+    const index = shape.map(() => 0);
+    for (let i = 0, position = 0; i < size; i++) {
+      to[i] = from[position]!;
+      for (let axis = shape.length - 1; axis >= 0; axis--) {
+        position += strides[axis]!;
+        if (++index[axis]! < shape[axis]!) break;
+        position -= strides[axis]! * shape[axis]!;
+        index[axis] = 0;
+      }
+    }
+    return to;
+  }
+}
+
+/** The bytes of a typed array, as a view. */
+function bytesOf(
+  { buffer, byteOffset, byteLength }: ArrayBufferView<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** The same bytes at a position that a typed array of such elements can begin at. */
+function aligned(bytes: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer> {
+  return bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+}

@@ -1,0 +1,68 @@
+import { type State } from "./state.ts";
+import { StoredTensor } from "./stored_tensor.ts";
+
+/**
+ * The tensors of one of timm's pre-activation ResNets (`resnetv2_18`, 34, 50, 101, 152) under the names of ResNets here, ready for
+ * {@linkcode loadState} into a `resnet50({ version: "v2" })`; its head, a 1×1 convolution, becomes a linear layer. {@linkcode toTimm} is
+ * the way back.
+ *
+ * @example
+ * ```ts
+ * import { fromTimm, loadState, resnet18, stateOf, toTimm } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const model = resnet18({ version: "v2", width: 1 / 16 });
+ * const theirs = toTimm(stateOf(model));
+ * assert(theirs.has("stages.0.blocks.0.norm1.running_mean"));
+ * assert.deepEqual(theirs.get("head.fc.weight")!.shape, [1000, 32, 1, 1]);
+ * loadState(model, fromTimm(theirs));
+ * ```
+ */
+export function fromTimm(tensors: State): Map<string, StoredTensor> {
+  return renamed(
+    tensors,
+    (name) =>
+      name
+        .replace(/^stem\.conv\./, "conv1.")
+        .replace(/^head\.fc\./, "fc.")
+        .replace(/^stages\.(\d+)\.blocks\./, (_, stage) => `layer${Number(stage) + 1}.`)
+        .replace(/\.norm(\d+)\./, ".bn$1.")
+        .replace(".downsample.conv.", ".downsample."),
+    (name, shape) => name === "fc.weight" && shape.length === 4 ? shape.slice(0, 2) : shape,
+  );
+}
+
+/**
+ * The tensors of a ResNet of version `"v2"`, as {@linkcode stateOf} gives them, under the names of timm's `resnetv2_18` to
+ * `resnetv2_152`, which load them with `strict=True`. {@linkcode fromTimm} is the way back, and has an example.
+ */
+export function toTimm(tensors: State): Map<string, StoredTensor> {
+  return renamed(
+    tensors,
+    (name) =>
+      name
+        .replace(/^conv1\./, "stem.conv.")
+        .replace(/^fc\./, "head.fc.")
+        .replace(/^layer(\d+)\./, (_, stage) => `stages.${Number(stage) - 1}.blocks.`)
+        .replace(/\.bn(\d+)\./, ".norm$1.")
+        .replace(".downsample.", ".downsample.conv."),
+    (name, shape) => name === "head.fc.weight" && shape.length === 2 ? [...shape, 1, 1] : shape,
+  );
+}
+
+/** The tensors under new names and, with the same elements, in new shapes. */
+function renamed(
+  tensors: State,
+  rename: (name: string) => string,
+  reshape: (name: string, shape: readonly number[]) => readonly number[],
+): Map<string, StoredTensor> {
+  return new Map(
+    [...tensors].map(([name, tensor]) => {
+      const result = rename(name), shape = reshape(result, tensor.shape);
+      return [
+        result,
+        shape === tensor.shape ? tensor : new StoredTensor(tensor.dtype, shape, tensor.bytes()),
+      ];
+    }),
+  );
+}
