@@ -120,8 +120,7 @@ export class ResidualBlock<InChannels extends number, OutChannels extends number
     for (const [name, value] of Object.entries({ inChannels, outChannels, stride })) {
       checkWhole(doing, name, value);
     }
-    checkOneOf(doing, "version", version, VERSIONS);
-    checkOneOf(doing, "shortcut", shortcut, SHORTCUTS);
+    checkBlockOptions(doing, version, shortcut, convolution);
     if (shortcut === "A" && (outChannels as number) < inChannels) {
       throw new RangeError(
         `${doing}: shortcut A adds channels of zeros, so outChannels must be at least the ${inChannels} that come in, ` +
@@ -195,6 +194,22 @@ export class ResidualBlock<InChannels extends number, OutChannels extends number
       stride === 1 ? [] : `stride ${stride}`,
       shortcut === "none" ? "no shortcut" : [],
     ].flat().join(", ");
+  }
+}
+
+/** Checks the options that blocks and whole networks have. */
+function checkBlockOptions(
+  doing: string,
+  version: string,
+  shortcut: string,
+  convolution: unknown,
+): void {
+  checkOneOf(doing, "version", version, VERSIONS);
+  checkOneOf(doing, "shortcut", shortcut, SHORTCUTS);
+  if (typeof convolution !== "function") {
+    throw new TypeError(
+      `${doing}: convolution must be a function such as conv2d, found ${convolution}.`,
+    );
   }
 }
 
@@ -355,12 +370,13 @@ export class Resnet<InChannels extends number, Classes extends number>
   ) {
     super();
     const doing = "Building resnet";
-    const { block, stages, version = "v1.5", shortcut, convolution } = options;
+    const { block, stages, version = "v1.5", shortcut = "B", convolution = conv2d } = options;
     const { stem = "imagenet", channels = 64, width = 1, grid = [1, 1], embedding } = options;
     checkOneOf(doing, "block", block, BLOCKS);
-    checkOneOf(doing, "version", version, VERSIONS);
     checkOneOf(doing, "stem", stem, STEMS);
+    checkBlockOptions(doing, version, shortcut, convolution);
     checkWhole(doing, "channels", channels);
+    checkWhole(doing, "inChannels", inChannels);
     checkWhole(doing, "classes", classes);
     if (embedding !== undefined) checkWhole(doing, "embedding", embedding);
     if (!Array.isArray(stages) || stages.length === 0) {
@@ -373,6 +389,7 @@ export class Resnet<InChannels extends number, Classes extends number>
     stages.forEach((count, i) =>
       checkWhole(doing, `the number of blocks of stage ${i + 1}`, count)
     );
+    this.avgpool = adaptiveAveragePool(grid);
     let before = widened(doing, channels, width);
     this.conv1 = conv2d(inChannels, before, STEM_CONVOLUTIONS[stem]);
     this.bn1 = version === "v2" ? undefined : batchNorm(before);
@@ -399,7 +416,6 @@ export class Resnet<InChannels extends number, Classes extends number>
       return sequential(...blocks);
     });
     this.norm = version === "v2" ? batchNorm(before) : undefined;
-    this.avgpool = adaptiveAveragePool(grid);
     const features = before * grid[0] * grid[1];
     this.embedding = embedding === undefined ? undefined : linear(features, embedding);
     this.fc = linear(embedding ?? features, classes);
