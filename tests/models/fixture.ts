@@ -19,6 +19,7 @@ import {
   valueAndGradients,
   type Variable,
 } from "resnet-lab";
+import { assertNoLeak } from "../helpers.ts";
 import { numbersOf, type Stored } from "../nn/fixture.ts";
 
 /** One training step and one inference of a network in PyTorch. */
@@ -199,10 +200,10 @@ export function assertShapes(
 ): void {
   for (const { path, outputShape } of summary(model, input).rows) {
     const expected = shapes[path];
-    // PyTorch's global average pooling leaves a picture of 1×1, and its flatten is no layer.
-    if (expected) {
-      assert.deepEqual(outputShape.join("×"), expected.join("×").replace(/^1×1×/, ""), path);
-    } else assert.equal(path, "flatten");
+    // PyTorch's global average pooling leaves a picture of 1×1, ours not always; its flatten is no layer.
+    const words = (shape: readonly number[]) => shape.join("×").replace(/^1×1×/, "");
+    if (expected) assert.equal(words(outputShape), words(expected), path);
+    else assert.equal(path, "flatten");
   }
 }
 
@@ -251,10 +252,10 @@ export function assertOverfits(
 }
 
 /**
- * Asserts that an inference is the same each time and a training pass another, for its dropout, that they leave no tensor but their
- * outputs, and that a network that is disposed leaves nothing.
+ * Asserts that an inference is the same each time and a training pass another, for its dropout or batch norm, that they leave no tensor
+ * but their outputs, and that a network that is disposed leaves nothing.
  */
-export function assertDropsInTrainingOnly(build: () => Network, images: Images): void {
+export function assertTrainingDiffers(build: () => Network, images: Images): void {
   const before = memory().tensors;
   const model = build();
   const built = memory().tensors;
@@ -266,4 +267,21 @@ export function assertDropsInTrainingOnly(build: () => Network, images: Images):
   dispose(outputs);
   model.dispose();
   assert.equal(memory().tensors, before);
+}
+
+/** Asserts that something throws an error of a kind, whose message starts by what was being done, and leaves no tensor. */
+export async function assertRefused(
+  refused: () => unknown,
+  kind: "RangeError" | "TypeError",
+  doing: string,
+  message: string,
+): Promise<void> {
+  await assertNoLeak(() =>
+    assert.throws(refused, (error: Error) => {
+      assert.equal(error.name, kind);
+      assert(error.message.startsWith(doing), error.message);
+      assert(error.message.includes(message), error.message);
+      return true;
+    })
+  );
 }
