@@ -4,8 +4,11 @@ import { type Images, type Labels, ops, Random, tidy } from "../tensor/mod.ts";
 export interface ImageDatasetInit<Channels extends number, Classes extends number> {
   /** What the set is called in messages and titles. */
   name: string;
-  /** The pixels of all images in row-major order, `[count, height, width, channels]`, from 0 to 255. */
-  pixels: Uint8Array;
+  /**
+   * The pixels of all images in row-major order, `[count, height, width, channels]`: bytes from 0 to 255, or any finite numbers,
+   * such as feature maps.
+   */
+  pixels: Uint8Array | Float32Array;
   /** The class number of each image, from 0 to one less than the number of classes. */
   labels: Uint8Array;
   height: number;
@@ -21,12 +24,13 @@ export interface ImageDatasetInit<Channels extends number, Classes extends numbe
 export type Indices = readonly number[] | Int32Array;
 
 /**
- * Images of one size with a class each, held as bytes, a quarter of what float32 takes; tensors are made when asked for.
+ * Images of one size with a class each, held as bytes where they can be, a quarter of what float32 takes; tensors are made when asked
+ * for.
  *
  * The numbers of channels and of classes are part of the type, so that a model for three channels is not fed with one.
  *
  * @throws {RangeError} (the constructor) If there are no images, a size is not a positive integer, the number of pixels is not
- * `count · height · width · channels`, there is not a name for each class, or a label is no class.
+ * `count · height · width · channels`, there is not a name for each class, a label is no class, or a pixel is not finite.
  *
  * @example
  * ```ts
@@ -51,7 +55,7 @@ export type Indices = readonly number[] | Int32Array;
  */
 export class ImageDataset<Channels extends number = number, Classes extends number = number> {
   readonly name: string;
-  readonly pixels: Uint8Array;
+  readonly pixels: Uint8Array | Float32Array;
   readonly labels: Uint8Array;
   readonly count: number;
   readonly height: number;
@@ -91,6 +95,16 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
         } at image ${stray}.`,
       );
     }
+    const broken = pixels instanceof Float32Array
+      ? pixels.findIndex((x) => !Number.isFinite(x))
+      : -1;
+    if (broken >= 0) {
+      throw new RangeError(
+        `${making}: expected finite numbers, found ${pixels[broken]} in image ${
+          Math.floor(broken / size)
+        }.`,
+      );
+    }
     this.name = name;
     this.pixels = pixels;
     this.labels = labels;
@@ -103,17 +117,19 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   }
 
   /**
-   * Images as float32 from 0 to 1 (the byte divided by 255): all, or those at `indices` in that order.
+   * Images as float32 from 0 to 1 (the byte divided by 255), or as they are where they are held as float32: all, or those at
+   * `indices` in that order.
    *
    * @returns `[batch, height, width, channels]`; the caller disposes it.
    * @throws {RangeError} If `indices` is empty or an index is out of range.
    */
   images(indices?: Indices): Images<Channels> {
-    const bytes = indices ? this.#gather(indices) : this.pixels;
-    const batch = indices ? indices.length : this.count;
-    return tidy(() =>
-      ops.div(ops.tensor(bytes, [batch, this.height, this.width, this.channels]), 255)
-    );
+    const pixels = indices ? this.#gather(indices) : this.pixels;
+    const shape = [indices?.length ?? this.count, this.height, this.width, this.channels] as const;
+    return tidy(() => {
+      const images = ops.tensor(pixels, shape);
+      return pixels instanceof Uint8Array ? ops.div(images, 255) : images;
+    });
   }
 
   /**
@@ -208,14 +224,17 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   }
 
   /** Copies the pixels of each image as one block. */
-  #gather(indices: Indices): Uint8Array {
+  #gather(indices: Indices): Uint8Array | Float32Array {
     this.#check(indices);
     const size = this.pixels.length / this.count;
-    const bytes = new Uint8Array(indices.length * size);
+    const length = indices.length * size;
+    const pixels = this.pixels instanceof Uint8Array
+      ? new Uint8Array(length)
+      : new Float32Array(length);
     indices.forEach((index, to) =>
-      bytes.set(this.pixels.subarray(index * size, (index + 1) * size), to * size)
+      pixels.set(this.pixels.subarray(index * size, (index + 1) * size), to * size)
     );
-    return bytes;
+    return pixels;
   }
 
   #labelsAt(indices: Indices): Uint8Array {
@@ -236,7 +255,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
     }
   }
 
-  #with(pixels: Uint8Array, labels: Uint8Array): ImageDataset<Channels, Classes> {
+  #with(pixels: Uint8Array | Float32Array, labels: Uint8Array): ImageDataset<Channels, Classes> {
     return new ImageDataset({ ...this, pixels, labels });
   }
 }

@@ -52,6 +52,7 @@ export type ShapeRule = "same" | "pooled" | undefined;
 export abstract class Module<In = never, Out = unknown> {
   /** For the compiler only. */
   declare readonly [signature]: (input: In) => Out;
+  #frozen = false;
 
   /** Computes the output for a batch. */
   abstract forward(input: In, options?: ForwardOptions): Out;
@@ -107,14 +108,87 @@ export abstract class Module<In = never, Out = unknown> {
     return found;
   }
 
-  /** Every trainable parameter in the tree by its path. */
+  /** Every parameter in the tree that is trained, by its path: frozen ones and running statistics are not among them. */
   namedParameters(): Map<string, Variable> {
-    return new Map([...this.namedVariables()].filter(([, variable]) => variable.trainable));
+    const still = new Set<Variable>();
+    for (const module of this.namedModules().values()) {
+      if (module.#frozen) {
+        for (const variable of module.variables().values()) still.add(variable);
+      }
+    }
+    return new Map(
+      [...this.namedVariables()].filter(([, variable]) =>
+        variable.trainable && !still.has(variable)
+      ),
+    );
   }
 
-  /** Every trainable parameter in the tree, in the order of {@linkcode namedParameters}. */
+  /** Every parameter in the tree that is trained, in the order of {@linkcode namedParameters}. */
   parameters(): Variable[] {
     return [...this.namedParameters().values()];
+  }
+
+  /** Whether the variables directly in this module stand still. A layer with running statistics leaves them alone then. */
+  get isFrozen(): boolean {
+    return this.#frozen;
+  }
+
+  /**
+   * Makes the modules at `paths` stand still with all below them, or the whole module where no path is given.
+   *
+   * Their parameters are no longer among {@linkcode parameters}, so freeze before the optimizer is made: {@linkcode fit} refuses to start
+   * with one that would change them. Their batch norms run with the running statistics also in training, and keep them. Gradients flow through to
+   * what comes before, and dropout goes on dropping.
+   *
+   * @throws {RangeError} If there is no module at a path, with the nearest that there are; nothing is frozen then.
+   *
+   * @example
+   * ```ts
+   * import { ops, resnet } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const model = resnet({ block: "basic", stages: [1, 1], channels: 4, classes: 2 });
+   * model.freeze(); // All of it…
+   * model.unfreeze("layer2.0.conv2", "fc"); // … but these.
+   * assert.deepEqual([...model.namedParameters().keys()], [
+   *   "layer2.0.conv2.kernel",
+   *   "fc.weight",
+   *   "fc.bias",
+   * ]);
+   * model.forward(ops.ones([2, 32, 32, 3]), { training: true });
+   * assert.deepEqual(model.bn1?.runningMean.arraySync(), [0, 0, 0, 0]);
+   *
+   * assert.throws(() => model.freeze("layer"), /no module at "layer"; there are conv1, bn1, maxpool, layer1, layer2,/);
+   * ```
+   */
+  freeze(...paths: string[]): void {
+    this.#setFrozen(true, paths);
+  }
+
+  /**
+   * Undoes {@linkcode freeze} for the modules at `paths` and all below them, or for the whole module where no path is given. An
+   * optimizer made before does not train them; make it again.
+   *
+   * @throws {RangeError} If there is no module at a path, with the nearest that there are; nothing is unfrozen then.
+   */
+  unfreeze(...paths: string[]): void {
+    this.#setFrozen(false, paths);
+  }
+
+  #setFrozen(frozen: boolean, paths: readonly string[]): void {
+    const modules = this.namedModules();
+    const chosen = paths.length === 0 ? [this] : paths.map((path) => {
+      const module = modules.get(path);
+      if (module) return module;
+      throw new RangeError(
+        `${frozen ? "Freezing" : "Unfreezing"} parts of ${this.describe()}: there is no module at ${
+          JSON.stringify(path)
+        }; ${nearest(path, modules)}.`,
+      );
+    });
+    for (const top of chosen) {
+      for (const module of top.namedModules().values()) module.#frozen = frozen;
+    }
   }
 
   /** Frees the memory of all parameters and running statistics; the module cannot be used afterwards. */
@@ -154,6 +228,15 @@ export type Classifier<In extends Tensor, Classes extends number> = Module<In, F
 /** The path of a part of something with a path. */
 export function joinPath(path: string, name: string): string {
   return path === "" ? name : `${path}.${name}`;
+}
+
+/** What there is instead of a module at `path`: the longest path on the way to it that leads to one, and the parts of that. */
+function nearest(path: string, modules: ReadonlyMap<string, AnyModule>): string {
+  let above = path;
+  do above = above.slice(0, Math.max(0, above.lastIndexOf("."))); while (!modules.has(above));
+  const children = [...modules.get(above)!.children().keys()].map((name) => joinPath(above, name));
+  const there = above === "" ? children : [above, ...children];
+  return there.length === 0 ? "it has no parts" : `there are ${there.join(", ")}`;
 }
 
 /** The modules and variables in the fields of an object, in arrays and plain records as `name.0`, `name.key`… */

@@ -71,7 +71,7 @@ export class BatchNorm<Channels extends number>
       isTensor(x) && x.rank === 2 ? ["batch", channels] : ["batch", "height", "width", channels],
     );
     const { scale, offset, epsilon } = this;
-    if (!training) {
+    if (!training || this.isFrozen) {
       return ops.batchNormInference(x, {
         mean: this.runningMean,
         variance: this.runningVariance,
@@ -110,7 +110,8 @@ export class BatchNorm<Channels extends number>
  * training, with running ones in inference (Ioffe and Szegedy 2015).
  *
  * After each training batch `running = (1 − momentum) · running + momentum · batch`, with the unbiased variance, as PyTorch does;
- * TensorFlow calls `1 − momentum` the momentum.
+ * TensorFlow calls `1 − momentum` the momentum. A frozen one ({@linkcode Module.freeze}) runs with the running statistics in training,
+ * too, and keeps them, as Keras has it; in PyTorch this takes `requires_grad_(False)` and `eval()`.
  *
  * Images `[batch, height, width, channels]` or features `[batch, channels]`; the output has the input's shape.
  *

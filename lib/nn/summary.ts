@@ -11,7 +11,7 @@ export interface SummaryRow {
   readonly layer: string;
   /** The shape it gives, without the batch axis. */
   readonly outputShape: readonly number[];
-  /** Trainable numbers in it. */
+  /** Numbers in it that are trained: frozen ones are not counted. */
   readonly parameters: number;
   /** Multiply-accumulate operations for one input. */
   readonly macs: number;
@@ -23,7 +23,7 @@ export class Summary {
   constructor(
     readonly inputShape: readonly number[],
     readonly rows: readonly SummaryRow[],
-    /** Trainable numbers in the whole model, shared ones once, those that inference does not reach as well. */
+    /** Numbers in the whole model that are trained, shared ones once, those that inference does not reach as well. */
     readonly parameters: number,
     /** Multiply-accumulate operations for one input. */
     readonly macs: number,
@@ -118,6 +118,7 @@ export function summary(
       };
     }
   };
+  const trained = new Set(model.parameters());
   const counted = new Set<Variable>();
   tidy(() => {
     observeForward(
@@ -127,7 +128,7 @@ export function summary(
         const steps = path === "" ? [] : path.split(".");
         let parameters = 0;
         for (const variable of module.variables().values()) {
-          if (variable.trainable && !counted.has(variable)) parameters += variable.size;
+          if (trained.has(variable) && !counted.has(variable)) parameters += variable.size;
           counted.add(variable);
         }
         const outputShape = shapeOf(output);
@@ -147,7 +148,7 @@ export function summary(
   return new Summary(
     [...inputShape],
     rows,
-    model.parameters().reduce((total, variable) => total + variable.size, 0),
+    [...trained].reduce((total, variable) => total + variable.size, 0),
     rows.reduce((total, row) => total + row.macs, 0),
   );
 }

@@ -115,7 +115,7 @@ export class DivergenceError extends RangeError {
  * {@linkcode setSeed} before the model is made gives the same training.
  *
  * @throws {RangeError} (when the first progress is asked for) If `epochs` or `batchSize` is not a positive integer, `batchSize` is
- * larger than the set, the optimizer was made for another model, a layer does not fit, or the model does not give logits for the
+ * larger than the set, the optimizer was made for another model or changes what is frozen, a layer does not fit, or the model does not give logits for the
  * classes of the set.
  * @throws {DivergenceError} If a loss or a gradient is not finite. The model is as it was before that step.
  *
@@ -284,12 +284,16 @@ function checkFit(model: Model, dataset: ImageDataset, options: Options): void {
       `${doing}: maxGradientNorm must be positive, found ${options.maxGradientNorm}.`,
     );
   }
-  const variables = new Set(model.namedVariables().values());
-  const stray = optimizer.parameters.find((parameter) => !variables.has(parameter));
+  const trained = new Set(model.parameters());
+  const stray = optimizer.parameters.find((parameter) => !trained.has(parameter));
   if (stray) {
+    const path = [...model.namedVariables()].find(([, variable]) => variable === stray)?.[0];
     throw new RangeError(
-      `${doing}: the optimizer changes a parameter of shape [${stray.shape}] that is not in the model. ` +
-        "Make it again with the parameters of this model.",
+      `${doing}: the optimizer changes ${
+        path === undefined
+          ? `a parameter of shape [${stray.shape}] that is not in the model`
+          : `${path}, which is ${stray.trainable ? "frozen" : "no parameter"}`
+      }. Make it again with the parameters of this model.`,
     );
   }
   for (const set of validation ? [dataset, validation] : [dataset]) {

@@ -18,6 +18,8 @@ export {
   adamW,
   type Optimizer,
   type OptimizerOptions,
+  type ParameterGroup,
+  type ParametersOrGroups,
   rmsProp,
   type RmsPropOptions,
   sgd,
@@ -33,6 +35,7 @@ export {
   type Progress,
   type StepProgress,
 } from "./fit.ts";
+export { extractFeatures } from "./features.ts";
 export { collect, type History } from "./history.ts";
 export { stopSignal } from "./stop.ts";
 export {

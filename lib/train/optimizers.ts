@@ -28,6 +28,16 @@ export interface Optimizer extends Disposable {
   dispose(): void;
 }
 
+/** Parameters whose steps are longer or shorter than those of others: smaller ones for a body that is trained already, say. */
+export interface ParameterGroup {
+  readonly parameters: readonly Variable[];
+  /** What the learning rate of the optimizer is multiplied by for these; 1 unless said otherwise. */
+  readonly learningRateFactor?: number;
+}
+
+/** What an optimizer is made for: parameters, or groups of them. */
+export type ParametersOrGroups = readonly Variable[] | readonly ParameterGroup[];
+
 /** What a rule goes by for one parameter. */
 interface Moment {
   /** w */
@@ -38,29 +48,29 @@ interface Moment {
   readonly memory: readonly Variable[];
   /** t */
   readonly step: number;
-  /** η */
+  /** η, times the factor of the parameter's group. */
   readonly learningRate: number;
 }
 
 /** One for all rules: a rule says what to subtract from a parameter. */
 class RuleOptimizer implements Optimizer {
+  readonly parameters: readonly Variable[];
+  /** What the learning rate is multiplied by, for each parameter. */
+  readonly #factors: readonly number[];
   readonly #memory: Variable[][];
   #steps = 0;
   #learningRate = 0;
 
   constructor(
     readonly name: string,
-    readonly parameters: readonly Variable[],
+    parametersOrGroups: ParametersOrGroups,
     learningRate: number,
     readonly weightDecay: number,
     memories: number,
     readonly rule: (moment: Moment) => Tensor,
   ) {
-    if (!Array.isArray(parameters) || !parameters.every(isVariable)) {
-      throw new TypeError(
-        `The optimizer ${name}: expected an array of parameters, such as model.parameters().`,
-      );
-    }
+    const groups = grouped(name, parametersOrGroups);
+    const parameters = groups.flatMap((group) => group.parameters);
     if (parameters.length === 0 || new Set(parameters).size < parameters.length) {
       throw new RangeError(
         `The optimizer ${name}: expected at least one parameter, and each only once, found ${parameters.length} with ` +
@@ -68,6 +78,11 @@ class RuleOptimizer implements Optimizer {
       );
     }
     checkNumber(name, "weightDecay", weightDecay);
+    this.parameters = parameters;
+    this.#factors = groups.flatMap(({ parameters, learningRateFactor = 1 }) => {
+      checkNumber(name, "learningRateFactor", learningRateFactor);
+      return parameters.map(() => learningRateFactor);
+    });
     this.learningRate = learningRate;
     this.#memory = parameters.map((parameter) =>
       Array.from(
@@ -112,7 +127,7 @@ class RuleOptimizer implements Optimizer {
           gradient,
           memory: this.#memory[i]!,
           step: this.#steps,
-          learningRate: this.#learningRate,
+          learningRate: this.#learningRate * this.#factors[i]!,
         });
         parameter.assign(ops.sub(parameter as Tensor, change));
       })
@@ -126,6 +141,22 @@ class RuleOptimizer implements Optimizer {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** Parameters as one group; groups as they are. */
+function grouped(name: string, parameters: ParametersOrGroups): readonly ParameterGroup[] {
+  if (isVariables(parameters)) return [{ parameters }];
+  if (Array.isArray(parameters) && parameters.every((group) => isVariables(group?.parameters))) {
+    return parameters;
+  }
+  throw new TypeError(
+    `The optimizer ${name}: expected an array of parameters, such as model.parameters(), or of groups such as ` +
+      "{ parameters: model.fc.parameters(), learningRateFactor: 10 }.",
+  );
+}
+
+function isVariables(value: unknown): value is readonly Variable[] {
+  return Array.isArray(value) && value.every(isVariable);
 }
 
 /** The options that every optimizer has. */
@@ -148,7 +179,7 @@ export interface SgdOptions extends OptimizerOptions {
  * Stochastic gradient descent: `g ← g + λ·w`, `v ← μ·v + g`, `w ← w − η·v`; with Nesterov's momentum `w ← w − η·(g + μ·v)` (Sutskever et
  * al. 2013).
  *
- * @throws {TypeError} If `parameters` is not an array of variables.
+ * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
  *
  * @example
@@ -162,10 +193,16 @@ export interface SgdOptions extends OptimizerOptions {
  * optimizer.step([gradient]); // v = 1, w = 1 − 0.5
  * optimizer.step([gradient]); // v = 1.5, w = 0.5 − 0.75
  * assert.equal(w.dataSync()[0], -0.25);
+ *
+ * // Groups: steps of a tenth of the length for a body that is trained already.
+ * const body = variable(ops.tensor([1])), head = variable(ops.tensor([1]));
+ * const groups = [{ parameters: [body], learningRateFactor: 0.1 }, { parameters: [head] }];
+ * sgd(groups, { learningRate: 0.5 }).step([gradient, gradient]);
+ * assert.deepEqual([body, head].map((w) => w.dataSync()[0]?.toFixed(2)), ["0.95", "0.50"]);
  * ```
  */
 export function sgd(
-  parameters: readonly Variable[],
+  parameters: ParametersOrGroups,
   { learningRate, momentum = 0, nesterov = false, weightDecay = 0 }: SgdOptions,
 ): Optimizer {
   checkNumber("sgd", "momentum", momentum, 1);
@@ -198,7 +235,7 @@ export interface AdagradOptions extends OptimizerOptions {
 /**
  * Steps that get shorter where gradients have been large: `g ← g + λ·w`, `s ← s + g²`, `w ← w − η·g / (√s + ε)` (Duchi et al. 2011).
  *
- * @throws {TypeError} If `parameters` is not an array of variables.
+ * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
  *
  * @example
@@ -213,7 +250,7 @@ export interface AdagradOptions extends OptimizerOptions {
  * ```
  */
 export function adagrad(
-  parameters: readonly Variable[],
+  parameters: ParametersOrGroups,
   { learningRate, epsilon = 1e-10, weightDecay = 0 }: AdagradOptions,
 ): Optimizer {
   checkNumber("adagrad", "epsilon", epsilon);
@@ -242,7 +279,7 @@ export interface RmsPropOptions extends OptimizerOptions {
 /**
  * Adagrad that forgets: `g ← g + λ·w`, `s ← α·s + (1 − α)·g²`, `w ← w − η·g / (√s + ε)` (Tieleman and Hinton 2012, lecture 6.5).
  *
- * @throws {TypeError} If `parameters` is not an array of variables.
+ * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
  *
  * @example
@@ -257,7 +294,7 @@ export interface RmsPropOptions extends OptimizerOptions {
  * ```
  */
 export function rmsProp(
-  parameters: readonly Variable[],
+  parameters: ParametersOrGroups,
   { learningRate, decay = 0.99, epsilon = 1e-8, weightDecay = 0 }: RmsPropOptions,
 ): Optimizer {
   checkNumber("rmsProp", "decay", decay, 1);
@@ -288,7 +325,7 @@ export interface AdamOptions extends OptimizerOptions {
  * Momentum over the root mean square: `g ← g + λ·w`, `m ← β₁·m + (1 − β₁)·g`, `s ← β₂·s + (1 − β₂)·g²`,
  * `w ← w − η · m̂ / (√ŝ + ε)` with `m̂ = m / (1 − β₁ᵗ)` and `ŝ = s / (1 − β₂ᵗ)` (Kingma and Ba 2015, algorithm 1).
  *
- * @throws {TypeError} If `parameters` is not an array of variables.
+ * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
  *
  * @example
@@ -302,7 +339,7 @@ export interface AdamOptions extends OptimizerOptions {
  * assert(w.dataSync().every((value) => Math.abs(value - 0.5) < 1e-5)); // The first step is η long.
  * ```
  */
-export function adam(parameters: readonly Variable[], options: AdamOptions): Optimizer {
+export function adam(parameters: ParametersOrGroups, options: AdamOptions): Optimizer {
   return adamOptimizer("adam", parameters, options, 0);
 }
 
@@ -310,7 +347,7 @@ export function adam(parameters: readonly Variable[], options: AdamOptions): Opt
  * Adam with the decay apart from the gradient, `w ← w − η·λ·w − η · m̂ / (√ŝ + ε)`, so that it is as strong where gradients are large
  * (Loshchilov and Hutter 2019, algorithm 2). The weight decay is 0.01 unless said otherwise.
  *
- * @throws {TypeError} If `parameters` is not an array of variables.
+ * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
  *
  * @example
@@ -325,7 +362,7 @@ export function adam(parameters: readonly Variable[], options: AdamOptions): Opt
  * ```
  */
 export function adamW(
-  parameters: readonly Variable[],
+  parameters: ParametersOrGroups,
   { weightDecay = 0.01, ...options }: AdamOptions,
 ): Optimizer {
   checkNumber("adamW", "weightDecay", weightDecay);
@@ -334,7 +371,7 @@ export function adamW(
 
 function adamOptimizer(
   name: string,
-  parameters: readonly Variable[],
+  parameters: ParametersOrGroups,
   { learningRate, weightDecay = 0, betas = [0.9, 0.999], epsilon = 1e-8 }: AdamOptions,
   decoupledDecay: number,
 ): Optimizer {

@@ -47,6 +47,24 @@ testOnEachBackend("images gives exactly 0 and 1 for black and white", () => {
 });
 
 testOnEachBackend(
+  "float32 pixels are given as they are, also in parts of the set",
+  () =>
+    assertNoLeak(() => {
+      const pixels = Float32Array.from({ length: 24 }, (_, i) => i / 7 - 2);
+      const set = new ImageDataset({ ...parts, pixels });
+      const [one] = set.split(0.5, { seed: 1 });
+      const tensors = [set.images(), set.images([2, 0]), set.subset([3]).images(), one.images()];
+      const image = (i: number) => [...pixels.subarray(6 * i, 6 * i + 6)];
+      assert.deepEqual([...tensors[0]!.dataSync()], [...pixels]);
+      assert.deepEqual([...tensors[1]!.dataSync()], [...image(2), ...image(0)]);
+      assert.deepEqual([...tensors[2]!.dataSync()], image(3));
+      assert.equal(tensors[3]!.shape[0], 2);
+      assert.deepEqual([...set.take(1).pixels], image(0));
+      tensors.forEach((tensor) => tensor.dispose());
+    }),
+);
+
+testOnEachBackend(
   "images and labelTensor give those at indices, in their order, also twice",
   () =>
     assertNoLeak(() => {

@@ -9,7 +9,8 @@ const labelsFile = "t10k-labels-idx1-ubyte";
 const published = await Deno.readFile(
   new URL("../fixtures/data/t10k-labels-idx1-ubyte.gz", import.meta.url),
 );
-const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+const sha256 = (bytes: Uint8Array | Float32Array) =>
+  createHash("sha256").update(bytes).digest("hex");
 const perClass = (labels: Uint8Array) =>
   labels.reduce((counts, label) => counts.with(label, counts[label]! + 1), Array(10).fill(0));
 

@@ -172,3 +172,88 @@ Deno.test("building and running a network makes no tensor but its variables and 
   assert.equal(memory().tensors - before, model.namedVariables().size);
   model.dispose();
 });
+
+/** A model in which the name of one part begins with that of another. */
+function blocks() {
+  class Blocks extends Module<Features<2>, Features<2>> {
+    readonly stem = linear(2, 2);
+    readonly norm = batchNorm(2);
+    readonly norm2 = batchNorm(2);
+    readonly layer1 = sequential(linear(2, 2), sequential(linear(2, 2)));
+    override forward(x: Features<2>): Features<2> {
+      return x;
+    }
+  }
+  return new Blocks();
+}
+const trained = (model: Module) => [...model.namedParameters().keys()];
+
+Deno.test("freeze takes parts, by path or by module, out of the parameters, and unfreeze puts them back", () => {
+  const model = blocks();
+  const all = trained(model);
+  const others = [...model.namedVariables().keys()];
+  model.freeze("norm", "layer1.1");
+  const without = all.filter((path) => !/^(norm|layer1\.1)\./.test(path));
+  assert.deepEqual(trained(model), without);
+  assert.equal(without.length, 6); // stem, norm2 and layer1.0 have two each.
+  assert.deepEqual(model.parameters(), [...model.namedParameters().values()]);
+  assert.deepEqual([...model.namedVariables().keys()], others);
+  assert.deepEqual(
+    [...model.namedModules()].filter(([, { isFrozen }]) => isFrozen).map(([path]) => path),
+    ["norm", "layer1.1", "layer1.1.0"],
+  );
+  model.freeze("norm"); // Again does no harm.
+  model.unfreeze("norm");
+  assert.deepEqual(trained(model), all.filter((path) => !path.startsWith("layer1.1.")));
+  model.unfreeze();
+  assert.deepEqual(trained(model), all);
+  model.layer1.freeze();
+  assert.deepEqual(trained(model), all.filter((path) => !path.startsWith("layer1.")));
+  model.freeze();
+  assert.deepEqual(trained(model), []);
+  model.unfreeze("layer1.0");
+  assert.deepEqual(trained(model), ["layer1.0.weight", "layer1.0.bias"]);
+});
+
+Deno.test("a variable that a frozen module shares stands still", () => {
+  class Tied extends Module<Features<2>, Features<2>> {
+    readonly encode = linear(2, 2);
+    readonly decode = this.encode.weight;
+    override forward(x: Features<2>): Features<2> {
+      return x;
+    }
+  }
+  const model = new Tied();
+  model.freeze("encode");
+  assert.deepEqual(trained(model), []);
+});
+
+Deno.test("freeze refuses what is no path, names the nearest, and freezes nothing", () => {
+  const model = blocks();
+  const all = trained(model);
+  const cases: [string[], string][] = [
+    [["layer"], '"layer"; there are stem, norm, norm2, layer1'],
+    [["norm", "head"], '"head"; there are stem, norm, norm2, layer1'],
+    [["layer1.2"], '"layer1.2"; there are layer1, layer1.0, layer1.1'],
+    [["layer1.1.0.weight"], '"layer1.1.0.weight"; there are layer1.1.0'],
+    [["layer1.5.0.weight"], '"layer1.5.0.weight"; there are layer1, layer1.0, layer1.1'],
+    [["layer1."], '"layer1."; there are layer1, layer1.0, layer1.1'],
+  ];
+  for (const [paths, message] of cases) {
+    for (
+      const [doing, act] of [
+        ["Freezing", () => model.freeze(...paths)],
+        ["Unfreezing", () => model.unfreeze(...paths)],
+      ] as const
+    ) {
+      assert.throws(act, {
+        name: "RangeError",
+        message: `${doing} parts of Blocks: there is no module at ${message}.`,
+      });
+    }
+    assert.deepEqual(trained(model), all);
+  }
+  assert.throws(() => linear(2, 2).freeze("weight"), {
+    message: 'Freezing parts of linear 2 → 2: there is no module at "weight"; it has no parts.',
+  });
+});

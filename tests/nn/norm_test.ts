@@ -46,6 +46,31 @@ testOnEachBackend("batchNorm normalises over batch, height and width of each cha
   assertClose(ops.variance(y, [0, 1, 2]), [1, 1, 1], 1e-3);
 });
 
+testOnEachBackend(
+  "a frozen batchNorm runs with the running statistics in training, and keeps them",
+  async () => {
+    const layer = batchNorm(2, { epsilon: 1e-2 });
+    layer.runningMean.assign(ops.tensor([0.3, -0.2]));
+    layer.runningVariance.assign(ops.tensor([0.5, 2]));
+    layer.scale.assign(ops.tensor([1.5, 0.7]));
+    const x = someImages(2, 2, 3, 2);
+    const inference = layer.forward(x).dataSync();
+    const values = () => [...layer.namedVariables().values()].map((value) => value.dataSync());
+    const before = values();
+    layer.freeze();
+    assert.deepEqual(layer.forward(x, training).dataSync(), inference);
+    assertGradientsByDifferences((x) => layer.forward(x, training), x);
+    assert.deepEqual(values(), before);
+    assertLeavesOnlyOutput(() => layer.forward(x, training));
+    const loss = (x: Tensor) => ops.sum(layer.forward(x as Tensor4D, training));
+    await assertNoLeak(() => grad(loss)(x).dispose());
+    layer.forward(ops.ones([1, 2]), training); // One value for each channel is enough.
+    layer.unfreeze();
+    assert.notDeepEqual(layer.forward(x, training).dataSync(), inference);
+    assert.notDeepEqual(values(), before);
+  },
+);
+
 function likePyTorch<S extends Stored, T extends Tensor4D | Tensor2D>(
   { channels, epsilon, momentum, scale, offset, steps, inference }: BatchNormCase<S>,
   open: (stored: S) => T,

@@ -185,3 +185,15 @@ Deno.test("the printed table", () => {
   );
   assert.equal(Deno.inspect(table), table.toString());
 });
+
+Deno.test("summary counts what is trained: nothing of a frozen part", () => {
+  const model = sequential(block(), globalAveragePool(), linear(4, 3));
+  const { macs } = summary(model, [6, 6, 2]);
+  model.freeze("0.body");
+  const table = summary(model, [6, 6, 2]);
+  assert.deepEqual(
+    table.rows.map(({ path, parameters }) => [path, parameters]),
+    [["0.body.0", 0], ["0.body.1", 0], ["0.body.2", 0], ["0.shortcut", 12], ["1", 0], ["2", 15]],
+  );
+  assert.deepEqual([table.parameters, table.macs], [27, macs]);
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   adam,
+  adamW,
   batchNorm,
   collect,
   conv2d,
@@ -22,9 +23,13 @@ import {
   Module,
   normalize,
   ops,
+  type Optimizer,
+  type ParametersOrGroups,
   type Progress,
   type Random,
   relu,
+  resize,
+  resnet,
   sequential,
   setSeed,
   sgd,
@@ -223,6 +228,125 @@ Deno.test("fit trains the parameters of the optimizer only, and keeps running st
   for (const [i, before] of [mean, variance, weight, bias].entries()) {
     assert.notDeepEqual(after[3 + i], before);
   }
+});
+
+/** The bits of each variable by its path. */
+const bits = (model: Module) =>
+  new Map(
+    [...model.namedVariables()].map(([path, variable]) => [path, [...variable.dataSync()]]),
+  );
+
+for (
+  const [name, make] of [
+    [
+      "sgd",
+      (p: ParametersOrGroups) => sgd(p, { learningRate: 0.1, momentum: 0.9, weightDecay: 0.1 }),
+    ],
+    ["adamW", (p: ParametersOrGroups) => adamW(p, { learningRate: 0.01, weightDecay: 0.1 })],
+  ] as const
+) {
+  testOnEachBackend(
+    `what is frozen is the same to the bit after training with ${name}, and all else moved`,
+    () =>
+      assertNoLeak(async () => {
+        setSeed(1);
+        const twenty = hundred.take(20), transform = resize(8, 8);
+        using model = resnet({
+          block: "basic",
+          stages: [1, 1],
+          stem: "cifar",
+          channels: 2,
+          inChannels: 1,
+          classes: 10,
+        });
+        const run = async (optimizer: Optimizer) => {
+          await collect(fit(model, twenty, { optimizer, epochs: 2, batchSize: 10, transform }));
+          optimizer.dispose();
+        };
+        await run(make(model.parameters())); // Statistics that are not those of the start.
+        const start = bits(model);
+        model.freeze("conv1", "bn1", "layer2");
+        await run(make(model.parameters()));
+        const after = bits(model);
+        let still = 0;
+        for (const [path, before] of start) {
+          if (/^(conv1|bn1|layer2)\./.test(path)) {
+            assert.deepEqual(after.get(path), before, path);
+            still++;
+          } else assert.notDeepEqual(after.get(path), before, path);
+        }
+        assert.equal(still, 5 + 2 * 5 + 5); // Five to a convolution with its batch norm.
+        assert.equal(start.size, still + 2 * 5 + 2);
+
+        model.unfreeze();
+        await run(make(model.parameters()));
+        for (const [path, before] of after) {
+          assert.notDeepEqual(bits(model).get(path), before, path);
+        }
+      }),
+  );
+}
+
+Deno.test("fit refuses an optimizer that was made before freezing, and changes nothing", () =>
+  assertNoLeak(async () => {
+    using model = smallNet();
+    using optimizer = sgd(model.parameters(), { learningRate: 0.1 });
+    model.freeze("5");
+    const before = bits(model);
+    const training = () => fit(model, hundred, { optimizer, epochs: 1, batchSize: 50 });
+    await assert.rejects(all(training()), {
+      name: "RangeError",
+      message:
+        'Fitting to "Fashion-MNIST subset, train": the optimizer changes 5.weight, which is frozen. Make it again with the parameters of this model.',
+    });
+    assert.deepEqual(bits(model), before);
+    model.unfreeze("5");
+    await all(training());
+  }));
+
+testOnEachBackend(
+  "a diverging step leaves frozen and other statistics as they were",
+  () =>
+    assertNoLeak(async () => {
+      using model = sequential(smallNet());
+      model.freeze("0.1");
+      using optimizer = sgd(model.parameters(), { learningRate: 1 });
+      const before = bits(model);
+      const loss: FitOptions<1, 10, 1>["loss"] = (logits, labels) =>
+        ops.mul(crossEntropy(logits, labels), NaN);
+      const training = fit(model, hundred, { optimizer, epochs: 1, batchSize: 50, loss });
+      await assert.rejects(all(training), { name: "DivergenceError" });
+      assert.deepEqual(bits(model), before);
+    }),
+);
+
+Deno.test("a schedule sets one rate and the groups of the optimizer keep their ratio", async () => {
+  class TwoWeights extends Module<Images<1>, Features<2>> {
+    readonly body = new OneWeight();
+    readonly head = new OneWeight();
+    override forward(images: Images<1>): Features<2> {
+      return ops.add(this.body.forward(images), this.head.forward(images));
+    }
+  }
+  const model = new TwoWeights();
+  const groups = [
+    { parameters: model.body.parameters(), learningRateFactor: 0.25 },
+    { parameters: model.head.parameters() },
+  ];
+  const optimizer = sgd(groups, { learningRate: 9 });
+  const schedule = (step: number) => [4, 2][step]!;
+  const history = await collect(fit(model, pixels([1, 1]), {
+    optimizer,
+    epochs: 1,
+    batchSize: 1,
+    schedule,
+  }));
+  // Both gradients are −1 / (1 + eˢ) of the sum s of the weights: 0, then 2 + 0.5.
+  const second = 1 / (1 + Math.exp(2.5));
+  assertClose(model.head.weight, [2 + 2 * second]);
+  assertClose(model.body.weight, [0.5 + 0.5 * second]);
+  assert.equal(optimizer.learningRate, 2);
+  assert.equal(history.steps.length, 2);
 });
 
 Deno.test("fit clips gradients to maxGradientNorm", async () => {
@@ -469,6 +593,16 @@ const refused: [
     () => fit(lenet(), hundred, options(sequential(linear(7, 3)))),
     "RangeError",
     /the optimizer changes a parameter of shape \[7,3\] that is not in the model/,
+  ],
+  [
+    "an optimizer of a running statistic",
+    () => {
+      const model = smallNet();
+      const optimizer = sgd([model.layers[1].runningMean], { learningRate: 0.1 });
+      return fit(model, hundred, { ...options(model), optimizer });
+    },
+    "RangeError",
+    /the optimizer changes 1\.runningMean, which is no parameter/,
   ],
   ...[0, -1, 1.5, NaN].map((epochs): typeof refused[number] => [
     `${epochs} epochs`,

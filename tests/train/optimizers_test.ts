@@ -3,20 +3,21 @@ import {
   adagrad,
   adam,
   adamW,
+  dispose,
   lenet,
   memory,
   ops,
   type Optimizer,
+  type ParametersOrGroups,
   rmsProp,
   sgd,
   type Tensor,
-  type Variable,
   variable,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import fixtures from "../fixtures/train.json" with { type: "json" };
 
-type Make = (parameters: Variable[]) => Optimizer;
+type Make = (parameters: ParametersOrGroups) => Optimizer;
 const other = { learningRate: 0.1, weightDecay: 0.3, epsilon: 1e-3 };
 const makers: Record<keyof typeof fixtures.optimizers, Make> = {
   "sgd": (p) => sgd(p, { learningRate: 0.1 }),
@@ -69,6 +70,45 @@ testOnEachBackend("sgd with momentum by hand", () => {
   assertClose(w, [7.55]);
 });
 
+for (const name of Object.keys(makers) as (keyof typeof makers)[]) {
+  testOnEachBackend(
+    `${name}: a group takes the steps of an optimizer with its share of the rate`,
+    () =>
+      assertNoLeak(() => {
+        const make = makers[name];
+        const start = () => fixtures.start.map((values, i) => variable(shaped(values, i)));
+        const together = start(), apart = start();
+        const [body, ...head] = together;
+        using optimizer = make([
+          { parameters: [body!], learningRateFactor: 0.25 },
+          { parameters: head },
+        ]);
+        using slow = make(apart.slice(0, 1)), fast = make(apart.slice(1));
+        assert.deepEqual(optimizer.parameters, together);
+        fixtures.gradients.forEach((values, step) => {
+          if (step === 3) optimizer.learningRate = fast.learningRate /= 2;
+          slow.learningRate = fast.learningRate / 4;
+          const gradients = values.map(shaped);
+          optimizer.step(gradients);
+          slow.step(gradients.slice(0, 1));
+          fast.step(gradients.slice(1));
+          dispose(gradients);
+        });
+        together.forEach((parameter, i) => assertClose(parameter, apart[i]!, 1e-6));
+        dispose([together, apart]);
+      }),
+  );
+}
+
+testOnEachBackend("a factor of 0 leaves a group as it is, and the rate reads as it was set", () => {
+  const a = variable(ops.ones([1])), b = variable(ops.ones([1]));
+  const optimizer = sgd([{ parameters: [a], learningRateFactor: 0 }, { parameters: [b] }], {
+    learningRate: 0.5,
+  });
+  optimizer.step([ops.ones([1]), ops.ones([1])]);
+  assert.deepEqual([...a.dataSync(), ...b.dataSync(), optimizer.learningRate], [1, 0.5, 0.5]);
+});
+
 testOnEachBackend("an optimizer leaves alone what it is not bound to, and the gradients", () => {
   const a = variable(ops.ones([2])), b = variable(ops.ones([2]));
   const gradient = ops.ones([2]);
@@ -91,7 +131,7 @@ Deno.test("an optimizer frees what it remembers and not the parameters", () => {
     assert.equal(memory().tensors, before + 2 * optimizer.parameters.length);
   }
   assert.equal(memory().tensors, before);
-  assert.equal(sgd(parameters, { learningRate: 0.1 }).parameters, parameters);
+  assert.deepEqual(sgd(parameters, { learningRate: 0.1 }).parameters, parameters);
   assert.equal(memory().tensors, before);
   assert(parameters.every(({ isDisposed }) => !isDisposed));
 });
@@ -106,11 +146,43 @@ const refused: [name: string, run: () => unknown, error: string, message: RegExp
     /each only once, found 2 with 1 repeated/,
   ],
   [
+    "a parameter in two groups",
+    () => sgd([{ parameters: [w, b] }, { parameters: [w] }], { learningRate: 1 }),
+    "RangeError",
+    /each only once, found 3 with 1 repeated/,
+  ],
+  [
+    "groups without a parameter, such as those of a frozen model",
+    () => adam([{ parameters: [] }, { parameters: [] }], { learningRate: 1 }),
+    "RangeError",
+    /at least one parameter/,
+  ],
+  [
+    "a negative factor of a group",
+    () => sgd([{ parameters: [w], learningRateFactor: -1 }], { learningRate: 1 }),
+    "RangeError",
+    /^The optimizer sgd: learningRateFactor must be a number of at least 0, found -1\.$/,
+  ],
+  [
+    "parameters among groups",
+    // @ts-expect-error: either parameters or groups
+    () => sgd([{ parameters: [w] }, b], { learningRate: 1 }),
+    "TypeError",
+    /expected an array of parameters, such as model\.parameters\(\), or of groups/,
+  ],
+  [
+    "a module in place of a group",
+    // @ts-expect-error: a group has an array of parameters, not the method that gives it
+    () => sgd([lenet()], { learningRate: 1 }),
+    "TypeError",
+    /or of groups/,
+  ],
+  [
     "a model in place of its parameters",
     // @ts-expect-error: a model is not its parameters
     () => sgd(lenet(), { learningRate: 1 }),
     "TypeError",
-    /^The optimizer sgd: expected an array of parameters, such as model\.parameters\(\)\.$/,
+    /^The optimizer sgd: expected an array of parameters, such as model\.parameters\(\), or of groups such as \{ parameters: model/,
   ],
   [
     "a tensor that is no variable",

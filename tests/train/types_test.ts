@@ -1,14 +1,18 @@
 /** Trainings that must not compile. The functions are checked, never called. */
 import {
   adam,
+  adamW,
   compose,
+  conv2d,
   crossEntropy,
   dropout,
   evaluate,
+  extractFeatures,
   type Features,
   findLearningRate,
   fit,
   flatten,
+  globalAveragePool,
   type ImageDataset,
   type Images,
   type Labels,
@@ -115,6 +119,41 @@ export function optimizes(model: Module<Images<1>, Features<10>>) {
   adam(model.parameters(), { learningRate: 0.1, betas: [0.9] });
   // @ts-expect-error: parameters are fixed when the optimizer is made
   sgd(model.parameters(), { learningRate: 0.1 }).parameters = [];
+}
+
+export async function extracts(body: Module<Images<1>, Features<8>>) {
+  const features = await extractFeatures((images) => body.forward(images), grey);
+  const set: ImageDataset<8, 10> = features;
+  const maps: ImageDataset<6, 10> = await extractFeatures(
+    (images) => conv2d(1, 6, { kernelSize: 3 }).forward(images),
+    colour,
+    { transform: toGrey },
+  );
+  fit(sequential(globalAveragePool(), linear(8, 10)), set, rest);
+  fit(sequential(flatten(), linear(8, 10)), set, rest);
+  // @ts-expect-error: the head takes 9 features, the body gives 8
+  fit(sequential(globalAveragePool(), linear(9, 10)), set, rest);
+  // @ts-expect-error: the body takes one channel, the images have three
+  extractFeatures((images) => body.forward(images), colour);
+  // @ts-expect-error: one number is no features
+  extractFeatures((images) => ops.mean(images), grey);
+  // @ts-expect-error: random crops are for training; features are extracted once
+  extractFeatures((images) => body.forward(images), grey, { augment: randomCrop({ padding: 2 }) });
+  return maps;
+}
+
+export function freezes(model: Module<Images<1>, Features<10>>) {
+  model.freeze("0", "1.conv1");
+  // @ts-expect-error: paths, not modules: model.layer1.freeze() freezes one
+  model.freeze(linear(1, 1));
+  // @ts-expect-error: what is frozen is changed by freeze and unfreeze, for all below
+  model.isFrozen = true;
+  const groups = [{ parameters: model.parameters(), learningRateFactor: 0.1 }];
+  adamW(groups, { learningRate: 0.1 });
+  // @ts-expect-error: a factor of the one learning rate, so that schedules set it
+  sgd([{ parameters: model.parameters(), learningRate: 0.1 }], { learningRate: 0.1 });
+  // @ts-expect-error: a group has parameters of a model, not the model
+  sgd([{ parameters: model }], { learningRate: 0.1 });
 }
 
 export function losses(logits: Features<10>, labels: Labels, images: Tensor4D) {

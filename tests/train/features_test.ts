@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import {
+  batchNorm,
+  collect,
+  conv2d,
+  evaluate,
+  extractFeatures,
+  fashionMnist,
+  type Features,
+  fit,
+  flatten,
+  globalAveragePool,
+  type Images,
+  linear,
+  normalize,
+  ops,
+  relu,
+  sequential,
+  setSeed,
+  sgd,
+  tidy,
+} from "resnet-lab";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+
+const { test } = await fashionMnist({ subset: true });
+const seven = test.take(7);
+const makeBody = () =>
+  sequential(conv2d(1, 4, { kernelSize: 3, stride: 3 }), batchNorm(4), relu(), globalAveragePool());
+
+for (const batchSize of [1, 3, 7]) {
+  testOnEachBackend(
+    `features are what the body gives in inference, ${batchSize} at a time`,
+    () =>
+      assertNoLeak(async () => {
+        using body = makeBody();
+        const features = await extractFeatures((images) => body.forward(images), seven, {
+          batchSize,
+        });
+        assert.deepEqual(
+          [features.name, features.count, features.height, features.width, features.channels],
+          ["features of Fashion-MNIST subset, test", 7, 1, 1, 4],
+        );
+        assert.deepEqual(features.labels, seven.labels);
+        assert.deepEqual(features.classNames, seven.classNames);
+        tidy(() => {
+          assertClose(features.images(), body.forward(seven.images()), 1e-6);
+          assertClose(features.subset([5]).images(), body.forward(seven.images([5])), 1e-6);
+        });
+      }),
+  );
+}
+
+Deno.test("maps stay maps, and the images are transformed first", async () => {
+  const layer = conv2d(1, 3, { kernelSize: 5, stride: 5 });
+  const transform = normalize({ mean: 0.5, standardDeviation: 0.5 });
+  const maps = await extractFeatures((images) => layer.forward(images), seven, { transform });
+  assert.deepEqual([maps.height, maps.width, maps.channels], [5, 5, 3]);
+  const images = ops.sub(ops.mul(seven.images(), 2), 1);
+  assertClose(maps.images(), layer.forward(images), 1e-5);
+});
+
+testOnEachBackend(
+  "a head trained on features is the head trained behind the frozen body",
+  () =>
+    assertNoLeak(async () => {
+      const train = test.take(60);
+      setSeed(3);
+      using body = makeBody();
+      using head = linear(4, 10), twin = linear(4, 10);
+      tidy(() => twin.weight.assign(ops.clone(head.weight)));
+      const whole = sequential(body, head);
+      whole.freeze("0");
+      const rest = { epochs: 2, batchSize: 20, seed: 1 };
+      {
+        using optimizer = sgd(whole.parameters(), { learningRate: 0.5, momentum: 0.9 });
+        await collect(fit(whole, train, { ...rest, optimizer }));
+      }
+      const features = await extractFeatures((images) => body.forward(images), train);
+      const top = sequential(flatten(), twin);
+      {
+        using optimizer = sgd(top.parameters(), { learningRate: 0.5, momentum: 0.9 });
+        await collect(fit(top, features, { ...rest, optimizer }));
+      }
+      assertClose(twin.weight, head.weight, 1e-4);
+      assertClose(twin.bias!, head.bias!, 1e-4);
+      assertClose((await evaluate(top, features)).loss, (await evaluate(whole, train)).loss, 1e-4);
+    }),
+);
+
+Deno.test("extractFeatures stops between two batches and throws the reason of the signal", () =>
+  assertNoLeak(async () => {
+    const stop = new AbortController();
+    let batches = 0;
+    const forward = (images: Images<1>) => {
+      if (++batches === 2) stop.abort();
+      return ops.mul(images, 1);
+    };
+    const options = { batchSize: 2, signal: stop.signal };
+    await assert.rejects(extractFeatures(forward, seven, options), { name: "AbortError" });
+    assert.equal(batches, 2);
+  }));
+
+const doing = 'Extracting features of "Fashion-MNIST subset, test"';
+let calls = 0;
+const refused: [name: string, forward: (images: Images<1>) => unknown, RegExp | string][] = [
+  [
+    "one number for all",
+    (images) => ops.mean(images),
+    `${doing}: expected float32 features [batch, features] or maps [batch, height, width, channels], found float32 [].`,
+  ],
+  ["class numbers", (images) => ops.cast(images, "int32"), /found int32 \[3,28,28,1\]/],
+  ["a promise", (images) => Promise.resolve(images), /found no tensor/],
+  [
+    "the mean of the batch",
+    (images) => ops.mean(images, [0], { keepDims: true }),
+    `${doing}: expected features of each image, [3,28,28,1], found [1,28,28,1].`,
+  ],
+  [
+    "another shape later",
+    (images) => ops.reshape(images, calls++ % 2 ? [-1, 784] : [-1, 28, 28, 1]),
+    `${doing}: expected features of each image, [3,28,28,1], found [3,784].`,
+  ],
+  ["features that are not finite", (images) => ops.log(images), /found -Infinity in image 0/],
+];
+for (const [name, forward, message] of refused) {
+  Deno.test(`extractFeatures refuses ${name}`, () =>
+    assertNoLeak(() =>
+      assert.rejects(
+        extractFeatures(forward as (images: Images<1>) => Features, seven, { batchSize: 3 }),
+        { message },
+      )
+    ));
+}
