@@ -34,6 +34,22 @@ export async function assertNoLeak(body: () => void | Promise<void>, kept = 0): 
   assert.equal(memory().tensors - before, kept, "tensors left behind");
 }
 
+/** What the compiler says of a program that is wrong. */
+export async function errorsOfCompiler(program: string): Promise<string> {
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    await Deno.writeTextFile(file, program);
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["check", "--config", new URL("../deno.json", import.meta.url).pathname, file],
+      env: { NO_COLOR: "1" },
+    }).output();
+    assert.notEqual(code, 0);
+    return new TextDecoder().decode(stderr);
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
 /** The gradient of a scalar function at `x` by central differences, element by element. */
 export function centralDifference(f: (x: Tensor) => Scalar, x: Tensor, step = 1e-2): Float32Array {
   const values = Float32Array.from(x.dataSync());

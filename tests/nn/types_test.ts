@@ -35,6 +35,7 @@ import {
   summary,
   tanh,
 } from "resnet-lab";
+import { errorsOfCompiler } from "../helpers.ts";
 
 const k3 = { kernelSize: 3, padding: 1 } as const;
 declare const grey: Images<1>;
@@ -432,53 +433,42 @@ parallel(conv2d(3, 8, k3), sequential(conv2d(3, 8, k3), globalAveragePool()));
 `;
 
 Deno.test("the compiler says in words what does not fit, at the argument that does not", async () => {
-  const file = await Deno.makeTempFile({ suffix: ".ts" });
-  try {
-    await Deno.writeTextFile(file, WRONG);
-    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["check", "--config", new URL("../../deno.json", import.meta.url).pathname, file],
-      env: { NO_COLOR: "1" },
-    }).output();
-    const said = new TextDecoder().decode(stderr);
-    assert.notEqual(code, 0);
-    for (
-      const [argument, message] of [
-        [
-          "Conv2d<128, 10>",
-          "this layer takes images with 128 channels, but the layer before it gives images with 64 channels",
-        ],
-        [
-          "Linear<16, 10>",
-          "this layer takes 16 features, but the layer before it gives 8 features",
-        ],
-        [
-          "BatchNorm<32>",
-          "this layer takes 32 channels or features, but the layer before it gives images with 64 channels",
-        ],
-        ["Pool", "this layer takes images, but the layer before it gives 8 features"],
-        [
-          "Conv2d<4, 8>",
-          "the body takes images with 4 channels and gives images with 8 channels, which cannot be added; pass a shortcut that makes the same change",
-        ],
-        [
-          "Conv2d<3, 8>",
-          "the shortcut takes images with 3 channels, but the body takes images with 4 channels",
-        ],
-        [
-          "Conv2d<4, 16>",
-          "the shortcut gives images with 16 channels, but the body gives images with 8 channels",
-        ],
-        [
-          "Conv2d<4, 8>",
-          "this branch takes images with 4 channels, but another takes images with 3 channels",
-        ],
-        ["Sequential<", "a branch must give images, but this one gives 8 features"],
-      ] as const
-    ) {
-      const line = said.split("\n").find((text) => text.includes(`'"${message}"'`));
-      assert(line?.includes(`Argument of type '${argument}`), `${argument}: ${message}\n${said}`);
-    }
-  } finally {
-    await Deno.remove(file);
+  const said = await errorsOfCompiler(WRONG);
+  for (
+    const [argument, message] of [
+      [
+        "Conv2d<128, 10>",
+        "this layer takes images with 128 channels, but the layer before it gives images with 64 channels",
+      ],
+      [
+        "Linear<16, 10>",
+        "this layer takes 16 features, but the layer before it gives 8 features",
+      ],
+      [
+        "BatchNorm<32>",
+        "this layer takes 32 channels or features, but the layer before it gives images with 64 channels",
+      ],
+      ["Pool", "this layer takes images, but the layer before it gives 8 features"],
+      [
+        "Conv2d<4, 8>",
+        "the body takes images with 4 channels and gives images with 8 channels, which cannot be added; pass a shortcut that makes the same change",
+      ],
+      [
+        "Conv2d<3, 8>",
+        "the shortcut takes images with 3 channels, but the body takes images with 4 channels",
+      ],
+      [
+        "Conv2d<4, 16>",
+        "the shortcut gives images with 16 channels, but the body gives images with 8 channels",
+      ],
+      [
+        "Conv2d<4, 8>",
+        "this branch takes images with 4 channels, but another takes images with 3 channels",
+      ],
+      ["Sequential<", "a branch must give images, but this one gives 8 features"],
+    ] as const
+  ) {
+    const line = said.split("\n").find((text) => text.includes(`'"${message}"'`));
+    assert(line?.includes(`Argument of type '${argument}`), `${argument}: ${message}\n${said}`);
   }
 });
