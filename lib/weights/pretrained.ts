@@ -1,6 +1,6 @@
 import { cacheFolder, download, type DownloadOptions } from "../data/mod.ts";
 import { readPth } from "./pth.ts";
-import { type StoredTensor } from "./stored_tensor.ts";
+import type { StoredTensor } from "./stored_tensor.ts";
 
 /** torchvision's files, those it calls `DEFAULT`; each name ends in the first digits of the file's SHA-256. */
 const FILES = {

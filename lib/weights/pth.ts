@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 // @ts-types="@types/yauzl"
 import { fromBufferPromise } from "yauzl";
+import { readWhole } from "./files.ts";
 import { Global, kindOf, unpickle } from "./pickle.ts";
 import { elementSize, StoredTensor, type StoredType } from "./stored_tensor.ts";
 
@@ -59,7 +60,7 @@ class View {
  * ```
  */
 export async function readPth(file: string): Promise<Map<string, StoredTensor>> {
-  return await parsePth(await Deno.readFile(file), file);
+  return await parsePth(await readWhole(file), file);
 }
 
 /** {@linkcode readPth} of bytes. */
@@ -192,10 +193,12 @@ async function zipEntries(
       const header = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
       const data = bytes.subarray(header.fileDataStart, header.fileDataStart + size);
       if (entries.has(name)) throw new Error(`the entry ${name} is there twice`);
-      if (compressionMethod !== 0 || entry.isEncrypted()) {
-        throw new Error(`the entry ${name} is compressed or encrypted`);
-      }
       entries.set(name, () => {
+        if (compressionMethod !== 0 || entry.isEncrypted()) {
+          throw new RangeError(
+            `${doing}: expected entries without compression, as torch.save writes them, found ${name} compressed or encrypted.`,
+          );
+        }
         // PyTorch can leave the checksums out, which are 0 then.
         if (checksum === 0 || crc32(data) === checksum) return data;
         throw new RangeError(
@@ -207,7 +210,7 @@ async function zipEntries(
     }
   } catch (error) {
     throw new RangeError(
-      `${doing}: expected a whole zip file without compression, as torch.save writes it, found another (${
+      `${doing}: expected a whole zip file, as torch.save writes it, found another (${
         error instanceof Error ? error.message : error
       }).`,
       { cause: error },

@@ -1,5 +1,5 @@
 import { elementSize, isStoredType, StoredTensor, storedTypes } from "./stored_tensor.ts";
-import { writeAtomically } from "./write.ts";
+import { readNext, readWhole, writeAtomically } from "./files.ts";
 
 /** The largest header that the format allows, in bytes. */
 const LARGEST_HEADER = 100_000_000;
@@ -26,7 +26,7 @@ const LARGEST_HEADER = 100_000_000;
  * ```
  */
 export async function readSafetensors(file: string): Promise<Map<string, StoredTensor>> {
-  return parseSafetensors(await Deno.readFile(file), file).tensors;
+  return parseSafetensors(await readWhole(file), file).tensors;
 }
 
 /**
@@ -47,17 +47,8 @@ export async function readSafetensors(file: string): Promise<Map<string, StoredT
 export async function readSafetensorsMetadata(file: string): Promise<Record<string, string>> {
   using handle = await Deno.open(file);
   const { size } = await handle.stat();
-  const read = async (length: number) => {
-    const bytes = new Uint8Array(length);
-    for (let n = 0; n < length;) {
-      const more = await handle.read(bytes.subarray(n));
-      if (more === null) throw new RangeError(`Reading ${file}: the file ended while being read.`);
-      n += more;
-    }
-    return bytes;
-  };
-  const length = headerLength(await read(Math.min(8, size)), size, file);
-  return parseHeader(await read(length), size - 8 - length, file).metadata;
+  const length = headerLength(await readNext(handle, Math.min(8, size), file), size, file);
+  return parseHeader(await readNext(handle, length, file), size - 8 - length, file).metadata;
 }
 
 /** {@linkcode readSafetensors} of bytes. */
@@ -220,7 +211,7 @@ function parseEntry(name: string, value: unknown, doing: string): Entry {
   const length = shape.reduce((product, axis) => product * axis, elementSize(dtype));
   if (end - begin !== length) {
     throw new RangeError(
-      `${doing}: expected ${length} bytes for ${show(name)}, ${dtype} [${shape}], found ${
+      `${doing}: expected ${length} bytes for ${show(name)}, ${dtype} ${show(shape)}, found ${
         end - begin
       } (${begin} to ${end}).`,
     );

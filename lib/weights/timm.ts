@@ -1,4 +1,4 @@
-import { type State } from "./state.ts";
+import type { State } from "./state.ts";
 import { StoredTensor } from "./stored_tensor.ts";
 
 /**

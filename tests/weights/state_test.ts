@@ -11,7 +11,6 @@ import {
   inception,
   linear,
   loadState,
-  memory,
   Module,
   ops,
   parallel,
@@ -25,10 +24,11 @@ import {
   StoredTensor,
   type Tensor,
   toTimm,
+  variable,
   vgg,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { expected, fixture, images, names, plain } from "./fixture.ts";
+import { expected, fixture, images, names } from "./fixture.ts";
 
 type Classifier = Module<Images<3>, Tensor>;
 const cases: [file: string, make: () => Classifier, size: number][] = [
@@ -91,3 +91,173 @@ for (const [file, make, size] of cases) {
     });
   });
 }
+
+/** The names of a model's state, for the networks of torchvision and timm at their full depth; names do not depend on the width. */
+const width = 1 / 64;
+const named: Record<string, () => AnyModule> = {
+  alexnet: () => alexnet({ variant: "torchvision", width }),
+  vgg11: () => vgg({ architecture: 11, width }),
+  vgg13_bn: () => vgg({ architecture: 13, batchNorm: true, width }),
+  googlenet: () => googlenet({ variant: "torchvision", auxiliary: true, width }),
+  resnet18: () => resnet18({ width }),
+  resnet50: () => resnet50({ width }),
+  resnetv2_18: () => resnet18({ version: "v2", width }),
+  resnetv2_50: () => resnet50({ version: "v2", width }),
+};
+for (const [name, make] of Object.entries(named)) {
+  Deno.test(`stateOf has the names of ${name} in PyTorch`, () => {
+    using model = make();
+    const state = name.startsWith("resnetv2") ? toTimm(stateOf(model)) : stateOf(model);
+    assert.deepEqual([...state.keys()].sort(), names[name]!.sort());
+  });
+}
+
+Deno.test("a linear layer behind a flatten takes features by channel, height and width in PyTorch", () => {
+  using model = sequential(conv2d(1, 2, { kernelSize: 1 }), flatten(), linear(6, 1));
+  // Features of 1×3 pixels of 2 channels: here by pixel, there by channel.
+  using weight = ops.tensor([0, 1, 10, 11, 20, 21], [6, 1]);
+  model.layers[2].weight.assign(weight);
+  const stored = stateOf(model).get("2.weight")!;
+  assert.deepEqual(stored.shape, [1, 6]);
+  assert.deepEqual([...stored.values()], [0, 10, 20, 1, 11, 21]);
+});
+
+Deno.test("so does a batch norm behind it, and a flatten behind branches counts the channels of all", () => {
+  using model = sequential(
+    parallel(conv2d(1, 2, { kernelSize: 1 }), conv2d(1, 1, { kernelSize: 1 })),
+    flatten(),
+    batchNorm(6),
+    linear(6, 1),
+    linear(1, 1),
+  );
+  // Two pixels of 3 channels.
+  using scale = ops.tensor([0, 1, 2, 10, 11, 12]);
+  model.layers[2].scale.assign(scale);
+  const state = stateOf(model);
+  assert.deepEqual([...state.get("2.weight")!.values()], [0, 10, 1, 11, 2, 12]);
+  using copy = sequential(
+    parallel(conv2d(1, 2, { kernelSize: 1 }), conv2d(1, 1, { kernelSize: 1 })),
+    flatten(),
+    batchNorm(6),
+    linear(6, 1),
+    linear(1, 1),
+  );
+  loadState(copy, state);
+  assert.deepEqual([...copy.layers[2].scale.dataSync()], [0, 1, 2, 10, 11, 12]);
+});
+
+Deno.test("layers of one's own keep the names and the layout of their variables", () => {
+  class Shift extends Module<Tensor, Tensor> {
+    readonly amount = variable(ops.tensor([[1, 2, 3]]));
+    override forward(x: Tensor): Tensor {
+      return ops.add(x, this.amount);
+    }
+  }
+  using model = new Shift();
+  const state = stateOf(model);
+  assert.deepEqual([...state.keys()], ["amount"]);
+  assert.deepEqual(state.get("amount")!.shape, [1, 3]);
+});
+
+function block(classes = 2) {
+  return sequential(
+    conv2d(1, 2, { kernelSize: 1, useBias: false }),
+    batchNorm(2),
+    flatten(),
+    linear(2, classes),
+  );
+}
+/** All numbers of a model's variables. */
+function numbersOf(model: AnyModule): number[] {
+  return [...model.namedVariables().values()].flatMap((variable) => [...variable.dataSync()]);
+}
+const vector = (...numbers: number[]) => {
+  using tensor = ops.tensor(numbers);
+  return StoredTensor.of(tensor);
+};
+
+Deno.test("loadState lists all that is wrong at once, and then changes nothing", async () => {
+  await assertNoLeak(() => {
+    using model = block();
+    const before = numbersOf(model);
+    const state = stateOf(block());
+    state.delete("0.weight");
+    state.set("1.bias", vector(1, 2, 3));
+    state.set("1.weight", new StoredTensor("I64", [2], new Uint8Array(16)));
+    state.set("head.weight", vector(1));
+    state.set("9.num_batches_tracked", vector(1));
+    assert.throws(() => loadState(model, state), {
+      name: "RangeError",
+      message: [
+        "Loading the state of a model: expected the 7 tensors of sequential, found others. Nothing was loaded; except: [paths] leaves parts out.",
+        "Missing: 0.weight [2, 1, 1, 1].",
+        "Not in the model: head.weight [1], 9.num_batches_tracked [1].",
+        "Of another shape: 1.bias (expected [2], found [3]).",
+        "Of another type: 1.weight (expected fractions, found I64).",
+      ].join("\n"),
+    });
+    assert.deepEqual(numbersOf(model), before);
+  }, 7);
+});
+
+Deno.test("loadState refuses numbers that are not finite, and then changes nothing", () => {
+  using model = block();
+  const before = numbersOf(model);
+  const state = stateOf(model);
+  state.set("3.bias", vector(NaN, 1)).set("1.running_var", vector(1, Infinity));
+  assert.throws(() => loadState(model, state), {
+    name: "RangeError",
+    message: /\nWith numbers that are not finite: 1\.running_var \[2\], 3\.bias \[2\]\.$/,
+  });
+  assert.deepEqual(numbersOf(model), before);
+});
+
+Deno.test("loadState leaves what is excepted as it is, whatever the file has there", async () => {
+  await assertNoLeak(() => {
+    using trained = block(5), model = block(2);
+    const state = stateOf(trained);
+    const head = [...model.layers[3].weight.dataSync()];
+    state.delete("3.bias");
+    state.set("3.extra", vector(1));
+    loadState(model, state, { except: ["3"] });
+    assert.deepEqual([...model.layers[3].weight.dataSync()], head);
+    assert.deepEqual(model.layers[0].kernel.dataSync(), trained.layers[0].kernel.dataSync());
+    // A path names what is at it or below, not what begins with the same letters.
+    assert.throws(() => loadState(model, state, { except: ["3.w"] }), {
+      name: "RangeError",
+      message:
+        'Loading the state of a model: except must name parts of the model or the file, found "3.w". The first parts of the paths there are 0, 1, 3.',
+    });
+  });
+});
+
+Deno.test("loadState ignores counts of batches, also where they are missing", () => {
+  using model = block();
+  const state = stateOf(model);
+  assert.deepEqual([...state.get("1.num_batches_tracked")!.values()], [0n]);
+  state.delete("1.num_batches_tracked");
+  loadState(model, state);
+});
+
+Deno.test("loadState and stateOf refuse what is no model and no state", () => {
+  using model = block();
+  const state = stateOf(model);
+  const refused: [() => void, RegExp][] = [
+    // @ts-expect-error: no model
+    [() => stateOf({}), /^Taking the state of a model: expected a model, found object\.$/],
+    // @ts-expect-error: no model
+    [() => loadState("resnet18", state), /expected a model, found string/],
+    // @ts-expect-error: no map
+    [() => loadState(model, {}), /expected stored tensors by name, as readSafetensors and readPth/],
+    // @ts-expect-error: tensors that are none
+    [() => loadState(model, new Map([["0.weight", 3]])), /expected stored tensors by name/],
+    [
+      // @ts-expect-error: a path that is no list
+      () => loadState(model, state, { except: "fc" }),
+      /except must be paths such as \["fc"\], found fc/,
+    ],
+    // @ts-expect-error: options that are a path
+    [() => loadState(model, state, ["fc"]), /the options must be an object such as/],
+  ];
+  for (const [work, message] of refused) assert.throws(work, { name: "TypeError", message });
+});

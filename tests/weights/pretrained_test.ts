@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { pretrained } from "resnet-lab";
+import { hubState } from "../../lib/weights/pretrained.ts";
+import { fixture, plain } from "./fixture.ts";
+
+/** Runs `body` with a hub of one file, an empty cache folder, and a list of the paths that are asked for. */
+async function withHub(
+  content: Uint8Array<ArrayBuffer>,
+  body: (hub: string, requests: string[], cache: string) => Promise<void>,
+): Promise<void> {
+  const requests: string[] = [];
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
+    requests.push(new URL(request.url).pathname);
+    return new Response(content);
+  });
+  const cache = await Deno.makeTempDir();
+  const previous = Deno.env.get("RESNET_LAB_CACHE");
+  Deno.env.set("RESNET_LAB_CACHE", cache);
+  try {
+    await body(`http://127.0.0.1:${server.addr.port}/models`, requests, cache);
+  } finally {
+    if (previous === undefined) Deno.env.delete("RESNET_LAB_CACHE");
+    else Deno.env.set("RESNET_LAB_CACHE", previous);
+    await server.shutdown();
+    await Deno.remove(cache, { recursive: true });
+  }
+}
+
+const content = await Deno.readFile(fixture("layouts.pth"));
+const digits = createHash("sha256").update(content).digest("hex").slice(0, 8);
+
+Deno.test("pretrained weights are downloaded once, checked against the digits in the name, and kept", async () => {
+  await withHub(content, async (hub, requests, cache) => {
+    const seen: number[] = [];
+    const onProgress = ({ received }: { received: number }) => seen.push(received);
+    const tensors = await hubState(`tiny-${digits}.pth`, { hub, onProgress });
+    assert.deepEqual(plain(tensors).transposed, ["F32", [3, 2], [0, 3, 1, 4, 2, 5]]);
+    assert.equal(seen.at(-1), content.length);
+    assert.deepEqual(await Deno.readFile(`${cache}/torchvision/tiny-${digits}.pth`), content);
+    await hubState(`tiny-${digits}.pth`, { hub });
+    assert.deepEqual(requests, [`/models/tiny-${digits}.pth`]);
+  });
+});
+
+Deno.test("pretrained weights of another SHA-256 are refused, and not kept", async () => {
+  await withHub(content, async (hub, _requests, cache) => {
+    await assert.rejects(hubState("tiny-01234567.pth", { hub, retries: 0 }), {
+      name: "Error",
+      message:
+        /^Downloading .*tiny-01234567\.pth: expected a file with the SHA-256 01234567…, found [0-9a-f]{64}\. Nothing was kept\.$/,
+    });
+    assert.deepEqual([...Deno.readDirSync(`${cache}/torchvision`)], []);
+  });
+});
+
+Deno.test("pretrained names the networks that there are", async () => {
+  await assert.rejects(
+    // @ts-expect-error: no such network
+    pretrained("resnet1000"),
+    {
+      name: "RangeError",
+      message:
+        /^Loading pretrained weights: the network must be one of alexnet, vgg11, .*, resnet152, found resnet1000\.$/,
+    },
+  );
+});

@@ -1,0 +1,382 @@
+import assert from "node:assert/strict";
+import { readPth } from "resnet-lab";
+import { parsePth } from "../../lib/weights/pth.ts";
+import { fixture, plain, rowMajor, temporary, views } from "./fixture.ts";
+
+for (const file of ["layouts.pth", "layouts_legacy.pth"]) {
+  Deno.test(`readPth reads every type and layout of ${file}`, async () => {
+    const tensors = await readPth(fixture(file));
+    assert.deepEqual(plain(tensors), { ...rowMajor, ...views });
+    // In the order of the dictionary.
+    assert.deepEqual([...tensors.keys()], [...Object.keys(rowMajor), ...Object.keys(views)]);
+  });
+
+  Deno.test(`readPth gives views of one buffer of ${file}, also of shared storages`, async () => {
+    const tensors = await readPth(fixture(file));
+    const whole = tensors.get("shared, whole")!.bytes();
+    const part = tensors.get("shared, from 2")!.bytes();
+    assert.equal(part.buffer, whole.buffer);
+    assert.equal(part.byteOffset, whole.byteOffset + 8);
+    assert.equal(whole.buffer.byteLength, (await Deno.stat(fixture(file))).size);
+  });
+}
+
+/** What a pickle is made of, by hand from Python's documentation of its instructions. */
+const text = (value: string) => {
+  const bytes = new TextEncoder().encode(value);
+  return [0x58, bytes.length, 0, 0, 0, ...bytes]; // BINUNICODE
+};
+const line = (value: string) => [...new TextEncoder().encode(`${value}\n`)];
+const global = (module: string, name: string) => [0x63, ...line(module), ...line(name)];
+const PROTO = [0x80, 2], STOP = 0x2e, MARK = 0x28, TUPLE = 0x74, REDUCE = 0x52;
+const DICT = 0x7d, SETITEM = 0x73, NONE = 0x4e, PERSID = 0x51, APPEND = 0x61, LIST = 0x5d;
+const count = (value: number) => [0x4b, value]; // BININT1
+const long = (value: bigint) => [0x8a, 8, ...new Uint8Array(new BigInt64Array([value]).buffer)];
+const tuple = (...items: number[][]) => [MARK, ...items.flat(), TUPLE];
+const storage = (
+  { type = "FloatStorage", key = "0", elements = count(4), name = "storage" }: {
+    type?: string;
+    key?: string;
+    elements?: number[];
+    name?: string;
+  } = {},
+) => [...tuple(text(name), global("torch", type), text(key), text("cpu"), elements), PERSID];
+const tensor = (
+  { from = storage(), offset = count(0), shape = tuple(count(2)), strides = tuple(count(1)) }: {
+    from?: number[];
+    offset?: number[];
+    shape?: number[];
+    strides?: number[];
+  } = {},
+) => [
+  ...global("torch._utils", "_rebuild_tensor_v2"),
+  ...tuple(from, offset, shape, strides),
+  REDUCE,
+];
+const named = (value: number[]) => [...PROTO, DICT, ...text("w"), ...value, SETITEM, STOP];
+
+const ascii = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes);
+
+/** A file of PyTorch's format before 1.6 with a pickle as its tensors; the storage 0, if it needs one, has the floats 0, 1, 2, 3. */
+function legacy(pickle: number[]): Uint8Array<ArrayBuffer> {
+  const hasStorage = ascii(new Uint8Array(pickle)).includes("storage");
+  const magic = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+  return new Uint8Array([
+    ...[...PROTO, 0x8a, 10, ...magic, STOP],
+    ...[...PROTO, 0x4d, 0xe9, 0x03, STOP],
+    ...[...PROTO, DICT, ...text("little_endian"), 0x88, SETITEM, STOP],
+    ...pickle,
+    ...[...PROTO, LIST, ...(hasStorage ? [...text("0"), APPEND] : []), STOP],
+    ...new Uint8Array(new BigInt64Array(hasStorage ? [4n] : []).buffer),
+    ...new Uint8Array(new Float32Array(hasStorage ? [0, 1, 2, 3] : []).buffer),
+  ]);
+}
+
+Deno.test("readPth reads a file put together by hand", async () => {
+  const view = tensor({
+    offset: count(1),
+    shape: tuple(count(2), count(2)),
+    strides: tuple(count(0), count(2)),
+  });
+  assert.deepEqual(plain(await parsePth(legacy(named(view)), "hand")), {
+    w: ["F32", [2, 2], [1, 3, 1, 3]],
+  });
+});
+
+const foreign: [what: string, pickle: number[], name: string, message: string][] = [
+  [
+    "a function of the system",
+    [...PROTO, ...global("os", "system"), ...tuple(text("echo pwned")), REDUCE, STOP],
+    "TypeError",
+    'expected nothing of Python but what makes tensors, found "os.system", which could run code, at byte',
+  ],
+  [
+    "a function of PyTorch that is not known",
+    [...PROTO, ...global("torch._utils", "_rebuild_sparse_tensor"), STOP],
+    "TypeError",
+    'found "torch._utils._rebuild_sparse_tensor"',
+  ],
+  [
+    "a name of Object",
+    [...PROTO, ...global("", "constructor"), STOP],
+    "TypeError",
+    '".constructor"',
+  ],
+  ["an object", [...PROTO, DICT, 0x81, STOP], "TypeError", "found 0x81 (NEWOBJ) at byte"],
+  ["an instance", [...PROTO, MARK, 0x69, ...line("a"), ...line("b")], "TypeError", "0x69 (INST)"],
+  ["a global of later protocols", [...PROTO, 0x93, STOP], "TypeError", "0x93 (STACK_GLOBAL)"],
+  ["what is no instruction", [...PROTO, 0xff, STOP], "TypeError", "0xff (no instruction)"],
+  ["a later protocol", [0x80, 4, DICT, STOP], "TypeError", "expected pickle protocol 2, found 4"],
+  [
+    "a call of what is none",
+    named([...count(1), ...tuple(), REDUCE]),
+    "TypeError",
+    "to call, found 1",
+  ],
+  [
+    "a call of a type",
+    named([...global("torch", "FloatStorage"), ...tuple(), REDUCE]),
+    "TypeError",
+    "to call, found torch FloatStorage",
+  ],
+  [
+    "a call without values",
+    named([...global("collections", "OrderedDict"), NONE, REDUCE]),
+    "TypeError",
+    "values to call it with, found None",
+  ],
+  [
+    "an OrderedDict with a start",
+    named([...global("collections", "OrderedDict"), ...tuple(count(7)), REDUCE]),
+    "TypeError",
+    "expected an empty OrderedDict, found 7",
+  ],
+  [
+    "a number for the tensors",
+    [...PROTO, ...count(3), STOP],
+    "TypeError",
+    "tensors by name, found 3",
+  ],
+  ["a number for a tensor", named(count(3)), "TypeError", 'for each name, found 3 for "w"'],
+  [
+    "a number for a name",
+    [...PROTO, DICT, ...count(3), NONE, SETITEM, STOP],
+    "TypeError",
+    "names that are texts, found 3",
+  ],
+  [
+    "a name twice",
+    [...PROTO, DICT, ...text("w"), NONE, SETITEM, ...text("w"), NONE, SETITEM, STOP],
+    "TypeError",
+    'each name once, found "w" twice',
+  ],
+  ["a value beside the end", [...PROTO, NONE, NONE, STOP], "RangeError", "one value, found more"],
+  ["nothing at the end", [...PROTO, STOP], "RangeError", "expected a value, found none"],
+  ["a tuple without a mark", [...PROTO, TUPLE, STOP], "RangeError", "expected a mark, found none"],
+  [
+    "a memory of nothing",
+    [...PROTO, 0x68, 9, STOP],
+    "RangeError",
+    "kept before, found none under 9",
+  ],
+  ["a list that is none", [...PROTO, NONE, NONE, APPEND, STOP], "TypeError", "a list, found None"],
+  [
+    "a dictionary that is none",
+    [...PROTO, LIST, NONE, NONE, SETITEM, STOP],
+    "TypeError",
+    "a dictionary, found a list of 0",
+  ],
+  [
+    "a name without a value",
+    [...PROTO, DICT, MARK, NONE, 0x75, STOP],
+    "RangeError",
+    "names with values, found a name without one",
+  ],
+  [
+    "attributes of a number",
+    [...PROTO, NONE, DICT, 0x62, STOP],
+    "TypeError",
+    "with attributes, found",
+  ],
+  [
+    "a text beyond the end",
+    [...PROTO, 0x58, 255, 255, 255, 255],
+    "RangeError",
+    "4294967295 more bytes",
+  ],
+  ["a text that is none", [...PROTO, 0x58, 1, 0, 0, 0, 0xff], "TypeError", "a text in UTF-8"],
+  ["another reference than to a storage", named([NONE, PERSID]), "TypeError", "a storage with its"],
+  ["a module", named(storage({ name: "module" })), "TypeError", "a storage with its type"],
+  [
+    "a type of elements that is none",
+    named(tensor({ from: storage({ type: "UntypedStorage" }) })),
+    "TypeError",
+    '"torch.UntypedStorage"',
+  ],
+  [
+    "a storage of two types",
+    [
+      ...PROTO,
+      DICT,
+      ...[...text("a"), ...tensor(), SETITEM],
+      ...[...text("b"), ...tensor({ from: storage({ type: "IntStorage" }) }), SETITEM],
+      STOP,
+    ],
+    "TypeError",
+    "the storage 0 to be 4 elements of F32 everywhere, found 4 of I32",
+  ],
+  [
+    "a tensor of nothing",
+    named(tensor({ from: [NONE] })),
+    "TypeError",
+    "a tensor made of a storage",
+  ],
+  [
+    "a negative axis",
+    named(tensor({ shape: tuple(long(-1n)) })),
+    "TypeError",
+    "a tensor made of a storage",
+  ],
+  [
+    "a negative offset",
+    named(tensor({ offset: long(-1n) })),
+    "TypeError",
+    "a tensor made of a storage",
+  ],
+  ["strides for other axes", named(tensor({ strides: tuple() })), "TypeError", "a tensor made of"],
+  [
+    "a tensor beyond its storage",
+    named(tensor({ offset: count(3) })),
+    "RangeError",
+    'the tensor "w" reaches to element 5 of its storage, which has 4',
+  ],
+  [
+    "strides beyond its storage",
+    named(tensor({ strides: tuple(long(2n ** 52n)) })),
+    "RangeError",
+    "reaches to element",
+  ],
+  [
+    "a tensor that one element was expanded to",
+    named(tensor({ shape: tuple(long(2n ** 40n)), strides: tuple(count(0)) })),
+    "RangeError",
+    "has the shape [1099511627776], and its storage only 4 elements. In Python, .contiguous()",
+  ],
+  [
+    "axes whose product is infinite, times zero",
+    named(tensor({
+      shape: tuple(...Array.from({ length: 30 }, () => long(2n ** 52n)), count(0)),
+      strides: tuple(...Array.from({ length: 31 }, () => count(1))),
+    })),
+    "RangeError",
+    "and its storage only 4 elements",
+  ],
+  [
+    "a storage of any size",
+    named(tensor({ from: storage({ elements: long(2n ** 50n) }) })),
+    "RangeError",
+    "the elements of a storage of the tensors, found the end of the file",
+  ],
+  [
+    "a storage of another number of elements",
+    named(tensor({ from: storage({ elements: count(3) }) })),
+    "RangeError",
+    "expected 3 elements of the storage 0, found 4",
+  ],
+  [
+    "a storage that is not in the file",
+    named(tensor({ from: storage({ key: "1" }) })),
+    "RangeError",
+    'found the key "0"',
+  ],
+];
+for (const [what, pickle, name, message] of foreign) {
+  Deno.test(`readPth refuses ${what}`, async () => {
+    await assert.rejects(parsePth(legacy(pickle), "a.pth"), (error) => {
+      assert(error instanceof Error);
+      assert.equal(error.name, name);
+      assert(error.message.startsWith("Reading a.pth: "), error.message);
+      assert(error.message.includes(message), error.message);
+      return true;
+    });
+  });
+}
+
+/** The bytes of layouts.pth after a change. */
+async function changed(change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer> | void) {
+  const bytes = await Deno.readFile(fixture("layouts.pth"));
+  return change(bytes) ?? bytes;
+}
+const damaged: [
+  what: string,
+  change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer> | void,
+  name: string,
+  message: RegExp,
+][] = [
+  ["an empty file", () => new Uint8Array(), "TypeError", /begins with PK or PyTorch's number/],
+  [
+    "another file",
+    () => new Uint8Array([1, 2, 3]),
+    "TypeError",
+    /begins with PK or PyTorch's number/,
+  ],
+  ["another pickle", () => new Uint8Array([0x80, 2, 0x4e, 0x2e]), "TypeError", /begins with PK/],
+  [
+    "a truncated file",
+    (bytes) => bytes.subarray(0, -100),
+    "RangeError",
+    /expected a whole zip file, as torch\.save writes it, found another \(/,
+  ],
+  [
+    "a flipped bit in the numbers",
+    (bytes) => void (bytes[ascii(bytes).indexOf("layouts/data/1FB") + 80]! ^= 1),
+    "RangeError",
+    /expected the checksum 0x[0-9a-f]{8} of the entry layouts\/data\/\d+, found 0x[0-9a-f]{8}\. The file is damaged/,
+  ],
+  [
+    "another byte order",
+    (bytes) => {
+      // The big-endian machine's word, and no checksum to tell.
+      bytes.set(new TextEncoder().encode("bigend"), ascii(bytes).indexOf("little"));
+      const central = ascii(bytes).lastIndexOf("layouts/byteorder") - 46;
+      bytes.fill(0, central + 16, central + 20);
+    },
+    "TypeError",
+    /expected the byte order little, found bigend/,
+  ],
+  [
+    "a compressed entry",
+    (bytes) => void (bytes[ascii(bytes).lastIndexOf("layouts/data/0") - 46 + 10] = 8),
+    "RangeError",
+    /expected entries without compression, .*, found layouts\/data\/0 compressed/,
+  ],
+  [
+    "a zip file of other things",
+    (bytes) => void bytes.set([0x78], ascii(bytes).lastIndexOf("layouts/data.pkl") + 8),
+    "TypeError",
+    /with a data\.pkl in a folder, as torch\.save writes it, found \d+ other entries/,
+  ],
+  [
+    "a storage that is not in the file",
+    (bytes) => void bytes.set([0x78], ascii(bytes).lastIndexOf("layouts/data/0") + 13),
+    "RangeError",
+    /expected 16 bytes for the storage 0, 2 elements of F64, found no such storage/,
+  ],
+];
+for (const [what, change, name, message] of damaged) {
+  Deno.test(`readPth refuses ${what}, in the format of today`, async () => {
+    const bytes = await changed(change);
+    await assert.rejects(parsePth(bytes, "a.pth"), {
+      name,
+      message: new RegExp(`^Reading a\\.pth: .*${message.source}`),
+    });
+  });
+}
+
+Deno.test("readPth says what to do with a checkpoint and with TorchScript", async () => {
+  await assert.rejects(readPth(fixture("checkpoint.pth")), {
+    name: "TypeError",
+    message:
+      /checkpoint\.pth: expected a tensor for each name, found 3 for "epoch"\. In Python, torch\.save\(model\.state_dict\(\), file\) writes the tensors alone\.$/,
+  });
+  await assert.rejects(readPth(fixture("torchscript.pth")), {
+    name: "TypeError",
+    message: /torchscript\.pth: expected tensors by name, found a program of TorchScript\. In Pyth/,
+  });
+});
+
+Deno.test("readPth reads files without checksums, which PyTorch can leave out", async () => {
+  const bytes = await changed((bytes) => {
+    for (let i = 0; i < bytes.length - 46; i++) {
+      const isCentral = ascii(bytes.subarray(i, i + 4)) === "PK\x01\x02";
+      if (isCentral) bytes.fill(0, i + 16, i + 20);
+    }
+  });
+  assert.deepEqual(plain(await parsePth(bytes, "a.pth")), { ...rowMajor, ...views });
+});
+
+Deno.test("readPth says which file is not there", async () => {
+  await assert.rejects(readPth("/no/such.pth"), { name: "NotFound", message: /\/no\/such\.pth/ });
+  const file = await temporary("empty.pth", new Uint8Array());
+  await assert.rejects(readPth(file), { message: new RegExp(`^Reading ${file}: `) });
+});

@@ -1,0 +1,283 @@
+import assert from "node:assert/strict";
+import {
+  ops,
+  readSafetensors,
+  readSafetensorsMetadata,
+  StoredTensor,
+  writeSafetensors,
+} from "resnet-lab";
+import { fixture, plain, rowMajor, temporary } from "./fixture.ts";
+
+/** A file with a header as it is given, and data of some bytes. */
+function fileOf(header: string | object, dataLength = 0, headerLength?: bigint): Uint8Array {
+  const json = new TextEncoder().encode(
+    typeof header === "string" ? header : JSON.stringify(header),
+  );
+  const bytes = new Uint8Array(8 + json.length + dataLength);
+  new DataView(bytes.buffer).setBigUint64(0, headerLength ?? BigInt(json.length), true);
+  bytes.set(json, 8);
+  return bytes;
+}
+
+Deno.test("readSafetensors reads every type, as the safetensors package wrote them", async () => {
+  assert.deepEqual(plain(await readSafetensors(fixture("types.safetensors"))), rowMajor);
+  assert.deepEqual(await readSafetensorsMetadata(fixture("types.safetensors")), {
+    format: "pt",
+    größe: "weit",
+  });
+});
+
+Deno.test("readSafetensors gives views of one buffer", async () => {
+  const tensors = [...(await readSafetensors(fixture("vgg.safetensors"))).values()];
+  const { buffer } = tensors[0]!.bytes();
+  assert.equal(buffer.byteLength, (await Deno.stat(fixture("vgg.safetensors"))).size);
+  for (const tensor of tensors) assert.equal(tensor.bytes().buffer, buffer);
+});
+
+Deno.test("writeSafetensors writes what readSafetensors reads, every type, in one atomic step", async () => {
+  const original = await readSafetensors(fixture("types.safetensors"));
+  const file = await temporary("copy.safetensors", new Uint8Array([1, 2, 3]));
+  await writeSafetensors(file, original, { größe: "weit", __proto__: "x", "": "\n" });
+  assert.deepEqual(plain(await readSafetensors(file)), rowMajor);
+  assert.deepEqual(await readSafetensorsMetadata(file), { größe: "weit", "": "\n" });
+  assert.deepEqual([...Deno.readDirSync(file.replace(/\/[^/]*$/, ""))].map(({ name }) => name), [
+    "copy.safetensors",
+  ]);
+});
+
+Deno.test("writeSafetensors writes tensors with strides in row-major order", async () => {
+  const bytes = new Uint8Array([0, 1, 2, 3, 4, 5]);
+  const file = await temporary("views.safetensors");
+  await writeSafetensors(file, new Map([["t", new StoredTensor("U8", [3, 2], bytes, [1, 3])]]));
+  assert.deepEqual(plain(await readSafetensors(file)), { t: ["U8", [3, 2], [0, 3, 1, 4, 2, 5]] });
+});
+
+Deno.test("writeSafetensors begins data at a multiple of 8, and every tensor at one of its element's size", async () => {
+  const tensors = new Map([
+    ["bytes", new StoredTensor("U8", [3], new Uint8Array([1, 2, 3]))],
+    ["doubles", new StoredTensor("F64", [1], new Uint8Array(8))],
+    ["floats", new StoredTensor("F32", [1], new Uint8Array(4))],
+  ]);
+  const file = await temporary("aligned.safetensors");
+  await writeSafetensors(file, tensors);
+  const bytes = await Deno.readFile(file);
+  assert.equal(new DataView(bytes.buffer).getBigUint64(0, true) % 8n, 0n);
+  const read = await readSafetensors(file);
+  assert.deepEqual([...read.keys()], ["doubles", "floats", "bytes"]);
+  for (const tensor of read.values()) assert.equal(tensor.values().buffer, tensor.bytes().buffer);
+});
+
+Deno.test("writeSafetensors writes names of every kind, and no tensors at all", async () => {
+  const one = StoredTensor.of(ops.tensor([1]));
+  const names = ["__proto__", "", '"quoted"', "a\\b\n", "0", "größe.重み.🙂"];
+  const file = await temporary("names.safetensors");
+  await writeSafetensors(file, new Map(names.map((name) => [name, one])));
+  assert.deepEqual([...(await readSafetensors(file)).keys()].sort(), names.sort());
+  await writeSafetensors(file, new Map());
+  assert.equal((await readSafetensors(file)).size, 0);
+});
+
+const entry = (begin: number, end: number, shape = [end - begin], dtype = "U8") => ({
+  dtype,
+  shape,
+  data_offsets: [begin, end],
+});
+const broken: [what: string, bytes: Uint8Array, name: string, message: RegExp][] = [
+  ["an empty file", new Uint8Array(), "RangeError", /begins with 8 bytes .*, found 0 bytes/],
+  ["a header beyond the end", fileOf("{}", 0, 3n), "RangeError", /at most 2 bytes .* length 3\./],
+  [
+    "a header of any length",
+    fileOf("{}", 0, 2n ** 64n - 1n),
+    "RangeError",
+    /found the length 18446744073709551615\. The file is truncated, damaged, or no safetensors/,
+  ],
+  ["no JSON", fileOf("{a}"), "TypeError", /expected a header of JSON in UTF-8, found/],
+  ["an empty header", fileOf(""), "TypeError", /expected a header of JSON/],
+  ["an array", fileOf("[]"), "TypeError", /begins with \{, found "\[\]"/],
+  ["space before the header", fileOf(" {}"), "TypeError", /begins with \{, found " \{\}"/],
+  [
+    "a name that is no UTF-8",
+    withByte(fileOf({ aa: entry(0, 1) }, 1), 10, 0xff),
+    "TypeError",
+    /UTF-8/,
+  ],
+  [
+    "a name twice",
+    fileOf(`{"a": ${JSON.stringify(entry(0, 0))}, "\\u0061" : ${JSON.stringify(entry(0, 0))}}`),
+    "TypeError",
+    /expected each name once in the header, found "a" twice/,
+  ],
+  [
+    "a field twice",
+    fileOf('{"a":{"dtype":"U8","dtype":"F64","shape":[0],"data_offsets":[0,0]}}'),
+    "TypeError",
+    /found "dtype" twice/,
+  ],
+  ["no entry", fileOf({ a: 3 }), "TypeError", /two data_offsets .* for "a", found 3/],
+  [
+    "an entry without dtype",
+    fileOf({ a: { shape: [], data_offsets: [0, 1] } }, 1),
+    "TypeError",
+    /"a"/,
+  ],
+  ["one offset", fileOf({ a: { ...entry(0, 0), data_offsets: [0] } }), "TypeError", /two data_off/],
+  ["a negative axis", fileOf({ a: entry(0, 4, [-2, -2]) }, 4), "TypeError", /whole numbers/],
+  ["half an axis", fileOf({ a: entry(0, 1, [0.5, 2]) }, 1), "TypeError", /whole numbers/],
+  [
+    "an unknown dtype",
+    fileOf({ a: entry(0, 1, [1], "F8_E4M3") }, 1),
+    "TypeError",
+    /the dtype of "a" to be one of F64, .*BOOL, found "F8_E4M3"/,
+  ],
+  ["a dtype of Object", fileOf({ a: entry(0, 1, [1], "toString") }, 1), "TypeError", /toString/],
+  [
+    "other bytes than those of the shape",
+    fileOf({ a: entry(0, 4, [2], "F32") }, 4),
+    "RangeError",
+    /expected 8 bytes for "a", F32 \[2\], found 4 \(0 to 4\)/,
+  ],
+  ["an end before the beginning", fileOf({ a: entry(4, 0, [0]) }, 4), "RangeError", /found -4/],
+  [
+    "more elements than numbers count",
+    fileOf({ a: entry(0, 0, [2 ** 53 - 1, 2 ** 53 - 1, 2 ** 53 - 1]) }),
+    "RangeError",
+    /bytes for "a"/,
+  ],
+  [
+    "axes whose product is infinite, times zero",
+    fileOf({ a: entry(0, 0, [...Array(30).fill(2 ** 52), 0]) }),
+    "RangeError",
+    /bytes for "a"/,
+  ],
+  [
+    "ranges that overlap",
+    fileOf({ a: entry(0, 4), b: entry(2, 6) }, 6),
+    "RangeError",
+    /the data of "b" to begin at byte 4, found 2: it overlaps/,
+  ],
+  ["the same range twice", fileOf({ a: entry(0, 4), b: entry(0, 4) }, 4), "RangeError", /overlaps/],
+  ["a gap", fileOf({ a: entry(0, 4), b: entry(5, 6) }, 6), "RangeError", /byte 4, found 5.* a gap/],
+  [
+    "a gap at the beginning",
+    fileOf({ a: entry(1, 4) }, 4),
+    "RangeError",
+    /byte 0, found 1.* a gap/,
+  ],
+  [
+    "too little data",
+    fileOf({ a: entry(0, 4) }, 3),
+    "RangeError",
+    /4 bytes of data.*, found 3.*trunc/,
+  ],
+  ["too much data", fileOf({ a: entry(0, 4) }, 5), "RangeError", /found 5\. There are bytes after/],
+  ["data of no tensor", fileOf({}, 5), "RangeError", /expected 0 bytes of data/],
+  ["notes that are no texts", fileOf({ __metadata__: { a: 1 } }), "TypeError", /found 1 for "a"/],
+  [
+    "notes that are a list",
+    fileOf({ __metadata__: ["a"] }),
+    "TypeError",
+    /found \["a"\] for "__meta/,
+  ],
+];
+for (const [what, bytes, name, message] of broken) {
+  Deno.test(`readSafetensors refuses ${what}`, async () => {
+    const file = await temporary("broken.safetensors", bytes);
+    const sentence = new RegExp(`^Reading ${file}: .*${message.source}`);
+    await assert.rejects(readSafetensors(file), { name, message: sentence });
+    await assert.rejects(readSafetensorsMetadata(file), { name, message: sentence });
+    await Deno.remove(file);
+  });
+}
+
+function withByte(bytes: Uint8Array, position: number, byte: number): Uint8Array {
+  bytes[position] = byte;
+  return bytes;
+}
+
+Deno.test("readSafetensorsMetadata refuses a header of more than 100 MB before it reads it", async () => {
+  const file = await temporary("long.safetensors", fileOf("{}", 0, 100_000_001n));
+  await Deno.truncate(file, 200_000_000);
+  await assert.rejects(readSafetensorsMetadata(file), {
+    name: "RangeError",
+    message: /a header of at most 100000000 bytes .* found the length 100000001/,
+  });
+  await Deno.remove(file);
+});
+
+Deno.test("readSafetensors takes a header with spaces behind it, tensors in any order, and notes of 2 MB", async () => {
+  const note = 'x\\"'.repeat(500_000);
+  const header = JSON.stringify({ __metadata__: { note }, b: entry(1, 2), a: entry(0, 1) }) + "   ";
+  const file = await temporary("odd.safetensors", fileOf(header, 2));
+  assert.deepEqual([...(await readSafetensors(file)).keys()], ["a", "b"]);
+  assert.equal((await readSafetensorsMetadata(file)).note, note);
+  await Deno.remove(file);
+});
+
+Deno.test("readSafetensors says which file is not there", async () => {
+  await assert.rejects(readSafetensors("/no/such.safetensors"), {
+    name: "NotFound",
+    message: /\/no\/such\.safetensors/,
+  });
+});
+
+Deno.test("writeSafetensors refuses what the format does not take, and leaves the file as it was", async () => {
+  const file = await temporary("kept.safetensors", new Uint8Array([1, 2, 3]));
+  const one = StoredTensor.of(ops.tensor([1]));
+  const refused: [() => Promise<void>, string, RegExp][] = [
+    [() => writeSafetensors(file, new Map([["__metadata__", one]])), "RangeError", /__metadata__/],
+    [() => writeSafetensors(file, new Map([["\ud800", one]])), "RangeError", /whole characters/],
+    [
+      () => writeSafetensors(file, new Map([["a", one]]), { note: "\udc00" }),
+      "RangeError",
+      /whole characters/,
+    ],
+    [
+      // @ts-expect-error: notes are texts
+      () => writeSafetensors(file, new Map([["a", one]]), { epochs: 12 }),
+      "TypeError",
+      /expected a text for each name in __metadata__, found 12 for "epochs"/,
+    ],
+    [
+      // @ts-expect-error: tensors are stored tensors
+      () => writeSafetensors(file, new Map([["a", ops.tensor([1])]])),
+      "TypeError",
+      /expected a stored tensor for "a", found another value\. StoredTensor\.of makes one/,
+    ],
+    [
+      // @ts-expect-error: tensors are in a map
+      () => writeSafetensors(file, { a: one }),
+      "TypeError",
+      /expected a map from names to stored tensors/,
+    ],
+    [
+      () => writeSafetensors(file, new Map([["n".repeat(100_000_000), one]])),
+      "RangeError",
+      /allows a header of 100000000 bytes, but the names, shapes and notes take 1000000\d\d/,
+    ],
+  ];
+  for (const [write, name, message] of refused) {
+    await assert.rejects(write, {
+      name,
+      message: new RegExp(`^Writing ${file}: .*${message.source}`),
+    });
+  }
+  assert.deepEqual([...await Deno.readFile(file)], [1, 2, 3]);
+});
+
+Deno.test("writeSafetensors that fails midway leaves the file as it was, and nothing beside it", async () => {
+  const file = await temporary("kept.safetensors", new Uint8Array([1, 2, 3]));
+  const failing = new StoredTensor("U8", [1], new Uint8Array(1));
+  failing.bytes = () => {
+    throw new Error("no bytes today");
+  };
+  await assert.rejects(writeSafetensors(file, new Map([["a", failing]])), {
+    message: `Writing ${file}: no bytes today`,
+  });
+  const folder = file.replace(/\/[^/]*$/, "");
+  assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["kept.safetensors"]);
+  assert.deepEqual([...await Deno.readFile(file)], [1, 2, 3]);
+  await assert.rejects(writeSafetensors(`${folder}/none/a.safetensors`, new Map()), {
+    name: "Error",
+    message: /^Writing .*\/none\/a\.safetensors: No such file/,
+  });
+});
