@@ -25,7 +25,7 @@ const FILES = {
 export type PretrainedName = keyof typeof FILES;
 
 /** How {@linkcode pretrained} downloads. */
-export interface PretrainedOptions extends Pick<DownloadOptions, "onProgress" | "signal"> {}
+export type PretrainedOptions = Pick<DownloadOptions, "onProgress" | "signal">;
 
 /**
  * The weights of a network that was trained on ImageNet's 1000 classes, from torchvision's public hub: downloaded once, checked against
@@ -76,7 +76,6 @@ export async function hubState(
   fileName: string,
   { hub = "https://download.pytorch.org/models", ...options }: PretrainedOptions & {
     hub?: string;
-    retries?: number;
   } = {},
 ): Promise<Map<string, StoredTensor>> {
   const file = await download(`${hub}/${fileName}`, {

@@ -12,7 +12,7 @@ import {
 import { StoredTensor } from "./stored_tensor.ts";
 
 /** The tensors of a model by PyTorch's names, in PyTorch's layout. */
-export type State = ReadonlyMap<string, StoredTensor>;
+export type ModelState = ReadonlyMap<string, StoredTensor>;
 
 /** How PyTorch lays out a variable. */
 interface Layout {
@@ -174,7 +174,7 @@ export interface LoadOptions {
  * assert.deepEqual(cats.conv1.kernel.dataSync(), trained.conv1.kernel.dataSync());
  * ```
  */
-export function loadState(model: AnyModule, tensors: State, options: LoadOptions = {}): void {
+export function loadState(model: AnyModule, tensors: ModelState, options: LoadOptions = {}): void {
   const doing = "Loading the state of a model";
   checkModel(doing, model);
   checkOptions(doing, options, '{ except: ["fc"] }');
@@ -219,7 +219,7 @@ export function loadState(model: AnyModule, tensors: State, options: LoadOptions
   if (problems.length === 0) {
     problems.push(...problem(
       "With numbers that are not finite",
-      parts.filter(({ name }) => !isFinite(tensors.get(name)!)).map(named),
+      parts.filter(({ name }) => !isAllFinite(tensors.get(name)!)).map(named),
     ));
   }
   if (problems.length > 0) {
@@ -271,7 +271,7 @@ function shown(shape: readonly number[]): string {
   return `[${shape.join(", ")}]`;
 }
 
-function isFinite(stored: StoredTensor): boolean {
+function isAllFinite(stored: StoredTensor): boolean {
   using finite = tidy(() => ops.all(ops.isFinite(stored.tensor())));
   return finite.dataSync()[0] === 1;
 }

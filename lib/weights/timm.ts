@@ -1,4 +1,4 @@
-import type { State } from "./state.ts";
+import type { ModelState } from "./state.ts";
 import { StoredTensor } from "./stored_tensor.ts";
 
 /**
@@ -18,7 +18,7 @@ import { StoredTensor } from "./stored_tensor.ts";
  * loadState(model, fromTimm(theirs));
  * ```
  */
-export function fromTimm(tensors: State): Map<string, StoredTensor> {
+export function fromTimm(tensors: ModelState): Map<string, StoredTensor> {
   return renamed(
     tensors,
     (name) =>
@@ -36,7 +36,7 @@ export function fromTimm(tensors: State): Map<string, StoredTensor> {
  * The tensors of a ResNet of version `"v2"`, as {@linkcode stateOf} gives them, under the names of timm's `resnetv2_18` to
  * `resnetv2_152`, which load them with `strict=True`. {@linkcode fromTimm} is the way back, and has an example.
  */
-export function toTimm(tensors: State): Map<string, StoredTensor> {
+export function toTimm(tensors: ModelState): Map<string, StoredTensor> {
   return renamed(
     tensors,
     (name) =>
@@ -52,7 +52,7 @@ export function toTimm(tensors: State): Map<string, StoredTensor> {
 
 /** The tensors under new names and, with the same elements, in new shapes. */
 function renamed(
-  tensors: State,
+  tensors: ModelState,
   rename: (name: string) => string,
   reshape: (name: string, shape: readonly number[]) => readonly number[],
 ): Map<string, StoredTensor> {

@@ -1,6 +1,6 @@
 /** Ten thousand damaged files: each is refused in words or read, with no crash, no hang, and no memory beyond the file's. */
 import assert from "node:assert/strict";
-import { Random, type State } from "resnet-lab";
+import { type ModelState, Random } from "resnet-lab";
 import { parsePth } from "../../lib/weights/pth.ts";
 import { parseSafetensors } from "../../lib/weights/safetensors.ts";
 import { fixture } from "./fixture.ts";
@@ -138,7 +138,7 @@ const read = async (file: string) => await Deno.readFile(fixture(file));
 const kinds: {
   name: string;
   files: Bytes[];
-  parse: (bytes: Bytes, source: string) => Promise<State> | State;
+  parse: (bytes: Bytes, source: string) => Promise<ModelState> | ModelState;
   mutations: Mutation[];
   count: number;
 }[] = [
