@@ -17,20 +17,30 @@ const depths: Record<string, (x: number, y: number) => number> = {
   "dots": (x, y) => (cos(6 * x) + cos(6 * y) - 0.8) / 6,
 };
 const classNames = Object.keys(depths);
-const size = 32;
-const imageSize = size * size * 3;
+
+/** What {@linkcode drawnImages} draws. */
+export interface DrawnImagesOptions<Classes extends number = number> {
+  /** The number of images. */
+  count: number;
+  seed: number;
+  /** The size of the images in pixels; 32 × 32, as CIFAR-10's, unless given. */
+  size?: readonly [height: number, width: number];
+  /** The number of classes, from 1 to 10: the first of them are drawn. All ten unless given. */
+  classes?: Classes;
+}
 
 /**
- * Images drawn by a seed, of the shape of CIFAR-10's, to try out on them what cannot be tried on CIFAR-10 where it cannot be had:
- * 32 × 32 in colour, in ten classes.
+ * Images drawn by a seed, to try out on them what cannot be tried on photographs where they cannot be had: in place of CIFAR-10
+ * 32 × 32 in colour in ten classes; in place of cats and dogs, two classes of the size asked for.
  *
  * The classes are seven shapes and three patterns, each image at a place, size, angle and in colours of its own, unevenly lit, with
  * noise. As neither colours nor light and dark say anything of the class, a linear model hardly does better than guessing, and a
- * convolutional network does. An accuracy on these images says nothing about CIFAR-10.
+ * convolutional network does. An accuracy on these images says nothing about photographs.
  *
- * The image `i` is of class `i` mod 10. The same seed gives the same images, on every backend.
+ * The image `i` is of class `i` mod `classes`. The same seed gives the same images, on every backend.
  *
- * @throws {RangeError} If `count` is not a positive integer, or the seed is not a whole number of 32 bits.
+ * @throws {RangeError} If `count` or a size is not a positive integer, `classes` not an integer from 1 to 10, or the seed not a whole
+ * number of 32 bits.
  *
  * @example
  * ```ts
@@ -39,17 +49,35 @@ const imageSize = size * size * 3;
  *
  * const train = drawnImages({ count: 500, seed: 1 });
  * const test = drawnImages({ count: 100, seed: 2 });
- * assert.equal(train.name, "drawn images, not CIFAR-10");
+ * assert.equal(train.name, "drawn images, not photographs");
  * assert.deepEqual(test.images([0]).shape, [1, 32, 32, 3]);
  * assert.equal(test.classNames[test.labels[3]!], "triangle");
+ *
+ * const two = drawnImages({ count: 10, seed: 1, size: [64, 96], classes: 2 });
+ * assert.deepEqual(two.classNames, ["disc", "ring"]);
+ * assert.deepEqual(two.images([0]).shape, [1, 64, 96, 3]);
  * ```
  */
+export function drawnImages(options: Omit<DrawnImagesOptions, "classes">): ImageDataset<3, 10>;
+export function drawnImages<const Classes extends number>(
+  options: DrawnImagesOptions<Classes> & { classes: Classes },
+): ImageDataset<3, Classes>;
 export function drawnImages(
-  { count, seed }: { count: number; seed: number },
-): ImageDataset<3, 10> {
-  if (!Number.isInteger(count) || count < 1) {
-    throw new RangeError(`Drawing images: count must be a positive integer, found ${count}.`);
+  { count, seed, size: [height, width] = [32, 32], classes = 10 }: DrawnImagesOptions,
+): ImageDataset<3> {
+  for (const [what, value] of Object.entries({ count, height, width })) {
+    if (!Number.isInteger(value) || value < 1) {
+      throw new RangeError(`Drawing images: ${what} must be a positive integer, found ${value}.`);
+    }
   }
+  if (!Number.isInteger(classes) || classes < 1 || classes > classNames.length) {
+    throw new RangeError(
+      `Drawing images: classes must be an integer from 1 to ${classNames.length}, found ${classes}.`,
+    );
+  }
+  const imageSize = height * width * 3;
+  // Shapes are as large as fits the shorter side, and lie about the middle.
+  const unit = min(height, width) / 32;
   const random = new Random(seed);
   const draws = numbers(random.uniform([count, 13]));
   // One stretch of noise for all images; each takes its part of it, from a place of its own.
@@ -59,17 +87,18 @@ export function drawnImages(
   let next = 0, to = 0;
   const between = (low: number, high: number) => low + (high - low) * draws[next++]!;
   for (let image = 0; image < count; image++) {
-    const depth = shapes[image % 10]!;
-    const [centreX, centreY] = [between(11, 21), between(11, 21)];
-    const [radius, angle] = [between(7, 12), between(0, 2 * Math.PI)];
+    const depth = shapes[image % classes]!;
+    const centreX = width / 2 + unit * between(-5, 5);
+    const centreY = height / 2 + unit * between(-5, 5);
+    const [radius, angle] = [unit * between(7, 12), between(0, 2 * Math.PI)];
     const [across, down] = [cos(angle) / radius, sin(angle) / radius];
-    const [lightX, lightY] = [between(-0.01, 0.01), between(-0.01, 0.01)];
+    const [lightX, lightY] = [between(-0.32, 0.32) / width, between(-0.32, 0.32) / height];
     const ground = [between(0, 1), between(0, 1), between(0, 1)];
     // Brighter or darker than the ground by 0.3 to 0.7 in each channel, and on average over the images no brighter.
     const ink = ground.map((value) => (value + between(0.3, 0.7)) % 1);
     let from = Math.floor(between(0, 3 * imageSize));
-    for (let row = 0; row < size; row++) {
-      for (let column = 0; column < size; column++) {
+    for (let row = 0; row < height; row++) {
+      for (let column = 0; column < width; column++) {
         const [x, y] = [column + 0.5 - centreX, row + 0.5 - centreY];
         const inside = depth(across * x + down * y, across * y - down * x);
         // The share of the pixel that is inside, roughly, for soft edges.
@@ -84,14 +113,14 @@ export function drawnImages(
     }
   }
   return new ImageDataset({
-    name: "drawn images, not CIFAR-10",
+    name: "drawn images, not photographs",
     pixels,
-    labels: Uint8Array.from({ length: count }, (_, image) => image % 10),
-    height: size,
-    width: size,
+    labels: Uint8Array.from({ length: count }, (_, image) => image % classes),
+    height,
+    width,
     channels: 3,
-    classes: 10,
-    classNames,
+    classes,
+    classNames: classNames.slice(0, classes),
   });
 }
 

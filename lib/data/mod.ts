@@ -1,17 +1,32 @@
 /** Image sets: reading, downloading, batches, and what is done to images on their way to a model. */
+export {
+  colorJitter,
+  type ColorJitterOptions,
+  cutout,
+  randomCrop,
+  randomFlip,
+  randomResizedCrop,
+  type RandomResizedCropOptions,
+} from "./augmentation.ts";
 export { Batch, type Batches, batches, type BatchesOptions } from "./batches.ts";
+export { catsAndDogs, type CatsAndDogsOptions } from "./cats_and_dogs.ts";
 export { type Cifar10, cifar10, type Cifar10Options, cifar10Statistics } from "./cifar10.ts";
 export { ImageDataset, type ImageDatasetInit, type Indices } from "./dataset.ts";
 export { cacheFolder, download, type DownloadOptions, type DownloadProgress } from "./download.ts";
-export { drawnImages } from "./drawn_images.ts";
+export { drawnImages, type DrawnImagesOptions } from "./drawn_images.ts";
 export { type FashionMnist, fashionMnist, type FashionMnistOptions } from "./fashion_mnist.ts";
+export {
+  type ImageFolder,
+  imageFolder,
+  type ImageFolderOptions,
+  type ImageFolderProgress,
+} from "./image_folder.ts";
+export { imagenetStatistics } from "./imagenet.ts";
 export { decodeIdx, encodeIdx, type Idx } from "./idx.ts";
 export {
   type AnyChannelsTransform,
   compose,
   normalize,
-  randomCrop,
-  randomFlip,
   resize,
   type Transform,
 } from "./transforms.ts";

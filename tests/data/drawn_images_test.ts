@@ -22,7 +22,7 @@ import {
 import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
 
 testOnEachBackend(
-  "drawnImages gives images of CIFAR-10's shape, ten classes in turn, and says that it is not CIFAR-10",
+  "drawnImages gives images of CIFAR-10's shape, ten classes in turn, and says that they are no photographs",
   () =>
     assertNoLeak(() => {
       const set: ImageDataset<3, 10> = drawnImages({ count: 25, seed: 1 });
@@ -33,11 +33,39 @@ testOnEachBackend(
         3,
         10,
       ]);
-      assert.equal(set.name, "drawn images, not CIFAR-10");
+      assert.equal(set.name, "drawn images, not photographs");
       assert.deepEqual([...set.labels], Array.from({ length: 25 }, (_, i) => i % 10));
       assert.equal(new Set(set.classNames).size, 10);
     }),
 );
+
+Deno.test("drawnImages draws as many of the classes as asked, at any size, in the middle", () => {
+  const set: ImageDataset<3, 2> = drawnImages({
+    count: 200,
+    seed: 1,
+    size: [20, 60],
+    classes: 2,
+  });
+  assert.deepEqual([set.height, set.width, set.classes, set.count], [20, 60, 2, 200]);
+  assert.deepEqual(set.classNames, ["disc", "ring"]);
+  assert.deepEqual([...set.labels], Array.from({ length: 200 }, (_, i) => i % 2));
+  // A disc's middle has another colour than the far left and right, which differ by light and noise only.
+  let middle = 0, side = 0;
+  for (let image = 0; image < 200; image += 2) {
+    const mean = (column: number) => {
+      let sum = 0;
+      for (let row = 8; row < 12; row++) {
+        for (let i = 0; i < 12; i++) {
+          sum += set.pixels[((image * 20 + row) * 60 + column) * 3 + i]!;
+        }
+      }
+      return sum / 48 / 255;
+    };
+    middle += Math.abs(mean(28) - (mean(3) + mean(53)) / 2) / 100;
+    side += Math.abs(mean(3) - mean(53)) / 100;
+  }
+  assert(middle > 0.15 && middle > 1.5 * side, `${middle} and ${side}`);
+});
 
 Deno.test("drawnImages draws the same for the same seed on each backend, and else for another", async () => {
   const { pixels } = drawnImages({ count: 30, seed: 1 });
@@ -91,6 +119,16 @@ Deno.test("drawnImages refuses to draw no image, half an image, and a seed that 
       message: `Drawing images: count must be a positive integer, found ${count}.`,
     });
   }
+  for (const classes of [0, 2.5, 11]) {
+    assert.throws(() => drawnImages({ count: 1, seed: 1, classes }), {
+      name: "RangeError",
+      message: `Drawing images: classes must be an integer from 1 to 10, found ${classes}.`,
+    });
+  }
+  assert.throws(() => drawnImages({ count: 1, seed: 1, size: [8, 0.5] }), {
+    name: "RangeError",
+    message: "Drawing images: width must be a positive integer, found 0.5.",
+  });
   assert.throws(() => drawnImages({ count: 1, seed: 0.5 }), {
     name: "RangeError",
     message: /seed/,

@@ -1,13 +1,20 @@
 /** Compositions that must not compile. The functions are checked, never called. */
 import {
   batches,
+  catsAndDogs,
+  colorJitter,
   compose,
+  cutout,
+  drawnImages,
   fashionMnist,
   ImageDataset,
+  imageFolder,
+  imagenetStatistics,
   type Images,
   normalize,
   randomCrop,
   randomFlip,
+  randomResizedCrop,
   resize,
   type Transform,
 } from "resnet-lab";
@@ -47,6 +54,38 @@ export async function fashion() {
   // @ts-expect-error: Fashion-MNIST is grey
   const wrong: ImageDataset<3, 10> = train;
   return [fits, wrong];
+}
+
+export async function folders() {
+  const size = [2, 2] as const;
+  const two = await imageFolder("", { size, classes: ["cat", "dog"] });
+  const fits: ImageDataset<3, 2> = two.dataset;
+  // @ts-expect-error: two classes, not three
+  const three: ImageDataset<3, 3> = two.dataset;
+  const any = await imageFolder("", { size });
+  const some: ImageDataset<3> = any.dataset;
+  // @ts-expect-error: photographs are in colour
+  const grey: ImageDataset<1> = any.dataset;
+  // @ts-expect-error: the size must be given
+  await imageFolder("", {});
+  const pets: ImageDataset<3, 2> = (await catsAndDogs({ size })).dataset;
+  const drawn: ImageDataset<3, 2> = drawnImages({ count: 1, seed: 1, classes: 2 });
+  // @ts-expect-error: ten classes unless given
+  const ten: ImageDataset<3, 2> = drawnImages({ count: 1, seed: 1 });
+  return [fits, three, some, grey, pets, drawn, ten];
+}
+
+export function augmentations() {
+  const fits: Transform<3> = compose(
+    randomResizedCrop({ size: [8, 8] }),
+    colorJitter({ brightness: 0.4 }),
+    normalize(imagenetStatistics),
+    cutout({ size: 2 }),
+  );
+  const grey: Transform<1> = compose(randomResizedCrop({ size: [8, 8] }), cutout({ size: 2 }));
+  // @ts-expect-error: colours are changed of three channels
+  const wrong: Transform<1> = colorJitter({ brightness: 0.4 });
+  return [fits, grey, wrong];
 }
 
 export function transforms() {

@@ -1,0 +1,271 @@
+import { type Images, ops, type Random, type Tensor4D, tidy } from "../tensor/mod.ts";
+import type { AnyChannelsTransform, Transform } from "./transforms.ts";
+
+/**
+ * Moves each image by its own random offset of up to `padding` pixels along both axes: pads with zeros on all sides, then cuts
+ * a window of the old size. He et al. (arXiv:1512.03385, section 4.2) train on CIFAR-10 so, with `padding` 4.
+ *
+ * @throws {RangeError} If `padding` is not a positive integer.
+ *
+ * @example
+ * ```ts
+ * import { ops, Random, randomCrop } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const images = ops.ones([8, 5, 5, 1]);
+ * const moved = randomCrop({ padding: 1 })(images, new Random(0));
+ * assert.deepEqual(moved.shape, [8, 5, 5, 1]);
+ * assert(ops.min(moved, [1, 2, 3]).dataSync().includes(0)); // Some moved: a zero came in from the side.
+ * ```
+ */
+export function randomCrop({ padding }: { padding: number }): AnyChannelsTransform {
+  if (!Number.isInteger(padding) || padding < 1) {
+    throw new RangeError(
+      `Cropping images at random: padding must be a positive integer, found ${padding}.`,
+    );
+  }
+  return (images, random) =>
+    tidy(() => {
+      const [batch, height, width] = images.shape;
+      const sides = [padding, padding] as const;
+      const padded = ops.pad(images, [[0, 0], sides, sides, [0, 0]]);
+      // Corners as parts of the last row and column; "nearest" undoes their rounding, so pixels are copied exactly.
+      const last = [height + 2 * padding - 1, width + 2 * padding - 1];
+      const offsets = ops.floor(random.uniform([batch, 2], { max: 2 * padding + 1 }));
+      const topLeft = ops.div(offsets, ops.tensor(last));
+      const bottomRight = ops.div(
+        ops.add(offsets, ops.tensor([height - 1, width - 1])),
+        ops.tensor(last),
+      );
+      return ops.cropAndResize(
+        padded,
+        ops.concat([topLeft, bottomRight], 1),
+        ops.range(0, batch, 1, "int32"),
+        [height, width],
+        "nearest",
+      );
+    });
+}
+
+/**
+ * Mirrors each image left to right with probability ½.
+ *
+ * @example
+ * ```ts
+ * import { ops, Random, randomFlip } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const images = ops.tile(ops.tensor([1, 2, 3], [1, 1, 3, 1]), [8, 1, 1, 1]);
+ * const flipped = randomFlip()(images, new Random(0));
+ * const rows = new Set(ops.reshape(flipped, [8, 3]).arraySync().map(String));
+ * assert.deepEqual([...rows].sort(), ["1,2,3", "3,2,1"]);
+ * ```
+ */
+export function randomFlip(): AnyChannelsTransform {
+  return (images, random) =>
+    tidy(() => {
+      const [batch, height, width] = images.shape;
+      // A box from right to left mirrors; its positions are whole numbers, so pixels are copied exactly.
+      const flip = ops.floor(random.uniform([batch, 1], { max: 2 }));
+      const zero = ops.zerosLike(flip);
+      const boxes = ops.concat([zero, flip, ops.add(zero, 1), ops.sub(1, flip)], 1);
+      const all = ops.range(0, batch, 1, "int32");
+      return ops.cropAndResize(images, boxes, all, [height, width], "nearest");
+    });
+}
+
+/** What can be asked of {@linkcode randomResizedCrop}. */
+export interface RandomResizedCropOptions {
+  /** The size of the result in pixels. */
+  size: readonly [height: number, width: number];
+  /** The least and the greatest part of the image's area that is cut out. Default 0.08 to 1. */
+  scale?: readonly [least: number, greatest: number];
+  /** The least and the greatest width of the cut as a multiple of its height. Default ¾ to 4⁄3. */
+  ratio?: readonly [least: number, greatest: number];
+}
+
+/**
+ * Cuts a rectangle of random area, proportions and place out of each image and stretches it to `size`: the augmentation of Szegedy et
+ * al. (arXiv:1409.4842, section 6) with which networks are trained on ImageNet.
+ *
+ * The area is even over `scale`, the logarithm of the proportions over that of `ratio`, as in torchvision; a side that would be longer
+ * than the image's is made as long (torchvision draws again). Pixels are interpolated from the middle of the rectangle's first pixel to the middle of
+ * its last, and not smoothed where it is made smaller.
+ *
+ * @throws {RangeError} If a size is not a positive integer, `scale` is not two numbers in order, above 0 and at most 1, or `ratio` not two
+ * positive numbers in order.
+ *
+ * @example
+ * ```ts
+ * import { ops, Random, randomResizedCrop } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * // Two columns, 0 and 1: some of the crops see more of the left one, some more of the right one.
+ * const images = ops.tile(ops.tensor([0, 1], [1, 1, 2, 1]), [16, 2, 1, 1]);
+ * const crops = randomResizedCrop({ size: [3, 5], scale: [0.25, 1] })(images, new Random(0));
+ * assert.deepEqual(crops.shape, [16, 3, 5, 1]);
+ * assert.equal(new Set(ops.mean(crops, [1, 2, 3]).dataSync()).size, 16);
+ * ```
+ */
+export function randomResizedCrop(
+  { size: [height, width], scale = [0.08, 1], ratio = [3 / 4, 4 / 3] }: RandomResizedCropOptions,
+): AnyChannelsTransform {
+  for (const side of [height, width]) {
+    if (!Number.isInteger(side) || side < 1) {
+      throw new RangeError(
+        `Cropping images at random: expected a height and width of positive integers, found ${height} × ${width}.`,
+      );
+    }
+  }
+  for (
+    const [name, [least, greatest], most] of [["scale", scale, 1], ["ratio", ratio, 1e6]] as const
+  ) {
+    if (!(least > 0 && least <= greatest && greatest <= most)) {
+      throw new RangeError(
+        `Cropping images at random: ${name} must be two numbers in order, above 0 and at most ${most}, found [${least}, ${greatest}].`,
+      );
+    }
+  }
+  return (images, random) =>
+    tidy(() => {
+      const [batch, oldHeight, oldWidth] = images.shape;
+      const area = random.uniform([batch, 1], {
+        min: scale[0] * oldHeight * oldWidth,
+        max: scale[1] * oldHeight * oldWidth,
+      });
+      const proportions = ops.exp(
+        random.uniform([batch, 1], { min: Math.log(ratio[0]), max: Math.log(ratio[1]) }),
+      );
+      const place = random.uniform([batch, 2]);
+      // Height and width of each cut, from 1 pixel to the whole image.
+      const cut = ops.minimum(
+        ops.maximum(
+          ops.sqrt(ops.concat([ops.div(area, proportions), ops.mul(area, proportions)], 1)),
+          1,
+        ),
+        ops.tensor([oldHeight, oldWidth]),
+      );
+      const topLeft = ops.mul(place, ops.sub(ops.tensor([oldHeight, oldWidth]), cut));
+      const bottomRight = ops.add(topLeft, ops.sub(cut, 1));
+      // As parts of the last row and column, and a little less, so that no rounding leads out of the image, where all is 0.
+      const toParts = ops.tensor(
+        [oldHeight, oldWidth].map((side) => (1 - 1e-6) / Math.max(side - 1, 1)),
+      );
+      return ops.cropAndResize(
+        images,
+        ops.mul(ops.concat([topLeft, bottomRight], 1), ops.concat([toParts, toParts])),
+        ops.range(0, batch, 1, "int32"),
+        [height, width],
+      );
+    });
+}
+
+/** How far {@linkcode colorJitter} goes: 0 changes nothing, 0.4 draws factors from 0.6 to 1.4. */
+export interface ColorJitterOptions {
+  brightness?: number;
+  contrast?: number;
+  saturation?: number;
+}
+
+/**
+ * Changes the colours of each image `[batch, height, width, 3]`, from 0 to 1, at random: its brightness, then its contrast, then its
+ * saturation.
+ *
+ * Each has a factor `f` of its own for each image, even from `max(0, 1 − x)` to `1 + x` for the `x` given. The image becomes `f · image +
+ * (1 − f) · other`, cut off at 0 and 1, where `other` is black for brightness, the mean of the image's grey for contrast, and its grey
+ * for saturation; grey is `0.2989 · red + 0.587 · green + 0.114 · blue`. These are the formulas of torchvision's `ColorJitter`, which
+ * takes the three in random order. Since it is about light and dark, it comes before `normalize`.
+ *
+ * @throws {RangeError} If a number is negative or not finite, or, when applied, the images have not three channels.
+ *
+ * @example
+ * ```ts
+ * import { colorJitter, ops, Random } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const images = ops.full([8, 2, 2, 3], 0.5);
+ * const jittered = colorJitter({ brightness: 0.4 })(images, new Random(0));
+ * const values = jittered.dataSync();
+ * assert(Math.min(...values) >= 0.3 && Math.max(...values) <= 0.7);
+ * assert.equal(new Set(values).size, 8); // One brightness for each image.
+ * ```
+ */
+export function colorJitter(
+  { brightness = 0, contrast = 0, saturation = 0 }: ColorJitterOptions,
+): Transform<3> {
+  for (const [name, value] of Object.entries({ brightness, contrast, saturation })) {
+    if (!(value >= 0 && value < Infinity)) {
+      throw new RangeError(
+        `Changing colours at random: ${name} must be a number of at least 0, found ${value}.`,
+      );
+    }
+  }
+  return (images, random) =>
+    tidy(() => {
+      if (images.shape[3] !== 3) {
+        throw new RangeError(
+          `Changing colours at random: expected images with 3 channels, found [${images.shape}].`,
+        );
+      }
+      const mixed = (image: Tensor4D, other: Tensor4D, range: number): Tensor4D => {
+        const min = Math.max(0, 1 - range);
+        const factor = random.uniform([images.shape[0], 1, 1, 1], { min, max: 1 + range });
+        const result = ops.add(ops.mul(factor, image), ops.mul(ops.sub(1, factor), other));
+        return ops.clip(result, 0, 1);
+      };
+      let result: Tensor4D = images;
+      if (brightness > 0) result = mixed(result, ops.zerosLike(result), brightness);
+      if (contrast > 0) {
+        result = mixed(result, ops.mean(grey(result), [1, 2, 3], { keepDims: true }), contrast);
+      }
+      if (saturation > 0) {
+        result = mixed(result, grey(result), saturation);
+      }
+      return ops.clone(result);
+    });
+}
+
+/** `[batch, height, width, 1]` */
+function grey(images: Tensor4D): Tensor4D {
+  return ops.sum(ops.mul(images, ops.tensor([0.2989, 0.587, 0.114])), [3], { keepDims: true });
+}
+
+/**
+ * Sets a square of `size` × `size` pixels to 0 in each image, around a pixel drawn at random: the part of it that lies in the image.
+ *
+ * DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", arXiv:1708.04552, section 3. There 0 is
+ * the average colour, for the images are normalized before: so is it after `normalize`, and before it 0 is black. For CIFAR-10 they
+ * take 16 pixels.
+ *
+ * @throws {RangeError} If `size` is not a positive integer.
+ *
+ * @example
+ * ```ts
+ * import { cutout, ops, Random } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const images = ops.ones([8, 6, 6, 1]);
+ * const cut = cutout({ size: 2 })(images, new Random(0));
+ * const left = ops.sum(cut, [1, 2, 3]).dataSync();
+ * assert(left.every((pixels) => [36 - 4, 36 - 2, 36 - 1].includes(pixels)));
+ * ```
+ */
+export function cutout({ size }: { size: number }): AnyChannelsTransform {
+  if (!Number.isInteger(size) || size < 1) {
+    throw new RangeError(`Cutting squares out: size must be a positive integer, found ${size}.`);
+  }
+  return (images, random) =>
+    tidy((): Tensor4D => {
+      const [batch, height, width] = images.shape;
+      /** 1 where the positions along an axis are in the square, `[batch, length]`. */
+      const inside = (length: number) => {
+        const centre = ops.floor(random.uniform([batch, 1], { max: length }));
+        const offset = ops.sub(ops.range(0, length), ops.sub(centre, Math.floor(size / 2)));
+        const enough = ops.greaterEqual(offset, 0);
+        return ops.mul(ops.cast(enough, "float32"), ops.cast(ops.less(offset, size), "float32"));
+      };
+      const rows = ops.reshape(inside(height), [batch, height, 1, 1]);
+      const columns = ops.reshape(inside(width), [batch, 1, width, 1]);
+      return ops.mul(images, ops.sub(1, ops.mul(rows, columns)));
+    });
+}

@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { crc32, deflateRawSync } from "node:zlib";
+import sharp from "sharp";
+import { catsAndDogs } from "resnet-lab";
+import { readCatsAndDogs } from "../../lib/data/cats_and_dogs.ts";
+
+/** A JPEG of one grey. */
+async function photograph(grey: number): Promise<Uint8Array> {
+  const create = { width: 20, height: 16, channels: 3, background: { r: grey, g: grey, b: grey } };
+  return await sharp({ create: { ...create, channels: 3 } }).jpeg().toBuffer();
+}
+
+const text = (content: string) => new TextEncoder().encode(content);
+
+/** A zip archive as the format's specification (APPNOTE.TXT) has it: local headers with deflated content, the directory, its end. */
+function zipped(files: [name: string, content: Uint8Array][]): Uint8Array<ArrayBuffer> {
+  const parts: Uint8Array[] = [], directory: Uint8Array[] = [];
+  let offset = 0;
+  /** Numbers of 2 or 4 bytes, the latter as bigint. */
+  const numbers = (...values: (number | bigint)[]) => {
+    const bytes: number[] = [];
+    for (const value of values) {
+      const size = typeof value === "bigint" ? 4 : 2;
+      for (let i = 0; i < size; i++) bytes.push(Math.floor(Number(value) / 256 ** i) % 256);
+    }
+    return Uint8Array.from(bytes);
+  };
+  const big = (value: number) => BigInt(value);
+  for (const [name, content] of files) {
+    const data = deflateRawSync(content);
+    const common = [20, 0, 8, 0, 33, big(crc32(content)), big(data.length), big(content.length)];
+    const path = text(name);
+    const local = [numbers(0x04034b50n, ...common, path.length, 0), path, data];
+    directory.push(
+      numbers(0x02014b50n, 20, ...common, path.length, 0, 0, 0, 0, 0n, big(offset)),
+      path,
+    );
+    parts.push(...local);
+    offset += local.reduce((sum, { length }) => sum + length, 0);
+  }
+  const size = directory.reduce((sum, { length }) => sum + length, 0);
+  const end = numbers(
+    0x06054b50n,
+    ...[0, 0, files.length, files.length, big(size), big(offset), 0] as const,
+  );
+  return Uint8Array.from([...parts, ...directory, end].flatMap((part) => [...part]));
+}
+
+/** The archive in small: photographs, an empty file, other files, and a name that leads out of the folder. */
+const archive = zipped([
+  ["PetImages/", new Uint8Array()],
+  ["PetImages/Cat/", new Uint8Array()],
+  ["PetImages/Cat/0.jpg", await photograph(10)],
+  ["PetImages/Cat/1.jpg", await photograph(20)],
+  ["PetImages/Cat/666.jpg", new Uint8Array()],
+  ["PetImages/Cat/Thumbs.db", text("thumbs")],
+  ["PetImages/Dog/0.jpg", await photograph(200)],
+  ["PetImages/Dog/11702.jpg", text("no image")],
+  ["readme[1].txt", text("Microsoft")],
+]);
+const hash = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+
+/** Runs `test` with an empty cache folder and a server of `content`; gives the number of requests. */
+async function withServer(
+  content: Uint8Array<ArrayBuffer>,
+  test: (source: { url: string; sha256: string }, cache: string) => Promise<void>,
+): Promise<number> {
+  let requests = 0;
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => {
+    requests++;
+    return new Response(content);
+  });
+  const before = Deno.env.get("RESNET_LAB_CACHE");
+  const cache = await Deno.makeTempDir();
+  try {
+    Deno.env.set("RESNET_LAB_CACHE", cache);
+    const url = `http://127.0.0.1:${server.addr.port}/kagglecatsanddogs_5340.zip`;
+    await test({ url, sha256: hash(content) }, `${cache}/cats-and-dogs`);
+  } finally {
+    if (before === undefined) Deno.env.delete("RESNET_LAB_CACHE");
+    else Deno.env.set("RESNET_LAB_CACHE", before);
+    await Deno.remove(cache, { recursive: true });
+    await server.shutdown();
+  }
+  return requests;
+}
+
+async function names(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
+}
+
+Deno.test("catsAndDogs downloads, unpacks, reads, and says what it could not read; the second time from the cache", async () => {
+  const requests = await withServer(archive, async (source, cache) => {
+    for (let time = 1; time <= 2; time++) {
+      let received = 0, read = 0;
+      const { dataset, skipped } = await readCatsAndDogs({
+        ...source,
+        size: [4, 6],
+        onProgress: (progress) => {
+          if ("received" in progress) received = progress.received;
+          else read = progress.read;
+        },
+      });
+      assert.deepEqual([dataset.name, dataset.classes], ["cats and dogs", 2]);
+      assert.deepEqual(dataset.classNames, ["Cat", "Dog"]);
+      assert.deepEqual([...dataset.labels], [0, 0, 1]);
+      assert.deepEqual([dataset.height, dataset.width], [4, 6]);
+      assert.deepEqual([...new Set(dataset.pixels)], [10, 20, 200]);
+      assert.deepEqual(skipped.map(({ file }) => file), ["Cat/666.jpg", "Dog/11702.jpg"]);
+      assert.deepEqual([received, read], [time === 1 ? archive.length : 0, 5]);
+      assert.deepEqual(await names(cache), ["PetImages"]);
+      assert.deepEqual(await names(`${cache}/PetImages/Cat`), ["0.jpg", "1.jpg", "666.jpg"]);
+    }
+  });
+  assert.equal(requests, 1);
+});
+
+Deno.test("catsAndDogs reads a folder, and fewer of each class", async () => {
+  await withServer(archive, async (source, cache) => {
+    await readCatsAndDogs({ ...source, size: [1, 1] });
+    const folder = `${cache}/PetImages`;
+    const { dataset, skipped } = await catsAndDogs({ folder, size: [1, 1], imagesPerClass: 1 });
+    assert.deepEqual([...dataset.pixels], [10, 10, 10, 200, 200, 200]);
+    assert.deepEqual(skipped, []);
+  });
+});
+
+Deno.test("catsAndDogs refuses another archive than the publisher's, and keeps nothing of it", async () => {
+  await withServer(archive, async ({ url }, cache) => {
+    await assert.rejects(readCatsAndDogs({ url, size: [1, 1] }), {
+      name: "Error",
+      message:
+        /: expected a file with the SHA-256 b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9, found [0-9a-f]{64}\. Nothing was kept\. To go on without cats and dogs, call drawnImages\(\{ count, seed, size, classes: 2 \}\)/,
+    });
+    assert.deepEqual(await names(cache), []);
+  });
+});
+
+Deno.test("catsAndDogs says that there is no server, and how to go on without it", async () => {
+  await withServer(archive, async () => {
+    // Port 1 of this machine: nobody listens there.
+    const url = "http://127.0.0.1:1/kagglecatsanddogs_5340.zip";
+    await assert.rejects(readCatsAndDogs({ url, retries: 0, size: [1, 1] }), {
+      name: "Error",
+      message:
+        /^Downloading http.*: tried 1 times, .*by hand\. To go on without cats and dogs, call drawnImages\(\{ count, seed, size, classes: 2 \}\): images of two classes that are drawn, so no accuracy on them is one on photographs\.$/,
+    });
+  });
+});
+
+Deno.test("catsAndDogs leaves nothing half unpacked behind", async () => {
+  // A directory that says that there is more than there is, one that is cut off, and none.
+  const short = Uint8Array.from(archive);
+  const at = short.findLastIndex((_, i) =>
+    new TextDecoder().decode(short.subarray(i, i + 19)) === "PetImages/Dog/0.jpg"
+  );
+  short[at - 46 + 24]! += 5;
+  for (const damaged of [short, archive.subarray(0, archive.length - 60), text("no archive")]) {
+    const bytes = Uint8Array.from(damaged);
+    await withServer(bytes, async (source, cache) => {
+      await assert.rejects(readCatsAndDogs({ ...source, size: [1, 1] }), {
+        name: "RangeError",
+        message:
+          /^Unpacking .*kagglecatsanddogs_5340\.zip to .*: expected a whole \.zip and room for its files, found: .+\.$/,
+      });
+      assert.deepEqual(await names(cache), ["kagglecatsanddogs_5340.zip"]);
+    });
+  }
+});
+
+Deno.test("catsAndDogs writes nothing outside of its folder", async () => {
+  const evil = zipped([
+    ["PetImages/Cat/0.jpg", await photograph(1)],
+    ["PetImages/Dog/0.jpg", await photograph(2)],
+    ["PetImages/Cat/../../../escaped.jpg", await photograph(3)],
+  ]);
+  await withServer(evil, async (source, cache) => {
+    await assert.rejects(readCatsAndDogs({ ...source, size: [1, 1] }), {
+      name: "RangeError",
+      message: /invalid relative path/,
+    });
+    assert.deepEqual(await names(cache), ["kagglecatsanddogs_5340.zip"]);
+    assert.deepEqual(await names(`${cache}/..`), ["cats-and-dogs"]);
+  });
+});
+
+Deno.test("catsAndDogs stops at a signal", async () => {
+  await withServer(archive, async (source) => {
+    const reason = new Error("stopped");
+    const signal = AbortSignal.abort(reason);
+    await assert.rejects(readCatsAndDogs({ ...source, size: [1, 1], signal }), reason);
+  });
+});

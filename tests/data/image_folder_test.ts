@@ -1,0 +1,373 @@
+import assert from "node:assert/strict";
+import { dirname } from "node:path";
+import { encode } from "fast-png";
+import sharp from "sharp";
+import { imageFolder, type ImageFolderProgress, memory } from "resnet-lab";
+import expected from "../fixtures/data/photograph.json" with { type: "json" };
+
+type Files = Record<string, Uint8Array>;
+
+/** Runs `test` with a folder that holds `files` by path. */
+async function withFiles(files: Files, test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const [path, bytes] of Object.entries(files)) {
+      await Deno.mkdir(dirname(`${folder}/${path}`), { recursive: true });
+      await Deno.writeFile(`${folder}/${path}`, bytes);
+    }
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** A PNG file of one colour: grey, grey and alpha, red, green and blue, or these and alpha. */
+function plain(color: number[], height = 4, width = 4, depth: 8 | 16 = 8): Uint8Array {
+  const values = Array.from({ length: height * width }, () => color).flat();
+  const data = depth === 8 ? Uint8Array.from(values) : Uint16Array.from(values);
+  return encode({ width, height, channels: color.length, depth, data });
+}
+
+/** A smooth picture with another colour at each place. */
+const { height, width } = expected;
+const pixels = Uint8Array.fromBase64(expected.pixels);
+const photograph = encode({ width, height, channels: 3, data: pixels });
+const source = () => sharp(pixels, { raw: { width, height, channels: 3 } });
+const jpeg = async () => new Uint8Array(await source().jpeg({ quality: 95 }).toBuffer());
+
+const text = (content: string) => new TextEncoder().encode(content);
+
+function assertNear(found: ArrayLike<number>, wanted: ArrayLike<number>, most: number): void {
+  assert.equal(found.length, wanted.length);
+  for (let i = 0; i < wanted.length; i++) {
+    assert(
+      Math.abs(found[i]! - wanted[i]!) <= most,
+      `byte ${i}: ${found[i]}, expected ${wanted[i]} ± ${most}`,
+    );
+  }
+}
+
+Deno.test("imageFolder takes the classes from the folders and the order from the names, whatever finishes first", () =>
+  withFiles({
+    "tree/b.png": plain([40, 50, 60], 500, 500),
+    "tree/a.PNG": plain([10, 20, 30]),
+    "bird/1.png": plain([1, 2, 3], 900, 700),
+    "bird/notes.txt": text("no image"),
+    "bird/.hidden.png": text("no image"),
+    "bird/deeper/2.png": plain([9, 9, 9]),
+    ".git/1.png": plain([0, 0, 0]),
+    "readme.png": plain([0, 0, 0]),
+  }, async (folder) => {
+    const before = memory().tensors;
+    const { dataset, skipped } = await imageFolder(folder, { size: [2, 3] });
+    assert.equal(memory().tensors, before);
+    assert.deepEqual(skipped, []);
+    assert.deepEqual(dataset.classNames, ["bird", "tree"]);
+    assert.deepEqual([...dataset.labels], [0, 1, 1]);
+    assert.deepEqual([dataset.count, dataset.height, dataset.width, dataset.channels], [
+      3,
+      2,
+      3,
+      3,
+    ]);
+    const colors = [[1, 2, 3], [10, 20, 30], [40, 50, 60]];
+    assert.deepEqual([...dataset.pixels], colors.flatMap((color) => Array(6).fill(color).flat()));
+    assert.equal(dataset.name, folder.split("/").at(-1));
+  }));
+
+Deno.test("imageFolder takes the classes asked for, in that order, and no more", () =>
+  withFiles({
+    "bird/1.png": plain([1, 1, 1]),
+    "fish/1.png": plain([2, 2, 2]),
+    "tree/1.png": plain([3, 3, 3]),
+  }, async (folder) => {
+    const { dataset } = await imageFolder(folder, { size: [1, 1], classes: ["tree", "bird"] });
+    assert.deepEqual(dataset.classNames, ["tree", "bird"]);
+    assert.deepEqual([...dataset.labels], [0, 1]);
+    assert.deepEqual([...dataset.pixels], [3, 3, 3, 1, 1, 1]);
+  }));
+
+Deno.test("imageFolder reads the first files of each class where it is asked to", () =>
+  withFiles({
+    "a/1.png": plain([1, 1, 1]),
+    "a/2.png": plain([2, 2, 2]),
+    "a/3.png": plain([3, 3, 3]),
+    "b/1.png": plain([4, 4, 4]),
+  }, async (folder) => {
+    const { dataset } = await imageFolder(folder, { size: [1, 1], imagesPerClass: 2, name: "few" });
+    assert.deepEqual([...dataset.pixels], [1, 1, 1, 2, 2, 2, 4, 4, 4]);
+    assert.deepEqual([...dataset.labels], [0, 0, 1]);
+    assert.equal(dataset.name, "few");
+  }));
+
+Deno.test("imageFolder keeps the pixels of an image of the right size as they are", () =>
+  withFiles({ "a/1.png": photograph }, async (folder) => {
+    const { dataset } = await imageFolder(folder, { size: [height, width] });
+    assert.deepEqual(dataset.pixels, pixels);
+  }));
+
+for (const { size: [h, w], shorterSide, values } of expected.resized) {
+  Deno.test(
+    `imageFolder resizes and cuts to ${h} × ${w} as torchvision does${
+      shorterSide ? `, from ${shorterSide}` : ""
+    }`,
+    () =>
+      withFiles({ "a/1.png": photograph }, async (folder) => {
+        const { dataset } = await imageFolder(folder, {
+          size: [h!, w!],
+          shorterSide: shorterSide ?? undefined,
+        });
+        assertNear(dataset.pixels, Uint8Array.fromBase64(values), 3);
+      }),
+  );
+}
+
+Deno.test("imageFolder enlarges to within half a pixel", () => {
+  const ramp = Uint8Array.from({ length: 42 * 30 * 3 }, (_, i) => Math.floor(i / 3) % 42 * 6);
+  return withFiles({
+    "a/1.png": encode({ width: 42, height: 30, channels: 3, data: ramp }),
+  }, async (folder) => {
+    const { dataset } = await imageFolder(folder, { size: [60, 60] });
+    // From 84 columns, of which 12 are cut off on either side. At the edges there is nothing to mix with.
+    const row = Uint8Array.from({ length: 60 }, (_, x) => ((x + 12.5) / 2 - 0.5) * 6);
+    assertNear(dataset.pixels.filter((_, i) => i % 3 === 1).subarray(0, 60), row, 3);
+  });
+});
+
+Deno.test("imageFolder cuts off both ends of the longer side alike, standing or lying", () => {
+  // Three stripes: red, 2 of green, blue. Only the middle is left of it.
+  const stripes = [[255, 0, 0], [0, 255, 0], [0, 255, 0], [0, 0, 255]];
+  const lying = Uint8Array.from([...stripes, ...stripes].flat());
+  const standing = Uint8Array.from(stripes.flatMap((stripe) => [...stripe, ...stripe]));
+  return withFiles({
+    "a/lying.png": encode({ width: 4, height: 2, channels: 3, data: lying }),
+    "a/standing.png": encode({ width: 2, height: 4, channels: 3, data: standing }),
+  }, async (folder) => {
+    const { dataset } = await imageFolder(folder, { size: [2, 2] });
+    assert.deepEqual([...dataset.pixels], Array(8).fill([0, 255, 0]).flat());
+  });
+});
+
+Deno.test("imageFolder makes grey, palette, 16-bit and transparent PNGs 8-bit colour", () =>
+  withFiles({
+    "a/1 grey.png": plain([100]),
+    "a/2 grey and alpha.png": plain([100, 255]),
+    "a/3 transparent grey.png": plain([0, 0]),
+    "a/4 half transparent.png": plain([0, 0, 100, 51]), // 0.2 of the colour, 0.8 of white
+    "a/5 16 bit.png": plain([257 * 10, 257 * 20, 257 * 30], 4, 4, 16),
+    "a/6 16 bit grey.png": plain([257 * 70], 4, 4, 16),
+    "a/7 palette.png": encode({
+      width: 4,
+      height: 4,
+      channels: 1,
+      data: new Uint8Array(16).fill(1),
+      palette: [[0, 0, 0], [7, 8, 9]],
+    }),
+  }, async (folder) => {
+    const { dataset, skipped } = await imageFolder(folder, { size: [1, 1] });
+    assert.deepEqual(skipped, []);
+    const colors = [
+      [100, 100, 100],
+      [100, 100, 100],
+      [255, 255, 255],
+      [204, 204, 224],
+      [10, 20, 30],
+      [70, 70, 70],
+      [7, 8, 9],
+    ];
+    assertNear(dataset.pixels, colors.flat(), 1);
+  }));
+
+Deno.test("imageFolder reads JPEGs: grey, progressive, CMYK, turned by its camera", async () => {
+  const right = await source().jpeg({ quality: 95, chromaSubsampling: "4:4:4" }).toBuffer();
+  const files = {
+    "a/1.jpg": right,
+    "a/2 progressive.JPEG": await source().jpeg({ quality: 95, progressive: true }).toBuffer(),
+    "a/3 turned.jpg": await source().rotate(-90).withMetadata({ orientation: 6 })
+      .jpeg({ quality: 95, chromaSubsampling: "4:4:4" }).toBuffer(),
+    "a/4 cmyk.jpg": await source().toColourspace("cmyk").jpeg({ quality: 95 }).toBuffer(),
+    "a/5 grey.jpg": await source().toColourspace("b-w").jpeg({ quality: 95 }).toBuffer(),
+  };
+  await withFiles(files, async (folder) => {
+    const { dataset, skipped } = await imageFolder(folder, { size: [height, width] });
+    assert.deepEqual(skipped, []);
+    const size = pixels.length;
+    const image = (index: number) => [...dataset.pixels].slice(index * size, (index + 1) * size);
+    assertNear(image(0), pixels, 12);
+    assertNear(image(1), pixels, 30);
+    assertNear(image(2), pixels, 12);
+    // Inks have fewer colours than light: only about the same.
+    const mean = image(3).reduce((sum, value, i) => sum + Math.abs(value - pixels[i]!), 0) / size;
+    assert(mean < 25, `CMYK is off by ${mean} on average`);
+    const grey = image(4);
+    assert(grey.every((value, i) => value === grey[i - i % 3]), "grey has no colour");
+    assert(new Set(grey).size > 20);
+  });
+});
+
+Deno.test("imageFolder leaves out what it cannot read, and says which files and why", async () => {
+  const whole = await jpeg();
+  const png = photograph;
+  const huge = Uint8Array.from(png);
+  new DataView(huge.buffer).setUint32(16, 100_000);
+  new DataView(huge.buffer).setUint32(20, 100_000);
+  const gif = new Uint8Array(await source().gif().toBuffer());
+  const files: Files = {
+    "cat/1.jpg": whole,
+    "cat/2.jpg": new Uint8Array(),
+    "cat/3.jpg": whole.subarray(0, whole.length >> 1),
+    "cat/4.jpg": text("<html>404</html>"),
+    "cat/5.jpg": gif,
+    "dog/1.png": png.subarray(0, png.length >> 1),
+    "dog/2.png": huge,
+    "dog/3.png": png.subarray(0, 20),
+    "dog/4.jpg": png, // An image, whatever its name.
+  };
+  await withFiles(files, async (folder) => {
+    await Deno.symlink(`${folder}/nowhere.jpg`, `${folder}/dog/5.jpg`);
+    const { dataset, skipped } = await imageFolder(folder, { size: [height, width] });
+    assert.deepEqual([...dataset.labels], [0, 1]);
+    assertNear(dataset.pixels.subarray(0, pixels.length), pixels, 30);
+    assert.deepEqual([...dataset.pixels.subarray(pixels.length)], [...pixels]);
+    const reasons: [string, RegExp][] = [
+      ["cat/2.jpg", /^The file is empty$/],
+      ["cat/3.jpg", /premature end of JPEG image/],
+      ["cat/4.jpg", /unsupported image format/],
+      ["cat/5.jpg", /^Expected a JPEG or PNG image, found gif$/],
+      ["dog/1.png", /png/],
+      ["dog/2.png", /exceeds pixel limit/],
+      ["dog/3.png", /corrupt header$/],
+      ["dog/5.jpg", /No such file/],
+    ];
+    assert.deepEqual(skipped.map(({ file }) => file), reasons.map(([file]) => file));
+    skipped.forEach(({ reason }, i) => assert.match(reason, reasons[i]![1]));
+  });
+});
+
+Deno.test("imageFolder survives 200 damaged files", async () => {
+  const whole = [await jpeg(), photograph];
+  const files: Files = { "a/0.jpg": whole[0]! };
+  let state = 1;
+  const random = (below: number) => (state = state * 48271 % 2147483647) % below;
+  for (let n = 1; n <= 200; n++) {
+    const bytes = Uint8Array.from(whole[n % 2]!);
+    for (let i = 0; i < 5; i++) bytes[random(bytes.length)] = random(256);
+    files[`a/${n}.jpg`] = bytes.subarray(0, n % 5 === 0 ? random(bytes.length) : undefined);
+  }
+  await withFiles(files, async (folder) => {
+    const { dataset, skipped } = await imageFolder(folder, { size: [8, 8] });
+    assert.equal(dataset.count + skipped.length, 201);
+    assert(skipped.length > 40 && dataset.count > 10, `${skipped.length} skipped`);
+    assert(skipped.every(({ reason }) => reason.length > 3 && !reason.includes("\n")));
+  });
+});
+
+Deno.test("imageFolder counts up its progress, and stops at a signal", () =>
+  withFiles(
+    Object.fromEntries(
+      Array.from({ length: 40 }, (_, n) => [`a/${10 + n}.png`, plain([1, 2, 3])]),
+    ),
+    async (folder) => {
+      const seen: ImageFolderProgress[] = [];
+      await imageFolder(folder, { size: [1, 1], onProgress: (progress) => seen.push(progress) });
+      assert.deepEqual(seen.map(({ read }) => read), Array.from({ length: 40 }, (_, i) => i + 1));
+      assert(seen.every(({ total }) => total === 40));
+      assert.equal(new Set(seen.map(({ file }) => file)).size, 40);
+
+      const reason = new Error("stopped");
+      const stop = new AbortController();
+      let last = 0;
+      await assert.rejects(
+        imageFolder(folder, {
+          size: [1, 1],
+          signal: stop.signal,
+          onProgress: ({ read }) => {
+            last = read;
+            if (read === 5) stop.abort(reason);
+          },
+        }),
+        reason,
+      );
+      assert(last < 40, `${last} read`);
+    },
+  ));
+
+Deno.test("imageFolder says what is missing", () =>
+  withFiles({
+    "set/cat/1.png": plain([1, 2, 3]),
+    "set/dog/1.png": text("no image"),
+    "text/cat/readme.txt": text("no image"),
+    "flat/1.png": plain([1, 2, 3]),
+  }, async (folder) => {
+    const size = [2, 2] as const;
+    const cases: [string, string[] | undefined, string][] = [
+      ["none", undefined, "expected a folder FOLDER/none, found none that can be read (No such"],
+      ["flat", undefined, "expected a folder for each class, found none."],
+      [
+        "text",
+        undefined,
+        "expected images of each class, found no .jpg, .jpeg or .png file in cat.",
+      ],
+      [
+        "set",
+        undefined,
+        "expected an image of each class, found none in dog that can be read (dog/1.png: Input buffer contains unsupported " +
+        "image format).",
+      ],
+      [
+        "set",
+        ["cat", "fish", "owl"],
+        "expected a folder for each of the classes cat, fish, owl, found no fish, owl, only cat, dog.",
+      ],
+      [
+        "flat",
+        ["cat"],
+        "expected a folder for each of the classes cat, found no cat, only no folder at all.",
+      ],
+    ];
+    for (const [set, classes, message] of cases) {
+      await assert.rejects(
+        imageFolder(`${folder}/${set}`, { size, classes }),
+        (error: Error) => {
+          assert.equal(error.name, "Error");
+          const start = `Reading images from the folder ${folder}/${set}: `;
+          assert(
+            error.message.startsWith(start + message.replace("FOLDER", folder)),
+            error.message,
+          );
+          return true;
+        },
+      );
+    }
+  }));
+
+Deno.test("imageFolder refuses sizes that are none", () =>
+  withFiles({ "a/1.png": plain([1, 2, 3]) }, async (folder) => {
+    const wrong: [Parameters<typeof imageFolder>[1], string][] = [
+      [{ size: [0, 2] }, "height must be a positive integer, found 0."],
+      [{ size: [2, 2.5] }, "width must be a positive integer, found 2.5."],
+      [{ size: [2, 2], imagesPerClass: 0 }, "imagesPerClass must be a positive integer, found 0."],
+      [{ size: [2, 2], shorterSide: NaN }, "shorterSide must be a positive integer, found NaN."],
+      [
+        { size: [2, 5], shorterSide: 4 },
+        "expected a shorterSide of at least 5, from which 2 × 5 can be cut, found 4.",
+      ],
+    ];
+    for (const [options, message] of wrong) {
+      await assert.rejects(imageFolder(folder, options), {
+        name: "RangeError",
+        message: `Reading images from the folder ${folder}: ${message}`,
+      });
+    }
+  }));
+
+Deno.test("imageFolder refuses more classes than a byte can number", () =>
+  withFiles(
+    Object.fromEntries(Array.from({ length: 257 }, (_, n) => [`${n}/1.png`, text("")])),
+    async (folder) => {
+      await assert.rejects(imageFolder(folder, { size: [2, 2] }), {
+        name: "RangeError",
+        message: /: expected at most 256 classes, found 257\.$/,
+      });
+    },
+  ));
