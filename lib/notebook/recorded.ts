@@ -18,7 +18,7 @@ type Runs<Value> = Record<string, Value & Provenance>;
  * measured now.
  *
  * What is measured is kept where the notebook is executed with `deno task run --write`, run by run, so that an experiment that was
- * stopped goes on where it was. To measure a run again, take it out of the file.
+ * stopped goes on where it was; miniatures, at smoke, are not. To measure a run again, take it out of the file.
  *
  * @param experiment The name of the file.
  * @param run The name of the run, with all that makes it differ from the others: network, depth, seed.
@@ -45,7 +45,7 @@ export async function recorded<Value extends object>(
   if (kept) return kept;
   const date = new Date().toISOString().slice(0, 10);
   const value = { ...await measure(), scale: scale(), machine: machine(), date };
-  if (Deno.env.get("RESNET_LAB_WRITE") === "1") {
+  if (Deno.env.get("RESNET_LAB_WRITE") === "1" && scale() !== "smoke") {
     const part = new URL(`${file}.part`);
     Deno.writeTextFileSync(part, JSON.stringify({ ...read(file), [name]: value }) + "\n");
     Deno.renameSync(part, file);

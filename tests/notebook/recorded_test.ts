@@ -57,3 +57,15 @@ Deno.test("recorded: nothing is written unless asked for", async () => {
   assert.equal((await recorded("recorded_test", "seed 1", () => Promise.resolve({ a: 1 }))).a, 1);
   assert(!existsSync(file));
 });
+
+Deno.test("recorded: miniatures are not kept", async () => {
+  Deno.env.set("RESNET_LAB_SCALE", "smoke");
+  try {
+    await writing(async () => {
+      await recorded("recorded_test", "seed 1", () => Promise.resolve({ loss: 1 }));
+      assert(!existsSync(file));
+    });
+  } finally {
+    Deno.env.delete("RESNET_LAB_SCALE");
+  }
+});
