@@ -1,4 +1,4 @@
-import { type Images, ops, type Random, type Tensor4D, tidy } from "../tensor/mod.ts";
+import { ops, type Tensor4D, tidy } from "../tensor/mod.ts";
 import type { AnyChannelsTransform, Transform } from "./transforms.ts";
 
 /**
@@ -89,8 +89,8 @@ export interface RandomResizedCropOptions {
  * al. (arXiv:1409.4842, section 6) with which networks are trained on ImageNet.
  *
  * The area is even over `scale`, the logarithm of the proportions over that of `ratio`, as in torchvision; a side that would be longer
- * than the image's is made as long (torchvision draws again). Pixels are interpolated from the middle of the rectangle's first pixel to the middle of
- * its last, and not smoothed where it is made smaller.
+ * than the image's is made as long (torchvision draws again). Pixels are interpolated from the middle of the rectangle's first pixel
+ * to the middle of its last, and not smoothed where it is made smaller.
  *
  * @throws {RangeError} If a size is not a positive integer, `scale` is not two numbers in order, above 0 and at most 1, or `ratio` not two
  * positive numbers in order.

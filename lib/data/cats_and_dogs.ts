@@ -43,17 +43,18 @@ export interface CatsAndDogsOptions
  * import { encode } from "fast-png";
  * import assert from "node:assert/strict";
  *
- * // A folder like the real one for the sake of the example: one grey cat, one grey dog.
+ * // A folder like the real one for the sake of the example: two grey cats, two grey dogs.
  * const folder = await Deno.makeTempDir();
  * for (const name of ["Cat", "Dog"]) {
  *   await Deno.mkdir(`${folder}/${name}`);
  *   const image = { width: 8, height: 6, channels: 1, data: new Uint8Array(48).fill(128) };
- *   await Deno.writeFile(`${folder}/${name}/0.jpg`, encode(image));
+ *   for (const n of [0, 1]) await Deno.writeFile(`${folder}/${name}/${n}.jpg`, encode(image));
  * }
  * const { dataset, skipped } = await catsAndDogs({ size: [4, 4], folder });
  * const [train, test] = dataset.split(0.5, { seed: 1 });
+ * assert.deepEqual([train.count, test.count], [2, 2]);
  * assert.deepEqual(train.classNames, ["Cat", "Dog"]);
- * assert.deepEqual(dataset.images().shape, [2, 4, 4, 3]);
+ * assert.deepEqual(dataset.images().shape, [4, 4, 4, 3]);
  * assert.equal(skipped.length, 0);
  * await Deno.remove(folder, { recursive: true });
  * ```

@@ -12,7 +12,7 @@ import {
   resize,
   type Transform,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, testOnEachBackend } from "../helpers.ts";
 import resized from "../fixtures/data/resize.json" with { type: "json" };
 
 const random = () => new Random(5);
