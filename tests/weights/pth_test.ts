@@ -287,6 +287,11 @@ async function changed(change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<Ar
   const bytes = await Deno.readFile(fixture("layouts.pth"));
   return change(bytes) ?? bytes;
 }
+/** Leaves out the checksum of an entry, so that damage gets past it. */
+function withoutChecksum(bytes: Uint8Array, entry: string): void {
+  const central = ascii(bytes).lastIndexOf(entry) - 46;
+  bytes.fill(0, central + 16, central + 20);
+}
 const damaged: [
   what: string,
   change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer> | void,
@@ -318,11 +323,20 @@ const damaged: [
     (bytes) => {
       // The big-endian machine's word, and no checksum to tell.
       bytes.set(new TextEncoder().encode("bigend"), ascii(bytes).indexOf("little"));
-      const central = ascii(bytes).lastIndexOf("layouts/byteorder") - 46;
-      bytes.fill(0, central + 16, central + 20);
+      withoutChecksum(bytes, "layouts/byteorder");
     },
     "TypeError",
     /expected the byte order little, found bigend/,
+  ],
+  [
+    "a storage of another length",
+    (bytes) => {
+      // Behind the place "cpu": an instruction that keeps it, and one that pushes the number of elements.
+      bytes[ascii(bytes).indexOf("cpu") + 6] = 3;
+      withoutChecksum(bytes, "layouts/data.pkl");
+    },
+    "RangeError",
+    /expected 24 bytes for the storage 0, 3 elements of F64, found 16\./,
   ],
   [
     "a compressed entry",
