@@ -43,9 +43,9 @@ export interface ImageFolder<Classes extends number = number> {
  * Photographs of your own: the JPEG and PNG files of a folder with a sub-folder for each class, brought to one size.
  *
  * Each image is turned upright, as its camera noted, resized with its proportions kept (bilinear, smoothed where it is made smaller),
- * and cut to `size` around its middle. (An image that is made larger ends up to half a pixel too far to the lower right.) Grey, palette, CMYK and 16-bit images become 8-bit colour, and what is transparent becomes
- * white. Pretrained networks expect what they were tested with: on ImageNet that is `{ size: [224, 224], shorterSide: 256 }`, then
- * {@linkcode imagenetStatistics}.
+ * and cut to `size` around its middle. (An image that is made larger ends up to half a pixel too far to the lower right.) Grey,
+ * palette, CMYK and 16-bit images become 8-bit colour, and what is transparent becomes white. Pretrained networks expect what they
+ * were tested with: on ImageNet that is `{ size: [224, 224], shorterSide: 256 }`, then {@linkcode imagenetStatistics}.
  *
  * A file that cannot be read (empty, truncated, something else under the name of an image) is left out and listed in `skipped`. Files
  * that do not end in .jpg, .jpeg or .png, and hidden ones, are not looked at. The pixels are held as bytes, `height · width · 3` for
