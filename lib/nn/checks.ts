@@ -101,6 +101,22 @@ export function checkWhole(doing: string, name: string, value: number, least = 1
   checkNumber(doing, name, value, fits, `a whole number of at least ${least}`);
 }
 
+/**
+ * Checks the shape of an input without the batch axis.
+ *
+ * @throws {RangeError} If it is no list of whole numbers above 0.
+ */
+export function checkInputShape(doing: string, shape: readonly number[]): void {
+  const fits = Array.isArray(shape) && shape.length > 0 &&
+    shape.every((axis) => Number.isSafeInteger(axis) && axis > 0);
+  if (fits) return;
+  throw new RangeError(
+    `${doing}: the input shape must be whole numbers above 0 without the batch axis, such as [28, 28, 1], found ${
+      show(shape)
+    }.`,
+  );
+}
+
 /** Checks that an option is one whole number of at least 1, or one for each of two axes. */
 export function checkPair(doing: string, name: string, value: Pair): void {
   const sides: readonly number[] = typeof value === "object" && value !== null ? value : [value];

@@ -4,6 +4,7 @@ import {
   type Padding,
   type Pair,
   pair,
+  type Tensor1D,
   tidy,
   variable,
   type Variable1D,
@@ -73,9 +74,18 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
 
   override forward(images: Images<InChannels>): Images<OutChannels> {
     checkInput(this, images, ["batch", "height", "width", ["channels", this.inChannels]]);
-    return tidy(() => {
-      const y = ops.conv2d(images, this.kernel, this.#options);
-      return this.bias ? ops.add(y, this.bias) : y;
+    return ops.conv2d(images, this.kernel, { ...this.#options, bias: this.bias });
+  }
+
+  /**
+   * Makes it give `factor · y + offset`, each `[out]`, in place of the y that it gives now: the kernel and the bias are multiplied, and
+   * the offset added to the bias, which it gets if it has none. {@linkcode foldBatchNorm} calls it.
+   */
+  rescale(factor: Tensor1D, offset: Tensor1D): void {
+    tidy(() => {
+      this.kernel.assign(ops.mul(this.kernel, factor));
+      if (this.bias) this.bias.assign(ops.add(ops.mul(this.bias, factor), offset));
+      else Object.assign(this, { bias: variable(ops.clone(offset)) }); // Read-only to all others.
     });
   }
 

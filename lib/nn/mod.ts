@@ -53,5 +53,7 @@ export {
   xavierUniform,
 } from "./initializers.ts";
 export { lsuv } from "./lsuv.ts";
+export { foldBatchNorm } from "./fold_batch_norm.ts";
+export { gradCam } from "./grad_cam.ts";
 export { captureActivations, type Observation, observeForward } from "./observe.ts";
 export { Summary, summary, type SummaryRow } from "./summary.ts";

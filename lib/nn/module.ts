@@ -177,15 +177,10 @@ export abstract class Module<In = never, Out = unknown> {
 
   #setFrozen(frozen: boolean, paths: readonly string[]): void {
     const modules = this.namedModules();
-    const chosen = paths.length === 0 ? [this] : paths.map((path) => {
-      const module = modules.get(path);
-      if (module) return module;
-      throw new RangeError(
-        `${frozen ? "Freezing" : "Unfreezing"} parts of ${this.describe()}: there is no module at ${
-          JSON.stringify(path)
-        }; ${nearest(path, modules)}.`,
-      );
-    });
+    const doing = `${frozen ? "Freezing" : "Unfreezing"} parts of ${this.describe()}`;
+    const chosen = paths.length === 0
+      ? [this]
+      : paths.map((path) => moduleAt(doing, modules, path));
     for (const top of chosen) {
       for (const module of top.namedModules().values()) module.#frozen = frozen;
     }
@@ -228,6 +223,23 @@ export type Classifier<In extends Tensor, Classes extends number> = Module<In, F
 /** The path of a part of something with a path. */
 export function joinPath(path: string, name: string): string {
   return path === "" ? name : `${path}.${name}`;
+}
+
+/**
+ * The module at a path, of those of a model.
+ *
+ * @throws {RangeError} If there is none, with the nearest that there are.
+ */
+export function moduleAt(
+  doing: string,
+  modules: ReadonlyMap<string, AnyModule>,
+  path: string,
+): AnyModule {
+  const module = modules.get(path);
+  if (module) return module;
+  throw new RangeError(
+    `${doing}: there is no module at ${JSON.stringify(path)}; ${nearest(path, modules)}.`,
+  );
 }
 
 /** What there is instead of a module at `path`: the longest path on the way to it that leads to one, and the parts of that. */

@@ -8,6 +8,7 @@ import {
   type Tensor1D,
   type Tensor4D,
   tidy,
+  type Variable,
   variable,
   type Variable1D,
 } from "../tensor/mod.ts";
@@ -38,6 +39,7 @@ export class BatchNorm<Channels extends number>
   readonly epsilon: number;
   /** The weight of a new batch in the running statistics. */
   readonly momentum: number;
+  #folded = false;
 
   /** See {@linkcode batchNorm}. */
   constructor(
@@ -70,6 +72,13 @@ export class BatchNorm<Channels extends number>
       x,
       isTensor(x) && x.rank === 2 ? ["batch", channels] : ["batch", "height", "width", channels],
     );
+    if (this.#folded) {
+      if (!training) return ops.clone(x);
+      throw new RangeError(
+        `${this.describe()}: it is part of the convolution before it since foldBatchNorm, so there is nothing left to train. ` +
+          "Train a model that is not folded, and fold it afterwards.",
+      );
+    }
     const { scale, offset, epsilon } = this;
     if (!training || this.isFrozen) {
       return ops.batchNormInference(x, {
@@ -100,8 +109,30 @@ export class BatchNorm<Channels extends number>
     running.assign(ops.add(ops.mul(running, 1 - this.momentum), ops.mul(batch, this.momentum)));
   }
 
+  /** Whether it has handed over what it does; see {@linkcode foldBatchNorm}. */
+  get isFolded(): boolean {
+    return this.#folded;
+  }
+
+  /**
+   * Hands over what it does in inference, `y = factor · x + offset`, and only passes on what it is given from now on, without variables;
+   * {@linkcode foldBatchNorm} calls it.
+   */
+  fold(): { factor: Tensor1D; offset: Tensor1D } {
+    const { scale, offset, runningMean, runningVariance, epsilon } = this;
+    const factor = tidy(() => ops.div(scale, ops.sqrt(ops.add(runningVariance, epsilon))));
+    const shift = tidy(() => ops.sub(offset, ops.mul(runningMean, factor)));
+    this.dispose();
+    this.#folded = true;
+    return { factor, offset: shift };
+  }
+
+  override variables(): Map<string, Variable> {
+    return this.#folded ? new Map() : super.variables();
+  }
+
   override describe(): string {
-    return `batchNorm ${this.channels}`;
+    return `batchNorm ${this.channels}${this.#folded ? ", folded" : ""}`;
   }
 }
 

@@ -42,25 +42,49 @@ export function observeForward<M extends AnyModule>(
 ): unknown {
   checkModule("Observing a forward pass", "the model", model);
   let placed: unknown;
+  return interceptForward(model, ({ path, module, input, forward }) => {
+    let output: unknown;
+    try {
+      output = forward(input);
+    } catch (error) {
+      if (error === placed || path === "") throw error;
+      throw placed = atPath(path, module, error);
+    }
+    try {
+      see({ path, module, input, output });
+    } catch (error) {
+      throw placed = error; // not the module's fault
+    }
+    return output;
+  }, () => model.forward(input as never, options));
+}
+
+/** One module's forward pass that is about to run. */
+export interface Call extends Omit<Observation, "output"> {
+  /** Runs it, on this input or another. */
+  readonly forward: (input: unknown) => unknown;
+}
+
+/**
+ * Runs `work` while `around` stands in for the forward methods of the model and of all modules below it: what `around` gives is what
+ * the module gives.
+ */
+export function interceptForward<T>(
+  model: AnyModule,
+  around: (call: Call) => unknown,
+  work: () => T,
+): T {
   const restore: (() => void)[] = [];
-  const watch = (path: string, module: AnyModule) => {
+  const wrap = (path: string, module: AnyModule) => {
     const forward = module.forward;
     const own = Object.getOwnPropertyDescriptor(module, "forward");
-    const value = (input: never, options?: ForwardOptions): unknown => {
-      let output: unknown;
-      try {
-        output = forward.call(module, input, options);
-      } catch (error) {
-        if (error === placed || path === "") throw error;
-        throw placed = atPath(path, module, error);
-      }
-      try {
-        see({ path, module, input, output });
-      } catch (error) {
-        throw placed = error; // not the module's fault
-      }
-      return output;
-    };
+    const value = (input: unknown, options?: ForwardOptions): unknown =>
+      around({
+        path,
+        module,
+        input,
+        forward: (input) => forward.call(module, input as never, options),
+      });
     Object.defineProperty(module, "forward", { value, configurable: true });
     restore.push(() => {
       if (own) Object.defineProperty(module, "forward", own);
@@ -68,8 +92,8 @@ export function observeForward<M extends AnyModule>(
     });
   };
   try {
-    for (const [path, module] of model.namedModules()) watch(path, module);
-    return model.forward(input as never, options);
+    for (const [path, module] of model.namedModules()) wrap(path, module);
+    return work();
   } finally {
     for (const undo of restore) undo();
   }

@@ -1,5 +1,5 @@
 import { isTensor, ops, tidy, type Variable } from "../tensor/mod.ts";
-import { checkModule, checkWhole, show } from "./checks.ts";
+import { checkInputShape, checkModule, checkWhole } from "./checks.ts";
 import { type AnyModule, joinPath } from "./module.ts";
 import { observeForward } from "./observe.ts";
 
@@ -94,16 +94,7 @@ export function summary(
   { depth = Infinity }: { depth?: number } = {},
 ): Summary {
   checkModule("Summarising a model", "the model", model);
-  if (
-    !Array.isArray(inputShape) || inputShape.length === 0 ||
-    !inputShape.every((axis) => Number.isSafeInteger(axis) && axis > 0)
-  ) {
-    throw new RangeError(
-      `Summarising a model: the input shape must be whole numbers above 0 without the batch axis, such as [28, 28, 1], found ${
-        show(inputShape)
-      }.`,
-    );
-  }
+  checkInputShape("Summarising a model", inputShape);
   if (depth !== Infinity) checkWhole("Summarising a model", "depth", depth);
   const rows: SummaryRow[] = [];
   const add = (row: SummaryRow) => {

@@ -3,30 +3,20 @@ import "./gradients.ts";
 import { checkSameDtype, checkSynchronous, checkTensor } from "./check.ts";
 import type { Rank, Same, Scalar, Tensor, Variable } from "./types.ts";
 
-/** The value of `f` and its gradients with respect to `inputs`. Nothing else is left behind, whether it succeeds or throws. */
-function differentiate(
+/**
+ * The value of `f` and its gradients with respect to `inputs`, undefined where the value does not depend on one; to be called in
+ * `tidy`. Nothing else is left behind, whether it succeeds or throws.
+ */
+function gradientsWherePresent(
   f: () => Tensor,
   inputs: readonly Tensor[],
   upstream?: Tensor,
-): { value: Tensor; gradients: Tensor[] } {
+): { value: Tensor; gradients: (Tensor | undefined)[] } {
   const engine = tf.engine();
   try {
-    return tf.tidy(() => {
-      // The copy gives a function that returns its input as it is a step to differentiate.
-      const { value, grads } = engine.gradients(() => tf.clone(f()), [...inputs], upstream, true);
-      const gradients: (Tensor | undefined)[] = grads;
-      return {
-        value,
-        gradients: gradients.map((gradient, index) => {
-          if (gradient) return gradient;
-          throw new RangeError(
-            `Taking a gradient: the value does not depend on ${
-              inputs.length === 1 ? "the input" : `input ${index} of ${inputs.length}`
-            }, of shape [${inputs[index]?.shape}]. Leave it out, or use it in the function.`,
-          );
-        }),
-      };
-    });
+    // The copy gives a function that returns its input as it is a step to differentiate.
+    const { value, grads } = engine.gradients(() => tf.clone(f()), [...inputs], upstream, true);
+    return { value, gradients: grads };
   } catch (error) {
     // TensorFlow.js frees what it saved for the way back only at the end of that way.
     if (engine.state.gradientDepth === 0) {
@@ -44,6 +34,58 @@ function differentiate(
       }.`,
     );
   }
+}
+
+/** The value of `f` and its gradients with respect to `inputs`, on each of which it must depend. */
+function differentiate(
+  f: () => Tensor,
+  inputs: readonly Tensor[],
+  upstream?: Tensor,
+): { value: Tensor; gradients: Tensor[] } {
+  return tf.tidy(() => {
+    const { value, gradients } = gradientsWherePresent(f, inputs, upstream);
+    return {
+      value,
+      gradients: gradients.map((gradient, index) => {
+        if (gradient) return gradient;
+        throw new RangeError(
+          `Taking a gradient: the value does not depend on ${
+            inputs.length === 1 ? "the input" : `input ${index} of ${inputs.length}`
+          }, of shape [${inputs[index]?.shape}]. Leave it out, or use it in the function.`,
+        );
+      }),
+    };
+  });
+}
+
+/**
+ * Which of `inputs` the value of `f` depends on, as the steps from them to it tell and not the numbers: `0 · x` depends on x.
+ *
+ * @throws {TypeError} If `f` gives no float32 tensor, or goes through a step that has no gradient.
+ *
+ * @example
+ * ```ts
+ * import { dependsOn, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const x = ops.scalar(2), y = ops.scalar(3);
+ * assert.deepEqual(dependsOn(() => ops.mul(x, 0), [x, y]), [true, false]);
+ * ```
+ */
+export function dependsOn(f: () => Tensor, inputs: readonly Tensor[]): boolean[] {
+  const what = "Finding what a value depends on";
+  let found: boolean[] = [];
+  if (inputs.length === 0) return found;
+  tf.tidy(() => {
+    const { gradients } = gradientsWherePresent(() => {
+      const y = f();
+      checkSynchronous(what, y);
+      checkTensor(what, y, { name: "the value of the function", dtype: "float32" });
+      return y;
+    }, inputs);
+    found = gradients.map((gradient) => gradient !== undefined);
+  });
+  return found;
 }
 
 /**

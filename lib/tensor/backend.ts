@@ -114,11 +114,17 @@ export async function useBackend<T>(name: string, work: () => T | Promise<T>): P
   }
 }
 
+/** Whether the native backend computes on a processor, for kernels that are only there. */
+export function onNativeCpu(): boolean {
+  return tf.getBackend() === NATIVE && native?.backend.isUsingGpuDevice === false;
+}
+
 /** An attribute of a TensorFlow op: its value, with the type that TensorFlow expects. */
 export type Attribute =
   | { float: number }
   | { bool: boolean }
   | { string: string }
+  | { integers: readonly number[] }
   | { type: "float32" | "int32" };
 
 function toOpAttributes(
@@ -129,6 +135,7 @@ function toOpAttributes(
     if ("float" in attribute) return { name, type: b.TF_ATTR_FLOAT, value: attribute.float };
     if ("bool" in attribute) return { name, type: b.TF_ATTR_BOOL, value: attribute.bool };
     if ("string" in attribute) return { name, type: b.TF_ATTR_STRING, value: attribute.string };
+    if ("integers" in attribute) return { name, type: b.TF_ATTR_INT, value: attribute.integers };
     return {
       name,
       type: b.TF_ATTR_TYPE,

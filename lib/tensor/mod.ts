@@ -2,7 +2,7 @@
 import "./inspect.ts";
 export { backend, NATIVE, PORTABLE, useBackend } from "./backend.ts";
 export { isTensor } from "./check.ts";
-export { grad, isVariable, valueAndGradients, variable } from "./autograd.ts";
+export { dependsOn, grad, isVariable, valueAndGradients, variable } from "./autograd.ts";
 export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";
 export {
   type Padding,

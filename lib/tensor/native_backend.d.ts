@@ -9,6 +9,7 @@ export interface Binding {
   readonly TF_FLOAT: number;
   readonly TF_INT32: number;
   readonly TF_ATTR_STRING: number;
+  readonly TF_ATTR_INT: number;
   readonly TF_ATTR_FLOAT: number;
   readonly TF_ATTR_BOOL: number;
   readonly TF_ATTR_TYPE: number;
@@ -23,6 +24,7 @@ export interface OpAttribute {
 
 export class NodeJSKernelBackend extends KernelBackend {
   constructor(binding: Binding, packageName: string);
+  readonly isUsingGpuDevice: boolean;
   executeMultipleOutputs(
     op: string,
     attributes: OpAttribute[],

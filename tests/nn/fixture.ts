@@ -25,8 +25,8 @@ export interface Stored<Shape extends readonly number[] = readonly number[]> {
   float32: string;
 }
 export type StoredImages = Stored<[number, number, number, number]>;
-type StoredFeatures = Stored<[number, number]>;
-type StoredVector = Stored<[number]>;
+export type StoredFeatures = Stored<[number, number]>;
+export type StoredVector = Stored<[number]>;
 
 /** A forward and a backward pass: input, output, upstream gradient, gradient with respect to the input. */
 export interface Pass<S extends Stored = StoredImages> {

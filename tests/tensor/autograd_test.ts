@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  dependsOn,
   dispose,
   grad,
   isVariable,
@@ -14,7 +15,7 @@ import {
   valueAndGradients,
   variable,
 } from "resnet-lab";
-import { assertClose, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 
 testOnEachBackend("the gradient of x³ is 3x², and its own gradient 6x", () => {
   tidy(() => {
@@ -254,3 +255,22 @@ Deno.test("variables are known as such", () => {
   assert(!isVariable(x));
   assert(!isVariable(undefined));
 });
+
+testOnEachBackend(
+  "dependsOn tells by the steps, not by the numbers, and leaves nothing",
+  async () => {
+    const [x, y, z] = [1, 2, 3].map((value) => ops.tensor([value, value]));
+    await assertNoLeak(() => {
+      const dead = () => ops.add(ops.relu(ops.sub(ops.mul(x!, 0), 1)), ops.mul(z!, 2));
+      assert.deepEqual(dependsOn(dead, [x!, y!, z!]), [true, false, true]);
+      assert.deepEqual(dependsOn(() => x!, [x!, y!]), [true, false]);
+      assert.deepEqual(dependsOn(() => ops.ones([2]), [x!]), [false]);
+      assert.deepEqual(dependsOn(() => x!, []), []);
+      assert.throws(() => dependsOn(() => 1 as never, [x!]), {
+        name: "TypeError",
+        message: /^Finding what a value depends on: the value of the function must be a tensor/,
+      });
+      assert.throws(() => dependsOn(() => ops.cast(x!, "int32"), [x!]), { name: "TypeError" });
+    });
+  },
+);
