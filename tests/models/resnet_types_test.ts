@@ -215,7 +215,7 @@ Deno.test("the compiler says in words what is wrong with a ResNet", async () => 
     `shortcut A adds channels of zeros, so a block of ${from} channels cannot give ${to}; take B`;
   for (
     const [found, message] of [
-      ["21", "the depth must be 6n + 2, such as 20, 32, 44, 56 or 110"],
+      ["number", "the depth must be 6n + 2, such as 20, 32, 44, 56 or 110"],
       ["32", cannot(64, 32)],
       ["32", cannot(256, 128)],
       ["number", "a stage has at least one block"],
