@@ -3,7 +3,12 @@ import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 // @ts-types="@types/yauzl"
 import { openPromise } from "yauzl";
-import { cacheFolder, download, type DownloadOptions, type DownloadProgress } from "./download.ts";
+import {
+  cacheFolder,
+  type DownloadOptions,
+  downloadOrAdvise,
+  type DownloadProgress,
+} from "./download.ts";
 import {
   type ImageFolder,
   imageFolder,
@@ -90,7 +95,12 @@ async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Pr
   const folder = join(cacheFolder(), "cats-and-dogs", "PetImages");
   if (await exists(folder)) return folder;
   const archive = join(dirname(folder), "kagglecatsanddogs_5340.zip");
-  await downloaded(url, { file: archive, ...options });
+  await downloadOrAdvise(
+    url,
+    { file: archive, ...options },
+    "To go on without cats and dogs, call drawnImages({ count, seed, size, classes: 2 }): images of two classes that are drawn, so no " +
+      "accuracy on them is one on photographs.",
+  );
   const unfinished = await Deno.makeTempDir({ dir: dirname(folder), prefix: "unpacking_" });
   try {
     await unpack(archive, unfinished, options.signal);
@@ -135,19 +145,5 @@ async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
-  }
-}
-
-async function downloaded(url: string, options: DownloadOptions): Promise<void> {
-  try {
-    await download(url, options);
-  } catch (error) {
-    options.signal?.throwIfAborted();
-    throw new Error(
-      `${error instanceof Error ? error.message : error} To go on without cats and dogs, call ` +
-        "drawnImages({ count, seed, size, classes: 2 }): images of two classes that are drawn, so no accuracy on them is one on " +
-        "photographs.",
-      { cause: error },
-    );
   }
 }

@@ -1,7 +1,12 @@
 import { join } from "node:path";
 import { unpackTar } from "modern-tar";
 import { ImageDataset } from "./dataset.ts";
-import { cacheFolder, download, type DownloadOptions, type DownloadProgress } from "./download.ts";
+import {
+  cacheFolder,
+  type DownloadOptions,
+  downloadOrAdvise,
+  type DownloadProgress,
+} from "./download.ts";
 
 const classNames = [
   "airplane",
@@ -237,17 +242,10 @@ async function unpacked(archive: string) {
 }
 
 async function downloaded(url: string, options: Omit<DownloadOptions, "file">): Promise<string> {
-  const file = `${cacheFolder()}/cifar-10/cifar-10-binary.tar.gz`;
-  try {
-    return await download(url, { file, ...options });
-  } catch (error) {
-    options.signal?.throwIfAborted();
-    throw new Error(
-      `${
-        error instanceof Error ? error.message : error
-      } To go on without CIFAR-10, call drawnImages({ count, seed }): images of ` +
-        "the same shape that are drawn, so no accuracy on them is one on CIFAR-10.",
-      { cause: error },
-    );
-  }
+  return await downloadOrAdvise(
+    url,
+    { file: `${cacheFolder()}/cifar-10/cifar-10-binary.tar.gz`, ...options },
+    "To go on without CIFAR-10, call drawnImages({ count, seed }): images of the same shape that are drawn, so no accuracy on them is " +
+      "one on CIFAR-10.",
+  );
 }

@@ -211,3 +211,23 @@ async function writing<T>(file: string, work: Promise<T>): Promise<T> {
 async function writeWhole(handle: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let n = 0; n < bytes.length;) n += await handle.write(bytes.subarray(n));
 }
+
+/**
+ * {@linkcode download}, whose error ends in advice on how to go on without the file.
+ *
+ * @returns The path of the file.
+ */
+export async function downloadOrAdvise(
+  url: string,
+  options: DownloadOptions,
+  advice: string,
+): Promise<string> {
+  try {
+    return await download(url, options);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw new Error(`${error instanceof Error ? error.message : error} ${advice}`, {
+      cause: error,
+    });
+  }
+}

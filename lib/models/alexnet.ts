@@ -22,6 +22,7 @@ import {
   type Windows,
   windowsOf,
 } from "./image_size.ts";
+import { checkOneOf } from "./one_of.ts";
 import { widened } from "./width.ts";
 
 const VARIANTS = {
@@ -245,11 +246,7 @@ export function alexnet(
   const doing = "Building alexnet";
   checkOptions(doing, options, '{ variant: "original" }');
   const { variant } = options;
-  if (!Object.hasOwn(VARIANTS, variant)) {
-    throw new RangeError(
-      `${doing}: variant must be one of ${Object.keys(VARIANTS).join(", ")}, found ${variant}.`,
-    );
-  }
+  checkOneOf(doing, "variant", variant, Object.keys(VARIANTS));
   const usual = VARIANTS[variant];
   const { inChannels = usual.inChannels, classes = usual.classes, width = 1 } = options;
   const { imageSize = usual.imageSize } = options;

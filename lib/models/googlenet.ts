@@ -31,6 +31,7 @@ import {
   type Windows,
   windowsOf,
 } from "./image_size.ts";
+import { checkOneOf } from "./one_of.ts";
 import { widened } from "./width.ts";
 
 const VARIANTS = {
@@ -78,11 +79,7 @@ class ConvRelu<InChannels extends number, OutChannels extends number>
 }
 
 function checkVariant(doing: string, variant: GooglenetVariant): void {
-  if (!Object.hasOwn(VARIANTS, variant)) {
-    throw new RangeError(
-      `${doing}: variant must be one of ${Object.keys(VARIANTS).join(", ")}, found ${variant}.`,
-    );
-  }
+  checkOneOf(doing, "variant", variant, Object.keys(VARIANTS));
 }
 
 /** An Inception block; made by {@linkcode inception}. */

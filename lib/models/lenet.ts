@@ -15,6 +15,7 @@ import {
   tanh,
   xavierUniform,
 } from "../nn/mod.ts";
+import { checkOneOf } from "./one_of.ts";
 
 const ACTIVATIONS = { relu, sigmoid, tanh };
 
@@ -76,13 +77,7 @@ export class Lenet<InChannels extends number, Classes extends number>
     super();
     checkWhole("Building lenet", "inChannels", inChannels);
     checkWhole("Building lenet", "classes", classes);
-    if (!Object.hasOwn(ACTIVATIONS, activation)) {
-      throw new RangeError(
-        `Building lenet: activation must be one of ${
-          Object.keys(ACTIVATIONS).join(", ")
-        }, found ${activation}.`,
-      );
-    }
+    checkOneOf("Building lenet", "activation", activation, Object.keys(ACTIVATIONS));
     this.features = features(inChannels, activation);
     this.classifier = classifier(classes, activation);
   }

@@ -21,6 +21,7 @@ import {
   type Pool,
   sequential,
 } from "../nn/mod.ts";
+import { checkOneOf } from "./one_of.ts";
 import { widened } from "./width.ts";
 
 const VERSIONS = ["v1", "v1.5", "v2"] as const;
@@ -210,12 +211,6 @@ function checkBlockOptions(
     throw new TypeError(
       `${doing}: convolution must be a function such as conv2d, found ${convolution}.`,
     );
-  }
-}
-
-function checkOneOf(doing: string, name: string, value: string, all: readonly string[]): void {
-  if (!all.includes(value)) {
-    throw new RangeError(`${doing}: ${name} must be one of ${all.join(", ")}, found ${value}.`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { isKeeping, readKept, writeKept } from "./kept.ts";
 import { machine } from "./machine.ts";
 import { type Scale, scale } from "./scale.ts";
 
@@ -41,18 +41,14 @@ export async function recorded<Value extends object>(
 ): Promise<Value & Provenance> {
   const file = new URL(`../../data/${experiment}.json`, import.meta.url);
   const name = `${scale()}: ${run}`;
-  const kept = read<Value>(file)[name];
+  const read = () => readKept<Runs<Value>>(file, {});
+  const kept = read()[name];
   if (kept) return kept;
   const date = new Date().toISOString().slice(0, 10);
   const value = { ...await measure(), scale: scale(), machine: machine(), date };
-  if (Deno.env.get("RESNET_LAB_WRITE") === "1" && scale() !== "smoke") {
-    const part = new URL(`${file}.part`);
-    Deno.writeTextFileSync(part, JSON.stringify({ ...read(file), [name]: value }) + "\n");
-    Deno.renameSync(part, file);
+  if (isKeeping() && scale() !== "smoke") {
+    // Read again: other runs may have been kept in the meantime.
+    writeKept(file, JSON.stringify({ ...read(), [name]: value }));
   }
   return value;
-}
-
-function read<Value>(file: URL): Runs<Value> {
-  return existsSync(file) ? JSON.parse(Deno.readTextFileSync(file)) : {};
 }

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { isKeeping, readKept, writeKept } from "./kept.ts";
 import { machine } from "./machine.ts";
 import { type Scale, scale } from "./scale.ts";
 
@@ -30,7 +30,7 @@ export interface KeptResult extends NetworkResult {
   readonly machine: string;
 }
 
-/** Where results are kept: the only file that a notebook writes in the project, and only when told to. */
+/** Where results are kept. */
 const kept = new URL("../../data/results.json", import.meta.url);
 
 /** What this notebook has measured so far. */
@@ -65,18 +65,14 @@ const measured: KeptResult[] = [];
  */
 export function resultsWith(result: NetworkResult): Record<string, string | number>[] {
   const own: KeptResult = { ...result, scale: scale(), machine: machine() };
-  const before: KeptResult[] = existsSync(kept) ? JSON.parse(Deno.readTextFileSync(kept)) : [];
+  const before = readKept<KeptResult[]>(kept, []);
   const all = [...before, ...measured, own].reduce(
     (rows, row) => rows.set([row.scale, row.notebook, row.network].join("/"), row),
     new Map<string, KeptResult>(),
   );
   measured.push(own);
   const rows = [...all.values()].sort((a, b) => a.notebook - b.notebook);
-  if (Deno.env.get("RESNET_LAB_WRITE") === "1") {
-    const part = new URL("results.json.part", kept);
-    Deno.writeTextFileSync(part, JSON.stringify(rows, null, 2) + "\n");
-    Deno.renameSync(part, kept);
-  }
+  if (isKeeping()) writeKept(kept, JSON.stringify(rows, null, 2));
   return rows
     .filter((row) => row.scale === own.scale && row.notebook <= own.notebook)
     .map((row) => ({

@@ -4,7 +4,7 @@ import { crc32 } from "node:zlib";
 import { fromBufferPromise } from "yauzl";
 import { readWhole } from "./files.ts";
 import { Global, kindOf, unpickle } from "./pickle.ts";
-import { elementSize, StoredTensor, type StoredType } from "./stored_tensor.ts";
+import { elementSize, isCount, isCounts, StoredTensor, type StoredType } from "./stored_tensor.ts";
 
 /** PyTorch's names of the types of elements. */
 const STORAGE_TYPES: ReadonlyMap<string, StoredType> = new Map([
@@ -316,14 +316,6 @@ function storedTensor({ storage, offset, shape, strides }: View, what: string): 
     return fits;
   });
   return new StoredTensor(dtype, shape, bytes, isRowMajor ? undefined : strides);
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-}
-
-function isCounts(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every(isCount);
 }
 
 function hex(value: number): string {

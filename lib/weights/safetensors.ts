@@ -1,4 +1,4 @@
-import { elementSize, isStoredType, StoredTensor, storedTypes } from "./stored_tensor.ts";
+import { elementSize, isCounts, isStoredType, StoredTensor, storedTypes } from "./stored_tensor.ts";
 import { readNext, readWhole, writeAtomically } from "./files.ts";
 
 /** The largest header that the format allows, in bytes. */
@@ -221,10 +221,6 @@ function parseEntry(name: string, value: unknown, doing: string): Entry {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isCounts(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((count) => Number.isSafeInteger(count) && count >= 0);
 }
 
 /** A value as a message shows it; a header can be long. */

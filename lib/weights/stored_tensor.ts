@@ -234,3 +234,13 @@ function bytesOf(
 function aligned(bytes: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer> {
   return bytes.byteOffset % size === 0 ? bytes : bytes.slice();
 }
+
+/** Whether a value is a whole number from 0 on, as sizes, offsets and strides are. */
+export function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** Whether a value is an array of such numbers. */
+export function isCounts(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every(isCount);
+}

@@ -13,14 +13,9 @@ import {
   type Transform,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { distinct } from "./images.ts";
 
 const random = () => new Random(5);
-
-/** `batch` images of different whole numbers from 1 on: every pixel of every image is unlike all others. */
-function distinct(batch: number, height: number, width: number, channels: number): Images {
-  const values = Float32Array.from({ length: batch * height * width * channels }, (_, i) => i + 1);
-  return ops.tensor(values, [batch, height, width, channels]);
-}
 
 testOnEachBackend("randomCrop gives windows of the padded image, pixel for pixel", () => {
   const [batch, height, width, padding] = [64, 5, 7, 2];

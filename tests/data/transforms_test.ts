@@ -13,15 +13,10 @@ import {
   type Transform,
 } from "resnet-lab";
 import { assertClose, testOnEachBackend } from "../helpers.ts";
+import { distinct } from "./images.ts";
 import resized from "../fixtures/data/resize.json" with { type: "json" };
 
 const random = () => new Random(5);
-
-/** `batch` images of different whole numbers from 1 on: every pixel of every image is unlike all others. */
-function distinct(batch: number, height: number, width: number, channels: number): Images {
-  const values = Float32Array.from({ length: batch * height * width * channels }, (_, i) => i + 1);
-  return ops.tensor(values, [batch, height, width, channels]);
-}
 
 testOnEachBackend("resize makes wider by hand: weights ¾ and ¼, edges repeated", () => {
   const images = ops.tensor([0, 4, 8, 0], [1, 2, 2, 1]);
