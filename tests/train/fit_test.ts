@@ -634,6 +634,15 @@ const refused: [
     "RangeError",
     /maxGradientNorm must be positive, found 0/,
   ],
+  ...[0, -0.2, NaN, Infinity].map((mixup): typeof refused[number] => [
+    `a mixup of ${mixup}`,
+    () => {
+      const model = lenet();
+      return fit(model, hundred, { ...options(model), mixup });
+    },
+    "RangeError",
+    /mixup must be a positive number, found/,
+  ]),
   [
     "a schedule that gives NaN",
     () => {
