@@ -10,14 +10,15 @@ import { fileURLToPath } from "node:url";
 // @ts-types="./native_backend.d.ts"
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Binding, NodeJSKernelBackend, OpAttribute } from "./native_backend.d.ts";
+import type { AutocastBackend } from "./autocast_backend.ts";
+import type { Binding, OpAttribute } from "./native_backend.d.ts";
 
 /** The name under which the native backend is registered. */
 export const NATIVE = "tensorflow";
 /** The name of TensorFlow.js's backend in plain JavaScript. */
 export const PORTABLE = "cpu";
 
-let native: { backend: NodeJSKernelBackend; binding: Binding } | undefined;
+let native: { backend: AutocastBackend; binding: Binding } | undefined;
 
 /** Registers native TensorFlow if its addon is there; says in one line what to do if it is not. */
 async function loadNative(): Promise<void> {
@@ -40,8 +41,8 @@ async function loadNative(): Promise<void> {
     const require = createRequire(import.meta.url);
     const binding: Binding = require(fileURLToPath(addon));
     // The package's own entry would look for the addon in its install folder, where our set-up does not put it.
-    const { NodeJSKernelBackend } = await import("./native_kernels.ts");
-    const backend = new NodeJSKernelBackend(binding, "@tensorflow/tfjs-node-gpu");
+    const { AutocastBackend } = await import("./autocast_backend.ts");
+    const backend = new AutocastBackend(binding, "@tensorflow/tfjs-node-gpu");
     tf.registerBackend(NATIVE, () => backend, 3);
     native = { backend, binding };
   } catch (error) {
@@ -116,7 +117,12 @@ export async function useBackend<T>(name: string, work: () => T | Promise<T>): P
 
 /** Whether the native backend computes on a processor, for kernels that are only there. */
 export function onNativeCpu(): boolean {
-  return tf.getBackend() === NATIVE && native?.backend.isUsingGpuDevice === false;
+  return nativeBackend()?.isUsingGpuDevice === false;
+}
+
+/** The native backend, if it is the one that computes. */
+export function nativeBackend(): AutocastBackend | undefined {
+  return tf.getBackend() === NATIVE ? native?.backend : undefined;
 }
 
 /** An attribute of a TensorFlow op: its value, with the type that TensorFlow expects. */

@@ -11,6 +11,7 @@ export {
   windowGeometry,
   type WindowOptions,
 } from "./convolution.ts";
+export { type Precision, withPrecision } from "./precision.ts";
 export { defaultRandom, Random, setSeed } from "./random.ts";
 export * as ops from "./ops.ts";
 export type {

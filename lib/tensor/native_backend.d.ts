@@ -13,6 +13,17 @@ export interface Binding {
   readonly TF_ATTR_FLOAT: number;
   readonly TF_ATTR_BOOL: number;
   readonly TF_ATTR_TYPE: number;
+  /** Runs a TensorFlow op on the tensors with these numbers. */
+  executeOp(op: string, attributes: OpAttribute[], ids: number[], outputs: number): NativeTensor[];
+  deleteTensor(id: number): void;
+  tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array;
+}
+
+/** A tensor of TensorFlow's by its number; `dtype` is the number of its type. */
+export interface NativeTensor {
+  id: number;
+  shape: number[];
+  dtype: number;
 }
 
 /** An attribute of a TensorFlow op as the addon takes it. */
@@ -24,7 +35,13 @@ export interface OpAttribute {
 
 export class NodeJSKernelBackend extends KernelBackend {
   constructor(binding: Binding, packageName: string);
+  readonly binding: Binding;
   readonly isUsingGpuDevice: boolean;
+  /** What TensorFlow holds for each tensor. */
+  readonly tensorMap: { get(dataId: object): NativeTensor | undefined };
+  getInputTensorIds(inputs: TensorInfo[]): number[];
+  createOutputTensor(tensor: NativeTensor): Tensor;
+  executeSingleOutput(op: string, attributes: OpAttribute[], inputs: TensorInfo[]): Tensor;
   executeMultipleOutputs(
     op: string,
     attributes: OpAttribute[],

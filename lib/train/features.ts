@@ -1,4 +1,11 @@
-import { type Features, type Images, isTensor, type LastAxisOf, tidy } from "../tensor/mod.ts";
+import {
+  type Features,
+  type Images,
+  isTensor,
+  type LastAxisOf,
+  tidy,
+  withPrecision,
+} from "../tensor/mod.ts";
 import { batches, ImageDataset } from "../data/mod.ts";
 import { turnEventLoop } from "./event_loop.ts";
 import type { EvaluateOptions } from "./metrics.ts";
@@ -46,10 +53,8 @@ export async function extractFeatures<
 export async function extractFeatures(
   forward: (images: Images) => Features | Images,
   dataset: ImageDataset,
-  { batchSize = Math.min(256, dataset.count), transform, signal }: EvaluateOptions<
-    number,
-    number
-  > = {},
+  { batchSize = Math.min(256, dataset.count), transform, precision = "fp32", signal }:
+    EvaluateOptions<number, number> = {},
 ): Promise<ImageDataset> {
   const doing = `Extracting features of "${dataset.name}"`;
   using stop = orStop(signal);
@@ -61,7 +66,7 @@ export async function extractFeatures(
     stop.signal?.throwIfAborted();
     const count = batch.labels.size;
     tidy(() => {
-      const made = forward(batch.images);
+      const made = withPrecision(precision, () => forward(batch.images));
       if (!isTensor(made) || made.dtype !== "float32" || made.rank !== 2 && made.rank !== 4) {
         throw new TypeError(
           `${doing}: expected float32 features [batch, features] or maps [batch, height, width, channels], found ${

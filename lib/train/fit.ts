@@ -2,11 +2,13 @@ import {
   defaultRandom,
   type Images,
   ops,
+  type Precision,
   Random,
   type Tensor,
   tidy,
   valueAndGradients,
   type Variable,
+  withPrecision,
 } from "../tensor/mod.ts";
 import { type Classifier, observeForward } from "../nn/mod.ts";
 import { type Batch, batches, type ImageDataset, type Transform } from "../data/mod.ts";
@@ -60,6 +62,11 @@ export interface FitOptions<Channels extends number, Classes extends number, Out
   validation?: ImageDataset<Channels, Classes>;
   /** Longer gradients are shortened to this; see {@linkcode clipGradients}. */
   maxGradientNorm?: number;
+  /**
+   * `"bf16"` computes the model and its gradient in bfloat16 where that is safe, about twice as fast on processors and GPUs that have
+   * it; parameters, running statistics and the loss stay float32. See {@linkcode withPrecision}. `"fp32"` unless said otherwise.
+   */
+  precision?: Precision;
   /** Leaves out the last batch of an epoch if it is smaller than the others. */
   dropLast?: boolean;
   /** Seeds the order of the images, the augmentation and the mixing; they follow from {@linkcode setSeed} unless given. */
@@ -214,6 +221,7 @@ export async function* fit<
       evaluation = validation && await evaluate(model, validation, {
         batchSize: Math.min(batchSize, validation.count),
         transform,
+        precision: options.precision,
         signal: stop.signal,
       });
     } catch (error) {
@@ -241,7 +249,7 @@ function trainStep(
   model: Model,
   statistics: readonly Variable[],
   batch: Batch,
-  { optimizer, loss = crossEntropy, maxGradientNorm }: Options,
+  { optimizer, loss = crossEntropy, maxGradientNorm, precision = "fp32" }: Options,
   mix: ReturnType<typeof mixer>,
   when: string,
 ): Pick<StepProgress, "loss" | "accuracy" | "gradientNorm"> {
@@ -249,11 +257,12 @@ function trainStep(
     const before = statistics.map((statistic): Tensor => ops.clone(statistic));
     const mixed = mix(batch, loss);
     let correct = 0;
-    const { value, gradients } = valueAndGradients(() => {
-      const logits = model.forward(mixed.images, { training: true });
-      correct = accuracy(logits, batch.labels);
-      return mixed.loss(logits, batch.labels);
-    }, optimizer.parameters);
+    const { value, gradients } = withPrecision(precision, () =>
+      valueAndGradients(() => {
+        const logits = model.forward(mixed.images, { training: true });
+        correct = accuracy(logits, batch.labels);
+        return mixed.loss(logits, batch.labels);
+      }, optimizer.parameters));
     const result = {
       loss: value.dataSync()[0]!,
       accuracy: correct,
@@ -330,7 +339,11 @@ function checkFit(model: Model, dataset: ImageDataset, options: Options): void {
   for (const set of validation ? [dataset, validation] : [dataset]) {
     tidy(() => {
       const image = prepare(set.images([0]), new Random(0), options);
-      checkLogits(doing, observeForward(model, image, () => {}), set);
+      const logits = withPrecision(
+        options.precision ?? "fp32",
+        () => observeForward(model, image, () => {}),
+      );
+      checkLogits(doing, logits, set);
     });
   }
 }

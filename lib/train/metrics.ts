@@ -1,4 +1,13 @@
-import { type Features, type Images, isTensor, type Labels, ops, tidy } from "../tensor/mod.ts";
+import {
+  type Features,
+  type Images,
+  isTensor,
+  type Labels,
+  ops,
+  type Precision,
+  tidy,
+  withPrecision,
+} from "../tensor/mod.ts";
 import type { Classifier } from "../nn/mod.ts";
 import { batches, type ImageDataset, type Transform } from "../data/mod.ts";
 import { turnEventLoop } from "./event_loop.ts";
@@ -90,6 +99,8 @@ export interface EvaluateOptions<Channels extends number, Out extends number> {
   batchSize?: number;
   /** What is done to the images first: the same as in training, without augmentation. */
   transform?: Transform<Channels, Out>;
+  /** The type in which the model computes, as in {@linkcode withPrecision}; `"fp32"` unless said otherwise. */
+  precision?: Precision;
   /** Ends the evaluation between two batches; in a notebook the Stop button does so too. */
   signal?: AbortSignal;
 }
@@ -122,10 +133,8 @@ export async function evaluate<
 >(
   model: Classifier<Images<NoInfer<Out>>, NoInfer<Classes>>,
   dataset: ImageDataset<Channels, Classes>,
-  { batchSize = Math.min(256, dataset.count), transform, signal }: EvaluateOptions<
-    NoInfer<Channels>,
-    Out
-  > = {},
+  { batchSize = Math.min(256, dataset.count), transform, precision = "fp32", signal }:
+    EvaluateOptions<NoInfer<Channels>, Out> = {},
 ): Promise<Evaluation> {
   const { count, labels, classes } = dataset;
   const predictions = new Int32Array(count);
@@ -136,7 +145,7 @@ export async function evaluate<
     await turnEventLoop();
     stop.signal?.throwIfAborted();
     tidy(() => {
-      const logits = model.forward(batch.images);
+      const logits = withPrecision(precision, () => model.forward(batch.images));
       checkLogits(`Evaluating on "${dataset.name}"`, logits, dataset);
       const probabilities = ops.softmax(logits);
       predictions.set(ops.argMax(probabilities).dataSync(), seen);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   adam,
   adamW,
+  backend,
   batchNorm,
   collect,
   conv2d,
@@ -21,6 +22,7 @@ import {
   linear,
   memory,
   Module,
+  NATIVE,
   normalize,
   ops,
   type Optimizer,
@@ -194,6 +196,41 @@ Deno.test("the same seed gives the same batches to another model", async () => {
   const sums = await order(5, lenet());
   assert.deepEqual(await order(5, sequential(flatten(), linear(784, 10))), sums);
   assert.notDeepEqual(await order(6, sequential(flatten(), linear(784, 10))), sums);
+});
+
+Deno.test("fit in bf16 learns what it learns in fp32, and keeps what it learns in fp32", {
+  ignore: backend() !== NATIVE,
+}, async () => {
+  const training = async (precision: "fp32" | "bf16") => {
+    setSeed(2);
+    const model = resnet({
+      block: "basic",
+      stages: [1, 1],
+      channels: 8,
+      inChannels: 1,
+      classes: 10,
+    });
+    const optimizer = sgd(model.parameters(), { learningRate: 0.05, momentum: 0.9 });
+    const options = {
+      optimizer,
+      epochs: 3,
+      batchSize: 20,
+      seed: 3,
+      precision,
+      validation: hundred,
+    };
+    const epochs = (await all(fit(model, hundred, options))).filter(({ kind }) => kind === "epoch");
+    return { model, losses: (epochs as EpochProgress[]).map(({ trainLoss }) => trainLoss) };
+  };
+  const { losses: expected } = await training("fp32");
+  const { model, losses } = await training("bf16");
+  assertClose(losses, expected, 0.05);
+  assert.notDeepEqual(losses, expected);
+  for (const [path, value] of model.namedVariables()) {
+    const words = new Uint32Array(Float32Array.from(value.dataSync()).buffer);
+    // The lower half of a float32 is 0 where it was a bfloat16.
+    assert(words.some((word) => (word & 0xffff) !== 0), path);
+  }
 });
 
 Deno.test("fit transforms validation images as well, but augments training images only", async () => {
