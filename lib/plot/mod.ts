@@ -34,6 +34,7 @@ export { lineChart, type LineChartOptions, type Series } from "./line_chart.ts";
 export { networkDiagram, type NetworkDiagramOptions } from "./network_diagram.ts";
 export { type Numbers } from "./numbers.ts";
 export { renderPng, renderSvg } from "./render.ts";
+export { type PointGroup, scatterChart, type ScatterChartOptions } from "./scatter_chart.ts";
 export { type Axis, type FigureOptions, type Quantity } from "./style.ts";
 export {
   trainingCurves,

@@ -11,6 +11,7 @@ import {
   imageGrid,
   lineChart,
   networkDiagram,
+  scatterChart,
   trainingCurves,
 } from "../../lib/plot/mod.ts";
 
@@ -30,6 +31,9 @@ export function charts() {
   lineChart([{ name: "a", y: ["1"] }], { x, y });
   // @ts-expect-error: no such option
   lineChart([{ name: "a", y: [1] }], { x, y, colour: "red" });
+  scatterChart([{ name: "a", x: [1], y: [1], spread: [1] }], { x, y });
+  // @ts-expect-error: points have both places and heights
+  scatterChart([{ name: "a", y: [1] }], { x, y });
   barChart(["a"], { one: [1], two: [2] }, { x, y });
   // @ts-expect-error: categories have no range
   barChart(["a"], [1], { x: { title: "Class", range: [0, 1] }, y });
