@@ -5,7 +5,7 @@
  * Which operation runs in which type is decided here, one operation at a time, as PyTorch's autocast does.
  */
 import type { Tensor, TensorInfo } from "@tensorflow/tfjs-core";
-import { NodeJSKernelBackend } from "./native_kernels.ts";
+import { LeanBackend } from "./lean_backend.ts";
 import type { OpAttribute } from "./native_backend.d.ts";
 
 /** TensorFlow's number for the type bfloat16. */
@@ -18,10 +18,11 @@ const COMPUTED = new Set([
   "Conv2DBackpropFilter",
   "_MklNativeConv2DWithBias",
   "BatchMatMulV2",
+  "MatMul",
 ]);
 
 /** What gives float32 although it is computed in bfloat16: gradients of parameters, which are float32, and what a loss may follow. */
-const WIDENED = new Set(["Conv2DBackpropFilter", "BatchMatMulV2"]);
+const WIDENED = new Set(["Conv2DBackpropFilter", "BatchMatMulV2", "MatMul"]);
 
 /** What is computed in bfloat16 where an input is, and how many of the inputs may be (all, unless said). Anything else is in float32. */
 const FOLLOWING: Readonly<Record<string, number>> = {
@@ -42,9 +43,11 @@ const FOLLOWING: Readonly<Record<string, number>> = {
   ReluGrad: 2,
   Reshape: 1,
   Slice: 1,
+  _MklNativeMaxPool: 1,
+  _MklNativeMaxPoolGrad: 3,
 };
 
-export class AutocastBackend extends NodeJSKernelBackend {
+export class AutocastBackend extends LeanBackend {
   /** While computing in bfloat16: what has been narrowed already, so that it is done once for all uses. */
   #narrowed: Map<object, number> | undefined;
   /** Whether there may be tensors in bfloat16. */

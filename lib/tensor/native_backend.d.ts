@@ -39,6 +39,8 @@ export class NodeJSKernelBackend extends KernelBackend {
   readonly isUsingGpuDevice: boolean;
   /** What TensorFlow holds for each tensor. */
   readonly tensorMap: { get(dataId: object): NativeTensor | undefined };
+  incRef(dataId: object): void;
+  disposeData(dataId: object, force?: boolean): boolean;
   getInputTensorIds(inputs: TensorInfo[]): number[];
   createOutputTensor(tensor: NativeTensor): Tensor;
   executeSingleOutput(op: string, attributes: OpAttribute[], inputs: TensorInfo[]): Tensor;

@@ -9,6 +9,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import "./gradients.ts";
+import "./replacements.ts";
 import {
   checkArray,
   checkAxes,
