@@ -1,6 +1,16 @@
 import { cpus } from "node:os";
 
-/** The processors of this machine, as they stand beside results. */
+/**
+ * The processors of this machine, as they stand beside what was measured on it: `2 × Intel(R) Xeon(R) Processor`.
+ *
+ * @example
+ * ```ts
+ * import { machine } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.match(machine(), /^[1-9]\d* × ./);
+ * ```
+ */
 export function machine(): string {
   return `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown processor"}`;
 }
