@@ -1,6 +1,6 @@
 /**
- * Chooses what computes: native TensorFlow where set-up has compiled its addon, else TensorFlow.js's own backend in JavaScript.
- * Importing this file (every file of the room does) makes the choice once.
+ * Chooses what computes: native TensorFlow where set-up has compiled its addon, else TensorFlow.js's own backend in WebAssembly, else
+ * the one in JavaScript. Importing this file (every file of the room does) makes the choice once.
  */
 import util from "node:util";
 import { createRequire } from "node:module";
@@ -15,20 +15,20 @@ import type { Binding, OpAttribute } from "./native_backend.d.ts";
 
 /** The name under which the native backend is registered. */
 export const NATIVE = "tensorflow";
+/** The name of TensorFlow.js's backend in WebAssembly, which is loaded when it is asked for. */
+export const WASM = "wasm";
 /** The name of TensorFlow.js's backend in plain JavaScript. */
 export const PORTABLE = "cpu";
+/** The backends on which our kernels are compositions of TensorFlow.js's own. */
+export const COMPOSED = [WASM, PORTABLE];
 
 let native: { backend: AutocastBackend; binding: Binding } | undefined;
 
-/** Registers native TensorFlow if its addon is there; says in one line what to do if it is not. */
-async function loadNative(): Promise<void> {
+/** Registers native TensorFlow, or says why it cannot and what to do. */
+async function loadNative(): Promise<{ problem: string; remedy: string } | undefined> {
   const addon = new URL("../../.venv/tfjs_binding.node", import.meta.url);
   if (addon.protocol !== "file:" || !existsSync(addon)) {
-    console.warn(
-      "Native TensorFlow is not set up, so this runs on the plain JavaScript backend, many times slower. " +
-        "In the resnet-lab folder run: npx --yes deno@2.9.6 task setup",
-    );
-    return;
+    return { problem: "is not set up", remedy: "setup" };
   }
   // TensorFlow prints its version and the processor's features at start; errors still show.
   if (Deno.env.get("TF_CPP_MIN_LOG_LEVEL") === undefined) Deno.env.set("TF_CPP_MIN_LOG_LEVEL", "2");
@@ -46,36 +46,53 @@ async function loadNative(): Promise<void> {
     tf.registerBackend(NATIVE, () => backend, 3);
     native = { backend, binding };
   } catch (error) {
-    console.warn(
-      `Native TensorFlow is set up but did not load (${
-        error instanceof Error ? error.message : error
-      }), so this runs on the ` +
-        "plain JavaScript backend, many times slower. In the resnet-lab folder run: npx --yes deno@2.9.6 task doctor",
-    );
+    const reason = error instanceof Error ? error.message : error;
+    return { problem: `is set up but did not load (${reason})`, remedy: "doctor" };
   }
 }
 
-const wanted = Deno.env.get("RESNET_LAB_BACKEND");
-if (wanted !== undefined && wanted !== NATIVE && wanted !== PORTABLE) {
-  throw new RangeError(
-    `Choosing a backend: RESNET_LAB_BACKEND must be "${NATIVE}" or "${PORTABLE}", found "${wanted}".`,
+/** Makes a backend the present one, and loads it if need be. */
+async function setBackend(name: string): Promise<void> {
+  if (name === WASM) await import("./wasm_kernels.ts");
+  if (tf.findBackendFactory(name) === null) {
+    throw new RangeError(`Choosing a backend: there is none called "${name}" here.`);
+  }
+  if (!await tf.setBackend(name)) {
+    throw new TypeError(`Choosing a backend: "${name}" does not start here.`);
+  }
+}
+
+/** Starts the backend that RESNET_LAB_BACKEND asks for, or the fastest that is there; says in one line what to do if it is not native. */
+async function start(): Promise<void> {
+  // Our own line says what to do; the backend's greeting at its first use would say it again, wrongly for us.
+  Object.assign(tf.findBackend(PORTABLE), { firstUse: false });
+  const wanted = Deno.env.get("RESNET_LAB_BACKEND") ?? NATIVE;
+  if (![NATIVE, ...COMPOSED].includes(wanted)) {
+    throw new RangeError(
+      `Choosing a backend: RESNET_LAB_BACKEND must be "${NATIVE}", "${WASM}" or "${PORTABLE}", found "${wanted}".`,
+    );
+  }
+  const missing = wanted === NATIVE ? await loadNative() : undefined;
+  if (!missing) return await setBackend(wanted);
+  await setBackend(WASM).catch(() => setBackend(PORTABLE));
+  console.warn(
+    `Native TensorFlow ${missing.problem}, so this runs on the ${
+      tf.getBackend() === WASM ? "WebAssembly" : "plain JavaScript"
+    } backend, slower. In the resnet-lab folder run: npx --yes deno@2.9.6 task ${missing.remedy}`,
   );
 }
-if (wanted !== PORTABLE) await loadNative();
-// Our own line says what to do; the backend's greeting at its first use would say it again, wrongly for us.
-Object.assign(tf.findBackend(PORTABLE), { firstUse: false });
-await tf.setBackend(native ? NATIVE : PORTABLE);
-await tf.ready();
+await start();
 
 /**
- * The name of the backend that computes: `"tensorflow"` for native TensorFlow, `"cpu"` for plain JavaScript.
+ * The name of the backend that computes: `"tensorflow"` for native TensorFlow, `"wasm"` for WebAssembly, `"cpu"` for plain
+ * JavaScript.
  *
  * @example
  * ```ts
  * import { backend } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * assert(["tensorflow", "cpu"].includes(backend()));
+ * assert(["tensorflow", "wasm", "cpu"].includes(backend()));
  * ```
  */
 export function backend(): string {
@@ -104,10 +121,7 @@ export function backend(): string {
  */
 export async function useBackend<T>(name: string, work: () => T | Promise<T>): Promise<T> {
   const before = tf.getBackend();
-  if (tf.findBackendFactory(name) === null) {
-    throw new RangeError(`Choosing a backend: there is none called "${name}" here.`);
-  }
-  await tf.setBackend(name);
+  await setBackend(name);
   try {
     return await work();
   } finally {

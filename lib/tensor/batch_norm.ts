@@ -3,7 +3,7 @@
  * elsewhere.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { NATIVE, PORTABLE, runTensorFlowOp } from "./backend.ts";
+import { COMPOSED, NATIVE, runTensorFlowOp } from "./backend.ts";
 import { checkFinite, checkTensor } from "./check.ts";
 import type { Rank, Same, Tensor, Tensor1D } from "./types.ts";
 
@@ -55,40 +55,42 @@ function normalize(x: Tensor, epsilon: number) {
   const inverse = tf.rsqrt(tf.add(variance, epsilon));
   return { mean, variance, inverse, normalized: tf.mul(tf.sub(x, mean), inverse) };
 }
-tf.registerKernel({
-  kernelName: BATCH_NORM,
-  backendName: PORTABLE,
-  kernelFunc: ({ inputs, attrs }) =>
-    tf.tidy(() => {
-      const x = inputs.x as Tensor;
-      const count = x.size / inputs.scale!.shape[0]!;
-      const { mean, variance, normalized } = normalize(x, attrs!.epsilon as number);
-      return [
-        tf.add(tf.mul(normalized, inputs.scale as Tensor), inputs.offset as Tensor),
-        mean,
-        tf.mul(variance, count / Math.max(1, count - 1)),
-      ];
-    }),
-});
-tf.registerKernel({
-  kernelName: BATCH_NORM_BACKPROP,
-  backendName: PORTABLE,
-  // Ioffe and Szegedy 2015, section 3, with the gradients of mean and variance put in.
-  kernelFunc: ({ inputs, attrs }) =>
-    tf.tidy(() => {
-      const x = inputs.x as Tensor, dy = inputs.dy as Tensor;
-      const count = x.size / inputs.scale!.shape[0]!;
-      const { inverse, normalized } = normalize(x, attrs!.epsilon as number);
-      const dOffset = tf.sum(dy, [0, 1, 2]);
-      const dScale = tf.sum(tf.mul(dy, normalized), [0, 1, 2]);
-      const centred = tf.sub(
-        tf.sub(dy, tf.div(dOffset, count)),
-        tf.mul(normalized, tf.div(dScale, count)),
-      );
-      const dx = tf.mul(centred, tf.mul(inputs.scale as Tensor, inverse));
-      return [dx, dScale, dOffset];
-    }),
-});
+for (const backendName of COMPOSED) {
+  tf.registerKernel({
+    kernelName: BATCH_NORM,
+    backendName,
+    kernelFunc: ({ inputs, attrs }) =>
+      tf.tidy(() => {
+        const x = inputs.x as Tensor;
+        const count = x.size / inputs.scale!.shape[0]!;
+        const { mean, variance, normalized } = normalize(x, attrs!.epsilon as number);
+        return [
+          tf.add(tf.mul(normalized, inputs.scale as Tensor), inputs.offset as Tensor),
+          mean,
+          tf.mul(variance, count / Math.max(1, count - 1)),
+        ];
+      }),
+  });
+  tf.registerKernel({
+    kernelName: BATCH_NORM_BACKPROP,
+    backendName,
+    // Ioffe and Szegedy 2015, section 3, with the gradients of mean and variance put in.
+    kernelFunc: ({ inputs, attrs }) =>
+      tf.tidy(() => {
+        const x = inputs.x as Tensor, dy = inputs.dy as Tensor;
+        const count = x.size / inputs.scale!.shape[0]!;
+        const { inverse, normalized } = normalize(x, attrs!.epsilon as number);
+        const dOffset = tf.sum(dy, [0, 1, 2]);
+        const dScale = tf.sum(tf.mul(dy, normalized), [0, 1, 2]);
+        const centred = tf.sub(
+          tf.sub(dy, tf.div(dOffset, count)),
+          tf.mul(normalized, tf.div(dScale, count)),
+        );
+        const dx = tf.mul(centred, tf.mul(inputs.scale as Tensor, inverse));
+        return [dx, dScale, dOffset];
+      }),
+  });
+}
 tf.registerGradient({
   kernelName: BATCH_NORM,
   inputsToSave: ["x", "scale"],

@@ -1,6 +1,6 @@
 /** Softmax and cross-entropy in one op, which gives the gradient along with the value. */
 import * as tf from "@tensorflow/tfjs-core";
-import { NATIVE, PORTABLE, runTensorFlowOp } from "./backend.ts";
+import { COMPOSED, NATIVE, runTensorFlowOp } from "./backend.ts";
 import { checkTensor } from "./check.ts";
 import type { Tensor, Tensor1D, Tensor2D } from "./types.ts";
 
@@ -18,20 +18,22 @@ tf.registerKernel({
       2,
     ),
 });
-tf.registerKernel({
-  kernelName: CROSS_ENTROPY,
-  backendName: PORTABLE,
-  kernelFunc: ({ inputs }) =>
-    tf.tidy(() => {
-      const targets = inputs.targets as Tensor;
-      const logProbabilities = tf.logSoftmax(inputs.logits as Tensor);
-      return [
-        tf.neg(tf.sum(tf.mul(targets, logProbabilities), 1)),
-        tf.sub(tf.exp(logProbabilities), targets),
-      ];
-    }),
-});
-for (const backendName of [NATIVE, PORTABLE]) {
+for (const backendName of COMPOSED) {
+  tf.registerKernel({
+    kernelName: CROSS_ENTROPY,
+    backendName,
+    kernelFunc: ({ inputs }) =>
+      tf.tidy(() => {
+        const targets = inputs.targets as Tensor;
+        const logProbabilities = tf.logSoftmax(inputs.logits as Tensor);
+        return [
+          tf.neg(tf.sum(tf.mul(targets, logProbabilities), 1)),
+          tf.sub(tf.exp(logProbabilities), targets),
+        ];
+      }),
+  });
+}
+for (const backendName of [NATIVE, ...COMPOSED]) {
   tf.registerKernel({
     // A kernel of its own, so that a gradient of this gradient is refused: the saved one does not know the logits it came from.
     kernelName: CROSS_ENTROPY_BACKPROP,

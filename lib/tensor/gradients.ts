@@ -3,7 +3,7 @@
  * tied maxima, and resizing.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { NATIVE, PORTABLE, runTensorFlowOp } from "./backend.ts";
+import { COMPOSED, NATIVE, runTensorFlowOp } from "./backend.ts";
 import type { Tensor } from "./types.ts";
 
 function replaceGradient(config: tf.GradConfig): void {
@@ -18,12 +18,14 @@ tf.registerKernel({
   kernelFunc: ({ inputs }) =>
     runTensorFlowOp("ReluGrad", [inputs.dy!, inputs.y!], { T: { type: "float32" } }),
 });
-tf.registerKernel({
-  kernelName: RELU_BACKPROP,
-  backendName: PORTABLE,
-  kernelFunc: ({ inputs }) =>
-    tf.tidy(() => tf.mul(inputs.dy as Tensor, tf.step(inputs.y as Tensor))),
-});
+for (const backendName of COMPOSED) {
+  tf.registerKernel({
+    kernelName: RELU_BACKPROP,
+    backendName,
+    kernelFunc: ({ inputs }) =>
+      tf.tidy(() => tf.mul(inputs.dy as Tensor, tf.step(inputs.y as Tensor))),
+  });
+}
 replaceGradient({
   kernelName: tf.Relu,
   // The output tells where the input was positive, and the next layer holds on to it anyway.

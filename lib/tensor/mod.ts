@@ -1,6 +1,6 @@
 /** The one door to TensorFlow.js: backend choice, honestly typed ops, gradients, memory, seeded random numbers. */
 import "./inspect.ts";
-export { backend, NATIVE, PORTABLE, useBackend } from "./backend.ts";
+export { backend, NATIVE, PORTABLE, useBackend, WASM } from "./backend.ts";
 export { isTensor } from "./check.ts";
 export { dependsOn, grad, isVariable, valueAndGradients, variable } from "./autograd.ts";
 export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";

@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { backend, PORTABLE, useBackend } from "resnet-lab";
+import { backend, PORTABLE, useBackend, WASM } from "resnet-lab";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 /** What a new process does: says its backend, and takes a gradient through kernels of ours. */
@@ -37,25 +37,25 @@ async function withCopy(work: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-Deno.test("without set-up everything runs on the portable backend, and one line says what to do", async () => {
+Deno.test("without set-up everything runs in WebAssembly, and one line says what to do", async () => {
   await withCopy(async (folder) => {
     const { code, stdout, stderr } = await run(folder);
-    assert.equal(stdout, "cpu 0 4");
+    assert.equal(stdout, "wasm 0 4");
     assert.equal(
       stderr,
-      "Native TensorFlow is not set up, so this runs on the plain JavaScript backend, many times slower. " +
+      "Native TensorFlow is not set up, so this runs on the WebAssembly backend, slower. " +
         "In the resnet-lab folder run: npx --yes deno@2.9.6 task setup",
     );
     assert.equal(code, 0);
   });
 });
 
-Deno.test("an addon that does not load falls back to the portable backend in the same way", async () => {
+Deno.test("an addon that does not load falls back in the same way", async () => {
   await withCopy(async (folder) => {
     await mkdir(join(folder, ".venv"));
     await writeFile(join(folder, ".venv", "tfjs_binding.node"), "no addon");
     const { code, stdout, stderr } = await run(folder);
-    assert.equal(stdout, "cpu 0 4");
+    assert.equal(stdout, "wasm 0 4");
     assert.match(
       stderr,
       /^Native TensorFlow is set up but did not load \(.+\), so .+ run: npx --yes deno@2\.9\.6 task doctor$/s,
@@ -64,14 +64,25 @@ Deno.test("an addon that does not load falls back to the portable backend in the
   });
 });
 
+Deno.test("where WebAssembly does not start, plain JavaScript computes", async () => {
+  await withCopy(async (folder) => {
+    await writeFile(join(folder, "lib", "tensor", "wasm_kernels.ts"), "throw new Error();");
+    const { code, stdout, stderr } = await run(folder);
+    assert.deepEqual({ code, stdout }, { code: 0, stdout: "cpu 0 4" });
+    assert.match(stderr, /^Native TensorFlow is not set up, so this runs on the plain JavaScript/);
+  });
+});
+
 Deno.test("the environment chooses the backend", async () => {
-  const { code, stdout, stderr } = await run(root, { RESNET_LAB_BACKEND: "cpu" });
-  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: "cpu 0 4", stderr: "" });
+  for (const name of [WASM, PORTABLE]) {
+    const { code, stdout, stderr } = await run(root, { RESNET_LAB_BACKEND: name });
+    assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: `${name} 0 4`, stderr: "" });
+  }
   const wrong = await run(root, { RESNET_LAB_BACKEND: "gpu" });
   assert.notEqual(wrong.code, 0);
   assert.match(
     wrong.stderr,
-    /RangeError: Choosing a backend: RESNET_LAB_BACKEND must be "tensorflow" or "cpu", found "gpu"\./,
+    /RangeError: Choosing a backend: RESNET_LAB_BACKEND must be "tensorflow", "wasm" or "cpu", found "gpu"\./,
   );
 });
 
