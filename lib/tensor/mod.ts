@@ -3,6 +3,7 @@ import "./inspect.ts";
 export { backend, NATIVE, PORTABLE, useBackend, WASM } from "./backend.ts";
 export { isTensor } from "./check.ts";
 export { dependsOn, grad, isVariable, valueAndGradients, variable } from "./autograd.ts";
+export { updateByAdam, updateByMomentum } from "./optimizer_updates.ts";
 export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";
 export {
   type Padding,

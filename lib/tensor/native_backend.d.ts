@@ -13,8 +13,10 @@ export interface Binding {
   readonly TF_ATTR_FLOAT: number;
   readonly TF_ATTR_BOOL: number;
   readonly TF_ATTR_TYPE: number;
+  readonly TF_ATTR_SHAPE: number;
   /** Runs a TensorFlow op on the tensors with these numbers. */
   executeOp(op: string, attributes: OpAttribute[], ids: number[], outputs: number): NativeTensor[];
+  createTensor(shape: number[], dtype: number, values: Float32Array): number;
   deleteTensor(id: number): void;
   tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array;
 }
@@ -24,6 +26,14 @@ export interface NativeTensor {
   id: number;
   shape: number[];
   dtype: number;
+  /** The tensors that share it. */
+  refCount?: number;
+  /** Values that TensorFlow has not been given yet. */
+  values?: unknown;
+  /** The number of the resource that holds it, if it is a variable that changes in place. */
+  handle?: number;
+  /** What lives as long. */
+  companion?: TensorInfo;
 }
 
 /** An attribute of a TensorFlow op as the addon takes it. */
@@ -38,8 +48,12 @@ export class NodeJSKernelBackend extends KernelBackend {
   readonly binding: Binding;
   readonly isUsingGpuDevice: boolean;
   /** What TensorFlow holds for each tensor. */
-  readonly tensorMap: { get(dataId: object): NativeTensor | undefined };
+  readonly tensorMap: {
+    get(dataId: object): NativeTensor | undefined;
+    has(dataId: object): boolean;
+  };
   incRef(dataId: object): void;
+  readSync(dataId: object): Float32Array | Int32Array | Uint8Array;
   disposeData(dataId: object, force?: boolean): boolean;
   getInputTensorIds(inputs: TensorInfo[]): number[];
   createOutputTensor(tensor: NativeTensor): Tensor;

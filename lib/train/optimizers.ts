@@ -8,6 +8,8 @@ import {
   ops,
   type Tensor,
   tidy,
+  updateByAdam,
+  updateByMomentum,
   type Variable,
   variable,
 } from "../tensor/mod.ts";
@@ -41,7 +43,7 @@ export type ParametersOrGroups = readonly Variable[] | readonly ParameterGroup[]
 /** What a rule goes by for one parameter. */
 interface Moment {
   /** w */
-  readonly parameter: Tensor;
+  readonly parameter: Variable;
   /** g, or `g + λ·w` where the decay is part of the gradient. */
   readonly gradient: Tensor;
   /** What is remembered about this parameter, zero at first. */
@@ -52,7 +54,7 @@ interface Moment {
   readonly learningRate: number;
 }
 
-/** One for all rules: a rule says what to subtract from a parameter. */
+/** One for all rules: a rule changes a parameter and what is remembered about it. */
 class RuleOptimizer implements Optimizer {
   readonly parameters: readonly Variable[];
   /** What the learning rate is multiplied by, for each parameter. */
@@ -67,7 +69,7 @@ class RuleOptimizer implements Optimizer {
     learningRate: number,
     readonly weightDecay: number,
     memories: number,
-    readonly rule: (moment: Moment) => Tensor,
+    readonly rule: (moment: Moment) => void,
   ) {
     const groups = grouped(name, parametersOrGroups);
     const parameters = groups.flatMap((group) => group.parameters);
@@ -122,14 +124,13 @@ class RuleOptimizer implements Optimizer {
         const gradient = weightDecay === 0
           ? gradients[i]!
           : sum(gradients[i]!, times(parameter, weightDecay));
-        const change = this.rule({
+        this.rule({
           parameter,
           gradient,
           memory: this.#memory[i]!,
           step: this.#steps,
           learningRate: this.#learningRate * this.#factors[i]!,
         });
-        parameter.assign(ops.sub(parameter as Tensor, change));
       })
     );
   }
@@ -211,17 +212,16 @@ export function sgd(
       "The optimizer sgd: nesterov needs a momentum greater than 0, found 0.",
     );
   }
+  checkNumber("sgd", "weightDecay", weightDecay);
   return new RuleOptimizer(
     "sgd",
     parameters,
     learningRate,
-    weightDecay,
+    0, // The update adds the decay.
     momentum === 0 ? 0 : 1,
-    ({ gradient, memory: [velocity], learningRate }) => {
-      if (!velocity) return times(gradient, learningRate);
-      velocity.assign(sum(times(velocity, momentum), gradient));
-      const direction = nesterov ? sum(gradient, times(velocity, momentum)) : velocity;
-      return times(direction, learningRate);
+    ({ parameter, gradient, memory: [velocity], learningRate }) => {
+      const options = { learningRate, momentum, nesterov, weightDecay };
+      updateByMomentum(parameter, velocity, gradient, options);
     },
   );
 }
@@ -260,10 +260,10 @@ export function adagrad(
     learningRate,
     weightDecay,
     1,
-    ({ gradient, memory, learningRate }) => {
+    ({ parameter, gradient, memory, learningRate }) => {
       const squares = memory[0]!;
       squares.assign(sum(squares, ops.square(gradient)));
-      return times(ratio(gradient, squares, epsilon), learningRate);
+      descend(parameter, ratio(gradient, squares, epsilon), learningRate);
     },
   );
 }
@@ -305,10 +305,10 @@ export function rmsProp(
     learningRate,
     weightDecay,
     1,
-    ({ gradient, memory, learningRate }) => {
+    ({ parameter, gradient, memory, learningRate }) => {
       const squares = memory[0]!;
       squares.assign(mixed(squares, ops.square(gradient), decay));
-      return times(ratio(gradient, squares, epsilon), learningRate);
+      descend(parameter, ratio(gradient, squares, epsilon), learningRate);
     },
   );
 }
@@ -386,16 +386,13 @@ function adamOptimizer(
     weightDecay,
     2,
     ({ parameter, gradient, memory, step, learningRate }) => {
-      const mean = memory[0]!, squares = memory[1]!;
-      mean.assign(mixed(mean, gradient, beta1));
-      squares.assign(mixed(squares, ops.square(gradient), beta2));
-      // m̂ / (√ŝ + ε) with both corrections taken out of the tensors: c / (1 − β₁ᵗ) · m / (√s + c·ε) where c = √(1 − β₂ᵗ).
-      const c = Math.sqrt(1 - beta2 ** step);
-      const factor = learningRate * c / (1 - beta1 ** step);
-      const change = times(ratio(mean, squares, c * epsilon), factor);
-      return decoupledDecay === 0
-        ? change
-        : sum(change, times(parameter, learningRate * decoupledDecay));
+      updateByAdam(parameter, memory[0]!, memory[1]!, gradient, {
+        learningRate,
+        betas,
+        epsilon,
+        step,
+        decoupledDecay,
+      });
     },
   );
 }
@@ -408,6 +405,11 @@ function sum(a: Tensor, b: Tensor): Tensor {
 
 function times(x: Tensor, factor: number): Tensor {
   return ops.mul(x, factor);
+}
+
+/** `w ← w − η · direction` */
+function descend(parameter: Variable, direction: Tensor, learningRate: number): void {
+  parameter.assign(ops.sub(parameter as Tensor, times(direction, learningRate)));
 }
 
 /** `x / (√squares + ε)` */
