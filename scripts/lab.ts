@@ -3,9 +3,9 @@ import { jupyterVariables, places } from "./environment.ts";
 import { setUpOrExit } from "./setup.ts";
 
 if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
-  console.log(`Opens JupyterLab on the notebooks.
+  console.log(`Opens JupyterLab on the notebooks, or on a folder with notebooks of your own.
 
-  deno task lab [OPTIONS OF JUPYTERLAB]
+  deno task lab [FOLDER] [OPTIONS OF JUPYTERLAB]
 
   --no-browser         only print the address
   --port=8888          the port to listen on
@@ -16,11 +16,12 @@ if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
 }
 
 const environment = await setUpOrExit();
+const ownFolder = Deno.args[0]?.startsWith("-") === false;
 // Ctrl-C reaches JupyterLab as well, and it is JupyterLab that ends the kernels.
 Deno.addSignalListener("SIGINT", () => {});
 const child = new Deno.Command(places(environment.root).python, {
   args: [
-    ...["-m", "jupyterlab", join(environment.root, "notebooks")],
+    ...["-m", "jupyterlab", ...(ownFolder ? [] : [join(environment.root, "notebooks")])],
     "--MultiKernelManager.default_kernel_name=deno",
     // In a container everybody is root, and JupyterLab would refuse.
     ...(Deno.uid() === 0 ? ["--allow-root"] : []),

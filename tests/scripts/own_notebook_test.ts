@@ -1,0 +1,78 @@
+/** What the README says under "Your own notebooks", done: its deno.json and its cell in a folder beside the project. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { encode } from "fast-png";
+import { exists, places, thisEnvironment } from "../../scripts/environment.ts";
+
+const { root } = thisEnvironment();
+const readme = await Deno.readTextFile(join(root, "README.md"));
+const [, config, cell] =
+  /## Your own notebooks\n[^]*?```json\n([^]*?)```[^]*?```ts ignore\n([^]*?)```/.exec(readme) ?? [];
+
+async function deno(cwd: string, ...args: string[]): Promise<string> {
+  const command = new Deno.Command(Deno.execPath(), { args, cwd, env: { NO_COLOR: "1" } });
+  const { code, stdout, stderr } = await command.output();
+  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  assert.equal(code, 0, text);
+  return text;
+}
+
+/** Pictures of apples, which are red, and of pears, which are green, all a little different, and a file that is none. */
+async function takePictures(folder: string): Promise<void> {
+  for (const [name, color] of [["apples", [220, 40, 30]], ["pears", [90, 190, 60]]] as const) {
+    await Deno.mkdir(join(folder, name), { recursive: true });
+    for (let i = 0; i < 10; i++) {
+      const data = Uint8Array.from({ length: 20 * 24 * 3 }, (_, n) => {
+        return color[n % 3]! + (n * 7919 + i * 104729) % 61 - 30;
+      });
+      const picture = encode({ width: 20, height: 24, channels: 3, data });
+      await Deno.writeFile(join(folder, name, `${i}.png`), picture);
+    }
+  }
+  await Deno.writeTextFile(join(folder, "pears", "broken.jpg"), "no picture");
+}
+
+Deno.test({
+  name:
+    "a notebook in a folder beside the project trains on pictures of its own, as the README says",
+  // The notebook needs the kernel and so a project that is set up, as `deno task test` makes sure.
+  ignore: !exists(places(root).stamp),
+  async fn() {
+    assert(config && cell, "the README has the deno.json and the cell");
+    assert(cell.trim().split("\n").length < 15, cell);
+    const beside = await Deno.makeTempDir({ prefix: "beside " });
+    try {
+      const own = join(beside, "own");
+      await takePictures(join(own, "pictures"));
+      await Deno.symlink(root, join(beside, "resnet-lab"));
+      await Deno.writeTextFile(join(own, "deno.json"), config);
+      const notebook = {
+        cells: [{
+          ...{ id: "cell-0", cell_type: "code", source: cell },
+          ...{ execution_count: null, metadata: {}, outputs: [] },
+        }],
+        ...{ metadata: {}, nbformat: 4, nbformat_minor: 5 },
+      };
+      const file = join(own, "first.ipynb");
+      await Deno.writeTextFile(file, JSON.stringify(notebook));
+      await deno(root, "run", "-A", join(root, "scripts", "run.ts"), file, "--write");
+
+      const [{ outputs }] = JSON.parse(await Deno.readTextFile(file)).cells;
+      const chart = outputs.find((output: { data?: object }) => output.data)?.data;
+      // 8 of each class to train on, in batches of 8.
+      assert.match(String(chart?.["text/plain"]), /Finished 20 steps/);
+      assert.match(chart["image/png"], /^iVBOR/);
+      const said = outputs.flatMap(({ text }: { text?: string | string[] }) => text ?? []).join("");
+      assert.match(
+        said,
+        /100\.0 % right on 4 pictures it never saw\nNot read: \[\s+\{\s+file: "pears\/broken\.jpg"/,
+      );
+
+      // The kernel does not look at types, so the compiler does.
+      await Deno.writeTextFile(join(own, "cell.ts"), cell);
+      await deno(own, "check", "cell.ts");
+    } finally {
+      await Deno.remove(beside, { recursive: true });
+    }
+  },
+});
