@@ -22,7 +22,7 @@ const COMPUTED = new Set([
 ]);
 
 /** What gives float32 although it is computed in bfloat16: gradients of parameters, which are float32, and what a loss may follow. */
-const WIDENED = new Set(["Conv2DBackpropFilter", "BatchMatMulV2", "MatMul"]);
+const WIDENED = new Set(["BiasAddGrad", "Conv2DBackpropFilter", "BatchMatMulV2", "MatMul"]);
 
 /** What is computed in bfloat16 where an input is, and how many of the inputs may be (all, unless said). Anything else is in float32. */
 const FOLLOWING: Readonly<Record<string, number>> = {
@@ -30,6 +30,8 @@ const FOLLOWING: Readonly<Record<string, number>> = {
   AddN: Infinity,
   AvgPool: 1,
   AvgPoolGrad: Infinity,
+  BiasAdd: Infinity,
+  BiasAddGrad: 1,
   ConcatV2: Infinity,
   // The statistics stay float32.
   FusedBatchNormV3: 1,

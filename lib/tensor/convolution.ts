@@ -4,7 +4,8 @@
  * to the images first.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { onNativeCpu, runTensorFlowOp } from "./backend.ts";
+import { addBias, biasGradient } from "./addition.ts";
+import { COMPOSED, NATIVE, onNativeCpu, runTensorFlowOp } from "./backend.ts";
 import "./gradients.ts";
 import { checkFinite, checkTensor, checkWhole, IMAGE_AXES } from "./check.ts";
 import type { Images, LastAxisOf, Same, Tensor1D, Tensor4D } from "./types.ts";
@@ -171,29 +172,47 @@ function dilate(kernel: Tensor4D, [vertical, horizontal]: readonly [number, numb
 /** Whether TensorFlow has oneDNN's convolution that adds a bias, as it mostly has on x86; found out at the first use. */
 let hasOneDnn = true;
 
-/** A convolution that adds a bias to its output: in one step on the native backend, which saves a pass over memory. */
-function convolve(
-  images: Tensor4D,
-  kernel: Tensor4D,
-  strides: [number, number],
-  padding: "same" | "valid",
-  bias: Tensor1D | undefined,
-): Tensor4D {
-  // The one step has no gradient.
-  if (bias && hasOneDnn && onNativeCpu() && tf.engine().state.gradientDepth === 0) {
+const WITH_BIAS = "ResnetLabConv2DWithBias";
+/** A convolution and its bias, without a pass over memory for the bias where there is oneDNN. */
+function convolveWithBias({ inputs, attrs }: Parameters<tf.KernelFunc>[0]): tf.TensorInfo {
+  const { x, filter, bias } = inputs as Record<"x" | "filter", Tensor4D> & { bias: Tensor1D };
+  const { strides, pad } = attrs as unknown as { strides: [number, number]; pad: "same" | "valid" };
+  if (hasOneDnn && onNativeCpu()) {
     try {
-      return runTensorFlowOp("_MklNativeConv2DWithBias", [images, kernel, bias], {
+      return runTensorFlowOp("_MklNativeConv2DWithBias", [x, filter, bias], {
         T: { type: "float32" },
         strides: { integers: [1, ...strides, 1] },
-        padding: { string: padding.toUpperCase() },
+        padding: { string: pad.toUpperCase() },
         _kernel: { string: "MklNameChangeOp" }, // oneDNN's mark of its kernels for TensorFlow's own layout
-      }) as Tensor4D;
+      });
     } catch {
       hasOneDnn = false;
     }
   }
-  const y = tf.conv2d(images, kernel, strides, padding);
-  return bias ? tf.add(y, bias) : y;
+  return tf.tidy(() => addBias(tf.conv2d(x, filter, strides, pad), bias));
+}
+for (const backendName of [NATIVE, ...COMPOSED]) {
+  tf.registerKernel({ kernelName: WITH_BIAS, backendName, kernelFunc: convolveWithBias });
+}
+tf.registerGradient({
+  kernelName: WITH_BIAS,
+  inputsToSave: ["x", "filter"],
+  gradFunc: (dy, saved, attrs) => ({
+    ...tf.getGradient(tf.Conv2D).gradFunc(dy, saved, attrs),
+    bias: () => biasGradient(dy as Tensor4D),
+  }),
+});
+
+function convolve(
+  x: Tensor4D,
+  filter: Tensor4D,
+  strides: [number, number],
+  pad: "same" | "valid",
+  bias: Tensor1D | undefined,
+): Tensor4D {
+  if (!bias) return tf.conv2d(x, filter, strides, pad);
+  const attributes = { strides, pad, dataFormat: "NHWC", dilations: 1 };
+  return tf.engine().runKernel(WITH_BIAS, { x, filter, bias }, attributes);
 }
 
 /**

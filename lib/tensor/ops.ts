@@ -8,6 +8,7 @@
  * take.
  */
 import * as tf from "@tensorflow/tfjs-core";
+import { add as sumOf } from "./addition.ts";
 import "./gradients.ts";
 import "./replacements.ts";
 import {
@@ -869,7 +870,7 @@ function toFloat(x: Operand): Operand {
  * assert.deepEqual(ops.add(rows, ops.tensor([10, 20])).arraySync(), [[11, 21], [12, 22]]);
  * ```
  */
-export const add = binary("Adding", tf.add);
+export const add = binary("Adding", sumOf);
 
 /**
  * `a − b`, broadcast as in {@linkcode add}.

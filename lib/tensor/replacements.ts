@@ -68,3 +68,19 @@ replaceKernel(tf.MaxPoolGrad, (own) => (call) => {
   const attributes = poolingAttributes(call.attrs);
   return runTensorFlowOp("_MklNativeMaxPoolGrad", [x, y, dy, places], attributes);
 });
+
+// The first version of TensorFlow's batch normalisation knows float32 only, so that in bfloat16 all maps would be converted twice.
+replaceKernel(tf.FusedBatchNorm, (own) => (call) => {
+  const { x, mean, variance, scale, offset } = call.inputs;
+  if (!scale || !offset || mean!.shape.length !== 1) return own(call);
+  const { varianceEpsilon } = call.attrs as unknown as tf.FusedBatchNormAttrs;
+  const [y, ...rest] = runTensorFlowOp("FusedBatchNormV3", [x!, scale, offset, mean!, variance!], {
+    T: { type: "float32" },
+    U: { type: "float32" },
+    epsilon: { float: varianceEpsilon },
+    data_format: { string: "NHWC" },
+    is_training: { bool: false },
+  }, 6);
+  tf.dispose(rest);
+  return y!;
+});
