@@ -18,12 +18,12 @@ export class LeanBackend extends NodeJSKernelBackend {
     this.incRef(dataId);
     companion.dispose();
     tf.engine().removeDataId(dataId, this);
-    this.#data(owner.dataId).companion = { dataId, shape, dtype };
+    this.tensorMap.get(owner.dataId)!.companion = { dataId, shape, dtype };
   }
 
   /** What was attached to the data of `owner`. */
   companionOf(owner: tf.TensorInfo): tf.TensorInfo | undefined {
-    return this.#data(owner.dataId).companion;
+    return this.tensorMap.get(owner.dataId)!.companion;
   }
 
   /**
@@ -56,7 +56,7 @@ export class LeanBackend extends NodeJSKernelBackend {
     });
     // TensorFlow changes a resource in place only where nobody else looks at its memory.
     const views = variables.flatMap(({ dataId }) => {
-      const data = this.#data(dataId), { id } = data;
+      const data = this.tensorMap.get(dataId)!, { id } = data;
       data.id = ABSENT;
       return id === ABSENT ? [] : [id];
     });
@@ -68,7 +68,7 @@ export class LeanBackend extends NodeJSKernelBackend {
 
   /** The native number of the resource that holds a variable. */
   #handle(variable: tf.Variable): number {
-    const { refCount, handle } = this.#data(variable.dataId);
+    const { refCount, handle } = this.tensorMap.get(variable.dataId)!;
     if (handle !== undefined && refCount === 1) return handle;
     // Whoever shares the data keeps what it is now; nor may memory be changed that JavaScript lent to TensorFlow.
     const { TF_ATTR_TYPE, TF_ATTR_STRING, TF_ATTR_SHAPE, TF_FLOAT } = this.binding;
