@@ -37,6 +37,16 @@ function recorded(f: () => Tensor): Tensor {
   }
 }
 
+// TensorFlow.js writes each tensor that it saves for the way back on the tape as a step of its own, which only gradients of gradients need.
+const engine = tf.engine(), save = engine["saveTensorsForBackwardMode"];
+Object.assign(engine, {
+  saveTensorsForBackwardMode: (tensors: Tensor[]): Tensor[] =>
+    engine.state.gradientDepth > 1 ? save.call(engine, tensors) : tensors.map((tensor) => {
+      engine.backend.incRef(tensor.dataId);
+      return engine.keep(engine.makeTensorFromTensorInfo(tensor));
+    }),
+});
+
 /** A step on TensorFlow.js's tape. */
 type Step = NonNullable<ReturnType<typeof tf.engine>["state"]["activeTape"]>[number];
 
@@ -78,7 +88,14 @@ function backpropagate(
         const targets = Object.entries(step.inputs).filter(([, { id }]) => reached.has(id));
         const found = tf.tidy(() => {
           const gradientOf = gradient(given as tf.Tensor[]);
-          return targets.map(([name]) => tf.clone(gradientOf[name]!()));
+          const own = new Set<Tensor>();
+          return targets.map(([name]) => {
+            const x = gradientOf[name]!();
+            // What is not this step's own, such as what it was given, is freed by others.
+            const result = x.scopeId === state.activeScope?.id && !own.has(x) ? x : tf.clone(x);
+            own.add(result);
+            return result;
+          });
         });
         targets.forEach(([, { id }], i) => {
           const before = gradients.get(id), more = found[i]!;
