@@ -11,9 +11,12 @@ declare module "@tensorflow/tfjs-core" {
     [Symbol.dispose](): void;
   }
 }
-tf.Tensor.prototype[Symbol.dispose] = function () {
-  this.dispose();
-};
+// Not by an assignment to the property: whether the compiler knows it by then hangs on the order in which it looks at files.
+Object.assign(tf.Tensor.prototype, {
+  [Symbol.dispose](this: tf.Tensor) {
+    this.dispose();
+  },
+});
 
 /**
  * Runs `work` and disposes every tensor it made except those it returns. `work` must be synchronous.

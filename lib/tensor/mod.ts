@@ -41,3 +41,4 @@ export type {
   Variable4D,
   Variable5D,
 } from "./types.ts";
+export { type KernelTrace, type TracedOutput, type TracedValue, traceKernels } from "./trace.ts";

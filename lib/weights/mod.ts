@@ -1,4 +1,5 @@
 /** Weights from files and to files: safetensors, PyTorch's .pth, and the networks of torchvision and timm. */
+export { writeGraphModel } from "./graph_model.ts";
 export { pretrained, type PretrainedName, type PretrainedOptions } from "./pretrained.ts";
 export { readPth } from "./pth.ts";
 export { readSafetensors, readSafetensorsMetadata, writeSafetensors } from "./safetensors.ts";

@@ -1,0 +1,86 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { checkTensor } from "./check.ts";
+import type { Tensor } from "./types.ts";
+
+/** A value in a computation that was traced: what goes in, what is always the same, or what a kernel of TensorFlow.js makes of others. */
+export type TracedValue =
+  | { readonly kind: "input" }
+  | {
+    readonly kind: "constant";
+    readonly shape: readonly number[];
+    readonly dtype: string;
+    readonly bytes: Uint8Array<ArrayBuffer>;
+  }
+  | {
+    readonly kind: "kernel";
+    readonly name: string;
+    /** What it takes, by its role. */
+    readonly inputs: Readonly<Record<string, TracedOutput>>;
+    readonly attributes: Readonly<Record<string, unknown>>;
+  };
+
+/** The position of a value, and of the output where it has several. */
+export type TracedOutput = readonly [value: number, output: number];
+
+/** A computation as the values that it runs through; the first is the input. */
+export interface KernelTrace {
+  readonly values: readonly TracedValue[];
+  readonly output: TracedOutput;
+}
+
+/**
+ * Runs a computation and notes each kernel of TensorFlow.js that it calls. Tensors that come from elsewhere, such as parameters, are
+ * constants in it. What it makes is left to the {@linkcode tidy} around it.
+ *
+ * @throws {TypeError} If the computation gives no tensor.
+ *
+ * @example
+ * ```ts
+ * import { ops, traceKernels } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { values } = traceKernels(ops.ones([2]), (x) => ops.relu(ops.mul(x, 3)));
+ * const names = values.map((value) => value.kind === "kernel" ? value.name : value.kind);
+ * assert.deepEqual(names, ["input", "constant", "Multiply", "Relu"]);
+ * ```
+ */
+export function traceKernels<T extends Tensor>(input: T, run: (input: T) => unknown): KernelTrace {
+  const engine = tf.engine();
+  const values: TracedValue[] = [{ kind: "input" }];
+  const places = new Map<number, TracedOutput>([[input.id, [0, 0]]]);
+  const placeOf = (tensor: Tensor): TracedOutput => {
+    const known = places.get(tensor.id);
+    if (known) return known;
+    const { shape, dtype } = tensor, { buffer, byteOffset, byteLength } = tensor.dataSync();
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice();
+    const place = [values.push({ kind: "constant", shape, dtype, bytes }) - 1, 0] as const;
+    places.set(tensor.id, place);
+    return place;
+  };
+  const { runKernel } = engine;
+  let inside = false;
+  const noted: typeof runKernel = (name, inputs, attributes = {}) => {
+    if (inside) return runKernel.call(engine, name, inputs, attributes) as never;
+    const from = Object.entries(inputs).filter(([, tensor]) => tensor)
+      .map(([role, tensor]) => [role, placeOf(tensor as Tensor)] as const);
+    inside = true;
+    try {
+      const output = runKernel.call(engine, name, inputs, attributes);
+      const value = { kind: "kernel", name, inputs: Object.fromEntries(from), attributes } as const;
+      const position = values.push(value) - 1;
+      const outputs: readonly Tensor[] = Array.isArray(output) ? output : [output];
+      outputs.forEach(({ id }, index) => places.set(id, [position, index]));
+      return output as never;
+    } finally {
+      inside = false;
+    }
+  };
+  Object.defineProperty(engine, "runKernel", { value: noted, configurable: true });
+  try {
+    const output = run(input);
+    checkTensor("Tracing a computation", output, { name: "its result" });
+    return { values, output: placeOf(output) };
+  } finally {
+    Reflect.deleteProperty(engine, "runKernel");
+  }
+}

@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import {
+  alexnet,
+  avgPool,
+  cifarResnet,
+  dropout,
+  dynamicConv2d,
+  flatten,
+  gelu,
+  googlenet,
+  type Images,
+  leakyRelu,
+  lenet,
+  Module,
+  ops,
+  PORTABLE,
+  Random,
+  resnet,
+  sequential,
+  setSeed,
+  sigmoid,
+  tanh,
+  type Tensor,
+  tidy,
+  useBackend,
+  vgg,
+  writeGraphModel,
+} from "resnet-lab";
+import { assertClose, assertNoLeak } from "../helpers.ts";
+
+// Without its types, which would stand in the way of those that lib gives to tensors.
+const tfjs: string = "@tensorflow/tfjs";
+const { loadGraphModel } = await import(tfjs);
+
+/** Writes a model, loads it over HTTP as a browser does, and compares what TensorFlow.js alone makes of three images. */
+async function assertSame<C extends number>(
+  model: Module<Images<C>, Tensor>,
+  imageShape: readonly [number, number, C],
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
+    return new Response(await Deno.readFile(folder + new URL(request.url).pathname));
+  });
+  try {
+    // Running statistics that are not those of the start.
+    tidy(() => model.forward(new Random(2).normal([8, ...imageShape]), { training: true }));
+    await assertNoLeak(() => writeGraphModel(folder, model, imageShape));
+    using images = new Random(1).normal([3, ...imageShape]);
+    using expected = model.forward(images);
+    assert(ops.max(ops.abs(expected)).dataSync()[0]! > 1e-3);
+    await useBackend(PORTABLE, async () => {
+      const loaded = await loadGraphModel(`http://127.0.0.1:${server.addr.port}/model.json`);
+      using input = ops.tensor(images.dataSync(), images.shape);
+      using found = tidy(() => loaded.predict(input));
+      assert.deepEqual(found.shape, expected.shape);
+      assertClose(found, expected.dataSync(), 1e-4);
+      loaded.dispose();
+    });
+  } finally {
+    await server.shutdown();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+for (
+  const [name, test] of [
+    ["LeNet", () => assertSame(lenet(), [28, 28, 1])],
+    [
+      "AlexNet with two groups, which have local response normalisation",
+      () => assertSame(alexnet({ variant: "original", width: 1 / 16, classes: 5 }), [227, 227, 3]),
+    ],
+    [
+      "VGG with an adaptive pooling that is not even",
+      () => assertSame(vgg({ architecture: 11, width: 1 / 16, classes: 5 }), [96, 96, 3]),
+    ],
+    [
+      "GoogLeNet",
+      () =>
+        assertSame(googlenet({ variant: "torchvision", width: 1 / 8, classes: 5 }), [64, 64, 3]),
+    ],
+    [
+      "a ResNet with shortcuts A",
+      () => assertSame(cifarResnet({ depth: 20, classes: 5 }), [32, 32, 3]),
+    ],
+    [
+      "a ResNet of version 2 with bottlenecks",
+      () =>
+        assertSame(
+          resnet({ block: "bottleneck", stages: [1, 2], version: "v2", width: 1 / 8, classes: 5 }),
+          [64, 64, 3],
+        ),
+    ],
+    [
+      "a ResNet with a grid and an embedding",
+      () =>
+        assertSame(
+          resnet({
+            ...{ block: "basic", stages: [1, 1], stem: "keras", width: 1 / 8, classes: 9 },
+            ...{ grid: [4, 1], embedding: 16, inChannels: 1 },
+          }),
+          [40, 24, 1],
+        ),
+    ],
+    [
+      "activations",
+      () =>
+        assertSame(
+          sequential(
+            dropout(0.5),
+            gelu(),
+            leakyRelu(0.2),
+            tanh(),
+            sigmoid(),
+            avgPool({ kernelSize: 2 }),
+            flatten(),
+          ),
+          [4, 4, 2],
+        ),
+    ],
+  ] as const
+) {
+  Deno.test(`TensorFlow.js alone gives the logits of ${name}`, () => {
+    setSeed(1);
+    return test();
+  });
+}
+
+Deno.test("a graph model written on the portable backend is the same", () =>
+  useBackend(PORTABLE, () => assertSame(cifarResnet({ depth: 8, classes: 5 }), [16, 16, 3])));
+
+const dynamic = dynamicConv2d(1, 4, { kernelSize: 1 });
+
+/** A model that does one thing. */
+class Only extends Module<Images<1>, Tensor> {
+  constructor(readonly compute: (images: Images<1>) => Tensor) {
+    super();
+  }
+  override forward(images: Images<1>): Tensor {
+    return this.compute(images);
+  }
+}
+
+for (
+  const [name, compute, message] of [
+    [
+      "a kernel without counterpart",
+      (x: Tensor) => ops.sign(x),
+      /no counterpart of the kernel Sign/,
+    ],
+    [
+      "what is another number for another batch",
+      (x: Tensor) => ops.mul(x, x.shape[0]! + 1),
+      /must be the same for any batch/,
+    ],
+    [
+      "a convolution that each image has its own kernel for",
+      (x: Tensor) => dynamic.forward(x as Images<1>),
+      /must be the same for any batch/,
+    ],
+    [
+      "what a batch does otherwise",
+      (x: Tensor) => x.shape[0] === 1 ? ops.relu(x) : ops.tanh(x),
+      /must be the same for any batch/,
+    ],
+  ] as const
+) {
+  Deno.test(`writing a graph model refuses ${name}, and writes nothing`, async () => {
+    const folder = `${await Deno.makeTempDir()}/new`;
+    await assertNoLeak(() =>
+      assert.rejects(writeGraphModel(folder, new Only(compute), [2, 2, 1]), {
+        name: "RangeError",
+        message,
+      })
+    );
+    await assert.rejects(Deno.stat(folder), Deno.errors.NotFound);
+  });
+}
+
+Deno.test("writing a graph model says which layer does not fit the images", () =>
+  assert.rejects(writeGraphModel("nowhere", lenet(), [20, 20, 1]), /^RangeError: At classifier/));
