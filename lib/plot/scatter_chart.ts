@@ -33,7 +33,7 @@ export interface ScatterChartOptions extends FigureOptions {
 /** As many shapes as there are, so that groups stay apart when the colours begin again. */
 const shapes = ["circle", "diamond-open", "triangle-up", "square-open", "cross"] as const;
 
-/** A group of more points than this is drawn small and a little transparent. */
+/** Where a group has more points than this, all are drawn small and a little transparent. */
 const mostLargePoints = 50;
 
 /**
@@ -79,12 +79,12 @@ export function scatterChart(groups: readonly PointGroup[], options: ScatterChar
     y: groups.flatMap(({ y, spread }) => spread ? ends(y, spread) : Array.from(y)),
   };
   const axes = single
-    ? { x: withRoom(options.x, shown.x, 0.1), y: withRoom(options.y, shown.y, 0.14) }
+    ? { x: withRoom(options.x, shown.x, 0.15), y: withRoom(options.y, shown.y, 0.14) }
     : { x: options.x, y: options.y };
   const positions = single ? placed(groups, axes.x, axes.y, options) : [];
+  const small = groups.some(({ y }) => y.length > mostLargePoints);
   const data = groups.map(({ name, x, y, spread }, index): Trace => {
     const color = colors[index % colors.length]!;
-    const small = y.length > mostLargePoints;
     const shape = Math.floor(index / colors.length) % shapes.length;
     return {
       type: "scatter",

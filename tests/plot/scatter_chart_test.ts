@@ -16,8 +16,8 @@ Deno.test("scatterChart writes the names of single points beside them", () => {
   assert.deepEqual(data[0]?.error_y, { type: "data", array: [1], color: "#0072b2", width: 4 });
   assert.equal(data[1]?.error_y, undefined);
   assert.equal(layout.showlegend, false);
-  // Room for a name on both sides: a tenth of two decades.
-  assert.deepEqual(layout.xaxis?.range?.map((end: number) => Number(end.toFixed(6))), [4.8, 7.2]);
+  // Room for a name on both sides: 15 % of two decades.
+  assert.deepEqual(layout.xaxis?.range?.map((end: number) => Number(end.toFixed(6))), [4.7, 7.3]);
   assert.equal(
     description,
     "Accuracy (%) against work (MACs): LeNet 87 at 100,000; ResNet 91 at 10,000,000.",
@@ -38,6 +38,13 @@ Deno.test("scatterChart gives ten groups of points ten looks and a legend", () =
     names.map(() => ["markers", undefined]),
   );
   assert.equal(data[0]?.x?.length, 100);
+  assert.equal(data[0]?.marker?.size, 5);
+  const unequal = scatterChart([{ name: "few", x: [1], y: [1] }, {
+    name: "many",
+    x: cloud,
+    y: cloud,
+  }], axes);
+  assert.deepEqual(unequal.data.map(({ marker }) => marker?.size), [5, 5]);
   assert.equal(layout.showlegend, true);
   assert.match(description, /class 9 \(100 points\)\.$/);
 });
