@@ -1,0 +1,220 @@
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { machine, renderPng } from "resnet-lab";
+import {
+  type Environment,
+  exists,
+  loadAddon,
+  places,
+  run,
+  SetupError,
+} from "../scripts/environment.ts";
+import { setUpOrExit } from "../scripts/setup.ts";
+import { peersPython, setUpPeers } from "./peers.ts";
+import { type Measurement, memoryTable, rowsOf, speedChart, speedTable } from "./report.ts";
+import { Runner, type System, systemsHere } from "./systems.ts";
+import { imagesOfEpoch, type Task, type Work, works } from "./works.ts";
+
+const usage =
+  `Times this library, tfjs-layers, PyTorch and Keras at the same work on this machine's processor.
+
+  deno task bench [--setup] [--quick] [--only NAME]… [--rounds N] [--write]
+
+  --setup   installs PyTorch and Keras first, into .venv/peers (6 GB); without them only tfjs-layers is compared
+  --quick   two minutes: ${
+    works.filter(({ quick }) => quick).map(({ name }) => name).join(" and ")
+  } in 3 rounds, without torch.compile
+  --only    one of ${works.map(({ name }) => name).join(", ")}; may be repeated
+  --rounds  how often each system has its turn, 11 if not given
+  --write   keeps results.json and results.png in bench/ and the tables in README.md; otherwise they go to .cache/bench
+
+Each system is a process of its own. They take turns, a second each, so that what the machine does besides hits all alike; a ratio
+is that of two neighbours in one round, and stands as median and quartiles over the rounds. What is compiled or allocated in the
+first steps is not timed. All train on noise in memory by SGD with momentum and read back the loss of each step; this library by
+its loop, fit, which makes its batches from bytes and also counts accuracy and the length of the gradient.
+`;
+
+interface Orders {
+  readonly setup: boolean;
+  readonly write: boolean;
+  readonly quick: boolean;
+  readonly works: readonly Work[];
+  readonly rounds: number;
+}
+
+/**
+ * Reads the command line.
+ *
+ * @throws {RangeError} If there is no such work, or the number of rounds is none.
+ * @throws {TypeError} If an option does not exist.
+ */
+export function readOrders(args: readonly string[]): Orders {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      setup: { type: "boolean", default: false },
+      quick: { type: "boolean", default: false },
+      only: { type: "string", multiple: true },
+      rounds: { type: "string" },
+      write: { type: "boolean", default: false },
+    },
+  });
+  const { setup, quick, only, write } = values;
+  const rounds = Number(values.rounds ?? (quick ? 3 : 11));
+  if (!Number.isInteger(rounds) || rounds < 1) {
+    throw new RangeError(`The rounds must be a positive integer, found "${values.rounds}".`);
+  }
+  const stray = only?.find((name) => !works.some((work) => work.name === name));
+  if (stray !== undefined) {
+    throw new RangeError(
+      `There is no work "${stray}". There are: ${works.map(({ name }) => name).join(", ")}.`,
+    );
+  }
+  const chosen = works.filter((work) => only ? only.includes(work.name) : work.quick || !quick);
+  return { setup, write, quick, works: chosen, rounds };
+}
+
+/** What the systems took for one work. One that fails is left out, and `log` says so. */
+async function race(
+  work: Work,
+  systems: readonly System[],
+  rounds: number,
+  { log, status }: Pick<Environment, "log" | "status">,
+): Promise<{ measurements: Measurement[]; versions: string[] }> {
+  const runners = new Map<System, Runner>();
+  const lost = new Set<System>();
+  const versions = new Set<string>();
+  const parameters = new Map<number, string>();
+
+  /** Seconds for a step. A system is started when its turn first comes; for "start", each time. */
+  async function turn(system: System, task: Task, steps: number): Promise<number> {
+    const running = runners.get(system);
+    if (task === "start") running?.[Symbol.dispose]();
+    const runner = running && task !== "start" ? running : new Runner(system, work);
+    runners.set(system, runner);
+    const reply = await runner.run(task, steps);
+    versions.add(reply.version);
+    parameters.set(reply.parameters, nameOf(system));
+    if (parameters.size > 1) {
+      const found = [...parameters].map(([count, name]) => `${count} in ${name}`).join(", ");
+      throw new RangeError(`The networks differ in parameters: ${found}.`);
+    }
+    return reply.seconds / steps;
+  }
+
+  try {
+    const measurements: Measurement[] = [];
+    for (const task of work.tasks) {
+      const steps = task === "infer" ? 3 * work.steps : work.steps;
+      const able = systems.filter(({ precision, tasks }) =>
+        tasks.includes(task) && (precision === "fp32" || work.bf16)
+      );
+      const times = new Map(able.map((system): [System, number[]] => [system, []]));
+      // Round 0 warms up, and is not kept.
+      for (let round = 0; round <= rounds; round++) {
+        for (const system of round % 2 ? able : able.toReversed()) {
+          if (lost.has(system)) continue;
+          status(`${work.name}, ${task}, round ${round} of ${rounds}: ${nameOf(system)}`);
+          try {
+            const warmup = task === "start" ? 1 : Math.max(3, steps);
+            const seconds = await turn(system, task, round === 0 ? warmup : steps);
+            if (round > 0) times.get(system)!.push(seconds);
+          } catch (error) {
+            log(`${nameOf(system)} is left out of ${work.name}: ${messageOf(error)}`);
+            lost.add(system);
+          }
+        }
+      }
+      for (const [system, seconds] of times) {
+        if (lost.has(system)) continue;
+        measurements.push({
+          ...{ work: work.name, title: work.title, task },
+          ...{ column: system.column, precision: system.precision, mode: system.mode },
+          images: { train: work.batch, infer: work.batch, epoch: imagesOfEpoch, start: 1 }[task],
+          seconds,
+          peakMemory: runners.get(system)!.peakMemory(),
+        });
+      }
+    }
+    return { measurements, versions: [...versions] };
+  } finally {
+    for (const runner of runners.values()) runner[Symbol.dispose]();
+    status("");
+  }
+}
+
+function nameOf({ column, mode, precision }: System): string {
+  return [column, mode, precision].filter(Boolean).join(" ");
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Times the works one after the other, and prints and keeps what is there after each of them. */
+async function bench({ works, quick, rounds, write }: Orders, environment: Environment) {
+  const { root } = environment;
+  const systems = systemsHere(environment, { quick });
+  const { tensorFlow } = await loadAddon(environment, places(root).addon);
+  const versions = new Set([`Deno ${Deno.version.deno}`, `TensorFlow ${tensorFlow}`]);
+  const measurements: Measurement[] = [];
+  const folder = write ? join(root, "bench") : join(root, ".cache", "bench");
+  await Deno.mkdir(folder, { recursive: true });
+  let text = "";
+  for (const work of works) {
+    const found = await race(work, systems, rounds, environment);
+    measurements.push(...found.measurements);
+    for (const version of found.versions) versions.add(version);
+    const date = new Date().toISOString().slice(0, 10);
+    const rows = rowsOf(measurements);
+    text = [
+      speedTable(rows),
+      memoryTable(rows),
+      `${date}, ${machine()}; ${
+        [...versions].join(", ")
+      }; medians and quartiles of ${rounds} rounds.`,
+    ].join("\n\n");
+    const results = { date, machine: machine(), versions: [...versions], rounds, measurements };
+    await Deno.writeTextFile(join(folder, "results.json"), JSON.stringify(results, null, 2) + "\n");
+    environment.log(speedTable(rowsOf(found.measurements)));
+  }
+  console.log(text);
+  const chart = speedChart(rowsOf(measurements));
+  if (chart) await Deno.writeFile(join(folder, "results.png"), await renderPng(chart));
+  if (write) {
+    const readme = join(root, "README.md");
+    const place = /(?<=<!-- bench -->\n)[^]*(?=<!-- end of bench -->)/;
+    await Deno.writeTextFile(
+      readme,
+      (await Deno.readTextFile(readme)).replace(place, () => `\n${text}\n\n`),
+    );
+    await run(environment, [environment.deno, "fmt", "--quiet", readme]);
+  }
+  console.log(`\nAll times, and the picture, are in ${folder}.`);
+}
+
+if (import.meta.main) {
+  if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
+    console.log(usage);
+    Deno.exit();
+  }
+  let orders;
+  try {
+    orders = readOrders(Deno.args);
+  } catch (error) {
+    console.error(`${messageOf(error)}\n\n${usage}`);
+    Deno.exit(1);
+  }
+  const environment = await setUpOrExit();
+  try {
+    if (orders.setup) await setUpPeers(environment);
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    console.error(error.message);
+    Deno.exit(1);
+  }
+  if (!exists(peersPython(environment.root))) {
+    environment.log("PyTorch and Keras are left out; deno task bench --setup installs them.");
+  }
+  await bench(orders, environment);
+}

@@ -1,0 +1,180 @@
+"""PyTorch at work. After the work, the command line says how: channels_last, compile, bf16, or nothing of that."""
+
+import os
+
+import torch
+import torchvision
+from serve import given, serve
+from torch import nn
+from torch.nn import functional as F
+from torchvision.models.resnet import BasicBlock
+from torchvision.transforms import v2
+
+work, words = given()
+batch, (height, width, channels) = work["batch"], work["image"]
+layout = torch.channels_last if "channels_last" in words else torch.contiguous_format
+
+
+def resnet18():
+    model = torchvision.models.resnet18(num_classes=10)
+    model.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    model.maxpool = nn.Identity()
+    return model
+
+
+class OptionA(nn.Module):
+    """Every second pixel, with channels of zeros where there are too few."""
+
+    def forward(self, x):
+        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, x.shape[1]))
+
+
+def resnet20():
+    blocks, before = [], 16
+    for after in (16, 32, 64):
+        for _ in range(3):
+            changes = before != after
+            blocks.append(BasicBlock(before, after, 2 if changes else 1, OptionA() if changes else None))
+            before = after
+    stem = [nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True)]
+    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+def conv(before, after, size, **options):
+    return [nn.Conv2d(before, after, size, **options), nn.ReLU(inplace=True)]
+
+
+def linears(*sizes, rate=0.0):
+    layers = [nn.Flatten()]
+    for before, after in zip(sizes[:-2], sizes[1:-1]):
+        layers += [nn.Linear(before, after), nn.ReLU(inplace=True)] + ([nn.Dropout(rate)] if rate else [])
+    return [*layers, nn.Linear(sizes[-2], sizes[-1])]
+
+
+def alexnet():
+    return nn.Sequential(
+        *conv(1, 96, 11, stride=4, padding=1),
+        nn.MaxPool2d(3, 2),
+        *conv(96, 256, 5, padding=2),
+        nn.MaxPool2d(3, 2),
+        *conv(256, 384, 3, padding=1),
+        *conv(384, 384, 3, padding=1),
+        *conv(384, 256, 3, padding=1),
+        nn.MaxPool2d(3, 2),
+        *linears(6400, 4096, 4096, 10, rate=0.5),
+    )
+
+
+def vgg11():
+    layers, before = [], 1
+    for convolutions, after in [(1, 32), (1, 64), (2, 128), (2, 256), (2, 256)]:
+        for _ in range(convolutions):
+            layers += conv(before, after, 3, padding=1)
+            before = after
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers, *linears(256 * 7 * 7, 2048, 2048, 10, rate=0.5))
+
+
+def lenet():
+    return nn.Sequential(
+        *conv(1, 6, 5, padding=2), nn.MaxPool2d(2), *conv(6, 16, 5), nn.MaxPool2d(2), *linears(400, 120, 84, 10)
+    )
+
+
+networks = {
+    "resnet18": resnet18,
+    "resnet20": resnet20,
+    "resnet50": lambda: torchvision.models.resnet50(num_classes=10),
+    "alexnet": alexnet,
+    "vgg11": vgg11,
+    "lenet": lenet,
+}
+parameters = 0
+
+
+def build():
+    global parameters
+    model = networks[work["network"]]().to(memory_format=layout)
+    parameters = sum(p.numel() for p in model.parameters())
+    return model
+
+
+def noise():
+    images = torch.rand(batch, channels, height, width).to(memory_format=layout)
+    return images, torch.randint(10, (batch,))
+
+
+def autocast():
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled="bf16" in words)
+
+
+def compiled(model):
+    return torch.compile(model) if "compile" in words else model
+
+
+def train():
+    model = build()
+    optimizer = torch.optim.SGD(model.parameters(), work["learningRate"], momentum=0.9)
+    run = compiled(model)
+    images, labels = noise()
+
+    def step():
+        optimizer.zero_grad()
+        with autocast():
+            loss = F.cross_entropy(run(images), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def infer():
+    run = compiled(build().eval())
+    images, _ = noise()
+
+    def step():
+        with torch.inference_mode(), autocast():
+            return run(images).float().numpy()
+
+    return step
+
+
+class Noise(torch.utils.data.Dataset):
+    transform = v2.Compose([
+        v2.RandomCrop(height, padding=4),
+        v2.RandomHorizontalFlip(),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.Normalize([0.5] * channels, [0.5] * channels),
+    ])
+
+    def __init__(self, count):
+        self.images = torch.randint(256, (count, channels, height, width), dtype=torch.uint8)
+        self.labels = torch.randint(10, (count,))
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return self.transform(self.images[index]), self.labels[index]
+
+
+def epoch():
+    loader = torch.utils.data.DataLoader(
+        Noise(60_000), batch_size=batch, shuffle=True, num_workers=os.cpu_count(), persistent_workers=True
+    )
+
+    def step():
+        for _ in loader:
+            pass
+
+    return step
+
+
+# TensorFlow does so, and momentum of units that never fire shrinks to such numbers.
+torch.set_flush_denormal(True)
+serve(
+    f"PyTorch {torch.__version__}",
+    {"train": train, "infer": infer, "epoch": epoch},
+    lambda: parameters,
+)

@@ -1,0 +1,96 @@
+/** This library at work: what a user gets from `fit`, from `forward` after `foldBatchNorm`, and from `batches`. */
+import {
+  alexnet,
+  batches,
+  cifarResnet,
+  type Classifier,
+  compose,
+  fit,
+  foldBatchNorm,
+  ImageDataset,
+  type Images,
+  lenet,
+  normalize,
+  Random,
+  randomCrop,
+  randomFlip,
+  resnet18,
+  resnet50,
+  sgd,
+  tidy,
+  vgg,
+  withPrecision,
+} from "resnet-lab";
+import { given, serve } from "./serve.ts";
+import { imagesOfEpoch } from "./works.ts";
+
+const { work, words } = given();
+const precision = words.includes("bf16") ? "bf16" : "fp32";
+const [height, width, channels] = work.image;
+
+const networks: Record<string, () => Classifier<Images, 10>> = {
+  resnet18: () => resnet18({ stem: "cifar", classes: 10 }),
+  resnet20: () => cifarResnet({ depth: 20, inChannels: 1 }),
+  resnet50: () => resnet50({ classes: 10 }),
+  alexnet: () => alexnet({ variant: "simplified" }),
+  vgg11: () => vgg({ architecture: 11, width: 1 / 2, inChannels: 1, classes: 10 }),
+  lenet: () => lenet(),
+};
+
+/** Noise with random labels. */
+function noise(count: number) {
+  const random = new Random(0);
+  const size = count * height * width * channels;
+  return new ImageDataset({
+    name: "noise",
+    pixels: Uint8Array.from(random.uniform([size], { max: 256 }).dataSync()),
+    labels: Uint8Array.from(random.uniform([count], { max: 10 }).dataSync()),
+    ...{ height, width, channels, classes: 10, classNames: [..."0123456789"] },
+  });
+}
+
+let parameters = 0;
+function build() {
+  const model = networks[work.network]!();
+  parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
+  return model;
+}
+
+await serve("ResNet Lab 0.1.0", {
+  train() {
+    const model = build();
+    const optimizer = sgd(model.parameters(), { learningRate: work.learningRate, momentum: 0.9 });
+    const options = { optimizer, epochs: 1e6, batchSize: work.batch, precision } as const;
+    const training = fit(model, noise(4 * work.batch), options);
+    return async (steps) => {
+      while (steps > 0) {
+        const { value } = await training.next();
+        if (value?.kind === "step") steps--;
+      }
+    };
+  },
+  infer() {
+    const model = build();
+    foldBatchNorm(model, work.image);
+    const images = noise(work.batch).images();
+    return (steps) => {
+      for (; steps > 0; steps--) {
+        tidy(() => void withPrecision(precision, () => model.forward(images)).dataSync());
+      }
+    };
+  },
+  epoch() {
+    const dataset = noise(imagesOfEpoch);
+    const transform = compose(
+      randomCrop({ padding: 4 }),
+      randomFlip(),
+      normalize({ mean: 0.5, standardDeviation: 0.5 }),
+    );
+    const shuffle = new Random(0);
+    return (epochs) => {
+      for (; epochs > 0; epochs--) {
+        for (using _ of batches(dataset, { batchSize: work.batch, shuffle, transform }));
+      }
+    };
+  },
+}, () => parameters);
