@@ -1,6 +1,6 @@
 /** What several tests need: closeness of numbers, gradients by differences, every backend, no tensor left behind. */
 import assert from "node:assert/strict";
-import { memory, ops, PORTABLE, type Scalar, type Tensor, useBackend } from "resnet-lab";
+import { memory, ops, PORTABLE, type Scalar, type Tensor, useBackend, WASM } from "resnet-lab";
 
 /** Asserts that numbers agree to `tolerance`, relative to 1 or to the expected number, whichever is larger. */
 export function assertClose(
@@ -21,10 +21,12 @@ export function assertClose(
   }
 }
 
-/** Registers one test for the backend at hand and one for the portable backend. */
+/** Registers one test for the backend at hand and one for each of the backends that are everywhere. */
 export function testOnEachBackend(name: string, body: () => void | Promise<void>): void {
   Deno.test(name, body);
-  Deno.test(`${name} (portable backend)`, () => useBackend(PORTABLE, body));
+  for (const other of [WASM, PORTABLE]) {
+    Deno.test(`${name} (${other} backend)`, () => useBackend(other, body));
+  }
 }
 
 /** Runs `body` and asserts that as many tensors are alive after it as before, plus `kept`. */

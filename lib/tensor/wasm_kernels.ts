@@ -1,7 +1,7 @@
 /**
- * TensorFlow.js's WebAssembly backend, and what it lacks to train: the gradient of a convolution's kernel. Its gradient of the images
- * and its products with a transposed matrix are plain loops, ten times slower than its convolution and its product as they stand, so
- * they are put together from these.
+ * TensorFlow.js's WebAssembly backend, with what it lacks to train (the gradient of a convolution's kernel), what it has slow (the
+ * gradient of the images and products with a transposed matrix are plain loops, ten times slower than the convolution and the product
+ * as they stand), and what it has wrong; each put together from other kernels of its own.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-wasm";
@@ -62,7 +62,66 @@ replaceKernel({
   },
 });
 
-// TensorFlow.js's own writes whole numbers, also where it says that they are float32.
+// Its own gives the gradient to the last of equal maxima, and to none below 0. Pooling is also a dilation by zeros (the largest sum of a
+// pixel and its place's number in each window), whose gradient goes to the first, if it is above 0; so it gets positive numbers in the
+// same order: x ↦ s·max(x, 0) + 1 / (1 + s·max(−x, 0)).
+replaceKernel({
+  kernelName: tf.MaxPoolGrad,
+  backendName: WASM,
+  kernelFunc: ({ inputs, attrs }) =>
+    tf.tidy(() => {
+      const { filterSize, strides, pad } = attrs as unknown as tf.MaxPoolGradAttrs;
+      const scaled = tf.mul(inputs.input as Tensor4D, 2 ** 60);
+      const x: Tensor4D = tf.add(
+        tf.relu(scaled),
+        tf.reciprocal(tf.add(tf.relu(tf.neg(scaled)), 1)),
+      );
+      const { filterHeight, filterWidth, strideHeight, strideWidth, inChannels } = tf.backend_util
+        .computePool2DInfo(x.shape, filterSize, strides, 1, pad);
+      return tf.engine().runKernel<Tensor>(
+        tf.Dilation2DBackpropInput,
+        { dy: inputs.dy as Tensor, x, filter: tf.zeros([filterHeight, filterWidth, inChannels]) },
+        { strides: [strideHeight, strideWidth], pad, dilations: [1, 1] },
+      );
+    }),
+});
+
+// Its own leaves numbers in a bool as they are, and clips whole numbers as if their bits were those of fractions.
+const cast = tf.getKernel(tf.Cast, WASM);
+replaceKernel({
+  ...cast,
+  kernelFunc: (call) =>
+    call.attrs!.dtype === "bool" && call.inputs.x!.dtype !== "bool"
+      ? tf.tidy(() => tf.notEqual(call.inputs.x as Tensor, tf.zeros([], call.inputs.x!.dtype)))
+      : cast.kernelFunc(call),
+});
+const clip = tf.getKernel(tf.ClipByValue, WASM);
+replaceKernel({
+  ...clip,
+  kernelFunc: (call) => {
+    const x = call.inputs.x as Tensor;
+    if (x.dtype === "float32") return clip.kernelFunc(call);
+    const { clipValueMin, clipValueMax } = call.attrs as unknown as tf.ClipByValueAttrs;
+    return tf.tidy(() => {
+      const [low, high] = [clipValueMin, clipValueMax].map((value) => tf.scalar(value, x.dtype));
+      return tf.minimum(tf.maximum(x, low!), high!);
+    });
+  },
+});
+
+// The gradient of gather.
+replaceKernel({
+  kernelName: tf.UnsortedSegmentSum,
+  backendName: WASM,
+  kernelFunc: ({ inputs, attrs }) =>
+    tf.tidy(() => {
+      const x = inputs.x as Tensor, rows = inputs.segmentIds as Tensor;
+      const { numSegments } = attrs as unknown as tf.UnsortedSegmentSumAttrs;
+      return tf.scatterND(tf.expandDims(rows, 1), x, [numSegments, ...x.shape.slice(1)]);
+    }),
+});
+
+// Its own writes whole numbers, also where it says that they are float32.
 const oneHot = tf.getKernel(tf.OneHot, WASM);
 replaceKernel({
   ...oneHot,
