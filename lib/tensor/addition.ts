@@ -25,7 +25,13 @@ tf.registerKernel({
 tf.registerKernel({
   kernelName: BIAS_GRADIENT,
   backendName: NATIVE,
-  kernelFunc: ({ inputs }) => runTensorFlowOp("BiasAddGrad", [inputs.dy!], channelsLast),
+  kernelFunc: ({ inputs }) => {
+    const sum = (dy: tf.TensorInfo) => runTensorFlowOp("BiasAddGrad", [dy], channelsLast);
+    const dy = inputs.dy as Tensor, [batch, ...axes] = dy.shape, channels = axes.at(-1)!;
+    if (axes.length === 1 || channels >= 16) return sum(dy);
+    // Few channels fill no register of the processor, so first sum each pixel of each channel over the batch.
+    return tf.tidy(() => sum(tf.reshape(sum(tf.reshape(dy, [batch!, -1])), [-1, channels])));
+  },
 });
 for (const backendName of COMPOSED) {
   tf.registerKernel({
