@@ -169,7 +169,7 @@ async function bench({ works, quick, rounds, write }: Orders, environment: Envir
     const rows = rowsOf(measurements);
     text = [
       speedTable(rows),
-      memoryTable(rows),
+      ...(rows.some(({ ours }) => ours.task === "train") ? [memoryTable(rows)] : []),
       `${date}, ${machine()}; ${
         [...versions].join(", ")
       }; medians and quartiles of ${rounds} rounds.`,
