@@ -55,6 +55,11 @@ export class AutocastBackend extends LeanBackend {
   /** Whether there may be tensors in bfloat16. */
   #used = false;
 
+  /** Whether {@linkcode inBfloat16} runs something. */
+  get isInBfloat16(): boolean {
+    return this.#narrowed !== undefined;
+  }
+
   /** Runs `f` in bfloat16. */
   inBfloat16<T>(f: () => T): T {
     const outer = this.#narrowed;

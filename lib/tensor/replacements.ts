@@ -1,6 +1,7 @@
 /** Kernels of TensorFlow.js's native backend whose work another op of TensorFlow's does faster. */
 import * as tf from "@tensorflow/tfjs-core";
 import { NATIVE, nativeBackend, onNativeCpu, runTensorFlowOp } from "./backend.ts";
+import type { Tensor2D, Tensor4D } from "./types.ts";
 
 /** Puts `kernel` in the place of the native backend's own, which it is given to fall back on. */
 function replaceKernel(
@@ -67,6 +68,35 @@ replaceKernel(tf.MaxPoolGrad, (own) => (call) => {
   if (!places) return own(call);
   const attributes = poolingAttributes(call.attrs);
   return runTensorFlowOp("_MklNativeMaxPoolGrad", [x, y, dy, places], attributes);
+});
+
+// The gradient of a kernel is a matrix product for each of its taps: of the pixels that the tap sees with the gradient of the output. For
+// 1×1 kernels that product is faster than oneDNN's convolution, in bfloat16 two to three times; with nine taps only where maps of few
+// pixels have many channels.
+replaceKernel(tf.Conv2DBackpropFilter, (own) => (call) => {
+  const x = call.inputs.x as Tensor4D, dy = call.inputs.dy as Tensor4D;
+  const { strides, pad, filterShape } = call.attrs as unknown as tf.Conv2DBackpropFilterAttrs;
+  const [height, width, inChannels, outChannels] = filterShape;
+  const [batch, rows, columns] = dy.shape;
+  const single = height === 1 && width === 1;
+  const small = rows * columns <= 16 && batch >= 32 && Math.min(inChannels, outChannels) >= 256 &&
+    nativeBackend()?.isInBfloat16;
+  const isDense = String(strides) === "1,1" || strides as unknown === 1;
+  if (!isDense || !(single || small) || (pad !== "valid" && pad !== "same")) return own(call);
+  return tf.tidy(() => {
+    const gradient: Tensor2D = tf.reshape(dy, [-1, outChannels]);
+    const product = (seen: Tensor4D): Tensor2D =>
+      tf.matMul(tf.reshape<tf.Rank.R2>(seen, [-1, inChannels]), gradient, true);
+    if (single) return tf.reshape(product(x), filterShape);
+    const [top, left] = [rows - x.shape[1] + height - 1, columns - x.shape[2] + width - 1];
+    const around = (all: number): [number, number] => [Math.floor(all / 2), Math.ceil(all / 2)];
+    const padded = tf.pad(x, [[0, 0], around(top), around(left), [0, 0]]);
+    const taps = Array.from({ length: height * width }, (_, tap) => {
+      const corner = [0, Math.floor(tap / width), tap % width, 0];
+      return product(tf.slice(padded, corner, [batch, rows, columns, inChannels]));
+    });
+    return tf.reshape(tf.stack(taps), filterShape);
+  });
 });
 
 // The first version of TensorFlow's batch normalisation knows float32 only, so that in bfloat16 all maps would be converted twice.

@@ -5,6 +5,7 @@ import {
   conv2d,
   crossEntropy,
   globalAveragePool,
+  grad,
   linear,
   maxPool,
   NATIVE,
@@ -115,6 +116,33 @@ Deno.test(
     });
   },
 );
+
+for (const [kernelSize, padding] of [[1, 0], [2, "same"], [3, "same"], [3, 0]] as const) {
+  const name = `${kernelSize}×${kernelSize}, padding ${padding}`;
+  Deno.test(
+    `the gradient of a kernel in bf16 on small maps is that in fp32 rounded: ${name}`,
+    native,
+    () => {
+      tidy(() => {
+        const random = new Random(5);
+        const x = random.normal([32, 4, 4, 256]),
+          kernel = random.normal([kernelSize, kernelSize, 256, 256]);
+        const gradient = (precision: "fp32" | "bf16") =>
+          withPrecision(
+            precision,
+            () =>
+              grad((k: typeof kernel) => ops.sum(ops.square(ops.conv2d(x, k, { padding }))))(
+                kernel,
+              ),
+          );
+        const exact = gradient("fp32");
+        const error = ops.sum(ops.square(ops.sub(gradient("bf16"), exact)));
+        const ratio = Math.sqrt(ops.div(error, ops.sum(ops.square(exact))).dataSync()[0]!);
+        assert(ratio > 1e-5 && ratio < 0.01, `${ratio}`);
+      });
+    },
+  );
+}
 
 Deno.test("what is in bf16 is used in fp32 outside", native, () => {
   tidy(() => {
