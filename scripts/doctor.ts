@@ -112,7 +112,7 @@ async function tensorFlow(environment: Environment): Promise<Finding> {
       what: "Native TensorFlow",
       mend: exists(python) && tensorFlowFolder(environment.root) === undefined
         ? `install Python 3.10 to 3.13, delete .venv, and run ${setUpAgain}; ` +
-          "until then lib runs on the slower JavaScript backend"
+          "until then lib runs on the slower WebAssembly backend"
         : setUpAgain,
     };
   }

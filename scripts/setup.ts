@@ -132,7 +132,7 @@ async function python(environment: Environment): Promise<Step> {
       }
       if (!base.hasTensorFlow) {
         log(
-          `  Python ${base.version} has no TensorFlow yet, so everything will run on the slower JavaScript backend. ` +
+          `  Python ${base.version} has no TensorFlow yet, so everything will run on the slower WebAssembly backend. ` +
             "For TensorFlow install Python 3.13, delete .venv, and set up again.",
         );
       }

@@ -47,9 +47,21 @@ function spread(images: Tensor4D, vertical: number, horizontal: number): Tensor4
 
 /** The strides of a convolution, and its rows and columns of padding. */
 function geometry(x: Tensor4D["shape"], kernel: Tensor4D["shape"], attributes: tf.NamedAttrMap) {
-  const { strides, pad, dimRoundingMode } = attributes as unknown as tf.Conv2DAttrs;
-  return tf.backend_util.computeConv2DInfo(x, kernel, strides, 1, pad, dimRoundingMode);
+  const { strides, dilations = 1, pad, dimRoundingMode } = attributes as unknown as tf.Conv2DAttrs;
+  return tf.backend_util.computeConv2DInfo(x, kernel, strides, dilations, pad, dimRoundingMode);
 }
+
+// With the padding "same" its own gives zeros where the windows leave pixels out, so it gets the padding in numbers.
+const conv2d = tf.getKernel(tf.Conv2D, WASM);
+replaceKernel({
+  ...conv2d,
+  kernelFunc: (call) => {
+    const x = call.inputs.x as Tensor4D, kernel = call.inputs.filter as Tensor4D;
+    const { top, bottom, left, right } = geometry(x.shape, kernel.shape, call.attrs!).padInfo;
+    const pad = [[0, 0], [top, bottom], [left, right], [0, 0]];
+    return conv2d.kernelFunc({ ...call, attrs: { ...call.attrs, pad } });
+  },
+});
 
 const product = tf.getKernel(tf.BatchMatMul, WASM);
 replaceKernel({
