@@ -37,13 +37,15 @@ function recorded(f: () => Tensor): Tensor {
   }
 }
 
-// TensorFlow.js writes each tensor that it saves for the way back on the tape as a step of its own, which only gradients of gradients need.
-const engine = tf.engine(), save = engine["saveTensorsForBackwardMode"];
+// TensorFlow.js writes each tensor that it saves for the way back on the tape as a step of its own, an output before the step that
+// gives it, so that gradients of gradients miss it. With the number of what it is a copy of, it needs no step.
+const engine = tf.engine();
 Object.assign(engine, {
   saveTensorsForBackwardMode: (tensors: Tensor[]): Tensor[] =>
-    engine.state.gradientDepth > 1 ? save.call(engine, tensors) : tensors.map((tensor) => {
+    tensors.map((tensor) => {
       engine.backend.incRef(tensor.dataId);
-      return engine.keep(engine.makeTensorFromTensorInfo(tensor));
+      const copy = engine.makeTensorFromTensorInfo(tensor);
+      return engine.keep(Object.assign(copy, { id: tensor.id }));
     }),
 });
 

@@ -27,6 +27,19 @@ testOnEachBackend("the gradient of x³ is 3x², and its own gradient 6x", () => 
   });
 });
 
+testOnEachBackend(
+  "gradients of gradients go through outputs that were saved: eˣ, tanh and sigmoid",
+  () => {
+    tidy(() => {
+      const x = ops.scalar(0.5), e = Math.exp(0.5), t = Math.tanh(0.5), s = 1 / (1 + 1 / e);
+      assertClose(grad(grad((x: Scalar) => ops.exp(x)))(x), e);
+      assertClose(grad(grad((x: Scalar) => ops.tanh(x)))(x), -2 * t * (1 - t * t));
+      assertClose(grad(grad((x: Scalar) => ops.sigmoid(x)))(x), s * (1 - s) * (1 - 2 * s));
+      assertClose(grad(grad((x: Scalar) => ops.add(ops.square(x), ops.exp(x))))(x), 2 + e);
+    });
+  },
+);
+
 testOnEachBackend("a function that gives its input back has gradient 1", () => {
   tidy(() => assertClose(grad((x: Scalar) => x)(ops.scalar(5)), 1));
 });
