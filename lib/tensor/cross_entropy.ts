@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { COMPOSED, NATIVE, runTensorFlowOp } from "./backend.ts";
 import { checkTensor } from "./check.ts";
-import type { Tensor, Tensor1D, Tensor2D } from "./types.ts";
+import type { Scalar, Tensor, Tensor1D, Tensor2D } from "./types.ts";
 
 const CROSS_ENTROPY = "ResnetLabSoftmaxCrossEntropy";
 const CROSS_ENTROPY_BACKPROP = "ResnetLabSoftmaxCrossEntropyBackprop";
@@ -86,4 +86,95 @@ export function softmaxCrossEntropy(logits: Tensor2D, targets: Tensor2D): Tensor
   const [loss, dLogits] = tf.engine().runKernel<Tensor[]>(CROSS_ENTROPY, { logits, targets });
   dLogits!.dispose();
   return loss as Tensor1D;
+}
+
+const LABEL_CROSS_ENTROPY = "ResnetLabLabelCrossEntropy";
+const LABEL_CROSS_ENTROPY_BACKPROP = "ResnetLabLabelCrossEntropyBackprop";
+
+// Both give the mean, and the gradient of the sum.
+tf.registerKernel({
+  kernelName: LABEL_CROSS_ENTROPY,
+  backendName: NATIVE,
+  kernelFunc: ({ inputs }) =>
+    tf.tidy(() => {
+      const [losses, dLogits] = runTensorFlowOp(
+        "SparseSoftmaxCrossEntropyWithLogits",
+        [inputs.logits!, inputs.labels!],
+        { T: { type: "float32" }, Tlabels: { type: "int32" } },
+        2,
+      );
+      return [tf.mean(losses!), dLogits!];
+    }),
+});
+for (const backendName of COMPOSED) {
+  tf.registerKernel({
+    kernelName: LABEL_CROSS_ENTROPY,
+    backendName,
+    kernelFunc: ({ inputs }) =>
+      tf.tidy(() => {
+        const logits = inputs.logits as Tensor2D;
+        const targets = tf.oneHot(inputs.labels as Tensor1D, logits.shape[1], 1, 0, "float32");
+        const [losses, dLogits] = tf.engine().runKernel<Tensor[]>(CROSS_ENTROPY, {
+          logits,
+          targets,
+        });
+        return [tf.mean(losses!), dLogits!];
+      }),
+  });
+}
+for (const backendName of [NATIVE, ...COMPOSED]) {
+  tf.registerKernel({
+    kernelName: LABEL_CROSS_ENTROPY_BACKPROP,
+    backendName,
+    kernelFunc: ({ inputs }) =>
+      tf.tidy(() => {
+        const dLogits = inputs.dLogits as Tensor2D;
+        return tf.mul(dLogits, tf.mul(inputs.dy as Scalar, 1 / dLogits.shape[0]));
+      }),
+  });
+}
+tf.registerGradient({
+  kernelName: LABEL_CROSS_ENTROPY,
+  inputsToSave: ["labels"],
+  outputsToSave: [false, true],
+  gradFunc: (dy, [labels, dLogits]) => ({
+    logits: () =>
+      tf.engine().runKernel(LABEL_CROSS_ENTROPY_BACKPROP, {
+        dy: (dy as Tensor[])[0]!,
+        dLogits: dLogits!,
+      }),
+    labels: () => tf.zeros(labels!.shape),
+  }),
+});
+
+/**
+ * The mean over the batch of the cross-entropy with labels, `−log softmax(logits)[label]`: logits `[batch, classes]` and labels
+ * `[batch]` to one number.
+ *
+ * The labels must be from 0 to classes − 1, which is not looked at here. Gradients flow to the logits.
+ *
+ * @throws {RangeError} If the logits are not `[batch, classes]`, or there is not a label for each row.
+ * @throws {TypeError} If the logits are not float32, or the labels not int32.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const loss = ops.labelCrossEntropy(ops.tensor([[0, 0]]), ops.tensor([1], undefined, "int32"));
+ * assert(Math.abs(loss.dataSync()[0]! - Math.log(2)) < 1e-6);
+ * ```
+ */
+export function labelCrossEntropy(logits: Tensor2D, labels: Tensor1D): Scalar {
+  const what = "Taking the cross-entropy with labels";
+  checkTensor(what, logits, { name: "the logits", axes: ["batch", "classes"], dtype: "float32" });
+  checkTensor(what, labels, { name: "the labels", axes: ["batch"], dtype: "int32" });
+  if (labels.size !== logits.shape[0]) {
+    throw new RangeError(
+      `${what}: there must be a label for each row of [${logits.shape}], found ${labels.size}.`,
+    );
+  }
+  const [loss, dLogits] = tf.engine().runKernel<Tensor[]>(LABEL_CROSS_ENTROPY, { logits, labels });
+  dLogits!.dispose();
+  return loss as Scalar;
 }

@@ -42,7 +42,7 @@ import type {
 
 export { avgPool, conv2d, localResponseNorm, maxPool } from "./convolution.ts";
 export { batchNormInference, batchNormTraining } from "./batch_norm.ts";
-export { softmaxCrossEntropy } from "./cross_entropy.ts";
+export { labelCrossEntropy, softmaxCrossEntropy } from "./cross_entropy.ts";
 
 type Numbers = readonly number[];
 type TypedNumbers = Float32Array | Int32Array | Uint8Array;

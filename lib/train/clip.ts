@@ -1,4 +1,4 @@
-import { ops, type Scalar, type Tensor, tidy } from "../tensor/mod.ts";
+import { ops, squaredLength, type Tensor } from "../tensor/mod.ts";
 
 /**
  * The length of all gradients seen as one vector, `√(Σ g²)`.
@@ -17,13 +17,7 @@ export function gradientNorm(gradients: readonly Tensor[]): number {
   if (gradients.length === 0) {
     throw new RangeError("Measuring gradients: expected at least one, found none.");
   }
-  const squares = tidy(() => {
-    const each: Scalar[] = gradients.map((gradient) => ops.sum(ops.square(gradient)));
-    return ops.sum(ops.stack(each));
-  });
-  const norm = Math.sqrt(squares.dataSync()[0]!);
-  squares.dispose();
-  return norm;
+  return Math.sqrt(squaredLength(gradients));
 }
 
 /**

@@ -53,11 +53,10 @@ export function crossEntropy(
   }
   checkLabels("Computing the cross-entropy", logits, labels);
   const classes = logits.shape[1];
+  if (labelSmoothing === 0) return ops.labelCrossEntropy(logits, labels);
   return tidy(() => {
     const target = ops.oneHot(labels, classes);
-    const smoothed = labelSmoothing === 0
-      ? target
-      : ops.add(ops.mul(target, 1 - labelSmoothing), labelSmoothing / classes);
+    const smoothed = ops.add(ops.mul(target, 1 - labelSmoothing), labelSmoothing / classes);
     return ops.mean(ops.softmaxCrossEntropy(logits, smoothed));
   });
 }

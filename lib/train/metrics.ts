@@ -31,10 +31,10 @@ import { orStop } from "./stop.ts";
  */
 export function accuracy(logits: Features, labels: Labels): number {
   checkLabels("Computing the accuracy", logits, labels);
-  const right = tidy(() => ops.mean(ops.cast(ops.equal(ops.argMax(logits), labels), "float32")));
-  const value = right.dataSync()[0]!;
-  right.dispose();
-  return value;
+  const predicted = ops.argMax(logits);
+  const predictions = predicted.dataSync();
+  predicted.dispose();
+  return labels.dataSync().filter((label, i) => label === predictions[i]).length / labels.size;
 }
 
 /**
@@ -150,8 +150,7 @@ export async function evaluate<
       const probabilities = ops.softmax(logits);
       predictions.set(ops.argMax(probabilities).dataSync(), seen);
       confidences.set(ops.max(probabilities, [1]).dataSync(), seen);
-      const losses = ops.softmaxCrossEntropy(logits, ops.oneHot(batch.labels, classes));
-      loss += ops.sum(losses).dataSync()[0]!;
+      loss += ops.labelCrossEntropy(logits, batch.labels).dataSync()[0]! * batch.labels.size;
     });
     if (!Number.isFinite(loss)) {
       throw new RangeError(

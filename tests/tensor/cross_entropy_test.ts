@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { grad, ops, type Tensor2D, tidy } from "resnet-lab";
-import { assertClose, testOnEachBackend } from "../helpers.ts";
+import { grad, ops, Random, type Tensor2D, tidy } from "resnet-lab";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import { assertAsPyTorch, fixtures } from "./fixtures.ts";
 
 for (const fixture of fixtures.crossEntropy) {
@@ -54,3 +54,45 @@ testOnEachBackend("cross-entropy refuses what does not fit in words", () => {
     });
   });
 });
+
+testOnEachBackend(
+  "cross-entropy with labels is the mean of that with targets, with its gradient",
+  () =>
+    assertNoLeak(() =>
+      tidy(() => {
+        const logits = new Random(1).normal([7, 5]),
+          labels = ops.tensor([4, 0, 1, 1, 2, 3, 0], [7], "int32");
+        const byTargets = (x: Tensor2D) =>
+          ops.mean(ops.softmaxCrossEntropy(x, ops.oneHot(labels, 5)));
+        const byLabels = (x: Tensor2D) => ops.labelCrossEntropy(x, labels);
+        assertClose(byLabels(logits), byTargets(logits), 1e-6);
+        const three = ops.scalar(3);
+        assertClose(grad(byLabels)(logits, three), grad(byTargets)(logits, three), 1e-6);
+        const certain = ops.tensor([[1000, -1000]]), wrong = ops.tensor([1], [1], "int32");
+        assertClose(ops.labelCrossEntropy(certain, wrong), [2000]);
+      })
+    ),
+);
+
+testOnEachBackend(
+  "cross-entropy with labels has one gradient, and refuses what does not fit in words",
+  () => {
+    tidy(() => {
+      const logits = ops.ones([2, 3]), labels = ops.tensor([0, 1], [2], "int32");
+      const slope = (x: Tensor2D) => grad((x: Tensor2D) => ops.labelCrossEntropy(x, labels))(x);
+      assert.throws(() => grad((x: Tensor2D) => ops.sum(slope(x)))(logits), {
+        name: "TypeError",
+        message: /goes through ResnetLabLabelCrossEntropyBackprop, which has none/,
+      });
+      assert.throws(() => ops.labelCrossEntropy(logits, ops.tensor([0], [1], "int32")), {
+        name: "RangeError",
+        message:
+          "Taking the cross-entropy with labels: there must be a label for each row of [2,3], found 1.",
+      });
+      assert.throws(() => ops.labelCrossEntropy(logits, ops.tensor([0, 1])), {
+        name: "TypeError",
+        message: /the labels must be int32, found float32/,
+      });
+    });
+  },
+);
