@@ -116,7 +116,7 @@ async function race(
           if (lost.has(system)) continue;
           status(`${work.name}, ${task}, round ${round} of ${rounds}: ${nameOf(system)}`);
           try {
-            const warmup = task === "start" ? 1 : Math.max(3, steps);
+            const warmup = task === "start" || task === "epoch" ? 1 : Math.max(3, steps);
             const seconds = await turn(system, task, round === 0 ? warmup : steps);
             if (round > 0) times.get(system)!.push(seconds);
           } catch (error) {

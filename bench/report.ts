@@ -130,7 +130,7 @@ export function speedChart(rows: readonly Row[]): Figure | undefined {
       return measurement ? speedup(measurement, row.peers["PyTorch eager"]!).median : 0;
     });
   return barChart(
-    shown.map(({ title }) => title.replace(/, .*(batch \d+), /, ", $1<br>")),
+    shown.map(({ ours }) => `${ours.work} ${ours.task}`),
     {
       "ResNet Lab": speeds(({ ours }) => ours),
       ...Object.fromEntries(
