@@ -63,6 +63,7 @@ replaceKernel({
   },
 });
 
+// A product with a transposed matrix: the matrix is transposed first.
 const product = tf.getKernel(tf.BatchMatMul, WASM);
 replaceKernel({
   ...product,
@@ -74,9 +75,9 @@ replaceKernel({
   },
 });
 
-// Its own gives the gradient to the last of equal maxima, and to none below 0. Pooling is also a dilation by zeros (the largest sum of a
-// pixel and its place's number in each window), whose gradient goes to the first, if it is above 0; so it gets positive numbers in the
-// same order: x ↦ s·max(x, 0) + 1 / (1 + s·max(−x, 0)).
+// Its own gives the gradient to the last of equal maxima, and loses that of maxima up to 0. Pooling is also the morphologists' dilation
+// with a filter of zeros, whose gradient goes to the first maximum, if it is above 0; so it gets positive numbers in the same order:
+// x ↦ s·max(x, 0) + 1 / (1 + s·max(−x, 0)).
 replaceKernel({
   kernelName: tf.MaxPoolGrad,
   backendName: WASM,
