@@ -98,15 +98,15 @@ export class BatchNorm<Channels extends number>
       );
     }
     return tidy(() => {
-      const { y, mean, variance } = ops.batchNormTraining(x, scale, offset, epsilon);
-      this.#follow(this.runningMean, mean);
-      this.#follow(this.runningVariance, variance);
+      const { y, mean, variance } = ops.batchNormTraining(x, scale, offset, epsilon, {
+        mean: this.runningMean,
+        variance: this.runningVariance,
+        momentum: this.momentum,
+      });
+      this.runningMean.assign(mean);
+      this.runningVariance.assign(variance);
       return y;
     });
-  }
-
-  #follow(running: Variable1D, batch: Tensor1D): void {
-    running.assign(ops.add(ops.mul(running, 1 - this.momentum), ops.mul(batch, this.momentum)));
   }
 
   /** Whether it has handed over what it does; see {@linkcode foldBatchNorm}. */

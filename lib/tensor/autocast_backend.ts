@@ -45,6 +45,7 @@ const FOLLOWING: Readonly<Record<string, number>> = {
   ReluGrad: 2,
   Reshape: 1,
   Slice: 1,
+  _MklNativeFusedBatchNormEx: 1,
   _MklNativeMaxPool: 1,
   _MklNativeMaxPoolGrad: 3,
 };

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 // @ts-types="./native_backend.d.ts"
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
-import type { AutocastBackend } from "./autocast_backend.ts";
+import type { FusingBackend } from "./fusing_backend.ts";
 import type { Binding, OpAttribute } from "./native_backend.d.ts";
 
 /** The name under which the native backend is registered. */
@@ -22,7 +22,7 @@ export const PORTABLE = "cpu";
 /** The backends on which our kernels are compositions of TensorFlow.js's own. */
 export const COMPOSED = [WASM, PORTABLE];
 
-let native: { backend: AutocastBackend; binding: Binding } | undefined;
+let native: { backend: FusingBackend; binding: Binding } | undefined;
 
 /** Sets an environment variable that TensorFlow reads, unless it is set. */
 function setDefault(name: string, value: string): void {
@@ -48,8 +48,8 @@ async function loadNative(): Promise<{ problem: string; remedy: string } | undef
     const require = createRequire(import.meta.url);
     const binding: Binding = require(fileURLToPath(addon));
     // The package's own entry would look for the addon in its install folder, where our set-up does not put it.
-    const { AutocastBackend } = await import("./autocast_backend.ts");
-    const backend = new AutocastBackend(binding, "@tensorflow/tfjs-node-gpu");
+    const { FusingBackend } = await import("./fusing_backend.ts");
+    const backend = new FusingBackend(binding, "@tensorflow/tfjs-node-gpu");
     tf.registerBackend(NATIVE, () => backend, 3);
     native = { backend, binding };
   } catch (error) {
@@ -142,7 +142,7 @@ export function onNativeCpu(): boolean {
 }
 
 /** The native backend, if it is the one that computes. */
-export function nativeBackend(): AutocastBackend | undefined {
+export function nativeBackend(): FusingBackend | undefined {
   return tf.getBackend() === NATIVE ? native?.backend : undefined;
 }
 

@@ -26,8 +26,11 @@ tf.registerKernel({
     const empty = tf.tensor1d([]);
     const outputs = runTensorFlowOp(
       "FusedBatchNormV3",
-      [inputs.x!, inputs.scale!, inputs.offset!, empty, empty],
-      fusedAttributes(attrs!),
+      [inputs.x!, inputs.scale!, inputs.offset!, inputs.mean ?? empty, inputs.variance ?? empty],
+      {
+        ...fusedAttributes(attrs!),
+        exponential_avg_factor: { float: attrs!.momentum as number },
+      },
       6,
     );
     empty.dispose();
@@ -64,10 +67,15 @@ for (const backendName of COMPOSED) {
         const x = inputs.x as Tensor;
         const count = x.size / inputs.scale!.shape[0]!;
         const { mean, variance, normalized } = normalize(x, attrs!.epsilon as number);
+        const follow = (running: tf.TensorInfo | undefined, batch: Tensor) => {
+          const momentum = attrs!.momentum as number;
+          if (!running) return batch;
+          return tf.add(tf.mul(running as Tensor, 1 - momentum), tf.mul(batch, momentum));
+        };
         return [
           tf.add(tf.mul(normalized, inputs.scale as Tensor), inputs.offset as Tensor),
-          mean,
-          tf.mul(variance, count / Math.max(1, count - 1)),
+          follow(inputs.mean, mean),
+          follow(inputs.variance, tf.mul(variance, count / Math.max(1, count - 1))),
         ];
       }),
   });
@@ -112,7 +120,7 @@ tf.registerGradient({
   },
 });
 
-/** The output of a batch-norm step in training, and the statistics of the batch. */
+/** The output of a batch-norm step in training, and the statistics of the batch, or the running ones that follow it. */
 export type BatchNormResult<T extends Tensor> = {
   readonly y: Same<T>;
   /** The mean of each channel. */
@@ -120,6 +128,14 @@ export type BatchNormResult<T extends Tensor> = {
   /** The unbiased variance of each channel (divided by n − 1), which is what goes into running statistics; 0 of a single value. */
   readonly variance: Tensor1D;
 };
+
+/** Statistics over all batches so far. */
+export interface RunningStatistics {
+  readonly mean: Tensor1D;
+  readonly variance: Tensor1D;
+  /** What part of the new ones is the batch's: `running = (1 − momentum) · running + momentum · batch`. */
+  readonly momentum: number;
+}
 
 /** Checks what both kinds of batch normalisation take; gives the number of channels. */
 function checkArguments(
@@ -154,6 +170,8 @@ function checkArguments(
  *
  * `x` is `[batch, channels]` or `[batch, height, width, channels]`, scale and offset are `[channels]`; gradients flow through `y` only.
  *
+ * @param running Where given, mean and variance are these, moved towards the batch's.
+ *
  * @throws {RangeError} If `x` has other axes or is empty, the sizes do not fit, or `epsilon` is negative.
  * @throws {TypeError} If a tensor is not float32.
  *
@@ -173,14 +191,18 @@ export function batchNormTraining<T extends Tensor>(
   scale: Tensor1D,
   offset: Tensor1D,
   epsilon: number,
+  running?: RunningStatistics,
 ): BatchNormResult<T> {
-  const channels = checkArguments("Normalising a batch", x, { scale, offset }, epsilon);
+  const what = "Normalising a batch";
+  const { momentum = 1, ...followed } = running ?? {};
+  const channels = checkArguments(what, x, { scale, offset, ...followed }, epsilon);
+  checkFinite(what, "momentum", momentum);
   return tf.tidy(() => {
     const images: Tensor = x.rank === 4 ? x : tf.reshape(x, [-1, 1, 1, channels]);
     const [y, mean, variance] = tf.engine().runKernel<Tensor[]>(
       BATCH_NORM,
-      { x: images, scale, offset },
-      { epsilon },
+      { x: images, scale, offset, ...followed },
+      { epsilon, momentum },
     );
     return {
       y: (x.rank === 4 ? y! : tf.reshape(y!, x.shape)) as Same<T>,

@@ -1,0 +1,128 @@
+/**
+ * The native backend, which normalises a batch together with the relu that mostly follows: the normalisation waits until it is known
+ * what is done with its output. A relu then costs nothing, where it would be a pass over memory of its own.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { AutocastBackend } from "./autocast_backend.ts";
+import type { OpAttribute } from "./native_backend.d.ts";
+
+/** A batch normalisation that waits. */
+interface Normalization {
+  readonly attributes: OpAttribute[];
+  readonly inputs: tf.TensorInfo[];
+  readonly inBfloat16: boolean;
+  /** What it gives: the normalised maps, four statistics, and what only a GPU puts something into. */
+  readonly outputs: readonly object[];
+  /** Those that are alive and have not been computed. */
+  readonly missing: Set<object>;
+}
+
+export class FusingBackend extends AutocastBackend {
+  /** What an output that has not been computed waits for. */
+  readonly #waiting = new WeakMap<object, Normalization>();
+  /** Whether TensorFlow has oneDNN's batch normalisation with relu, as it mostly has on x86; found out at the first use. */
+  #hasOneDnn = true;
+
+  override executeMultipleOutputs(
+    op: string,
+    attributes: OpAttribute[],
+    inputs: tf.TensorInfo[],
+    outputs: number,
+  ): tf.Tensor[] {
+    if (this.#hasOneDnn && !this.isUsingGpuDevice) {
+      const inTraining = attributes.some(({ name, value }) => name === "is_training" && value);
+      if (op === "FusedBatchNormV3" && inTraining) return this.#postpone(attributes, inputs);
+      const normalization = op === "Relu" ? this.#waiting.get(inputs[0]!.dataId) : undefined;
+      const activated = normalization && inputs[0]!.dataId === normalization.outputs[0] &&
+        this.#normalizeWithRelu(normalization);
+      if (activated) return [activated];
+    }
+    return super.executeMultipleOutputs(op, attributes, inputs, outputs);
+  }
+
+  override getInputTensorIds(inputs: tf.TensorInfo[]): number[] {
+    for (const { dataId } of inputs) this.#compute(dataId);
+    return super.getInputTensorIds(inputs);
+  }
+
+  override readSync(dataId: object) {
+    this.#compute(dataId);
+    return super.readSync(dataId);
+  }
+
+  override disposeData(dataId: object, force?: boolean): boolean {
+    const gone = super.disposeData(dataId, force);
+    const normalization = gone && this.#waiting.get(dataId);
+    if (normalization) this.#settle(normalization, dataId);
+    return gone;
+  }
+
+  /** Gives outputs that are computed later. */
+  #postpone(attributes: OpAttribute[], inputs: tf.TensorInfo[]): tf.Tensor[] {
+    const [x, scale] = inputs;
+    const shapes = [x!.shape, ...Array.from({ length: 4 }, () => scale!.shape), [0]];
+    const tensors = shapes.map((shape) =>
+      this.createOutputTensor({ id: -1, shape, dtype: this.binding.TF_FLOAT })
+    );
+    const outputs = tensors.map(({ dataId }) => dataId);
+    const normalization = {
+      attributes,
+      inputs: inputs.map(({ dataId, shape, dtype }) => ({ dataId, shape, dtype })),
+      inBfloat16: this.isInBfloat16,
+      outputs,
+      missing: new Set(outputs),
+    };
+    for (const dataId of outputs) this.#waiting.set(dataId, normalization);
+    for (const { dataId } of inputs) this.incRef(dataId);
+    return tensors;
+  }
+
+  /** Computes an output if that has not been done. */
+  #compute(dataId: object): void {
+    const normalization = this.#waiting.get(dataId);
+    if (normalization) tf.dispose(this.#run("FusedBatchNormV3", [], normalization));
+  }
+
+  /** The relu of the normalised maps, if there is oneDNN; the maps themselves go on waiting. */
+  #normalizeWithRelu(normalization: Normalization): tf.Tensor | undefined {
+    const { TF_ATTR_INT, TF_ATTR_STRING } = this.binding;
+    try {
+      const [y, ...rest] = this.#run("_MklNativeFusedBatchNormEx", [
+        { name: "activation_mode", type: TF_ATTR_STRING, value: "Relu" },
+        { name: "num_side_inputs", type: TF_ATTR_INT, value: 0 },
+        // oneDNN's mark of its kernels for TensorFlow's own layout
+        { name: "_kernel", type: TF_ATTR_STRING, value: "MklNameChangeOp" },
+      ], normalization);
+      tf.dispose(rest);
+      return y;
+    } catch {
+      this.#hasOneDnn = false;
+    }
+  }
+
+  /** Runs it, hands out what is waited for, and gives the rest. */
+  #run(op: string, more: OpAttribute[], normalization: Normalization): tf.Tensor[] {
+    const { attributes, inputs, inBfloat16, outputs, missing } = normalization;
+    const work = () => super.executeMultipleOutputs(op, [...attributes, ...more], inputs, 6);
+    const results = inBfloat16 ? this.inBfloat16(work) : this.inFloat32(work);
+    const isPlain = more.length === 0;
+    outputs.forEach((dataId, i) => {
+      if (!missing.has(dataId) || (i === 0 && !isPlain)) return;
+      const from = this.tensorMap.get(results[i]!.dataId)!, to = this.tensorMap.get(dataId)!;
+      if (i === 5) to.id = this.binding.createTensor([0], to.dtype, new Float32Array());
+      else [to.id, to.dtype, from.id] = [from.id, from.dtype, -1];
+      this.#settle(normalization, dataId);
+    });
+    return results;
+  }
+
+  /** Notes that an output is no longer missing; lets go of the inputs with the last. */
+  #settle({ inputs, missing }: Normalization, dataId: object): void {
+    this.#waiting.delete(dataId);
+    missing.delete(dataId);
+    if (missing.size > 0) return;
+    for (const { dataId } of inputs) {
+      if (this.disposeData(dataId)) tf.engine().removeDataId(dataId, this);
+    }
+  }
+}
