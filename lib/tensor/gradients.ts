@@ -44,6 +44,12 @@ for (const kernelName of [tf.Equal, tf.Greater, tf.GreaterEqual, tf.Less]) {
   });
 }
 
+// TensorFlow.js converts it to float32, which it is: a pass over memory.
+replaceGradient({
+  kernelName: tf.Identity,
+  gradFunc: (dy) => ({ x: () => tf.clone(dy as Tensor) }),
+});
+
 // So is a conversion to whole numbers; TensorFlow.js passes the gradient on as if nothing were rounded.
 replaceGradient({
   kernelName: tf.Cast,
