@@ -114,3 +114,13 @@ replaceKernel(tf.FusedBatchNorm, (own) => (call) => {
   tf.dispose(rest);
   return y!;
 });
+
+// A conversion to the type that a tensor has is a copy in TensorFlow.js's own kernel, which its mean calls each time.
+replaceKernel(tf.Cast, (own) => (call) => {
+  const x = call.inputs.x!, native = nativeBackend();
+  const { dtype } = call.attrs as unknown as tf.CastAttrs;
+  const isFloat = native && native.tensorMap.get(x.dataId)?.dtype === native.binding.TF_FLOAT;
+  if (!isFloat || dtype !== "float32") return own(call);
+  native.incRef(x.dataId);
+  return { dataId: x.dataId, shape: x.shape, dtype };
+});

@@ -8,10 +8,12 @@ import {
   type Tensor2D,
   type Tensor4D,
   tidy,
+  updateByMomentum,
   useBackend,
+  variable,
 } from "resnet-lab";
 import assert from "node:assert/strict";
-import { assertClose, assertNoLeak } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 
 /** Asserts that work gives the same on the plain JavaScript backend as on this one. */
 async function assertSameAsPortable(work: () => Tensor[], tolerance: number): Promise<void> {
@@ -77,3 +79,22 @@ for (const [m, k, n] of [[5, 7, 3], [2, 2048, 1024]] as const) {
     );
   });
 }
+
+testOnEachBackend(
+  "a conversion to the type that a variable has outlives it, and its updates",
+  () =>
+    assertNoLeak(() => {
+      const w = variable(ops.tensor([1, 2]));
+      using same = ops.cast(w, "float32"), whole = ops.cast(w, "int32");
+      using g = ops.ones([2]);
+      updateByMomentum(w, undefined, g, {
+        learningRate: 1,
+        momentum: 0,
+        nesterov: false,
+        weightDecay: 0,
+      });
+      assert.deepEqual([...w.dataSync()], [0, 1]);
+      w.dispose();
+      assert.deepEqual([...same.dataSync(), ...whole.dataSync()], [1, 2, 1, 2]);
+    }),
+);
