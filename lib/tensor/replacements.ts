@@ -124,3 +124,33 @@ replaceKernel(tf.Cast, (own) => (call) => {
   native.incRef(x.dataId);
   return { dataId: x.dataId, shape: x.shape, dtype };
 });
+
+// Pooling windows of one pixel only leave pixels out, which TensorFlow has an op for, several times as fast on the way back.
+function everyNth(images: readonly number[], { filterSize, strides }: tf.AvgPoolAttrs) {
+  if (String(filterSize) !== "1" && String(filterSize) !== "1,1") return undefined;
+  const [vertical, horizontal] = typeof strides === "number" ? [strides, strides] : strides;
+  const range = [[0, 0, 0, 0], images, [1, vertical, horizontal, 1]];
+  return range.map((bound) => tf.tensor1d([...bound], "int32"));
+}
+const sliceAttributes = { T: { type: "float32" }, Index: { type: "int32" } } as const;
+replaceKernel(tf.AvgPool, (own) => (call) => {
+  const x = call.inputs.x!;
+  const range = everyNth(x.shape, call.attrs as unknown as tf.AvgPoolAttrs);
+  if (!range) return own(call);
+  const y = runTensorFlowOp("StridedSlice", [x, ...range], sliceAttributes);
+  tf.dispose(range);
+  return y;
+});
+replaceKernel(tf.AvgPoolGrad, (own) => (call) => {
+  const shape = call.inputs.input!.shape;
+  const range = everyNth(shape, call.attrs as unknown as tf.AvgPoolAttrs);
+  if (!range) return own(call);
+  const size = tf.tensor1d(shape, "int32");
+  const dx = runTensorFlowOp(
+    "StridedSliceGrad",
+    [size, ...range, call.inputs.dy!],
+    sliceAttributes,
+  );
+  tf.dispose([size, ...range]);
+  return dx;
+});
