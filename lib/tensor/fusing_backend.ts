@@ -30,8 +30,7 @@ export class FusingBackend extends AutocastBackend {
     outputs: number,
   ): tf.Tensor[] {
     if (this.#hasOneDnn && !this.isUsingGpuDevice) {
-      const inTraining = attributes.some(({ name, value }) => name === "is_training" && value);
-      if (op === "FusedBatchNormV3" && inTraining) return this.#postpone(attributes, inputs);
+      if (op === "FusedBatchNormV3") return this.#postpone(attributes, inputs);
       const normalization = op === "Relu" ? this.#waiting.get(inputs[0]!.dataId) : undefined;
       const activated = normalization && inputs[0]!.dataId === normalization.outputs[0] &&
         this.#normalizeWithRelu(normalization);
