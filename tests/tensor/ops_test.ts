@@ -252,6 +252,14 @@ const byHand: Record<keyof typeof ops, [run: () => Result, expected: Nested][]> 
     () => ops.softmaxCrossEntropy(matrix([[0, Math.log(3)]]), matrix([[0.5, 0.5]])),
     [-(Math.log(0.25) + Math.log(0.75)) / 2],
   ]],
+  labelCrossEntropy: [[
+    () =>
+      ops.labelCrossEntropy(
+        matrix([[0, Math.log(3)], [0, 0]]),
+        ops.tensor([1, 0], undefined, "int32"),
+      ),
+    -(Math.log(0.75) + Math.log(0.5)) / 2,
+  ]],
 };
 
 function shapeOf(nested: Nested): number[] {
@@ -427,6 +435,10 @@ function smooth(): Record<string, [f: (x: Tensor) => Tensor, at: Tensor]> {
     ],
     softmaxCrossEntropy: [
       (x) => ops.softmaxCrossEntropy(asMatrix(x), ops.tensor([[0.2, 0.3, 0.5], [0, 1, 0]])),
+      matrix,
+    ],
+    labelCrossEntropy: [
+      (x) => ops.labelCrossEntropy(asMatrix(x), ops.tensor([2, 0], undefined, "int32")),
       matrix,
     ],
   };
