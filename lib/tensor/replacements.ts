@@ -3,6 +3,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { NATIVE, nativeBackend, onNativeCpu, runTensorFlowOp } from "./backend.ts";
 import type { Tensor2D, Tensor4D } from "./types.ts";
 
+const sliceAttributes = { T: { type: "float32" }, Index: { type: "int32" } } as const;
+
 /** Puts `kernel` in the place of the native backend's own, which it is given to fall back on. */
 function replaceKernel(
   kernelName: string,
@@ -76,24 +78,37 @@ replaceKernel(tf.MaxPoolGrad, (own) => (call) => {
 replaceKernel(tf.Conv2DBackpropFilter, (own) => (call) => {
   const x = call.inputs.x as Tensor4D, dy = call.inputs.dy as Tensor4D;
   const { strides, pad, filterShape } = call.attrs as unknown as tf.Conv2DBackpropFilterAttrs;
+  const [vertical, horizontal] = typeof strides === "number" ? [strides, strides] : strides;
   const [height, width, inChannels, outChannels] = filterShape;
   const [batch, rows, columns] = dy.shape;
-  const single = height === 1 && width === 1;
+  const single = height * width * vertical * horizontal === 1;
   const small = rows * columns <= 16 && batch >= 32 && Math.min(inChannels, outChannels) >= 256 &&
     nativeBackend()?.isInBfloat16;
-  const isDense = String(strides) === "1,1" || strides as unknown === 1;
-  if (!isDense || !(single || small) || (pad !== "valid" && pad !== "same")) return own(call);
+  if (!(single || small) || (pad !== "valid" && pad !== "same")) return own(call);
   return tf.tidy(() => {
     const gradient: Tensor2D = tf.reshape(dy, [-1, outChannels]);
-    const product = (seen: Tensor4D): Tensor2D =>
+    const product = (seen: tf.Tensor): Tensor2D =>
       tf.matMul(tf.reshape<tf.Rank.R2>(seen, [-1, inChannels]), gradient, true);
     if (single) return tf.reshape(product(x), filterShape);
-    const [top, left] = [rows - x.shape[1] + height - 1, columns - x.shape[2] + width - 1];
-    const around = (all: number): [number, number] => [Math.floor(all / 2), Math.ceil(all / 2)];
-    const padded = tf.pad(x, [[0, 0], around(top), around(left), [0, 0]]);
+    const extent = [(rows - 1) * vertical + 1, (columns - 1) * horizontal + 1] as const;
+    const around = (missing: number): [number, number] => [
+      Math.max(0, Math.floor(missing / 2)),
+      Math.max(0, Math.ceil(missing / 2)),
+    ];
+    const padded = tf.pad(x, [
+      [0, 0],
+      around(extent[0] + height - 1 - x.shape[1]),
+      around(extent[1] + width - 1 - x.shape[2]),
+      [0, 0],
+    ]);
     const taps = Array.from({ length: height * width }, (_, tap) => {
-      const corner = [0, Math.floor(tap / width), tap % width, 0];
-      return product(tf.slice(padded, corner, [batch, rows, columns, inChannels]));
+      const row = Math.floor(tap / width), column = tap % width;
+      const range = [
+        [0, row, column, 0],
+        [batch, row + extent[0], column + extent[1], inChannels],
+        [1, vertical, horizontal, 1],
+      ].map((bound) => tf.tensor1d(bound, "int32"));
+      return product(runTensorFlowOp("StridedSlice", [padded, ...range], sliceAttributes));
     });
     return tf.reshape(tf.stack(taps), filterShape);
   });
@@ -132,7 +147,6 @@ function everyNth(images: readonly number[], { filterSize, strides }: tf.AvgPool
   const range = [[0, 0, 0, 0], images, [1, vertical, horizontal, 1]];
   return range.map((bound) => tf.tensor1d([...bound], "int32"));
 }
-const sliceAttributes = { T: { type: "float32" }, Index: { type: "int32" } } as const;
 replaceKernel(tf.AvgPool, (own) => (call) => {
   const x = call.inputs.x!;
   const range = everyNth(x.shape, call.attrs as unknown as tf.AvgPoolAttrs);

@@ -117,23 +117,31 @@ Deno.test(
   },
 );
 
-for (const [kernelSize, padding] of [[1, 0], [2, "same"], [3, "same"], [3, 0]] as const) {
-  const name = `${kernelSize}×${kernelSize}, padding ${padding}`;
+for (
+  const options of [
+    { kernelSize: 1, size: 4 },
+    { kernelSize: 2, size: 4, padding: "same" },
+    { kernelSize: 3, size: 4, padding: "same" },
+    { kernelSize: 3, size: 4 },
+    { kernelSize: 3, size: 8, padding: 1, stride: 2 },
+    { kernelSize: 3, size: 8, padding: "same", stride: 2 },
+    { kernelSize: 3, size: 10, stride: 2 },
+  ] as const
+) {
+  const name = JSON.stringify(options);
   Deno.test(
     `the gradient of a kernel in bf16 on small maps is that in fp32 rounded: ${name}`,
     native,
     () => {
       tidy(() => {
-        const random = new Random(5);
-        const x = random.normal([32, 4, 4, 256]),
-          kernel = random.normal([kernelSize, kernelSize, 256, 256]);
+        const { kernelSize, size } = options, random = new Random(5);
+        const x = random.normal([32, size, size, 256]);
+        const kernel = random.normal([kernelSize, kernelSize, 256, 256]);
         const gradient = (precision: "fp32" | "bf16") =>
           withPrecision(
             precision,
             () =>
-              grad((k: typeof kernel) => ops.sum(ops.square(ops.conv2d(x, k, { padding }))))(
-                kernel,
-              ),
+              grad((k: typeof kernel) => ops.sum(ops.square(ops.conv2d(x, k, options))))(kernel),
           );
         const exact = gradient("fp32");
         const error = ops.sum(ops.square(ops.sub(gradient("bf16"), exact)));
