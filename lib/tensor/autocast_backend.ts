@@ -45,8 +45,6 @@ const FOLLOWING: Readonly<Record<string, number>> = {
   ReluGrad: 2,
   Reshape: 1,
   Slice: 1,
-  StridedSlice: 1,
-  StridedSliceGrad: Infinity,
   _MklNativeFusedBatchNormEx: 1,
   _MklNativeMaxPool: 1,
   _MklNativeMaxPoolGrad: 3,

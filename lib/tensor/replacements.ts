@@ -3,8 +3,6 @@ import * as tf from "@tensorflow/tfjs-core";
 import { NATIVE, nativeBackend, onNativeCpu, runTensorFlowOp } from "./backend.ts";
 import type { Tensor2D, Tensor4D } from "./types.ts";
 
-const sliceAttributes = { T: { type: "float32" }, Index: { type: "int32" } } as const;
-
 /** Puts `kernel` in the place of the native backend's own, which it is given to fall back on. */
 function replaceKernel(
   kernelName: string,
@@ -29,6 +27,16 @@ replaceKernel(tf.BatchMatMul, (own) => (call) => {
     transpose_a: { bool: transposeA },
     transpose_b: { bool: transposeB },
   });
+});
+
+// A conversion to the type that a tensor has is a copy in TensorFlow.js's own kernel, which its means and poolings call each time; in
+// bfloat16, of which TensorFlow.js does not know, it would not even be that.
+replaceKernel(tf.Cast, (own) => (call) => {
+  const { dataId, shape, dtype } = call.inputs.x!;
+  const { dtype: wanted } = call.attrs as unknown as tf.CastAttrs;
+  if (dtype !== wanted) return own(call);
+  nativeBackend()!.incRef(dataId);
+  return { dataId, shape, dtype };
 });
 
 /** Whether TensorFlow has oneDNN's pooling, as it mostly has on x86; found out at the first use. */
@@ -103,12 +111,9 @@ replaceKernel(tf.Conv2DBackpropFilter, (own) => (call) => {
     ]);
     const taps = Array.from({ length: height * width }, (_, tap) => {
       const row = Math.floor(tap / width), column = tap % width;
-      const range = [
-        [0, row, column, 0],
-        [batch, row + extent[0], column + extent[1], inChannels],
-        [1, vertical, horizontal, 1],
-      ].map((bound) => tf.tensor1d(bound, "int32"));
-      return product(runTensorFlowOp("StridedSlice", [padded, ...range], sliceAttributes));
+      const seen: Tensor4D = tf.slice(padded, [0, row, column, 0], [batch, ...extent, inChannels]);
+      const skips = vertical * horizontal > 1;
+      return product(skips ? tf.avgPool(seen, 1, [vertical, horizontal], "valid") : seen);
     });
     return tf.reshape(tf.stack(taps), filterShape);
   });
@@ -130,41 +135,19 @@ replaceKernel(tf.FusedBatchNorm, (own) => (call) => {
   return y!;
 });
 
-// A conversion to the type that a tensor has is a copy in TensorFlow.js's own kernel, which its mean calls each time.
-replaceKernel(tf.Cast, (own) => (call) => {
-  const x = call.inputs.x!, native = nativeBackend();
-  const { dtype } = call.attrs as unknown as tf.CastAttrs;
-  const isFloat = native && native.tensorMap.get(x.dataId)?.dtype === native.binding.TF_FLOAT;
-  if (!isFloat || dtype !== "float32") return own(call);
-  native.incRef(x.dataId);
-  return { dataId: x.dataId, shape: x.shape, dtype };
-});
-
-// Pooling windows of one pixel only leave pixels out, which TensorFlow has an op for, several times as fast on the way back.
-function everyNth(images: readonly number[], { filterSize, strides }: tf.AvgPoolAttrs) {
-  if (String(filterSize) !== "1" && String(filterSize) !== "1,1") return undefined;
-  const [vertical, horizontal] = typeof strides === "number" ? [strides, strides] : strides;
-  const range = [[0, 0, 0, 0], images, [1, vertical, horizontal, 1]];
-  return range.map((bound) => tf.tensor1d([...bound], "int32"));
-}
-replaceKernel(tf.AvgPool, (own) => (call) => {
-  const x = call.inputs.x!;
-  const range = everyNth(x.shape, call.attrs as unknown as tf.AvgPoolAttrs);
-  if (!range) return own(call);
-  const y = runTensorFlowOp("StridedSlice", [x, ...range], sliceAttributes);
-  tf.dispose(range);
-  return y;
-});
+// On the way back from pooling windows of one pixel, which only leave pixels out, zeros go between those that were taken: a padding, if
+// each row and column of pixels is seen as one of blocks, and a pixel of zeros as more channels.
 replaceKernel(tf.AvgPoolGrad, (own) => (call) => {
-  const shape = call.inputs.input!.shape;
-  const range = everyNth(shape, call.attrs as unknown as tf.AvgPoolAttrs);
-  if (!range) return own(call);
-  const size = tf.tensor1d(shape, "int32");
-  const dx = runTensorFlowOp(
-    "StridedSliceGrad",
-    [size, ...range, call.inputs.dy!],
-    sliceAttributes,
-  );
-  tf.dispose([size, ...range]);
-  return dx;
+  const { filterSize, strides } = call.attrs as unknown as tf.AvgPoolAttrs;
+  const [vertical, horizontal] = typeof strides === "number" ? [strides, strides] : strides;
+  const dy = call.inputs.dy as Tensor4D;
+  const [batch, rows, columns, channels] = dy.shape;
+  const shape = [batch, rows * vertical, columns * horizontal, channels];
+  const takesOne = String(filterSize) === "1" || String(filterSize) === "1,1";
+  if (!takesOne || String(shape) !== String(call.inputs.input!.shape)) return own(call);
+  return tf.tidy(() => {
+    const blocks = tf.reshape(dy, [batch, rows, 1, columns, channels]);
+    const zeros: [number, number] = [0, (horizontal - 1) * channels];
+    return tf.reshape(tf.pad(blocks, [[0, 0], [0, 0], [0, vertical - 1], [0, 0], zeros]), shape);
+  });
 });
