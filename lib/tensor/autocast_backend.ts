@@ -86,6 +86,25 @@ export class AutocastBackend extends LeanBackend {
     }
   }
 
+  override update(...[op, variables, ...rest]: Parameters<LeanBackend["update"]>): void {
+    super.update(op, variables, ...rest);
+    for (const { dataId } of variables) this.#forget(dataId);
+  }
+
+  override disposeData(dataId: object, force?: boolean): boolean {
+    const gone = super.disposeData(dataId, force);
+    if (gone) this.#forget(dataId);
+    return gone;
+  }
+
+  /** Drops what has been narrowed of data that changed or is gone. */
+  #forget(dataId: object): void {
+    const id = this.#narrowed?.get(dataId);
+    if (id === undefined) return;
+    this.#narrowed!.delete(dataId);
+    this.binding.deleteTensor(id);
+  }
+
   override executeSingleOutput(op: string, attributes: OpAttribute[], inputs: TensorInfo[]) {
     return this.executeMultipleOutputs(op, attributes, inputs, 1)[0]!;
   }

@@ -48,10 +48,10 @@ export class LeanBackend extends NodeJSKernelBackend {
     const handles = variables.map((variable) => this.#handle(variable));
     const ids = inputs.map((input) => {
       if (typeof input === "number") return this.#scalar(input);
-      const narrow = this.#data(input.dataId).dtype !== TF_FLOAT; // TensorFlow may hold it in bfloat16.
-      const float = narrow
-        ? this.executeSingleOutput("Identity", attributes.slice(0, 1), [input])
-        : input;
+      const [id] = this.getInputTensorIds([input]);
+      if (this.#data(input.dataId).dtype === TF_FLOAT) return id!;
+      // TensorFlow holds it in bfloat16, which no deep copy is in.
+      const float = this.executeSingleOutput("DeepCopy", attributes.slice(0, 1), [input]);
       return this.getInputTensorIds([float])[0]!;
     });
     // TensorFlow changes a resource in place only where nobody else looks at its memory.

@@ -113,3 +113,39 @@ Deno.test(
     });
   },
 );
+
+Deno.test(
+  "a whole loop in bfloat16 computes with the parameters of each step",
+  { ignore: backend() !== NATIVE },
+  () =>
+    assertNoLeak(() => {
+      using w = variable(ops.ones([1, 1])), x = ops.ones([1, 1]);
+      using optimizer = sgd([w], { learningRate: 0.5 });
+      const seen = withPrecision("bf16", () =>
+        [1, 2, 3, 4].map(() => {
+          let product = 0;
+          tidy(() => {
+            const { value, gradients } = valueAndGradients(() => ops.sum(ops.matMul(x, w)), [w]);
+            optimizer.step(gradients);
+            product = value.dataSync()[0]!;
+          });
+          return product;
+        }));
+      assert.deepEqual(seen, [1, 0.5, 0, -0.5]);
+    }),
+);
+
+Deno.test(
+  "a gradient in bfloat16 updates a parameter within bfloat16 as well",
+  { ignore: backend() !== NATIVE },
+  () => {
+    using w = variable(ops.ones([1, 2, 2, 1]));
+    withPrecision("bf16", () =>
+      tidy(() => {
+        const kernel = ops.ones([1, 1, 1, 1]);
+        const f = () => ops.sum(ops.conv2d(ops.relu(ops.conv2d(w, kernel)), kernel));
+        sgd([w], { learningRate: 1 }).step(valueAndGradients(f, [w]).gradients);
+      }));
+    assertClose(w, [0, 0, 0, 0]);
+  },
+);
