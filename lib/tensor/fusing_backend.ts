@@ -58,6 +58,8 @@ export class FusingBackend extends AutocastBackend {
 
   /** Gives outputs that are computed later. */
   #postpone(attributes: OpAttribute[], inputs: tf.TensorInfo[]): tf.Tensor[] {
+    // Running statistics come from the normalization before: else each would wait for the next, with its batch.
+    for (const { dataId } of inputs) this.#compute(dataId);
     const [x, scale] = inputs;
     const shapes = [x!.shape, ...Array.from({ length: 4 }, () => scale!.shape), [0]];
     const tensors = shapes.map((shape) =>

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { grad, ops, type Tensor, type Tensor1D, type Tensor2D, tidy } from "resnet-lab";
+import { batchNorm, grad, ops, type Tensor, type Tensor1D, type Tensor2D, tidy } from "resnet-lab";
 import { assertClose, testOnEachBackend } from "../helpers.ts";
 import { assertAsPyTorch, fixtures, numbers, read } from "./fixtures.ts";
 
@@ -93,4 +93,16 @@ testOnEachBackend("batch norm refuses what does not fit in words", () => {
       /^Normalising with given statistics: variance must have one number .* found 4\.$/,
     );
   });
+});
+
+Deno.test("batches are freed where only running statistics are kept", () => {
+  const layer = batchNorm(16), images = ops.ones([1, 256, 256, 16]); // 4 MB
+  const before = Deno.memoryUsage().rss;
+  for (let step = 0; step < 64; step++) {
+    tidy(() => void layer.forward(ops.add(images, 1) as typeof images, { training: true }));
+  }
+  assert(Deno.memoryUsage().rss - before < 128 * 2 ** 20);
+  assertClose(layer.runningMean, Array(16).fill(2 * (1 - 0.9 ** 64)));
+  images.dispose();
+  layer.dispose();
 });
