@@ -88,7 +88,7 @@ export function dispose(tensors: TensorContainer): void {
 }
 
 /**
- * The number of tensors that are alive and the bytes they hold.
+ * The number of tensors that are alive and the bytes they hold; data that several hold counts for each of them.
  *
  * @example
  * ```ts
