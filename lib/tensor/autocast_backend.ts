@@ -63,8 +63,7 @@ export class AutocastBackend extends LeanBackend {
 
   /** Runs `f` in bfloat16. */
   inBfloat16<T>(f: () => T): T {
-    const outer = this.#narrowed;
-    if (outer) return f();
+    if (this.#narrowed) return f();
     this.#used = true;
     const narrowed = this.#narrowed = new Map<object, number>();
     try {

@@ -204,3 +204,26 @@ export function runTensorFlowOp(
   );
   return outputs === undefined ? results[0]! : results;
 }
+
+/** oneDNN's ops that TensorFlow lacks here, as found out at their first use; on x86 it mostly has all. */
+const missingOneDnnOps = new Set<string>();
+
+/**
+ * Runs one of oneDNN's ops on the native backend; for kernels only. Gives nothing where the backend computes elsewhere than on a
+ * processor, or TensorFlow lacks the op.
+ */
+export function runOneDnnOp(
+  op: string,
+  inputs: tf.TensorInfo[],
+  attributes: Readonly<Record<string, Attribute>>,
+  outputs: number,
+): tf.Tensor[] | undefined {
+  if (missingOneDnnOps.has(op) || !onNativeCpu()) return undefined;
+  try {
+    // The last attribute is oneDNN's mark of its kernels for TensorFlow's own layout.
+    const marked = { ...attributes, _kernel: { string: "MklNameChangeOp" } };
+    return runTensorFlowOp(op, inputs, marked, outputs);
+  } catch {
+    missingOneDnnOps.add(op);
+  }
+}

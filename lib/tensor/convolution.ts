@@ -5,7 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { addBias, biasGradient } from "./addition.ts";
-import { COMPOSED, NATIVE, onNativeCpu, runTensorFlowOp } from "./backend.ts";
+import { COMPOSED, NATIVE, runOneDnnOp } from "./backend.ts";
 import "./gradients.ts";
 import { checkFinite, checkTensor, checkWhole, IMAGE_AXES } from "./check.ts";
 import type { Images, LastAxisOf, Same, Tensor1D, Tensor4D } from "./types.ts";
@@ -169,26 +169,17 @@ function dilate(kernel: Tensor4D, [vertical, horizontal]: readonly [number, numb
   ]);
 }
 
-/** Whether TensorFlow has oneDNN's convolution that adds a bias, as it mostly has on x86; found out at the first use. */
-let hasOneDnn = true;
-
 const WITH_BIAS = "ResnetLabConv2DWithBias";
 /** A convolution and its bias, without a pass over memory for the bias where there is oneDNN. */
 function convolveWithBias({ inputs, attrs }: Parameters<tf.KernelFunc>[0]): tf.TensorInfo {
   const { x, filter, bias } = inputs as Record<"x" | "filter", Tensor4D> & { bias: Tensor1D };
   const { strides, pad } = attrs as unknown as { strides: [number, number]; pad: "same" | "valid" };
-  if (hasOneDnn && onNativeCpu()) {
-    try {
-      return runTensorFlowOp("_MklNativeConv2DWithBias", [x, filter, bias], {
-        T: { type: "float32" },
-        strides: { integers: [1, ...strides, 1] },
-        padding: { string: pad.toUpperCase() },
-        _kernel: { string: "MklNameChangeOp" }, // oneDNN's mark of its kernels for TensorFlow's own layout
-      });
-    } catch {
-      hasOneDnn = false;
-    }
-  }
+  const fused = runOneDnnOp("_MklNativeConv2DWithBias", [x, filter, bias], {
+    T: { type: "float32" },
+    strides: { integers: [1, ...strides, 1] },
+    padding: { string: pad.toUpperCase() },
+  }, 1);
+  if (fused) return fused[0]!;
   return tf.tidy(() => addBias(tf.conv2d(x, filter, strides, pad), bias));
 }
 for (const backendName of [NATIVE, ...COMPOSED]) {

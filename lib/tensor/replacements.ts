@@ -1,6 +1,6 @@
 /** Kernels of TensorFlow.js's native backend whose work another op of TensorFlow's does faster. */
 import * as tf from "@tensorflow/tfjs-core";
-import { NATIVE, nativeBackend, onNativeCpu, runTensorFlowOp } from "./backend.ts";
+import { NATIVE, nativeBackend, runOneDnnOp, runTensorFlowOp } from "./backend.ts";
 import type { Tensor2D, Tensor4D } from "./types.ts";
 
 /** Puts `kernel` in the place of the native backend's own, which it is given to fall back on. */
@@ -39,9 +39,6 @@ replaceKernel(tf.Cast, (own) => (call) => {
   return { dataId, shape, dtype };
 });
 
-/** Whether TensorFlow has oneDNN's pooling, as it mostly has on x86; found out at the first use. */
-let hasOneDnn = true;
-
 function poolingAttributes(attrs: tf.NamedAttrMap | undefined) {
   const { filterSize, strides, pad } = attrs as unknown as tf.MaxPoolAttrs;
   const both = (size: number | [number, number]) => typeof size === "number" ? [size, size] : size;
@@ -51,7 +48,6 @@ function poolingAttributes(attrs: tf.NamedAttrMap | undefined) {
     strides: { integers: [1, ...both(strides), 1] },
     padding: { string: String(pad).toUpperCase() },
     workspace_enabled: { bool: true },
-    _kernel: { string: "MklNameChangeOp" }, // oneDNN's mark of its kernels for TensorFlow's own layout
   } as const;
 }
 
@@ -59,25 +55,21 @@ function poolingAttributes(attrs: tf.NamedAttrMap | undefined) {
 replaceKernel(tf.MaxPool, (own) => (call) => {
   const { pad } = call.attrs as unknown as tf.MaxPoolAttrs;
   const x = call.inputs.x!;
-  if (!hasOneDnn || !onNativeCpu() || typeof pad !== "string" || x.dtype !== "float32") {
-    return own(call);
-  }
-  try {
-    const [y, places] = runTensorFlowOp("_MklNativeMaxPool", [x], poolingAttributes(call.attrs), 2);
-    if (tf.engine().state.gradientDepth > 0) nativeBackend()!.attach(y!, places!);
-    else places!.dispose();
-    return y!;
-  } catch {
-    hasOneDnn = false;
-    return own(call);
-  }
+  if (typeof pad !== "string" || x.dtype !== "float32") return own(call);
+  const pooled = runOneDnnOp("_MklNativeMaxPool", [x], poolingAttributes(call.attrs), 2);
+  if (!pooled) return own(call);
+  const [y, places] = pooled;
+  if (tf.engine().state.gradientDepth > 0) nativeBackend()!.attach(y!, places!);
+  else places!.dispose();
+  return y!;
 });
 replaceKernel(tf.MaxPoolGrad, (own) => (call) => {
   const x = call.inputs.input!, y = call.inputs.output!, dy = call.inputs.dy!;
   const places = nativeBackend()?.companionOf(y);
   if (!places) return own(call);
   const attributes = poolingAttributes(call.attrs);
-  return runTensorFlowOp("_MklNativeMaxPoolGrad", [x, y, dy, places], attributes);
+  const dx = runOneDnnOp("_MklNativeMaxPoolGrad", [x, y, dy, places], attributes, 1);
+  return dx ? dx[0]! : own(call);
 });
 
 // The gradient of a kernel is a matrix product for each of its taps: of the pixels that the tap sees with the gradient of the output. For
