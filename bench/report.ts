@@ -1,6 +1,6 @@
 /** From times to ratios, tables and a picture. */
-import { barChart, type Figure } from "resnet-lab";
-import type { Column, Precision } from "./systems.ts";
+import { barChart, type Figure, type Precision } from "resnet-lab";
+import type { Column } from "./systems.ts";
 import type { Task } from "./works.ts";
 
 /** What one system took for one task of one work. */

@@ -3,13 +3,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Precision } from "resnet-lab";
 import { type Environment, exists } from "../scripts/environment.ts";
 import { peersPython } from "./peers.ts";
 import type { Task, Work } from "./works.ts";
 
 /** A column of the tables. PyTorch's two have several systems, of which the fastest counts. */
 export type Column = "ResNet Lab" | "PyTorch eager" | "torch.compile" | "Keras" | "tfjs-layers";
-export type Precision = "fp32" | "bf16";
 
 /** One way to do the work. */
 export interface System {

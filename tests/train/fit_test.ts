@@ -36,35 +36,12 @@ import {
   setSeed,
   sgd,
   type StepProgress,
-  variable,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { OneWeight, pixels } from "./one_weight.ts";
 
 const { train: shipped, test: shippedTest } = await fashionMnist({ subset: true });
 const hundred = shipped.take(100);
-
-/** One pixel per image, 0 or 255, which is its class. */
-function pixels(values: readonly number[]): ImageDataset<1, 2> {
-  return new ImageDataset({
-    name: "pixels",
-    pixels: Uint8Array.from(values, (value) => 255 * value),
-    labels: Uint8Array.from(values),
-    height: 1,
-    width: 1,
-    channels: 1,
-    classes: 2,
-    classNames: ["dark", "light"],
-  });
-}
-
-/** Logits `[0, weight · pixel]`. */
-class OneWeight extends Module<Images<1>, Features<2>> {
-  readonly weight = variable(ops.zeros([1]));
-  override forward(images: Images<1>): Features<2> {
-    const x = ops.mul(ops.reshape(images, [-1, 1]), this.weight);
-    return ops.concat([ops.zerosLike(x), x], 1);
-  }
-}
 
 function smallNet() {
   return sequential(

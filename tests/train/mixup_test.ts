@@ -5,46 +5,23 @@ import {
   type Features,
   fit,
   ImageDataset,
-  type Images,
   type Labels,
   lenet,
   memory,
-  Module,
   ops,
   Random,
   setSeed,
   sgd,
-  variable,
 } from "resnet-lab";
 import { drawShare } from "../../lib/train/mixup.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-
-/** Images of one pixel, 0 or 1, which is their class. */
-const pixels = new ImageDataset({
-  name: "pixels",
-  pixels: new Uint8Array([0, 255, 0, 255, 255, 0]),
-  labels: new Uint8Array([0, 1, 0, 1, 1, 0]),
-  height: 1,
-  width: 1,
-  channels: 1,
-  classes: 2,
-  classNames: ["dark", "light"],
-});
-
-/** Logits `[0, weight · pixel]`. */
-class OneWeight extends Module<Images<1>, Features<2>> {
-  readonly weight = variable(ops.full([1], 0.5));
-  override forward(images: Images<1>): Features<2> {
-    const x = ops.mul(ops.reshape(images, [-1, 1]), this.weight);
-    return ops.concat([ops.zerosLike(x), x], 1);
-  }
-}
+import { OneWeight, pixels } from "./one_weight.ts";
 
 testOnEachBackend(
   "mixup by hand: images, loss, gradient and accuracy of one weight",
   () =>
     assertNoLeak(async () => {
-      using model = new OneWeight();
+      using model = new OneWeight(0.5);
       using optimizer = sgd(model.parameters(), { learningRate: 2 });
       let weight = 0.5;
       const shares = new Set<number>();
@@ -54,7 +31,7 @@ testOnEachBackend(
         seen.push({ x, labels: [...labels.dataSync()] });
         return crossEntropy(logits, labels);
       };
-      const training = fit(model, pixels, {
+      const training = fit(model, pixels([0, 1, 0, 1, 1, 0]), {
         ...{ optimizer, epochs: 8, batchSize: 6, mixup: 1, seed: 3, loss },
       });
       for await (const progress of training) {
@@ -133,10 +110,12 @@ Deno.test("the share of any α is from ½ to 1, never NaN", () => {
 testOnEachBackend("the same seed gives the same training with mixup", async () => {
   const train = async (seed: number, mixup?: number) => {
     setSeed(1);
-    const model = new OneWeight();
+    const model = new OneWeight(0.5);
     const optimizer = sgd(model.parameters(), { learningRate: 1 });
     const options = { optimizer, epochs: 3, batchSize: 3, seed, mixup };
-    return (await collect(fit(model, pixels, options))).steps.map(({ loss }) => loss);
+    return (await collect(fit(model, pixels([0, 1, 0, 1, 1, 0]), options))).steps.map(({ loss }) =>
+      loss
+    );
   };
   const losses = await train(5, 0.4);
   assert.deepEqual(await train(5, 0.4), losses);
