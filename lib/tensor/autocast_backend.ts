@@ -6,7 +6,7 @@
  */
 import type { Tensor, TensorInfo } from "@tensorflow/tfjs-core";
 import { LeanBackend } from "./lean_backend.ts";
-import type { OpAttribute } from "./native_backend.d.ts";
+import type { NativeTensor, OpAttribute } from "./native_backend.d.ts";
 
 /** TensorFlow's number for the type bfloat16. */
 const BFLOAT16 = 14;
@@ -85,6 +85,20 @@ export class AutocastBackend extends LeanBackend {
     }
   }
 
+  override record(...[inputs, work]: Parameters<LeanBackend["record"]>) {
+    // What was narrowed before would come from nowhere.
+    const record = () => super.record(inputs, work);
+    const inBfloat16 = this.isInBfloat16;
+    return this.inFloat32(() => inBfloat16 ? this.inBfloat16(record) : record());
+  }
+
+  override createOutputTensor(tensor: NativeTensor): Tensor {
+    if (tensor.dtype !== BFLOAT16) return super.createOutputTensor(tensor);
+    const result = super.createOutputTensor({ ...tensor, dtype: this.binding.TF_FLOAT });
+    this.tensorMap.get(result.dataId)!.dtype = BFLOAT16;
+    return result;
+  }
+
   override update(...[op, variables, ...rest]: Parameters<LeanBackend["update"]>): void {
     super.update(op, variables, ...rest);
     for (const { dataId } of variables) this.#forget(dataId);
@@ -144,17 +158,11 @@ export class AutocastBackend extends LeanBackend {
       );
     const results = this.binding.executeOp(op, typed, ids, outputs);
     for (const id of temporary) this.binding.deleteTensor(id);
-    return results.map(({ id, shape, dtype }) => {
-      const wide = dtype !== BFLOAT16 || WIDENED.has(op);
-      if (wide && dtype === BFLOAT16) {
-        const narrowId = id;
-        id = this.#cast(narrowId, BFLOAT16, this.binding.TF_FLOAT);
-        this.binding.deleteTensor(narrowId);
-      }
-      const known = dtype === BFLOAT16 ? this.binding.TF_FLOAT : dtype;
-      const tensor = this.createOutputTensor({ id, shape, dtype: known });
-      if (!wide) this.tensorMap.get(tensor.dataId)!.dtype = BFLOAT16;
-      return tensor;
+    return results.map((result) => {
+      if (result.dtype !== BFLOAT16 || !WIDENED.has(op)) return this.createOutputTensor(result);
+      const id = this.#cast(result.id, BFLOAT16, this.binding.TF_FLOAT);
+      this.binding.deleteTensor(result.id);
+      return this.createOutputTensor({ ...result, id, dtype: this.binding.TF_FLOAT });
     });
   }
 

@@ -5,7 +5,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { addBias, biasGradient } from "./addition.ts";
-import { COMPOSED, NATIVE, runOneDnnOp } from "./backend.ts";
+import { COMPOSED, NATIVE, nativeBackend, runOneDnnOp } from "./backend.ts";
 import "./gradients.ts";
 import { checkFinite, checkTensor, checkWhole, IMAGE_AXES } from "./check.ts";
 import type { Images, LastAxisOf, Same, Tensor1D, Tensor4D } from "./types.ts";
@@ -174,11 +174,14 @@ const WITH_BIAS = "ResnetLabConv2DWithBias";
 function convolveWithBias({ inputs, attrs }: Parameters<tf.KernelFunc>[0]): tf.TensorInfo {
   const { x, filter, bias } = inputs as Record<"x" | "filter", Tensor4D> & { bias: Tensor1D };
   const { strides, pad } = attrs as unknown as { strides: [number, number]; pad: "same" | "valid" };
-  const fused = runOneDnnOp("_MklNativeConv2DWithBias", [x, filter, bias], {
-    T: { type: "float32" },
-    strides: { integers: [1, ...strides, 1] },
-    padding: { string: pad.toUpperCase() },
-  }, 1);
+  // In a graph TensorFlow fuses the two itself, and what follows them too.
+  const fused = nativeBackend()?.isRecording
+    ? undefined
+    : runOneDnnOp("_MklNativeConv2DWithBias", [x, filter, bias], {
+      T: { type: "float32" },
+      strides: { integers: [1, ...strides, 1] },
+      padding: { string: pad.toUpperCase() },
+    }, 1);
   if (fused) return fused[0]!;
   return tf.tidy(() => addBias(tf.conv2d(x, filter, strides, pad), bias));
 }

@@ -19,7 +19,7 @@ interface Normalization {
 
 export class FusingBackend extends AutocastBackend {
   /** What an output that has not been computed waits for. */
-  readonly #waiting = new WeakMap<object, Normalization>();
+  readonly #waiting = new Map<object, Normalization>();
   /** Whether TensorFlow has oneDNN's batch normalisation with relu, as it mostly has on x86; found out at the first use. */
   #hasOneDnn = true;
 
@@ -37,6 +37,12 @@ export class FusingBackend extends AutocastBackend {
       if (activated) return [activated];
     }
     return super.executeMultipleOutputs(op, attributes, inputs, outputs);
+  }
+
+  override record(...parameters: Parameters<AutocastBackend["record"]>) {
+    // Those that wait are not part of what is noted.
+    for (const dataId of [...this.#waiting.keys()]) this.#compute(dataId);
+    return super.record(...parameters);
   }
 
   override getInputTensorIds(inputs: tf.TensorInfo[]): number[] {

@@ -1,6 +1,6 @@
 /** TensorFlow.js's native backend, with what our kernels need beyond it. */
 import * as tf from "@tensorflow/tfjs-core";
-import { NodeJSKernelBackend } from "./native_kernels.ts";
+import { RecordingBackend } from "./recording_backend.ts";
 import type { NativeTensor, OpAttribute } from "./native_backend.d.ts";
 
 /** The name under which TensorFlow frees a resource along with the last handle to it. */
@@ -8,7 +8,7 @@ const ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
 /** The number of a tensor that is in its resource only. */
 const ABSENT = -1;
 
-export class LeanBackend extends NodeJSKernelBackend {
+export class LeanBackend extends RecordingBackend {
   /** The native numbers that stand for common numbers. */
   readonly #scalars = new Map<number, number>();
 
@@ -36,6 +36,11 @@ export class LeanBackend extends NodeJSKernelBackend {
     inputs: readonly (tf.TensorInfo | number)[],
     flags: Readonly<Record<string, boolean>> = {},
   ): void {
+    if (this.isRecording) {
+      throw new RangeError(
+        "Compiling a function: it changes a variable in place, as the step of an optimizer does. Leave that outside.",
+      );
+    }
     const { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT } = this.binding;
     const attributes: OpAttribute[] = [
       { name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT },
@@ -107,16 +112,14 @@ export class LeanBackend extends NodeJSKernelBackend {
     if (data.id === ABSENT && data.handle !== undefined) {
       const { TF_ATTR_TYPE, TF_FLOAT } = this.binding;
       const type = { name: "dtype", type: TF_ATTR_TYPE, value: TF_FLOAT };
-      data.id = this.binding.executeOp("ReadVariableOp", [type], [data.handle], 1)[0]!.id;
+      data.id = this.direct.executeOp("ReadVariableOp", [type], [data.handle], 1)[0]!.id;
     }
     return data;
   }
 
   override getInputTensorIds(inputs: tf.TensorInfo[]): number[] {
-    return inputs.map((input) => {
-      const { id, values } = this.#data(input.dataId);
-      return values ? super.getInputTensorIds([input])[0]! : id;
-    });
+    for (const { dataId } of inputs) this.#data(dataId);
+    return super.getInputTensorIds(inputs);
   }
 
   override readSync(dataId: object) {

@@ -14,6 +14,7 @@ export {
   type WindowOptions,
 } from "./convolution.ts";
 export { type Precision, withPrecision } from "./precision.ts";
+export { compile, type Compiled, isCompiling, type Tensors } from "./compile.ts";
 export { defaultRandom, Random, setSeed } from "./random.ts";
 export * as ops from "./ops.ts";
 export type {

@@ -16,9 +16,14 @@ export interface Binding {
   readonly TF_ATTR_SHAPE: number;
   /** Runs a TensorFlow op on the tensors with these numbers. */
   executeOp(op: string, attributes: OpAttribute[], ids: number[], outputs: number): NativeTensor[];
-  createTensor(shape: number[], dtype: number, values: Float32Array): number;
+  createTensor(shape: number[], dtype: number, values: ArrayBufferView): number;
   deleteTensor(id: number): void;
   tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array;
+  /** Loads a graph from a folder; the number of its session. */
+  loadSavedModel(folder: string, tags: string): number;
+  /** Runs a session on the tensors with these numbers; inputs and outputs are lists of names with commas between. */
+  runSavedModel(session: number, ids: number[], inputs: string, outputs: string): NativeTensor[];
+  deleteSavedModel(session: number): void;
 }
 
 /** A tensor of TensorFlow's by its number; `dtype` is the number of its type. */
@@ -45,13 +50,14 @@ export interface OpAttribute {
 
 export class NodeJSKernelBackend extends KernelBackend {
   constructor(binding: Binding, packageName: string);
-  readonly binding: Binding;
+  binding: Binding;
   readonly isUsingGpuDevice: boolean;
   /** What TensorFlow holds for each tensor. */
   readonly tensorMap: {
     get(dataId: object): NativeTensor | undefined;
     has(dataId: object): boolean;
   };
+  write(values: unknown, shape: number[], dtype: string): object;
   incRef(dataId: object): void;
   readSync(dataId: object): Float32Array | Int32Array | Uint8Array;
   disposeData(dataId: object, force?: boolean): boolean;

@@ -3,7 +3,7 @@
  * 2011), by TensorFlow's stateless ops natively and by the same arithmetic in JavaScript elsewhere.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { NATIVE, runTensorFlowOp } from "./backend.ts";
+import { nativeBackend, runTensorFlowOp } from "./backend.ts";
 import { checkFinite, checkShape, checkWhole } from "./check.ts";
 import type { RankFor, Tensor } from "./types.ts";
 
@@ -83,7 +83,7 @@ function portableNormal(count: number, seeds: [number, number]): Float32Array {
  * ```
  */
 export class Random {
-  #seed: number;
+  #seed = 0;
   #draws = 0;
 
   /**
@@ -91,11 +91,26 @@ export class Random {
    * @throws {RangeError} If the seed is not one.
    */
   constructor(seed: number) {
+    this.restart(seed);
+  }
+
+  /**
+   * Goes on as if it had been made with this seed.
+   *
+   * @throws {RangeError} If the seed is not a whole number from −2,147,483,647 to 2,147,483,647.
+   */
+  restart(seed: number): void {
     checkWhole("Seeding random numbers", "the seed", seed, -0x7fffffff, 0x7fffffff);
     this.#seed = seed;
+    this.#draws = 0;
   }
 
   #next(): [number, number] {
+    if (nativeBackend()?.isRecording) {
+      throw new RangeError(
+        "Compiling a function: it draws a random number in JavaScript, which would be the same at each call. Draw a tensor, or draw it outside.",
+      );
+    }
     return [this.#seed, this.#draws++];
   }
 
@@ -104,12 +119,12 @@ export class Random {
     shape: readonly number[],
     portable: (count: number, seeds: [number, number]) => Float32Array,
   ): Tensor {
-    const seeds = this.#next();
-    if (tf.getBackend() !== NATIVE) {
-      return tf.tensor(portable(shape.reduce((a, b) => a * b, 1), seeds), [...shape]);
+    const native = nativeBackend();
+    if (!native) {
+      return tf.tensor(portable(shape.reduce((a, b) => a * b, 1), this.#next()), [...shape]);
     }
     const dimensions = tf.tensor1d([...shape], "int32");
-    const seed = tf.tensor1d(seeds, "int32");
+    const seed = native.fresh(() => tf.tensor1d(this.#next(), "int32"));
     const result = runTensorFlowOp(op, [dimensions, seed], {
       dtype: { type: "float32" },
       T: { type: "int32" },
@@ -198,7 +213,7 @@ export class Random {
   }
 }
 
-let shared = new Random(0);
+const shared = new Random(0);
 
 /**
  * Starts the random numbers that layers draw from (initial weights, dropout) anew: the same seed before the same code gives the
@@ -218,7 +233,7 @@ let shared = new Random(0);
  * ```
  */
 export function setSeed(seed: number): void {
-  shared = new Random(seed);
+  shared.restart(seed);
 }
 
 /**

@@ -1,4 +1,5 @@
 import {
+  compile,
   type Features,
   type Images,
   isTensor,
@@ -53,11 +54,12 @@ export async function extractFeatures<
 export async function extractFeatures(
   forward: (images: Images) => Features | Images,
   dataset: ImageDataset,
-  { batchSize = Math.min(256, dataset.count), transform, precision = "fp32", signal }:
-    EvaluateOptions<number, number> = {},
+  options: EvaluateOptions<number, number> = {},
 ): Promise<ImageDataset> {
+  const { batchSize = Math.min(256, dataset.count), transform, precision = "fp32" } = options;
   const doing = `Extracting features of "${dataset.name}"`;
-  using stop = orStop(signal);
+  using stop = orStop(options.signal);
+  using compiled = options.compile ? compile(forward) : undefined;
   let shape: readonly number[] = [];
   let values = new Float32Array();
   let seen = 0;
@@ -66,7 +68,7 @@ export async function extractFeatures(
     stop.signal?.throwIfAborted();
     const count = batch.labels.size;
     tidy(() => {
-      const made = withPrecision(precision, () => forward(batch.images));
+      const made = withPrecision(precision, () => (compiled ?? forward)(batch.images));
       if (!isTensor(made) || made.dtype !== "float32" || made.rank !== 2 && made.rank !== 4) {
         throw new TypeError(
           `${doing}: expected float32 features [batch, features] or maps [batch, height, width, channels], found ${

@@ -1,6 +1,9 @@
 import {
+  compile,
   defaultRandom,
   type Images,
+  keep,
+  type Labels,
   ops,
   type Precision,
   Random,
@@ -11,12 +14,12 @@ import {
   withPrecision,
 } from "../tensor/mod.ts";
 import { type Classifier, observeForward } from "../nn/mod.ts";
-import { type Batch, batches, type ImageDataset, type Transform } from "../data/mod.ts";
+import { batches, type ImageDataset, type Transform } from "../data/mod.ts";
 import { clipGradients, gradientNorm } from "./clip.ts";
 import { turnEventLoop } from "./event_loop.ts";
 import { crossEntropy, type Loss } from "./losses.ts";
-import { accuracy, checkLogits, evaluate, type Evaluation } from "./metrics.ts";
-import { mixer } from "./mixup.ts";
+import { agreement, checkLogits, evaluateForward, type Evaluation } from "./metrics.ts";
+import { mixer, type StepInputs } from "./mixup.ts";
 import type { Optimizer } from "./optimizers.ts";
 import type { Schedule } from "./schedules.ts";
 import { orStop } from "./stop.ts";
@@ -67,6 +70,11 @@ export interface FitOptions<Channels extends number, Classes extends number, Out
    * it; parameters, running statistics and the loss stay float32. See {@linkcode withPrecision}. `"fp32"` unless said otherwise.
    */
   precision?: Precision;
+  /**
+   * Has TensorFlow run the loss and its gradient, and the model in the evaluation, as one graph each from the second batch on: the same
+   * numbers to rounding, sooner. It asks of the model and the loss what {@linkcode compile} asks of a function; false unless said otherwise.
+   */
+  compile?: boolean;
   /** Leaves out the last batch of an epoch if it is smaller than the others. */
   dropLast?: boolean;
   /** Seeds the order of the images, the augmentation and the mixing; they follow from {@linkcode setSeed} unless given. */
@@ -185,6 +193,10 @@ export async function* fit<
   });
   const totalSteps = epochs * training.length;
   const statistics = runningStatistics(model);
+  const infer = (images: Images<NoInfer<Out>>) => model.forward(images);
+  using compiled = options.compile ? compile(lossAndGradients(model, options)) : undefined;
+  using compiledInfer = options.compile ? compile(infer) : undefined;
+  const compute = compiled ?? lossAndGradients(model, options);
   let step = 0;
   for (let epoch = 1; epoch <= epochs; epoch++) {
     let images = 0, losses = 0, correct = 0, seconds = 0;
@@ -195,7 +207,14 @@ export async function* fit<
       if (schedule) optimizer.learningRate = schedule(step);
       step++;
       const when = `step ${step} of ${totalSteps} (epoch ${epoch} of ${epochs})`;
-      const result = trainStep(model, statistics, batch, options, mix, when);
+      const result = trainStep(
+        model,
+        statistics,
+        batch.labels,
+        () => compute(...mix(batch)),
+        options,
+        when,
+      );
       const time = (performance.now() - started) / 1000;
       const size = batch.labels.size;
       images += size;
@@ -218,7 +237,7 @@ export async function* fit<
     }
     let evaluation: Evaluation | undefined;
     try {
-      evaluation = validation && await evaluate(model, validation, {
+      evaluation = validation && await evaluateForward(compiledInfer ?? infer, validation, {
         batchSize: Math.min(batchSize, validation.count),
         transform,
         precision: options.precision,
@@ -244,30 +263,48 @@ export async function* fit<
 type Model = Classifier<Images, number>;
 type Options = FitOptions<number, number, number>;
 
+/** What a step computes before anything changes but running statistics. */
+function lossAndGradients(
+  model: Model,
+  { optimizer, loss = crossEntropy, precision = "fp32" }: Options,
+) {
+  return (...[images, labels, others, share, otherShare]: StepInputs) => {
+    let predictions: Labels | undefined;
+    try {
+      const { value, gradients } = withPrecision(precision, () =>
+        valueAndGradients(() => {
+          const logits = model.forward(images, { training: true });
+          const own = loss(logits, labels);
+          predictions = keep(ops.argMax(logits));
+          if (!others || !share || !otherShare) return own;
+          return ops.add(ops.mul(own, share), ops.mul(loss(logits, others), otherShare));
+        }, optimizer.parameters));
+      return { value, gradients, predictions: predictions! };
+    } catch (error) {
+      predictions?.dispose();
+      throw error;
+    }
+  };
+}
+
 /** One step: loss, gradients, and the optimizer's change, if all of it is finite. */
 function trainStep(
   model: Model,
   statistics: readonly Variable[],
-  batch: Batch,
-  { optimizer, loss = crossEntropy, maxGradientNorm, precision = "fp32" }: Options,
-  mix: ReturnType<typeof mixer>,
+  labels: Labels,
+  compute: () => ReturnType<ReturnType<typeof lossAndGradients>>,
+  { optimizer, maxGradientNorm }: Options,
   when: string,
 ): Pick<StepProgress, "loss" | "accuracy" | "gradientNorm"> {
   return tidy(() => {
     const before = statistics.map((statistic): Tensor => ops.clone(statistic));
-    const mixed = mix(batch, loss);
-    let correct = 0;
-    const { value, gradients } = withPrecision(precision, () =>
-      valueAndGradients(() => {
-        const logits = model.forward(mixed.images, { training: true });
-        correct = accuracy(logits, batch.labels);
-        return mixed.loss(logits, batch.labels);
-      }, optimizer.parameters));
+    const { value, gradients, predictions } = compute();
     const result = {
       loss: value.dataSync()[0]!,
-      accuracy: correct,
+      accuracy: agreement(predictions, labels),
       gradientNorm: gradientNorm(gradients),
     };
+    predictions.dispose();
     if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
       statistics.forEach((statistic, i) => statistic.assign(before[i]!));
       throw new DivergenceError(

@@ -1,4 +1,5 @@
 import {
+  compile,
   type Features,
   type Images,
   isTensor,
@@ -31,10 +32,14 @@ import { orStop } from "./stop.ts";
  */
 export function accuracy(logits: Features, labels: Labels): number {
   checkLabels("Computing the accuracy", logits, labels);
-  const predicted = ops.argMax(logits);
-  const predictions = predicted.dataSync();
-  predicted.dispose();
-  return labels.dataSync().filter((label, i) => label === predictions[i]).length / labels.size;
+  using predictions = ops.argMax(logits);
+  return agreement(predictions, labels);
+}
+
+/** The part of predictions that are the label, from 0 to 1. */
+export function agreement(predictions: Labels, labels: Labels): number {
+  const predicted = predictions.dataSync();
+  return labels.dataSync().filter((label, i) => label === predicted[i]).length / labels.size;
 }
 
 /**
@@ -101,6 +106,8 @@ export interface EvaluateOptions<Channels extends number, Out extends number> {
   transform?: Transform<Channels, Out>;
   /** The type in which the model computes, as in {@linkcode withPrecision}; `"fp32"` unless said otherwise. */
   precision?: Precision;
+  /** Whether TensorFlow runs the model as one graph from the second batch on; see {@linkcode compile}. */
+  compile?: boolean;
   /** Ends the evaluation between two batches; in a notebook the Stop button does so too. */
   signal?: AbortSignal;
 }
@@ -133,8 +140,19 @@ export async function evaluate<
 >(
   model: Classifier<Images<NoInfer<Out>>, NoInfer<Classes>>,
   dataset: ImageDataset<Channels, Classes>,
+  options: EvaluateOptions<NoInfer<Channels>, Out> = {},
+): Promise<Evaluation> {
+  const forward = (images: Images<NoInfer<Out>>) => model.forward(images);
+  using compiled = options.compile ? compile(forward) : undefined;
+  return await evaluateForward(compiled ?? forward, dataset, options);
+}
+
+/** {@linkcode evaluate}, given the forward pass. */
+export async function evaluateForward<Channels extends number, Out extends number>(
+  forward: (images: Images<NoInfer<Out>>) => Features,
+  dataset: ImageDataset<Channels>,
   { batchSize = Math.min(256, dataset.count), transform, precision = "fp32", signal }:
-    EvaluateOptions<NoInfer<Channels>, Out> = {},
+    EvaluateOptions<NoInfer<Channels>, Out>,
 ): Promise<Evaluation> {
   const { count, labels, classes } = dataset;
   const predictions = new Int32Array(count);
@@ -145,7 +163,7 @@ export async function evaluate<
     await turnEventLoop();
     stop.signal?.throwIfAborted();
     tidy(() => {
-      const logits = withPrecision(precision, () => model.forward(batch.images));
+      const logits = withPrecision(precision, () => forward(batch.images));
       checkLogits(`Evaluating on "${dataset.name}"`, logits, dataset);
       const probabilities = ops.softmax(logits);
       predictions.set(ops.argMax(probabilities).dataSync(), seen);

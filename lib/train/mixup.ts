@@ -1,26 +1,30 @@
-import { type Images, ops, type Random } from "../tensor/mod.ts";
+import { type Images, type Labels, ops, type Random, type Scalar } from "../tensor/mod.ts";
 import type { Batch } from "../data/mod.ts";
-import type { Loss } from "./losses.ts";
 
-/** What a training step makes of a batch: the images that the model sees, and the loss of its logits and their labels. */
-type Mix = (batch: Batch, loss: Loss) => { readonly images: Images; readonly loss: Loss };
+/** What a training step computes with: the images that the model sees and their labels; if mixed, the other labels and both shares of the loss. */
+export type StepInputs = readonly [
+  images: Images,
+  labels: Labels,
+  ...mixed: [] | [others: Labels, share: Scalar, otherShare: Scalar],
+];
 
 /**
- * Mixes batches with another order of themselves, `x̃ = λ · x + (1 − λ) · x′`, and the loss likewise, `λ · loss(logits, y) + (1 − λ) ·
- * loss(logits, y′)`, with one λ for each batch (Zhang et al. 2018, arXiv:1710.09412, section 2). Without an α they stay as they are.
+ * Mixes batches with another order of themselves, `x̃ = λ · x + (1 − λ) · x′`, with one λ for each batch, to which the loss is to be `λ ·
+ * loss(logits, y) + (1 − λ) · loss(logits, y′)` (Zhang et al. 2018, arXiv:1710.09412, section 2). Without an α they stay as they are.
  */
-export function mixer(alpha: number | undefined, source: Random): Mix {
-  if (alpha === undefined) return ({ images }, loss) => ({ images, loss });
+export function mixer(alpha: number | undefined, source: Random): (batch: Batch) => StepInputs {
+  if (alpha === undefined) return ({ images, labels }) => [images, labels];
   const random = source.fork();
-  return ({ images, labels }, loss) => {
+  return ({ images, labels }) => {
     const share = drawShare(alpha, random);
     const order = ops.tensor(random.permutation(labels.size), undefined, "int32");
-    const others = ops.gather(labels, order);
-    return {
-      images: ops.add(ops.mul(images, share), ops.mul(ops.gather(images, order), 1 - share)),
-      loss: (logits, labels) =>
-        ops.add(ops.mul(loss(logits, labels), share), ops.mul(loss(logits, others), 1 - share)),
-    };
+    return [
+      ops.add(ops.mul(images, share), ops.mul(ops.gather(images, order), 1 - share)),
+      labels,
+      ops.gather(labels, order),
+      ops.scalar(share),
+      ops.scalar(1 - share),
+    ];
   };
 }
 

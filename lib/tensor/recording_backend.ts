@@ -1,0 +1,257 @@
+/** TensorFlow.js's native backend, which can note the TensorFlow ops that it runs and run them again as one graph. */
+import * as tf from "@tensorflow/tfjs-core";
+import { Graph } from "./graph.ts";
+import { NodeJSKernelBackend } from "./native_kernels.ts";
+import type { Binding } from "./native_backend.d.ts";
+
+/** Where a value comes from that the graph is given at each run. */
+type Source =
+  | { readonly kind: "input"; readonly position: number }
+  | { readonly kind: "variable"; readonly variable: tf.Variable }
+  /** A tensor that is always the same. */
+  | { readonly kind: "tensor"; readonly tensor: tf.TensorInfo }
+  | { readonly kind: "fresh"; readonly make: () => tf.Tensor };
+
+const doing = "Compiling a function";
+
+/** The ops that were run since it began. */
+class Recording {
+  readonly graph: Graph;
+  /** What the graph is given, in order, with its name there. */
+  readonly feeds = new Map<string, Source>();
+  /** The name in the graph of a tensor by its native number. */
+  readonly #names = new Map<number, string>();
+  /** The data behind a native number that came from outside. */
+  readonly #data = new Map<number, tf.TensorInfo>();
+  /** What JavaScript has made since. */
+  readonly #made = new WeakSet<object>();
+  readonly #sources = new Map<object, Source>();
+  readonly #backend: NodeJSKernelBackend;
+  /** The addon, with each op noted. */
+  readonly binding: Binding;
+
+  constructor(backend: NodeJSKernelBackend, sources: ReadonlyMap<object, Source>) {
+    this.#backend = backend;
+    this.#sources = new Map(sources);
+    const direct = backend.binding;
+    this.graph = new Graph(direct);
+    const noted: Partial<Binding> = {
+      executeOp: (op, attributes, ids, outputs) => {
+        const inputs = ids.map((id) => this.name(id));
+        const results = direct.executeOp(op, attributes, ids, outputs);
+        const name = this.graph.op(op, attributes, inputs);
+        results.forEach(({ id }, i) => this.#names.set(id, i === 0 ? name : `${name}:${i}`));
+        return results;
+      },
+      createTensor: (shape, dtype, values) => {
+        const id = direct.createTensor(shape, dtype, values);
+        this.#names.set(id, this.graph.constant(dtype, shape, values));
+        return id;
+      },
+      tensorDataSync: () => {
+        throw new RangeError(
+          `${doing}: it reads values of a tensor, which a graph cannot wait for. Return the tensor, and read it outside.`,
+        );
+      },
+    };
+    // The addon's own functions cannot be replaced in it.
+    const properties = Object.entries(noted).map(([name, value]) => [name, { value }]);
+    this.binding = Object.create(direct, Object.fromEntries(properties));
+  }
+
+  /** Notes that JavaScript made this data: in the graph it is a constant. */
+  make(data: object): void {
+    this.#made.add(data);
+  }
+  isMade(data: object): boolean {
+    return this.#made.has(data);
+  }
+
+  /** Notes how data is made anew at each run. */
+  makeAnew(data: object, make: () => tf.Tensor): void {
+    this.#sources.set(data, { kind: "fresh", make });
+  }
+
+  /** Notes under which number TensorFlow has a tensor. */
+  see(id: number, tensor: tf.TensorInfo): void {
+    this.#data.set(id, tensor);
+  }
+
+  /** The name in the graph of what TensorFlow has under a number. */
+  name(id: number): string {
+    const known = this.#names.get(id);
+    if (known !== undefined) return known;
+    const tensor = this.#data.get(id);
+    if (!tensor) throw new TypeError(`${doing}: it uses what no tensor holds.`);
+    const { dtype, shape } = this.#backend.tensorMap.get(tensor.dataId)!;
+    const name = this.graph.placeholder(dtype, shape);
+    const { dataId } = tensor;
+    const outside = {
+      kind: "tensor",
+      tensor: { dataId, shape: tensor.shape, dtype: tensor.dtype },
+    } as const;
+    this.feeds.set(name, this.#sources.get(dataId) ?? outside);
+    this.#names.set(id, name);
+    return name;
+  }
+}
+
+/** Ops that run as one graph. */
+export interface Replay {
+  /** Runs them with other inputs. To be called in `tidy`. */
+  run(inputs: readonly tf.Tensor[]): tf.Tensor[];
+  /** Frees the graph. */
+  free(): void;
+}
+
+export class RecordingBackend extends NodeJSKernelBackend {
+  /** The addon itself, whether or not what it runs is noted. */
+  protected readonly direct: Binding;
+  #recording: Recording | undefined;
+
+  constructor(binding: Binding, packageName: string) {
+    super(binding, packageName);
+    this.direct = binding;
+  }
+
+  /** Whether ops are noted at present. */
+  get isRecording(): boolean {
+    return this.#recording !== undefined;
+  }
+
+  /** What a graph was made for: how TensorFlow has these inputs. */
+  signature(inputs: readonly tf.Tensor[]): string {
+    this.getInputTensorIds([...inputs]);
+    return inputs.map(({ dataId, shape }) => `${this.tensorMap.get(dataId)!.dtype}[${shape}]`)
+      .join();
+  }
+
+  /**
+   * Runs `work`, and notes what it does, to be done again. Variables are read at each run as they are then, and those that `work`
+   * assigns to are assigned to at each run. Nothing is noted where two inputs, or an input and a variable, are the same data: which of
+   * them it uses would not be known.
+   */
+  record(
+    inputs: readonly tf.Tensor[],
+    work: () => readonly tf.Tensor[],
+  ): Replay | undefined {
+    this.getInputTensorIds([...inputs]);
+    const registered = tf.engine().registeredVariables;
+    for (const variable of Object.values(registered)) this.#unshare(variable);
+    const before = new Map(
+      Object.values(registered).map((variable) => [variable, variable.dataId]),
+    );
+    const sources = new Map<object, Source>([
+      ...[...before].map(([variable, data]) => [data, { kind: "variable", variable }] as const),
+      ...inputs.map(({ dataId }, position) => [dataId, { kind: "input", position }] as const),
+    ]);
+    if (sources.size < before.size + inputs.length) {
+      work();
+      return undefined;
+    }
+    const recording = this.#recording = new Recording(this, sources);
+    this.binding = recording.binding;
+    try {
+      const outputs = work();
+      const changed = Object.values(registered).filter((variable) => {
+        if (before.has(variable)) return before.get(variable) !== variable.dataId;
+        throw new RangeError(`${doing}: it makes a variable. Make it outside.`);
+      });
+      const names = [...outputs, ...changed].map((tensor) => {
+        const name = recording.name(this.getInputTensorIds([tensor])[0]!);
+        // TensorFlow does not give out what it was given.
+        const type = this.tensorMap.get(tensor.dataId)!.dtype;
+        const attribute = { name: "T", type: this.direct.TF_ATTR_TYPE, value: type };
+        return recording.graph.op("Identity", [attribute], [name]);
+      });
+      return this.#replay(recording, names, changed);
+    } finally {
+      this.#recording = undefined;
+      this.binding = this.direct;
+    }
+  }
+
+  /** Gives a variable data of its own: who shares it would be taken for the variable. */
+  #unshare(variable: tf.Variable): void {
+    const { refCount, dtype } = this.tensorMap.get(variable.dataId)!;
+    if (refCount === 1) return;
+    const type = { name: "T", type: this.direct.TF_ATTR_TYPE, value: dtype };
+    const own = this.executeSingleOutput("DeepCopy", [type], [variable]);
+    variable.assign(own);
+    own.dispose();
+  }
+
+  #replay({ graph, feeds }: Recording, outputs: readonly string[], changed: tf.Variable[]): Replay {
+    const taken = [...feeds.keys()].map((name) => `${name}:0`).join();
+    const given = outputs.map((name) => `${name}:0`).join();
+    let session: number | undefined;
+    return {
+      run: (inputs) => {
+        const made: tf.Tensor[] = [];
+        const fed = Array.from(feeds.values(), (source) => {
+          if (source.kind === "input") return inputs[source.position]!;
+          if (source.kind === "variable") return source.variable;
+          if (source.kind === "fresh") return made[made.push(source.make()) - 1]!;
+          if (this.tensorMap.has(source.tensor.dataId)) return source.tensor;
+          throw new RangeError(
+            `Running a compiled function: it uses a tensor [${source.tensor.shape}] from outside that has been disposed.`,
+          );
+        });
+        session ??= graph.load();
+        const results = this.direct.runSavedModel(
+          session,
+          this.getInputTensorIds(fed),
+          taken,
+          given,
+        ).map((result) => this.createOutputTensor(result));
+        tf.dispose(made);
+        const values = results.splice(results.length - changed.length);
+        changed.forEach((variable, i) => variable.assign(values[i]!));
+        tf.dispose(values);
+        return results;
+      },
+      free: () => {
+        if (session !== undefined) this.direct.deleteSavedModel(session);
+        session = undefined;
+      },
+    };
+  }
+
+  /** Runs `f` without its ops being noted. */
+  #unnoted<T>(f: () => T): T {
+    const recording = this.#recording;
+    this.#recording = undefined;
+    this.binding = this.direct;
+    try {
+      return f();
+    } finally {
+      this.#recording = recording;
+      if (recording) this.binding = recording.binding;
+    }
+  }
+
+  /** A tensor that is another one each time, as `make` makes it. */
+  fresh(make: () => tf.Tensor): tf.Tensor {
+    const recording = this.#recording;
+    const tensor = this.#unnoted(make);
+    recording?.makeAnew(tensor.dataId, make);
+    return tensor;
+  }
+
+  override write(...parameters: Parameters<NodeJSKernelBackend["write"]>): object {
+    const data = super.write(...parameters);
+    this.#recording?.make(data);
+    return data;
+  }
+
+  override getInputTensorIds(inputs: tf.TensorInfo[]): number[] {
+    const recording = this.#recording;
+    if (!recording) return super.getInputTensorIds(inputs);
+    return inputs.map((input) => {
+      if (recording.isMade(input.dataId)) return super.getInputTensorIds([input])[0]!;
+      const id = this.#unnoted(() => super.getInputTensorIds([input])[0]!);
+      recording.see(id, input);
+      return id;
+    });
+  }
+}

@@ -1,0 +1,73 @@
+/** What lib uses of TensorFlow's messages, of which TensorFlow.js's package for native TensorFlow brings a generated copy. */
+
+declare namespace messages {
+  /** A list of sizes. */
+  class TensorShape {
+    setDimList(sizes: TensorShape.Dim[]): void;
+  }
+  namespace TensorShape {
+    class Dim {
+      setSize(size: number): void;
+    }
+  }
+
+  /** A constant: its type by TensorFlow's number, its shape, and its bytes. */
+  class Tensor {
+    setDtype(type: number): void;
+    setTensorShape(shape: TensorShape): void;
+    setTensorContent(bytes: Uint8Array): void;
+  }
+
+  /** One of these. */
+  class AttrValue {
+    setS(bytes: Uint8Array): void;
+    setI(value: number): void;
+    setF(value: number): void;
+    setB(value: boolean): void;
+    setType(type: number): void;
+    setShape(shape: TensorShape): void;
+    setTensor(tensor: Tensor): void;
+    setList(list: AttrValue.ListValue): void;
+  }
+  namespace AttrValue {
+    class ListValue {
+      setIList(values: readonly number[]): void;
+      setFList(values: readonly number[]): void;
+    }
+  }
+
+  /** An op in a graph, with the names of the outputs that it takes. */
+  class NodeDef {
+    setName(name: string): void;
+    setOp(op: string): void;
+    setInputList(names: string[]): void;
+    getAttrMap(): { set(name: string, value: AttrValue): void };
+  }
+
+  class GraphDef {
+    addNode(node: NodeDef): void;
+    setVersions(versions: VersionDef): void;
+  }
+
+  /** Of which version of TensorFlow's graphs it is. */
+  class VersionDef {
+    setProducer(version: number): void;
+  }
+
+  class MetaGraphDef {
+    setMetaInfoDef(info: MetaGraphDef.MetaInfoDef): void;
+    setGraphDef(graph: GraphDef): void;
+  }
+  namespace MetaGraphDef {
+    class MetaInfoDef {
+      setTagsList(tags: string[]): void;
+    }
+  }
+
+  class SavedModel {
+    setSavedModelSchemaVersion(version: number): void;
+    setMetaGraphsList(graphs: MetaGraphDef[]): void;
+    serializeBinary(): Uint8Array<ArrayBuffer>;
+  }
+}
+export default messages;
