@@ -57,7 +57,7 @@ export interface Row {
   readonly peers: Partial<Record<Column, Measurement>>;
 }
 
-const peers = ["PyTorch eager", "torch.compile", "Keras", "tfjs-layers"] as const;
+const peers = ["not compiled", "PyTorch eager", "torch.compile", "Keras", "tfjs-layers"] as const;
 const taskNames = { train: ", training", infer: ", inference", epoch: "", start: "" };
 
 /** The rows, in the order in which they were measured. */
@@ -134,7 +134,9 @@ export function speedChart(rows: readonly Row[]): Figure | undefined {
     {
       "ResNet Lab": speeds(({ ours }) => ours),
       ...Object.fromEntries(
-        peers.slice(1).map((column) => [column, speeds(({ peers }) => peers[column])]),
+        peers.filter((column) => column !== "PyTorch eager").map((
+          column,
+        ) => [column, speeds(({ peers }) => peers[column])]),
       ),
     },
     {

@@ -1,9 +1,10 @@
-/** This library at work: what a user gets from `fit`, from `forward` after `foldBatchNorm`, and from `batches`. */
+/** This library at work: what a user gets from `fit`, from `forward` after `foldBatchNorm`, both compiled or not, and from `batches`. */
 import {
   alexnet,
   batches,
   cifarResnet,
   type Classifier,
+  compile,
   compose,
   fit,
   foldBatchNorm,
@@ -26,6 +27,7 @@ import { imagesOfEpoch } from "./works.ts";
 
 const { work, words } = given();
 const precision = words.includes("bf16") ? "bf16" : "fp32";
+const isCompiled = words.includes("compile");
 const [height, width, channels] = work.image;
 
 const networks: Record<string, () => Classifier<Images, 10>> = {
@@ -60,7 +62,13 @@ await serve("ResNet Lab 0.1.0", {
   train() {
     const model = build();
     const optimizer = sgd(model.parameters(), { learningRate: work.learningRate, momentum: 0.9 });
-    const options = { optimizer, epochs: 1e6, batchSize: work.batch, precision } as const;
+    const options = {
+      optimizer,
+      epochs: 1e6,
+      batchSize: work.batch,
+      precision,
+      compile: isCompiled,
+    } as const;
     const training = fit(model, noise(4 * work.batch), options);
     return async (steps) => {
       while (steps > 0) {
@@ -73,10 +81,10 @@ await serve("ResNet Lab 0.1.0", {
     const model = build();
     foldBatchNorm(model, work.image);
     const images = noise(work.batch).images();
+    const forward = (x: Images) => withPrecision(precision, () => model.forward(x));
+    const predict = isCompiled ? compile(forward) : forward;
     return (steps) => {
-      for (; steps > 0; steps--) {
-        tidy(() => void withPrecision(precision, () => model.forward(images)).dataSync());
-      }
+      for (; steps > 0; steps--) tidy(() => void predict(images).dataSync());
     };
   },
   epoch() {

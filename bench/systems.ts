@@ -8,8 +8,14 @@ import { type Environment, exists } from "../scripts/environment.ts";
 import { peersPython } from "./peers.ts";
 import type { Task, Work } from "./works.ts";
 
-/** A column of the tables. PyTorch's two have several systems, of which the fastest counts. */
-export type Column = "ResNet Lab" | "PyTorch eager" | "torch.compile" | "Keras" | "tfjs-layers";
+/** A column of the tables; "not compiled" is this library without `compile`. PyTorch's two have several systems, of which the fastest counts. */
+export type Column =
+  | "ResNet Lab"
+  | "not compiled"
+  | "PyTorch eager"
+  | "torch.compile"
+  | "Keras"
+  | "tfjs-layers";
 
 /** One way to do the work. */
 export interface System {
@@ -34,6 +40,7 @@ export function systemsHere(
     column: "ResNet Lab",
     program: [deno, "run", "-A", join(root, "bench", "resnet_lab.ts")],
   } as const;
+  const plain = { ...lab, column: "not compiled" } as const;
   const layers = {
     column: "tfjs-layers",
     program: [deno, "run", "-A", join(peers, "tfjs_layers.js")],
@@ -57,8 +64,10 @@ export function systemsHere(
     words: precision === "bf16" ? [...words, "bf16"] : words,
   });
   const ours = [
-    system(lab, "fp32", [], "epoch", "start"),
-    system(lab, "bf16"),
+    system(lab, "fp32", ["compile"], "epoch", "start"),
+    system(lab, "bf16", ["compile"]),
+    system(plain, "fp32"),
+    system(plain, "bf16"),
     system(layers, "fp32", [], "start"),
   ];
   if (!exists(python)) return ours;

@@ -32,14 +32,16 @@ const doing = "Compiling a function";
  *
  * @example
  * ```ts
- * import { compile, lenet, ops } from "resnet-lab";
+ * import { compile, type Images, lenet, ops, Random } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const model = lenet();
- * using predict = compile((images: ReturnType<typeof draw>) => ops.softmax(model.forward(images)));
- * const draw = () => ops.ones([8, 28, 28, 1]);
- * const first = predict(draw()), second = predict(draw());
- * assert(ops.max(ops.abs(ops.sub(first, second))).dataSync()[0]! < 1e-6);
+ * const model = lenet(), random = new Random(1);
+ * using predict = compile((images: Images<1>) => ops.softmax(model.forward(images)));
+ * for (let batch = 0; batch < 3; batch++) {
+ *   const images = random.normal([8, 28, 28, 1]);
+ *   const difference = ops.sub(predict(images), ops.softmax(model.forward(images)));
+ *   assert(ops.max(ops.abs(difference)).dataSync()[0]! < 1e-6);
+ * }
  * ```
  */
 export function compile<const Inputs extends readonly Tensor[], Output extends Tensors>(
@@ -74,7 +76,20 @@ export function compile<const Inputs extends readonly Tensor[], Output extends T
 }
 
 /**
- * Whether a function is being compiled: what is checked by reading values is not checked then.
+ * Whether a function that {@linkcode compile} was given runs to be noted: values cannot be read then, so checks of them are left out.
+ *
+ * @example
+ * ```ts
+ * import { backend, compile, isCompiling, NATIVE, ops, type Tensor } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * using f = compile((x: Tensor) => {
+ *   assert.equal(isCompiling(), backend() === NATIVE);
+ *   return ops.relu(x);
+ * });
+ * f(ops.ones([2]));
+ * assert(!isCompiling());
+ * ```
  */
 export function isCompiling(): boolean {
   return nativeBackend()?.isRecording ?? false;

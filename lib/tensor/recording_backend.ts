@@ -173,6 +173,8 @@ export class RecordingBackend extends NodeJSKernelBackend {
 
   /** Gives a variable data of its own: who shares it would be taken for the variable. */
   #unshare(variable: tf.Variable): void {
+    // One of another backend would be moved here by the look at it.
+    if (!this.tensorMap.has(variable.dataId)) return;
     const { refCount, dtype } = this.tensorMap.get(variable.dataId)!;
     if (refCount === 1) return;
     const type = { name: "T", type: this.direct.TF_ATTR_TYPE, value: dtype };
@@ -187,11 +189,10 @@ export class RecordingBackend extends NodeJSKernelBackend {
     let session: number | undefined;
     return {
       run: (inputs) => {
-        const made: tf.Tensor[] = [];
         const fed = Array.from(feeds.values(), (source) => {
           if (source.kind === "input") return inputs[source.position]!;
           if (source.kind === "variable") return source.variable;
-          if (source.kind === "fresh") return made[made.push(source.make()) - 1]!;
+          if (source.kind === "fresh") return source.make();
           if (this.tensorMap.has(source.tensor.dataId)) return source.tensor;
           throw new RangeError(
             `Running a compiled function: it uses a tensor [${source.tensor.shape}] from outside that has been disposed.`,
@@ -204,10 +205,8 @@ export class RecordingBackend extends NodeJSKernelBackend {
           taken,
           given,
         ).map((result) => this.createOutputTensor(result));
-        tf.dispose(made);
         const values = results.splice(results.length - changed.length);
         changed.forEach((variable, i) => variable.assign(values[i]!));
-        tf.dispose(values);
         return results;
       },
       free: () => {

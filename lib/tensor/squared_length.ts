@@ -1,23 +1,20 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { NATIVE, runTensorFlowOp } from "./backend.ts";
-import type { Tensor } from "./types.ts";
+import type { Scalar, Tensor } from "./types.ts";
 
 /**
- * The squared length of all tensors seen as one vector, `Σ x²`, read as a number.
+ * The squared length of all tensors seen as one vector, `Σ x²`.
  *
  * @example
  * ```ts
  * import { ops, squaredLength } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * assert.equal(squaredLength([ops.tensor([3]), ops.tensor([[0], [4]])]), 25);
+ * assert.equal(squaredLength([ops.tensor([3]), ops.tensor([[0], [4]])]).dataSync()[0], 25);
  * ```
  */
-export function squaredLength(tensors: readonly Tensor[]): number {
-  const sum = tf.tidy(() => tf.addN(tensors.map(halfSquaredLength)));
-  const half = sum.dataSync()[0]!;
-  sum.dispose();
-  return 2 * half;
+export function squaredLength(tensors: readonly Tensor[]): Scalar {
+  return tf.tidy(() => tf.mul(tf.addN(tensors.map(halfSquaredLength)), 2));
 }
 
 function halfSquaredLength(x: Tensor): Tensor {

@@ -17,7 +17,8 @@ export function gradientNorm(gradients: readonly Tensor[]): number {
   if (gradients.length === 0) {
     throw new RangeError("Measuring gradients: expected at least one, found none.");
   }
-  return Math.sqrt(squaredLength(gradients));
+  using square = squaredLength(gradients);
+  return Math.sqrt(square.dataSync()[0]!);
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   ops,
   type Precision,
   Random,
+  squaredLength,
   type Tensor,
   tidy,
   valueAndGradients,
@@ -279,7 +280,7 @@ function lossAndGradients(
           if (!others || !share || !otherShare) return own;
           return ops.add(ops.mul(own, share), ops.mul(loss(logits, others), otherShare));
         }, optimizer.parameters));
-      return { value, gradients, predictions: predictions! };
+      return { value, gradients, square: squaredLength(gradients), predictions: predictions! };
     } catch (error) {
       predictions?.dispose();
       throw error;
@@ -298,11 +299,11 @@ function trainStep(
 ): Pick<StepProgress, "loss" | "accuracy" | "gradientNorm"> {
   return tidy(() => {
     const before = statistics.map((statistic): Tensor => ops.clone(statistic));
-    const { value, gradients, predictions } = compute();
+    const { value, gradients, square, predictions } = compute();
     const result = {
       loss: value.dataSync()[0]!,
       accuracy: agreement(predictions, labels),
-      gradientNorm: gradientNorm(gradients),
+      gradientNorm: Math.sqrt(square.dataSync()[0]!),
     };
     predictions.dispose();
     if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {

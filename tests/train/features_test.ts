@@ -27,14 +27,17 @@ const seven = test.take(7);
 const makeBody = () =>
   sequential(conv2d(1, 4, { kernelSize: 3, stride: 3 }), batchNorm(4), relu(), globalAveragePool());
 
-for (const batchSize of [1, 3, 7]) {
+for (const [batchSize, compile] of [[1, false], [3, false], [7, false], [2, true]] as const) {
   testOnEachBackend(
-    `features are what the body gives in inference, ${batchSize} at a time`,
+    `features are what the body gives in inference, ${batchSize} at a time${
+      compile ? ", compiled" : ""
+    }`,
     () =>
       assertNoLeak(async () => {
         using body = makeBody();
         const features = await extractFeatures((images) => body.forward(images), seven, {
           batchSize,
+          compile,
         });
         assert.deepEqual(
           [features.name, features.count, features.height, features.width, features.channels],

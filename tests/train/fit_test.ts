@@ -210,6 +210,58 @@ Deno.test("fit in bf16 learns what it learns in fp32, and keeps what it learns i
   }
 });
 
+for (const precision of ["fp32", "bf16"] as const) {
+  Deno.test(`compiled training in ${precision} learns what training learns`, {
+    ignore: backend() !== NATIVE,
+  }, () =>
+    assertNoLeak(async () => {
+      const train = async (isCompiled: boolean) => {
+        setSeed(2);
+        using model = smallNet();
+        using optimizer = sgd(model.parameters(), { learningRate: 0.05, momentum: 0.9 });
+        let passes = 0;
+        const forward = model.forward.bind(model);
+        const counting = Object.assign(model, {
+          forward: (...parameters: Parameters<typeof forward>) => {
+            passes++;
+            return forward(...parameters);
+          },
+        });
+        const seen = await all(fit(counting, hundred, {
+          ...{ optimizer, epochs: 3, batchSize: 30, seed: 3, mixup: 0.4, maxGradientNorm: 1 },
+          ...{ precision, compile: isCompiled, validation: shippedTest.take(70) },
+        }));
+        const history = seen.map((progress) =>
+          progress.kind === "step"
+            ? [progress.loss, progress.accuracy, progress.gradientNorm]
+            : [progress.trainLoss, progress.validation!.loss, progress.validation!.accuracy]
+        );
+        return { passes, numbers: [...history.flat(), ...values(model)] };
+      };
+      const plain = await train(false), compiled = await train(true);
+      // One on each set to see that all fits, then batches of 30 and of 10 in training, and in the evaluation.
+      assert.equal(compiled.passes, 2 + 2 + 2);
+      assert.equal(plain.passes, 2 + 3 * 4 + 3 * 3);
+      assertClose(compiled.numbers, plain.numbers, precision === "fp32" ? 1e-4 : 0.05);
+    }));
+}
+
+Deno.test("compiled training that diverges leaves the model as it was", {
+  ignore: backend() !== NATIVE,
+}, async () => {
+  const model = smallNet();
+  const optimizer = sgd(model.parameters(), { learningRate: 0.01 });
+  let before: number[] = [];
+  const training = fit(model, hundred, {
+    ...{ optimizer, epochs: 2, batchSize: 20, compile: true },
+    schedule: (step) => step === 3 ? 1e38 : 0.01,
+  });
+  await assert.rejects(async () => {
+    for await (const _ of training) before = values(model);
+  }, DivergenceError);
+  assert.deepEqual(values(model), before);
+});
+
 Deno.test("fit transforms validation images as well, but augments training images only", async () => {
   const model = sequential(flatten(), linear(784, 10));
   const shapes: string[] = [];

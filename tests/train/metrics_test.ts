@@ -38,21 +38,24 @@ class Pixels extends Module<Images<1>, Features<2>> {
 
 const sure = Math.exp(2) / (Math.exp(2) + 1);
 
-for (const batchSize of [1, 2, 5]) {
-  testOnEachBackend(`evaluate by hand, ${batchSize} at a time`, () =>
-    assertNoLeak(async () => {
-      const { loss, accuracy, confusion, predictions, confidences, correct } = await evaluate(
-        new Pixels(),
-        five,
-        { batchSize },
-      );
-      assertClose(loss, (-4 * Math.log(sure) - Math.log(1 - sure)) / 5);
-      assert.equal(accuracy, 4 / 5);
-      assert.deepEqual(confusion, [[2, 0], [1, 2]]);
-      assert.deepEqual([...predictions], [0, 1, 0, 1, 0]);
-      assertClose(confidences, [sure, sure, sure, sure, sure]);
-      assert.deepEqual(correct, [true, true, true, true, false]);
-    }));
+for (const [batchSize, compile] of [[1, false], [2, false], [5, false], [2, true]] as const) {
+  testOnEachBackend(
+    `evaluate by hand, ${batchSize} at a time${compile ? ", compiled" : ""}`,
+    () =>
+      assertNoLeak(async () => {
+        const { loss, accuracy, confusion, predictions, confidences, correct } = await evaluate(
+          new Pixels(),
+          five,
+          { batchSize, compile },
+        );
+        assertClose(loss, (-4 * Math.log(sure) - Math.log(1 - sure)) / 5);
+        assert.equal(accuracy, 4 / 5);
+        assert.deepEqual(confusion, [[2, 0], [1, 2]]);
+        assert.deepEqual([...predictions], [0, 1, 0, 1, 0]);
+        assertClose(confidences, [sure, sure, sure, sure, sure]);
+        assert.deepEqual(correct, [true, true, true, true, false]);
+      }),
+  );
 }
 
 testOnEachBackend("evaluate transforms the images and runs the model in inference", async () => {

@@ -1,0 +1,394 @@
+import assert from "node:assert/strict";
+import {
+  backend,
+  batchNorm,
+  compile,
+  conv2d,
+  crossEntropy,
+  defaultRandom,
+  dropout,
+  type Features,
+  flatten,
+  grad,
+  type Images,
+  isCompiling,
+  type Labels,
+  linear,
+  maxPool,
+  NATIVE,
+  ops,
+  Random,
+  relu,
+  type Scalar,
+  sequential,
+  setSeed,
+  sgd,
+  type Tensor,
+  type Tensor1D,
+  type Tensor2D,
+  tidy,
+  valueAndGradients,
+  variable,
+  withPrecision,
+} from "resnet-lab";
+import { assertClose, assertNoLeak, errorsOfCompiler, testOnEachBackend } from "../helpers.ts";
+
+const native = { ignore: backend() !== NATIVE };
+
+/** A vector, disposed with all else in `tidy`. */
+const vector = (...values: number[]): Tensor1D => ops.tensor(values);
+
+testOnEachBackend("a compiled function gives what the function gives, for each shape", () => {
+  using double = compile((x: Tensor1D) => ops.mul(x, 2));
+  tidy(() => {
+    for (const values of [[1, 2], [3, 4], [5], [6, 7], [8], []]) {
+      assert.deepEqual([...double(vector(...values)).dataSync()], values.map((x) => 2 * x));
+    }
+  });
+});
+
+Deno.test("the function itself runs once for each shape, dtype and precision", native, () => {
+  let runs = 0;
+  using twice = compile((x: Tensor) => {
+    runs++;
+    return ops.add(x, x);
+  });
+  tidy(() => {
+    for (let i = 0; i < 3; i++) twice(vector(i));
+    assert.equal(runs, 1);
+    twice(vector(1, 2));
+    assert.equal(runs, 2);
+    twice(ops.tensor([[1]]));
+    assert.equal(runs, 3);
+    twice(ops.tensor([1], undefined, "int32"));
+    assert.equal(runs, 4);
+    for (let i = 0; i < 2; i++) withPrecision("bf16", () => twice(vector(i)));
+    assert.equal(runs, 5);
+    twice(vector(9));
+    assert.equal(runs, 5);
+  });
+});
+
+Deno.test("results in arrays and records, inputs among them, keep their places", () => {
+  using f = compile((x: Tensor1D, y: Scalar) => ({
+    sum: ops.add(x, y),
+    parts: [x, { y, again: x }] as const,
+  }));
+  for (let i = 0; i < 3; i++) {
+    tidy(() => {
+      const { sum, parts: [x, { y, again }] } = f(vector(i, 1), ops.scalar(10));
+      assert.deepEqual([...sum.dataSync()], [i + 10, 11]);
+      assert.deepEqual([...x.dataSync()], [i, 1]);
+      assert.deepEqual([...again.dataSync()], [i, 1]);
+      assert.equal(y.dataSync()[0], 10);
+    });
+  }
+});
+
+testOnEachBackend("variables are read as they are, and assigned to, at each call", () => {
+  const w = variable(vector(1)), total = variable(vector(0));
+  using f = compile((x: Tensor1D) => {
+    total.assign(ops.add(total, x));
+    return ops.mul(w, x);
+  });
+  tidy(() => {
+    for (const [step, value] of [1, 2, 3, 4].entries()) {
+      w.assign(vector(value));
+      assert.equal(f(vector(10)).dataSync()[0], 10 * value);
+      assert.equal(total.dataSync()[0], 10 * (step + 1));
+    }
+  });
+  w.dispose();
+  total.dispose();
+});
+
+Deno.test("who shared a variable's data is not taken for the variable", native, () => {
+  const w = variable(vector(1));
+  const start = ops.clone(w);
+  using moved = compile((x: Tensor1D) => ops.add(x, ops.sub(w, start)));
+  tidy(() => {
+    for (const value of [1, 5, 7]) {
+      assert.equal(moved(vector(0)).dataSync()[0], value - 1);
+      w.assign(vector(value === 1 ? 5 : 7));
+    }
+  });
+  start.dispose();
+  w.dispose();
+});
+
+Deno.test("inputs that are one tensor at one call may be two at the next", native, () => {
+  const w = variable(vector(2));
+  using difference = compile((x: Tensor1D, y: Tensor1D) => ops.sub(ops.mul(x, w), y));
+  tidy(() => {
+    const one = vector(1), three = vector(3);
+    for (let i = 0; i < 2; i++) {
+      assert.equal(difference(one, one).dataSync()[0], 1);
+      assert.equal(difference(w, one).dataSync()[0], 3);
+      assert.equal(difference(three, one).dataSync()[0], 5);
+    }
+    w.assign(vector(10));
+    assert.equal(difference(three, one).dataSync()[0], 29);
+  });
+  w.dispose();
+});
+
+Deno.test("what was rounded to bf16 before is rounded in the graph itself", native, () => {
+  const w = variable(ops.tensor([[1 + 1 / 512]]));
+  using f = compile((x: Tensor2D) => ops.matMul(x, w));
+  tidy(() => {
+    for (const value of [1, 2, 3]) {
+      withPrecision("bf16", () => {
+        assert.equal(ops.matMul(w, w).dataSync()[0], 1);
+        assert.equal(f(ops.tensor([[value]])).dataSync()[0], value);
+      });
+    }
+  });
+  w.dispose();
+});
+
+/** A network with all that could go wrong: statistics that change, random masks, pooling that notes places. */
+function network() {
+  setSeed(5);
+  return sequential(
+    conv2d(1, 8, { kernelSize: 3, useBias: false }),
+    batchNorm(8),
+    relu(),
+    maxPool({ kernelSize: 2 }),
+    dropout(0.5),
+    flatten(),
+    linear(8 * 3 * 3, 4),
+  );
+}
+
+for (const precision of ["fp32", "bf16"] as const) {
+  Deno.test(
+    `a compiled training step trains as the step itself does, in ${precision}`,
+    native,
+    () => {
+      const train = (isCompiled: boolean) => {
+        const model = network(), random = new Random(1);
+        const parameters = model.parameters();
+        using optimizer = sgd(parameters, { learningRate: 0.1, momentum: 0.9 });
+        const step = (images: Images<1>, labels: Labels) =>
+          withPrecision(precision, () =>
+            valueAndGradients(
+              () => crossEntropy(model.forward(images, { training: true }), labels),
+              parameters,
+            ));
+        using compiled = compile(step);
+        const losses = [];
+        for (let i = 0; i < 5; i++) {
+          losses.push(tidy(() => {
+            const labels = ops.tensor([0, 1, 2, 3, i % 4], undefined, "int32");
+            const images = random.normal([5, 8, 8, 1]);
+            const { value, gradients } = (isCompiled ? compiled : step)(images, labels);
+            optimizer.step(gradients);
+            return value.dataSync()[0]!;
+          }));
+        }
+        return { losses, state: [...model.namedVariables().values()].map((x) => x.dataSync()) };
+      };
+      const plain = train(false), compiled = train(true);
+      // TensorFlow fuses the bias of a convolution with it in both, but rounds to bf16 in other places.
+      const tolerance = precision === "fp32" ? 1e-6 : 1e-2;
+      assertClose(compiled.losses, plain.losses, tolerance);
+      plain.state.forEach((values, i) => assertClose(compiled.state[i]!, values, tolerance));
+    },
+  );
+}
+
+Deno.test(
+  "random tensors are drawn anew, in the stream's order, from where setSeed starts it",
+  native,
+  () => {
+    using noise = compile((x: Tensor1D) => ops.add(x, defaultRandom().uniform([3])));
+    const draw = (next: (x: Tensor1D) => Tensor) => {
+      setSeed(8);
+      return tidy(() => Array.from({ length: 3 }, () => [...next(ops.zeros([3])).dataSync()]));
+    };
+    const plain = draw(() => defaultRandom().uniform([3]));
+    assert.notDeepEqual(plain[0], plain[1]);
+    assert.deepEqual(draw(noise), plain);
+    assert.deepEqual(draw(noise), plain);
+  },
+);
+
+Deno.test("gradients go through a compiled function, which runs itself for them", () => {
+  using square = compile((x: Tensor) => ops.square(x));
+  tidy(() => {
+    for (let i = 0; i < 3; i++) {
+      square(vector(i));
+      assert.equal(grad(square)(vector(3)).dataSync()[0], 6);
+    }
+  });
+});
+
+Deno.test("a compiled function is part of the one that calls it", native, () => {
+  let runs = 0;
+  using inner = compile((x: Tensor1D) => {
+    runs++;
+    return ops.mul(x, 3);
+  });
+  using outer = compile((x: Tensor1D) => ops.add(inner(x), 1));
+  tidy(() => {
+    for (const value of [1, 2, 3]) {
+      inner(vector(value));
+      assert.equal(outer(vector(value)).dataSync()[0], 3 * value + 1);
+    }
+  });
+  assert.equal(runs, 2);
+});
+
+Deno.test(
+  "a batch normalisation that waits for its relu is no part of what follows it",
+  native,
+  () => {
+    const norm = batchNorm(1), x = ops.tensor([1, 3], [2, 1, 1, 1]);
+    tidy(() => {
+      const waiting = norm.forward(x, { training: true });
+      using f = compile((y: Tensor1D) => ops.add(y, ops.reshape(waiting, [2])));
+      for (const value of [1, 2, 3]) {
+        assertClose(f(vector(value, value)), [value - 1, value + 1], 1e-4);
+      }
+    });
+    x.dispose();
+    for (const x of norm.namedVariables().values()) x.dispose();
+  },
+);
+
+Deno.test(
+  "a compiled function leaves no tensor behind, nor does one that cannot be compiled",
+  native,
+  () =>
+    assertNoLeak(() => {
+      const w = variable(vector(1));
+      using f = compile((x: Tensor1D) => {
+        const y = ops.add(ops.square(x), w);
+        w.assign(ops.mul(w, 2));
+        return { y };
+      });
+      for (let i = 0; i < 3; i++) {
+        using x = vector(i);
+        f(x).y.dispose();
+      }
+      using reads = compile((x: Tensor1D) => {
+        const y = ops.square(x);
+        return ops.mul(y, y.dataSync()[0]!);
+      });
+      using x = vector(2);
+      assert.throws(() => reads(x), RangeError);
+      w.dispose();
+    }),
+);
+
+Deno.test("after an error the same function can be compiled", native, () => {
+  let isBad = true;
+  using f = compile((x: Tensor1D) => {
+    if (isBad) throw new Error("bad");
+    return ops.neg(x);
+  });
+  tidy(() => {
+    assert.throws(() => f(vector(1)), /bad/);
+    assert(!isCompiling());
+    isBad = false;
+    for (const value of [1, 2, 3]) assert.equal(f(vector(value)).dataSync()[0], -value);
+  });
+});
+
+Deno.test("a compiled function that was disposed compiles again", native, () => {
+  const f = compile((x: Tensor1D) => ops.neg(x));
+  tidy(() => {
+    for (const value of [1, 2, 3, 4, 5, 6]) {
+      assert.equal(f(vector(value)).dataSync()[0], -value);
+      if (value % 2 === 0) f[Symbol.dispose]();
+    }
+  });
+});
+
+Deno.test("a tensor from outside is used as it is, and missed once it is disposed", native, () => {
+  const offset = vector(5);
+  using f = compile((x: Tensor1D) => ops.add(x, offset));
+  tidy(() => {
+    for (const value of [1, 2]) assert.equal(f(vector(value)).dataSync()[0], value + 5);
+    offset.dispose();
+    assert.throws(() => f(vector(1)), {
+      name: "RangeError",
+      message:
+        "Running a compiled function: it uses a tensor [1] from outside that has been disposed.",
+    });
+  });
+});
+
+const w = variable(vector(1, 2));
+const optimizer = sgd([w], { learningRate: 1, momentum: 0.5 });
+const refused: Record<string, [f: (x: Tensor1D) => Tensor, message: RegExp]> = {
+  "reads what it computes": [
+    (x) => ops.mul(x, ops.sum(x).dataSync()[0]!),
+    /reads values of a tensor.* Return the tensor, and read it outside/,
+  ],
+  "reads its input": [
+    (x) => ops.mul(x, x.dataSync()[0]!),
+    /reads values of a tensor/,
+  ],
+  "draws a number": [
+    (x) => ops.mul(x, defaultRandom().integer(5)),
+    /draws a random number in JavaScript.* Draw a tensor/,
+  ],
+  "makes a variable": [
+    (x) => {
+      const made = variable(ops.clone(x));
+      const y = ops.neg(made);
+      made.dispose();
+      variable(y);
+      return x;
+    },
+    /it makes a variable\. Make it outside/,
+  ],
+  "takes a step of an optimizer": [
+    (x) => {
+      optimizer.step([x]);
+      return x;
+    },
+    /changes a variable in place, as the step of an optimizer does\. Leave that outside/,
+  ],
+};
+for (const [name, [f, message]] of Object.entries(refused)) {
+  Deno.test(`a function that ${name} is refused`, native, () => {
+    using compiled = compile(f);
+    tidy(() => assert.throws(() => compiled(vector(1, 2)), { name: "RangeError", message }));
+    assert.deepEqual([...w.dataSync()], [1, 2]);
+  });
+}
+
+Deno.test("what is no tensor is refused", native, () => {
+  // @ts-expect-error: it gives a number
+  using number = compile((x: Tensor1D) => x.size);
+  tidy(() => assert.throws(() => number(vector(1)), /it must give tensors.* found 1/));
+  using promise = compile(
+    // @ts-expect-error: it gives a promise
+    async (x: Tensor1D) => await Promise.resolve(x),
+  );
+  tidy(() => assert.throws(() => promise(vector(1)), TypeError));
+  using f = compile((x: Tensor1D) => x);
+  // @ts-expect-error: an array
+  assert.throws(() => f([1]), { name: "TypeError", message: /an input/ });
+});
+
+Deno.test("labels that are no class are an error of the graph", native, () => {
+  using loss = compile((logits: Features, labels: Labels) => crossEntropy(logits, labels));
+  tidy(() => {
+    const logits = ops.zeros([1, 3]),
+      labels = (label: number) => ops.tensor([label], undefined, "int32");
+    for (let i = 0; i < 2; i++) assertClose(loss(logits, labels(2)), [Math.log(3)]);
+    assert.throws(() => loss(logits, labels(3)), /label value of 3.*outside the valid range/);
+  });
+});
+
+Deno.test("a compiled function takes what the function takes", async () => {
+  const program = `
+    import { compile, type Images, lenet } from "resnet-lab";
+    const predict = compile((images: Images<1>) => lenet().forward(images));
+    declare const rgb: Images<3>;
+    predict(rgb);`;
+  assert.match(await errorsOfCompiler(program), /Images<3>.* not assignable to .*Images<1>/);
+});
