@@ -82,7 +82,9 @@ class Recording {
     const known = this.#names.get(id);
     if (known !== undefined) return known;
     const tensor = this.#data.get(id);
-    if (!tensor) throw new TypeError(`${doing}: it uses what no tensor holds.`);
+    if (!tensor) {
+      throw new TypeError(`${doing}: it uses something of TensorFlow's that is no tensor here.`);
+    }
     const { dtype, shape } = this.#backend.tensorMap.get(tensor.dataId)!;
     const name = this.graph.placeholder(dtype, shape);
     const { dataId } = tensor;
@@ -183,10 +185,11 @@ export class RecordingBackend extends NodeJSKernelBackend {
     own.dispose();
   }
 
-  #replay({ graph, feeds }: Recording, outputs: readonly string[], changed: tf.Variable[]): Replay {
+  #replay(recording: Recording, outputs: readonly string[], changed: tf.Variable[]): Replay {
+    const { feeds } = recording;
     const taken = [...feeds.keys()].map((name) => `${name}:0`).join();
     const given = outputs.map((name) => `${name}:0`).join();
-    let session: number | undefined;
+    let graph: Graph | undefined = recording.graph, session: number | undefined;
     return {
       run: (inputs) => {
         const fed = Array.from(feeds.values(), (source) => {
@@ -198,7 +201,9 @@ export class RecordingBackend extends NodeJSKernelBackend {
             `Running a compiled function: it uses a tensor [${source.tensor.shape}] from outside that has been disposed.`,
           );
         });
-        session ??= graph.load();
+        // Not before the second call: a shape that comes once needs no graph of TensorFlow's.
+        session ??= graph!.load();
+        graph = undefined;
         const results = this.direct.runSavedModel(
           session,
           this.getInputTensorIds(fed),
