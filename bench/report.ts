@@ -129,14 +129,13 @@ export function speedChart(rows: readonly Row[]): Figure | undefined {
       const measurement = of(row);
       return measurement ? speedup(measurement, row.peers["PyTorch eager"]!).median : 0;
     });
+  const others = peers.filter((column) => column !== "PyTorch eager");
   return barChart(
     shown.map(({ ours }) => `${ours.work} ${ours.task}`),
     {
       "ResNet Lab": speeds(({ ours }) => ours),
       ...Object.fromEntries(
-        peers.filter((column) => column !== "PyTorch eager").map((
-          column,
-        ) => [column, speeds(({ peers }) => peers[column])]),
+        others.map((column) => [column, speeds(({ peers }) => peers[column])]),
       ),
     },
     {

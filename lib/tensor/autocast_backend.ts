@@ -156,8 +156,12 @@ export class AutocastBackend extends LeanBackend {
       : attributes.map((attribute) =>
         attribute.name === "T" ? { ...attribute, value: BFLOAT16 } : attribute
       );
-    const results = this.binding.executeOp(op, typed, ids, outputs);
-    for (const id of temporary) this.binding.deleteTensor(id);
+    let results;
+    try {
+      results = this.binding.executeOp(op, typed, ids, outputs);
+    } finally {
+      for (const id of temporary) this.binding.deleteTensor(id);
+    }
     return results.map((result) => {
       if (result.dtype !== BFLOAT16 || !WIDENED.has(op)) return this.createOutputTensor(result);
       const id = this.#cast(result.id, BFLOAT16, this.binding.TF_FLOAT);
