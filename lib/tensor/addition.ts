@@ -15,7 +15,9 @@ const channelsLast = { ...float, data_format: { string: "NHWC" } } as const;
 tf.registerKernel({
   kernelName: SUM,
   backendName: NATIVE,
-  kernelFunc: ({ inputs }) => runTensorFlowOp("Add", [inputs.a!, inputs.b!], float),
+  // Not "Add": in a graph TensorFlow fuses a convolution only with a sum of which it knows that the shapes are equal.
+  kernelFunc: ({ inputs }) =>
+    runTensorFlowOp("AddN", [inputs.a!, inputs.b!], { ...float, N: { integer: 2 } }),
 });
 tf.registerKernel({
   kernelName: BIAS_SUM,

@@ -151,6 +151,7 @@ export type Attribute =
   | { float: number }
   | { bool: boolean }
   | { string: string }
+  | { integer: number }
   | { integers: readonly number[] }
   | { type: "float32" | "int32" };
 
@@ -162,6 +163,7 @@ function toOpAttributes(
     if ("float" in attribute) return { name, type: b.TF_ATTR_FLOAT, value: attribute.float };
     if ("bool" in attribute) return { name, type: b.TF_ATTR_BOOL, value: attribute.bool };
     if ("string" in attribute) return { name, type: b.TF_ATTR_STRING, value: attribute.string };
+    if ("integer" in attribute) return { name, type: b.TF_ATTR_INT, value: attribute.integer };
     if ("integers" in attribute) return { name, type: b.TF_ATTR_INT, value: attribute.integers };
     return {
       name,
