@@ -31,7 +31,7 @@ const usage =
 Each system is a process of its own. They take turns, a second each, so that what the machine does besides hits all alike; a ratio
 is that of two neighbours in one round, and stands as median and quartiles over the rounds. What is compiled or allocated in the
 first steps is not timed. All train on noise in memory by SGD with momentum and read back the loss of each step; this library by
-its loop, fit, which makes its batches from bytes and also counts accuracy and the length of the gradient.
+its loop, fit, compiled and not, which makes its batches from bytes and also counts accuracy and the length of the gradient.
 `;
 
 interface Orders {

@@ -194,11 +194,11 @@ export class RecordingBackend extends NodeJSKernelBackend {
       run: (inputs) => {
         const fed = Array.from(feeds.values(), (source) => {
           if (source.kind === "input") return inputs[source.position]!;
-          if (source.kind === "variable") return source.variable;
           if (source.kind === "fresh") return source.make();
-          if (this.tensorMap.has(source.tensor.dataId)) return source.tensor;
+          const tensor = source.kind === "variable" ? source.variable : source.tensor;
+          if (tf.engine().state.tensorInfo.has(tensor.dataId)) return tensor;
           throw new RangeError(
-            `Running a compiled function: it uses a tensor [${source.tensor.shape}] from outside that has been disposed.`,
+            `Running a compiled function: it uses a ${source.kind} [${tensor.shape}] from outside that has been disposed.`,
           );
         });
         // Not before the second call: a shape that comes once needs no graph of TensorFlow's.

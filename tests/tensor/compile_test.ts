@@ -9,6 +9,7 @@ import {
   dropout,
   type Features,
   flatten,
+  foldBatchNorm,
   grad,
   type Images,
   isCompiling,
@@ -17,6 +18,7 @@ import {
   maxPool,
   NATIVE,
   ops,
+  PORTABLE,
   Random,
   relu,
   type Scalar,
@@ -27,6 +29,7 @@ import {
   type Tensor1D,
   type Tensor2D,
   tidy,
+  useBackend,
   valueAndGradients,
   variable,
   withPrecision,
@@ -317,6 +320,32 @@ Deno.test("a tensor from outside is used as it is, and missed once it is dispose
         "Running a compiled function: it uses a tensor [1] from outside that has been disposed.",
     });
   });
+});
+
+Deno.test("a model that is rebuilt after it was compiled is missed", native, () => {
+  const model = sequential(conv2d(1, 2, { kernelSize: 3, useBias: false }), batchNorm(2));
+  using f = compile((images: Images<1>) => model.forward(images));
+  tidy(() => {
+    const images = ops.ones([1, 8, 8, 1]);
+    f(images);
+    foldBatchNorm(model, [8, 8, 1]);
+    assert.throws(() => f(images), {
+      name: "RangeError",
+      message: /it uses a variable \[.*\] from outside that has been disposed/,
+    });
+  });
+});
+
+Deno.test("data that another backend had in the meantime comes back", native, async () => {
+  const w = variable(vector(2)), offset = vector(1);
+  using f = compile((x: Tensor1D) => ops.add(ops.mul(x, w), offset));
+  for (let i = 0; i < 3; i++) {
+    using x = vector(5), y = f(x);
+    assert.equal(y.dataSync()[0], 11);
+    await useBackend(PORTABLE, () => tidy(() => void ops.add(w, offset).dataSync()));
+  }
+  w.dispose();
+  offset.dispose();
 });
 
 const w = variable(vector(1, 2));
