@@ -67,7 +67,6 @@ export const works: readonly Work[] = [
     title: "LeNet, 28×28×1, batch 256",
     batch: 256,
     steps: 40,
-    quick: true,
   },
   { ...lenet, name: "lenet32", title: "LeNet, 28×28×1, batch 32", batch: 32, steps: 150 },
   {
