@@ -26,6 +26,7 @@ export interface CrossEntropyOptions {
  *
  * The target is 1 at the label and 0 elsewhere; with smoothing ε it is `(1 − ε) · target + ε / classes` (Szegedy et al. 2016,
  * section 7), as in PyTorch. The labels are read and checked: a class that does not exist would count as a loss of 0.
+ * In a function that is compiled TensorFlow checks them where nothing is smoothed, and nobody else.
  *
  * @throws {TypeError} If the labels are not int32, or the logits not float32.
  * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row, a label is no class, or the
