@@ -76,11 +76,8 @@ export class LeanBackend extends RecordingBackend {
     const { refCount, handle } = this.tensorMap.get(variable.dataId)!;
     if (handle !== undefined && refCount === 1) return handle;
     // Whoever shares the data keeps what it is now; nor may memory be changed that JavaScript lent to TensorFlow.
+    this.copyData(variable);
     const { TF_ATTR_TYPE, TF_ATTR_STRING, TF_ATTR_SHAPE, TF_FLOAT } = this.binding;
-    const float = { name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT };
-    const own = this.executeSingleOutput("DeepCopy", [float], [variable]);
-    variable.assign(own);
-    own.dispose();
     const data = this.#data(variable.dataId);
     const type = { name: "dtype", type: TF_ATTR_TYPE, value: TF_FLOAT };
     const [resource] = this.binding.executeOp(

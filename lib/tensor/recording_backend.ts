@@ -137,9 +137,12 @@ export class RecordingBackend extends NodeJSKernelBackend {
     inputs: readonly tf.Tensor[],
     work: () => readonly tf.Tensor[],
   ): Replay | undefined {
-    this.getInputTensorIds([...inputs]);
     const registered = tf.engine().registeredVariables;
-    for (const variable of Object.values(registered)) this.#unshare(variable);
+    for (const variable of Object.values(registered)) {
+      // Who shares a variable's data would be taken for the variable. One of another backend would be moved here by the look at it.
+      const isHere = this.tensorMap.has(variable.dataId);
+      if (isHere && this.tensorMap.get(variable.dataId)!.refCount !== 1) this.copyData(variable);
+    }
     const before = new Map(
       Object.values(registered).map((variable) => [variable, variable.dataId]),
     );
@@ -173,13 +176,14 @@ export class RecordingBackend extends NodeJSKernelBackend {
     }
   }
 
-  /** Gives a variable data of its own: who shares it would be taken for the variable. */
-  #unshare(variable: tf.Variable): void {
-    // One of another backend would be moved here by the look at it.
-    if (!this.tensorMap.has(variable.dataId)) return;
-    const { refCount, dtype } = this.tensorMap.get(variable.dataId)!;
-    if (refCount === 1) return;
-    const type = { name: "T", type: this.direct.TF_ATTR_TYPE, value: dtype };
+  /** Gives a variable a copy of its data, which nobody shares. */
+  protected copyData(variable: tf.Variable): void {
+    const { TF_ATTR_TYPE, TF_FLOAT } = this.binding;
+    // What is float32 to TensorFlow.js may be in bfloat16, which no deep copy is in: it is widened on the way.
+    const value = variable.dtype === "float32"
+      ? TF_FLOAT
+      : this.tensorMap.get(variable.dataId)!.dtype;
+    const type = { name: "T", type: TF_ATTR_TYPE, value };
     const own = this.executeSingleOutput("DeepCopy", [type], [variable]);
     variable.assign(own);
     own.dispose();

@@ -194,10 +194,10 @@ export async function* fit<
   });
   const totalSteps = epochs * training.length;
   const statistics = runningStatistics(model);
+  const compute = lossAndGradients(model, options);
   const infer = (images: Images<NoInfer<Out>>) => model.forward(images);
-  using compiled = options.compile ? compile(lossAndGradients(model, options)) : undefined;
+  using compiled = options.compile ? compile(compute) : undefined;
   using compiledInfer = options.compile ? compile(infer) : undefined;
-  const compute = compiled ?? lossAndGradients(model, options);
   let step = 0;
   for (let epoch = 1; epoch <= epochs; epoch++) {
     let images = 0, losses = 0, correct = 0, seconds = 0;
@@ -212,7 +212,7 @@ export async function* fit<
         model,
         statistics,
         batch.labels,
-        () => compute(...mix(batch)),
+        () => (compiled ?? compute)(...mix(batch)),
         options,
         when,
       );
