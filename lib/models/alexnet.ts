@@ -1,8 +1,7 @@
-import { type Features, type Images, tidy } from "../tensor/mod.ts";
+import { checkOptions, type Features, type Images, tidy } from "../tensor/mod.ts";
 import {
   type AdaptiveAveragePool,
   adaptiveAveragePool,
-  checkOptions,
   checkWhole,
   conv2d,
   dropout,
@@ -244,7 +243,12 @@ export function alexnet(
   options: AlexnetOptions<AlexnetVariant, number, number>,
 ): Alexnet<number, number> {
   const doing = "Building alexnet";
-  checkOptions(doing, options, '{ variant: "original" }');
+  checkOptions<AlexnetOptions<AlexnetVariant, number, number>>(
+    doing,
+    options,
+    '{ variant: "original" }',
+    { variant: true, inChannels: true, classes: true, width: true, imageSize: true },
+  );
   const { variant } = options;
   checkOneOf(doing, "variant", variant, Object.keys(VARIANTS));
   const usual = VARIANTS[variant];

@@ -1,4 +1,4 @@
-import { type Features, type Images, ops, tidy } from "../tensor/mod.ts";
+import { checkOptions, type Features, type Images, ops, tidy } from "../tensor/mod.ts";
 import {
   type AdaptiveAveragePool,
   adaptiveAveragePool,
@@ -6,7 +6,6 @@ import {
   avgPool,
   type BatchNorm,
   batchNorm,
-  checkOptions,
   checkWhole,
   type Conv2d,
   conv2d,
@@ -486,7 +485,19 @@ export function googlenet(
   options: GooglenetOptions<GooglenetVariant, number, number>,
 ): Googlenet<number, number> {
   const doing = "Building googlenet";
-  checkOptions(doing, options, '{ variant: "simplified" }');
+  checkOptions<GooglenetOptions<GooglenetVariant, number, number>>(
+    doing,
+    options,
+    '{ variant: "simplified" }',
+    {
+      variant: true,
+      inChannels: true,
+      classes: true,
+      width: true,
+      auxiliary: true,
+      imageSize: true,
+    },
+  );
   const { variant, width = 1, auxiliary = false, imageSize = 224 } = options;
   checkVariant(doing, variant);
   const { inChannels = VARIANTS[variant].inChannels } = options;

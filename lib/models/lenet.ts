@@ -1,7 +1,6 @@
-import { type Features, type Images, tidy } from "../tensor/mod.ts";
+import { checkOptions, type Features, type Images, tidy } from "../tensor/mod.ts";
 import {
   avgPool,
-  checkOptions,
   checkWhole,
   conv2d,
   flatten,
@@ -111,7 +110,11 @@ export function lenet<const InChannels extends number = 1, const Classes extends
 export function lenet(
   options: LenetOptions<number, number> = {},
 ): Lenet<number, number> {
-  checkOptions("Building lenet", options, "{ classes: 10 }");
+  checkOptions<LenetOptions<number, number>>("Building lenet", options, "{ classes: 10 }", {
+    inChannels: true,
+    classes: true,
+    activation: true,
+  });
   const { inChannels = 1, classes = 10, activation = "relu" } = options;
   return new Lenet(inChannels, classes, activation);
 }

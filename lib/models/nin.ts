@@ -1,6 +1,5 @@
-import { type Features, type Images, ops, tidy } from "../tensor/mod.ts";
+import { checkOptions, type Features, type Images, ops, tidy } from "../tensor/mod.ts";
 import {
-  checkOptions,
   checkWhole,
   type Conv2d,
   conv2d,
@@ -133,7 +132,11 @@ export function nin<const InChannels extends number = 1, const Classes extends n
   options?: NinOptions<InChannels, Classes>,
 ): Nin<NoInfer<InChannels>, NoInfer<Classes>>;
 export function nin(options: NinOptions<number, number> = {}): Nin<number, number> {
-  checkOptions("Building nin", options, "{ classes: 10 }");
+  checkOptions<NinOptions<number, number>>("Building nin", options, "{ classes: 10 }", {
+    inChannels: true,
+    classes: true,
+    width: true,
+  });
   const { inChannels = 1, classes = 10, width = 1 } = options;
   return new Nin({ inChannels, classes, width });
 }

@@ -1,4 +1,12 @@
-import { type Features, type Images, ops, type Pair, tidy } from "../tensor/mod.ts";
+import {
+  checkOptions,
+  type Features,
+  type Images,
+  ops,
+  type OptionNames,
+  type Pair,
+  tidy,
+} from "../tensor/mod.ts";
 import {
   type AdaptiveAveragePool,
   adaptiveAveragePool,
@@ -6,7 +14,6 @@ import {
   type AnyModule,
   type BatchNorm,
   batchNorm,
-  checkOptions,
   checkWhole,
   type Conv2d,
   conv2d,
@@ -70,6 +77,13 @@ export interface ResidualBlockOptions<Shortcut extends ResnetShortcut = ResnetSh
   /** What makes the 3×3 convolutions; {@linkcode conv2d} unless said otherwise. */
   convolution?: Convolution;
 }
+
+const BLOCK_OPTIONS: OptionNames<ResidualBlockOptions> = {
+  stride: true,
+  version: true,
+  shortcut: true,
+  convolution: true,
+};
 
 /** The channels out of a block as they are, or a message if option A cannot make them of those that come in. */
 type ForShortcut<Shortcut, InChannels extends number, OutChannels extends number, Given> =
@@ -248,7 +262,12 @@ export function basicBlock(
   outChannels: number,
   options: ResidualBlockOptions = {},
 ): ResidualBlock<number, number> {
-  checkOptions("Building basicBlock", options, "{ stride: 2 }");
+  checkOptions<ResidualBlockOptions>(
+    "Building basicBlock",
+    options,
+    "{ stride: 2 }",
+    BLOCK_OPTIONS,
+  );
   return new ResidualBlock("basic", inChannels, outChannels, outChannels, options);
 }
 
@@ -285,7 +304,12 @@ export function bottleneck(
   channels: number,
   options: ResidualBlockOptions = {},
 ): ResidualBlock<number, number> {
-  checkOptions("Building bottleneck", options, "{ stride: 2 }");
+  checkOptions<ResidualBlockOptions>(
+    "Building bottleneck",
+    options,
+    "{ stride: 2 }",
+    BLOCK_OPTIONS,
+  );
   checkWhole("Building bottleneck", "channels", channels);
   return new ResidualBlock("bottleneck", inChannels, channels, 4 * channels, options);
 }
@@ -314,6 +338,18 @@ export interface ResnetVariantOptions<
   /** Classes to tell apart; 1000 unless said otherwise. */
   classes?: Classes;
 }
+
+const VARIANT_OPTIONS: OptionNames<ResnetVariantOptions> = {
+  version: true,
+  shortcut: true,
+  stem: true,
+  width: true,
+  grid: true,
+  embedding: true,
+  convolution: true,
+  inChannels: true,
+  classes: true,
+};
 
 /** The options of {@linkcode resnet}. */
 export interface ResnetOptions<
@@ -499,7 +535,12 @@ export function resnet<
   options: ResnetOptions<InChannels, Classes, Stages>,
 ): Resnet<NoInfer<InChannels>, NoInfer<Classes>>;
 export function resnet(options: ResnetOptions): Resnet<number, number> {
-  checkOptions("Building resnet", options, '{ block: "basic", stages: [2, 2, 2, 2] }');
+  checkOptions<ResnetOptions>(
+    "Building resnet",
+    options,
+    '{ block: "basic", stages: [2, 2, 2, 2] }',
+    { ...VARIANT_OPTIONS, block: true, stages: true, channels: true },
+  );
   return new Resnet(options, options.inChannels ?? 3, options.classes ?? 1000);
 }
 
@@ -517,7 +558,12 @@ function variant(depth: keyof typeof VARIANTS) {
   return <const InChannels extends number = 3, const Classes extends number = 1000>(
     options: ResnetVariantOptions<InChannels, Classes> = {},
   ): Resnet<NoInfer<InChannels>, NoInfer<Classes>> => {
-    checkOptions(`Building resnet${depth}`, options, "{ classes: 10 }");
+    checkOptions<ResnetVariantOptions>(
+      `Building resnet${depth}`,
+      options,
+      "{ classes: 10 }",
+      VARIANT_OPTIONS,
+    );
     return resnet<readonly number[], InChannels, Classes>({ ...options, ...VARIANTS[depth] });
   };
 }
@@ -602,7 +648,8 @@ export function cifarResnet<
 ): Resnet<NoInfer<InChannels>, NoInfer<Classes>>;
 export function cifarResnet(options: CifarResnetOptions): Resnet<number, number> {
   const doing = "Building cifarResnet";
-  checkOptions(doing, options, "{ depth: 20 }");
+  const { stem: _, ...names } = VARIANT_OPTIONS;
+  checkOptions<CifarResnetOptions>(doing, options, "{ depth: 20 }", { ...names, depth: true });
   const { depth, inChannels = 3, classes = 10, ...rest } = options;
   checkWhole(doing, "depth", depth, 8);
   if (depth % 6 !== 2) {

@@ -1,11 +1,10 @@
-import { type Features, type Images, tidy } from "../tensor/mod.ts";
+import { checkOptions, type Features, type Images, tidy } from "../tensor/mod.ts";
 import {
   type Activation,
   type AdaptiveAveragePool,
   adaptiveAveragePool,
   type BatchNorm,
   batchNorm as batchNormLayer,
-  checkOptions,
   checkWhole,
   type Conv2d,
   conv2d,
@@ -195,7 +194,15 @@ export function vgg<const InChannels extends number = 3, const Classes extends n
 ): Vgg<NoInfer<InChannels>, NoInfer<Classes>>;
 export function vgg(options: VggOptions<number, number>): Vgg<number, number> {
   const doing = "Building vgg";
-  checkOptions(doing, options, "{ architecture: 16 }");
+  checkOptions<VggOptions<number, number>>(doing, options, "{ architecture: 16 }", {
+    architecture: true,
+    batchNorm: true,
+    inChannels: true,
+    classes: true,
+    width: true,
+    hidden: true,
+    imageSize: true,
+  });
   const { architecture, batchNorm = false, inChannels = 3, classes = 1000, width = 1 } = options;
   const { hidden = widened(doing, 4096, width), imageSize = 224 } = options;
   return new Vgg({

@@ -1,5 +1,6 @@
 import { ops, type Same, type Tensor, tidy } from "../tensor/mod.ts";
-import { checkInput, checkNumber, show } from "./checks.ts";
+import { show } from "../tensor/options.ts";
+import { checkInput, checkNumber } from "./checks.ts";
 import { Module, type shapeRule } from "./module.ts";
 
 /** A function of each element, as a layer; made by {@linkcode relu} and its like. */

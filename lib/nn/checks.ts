@@ -1,21 +1,7 @@
 /** Checks that layers share: options when they are built, inputs when they run. */
 import { isTensor, type Padding, type Pair, type Tensor } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
 import { type AnyModule, Module } from "./module.ts";
-
-/** A value as a message shows it; a function was most likely meant to be called. */
-export function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "function") {
-    return value.name === ""
-      ? "a function (was it meant to be called?)"
-      : `the function ${value.name} (call it: ${value.name}())`;
-  }
-  if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
-  if (isTensor(value)) return `a tensor of ${value.dtype} [${value.shape.join(", ")}]`;
-  if (value instanceof Module) return `the module ${value.describe()}`;
-  if (typeof value === "object" && value !== null) return "an object of another kind";
-  return String(value);
-}
 
 /**
  * Checks that something is a layer or a model.
@@ -29,34 +15,6 @@ export function checkModule(
 ): asserts value is AnyModule {
   if (!(value instanceof Module)) {
     throw new TypeError(`${doing}: ${name} must be a module, found ${show(value)}.`);
-  }
-}
-
-/**
- * Checks that the options of a layer or model are an object, and not the first option alone.
- *
- * @throws {TypeError} If they are not.
- *
- * @example
- * ```ts
- * import { checkOptions } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * checkOptions("Building myBlock", { stride: 2 }, "{ stride: 2 }");
- * assert.throws(
- *   () => checkOptions("Building myBlock", 2, "{ stride: 2 }"),
- *   /Building myBlock: the options must be an object such as { stride: 2 }, found 2\./,
- * );
- * ```
- */
-export function checkOptions(doing: string, options: unknown, such: string): void {
-  if (
-    typeof options !== "object" || options === null || Array.isArray(options) ||
-    options instanceof Module
-  ) {
-    throw new TypeError(
-      `${doing}: the options must be an object such as ${such}, found ${show(options)}.`,
-    );
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Images, isTensor, ops, type TensorContainer, tidy } from "../tensor/mod.ts";
-import { checkModule, show } from "./checks.ts";
+import { show } from "../tensor/options.ts";
+import { checkModule } from "./checks.ts";
 import {
   type AnyModule,
   type ForwardOptions,

@@ -1,4 +1,5 @@
 import {
+  checkOptions,
   type Images,
   ops,
   type Padding,
@@ -11,7 +12,7 @@ import {
   type Variable4D,
   windowGeometry,
 } from "../tensor/mod.ts";
-import { checkInput, checkOptions, checkPadding, checkPair, checkWhole } from "./checks.ts";
+import { checkInput, checkPadding, checkPair, checkWhole } from "./checks.ts";
 import { heNormal, initialize, type Initializer } from "./initializers.ts";
 import { Module } from "./module.ts";
 
@@ -50,7 +51,15 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
   ) {
     super();
     const doing = "Building conv2d";
-    checkOptions(doing, options, "{ kernelSize: 3 }");
+    checkOptions<Conv2dOptions>(doing, options, "{ kernelSize: 3 }", {
+      kernelSize: true,
+      stride: true,
+      padding: true,
+      dilation: true,
+      groups: true,
+      useBias: true,
+      kernelInitializer: true,
+    });
     const { kernelSize, stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
     const { useBias = true, kernelInitializer = heNormal() } = options;
     checkWhole(doing, "inChannels", inChannels);

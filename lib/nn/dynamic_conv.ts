@@ -1,4 +1,5 @@
 import {
+  checkOptions,
   type Features,
   type Images,
   ops,
@@ -16,7 +17,6 @@ import {
   checkInput,
   checkModule,
   checkNumber,
-  checkOptions,
   checkPadding,
   checkPair,
   checkWhole,
@@ -107,7 +107,16 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
   ) {
     super();
     const doing = "Building dynamicConv2d";
-    checkOptions(doing, options, "{ kernelSize: 3 }");
+    checkOptions<DynamicConv2dOptions>(doing, options, "{ kernelSize: 3 }", {
+      kernelSize: true,
+      stride: true,
+      padding: true,
+      useBias: true,
+      kernels: true,
+      temperature: true,
+      reduction: true,
+      kernelInitializer: true,
+    });
     const { kernelSize, stride = 1, padding = 0, useBias = true, kernels = 4 } = options;
     const { temperature = 30, reduction = 1 / 4, kernelInitializer = heNormal() } = options;
     checkWhole(doing, "inChannels", inChannels);

@@ -9,7 +9,8 @@ import {
   type Tensor4D,
   tidy,
 } from "../tensor/mod.ts";
-import { checkModule, checkNumber, show } from "./checks.ts";
+import { show } from "../tensor/options.ts";
+import { checkModule, checkNumber } from "./checks.ts";
 import { type AnyModule, type Classifier, moduleAt } from "./module.ts";
 import { type Call, interceptForward, observeForward } from "./observe.ts";
 

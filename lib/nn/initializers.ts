@@ -9,7 +9,8 @@ import {
   tidy,
   variable,
 } from "../tensor/mod.ts";
-import { checkNumber, show } from "./checks.ts";
+import { show } from "../tensor/options.ts";
+import { checkNumber } from "./checks.ts";
 
 /** The connections into and out of each unit: what the scale of initial weights depends on. */
 export interface Fans {

@@ -1,4 +1,5 @@
 import {
+  checkOptions,
   type Features,
   ops,
   tidy,
@@ -6,7 +7,7 @@ import {
   type Variable1D,
   type Variable2D,
 } from "../tensor/mod.ts";
-import { checkInput, checkOptions, checkWhole } from "./checks.ts";
+import { checkInput, checkWhole } from "./checks.ts";
 import { heNormal, initialize, type Initializer } from "./initializers.ts";
 import { Module } from "./module.ts";
 
@@ -33,7 +34,10 @@ export class Linear<InFeatures extends number, OutFeatures extends number>
     options: LinearOptions = {},
   ) {
     super();
-    checkOptions("Building linear", options, "{ useBias: false }");
+    checkOptions<LinearOptions>("Building linear", options, "{ useBias: false }", {
+      useBias: true,
+      weightInitializer: true,
+    });
     const { useBias = true, weightInitializer = heNormal() } = options;
     checkWhole("Building linear", "inFeatures", inFeatures);
     checkWhole("Building linear", "outFeatures", outFeatures);

@@ -8,7 +8,7 @@ export {
   type ShapeRule,
 } from "./module.ts";
 export type { Add, Less, OutputOf } from "./shapes.ts";
-export { checkOptions, checkWhole } from "./checks.ts";
+export { checkWhole } from "./checks.ts";
 export { Parallel, parallel, Residual, residual, Sequential, sequential } from "./containers.ts";
 export { Conv2d, conv2d, type Conv2dOptions } from "./conv.ts";
 export {

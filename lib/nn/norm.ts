@@ -1,4 +1,5 @@
 import {
+  checkOptions,
   type Features,
   type Images,
   isTensor,
@@ -12,7 +13,7 @@ import {
   variable,
   type Variable1D,
 } from "../tensor/mod.ts";
-import { checkInput, checkNumber, checkOptions, checkWhole, IMAGE_AXES } from "./checks.ts";
+import { checkInput, checkNumber, checkWhole, IMAGE_AXES } from "./checks.ts";
 import { type ForwardOptions, Module, type shapeRule } from "./module.ts";
 
 /** The options of {@linkcode batchNorm}. */
@@ -47,7 +48,10 @@ export class BatchNorm<Channels extends number>
     options: BatchNormOptions = {},
   ) {
     super();
-    checkOptions("Building batchNorm", options, "{ momentum: 0.1 }");
+    checkOptions<BatchNormOptions>("Building batchNorm", options, "{ momentum: 0.1 }", {
+      epsilon: true,
+      momentum: true,
+    });
     const { epsilon = 1e-5, momentum = 0.1 } = options;
     checkWhole("Building batchNorm", "channels", channels);
     const small = epsilon >= 0 && Number.isFinite(epsilon);
@@ -189,7 +193,12 @@ export class LocalResponseNorm extends Module<Tensor4D, Tensor4D> {
   constructor(options: LocalResponseNormOptions = {}) {
     super();
     const doing = "Building localResponseNorm";
-    checkOptions(doing, options, "{ size: 5 }");
+    checkOptions<LocalResponseNormOptions>(doing, options, "{ size: 5 }", {
+      size: true,
+      bias: true,
+      alpha: true,
+      beta: true,
+    });
     const { size = 5, bias = 2, alpha = 1e-4, beta = 0.75 } = options;
     checkNumber(doing, "size", size, size >= 1 && size % 2 === 1, "an odd whole number");
     checkNumber(doing, "bias", bias, bias > 0 && Number.isFinite(bias), "a finite number above 0");

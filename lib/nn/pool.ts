@@ -1,4 +1,5 @@
 import {
+  checkOptions,
   type Features,
   type Images,
   type LastAxisOf,
@@ -10,7 +11,8 @@ import {
   tidy,
   windowGeometry,
 } from "../tensor/mod.ts";
-import { checkInput, checkOptions, checkPadding, checkPair, IMAGE_AXES, show } from "./checks.ts";
+import { show } from "../tensor/options.ts";
+import { checkInput, checkPadding, checkPair, IMAGE_AXES } from "./checks.ts";
 import { pairText } from "./conv.ts";
 import { Module, type shapeRule } from "./module.ts";
 
@@ -37,7 +39,12 @@ export class Pool extends Module<Tensor4D, Tensor4D> {
   constructor(readonly kind: "maxPool" | "avgPool", options: PoolOptions) {
     super();
     const doing = `Building ${kind}`;
-    checkOptions(doing, options, "{ kernelSize: 2 }");
+    checkOptions<PoolOptions>(doing, options, "{ kernelSize: 2 }", {
+      kernelSize: true,
+      stride: true,
+      padding: true,
+      ceilMode: true,
+    });
     const { kernelSize, stride = kernelSize, padding = 0, ceilMode = false } = options;
     checkPair(doing, "kernelSize", kernelSize);
     checkPair(doing, "stride", stride);

@@ -1,14 +1,5 @@
-import { ops, type Tensor, tidy, type Variable } from "../tensor/mod.ts";
-import {
-  type AnyModule,
-  BatchNorm,
-  checkOptions,
-  Conv2d,
-  Flatten,
-  Linear,
-  Module,
-  Parallel,
-} from "../nn/mod.ts";
+import { checkOptions, ops, type Tensor, tidy, type Variable } from "../tensor/mod.ts";
+import { type AnyModule, BatchNorm, Conv2d, Flatten, Linear, Module, Parallel } from "../nn/mod.ts";
 import { StoredTensor } from "./stored_tensor.ts";
 
 /** The tensors of a model by PyTorch's names, in PyTorch's layout. */
@@ -177,7 +168,7 @@ export interface LoadOptions {
 export function loadState(model: AnyModule, tensors: ModelState, options: LoadOptions = {}): void {
   const doing = "Loading the state of a model";
   checkModel(doing, model);
-  checkOptions(doing, options, '{ except: ["fc"] }');
+  checkOptions<LoadOptions>(doing, options, '{ except: ["fc"] }', { except: true });
   if (!(tensors instanceof Map) || ![...tensors.values()].every((x) => x instanceof StoredTensor)) {
     throw new TypeError(
       `${doing}: expected stored tensors by name, as readSafetensors and readPth give them, found something else.`,

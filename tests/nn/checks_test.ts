@@ -29,7 +29,8 @@ Deno.test("checkWhole takes whole numbers that are large enough", () => {
 });
 
 Deno.test("checkOptions takes an object that is no list and no module", () => {
-  checkOptions("Building a net", {}, "{ depth: 20 }");
+  const names = { depth: true } as const;
+  checkOptions<{ depth?: number }>("Building a net", {}, "{ depth: 20 }", names);
   for (
     const [options, found] of [
       [undefined, "undefined"],
@@ -39,10 +40,42 @@ Deno.test("checkOptions takes an object that is no list and no module", () => {
       [null, "null"],
     ] as const
   ) {
-    assert.throws(() => checkOptions("Building a net", options, "{ depth: 20 }"), {
+    assert.throws(
+      () => checkOptions<{ depth?: number }>("Building a net", options, "{ depth: 20 }", names),
+      {
+        name: "TypeError",
+        message:
+          `Building a net: the options must be an object such as { depth: 20 }, found ${found}.`,
+      },
+    );
+  }
+});
+
+Deno.test("checkOptions refuses an option that does not exist, and names the nearest", () => {
+  type Options = Record<"learningRate" | "batchSize" | "classes" | "validation" | "useBias", 1>;
+  const names = {
+    learningRate: true,
+    batchSize: true,
+    classes: true,
+    validation: true,
+    useBias: true,
+  } as const;
+  for (
+    const [wrong, meant] of [
+      ["num_classes", "classes"],
+      ["lr", "learningRate"],
+      ["batch", "batchSize"],
+      ["validationData", "validation"],
+      ["bias", "useBias"],
+      ["learning_rate", "learningRate"],
+      ["toString", "useBias"],
+    ] as const
+  ) {
+    const options = { classes: 2, [wrong]: undefined };
+    assert.throws(() => checkOptions<Options>("Building a net", options, "{ classes: 2 }", names), {
       name: "TypeError",
-      message:
-        `Building a net: the options must be an object such as { depth: 20 }, found ${found}.`,
+      message: `Building a net: there is no option ${wrong}. Did you mean ${meant}? ` +
+        "The options are learningRate, batchSize, classes, validation, useBias.",
     });
   }
 });
