@@ -279,6 +279,7 @@ export function valueAndGradients<const V extends readonly Variable[]>(
 const assign = tf.Variable.prototype.assign;
 tf.Variable.prototype.assign = function (value) {
   const what = "Assigning to a variable";
+  checkTensor(what, this, { name: "the variable" });
   checkTensor(what, value, { name: "the value" });
   if (String(value.shape) !== String(this.shape)) {
     throw new RangeError(
