@@ -1564,9 +1564,10 @@ export function argMax<R extends Rank>(x: Tensor<R>, axis = -1): Tensor<RankMinu
 /** The same order of numbers, with NaN as the largest: TensorFlow.js passes over NaN, or stops at it. */
 function ranked<T extends Tensor>(x: T): T {
   if (x.dtype !== "float32" || isAllFinite(x)) return x;
-  const largest = 3.4028234663852886e38;
-  const finite = tf.clipByValue<Tensor>(x, -largest, largest);
-  return tf.where<Tensor>(tf.isNaN(x), tf.fill(x.shape, Infinity), finite) as T;
+  // All finite, as not all backends sort infinities either.
+  const largest = (2 - 2 ** -23) * 2 ** 127, next = (2 - 2 ** -22) * 2 ** 127;
+  const others = tf.clipByValue<Tensor>(x, -next, next);
+  return tf.where<Tensor>(tf.isNaN(x), tf.fill(x.shape, largest), others) as T;
 }
 
 /**
