@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import {
   adam,
+  backend,
   batchNorm,
   collect,
   DivergenceError,
@@ -11,6 +12,7 @@ import {
   type Images,
   linear,
   Module,
+  NATIVE,
   ops,
   relu,
   sequential,
@@ -27,42 +29,51 @@ import { OneWeight, pixels } from "./one_weight.ts";
 
 for (const compile of [false, true]) {
   for (const precision of ["fp32", "bf16"] as const) {
-    Deno.test(`fit() refuses a step that would make a running variance infinite, compile: ${compile}, ${precision}`, () =>
-      assertNoLeak(async () => {
-        setSeed(1);
-        using model = sequential(batchNorm(1), relu(), globalAveragePool(), linear(1, 2));
-        using optimizer = sgd(model.parameters(), { learningRate: 0.1 });
-        const before = [...model.namedVariables()].map(([, v]) => [...v.dataSync()]);
-        let batch = 0;
-        const at: number[][][] = [];
-        // Two good steps, and one with a pixel whose square is beyond float32; the loss and all gradients stay finite.
-        const training = fit(model, pixels([0, 1, 0, 1, 0, 1]), {
-          optimizer,
-          epochs: 1,
-          batchSize: 2,
-          seed: 1,
-          compile,
-          precision,
-          augment: (images) => ops.mul(images, ++batch === 4 ? 1e25 : 1) as Images<1>,
-        });
-        const run = async () => {
-          for await (const progress of training) {
-            assert.equal(progress.kind, "step");
-            at.push([...model.namedVariables()].map(([, v]) => [...v.dataSync()]));
-          }
-        };
-        await assert.rejects(run, (error) => {
-          assert(error instanceof DivergenceError);
-          assert.match(
-            error.message,
-            /^Training stopped at step 3 of 3 \(epoch 1 of 1\) .* but the running statistic 0\.runningVariance is not finite\. The model is as it was before this step\./,
-          );
-          return true;
-        });
-        assert.equal(at.length, 2);
-        assert.notDeepEqual(at[0], before);
-        assert.deepEqual([...model.namedVariables()].map(([, v]) => [...v.dataSync()]), at[1]);
-      }));
+    const name =
+      `fit() refuses a step that would make a running variance infinite, compile: ${compile}, ${precision}`;
+    Deno.test(
+      name,
+      { ignore: precision === "bf16" && backend() !== NATIVE },
+      () =>
+        assertNoLeak(async () => {
+          setSeed(1);
+          using model = sequential(batchNorm(1), relu(), globalAveragePool(), linear(1, 2));
+          using optimizer = sgd(model.parameters(), { learningRate: 0.1 });
+          const before = [...model.namedVariables()].map(([, v]) => [...v.dataSync()]);
+          let batch = 0;
+          const at: number[][][] = [];
+          // Two good steps, and one with a pixel whose square is beyond float32; the loss and all gradients stay finite.
+          const training = fit(model, pixels([0, 1, 0, 1, 0, 1]), {
+            optimizer,
+            epochs: 1,
+            batchSize: 2,
+            seed: 1,
+            compile,
+            precision,
+            augment: (images) => {
+              if (++batch < 4) return images; // The first is fit's look at the model.
+              return tidy(() => ops.add(images, ops.tensor([1e25, 0], [2, 1, 1, 1])) as Images<1>);
+            },
+          });
+          const run = async () => {
+            for await (const progress of training) {
+              assert.equal(progress.kind, "step");
+              at.push([...model.namedVariables()].map(([, v]) => [...v.dataSync()]));
+            }
+          };
+          await assert.rejects(run, (error) => {
+            assert(error instanceof DivergenceError, String(error));
+            assert.match(
+              error.message,
+              /^Training stopped at step 3 of 3 \(epoch 1 of 1\) .* but the running statistic 0\.runningVariance is not finite\. The model is as it was before this step\./,
+            );
+            return true;
+          });
+          assert.equal(at.length, 2);
+          assert.notDeepEqual(at[0], before);
+          assert.deepEqual([...model.namedVariables()].map(([, v]) => [...v.dataSync()]), at[1]);
+        }),
+    );
   }
 }
 
