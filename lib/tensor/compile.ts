@@ -20,6 +20,9 @@ const doing = "Compiling a function";
  * fuses convolutions with what follows, works in place, and frees each value after its last use. Losses and gradients come out the same to
  * rounding.
  *
+ * Some kernels are right for finite numbers only, such as oneDNN's max pooling. Where one of these meets NaN, infinity, or numbers whose
+ * squares are beyond float32, `f` itself runs, and the result is right.
+ *
  * Variables that `f` reads are read anew at each call, and those that it assigns to are assigned to; random tensors are drawn anew. All
  * else in JavaScript happens at the first call only: `f` must not depend on anything that changes but its inputs and variables. It gives
  * tensors, and leaves no other behind.
@@ -28,7 +31,7 @@ const doing = "Compiling a function";
  *
  * @throws {RangeError} (at the first call) If `f` reads values of a tensor, draws random numbers in JavaScript, makes a variable, or changes
  * one in place as optimizers do; (later) if a tensor from outside that it uses has been disposed.
- * @throws {TypeError} If an input is no tensor, or `f` gives something else than tensors.
+ * @throws {TypeError} If an input is no tensor, `f` gives something else than tensors, or the compiled function was disposed.
  *
  * @example
  * ```ts

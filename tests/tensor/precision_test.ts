@@ -118,7 +118,7 @@ Deno.test(
 );
 
 for (
-  const options of [
+  const { kernelSize, size, ...options } of [
     { kernelSize: 1, size: 4 },
     { kernelSize: 2, size: 4, padding: "same" },
     { kernelSize: 3, size: 4, padding: "same" },
@@ -128,13 +128,13 @@ for (
     { kernelSize: 3, size: 10, stride: 2 },
   ] as const
 ) {
-  const name = JSON.stringify(options);
+  const name = JSON.stringify({ kernelSize, size, ...options });
   Deno.test(
     `the gradient of a kernel in bf16 on small maps is that in fp32 rounded: ${name}`,
     native,
     () => {
       tidy(() => {
-        const { kernelSize, size } = options, random = new Random(5);
+        const random = new Random(5);
         const x = random.normal([32, size, size, 256]);
         const kernel = random.normal([kernelSize, kernelSize, 256, 256]);
         const gradient = (precision: "fp32" | "bf16") =>
