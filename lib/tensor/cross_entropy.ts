@@ -114,11 +114,12 @@ for (const backendName of COMPOSED) {
       tf.tidy(() => {
         const logits = inputs.logits as Tensor2D;
         const targets = tf.oneHot(inputs.labels as Tensor1D, logits.shape[1], 1, 0, "float32");
-        const [losses, dLogits] = tf.engine().runKernel<Tensor[]>(CROSS_ENTROPY, {
-          logits,
-          targets,
-        });
-        return [tf.mean(losses!), dLogits!];
+        const logProbabilities = tf.logSoftmax(logits);
+        // Not their product, which is NaN where another class has the logit −∞.
+        const chosen = tf.where(tf.greater(targets, 0), logProbabilities, tf.zerosLike(logits));
+        const losses = tf.neg(tf.sum(chosen, 1)),
+          dLogits = tf.sub(tf.exp(logProbabilities), targets);
+        return [tf.mean(losses), dLogits];
       }),
   });
 }

@@ -6,8 +6,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend, runTensorFlowOp } from "./backend.ts";
 
 /**
- * Whether all numbers of a float32 tensor are finite. It may say no where numbers are so large that their squares or their sum
- * are not.
+ * Whether all numbers of a float32 tensor are finite, and not so large that their squares are not: above 1.8e19, beyond which not all
+ * kernels are right either.
  *
  * In a function that is compiled the answer is yes, and holds: where a run of the graph finds otherwise, its results are dropped and
  * the function itself runs.
@@ -20,5 +20,5 @@ export function isAllFinite(x: tf.TensorInfo): boolean {
       native.assumeFinite(runTensorFlowOp("L2Loss", [x], { T: { type: "float32" } }))
     );
   }
-  return tf.tidy(() => Number.isFinite(tf.sum(x as tf.Tensor).dataSync()[0]));
+  return tf.tidy(() => Number.isFinite(tf.sum(tf.square(x as tf.Tensor)).dataSync()[0]));
 }

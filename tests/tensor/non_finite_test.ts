@@ -264,6 +264,44 @@ testOnEachBackend("relu, clip and avgPool of infinities are PyTorch's", () => {
   });
 });
 
+testOnEachBackend("maxPool() of huge numbers has PyTorch's gradient", () => {
+  tidy(() => {
+    const x = image([
+      1e30,
+      2e30,
+      3e38,
+      2e38,
+      1e30,
+      3e30,
+      1,
+      2,
+      -1e30,
+      -2e30,
+      0,
+      -1e38,
+      -3e30,
+      -4e30,
+      -2,
+      -1,
+    ]);
+    const pool = (x: Tensor4D) => ops.maxPool(x, { kernelSize: 2 });
+    assert.deepEqual([...pool(x).dataSync()], [3e30, 3e38, -1e30, 0].map(Math.fround));
+    const dx = [0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0];
+    assert.deepEqual([...grad(pool)(x, ops.ones([1, 2, 2, 1])).dataSync()], dx);
+  });
+});
+
+// torch.nn.functional.cross_entropy of logits of which a mask has made some minus infinity.
+testOnEachBackend("labelCrossEntropy() takes minus infinity for the logit of another class", () => {
+  tidy(() => {
+    const loss = (x: Tensor2D) => ops.labelCrossEntropy(x, ops.tensor([0, 1], [2], "int32"));
+    const logits = ops.tensor([[0, -I, 0], [-I, 5, -I]]);
+    assert(Math.abs(loss(logits).dataSync()[0]! - Math.LN2 / 2) < 1e-6);
+    assert.deepEqual([...grad(loss)(logits).dataSync()], [-0.25, 0, 0.25, 0, 0, 0]);
+    assert.equal(loss(ops.tensor([[-I, 0, 0], [0, 0, 0]])).dataSync()[0], I);
+  });
+});
+
 // torch.argmax and torch.topk take NaN for the largest.
 testOnEachBackend("argMax() and topK() take NaN for the largest, as PyTorch does", () => {
   tidy(() => {
