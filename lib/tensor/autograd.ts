@@ -1,6 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import "./gradients.ts";
 import { checkSameDtype, checkSynchronous, checkTensor } from "./check.ts";
+import { checkOptions, show } from "./options.ts";
+import { noteData } from "./reclaim.ts";
 import type { Rank, Same, Scalar, Tensor, Variable } from "./types.ts";
 
 /**
@@ -45,7 +47,7 @@ Object.assign(engine, {
     tensors.map((tensor) => {
       engine.backend.incRef(tensor.dataId);
       const copy = engine.makeTensorFromTensorInfo(tensor);
-      return engine.keep(Object.assign(copy, { id: tensor.id }));
+      return Object.assign(copy, { id: tensor.id, kept: true });
     }),
 });
 
@@ -315,6 +317,7 @@ export function valueAndGradients<const V extends readonly Variable[]>(
 const assign = tf.Variable.prototype.assign;
 tf.Variable.prototype.assign = function (value) {
   const what = "Assigning to a variable";
+  checkTensor(what, this, { name: "the variable" });
   checkTensor(what, value, { name: "the value" });
   if (String(value.shape) !== String(this.shape)) {
     throw new RangeError(
@@ -323,7 +326,9 @@ tf.Variable.prototype.assign = function (value) {
   }
   checkSameDtype(what, this, value);
   // TensorFlow.js frees the old value first, which would be the new one.
-  if (value !== this) assign.call(this, value);
+  if (value === this) return;
+  assign.call(this, value);
+  noteData(this);
 };
 
 /**
@@ -346,9 +351,15 @@ tf.Variable.prototype.assign = function (value) {
  */
 export function variable<R extends Rank>(
   initial: Tensor<R>,
-  { trainable = true }: { trainable?: boolean } = {},
+  options: { trainable?: boolean } = {},
 ): Variable<R> {
-  checkTensor("Making a variable", initial, { name: "the initial value" });
+  const doing = "Making a variable";
+  checkTensor(doing, initial, { name: "the initial value" });
+  checkOptions<typeof options>(doing, options, "{ trainable: false }", { trainable: true });
+  const { trainable = true } = options;
+  if (typeof trainable !== "boolean") {
+    throw new TypeError(`${doing}: trainable must be true or false, found ${show(trainable)}.`);
+  }
   const result = tf.variable(initial, trainable);
   initial.dispose();
   return result;
