@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { Graph } from "./graph.ts";
 import { NodeJSKernelBackend } from "./native_kernels.ts";
+import { liveVariables } from "./reclaim.ts";
 import type { Binding } from "./native_backend.d.ts";
 
 /** Where a value comes from that the graph is given at each run. */
@@ -137,15 +138,13 @@ export class RecordingBackend extends NodeJSKernelBackend {
     inputs: readonly tf.Tensor[],
     work: () => readonly tf.Tensor[],
   ): Replay | undefined {
-    const registered = tf.engine().registeredVariables;
-    for (const variable of Object.values(registered)) {
+    const variables = liveVariables();
+    for (const variable of variables) {
       // Who shares a variable's data would be taken for the variable. One of another backend would be moved here by the look at it.
       const isHere = this.tensorMap.has(variable.dataId);
       if (isHere && this.tensorMap.get(variable.dataId)!.refCount !== 1) this.copyData(variable);
     }
-    const before = new Map(
-      Object.values(registered).map((variable) => [variable, variable.dataId]),
-    );
+    const before = new Map(variables.map((variable) => [variable, variable.dataId]));
     const sources = new Map<object, Source>([
       ...[...before].map(([variable, data]) => [data, { kind: "variable", variable }] as const),
       ...inputs.map(({ dataId }, position) => [dataId, { kind: "input", position }] as const),
@@ -158,7 +157,7 @@ export class RecordingBackend extends NodeJSKernelBackend {
     this.binding = recording.binding;
     try {
       const outputs = work();
-      const changed = Object.values(registered).filter((variable) => {
+      const changed = liveVariables().filter((variable) => {
         if (before.has(variable)) return before.get(variable) !== variable.dataId;
         throw new RangeError(`${doing}: it makes a variable. Make it outside.`);
       });
