@@ -12,11 +12,12 @@ import {
   tidy,
   valueAndGradients,
   type Variable,
+  vectorLength,
   withPrecision,
 } from "../tensor/mod.ts";
 import { type Classifier, observeForward } from "../nn/mod.ts";
 import { batches, type ImageDataset, type Transform } from "../data/mod.ts";
-import { clipGradients, gradientNorm } from "./clip.ts";
+import { clipGradients } from "./clip.ts";
 import { turnEventLoop } from "./event_loop.ts";
 import { crossEntropy, type Loss } from "./losses.ts";
 import { agreement, checkLogits, evaluateForward, type Evaluation } from "./metrics.ts";
@@ -125,7 +126,7 @@ export interface EpochProgress {
 export type Progress = StepProgress | EpochProgress;
 
 /**
- * Training cannot go on: a loss or a gradient is not finite. The model is as it was before that step.
+ * Training cannot go on: a loss, a gradient, or a running statistic is not finite. The model is as it was before that step.
  *
  * @example
  * ```ts
@@ -155,7 +156,7 @@ export class DivergenceError extends RangeError {
  * @throws {RangeError} (when the first progress is asked for) If `epochs` or `batchSize` is not a positive integer, `batchSize` is
  * larger than the set, `mixup` or `maxGradientNorm` is not positive, the optimizer was made for another model or changes what is frozen, a layer does not fit, or the model does not give logits for the
  * classes of the set.
- * @throws {DivergenceError} If a loss or a gradient is not finite. The model is as it was before that step.
+ * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite. The model is as it was before that step.
  *
  * @example
  * ```ts
@@ -303,21 +304,22 @@ function trainStep(
     const result = {
       loss: value.dataSync()[0]!,
       accuracy: agreement(predictions, labels),
-      gradientNorm: Math.sqrt(square.dataSync()[0]!),
+      gradientNorm: vectorLength(gradients, square),
     };
     predictions.dispose();
-    if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
+    const broken = newlyBroken(statistics, before);
+    if (broken || ![result.loss, result.gradientNorm].every(Number.isFinite)) {
+      const reason = whatDiverged(result.loss, model, optimizer, gradients, broken);
       statistics.forEach((statistic, i) => statistic.assign(before[i]!));
       throw new DivergenceError(
-        `Training stopped at ${when} with learning rate ${optimizer.learningRate}: ${
-          whatDiverged(result.loss, model, optimizer, gradients)
-        } The model is as it was before this step. Try a smaller learning rate, a warm-up, or maxGradientNorm.`,
+        `Training stopped at ${when} with learning rate ${optimizer.learningRate}: ${reason} The model is as it was before this step. Try a smaller learning rate, a warm-up, or maxGradientNorm.`,
       );
     }
     optimizer.step(
       maxGradientNorm === undefined
         ? gradients
         : clipGradients(gradients, maxGradientNorm).gradients,
+      Math.min(result.gradientNorm, maxGradientNorm ?? Infinity),
     );
     return result;
   });
@@ -328,16 +330,38 @@ function runningStatistics(model: Model): Variable[] {
   return [...model.namedVariables().values()].filter(({ trainable }) => !trainable);
 }
 
+/** The first variable of fractions that is not finite, where its value before was. */
+function newlyBroken(
+  variables: readonly Variable[],
+  before: readonly Tensor[],
+): Variable | undefined {
+  const fractions = variables.filter(({ dtype }) => dtype === "float32");
+  if (isAllFinite(fractions)) return undefined;
+  return variables.find((variable, i) =>
+    fractions.includes(variable) && !isAllFinite([variable]) && isAllFinite([before[i]!])
+  );
+}
+
+function isAllFinite(tensors: readonly Tensor[]): boolean {
+  return tensors.length === 0 || Number.isFinite(vectorLength(tensors));
+}
+
 function whatDiverged(
   loss: number,
   model: Model,
   { parameters }: Optimizer,
   gradients: readonly Tensor[],
+  statistic: Variable | undefined,
 ): string {
   if (!Number.isFinite(loss)) return `the loss is ${loss}.`;
-  const first = gradients.findIndex((gradient) => !Number.isFinite(gradientNorm([gradient])));
-  const path = [...model.namedVariables()].find(([, value]) => value === parameters[first])?.[0];
-  return `the loss is ${loss}, but the gradient of ${path} is not finite.`;
+  const pathOf = (variable: Variable | undefined) =>
+    [...model.namedVariables()].find(([, value]) => value === variable)?.[0];
+  const gradient = gradients.findIndex((gradient) => !isAllFinite([gradient]));
+  return `the loss is ${loss}, but ${
+    gradient >= 0
+      ? `the gradient of ${pathOf(parameters[gradient])}`
+      : `the running statistic ${pathOf(statistic)}`
+  } is not finite.`;
 }
 
 function prepare(images: Images, random: Random, { augment, transform }: Options): Images {
