@@ -57,7 +57,10 @@ export function compile<const Inputs extends readonly Tensor[], Output extends T
       if (!native || native.isRecording) return f(...inputs) as tf.TensorContainer;
       const key = `${native.isInBfloat16} ${native.signature(inputs)}`;
       const graph = graphs.get(key);
-      if (graph) return rebuild(graph.output, graph.replay.run(inputs)) as tf.TensorContainer;
+      if (graph) {
+        const tensors = graph.replay.run(inputs);
+        return (tensors ? rebuild(graph.output, tensors) : f(...inputs)) as tf.TensorContainer;
+      }
       let output!: Output;
       const recorded = native.record(inputs, () => {
         output = f(...inputs);

@@ -1,6 +1,6 @@
 /** The length of tensors as one vector. */
 import * as tf from "@tensorflow/tfjs-core";
-import { NATIVE, runTensorFlowOp } from "./backend.ts";
+import { nativeBackend, runTensorFlowOp } from "./backend.ts";
 import { checkArray, checkTensor, NUMERIC } from "./check.ts";
 import type { Scalar, Tensor } from "./types.ts";
 
@@ -33,8 +33,9 @@ export function squaredLength(tensors: readonly Tensor[]): Scalar {
 }
 
 function halfSquaredLength(x: Tensor): Tensor {
-  return tf.getBackend() === NATIVE && x.dtype === "float32"
-    ? runTensorFlowOp("L2Loss", [x], { T: { type: "float32" } })
+  const native = nativeBackend();
+  return native && x.dtype === "float32"
+    ? native.inFloat32(() => runTensorFlowOp("L2Loss", [x], { T: { type: "float32" } }))
     : tf.mul(tf.sum(tf.square(tf.cast(x, "float32"))), 0.5);
 }
 
