@@ -394,7 +394,7 @@ function hiddenIn(owner: AnyModule, path: string): Hidden[] {
     for (const key of Reflect.ownKeys(holder)) {
       const field = Object.getOwnPropertyDescriptor(holder, key)!;
       const isField = typeof key === "string" && field.enumerable;
-      const where = isField && typeof key === "string" ? joinPath(place, key) : place;
+      const where = isField && !container ? joinPath(place, String(key)) : place;
       search(field.value, where, isField ? container : `the field ${String(key)}`);
     }
   };
