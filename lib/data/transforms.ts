@@ -1,4 +1,5 @@
 import {
+  checkOptions,
   type Images,
   type LastAxisOf,
   ops,
@@ -77,6 +78,9 @@ export function normalize<const Mean extends readonly number[]>(
 export function normalize(
   options: { mean: number | readonly number[]; standardDeviation: number | readonly number[] },
 ): AnyChannelsTransform {
+  const doing = "Normalizing images";
+  const such = "{ mean: 0.5, standardDeviation: 0.25 }";
+  checkOptions<typeof options>(doing, options, such, { mean: true, standardDeviation: true });
   const mean = [options.mean].flat();
   const standardDeviation = [options.standardDeviation].flat();
   if (

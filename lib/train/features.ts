@@ -10,7 +10,7 @@ import {
 import { batches, ImageDataset } from "../data/mod.ts";
 import { turnEventLoop } from "./event_loop.ts";
 import type { EvaluateOptions } from "./metrics.ts";
-import { orStop } from "./stop.ts";
+import { orStop } from "../tensor/stop.ts";
 
 /**
  * Runs a part of a model over a whole set, once, and gives what it makes of the images as a set of its own: a head trained on that

@@ -24,7 +24,7 @@ import { agreement, checkLogits, evaluateForward, type Evaluation } from "./metr
 import { mixer, type StepInputs } from "./mixup.ts";
 import type { Optimizer } from "./optimizers.ts";
 import type { Schedule } from "./schedules.ts";
-import { orStop } from "./stop.ts";
+import { orStop } from "../tensor/stop.ts";
 
 /** How {@linkcode fit} trains. */
 export interface FitOptions<Channels extends number, Classes extends number, Out extends number> {

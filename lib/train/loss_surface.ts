@@ -10,7 +10,7 @@ import {
 import type { Classifier } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { evaluate, type EvaluateOptions } from "./metrics.ts";
-import { orStop } from "./stop.ts";
+import { orStop } from "../tensor/stop.ts";
 
 /** The options of {@linkcode lossSurface}. */
 export interface LossSurfaceOptions<Channels extends number, Out extends number>

@@ -13,7 +13,7 @@ import type { Classifier } from "../nn/mod.ts";
 import { batches, type ImageDataset, type Transform } from "../data/mod.ts";
 import { turnEventLoop } from "./event_loop.ts";
 import { checkLabels } from "./losses.ts";
-import { orStop } from "./stop.ts";
+import { orStop } from "../tensor/stop.ts";
 
 /**
  * The part of the rows of `logits` `[batch, classes]` whose largest number is at the label, from 0 to 1.

@@ -37,7 +37,6 @@ export {
 } from "./fit.ts";
 export { extractFeatures } from "./features.ts";
 export { collect, type History } from "./history.ts";
-export { stopSignal } from "./stop.ts";
 export {
   findLearningRate,
   type FindLearningRateOptions,
