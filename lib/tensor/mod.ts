@@ -3,7 +3,14 @@ import "./inspect.ts";
 export { backend, NATIVE, PORTABLE, useBackend, WASM } from "./backend.ts";
 export { isTensor } from "./check.ts";
 export { checkOptions, type OptionNames } from "./options.ts";
-export { dependsOn, grad, isVariable, valueAndGradients, variable } from "./autograd.ts";
+export {
+  dependsOn,
+  grad,
+  isVariable,
+  UnusedInputError,
+  valueAndGradients,
+  variable,
+} from "./autograd.ts";
 export { updateByAdam, updateByMomentum } from "./optimizer_updates.ts";
 export { squaredLength } from "./squared_length.ts";
 export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";
