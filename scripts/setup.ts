@@ -455,7 +455,7 @@ function jupyter({ root, deno: running }: Environment, venv: string): Promise<St
   const { deno, kernelspec, overrides, stamp } = places(root, venv);
   const spec = {
     // Stop is a SIGINT, which ends a process that does not listen yet, as while a cell imports the library. The shell has it
-    // ignored, and Deno inherits that; what listens later, as lib/train/stop.ts does, hears it all the same.
+    // ignored, and Deno inherits that; what listens later, as lib/tensor/stop.ts does, hears it all the same.
     argv: [
       ...["/bin/sh", "-c", `trap "" INT; exec "$0" "$@"`],
       `{resource_dir}/${relative(dirname(kernelspec), deno)}`,
