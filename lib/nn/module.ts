@@ -1,4 +1,11 @@
-import { dispose, type Features, isVariable, type Tensor, type Variable } from "../tensor/mod.ts";
+import {
+  dispose,
+  type Features,
+  isVariable,
+  type Tensor,
+  type Variable,
+  watchState,
+} from "../tensor/mod.ts";
 
 /** How a forward pass runs. */
 export interface ForwardOptions {
@@ -53,6 +60,10 @@ export abstract class Module<In = never, Out = unknown> {
   /** For the compiler only. */
   declare readonly [signature]: (input: In) => Out;
   #frozen = false;
+
+  constructor() {
+    watchState(this);
+  }
 
   /** Computes the output for a batch. */
   abstract forward(input: In, options?: ForwardOptions): Out;
