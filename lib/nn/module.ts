@@ -5,6 +5,7 @@ import {
   isVariable,
   type Tensor,
   type Variable,
+  watchState,
 } from "../tensor/mod.ts";
 import { guardClass, guardForward } from "./forward_guard.ts";
 
@@ -67,6 +68,7 @@ export abstract class Module<In = never, Out = unknown> {
   #disposed = false;
 
   constructor() {
+    watchState(this);
     guardClass(new.target.prototype, Module.prototype);
   }
 

@@ -155,7 +155,7 @@ export type Attribute =
   | { string: string }
   | { integer: number }
   | { integers: readonly number[] }
-  | { type: "float32" | "int32" };
+  | { type: "float32" | "int32" | "bool" };
 
 function toOpAttributes(
   attributes: Readonly<Record<string, Attribute>>,
@@ -167,11 +167,8 @@ function toOpAttributes(
     if ("string" in attribute) return { name, type: b.TF_ATTR_STRING, value: attribute.string };
     if ("integer" in attribute) return { name, type: b.TF_ATTR_INT, value: attribute.integer };
     if ("integers" in attribute) return { name, type: b.TF_ATTR_INT, value: attribute.integers };
-    return {
-      name,
-      type: b.TF_ATTR_TYPE,
-      value: attribute.type === "float32" ? b.TF_FLOAT : b.TF_INT32,
-    };
+    const types = { float32: b.TF_FLOAT, int32: b.TF_INT32, bool: b.TF_BOOL };
+    return { name, type: b.TF_ATTR_TYPE, value: types[attribute.type] };
   });
 }
 

@@ -27,7 +27,15 @@ export {
   type WindowOptions,
 } from "./convolution.ts";
 export { type Precision, withPrecision } from "./precision.ts";
-export { compile, type Compiled, isCompiling, type Tensors } from "./compile.ts";
+export {
+  compile,
+  type Compiled,
+  type CompiledInput,
+  isCompiling,
+  liveNumber,
+  type Tensors,
+} from "./compile.ts";
+export { watchState } from "./watched_state.ts";
 export { defaultRandom, Random, setSeed } from "./random.ts";
 export * as ops from "./ops.ts";
 export type {
