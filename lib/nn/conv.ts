@@ -114,7 +114,8 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
    */
   outputSize(size: readonly [height: number, width: number]): readonly [number, number] {
     const [height, width] = this.kernel.shape;
-    const window = { ...this.#options, kernelSize: [height, width] } as const;
+    const { stride, padding, dilation } = this.#options;
+    const window = { kernelSize: [height, width], stride, padding, dilation } as const;
     return windowGeometry("conv2d", size, window).output;
   }
 

@@ -231,6 +231,7 @@ export interface StateOptions {
 export function stateOf(model: AnyModule, options: StateOptions = {}): Map<string, StoredTensor> {
   const doing = "Taking the state of a model";
   checkModel(doing, model);
+  checkAlive(doing, model);
   checkOptions<StateOptions>(doing, options, "{ inputShape: [28, 28, 1] }", { inputShape: true });
   const parts = partsOf(doing, model, options.inputShape);
   checkOrders(doing, model, parts, options.inputShape !== undefined);
@@ -268,7 +269,7 @@ export interface LoadOptions extends StateOptions {
  * @throws {RangeError} If tensors are missing, not in the model, of another shape, or hold what is no
  * finite fraction; if `except` or `prefix` names what is not there; or if the order of features is
  * not known, as in {@linkcode stateOf}.
- * @throws {TypeError} If it is no model, or the tensors are no map of stored tensors.
+ * @throws {TypeError} If it is no model, it was disposed, or the tensors are no map of stored tensors.
  *
  * @example
  * ```ts
@@ -288,6 +289,7 @@ export interface LoadOptions extends StateOptions {
 export function loadState(model: AnyModule, tensors: ModelState, options: LoadOptions = {}): void {
   const doing = "Loading the state of a model";
   checkModel(doing, model);
+  checkAlive(doing, model);
   checkOptions<LoadOptions>(doing, options, '{ except: ["fc"] }', {
     except: true,
     prefix: true,
@@ -462,6 +464,12 @@ export function checkTensors(doing: string, tensors: unknown): void {
       `${doing}: expected stored tensors by name, as readSafetensors and readPth give them, found something else.`,
     );
   }
+}
+
+function checkAlive(doing: string, model: AnyModule): void {
+  const gone = [...model.namedVariables()].find(([, variable]) => variable.isDisposed);
+  if (!gone) return;
+  throw new TypeError(`${doing}: the model must be alive, but its ${gone[0]} was disposed.`);
 }
 
 function checkModel(doing: string, model: unknown): void {
