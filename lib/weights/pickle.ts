@@ -125,6 +125,7 @@ export function unpickle(
   const memo: unknown[] = [], sparse = new Map<number, unknown>();
   const marks: number[] = [];
   const stack: unknown[] = [];
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let position = start;
   let at = start;
   let spent = 0;
@@ -152,8 +153,7 @@ export function unpickle(
     const from = take(length);
     spend(COSTS.text + 2 * length);
     try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-        .decode(bytes.subarray(from, position));
+      return decoder.decode(bytes.subarray(from, position));
     } catch {
       throw wrong("a text in UTF-8", "other bytes", TypeError);
     }
@@ -276,13 +276,13 @@ export function unpickle(
       case "LONG1": {
         const isShort = OPCODES[opcode] === "LONG1";
         const length = isShort ? bytes[take(1)]! : view.getUint32(take(4), true);
-        if (length > 255) throw wrong("a number of at most 255 bytes", `one of ${length}`);
         const from = take(length);
         let value = 0n;
-        for (let i = length - 1; i >= 0; i--) value = value << 8n | BigInt(bytes[from + i]!);
-        value = BigInt.asIntN(8 * length, value);
-        // Texts of longer ones, such as the number by which PyTorch knows its older files.
-        push(Number.isSafeInteger(Number(value)) ? Number(value) : `${value}`);
+        for (let i = Math.min(length, 9) - 1; i >= 0; i--) {
+          value = value << 8n | BigInt(bytes[from + i]!);
+        }
+        const number = Number(BigInt.asIntN(8 * Math.min(length, 9), value));
+        push(Number.isSafeInteger(number) && length < 9 ? number : new Foreign("a large number"));
         break;
       }
       case "BINBYTES8":

@@ -362,8 +362,8 @@ function pytorch(doing: string, fileSize: number) {
     storages.set(key, storage);
     return storage;
   };
-  // Three times the file with the pickle itself, and a little for small ones.
-  const memory = 1.5 * fileSize + 6 * 2 ** 20;
+  // With the pickle itself, and what the engine needs besides, less than three times the file; and a little for small ones.
+  const memory = Math.round(fileSize / 2) + 3 * 2 ** 20;
   return { storages, world: { doing, globals, persistent, memory } };
 }
 
