@@ -413,7 +413,7 @@ function haveSameValues(one: Part, other: Part, tensors: ModelState): boolean {
 }
 
 /** Whether a name is at or below one of the paths, of which each must lead somewhere. */
-function exceptions(
+export function exceptions(
   doing: string,
   paths: readonly string[],
   names: readonly string[],
