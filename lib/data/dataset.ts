@@ -398,7 +398,7 @@ function bytesOrFloats(making: string, pixels: unknown): Uint8Array | Float32Arr
     default:
       throw new TypeError(
         `${making}: pixels must be a Uint8Array of bytes or a Float32Array of numbers that are used as they are, found ${
-          kind === undefined ? show(pixels) : `a ${kind}`
+          Array.isArray(pixels) ? "a plain array" : kind === undefined ? show(pixels) : `a ${kind}`
         }. Convert them with Uint8Array.from(pixels) or, for 16 bits, Float32Array.from(pixels, (x) => x / 65535).`,
       );
   }
