@@ -160,11 +160,17 @@ async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Pr
       "accuracy on them is one on photographs.",
   );
   // One process at a time unpacks. A lock ends with its process, so what is half unpacked here is left over from a killed one.
-  using handle = await Deno.open(archive);
+  using handle = await Deno.open(archive).catch(async (error) => {
+    if (!await exists(folder)) throw error;
+  });
+  if (!handle) return folder; // Another process has unpacked it since.
   while (!await handle.tryLock(true)) {
     await delay(100, undefined, { signal }).catch(() => signal?.throwIfAborted());
   }
-  if (await exists(folder)) return folder;
+  if (await exists(folder)) { // Another process was quicker. This one may have downloaded the archive again.
+    await Deno.remove(archive).catch(() => {});
+    return folder;
+  }
   for await (const { name } of Deno.readDir(dirname(folder))) {
     if (name.startsWith("unpacking_")) {
       await Deno.remove(join(dirname(folder), name), { recursive: true });

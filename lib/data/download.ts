@@ -140,7 +140,11 @@ function checkDownload(url: unknown, options: DownloadOptions): void {
     timeout: true,
   });
   const { file, sha256, maxBytes, onProgress, signal } = options;
-  checkKinds(doing, "string", { file: file ?? null, sha256: sha256 ?? null });
+  for (const [name, value] of Object.entries({ file, sha256 })) {
+    if (typeof value !== "string") {
+      throw new TypeError(`${doing}: ${name} must be a string, found ${show(value)}.`);
+    }
+  }
   if (!/^[0-9a-f]{8,64}$/i.test(sha256)) {
     throw new RangeError(
       `${doing}: expected a SHA-256 of 64 hexadecimal digits, or 8 or more of its first, found "${sha256}".`,

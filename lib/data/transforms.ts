@@ -7,6 +7,7 @@ import {
   type Tensor4D,
   tidy,
 } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
 
 /**
  * Turns a batch of images into another, as a whole; what is drawn at random comes from `random`.
@@ -108,6 +109,8 @@ export function normalize(
 /**
  * Transforms one after the other, first to last.
  *
+ * @throws {TypeError} If one is no function.
+ *
  * @example
  * ```ts
  * import { compose, normalize, ops, Random, resize } from "resnet-lab";
@@ -123,6 +126,14 @@ export function compose<const T extends readonly SomeTransform[]>(
   ...transforms: Chain<T> extends T ? T : Chain<T>
 ): T[number] extends AnyChannelsTransform ? AnyChannelsTransform : Transform<First<T>, Last<T>>;
 export function compose(...transforms: Transform[]): Transform {
+  const wrong = transforms.findIndex((transform) => typeof transform !== "function");
+  if (wrong >= 0) {
+    throw new TypeError(
+      `Composing transforms: transform ${wrong} must be a function of images, found ${
+        show(transforms[wrong])
+      }.`,
+    );
+  }
   return (images, random) =>
     tidy(() => transforms.reduce((batch, transform) => transform(batch, random), images));
 }

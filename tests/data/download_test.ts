@@ -448,8 +448,8 @@ Deno.test("download() refuses options that do not exist, of another kind, or out
       "there is no option sha_256. Did you mean sha256? The options are file, sha256, onProgress, signal, maxBytes, retries, " +
       "retryDelay, timeout.",
     ],
-    [{ sha256 }, "TypeError", "file must be a string, found null."],
-    [{ file: "x" }, "TypeError", "sha256 must be a string, found null."],
+    [{ sha256 }, "TypeError", "file must be a string, found undefined."],
+    [{ file: "x" }, "TypeError", "sha256 must be a string, found undefined."],
     [{ ...right, maxBytes: 0 }, "RangeError", "maxBytes must be a positive integer, found 0."],
     [
       { ...right, retries: NaN },
