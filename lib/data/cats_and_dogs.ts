@@ -160,7 +160,7 @@ async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Pr
       "accuracy on them is one on photographs.",
   );
   // One process at a time unpacks. A lock ends with its process, so what is half unpacked here is left over from a killed one.
-  using handle = await Deno.open(archive).catch(async (error) => {
+  using handle = await Deno.open(archive).catch(async (error): Promise<undefined> => {
     if (!await exists(folder)) throw error;
   });
   if (!handle) return folder; // Another process has unpacked it since.

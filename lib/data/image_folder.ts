@@ -154,7 +154,7 @@ export async function imageFolder(
       ignoreIcc: true,
       limitInputPixels: false,
     });
-    pixels.set(await decode(image, options, oneAtATime), index * imageSize);
+    pixels.set(await decode(image, bytes, options, oneAtATime), index * imageSize);
   };
   const failed: number[] = [];
   let next = 0, read = 0;
@@ -245,10 +245,10 @@ export function checkFolderOptions(folder: unknown, options: ImageFolderOptions)
   }
 }
 
-/** Why a file cannot be read, in one line. */
+/** Why a file cannot be read, in one line that is not too long: some decoders repeat themselves. */
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/[:\s]+$/, "").replaceAll(/\s*\n\s*/g, " ");
+  return message.replace(/[:\s]+$/, "").replaceAll(/\s*\n\s*/g, " ").slice(0, 200);
 }
 
 /** The files to read, with their class numbers, and those that cannot be read. */
@@ -392,6 +392,7 @@ function lock(): <T>(work: () => Promise<T>) => Promise<T> {
 /** The bytes of an image at the size asked for, `[height, width, channels]`. */
 async function decode(
   image: Sharp,
+  bytes: Uint8Array<ArrayBuffer>,
   { size, shorterSide, channels = 3 }: ImageFolderOptions,
   oneAtATime: ReturnType<typeof lock>,
 ): Promise<Uint8Array> {
@@ -404,6 +405,10 @@ async function decode(
   }
   if (depth !== "uchar" && depth !== "ushort") {
     throw new Error(`Expected pixels of 8 or 16 bits, found ${depth}`);
+  }
+  // The decoder takes brightness and colour differences for red, green and blue, except in JPEG compression (7).
+  if (format === "tiff" && tiffTag(bytes, 262) === 6 && tiffTag(bytes, 259) !== 7) {
+    throw new Error("Expected a TIFF in red, green and blue, found one in YCbCr");
   }
   const toPixels = () => decodeWhole(image, space === "cmyk", channels);
   const whole = width * height > LARGE_IMAGE ? await oneAtATime(toPixels) : await toPixels();
@@ -423,6 +428,22 @@ async function decode(
   return resample(whole, scaled, from, size);
 }
 
+/** The value of a field of one 16-bit number in the first directory of a TIFF (TIFF 6.0, section 2) or BigTIFF file. */
+function tiffTag(bytes: Uint8Array<ArrayBuffer>, tag: number): number | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const little = bytes[0] === 0x49;
+  const big = view.getUint16(2, little) === 43;
+  const long = (at: number) => Number(view.getBigUint64(at, little));
+  const start = big ? long(8) : view.getUint32(4, little);
+  const count = big ? long(start) : view.getUint16(start, little);
+  for (let i = 0; i < count; i++) {
+    const field = start + (big ? 8 + 20 * i : 2 + 12 * i);
+    if (view.getUint16(field, little) === tag) {
+      return view.getUint16(field + (big ? 12 : 8), little);
+    }
+  }
+}
+
 function toEven(x: number): number {
   return x % 1 === 0.5 ? 2 * Math.round(x / 2) : Math.round(x);
 }
@@ -433,10 +454,12 @@ async function decodeWhole(image: Sharp, inks: boolean, channels: 1 | 3): Promis
     ? image.autoOrient().pipelineColourspace("cmyk").toColourspace("cmyk")
     : image.autoOrient().flatten({ background: "white" }).toColourspace("srgb");
   const { data, info } = await upright.raw().toBuffer({ resolveWithObject: true });
-  if (info.channels !== (inks ? 4 : 3)) {
-    throw new Error(`Expected colours or inks, found ${info.channels} channels`);
-  }
   const count = info.height * info.width;
+  if (data.length !== count * (inks ? 4 : 3)) {
+    throw new Error(
+      `Expected three colours or four inks of 8 bits, found ${info.channels} channels of ${info.depth}`,
+    );
+  }
   if (inks) withoutInks(data, count);
   if (channels === 1) greyed(data, count);
   return { data, height: info.height, width: info.width, channels };

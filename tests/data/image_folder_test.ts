@@ -321,6 +321,46 @@ Deno.test("imageFolder() lists every file that it does not read, and no kind of 
   });
 });
 
+Deno.test("imageFolder() lists images whose pixels it would take for others", async () => {
+  // A TIFF of one pixel in YCbCr without compression: its header, a directory of ten fields, and the pixel.
+  const fields = [
+    [256, 1],
+    [257, 1],
+    [258, 8],
+    [259, 1],
+    [262, 6],
+    [273, 134],
+    [277, 3],
+    [278, 1],
+    [
+      279,
+      3,
+    ],
+    [284, 1],
+  ];
+  const tiff = new DataView(new ArrayBuffer(137));
+  tiff.setUint32(0, 0x49492a00);
+  tiff.setUint32(4, 8, true);
+  tiff.setUint16(8, fields.length, true);
+  fields.forEach(([tag, value], i) => {
+    const at = 10 + 12 * i;
+    tiff.setUint16(at, tag!, true);
+    tiff.setUint16(at + 2, 3, true);
+    tiff.setUint32(at + 4, 1, true);
+    tiff.setUint16(at + 8, value!, true);
+  });
+  await withFiles({
+    "a/1.png": plain([1]),
+    "a/2.tif": new Uint8Array(tiff.buffer),
+  }, async (folder) => {
+    const { skipped } = await imageFolder(folder, { size: [1, 1] });
+    assert.deepEqual(skipped, [{
+      file: "a/2.tif",
+      reason: "Expected a TIFF in red, green and blue, found one in YCbCr",
+    }]);
+  });
+});
+
 Deno.test("imageFolder() takes no folder for two classes", () =>
   withFiles({ "1/1.png": plain([1, 2, 3]) }, async (folder) => {
     const size = [2, 2] as const;
