@@ -457,7 +457,7 @@ async function decodeWhole(image: Sharp, inks: boolean, channels: 1 | 3): Promis
   const count = info.height * info.width;
   if (data.length !== count * (inks ? 4 : 3)) {
     throw new Error(
-      `Expected three colours or four inks of 8 bits, found ${info.channels} channels of ${info.depth}`,
+      `Expected three colours or four inks of 8 bits, found ${data.length} bytes for ${count} pixels`,
     );
   }
   if (inks) withoutInks(data, count);
