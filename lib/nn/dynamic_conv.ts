@@ -2,6 +2,7 @@ import {
   checkOptions,
   type Features,
   type Images,
+  liveNumber,
   ops,
   type Padding,
   type Pair,
@@ -79,7 +80,8 @@ export class KernelAttention<InChannels extends number>
     checkInput(this, images, ["batch", "height", "width", ["channels", this.inChannels]]);
     return tidy(() => {
       const hidden = ops.relu(this.squeeze.forward(ops.mean(images, [1, 2])));
-      return ops.softmax(ops.div(this.score.forward(hidden), this.temperature));
+      const temperature = liveNumber(this, "temperature");
+      return ops.softmax(ops.div(this.score.forward(hidden), temperature));
     });
   }
 

@@ -39,6 +39,8 @@ async function loadNative(): Promise<{ problem: string; remedy: string } | undef
   setDefault("TF_CPP_MIN_LOG_LEVEL", "2");
   // By default oneDNN's preparations for a convolution are made anew at each call, 60 to 140 µs; keeping them costs no measurable memory.
   setDefault("TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE", "false");
+  // By default cuDNN's max pooling loses NaN.
+  setDefault("TF_ENABLE_MAXPOOL_NANPROP", "true");
   // tfjs-node calls two functions that newer runtimes dropped from node:util.
   Object.assign(util, {
     isNullOrUndefined: (value: unknown) => value === null || value === undefined,
@@ -153,7 +155,7 @@ export type Attribute =
   | { string: string }
   | { integer: number }
   | { integers: readonly number[] }
-  | { type: "float32" | "int32" };
+  | { type: "float32" | "int32" | "bool" };
 
 function toOpAttributes(
   attributes: Readonly<Record<string, Attribute>>,
@@ -165,11 +167,8 @@ function toOpAttributes(
     if ("string" in attribute) return { name, type: b.TF_ATTR_STRING, value: attribute.string };
     if ("integer" in attribute) return { name, type: b.TF_ATTR_INT, value: attribute.integer };
     if ("integers" in attribute) return { name, type: b.TF_ATTR_INT, value: attribute.integers };
-    return {
-      name,
-      type: b.TF_ATTR_TYPE,
-      value: attribute.type === "float32" ? b.TF_FLOAT : b.TF_INT32,
-    };
+    const types = { float32: b.TF_FLOAT, int32: b.TF_INT32, bool: b.TF_BOOL };
+    return { name, type: b.TF_ATTR_TYPE, value: types[attribute.type] };
   });
 }
 

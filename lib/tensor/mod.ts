@@ -3,9 +3,21 @@ import "./inspect.ts";
 export { backend, NATIVE, PORTABLE, useBackend, WASM } from "./backend.ts";
 export { isTensor } from "./check.ts";
 export { checkOptions, type OptionNames } from "./options.ts";
-export { dependsOn, grad, isVariable, valueAndGradients, variable } from "./autograd.ts";
-export { updateByAdam, updateByMomentum } from "./optimizer_updates.ts";
-export { squaredLength } from "./squared_length.ts";
+export {
+  dependsOn,
+  grad,
+  isVariable,
+  UnusedInputError,
+  valueAndGradients,
+  variable,
+} from "./autograd.ts";
+export {
+  type AdamUpdate,
+  type MomentumUpdate,
+  updateByAdam,
+  updateByMomentum,
+} from "./optimizer_updates.ts";
+export { squaredLength, vectorLength } from "./squared_length.ts";
 export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";
 export {
   type Padding,
@@ -15,7 +27,15 @@ export {
   type WindowOptions,
 } from "./convolution.ts";
 export { type Precision, withPrecision } from "./precision.ts";
-export { compile, type Compiled, isCompiling, type Tensors } from "./compile.ts";
+export {
+  compile,
+  type Compiled,
+  type CompiledInput,
+  isCompiling,
+  liveNumber,
+  type Tensors,
+} from "./compile.ts";
+export { watchState } from "./watched_state.ts";
 export { defaultRandom, Random, setSeed } from "./random.ts";
 export * as ops from "./ops.ts";
 export type {

@@ -9,6 +9,7 @@ export {
   evaluate,
   type EvaluateOptions,
   type Evaluation,
+  type InferenceOptions,
 } from "./metrics.ts";
 export {
   adagrad,
@@ -35,6 +36,7 @@ export {
   type Progress,
   type StepProgress,
 } from "./fit.ts";
+export { Training } from "./training.ts";
 export { extractFeatures } from "./features.ts";
 export { collect, type History } from "./history.ts";
 export {

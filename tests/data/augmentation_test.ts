@@ -351,7 +351,7 @@ const misspelt: [string, () => unknown, string][] = [
   [
     "randomFlip",
     () => (randomFlip as (options: object) => unknown)({ probability: 0.3 }),
-    "Mirroring images at random: there is no option probability. It has no options.",
+    "Mirroring images at random: there is no option probability. It takes none.",
   ],
   [
     "randomResizedCrop",
@@ -381,7 +381,7 @@ const misspelt: [string, () => unknown, string][] = [
   [
     "compose",
     () => (compose as (...transforms: unknown[]) => unknown)(randomFlip(), { padding: 4 }),
-    "Composing transforms: transform 1 must be a function of images, found an object of another kind.",
+    "Composing transforms: transform 1 must be a function, found an object of another kind.",
   ],
 ];
 for (const [name, make, message] of misspelt) {
