@@ -151,8 +151,12 @@ async function checkComplete(
 async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Promise<string> {
   const { signal } = options;
   const folder = join(cacheFolder(), "cats-and-dogs", "PetImages");
-  if (await exists(folder)) return folder;
   const archive = join(dirname(folder), "kagglecatsanddogs_5340.zip");
+  if (await exists(folder)) {
+    // Left over from a call that was killed, or from one that was slower than another.
+    for (const end of ["", ".part", ".new.part"]) await Deno.remove(archive + end).catch(() => {});
+    return folder;
+  }
   await downloadOrAdvise(
     url,
     { file: archive, ...options },
@@ -167,10 +171,7 @@ async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Pr
   while (!await handle.tryLock(true)) {
     await delay(100, undefined, { signal }).catch(() => signal?.throwIfAborted());
   }
-  if (await exists(folder)) { // Another process was quicker. This one may have downloaded the archive again.
-    await Deno.remove(archive).catch(() => {});
-    return folder;
-  }
+  if (await exists(folder)) return await unpacked(url, options); // Another process was quicker.
   for await (const { name } of Deno.readDir(dirname(folder))) {
     if (name.startsWith("unpacking_")) {
       await Deno.remove(join(dirname(folder), name), { recursive: true });
@@ -184,7 +185,7 @@ async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Pr
     await Deno.remove(unfinished, { recursive: true });
     throw error;
   }
-  await Deno.remove(archive);
+  await Deno.remove(archive).catch(() => {});
   return folder;
 }
 

@@ -295,7 +295,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
 
   #check(indices: Indices): void {
     this.#checkHeld();
-    if (!Array.isArray(indices) && !ArrayBuffer.isView(indices)) {
+    if (!Array.isArray(indices) && kindOf(indices) === undefined) {
       throw new TypeError(
         `Reading "${this.name}": the indices must be an array of numbers, found ${show(indices)}.`,
       );

@@ -81,7 +81,8 @@ const MAX_FILE_BYTES = 2 ** 28;
  * around its middle.
  *
  * The pixels are those of `Image.open(file).convert("RGB")` in Pillow, or `convert("L")` with `channels: 1`, and of torchvision's
- * `Resize` and `CenterCrop`, to the last bit where the decoders agree, as for PNG. (Pillow itself does not turn images upright, shows
+ * `Resize` and `CenterCrop`, to within 1 of 255. (Only the edges of AVIF files with halved colours differ by more, up to 16: decoders
+ * enlarge these colours in different ways. Pillow itself does not turn images upright, shows
  * what is under transparent pixels, and makes 16-bit grey from 255 on white.) Colour profiles are not applied, as in Pillow.
  * Pretrained networks expect what they were tested with: on ImageNet that is `{ size: [224, 224], shorterSide: 256 }`, then
  * {@linkcode imagenetStatistics}.

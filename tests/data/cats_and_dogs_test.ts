@@ -238,6 +238,11 @@ Deno.test("catsAndDogs() removes what a killed call had half unpacked, and waits
     const all = await Promise.all([1, 2, 3].map(() => readCatsAndDogs(options)));
     assert.deepEqual(all.map(({ dataset }) => dataset.count), [3, 3, 3]);
     assert.deepEqual(await names(cache), ["PetImages"]);
+    // One that was killed after it unpacked.
+    await Deno.writeFile(`${cache}/kagglecatsanddogs_5340.zip`, archive);
+    await Deno.writeFile(`${cache}/kagglecatsanddogs_5340.zip.part`, archive);
+    await readCatsAndDogs(options);
+    assert.deepEqual(await names(cache), ["PetImages"]);
   });
 });
 

@@ -357,7 +357,15 @@ Deno.test("ImageDataset refuses options that do not exist, and names the nearest
 });
 
 Deno.test("ImageDataset refuses indices that are no array", () => {
-  for (const indices of [0, null, "01", new Set([1])] as unknown as number[][]) {
+  for (
+    const indices of [
+      0,
+      null,
+      "01",
+      new Set([1]),
+      new DataView(new ArrayBuffer(4)),
+    ] as unknown as number[][]
+  ) {
     assert.throws(() => four.images(indices), {
       name: "TypeError",
       message: /^Reading "four": the indices must be an array of numbers, found /,
