@@ -17,11 +17,13 @@ interface Windows {
 }
 
 /**
- * Resizes an image to `scaled` and cuts `size` out of it, `from` a corner: bilinear, smoothed where it is made smaller.
+ * Resizes an image to `scaled` and cuts `size` out of it, `from` a corner: bilinear, smoothed where
+ * it is made smaller.
  *
- * It is Pillow's `Image.resize(…, BILINEAR)` to the last bit: a triangle as wide as two pixels of the larger of the two images, in
- * fixed point, first along the rows and then along the columns, each rounded to bytes (libImaging/Resample.c). Only the pixels that
- * the cut needs are computed.
+ * It is Pillow's `Image.resize(…, BILINEAR)` to the last bit: a triangle as wide as two pixels of
+ * the larger of the two images, in fixed point, first along the rows and then along the columns,
+ * each rounded to bytes (libImaging/Resample.c). Pillow 13 begins with the columns where an image is
+ * tall, which makes a difference of at most 1. Only the pixels that the cut needs are computed.
  */
 export function resample(
   { data, height, width, channels }: Pixels,
@@ -56,7 +58,7 @@ export function resample(
 
 const BITS = 22, HALF = 1 << (BITS - 1);
 
-/** Resizes a row of red, green and blue. A pass of its own for each, with whole numbers only, is several times as fast as a loop over channels. */
+/** Resizes a row of red, green and blue, of which each has a sum of its own: this is faster. */
 function squeezeColours(
   data: Uint8Array,
   start: number,

@@ -14,8 +14,8 @@ async function photograph(grey: number): Promise<Uint8Array> {
 const text = (content: string) => new TextEncoder().encode(content);
 
 /**
- * A zip archive as the format's specification (APPNOTE.TXT) has it: local headers with deflated content, the directory, its end.
- * Contents may be said to be larger than they are.
+ * A zip archive as the format's specification (APPNOTE.TXT) has it: local headers with deflated
+ * content, the directory, its end. Contents may be said to be larger than they are.
  */
 function zipped(
   files: [name: string, content: Uint8Array, size?: number][],

@@ -250,7 +250,8 @@ for (const { name, file, tolerance, expected } of pillow) {
 }
 
 Deno.test("imageFolder() brings a ramp of 391 pixels to 48 that end in 252, as a JPEG too", async () => {
-  // Column 47 reads from 382.85 on: the mean of what is there, weighted by a triangle, is 252 (Pillow, test of the fixture).
+  // Column 47 reads from 382.85 on: the mean of what is there, weighted by a triangle, is 252
+  // (Pillow, test of the fixture).
   const row = Uint8Array.from({ length: 391 * 391 }, (_, i) => Math.round((i % 391) * 255 / 390));
   const raw = sharp(row, { raw: { width: 391, height: 391, channels: 1 } });
   await withFiles({
@@ -322,7 +323,8 @@ Deno.test("imageFolder() lists every file that it does not read, and no kind of 
 });
 
 Deno.test("imageFolder() lists images whose pixels it would take for others", async () => {
-  // A TIFF of one pixel in YCbCr without compression: its header, a directory of ten fields, and the pixel.
+  // A TIFF of one pixel in YCbCr without compression: its header, a directory of ten fields, and
+  // the pixel.
   const fields = [
     [256, 1],
     [257, 1],
