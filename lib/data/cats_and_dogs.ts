@@ -36,7 +36,8 @@ export interface CatsAndDogsOptions
  * The files come from `folder` where it is given, else from the cache folder, else from the publisher (825 MB, once; the archive is
  * checked against its SHA-256, unpacked and removed). A few of them cannot be read (Cat/666.jpg and Dog/11702.jpg are empty) and are
  * listed in `skipped`; see {@linkcode imageFolder} for how the others are brought to one size. All at 224 × 224 take 3.8 GB;
- * `imagesPerClass` takes fewer, the first by name. There is no set to test on: split some off with `split`.
+ * `imagesPerClass` takes fewer, the first by name. There is no set to test on: split some off with
+ * `split`.
  *
  * Nothing takes the place of the photographs where they cannot be had; whoever wants to go on without them calls
  * `drawnImages({ count, seed, size, classes: 2 })`.
@@ -44,8 +45,10 @@ export interface CatsAndDogsOptions
  * Elson, Douceur, Howell and Saul, "Asirra: A CAPTCHA that Exploits Interest-Aligned Manual Image Categorization", CCS 2007;
  * https://www.microsoft.com/en-us/download/details.aspx?id=54765.
  *
- * @throws {TypeError | RangeError} If an option is wrong as {@linkcode imageFolder} says, or the archive cannot be unpacked.
- * @throws {Error} If the archive is not to be downloaded, or one of the files to be read is missing: 0.jpg to 12499.jpg of each class.
+ * @throws {TypeError | RangeError} If an option is wrong as {@linkcode imageFolder} says, or the
+ * archive cannot be unpacked.
+ * @throws {Error} If the archive is not to be downloaded, or one of the files to be read is
+ * missing: 0.jpg to 12499.jpg of each class.
  *
  * @example
  * ```ts
@@ -151,20 +154,28 @@ async function checkComplete(
 async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Promise<string> {
   const { signal } = options;
   const folder = join(cacheFolder(), "cats-and-dogs", "PetImages");
-  if (await exists(folder)) return folder;
   const archive = join(dirname(folder), "kagglecatsanddogs_5340.zip");
+  if (await exists(folder)) {
+    // Left over from a call that was killed, or from one that was slower than another.
+    for (const end of ["", ".part", ".new.part"]) await Deno.remove(archive + end).catch(() => {});
+    return folder;
+  }
   await downloadOrAdvise(
     url,
     { file: archive, ...options },
     "To go on without cats and dogs, call drawnImages({ count, seed, size, classes: 2 }): images of two classes that are drawn, so no " +
       "accuracy on them is one on photographs.",
   );
-  // One process at a time unpacks. A lock ends with its process, so what is half unpacked here is left over from a killed one.
-  using handle = await Deno.open(archive);
+  // One process at a time unpacks. A lock ends with its process, so what is half unpacked here is
+  // left over from a killed one.
+  using handle = await Deno.open(archive).catch(async (error): Promise<undefined> => {
+    if (!await exists(folder)) throw error;
+  });
+  if (!handle) return folder; // Another process has unpacked it since.
   while (!await handle.tryLock(true)) {
     await delay(100, undefined, { signal }).catch(() => signal?.throwIfAborted());
   }
-  if (await exists(folder)) return folder;
+  if (await exists(folder)) return await unpacked(url, options); // Another process was quicker.
   for await (const { name } of Deno.readDir(dirname(folder))) {
     if (name.startsWith("unpacking_")) {
       await Deno.remove(join(dirname(folder), name), { recursive: true });
@@ -178,11 +189,14 @@ async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Pr
     await Deno.remove(unfinished, { recursive: true });
     throw error;
   }
-  await Deno.remove(archive);
+  await Deno.remove(archive).catch(() => {});
   return folder;
 }
 
-/** The most bytes that all photographs may have together; those of the publisher have about 0.85 billion. */
+/**
+ * The most bytes that all photographs may have together; those of the publisher have about 0.85
+ * billion.
+ */
 const MAX_BYTES = 2 ** 31;
 
 async function unpack(archive: string, folder: string, signal?: AbortSignal): Promise<void> {
@@ -190,7 +204,8 @@ async function unpack(archive: string, folder: string, signal?: AbortSignal): Pr
   try {
     const zip = await openPromise(archive, { autoClose: false });
     try {
-      // All sizes are known before anything is unpacked. The reader holds each file to the size that the directory says.
+      // All sizes are known before anything is unpacked. The reader holds each file to the size
+      // that the directory says.
       const entries = new Map<string, Entry>();
       let bytes = 0;
       for await (const entry of zip.eachEntry()) {

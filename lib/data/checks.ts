@@ -1,4 +1,7 @@
-/** Checks that the files of this room share. Cells are not type-checked, so a value of a wrong kind is refused here. */
+/**
+ * Checks that the files of this room share. Cells are not type-checked, so a value of a wrong kind
+ * is refused here.
+ */
 import { show } from "../tensor/options.ts";
 
 /**

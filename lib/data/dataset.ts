@@ -2,7 +2,9 @@ import { checkOptions, type Images, type Labels, ops, Random, tidy } from "../te
 import { show } from "../tensor/options.ts";
 import { checkNames, checkPositive } from "./checks.ts";
 
-/** Class numbers as they come from files, tensors and other libraries; each must be a whole number. */
+/**
+ * Class numbers as they come from files, tensors and other libraries; each must be a whole number.
+ */
 export type ClassNumbers =
   | readonly number[]
   | readonly bigint[]
@@ -24,15 +26,19 @@ export interface ImageDatasetInit<Channels extends number, Classes extends numbe
   /** What the set is called in messages and titles. */
   name: string;
   /**
-   * The pixels of all images in row-major order, `[count, height, width, channels]`: bytes from 0 to 255, or floating-point
-   * numbers that are used as they are, such as feature maps, which must be finite.
+   * The pixels of all images in row-major order, `[count, height, width, channels]`: bytes from 0
+   * to 255, or floating-point numbers that are used as they are, such as feature maps, which must
+   * be finite.
    *
-   * A `Uint8Array` or `Float32Array` is kept, not copied: who changes it afterwards changes the set. A `Uint8ClampedArray`, as a
-   * canvas gives it, is read as bytes; `Float16Array` and `Float64Array` become float32. Integers of other sizes are refused,
-   * because their range is unknown: 16-bit images may hold 10, 12 or 16 bits.
+   * A `Uint8Array` or `Float32Array` is kept, not copied: who changes it afterwards changes the
+   * set. A `Uint8ClampedArray`, as a canvas gives it, is read as bytes; `Float16Array` and
+   * `Float64Array` become float32. Integers of other sizes are refused, because their range is
+   * unknown: 16-bit images may hold 10, 12 or 16 bits.
    */
   pixels: Uint8Array | Uint8ClampedArray | Float16Array | Float32Array | Float64Array;
-  /** The class number of each image, from 0 to one less than the number of classes. They are copied. */
+  /**
+   * The class number of each image, from 0 to one less than the number of classes. They are copied.
+   */
   labels: ClassNumbers;
   height: number;
   width: number;
@@ -50,12 +56,13 @@ export type Indices = readonly number[] | Int32Array;
  * Images of one size with a class each, held as bytes where they can be, a quarter of what float32 takes; tensors are made when asked
  * for.
  *
- * The numbers of channels and of classes are part of the type, so that a model for three channels is not fed with one. The labels
- * are held as int32, so there may be any number of classes.
+ * The numbers of channels and of classes are part of the type, so that a model for three channels
+ * is not fed with one. The labels are held as int32, so there may be any number of classes.
  *
  * @throws {TypeError} (the constructor) If an option is of the wrong kind or does not exist.
  * @throws {RangeError} (the constructor) If there are no images, a size is not a positive integer, the number of pixels is not
- * `count · height · width · channels`, there is not a name of its own for each class, a label is no class, or a pixel is not finite.
+ * `count · height · width · channels`, there is not a name of its own for each class, a label is no
+ * class, or a pixel is not finite.
  *
  * @example
  * ```ts
@@ -221,11 +228,13 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   }
 
   /**
-   * Two sets without a common image: of every class, `fraction` of its images (rounded, but at least one) go to the first and the
-   * others (at least one) to the second, chosen by `seed`. The order of the images is kept.
+   * Two sets without a common image: of every class, `fraction` of its images (rounded, but at
+   * least one) go to the first and the others (at least one) to the second, chosen by `seed`. The
+   * order of the images is kept.
    *
    * @throws {TypeError} If an option does not exist or is of the wrong kind.
-   * @throws {RangeError} If `fraction` is not between 0 and 1, or a class has only one image, which cannot be in both sets.
+   * @throws {RangeError} If `fraction` is not between 0 and 1, or a class has only one image, which
+   * cannot be in both sets.
    *
    * @example
    * ```ts
@@ -295,7 +304,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
 
   #check(indices: Indices): void {
     this.#checkHeld();
-    if (!Array.isArray(indices) && !ArrayBuffer.isView(indices)) {
+    if (!Array.isArray(indices) && kindOf(indices) === undefined) {
       throw new TypeError(
         `Reading "${this.name}": the indices must be an array of numbers, found ${show(indices)}.`,
       );
@@ -331,7 +340,10 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   }
 }
 
-/** The name of a typed array's kind, which also holds for subclasses and for arrays of another realm. */
+/**
+ * The name of a typed array's kind, which also holds for subclasses and for arrays of another
+ * realm.
+ */
 function kindOf(array: unknown): string | undefined {
   return ArrayBuffer.isView(array) && !(array instanceof DataView)
     ? (array as Uint8Array)[Symbol.toStringTag]
@@ -398,7 +410,7 @@ function bytesOrFloats(making: string, pixels: unknown): Uint8Array | Float32Arr
     default:
       throw new TypeError(
         `${making}: pixels must be a Uint8Array of bytes or a Float32Array of numbers that are used as they are, found ${
-          kind === undefined ? show(pixels) : `a ${kind}`
+          Array.isArray(pixels) ? "a plain array" : kind === undefined ? show(pixels) : `a ${kind}`
         }. Convert them with Uint8Array.from(pixels) or, for 16 bits, Float32Array.from(pixels, (x) => x / 65535).`,
       );
   }

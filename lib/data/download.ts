@@ -41,7 +41,10 @@ export interface DownloadOptions {
   sha256: string;
   /** Called with the bytes received so far, after every piece that arrives. */
   onProgress?: (progress: DownloadProgress) => void;
-  /** Ends the download early, as Stop does in Jupyter; what has arrived is kept, and the next call goes on from there. */
+  /**
+   * Ends the download early, as Stop does in Jupyter; what has arrived is kept, and the next call
+   * goes on from there.
+   */
   signal?: AbortSignal;
   /** The most bytes that the file may have; the server can send no more. @default 4 GiB */
   maxBytes?: number;
@@ -67,13 +70,14 @@ const LONGEST = 2 ** 31 - 1;
  * Downloads a file, once: returns at once if `file` is there with the right SHA-256.
  *
  * Bytes go to `<file>.part`, which becomes `file` only when it is complete and its SHA-256 is right. An interrupted download
- * goes on where it stopped, in this call or in a later one. Where the server does not know how to go on, the whole file goes to
- * `<file>.new.part`, so that a web page in its place destroys nothing. Network failures and busy servers (408, 429, 5xx) are tried
- * again with growing pauses.
+ * goes on where it stopped, in this call or in a later one. Where the server does not know how to
+ * go on, the whole file goes to `<file>.new.part`, so that a web page in its place destroys
+ * nothing. Network failures and busy servers (408, 429, 5xx) are tried again with growing pauses.
  *
  * @returns The path of the file.
  * @throws {TypeError} If an option does not exist or is of the wrong kind, or `url` is none.
- * @throws {RangeError} If `sha256` is not 8 to 64 hexadecimal digits, a number is out of range, or the file has more than `maxBytes`.
+ * @throws {RangeError} If `sha256` is not 8 to 64 hexadecimal digits, a number is out of range, or
+ * the file has more than `maxBytes`.
  * @throws {Error} If the server cannot be reached or refuses, the SHA-256 is another, or the file cannot be written.
  *
  * @example
@@ -140,7 +144,11 @@ function checkDownload(url: unknown, options: DownloadOptions): void {
     timeout: true,
   });
   const { file, sha256, maxBytes, onProgress, signal } = options;
-  checkKinds(doing, "string", { file: file ?? null, sha256: sha256 ?? null });
+  for (const [name, value] of Object.entries({ file, sha256 })) {
+    if (typeof value !== "string") {
+      throw new TypeError(`${doing}: ${name} must be a string, found ${show(value)}.`);
+    }
+  }
   if (!/^[0-9a-f]{8,64}$/i.test(sha256)) {
     throw new RangeError(
       `${doing}: expected a SHA-256 of 64 hexadecimal digits, or 8 or more of its first, found "${sha256}".`,
@@ -163,7 +171,10 @@ function checkDownload(url: unknown, options: DownloadOptions): void {
   }
 }
 
-/** One try: asks for what is missing of the part file, or for all of it, and renames what is then complete. */
+/**
+ * One try: asks for what is missing of the part file, or for all of it, and renames what is then
+ * complete.
+ */
 async function attempt(
   url: string | URL,
   { file, sha256, onProgress, signal, maxBytes = 2 ** 32, timeout = 30_000 }: DownloadOptions,
@@ -203,7 +214,8 @@ async function attempt(
     if (resumed && !startsAt(headers, present)) {
       throw new Temporary(`the server sent other bytes than those after ${present}`, true);
     }
-    // 200 is the whole file, also where the server does not know ranges; the part stays until that is found to be right.
+    // 200 is the whole file, also where the server does not know ranges; the part stays until that
+    // is found to be right.
     const target = resumed || present === 0 || status === 416 ? part : fresh;
     if (status === 200 || resumed) {
       const start = resumed ? present : 0;
@@ -214,7 +226,8 @@ async function attempt(
       try {
         checkBytes(url, total ?? 0, maxBytes);
         using handle = await writing(file, Deno.open(target, { create: true, write: true }));
-        // At its position, not appended: where two processes write the same part file, each writes the same bytes.
+        // At its position, not appended: where two processes write the same part file, each writes
+        // the same bytes.
         await handle.seek(position, Deno.SeekMode.Start);
         for (let piece; (piece = (await receiving(reader?.read()))?.value);) {
           checkBytes(url, position + piece.length, maxBytes);
@@ -241,7 +254,8 @@ async function attempt(
       const mismatch = `expected a file with the SHA-256 ${expected}${
         expected.length < 64 ? "…" : ""
       }, found ${found}`;
-      // Bytes of an earlier try may be to blame: once more, from the start. They stay until something better is here.
+      // Bytes of an earlier try may be to blame: once more, from the start. They stay until
+      // something better is here.
       if (status !== 200) {
         if (resumed) await undo(part, present);
         throw new Temporary(mismatch, true);

@@ -84,6 +84,7 @@ export function drawnImages(options: DrawnImagesOptions): ImageDataset<3> {
     );
   }
   const imageSize = height * width * 3;
+  const pixels = allocate(doing, count, imageSize);
   // Shapes are as large as fits the shorter side, and lie about the middle.
   const unit = min(height, width) / 32;
   const random = new Random(seed);
@@ -91,7 +92,6 @@ export function drawnImages(options: DrawnImagesOptions): ImageDataset<3> {
   // One stretch of noise for all images; each takes its part of it, from a place of its own.
   const noise = numbers(random.uniform([4 * imageSize]));
   const shapes = Object.values(depths);
-  const pixels = allocate(doing, count, imageSize);
   let next = 0, to = 0;
   const between = (low: number, high: number) => low + (high - low) * draws[next++]!;
   for (let image = 0; image < count; image++) {

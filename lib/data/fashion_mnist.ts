@@ -20,7 +20,8 @@ const classNames = [
 ];
 
 /**
- * The four files: the size and the SHA-256 of the IDX content, and those of the .gz as its publisher serves it.
+ * The four files: the size and the SHA-256 of the IDX content, and those of the .gz as its
+ * publisher serves it.
  *
  * The publisher names MD5s only. Debian's files hold the same compressed bytes under a gzip header without file name and with
  * another time; with the publisher's header put back (name, 2017-08-31 10:50 UTC) each of the four has exactly the published MD5,

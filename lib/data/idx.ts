@@ -84,8 +84,8 @@ export function decodeIdx(bytes: Uint8Array<ArrayBuffer>, source: string): Idx {
  * Encodes unsigned bytes as IDX; {@linkcode decodeIdx} reads them back.
  *
  * @throws {TypeError} If the values are no Uint8Array: other numbers would be cut to bytes.
- * @throws {RangeError} If the number of values is not the product of the shape, a size is not a whole number of 32 bits, or there
- * are no axes or more than 255.
+ * @throws {RangeError} If the number of values is not the product of the shape, a size is not a
+ * whole number of 32 bits, or there are no axes or more than 255.
  *
  * @example
  * ```ts

@@ -68,36 +68,45 @@ const ENDINGS = [".avif", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".we
 
 /** Pillow's MAX_IMAGE_PIXELS: a quarter of a gigabyte, at three bytes each. */
 const MAX_PIXELS = 89_478_485;
-/** Images with more pixels than so many are decoded one at a time, for interlaced ones are held whole, at up to 8 bytes a pixel. */
+/**
+ * Images with more pixels than so many are decoded one at a time, for interlaced ones are held
+ * whole, at up to 8 bytes a pixel.
+ */
 const LARGE_IMAGE = 2 ** 24;
 const MAX_FILE_BYTES = 2 ** 28;
 
 /**
- * Photographs of your own: the image files of a folder with a sub-folder for each class, brought to one size.
+ * Photographs of your own: the image files of a folder with a sub-folder for each class, brought to
+ * one size.
  *
- * Files that end in .jpg, .jpeg, .png, .webp, .gif, .tif, .tiff or .avif are read, in folders within the class folders too. Of an
- * animation the first picture is taken. Each image is turned upright, as its camera noted; what is transparent becomes white; 16 bits
- * become the upper 8; then it is resized with its proportions kept (bilinear, smoothed where it is made smaller), and cut to `size`
- * around its middle.
+ * Files that end in .jpg, .jpeg, .png, .webp, .gif, .tif, .tiff or .avif are read, in folders
+ * within the class folders too. Of an animation the first picture is taken. Each image is turned
+ * upright, as its camera noted; what is transparent becomes white; 16 bits become the upper 8; then
+ * it is resized with its proportions kept (bilinear, smoothed where it is made smaller), and cut to
+ * `size` around its middle.
  *
- * The pixels are those of `Image.open(file).convert("RGB")` in Pillow, or `convert("L")` with `channels: 1`, and of torchvision's
- * `Resize` and `CenterCrop`, to the last bit where the decoders agree, as for PNG. (Pillow itself does not turn images upright, shows
- * what is under transparent pixels, and makes 16-bit grey from 255 on white.) Colour profiles are not applied, as in Pillow.
- * Pretrained networks expect what they were tested with: on ImageNet that is `{ size: [224, 224], shorterSide: 256 }`, then
- * {@linkcode imagenetStatistics}.
+ * The pixels are those of `Image.open(file).convert("RGB")` in Pillow, or `convert("L")` with
+ * `channels: 1`, and of torchvision's `Resize` and `CenterCrop`, to within 1 of 255. (Only the
+ * edges of AVIF files with halved colours differ by more, up to 16: decoders enlarge these colours
+ * in different ways. Pillow itself does not turn images upright, shows what is under transparent
+ * pixels, and makes 16-bit grey from 255 on white.) Colour profiles are not applied, as in Pillow.
+ * Pretrained networks expect what they were tested with: on ImageNet that is `{ size: [224, 224],
+ * shorterSide: 256 }`, then {@linkcode imagenetStatistics}.
  *
- * Every file in the folder that is not in the set is listed in `skipped` with the reason: other kinds of files, images that are empty,
- * truncated or damaged, those of more than 89,478,485 pixels (Pillow's limit) or 256 MiB, links that lead nowhere, what is no file,
- * and files beside the class folders. Hidden files, classes that are not asked for, and files after the first `imagesPerClass` are left
- * out without a word. A folder that is reached twice, by links, is read once. The pixels are held as bytes, `height · width ·
- * channels` for each image.
+ * Every file in the folder that is not in the set is listed in `skipped` with the reason: other
+ * kinds of files, images that are empty, truncated or damaged, those of more than 89,478,485 pixels
+ * (Pillow's limit) or 256 MiB, links that lead nowhere, what is no file, and files beside the class
+ * folders. Hidden files, classes that are not asked for, and files after the first `imagesPerClass`
+ * are left out without a word. A folder that is reached twice, by links, is read once. The pixels
+ * are held as bytes, `height · width · channels` for each image.
  *
  * With `classes` the number of classes is part of the type: `ImageDataset<3, 2>` for `classes: ["cat", "dog"]`. For a set to test
  * on, see `split`.
  *
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws {RangeError} If a size, `shorterSide` or `imagesPerClass` is not a positive integer, `shorterSide` is shorter than a side
- * of `size`, `channels` is neither 1 nor 3, two classes have the same name, or the pixels do not fit in memory.
+ * of `size`, `channels` is neither 1 nor 3, two classes have the same name, or the pixels do not
+ * fit in memory.
  * @throws {Error} If there is no such folder, a class has no folder, or none of its files can be read.
  *
  * @example
@@ -148,13 +157,14 @@ export async function imageFolder(
   const oneAtATime = lock();
   const readInto = async (index: number) => {
     const bytes = await readBounded(join(folder, files[index]!.file));
-    // Its warnings are about images that all programs show. The limit of pixels is ours, see decode().
+    // Its warnings are about images that all programs show. The limit of pixels is ours, see
+    // decode().
     const image = sharp(Buffer.from(bytes.buffer), {
       failOn: "error",
       ignoreIcc: true,
       limitInputPixels: false,
     });
-    pixels.set(await decode(image, options, oneAtATime), index * imageSize);
+    pixels.set(await decode(image, bytes, options, oneAtATime), index * imageSize);
   };
   const failed: number[] = [];
   let next = 0, read = 0;
@@ -245,10 +255,10 @@ export function checkFolderOptions(folder: unknown, options: ImageFolderOptions)
   }
 }
 
-/** Why a file cannot be read, in one line. */
+/** Why a file cannot be read, in one line that is not too long: some decoders repeat themselves. */
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/[:\s]+$/, "").replaceAll(/\s*\n\s*/g, " ");
+  return message.replace(/[:\s]+$/, "").replaceAll(/\s*\n\s*/g, " ").slice(0, 200);
 }
 
 /** The files to read, with their class numbers, and those that cannot be read. */
@@ -260,7 +270,10 @@ async function findFiles(
 ) {
   const skipped: Skipped[] = [];
   const { classNames, folders } = await findClasses(doing, folder, classes, skipped);
-  /** The real paths of folders that have been read, so that links neither go round nor give an image two classes. */
+  /**
+   * The real paths of folders that have been read, so that links neither go round nor give an image
+   * two classes.
+   */
   const seen = new Map<string, string>();
   for (const name of folders) {
     const path = await Deno.realPath(join(folder, name));
@@ -392,6 +405,7 @@ function lock(): <T>(work: () => Promise<T>) => Promise<T> {
 /** The bytes of an image at the size asked for, `[height, width, channels]`. */
 async function decode(
   image: Sharp,
+  bytes: Uint8Array<ArrayBuffer>,
   { size, shorterSide, channels = 3 }: ImageFolderOptions,
   oneAtATime: ReturnType<typeof lock>,
 ): Promise<Uint8Array> {
@@ -405,10 +419,16 @@ async function decode(
   if (depth !== "uchar" && depth !== "ushort") {
     throw new Error(`Expected pixels of 8 or 16 bits, found ${depth}`);
   }
+  // The decoder takes brightness and colour differences for red, green and blue, except in JPEG
+  // compression (7).
+  if (format === "tiff" && tiffTag(bytes, 262) === 6 && tiffTag(bytes, 259) !== 7) {
+    throw new Error("Expected a TIFF in red, green and blue, found one in YCbCr");
+  }
   const toPixels = () => decodeWhole(image, space === "cmyk", channels);
   const whole = width * height > LARGE_IMAGE ? await oneAtATime(toPixels) : await toPixels();
   const shorter = Math.min(whole.height, whole.width);
-  // As torchvision's Resize, which cuts the longer side to whole pixels, and CenterCrop, which rounds halves to even numbers.
+  // As torchvision's Resize, which cuts the longer side to whole pixels, and CenterCrop, which
+  // rounds halves to even numbers.
   const covers = size[0] / whole.height >= size[1] / whole.width;
   const [factor, divisor] = shorterSide !== undefined
     ? [shorterSide, shorter]
@@ -423,6 +443,25 @@ async function decode(
   return resample(whole, scaled, from, size);
 }
 
+/**
+ * The value of a field of one 16-bit number in the first directory of a TIFF (TIFF 6.0, section 2)
+ * or BigTIFF file.
+ */
+function tiffTag(bytes: Uint8Array<ArrayBuffer>, tag: number): number | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const little = bytes[0] === 0x49;
+  const big = view.getUint16(2, little) === 43;
+  const long = (at: number) => Number(view.getBigUint64(at, little));
+  const start = big ? long(8) : view.getUint32(4, little);
+  const count = big ? long(start) : view.getUint16(start, little);
+  for (let i = 0; i < count; i++) {
+    const field = start + (big ? 8 + 20 * i : 2 + 12 * i);
+    if (view.getUint16(field, little) === tag) {
+      return view.getUint16(field + (big ? 12 : 8), little);
+    }
+  }
+}
+
 function toEven(x: number): number {
   return x % 1 === 0.5 ? 2 * Math.round(x / 2) : Math.round(x);
 }
@@ -433,16 +472,21 @@ async function decodeWhole(image: Sharp, inks: boolean, channels: 1 | 3): Promis
     ? image.autoOrient().pipelineColourspace("cmyk").toColourspace("cmyk")
     : image.autoOrient().flatten({ background: "white" }).toColourspace("srgb");
   const { data, info } = await upright.raw().toBuffer({ resolveWithObject: true });
-  if (info.channels !== (inks ? 4 : 3)) {
-    throw new Error(`Expected colours or inks, found ${info.channels} channels`);
-  }
   const count = info.height * info.width;
+  if (data.length !== count * (inks ? 4 : 3)) {
+    throw new Error(
+      `Expected three colours or four inks of 8 bits, found ${data.length} bytes for ${count} pixels`,
+    );
+  }
   if (inks) withoutInks(data, count);
   if (channels === 1) greyed(data, count);
   return { data, height: info.height, width: info.width, channels };
 }
 
-/** Cyan, magenta, yellow and black to red, green and blue, in place, as Pillow does it (libImaging/Convert.c). */
+/**
+ * Cyan, magenta, yellow and black to red, green and blue, in place, as Pillow does it
+ * (libImaging/Convert.c).
+ */
 function withoutInks(data: Uint8Array, count: number): void {
   for (let i = 0; i < count; i++) {
     const light = 255 - data[4 * i + 3]!;
@@ -453,7 +497,10 @@ function withoutInks(data: Uint8Array, count: number): void {
   }
 }
 
-/** Red, green and blue to grey, in place, as Pillow does it: the luma of ITU-R 601-2 in parts of 65,536. */
+/**
+ * Red, green and blue to grey, in place, as Pillow does it: the luma of ITU-R 601-2 in parts of
+ * 65,536.
+ */
 function greyed(data: Uint8Array, count: number): void {
   for (let i = 0; i < count; i++) {
     const [red, green, blue] = [data[3 * i]!, data[3 * i + 1]!, data[3 * i + 2]!];

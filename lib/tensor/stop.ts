@@ -35,8 +35,8 @@ function onInterrupt(): void {
     setTimeout(() => {
       if (answers !== before) return;
       console.warn(
-        "Stop found nothing that listens, so what runs goes on; restart the kernel to end it. " +
-          "fit, evaluate, downloads, readers of images and loops that look at stopSignal() listen.",
+        "Stop found no loop that listens, so what runs goes on; restart the kernel to end it. " +
+          "fit, evaluate, download, imageFolder and loops that look at stopSignal() listen.",
       );
     }, hintDelay);
   }

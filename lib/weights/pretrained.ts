@@ -4,11 +4,13 @@ import { readPth } from "./pth.ts";
 import type { StoredTensor } from "./stored_tensor.ts";
 
 /**
- * torchvision's files, those it calls `DEFAULT`, with their SHA-256 and the most bytes that they have.
+ * torchvision's files, those it calls `DEFAULT`, with their SHA-256 and the most bytes that they
+ * have.
  *
- * torchvision publishes only the first eight digits, in the files' names, and the sizes in MiB with three decimals. The digests of 64
- * digits are those that at least two public projects, which do not depend on each other, hold the files to; all begin with
- * torchvision's eight. For vgg11, vgg11_bn, vgg13, vgg13_bn and resnet152 no two were found: there the eight digits are all that is
+ * torchvision publishes only the first eight digits, in the files' names, and the sizes in MiB with
+ * three decimals. The digests of 64 digits are those that at least two public projects, which do
+ * not depend on each other, hold the files to; all begin with torchvision's eight. For vgg11,
+ * vgg11_bn, vgg13, vgg13_bn and resnet152 no two were found: there the eight digits are all that is
  * checked.
  */
 const FILES = {
@@ -77,8 +79,8 @@ export type PretrainedOptions = Pick<DownloadOptions, "onProgress" | "signal">;
 
 /**
  * The weights of a network that was trained on ImageNet's 1000 classes, from torchvision's public hub: downloaded once, checked against
- * its SHA-256, and kept in {@linkcode cacheFolder}. (Of vgg11, vgg11_bn, vgg13, vgg13_bn and resnet152 only the first eight digits of
- * it are published.)
+ * its SHA-256, and kept in {@linkcode cacheFolder}. (Of vgg11, vgg11_bn, vgg13, vgg13_bn and
+ * resnet152 only the first eight digits of it are published.)
  *
  * All take images in [0, 1] normalised with the means 0.485, 0.456, 0.406 and standard deviations 0.229, 0.224, 0.225, except
  * GoogLeNet, which was trained with means and standard deviations of 0.5; its file has the auxiliary heads too, so build it with
@@ -126,7 +128,10 @@ export async function pretrained(
   return await hubState(file, { ...options, sha256, maxBytes });
 }
 
-/** The tensors of a file of the hub, which has its first digits of the SHA-256 at the end of its name. */
+/**
+ * The tensors of a file of the hub, which has its first digits of the SHA-256 at the end of its
+ * name.
+ */
 export async function hubState(
   fileName: string,
   {

@@ -136,3 +136,33 @@ Deno.test("gunzip refuses damaged bytes, bytes after the end, and what is no gzi
     });
   }
 });
+
+Deno.test("gunzip refuses content of more bytes than it may have", async () => {
+  const zeros = new Blob([new Uint8Array(2 ** 24)]).stream();
+  const bomb = await new Response(zeros.pipeThrough(new CompressionStream("gzip"))).bytes();
+  await assert.rejects(gunzip(bomb, "zeros", 10_008), {
+    name: "RangeError",
+    message: /^Decompressing zeros: .*\(more than 10008 bytes\)\.$/,
+  });
+  assert.equal((await gunzip(published, "labels", 10_008)).length, 10_008);
+});
+
+Deno.test("fashionMnist() refuses options that do not exist or are of another kind", async () => {
+  const wrong: [object, string][] = [
+    [
+      { Subset: true },
+      "there is no option Subset. Did you mean subset? The options are subset, onProgress, signal.",
+    ],
+    [{ subset: "no" }, 'subset must be a boolean, found "no".'],
+    [
+      { subset: true, signal: new AbortController() },
+      "signal must be an AbortSignal such as controller.signal, found an object of another kind.",
+    ],
+  ];
+  for (const [options, message] of wrong) {
+    await assert.rejects(fashionMnist(options), {
+      name: "TypeError",
+      message: `Reading Fashion-MNIST: ${message}`,
+    });
+  }
+});
