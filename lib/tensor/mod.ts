@@ -51,4 +51,5 @@ export type {
   Variable4D,
   Variable5D,
 } from "./types.ts";
+export { stopSignal } from "./stop.ts";
 export { type KernelTrace, type TracedOutput, type TracedValue, traceKernels } from "./trace.ts";

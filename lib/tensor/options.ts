@@ -68,7 +68,7 @@ function nearest(name: string, known: readonly string[]): string {
   const wanted = plain(name);
   const distance = (other: string) => {
     const candidate = plain(other);
-    if (initials(other) === wanted) return 0;
+    if (candidate === wanted || initials(other) === wanted) return 0;
     if (candidate.includes(wanted) || wanted.includes(candidate)) return 0.5;
     return editDistance(wanted, candidate);
   };

@@ -20,7 +20,7 @@ import { checkDataset, checkKinds, checkLogits, explained } from "./checks.ts";
 import { turnEventLoop } from "./event_loop.ts";
 import { checkLabels, crossEntropy, type Loss } from "./losses.ts";
 import type { Suiting } from "./suits.ts";
-import { orStop } from "./stop.ts";
+import { orStop } from "../tensor/stop.ts";
 
 /**
  * The part of the rows of `logits` `[batch, classes]` whose largest number is at the label, from 0 to 1.

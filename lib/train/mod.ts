@@ -39,7 +39,6 @@ export {
 export { Training } from "./training.ts";
 export { extractFeatures } from "./features.ts";
 export { collect, type History } from "./history.ts";
-export { stopSignal } from "./stop.ts";
 export {
   findLearningRate,
   type FindLearningRateOptions,

@@ -36,7 +36,7 @@ function onInterrupt(): void {
       if (answers !== before) return;
       console.warn(
         "Stop found no loop that listens, so what runs goes on; restart the kernel to end it. " +
-          "fit, evaluate and loops that look at stopSignal() listen.",
+          "fit, evaluate, download, imageFolder and loops that look at stopSignal() listen.",
       );
     }, hintDelay);
   }
