@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import "./gradients.ts";
-import { checkSameDtype, checkSynchronous, checkTensor } from "./check.ts";
+import { checkBoolean, checkSameDtype, checkSynchronous, checkTensor } from "./check.ts";
+import { checkOptions } from "./options.ts";
 import type { Rank, Same, Scalar, Tensor, Variable } from "./types.ts";
 
 /**
@@ -315,6 +316,7 @@ export function valueAndGradients<const V extends readonly Variable[]>(
 const assign = tf.Variable.prototype.assign;
 tf.Variable.prototype.assign = function (value) {
   const what = "Assigning to a variable";
+  checkTensor(what, this, { name: "the variable" });
   checkTensor(what, value, { name: "the value" });
   if (String(value.shape) !== String(this.shape)) {
     throw new RangeError(
@@ -346,9 +348,13 @@ tf.Variable.prototype.assign = function (value) {
  */
 export function variable<R extends Rank>(
   initial: Tensor<R>,
-  { trainable = true }: { trainable?: boolean } = {},
+  options: { trainable?: boolean } = {},
 ): Variable<R> {
-  checkTensor("Making a variable", initial, { name: "the initial value" });
+  const what = "Making a variable";
+  checkTensor(what, initial, { name: "the initial value" });
+  checkOptions<typeof options>(what, options, "{ trainable: false }", { trainable: true });
+  const { trainable = true } = options;
+  checkBoolean(what, "trainable", trainable);
   const result = tf.variable(initial, trainable);
   initial.dispose();
   return result;

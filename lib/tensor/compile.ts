@@ -48,7 +48,13 @@ export function compile<const Inputs extends readonly Tensor[], Output extends T
   f: (...inputs: Inputs) => Output,
 ): Compiled<Inputs, Output> {
   const graphs = new Map<string, { replay: Replay; output: Output }>();
+  let isDisposed = false;
   const run = (...inputs: Inputs): Output => {
+    if (isDisposed) {
+      throw new TypeError(
+        "Running a compiled function: it must be alive, found a disposed one. Compile it again.",
+      );
+    }
     for (const input of inputs) checkTensor(doing, input, { name: "an input" });
     const native = onNativeCpu() && tf.engine().state.gradientDepth === 0
       ? nativeBackend()
@@ -57,7 +63,10 @@ export function compile<const Inputs extends readonly Tensor[], Output extends T
       if (!native || native.isRecording) return f(...inputs) as tf.TensorContainer;
       const key = `${native.isInBfloat16} ${native.signature(inputs)}`;
       const graph = graphs.get(key);
-      if (graph) return rebuild(graph.output, graph.replay.run(inputs)) as tf.TensorContainer;
+      if (graph) {
+        const tensors = graph.replay.run(inputs);
+        return (tensors ? rebuild(graph.output, tensors) : f(...inputs)) as tf.TensorContainer;
+      }
       let output!: Output;
       const recorded = native.record(inputs, () => {
         output = f(...inputs);
@@ -69,6 +78,7 @@ export function compile<const Inputs extends readonly Tensor[], Output extends T
   };
   return Object.assign(run, {
     [Symbol.dispose]: () => {
+      isDisposed = true;
       for (const { replay } of graphs.values()) replay.free();
       graphs.clear();
     },

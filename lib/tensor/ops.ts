@@ -9,12 +9,16 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { add as sumOf } from "./addition.ts";
+import { nativeBackend } from "./backend.ts";
+import { isAllFinite } from "./finite.ts";
 import "./gradients.ts";
+import { checkOptions } from "./options.ts";
 import "./replacements.ts";
 import {
   checkArray,
   checkAxes,
   checkAxis,
+  checkBoolean,
   checkFinite,
   checkSameDtype,
   checkShape,
@@ -1162,7 +1166,7 @@ export const rsqrt = unary("Taking inverse square roots", tf.rsqrt);
 export const square = unary("Squaring", tf.square, NUMERIC);
 
 /**
- * −1, 0 or 1, as `x` is negative, zero or positive.
+ * −1, 0 or 1, as `x` is negative, zero or positive; NaN stays NaN.
  *
  * @example
  * ```ts
@@ -1172,7 +1176,13 @@ export const square = unary("Squaring", tf.square, NUMERIC);
  * assert.deepEqual(ops.sign(ops.tensor([-3, 0, 5])).arraySync(), [-1, 0, 1]);
  * ```
  */
-export const sign = unary("Taking signs", tf.sign, NUMERIC);
+export const sign = unary("Taking signs", (x) =>
+  tf.tidy(() => {
+    const y = tf.sign(x);
+    // TensorFlow.js's own backends give 0 for NaN.
+    if (nativeBackend() || x.dtype !== "float32" || isAllFinite(x)) return y;
+    return tf.where(tf.isNaN(x), x, y);
+  }), NUMERIC);
 
 /**
  * `tanh x = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)`
@@ -1397,8 +1407,11 @@ function reduction(
   f: (x: Tensor, axes: number[], keepDims: boolean) => Tensor,
   { dtype, ofNothing = false }: { dtype: DataType | readonly DataType[]; ofNothing?: boolean },
 ): Reduction {
-  return (x: Tensor, axes?: Numbers, { keepDims = false }: { keepDims?: boolean } = {}) => {
+  return (x: Tensor, axes?: Numbers, options: { keepDims?: boolean } = {}) => {
     checkTensor(what, x, { dtype });
+    checkOptions<typeof options>(what, options, "{ keepDims: true }", { keepDims: true });
+    const { keepDims = false } = options;
+    checkBoolean(what, "keepDims", keepDims);
     const over = axes ? checkAxes(what, x.shape, axes) : x.shape.map((_, axis) => axis);
     if (!ofNothing && over.some((axis) => x.shape[axis] === 0)) {
       throw new RangeError(`${what}: the shape [${x.shape}] has no elements to reduce.`);
@@ -1545,7 +1558,15 @@ export function argMax<R extends Rank>(x: Tensor<R>, axis = -1): Tensor<RankMinu
   if (x.shape[along] === 0) {
     throw new RangeError(`${what}: the shape [${x.shape}] has no elements along axis ${along}.`);
   }
-  return tf.argMax(x, along) as Tensor as Tensor<RankMinus<R, 1>>;
+  return tf.tidy(() => tf.argMax(ranked(x), along)) as Tensor as Tensor<RankMinus<R, 1>>;
+}
+
+/** The same order of numbers, with NaN as the largest: TensorFlow.js passes over NaN, or stops at it. */
+function ranked<T extends Tensor>(x: T): T {
+  if (x.dtype !== "float32" || isAllFinite(x)) return x;
+  const largest = 3.4028234663852886e38;
+  const finite = tf.clipByValue<Tensor>(x, -largest, largest);
+  return tf.where<Tensor>(tf.isNaN(x), tf.fill(x.shape, Infinity), finite) as T;
 }
 
 /**
@@ -1567,7 +1588,15 @@ export function topK(x: Tensor2D, k: number): { values: Tensor2D; indices: Tenso
   const what = "Looking for the largest elements";
   checkTensor(what, x, { axes: ["n", "m"], dtype: NUMERIC });
   checkWhole(what, "k", k, 1, x.shape[1]);
-  return tf.topk(x, k);
+  return tf.tidy(() => {
+    const order = ranked(x);
+    const { values, indices } = tf.topk(order, k);
+    if (order === x) return { values, indices };
+    const rows = tf.range(0, x.size, x.shape[1], "int32");
+    const places = tf.reshape(tf.add(indices, tf.expandDims(rows, 1)), [-1]);
+    const chosen: Tensor2D = tf.reshape(tf.gather(tf.reshape(x, [-1]), places), indices.shape);
+    return { values: chosen, indices };
+  });
 }
 
 // Matrices
@@ -1590,9 +1619,16 @@ export function topK(x: Tensor2D, k: number): { values: Tensor2D; indices: Tenso
 export function matMul(
   a: Tensor2D,
   b: Tensor2D,
-  { transposeA = false, transposeB = false }: { transposeA?: boolean; transposeB?: boolean } = {},
+  options: { transposeA?: boolean; transposeB?: boolean } = {},
 ): Tensor2D {
   const what = "Multiplying matrices";
+  checkOptions<typeof options>(what, options, "{ transposeB: true }", {
+    transposeA: true,
+    transposeB: true,
+  });
+  const { transposeA = false, transposeB = false } = options;
+  checkBoolean(what, "transposeA", transposeA);
+  checkBoolean(what, "transposeB", transposeB);
   checkTensor(what, a, { name: "the left matrix", axes: ["n", "k"], dtype: NUMERIC });
   checkTensor(what, b, { name: "the right matrix", axes: ["k", "m"], dtype: NUMERIC });
   const inner = a.shape[transposeA ? 0 : 1];
@@ -1700,6 +1736,11 @@ export function cropAndResize<C extends number>(
     );
   }
   for (const side of size) checkWhole(what, "the height and width", side, 1);
+  if (method !== "bilinear" && method !== "nearest") {
+    throw new RangeError(
+      `${what}: the method must be "bilinear" or "nearest", found ${JSON.stringify(method)}.`,
+    );
+  }
   checkIndices(what, "an image index", imageIndices, images.shape[0]);
   return tf.image.cropAndResize(images, boxes, imageIndices, [size[0], size[1]], method);
 }

@@ -19,6 +19,8 @@ class Recording {
   readonly graph: Graph;
   /** What the graph is given, in order, with its name there. */
   readonly feeds = new Map<string, Source>();
+  /** The names of numbers that must be finite for the results to hold. */
+  readonly assumed: string[] = [];
   /** The name in the graph of a tensor by its native number. */
   readonly #names = new Map<number, string>();
   /** The data behind a native number that came from outside. */
@@ -100,8 +102,11 @@ class Recording {
 
 /** Ops that run as one graph. */
 export interface Replay {
-  /** Runs them with other inputs. To be called in `tidy`. */
-  run(inputs: readonly tf.Tensor[]): tf.Tensor[];
+  /**
+   * Runs them with other inputs. To be called in `tidy`. Gives nothing, and changes nothing, where something that was assumed to be
+   * finite is not.
+   */
+  run(inputs: readonly tf.Tensor[]): tf.Tensor[] | undefined;
   /** Frees the graph. */
   free(): void;
 }
@@ -158,10 +163,19 @@ export class RecordingBackend extends NodeJSKernelBackend {
     this.binding = recording.binding;
     try {
       const outputs = work();
+      if (this.#recording !== recording) return undefined;
       const changed = Object.values(registered).filter((variable) => {
         if (before.has(variable)) return before.get(variable) !== variable.dataId;
         throw new RangeError(`${doing}: it makes a variable. Make it outside.`);
       });
+      const { TF_ATTR_TYPE, TF_ATTR_INT, TF_FLOAT } = this.direct;
+      // A sum is finite only where all that is summed is.
+      const assumed = recording.assumed.length === 0 ? [] : [
+        recording.graph.op("AddN", [
+          { name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT },
+          { name: "N", type: TF_ATTR_INT, value: recording.assumed.length },
+        ], recording.assumed),
+      ];
       const names = [...outputs, ...changed].map((tensor) => {
         const name = recording.name(this.getInputTensorIds([tensor])[0]!);
         // TensorFlow does not give out what it was given.
@@ -169,7 +183,7 @@ export class RecordingBackend extends NodeJSKernelBackend {
         const attribute = { name: "T", type: this.direct.TF_ATTR_TYPE, value: type };
         return recording.graph.op("Identity", [attribute], [name]);
       });
-      return this.#replay(recording, names, changed);
+      return this.#replay(recording, [...assumed, ...names], changed);
     } finally {
       this.#recording = undefined;
       this.binding = this.direct;
@@ -214,6 +228,10 @@ export class RecordingBackend extends NodeJSKernelBackend {
           taken,
           given,
         ).map((result) => this.createOutputTensor(result));
+        if (recording.assumed.length > 0) {
+          const [assumed] = results.shift()!.dataSync();
+          if (!Number.isFinite(assumed)) return undefined;
+        }
         const values = results.splice(results.length - changed.length);
         changed.forEach((variable, i) => variable.assign(values[i]!));
         return results;
@@ -236,6 +254,23 @@ export class RecordingBackend extends NodeJSKernelBackend {
       this.#recording = recording;
       if (recording) this.binding = recording.binding;
     }
+  }
+
+  /**
+   * Whether a number is finite, on which what comes next depends. While ops are noted, finite numbers are assumed to be so at each run;
+   * at another the noting ends, and the rest is done without.
+   */
+  assumeFinite(number: tf.TensorInfo): boolean {
+    const recording = this.#recording;
+    const [id] = this.getInputTensorIds([number]);
+    const isFinite = Number.isFinite(this.direct.tensorDataSync(id!)[0]);
+    if (!recording) return isFinite;
+    if (isFinite) recording.assumed.push(recording.name(id!));
+    else {
+      this.#recording = undefined;
+      this.binding = this.direct;
+    }
+    return isFinite;
   }
 
   /** A tensor that is another one each time, as `make` makes it. */

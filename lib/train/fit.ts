@@ -15,6 +15,7 @@ import {
   UnusedInputError,
   valueAndGradients,
   type Variable,
+  vectorLength,
   withPrecision,
 } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
@@ -36,7 +37,7 @@ import {
   transformOf,
 } from "../data/mod.ts";
 import { checkDataset, checkKinds, checkLogits, explained } from "./checks.ts";
-import { clipGradients, gradientNorm } from "./clip.ts";
+import { clipGradients } from "./clip.ts";
 import { turnEventLoop } from "./event_loop.ts";
 import { crossEntropy, type Loss } from "./losses.ts";
 import { agreement, evaluateBy, type Evaluation, inference, predict } from "./metrics.ts";
@@ -149,7 +150,7 @@ export interface EpochProgress {
 export type Progress = StepProgress | EpochProgress;
 
 /**
- * Training cannot go on: a loss or a gradient is not finite. The model is as it was before that step.
+ * Training cannot go on: a loss, a gradient, or a running statistic is not finite. The model is as it was before that step.
  *
  * @example
  * ```ts
@@ -181,7 +182,7 @@ export class DivergenceError extends RangeError {
  * model does not give logits for the classes of the set, or a batch norm has a single value for each channel in the last batch;
  * (at the first step) if a parameter has no part in the loss.
  * @throws {TypeError} (at the call) If there is no such option, or one is of the wrong kind.
- * @throws {DivergenceError} If a loss or a gradient is not finite.
+ * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.
  *
  * After an error in a step, whatever threw it, the parameters, running statistics and learning rate are as before that step.
  *
@@ -399,13 +400,14 @@ function trainStep(
       const result = {
         loss: value.dataSync()[0]!,
         accuracy: agreement(predictions, labels),
-        gradientNorm: Math.sqrt(square.dataSync()[0]!),
+        gradientNorm: vectorLength(gradients, square),
       };
       predictions.dispose();
-      if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
+      const broken = newlyBroken(statistics, before);
+      if (broken || ![result.loss, result.gradientNorm].every(Number.isFinite)) {
         throw new DivergenceError(
           `Training stopped at ${when} with learning rate ${optimizer.learningRate}: ${
-            whatDiverged(result.loss, model, optimizer, gradients)
+            whatDiverged(result.loss, model, optimizer, gradients, broken)
           } The model is as it was before this step. Try a smaller learning rate, a warm-up, or maxGradientNorm.`,
         );
       }
@@ -413,6 +415,7 @@ function trainStep(
         maxGradientNorm === undefined
           ? gradients
           : clipGradients(gradients, maxGradientNorm).gradients,
+        Math.min(result.gradientNorm, maxGradientNorm ?? Infinity),
       );
       return result;
     } catch (error) {
@@ -464,16 +467,35 @@ function runningStatistics(model: AnyClassifier): Variable[] {
   return [...model.namedVariables().values()].filter(({ trainable }) => !trainable);
 }
 
+/** The first variable of fractions that is not finite, where its value before was. */
+function newlyBroken(
+  variables: readonly Variable[],
+  before: readonly Tensor[],
+): Variable | undefined {
+  const fractions = variables.filter(({ dtype }) => dtype === "float32");
+  if (isAllFinite(fractions)) return undefined;
+  return variables.find((variable, i) =>
+    fractions.includes(variable) && !isAllFinite([variable]) && isAllFinite([before[i]!])
+  );
+}
+
+function isAllFinite(tensors: readonly Tensor[]): boolean {
+  return tensors.length === 0 || Number.isFinite(vectorLength(tensors));
+}
+
 function whatDiverged(
   loss: number,
   model: AnyClassifier,
   { parameters }: Optimizer,
   gradients: readonly Tensor[],
+  statistic: Variable | undefined,
 ): string {
   if (!Number.isFinite(loss)) return `the loss is ${loss}.`;
-  const first = gradients.findIndex((gradient) => !Number.isFinite(gradientNorm([gradient])));
-  return `the loss is ${loss}, but the gradient of ${
-    pathOf(model, parameters[first])
+  const gradient = gradients.findIndex((gradient) => !isAllFinite([gradient]));
+  return `the loss is ${loss}, but ${
+    gradient >= 0
+      ? `the gradient of ${pathOf(model, parameters[gradient])}`
+      : `the running statistic ${pathOf(model, statistic)}`
   } is not finite.`;
 }
 

@@ -115,7 +115,7 @@ function layoutOf(
  * `"torchvision"`), VGG, GoogLeNet and the ResNets loads in torchvision with `strict=True`. Variables of layers of your own keep their
  * names and layout; where a flatten has no layer before it that says its `outChannels`, features keep the order that they have here.
  *
- * @throws {TypeError} If it is no model.
+ * @throws {TypeError} If it is no model, or was disposed.
  *
  * @example
  * ```ts
@@ -128,7 +128,9 @@ function layoutOf(
  * ```
  */
 export function stateOf(model: AnyModule): Map<string, StoredTensor> {
-  checkModel("Taking the state of a model", model);
+  const doing = "Taking the state of a model";
+  checkModel(doing, model);
+  checkAlive(doing, model);
   const state = new Map<string, StoredTensor>();
   for (const { name, variable, counter, theirs } of partsOf(model)) {
     tidy(() => void state.set(name, StoredTensor.of(theirs(variable))));
@@ -151,7 +153,7 @@ export interface LoadOptions {
  *
  * @throws {RangeError} If tensors are missing, not in the model, of another shape, or hold what is no finite fraction; or if `except`
  * names what is in neither.
- * @throws {TypeError} If it is no model, or the tensors are no map of stored tensors.
+ * @throws {TypeError} If it is no model, it was disposed, or the tensors are no map of stored tensors.
  *
  * @example
  * ```ts
@@ -174,6 +176,7 @@ export function loadState(model: AnyModule, tensors: ModelState, options: LoadOp
       `${doing}: expected stored tensors by name, as readSafetensors and readPth give them, found something else.`,
     );
   }
+  checkAlive(doing, model);
   const all = partsOf(model);
   const excepted = exceptions(doing, options.except ?? [], [
     ...all.map(({ name }) => name),
@@ -265,6 +268,12 @@ function shown(shape: readonly number[]): string {
 function isAllFinite(stored: StoredTensor): boolean {
   using finite = tidy(() => ops.all(ops.isFinite(stored.tensor())));
   return finite.dataSync()[0] === 1;
+}
+
+function checkAlive(doing: string, model: AnyModule): void {
+  const gone = [...model.namedVariables()].find(([, variable]) => variable.isDisposed);
+  if (!gone) return;
+  throw new TypeError(`${doing}: the model must be alive, but its ${gone[0]} was disposed.`);
 }
 
 function checkModel(doing: string, model: unknown): void {
