@@ -36,6 +36,7 @@ import {
   type Transform,
   transformOf,
 } from "../data/mod.ts";
+import { applyTransform } from "../data/transforms.ts";
 import { checkDataset, checkKinds, checkLogits, explained } from "./checks.ts";
 import { clipGradients } from "./clip.ts";
 import { turnEventLoop } from "./event_loop.ts";
@@ -527,10 +528,12 @@ function checkFit(
   const isLastSingle = batchSize === 1 || dataset.count % batchSize === 1 && !options.dropLast;
   for (const set of validation ? [dataset, validation] : [dataset]) {
     tidy(() => {
-      const image = prepare(
+      const image = applyTransform(
+        doing,
+        (images, random) =>
+          prepare(images, random, set === dataset ? options : { ...options, augment: undefined }),
         set.images([0]),
         new Random(0),
-        set === dataset ? options : { ...options, augment: undefined },
       );
       const single: string[] = [];
       const logits = explained(
