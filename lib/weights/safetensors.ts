@@ -103,6 +103,7 @@ function parseHeader(
   source: string,
 ): { entries: Entry[]; metadata: Record<string, string> } {
   const doing = `Reading ${source}`;
+  checkOutline(bytes, bytes.length + dataLength, doing);
   const header = parseJson(bytes, doing);
   let metadata: Record<string, string> = {};
   const entries: Entry[] = [];
@@ -131,6 +132,48 @@ function parseHeader(
     );
   }
   return { entries, metadata };
+}
+
+/** How deep a header is: the whole, an entry, and its shape. */
+const DEEPEST = 3;
+/** The memory in bytes that parts of a header take when they are read, about. */
+const COSTS = { object: 400, text: 60, number: 16 } as const;
+
+/** Checks, before anything is made of a header, that it is no deeper and takes no more memory than the format and the file call for. */
+function checkOutline(bytes: Uint8Array, fileSize: number, doing: string): void {
+  const most = fileSize / 2 + 2 ** 24;
+  let depth = 0, memory = 0;
+  for (let i = 0; i < bytes.length && memory <= most; i++) {
+    switch (bytes[i]) {
+      case 0x22: // A text, up to the next quotation mark that no backslash stands before.
+        memory += COSTS.text;
+        for (i++; i < bytes.length && bytes[i] !== 0x22; i++) if (bytes[i] === 0x5c) i++;
+        break;
+      case 0x7b: // {
+        memory += COSTS.object;
+      // falls through
+      case 0x5b: // [
+        if (++depth > DEEPEST) {
+          throw new TypeError(
+            `${doing}: expected a header of entries with a dtype, a shape and data_offsets, found one that is deeper, at byte ${i}.`,
+          );
+        }
+        break;
+      case 0x7d:
+      case 0x5d:
+        depth--;
+        break;
+      case 0x2c: // ,
+        memory += COSTS.number;
+    }
+  }
+  if (memory > most) {
+    throw new RangeError(
+      `${doing}: expected a header whose parts take at most ${
+        Math.round(most)
+      } bytes of memory, as for a file of ${fileSize} bytes, found more.`,
+    );
+  }
 }
 
 /** The names and values of the header. */
