@@ -346,14 +346,23 @@ export function calibration(
   bins = 10,
 ): Calibration {
   const doing = "Measuring calibration";
+  checkWhole(doing, "bins", bins);
+  for (const [name, values] of Object.entries({ confidences, correct })) {
+    if (typeof values?.length === "number") continue;
+    const wanted = name === "correct" ? "answers" : "numbers";
+    throw new TypeError(`${doing}: ${name} must be ${wanted} in an array, found ${show(values)}.`);
+  }
+  const stray = correct.findIndex((right) => typeof right !== "boolean");
+  if (stray >= 0) {
+    throw new TypeError(
+      `${doing}: correct[${stray}] must be true or false, found ${show(correct[stray])}.`,
+    );
+  }
   const n = confidences.length;
   if (n === 0 || n !== correct.length) {
     throw new RangeError(
       `${doing}: expected a confidence for each answer, found ${n} for ${correct.length}.`,
     );
-  }
-  if (!Number.isInteger(bins) || bins < 1) {
-    throw new RangeError(`${doing}: bins must be a positive integer, found ${bins}.`);
   }
   const sums = Array.from({ length: bins }, () => ({ count: 0, confidence: 0, correct: 0 }));
   for (let i = 0; i < n; i++) {
