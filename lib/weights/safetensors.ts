@@ -1,5 +1,6 @@
 import { elementSize, isCounts, isStoredType, StoredTensor, storedTypes } from "./stored_tensor.ts";
 import { readNext, readWhole, writeAtomically } from "./files.ts";
+import { noteFromFile, withTransformNote } from "./transform_note.ts";
 
 /** The largest header that the format allows, in bytes. */
 const LARGEST_HEADER = 100_000_000;
@@ -65,6 +66,7 @@ export function parseSafetensors(
       new StoredTensor(dtype, shape, data.subarray(begin, end)),
     ]),
   );
+  noteFromFile(tensors, metadata);
   return { tensors, metadata };
 }
 
@@ -273,7 +275,9 @@ function show(value: unknown): string {
 }
 
 /**
- * Writes tensors to a safetensors file that PyTorch, JAX and others read, with notes for {@linkcode readSafetensorsMetadata}.
+ * Writes tensors to a safetensors file that PyTorch, JAX and others read, with notes for {@linkcode readSafetensorsMetadata}. Tensors
+ * of a model with a transform take it along as a note, for {@linkcode loadState}; of one that is a function of the user's own it says
+ * only that there is one.
  *
  * The file is there whole or not at all: what is written gets its name at the end.
  *
@@ -301,7 +305,7 @@ export async function writeSafetensors(
       `${doing}: expected a map from names to stored tensors, found ${show(tensors)}.`,
     );
   }
-  const notes = parseMetadata(metadata, doing);
+  const notes = withTransformNote(doing, tensors, parseMetadata(metadata, doing));
   const header: [string, unknown][] = [];
   if (Object.keys(notes).length > 0) header.push(["__metadata__", notes]);
   // Large elements first, so that each begins at a multiple of its size.

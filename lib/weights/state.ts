@@ -2,8 +2,10 @@ import { checkOptions, ops, type Tensor, tidy, type Variable } from "../tensor/m
 import { show } from "../tensor/options.ts";
 import { type AnyModule, BatchNorm, Conv2d, Linear, Module } from "../nn/mod.ts";
 import { checkInputShape } from "../nn/checks.ts";
+import type { Transform } from "../data/mod.ts";
 import { type ModelOrders, type Order, ordersByRun, ordersByStructure } from "./feature_order.ts";
 import { StoredTensor } from "./stored_tensor.ts";
+import { noteTransform, transformToBind } from "./transform_note.ts";
 
 /** The tensors of a model by PyTorch's names, in PyTorch's layout. */
 export type ModelState = ReadonlyMap<string, StoredTensor>;
@@ -240,6 +242,7 @@ export function stateOf(model: AnyModule, options: StateOptions = {}): Map<strin
     tidy(() => void state.set(name, StoredTensor.of(theirs(variable))));
     if (counter) state.set(counter, new StoredTensor("I64", [], new Uint8Array(8)));
   }
+  noteTransform(state, model);
   return state;
 }
 
@@ -255,6 +258,11 @@ export interface LoadOptions extends StateOptions {
    * `nn.DataParallel`, `torch.compile` (`"_orig_mod."`) and training frameworks add it.
    */
   readonly prefix?: string;
+  /**
+   * The transform that the model needs, in place of the one in the file, which holds it unless it is a
+   * function of the user's own. See {@linkcode transformOf}.
+   */
+  readonly transform?: Transform;
 }
 
 /**
@@ -263,11 +271,14 @@ export interface LoadOptions extends StateOptions {
  * batches are ignored. Of a variable at several paths, one name is enough; if the file has several,
  * their numbers must be the same.
  *
+ * The transform that the model of the file was trained with goes to this one: see
+ * {@linkcode transformOf}. Without one in the file the model keeps its own.
+ *
  * Everything is checked first: where anything is wrong, all of it is listed, and nothing in the model
  * is changed.
  *
  * @throws {RangeError} If tensors are missing, not in the model, of another shape, or hold what is no
- * finite fraction; if `except` or `prefix` names what is not there; or if the order of features is
+ * finite fraction; if the transform in the file cannot be made; if `except` or `prefix` names what is not there; or if the order of features is
  * not known, as in {@linkcode stateOf}.
  * @throws {TypeError} If it is no model, it was disposed, or the tensors are no map of stored tensors.
  *
@@ -294,9 +305,13 @@ export function loadState(model: AnyModule, tensors: ModelState, options: LoadOp
     except: true,
     prefix: true,
     inputShape: true,
+    transform: true,
   });
   checkTensors(doing, tensors);
-  const { except = [], prefix, inputShape } = options;
+  const { except = [], prefix, inputShape, transform } = options;
+  if (transform !== undefined && typeof transform !== "function") {
+    throw new TypeError(`${doing}: transform must be a function, found ${show(transform)}.`);
+  }
   const given = prefix === undefined ? tensors : withoutPrefix(doing, tensors, prefix);
   const all = partsOf(doing, model, inputShape);
   const excepted = exceptions(doing, except, [...all.map(({ name }) => name), ...given.keys()]);
@@ -369,10 +384,12 @@ export function loadState(model: AnyModule, tensors: ModelState, options: LoadOp
       ].join("\n"),
     );
   }
+  const bind = transformToBind(doing, model, given, transform);
   for (const group of wanted) {
     const { name, variable, ours } = group.find(({ name }) => given.has(name))!;
     tidy(() => variable.assign(ours(given.get(name)!.tensor())));
   }
+  bind();
 }
 
 /** The tensors whose names begin with a prefix, by the rest of their names. */
