@@ -28,6 +28,7 @@ import {
   type Pool,
   sequential,
 } from "../nn/mod.ts";
+import { checkModule } from "../nn/checks.ts";
 import { checkOneOf } from "./one_of.ts";
 import { widened } from "./width.ts";
 
@@ -130,9 +131,11 @@ export class ResidualBlock<InChannels extends number, OutChannels extends number
     options: ResidualBlockOptions,
   ) {
     super();
-    const { stride = 1, version = "v1.5", shortcut = "B", convolution = conv2d } = options;
+    checkOneOf("Building a residual block", "kind", kind, BLOCKS);
     const doing = `Building ${kind === "basic" ? "basicBlock" : "bottleneck"}`;
-    for (const [name, value] of Object.entries({ inChannels, outChannels, stride })) {
+    checkOptions<ResidualBlockOptions>(doing, options, "{ stride: 2 }", BLOCK_OPTIONS);
+    const { stride = 1, version = "v1.5", shortcut = "B", convolution = conv2d } = options;
+    for (const [name, value] of Object.entries({ inChannels, middle, outChannels, stride })) {
       checkWhole(doing, name, value);
     }
     checkBlockOptions(doing, version, shortcut, convolution);
@@ -158,6 +161,9 @@ export class ResidualBlock<InChannels extends number, OutChannels extends number
     ({ conv: this.conv1, bn: this.bn1 } = first);
     ({ conv: this.conv2, bn: this.bn2 } = second);
     ({ conv: this.conv3, bn: this.bn3 } = third ?? { conv: undefined, bn: undefined });
+    for (const { conv } of [first, second, ...third ? [third] : []]) {
+      checkModule(doing, "what convolution gives", conv);
+    }
     this.#units = third ? [first, second, third] : [first, second];
     const changes = stride !== 1 || (inChannels as number) !== outChannels;
     if (shortcut === "C" || shortcut === "B" && changes) {
@@ -262,12 +268,6 @@ export function basicBlock(
   outChannels: number,
   options: ResidualBlockOptions = {},
 ): ResidualBlock<number, number> {
-  checkOptions<ResidualBlockOptions>(
-    "Building basicBlock",
-    options,
-    "{ stride: 2 }",
-    BLOCK_OPTIONS,
-  );
   return new ResidualBlock("basic", inChannels, outChannels, outChannels, options);
 }
 
@@ -304,12 +304,6 @@ export function bottleneck(
   channels: number,
   options: ResidualBlockOptions = {},
 ): ResidualBlock<number, number> {
-  checkOptions<ResidualBlockOptions>(
-    "Building bottleneck",
-    options,
-    "{ stride: 2 }",
-    BLOCK_OPTIONS,
-  );
   checkWhole("Building bottleneck", "channels", channels);
   return new ResidualBlock("bottleneck", inChannels, channels, 4 * channels, options);
 }
@@ -401,6 +395,12 @@ export class Resnet<InChannels extends number, Classes extends number>
   ) {
     super();
     const doing = "Building resnet";
+    checkOptions<ResnetOptions>(doing, options, '{ block: "basic", stages: [2, 2, 2, 2] }', {
+      ...VARIANT_OPTIONS,
+      block: true,
+      stages: true,
+      channels: true,
+    });
     const { block, stages, version = "v1.5", shortcut = "B", convolution = conv2d } = options;
     const { stem = "imagenet", channels = 64, width = 1, grid = [1, 1], embedding } = options;
     checkOneOf(doing, "block", block, BLOCKS);
@@ -535,13 +535,12 @@ export function resnet<
   options: ResnetOptions<InChannels, Classes, Stages>,
 ): Resnet<NoInfer<InChannels>, NoInfer<Classes>>;
 export function resnet(options: ResnetOptions): Resnet<number, number> {
-  checkOptions<ResnetOptions>(
-    "Building resnet",
+  const { inChannels, classes } = options ?? {}; // The constructor checks them.
+  return new Resnet(
     options,
-    '{ block: "basic", stages: [2, 2, 2, 2] }',
-    { ...VARIANT_OPTIONS, block: true, stages: true, channels: true },
+    inChannels === undefined ? 3 : inChannels,
+    classes === undefined ? 1000 : classes,
   );
-  return new Resnet(options, options.inChannels ?? 3, options.classes ?? 1000);
 }
 
 /** The variants of the paper's table 1. */

@@ -1,4 +1,4 @@
-import { isTensor, ops, tidy, type Variable } from "../tensor/mod.ts";
+import { checkOptions, isTensor, ops, tidy, type Variable } from "../tensor/mod.ts";
 import { checkModule, checkNumber, checkWhole } from "./checks.ts";
 import { Conv2d } from "./conv.ts";
 import { Linear } from "./linear.ts";
@@ -31,9 +31,14 @@ const DOING = "Scaling layers to unit variance";
 export function lsuv<M extends AnyModule>(
   model: M,
   input: InputOf<M>,
-  { tolerance = 0.01, maxPasses = 10 }: { tolerance?: number; maxPasses?: number } = {},
+  options: { tolerance?: number; maxPasses?: number } = {},
 ): Map<string, number> {
   checkModule(DOING, "the model", model);
+  checkOptions<typeof options>(DOING, options, "{ tolerance: 0.01 }", {
+    tolerance: true,
+    maxPasses: true,
+  });
+  const { tolerance = 0.01, maxPasses = 10 } = options;
   checkNumber(DOING, "tolerance", tolerance, tolerance > 0, "a number above 0");
   checkWhole(DOING, "maxPasses", maxPasses);
   const layers = new Map<AnyModule, { path: string; weights: Variable }>();
