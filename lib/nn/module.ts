@@ -262,11 +262,22 @@ export function moduleAt(
   modules: ReadonlyMap<string, AnyModule>,
   path: string,
 ): AnyModule {
-  const module = modules.get(path);
+  const module = path === "" ? modules.get("") : below(modules.get("")!, path);
   if (module) return module;
   throw new RangeError(
     `${doing}: there is no module at ${JSON.stringify(path)}; ${nearest(path, modules)}.`,
   );
+}
+
+/** The module at a path below another, also where it has other paths as well. */
+function below(module: AnyModule, path: string): AnyModule | undefined {
+  for (const [name, child] of module.children()) {
+    if (path === name) return child;
+    const found = path.startsWith(`${name}.`)
+      ? below(child, path.slice(name.length + 1))
+      : undefined;
+    if (found) return found;
+  }
 }
 
 /** What there is instead of a module at `path`: the longest path on the way to it that leads to one, and the parts of that. */
