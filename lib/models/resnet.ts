@@ -135,7 +135,7 @@ export class ResidualBlock<InChannels extends number, OutChannels extends number
     const doing = `Building ${kind === "basic" ? "basicBlock" : "bottleneck"}`;
     checkOptions<ResidualBlockOptions>(doing, options, "{ stride: 2 }", BLOCK_OPTIONS);
     const { stride = 1, version = "v1.5", shortcut = "B", convolution = conv2d } = options;
-    for (const [name, value] of Object.entries({ inChannels, middle, outChannels, stride })) {
+    for (const [name, value] of Object.entries({ inChannels, outChannels, middle, stride })) {
       checkWhole(doing, name, value);
     }
     checkBlockOptions(doing, version, shortcut, convolution);
@@ -145,12 +145,13 @@ export class ResidualBlock<InChannels extends number, OutChannels extends number
           `found ${outChannels}. Take shortcut B.`,
       );
     }
-    const unit = (kernelSize: 1 | 3, from: number, to: number, stride: number): Unit => ({
-      conv: kernelSize === 1
+    const unit = (kernelSize: 1 | 3, from: number, to: number, stride: number): Unit => {
+      const conv = kernelSize === 1
         ? conv2d(from, to, { kernelSize, stride, useBias: false })
-        : convolution(from, to, { kernelSize, stride, padding: 1, useBias: false }),
-      bn: batchNorm(version === "v2" ? from : to),
-    });
+        : convolution(from, to, { kernelSize, stride, padding: 1, useBias: false });
+      checkModule(doing, "what convolution gives", conv);
+      return { conv, bn: batchNorm(version === "v2" ? from : to) };
+    };
     const [first, second, third] = kind === "basic"
       ? [unit(3, inChannels, middle, stride), unit(3, middle, outChannels, 1)] as const
       : [
@@ -161,9 +162,6 @@ export class ResidualBlock<InChannels extends number, OutChannels extends number
     ({ conv: this.conv1, bn: this.bn1 } = first);
     ({ conv: this.conv2, bn: this.bn2 } = second);
     ({ conv: this.conv3, bn: this.bn3 } = third ?? { conv: undefined, bn: undefined });
-    for (const { conv } of [first, second, ...third ? [third] : []]) {
-      checkModule(doing, "what convolution gives", conv);
-    }
     this.#units = third ? [first, second, third] : [first, second];
     const changes = stride !== 1 || (inChannels as number) !== outChannels;
     if (shortcut === "C" || shortcut === "B" && changes) {
