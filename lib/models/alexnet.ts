@@ -14,6 +14,7 @@ import {
   relu,
   sequential,
 } from "../nn/mod.ts";
+import { checkArguments } from "../nn/checks.ts";
 import {
   checkBuiltFor,
   checkLargeEnough,
@@ -250,5 +251,6 @@ export function alexnet<
 export function alexnet(
   options: AlexnetOptions<AlexnetVariant, number, number>,
 ): Alexnet<number, number> {
+  checkArguments("Building alexnet", arguments, 1);
   return new Alexnet(options);
 }

@@ -23,7 +23,7 @@ import {
   type Pool,
   sequential,
 } from "../nn/mod.ts";
-import { checkBoolean } from "../nn/checks.ts";
+import { checkArguments, checkBoolean } from "../nn/checks.ts";
 import {
   checkBuiltFor,
   checkLargeEnough,
@@ -190,6 +190,7 @@ export function inception<
   c4: C4,
   options: { variant?: GooglenetVariant } = {},
 ): Inception<InChannels, Add<Add<C1, C2>, Add<C3, C4>>> {
+  checkArguments("Building inception", arguments, 6);
   const doing = "Building inception";
   checkOptions<typeof options>(doing, options, '{ variant: "simplified" }', { variant: true });
   const { variant = "simplified" } = options;
@@ -517,6 +518,7 @@ export function googlenet<
 export function googlenet(
   options: GooglenetOptions<GooglenetVariant, number, number>,
 ): Googlenet<number, number> {
+  checkArguments("Building googlenet", arguments, 1);
   const isAuxiliary = options?.auxiliary === true; // The rest is checked by the constructor.
   return isAuxiliary ? new GooglenetWithAuxiliary(options) : new Googlenet(options);
 }

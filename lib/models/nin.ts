@@ -13,6 +13,7 @@ import {
   relu,
   sequential,
 } from "../nn/mod.ts";
+import { checkArguments } from "../nn/checks.ts";
 import { checkLargeEnough, type Windows, windowsOf } from "./image_size.ts";
 import { widened } from "./width.ts";
 
@@ -37,6 +38,7 @@ export function ninBlock<const InChannels extends number, const OutChannels exte
   outChannels: OutChannels,
   options: Pick<Conv2dOptions, "kernelSize" | "stride" | "padding">,
 ) {
+  checkArguments("Building ninBlock", arguments, 3);
   checkOptions<typeof options>("Building ninBlock", options, "{ kernelSize: 3 }", {
     kernelSize: true,
     stride: true,
@@ -144,5 +146,6 @@ export function nin<const InChannels extends number = 1, const Classes extends n
   options?: NinOptions<InChannels, Classes>,
 ): Nin<NoInfer<InChannels>, NoInfer<Classes>>;
 export function nin(options: NinOptions<number, number> = {}): Nin<number, number> {
+  checkArguments("Building nin", arguments, 1);
   return new Nin(options);
 }

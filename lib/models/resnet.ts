@@ -28,7 +28,7 @@ import {
   type Pool,
   sequential,
 } from "../nn/mod.ts";
-import { checkModule } from "../nn/checks.ts";
+import { checkArguments, checkModule } from "../nn/checks.ts";
 import { checkOneOf } from "./one_of.ts";
 import { widened } from "./width.ts";
 
@@ -266,6 +266,7 @@ export function basicBlock(
   outChannels: number,
   options: ResidualBlockOptions = {},
 ): ResidualBlock<number, number> {
+  checkArguments("Building basicBlock", arguments, 3);
   return new ResidualBlock("basic", inChannels, outChannels, outChannels, options);
 }
 
@@ -302,6 +303,7 @@ export function bottleneck(
   channels: number,
   options: ResidualBlockOptions = {},
 ): ResidualBlock<number, number> {
+  checkArguments("Building bottleneck", arguments, 3);
   checkWhole("Building bottleneck", "channels", channels);
   return new ResidualBlock("bottleneck", inChannels, channels, 4 * channels, options);
 }
@@ -533,6 +535,7 @@ export function resnet<
   options: ResnetOptions<InChannels, Classes, Stages>,
 ): Resnet<NoInfer<InChannels>, NoInfer<Classes>>;
 export function resnet(options: ResnetOptions): Resnet<number, number> {
+  checkArguments("Building resnet", arguments, 1);
   const { inChannels, classes } = options ?? {}; // The constructor checks them.
   return new Resnet(
     options,
@@ -552,9 +555,10 @@ const VARIANTS = {
 
 /** Makes one of {@linkcode VARIANTS}; the same function for all, so that each keeps the types of its options. */
 function variant(depth: keyof typeof VARIANTS) {
-  return <const InChannels extends number = 3, const Classes extends number = 1000>(
+  return function <const InChannels extends number = 3, const Classes extends number = 1000>(
     options: ResnetVariantOptions<InChannels, Classes> = {},
-  ): Resnet<NoInfer<InChannels>, NoInfer<Classes>> => {
+  ): Resnet<NoInfer<InChannels>, NoInfer<Classes>> {
+    checkArguments(`Building resnet${depth}`, arguments, 1);
     checkOptions<ResnetVariantOptions>(
       `Building resnet${depth}`,
       options,
@@ -645,6 +649,7 @@ export function cifarResnet<
 ): Resnet<NoInfer<InChannels>, NoInfer<Classes>>;
 export function cifarResnet(options: CifarResnetOptions): Resnet<number, number> {
   const doing = "Building cifarResnet";
+  checkArguments("Building cifarResnet", arguments, 1);
   const { stem: _, ...names } = VARIANT_OPTIONS;
   checkOptions<CifarResnetOptions>(doing, options, "{ depth: 20 }", { ...names, depth: true });
   const { depth, inChannels = 3, classes = 10, ...rest } = options;

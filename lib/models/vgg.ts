@@ -19,7 +19,7 @@ import {
   Sequential,
   sequential,
 } from "../nn/mod.ts";
-import { checkBoolean } from "../nn/checks.ts";
+import { checkArguments, checkBoolean } from "../nn/checks.ts";
 import { checkLargeEnough, sideLeft, type Windows, windowsOf } from "./image_size.ts";
 import { widened } from "./width.ts";
 
@@ -97,6 +97,7 @@ export function vggBlock<const InChannels extends number, const OutChannels exte
   outChannels: OutChannels,
   options: { batchNorm?: boolean } = {},
 ): Sequential<Layer[], Images<InChannels>, Images<OutChannels>> {
+  checkArguments("Building vggBlock", arguments, 4);
   const doing = "Building vggBlock";
   checkOptions<typeof options>(doing, options, "{ batchNorm: true }", { batchNorm: true });
   const { batchNorm = false } = options;
@@ -206,6 +207,7 @@ export function vgg<const InChannels extends number = 3, const Classes extends n
   options: VggOptions<InChannels, Classes>,
 ): Vgg<NoInfer<InChannels>, NoInfer<Classes>>;
 export function vgg(options: VggOptions<number, number>): Vgg<number, number> {
+  checkArguments("Building vgg", arguments, 1);
   return new Vgg(options);
 }
 

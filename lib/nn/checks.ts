@@ -76,10 +76,11 @@ export function checkBoolean(doing: string, name: string, value: unknown): void 
  */
 export function checkArguments(doing: string, given: ArrayLike<unknown>, most: number): void {
   if (given.length <= most) return;
+  const wanted = most === 0 ? "no arguments" : `at most ${most} argument${most === 1 ? "" : "s"}`;
   throw new TypeError(
-    `${doing}: there must be at most ${most} arguments, found ${given.length}, the last of them ${
+    `${doing}: there must be ${wanted}, found ${given.length}, the last of them ${
       show(given[given.length - 1])
-    }. Options go into one object.`,
+    }.`,
   );
 }
 

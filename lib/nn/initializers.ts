@@ -79,6 +79,11 @@ export function initialize<const S extends readonly number[]>(
   return variable(initial);
 }
 
+/** Checks the arguments of what makes an initializer; a shape is what {@linkcode initialize} gives one that was not called. */
+function checkCall(name: string, given: ArrayLike<unknown>, most: number): void {
+  if (!Array.isArray(given[0])) checkArguments(`Building ${name}`, given, most);
+}
+
 function scaledNormal(deviation: (fans: Fans) => number): Initializer {
   return (shape, fans, random = defaultRandom()) =>
     random.normal(shape, { standardDeviation: deviation(fans) });
@@ -102,7 +107,7 @@ function scaledUniform(bound: (fans: Fans) => number): Initializer {
  * ```
  */
 export function heNormal(): Initializer {
-  checkArguments("Building heNormal", arguments, 0);
+  checkCall("heNormal", arguments, 0);
   return scaledNormal(({ fanIn }) => Math.sqrt(2 / fanIn));
 }
 
@@ -119,7 +124,7 @@ export function heNormal(): Initializer {
  * ```
  */
 export function heUniform(): Initializer {
-  checkArguments("Building heUniform", arguments, 0);
+  checkCall("heUniform", arguments, 0);
   return scaledUniform(({ fanIn }) => Math.sqrt(6 / fanIn));
 }
 
@@ -137,7 +142,7 @@ export function heUniform(): Initializer {
  * ```
  */
 export function xavierNormal(): Initializer {
-  checkArguments("Building xavierNormal", arguments, 0);
+  checkCall("xavierNormal", arguments, 0);
   return scaledNormal(({ fanIn, fanOut }) => Math.sqrt(2 / (fanIn + fanOut)));
 }
 
@@ -154,7 +159,7 @@ export function xavierNormal(): Initializer {
  * ```
  */
 export function xavierUniform(): Initializer {
-  checkArguments("Building xavierUniform", arguments, 0);
+  checkCall("xavierUniform", arguments, 0);
   return scaledUniform(({ fanIn, fanOut }) => Math.sqrt(6 / (fanIn + fanOut)));
 }
 
@@ -173,7 +178,7 @@ export function xavierUniform(): Initializer {
  * ```
  */
 export function normalInitializer(standardDeviation: number): Initializer {
-  checkArguments("Building normalInitializer", arguments, 1);
+  checkCall("normalInitializer", arguments, 1);
   checkNumber(
     "Building normalInitializer",
     "standardDeviation",
@@ -199,7 +204,7 @@ export function normalInitializer(standardDeviation: number): Initializer {
  * ```
  */
 export function constant(value: number): Initializer {
-  checkArguments("Building constant", arguments, 1);
+  checkCall("constant", arguments, 1);
   checkNumber("Building constant", "value", value, Number.isFinite(value), "a finite number");
   return (shape) => ops.full(shape, value);
 }

@@ -6,6 +6,7 @@ import {
   type Tensor,
   type Variable,
 } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
 import { guardClass, guardForward } from "./forward_guard.ts";
 
 /** How a forward pass runs. */
@@ -262,6 +263,11 @@ export function moduleAt(
   modules: ReadonlyMap<string, AnyModule>,
   path: string,
 ): AnyModule {
+  if (typeof path !== "string") {
+    throw new TypeError(
+      `${doing}: each path must be a string such as "layer1.0", found ${show(path)}.`,
+    );
+  }
   const module = path === "" ? modules.get("") : below(modules.get("")!, path);
   if (module) return module;
   throw new RangeError(
