@@ -405,7 +405,13 @@ function hiddenIn(owner: AnyModule, path: string): Hidden[] {
         for (const part of [key, item]) search(part, place, `a ${nameOfClass(value)}`);
       }
     }
-    searchFields(value, place, isWalked(value) ? container : `a ${nameOfClass(value)}`);
+    if (Array.isArray(value)) {
+      value.forEach((item, i) => {
+        if (typeof item === "object") {
+          search(item, container ? place : joinPath(place, `${i}`), container);
+        }
+      });
+    } else searchFields(value, place, isWalked(value) ? container : `a ${nameOfClass(value)}`);
   };
   const searchFields = (holder: object, place: string, container?: string): void => {
     for (const key of Reflect.ownKeys(holder)) {
