@@ -41,6 +41,9 @@ export interface ImageGridOptions extends GridOptions {
   range?: readonly [number, number];
 }
 
+/** A narrower picture shows nothing. */
+const leastPlace = 4;
+
 const gridNames = { ...figureNames, titles: true, columns: true } as const;
 
 /** More pictures than this do not fit a figure in which one can see anything. */
@@ -282,6 +285,12 @@ function pictures(
   const fitting = Math.min(count, columns ?? Math.max(1, Math.floor(room / (least + gap))));
   const perRow = columns ?? Math.ceil(count / Math.ceil(count / fitting));
   const place = room / perRow - gap;
+  if (place < leastPlace) {
+    const most = Math.floor(room / (leastPlace + gap));
+    throw new RangeError(
+      `${doing}: columns must be at most ${most} in ${figureWidth} pixels, found ${columns}.`,
+    );
+  }
   const imageWidth = Math.min(count === 1 ? 280 : 160, place);
 
   const images = shrunk(original, Math.ceil(original.width / (2 * imageWidth)));
@@ -420,9 +429,9 @@ function usualRange(values: Numbers): readonly [number, number] {
 
 /** The ends of a scale on which equal numbers have the first colour. */
 function wide(min: number, max: number): readonly [number, number] {
-  return max > min && max - min >= leastSpread([min, max])
+  return max - min >= leastSpread([min, max])
     ? [min, max]
-    : [min, min + (Math.abs(min) || 1)];
+    : [min, min + Math.max(1e-300, Math.abs(min) || 1)];
 }
 
 /** A line of a title, cut where it is wider than its place in pixels. */
