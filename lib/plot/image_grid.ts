@@ -44,6 +44,9 @@ export interface ImageGridOptions extends GridOptions {
 /** A narrower picture shows nothing. */
 const leastPlace = 4;
 
+/** The width of a figure with room for one picture. */
+const leastWidth = 64;
+
 const gridNames = { ...figureNames, titles: true, columns: true } as const;
 
 /** More pictures than this do not fit a figure in which one can see anything. */
@@ -79,7 +82,14 @@ export function imageGrid(
   options: ImageGridOptions = {},
 ): Figure {
   const doing = "Drawing a grid of images";
-  checkFigure<ImageGridOptions>(doing, options, "{ columns: 4 }", { ...gridNames, range: true });
+  checkFigure<ImageGridOptions>(
+    doing,
+    options,
+    "{ columns: 4 }",
+    { ...gridNames, range: true },
+    leastWidth,
+  );
+  if (options.titles) requireTexts(doing, "titles", options.titles);
   requireShape(doing, values, shape, "[count, height, width, channels]");
   const [count, height, width, channels] = shape;
   if (channels !== 1 && channels !== 3) {
@@ -143,6 +153,7 @@ export function filterGrid(
     ...gridNames,
     inputChannel: true,
   });
+  if (options.titles) requireTexts(doing, "titles", options.titles);
   requireShape(doing, kernels, shape, "[height, width, input, output]");
   const [height, width, input, output] = shape;
   const { inputChannel } = options;
@@ -215,6 +226,7 @@ export function featureMaps(
 ): Figure {
   const doing = "Drawing feature maps";
   checkFigure<FeatureMapsOptions>(doing, options, "{ columns: 4 }", { ...gridNames, range: true });
+  if (options.titles) requireTexts(doing, "titles", options.titles);
   requireShape(doing, values, shape, "[height, width, channels]");
   const [height, width, count] = shape;
   const planes = new Float64Array(values.length);
@@ -261,7 +273,6 @@ function pictures(
   if (count > mostImages) {
     throw new RangeError(`${doing}: expected at most ${mostImages} images, found ${count}`);
   }
-  if (titles) requireTexts(doing, "titles", titles);
   if (titles) requireSameLength(doing, ["titles", titles], ["images", { length: count }]);
   if (columns !== undefined && !(Number.isInteger(columns) && columns > 0)) {
     throw new RangeError(

@@ -168,10 +168,9 @@ export function requireMatrix(doing: string, name: string, rows: readonly Number
         (isTensor(rows) ? " Take its numbers with await tensor.array()." : ""),
     );
   }
+  if (rows.length > 0) requireList(doing, `row 0 of ${name}`, rows[0]);
   const width = rows[0]?.length ?? 0;
-  if (rows.length === 0 || width === 0) {
-    throw new RangeError(`${doing}: expected at least one number, found none`);
-  }
+  if (width === 0) throw new RangeError(`${doing}: expected at least one number, found none`);
   // By index, because forEach leaves out the holes of an array.
   for (let index = 0; index < rows.length; index++) {
     const row = rows[index];

@@ -131,13 +131,14 @@ export function checkFigure<T extends Omit<FigureOptions, "height">>(
   options: T,
   such: string,
   names: OptionNames<NoInfer<T>>,
+  least = leastPixels,
 ): void {
   checkOptions<T>(doing, options, such, names);
   if (options.title !== undefined) requireText(doing, "title", options.title);
   if (options.description !== undefined) requireText(doing, "description", options.description);
   for (const side of ["width", "height"]) {
     const pixels: unknown = Reflect.get(options, side);
-    if (pixels !== undefined) requirePixels(doing, side, pixels, leastPixels);
+    if (pixels !== undefined) requirePixels(doing, side, pixels, least);
   }
 }
 
