@@ -102,7 +102,7 @@ export function barChart(
     );
   }
   const written = bars <= mostWrittenValues;
-  const { keys, axis } = distinct(categories);
+  const { keys, axis } = distinct(categories, options);
   const data = series.map(([name, heights]): Trace => {
     const label = name ? `series "${name}"` : "values";
     requireOnAxis(doing, label, heights, options.y);

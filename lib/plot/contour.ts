@@ -39,7 +39,7 @@ export interface ContourOptions extends FigureOptions {
 
 /**
  * Draws a surface over a plane as filled level lines, with an optional path over it. Of a grid of
- * more than 200 rows or columns, 200 are drawn.
+ * more than 200 rows or columns, 200 are drawn, and 60 where it is mere noise.
  *
  * @param x The places of the columns, ascending.
  * @param y The places of the rows, ascending.
@@ -103,7 +103,10 @@ export function contour(
     );
   }
   const [zmin, zmax] = log ? colorEnds(Math.log10(min), Math.log10(max)) : colorEnds(min, max);
-  const columns = evenly(x.length), rows = evenly(y.length);
+  let columns = evenly(x.length, mostLines), rows = evenly(y.length, mostLines);
+  if (peaks(z, rows, columns) > mostPeaks) {
+    [columns, rows] = [evenly(x.length, mostRoughLines), evenly(y.length, mostRoughLines)];
+  }
   const data: Trace[] = [{
     type: "contour",
     x: columns.map((column) => x[column]!),
@@ -200,10 +203,27 @@ function ends(places: Numbers): [number, number] {
 /** At most this many rows and columns are drawn: as many as have a few pixels each. */
 const mostLines = 200;
 
+/** The same where the surface has so many peaks that plotly.js would take minutes to follow its lines. */
+const mostRoughLines = 60;
+const mostPeaks = 2000;
+
 /** Indices from the first to the last, all or as many as are drawn. */
-function evenly(count: number): number[] {
-  const drawn = Math.min(count, mostLines);
+function evenly(count: number, most: number): number[] {
+  const drawn = Math.min(count, most);
   return Array.from({ length: drawn }, (_, i) => Math.round(i * (count - 1) / (drawn - 1)));
+}
+
+/** How many of the drawn points are higher than their four neighbours. */
+function peaks(z: readonly Numbers[], rows: readonly number[], columns: readonly number[]): number {
+  let found = 0;
+  for (let r = 1; r < rows.length - 1; r++) {
+    for (let c = 1; c < columns.length - 1; c++) {
+      const at = (down: number, right: number) => z[rows[r + down]!]![columns[c + right]!]!;
+      const here = at(0, 0);
+      if (here > at(0, -1) && here > at(0, 1) && here > at(-1, 0) && here > at(1, 0)) found++;
+    }
+  }
+  return found;
 }
 
 /** The same 20 steps for every figure with this range; plotly's own choice follows from the numbers. */
@@ -224,5 +244,10 @@ function decades(min: number, max: number): { tickvals: number[]; ticktext: stri
   }
   // Where no such number lies between them, the ends.
   if (ticks.length === 0) ticks.push(...new Set([min, max]));
-  return { tickvals: ticks.map(Math.log10), ticktext: ticks.map(String) };
+  return {
+    tickvals: ticks.map(Math.log10),
+    ticktext: ticks.map((tick) =>
+      tick < 1e6 ? String(tick) : tick.toExponential().replace("+", "")
+    ),
+  };
 }

@@ -1,6 +1,7 @@
 import type { ColorBar, LayoutAxis } from "plotly.js";
 import { Figure } from "./figure.ts";
 import {
+  endsAround,
   jointExtent,
   leastSpread,
   type Numbers,
@@ -10,7 +11,6 @@ import {
   say,
 } from "./numbers.ts";
 import {
-  asText,
   axisTitle,
   blues,
   categories,
@@ -111,8 +111,8 @@ export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Fi
     [{
       type: "heatmap",
       z: values.map((row) => Array.from(row)),
-      ...(columnNames ? { x: categories(columnNames).keys } : {}),
-      ...(rowNames ? { y: categories(rowNames).keys } : {}),
+      ...(columnNames ? { x: categories(columnNames, options).keys } : {}),
+      ...(rowNames ? { y: categories(rowNames, options).keys } : {}),
       zmin,
       zmax,
       colorscale: bothSigns ? diverging : sequential,
@@ -125,8 +125,8 @@ export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Fi
     }],
     {
       ...frame(options),
-      xaxis: cellAxis(x, columnNames, columns),
-      yaxis: { ...cellAxis(y, rowNames, values.length), autorange: "reversed" },
+      xaxis: cellAxis(x, columnNames, columns, options),
+      yaxis: { ...cellAxis(y, rowNames, values.length, options), autorange: "reversed" },
     },
     options.description ??
       `Heatmap of ${inSentence(value)}, ${say(values.length)} rows by ${say(columns)} columns, ` +
@@ -142,9 +142,7 @@ export const zFormat = { zhoverformat: numberFormat.hoverformat };
 
 /** The ends of a colour scale; those of equal numbers are around them. */
 export function colorEnds(min: number, max: number): [number, number] {
-  if (max - min >= leastSpread([min, max]) && max > min) return [min, max];
-  const half = Math.max(Math.abs(min), Math.abs(max)) / 2 || 0.5;
-  return [min - half, max + half];
+  return max - min >= leastSpread([min, max]) ? [min, max] : endsAround([min, max]);
 }
 
 /** Three digits, and those that all numbers between two ends have in common. */
@@ -227,7 +225,7 @@ export function confusionMatrixPlot(
   const { width = 700 } = options;
   const written = classes <= mostWrittenClasses;
   const height = options.height ?? (written ? Math.max(320, 130 + 38 * classes) : width);
-  const { keys } = categories(classNames);
+  const { keys } = categories(classNames, options);
   return new Figure(
     [{
       type: "heatmap",
@@ -246,8 +244,11 @@ export function confusionMatrixPlot(
     }],
     {
       ...frame({ ...options, height }),
-      xaxis: cellAxis({ title: "Predicted class" }, classNames, classes),
-      yaxis: { ...cellAxis({ title: "True class" }, classNames, classes), autorange: "reversed" },
+      xaxis: cellAxis({ title: "Predicted class" }, classNames, classes, options),
+      yaxis: {
+        ...cellAxis({ title: "True class" }, classNames, classes, options),
+        autorange: "reversed",
+      },
     },
     options.description ??
       `Confusion matrix of ${say(classes)} classes: ${say(right)} of ${say(total)} images are ` +
@@ -273,10 +274,11 @@ function cellAxis(
   quantity: Quantity,
   names: readonly string[] | undefined,
   cells: number,
+  options: FigureOptions,
 ): Partial<LayoutAxis> {
   return {
     title: { text: axisTitle(quantity) },
-    ...(names ? categories(names).axis : numberFormat),
+    ...(names ? categories(names, options).axis : numberFormat),
     ...(cells <= 20 ? { dtick: 1 } : {}),
     showgrid: false,
     tickcolor: "#ffffff",

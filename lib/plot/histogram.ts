@@ -169,7 +169,7 @@ export function activationHistograms(
     const statistics = `mean ${short(mean)}, sd ${short(standardDeviation)}`;
     data.push({
       ...bars(counted),
-      name: asText(path),
+      name: asText(path, Infinity),
       marker: { color: colors[0] },
       ...panel.trace,
     });

@@ -41,6 +41,12 @@ export interface ImageGridOptions extends GridOptions {
   range?: readonly [number, number];
 }
 
+/** A narrower picture shows nothing. */
+const leastPlace = 4;
+
+/** The width of a figure with room for one picture. */
+const leastWidth = 64;
+
 const gridNames = { ...figureNames, titles: true, columns: true } as const;
 
 /** More pictures than this do not fit a figure in which one can see anything. */
@@ -76,7 +82,14 @@ export function imageGrid(
   options: ImageGridOptions = {},
 ): Figure {
   const doing = "Drawing a grid of images";
-  checkFigure<ImageGridOptions>(doing, options, "{ columns: 4 }", { ...gridNames, range: true });
+  checkFigure<ImageGridOptions>(
+    doing,
+    options,
+    "{ columns: 4 }",
+    { ...gridNames, range: true },
+    leastWidth,
+  );
+  if (options.titles) requireTexts(doing, "titles", options.titles);
   requireShape(doing, values, shape, "[count, height, width, channels]");
   const [count, height, width, channels] = shape;
   if (channels !== 1 && channels !== 3) {
@@ -140,6 +153,7 @@ export function filterGrid(
     ...gridNames,
     inputChannel: true,
   });
+  if (options.titles) requireTexts(doing, "titles", options.titles);
   requireShape(doing, kernels, shape, "[height, width, input, output]");
   const [height, width, input, output] = shape;
   const { inputChannel } = options;
@@ -212,6 +226,7 @@ export function featureMaps(
 ): Figure {
   const doing = "Drawing feature maps";
   checkFigure<FeatureMapsOptions>(doing, options, "{ columns: 4 }", { ...gridNames, range: true });
+  if (options.titles) requireTexts(doing, "titles", options.titles);
   requireShape(doing, values, shape, "[height, width, channels]");
   const [height, width, count] = shape;
   const planes = new Float64Array(values.length);
@@ -258,7 +273,6 @@ function pictures(
   if (count > mostImages) {
     throw new RangeError(`${doing}: expected at most ${mostImages} images, found ${count}`);
   }
-  if (titles) requireTexts(doing, "titles", titles);
   if (titles) requireSameLength(doing, ["titles", titles], ["images", { length: count }]);
   if (columns !== undefined && !(Number.isInteger(columns) && columns > 0)) {
     throw new RangeError(
@@ -282,6 +296,12 @@ function pictures(
   const fitting = Math.min(count, columns ?? Math.max(1, Math.floor(room / (least + gap))));
   const perRow = columns ?? Math.ceil(count / Math.ceil(count / fitting));
   const place = room / perRow - gap;
+  if (place < leastPlace) {
+    const most = Math.floor(room / (leastPlace + gap));
+    throw new RangeError(
+      `${doing}: columns must be at most ${most} in ${figureWidth} pixels, found ${columns}.`,
+    );
+  }
   const imageWidth = Math.min(count === 1 ? 280 : 160, place);
 
   const images = shrunk(original, Math.ceil(original.width / (2 * imageWidth)));
@@ -420,9 +440,9 @@ function usualRange(values: Numbers): readonly [number, number] {
 
 /** The ends of a scale on which equal numbers have the first colour. */
 function wide(min: number, max: number): readonly [number, number] {
-  return max > min && max - min >= leastSpread([min, max])
+  return max - min >= leastSpread([min, max])
     ? [min, max]
-    : [min, min + (Math.abs(min) || 1)];
+    : [min, min + Math.max(1e-300, Math.abs(min) || 1)];
 }
 
 /** A line of a title, cut where it is wider than its place in pixels. */

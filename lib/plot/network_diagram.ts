@@ -157,7 +157,7 @@ export function networkDiagram(
       yaxis: {
         range: [rows.length - 0.5, -0.5],
         tickvals: places,
-        ticktext: paths.map((path) => asText(path)),
+        ticktext: paths.map((path) => asText(path, Infinity)),
         tickfont: { size: 11 },
         ticks: "",
         showgrid: false,

@@ -56,6 +56,12 @@ export function requireOnAxis(
   requireNumbers(doing, name, values);
   if (scale !== "log") return;
   for (let index = 0; index < values.length; index++) {
+    if (values[index]! > 0 && values[index]! < smallest) {
+      throw new RangeError(
+        `${doing}: ${name} must be at least ${smallest} for a logarithmic axis, ` +
+          `found ${values[index]} at index ${index}.`,
+      );
+    }
     if (values[index]! <= 0) {
       throw new RangeError(
         `${doing}: expected positive numbers in ${name} for a logarithmic axis, ` +
@@ -79,10 +85,10 @@ export function requireRange(doing: string, range: readonly [number, number]): v
   }
 }
 
-/** Whether a value is two numbers that can be drawn. */
+/** Whether a value is two numbers that can be drawn, with room around the largest. */
 export function isRange(range: unknown): range is readonly [number, number] {
   return Array.isArray(range) && range.length === 2 &&
-    range.every((end) => typeof end === "number" && Math.abs(end) <= largest);
+    range.every((end) => typeof end === "number" && Math.abs(end) <= 10 * largest);
 }
 
 /**
@@ -90,7 +96,17 @@ export function isRange(range: unknown): range is readonly [number, number] {
  * hundred places, and the labels of its ticks have 15 digits.
  */
 export function leastSpread([min, max]: readonly [number, number]): number {
-  return 1e-13 * Math.max(-min, max);
+  return Math.max(smallest, 1e-13 * Math.max(-min, max));
+}
+
+/** Numbers closer to zero than this are drawn there: plotly.js divides by them. */
+const smallest = 1e-300;
+
+/** The ends of a scale around numbers that are equal, or that it cannot tell apart. */
+export function endsAround([min, max]: readonly [number, number]): [number, number] {
+  const size = Math.max(-min, max);
+  const half = (size < smallest ? 1 : size) / 2;
+  return [min - half, max + half];
 }
 
 /** Whether each number is greater than the one before. */
@@ -152,10 +168,9 @@ export function requireMatrix(doing: string, name: string, rows: readonly Number
         (isTensor(rows) ? " Take its numbers with await tensor.array()." : ""),
     );
   }
+  if (rows.length > 0) requireList(doing, `row 0 of ${name}`, rows[0]);
   const width = rows[0]?.length ?? 0;
-  if (rows.length === 0 || width === 0) {
-    throw new RangeError(`${doing}: expected at least one number, found none`);
-  }
+  if (width === 0) throw new RangeError(`${doing}: expected at least one number, found none`);
   // By index, because forEach leaves out the holes of an array.
   for (let index = 0; index < rows.length; index++) {
     const row = rows[index];
@@ -214,12 +229,11 @@ export function inShort(clauses: readonly string[], separator = "; "): string {
 /** A number short enough for a bar or a diagram: 61.1M, 1.81G, 240. */
 export function short(value: number): string {
   const rounded = Number(value.toPrecision(3)) + 0; // 999,999 is 1M, and -0 is 0.
-  if (Math.abs(rounded) < 1e12) {
-    for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]] as const) {
-      if (Math.abs(rounded) >= size) return `${Number((value / size).toPrecision(3))}${letter}`;
-    }
+  if (Math.abs(rounded) >= 1e12) return rounded.toExponential().replace("+", "");
+  for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]] as const) {
+    if (Math.abs(rounded) >= size) return `${Number((value / size).toPrecision(3))}${letter}`;
   }
-  return String(rounded).replace("e+", "e");
+  return String(rounded);
 }
 
 /**

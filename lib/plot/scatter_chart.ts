@@ -198,7 +198,7 @@ function withRoom(axis: Axis, shown: readonly [number, number], part: number): A
   if (axis.range) return axis;
   const log = axis.scale === "log";
   const [low, high] = log ? [Math.log10(shown[0]), Math.log10(shown[1])] : shown;
-  const near = high - low < leastSpread([low, high]);
+  const near = high - low < (log ? 1e-8 : leastSpread([low, high]));
   const room = !near && part * (high - low) || (log ? 1 : Math.abs(high) || 1) / 2;
   const range = [low - room, high + room] as const;
   return { ...axis, range: log ? [10 ** range[0], 10 ** range[1]] : range };

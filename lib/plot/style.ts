@@ -1,7 +1,7 @@
 import type { Annotations, Layout, LayoutAxis } from "plotly.js";
 import { checkOptions, type OptionNames } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
-import { isRange, leastSpread } from "./numbers.ts";
+import { endsAround, isRange, leastSpread } from "./numbers.ts";
 
 /** What every maker of figures takes. */
 export interface FigureOptions {
@@ -131,24 +131,29 @@ export function checkFigure<T extends Omit<FigureOptions, "height">>(
   options: T,
   such: string,
   names: OptionNames<NoInfer<T>>,
+  least = leastPixels,
 ): void {
   checkOptions<T>(doing, options, such, names);
   if (options.title !== undefined) requireText(doing, "title", options.title);
   if (options.description !== undefined) requireText(doing, "description", options.description);
   for (const side of ["width", "height"]) {
     const pixels: unknown = Reflect.get(options, side);
-    if (pixels !== undefined) requirePixels(doing, side, pixels);
+    if (pixels !== undefined) requirePixels(doing, side, pixels, least);
   }
 }
 
+/** A shorter side has no room for a chart between what stands around it. */
+const leastPixels = 160;
+
 /** Checks the length of a side of a figure. */
-export function requirePixels(doing: string, side: string, pixels: unknown): void {
+export function requirePixels(doing: string, side: string, pixels: unknown, least = 0): void {
   if (typeof pixels !== "number") {
     throw new TypeError(`${doing}: ${side} must be a number of pixels, found ${show(pixels)}.`);
   }
-  if (!(pixels > 0 && pixels <= mostPixels)) {
+  if (!(pixels > 0 && pixels >= least && pixels <= mostPixels)) {
     throw new RangeError(
-      `${doing}: expected a ${side} of at most ${mostPixels} pixels, found ${pixels}`,
+      `${doing}: expected a ${side} of ${least > 0 ? `at least ${least} and ` : ""}` +
+        `at most ${mostPixels} pixels, found ${pixels}`,
     );
   }
 }
@@ -215,22 +220,24 @@ export function checkQuantity<T extends Quantity>(
 }
 
 /** A name as text that plotly.js draws as it is, cut to a number of letters. */
-export function asText(name: string, letters = 60): string {
+export function asText(name: string, letters: number): string {
   const short = name.length <= letters ? name : `${name.slice(0, letters - 1)}…`;
   return short.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
 /**
  * Names as places along an axis: each is one of its own, also where two are equal. They are drawn
- * as they are written, whether they look like numbers, dates or markup.
+ * as they are written, whether they look like numbers, dates or markup, and cut to a third of the
+ * figure.
  */
 export function categories(
   names: readonly string[],
+  { width = 700 }: FigureOptions = {},
 ): { keys: string[]; axis: Partial<LayoutAxis> } {
   const written = new Set(names), used = new Set<string>();
   const aliases: [string, string][] = [];
   const keys = names.map((name, index) => {
-    const text = asText(name);
+    const text = asText(name, Math.max(6, Math.floor(width / 22)));
     // plotly.js looks places up in a plain object by the name, where "constructor" is one too.
     if (text === name && name !== "" && !(name in {}) && !used.has(name)) {
       used.add(name);
@@ -374,7 +381,7 @@ function distinct(
   if (min === max && ordinary > 0 && (size === 0 || size >= 0.01 && size <= ordinary)) {
     return undefined;
   }
-  return [min - (size || 1) / 2, max + (size || 1) / 2];
+  return endsAround([min, max]);
 }
 
 /** A piece of text in a figure, without the arrow that plotly's annotations have by default. */

@@ -136,7 +136,9 @@ export function trainingCurves(
       });
       inLegend.add(name);
     }
-    axes[panel.xKey] = { ...chart.layout.xaxis, ...panel.xaxis };
+    // Numbers of steps that are too long to stand side by side would be turned over the title.
+    const long = Number(chart.data[0]?.x?.at(-1)) >= 1e5 ? { nticks: 4 } : {};
+    axes[panel.xKey] = { ...chart.layout.xaxis, ...panel.xaxis, ...long };
     const rangemode = y === rate ? "tozero" : "normal";
     axes[panel.yKey] = { ...chart.layout.yaxis, ...panel.yaxis, rangemode };
   });
