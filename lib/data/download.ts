@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { dirname } from "node:path";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers";
 import { setTimeout as delay } from "node:timers/promises";
-import envPaths from "env-paths";
 
 /**
  * The folder in which downloads are kept: the environment variable `RESNET_LAB_CACHE` if it is set, else the user's cache folder
@@ -19,7 +19,11 @@ import envPaths from "env-paths";
  * ```
  */
 export function cacheFolder(): string {
-  return Deno.env.get("RESNET_LAB_CACHE") || envPaths("resnet-lab", { suffix: "" }).cache;
+  const own = Deno.env.get("RESNET_LAB_CACHE");
+  if (own) return own;
+  return Deno.build.os === "darwin"
+    ? join(homedir(), "Library", "Caches", "resnet-lab")
+    : join(Deno.env.get("XDG_CACHE_HOME") || join(homedir(), ".cache"), "resnet-lab");
 }
 
 /** How far a download is, in bytes. `total` is undefined if the server does not say. */
