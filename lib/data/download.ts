@@ -21,9 +21,11 @@ import { setTimeout as delay } from "node:timers/promises";
 export function cacheFolder(): string {
   const own = Deno.env.get("RESNET_LAB_CACHE");
   if (own) return own;
+  // Deno lets a program ask for the home folder only with a permission that nothing else needs.
+  const home = Deno.env.get("HOME") || homedir();
   return Deno.build.os === "darwin"
-    ? join(homedir(), "Library", "Caches", "resnet-lab")
-    : join(Deno.env.get("XDG_CACHE_HOME") || join(homedir(), ".cache"), "resnet-lab");
+    ? join(home, "Library", "Caches", "resnet-lab")
+    : join(Deno.env.get("XDG_CACHE_HOME") || join(home, ".cache"), "resnet-lab");
 }
 
 /** How far a download is, in bytes. `total` is undefined if the server does not say. */
