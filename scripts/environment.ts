@@ -90,6 +90,24 @@ function cleanVariables(variables: Environment["variables"]): Record<string, str
   );
 }
 
+/** A folder in `.cache` that is removed when it goes out of scope. */
+export interface ScratchFolder extends AsyncDisposable {
+  readonly path: string;
+}
+
+/** Makes a scratch folder, and removes those that runs of the same kind have left when they were killed. */
+export async function scratchFolder(root: string, prefix: string): Promise<ScratchFolder> {
+  const cache = join(root, ".cache"), anHourAgo = Date.now() - 3600_000;
+  await Deno.mkdir(cache, { recursive: true });
+  for await (const { name } of Deno.readDir(cache)) {
+    const path = join(cache, name);
+    if (!name.startsWith(prefix) || (await Deno.stat(path)).mtime!.getTime() > anHourAgo) continue;
+    await Deno.remove(path, { recursive: true });
+  }
+  const path = await Deno.makeTempDir({ dir: cache, prefix });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
 export interface Finished {
   readonly success: boolean;
   readonly stdout: string;

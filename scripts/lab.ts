@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { jupyterVariables, places } from "./environment.ts";
+import { exists, jupyterVariables, places } from "./environment.ts";
 import { setUpOrExit } from "./setup.ts";
 
 if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
@@ -15,8 +15,13 @@ if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
   Deno.exit();
 }
 
+const [folder] = Deno.args;
+const ownFolder = folder?.startsWith("-") === false;
+if (ownFolder && !exists(folder)) {
+  console.error(`There is no folder ${folder} (seen from ${Deno.cwd()}).`);
+  Deno.exit(1);
+}
 const environment = await setUpOrExit({ orGoOn: true });
-const ownFolder = Deno.args[0]?.startsWith("-") === false;
 // Ctrl-C reaches JupyterLab as well, and it is JupyterLab that ends the kernels.
 Deno.addSignalListener("SIGINT", () => {});
 const child = new Deno.Command(places(environment.root).python, {

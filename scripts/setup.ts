@@ -297,10 +297,12 @@ def watch():
 threading.Thread(target=watch, daemon=True).start()
 runpy.run_module("pip", run_name="__main__", alter_sys=True)`;
 
-/** Installs the packages of a file of requirements: exactly those files whose hashes it has, none built here. */
+/** Installs the packages of a file of requirements: exactly those files whose hashes it has. */
 async function pip(environment: Environment, venv: string, requirements: string) {
   const { python } = places(environment.root, venv);
   const temporary = join(venv, "tmp");
+  // For Macs with an Intel processor some packages have their sources only.
+  const intelMac = environment.os === "darwin" && Deno.build.arch === "x86_64";
   await Deno.mkdir(temporary, { recursive: true });
   try {
     return await run(
@@ -308,7 +310,8 @@ async function pip(environment: Environment, venv: string, requirements: string)
       [
         python,
         ...["-I", "-c", pipOnLeash, "install", "--no-input", "--no-compile"],
-        ...["--require-hashes", "--only-binary", ":all:", "-r", requirements],
+        ...(intelMac ? [] : ["--only-binary", ":all:"]),
+        ...["--require-hashes", "-r", requirements],
       ],
       {
         extra: {

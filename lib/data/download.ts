@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { dirname } from "node:path";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers";
 import { setTimeout as delay } from "node:timers/promises";
-import envPaths from "env-paths";
 import { checkOptions } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
 import { orStop } from "../tensor/stop.ts";
@@ -23,7 +23,13 @@ import { checkKinds, checkPositive, checkSignal } from "./checks.ts";
  * ```
  */
 export function cacheFolder(): string {
-  return Deno.env.get("RESNET_LAB_CACHE") || envPaths("resnet-lab", { suffix: "" }).cache;
+  const own = Deno.env.get("RESNET_LAB_CACHE");
+  if (own) return own;
+  // Deno lets a program ask for the home folder only with a permission that nothing else needs.
+  const home = Deno.env.get("HOME") || homedir();
+  return Deno.build.os === "darwin"
+    ? join(home, "Library", "Caches", "resnet-lab")
+    : join(Deno.env.get("XDG_CACHE_HOME") || join(home, ".cache"), "resnet-lab");
 }
 
 /** How far a download is, in bytes. `total` is undefined if the server does not say. */

@@ -39,6 +39,7 @@ interface Request {
   code: string;
   interruptOn?: string;
   interruptIdle?: boolean;
+  interruptAfter?: number;
 }
 
 /** A kernel that lives until it is disposed. */
@@ -260,3 +261,26 @@ Deno.test({
     });
   },
 });
+
+// While Deno reads and compiles the modules, while TensorFlow starts, and after.
+for (const interruptAfter of [0, 0.1, 0.4, 0.8, 1.5]) {
+  Deno.test({
+    name: `Stop ${interruptAfter} s after the start of the first import keeps the kernel`,
+    ignore: !isSetUp,
+    async fn() {
+      await using kernel = startKernel();
+      const code = 'import { stopSignal } from "resnet-lab";\nlet kept = 1;';
+      const first = await kernel.run({ code, interruptAfter });
+      assert(first.alive, "the kernel died");
+      assert.deepEqual(first.outputs.filter(({ type }) => type === "error"), []);
+      // The library is there, and hears the next Stop.
+      const loop = `
+        const signal = stopSignal();
+        console.log("under way");
+        while (!signal.aborted) await new Promise((done) => setTimeout(done));
+        console.log("stopped", kept);`;
+      const second = await kernel.run({ code: loop, interruptOn: "stream" });
+      assert.match(said(second), /^under way\nstopped 1\n$/);
+    },
+  });
+}

@@ -184,7 +184,7 @@ Deno.test("set-up without a compiler takes the one of ziglang", async () => {
   assertWhole(project);
   assert(
     project.calls().some((call) =>
-      / install .*--require-hashes .*-r requirements-ziglang.txt/.test(call)
+      / install .*--only-binary :all: --require-hashes -r requirements-ziglang.txt/.test(call)
     ),
   );
   assert(project.calls().some((call) => /-m ziglang c\+\+ .*tfjs_backend\.cc/.test(call)));
