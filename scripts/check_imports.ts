@@ -1,6 +1,6 @@
 import { join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { type Environment, run, thisEnvironment } from "./environment.ts";
+import { type Environment, run, scratchFolder, thisEnvironment } from "./environment.ts";
 
 /** The rooms of lib: each may import only from those before it. */
 const rooms = ["tensor", "nn", "models", "data", "train", "weights", "plot", "notebook"];
@@ -20,34 +20,29 @@ interface Graph {
 /** Finds the imports in lib that go against the order of the rooms. */
 export async function checkImports(environment: Environment): Promise<string[]> {
   const lib = join(environment.root, "lib");
-  const cache = join(environment.root, ".cache");
-  await Deno.mkdir(cache, { recursive: true });
-  const folder = await Deno.makeTempDir({ dir: cache, prefix: "graph_" });
-  try {
-    // One module that imports every file of lib, so that none is missed and one graph does.
-    const all = join(folder, "all.ts");
-    const files = Array.from(filesIn(lib));
-    await Deno.writeTextFile(
-      all,
-      files.map((file) => `import "${pathToFileURL(file)}";\n`).join(""),
-    );
-    const { stdout } = await run(environment, [
-      environment.deno,
-      ...["info", "--quiet", "--json", all],
-    ]);
-    const { modules }: Graph = JSON.parse(stdout);
-    return modules.flatMap(({ specifier: from, dependencies = [] }) => {
-      const importer = inLib(lib, from);
-      if (importer === undefined) return [];
-      return dependencies.flatMap(({ specifier, code, type }) => {
-        const to = code?.specifier ?? type?.specifier ?? specifier;
-        const problem = judge(importer, to, lib);
-        return problem === undefined ? [] : [`lib/${importer} imports ${specifier}: ${problem}`];
-      });
+  await using scratch = await scratchFolder(environment.root, "graph_");
+  const folder = scratch.path;
+  // One module that imports every file of lib, so that none is missed and one graph does.
+  const all = join(folder, "all.ts");
+  const files = Array.from(filesIn(lib));
+  await Deno.writeTextFile(
+    all,
+    files.map((file) => `import "${pathToFileURL(file)}";\n`).join(""),
+  );
+  const { stdout } = await run(environment, [
+    environment.deno,
+    ...["info", "--quiet", "--json", all],
+  ]);
+  const { modules }: Graph = JSON.parse(stdout);
+  return modules.flatMap(({ specifier: from, dependencies = [] }) => {
+    const importer = inLib(lib, from);
+    if (importer === undefined) return [];
+    return dependencies.flatMap(({ specifier, code, type }) => {
+      const to = code?.specifier ?? type?.specifier ?? specifier;
+      const problem = judge(importer, to, lib);
+      return problem === undefined ? [] : [`lib/${importer} imports ${specifier}: ${problem}`];
     });
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 /** What is wrong with an import in lib, if something is. */

@@ -1,6 +1,6 @@
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type Environment, run, thisEnvironment } from "./environment.ts";
+import { type Environment, run, scratchFolder, thisEnvironment } from "./environment.ts";
 import { notebooksIn } from "./run.ts";
 
 /** The part of a notebook file that is checked here. */
@@ -84,26 +84,21 @@ export async function checkNotebooks(
   paths: readonly string[],
 ): Promise<string[]> {
   if (paths.length === 0) return [];
-  const cache = join(environment.root, ".cache");
-  await Deno.mkdir(cache, { recursive: true });
-  const folder = await Deno.makeTempDir({ dir: cache, prefix: "cells_" });
-  try {
-    const problems: string[] = [];
-    const modules = new Map<string, Module>();
-    for (const path of paths) {
-      const notebook: Notebook = JSON.parse(await Deno.readTextFile(path));
-      const name = basename(path);
-      problems.push(...documentProblems(name, notebook));
-      const module = { name, ...joinCells(notebook) };
-      const file = join(folder, `${name}.ts`);
-      await Deno.writeTextFile(file, module.text);
-      modules.set(pathToFileURL(file).href, module);
-    }
-    const inCells = [...await lint(environment, folder), ...await typeCheck(environment, folder)];
-    return [...problems, ...inCells.map((problem) => locate(problem, modules))];
-  } finally {
-    await Deno.remove(folder, { recursive: true });
+  await using scratch = await scratchFolder(environment.root, "cells_");
+  const folder = scratch.path;
+  const problems: string[] = [];
+  const modules = new Map<string, Module>();
+  for (const path of paths) {
+    const notebook: Notebook = JSON.parse(await Deno.readTextFile(path));
+    const name = basename(path);
+    problems.push(...documentProblems(name, notebook));
+    const module = { name, ...joinCells(notebook) };
+    const file = join(folder, `${name}.ts`);
+    await Deno.writeTextFile(file, module.text);
+    modules.set(pathToFileURL(file).href, module);
   }
+  const inCells = [...await lint(environment, folder), ...await typeCheck(environment, folder)];
+  return [...problems, ...inCells.map((problem) => locate(problem, modules))];
 }
 
 /** Names the notebook, cell and line where a message names the file and line of a module. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { jupyterVariables, places } from "./environment.ts";
+import { exists, jupyterVariables, places } from "./environment.ts";
 import { setUpOrExit } from "./setup.ts";
 
 if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
@@ -15,13 +15,18 @@ if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
   Deno.exit();
 }
 
-const environment = await setUpOrExit();
-const ownFolder = Deno.args[0]?.startsWith("-") === false;
+const [folder] = Deno.args;
+const ownFolder = folder?.startsWith("-") === false;
+if (ownFolder && !exists(folder)) {
+  console.error(`There is no folder ${folder} (seen from ${Deno.cwd()}).`);
+  Deno.exit(1);
+}
+const environment = await setUpOrExit({ orGoOn: true });
 // Ctrl-C reaches JupyterLab as well, and it is JupyterLab that ends the kernels.
 Deno.addSignalListener("SIGINT", () => {});
 const child = new Deno.Command(places(environment.root).python, {
   args: [
-    ...["-m", "jupyterlab", ...(ownFolder ? [] : [join(environment.root, "notebooks")])],
+    ...["-I", "-m", "jupyterlab", ...(ownFolder ? [] : [join(environment.root, "notebooks")])],
     "--MultiKernelManager.default_kernel_name=deno",
     // In a container everybody is root, and JupyterLab would refuse.
     ...(Deno.uid() === 0 ? ["--allow-root"] : []),

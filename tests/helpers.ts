@@ -1,5 +1,7 @@
 /** What several tests need: closeness of numbers, gradients by differences, every backend, no tensor left behind. */
 import assert from "node:assert/strict";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { memory, ops, PORTABLE, type Scalar, type Tensor, useBackend, WASM } from "resnet-lab";
 
 /** Asserts that numbers agree to `tolerance`, relative to 1 or to the expected number, whichever is larger. */
@@ -20,6 +22,22 @@ export function assertClose(
     );
   }
 }
+
+setFlagsFromString("--expose-gc");
+const gc: () => void = runInNewContext("gc");
+
+/** Collects garbage, and lets what is found be disposed. */
+export async function collectGarbage(): Promise<void> {
+  for (let i = 0; i < 2; i++) {
+    gc();
+    await new Promise((done) => setTimeout(done));
+  }
+}
+
+// What the tests before have left behind must not go while one counts tensors.
+Deno.test.beforeEach(async () => {
+  if (memory().tensors > 0) await collectGarbage();
+});
 
 /** Registers one test for the backend at hand and one for each of the backends that are everywhere. */
 export function testOnEachBackend(name: string, body: () => void | Promise<void>): void {

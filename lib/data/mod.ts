@@ -11,7 +11,7 @@ export {
 export { Batch, type Batches, batches, type BatchesOptions } from "./batches.ts";
 export { catsAndDogs, type CatsAndDogsOptions } from "./cats_and_dogs.ts";
 export { type Cifar10, cifar10, type Cifar10Options, cifar10Statistics } from "./cifar10.ts";
-export { ImageDataset, type ImageDatasetInit, type Indices } from "./dataset.ts";
+export { type ClassNumbers, ImageDataset, type ImageDatasetInit, type Indices } from "./dataset.ts";
 export { cacheFolder, download, type DownloadOptions, type DownloadProgress } from "./download.ts";
 export { drawnImages, type DrawnImagesOptions } from "./drawn_images.ts";
 export { type FashionMnist, fashionMnist, type FashionMnistOptions } from "./fashion_mnist.ts";
@@ -23,6 +23,7 @@ export {
 } from "./image_folder.ts";
 export { imagenetStatistics } from "./imagenet.ts";
 export { decodeIdx, encodeIdx, type Idx } from "./idx.ts";
+export { bindTransform, transformOf } from "./model_transform.ts";
 export {
   type AnyChannelsTransform,
   compose,

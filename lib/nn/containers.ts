@@ -1,6 +1,6 @@
 import { type Images, isTensor, ops, type TensorContainer, tidy } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
-import { checkModule } from "./checks.ts";
+import { checkArguments, checkModule } from "./checks.ts";
 import {
   type AnyModule,
   type ForwardOptions,
@@ -26,12 +26,19 @@ function run(module: AnyModule, input: unknown, options?: ForwardOptions): Tenso
   return module.forward(input as never, options) as TensorContainer;
 }
 
-/** Modules by their number, so that paths read `0.kernel` and not `layers.0.kernel`. */
-function numbered(modules: readonly AnyModule[]): Map<string, AnyModule> {
-  return new Map(modules.map((module, i) => [String(i), module]));
+/** Modules with those in one field by their number, so that paths read `0.kernel` and not `layers.0.kernel`. */
+function numbered(children: Map<string, AnyModule>, field: string): Map<string, AnyModule> {
+  return new Map(
+    [...children].map(([name, child]) => [name.replace(new RegExp(`^${field}\\.`), ""), child]),
+  );
 }
 
 function checkModules(what: string, name: string, modules: readonly unknown[]): void {
+  if (!Array.isArray(modules)) {
+    throw new TypeError(
+      `Building ${what}: it must be an array of modules, found ${show(modules)}.`,
+    );
+  }
   if (modules.length === 0) {
     throw new TypeError(`Building ${what}: at least one ${name} is needed.`);
   }
@@ -65,7 +72,7 @@ export class Sequential<
   }
 
   override children(): Map<string, AnyModule> {
-    return numbered(this.layers);
+    return numbered(super.children(), "layers");
   }
 }
 
@@ -167,6 +174,7 @@ export function residual<
   body: Closed<Body, Side> extends Body ? Body : Closed<Body, Side>,
   shortcut?: Shortcut<Body, Side> extends Side ? Side : Shortcut<Body, Side>,
 ): Residual<Body, Side> {
+  checkArguments("Building residual", arguments, 2);
   return new Residual(body as AnyModule as Body, shortcut as AnyModule | undefined as Side);
 }
 
@@ -205,7 +213,7 @@ export class Parallel<
   }
 
   override children(): Map<string, AnyModule> {
-    return numbered(this.branches);
+    return numbered(super.children(), "branches");
   }
 }
 

@@ -1,5 +1,6 @@
 import {
   checkOptions,
+  dispose,
   type Features,
   type Images,
   isTensor,
@@ -13,7 +14,7 @@ import {
   variable,
   type Variable1D,
 } from "../tensor/mod.ts";
-import { checkInput, checkNumber, checkWhole, IMAGE_AXES } from "./checks.ts";
+import { checkArguments, checkInput, checkNumber, checkWhole, IMAGE_AXES } from "./checks.ts";
 import { type ForwardOptions, Module, type shapeRule } from "./module.ts";
 
 /** The options of {@linkcode batchNorm}. */
@@ -126,7 +127,7 @@ export class BatchNorm<Channels extends number>
     const { scale, offset, runningMean, runningVariance, epsilon } = this;
     const factor = tidy(() => ops.div(scale, ops.sqrt(ops.add(runningVariance, epsilon))));
     const shift = tidy(() => ops.sub(offset, ops.mul(runningMean, factor)));
-    this.dispose();
+    dispose([...this.variables().values()]);
     this.#folded = true;
     return { factor, offset: shift };
   }
@@ -169,6 +170,7 @@ export function batchNorm<const Channels extends number>(
   channels: Channels,
   options?: BatchNormOptions,
 ): BatchNorm<Channels> {
+  checkArguments("Building batchNorm", arguments, 2);
   return new BatchNorm(channels, options);
 }
 
@@ -236,5 +238,6 @@ export class LocalResponseNorm extends Module<Tensor4D, Tensor4D> {
  * ```
  */
 export function localResponseNorm(options?: LocalResponseNormOptions): LocalResponseNorm {
+  checkArguments("Building localResponseNorm", arguments, 1);
   return new LocalResponseNorm(options);
 }

@@ -43,7 +43,8 @@ export function check(claim: string, condition: boolean): asserts condition {
  * @param actual The value found.
  * @param expected The value it should be.
  * @throws {Error} `✗ claim: expected …, found …` if they differ.
- * @throws {TypeError} If either is a tensor.
+ * @throws {TypeError} If either is or holds a tensor, or they are objects whose content cannot be
+ * seen, such as promises.
  *
  * @example
  * ```ts
@@ -55,12 +56,21 @@ export function check(claim: string, condition: boolean): asserts condition {
  * ```
  */
 export function checkEqual<T>(claim: string, actual: T, expected: NoInfer<T>): void {
-  if (isTensor(actual) || isTensor(expected)) {
+  if (holds(actual, isTensor) || holds(expected, isTensor)) {
     throw new TypeError(
       `Checking "${claim}": expected values that are no tensors, found a tensor; use checkClose, or its shape or arraySync()`,
     );
   }
-  if (!isDeepStrictEqual(actual, expected) || holdsNaN(actual)) {
+  // To isDeepStrictEqual two objects with nothing but private fields are equal.
+  if (!Object.is(actual, expected) && holds(actual, isOpaque) && holds(expected, isOpaque)) {
+    throw new TypeError(
+      `Checking "${claim}": expected values whose content can be compared, found ${
+        show(actual)
+      }; ` +
+        "await a promise, and compare the properties of an object",
+    );
+  }
+  if (!isDeepStrictEqual(actual, expected) || holds(actual, Number.isNaN)) {
     fail(claim, `expected ${show(expected)}, found ${show(actual)}`);
   }
   const found = show(actual);
@@ -96,8 +106,8 @@ export function checkClose(
   tolerance: number,
 ): void {
   const doing = `Checking "${claim}"`;
-  if (!(tolerance >= 0 && tolerance < Infinity)) {
-    throw new RangeError(`${doing}: expected a tolerance from 0 up, found ${tolerance}`);
+  if (!(typeof tolerance === "number" && tolerance >= 0 && tolerance < Infinity)) {
+    throw new RangeError(`${doing}: expected a tolerance from 0 up, found ${show(tolerance)}`);
   }
   const found = flatten(doing, actual), wanted = flatten(doing, expected);
   if (!isDeepStrictEqual(found.shape, wanted.shape)) {
@@ -137,14 +147,22 @@ function fail(claim: string, why: string): never {
 /** Numbers of any kind in a row, and their shape; that of a single number is []. */
 function flatten(doing: string, numbers: Numeric): { shape: number[]; values: ArrayLike<number> } {
   if (typeof numbers === "number") return { shape: [], values: [numbers] };
-  if (isTensor(numbers)) return { shape: numbers.shape, values: numbers.dataSync() };
-  if (ArrayBuffer.isView(numbers) && "length" in numbers) {
-    return { shape: [numbers.length], values: numbers };
+  if (isTensor(numbers)) {
+    const { dtype }: { dtype: string } = numbers;
+    if (dtype === "string" || dtype === "complex64") {
+      throw new TypeError(`${doing}: expected real numbers, found a tensor of ${dtype}`);
+    }
+    return { shape: numbers.shape, values: numbers.dataSync() };
   }
+  if (isTyped(numbers)) return { shape: [numbers.length], values: numbers };
   if (!Array.isArray(numbers)) {
     throw new TypeError(`${doing}: expected numbers, found ${show(numbers)}`);
   }
-  const parts = numbers.map((part) => flatten(doing, part));
+  if (numbers.length > 0 && numbers.every((part) => typeof part === "number") && isFull(numbers)) {
+    return { shape: [numbers.length], values: numbers };
+  }
+  // Array.from takes the holes of an array for undefined, which map would leave out.
+  const parts = Array.from(numbers, (part) => flatten(doing, part));
   const shape = parts[0]?.shape ?? [];
   for (const part of parts) {
     if (!isDeepStrictEqual(part.shape, shape)) {
@@ -161,6 +179,17 @@ function flatten(doing: string, numbers: Numeric): { shape: number[]; values: Ar
   };
 }
 
+/** Whether a value is a typed array of numbers, which those of BigInt are not. */
+function isTyped(value: unknown): value is ArrayLike<number> & ArrayBufferView {
+  return ArrayBuffer.isView(value) && "length" in value &&
+    !(value instanceof BigInt64Array || value instanceof BigUint64Array);
+}
+
+/** Whether an array has no holes. */
+function isFull(values: readonly unknown[]): boolean {
+  return !values.includes(undefined);
+}
+
 /** The index along each axis of the element at `flat` in row-major order. */
 function position(flat: number, shape: readonly number[]): number[] {
   return shape.reduceRight<number[]>((rest, length) => {
@@ -170,9 +199,27 @@ function position(flat: number, shape: readonly number[]): number[] {
   }, []);
 }
 
-function holdsNaN(value: unknown): boolean {
-  return Number.isNaN(value) ||
-    typeof value === "object" && value !== null && Object.values(value).some(holdsNaN);
+/** Whether a value or anything in it is of some kind. */
+function holds(value: unknown, isSome: (part: unknown) => boolean, seen = new Set()): boolean {
+  if (isSome(value)) return true;
+  if (typeof value !== "object" || value === null || seen.has(value)) return false;
+  if (ArrayBuffer.isView(value)) return isTyped(value) && Array.prototype.some.call(value, isSome);
+  seen.add(value);
+  const parts = value instanceof Map
+    ? [...value.keys(), ...value.values()]
+    : value instanceof Set
+    ? [...value]
+    : Object.values(value);
+  return parts.some((part) => holds(part, isSome, seen));
+}
+
+/** Whether nothing of an object can be seen: a promise, or one whose fields are all private. */
+function isOpaque(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Object.keys(value).length > 0) return false;
+  const prototype = Object.getPrototypeOf(value);
+  const isKnown = [Array, Map, Set, Date, RegExp, Error].some((known) => value instanceof known);
+  return !isKnown && !ArrayBuffer.isView(value) &&
+    prototype !== null && prototype !== Object.prototype;
 }
 
 function show(value: unknown): string {

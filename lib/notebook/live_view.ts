@@ -1,3 +1,4 @@
+import { jointExtent } from "../plot/numbers.ts";
 import type { History } from "../train/mod.ts";
 
 /** A curve has at most this many points, each the mean of as many steps as it takes. */
@@ -48,9 +49,12 @@ function chart(
   last: number,
   curves: Readonly<Record<string, readonly Point[]>>,
 ): string {
-  const drawn = Object.entries(curves).filter(([, points]) => points.length > 0);
-  const heights = drawn.flatMap(([, points]) => points.map(([, y]) => y));
-  const low = Math.min(...heights), high = Math.max(...heights);
+  // A loss that is no number has no place; the line above says it.
+  const drawn = Object.entries(curves)
+    .map(([title, points]) => [title, points.filter(([, y]) => Number.isFinite(y))] as const)
+    .filter(([, points]) => points.length > 0);
+  if (drawn.length === 0) return "";
+  const [low, high] = jointExtent(drawn.map(([, points]) => points.map(([, y]) => y)));
   const place = ([x, y]: Point) => [
     (50 + 280 * (x - 1) / (last - 1 || 1)).toFixed(1),
     (130 - 100 * (y - low) / (high - low || 1)).toFixed(1),

@@ -1,5 +1,7 @@
+import { show } from "../tensor/options.ts";
 import { type Figure, trainingCurves } from "../plot/mod.ts";
 import type { EpochProgress, History, Progress } from "../train/mod.ts";
+import { checkTraining } from "../train/history.ts";
 import { liveView } from "./live_view.ts";
 
 /** Where a training shows how it goes. */
@@ -25,8 +27,10 @@ const longest = 2000;
  *
  * Stop ends the training after the step under way: the model stays as trained so far, and what was reported so far is returned.
  *
- * @param training What {@linkcode fit} gives.
+ * @param training What {@linkcode fit} gives, without `await`, or a generator that goes through it.
+ * @throws {TypeError} If it is none.
  * @throws What the training throws, with the chart of what came before on show.
+ * @throws {TypeError} If it is not a training, such as the history of one that was awaited.
  *
  * @example
  * ```ts
@@ -43,6 +47,13 @@ const longest = 2000;
  * ```
  */
 export async function showProgress(training: AsyncIterable<Progress>): Promise<History> {
+  if (typeof training?.[Symbol.asyncIterator] !== "function") {
+    throw new TypeError(
+      `Showing progress: the training must be what fit(…) gives, without await, found ${
+        show(training)
+      }.`,
+    );
+  }
   return await follow(training, displayHere());
 }
 
@@ -51,9 +62,14 @@ export async function follow(
   training: AsyncIterable<Progress>,
   display: Display,
 ): Promise<History> {
+  checkTraining("Showing the progress of a training", training);
   const history: History = { steps: [], epochs: [] };
   const start = performance.now();
-  let due = start, failed = true;
+  let due = start;
+  const end = async (failed: boolean) => {
+    if (history.steps.length === 0) return;
+    await display.end(endLine(history, performance.now() - start, failed), history);
+  };
   try {
     for await (const progress of training) {
       const now = performance.now();
@@ -66,12 +82,12 @@ export async function follow(
       await display.update(stepLine(history, now - start), history);
       due = now + Math.min(longest, Math.max(shortest, (performance.now() - now) / share));
     }
-    failed = false;
-  } finally {
-    if (history.steps.length > 0) {
-      await display.end(endLine(history, performance.now() - start, failed), history);
-    }
+  } catch (error) {
+    // What went wrong in the training matters more than what goes wrong in drawing it.
+    await end(true).catch(() => {});
+    throw error;
   }
+  await end(false);
   return history;
 }
 
@@ -99,13 +115,23 @@ export function jupyterDisplay(jupyter: Pick<typeof Deno.jupyter, "display">): D
     update,
     async end(line, history) {
       await update(line, history);
-      await show(curves(line, history), false);
+      const figure = curves(line, history);
+      if (figure) await show(figure, false);
     },
   };
 }
 
-function curves(line: string, history: History): Figure {
-  return trainingCurves(history, {
+/** The curves of all that has a place on them: a loss that is no number has none. */
+function curves(line: string, { steps, epochs }: History): Figure | undefined {
+  const drawn = {
+    steps: steps.filter(({ loss, learningRate }) => Number.isFinite(loss + learningRate)),
+    epochs: epochs.filter(({ trainLoss, trainAccuracy, validation }) =>
+      Number.isFinite(trainLoss + trainAccuracy + (validation?.loss ?? 0)) &&
+      Number.isFinite(validation?.accuracy ?? 0)
+    ),
+  };
+  if (drawn.steps.length + drawn.epochs.length === 0) return undefined;
+  return trainingCurves(drawn, {
     title: `<span style="font-size: 12px">${line}</span>`,
     description: `Training curves. ${line}.`,
   });

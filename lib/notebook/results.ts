@@ -1,4 +1,6 @@
-import { isKeeping, readKept, writeKept } from "./kept.ts";
+import { checkOptions } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
+import { changeKept, isKeeping, readKept } from "./kept.ts";
 import { machine } from "./machine.ts";
 import { type Scale, scale } from "./scale.ts";
 
@@ -42,6 +44,9 @@ const measured: KeptResult[] = [];
  * The result is kept for later notebooks where the notebook is executed with `deno task run --write` (which sets the environment
  * variable RESNET_LAB_WRITE); else nothing is written.
  *
+ * @throws {TypeError} If the result has a property that does not exist, or one is of another kind.
+ * @throws {RangeError} If the accuracy is not from 0 to 1, or another number is negative or not finite.
+ *
  * @returns The rows, by notebook, ready for `console.table`.
  *
  * @example
@@ -64,15 +69,19 @@ const measured: KeptResult[] = [];
  * ```
  */
 export function resultsWith(result: NetworkResult): Record<string, string | number>[] {
+  checkResult(result);
   const own: KeptResult = { ...result, scale: scale(), machine: machine() };
-  const before = readKept<KeptResult[]>(kept, []);
-  const all = [...before, ...measured, own].reduce(
-    (rows, row) => rows.set([row.scale, row.notebook, row.network].join("/"), row),
-    new Map<string, KeptResult>(),
-  );
+  const withOwn = (before: readonly KeptResult[]) => {
+    const all = [...before, ...measured, own].reduce(
+      (rows, row) => rows.set([row.scale, row.notebook, row.network].join("/"), row),
+      new Map<string, KeptResult>(),
+    );
+    return [...all.values()].sort((a, b) => a.notebook - b.notebook);
+  };
+  let rows: KeptResult[] = [];
+  if (isKeeping()) changeKept<KeptResult[]>(kept, [], (before) => rows = withOwn(before), 2);
+  else rows = withOwn(readKept<KeptResult[]>(kept, []));
   measured.push(own);
-  const rows = [...all.values()].sort((a, b) => a.notebook - b.notebook);
-  if (isKeeping()) writeKept(kept, JSON.stringify(rows, null, 2));
   return rows
     .filter((row) => row.scale === own.scale && row.notebook <= own.notebook)
     .map((row) => ({
@@ -84,4 +93,40 @@ export function resultsWith(result: NetworkResult): Record<string, string | numb
       seconds: Math.round(row.seconds),
       "images/s": Math.round((row.images * row.epochs) / row.seconds),
     }));
+}
+
+function checkResult(result: NetworkResult): void {
+  const doing = "Adding to the results";
+  checkOptions<NetworkResult>(doing, result, '{ network: "LeNet", notebook: 4, … }', {
+    network: true,
+    notebook: true,
+    accuracy: true,
+    parameters: true,
+    macs: true,
+    seconds: true,
+    images: true,
+    epochs: true,
+    seed: true,
+  });
+  const { network, accuracy, seconds, ...numbers } = result;
+  if (typeof network !== "string") {
+    throw new TypeError(`${doing}: network must be a string, found ${show(network)}.`);
+  }
+  for (const name of ["notebook", "parameters", "macs", "images", "epochs", "seed"] as const) {
+    const value = numbers[name];
+    if (typeof value !== "number") {
+      throw new TypeError(`${doing}: ${name} must be a number, found ${show(value)}.`);
+    }
+    if (!(value >= 0 && value < Infinity)) {
+      throw new RangeError(`${doing}: ${name} must be a number from 0 up, found ${value}.`);
+    }
+  }
+  if (typeof accuracy !== "number" || !(accuracy >= 0 && accuracy <= 1)) {
+    throw new RangeError(
+      `${doing}: accuracy must be a share from 0 to 1, found ${show(accuracy)}.`,
+    );
+  }
+  if (typeof seconds !== "number" || !(seconds > 0 && seconds < Infinity)) {
+    throw new RangeError(`${doing}: seconds must be a number above 0, found ${show(seconds)}.`);
+  }
 }

@@ -1,3 +1,5 @@
+import { checkOptions } from "../tensor/mod.ts";
+
 const scales = ["smoke", "cpu", "gpu"] as const;
 
 /** How much a notebook computes; see {@linkcode scale}. */
@@ -34,7 +36,7 @@ export function scale(): Scale {
  * The one of three values that belongs to the {@linkcode scale} at which the notebook runs.
  *
  * @throws {RangeError} If RESNET_LAB_SCALE is set to something that is no scale.
- * @throws {TypeError} If there is no value for the scale.
+ * @throws {TypeError} If there is no value for the scale, or one for something that is no scale.
  *
  * @example
  * ```ts
@@ -46,6 +48,11 @@ export function scale(): Scale {
  * ```
  */
 export function atScale<T>(values: Readonly<Record<Scale, T>>): T {
+  checkOptions<Record<Scale, T>>("Choosing by scale", values, "{ smoke: 1, cpu: 5, gpu: 20 }", {
+    smoke: true,
+    cpu: true,
+    gpu: true,
+  });
   const name = scale();
   if (!Object.hasOwn(values, name)) {
     throw new TypeError(

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import "./gradients.ts";
 import { checkBoolean, checkSameDtype, checkSynchronous, checkTensor } from "./check.ts";
 import { checkOptions } from "./options.ts";
+import { noteData } from "./reclaim.ts";
 import type { Rank, Same, Scalar, Tensor, Variable } from "./types.ts";
 
 /**
@@ -46,7 +47,7 @@ Object.assign(engine, {
     tensors.map((tensor) => {
       engine.backend.incRef(tensor.dataId);
       const copy = engine.makeTensorFromTensorInfo(tensor);
-      return engine.keep(Object.assign(copy, { id: tensor.id }));
+      return Object.assign(copy, { id: tensor.id, kept: true });
     }),
 });
 
@@ -133,18 +134,54 @@ function differentiate(
 ): { value: Tensor; gradients: Tensor[] } {
   return tf.tidy(() => {
     const { value, gradients } = gradientsWherePresent(f, inputs, upstream);
-    return {
-      value,
-      gradients: gradients.map((gradient, index) => {
-        if (gradient) return gradient;
-        throw new RangeError(
-          `Taking a gradient: the value does not depend on ${
-            inputs.length === 1 ? "the input" : `input ${index} of ${inputs.length}`
-          }, of shape [${inputs[index]?.shape}]. Leave it out, or use it in the function.`,
-        );
-      }),
-    };
+    const unused = gradients.flatMap((gradient, index) => gradient ? [] : [index]);
+    if (unused.length > 0) throw new UnusedInputError(inputs, unused);
+    return { value, gradients: gradients as Tensor[] };
   });
+}
+
+/**
+ * The error of {@linkcode grad} and {@linkcode valueAndGradients} where the value does not depend on some of its inputs.
+ *
+ * @example
+ * ```ts
+ * import { ops, UnusedInputError, valueAndGradients, variable } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const used = variable(ops.ones([2])), unused = variable(ops.ones([3]));
+ * try {
+ *   valueAndGradients(() => ops.sum(used), [used, unused]);
+ *   assert.fail();
+ * } catch (error) {
+ *   assert(error instanceof UnusedInputError);
+ *   assert.deepEqual(error.inputs, [1]);
+ * }
+ * ```
+ */
+export class UnusedInputError extends RangeError {
+  /** The positions, from 0, of all inputs that have no part in the value. */
+  readonly inputs: readonly number[];
+
+  /**
+   * @param all All inputs.
+   * @param unused The positions of those that have no part in the value.
+   */
+  constructor(all: readonly Tensor[], unused: readonly number[]) {
+    const [first = 0] = unused, more = unused.length - 3;
+    const them = unused.length === 1 ? "it" : "them";
+    super(
+      `Taking a gradient: the value does not depend on ${
+        all.length === 1
+          ? `the input, of shape [${all[0]?.shape}]`
+          : unused.length === 1
+          ? `input ${first} of ${all.length}, of shape [${all[first]?.shape}]`
+          : `the inputs ${unused.slice(0, 3).join(", ")}${
+            more > 0 ? ` and ${more} more` : ""
+          } of ${all.length}`
+      }. Leave ${them} out, or use ${them} in the function.`,
+    );
+    this.inputs = unused;
+  }
 }
 
 /**
@@ -289,7 +326,9 @@ tf.Variable.prototype.assign = function (value) {
   }
   checkSameDtype(what, this, value);
   // TensorFlow.js frees the old value first, which would be the new one.
-  if (value !== this) assign.call(this, value);
+  if (value === this) return;
+  assign.call(this, value);
+  noteData(this);
 };
 
 /**

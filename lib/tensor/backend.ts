@@ -24,16 +24,29 @@ export const COMPOSED = [WASM, PORTABLE];
 
 let native: { backend: FusingBackend; binding: Binding } | undefined;
 
+/** Whether Deno lets this process use an environment variable, without asking the user. */
+function mayUse(variable: string): boolean {
+  return Deno.permissions.querySync({ name: "env", variable }).state === "granted";
+}
+
 /** Sets an environment variable that TensorFlow reads, unless it is set. */
 function setDefault(name: string, value: string): void {
-  if (Deno.env.get(name) === undefined) Deno.env.set(name, value);
+  if (mayUse(name) && Deno.env.get(name) === undefined) Deno.env.set(name, value);
 }
+
+const inFolder = (task: string) =>
+  `In the resnet-lab folder run: npx --yes deno@2.9.6 task ${task}`;
 
 /** Registers native TensorFlow, or says why it cannot and what to do. */
 async function loadNative(): Promise<{ problem: string; remedy: string } | undefined> {
   const addon = new URL("../../.venv/tfjs_binding.node", import.meta.url);
-  if (addon.protocol !== "file:" || !existsSync(addon)) {
-    return { problem: "is not set up", remedy: "setup" };
+  const allow = "Start Deno with --allow-read --allow-env --allow-ffi";
+  try {
+    if (addon.protocol !== "file:" || !existsSync(addon)) {
+      return { problem: "is not set up", remedy: inFolder("setup") };
+    }
+  } catch (error) { // Deno does not let this process look.
+    return { problem: `did not load (${reasonOf(error)})`, remedy: allow };
   }
   // TensorFlow prints its version and the processor's features at start; errors still show.
   setDefault("TF_CPP_MIN_LOG_LEVEL", "2");
@@ -55,8 +68,23 @@ async function loadNative(): Promise<{ problem: string; remedy: string } | undef
     tf.registerBackend(NATIVE, () => backend, 3);
     native = { backend, binding };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : error;
-    return { problem: `is set up but did not load (${reason})`, remedy: "doctor" };
+    return error instanceof Deno.errors.NotCapable
+      ? { problem: `did not load (${reasonOf(error)})`, remedy: allow }
+      : { problem: `is set up but did not load (${reasonOf(error)})`, remedy: inFolder("doctor") };
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether Deno lets this process read WebAssembly's file; TensorFlow.js would say at length that it does not. */
+function mayLoadWasm(): boolean {
+  try {
+    const module = import.meta.resolve("@tensorflow/tfjs-backend-wasm");
+    return !module.startsWith("file:") || existsSync(fileURLToPath(module));
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotCapable);
   }
 }
 
@@ -75,7 +103,8 @@ async function setBackend(name: string): Promise<void> {
 async function start(): Promise<void> {
   // Our own line says what to do; the backend's greeting at its first use would say it again, wrongly for us.
   Object.assign(tf.findBackend(PORTABLE), { firstUse: false });
-  const wanted = Deno.env.get("RESNET_LAB_BACKEND") ?? NATIVE;
+  const choice = "RESNET_LAB_BACKEND";
+  const wanted = (mayUse(choice) ? Deno.env.get(choice) : undefined) ?? NATIVE;
   if (![NATIVE, ...COMPOSED].includes(wanted)) {
     throw new RangeError(
       `Choosing a backend: RESNET_LAB_BACKEND must be "${NATIVE}", "${WASM}" or "${PORTABLE}", found "${wanted}".`,
@@ -83,11 +112,11 @@ async function start(): Promise<void> {
   }
   const missing = wanted === NATIVE ? await loadNative() : undefined;
   if (!missing) return await setBackend(wanted);
-  await setBackend(WASM).catch(() => setBackend(PORTABLE));
+  await setBackend(mayLoadWasm() ? WASM : PORTABLE).catch(() => setBackend(PORTABLE));
   console.warn(
     `Native TensorFlow ${missing.problem}, so this runs on the ${
       tf.getBackend() === WASM ? "WebAssembly" : "plain JavaScript"
-    } backend, slower. In the resnet-lab folder run: npx --yes deno@2.9.6 task ${missing.remedy}`,
+    } backend, slower. ${missing.remedy}`,
   );
 }
 await start();
@@ -155,7 +184,7 @@ export type Attribute =
   | { string: string }
   | { integer: number }
   | { integers: readonly number[] }
-  | { type: "float32" | "int32" };
+  | { type: "float32" | "int32" | "bool" };
 
 function toOpAttributes(
   attributes: Readonly<Record<string, Attribute>>,
@@ -167,11 +196,8 @@ function toOpAttributes(
     if ("string" in attribute) return { name, type: b.TF_ATTR_STRING, value: attribute.string };
     if ("integer" in attribute) return { name, type: b.TF_ATTR_INT, value: attribute.integer };
     if ("integers" in attribute) return { name, type: b.TF_ATTR_INT, value: attribute.integers };
-    return {
-      name,
-      type: b.TF_ATTR_TYPE,
-      value: attribute.type === "float32" ? b.TF_FLOAT : b.TF_INT32,
-    };
+    const types = { float32: b.TF_FLOAT, int32: b.TF_INT32, bool: b.TF_BOOL };
+    return { name, type: b.TF_ATTR_TYPE, value: types[attribute.type] };
   });
 }
 

@@ -1,37 +1,78 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend, onNativeCpu } from "./backend.ts";
 import { checkSynchronous, checkTensor, isTensor } from "./check.ts";
-import type { Replay } from "./recording_backend.ts";
-import type { Tensor } from "./types.ts";
+import { show } from "./options.ts";
+import { difference, type Replay } from "./recording_backend.ts";
+import type { Scalar, Tensor } from "./types.ts";
+import { State, watchCalls } from "./watched_state.ts";
+
+/** What a function that is compiled may take: a tensor, or a setting, each value of which has graphs of its own. */
+export type CompiledInput = Tensor | number | boolean | string;
 
 /** What a function that is compiled may give: a tensor, or tensors in arrays and records. */
 export type Tensors = Tensor | readonly Tensors[] | { readonly [name: string]: Tensors };
 
 /** A function that {@linkcode compile} made; disposing it frees its graphs. */
-export interface Compiled<Inputs extends readonly Tensor[], Output> extends Disposable {
+export interface Compiled<Inputs extends readonly CompiledInput[], Output> extends Disposable {
   (...inputs: Inputs): Output;
 }
 
 const doing = "Compiling a function";
 
+/** The graphs that a compiled function keeps; the one that was used longest ago goes first. */
+const MOST_GRAPHS = 16;
+
+/** A graph of a compiled function. */
+interface Captured {
+  /** For which kinds of inputs it is. */
+  readonly key: string;
+  readonly replay: Replay;
+  readonly output: Tensors;
+  /** What it depends on in JavaScript, as far as that is known. */
+  state: State;
+  /** The calls that it stood for so far. */
+  calls: number;
+  /** At which of them the function itself runs, to see whether it still does the same. */
+  nextCheck: number;
+  /** Whether the function did something else at the call before. */
+  readonly hasChanged: boolean;
+}
+
 /**
- * A function that does what `f` does, faster: at the first call with inputs of some shape it runs `f` and notes which TensorFlow ops
- * that takes, and from the second on TensorFlow runs these ops as one graph. Between them there is no JavaScript then, and TensorFlow
- * fuses convolutions with what follows, works in place, and frees each value after its last use. Losses and gradients come out the same to
- * rounding.
+ * A function that does what `f` does, faster: at the first call with inputs of some shape it runs
+ * `f` and captures which TensorFlow ops that takes as a graph, which TensorFlow runs from then on.
+ * Between its ops there is no JavaScript then, and TensorFlow fuses convolutions with what follows,
+ * works in place, and frees each value after its last use. Losses and gradients come out the same
+ * to rounding.
  *
- * Some kernels are right for finite numbers only, such as oneDNN's max pooling. Where one of these meets NaN, infinity, or numbers whose
- * squares are beyond float32, `f` itself runs, and the result is right.
+ * Some kernels are right for finite numbers only, such as oneDNN's max pooling. Where one of these
+ * meets NaN, infinity, or numbers whose squares are beyond float32, `f` itself runs instead.
  *
- * Variables that `f` reads are read anew at each call, and those that it assigns to are assigned to; random tensors are drawn anew. All
- * else in JavaScript happens at the first call only: `f` must not depend on anything that changes but its inputs and variables. It gives
- * tensors, and leaves no other behind.
+ * At each call these are as they are then:
  *
- * In a gradient, inside another compiled function, on a GPU and without native TensorFlow it runs `f` itself.
+ * - the inputs. Numbers, booleans and strings may be among them; each value has a graph of its own.
+ * - variables and random tensors. Variables that `f` assigns to are assigned to.
+ * - the fields of modules whose `forward` it calls, and what they hold, but private ones (`#rate`)
+ *   only where they have a getter and a setter. A change makes a new graph.
+ * - precision and backend.
  *
- * @throws {RangeError} (at the first call) If `f` reads values of a tensor, draws random numbers in JavaScript, makes a variable, or changes
- * one in place as optimizers do; (later) if a tensor from outside that it uses has been disposed.
- * @throws {TypeError} If an input is no tensor, `f` gives something else than tensors, or the compiled function was disposed.
+ * All else in JavaScript is as at the first call. To find out where `f` depends on it, such as on a
+ * number in a variable of the code around it, `f` runs again at the calls 2, 16, 128, and so on:
+ * where it takes other ops or numbers than before, that is an error, which names the op. Pass such
+ * a number as an input.
+ *
+ * `f` gives tensors, and leaves no other behind. The last 16 graphs are kept. They are freed when
+ * the compiled function is disposed, or when nothing can reach it any more.
+ *
+ * In a gradient, inside another compiled function, on a GPU and without native TensorFlow it runs
+ * `f` itself.
+ *
+ * @throws {RangeError} (when `f` runs) If `f` reads values of a tensor, draws random numbers in
+ * JavaScript, makes a variable, changes one in place as optimizers do, or does something else than
+ * before with the same inputs; (later) if a tensor from outside that it uses has been disposed, or
+ * an index or label is out of range.
+ * @throws {TypeError} If an input is no tensor, number, boolean or string, `f` gives something else
+ * than tensors, or the compiled function was disposed.
  *
  * @example
  * ```ts
@@ -47,10 +88,18 @@ const doing = "Compiling a function";
  * }
  * ```
  */
-export function compile<const Inputs extends readonly Tensor[], Output extends Tensors>(
+export function compile<const Inputs extends readonly CompiledInput[], Output extends Tensors>(
   f: (...inputs: Inputs) => Output,
 ): Compiled<Inputs, Output> {
-  const graphs = new Map<string, { replay: Replay; output: Output }>();
+  if (typeof f !== "function") {
+    throw new TypeError(`${doing}: it must be a function, found ${show(f)}.`);
+  }
+  /** Those that were used last come first. */
+  const graphs: Captured[] = [];
+  const drop = (graph: Captured) => {
+    graphs.splice(graphs.indexOf(graph), 1);
+    graph.replay.free();
+  };
   let isDisposed = false;
   const run = (...inputs: Inputs): Output => {
     if (isDisposed) {
@@ -58,34 +107,102 @@ export function compile<const Inputs extends readonly Tensor[], Output extends T
         "Running a compiled function: it must be alive, found a disposed one. Compile it again.",
       );
     }
-    for (const input of inputs) checkTensor(doing, input, { name: "an input" });
+    inputs.forEach(checkInput);
     const native = onNativeCpu() && tf.engine().state.gradientDepth === 0
       ? nativeBackend()
       : undefined;
     return tf.tidy(() => {
-      if (!native || native.isRecording) return f(...inputs) as tf.TensorContainer;
-      const key = `${native.isInBfloat16} ${native.signature(inputs)}`;
-      const graph = graphs.get(key);
+      if (!native || native.isRecording) {
+        const output = f(...inputs);
+        tensorsIn(output);
+        return output as tf.TensorContainer;
+      }
+      const tensors = inputs.filter((input) => isTensor(input));
+      const settings = inputs.map((input) => isTensor(input) ? "" : settingText(input));
+      const key = `${native.isInBfloat16} ${native.signature(tensors)} ${settings}`;
+      const graph = graphs.find((graph) => graph.key === key && graph.state.isUnchanged);
       if (graph) {
-        const tensors = graph.replay.run(inputs);
-        return (tensors ? rebuild(graph.output, tensors) : f(...inputs)) as tf.TensorContainer;
+        graphs.splice(graphs.indexOf(graph), 1);
+        graphs.unshift(graph);
+        if (++graph.calls < graph.nextCheck) {
+          const results = graph.replay.run(tensors);
+          return (results ? rebuild(graph.output, results) : f(...inputs)) as tf.TensorContainer;
+        }
       }
       let output!: Output;
-      const recorded = native.record(inputs, () => {
-        output = f(...inputs);
-        return tensorsIn(output);
-      });
-      if (recorded) graphs.set(key, { replay: recorded, output });
+      const live = liveFields = new WeakMap();
+      const { result: replay, called } = watchCalls(() =>
+        native.record(tensors, () => {
+          output = f(...inputs);
+          return tensorsIn(output);
+        })
+      );
+      if (!replay) return output as tf.TensorContainer;
+      const state = new State(called, (owner, key) => live.get(owner)?.has(key) ?? false);
+      const changed = graph && difference(graph.replay, replay);
+      if (graph && changed === undefined) {
+        replay.free();
+        Object.assign(graph, { state, nextCheck: 8 * graph.nextCheck });
+        return output as tf.TensorContainer;
+      }
+      if (graph) {
+        drop(graph);
+        // Before the second call nothing came from the graph, so f may have prepared something.
+        if (graph.calls > 2 || graph.hasChanged) throw changedSince(graph, changed!);
+      }
+      const hasChanged = graph !== undefined;
+      graphs.unshift({ key, replay, output, state, calls: 1, nextCheck: 2, hasChanged });
+      if (graphs.length > MOST_GRAPHS) drop(graphs.at(-1)!);
       return output as tf.TensorContainer;
     }) as Output;
   };
   return Object.assign(run, {
     [Symbol.dispose]: () => {
       isDisposed = true;
-      for (const { replay } of graphs.values()) replay.free();
-      graphs.clear();
+      for (const graph of [...graphs]) drop(graph);
     },
   });
+}
+
+function changedSince({ calls, hasChanged }: Captured, changed: string): RangeError {
+  return new RangeError(
+    `${doing}: with the same inputs it must do the same at each call, but at call ${
+      hasChanged ? calls + 1 : calls
+    } ${changed}. It depends on something in JavaScript that has changed. Pass that to the compiled function as an input.`,
+  );
+}
+
+function checkInput(input: unknown): void {
+  if (["number", "boolean", "string"].includes(typeof input)) return;
+  checkTensor(doing, input, { name: "an input" });
+}
+
+/** A setting as part of a key. */
+function settingText(value: number | boolean | string): string {
+  return typeof value === "string"
+    ? JSON.stringify(value)
+    : Object.is(value, -0)
+    ? "-0"
+    : `${value}`;
+}
+
+/** The fields that the graph that is being captured has as inputs. */
+let liveFields = new WeakMap<object, Set<string>>();
+
+/**
+ * The number in a field. A compiled function has it as an input of its graph: it is as it is then at
+ * each call, without a new graph.
+ */
+export function liveNumber<Key extends string>(
+  owner: Readonly<Record<Key, number>>,
+  key: Key,
+): Scalar {
+  const read = () => tf.scalar(owner[key]);
+  const native = nativeBackend();
+  if (!native?.isRecording) return read();
+  const keys = liveFields.get(owner) ?? new Set();
+  liveFields.set(owner, keys.add(key));
+  return native.fresh(read) as Scalar;
 }
 
 /**

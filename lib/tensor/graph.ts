@@ -2,10 +2,44 @@
 import { join } from "node:path";
 // @ts-types="./saved_model.d.ts"
 import messages from "@tensorflow/tfjs-node-gpu/dist/proto/api_pb.js";
-import type { Binding, OpAttribute } from "./native_backend.d.ts";
+import type { Binding, NativeTensor, OpAttribute } from "./native_backend.d.ts";
+
+/** Sessions of graphs that nothing can reach any more are freed. */
+const unreachable = new FinalizationRegistry<() => void>((free) => free());
+
+/** A graph that is loaded at its first run. It is freed with `free`, or when it is unreachable. */
+export class Session {
+  readonly #binding: Binding;
+  #graph: Graph | undefined;
+  #number: number | undefined;
+
+  constructor(binding: Binding, graph: Graph) {
+    this.#binding = binding;
+    this.#graph = graph;
+  }
+
+  /** Runs the graph on tensors by their numbers; inputs and outputs are names with commas between. */
+  run(ids: number[], inputs: string, outputs: string): NativeTensor[] {
+    const binding = this.#binding;
+    if (this.#graph) {
+      const number = this.#number = this.#graph.load();
+      unreachable.register(this, () => binding.deleteSavedModel(number), this);
+      this.#graph = undefined;
+    }
+    return binding.runSavedModel(this.#number!, ids, inputs, outputs);
+  }
+
+  free(): void {
+    unreachable.unregister(this);
+    if (this.#number !== undefined) this.#binding.deleteSavedModel(this.#number);
+    this.#number = this.#graph = undefined;
+  }
+}
 
 /** A computation that grows node by node. Nodes and their outputs go by names. */
 export class Graph {
+  /** What each node is, in order, as text: a graph that does the same has the same steps. */
+  readonly steps: string[] = [];
   readonly #graph = new messages.GraphDef();
   readonly #binding: Binding;
   #nodes = 0;
@@ -19,7 +53,7 @@ export class Graph {
 
   /** A value that is given at each run. */
   placeholder(dtype: number, shape: readonly number[]): string {
-    const node = this.#add("Placeholder", []);
+    const node = this.#add("Placeholder", [], `Placeholder ${dtype} [${shape}]`);
     node.getAttrMap().set("dtype", typeValue(dtype));
     node.getAttrMap().set("shape", shapeValue(shape));
     return this.#name;
@@ -34,7 +68,7 @@ export class Graph {
     tensor.setTensorContent(new Uint8Array(buffer, byteOffset, byteLength).slice());
     const value = new messages.AttrValue();
     value.setTensor(tensor);
-    const node = this.#add("Const", []);
+    const node = this.#add("Const", [], `Const ${dtype} [${shape}] ${valuesText(values)}`);
     node.getAttrMap().set("dtype", typeValue(dtype));
     node.getAttrMap().set("value", value);
     return this.#name;
@@ -42,7 +76,7 @@ export class Graph {
 
   /** What an op makes of values; its first output. The others are `name:1`, `name:2` and so on. */
   op(op: string, attributes: readonly OpAttribute[], inputs: string[]): string {
-    const node = this.#add(op, inputs);
+    const node = this.#add(op, inputs, `${op} ${inputs} ${JSON.stringify(attributes)}`);
     for (const attribute of attributes) {
       node.getAttrMap().set(attribute.name, this.#attribute(attribute));
     }
@@ -74,7 +108,8 @@ export class Graph {
     return `node_${this.#nodes}`;
   }
 
-  #add(op: string, inputs: string[]) {
+  #add(op: string, inputs: string[], step: string) {
+    this.steps.push(step);
     this.#nodes++;
     const node = new messages.NodeDef();
     node.setName(this.#name);
@@ -101,6 +136,15 @@ export class Graph {
     } else throw new TypeError(`Making a graph: the attribute ${name} has no counterpart in it.`);
     return result;
   }
+}
+
+/** A few values as they are, and a checksum (FNV-1a) of all. */
+function valuesText(values: ArrayBufferView): string {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  let checksum = 0x811c9dc5;
+  for (const byte of bytes) checksum = Math.imul(checksum ^ byte, 0x01000193);
+  const numbers = values instanceof DataView ? bytes : values as unknown as Float32Array;
+  return numbers.length <= 4 ? `${[...numbers]}` : `${[...numbers.subarray(0, 4)]},… ${checksum}`;
 }
 
 function isNumbers(value: unknown): value is readonly number[] {

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { checkSynchronous, checkTensor } from "./check.ts";
+import "./reclaim.ts";
 import type { Tensor } from "./types.ts";
 
 /** What {@linkcode tidy} can hand out: a tensor, nothing, or tensors in an array or a record. */

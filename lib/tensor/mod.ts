@@ -3,7 +3,14 @@ import "./inspect.ts";
 export { backend, NATIVE, PORTABLE, useBackend, WASM } from "./backend.ts";
 export { isTensor } from "./check.ts";
 export { checkOptions, type OptionNames } from "./options.ts";
-export { dependsOn, grad, isVariable, valueAndGradients, variable } from "./autograd.ts";
+export {
+  dependsOn,
+  grad,
+  isVariable,
+  UnusedInputError,
+  valueAndGradients,
+  variable,
+} from "./autograd.ts";
 export {
   type AdamUpdate,
   type MomentumUpdate,
@@ -20,7 +27,15 @@ export {
   type WindowOptions,
 } from "./convolution.ts";
 export { type Precision, withPrecision } from "./precision.ts";
-export { compile, type Compiled, isCompiling, type Tensors } from "./compile.ts";
+export {
+  compile,
+  type Compiled,
+  type CompiledInput,
+  isCompiling,
+  liveNumber,
+  type Tensors,
+} from "./compile.ts";
+export { watchState } from "./watched_state.ts";
 export { defaultRandom, Random, setSeed } from "./random.ts";
 export * as ops from "./ops.ts";
 export type {
@@ -49,4 +64,5 @@ export type {
   Variable4D,
   Variable5D,
 } from "./types.ts";
+export { stopSignal } from "./stop.ts";
 export { type KernelTrace, type TracedOutput, type TracedValue, traceKernels } from "./trace.ts";

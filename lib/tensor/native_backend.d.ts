@@ -8,6 +8,7 @@ import type { KernelBackend, Tensor, TensorInfo } from "@tensorflow/tfjs-core";
 export interface Binding {
   readonly TF_FLOAT: number;
   readonly TF_INT32: number;
+  readonly TF_BOOL: number;
   readonly TF_ATTR_STRING: number;
   readonly TF_ATTR_INT: number;
   readonly TF_ATTR_FLOAT: number;

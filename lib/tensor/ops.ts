@@ -372,16 +372,24 @@ export function oneHot(labels: Tensor1D, classes: number): Tensor2D {
   const what = "One-hot encoding";
   checkTensor(what, labels, { name: "the labels", axes: ["n"], dtype: "int32" });
   checkWhole(what, "the number of classes", classes, 2);
-  checkIndices(what, "a label", labels, classes);
-  return tf.oneHot(labels, classes, 1, 0, "float32") as Tensor2D;
+  const checked = checkIndices(what, "a label", labels, classes);
+  return tf.oneHot(checked, classes, 1, 0, "float32") as Tensor2D;
 }
 
-/** TensorFlow gives zeros for a position outside on some devices, so it is looked at here. */
-function checkIndices(what: string, name: string, indices: Tensor1D, count: number): void {
-  const outside = indices.dataSync().find((index) => index < 0 || index >= count);
+/**
+ * Checks indices here, because TensorFlow gives zeros for those outside in some ops. What it gives
+ * back is to be used: in a compiled function it is checked at each run.
+ */
+function checkIndices(what: string, name: string, indices: Tensor1D, count: number): Tensor1D {
+  const native = nativeBackend();
+  const values = native?.isRecording ? native.peek(indices) : indices.dataSync();
+  const outside = values.find((index) => index < 0 || index >= count);
   if (outside !== undefined) {
     throw new RangeError(`${what}: ${name} must be from 0 to ${count - 1}, found ${outside}.`);
   }
+  return native?.isRecording
+    ? native.checkInGraph(`${what}: ${name}`, tf.range(0, count, 1, "int32"), indices)
+    : indices;
 }
 
 /**
@@ -721,8 +729,8 @@ export function gather<R extends Rank>(x: Tensor<R>, indices: Tensor1D, axis = 0
   checkTensor(what, x);
   checkTensor(what, indices, { name: "the indices", axes: ["n"], dtype: "int32" });
   const along = checkAxis(what, x.shape, axis);
-  checkIndices(what, "an index", indices, x.shape[along]!);
-  return tf.gather<Tensor<R>>(x, indices, along);
+  const checked = checkIndices(what, "an index", indices, x.shape[along]!);
+  return tf.gather<Tensor<R>>(x, checked, along);
 }
 
 /**
@@ -1742,6 +1750,6 @@ export function cropAndResize<C extends number>(
       `${what}: the method must be "bilinear" or "nearest", found ${JSON.stringify(method)}.`,
     );
   }
-  checkIndices(what, "an image index", imageIndices, images.shape[0]);
-  return tf.image.cropAndResize(images, boxes, imageIndices, [size[0], size[1]], method);
+  const checked = checkIndices(what, "an image index", imageIndices, images.shape[0]);
+  return tf.image.cropAndResize(images, boxes, checked, [size[0], size[1]], method);
 }

@@ -44,12 +44,14 @@ export function checkOptions<T extends object>(
   const known = Object.keys(names);
   const unknown = Object.keys(options).filter((name) => !Object.hasOwn(names, name));
   if (unknown.length === 0) return;
-  const [first = ""] = unknown;
+  const none = `${doing}: there ${unknown.length === 1 ? "is no option" : "are no options"} ${
+    unknown.join(", ")
+  }.`;
   throw new TypeError(
     known.length === 0
-      ? `${doing}: there is no option ${first}. It has no options.`
-      : `${doing}: there is no option ${unknown.join(", ")}. Did you mean ${
-        nearest(first, known)
+      ? `${none} It takes none.`
+      : `${none} Did you mean ${
+        unknown.map((name) => nearest(name, known)).join(", ")
       }? The options are ${known.join(", ")}.`,
   );
 }
@@ -68,7 +70,7 @@ function nearest(name: string, known: readonly string[]): string {
   const wanted = plain(name);
   const distance = (other: string) => {
     const candidate = plain(other);
-    if (initials(other) === wanted) return 0;
+    if (candidate === wanted || initials(other) === wanted) return 0;
     if (candidate.includes(wanted) || wanted.includes(candidate)) return 0.5;
     return editDistance(wanted, candidate);
   };

@@ -1,7 +1,8 @@
 /** TensorFlow.js's native backend, which can note the TensorFlow ops that it runs and run them again as one graph. */
 import * as tf from "@tensorflow/tfjs-core";
-import { Graph } from "./graph.ts";
+import { Graph, Session } from "./graph.ts";
 import { NodeJSKernelBackend } from "./native_kernels.ts";
+import { liveVariables } from "./reclaim.ts";
 import type { Binding } from "./native_backend.d.ts";
 
 /** Where a value comes from that the graph is given at each run. */
@@ -31,6 +32,8 @@ class Recording {
   readonly #backend: NodeJSKernelBackend;
   /** The addon, with each op noted. */
   readonly binding: Binding;
+  /** The nodes that check indices, each with the begin of its error. */
+  readonly checks = new Map<string, string>();
 
   constructor(backend: NodeJSKernelBackend, sources: ReadonlyMap<object, Source>) {
     this.#backend = backend;
@@ -52,7 +55,8 @@ class Recording {
       },
       tensorDataSync: () => {
         throw new RangeError(
-          `${doing}: it reads values of a tensor, which a graph cannot wait for. Return the tensor, and read it outside.`,
+          `${doing}: ${reader()} reads values of a tensor, which a graph cannot wait for. Return the tensor, and read ` +
+            "it outside.",
         );
       },
     };
@@ -100,8 +104,21 @@ class Recording {
   }
 }
 
+/** The innermost function on the stack that is neither ours nor a package's, if it has a name. */
+function reader(): string {
+  const frames = new Error().stack?.split("\n").filter((line) =>
+    line.includes("file:") && !line.includes("/lib/tensor/") && !line.includes("/node_modules/")
+  );
+  const name = /^\s*at (?:async )?(\w+) \(/.exec(frames?.[0] ?? "")?.[1];
+  return name === undefined ? "it" : `${name}()`;
+}
+
 /** Ops that run as one graph. */
 export interface Replay {
+  /** What it does, node by node, as text. */
+  readonly steps: readonly string[];
+  /** Where what it is given comes from. */
+  readonly sources: readonly Source[];
   /**
    * Runs them with other inputs. To be called in `tidy`. Gives nothing, and changes nothing, where something that was assumed to be
    * finite is not.
@@ -109,6 +126,63 @@ export interface Replay {
   run(inputs: readonly tf.Tensor[]): tf.Tensor[] | undefined;
   /** Frees the graph. */
   free(): void;
+}
+
+/** How a second recording of a function differs from the first, in words, if it does. */
+export function difference(first: Replay, second: Replay): string | undefined {
+  const at = second.steps.findIndex((step, i) => step !== first.steps[i]);
+  if (at >= 0 || first.steps.length !== second.steps.length) {
+    const [was, is] = [first.steps[at], second.steps[at]];
+    if (was === undefined || is === undefined) return "it runs another number of ops";
+    const [opBefore, op] = [opOf(was), opOf(is)];
+    if (op !== opBefore) return `it runs the op ${op} where it ran ${opBefore}`;
+    if (op !== "Const") return `the op ${op} has other inputs or attributes`;
+    const taker = second.steps.find((step) => step.split(" ")[1]?.split(",").includes(nodeAt(at)));
+    const [valuesBefore, values] = [was, is].map((step) => step.split(" ").at(-1));
+    return `the op ${
+      taker === undefined ? op : opOf(taker)
+    } takes ${values} where it took ${valuesBefore}`;
+  }
+  const source = second.sources.find((source, i) => !isSame(source, first.sources[i]!));
+  if (source?.kind === "variable") return `it uses another variable [${source.variable.shape}]`;
+  if (source?.kind === "tensor") return `it uses another tensor [${source.tensor.shape}]`;
+  return source && "it uses its inputs in another way";
+}
+
+function opOf(step: string): string {
+  return step.slice(0, step.indexOf(" "));
+}
+
+function nodeAt(index: number): string {
+  return `node_${index + 1}`;
+}
+
+function isSame(a: Source, b: Source): boolean {
+  if (a.kind === "variable") return b.kind === "variable" && a.variable === b.variable;
+  if (a.kind === "tensor") return b.kind === "tensor" && a.tensor.dataId === b.tensor.dataId;
+  if (a.kind === "input") return b.kind === "input" && a.position === b.position;
+  return a.kind === b.kind;
+}
+
+/** An error of TensorFlow's from a run of a graph, with the op that failed. */
+function inWords(
+  error: unknown,
+  steps: readonly string[],
+  checks: ReadonlyMap<string, string>,
+): unknown {
+  if (!(error instanceof Error)) return error;
+  const node = /\{\{node (\w+)\}\}/.exec(error.message)?.[1] ?? "";
+  const index = /= (-?\d+) is not in \[0, (\d+)\)/.exec(error.message);
+  const check = checks.get(node);
+  if (check && index) {
+    return new RangeError(`${check} must be from 0 to ${Number(index[2]) - 1}, found ${index[1]}.`);
+  }
+  const step = steps[Number(node.replace("node_", "")) - 1];
+  const [reason] = error.message.replace("Session fail to run with error: ", "").split("\n");
+  return new RangeError(
+    `Running a compiled function: ${step ? `the op ${opOf(step)}` : "an op"} failed: ${reason}`,
+    { cause: error },
+  );
 }
 
 export class RecordingBackend extends NodeJSKernelBackend {
@@ -142,15 +216,13 @@ export class RecordingBackend extends NodeJSKernelBackend {
     inputs: readonly tf.Tensor[],
     work: () => readonly tf.Tensor[],
   ): Replay | undefined {
-    const registered = tf.engine().registeredVariables;
-    for (const variable of Object.values(registered)) {
+    const variables = liveVariables();
+    for (const variable of variables) {
       // Who shares a variable's data would be taken for the variable. One of another backend would be moved here by the look at it.
       const isHere = this.tensorMap.has(variable.dataId);
       if (isHere && this.tensorMap.get(variable.dataId)!.refCount !== 1) this.copyData(variable);
     }
-    const before = new Map(
-      Object.values(registered).map((variable) => [variable, variable.dataId]),
-    );
+    const before = new Map(variables.map((variable) => [variable, variable.dataId]));
     const sources = new Map<object, Source>([
       ...[...before].map(([variable, data]) => [data, { kind: "variable", variable }] as const),
       ...inputs.map(({ dataId }, position) => [dataId, { kind: "input", position }] as const),
@@ -164,7 +236,7 @@ export class RecordingBackend extends NodeJSKernelBackend {
     try {
       const outputs = work();
       if (this.#recording !== recording) return undefined;
-      const changed = Object.values(registered).filter((variable) => {
+      const changed = liveVariables().filter((variable) => {
         if (before.has(variable)) return before.get(variable) !== variable.dataId;
         throw new RangeError(`${doing}: it makes a variable. Make it outside.`);
       });
@@ -204,13 +276,17 @@ export class RecordingBackend extends NodeJSKernelBackend {
   }
 
   #replay(recording: Recording, outputs: readonly string[], changed: tf.Variable[]): Replay {
-    const { feeds } = recording;
+    const { feeds, graph, checks } = recording, { steps } = graph;
+    const assumes = recording.assumed.length > 0;
+    const sources = [...feeds.values()];
     const taken = [...feeds.keys()].map((name) => `${name}:0`).join();
     const given = outputs.map((name) => `${name}:0`).join();
-    let graph: Graph | undefined = recording.graph, session: number | undefined;
+    const session = new Session(this.direct, graph);
     return {
+      steps,
+      sources,
       run: (inputs) => {
-        const fed = Array.from(feeds.values(), (source) => {
+        const fed = sources.map((source) => {
           if (source.kind === "input") return inputs[source.position]!;
           if (source.kind === "fresh") return source.make();
           const tensor = source.kind === "variable" ? source.variable : source.tensor;
@@ -219,27 +295,22 @@ export class RecordingBackend extends NodeJSKernelBackend {
             `Running a compiled function: it uses a ${source.kind} [${tensor.shape}] from outside that has been disposed.`,
           );
         });
-        // Not before the second call: a shape that comes once needs no graph of TensorFlow's.
-        session ??= graph!.load();
-        graph = undefined;
-        const results = this.direct.runSavedModel(
-          session,
-          this.getInputTensorIds(fed),
-          taken,
-          given,
-        ).map((result) => this.createOutputTensor(result));
-        if (recording.assumed.length > 0) {
-          const [assumed] = results.shift()!.dataSync();
+        let results;
+        try {
+          results = session.run(this.getInputTensorIds(fed), taken, given);
+        } catch (error) {
+          throw inWords(error, steps, checks);
+        }
+        const tensors = results.map((result) => this.createOutputTensor(result));
+        if (assumes) {
+          const [assumed] = tensors.shift()!.dataSync();
           if (!Number.isFinite(assumed)) return undefined;
         }
-        const values = results.splice(results.length - changed.length);
+        const values = tensors.splice(tensors.length - changed.length);
         changed.forEach((variable, i) => variable.assign(values[i]!));
-        return results;
+        return tensors;
       },
-      free: () => {
-        if (session !== undefined) this.direct.deleteSavedModel(session);
-        session = undefined;
-      },
+      free: () => session.free(),
     };
   }
 
@@ -271,6 +342,20 @@ export class RecordingBackend extends NodeJSKernelBackend {
       this.binding = this.direct;
     }
     return isFinite;
+  }
+
+  /** The values of a tensor, for a check while ops are noted. */
+  peek(tensor: tf.Tensor) {
+    // What waits to be computed is noted.
+    this.getInputTensorIds([tensor]);
+    return this.#unnoted(() => tensor.dataSync());
+  }
+
+  /** `indices`, as positions in `range` that are checked at each run; `subject` begins the error. */
+  checkInGraph(subject: string, range: tf.Tensor1D, indices: tf.Tensor1D): tf.Tensor1D {
+    const checked = tf.gather(range, indices), recording = this.#recording!;
+    recording.checks.set(recording.name(this.getInputTensorIds([checked])[0]!), subject);
+    return checked;
   }
 
   /** A tensor that is another one each time, as `make` makes it. */

@@ -1,7 +1,7 @@
 /** Kernels of TensorFlow.js's native backend whose work another op of TensorFlow's does faster. */
 import * as tf from "@tensorflow/tfjs-core";
 import { NATIVE, nativeBackend, runOneDnnOp, runTensorFlowOp } from "./backend.ts";
-import type { Tensor2D, Tensor4D } from "./types.ts";
+import type { DataType, Tensor2D, Tensor4D } from "./types.ts";
 
 /** Puts `kernel` in the place of the native backend's own, which it is given to fall back on. */
 function replaceKernel(
@@ -142,4 +142,18 @@ replaceKernel(tf.AvgPoolGrad, (own) => (call) => {
     const zeros: [number, number] = [0, (horizontal - 1) * channels];
     return tf.reshape(tf.pad(blocks, [[0, 0], [0, 0], [0, vertical - 1], [0, 0], zeros]), shape);
   });
+});
+
+// TensorFlow.js's own kernel reads the indices to check them, which ops.gather has done, and which a graph cannot.
+replaceKernel(tf.GatherV2, () => (call) => {
+  const x = call.inputs.x!, indices = call.inputs.indices!;
+  const { axis, batchDims } = call.attrs as unknown as tf.GatherV2Attrs;
+  return tf.tidy(() =>
+    runTensorFlowOp("GatherV2", [x, indices, tf.scalar(axis, "int32")], {
+      batch_dims: { integer: batchDims },
+      Tparams: { type: x.dtype as DataType },
+      Tindices: { type: "int32" },
+      Taxis: { type: "int32" },
+    })
+  );
 });

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import {
   type AnyChannelsTransform,
   colorJitter,
+  compose,
   cutout,
   type Images,
   memory,
+  normalize,
   ops,
   Random,
   randomCrop,
@@ -292,7 +294,7 @@ const wrong: [string, () => unknown, string][] = [
   [
     "randomResizedCrop refuses half a pixel",
     () => randomResizedCrop({ size: [4, 2.5] }),
-    "Cropping images at random: expected a height and width of positive integers, found 4 × 2.5.",
+    "Cropping images at random: width must be a positive integer, found 2.5.",
   ],
   [
     "randomResizedCrop refuses more than the image",
@@ -328,3 +330,74 @@ const wrong: [string, () => unknown, string][] = [
 for (const [name, make, message] of wrong) {
   Deno.test(name, () => assert.throws(make, { name: "RangeError", message }));
 }
+
+/** Options as a cell could give them, where no types are checked. */
+const misspelt: [string, () => unknown, string][] = [
+  [
+    "randomCrop",
+    () => randomCrop({ pading: 4 } as unknown as { padding: number }),
+    "Cropping images at random: there is no option pading. Did you mean padding? The options are padding.",
+  ],
+  [
+    "randomCrop",
+    () => randomCrop({} as unknown as { padding: number }),
+    "Cropping images at random: padding must be a positive integer, found undefined.",
+  ],
+  [
+    "randomCrop",
+    () => randomCrop(4 as unknown as { padding: number }),
+    "Cropping images at random: the options must be an object such as { padding: 4 }, found 4.",
+  ],
+  [
+    "randomFlip",
+    () => (randomFlip as (options: object) => unknown)({ probability: 0.3 }),
+    "Mirroring images at random: there is no option probability. It takes none.",
+  ],
+  [
+    "randomResizedCrop",
+    () => randomResizedCrop({ size: 224 } as unknown as { size: [1, 1] }),
+    "Cropping images at random: size must be [height, width] such as [224, 224], found 224.",
+  ],
+  [
+    "randomResizedCrop",
+    () => randomResizedCrop({ size: [2, 2], area: 1 } as unknown as { size: [2, 2] }),
+    "Cropping images at random: there is no option area. Did you mean size? The options are size, scale, ratio.",
+  ],
+  [
+    "colorJitter",
+    () => colorJitter({ hue: 0.1 } as object),
+    "Changing colours at random: there is no option hue. Did you mean brightness? The options are brightness, contrast, saturation.",
+  ],
+  [
+    "cutout",
+    () => cutout({ length: 16 } as unknown as { size: number }),
+    "Cutting squares out: there is no option length. Did you mean size? The options are size.",
+  ],
+  [
+    "normalize",
+    () => normalize({ mean: 0.5, std: 0.2 } as unknown as { mean: 1; standardDeviation: 1 }),
+    "Normalizing images: there is no option std. Did you mean mean? The options are mean, standardDeviation.",
+  ],
+  [
+    "compose",
+    () => (compose as (...transforms: unknown[]) => unknown)(randomFlip(), { padding: 4 }),
+    "Composing transforms: transform 1 must be a function, found an object of another kind.",
+  ],
+];
+for (const [name, make, message] of misspelt) {
+  Deno.test(`${name} refuses options that do not exist: ${message.slice(-40)}`, () => {
+    assert.throws(make, { name: "TypeError", message });
+  });
+}
+
+Deno.test("randomResizedCrop and colorJitter refuse numbers of a wrong kind", () => {
+  const scale = "ab" as unknown as [1, 1];
+  assert.throws(() => randomResizedCrop({ size: [2, 2], scale }), {
+    name: "RangeError",
+    message: /: scale must be two numbers in order, above 0 and at most 1, found "ab"\.$/,
+  });
+  assert.throws(() => colorJitter({ contrast: "0.4" as unknown as number }), {
+    name: "RangeError",
+    message: /: contrast must be a number of at least 0, found "0\.4"\.$/,
+  });
+});

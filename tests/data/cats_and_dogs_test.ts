@@ -13,8 +13,13 @@ async function photograph(grey: number): Promise<Uint8Array> {
 
 const text = (content: string) => new TextEncoder().encode(content);
 
-/** A zip archive as the format's specification (APPNOTE.TXT) has it: local headers with deflated content, the directory, its end. */
-function zipped(files: [name: string, content: Uint8Array][]): Uint8Array<ArrayBuffer> {
+/**
+ * A zip archive as the format's specification (APPNOTE.TXT) has it: local headers with deflated
+ * content, the directory, its end. Contents may be said to be larger than they are.
+ */
+function zipped(
+  files: [name: string, content: Uint8Array, size?: number][],
+): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [], directory: Uint8Array[] = [];
   let offset = 0;
   /** Numbers of 2 or 4 bytes, the latter as bigint. */
@@ -27,9 +32,9 @@ function zipped(files: [name: string, content: Uint8Array][]): Uint8Array<ArrayB
     return Uint8Array.from(bytes);
   };
   const big = (value: number) => BigInt(value);
-  for (const [name, content] of files) {
+  for (const [name, content, said = content.length] of files) {
     const data = deflateRawSync(content);
-    const common = [20, 0, 8, 0, 33, big(crc32(content)), big(data.length), big(content.length)];
+    const common = [20, 0, 8, 0, 33, big(crc32(content)), big(data.length), big(said)];
     const path = text(name);
     const local = [numbers(0x04034b50n, ...common, path.length, 0), path, data];
     directory.push(
@@ -96,6 +101,7 @@ Deno.test("catsAndDogs downloads, unpacks, reads, and says what it could not rea
       let received = 0, read = 0;
       const { dataset, skipped } = await readCatsAndDogs({
         ...source,
+        photographs: 1,
         size: [4, 6],
         onProgress: (progress) => {
           if ("received" in progress) received = progress.received;
@@ -118,7 +124,7 @@ Deno.test("catsAndDogs downloads, unpacks, reads, and says what it could not rea
 
 Deno.test("catsAndDogs reads a folder, and fewer of each class", async () => {
   await withServer(archive, async (source, cache) => {
-    await readCatsAndDogs({ ...source, size: [1, 1] });
+    await readCatsAndDogs({ ...source, photographs: 1, size: [1, 1] });
     const folder = `${cache}/PetImages`;
     const { dataset, skipped } = await catsAndDogs({ folder, size: [1, 1], imagesPerClass: 1 });
     assert.deepEqual([...dataset.pixels], [10, 10, 10, 200, 200, 200]);
@@ -191,4 +197,82 @@ Deno.test("catsAndDogs stops at a signal", async () => {
     const signal = AbortSignal.abort(reason);
     await assert.rejects(readCatsAndDogs({ ...source, size: [1, 1], signal }), reason);
   });
+});
+
+Deno.test("catsAndDogs() says which photographs are missing, from the cache and from a folder", async () => {
+  await withServer(archive, async (source, cache) => {
+    const size = [1, 1] as const;
+    const folder = `${cache}/PetImages`;
+    const missing = (where: string, count: number, first: string, remedy: string) => ({
+      name: "Error",
+      message: `Reading cats and dogs from ${where}: expected the files 0.jpg to ${
+        where === folder ? 2 : 12499
+      }.jpg of Cat and of Dog, found ${count} of them missing, such as ${first}. ${remedy}`,
+    });
+    await assert.rejects(
+      readCatsAndDogs({ ...source, size, photographs: 3 }),
+      missing(folder, 3, "Cat/2.jpg", "Remove the folder and call again."),
+    );
+    // A copy that is asked for by name; of 25,000 photographs it has five.
+    const copy = `${cache}/copy`;
+    await Deno.rename(folder, copy);
+    const own =
+      'Pictures of your own can be read by imageFolder(folder, { size, classes: ["Cat", "Dog"] }).';
+    await assert.rejects(
+      catsAndDogs({ folder: copy, size }),
+      missing(copy, 24_995, "Cat/10.jpg", own),
+    );
+    // The first two by name are 0.jpg and 1.jpg.
+    await assert.rejects(
+      catsAndDogs({ folder: copy, size, imagesPerClass: 2 }),
+      missing(copy, 1, "Dog/1.jpg", own),
+    );
+  });
+});
+
+Deno.test("catsAndDogs() removes what a killed call had half unpacked, and waits for one that unpacks", async () => {
+  await withServer(archive, async (source, cache) => {
+    await Deno.mkdir(`${cache}/unpacking_abc/Cat`, { recursive: true });
+    await Deno.writeTextFile(`${cache}/unpacking_abc/Cat/0.jpg`, "half");
+    const options = { ...source, size: [1, 1] as const, photographs: 1 };
+    const all = await Promise.all([1, 2, 3].map(() => readCatsAndDogs(options)));
+    assert.deepEqual(all.map(({ dataset }) => dataset.count), [3, 3, 3]);
+    assert.deepEqual(await names(cache), ["PetImages"]);
+    // One that was killed after it unpacked.
+    await Deno.writeFile(`${cache}/kagglecatsanddogs_5340.zip`, archive);
+    await Deno.writeFile(`${cache}/kagglecatsanddogs_5340.zip.part`, archive);
+    await readCatsAndDogs(options);
+    assert.deepEqual(await names(cache), ["PetImages"]);
+  });
+});
+
+Deno.test("catsAndDogs() unpacks no archive that says to have more than two gigabytes", async () => {
+  const bomb = zipped([
+    ["PetImages/Cat/0.jpg", await photograph(1), 2 ** 31 - 1],
+    ["PetImages/Dog/0.jpg", await photograph(2), 2 ** 31 - 1],
+  ]);
+  await withServer(bomb, async (source, cache) => {
+    await assert.rejects(readCatsAndDogs({ ...source, size: [1, 1] }), {
+      name: "RangeError",
+      message: /found: 4294967294 bytes of photographs, more than 2147483648\.$/,
+    });
+    assert.deepEqual(await names(cache), ["kagglecatsanddogs_5340.zip"]);
+  });
+});
+
+Deno.test("catsAndDogs() checks its options before it downloads anything", async () => {
+  const requests = await withServer(archive, async (source) => {
+    await assert.rejects(readCatsAndDogs({ ...source, size: [0, 1] }), RangeError);
+    const misspelt = { size: [1, 1], imagesperclass: 3 } as unknown as { size: [1, 1] };
+    await assert.rejects(catsAndDogs(misspelt), {
+      name: "TypeError",
+      message:
+        /^Reading cats and dogs: there is no option imagesperclass\. Did you mean imagesPerClass\?/,
+    });
+    await assert.rejects(catsAndDogs({ size: [1, 1], folder: 5 as unknown as string }), {
+      name: "TypeError",
+      message: "Reading cats and dogs: folder must be a string, found 5.",
+    });
+  });
+  assert.equal(requests, 0);
 });

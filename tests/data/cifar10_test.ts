@@ -315,7 +315,7 @@ testOnEachBackend(
       width: 32,
       channels: 3,
       classes: 10,
-      classNames: Array(10).fill(""),
+      classNames: [..."0123456789"],
     });
     const random = new Random(3);
     const result = augmentation(set.images(Array(batch).fill(0)), random).dataSync();
@@ -389,3 +389,42 @@ export async function types() {
   // @ts-expect-error: the folder is a path
   cifar10({ folder: 1 });
 }
+
+Deno.test("cifar10() unpacks no archive beyond the size of its files", async () => {
+  const bomb = await archive({ ...whole, "data_batch_1.bin": new Uint8Array(2 ** 24) });
+  assert(bomb.length < 200_000);
+  await withServer(bomb, async (options) => {
+    await assert.rejects(readCifar10({ ...options, sha256: hash(bomb) }), {
+      name: "RangeError",
+      message: /^Unpacking .*: expected a whole \.tar\.gz, .*\(more than 1085452 bytes\)\.$/,
+    });
+  });
+});
+
+Deno.test("cifar10() refuses options that do not exist or are of another kind", async () => {
+  const wrong: [object, string][] = [
+    [
+      { Folder: "x" },
+      "there is no option Folder. Did you mean folder? The options are folder, onProgress, signal.",
+    ],
+    [{ folder: new URL("file:///x") }, "folder must be a string, found an object of another kind."],
+    [{ onProgress: 1 }, "onProgress must be a function, found 1."],
+  ];
+  for (const [options, message] of wrong) {
+    await assert.rejects(cifar10(options), {
+      name: "TypeError",
+      message: `Reading CIFAR-10: ${message}`,
+    });
+  }
+});
+
+Deno.test("cifar10() stops at a signal between two files", async () => {
+  await withFolder(async (folder) => {
+    for (const [name, bytes] of Object.entries(whole)) {
+      await Deno.writeFile(`${folder}/${name}`, bytes);
+    }
+    const reason = new Error("stopped");
+    const signal = AbortSignal.abort(reason);
+    await assert.rejects(readCifar10({ folder, imagesPerFile, signal }), reason);
+  });
+});

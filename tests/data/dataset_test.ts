@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { ImageDataset } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 
@@ -93,9 +94,9 @@ Deno.test("subset and take give sets of their own", () => {
   const subset = four.subset([2, 1]);
   assert.deepEqual([...subset.pixels], [20, 21, 22, 23, 24, 25, 10, 11, 12, 13, 14, 15]);
   assert.deepEqual([...subset.labels], [1, 0]);
+  assert.equal(subset.count, 2);
   assert.deepEqual({ ...subset, pixels: 0, labels: 0 }, {
     ...parts,
-    count: 2,
     pixels: 0,
     labels: 0,
   });
@@ -123,6 +124,254 @@ Deno.test("split is the same for the same seed, and another for another", () => 
   const pixels = (seed: number) => [...uneven.split(0.5, { seed })[0].pixels];
   assert.deepEqual(pixels(1), pixels(1));
   assert.notDeepEqual(pixels(1), pixels(2));
+});
+
+Deno.test("split() leaves at least one image of each class on either side", () => {
+  for (const [fraction, counts] of [[0.999, [28, 2]], [0.001, [2, 28]]] as const) {
+    const sets = uneven.split(fraction, { seed: 1 });
+    assert.deepEqual(sets.map(({ count }) => count), counts);
+    for (const { labels } of sets) assert.deepEqual([...new Set(labels)], [0, 1]);
+  }
+  // A class of which there is no image is in neither.
+  assert.deepEqual(four.subset([0, 2]).split(0.5, { seed: 1 }).map(({ count }) => count), [1, 1]);
+});
+
+const thousand = {
+  ...parts,
+  classes: 1000,
+  classNames: Array.from({ length: 1000 }, (_, i) => `class ${i}`),
+};
+
+testOnEachBackend("labels are class numbers of any size, in parts of the set too", () => {
+  const set = new ImageDataset({ ...thousand, labels: Int32Array.of(300, 999, 0, 255) });
+  assert(set.labels instanceof Int32Array);
+  const tensors = [set.labelTensor(), set.labelTensor([1, 0]), set.subset([1]).labelTensor()];
+  assert.deepEqual(tensors.map((tensor) => [...tensor.dataSync()]), [
+    [300, 999, 0, 255],
+    [999, 300],
+    [999],
+  ]);
+  assert.deepEqual([...set.take(2).labels], [300, 999]);
+  tensors.forEach((tensor) => tensor.dispose());
+});
+
+for (
+  const Kind of [
+    Uint16Array,
+    Int16Array,
+    Uint32Array,
+    Int32Array,
+    Float16Array,
+    Float32Array,
+    Float64Array,
+  ]
+) {
+  Deno.test(`ImageDataset takes labels from a ${Kind.name}, part of a buffer or whole`, () => {
+    const labels = Kind.of(7, 300, 999, 0, 2).subarray(1);
+    assert.deepEqual([...new ImageDataset({ ...thousand, labels }).labels], [300, 999, 0, 2]);
+  });
+}
+
+Deno.test("ImageDataset takes labels from plain arrays and of 64 bits", () => {
+  for (
+    const labels of [[300, 999, 0, 2], [300n, 999n, 0n, 2n], BigInt64Array.of(300n, 999n, 0n, 2n)]
+  ) {
+    assert.deepEqual([...new ImageDataset({ ...thousand, labels }).labels], [300, 999, 0, 2]);
+  }
+});
+
+Deno.test("ImageDataset copies labels and names, so that who changes them afterwards changes nothing", () => {
+  const labels = Int32Array.of(1, 0, 1, 0), classNames = ["cat", "dog"];
+  const set = new ImageDataset({ ...parts, labels, classNames });
+  labels.fill(77);
+  classNames[0] = "";
+  assert.deepEqual([[...set.labels], set.classNames], [[1, 0, 1, 0], ["cat", "dog"]]);
+  const tensor = set.labelTensor();
+  tensor.dataSync().fill(5);
+  tensor.dispose();
+  assert.deepEqual([...set.labels], [1, 0, 1, 0]);
+});
+
+/** Two black and white pixels. */
+const blackWhite = {
+  ...parts,
+  labels: [0],
+  height: 1,
+  width: 2,
+  channels: 1 as const,
+  pixels: Uint8Array.of(0, 255),
+};
+const shared = new Uint8Array(new SharedArrayBuffer(2));
+shared[1] = 255;
+
+for (
+  const [what, pixels, expected] of [
+    ["of a canvas", Uint8ClampedArray.of(0, 255), [0, 1]],
+    ["in a Buffer", Buffer.from([0, 255]), [0, 1]],
+    ["in shared memory", shared, [0, 1]],
+    ["in memory that can grow", growing(), [0, 1]],
+    ["of float16", Float16Array.of(0, 255), [0, 255]],
+    ["of float64", Float64Array.of(0.25, -3), [0.25, -3]],
+  ] as const
+) {
+  testOnEachBackend(`ImageDataset reads pixels ${what} by their meaning`, () => {
+    const set = new ImageDataset({ ...blackWhite, pixels });
+    const images = [set.images(), set.images([0]), set.subset([0]).images()];
+    for (const image of images) {
+      assert.deepEqual([...image.dataSync()], expected);
+      image.dispose();
+    }
+    const kinds = [Uint8Array, Float32Array].map((Kind) => set.pixels.constructor === Kind);
+    assert(kinds.includes(true) && set.pixels.buffer instanceof ArrayBuffer);
+  });
+}
+
+function growing(): Uint8Array {
+  const bytes = new Uint8Array(new ArrayBuffer(2, { maxByteLength: 100 }));
+  bytes[1] = 255;
+  return bytes;
+}
+
+Deno.test("ImageDataset says that its pixels were given to another thread", () => {
+  const pixels = Uint8Array.of(7, 8);
+  const set = new ImageDataset({ ...blackWhite, pixels });
+  structuredClone(pixels, { transfer: [pixels.buffer] });
+  for (const read of [() => set.images(), () => set.images([0]), () => set.subset([0])]) {
+    assert.throws(read, { name: "TypeError", message: /transferred to another/ });
+  }
+});
+
+/** What the types refuse, given to the constructor as a cell could. */
+const misfits: [object, string, string][] = [
+  [{ labels: [0, 1, 2, 0] }, "RangeError", "expected labels from 0 to 1, found 2 at image 2."],
+  [{ labels: [0, 1, -1, 0] }, "RangeError", "expected labels from 0 to 1, found -1 at image 2."],
+  [
+    { labels: Int8Array.of(0, 1, -1, 0) },
+    "RangeError",
+    "expected labels from 0 to 1, found -1 at image 2.",
+  ],
+  [{ labels: [0, 0.5, 1, 0] }, "RangeError", "expected labels from 0 to 1, found 0.5 at image 1."],
+  [
+    { labels: Float32Array.of(0, 0.5, 1, 0) },
+    "RangeError",
+    "expected labels from 0 to 1, found 0.5 at image 1.",
+  ],
+  [{ labels: [0, NaN, 1, 0] }, "RangeError", "expected labels from 0 to 1, found NaN at image 1."],
+  [
+    { labels: BigInt64Array.of(0n, 1n, 2n ** 62n, 0n) },
+    "RangeError",
+    "expected labels from 0 to 1, found 4611686018427387904 at image 2.",
+  ],
+  [
+    { labels: ["0", "1", "0", "1"] },
+    "TypeError",
+    'labels must be class numbers, found "0" at image 0.',
+  ],
+  [
+    { labels: [true, false, true, false] },
+    "TypeError",
+    "labels must be class numbers, found true at image 0.",
+  ],
+  [
+    { labels: [0, , 1, 0] },
+    "TypeError",
+    "labels must be class numbers, found undefined at image 1.",
+  ],
+  [
+    { labels: new Set([0, 1]) },
+    "TypeError",
+    "labels must be an array of class numbers, found an object of another kind. The numbers of a tensor are in its dataSync().",
+  ],
+  [
+    { labels: new DataView(new ArrayBuffer(4)) },
+    "TypeError",
+    "labels must be an array of class numbers, found an object of another kind. The numbers of a tensor are in its dataSync().",
+  ],
+  ...([["a Uint16Array", new Uint16Array(24)], ["a Int8Array", new Int8Array(24)]] as const).map((
+    [kind, pixels],
+  ): [object, string, string] => [
+    { pixels },
+    "TypeError",
+    `pixels must be a Uint8Array of bytes or a Float32Array of numbers that are used as they are, found ${kind}. ` +
+    "Convert them with Uint8Array.from(pixels) or, for 16 bits, Float32Array.from(pixels, (x) => x / 65535).",
+  ]),
+  [
+    { pixels: Float64Array.from({ length: 24 }, (_, i) => i === 7 ? NaN : 0) },
+    "RangeError",
+    "expected finite numbers that float32 can hold, found NaN in image 1.",
+  ],
+  [
+    { pixels: Float64Array.from({ length: 24 }, (_, i) => i === 7 ? 1e300 : 0) },
+    "RangeError",
+    "expected finite numbers that float32 can hold, found 1e+300 in image 1.",
+  ],
+  [
+    { classNames: ["cat", "cat"] },
+    "RangeError",
+    'classNames must differ, found "cat" at 0 and at 1.',
+  ],
+  [{ classNames: ["cat", " "] }, "RangeError", 'classNames[1] must not be empty, found " ".'],
+  [{ classNames: ["cat", 5] }, "TypeError", "classNames[1] must be a string, found 5."],
+  [
+    { classNames: "ab" },
+    "TypeError",
+    'classNames must be an array of names such as ["cat", "dog"], found "ab".',
+  ],
+  [{ height: "1" }, "TypeError", 'height must be a positive integer, found "1".'],
+  [{ classes: undefined }, "TypeError", "classes must be a positive integer, found undefined."],
+];
+for (const [misfit, name, message] of misfits) {
+  Deno.test(`ImageDataset refuses what the types refuse: ${message.slice(0, 60)}`, () => {
+    assert.throws(() => new ImageDataset({ ...parts, ...misfit }), {
+      name,
+      message: `Making the image set "four": ${message}`,
+    });
+  });
+}
+
+Deno.test("ImageDataset refuses plain arrays of pixels, which could be bytes or not", () => {
+  const pixels = Array(24).fill(255) as unknown as Uint8Array;
+  assert.throws(() => new ImageDataset({ ...parts, pixels }), {
+    name: "TypeError",
+    message:
+      /: pixels must be a Uint8Array of bytes or a Float32Array .*, found a plain array\. Convert/,
+  });
+});
+
+Deno.test("ImageDataset refuses options that do not exist, and names the nearest", () => {
+  const { classNames: class_names, ...others } = parts;
+  assert.throws(() => new ImageDataset({ ...others, class_names } as unknown as typeof parts), {
+    name: "TypeError",
+    message: /^Making an image set: there is no option class_names\. Did you mean classNames\?/,
+  });
+  assert.throws(() => four.split(0.5, { sead: 1 } as unknown as { seed: number }), {
+    name: "TypeError",
+    message:
+      'Splitting the image set "four": there is no option sead. Did you mean seed? The options are seed.',
+  });
+  assert.throws(() => four.split(0.5, undefined as unknown as { seed: number }), {
+    name: "TypeError",
+    message: /: the options must be an object such as \{ seed: 1 \}, found undefined\.$/,
+  });
+  assert.throws(() => four.split(0.5, {} as unknown as { seed: number }), RangeError);
+});
+
+Deno.test("ImageDataset refuses indices that are no array", () => {
+  for (
+    const indices of [
+      0,
+      null,
+      "01",
+      new Set([1]),
+      new DataView(new ArrayBuffer(4)),
+    ] as unknown as number[][]
+  ) {
+    assert.throws(() => four.images(indices), {
+      name: "TypeError",
+      message: /^Reading "four": the indices must be an array of numbers, found /,
+    });
+  }
+  assert.throws(() => four.images([true] as unknown as number[]), /found true/);
 });
 
 const wrong: [string, () => unknown, string][] = [
@@ -197,9 +446,10 @@ const wrong: [string, () => unknown, string][] = [
     'Splitting the image set "four": the fraction must be between 0 and 1, found NaN.',
   ],
   [
-    "a fraction that rounds to nothing",
-    () => four.split(0.1, { seed: 0 }),
-    'Splitting the image set "four": 0.1 of 4 images in 2 classes leaves a part without images.',
+    "to split a class of one image",
+    () => four.subset([0, 1, 3]).split(0.5, { seed: 0 }),
+    'Splitting the image set "four": each class must have at least two images, one for either set, found one of the class ' +
+    '"dog", image 0. Add images of it, or leave it out with subset().',
   ],
 ];
 for (const [what, make, message] of wrong) {

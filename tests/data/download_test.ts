@@ -308,3 +308,179 @@ Deno.test("download takes the first digits of a SHA-256 where no more is known",
     assert.deepEqual(await filesBeside(file), ["data.bin"]);
   });
 });
+
+const htmlPage: Handler = () =>
+  new Response("<html>Please log in</html>", { headers: { "content-type": "text/html" } });
+
+Deno.test("download() keeps what it has where a server sends a web page in its place", async () => {
+  const part = content.subarray(0, 270_000);
+  let page = true;
+  await withServer(
+    (request, number) => (page ? htmlPage : ranged)(request, number),
+    async (url, file) => {
+      await writePart(file, part);
+      await assert.rejects(download(url, { file, sha256 }), {
+        name: "Error",
+        message: new RegExp(
+          `^Downloading http.*: expected a file with the SHA-256 ${sha256}, found [0-9a-f]{64}\\. ` +
+            "It is a web page: perhaps the network asks for a log-in\\. What earlier calls received stays in .*data\\.bin\\.part\\.$",
+        ),
+      });
+      assert.deepEqual(await filesBeside(file), ["data.bin.part"]);
+      assert.deepEqual(await Deno.readFile(`${file}.part`), part);
+      page = false;
+      await download(url, { file, sha256 });
+      await assertComplete(file);
+    },
+  );
+});
+
+Deno.test("download() keeps what it has where a server goes on with something else", async () => {
+  // First the rest is wrong, then the whole is a page, then all is well.
+  const wrongRest: Handler = () => new Response("<html>", { status: 206 });
+  let good = false;
+  const ranges = await withServer(
+    (request, number) =>
+      (good ? ranged : request.headers.has("range") ? wrongRest : htmlPage)(request, number),
+    async (url, file) => {
+      const part = content.subarray(0, 270_000);
+      await writePart(file, part);
+      await assert.rejects(download(url, { file, sha256, retryDelay: 1 }), /It is a web page/);
+      assert.deepEqual(await Deno.readFile(`${file}.part`), part);
+      good = true;
+      await download(url, { file, sha256 });
+      await assertComplete(file);
+    },
+  );
+  assert.deepEqual(ranges, ["bytes=270000-", null, "bytes=270000-"]);
+});
+
+Deno.test("download() starts over where the server sends another range than asked for", async () => {
+  const ranges = await withServer(
+    (request) =>
+      request.headers.has("range")
+        ? new Response(content.subarray(100_000), {
+          status: 206,
+          headers: { "content-range": `bytes 100000-299999/300000` },
+        })
+        : new Response(content),
+    async (url, file) => {
+      await writePart(file, content.subarray(0, 200_000));
+      await download(url, { file, sha256, retryDelay: 1 });
+      await assertComplete(file);
+    },
+  );
+  assert.deepEqual(ranges, ["bytes=200000-", null]);
+});
+
+/** A body that never ends, in pieces. */
+const endless = () =>
+  new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull: (controller) => controller.enqueue(new Uint8Array(65_536)),
+  });
+
+Deno.test("download() takes no more than maxBytes, whatever the server announces", async () => {
+  const tooMany: [string, Handler][] = [
+    ["endless", () => new Response(endless())],
+    ["announced", () => new Response(endless(), { headers: { "content-length": "1000000000" } })],
+  ];
+  for (const [what, handler] of tooMany) {
+    const ranges = await withServer(handler, async (url, file) => {
+      await assert.rejects(download(url, { file, sha256, maxBytes: 300_000, retryDelay: 1 }), {
+        name: "RangeError",
+        message:
+          /^Downloading http.*: the file must have at most 300000 bytes, found \d+ or more\. Check the address; a file that is larger needs a larger maxBytes\.$/,
+      }, what);
+      assert.deepEqual(await filesBeside(file), []);
+    });
+    assert.equal(ranges.length, 1, what);
+  }
+  await withServer(whole, async (url, file) => {
+    await download(url, { file, sha256, maxBytes: 300_000 });
+    await assertComplete(file);
+  });
+});
+
+Deno.test("download() keeps a right part where more than maxBytes follow, and drops one that is too long", async () => {
+  await withServer(
+    (request, number) =>
+      request.headers.has("range")
+        ? new Response(endless(), { status: 206 })
+        : ranged(request, number),
+    async (url, file) => {
+      await writePart(file, content.subarray(0, 200_000));
+      const options = { file, sha256, maxBytes: 300_000, retryDelay: 1 };
+      await assert.rejects(download(url, options), /must have at most 300000 bytes/);
+      assert.deepEqual(await Deno.readFile(`${file}.part`), content.subarray(0, 200_000));
+      await writePart(file, new Uint8Array(400_000));
+      await download(url, options);
+      await assertComplete(file);
+    },
+  );
+});
+
+Deno.test("download() removes parts that are left beside a whole file", async () => {
+  await withServer(whole, async (url, file) => {
+    await writePart(file, content);
+    await Deno.writeFile(file, content);
+    await Deno.writeFile(`${file}.new.part`, content);
+    await download(url, { file, sha256 });
+    await assertComplete(file);
+  });
+});
+
+Deno.test("download() stops at a signal while it waits for a new try, with the signal's reason", async () => {
+  await withServer(() => new Response("busy", { status: 503 }), async (url, file) => {
+    const reason = new Error("stopped");
+    const controller = new AbortController();
+    const done = download(url, { file, sha256, retryDelay: 60_000, signal: controller.signal });
+    setTimeout(() => controller.abort(reason), 100);
+    await assert.rejects(done, reason);
+  });
+});
+
+Deno.test("download() refuses options that do not exist, of another kind, or out of range", async () => {
+  const right = { file: "x", sha256 };
+  const wrong: [object, string, string][] = [
+    [
+      { ...right, sha_256: "" },
+      "TypeError",
+      "there is no option sha_256. Did you mean sha256? The options are file, sha256, onProgress, signal, maxBytes, retries, " +
+      "retryDelay, timeout.",
+    ],
+    [{ sha256 }, "TypeError", "file must be a string, found undefined."],
+    [{ file: "x" }, "TypeError", "sha256 must be a string, found undefined."],
+    [{ ...right, maxBytes: 0 }, "RangeError", "maxBytes must be a positive integer, found 0."],
+    [
+      { ...right, retries: NaN },
+      "RangeError",
+      "retries must be a number from 0 to 2147483647, found NaN.",
+    ],
+    [
+      { ...right, timeout: Infinity },
+      "RangeError",
+      "timeout must be a number from 1 to 2147483647, found Infinity.",
+    ],
+    [
+      { ...right, retryDelay: -1 },
+      "RangeError",
+      "retryDelay must be a number from 0 to 2147483647, found -1.",
+    ],
+    [
+      { ...right, signal: {} },
+      "TypeError",
+      "signal must be an AbortSignal such as controller.signal, found an object of another kind.",
+    ],
+  ];
+  for (const [options, name, message] of wrong) {
+    await assert.rejects(download("http://127.0.0.1/", options as typeof right), {
+      name,
+      message: `Downloading http://127.0.0.1/: ${message}`,
+    });
+  }
+  await assert.rejects(download("data.bin", right), {
+    name: "TypeError",
+    message:
+      'Downloading a file: the address must be a URL such as "https://example.org/file", found "data.bin".',
+  });
+});

@@ -134,3 +134,28 @@ Deno.test("drawnImages refuses to draw no image, half an image, and a seed that 
     message: /seed/,
   });
 });
+
+Deno.test("drawnImages refuses options that do not exist or are of another kind", () => {
+  const wrong: [object | undefined, string][] = [
+    [
+      { n: 100, seed: 1 },
+      "there is no option n. Did you mean count? The options are count, seed, size, classes.",
+    ],
+    [undefined, "the options must be an object such as { count: 1000, seed: 1 }, found undefined."],
+    [{ seed: 1 }, "count must be a positive integer, found undefined."],
+    [
+      { count: 1, seed: 1, size: 32 },
+      "size must be [height, width] such as [224, 224], found 32.",
+    ],
+  ];
+  for (const [options, message] of wrong) {
+    assert.throws(() => drawnImages(options as { count: 1; seed: 1 }), {
+      name: "TypeError",
+      message: `Drawing images: ${message}`,
+    });
+  }
+  assert.throws(() => drawnImages({ count: 2 ** 50, seed: 1 }), {
+    name: "RangeError",
+    message: /^Drawing images: /,
+  });
+});

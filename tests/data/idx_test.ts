@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { decodeIdx, encodeIdx } from "../../lib/data/idx.ts";
+import { decodeIdx, encodeIdx, type Idx } from "../../lib/data/idx.ts";
 
 /** Two images of 1 × 3, written out by hand from the format's description. */
 const twoImages = new Uint8Array([
@@ -96,3 +96,39 @@ function withByte(position: number, byte: number): Uint8Array<ArrayBuffer> {
   bytes[position] = byte;
   return bytes;
 }
+
+Deno.test("encodeIdx refuses numbers that are no bytes, and sizes that are none", () => {
+  const wrong: [object, string, string][] = [
+    [
+      { shape: [2], values: Int32Array.of(300, 999) },
+      "TypeError",
+      "values must be a Uint8Array of bytes, found a Int32Array.",
+    ],
+    [
+      { shape: [1], values: [300] },
+      "TypeError",
+      "values must be a Uint8Array of bytes, found [300].",
+    ],
+    [
+      { shape: [-1, -2], values: new Uint8Array(2) },
+      "RangeError",
+      "sizes must be whole numbers of 32 bits, found -1.",
+    ],
+    [
+      { shape: 2, values: new Uint8Array(2) },
+      "TypeError",
+      "shape must be an array of sizes such as [3], found 2.",
+    ],
+  ];
+  for (const [idx, name, message] of wrong) {
+    assert.throws(() => encodeIdx(idx as Idx), { name, message: `Writing IDX: ${message}` });
+  }
+});
+
+Deno.test("decodeIdx refuses what is no array of bytes", () => {
+  const words = new Uint16Array(8) as unknown as Uint8Array<ArrayBuffer>;
+  assert.throws(() => decodeIdx(words, "words"), {
+    name: "TypeError",
+    message: "Reading IDX from words: the file must be a Uint8Array of bytes, found a Uint16Array.",
+  });
+});

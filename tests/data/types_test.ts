@@ -66,13 +66,21 @@ export async function folders() {
   const some: ImageDataset<3> = any.dataset;
   // @ts-expect-error: photographs are in colour
   const grey: ImageDataset<1> = any.dataset;
+  const onlyGrey = (await imageFolder("", { size, channels: 1 })).dataset;
+  const oneChannel: ImageDataset<1> = onlyGrey;
+  // @ts-expect-error: grey was asked for
+  const colours: ImageDataset<3> = onlyGrey;
+  const both = (await imageFolder("", { size, channels: 1, classes: ["cat", "dog"] })).dataset;
+  const greyPets: ImageDataset<1, 2> = both;
+  // @ts-expect-error: images have one channel or three
+  await imageFolder("", { size, channels: 2 });
   // @ts-expect-error: the size must be given
   await imageFolder("", {});
   const pets: ImageDataset<3, 2> = (await catsAndDogs({ size })).dataset;
   const drawn: ImageDataset<3, 2> = drawnImages({ count: 1, seed: 1, classes: 2 });
   // @ts-expect-error: ten classes unless given
   const ten: ImageDataset<3, 2> = drawnImages({ count: 1, seed: 1 });
-  return [fits, three, some, grey, pets, drawn, ten];
+  return [fits, three, some, grey, pets, drawn, ten, oneChannel, colours, greyPets];
 }
 
 export function augmentations() {

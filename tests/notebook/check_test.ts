@@ -180,3 +180,95 @@ Deno.test("checkClose refuses what it cannot compare", () => {
   // @ts-expect-error: a DataView does not say what numbers it holds
   assert.throws(() => checkClose("x", new DataView(new ArrayBuffer(4)), 1, 1), TypeError);
 });
+
+Deno.test("checkEqual never passes NaN in a Map, a Set or a cycle", () => {
+  const cycle = (value: number) => {
+    const object: { value: number; self?: unknown } = { value };
+    object.self = object;
+    return object;
+  };
+  for (const make of [() => new Map([["a", NaN]]), () => new Set([NaN]), () => cycle(NaN)]) {
+    assert.match(failure(() => checkEqual<unknown>("loss", make(), make())), /^✗ loss/);
+  }
+  assert.equal(printed(() => checkEqual("one", cycle(1), cycle(1))).length, 1);
+});
+
+Deno.test("checkEqual refuses promises and other objects of which nothing can be compared", () => {
+  class Hidden {
+    #value: number;
+    constructor(value: number) {
+      this.#value = value;
+    }
+    get value(): number {
+      return this.#value;
+    }
+  }
+  const cases: (() => unknown)[] = [
+    () => Promise.resolve(Math.random()),
+    () => [Promise.resolve(1)],
+    () => new Hidden(Math.random()),
+    () => new WeakMap(),
+  ];
+  for (const make of cases) {
+    assert.throws(() => checkEqual("same", make(), make()), {
+      name: "TypeError",
+      message: /^Checking "same": expected values whose content can be compared, found /,
+    });
+  }
+  const one = new Hidden(1);
+  assert.equal(printed(() => checkEqual("itself", one, one)).length, 1);
+  assert.equal(printed(() => checkEqual("dates", new Date(0), new Date(0))).length, 1);
+  assert.equal(
+    printed(() => checkEqual("nothing", [{}, [], new Map()], [{}, [], new Map()])).length,
+    1,
+  );
+});
+
+Deno.test("checkEqual refuses tensors inside of arrays and objects", () => {
+  const x = ops.tensor([1]);
+  assert.throws(() => checkEqual("x", [{ x }], [{ x }]), {
+    name: "TypeError",
+    message: /checkClose/,
+  });
+  x.dispose();
+});
+
+Deno.test("checkClose takes nothing but numbers", () => {
+  const odd: unknown[] = [
+    "3",
+    3n,
+    true,
+    null,
+    undefined,
+    [1, "2"],
+    [1, 2n],
+    [1, null],
+    // deno-lint-ignore no-sparse-arrays
+    [1, , 3],
+    BigInt64Array.of(1n, 2n),
+    new DataView(new ArrayBuffer(8)),
+    { 0: 1, length: 1 },
+    new Map([[0, 1]]),
+    [[1], ["1"]],
+  ];
+  for (const value of odd) {
+    const numbers = value as Numeric;
+    assert.throws(() => checkClose("odd", numbers, numbers, 1), {
+      name: "TypeError",
+      message: /^Checking "odd": expected numbers, found /,
+    }, String(value));
+  }
+  for (const tolerance of ["1", "", null, NaN, -1, Infinity, 1n]) {
+    assert.throws(() => checkClose("odd", 1, 1, tolerance as number), {
+      name: "RangeError",
+      message: /expected a tolerance from 0 up/,
+    });
+  }
+});
+
+Deno.test("checkClose compares a million numbers in a second or two", () => {
+  const numbers = Array.from({ length: 1_000_000 }, (_, index) => index);
+  const start = performance.now();
+  assert.equal(printed(() => checkClose("all", numbers, Float64Array.from(numbers), 0)).length, 1);
+  assert(performance.now() - start < 10_000);
+});

@@ -1,8 +1,8 @@
 """Runs cells in the project's Jupyter kernel for kernel_test.ts.
 
-Reads one request per line as JSON, {"code", "interruptOn"?, "interruptIdle"?}, and answers each with one line of JSON,
+Reads one request per line as JSON, {"code", "interruptOn"?, "interruptIdle"?, "interruptAfter"?}, and answers each with one line of JSON,
 {"outputs", "interruptedAt", "alive"}. With "interruptOn" it interrupts when the first message of that type comes from the cell,
-with "interruptIdle" when the cell is done. Ends with its standard input, or when it takes too long; the kernel ends with it.
+with "interruptIdle" when the cell is done, with "interruptAfter" that many seconds after its start. Ends with its standard input, or when it takes too long; the kernel ends with it.
 """
 
 import json
@@ -17,8 +17,9 @@ CELL_SECONDS = 60
 ALL_SECONDS = 240
 
 
-def execute(manager, client, code, interruptOn=None, interruptIdle=False):
-    outputs, interrupted_at, until = [], None, time.time() + CELL_SECONDS
+def execute(manager, client, code, interruptOn=None, interruptIdle=False, interruptAfter=None):
+    outputs, interrupted_at, start = [], None, time.time()
+    until = start + CELL_SECONDS
     cell, done = client.execute(code), False
 
     def interrupt():
@@ -31,8 +32,10 @@ def execute(manager, client, code, interruptOn=None, interruptIdle=False):
             if done:
                 break
             raise TimeoutError(f"After {CELL_SECONDS} s this cell was not done: {code}")
+        if interruptAfter is not None and interrupted_at is None and time.time() - start >= interruptAfter:
+            interrupt()
         try:
-            message = client.get_iopub_msg(timeout=0.1)
+            message = client.get_iopub_msg(timeout=0.02)
         except queue.Empty:
             continue
         if message["parent_header"].get("msg_id") != cell:

@@ -39,6 +39,7 @@ interface Request {
   code: string;
   interruptOn?: string;
   interruptIdle?: boolean;
+  interruptAfter?: number;
 }
 
 /** A kernel that lives until it is disposed. */
@@ -177,6 +178,57 @@ Deno.test({
       assert.equal(error?.evalue, "Stopped");
     });
 
+    const lib = (file: string) => import.meta.resolve(`../../lib/${file}`);
+    assertNoError(
+      await run({
+        code: `
+          import { download, imageFolder } from "resnet-lab";
+          import { readCatsAndDogs } from "${lib("data/cats_and_dogs.ts")}";
+          import { readCifar10 } from "${lib("data/cifar10.ts")}";
+          import { fashionMnistFile } from "${lib("data/fashion_mnist.ts")}";
+          import { hubState } from "${lib("weights/pretrained.ts")}";
+          const slow = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => {
+            console.log("under way");
+            return new Response(new ReadableStream({ start: (c) => c.enqueue(new Uint8Array(9)) }));
+          });
+          const url = "http://127.0.0.1:" + slow.addr.port;
+          const cache = await Deno.makeTempDir();
+          Deno.env.set("RESNET_LAB_CACHE", cache);
+          await Deno.mkdir(cache + "/set/a", { recursive: true });
+          for (let i = 0; i < 9000; i++) await Deno.writeTextFile(cache + "/set/a/" + i + ".png", "x");`,
+      }),
+    );
+    for (
+      const [what, code] of [
+        ["download()", `download(url, { file: cache + "/x", sha256: "01234567" })`],
+        [
+          "download() between two tries",
+          `console.log("under way"),
+          download("http://127.0.0.1:1/", { file: cache + "/y", sha256: "01234567", retryDelay: 60_000 })`,
+        ],
+        ["pretrained()", `hubState("x-01234567.pth", { hub: url })`],
+        ["cifar10()", `readCifar10({ url })`],
+        [
+          "fashionMnist()",
+          `fashionMnistFile("t10k-labels-idx1-ubyte", { publisher: url, systemFolder: "/none" })`,
+        ],
+        ["catsAndDogs()", `readCatsAndDogs({ url, size: [2, 2] })`],
+        [
+          "imageFolder()",
+          `imageFolder(cache + "/set", {
+            size: [2, 2],
+            onProgress: ({ read }) => read === 1 && console.log("under way"),
+          })`,
+        ],
+      ] as const
+    ) {
+      await t.step(`ends ${what} with an error`, async () => {
+        const result = await run({ code: `await (${code});`, interruptOn: "stream" });
+        const error = result.outputs.find(({ type }) => type === "error");
+        assert.deepEqual([error?.ename, error?.evalue], ["AbortError", "Stopped"]);
+      });
+    }
+
     await t.step("fires stopSignal() for a loop of one's own", async () => {
       const result = await run({
         code: `
@@ -200,9 +252,35 @@ Deno.test({
       assert.match(said(result), /^under way\nStop found no loop that listens.*\nat its end\n$/);
     });
 
+    await run({
+      code: "await Promise.all([slow.shutdown(), Deno.remove(cache, { recursive: true })]);",
+    });
     await t.step("between two cells changes nothing", async () => {
       await run({ code: "1 + 1", interruptIdle: true });
       assert.equal(said(await run({ code: "console.log(kept)" })), "still here\n");
     });
   },
 });
+
+// While Deno reads and compiles the modules, while TensorFlow starts, and after.
+for (const interruptAfter of [0, 0.1, 0.4, 0.8, 1.5]) {
+  Deno.test({
+    name: `Stop ${interruptAfter} s after the start of the first import keeps the kernel`,
+    ignore: !isSetUp,
+    async fn() {
+      await using kernel = startKernel();
+      const code = 'import { stopSignal } from "resnet-lab";\nlet kept = 1;';
+      const first = await kernel.run({ code, interruptAfter });
+      assert(first.alive, "the kernel died");
+      assert.deepEqual(first.outputs.filter(({ type }) => type === "error"), []);
+      // The library is there, and hears the next Stop.
+      const loop = `
+        const signal = stopSignal();
+        console.log("under way");
+        while (!signal.aborted) await new Promise((done) => setTimeout(done));
+        console.log("stopped", kept);`;
+      const second = await kernel.run({ code: loop, interruptOn: "stream" });
+      assert.match(said(second), /^under way\nstopped 1\n$/);
+    },
+  });
+}

@@ -184,3 +184,38 @@ Deno.test("showProgress leaves no tensor behind", async () => {
     assert.equal(steps.length, 4);
   });
 });
+
+Deno.test("showProgress refuses what is no training", async () => {
+  for (const training of [undefined, { steps: [], epochs: [] }, Promise.resolve()]) {
+    await assert.rejects(showProgress(training as unknown as AsyncIterable<Progress>), {
+      name: "TypeError",
+      message: /^Showing progress: the training must be what fit\(…\) gives, without await, found /,
+    });
+  }
+});
+
+Deno.test("progress throws what the training throws, also where drawing fails", async () => {
+  const display: Display = { end: () => Promise.reject(new Error("no display")) };
+  await assert.rejects(follow(upTo(3, training(), new Error("no data")), display), /no data/);
+});
+
+Deno.test("progress draws a training whose loss is no number as far as it goes", async () => {
+  async function* diverging() {
+    for await (const progress of training(10)) {
+      yield progress.kind === "step" && progress.step > 5 ? { ...progress, loss: NaN } : progress;
+    }
+  }
+  const shown: unknown[] = [];
+  const display = jupyterDisplay({
+    display: (content) => {
+      shown.push(content);
+      return Promise.resolve();
+    },
+  });
+  const { steps } = await follow(diverging(), display);
+  assert.equal(steps.length, 10);
+  const figure = shown.at(-1);
+  assert(figure instanceof Figure);
+  assert.equal(figure.data[0]?.x?.length, 5);
+  assert(!JSON.stringify(shown).replaceAll(/loss NaN/g, "").includes("NaN"));
+});

@@ -69,3 +69,44 @@ Deno.test("recorded: miniatures are not kept", async () => {
     Deno.env.delete("RESNET_LAB_SCALE");
   }
 });
+
+Deno.test("recorded refuses what JSON would change, and names it", async () => {
+  const cases: [object, RegExp][] = [
+    [{ losses: [1, NaN] }, /the result\.losses\[1\] must be something that JSON keeps, found NaN/],
+    [{ loss: Infinity }, /the result\.loss .* found Infinity/],
+    [
+      { losses: Float32Array.of(1) },
+      /the result\.losses .* found Float32Array \(make it an array\)/,
+    ],
+    [{ a: { b: new Map([[1, 2]]) } }, /the result\.a\.b /],
+    [{ a: [undefined] }, /the result\.a\[0\] .* found undefined/],
+    [{ a: 1n }, /the result\.a /],
+    [{ scale: 3 }, /another name than scale/],
+    [5 as unknown as object, /measure must give an object, found 5/],
+  ];
+  await writing(async () => {
+    for (const [value, message] of cases) {
+      await assert.rejects(recorded("recorded_test", "odd", () => Promise.resolve(value)), {
+        name: "TypeError",
+        message,
+      });
+    }
+    assert(!existsSync(file));
+    const value = { a: [1, "2", true, null, { b: -1e-300 }], none: undefined };
+    const first = await recorded("recorded_test", "plain", () => Promise.resolve(value));
+    const again = await recorded("recorded_test", "plain", () => Promise.resolve(value));
+    assert.deepEqual(again.a, first.a);
+  });
+});
+
+Deno.test("recorded refuses names that lead out of data/ and what is no function", async () => {
+  const measure = () => Promise.resolve({ a: 1 });
+  for (const name of ["../secret", "a/b", "", "a.json"]) {
+    await assert.rejects(recorded(name, "run", measure), {
+      name: "RangeError",
+      message: /^Recording "run": the experiment must be a name of letters/,
+    });
+  }
+  // @ts-expect-error: a value, not a function that measures it
+  await assert.rejects(recorded("recorded_test", "run", { a: 1 }), TypeError);
+});

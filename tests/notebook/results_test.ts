@@ -43,3 +43,26 @@ function read(file: URL): string | undefined {
     return undefined;
   }
 }
+
+Deno.test("resultsWith refuses what does not exist and what is no result", () => {
+  const cases: [object, RegExp][] = [
+    [{ epoch: 5 }, /there is no option epoch\. Did you mean epochs\?/],
+    [{ accuracy: 91.2 }, /accuracy must be a share from 0 to 1, found 91\.2/],
+    [{ accuracy: NaN }, /accuracy must be a share from 0 to 1, found NaN/],
+    [{ seconds: 0 }, /seconds must be a number above 0, found 0/],
+    [{ images: "600" }, /images must be a number, found "600"/],
+    [{ macs: undefined }, /macs must be a number, found undefined/],
+    [{ parameters: -1 }, /parameters must be a number from 0 up, found -1/],
+    [{ network: 5 }, /network must be a string, found 5/],
+  ];
+  for (const [change, message] of cases) {
+    assert.throws(() => resultsWith({ ...row, ...change }), (error: Error) => {
+      assert(error instanceof TypeError || error instanceof RangeError);
+      assert.match(error.message, message);
+      assert.match(error.message, /^Adding to the results: /);
+      return true;
+    });
+  }
+  // Nothing of these is in the table.
+  assert.equal(resultsWith(row).filter(({ network }) => network === row.network).length, 1);
+});

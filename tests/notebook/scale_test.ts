@@ -50,3 +50,12 @@ Deno.test("all values are of one type", () => {
   const wrong: number = atScale({ smoke: 1, cpu: 5, gpu: "20" });
   assert(wrong);
 });
+
+Deno.test("atScale refuses a value for what is no scale", () => {
+  const values = { smoke: 1, cpu: 2, gpu: 3, tpu: 4 };
+  assert.throws(() => atScale(values), {
+    name: "TypeError",
+    message:
+      "Choosing by scale: there is no option tpu. Did you mean cpu? The options are smoke, cpu, gpu.",
+  });
+});

@@ -68,8 +68,8 @@ Deno.test("contour says what it cannot draw", () => {
   const log = { ...options, value: { title: "Loss", scale: "log" } } as const;
   const cases: [() => unknown, string][] = [
     [() => contour([], [0], [], options), "expected at least one number in x, found none"],
-    [() => contour([1, 0], [0, 1], z, options), "expected x to ascend, found 1, 0"],
-    [() => contour([0, 1], [2, 2], z, options), "expected y to ascend, found 2, 2"],
+    [() => contour([1, 0], [0, 1], z, options), "expected x to ascend, found 0 after 1"],
+    [() => contour([0, 1], [2, 2], z, options), "expected y to ascend, found 2 after 2"],
     [
       () => contour([0, 1, 2], [0, 1], z, options),
       "expected a row of z and x to have the same length, found 2 and 3",

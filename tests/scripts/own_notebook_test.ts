@@ -76,3 +76,28 @@ Deno.test({
     }
   },
 });
+
+Deno.test("a script in a folder beside the project says nothing but what it prints", async () => {
+  const beside = await Deno.makeTempDir({ prefix: "beside " });
+  try {
+    const own = join(beside, "own");
+    await Deno.mkdir(own);
+    await Deno.symlink(root, join(beside, "resnet-lab"));
+    await Deno.writeTextFile(join(own, "deno.json"), config!);
+    const program = 'import { lenet, ops } from "resnet-lab";\n' +
+      "console.log(lenet().forward(ops.zeros([1, 28, 28, 1])).shape.length);";
+    await Deno.writeTextFile(join(own, "hello.ts"), program);
+    const said = await deno(own, "run", "-A", "hello.ts");
+    // Deno tells of what it fetches, the first time on a machine.
+    const rest = said.split("\n").filter((line) => !/^(Download|Initialize) /.test(line));
+    assert.deepEqual(rest, [
+      "2",
+      ...(exists(places(root).addon)
+        ? []
+        : [rest.find((line) => line.startsWith("Native TensorFlow is not set up"))]),
+      "",
+    ]);
+  } finally {
+    await Deno.remove(beside, { recursive: true });
+  }
+});

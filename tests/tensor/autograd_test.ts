@@ -12,6 +12,7 @@ import {
   type Tensor2D,
   type Tensor4D,
   tidy,
+  UnusedInputError,
   valueAndGradients,
   variable,
 } from "resnet-lab";
@@ -231,6 +232,24 @@ testOnEachBackend("bad arguments of a gradient are refused in words", () => {
     for (const [run, name, message] of cases) assert.throws(run, { name, message });
     w.dispose();
   });
+});
+
+testOnEachBackend("UnusedInputError lists every input that has no part in the value", () => {
+  const variables = Array.from({ length: 6 }, (_, i) => variable(ops.ones([i + 1])));
+  assert.throws(
+    () => valueAndGradients(() => ops.sum(variables[1]!), variables),
+    (error) => {
+      assert(error instanceof UnusedInputError && error instanceof RangeError);
+      assert.deepEqual(error.inputs, [0, 2, 3, 4, 5]);
+      assert.equal(
+        error.message,
+        "Taking a gradient: the value does not depend on the inputs 0, 2, 3 and 2 more of 6. Leave them out, or use " +
+          "them in the function.",
+      );
+      return true;
+    },
+  );
+  dispose(variables);
 });
 
 testOnEachBackend("a variable takes over its initial value, and takes new ones", () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { dispose, isTensor, keep, memory, ops, type Tensor, tidy, variable } from "resnet-lab";
+import "../helpers.ts";
 
 Deno.test("tidy keeps what it returns, of any depth, and frees the rest", () => {
   const before = memory().tensors;

@@ -65,3 +65,28 @@ Deno.test("pretrained names the networks that there are", async () => {
     },
   );
 });
+
+Deno.test("pretrained() refuses options that do not exist", async () => {
+  await assert.rejects(pretrained("resnet18", { progress: true } as object), {
+    name: "TypeError",
+    message:
+      "Loading pretrained weights: there is no option progress. Did you mean onProgress? The options are onProgress, signal.",
+  });
+});
+
+Deno.test("pretrained weights are held to all digits that are known, and to a size", async () => {
+  await withHub(content, async (hub, _requests, cache) => {
+    const full = createHash("sha256").update(content).digest("hex");
+    const other = digits + "0".repeat(56);
+    await assert.rejects(hubState(`tiny-${digits}.pth`, { hub, sha256: other }), {
+      name: "Error",
+      message: new RegExp(`: expected a file with the SHA-256 ${other}, found ${full}`),
+    });
+    const maxBytes = content.length - 1;
+    await assert.rejects(hubState(`tiny-${digits}.pth`, { hub, sha256: full, maxBytes }), {
+      name: "RangeError",
+      message: new RegExp(`: the file must have at most ${maxBytes} bytes`),
+    });
+    assert.deepEqual([...Deno.readDirSync(`${cache}/torchvision`)], []);
+  });
+});

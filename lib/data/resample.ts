@@ -1,0 +1,124 @@
+/** Pixels of one image, `[height, width, channels]`, as bytes. */
+export interface Pixels {
+  readonly data: Uint8Array;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+}
+
+/** Which old pixels of an axis make each new one, and how much each counts. */
+interface Windows {
+  /** The first old pixel of each new one. */
+  readonly starts: Int32Array;
+  /** Where the weights of each new pixel begin, and where those of the last one end. */
+  readonly offsets: Int32Array;
+  /** In parts of 2²². */
+  readonly weights: Int32Array;
+}
+
+/**
+ * Resizes an image to `scaled` and cuts `size` out of it, `from` a corner: bilinear, smoothed where
+ * it is made smaller.
+ *
+ * It is Pillow's `Image.resize(…, BILINEAR)` to the last bit: a triangle as wide as two pixels of
+ * the larger of the two images, in fixed point, first along the rows and then along the columns,
+ * each rounded to bytes (libImaging/Resample.c). Pillow 13 begins with the columns where an image is
+ * tall, which makes a difference of at most 1. Only the pixels that the cut needs are computed.
+ */
+export function resample(
+  { data, height, width, channels }: Pixels,
+  scaled: readonly [height: number, width: number],
+  from: readonly [top: number, left: number],
+  size: readonly [height: number, width: number],
+): Uint8Array {
+  const rows = windows(height, scaled[0], from[0], size[0]);
+  const columns = windows(width, scaled[1], from[1], size[1]);
+  const above = rows.starts[0]!;
+  const below = rows.starts.at(-1)! + rows.offsets.at(-1)! - rows.offsets.at(-2)!;
+  const stride = size[1] * channels;
+  const squeezed = new Uint8Array((below - above) * stride);
+  const squeeze = channels === 3 ? squeezeColours : squeezeGrey;
+  for (let row = above; row < below; row++) {
+    squeeze(data, row * width * channels, columns, squeezed, (row - above) * stride);
+  }
+  const result = new Uint8Array(size[0] * stride);
+  const sums = new Int32Array(stride);
+  for (let row = 0; row < size[0]; row++) {
+    sums.fill(HALF);
+    // Old row by old row, in the order of memory.
+    let pixel = (rows.starts[row]! - above) * stride;
+    for (let k = rows.offsets[row]!; k < rows.offsets[row + 1]!; k++) {
+      const weight = rows.weights[k]!;
+      for (let i = 0; i < stride; i++) sums[i]! += Math.imul(weight, squeezed[pixel++]!);
+    }
+    for (let i = 0; i < stride; i++) result[row * stride + i] = sums[i]! >> BITS;
+  }
+  return result;
+}
+
+const BITS = 22, HALF = 1 << (BITS - 1);
+
+/** Resizes a row of red, green and blue, of which each has a sum of its own: this is faster. */
+function squeezeColours(
+  data: Uint8Array,
+  start: number,
+  { starts, offsets, weights }: Windows,
+  result: Uint8Array,
+  to: number,
+): void {
+  for (let column = 0; column < starts.length; column++) {
+    let pixel = start + 3 * starts[column]!;
+    let red = HALF, green = HALF, blue = HALF;
+    const end = offsets[column + 1]!;
+    for (let k = offsets[column]!; k < end; k++) {
+      const weight = weights[k]!;
+      red = (red + Math.imul(weight, data[pixel++]!)) | 0;
+      green = (green + Math.imul(weight, data[pixel++]!)) | 0;
+      blue = (blue + Math.imul(weight, data[pixel++]!)) | 0;
+    }
+    result[to++] = red >> BITS;
+    result[to++] = green >> BITS;
+    result[to++] = blue >> BITS;
+  }
+}
+
+/** Resizes a row of grey. */
+function squeezeGrey(
+  data: Uint8Array,
+  start: number,
+  { starts, offsets, weights }: Windows,
+  result: Uint8Array,
+  to: number,
+): void {
+  for (let column = 0; column < starts.length; column++) {
+    let pixel = start + starts[column]!;
+    let grey = HALF;
+    const end = offsets[column + 1]!;
+    for (let k = offsets[column]!; k < end; k++) {
+      grey = (grey + Math.imul(weights[k]!, data[pixel++]!)) | 0;
+    }
+    result[to++] = grey >> BITS;
+  }
+}
+
+/** The windows of `count` pixels from position `first` on, where `old` pixels become `length`. */
+function windows(old: number, length: number, first: number, count: number): Windows {
+  const scale = old / length;
+  const reach = Math.max(scale, 1);
+  const starts = new Int32Array(count), offsets = new Int32Array(count + 1);
+  const weights: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const centre = (first + i + 0.5) * scale;
+    const start = Math.max(0, Math.trunc(centre - reach + 0.5));
+    const end = Math.min(old, Math.trunc(centre + reach + 0.5));
+    const shares = Array.from(
+      { length: end - start },
+      (_, at) => Math.max(0, 1 - Math.abs((start + at - centre + 0.5) / reach)),
+    );
+    const sum = shares.reduce((a, b) => a + b, 0);
+    for (const share of shares) weights.push(Math.floor(0.5 + share / sum * 2 ** BITS));
+    starts[i] = start;
+    offsets[i + 1] = weights.length;
+  }
+  return { starts, offsets, weights: Int32Array.from(weights) };
+}

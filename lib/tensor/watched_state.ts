@@ -1,0 +1,129 @@
+/**
+ * The state in JavaScript that a compiled function depends on, as far as it is in objects whose
+ * methods `forward` it calls, which modules are: their fields, and what these hold.
+ */
+import { isTensor } from "./check.ts";
+
+/** A class whose instances are watched: an object with a method `forward`. */
+type Prototype = { forward: (...parameters: unknown[]) => unknown };
+
+const known = new WeakSet<object>();
+const prototypes = new Set<WeakRef<Prototype>>();
+
+/** Has an object's state watched while a compiled function calls its `forward`. */
+export function watchState(object: object): void {
+  let prototype = Object.getPrototypeOf(object);
+  for (; prototype && !known.has(prototype); prototype = Object.getPrototypeOf(prototype)) {
+    known.add(prototype);
+    if (Object.hasOwn(prototype, "forward")) prototypes.add(new WeakRef(prototype));
+  }
+}
+
+/** Runs `work`, and gives the objects whose `forward` it called. */
+export function watchCalls<T>(work: () => T): { result: T; called: Set<object> } {
+  const called = new Set<object>();
+  const restore: (() => void)[] = [];
+  try {
+    for (const reference of prototypes) {
+      const prototype = reference.deref();
+      if (!prototype) {
+        prototypes.delete(reference);
+        continue;
+      }
+      const { forward } = prototype;
+      prototype.forward = function (...parameters) {
+        called.add(this);
+        return forward.apply(this, parameters);
+      };
+      restore.push(() => prototype.forward = forward);
+    }
+    return { result: work(), called };
+  } finally {
+    for (const undo of restore) undo();
+  }
+}
+
+/** Longer arrays are seen to change only when they are replaced, or change in length. */
+const LONGEST = 1000;
+
+/** The state of objects at one time. */
+export class State {
+  readonly #reads: (() => unknown)[] = [];
+  readonly #values: unknown[];
+  readonly #visited = new Set<object>();
+  readonly #isLive: (owner: object, key: string) => boolean;
+
+  /** @param isLive Whether a field is an input of the graph, so that it may change. */
+  constructor(objects: Iterable<object>, isLive: (owner: object, key: string) => boolean) {
+    this.#isLive = isLive;
+    for (const object of objects) this.#visit(object);
+    this.#visited.clear();
+    this.#values = this.#reads.map((read) => read());
+  }
+
+  /** Whether all is as it was. */
+  get isUnchanged(): boolean {
+    const reads = this.#reads, values = this.#values;
+    for (let i = 0; i < reads.length; i++) {
+      if (!Object.is(reads[i]!(), values[i])) return false;
+    }
+    return true;
+  }
+
+  /** Notes the state of an object, and of the objects in it. */
+  #visit(value: unknown): void {
+    if (typeof value !== "object" || value === null || this.#visited.has(value)) return;
+    this.#visited.add(value);
+    if (isTensor(value)) {
+      // Its values are read anew at each run.
+      if ("trainable" in value) this.#reads.push(() => value.trainable);
+    } else if (Array.isArray(value) || ArrayBuffer.isView(value) && "length" in value) {
+      const array = value as ArrayLike<unknown>;
+      this.#reads.push(() => array.length);
+      if (array.length > LONGEST) return;
+      for (let i = 0; i < array.length; i++) this.#note(() => array[i]);
+    } else if (value instanceof Map || value instanceof Set) {
+      this.#reads.push(() => value.size);
+      if (value.size > LONGEST) return;
+      for (const key of value.keys()) {
+        this.#note(value instanceof Map ? () => value.get(key) : () => value.has(key));
+      }
+    } else if (!(value instanceof ArrayBuffer)) {
+      const owner = value as Record<string, unknown>;
+      this.#reads.push(() => Object.keys(owner).length);
+      for (const key of [...Object.keys(owner), ...accessors(owner)]) {
+        if (!this.#isLive(owner, key)) this.#note(() => owner[key]);
+      }
+    }
+  }
+
+  #note(read: () => unknown): void {
+    this.#reads.push(read);
+    this.#visit(read());
+  }
+}
+
+/** The accessors of an object that can be set, which stand for private fields, and `isFrozen`. */
+function accessors(object: object): string[] {
+  const found: string[] = [];
+  let prototype = Object.getPrototypeOf(object);
+  for (
+    ;
+    prototype && prototype !== Object.prototype;
+    prototype = Object.getPrototypeOf(prototype)
+  ) {
+    for (const [key, { get, set }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      if (get && (set || key === "isFrozen") && !fails(get, object)) found.push(key);
+    }
+  }
+  return found;
+}
+
+function fails(get: () => unknown, object: object): boolean {
+  try {
+    get.call(object);
+    return false;
+  } catch {
+    return true;
+  }
+}

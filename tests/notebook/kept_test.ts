@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { join } from "node:path";
+import { changeKept, readKept } from "../../lib/notebook/kept.ts";
+
+/** A file in a folder of its own, which is removed afterwards. */
+async function inFolder(use: (file: string, folder: string) => Promise<void> | void) {
+  const folder = await Deno.makeTempDir();
+  try {
+    await use(join(folder, "kept.json"), folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Another process that runs some lines with changeKept, `file` and `empty`. */
+function other(file: string, lines: string): Deno.ChildProcess {
+  const code = `import { changeKept } from ${
+    JSON.stringify(new URL("../../lib/notebook/kept.ts", import.meta.url).href)
+  };
+    const file = new URL(${JSON.stringify(pathToFileURL(file).href)});
+    ${lines}`;
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", `data:application/typescript,${encodeURIComponent(code)}`],
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+}
+
+Deno.test("changeKept loses nothing when several processes write at once", async () => {
+  await inFolder(async (file, folder) => {
+    const runs = 40;
+    const processes = ["a", "b", "c"].map((name) =>
+      other(
+        file,
+        `for (let i = 0; i < ${runs}; i++) {
+          changeKept(file, {}, (kept) => ({ ...kept, ["${name}" + i]: "x".repeat(1000) }));
+        }`,
+      )
+    );
+    let reads = 0;
+    const url = pathToFileURL(file);
+    const reading = setInterval(() => {
+      readKept(url, {}); // Never half a file.
+      reads++;
+    }, 5);
+    try {
+      for (const process of processes) {
+        const { success, stderr } = await process.output();
+        assert(success, new TextDecoder().decode(stderr));
+      }
+    } finally {
+      clearInterval(reading);
+    }
+    assert.equal(Object.keys(readKept(url, {})).length, 3 * runs);
+    assert(reads > 0);
+    assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["kept.json"]);
+  });
+});
+
+Deno.test("changeKept leaves the file as it was when the process is killed at any time", async () => {
+  await inFolder(async (file) => {
+    const url = pathToFileURL(file);
+    changeKept<{ runs: number[] }>(url, { runs: [] }, () => ({ runs: [0] }));
+    for (let kill = 0; kill < 3; kill++) {
+      const process = other(
+        file,
+        `while (true) {
+          changeKept(file, { runs: [] }, ({ runs }) => ({ runs: [...runs, runs.length] }));
+        }`,
+      );
+      const before = readKept(url, { runs: [0] }).runs.length;
+      while (readKept(url, { runs: [0] }).runs.length < before + 3) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      process.kill("SIGKILL");
+      await process.output();
+      const { runs } = readKept(url, { runs: [0] });
+      assert.deepEqual(runs, runs.map((_, index) => index));
+      // The lock of the killed one is gone.
+      changeKept(url, { runs: [0] }, (kept) => kept);
+    }
+  });
+});
+
+Deno.test("changeKept writes to the file that a link leads to, with its mode", async () => {
+  await inFolder(async (file, folder) => {
+    const target = join(folder, "real.json");
+    await Deno.writeTextFile(target, '{"a": 1}');
+    await Deno.chmod(target, 0o640);
+    await Deno.symlink(target, file);
+    changeKept(pathToFileURL(file), {}, (kept) => ({ ...kept, b: 2 }));
+    assert((await Deno.lstat(file)).isSymlink);
+    assert.deepEqual(JSON.parse(await Deno.readTextFile(target)), { a: 1, b: 2 });
+    assert.equal((await Deno.stat(target)).mode! & 0o777, 0o640);
+  });
+});
+
+Deno.test("changeKept changes nothing when the change fails", async () => {
+  await inFolder((file, folder) => {
+    const url = pathToFileURL(file);
+    changeKept<object>(url, {}, () => ({ a: 1 }));
+    const fail = () => {
+      throw new Error("no");
+    };
+    assert.throws(() => changeKept(url, {}, fail), /no/);
+    assert.deepEqual(readKept(url, {}), { a: 1 });
+    assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["kept.json"]);
+  });
+});
+
+Deno.test("readKept says which file is damaged", async () => {
+  await inFolder(async (file) => {
+    const url = pathToFileURL(file);
+    assert.deepEqual(readKept(url, []), []);
+    for (const text of ['{"a": 1', "[1]", "5", "null"]) {
+      await Deno.writeTextFile(fileURLToPath(url), text);
+      assert.throws(() => readKept(url, {}), {
+        name: "RangeError",
+        message:
+          /^Reading data\/kept\.json: the file must be JSON that holds an object, found .*git/,
+      });
+    }
+    await Deno.writeTextFile(file, "");
+    assert.deepEqual(readKept(url, {}), {});
+  });
+});

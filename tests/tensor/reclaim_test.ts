@@ -1,0 +1,286 @@
+/** What nothing can reach any more is freed, and nothing else. */
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import {
+  adam,
+  backend,
+  batchNorm,
+  compile,
+  conv2d,
+  crossEntropy,
+  flatten,
+  type Images,
+  keep,
+  linear,
+  memory,
+  Module,
+  NATIVE,
+  ops,
+  PORTABLE,
+  relu,
+  resnet18,
+  sequential,
+  setSeed,
+  type Tensor,
+  type Tensor1D,
+  tidy,
+  useBackend,
+  valueAndGradients,
+  variable,
+  WASM,
+  withPrecision,
+} from "resnet-lab";
+import { assertClose, collectGarbage, testOnEachBackend } from "../helpers.ts";
+
+const native = { ignore: backend() !== NATIVE };
+
+/** Runs `work`, collects garbage, and asserts how many more tensors there are. */
+async function assertLeft(work: () => unknown, left = 0): Promise<void> {
+  await collectGarbage();
+  const before = memory();
+  await work();
+  await collectGarbage();
+  assert.equal(memory().tensors - before.tensors, left, "tensors left");
+  if (left === 0) assert.equal(memory().bytes, before.bytes, "bytes left");
+}
+
+function tinyModel() {
+  return sequential(
+    conv2d(1, 4, { kernelSize: 3, useBias: false }),
+    batchNorm(4),
+    relu(),
+    flatten(),
+    linear(64, 3),
+  );
+}
+
+function trainOnce(model: ReturnType<typeof tinyModel>) {
+  const optimizer = adam(model.parameters(), { learningRate: 0.01 });
+  for (let i = 0; i < 2; i++) {
+    tidy(() => {
+      const images = ops.ones([2, 6, 6, 1]), labels = ops.tensor([0, 1], [2], "int32");
+      const { gradients } = valueAndGradients(
+        () => crossEntropy(model.forward(images, { training: true }), labels),
+        optimizer.parameters,
+      );
+      optimizer.step(gradients);
+    });
+  }
+  return optimizer;
+}
+
+testOnEachBackend("an unreachable model and its optimizer are freed", () =>
+  assertLeft(() => {
+    const model = tinyModel();
+    trainOnce(model);
+    model.forward(ops.ones([1, 6, 6, 1]));
+  }));
+
+testOnEachBackend("a reachable model is left alone, and its optimizer's memory too", async () => {
+  const model = tinyModel();
+  const optimizer = trainOnce(model);
+  const x = ops.ones([1, 6, 6, 1]);
+  const before = [...model.forward(x).dataSync()];
+  await collectGarbage();
+  trainOnce(tinyModel());
+  await collectGarbage();
+  assert.deepEqual([...model.forward(x).dataSync()], before);
+  const { gradients } = valueAndGradients(
+    () => ops.sum(model.forward(x)),
+    model.parameters(),
+  );
+  optimizer.step(gradients);
+  optimizer.dispose();
+  model.dispose();
+});
+
+testOnEachBackend("tensors made by hand are freed, also kept ones", () =>
+  assertLeft(() => {
+    ops.add(ops.ones([100]), ops.tensor([1]));
+    tidy(() => void keep(ops.ones([50])));
+    tidy(() => ({ parts: [ops.ones([2])] }));
+    const w = variable(ops.ones([3]));
+    w.assign(ops.zeros([3]));
+    w.assign(ops.ones([3]));
+  }));
+
+testOnEachBackend("whoever shares an unreachable tensor's data keeps it", async () => {
+  const share = (make: (x: Tensor) => Tensor) => make(ops.tensor([1, 2, 3, 4]));
+  const shares = [
+    share((x) => ops.reshape(x, [2, 2])),
+    share((x) => ops.clone(x)),
+    share((x) => tidy(() => ops.reshape(ops.clone(x), [4, 1]))),
+    share((x) => ops.cast(x, "float32")),
+    share((x) => variable(x)),
+    share((x) => {
+      const w = variable(ops.zeros([4]));
+      w.assign(x as Tensor1D);
+      return w;
+    }),
+    share((x) => {
+      const w = variable(ops.clone(x));
+      const y = ops.clone(w);
+      w.dispose();
+      return y;
+    }),
+  ];
+  await collectGarbage();
+  for (const y of shares) assert.deepEqual([...y.dataSync()], [1, 2, 3, 4]);
+});
+
+testOnEachBackend(
+  "a variable that shares data outlives the tensor, and one that is disposed twice frees once",
+  async () => {
+    const x = ops.tensor([1, 2]);
+    const w = variable(ops.clone(x));
+    w.dispose();
+    w.dispose();
+    w.dispose();
+    await collectGarbage();
+    assert.deepEqual([...x.dataSync()], [1, 2]);
+  },
+);
+
+testOnEachBackend("what was disposed by hand is not freed again", () =>
+  assertLeft(() => {
+    const x = ops.tensor([1, 2]), y = ops.clone(x);
+    y.dispose();
+    const w = variable(ops.ones([2]));
+    w.dispose();
+    x.dispose();
+  }));
+
+testOnEachBackend(
+  "gradients and second gradients leave nothing once they are unreachable",
+  () =>
+    assertLeft(() => {
+      const w = variable(ops.tensor([2]));
+      const first = () => valueAndGradients(() => ops.sum(ops.mul(w, w)), [w]).gradients[0];
+      first();
+      assert.throws(() => valueAndGradients(() => ops.sum(ops.ones([2])), [w]));
+    }),
+);
+
+for (const other of [WASM, PORTABLE]) {
+  Deno.test(
+    `a tensor that moved between backends is freed (${other})`,
+    native,
+    () =>
+      assertLeft(async () => {
+        const x = ops.tensor([1, 2]), w = variable(ops.tensor([3, 4]));
+        await useBackend(other, () => void ops.add(x, w).dataSync());
+        assert.deepEqual([...ops.add(x, w).dataSync()], [4, 6]);
+        await useBackend(other, () => void ops.add(x, w).dataSync());
+      }),
+  );
+}
+
+testOnEachBackend(
+  "an unreachable compiled function is freed, and what only it holds",
+  () =>
+    assertLeft(() => {
+      const w = variable(ops.tensor([2])), offset = ops.tensor([1]);
+      const f = compile((x: Tensor1D) => ops.add(ops.mul(x, w), offset));
+      for (let i = 0; i < 4; i++) f(ops.tensor([i]));
+    }),
+);
+
+Deno.test(
+  "a compiled function in a field of the model that it calls is freed with it",
+  native,
+  () =>
+    assertLeft(() => {
+      class Fast extends Module<Tensor1D, Tensor1D> {
+        readonly weight = variable(ops.ones([1]));
+        readonly fast = compile((x: Tensor1D) => this.forward(x));
+        override forward(x: Tensor1D) {
+          return ops.mul(x, this.weight);
+        }
+      }
+      const model = new Fast();
+      for (let i = 0; i < 4; i++) model.fast(ops.tensor([i]));
+    }),
+);
+
+testOnEachBackend("a reachable compiled function keeps what it needs", async () => {
+  const make = () => {
+    const w = variable(ops.tensor([2])), offset = ops.tensor([1]);
+    const cut = ops.reshape(offset, [1, 1]);
+    return compile((x: Tensor1D) => ops.add(ops.mul(x, w), ops.reshape(cut, [1])));
+  };
+  const f = make();
+  for (let i = 0; i < 5; i++) {
+    using x = ops.tensor([i]), y = f(x);
+    assert.equal(y.dataSync()[0], 2 * i + 1);
+    await collectGarbage();
+  }
+});
+
+Deno.test("the sessions of graphs are freed with them", native, async () => {
+  const path = fileURLToPath(new URL("../../.venv/tfjs_binding.node", import.meta.url));
+  assert(existsSync(path));
+  const binding = createRequire(import.meta.url)(path);
+  const sessions = (): number => binding.getNumOfSavedModels();
+  await collectGarbage();
+  const before = sessions();
+  const use = () => {
+    const f = compile((x: Tensor1D) => ops.neg(x));
+    for (let size = 1; size <= 20; size++) {
+      for (let i = 0; i < 3; i++) tidy(() => void f(ops.ones([size])));
+    }
+    assert.equal(sessions() - before, 16);
+    return f;
+  };
+  use();
+  await collectGarbage();
+  assert.equal(sessions(), before);
+  use()[Symbol.dispose]();
+  assert.equal(sessions(), before);
+});
+
+Deno.test(
+  "bfloat16 and batch normalisations that wait are freed too",
+  native,
+  () =>
+    assertLeft(() => {
+      const model = tinyModel();
+      withPrecision("bf16", () => model.forward(ops.ones([2, 6, 6, 1]), { training: true }));
+      model.forward(ops.ones([2, 6, 6, 1]), { training: true });
+      const layer = batchNorm(1);
+      layer.forward(ops.ones([2, 3, 3, 1]) as Images<1>, { training: true });
+    }),
+);
+
+Deno.test("a cell that is run again and again does not take more and more memory", async () => {
+  const program = `
+    import { adam, memory, resnet18 } from "resnet-lab";
+    let most = 0;
+    for (let cell = 0; cell < 20; cell++) {
+      const model = resnet18({ classes: 10 });
+      adam(model.parameters(), { learningRate: 1e-3 });
+      most = Math.max(most, memory().bytes);
+      await new Promise((done) => setTimeout(done, 1));
+    }
+    console.log(most / 2 ** 20);`;
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    await Deno.writeTextFile(file, program);
+    const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
+    for (const name of backend() === NATIVE ? [NATIVE, WASM] : [WASM]) {
+      const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--no-check", "--config", config, file],
+        env: { NO_COLOR: "1", RESNET_LAB_BACKEND: name },
+      }).output();
+      const most = Number(new TextDecoder().decode(stdout));
+      // 128 MiB a cell: 2,560 if none is freed.
+      assert(
+        most >= 128 && most < 1024,
+        `${name}: ${most} MiB ${new TextDecoder().decode(stderr)}`,
+      );
+    }
+  } finally {
+    await Deno.remove(file);
+  }
+});
