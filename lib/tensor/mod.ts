@@ -29,6 +29,7 @@ export {
   isCompiling,
   liveNumber,
   type Tensors,
+  valuesToCheck,
 } from "./compile.ts";
 export { watchState } from "./watched_state.ts";
 export { defaultRandom, Random, setSeed } from "./random.ts";

@@ -172,6 +172,16 @@ function inWords(
   if (check && index) {
     return new RangeError(`${check} must be from 0 to ${Number(index[2]) - 1}, found ${index[1]}.`);
   }
+  const label = /label value of (-?\d+) which is outside the valid range of \[0, (\d+)\)/.exec(
+    error.message,
+  );
+  if (label) {
+    return new RangeError(
+      `Running a compiled function: the labels must be from 0 to ${
+        Number(label[2]) - 1
+      }, as there are ${label[2]} logits, found ${label[1]}.`,
+    );
+  }
   const step = steps[Number(node.replace("node_", "")) - 1];
   const [reason] = error.message.replace("Session fail to run with error: ", "").split("\n");
   return new RangeError(

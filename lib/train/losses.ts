@@ -1,12 +1,12 @@
 import {
   type Features,
-  isCompiling,
   type Labels,
   ops,
   type Rank,
   type Scalar,
   type Tensor,
   tidy,
+  valuesToCheck,
 } from "../tensor/mod.ts";
 
 /** How wrong logits `[batch, classes]` are about labels `[batch]`, as one number to be made small. */
@@ -26,7 +26,7 @@ export interface CrossEntropyOptions {
  *
  * The target is 1 at the label and 0 elsewhere; with smoothing ε it is `(1 − ε) · target + ε / classes` (Szegedy et al. 2016,
  * section 7), as in PyTorch. The labels are read and checked: a class that does not exist would count as a loss of 0.
- * In a function that is compiled TensorFlow checks them where nothing is smoothed, and nobody else.
+ * In a compiled function they are checked at each call too.
  *
  * @throws {TypeError} If the labels are not int32, or the logits not float32.
  * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row, a label is no class, or the
@@ -116,8 +116,7 @@ export function checkLabels(doing: string, logits: Features, labels: Labels): vo
       `${doing}: there must be a label for each row of logits [${batch}, ${classes}], found labels [${labels.shape}].`,
     );
   }
-  if (isCompiling()) return; // A graph checks them itself.
-  const stray = labels.dataSync().find((label) => label < 0 || label >= classes);
+  const stray = valuesToCheck(labels).find((label) => label < 0 || label >= classes);
   if (stray !== undefined) {
     throw new RangeError(
       `${doing}: the labels must be from 0 to ${
