@@ -1,7 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend, onNativeCpu } from "./backend.ts";
-import { checkSynchronous, checkTensor, isTensor } from "./check.ts";
-import { show } from "./options.ts";
+import { checkFunction, checkSynchronous, checkTensor, isTensor } from "./check.ts";
 import { difference, type Replay } from "./recording_backend.ts";
 import type { Scalar, Tensor } from "./types.ts";
 import { State, watchCalls } from "./watched_state.ts";
@@ -88,9 +87,7 @@ interface Captured {
 export function compile<const Inputs extends readonly CompiledInput[], Output extends Tensors>(
   f: (...inputs: Inputs) => Output,
 ): Compiled<Inputs, Output> {
-  if (typeof f !== "function") {
-    throw new TypeError(`${doing}: it must be a function, found ${show(f)}.`);
-  }
+  checkFunction(doing, "it", f);
   /** Those that were used last come first. */
   const graphs: Captured[] = [];
   const drop = (graph: Captured) => {
