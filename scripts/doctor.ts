@@ -8,8 +8,10 @@ import {
   findNvidiaGpus,
   findPython,
   isOldDeno,
+  jupyterVariables,
   loadAddon,
   places,
+  refuseArguments,
   run,
   tensorFlowFolder,
   thisEnvironment,
@@ -28,7 +30,7 @@ export interface Finding {
 
 const setUpAgain = `npx --yes deno@${denoVersion} task setup`;
 
-/** Looks at everything that the project needs. Changes nothing. */
+/** Looks at everything that the project needs. Changes nothing of it. */
 export function examine(environment: Environment): Promise<Finding[]> {
   return Promise.all([
     deno(environment),
@@ -84,33 +86,53 @@ function packages({ root }: Environment): Finding {
 
 async function jupyter(environment: Environment): Promise<Finding> {
   const { python } = places(environment.root);
-  const { success, output } = await run(environment, [
+  const { success, stdout } = await run(environment, [
     python,
-    ...["-I", "-c", "import importlib.metadata as m; print(m.version('jupyterlab'))"],
+    "-I",
+    "-m",
+    "jupyterlab",
+    "--version",
   ]);
   return {
     what: "JupyterLab",
-    found: success ? `${output.trim()}, .venv` : undefined,
+    found: success ? `${stdout.trim()}, .venv` : undefined,
     mend: setUpAgain,
   };
 }
 
+/** Starts a kernel as JupyterLab does, and has it compute something. */
+const kernelTrial = `from jupyter_client.manager import start_new_kernel
+manager, client = start_new_kernel(startup_timeout=30, kernel_name="deno")
+try:
+    reply = client.execute_interactive("1 + 1", timeout=30, output_hook=lambda message: None)
+    assert reply["content"]["status"] == "ok", reply["content"]
+finally:
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)`;
+
 async function kernel(environment: Environment): Promise<Finding> {
-  const { deno, kernelspec } = places(environment.root);
-  const { success, output } = await run(environment, [deno, "--version"]);
+  const { deno, python } = places(environment.root);
+  const [{ success, output }, version] = await Promise.all([
+    run(environment, [python, "-I", "-c", kernelTrial], { extra: jupyterVariables(environment) }),
+    run(environment, [deno, "--version"]),
+  ]);
   return {
     what: "Deno kernel",
-    found: success && exists(kernelspec) ? output.split("\n")[0] : undefined,
-    mend: setUpAgain,
+    found: success ? version.stdout.split("\n")[0] : undefined,
+    mend: exists(python)
+      ? `it does not start; delete .venv and run ${setUpAgain} (${
+        output.trim().split("\n").at(-1)
+      })`
+      : setUpAgain,
   };
 }
 
 async function tensorFlow(environment: Environment): Promise<Finding> {
-  const { addon, python } = places(environment.root);
+  const { addon, python, venv } = places(environment.root);
   if (!exists(addon)) {
     return {
       what: "Native TensorFlow",
-      mend: exists(python) && tensorFlowFolder(environment.root) === undefined
+      mend: exists(python) && tensorFlowFolder(venv) === undefined
         ? `install Python 3.10 to 3.13, delete .venv, and run ${setUpAgain}; ` +
           "until then lib runs on the slower WebAssembly backend"
         : setUpAgain,
@@ -178,6 +200,7 @@ async function disk({ root }: Environment): Promise<Finding> {
 }
 
 if (import.meta.main) {
+  refuseArguments("doctor", "says what is there, what is missing, and what mends it");
   const findings = await examine(thisEnvironment());
   for (const { what, found, mend, optional } of findings) {
     const sign = found !== undefined ? "✓" : optional ? "–" : "✗";

@@ -30,6 +30,16 @@ export class SetupError extends Error {
   override name = "SetupError";
 }
 
+/** Ends a task that takes no arguments if it was given one: with a line about it for `--help`, else with 1. */
+export function refuseArguments(task: string, does: string): void {
+  const [argument] = Deno.args;
+  if (argument === undefined) return;
+  const isHelp = argument === "--help" || argument === "-h";
+  if (!isHelp) console.error(`The task ${task} takes no arguments, found ${argument}.\n`);
+  console.log(`deno task ${task}    ${does}`);
+  Deno.exit(isHelp ? 0 : 1);
+}
+
 /** The environment of this process, for the project that this file is in. */
 export function thisEnvironment(): Environment {
   return {
@@ -46,9 +56,14 @@ export function thisEnvironment(): Environment {
   };
 }
 
-/** Where set-up puts things: all of it in `.venv`, so that deleting `.venv` undoes it. */
-export function places(root: string) {
-  const venv = join(root, ".venv");
+/** The folders that set-up works with and removes again are named so, with a random end. */
+export const unfinishedPrefix = ".venv.";
+
+/**
+ * Where set-up puts things: all of it in a virtual environment, `.venv` unless it is being made, so
+ * that deleting `.venv` undoes it. Nothing in there holds its own path, so it can be moved.
+ */
+export function places(root: string, venv: string = join(root, ".venv")) {
   return {
     venv,
     python: join(venv, "bin", "python"),
@@ -57,9 +72,22 @@ export function places(root: string) {
     kernelspec: join(venv, "share", "jupyter", "kernels", "deno", "kernel.json"),
     overrides: join(venv, "share", "jupyter", "lab", "settings", "overrides.json"),
     stamp: join(venv, "setup.json"),
+    packagesStamp: join(root, "node_modules", ".setup.json"),
     addonSource: join(root, "node_modules", "@tensorflow", "tfjs-node-gpu"),
     nodeHeaders: join(root, "node_modules", "node-api-headers", "include"),
   };
+}
+
+/**
+ * The variables for every program that is started. Without those that lead Python to other modules
+ * than those in `.venv`, or away from it, which `-I` does for one process but not for its children.
+ */
+function cleanVariables(variables: Environment["variables"]): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(variables).filter(([name]) =>
+      !/^(PYTHON|PIP_|VIRTUAL_ENV$|__PYVENV_LAUNCHER__$)/.test(name)
+    ),
+  );
 }
 
 export interface Finished {
@@ -69,24 +97,29 @@ export interface Finished {
   readonly output: string;
 }
 
-/** Runs a command to its end. A program that does not exist is a command that failed. */
+/**
+ * Runs a command to its end. A program that does not exist is a command that failed. Its standard
+ * input is at its end from the start, or with `leash` when this process ends, however that happens.
+ */
 export async function run(
   { root, variables, signal }: Environment,
   [program, ...args]: readonly [string, ...string[]],
-  { extra = {}, onLine }: {
+  { extra = {}, onLine, leash = false }: {
     extra?: Record<string, string>;
     onLine?: (line: string) => void;
+    leash?: boolean;
   } = {},
 ): Promise<Finished> {
   const path = onPath(variables, program);
   if (path === undefined) return { success: false, stdout: "", output: `${program}: not found` };
+  signal?.throwIfAborted();
   const child = new Deno.Command(path, {
     args,
     cwd: root,
     clearEnv: true,
-    env: { ...variables, ...extra },
+    env: { ...cleanVariables(variables), ...extra },
     signal,
-    stdin: "null",
+    stdin: leash ? "piped" : "null",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
@@ -105,6 +138,7 @@ export async function run(
     read(child.stdout),
     read(child.stderr),
   ]);
+  if (leash) await child.stdin.close().catch(() => {});
   return { success, stdout, output };
 }
 
@@ -145,6 +179,7 @@ export async function findPython(
   ) {
     const { success, output } = await run(environment, [
       program,
+      "-I",
       "-c",
       "import sys; print(sys.version.split()[0])",
     ]);
@@ -197,26 +232,41 @@ console.log("TensorFlow=" + addon.TF_Version, "GPU=" + addon.isUsingGpuDevice())
 }
 
 /**
- * The environment variables for JupyterLab and its kernels: our kernel is found before all others, and what JupyterLab
- * remembers stays in the project, so that a personal configuration neither disturbs nor is disturbed.
+ * The environment variables for JupyterLab and its kernels: our kernel is found before all others, and
+ * what JupyterLab remembers stays in the project, so that a personal configuration neither disturbs
+ * nor is disturbed. Where this user cannot write in the project it lasts as long as this process.
  */
 export function jupyterVariables({ root, variables }: Environment): Record<string, string> {
-  const jupyter = join(root, ".cache", "jupyter");
+  const jupyter = writableFolder(join(root, ".cache", "jupyter"));
   return {
-    ...variables,
+    ...cleanVariables(variables),
     PATH: `${join(places(root).venv, "bin")}${delimiter}${variables.PATH ?? ""}`,
     JUPYTER_PREFER_ENV_PATH: "1",
     JUPYTER_CONFIG_DIR: join(jupyter, "config"),
     JUPYTER_DATA_DIR: join(jupyter, "data"),
     JUPYTER_RUNTIME_DIR: join(jupyter, "runtime"),
-    IPYTHONDIR: join(root, ".cache", "ipython"),
+    IPYTHONDIR: join(jupyter, "ipython"),
     PYTHONUTF8: "1",
   };
 }
 
-/** TensorFlow's folder in the virtual environment, if it is there. */
-export function tensorFlowFolder(root: string): string | undefined {
-  const lib = join(places(root).venv, "lib");
+/** The folder itself if this user can write in it, else a temporary one. */
+function writableFolder(folder: string): string {
+  try {
+    Deno.mkdirSync(folder, { recursive: true });
+    // The mode says nothing about disks mounted to be read, and nothing to root.
+    Deno.removeSync(Deno.makeTempDirSync({ dir: folder }));
+    return folder;
+  } catch {
+    const temporary = Deno.makeTempDirSync({ prefix: "resnet_lab_jupyter_" });
+    addEventListener("unload", () => Deno.removeSync(temporary, { recursive: true }));
+    return temporary;
+  }
+}
+
+/** TensorFlow's folder in a virtual environment, if it is there. */
+export function tensorFlowFolder(venv: string): string | undefined {
+  const lib = join(venv, "lib");
   if (!exists(lib)) return undefined;
   for (const { name } of Deno.readDirSync(lib)) {
     const folder = join(lib, name, "site-packages", "tensorflow");

@@ -15,13 +15,13 @@ if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
   Deno.exit();
 }
 
-const environment = await setUpOrExit();
+const environment = await setUpOrExit({ orGoOn: true });
 const ownFolder = Deno.args[0]?.startsWith("-") === false;
 // Ctrl-C reaches JupyterLab as well, and it is JupyterLab that ends the kernels.
 Deno.addSignalListener("SIGINT", () => {});
 const child = new Deno.Command(places(environment.root).python, {
   args: [
-    ...["-m", "jupyterlab", ...(ownFolder ? [] : [join(environment.root, "notebooks")])],
+    ...["-I", "-m", "jupyterlab", ...(ownFolder ? [] : [join(environment.root, "notebooks")])],
     "--MultiKernelManager.default_kernel_name=deno",
     // In a container everybody is root, and JupyterLab would refuse.
     ...(Deno.uid() === 0 ? ["--allow-root"] : []),

@@ -11,7 +11,7 @@ const { train, test } = await fashionMnist();
 for (const [prefix, set] of [["train", train], ["t10k", test]] as const) {
   const [{ count, height, width, pixels, labels }] = set.split(0.1, { seed: 2017 });
   const images = encodeIdx({ shape: [count, height, width], values: Uint8Array.from(pixels) });
-  const classes = encodeIdx({ shape: [count], values: labels });
+  const classes = encodeIdx({ shape: [count], values: Uint8Array.from(labels) });
   await Deno.writeFile(
     new URL(`${prefix}-images-idx3-ubyte.gz`, folder),
     gzipSync(images, { level: 9 }),

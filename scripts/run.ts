@@ -81,11 +81,11 @@ if (import.meta.main) {
     console.error(`${error instanceof Error ? error.message : error}\n\n${usage}`);
     Deno.exit(1);
   }
-  const environment = await setUpOrExit();
+  const environment = await setUpOrExit({ orGoOn: true });
   // Ctrl-C reaches the child as well, and it is the child that ends the kernel.
   Deno.addSignalListener("SIGINT", () => {});
   const { code } = await new Deno.Command(places(environment.root).python, {
-    args: [join(import.meta.dirname!, "run_notebooks.py"), JSON.stringify(orders)],
+    args: ["-I", join(import.meta.dirname!, "run_notebooks.py"), JSON.stringify(orders)],
     env: {
       ...jupyterVariables(environment),
       RESNET_LAB_SCALE: orders.scale,

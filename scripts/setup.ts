@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import {
   denoVersion,
@@ -11,10 +11,12 @@ import {
   isOldDeno,
   loadAddon,
   places,
+  refuseArguments,
   run,
   SetupError,
   tensorFlowFolder,
   thisEnvironment,
+  unfinishedPrefix,
 } from "./environment.ts";
 
 /** One thing that set-up makes. It is made anew when `key` has changed or a product is gone. */
@@ -24,18 +26,21 @@ interface Step {
   /** Everything that the products depend on. */
   readonly key: string;
   readonly products: readonly string[];
+  /** The file that keeps the keys of the steps that are done. */
+  readonly stamp: string;
   readonly make: () => Promise<void>;
 }
 
 /**
- * Makes everything that the project needs, and leaves alone what is there already. A step that fails or is stopped leaves no stamp, so
- * that the next set-up makes it again from its beginning.
+ * Makes everything that the project needs, and leaves alone what is there already; a project where
+ * nothing is missing is not written to. A step that fails or is stopped leaves no stamp, so that the
+ * next set-up makes it again from its beginning. A virtual environment that works is replaced in one
+ * go, when the new one is complete.
  *
  * @throws {SetupError} If a step cannot be done; the message says what to do.
  */
 export async function setUp(environment: Environment): Promise<void> {
-  const { root, os, log, signal } = environment;
-  const { stamp } = places(root);
+  const { root, os, signal } = environment;
   if (os !== "linux" && os !== "darwin") {
     throw new SetupError(
       `ResNet Lab runs on Linux and macOS, not on ${os}. On Windows use it inside WSL: run "wsl --install", ` +
@@ -48,18 +53,10 @@ export async function setUp(environment: Environment): Promise<void> {
     );
   }
   try {
-    using _lock = await lockSetUp(environment);
-    const made = await readStamp(stamp);
-    for (const plan of [packages, python, addon, jupyter]) {
-      const step = await plan(environment);
-      if (made[step.name] === step.key && step.products.every(exists)) continue;
-      log(`${step.title} …`);
-      const start = performance.now();
-      await step.make();
-      made[step.name] = step.key;
-      await writeWhole(stamp, JSON.stringify(made, null, 2));
-      log(`  done in ${((performance.now() - start) / 1000).toFixed(1)} s`);
-    }
+    if (await isSetUp(environment) && unfinished(root).length === 0) return;
+    using lock = await lockSetUp(environment);
+    if (!lock) return;
+    await makeWhatIsMissing(environment);
   } catch (error) {
     if (signal?.aborted) {
       throw new SetupError("It was stopped. Run the same command again to go on.");
@@ -69,15 +66,102 @@ export async function setUp(environment: Environment): Promise<void> {
   }
 }
 
-/** Two set-ups at once would undo each other's work, so the second waits. */
-async function lockSetUp({ root, log, signal }: Environment): Promise<Deno.FsFile> {
-  await Deno.mkdir(join(root, ".cache"), { recursive: true });
-  const file = await Deno.open(join(root, ".cache", "setup.lock"), { create: true, write: true });
+/** Whether every step is done. Reads only. */
+async function isSetUp(environment: Environment): Promise<boolean> {
+  const { venv } = places(environment.root);
+  for (const plan of [packages, python, addon, jupyter]) {
+    if (!await isDone(await plan(environment, venv))) return false;
+  }
+  return true;
+}
+
+async function isDone({ name, key, products, stamp }: Step): Promise<boolean> {
+  return (await readStamp(stamp))[name] === key && products.every(exists);
+}
+
+async function makeWhatIsMissing(environment: Environment): Promise<void> {
+  const { root } = environment;
+  const { venv } = places(root);
+  // A set-up that was killed between its two renames has left the working one beside its place.
+  const replaced = join(root, `${unfinishedPrefix}replaced`);
+  if (!isThere(venv) && isThere(replaced)) await Deno.rename(replaced, venv);
+
+  await make(environment, await packages(environment));
+  const inPlace = await isDone(await python(environment, venv));
+  const target = inPlace ? venv : await startVenv(environment, replaced);
+  for (const plan of [python, addon, jupyter]) {
+    await make(environment, await plan(environment, target));
+  }
+  if (!inPlace) {
+    if (isThere(replaced)) await Deno.remove(replaced, { recursive: true });
+    if (isThere(venv)) await Deno.rename(venv, replaced);
+    await Deno.rename(target, venv);
+  }
+  for (const folder of unfinished(root)) {
+    // A pip that outlived its set-up may still be writing there; the next set-up tries again.
+    await Deno.remove(folder, { recursive: true }).catch(() => {});
+  }
+}
+
+async function make({ log }: Environment, step: Step): Promise<void> {
+  if (await isDone(step)) return;
+  log(`${step.title} …`);
+  const start = performance.now();
+  await step.make();
+  const made = { ...await readStamp(step.stamp), [step.name]: step.key };
+  await writeWhole(step.stamp, JSON.stringify(made, null, 2));
+  log(`  done in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+}
+
+/**
+ * The folder of a new virtual environment: one where an earlier set-up got as far as the Python
+ * packages, or else a new one, because a pip that outlived its set-up may still be writing to an old one.
+ */
+async function startVenv(environment: Environment, replaced: string): Promise<string> {
+  for (const folder of unfinished(environment.root)) {
+    if (folder !== replaced && await isDone(await python(environment, folder))) return folder;
+  }
+  const folder = join(environment.root, `${unfinishedPrefix}${crypto.randomUUID()}`);
+  await Deno.mkdir(folder);
+  return folder;
+}
+
+/** What set-ups that were ended have left in the project. */
+function unfinished(root: string): string[] {
+  return Array.from(Deno.readDirSync(root), ({ name }) => name)
+    .filter((name) => name.startsWith(unfinishedPrefix))
+    .map((name) => join(root, name));
+}
+
+/**
+ * Two set-ups at once would undo each other's work, so the second waits. No lock where the project
+ * cannot be written and nothing is missing but that earlier set-ups' leftovers be removed.
+ */
+async function lockSetUp(environment: Environment): Promise<Deno.FsFile | undefined> {
+  const { root, log, signal } = environment;
+  let file;
+  try {
+    await Deno.mkdir(join(root, ".cache"), { recursive: true });
+    file = await Deno.open(join(root, ".cache", "setup.lock"), { create: true, write: true });
+  } catch (error) {
+    if (await isSetUp(environment)) return undefined;
+    throw error;
+  }
   for (let waited = false; !await file.tryLock(true); waited = true) {
     if (!waited) log("Another set-up of this project is running: waiting for it.");
     await setTimeout(200, undefined, { signal });
   }
   return file;
+}
+
+/** Whether a name is taken, also by a link to nowhere. */
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What is made already: the keys of the steps. Nothing, if set-up never got that far. */
@@ -92,12 +176,13 @@ async function readStamp(stamp: string): Promise<Record<string, string>> {
 /** The npm packages, by the lock file. */
 async function packages(environment: Environment): Promise<Step> {
   const { root, deno } = environment;
-  const { addonSource, nodeHeaders } = places(root);
+  const { addonSource, nodeHeaders, packagesStamp } = places(root);
   return {
     name: "packages",
     title: "Installing the npm packages",
     key: await hash(root, ["deno.json", "deno.lock"]),
     products: [addonSource, nodeHeaders],
+    stamp: packagesStamp,
     async make() {
       const { success, output } = await run(environment, [deno, "install"]);
       if (!success) {
@@ -108,9 +193,9 @@ async function packages(environment: Environment): Promise<Step> {
 }
 
 /** The virtual environment with JupyterLab and TensorFlow, by the pinned requirements. */
-async function python(environment: Environment): Promise<Step> {
+async function python(environment: Environment, venv: string): Promise<Step> {
   const { root, log } = environment;
-  const { venv, python } = places(root);
+  const { python, stamp } = places(root, venv);
   const gpu = await findNvidiaGpus(environment) !== undefined;
   const requirements = gpu ? "requirements-gpu.txt" : "requirements.txt";
   return {
@@ -118,9 +203,10 @@ async function python(environment: Environment): Promise<Step> {
     title: `Installing JupyterLab and TensorFlow (${
       gpu ? "for the GPU, 7 GB" : "2 GB"
     }, 1 to 5 minutes)`,
-    // Scripts in a virtual environment hold its path, so a folder that was moved needs a new one.
-    key: await hash(root, [requirements], root),
-    products: [python],
+    key: await hash(root, [requirements]),
+    // The system's Python, on which .venv is built, may be gone, or be of another version, which has other packages.
+    products: [python, join(await packagesFolder(environment, python), "jupyterlab")],
+    stamp,
     async make() {
       const { python: base, tooOld } = await findPython(environment);
       if (base === undefined) {
@@ -136,13 +222,13 @@ async function python(environment: Environment): Promise<Step> {
             "For TensorFlow install Python 3.13, delete .venv, and set up again.",
         );
       }
-      if (exists(venv)) await Deno.remove(venv, { recursive: true });
       try {
-        await makeVirtualEnvironment(environment, base.program, base.version);
-        const { success, output } = await pip(environment, ["-r", requirements]);
+        await makeVirtualEnvironment(environment, venv, base.program, base.version);
+        const { success, output } = await pip(environment, venv, requirements);
         if (!success) {
           throw new SetupError(`The Python packages could not be installed. ${advice(output)}`);
         }
+        await forgetPath(root, venv);
       } catch (error) {
         // A half-made one is of no use, and holds space that may be what is missing.
         await Deno.remove(venv, { recursive: true }).catch(() => {});
@@ -152,8 +238,21 @@ async function python(environment: Environment): Promise<Step> {
   };
 }
 
-async function makeVirtualEnvironment(environment: Environment, program: string, version: string) {
-  const { venv } = places(environment.root);
+/** Where the Python of a virtual environment looks for packages; nowhere, if it does not start. */
+async function packagesFolder(environment: Environment, python: string): Promise<string> {
+  const { stdout } = await run(environment, [
+    python,
+    ...["-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+  ]);
+  return stdout.trim();
+}
+
+async function makeVirtualEnvironment(
+  environment: Environment,
+  venv: string,
+  program: string,
+  version: string,
+) {
   const { success, output } = await run(environment, [program, "-I", "-m", "venv", venv]);
   if (success) return;
   throw new SetupError(
@@ -164,59 +263,147 @@ async function makeVirtualEnvironment(environment: Environment, program: string,
   );
 }
 
-function pip(environment: Environment, what: readonly string[]) {
-  const { python } = places(environment.root);
-  return run(environment, [
-    python,
-    "-I",
-    "-m",
-    "pip",
-    "install",
-    "--no-input",
-    "--no-compile",
-    ...what,
-  ], {
-    extra: { PIP_DISABLE_PIP_VERSION_CHECK: "1" },
-    onLine: environment.status,
-  }).finally(() => environment.status(""));
+/**
+ * Has the programs of a virtual environment find its Python beside themselves. As pip writes them they
+ * hold the path at which they were made.
+ */
+async function forgetPath(root: string, venv: string) {
+  // Where a path has spaces, or is long, pip itself goes by way of the shell.
+  const header = RegExp(
+    `^#!(?:/bin/sh\\n'''exec' "?)?${
+      RegExp.escape(venv)
+    }/bin/(python[\\d.]*)[^\\n]*\\n(?:' '''\\n)?`,
+  );
+  for await (const { name, isFile } of Deno.readDir(join(venv, "bin"))) {
+    const file = join(venv, "bin", name);
+    // What is larger is no script.
+    if (!isFile || (await Deno.stat(file)).size > 100_000) continue;
+    const text = await Deno.readTextFile(file);
+    if (!text.includes(basename(venv))) continue;
+    const portable = text
+      .replace(header, (_, python) => {
+        return `#!/bin/sh\n'''exec' "$(dirname -- "$(realpath -- "$0")")/${python}" "$0" "$@"\n' '''\n`;
+      })
+      .replaceAll(basename(venv), basename(places(root).venv));
+    await Deno.writeTextFile(file, portable);
+  }
 }
 
+/** Runs pip, and ends it when its standard input ends, which it does when set-up is killed. */
+const pipOnLeash = `import os, runpy, threading
+def watch():
+    os.read(0, 1)
+    os._exit(1)
+threading.Thread(target=watch, daemon=True).start()
+runpy.run_module("pip", run_name="__main__", alter_sys=True)`;
+
+/** Installs the packages of a file of requirements: exactly those files whose hashes it has, none built here. */
+async function pip(environment: Environment, venv: string, requirements: string) {
+  const { python } = places(environment.root, venv);
+  const temporary = join(venv, "tmp");
+  await Deno.mkdir(temporary, { recursive: true });
+  try {
+    return await run(
+      environment,
+      [
+        python,
+        ...["-I", "-c", pipOnLeash, "install", "--no-input", "--no-compile"],
+        ...["--require-hashes", "--only-binary", ":all:", "-r", requirements],
+      ],
+      {
+        extra: {
+          ...await pipSettings(environment, python),
+          PIP_DISABLE_PIP_VERSION_CHECK: "1",
+          // What a pip that was killed has left goes with the folder.
+          TMPDIR: temporary,
+        },
+        onLine: environment.status,
+        leash: true,
+      },
+    );
+  } finally {
+    environment.status("");
+    await Deno.remove(temporary, { recursive: true }).catch(() => {});
+  }
+}
+
+/** The settings of pip that say how the packages are reached. All others could lead them elsewhere, or break them. */
+const settingsOfReach = [
+  ...["index-url", "pypi-url", "extra-index-url", "no-index", "find-links", "trusted-host"],
+  ...["proxy", "cert", "client-cert", "timeout", "default-timeout", "retries", "keyring-provider"],
+  ...["cache-dir", "no-cache-dir", "use-feature", "use-deprecated"],
+];
+
+/** The user's settings of pip, from files and from variables, as far as they say how the packages are reached. */
+async function pipSettings(
+  environment: Environment,
+  python: string,
+): Promise<Record<string, string>> {
+  const nameOf = (setting: string) => `PIP_${setting.toUpperCase().replaceAll("-", "_")}`;
+  const { PIP_CONFIG_FILE } = environment.variables;
+  const { stdout } = await run(environment, [python, "-I", "-m", "pip", "config", "list"], {
+    extra: { PIP_QUIET: "0", ...(PIP_CONFIG_FILE === undefined ? {} : { PIP_CONFIG_FILE }) },
+  });
+  const settings: Record<string, string> = { PIP_CONFIG_FILE: "/dev/null" };
+  // Such as install.find-links='/a\n/b': a section, a name and a string of Python.
+  for (const [, name, , value] of stdout.matchAll(/^[^.=]+\.([\w-]+)=(['"])(.*)\2$/gm)) {
+    if (!settingsOfReach.includes(name!)) continue;
+    settings[nameOf(name!)] = value!.replace(/\\(.)/g, (_, c) => c === "n" ? "\n" : c);
+  }
+  for (const name of settingsOfReach.map(nameOf)) {
+    const value = environment.variables[name];
+    if (value !== undefined) settings[name] = value;
+  }
+  return settings;
+}
+
+/** The end of the names of addons that are being made. */
+const partEnd = ".part.node";
+
 /** The addon that joins TensorFlow.js to TensorFlow, compiled from the C++ in its npm package. */
-async function addon(environment: Environment): Promise<Step> {
+async function addon(environment: Environment, venv: string): Promise<Step> {
   const { root, os } = environment;
-  const { venv, addon, addonSource, nodeHeaders } = places(root);
+  const { addon, addonSource, nodeHeaders, stamp } = places(root, venv);
   const name = "addon";
-  const tensorFlow = tensorFlowFolder(root);
+  const tensorFlow = tensorFlowFolder(venv);
   if (tensorFlow === undefined) {
     return {
       name,
       title: "Leaving out the TensorFlow.js addon",
       key: "",
       products: [],
+      stamp,
       async make() {},
     };
   }
   const [suffix, origin] = os === "darwin" ? ["2.dylib", "@loader_path"] : ["so.2", "$ORIGIN"];
-  const flags = [
+  // Paths from the project's folder, where the compiler runs, so that a project that was moved keeps its addon.
+  const source = relative(root, addonSource);
+  const inVenv = relative(venv, tensorFlow);
+  const flagsFor = (tensorFlow: string) => [
     ...["-O2", "-shared", "-fPIC", "-std=c++17", "-DNAPI_VERSION=8"],
     // The N-API functions come from Deno when it loads the addon; only the linker of macOS wants to be told.
     ...(os === "darwin" ? ["-undefined", "dynamic_lookup"] : []),
-    `-I${nodeHeaders}`,
+    `-I${relative(root, nodeHeaders)}`,
     `-I${join(tensorFlow, "include")}`,
-    join(addonSource, "binding", "tfjs_backend.cc"),
-    join(addonSource, "binding", "tfjs_binding.cc"),
+    join(source, "binding", "tfjs_backend.cc"),
+    join(source, "binding", "tfjs_binding.cc"),
     join(tensorFlow, `libtensorflow_cc.${suffix}`),
     join(tensorFlow, `libtensorflow_framework.${suffix}`),
-    `-Wl,-rpath,${origin}/${relative(venv, tensorFlow)}`,
+    `-Wl,-rpath,${origin}/${inVenv}`,
   ];
   return {
     name,
     title: "Compiling the TensorFlow.js addon (10 s; with ziglang 1 minute)",
-    key: await hash(addonSource, ["package.json"], ...flags),
+    key: await hash(addonSource, ["package.json"], ...flagsFor(inVenv)),
     products: [addon],
+    stamp,
     async make() {
-      const part = join(venv, "part.node");
-      await compile(environment, [...flags, "-o", part]);
+      for (const { name } of Deno.readDirSync(venv)) {
+        if (name.endsWith(partEnd)) await Deno.remove(join(venv, name));
+      }
+      const part = join(venv, `${crypto.randomUUID()}${partEnd}`);
+      await compile(environment, venv, [...flagsFor(relative(root, tensorFlow)), "-o", part]);
       const { loads, output } = await loadAddon(environment, part);
       if (!loads) {
         throw new SetupError(
@@ -229,14 +416,14 @@ async function addon(environment: Environment): Promise<Step> {
 }
 
 /** Calls the system's C++ compiler, or the one in the Python package ziglang where the system has none. */
-async function compile(environment: Environment, flags: readonly string[]) {
-  const { venv, python } = places(environment.root);
+async function compile(environment: Environment, venv: string, flags: readonly string[]) {
+  const { python } = places(environment.root, venv);
   const compiler = await findCompiler(environment);
   if (compiler === undefined) {
     environment.log(
       "  there is no C++ compiler here: fetching the one of the Python package ziglang",
     );
-    const { success, output } = await pip(environment, ["ziglang==0.17.1"]);
+    const { success, output } = await pip(environment, venv, "requirements-ziglang.txt");
     if (!success) {
       throw new SetupError(
         `There is no C++ compiler, and ziglang, which would do, could not be installed. ${
@@ -264,31 +451,37 @@ async function compile(environment: Environment, flags: readonly string[]) {
 }
 
 /** The Deno kernel, and the settings with which JupyterLab starts. */
-function jupyter({ root, deno: running }: Environment): Promise<Step> {
-  const { deno, kernelspec, overrides } = places(root);
-  const files = {
-    [kernelspec]: {
-      argv: [deno, "jupyter", "--kernel", "--conn", "{connection_file}"],
-      display_name: "Deno",
-      language: "typescript",
-    },
-    [overrides]: {
-      "@jupyterlab/apputils-extension:notification": { fetchNews: "false", checkForUpdates: false },
-    },
+function jupyter({ root, deno: running }: Environment, venv: string): Promise<Step> {
+  const { deno, kernelspec, overrides, stamp } = places(root, venv);
+  const spec = {
+    // Stop is a SIGINT, which ends a process that does not listen yet, as while a cell imports the library. The shell has it
+    // ignored, and Deno inherits that; what listens later, as lib/tensor/stop.ts does, hears it all the same.
+    argv: [
+      ...["/bin/sh", "-c", `trap "" INT; exec "$0" "$@"`],
+      `{resource_dir}/${relative(dirname(kernelspec), deno)}`,
+      ...["jupyter", "--kernel", "--conn", "{connection_file}"],
+    ],
+    display_name: "Deno",
+    language: "typescript",
+  };
+  const settings = {
+    "@jupyterlab/apputils-extension:notification": { fetchNews: "false", checkForUpdates: false },
   };
   return Promise.resolve({
     name: "jupyter",
     title: "Registering the Deno kernel",
-    key: `${Deno.version.deno} ${JSON.stringify(files)}`,
-    products: [deno, ...Object.keys(files)],
+    key: `${Deno.version.deno} ${JSON.stringify([spec, settings])}`,
+    products: [deno, kernelspec, overrides],
+    stamp,
     async make() {
       // Deno may live in npm's cache, which gets emptied, so the kernel has a link of its own (or a copy, across disks).
       await Deno.mkdir(dirname(deno), { recursive: true });
-      if (exists(deno)) await Deno.remove(deno);
-      await Deno.link(running, deno).catch(() => Deno.copyFile(running, deno));
-      for (const [file, content] of Object.entries(files)) {
-        await writeWhole(file, JSON.stringify(content, null, 2));
-      }
+      const part = `${deno}.part`;
+      if (exists(part)) await Deno.remove(part);
+      await Deno.link(running, part).catch(() => Deno.copyFile(running, part));
+      await Deno.rename(part, deno);
+      await writeWhole(kernelspec, JSON.stringify(spec, null, 2));
+      await writeWhole(overrides, JSON.stringify(settings, null, 2));
     },
   });
 }
@@ -331,22 +524,33 @@ function advice(output: string): string {
   return `Mend this and run it again:\n${said.slice(-12).map((line) => `  ${line}`).join("\n")}`;
 }
 
-/** Sets up this project for a command that needs it. A failure, or Ctrl-C, is told to the user and ends the process with 1. */
-export async function setUpOrExit(): Promise<Environment> {
+/**
+ * Sets up this project for a command that needs it. A failure, or Ctrl-C, is told to the user and ends
+ * the process with 1. A command that can do with what an earlier set-up has made goes on with that.
+ */
+export async function setUpOrExit({ orGoOn = false } = {}): Promise<Environment> {
   const environment = thisEnvironment();
   const stop = new AbortController();
-  const onInterrupt = () => stop.abort();
-  Deno.addSignalListener("SIGINT", onInterrupt);
+  const onStop = () => stop.abort();
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) Deno.addSignalListener(signal, onStop);
   try {
     await setUp({ ...environment, signal: stop.signal });
-    return environment;
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     console.error(`\nSet-up is not done. ${error.message}`);
-    Deno.exit(1);
+    // The last step of a set-up is the one whose product this is.
+    if (stop.signal.aborted || !orGoOn || !exists(places(environment.root).kernelspec)) {
+      Deno.exit(1);
+    }
+    console.error("\nGoing on with what an earlier set-up has made.\n");
   } finally {
-    Deno.removeSignalListener("SIGINT", onInterrupt);
+    for (const signal of signals) Deno.removeSignalListener(signal, onStop);
   }
+  return environment;
 }
 
-if (import.meta.main) await setUpOrExit();
+if (import.meta.main) {
+  refuseArguments("setup", "only sets up: fetches and compiles what is missing");
+  await setUpOrExit();
+}

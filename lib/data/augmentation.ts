@@ -1,4 +1,6 @@
-import { ops, type Tensor4D, tidy } from "../tensor/mod.ts";
+import { checkOptions, ops, type Tensor4D, tidy } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
+import { checkPositive, checkSize } from "./checks.ts";
 import type { AnyChannelsTransform, Transform } from "./transforms.ts";
 
 /**
@@ -18,12 +20,11 @@ import type { AnyChannelsTransform, Transform } from "./transforms.ts";
  * assert(ops.min(moved, [1, 2, 3]).dataSync().includes(0)); // Some moved: a zero came in from the side.
  * ```
  */
-export function randomCrop({ padding }: { padding: number }): AnyChannelsTransform {
-  if (!Number.isInteger(padding) || padding < 1) {
-    throw new RangeError(
-      `Cropping images at random: padding must be a positive integer, found ${padding}.`,
-    );
-  }
+export function randomCrop(options: { padding: number }): AnyChannelsTransform {
+  const doing = "Cropping images at random";
+  checkOptions<typeof options>(doing, options, "{ padding: 4 }", { padding: true });
+  const { padding } = options;
+  checkPositive(doing, { padding });
   return (images, random) =>
     tidy(() => {
       const [batch, height, width] = images.shape;
@@ -61,7 +62,8 @@ export function randomCrop({ padding }: { padding: number }): AnyChannelsTransfo
  * assert.deepEqual([...rows].sort(), ["1,2,3", "3,2,1"]);
  * ```
  */
-export function randomFlip(): AnyChannelsTransform {
+export function randomFlip(...options: []): AnyChannelsTransform {
+  for (const given of options) checkOptions("Mirroring images at random", given, "{}", {});
   return (images, random) =>
     tidy(() => {
       const [batch, height, width] = images.shape;
@@ -107,22 +109,25 @@ export interface RandomResizedCropOptions {
  * assert.equal(new Set(ops.mean(crops, [1, 2, 3]).dataSync()).size, 16);
  * ```
  */
-export function randomResizedCrop(
-  { size: [height, width], scale = [0.08, 1], ratio = [3 / 4, 4 / 3] }: RandomResizedCropOptions,
-): AnyChannelsTransform {
-  for (const side of [height, width]) {
-    if (!Number.isInteger(side) || side < 1) {
+export function randomResizedCrop(options: RandomResizedCropOptions): AnyChannelsTransform {
+  const doing = "Cropping images at random";
+  checkOptions<RandomResizedCropOptions>(doing, options, "{ size: [224, 224] }", {
+    size: true,
+    scale: true,
+    ratio: true,
+  });
+  const { size, scale = [0.08, 1], ratio = [3 / 4, 4 / 3] } = options;
+  checkSize(doing, size);
+  const [height, width] = size;
+  for (const [name, limits, most] of [["scale", scale, 1], ["ratio", ratio, 1e6]] as const) {
+    const fits = Array.isArray(limits) && limits.length === 2 &&
+      limits.every((limit) => typeof limit === "number") && limits[0] > 0 &&
+      limits[0] <= limits[1] && limits[1] <= most;
+    if (!fits) {
       throw new RangeError(
-        `Cropping images at random: expected a height and width of positive integers, found ${height} × ${width}.`,
-      );
-    }
-  }
-  for (
-    const [name, [least, greatest], most] of [["scale", scale, 1], ["ratio", ratio, 1e6]] as const
-  ) {
-    if (!(least > 0 && least <= greatest && greatest <= most)) {
-      throw new RangeError(
-        `Cropping images at random: ${name} must be two numbers in order, above 0 and at most ${most}, found [${least}, ${greatest}].`,
+        `${doing}: ${name} must be two numbers in order, above 0 and at most ${most}, found ${
+          show(limits)
+        }.`,
       );
     }
   }
@@ -190,13 +195,18 @@ export interface ColorJitterOptions {
  * assert.equal(new Set(values).size, 8); // One brightness for each image.
  * ```
  */
-export function colorJitter(
-  { brightness = 0, contrast = 0, saturation = 0 }: ColorJitterOptions,
-): Transform<3> {
+export function colorJitter(options: ColorJitterOptions): Transform<3> {
+  const doing = "Changing colours at random";
+  checkOptions<ColorJitterOptions>(doing, options, "{ brightness: 0.4 }", {
+    brightness: true,
+    contrast: true,
+    saturation: true,
+  });
+  const { brightness = 0, contrast = 0, saturation = 0 } = options;
   for (const [name, value] of Object.entries({ brightness, contrast, saturation })) {
-    if (!(value >= 0 && value < Infinity)) {
+    if (typeof value !== "number" || !(value >= 0 && value < Infinity)) {
       throw new RangeError(
-        `Changing colours at random: ${name} must be a number of at least 0, found ${value}.`,
+        `${doing}: ${name} must be a number of at least 0, found ${show(value)}.`,
       );
     }
   }
@@ -250,10 +260,11 @@ function grey(images: Tensor4D): Tensor4D {
  * assert(left.every((pixels) => [36 - 4, 36 - 2, 36 - 1].includes(pixels)));
  * ```
  */
-export function cutout({ size }: { size: number }): AnyChannelsTransform {
-  if (!Number.isInteger(size) || size < 1) {
-    throw new RangeError(`Cutting squares out: size must be a positive integer, found ${size}.`);
-  }
+export function cutout(options: { size: number }): AnyChannelsTransform {
+  const doing = "Cutting squares out";
+  checkOptions<typeof options>(doing, options, "{ size: 16 }", { size: true });
+  const { size } = options;
+  checkPositive(doing, { size });
   return (images, random) =>
     tidy((): Tensor4D => {
       const [batch, height, width] = images.shape;

@@ -1,12 +1,14 @@
 import {
+  checkOptions,
   defaultRandom,
   dispose,
   type Images,
   type Labels,
-  type Random,
+  Random,
   tidy,
 } from "../tensor/mod.ts";
-import type { ImageDataset } from "./dataset.ts";
+import { show } from "../tensor/options.ts";
+import { ImageDataset } from "./dataset.ts";
 import type { Transform } from "./transforms.ts";
 
 /** Images `[batch, height, width, channels]` with their class numbers `[batch]`; it owns both tensors. */
@@ -47,6 +49,7 @@ export interface Batches<Channels extends number> extends Iterable<Batch<Channel
  *
  * @returns Batches to be gone through with `for (using batch of …)`, which frees each one at the end of its turn.
  * @throws {RangeError} If `batchSize` is not an integer from 1 to the number of images.
+ * @throws {TypeError} If there is no such option, or one is of the wrong kind.
  *
  * @example
  * ```ts
@@ -71,18 +74,41 @@ export function batches<
 ): Batches<Out>;
 export function batches(
   dataset: ImageDataset,
-  { batchSize, shuffle, dropLast = false, transform }: BatchesOptions<number, number>,
+  options: BatchesOptions<number, number>,
 ): Batches<number> {
-  const { count, name } = dataset;
-  if (!Number.isInteger(batchSize) || batchSize < 1) {
-    throw new RangeError(
-      `Making batches of "${name}": batchSize must be a positive integer, found ${batchSize}.`,
+  if (!(dataset instanceof ImageDataset)) {
+    throw new TypeError(
+      `Making batches: the data set must be an ImageDataset, found ${show(dataset)}.`,
     );
+  }
+  const { count, name } = dataset;
+  const doing = `Making batches of "${name}"`;
+  checkOptions<BatchesOptions<number, number>>(doing, options, "{ batchSize: 100 }", {
+    batchSize: true,
+    shuffle: true,
+    dropLast: true,
+    transform: true,
+  });
+  const { batchSize, shuffle, dropLast = false, transform } = options;
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    const Kind = typeof batchSize === "number" ? RangeError : TypeError;
+    throw new Kind(`${doing}: batchSize must be a positive integer, found ${show(batchSize)}.`);
   }
   if (batchSize > count) {
     throw new RangeError(
-      `Making batches of "${name}": batchSize must be at most ${count}, the number of images, found ${batchSize}.`,
+      `${doing}: batchSize must be at most ${count}, the number of images, found ${batchSize}.`,
     );
+  }
+  for (
+    const [option, fits, wanted, value] of [
+      ["shuffle", shuffle === undefined || shuffle instanceof Random, "a Random", shuffle],
+      ["dropLast", typeof dropLast === "boolean", "true or false", dropLast],
+      ["transform", ["undefined", "function"].includes(typeof transform), "a function", transform],
+    ] as const
+  ) {
+    if (!fits) {
+      throw new TypeError(`${doing}: ${option} must be ${wanted}, found ${show(value)}.`);
+    }
   }
   const length = dropLast ? Math.floor(count / batchSize) : Math.ceil(count / batchSize);
   return {

@@ -1,5 +1,8 @@
 import { join } from "node:path";
 import { unpackTar } from "modern-tar";
+import { checkOptions } from "../tensor/mod.ts";
+import { orStop } from "../tensor/stop.ts";
+import { checkKinds, checkSignal } from "./checks.ts";
 import { ImageDataset } from "./dataset.ts";
 import {
   cacheFolder,
@@ -7,6 +10,7 @@ import {
   downloadOrAdvise,
   type DownloadProgress,
 } from "./download.ts";
+import { atMost } from "./gzip.ts";
 
 const classNames = [
   "airplane",
@@ -57,7 +61,7 @@ export interface Cifar10Options {
   folder?: string;
   /** Called as the download goes on, where it is needed. */
   onProgress?: (progress: DownloadProgress) => void;
-  /** Ends the download early. */
+  /** Ends the download or the reading early, as Stop does in Jupyter. */
   signal?: AbortSignal;
 }
 
@@ -100,6 +104,15 @@ export interface Cifar10Options {
  * ```
  */
 export async function cifar10(options: Cifar10Options = {}): Promise<Cifar10> {
+  const doing = "Reading CIFAR-10";
+  checkOptions<Cifar10Options>(doing, options, '{ folder: "cifar-10-batches-bin" }', {
+    folder: true,
+    onProgress: true,
+    signal: true,
+  });
+  checkKinds(doing, "string", { folder: options.folder });
+  checkKinds(doing, "function", { onProgress: options.onProgress });
+  checkSignal(doing, options.signal);
   return await readCifar10(options);
 }
 
@@ -110,19 +123,29 @@ export async function readCifar10({
   // The publisher names only an MD5, c32a1d4ab5d03f1284b67883e8d87530. This SHA-256 is what two other libraries hold the file of the same
   // address to: MLDatasets.jl (src/datasets/vision/cifar10.jl) and torchvision-ruby (lib/torchvision/datasets/cifar10.rb).
   sha256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+  maxBytes = 170_052_171, // The size of that file, in TensorFlow Datasets' list of checksums.
   imagesPerFile = 10_000,
   ...options
 }:
   & Cifar10Options
   & Partial<Omit<DownloadOptions, "file">>
   & { url?: string; imagesPerFile?: number }): Promise<Cifar10> {
+  using stop = orStop(options.signal);
+  const { signal } = stop;
+  const fileSize = imagesPerFile * (1 + imageSize);
   const read = folder === undefined
-    ? await fromArchive(await downloaded(url, { sha256, ...options }))
-    : (name: string) => fromFolder(folder, name);
+    ? await fromArchive(
+      await downloaded(url, { ...options, sha256, maxBytes, signal }),
+      // The six files, and two texts and headers of less than a megabyte.
+      6 * fileSize + 2 ** 20,
+      signal,
+    )
+    : (name: string) => fromFolder(folder, name, fileSize);
   const part = async (name: string, files: readonly string[]) => {
     const pixels = new Uint8Array(files.length * imagesPerFile * imageSize);
     const labels = new Uint8Array(files.length * imagesPerFile);
     for (const [i, file] of files.entries()) {
+      signal?.throwIfAborted();
       const { bytes, source } = await read(file);
       decode(
         bytes,
@@ -159,14 +182,7 @@ const imageSize = 3 * planeSize;
 function decode(bytes: Uint8Array, source: string, pixels: Uint8Array, labels: Uint8Array): void {
   const count = labels.length;
   const size = 1 + imageSize;
-  if (bytes.length !== count * size) {
-    throw new RangeError(
-      `Reading CIFAR-10 from ${source}: expected ${
-        count * size
-      } bytes, ${count} images of ${size}, found ${bytes.length}. ` +
-        (bytes.length < count * size ? "The file is truncated." : "There are bytes after the end."),
-    );
-  }
+  if (bytes.length !== count * size) throw wrongSize(source, count * size, bytes.length);
   let to = 0;
   for (let image = 0; image < count; image++) {
     const record = bytes.subarray(image * size, (image + 1) * size);
@@ -186,15 +202,32 @@ function decode(bytes: Uint8Array, source: string, pixels: Uint8Array, labels: U
   }
 }
 
+function wrongSize(source: string, expected: number, found: number | string): RangeError {
+  const size = 1 + imageSize;
+  return new RangeError(
+    `Reading CIFAR-10 from ${source}: expected ${expected} bytes, ${
+      expected / size
+    } images of ${size}, found ${found}.${
+      typeof found === "string"
+        ? ""
+        : found < expected
+        ? " The file is truncated."
+        : " There are bytes after the end."
+    }`,
+  );
+}
+
 /** The bytes of a file, and what to call it in messages. */
 interface Content {
   readonly bytes: Uint8Array;
   readonly source: string;
 }
 
-async function fromFolder(folder: string, name: string): Promise<Content> {
+async function fromFolder(folder: string, name: string, fileSize: number): Promise<Content> {
   const source = join(folder, name);
   try {
+    const { isFile, size } = await Deno.stat(source);
+    if (!isFile || size !== fileSize) throw wrongSize(source, fileSize, isFile ? size : "no file");
     return { bytes: await Deno.readFile(source), source };
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -206,8 +239,12 @@ async function fromFolder(folder: string, name: string): Promise<Content> {
   }
 }
 
-async function fromArchive(archive: string): Promise<(name: string) => Content> {
-  const entries = await unpacked(archive);
+async function fromArchive(
+  archive: string,
+  maxBytes: number,
+  signal?: AbortSignal,
+): Promise<(name: string) => Content> {
+  const entries = await unpacked(archive, maxBytes, signal);
   const files = new Map(entries.map(({ header, data }) => [header.name, data]));
   return (name) => {
     const path = `cifar-10-batches-bin/${name}`;
@@ -223,15 +260,17 @@ async function fromArchive(archive: string): Promise<(name: string) => Content> 
   };
 }
 
-async function unpacked(archive: string) {
+async function unpacked(archive: string, maxBytes: number, signal?: AbortSignal) {
   // As a stream, for whole it would take another 600 MB. Not strict: its checksum has been right, and what is missing for another
   // reason is found by its name or size.
   const file = await Deno.open(archive);
   try {
-    return await unpackTar(file.readable.pipeThrough(new DecompressionStream("gzip")), {
+    const content = file.readable.pipeThrough(new DecompressionStream("gzip"), { signal });
+    return await unpackTar(content.pipeThrough(atMost(maxBytes)), {
       filter: ({ name }) => name.endsWith(".bin"),
     });
   } catch (error) {
+    signal?.throwIfAborted();
     throw new RangeError(
       `Unpacking ${archive}: expected a whole .tar.gz, found one that is damaged or truncated (${
         error instanceof Error ? error.message : error

@@ -3,6 +3,10 @@ import { dirname } from "node:path";
 import { setTimeout } from "node:timers";
 import { setTimeout as delay } from "node:timers/promises";
 import envPaths from "env-paths";
+import { checkOptions } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
+import { orStop } from "../tensor/stop.ts";
+import { checkKinds, checkPositive, checkSignal } from "./checks.ts";
 
 /**
  * The folder in which downloads are kept: the environment variable `RESNET_LAB_CACHE` if it is set, else the user's cache folder
@@ -37,28 +41,39 @@ export interface DownloadOptions {
   sha256: string;
   /** Called with the bytes received so far, after every piece that arrives. */
   onProgress?: (progress: DownloadProgress) => void;
-  /** Ends the download early; what has arrived is kept, and the next call goes on from there. */
+  /** Ends the download early, as Stop does in Jupyter; what has arrived is kept, and the next call goes on from there. */
   signal?: AbortSignal;
-  /** How often to try again after a network failure or a server that is busy. Default 3. */
+  /** The most bytes that the file may have; the server can send no more. @default 4 GiB */
+  maxBytes?: number;
+  /** How often to try again after a network failure or a server that is busy. @default 3 */
   retries?: number;
-  /** Milliseconds before the first new try; each later wait is twice as long. Default 1,000. */
+  /** Milliseconds before the first new try; each later wait is twice as long. @default 1000 */
   retryDelay?: number;
-  /** Milliseconds without a byte after which a try counts as failed. Default 30,000. */
+  /** Milliseconds without a byte after which a try counts as failed. @default 30_000 */
   timeout?: number;
 }
 
-/** A failure that trying again may mend. */
-class Temporary extends Error {}
+/** A failure that trying again may fix, from the file's start if `whole`. */
+class Temporary extends Error {
+  constructor(message: string, readonly whole: boolean, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** The longest time that a timer can wait, in milliseconds. */
+const LONGEST = 2 ** 31 - 1;
 
 /**
  * Downloads a file, once: returns at once if `file` is there with the right SHA-256.
  *
  * Bytes go to `<file>.part`, which becomes `file` only when it is complete and its SHA-256 is right. An interrupted download
- * goes on where it stopped, in this call or in a later one. Network failures and busy servers (408, 429, 5xx) are tried
+ * goes on where it stopped, in this call or in a later one. Where the server does not know how to go on, the whole file goes to
+ * `<file>.new.part`, so that a web page in its place destroys nothing. Network failures and busy servers (408, 429, 5xx) are tried
  * again with growing pauses.
  *
  * @returns The path of the file.
- * @throws {RangeError} If `sha256` is not 8 to 64 hexadecimal digits.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind, or `url` is none.
+ * @throws {RangeError} If `sha256` is not 8 to 64 hexadecimal digits, a number is out of range, or the file has more than `maxBytes`.
  * @throws {Error} If the server cannot be reached or refuses, the SHA-256 is another, or the file cannot be written.
  *
  * @example
@@ -75,22 +90,18 @@ class Temporary extends Error {}
  * await server.shutdown();
  * ```
  */
-export async function download(
-  url: string | URL,
-  { file, sha256, retries = 3, retryDelay = 1000, ...rest }: DownloadOptions,
-): Promise<string> {
-  if (!/^[0-9a-f]{8,64}$/i.test(sha256)) {
-    throw new RangeError(
-      `Downloading ${url}: expected a SHA-256 of 64 hexadecimal digits, or 8 or more of its first, found "${sha256}".`,
-    );
-  }
-  const options = { file, sha256: sha256.toLowerCase(), ...rest };
+export async function download(url: string | URL, options: DownloadOptions): Promise<string> {
+  checkDownload(url, options);
+  const { file, retries = 3, retryDelay = 1000 } = options;
+  using stop = orStop(options.signal);
+  const { signal } = stop;
+  let whole = false;
   for (let failures = 0;; failures++) {
     try {
-      await attempt(url, options);
+      await attempt(url, { ...options, signal }, whole);
       return file;
     } catch (error) {
-      rest.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       // The part file is gone where another process has just finished it: the next try finds the file itself.
       if (!(error instanceof Temporary || error instanceof Deno.errors.NotFound)) throw error;
       if (failures >= retries) {
@@ -102,20 +113,76 @@ export async function download(
           { cause: error.cause },
         );
       }
-      await delay(retryDelay * 2 ** failures, undefined, { signal: rest.signal });
+      whole = error instanceof Temporary && error.whole;
+      const pause = Math.min(retryDelay * 2 ** failures, LONGEST);
+      await delay(pause, undefined, { signal }).catch(() => signal?.throwIfAborted());
     }
   }
 }
 
-/** One try: asks for what is missing of the part file, and renames it if it is then complete. */
+function checkDownload(url: unknown, options: DownloadOptions): void {
+  if (!(url instanceof URL) && !(typeof url === "string" && URL.canParse(url))) {
+    throw new TypeError(
+      `Downloading a file: the address must be a URL such as "https://example.org/file", found ${
+        show(url)
+      }.`,
+    );
+  }
+  const doing = `Downloading ${url}`;
+  checkOptions<DownloadOptions>(doing, options, "{ file, sha256 }", {
+    file: true,
+    sha256: true,
+    onProgress: true,
+    signal: true,
+    maxBytes: true,
+    retries: true,
+    retryDelay: true,
+    timeout: true,
+  });
+  const { file, sha256, maxBytes, onProgress, signal } = options;
+  checkKinds(doing, "string", { file: file ?? null, sha256: sha256 ?? null });
+  if (!/^[0-9a-f]{8,64}$/i.test(sha256)) {
+    throw new RangeError(
+      `${doing}: expected a SHA-256 of 64 hexadecimal digits, or 8 or more of its first, found "${sha256}".`,
+    );
+  }
+  checkKinds(doing, "function", { onProgress });
+  checkSignal(doing, signal);
+  checkPositive(doing, { maxBytes }, "optional");
+  for (
+    const [name, least] of [["retries", 0], ["retryDelay", 0], ["timeout", 1]] as const
+  ) {
+    const value = options[name];
+    const fits = value === undefined || name === "retries" && value === Infinity ||
+      typeof value === "number" && value >= least && value <= LONGEST;
+    if (!fits) {
+      throw new RangeError(
+        `${doing}: ${name} must be a number from ${least} to ${LONGEST}, found ${show(value)}.`,
+      );
+    }
+  }
+}
+
+/** One try: asks for what is missing of the part file, or for all of it, and renames what is then complete. */
 async function attempt(
   url: string | URL,
-  { file, sha256, onProgress, signal, timeout = 30_000 }: DownloadOptions,
+  { file, sha256, onProgress, signal, maxBytes = 2 ** 32, timeout = 30_000 }: DownloadOptions,
+  whole: boolean,
 ): Promise<void> {
+  const expected = sha256.toLowerCase();
+  const part = `${file}.part`, fresh = `${file}.new.part`;
   await writing(file, Deno.mkdir(dirname(file), { recursive: true }));
-  if ((await hashOf(file).catch(ifNotFound))?.startsWith(sha256)) return;
-  const part = `${file}.part`;
-  const present = (await Deno.stat(part).catch(ifNotFound))?.size ?? 0;
+  if ((await writing(file, hashOf(file, signal).catch(ifNotFound)))?.startsWith(expected)) {
+    // Left over where another process was quicker.
+    for (const path of [part, fresh]) await Deno.remove(path).catch(ifNotFound);
+    return;
+  }
+  let present = (await Deno.stat(part).catch(ifNotFound))?.size ?? 0;
+  if (present > maxBytes) {
+    await Deno.remove(part);
+    present = 0;
+  }
+  const asked = present > 0 && !whole;
 
   // A try ends when nothing arrives for a while, not after a fixed time: large files may take long.
   const silence = new AbortController();
@@ -128,52 +195,104 @@ async function attempt(
       headers: {
         // Byte ranges and the SHA-256 are those of the file itself, not of a compressed transfer of it.
         "accept-encoding": "identity",
-        ...(present > 0 ? { range: `bytes=${present}-` } : {}),
+        ...(asked ? { range: `bytes=${present}-` } : {}),
       },
       signal: AbortSignal.any([silence.signal, ...(signal ? [signal] : [])]),
     }));
-    if (status === 200 || status === 206) {
-      // 200 is the whole file, also where the server does not know ranges.
-      let position = status === 206 ? present : 0;
+    const resumed = asked && status === 206;
+    if (resumed && !startsAt(headers, present)) {
+      throw new Temporary(`the server sent other bytes than those after ${present}`, true);
+    }
+    // 200 is the whole file, also where the server does not know ranges; the part stays until that is found to be right.
+    const target = resumed || present === 0 || status === 416 ? part : fresh;
+    if (status === 200 || resumed) {
+      const start = resumed ? present : 0;
+      let position = start;
       const length = headers.get("content-length");
       const total = length === null ? undefined : position + Number(length);
-      using handle = await writing(file, Deno.open(part, { create: true, write: true }));
-      // At its position, not appended: where two processes write the same part file, each writes the same bytes.
-      await handle.seek(position, Deno.SeekMode.Start);
       const reader = body?.getReader();
-      for (let piece; (piece = (await receiving(reader?.read()))?.value);) {
-        await writing(file, writeWhole(handle, piece));
-        position += piece.length;
-        timer.refresh();
-        onProgress?.({ file, received: position, total });
+      try {
+        checkBytes(url, total ?? 0, maxBytes);
+        using handle = await writing(file, Deno.open(target, { create: true, write: true }));
+        // At its position, not appended: where two processes write the same part file, each writes the same bytes.
+        await handle.seek(position, Deno.SeekMode.Start);
+        for (let piece; (piece = (await receiving(reader?.read()))?.value);) {
+          checkBytes(url, position + piece.length, maxBytes);
+          await writing(file, writeWhole(handle, piece));
+          position += piece.length;
+          timer.refresh();
+          onProgress?.({ file, received: position, total });
+        }
+        await handle.truncate(position);
+      } catch (error) {
+        if (error instanceof RangeError) await undo(target, start);
+        // What arrived replaces the part where it is more.
+        else if (target === fresh && position > present) await Deno.rename(fresh, part);
+        else if (target === fresh) await Deno.remove(fresh).catch(ifNotFound);
+        throw error;
       }
-      await handle.truncate(position);
     } else if (status !== 416) { // 416: there is nothing after the bytes that are here already.
       const answer = `the server answered ${status} ${statusText}`.trimEnd();
-      if (status === 408 || status === 429 || status >= 500) throw new Temporary(answer);
+      if (status === 408 || status === 429 || status >= 500) throw new Temporary(answer, whole);
       throw new Error(`Downloading ${url}: ${answer}.`);
     }
-    const found = await hashOf(part);
-    if (!found.startsWith(sha256)) {
-      await Deno.remove(part);
-      const mismatch = `expected a file with the SHA-256 ${sha256}${
-        sha256.length < 64 ? "…" : ""
+    const found = await hashOf(target, signal);
+    if (!found.startsWith(expected)) {
+      const mismatch = `expected a file with the SHA-256 ${expected}${
+        expected.length < 64 ? "…" : ""
       }, found ${found}`;
-      // Bytes of an earlier try may be to blame: once more, from the start.
-      if (status !== 200) throw new Temporary(mismatch);
-      throw new Error(`Downloading ${url}: ${mismatch}. Nothing was kept.`);
+      // Bytes of an earlier try may be to blame: once more, from the start. They stay until something better is here.
+      if (status !== 200) {
+        if (resumed) await undo(part, present);
+        throw new Temporary(mismatch, true);
+      }
+      await Deno.remove(target);
+      const page = headers.get("content-type")?.startsWith("text/html")
+        ? " It is a web page: perhaps the network asks for a log-in."
+        : "";
+      throw new Error(
+        `Downloading ${url}: ${mismatch}.${page} ${
+          target === fresh ? `What earlier calls received stays in ${part}` : "Nothing was kept"
+        }.`,
+      );
     }
-    await Deno.rename(part, file);
+    await Deno.rename(target, file);
+    if (target === fresh) await Deno.remove(part).catch(ifNotFound);
   } finally {
     clearTimeout(timer);
     silence.abort();
   }
 }
 
+/** Whether an answer to a request for a range starts there, as far as the server says. */
+function startsAt(headers: Headers, position: number): boolean {
+  const range = headers.get("content-range");
+  return range === null || range.startsWith(`bytes ${position}-`);
+}
+
+/** Refuses more bytes than a file may have: a server can send them without end. */
+function checkBytes(url: string | URL, found: number, most: number): void {
+  if (found > most) {
+    throw new RangeError(
+      `Downloading ${url}: the file must have at most ${most} bytes, found ${found} or more. ` +
+        "Check the address; a file that is larger needs a larger maxBytes.",
+    );
+  }
+}
+
+/** Removes what a try wrote to a file after its first bytes. */
+async function undo(path: string, bytes: number): Promise<void> {
+  if (bytes > 0) await Deno.truncate(path, bytes);
+  else await Deno.remove(path).catch(ifNotFound);
+}
+
 /** The SHA-256 of a file, in hexadecimal. */
-async function hashOf(file: string): Promise<string> {
+async function hashOf(file: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
-  for await (const piece of (await Deno.open(file)).readable) hash.update(piece);
+  for await (const piece of (await Deno.open(file)).readable) {
+    signal?.throwIfAborted();
+    hash.update(piece);
+  }
   return hash.digest("hex");
 }
 
@@ -189,7 +308,8 @@ async function receiving<T>(work: T): Promise<Awaited<T>> {
   } catch (error) {
     // What went wrong stands in the cause of "fetch failed".
     const { cause = error } = error instanceof Error ? error : {};
-    throw new Temporary(cause instanceof Error ? cause.message : String(cause), { cause: error });
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new Temporary(message, false, { cause: error });
   }
 }
 

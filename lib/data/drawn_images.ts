@@ -1,4 +1,6 @@
-import { dispose, Random, type Tensor } from "../tensor/mod.ts";
+import { checkOptions, dispose, Random, type Tensor } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
+import { allocate, checkPositive, checkSize } from "./checks.ts";
 import { ImageDataset } from "./dataset.ts";
 
 const { abs, cos, hypot, max, min, sin } = Math;
@@ -62,17 +64,23 @@ export function drawnImages(options: Omit<DrawnImagesOptions, "classes">): Image
 export function drawnImages<const Classes extends number>(
   options: DrawnImagesOptions<Classes> & { classes: Classes },
 ): ImageDataset<3, Classes>;
-export function drawnImages(
-  { count, seed, size: [height, width] = [32, 32], classes = 10 }: DrawnImagesOptions,
-): ImageDataset<3> {
-  for (const [what, value] of Object.entries({ count, height, width })) {
-    if (!Number.isInteger(value) || value < 1) {
-      throw new RangeError(`Drawing images: ${what} must be a positive integer, found ${value}.`);
-    }
-  }
+export function drawnImages(options: DrawnImagesOptions): ImageDataset<3> {
+  const doing = "Drawing images";
+  checkOptions<DrawnImagesOptions>(doing, options, "{ count: 1000, seed: 1 }", {
+    count: true,
+    seed: true,
+    size: true,
+    classes: true,
+  });
+  const { count, seed, size = [32, 32], classes = 10 } = options;
+  checkSize(doing, size);
+  const [height, width] = size;
+  checkPositive(doing, { count });
   if (!Number.isInteger(classes) || classes < 1 || classes > classNames.length) {
     throw new RangeError(
-      `Drawing images: classes must be an integer from 1 to ${classNames.length}, found ${classes}.`,
+      `${doing}: classes must be an integer from 1 to ${classNames.length}, found ${
+        show(classes)
+      }.`,
     );
   }
   const imageSize = height * width * 3;
@@ -83,7 +91,7 @@ export function drawnImages(
   // One stretch of noise for all images; each takes its part of it, from a place of its own.
   const noise = numbers(random.uniform([4 * imageSize]));
   const shapes = Object.values(depths);
-  const pixels = new Uint8Array(count * imageSize);
+  const pixels = allocate(doing, count, imageSize);
   let next = 0, to = 0;
   const between = (low: number, high: number) => low + (high - low) * draws[next++]!;
   for (let image = 0; image < count; image++) {

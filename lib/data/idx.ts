@@ -1,3 +1,6 @@
+import { checkOptions } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
+
 /** What an IDX file holds: the sizes of its axes, and its bytes in row-major order. */
 export interface Idx {
   readonly shape: readonly number[];
@@ -36,6 +39,7 @@ const hex = (byte: number) => `0x${byte.toString(16).padStart(2, "0")}`;
  * ```
  */
 export function decodeIdx(bytes: Uint8Array<ArrayBuffer>, source: string): Idx {
+  checkBytes(`Reading IDX from ${source}`, "the file", bytes);
   const [zero, alsoZero, type, rank] = bytes;
   if (type === undefined || rank === undefined) {
     throw new RangeError(
@@ -79,7 +83,9 @@ export function decodeIdx(bytes: Uint8Array<ArrayBuffer>, source: string): Idx {
 /**
  * Encodes unsigned bytes as IDX; {@linkcode decodeIdx} reads them back.
  *
- * @throws {RangeError} If the number of values is not the product of the shape, or there are no axes or more than 255.
+ * @throws {TypeError} If the values are no Uint8Array: other numbers would be cut to bytes.
+ * @throws {RangeError} If the number of values is not the product of the shape, a size is not a whole number of 32 bits, or there
+ * are no axes or more than 255.
  *
  * @example
  * ```ts
@@ -90,7 +96,21 @@ export function decodeIdx(bytes: Uint8Array<ArrayBuffer>, source: string): Idx {
  * assert.deepEqual([...bytes], [0, 0, 8, 1, 0, 0, 0, 3, 9, 0, 2]);
  * ```
  */
-export function encodeIdx({ shape, values }: Idx): Uint8Array<ArrayBuffer> {
+export function encodeIdx(idx: Idx): Uint8Array<ArrayBuffer> {
+  checkOptions<Idx>("Writing IDX", idx, "{ shape: [3], values }", { shape: true, values: true });
+  const { shape, values } = idx;
+  checkBytes("Writing IDX", "values", values);
+  if (!Array.isArray(shape)) {
+    throw new TypeError(
+      `Writing IDX: shape must be an array of sizes such as [3], found ${show(shape)}.`,
+    );
+  }
+  const wrong = shape.find((size) => !(Number.isInteger(size) && size >= 0 && size < 2 ** 32));
+  if (wrong !== undefined) {
+    throw new RangeError(
+      `Writing IDX: sizes must be whole numbers of 32 bits, found ${show(wrong)}.`,
+    );
+  }
   if (shape.length < 1 || shape.length > 255) {
     throw new RangeError(`Writing IDX: expected 1 to 255 axes, found ${shape.length}.`);
   }
@@ -106,4 +126,10 @@ export function encodeIdx({ shape, values }: Idx): Uint8Array<ArrayBuffer> {
   shape.forEach((size, axis) => view.setUint32(4 + 4 * axis, size));
   bytes.set(values, 4 + 4 * shape.length);
   return bytes;
+}
+
+function checkBytes(doing: string, name: string, bytes: unknown): asserts bytes is Uint8Array {
+  if (bytes instanceof Uint8Array) return;
+  const found = ArrayBuffer.isView(bytes) ? `a ${bytes.constructor.name}` : show(bytes);
+  throw new TypeError(`${doing}: ${name} must be a Uint8Array of bytes, found ${found}.`);
 }

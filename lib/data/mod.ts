@@ -23,6 +23,7 @@ export {
 } from "./image_folder.ts";
 export { imagenetStatistics } from "./imagenet.ts";
 export { decodeIdx, encodeIdx, type Idx } from "./idx.ts";
+export { bindTransform, transformOf } from "./model_transform.ts";
 export {
   type AnyChannelsTransform,
   compose,

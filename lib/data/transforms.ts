@@ -1,4 +1,5 @@
 import {
+  checkOptions,
   type Images,
   type LastAxisOf,
   ops,
@@ -6,6 +7,7 @@ import {
   type Tensor4D,
   tidy,
 } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
 
 /**
  * Turns a batch of images into another, as a whole; what is drawn at random comes from `random`.
@@ -22,6 +24,56 @@ export type AnyChannelsTransform = <Channels extends number>(
   images: Images<Channels>,
   random: Random,
 ) => Images<Channels>;
+
+/** A step of a transform as it is saved with the weights of a model. */
+type Step =
+  | { readonly resize: readonly [height: number, width: number] }
+  | {
+    readonly normalize: {
+      readonly mean: number | readonly number[];
+      readonly standardDeviation: number | readonly number[];
+    };
+  };
+
+/** The steps of each transform that was made here. */
+const stepsOf = new WeakMap<Transform, readonly Step[]>();
+
+/** A transform with its steps, which do not change from now on. */
+function described<T extends Transform>(transform: T, steps: readonly Step[]): T {
+  stepsOf.set(transform, steps);
+  return transform;
+}
+
+/** A transform as JSON that {@linkcode transformFrom} reads; undefined for a function of the user's own. */
+export function describeTransform(transform: Transform): string | undefined {
+  const steps = stepsOf.get(transform);
+  return steps && JSON.stringify(steps);
+}
+
+/**
+ * The transform that {@linkcode describeTransform} wrote down.
+ *
+ * @throws {RangeError} If it did not.
+ */
+export function transformFrom(doing: string, description: string): Transform {
+  try {
+    const steps: unknown = JSON.parse(description);
+    if (!Array.isArray(steps)) throw new RangeError("The steps must be an array.");
+    return compose(...steps.map((step: object): Transform => {
+      const [[name, values] = [], ...more] = Object.entries(step);
+      if (name === "resize" && more.length === 0) return resize(values[0], values[1]);
+      if (name === "normalize" && more.length === 0) return normalize(values);
+      throw new RangeError(`There is no step ${show(name)}.`);
+    }));
+  } catch (cause) {
+    throw new RangeError(
+      `${doing}: the transform in the file must be one that the library can make, found ${
+        show(description)
+      }.`,
+      { cause },
+    );
+  }
+}
 
 /**
  * Resizes images `[batch, height, width, channels]` by bilinear interpolation.
@@ -45,11 +97,14 @@ export function resize(height: number, width: number): AnyChannelsTransform {
   for (const size of [height, width]) {
     if (!Number.isInteger(size) || size < 1) {
       throw new RangeError(
-        `Resizing images: expected a height and width of positive integers, found ${height} × ${width}.`,
+        `Resizing images: expected a height and width of positive integers, found ${
+          show(height)
+        } × ${show(width)}.`,
       );
     }
   }
-  return (images) => ops.resizeBilinear(images, [height, width]);
+  const transform: AnyChannelsTransform = (images) => ops.resizeBilinear(images, [height, width]);
+  return described(transform, [{ resize: [height, width] }]);
 }
 
 /**
@@ -75,12 +130,15 @@ export function normalize<const Mean extends readonly number[]>(
   options: { mean: Mean; standardDeviation: { readonly [channel in keyof Mean]: number } },
 ): Transform<Mean["length"]>;
 export function normalize(
-  options: { mean: number | readonly number[]; standardDeviation: number | readonly number[] },
+  options: Statistics,
 ): AnyChannelsTransform {
+  const doing = "Normalizing images";
+  const such = "{ mean: 0.5, standardDeviation: 0.25 }";
+  checkOptions<Statistics>(doing, options, such, { mean: true, standardDeviation: true });
   const mean = [options.mean].flat();
   const standardDeviation = [options.standardDeviation].flat();
   if (
-    mean.length !== standardDeviation.length || !mean.every(Number.isFinite) ||
+    mean.length === 0 || mean.length !== standardDeviation.length || !mean.every(Number.isFinite) ||
     !standardDeviation.every((s) => s > 0 && s < Infinity)
   ) {
     throw new RangeError(
@@ -88,7 +146,7 @@ export function normalize(
         `deviations [${standardDeviation}].`,
     );
   }
-  return (images) => {
+  const transform = <Channels extends number>(images: Images<Channels>): Images<Channels> => {
     const channels = images.shape[3];
     if (mean.length !== 1 && mean.length !== channels) {
       throw new RangeError(
@@ -99,10 +157,19 @@ export function normalize(
       ops.div(ops.sub(images, ops.tensor(mean)), ops.tensor(standardDeviation))
     );
   };
+  return described(transform, [{ normalize: { mean, standardDeviation } }]);
+}
+
+/** What {@linkcode normalize} goes by. */
+interface Statistics {
+  mean: number | readonly number[];
+  standardDeviation: number | readonly number[];
 }
 
 /**
- * Transforms one after the other, first to last.
+ * Transforms one after the other, first to last; none where none is given.
+ *
+ * @throws {TypeError} If one is no function.
  *
  * @example
  * ```ts
@@ -119,8 +186,16 @@ export function compose<const T extends readonly SomeTransform[]>(
   ...transforms: Chain<T> extends T ? T : Chain<T>
 ): T[number] extends AnyChannelsTransform ? AnyChannelsTransform : Transform<First<T>, Last<T>>;
 export function compose(...transforms: Transform[]): Transform {
-  return (images, random) =>
+  transforms.forEach((transform, i) => {
+    if (typeof transform === "function") return;
+    throw new TypeError(
+      `Composing transforms: transform ${i} must be a function, found ${show(transform)}.`,
+    );
+  });
+  const transform: Transform = (images, random) =>
     tidy(() => transforms.reduce((batch, transform) => transform(batch, random), images));
+  const steps = transforms.map((part) => stepsOf.get(part));
+  return steps.every((part) => part !== undefined) ? described(transform, steps.flat()) : transform;
 }
 
 type SomeTransform = (images: never, random: Random) => Images;

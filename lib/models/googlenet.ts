@@ -48,7 +48,7 @@ export type GooglenetVariant = keyof typeof VARIANTS;
 type Size = Pick<Conv2dOptions, "kernelSize" | "stride" | "padding">;
 
 /** A convolution with relu, and in torchvision's variant with batch norm between them. */
-class ConvRelu<InChannels extends number, OutChannels extends number>
+export class ConvRelu<InChannels extends number, OutChannels extends number>
   extends Module<Images<InChannels>, Images<OutChannels>> {
   readonly conv: Conv2d<InChannels, OutChannels>;
   readonly bn: BatchNorm<OutChannels> | undefined;
@@ -331,7 +331,7 @@ export class Googlenet<InChannels extends number, Classes extends number>
 }
 
 /** A small classifier on maps from the middle of the network. */
-class AuxiliaryHead<Classes extends number> extends Module<Images, Features<Classes>> {
+export class AuxiliaryHead<Classes extends number> extends Module<Images, Features<Classes>> {
   readonly conv: ConvRelu<number, number>;
   readonly flatten = flatten();
   readonly fc1: Linear<number, number>;

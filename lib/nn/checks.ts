@@ -119,7 +119,7 @@ export function checkInput(layer: AnyModule, input: Tensor, axes?: Axes): void {
   }
   for (const variable of layer.variables().values()) {
     if (variable.isDisposed) {
-      throw new TypeError(`${layer.describe()}: this layer was disposed and cannot run.`);
+      throw new TypeError(`${layer.describe()}: it was disposed and cannot run.`);
     }
   }
   const found = `found [${input.shape.join(", ")}].`;

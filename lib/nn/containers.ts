@@ -26,9 +26,11 @@ function run(module: AnyModule, input: unknown, options?: ForwardOptions): Tenso
   return module.forward(input as never, options) as TensorContainer;
 }
 
-/** Modules by their number, so that paths read `0.kernel` and not `layers.0.kernel`. */
-function numbered(modules: readonly AnyModule[]): Map<string, AnyModule> {
-  return new Map(modules.map((module, i) => [String(i), module]));
+/** Modules with those in one field by their number, so that paths read `0.kernel` and not `layers.0.kernel`. */
+function numbered(children: Map<string, AnyModule>, field: string): Map<string, AnyModule> {
+  return new Map(
+    [...children].map(([name, child]) => [name.replace(new RegExp(`^${field}\\.`), ""), child]),
+  );
 }
 
 function checkModules(what: string, name: string, modules: readonly unknown[]): void {
@@ -65,7 +67,7 @@ export class Sequential<
   }
 
   override children(): Map<string, AnyModule> {
-    return numbered(this.layers);
+    return numbered(super.children(), "layers");
   }
 }
 
@@ -205,7 +207,7 @@ export class Parallel<
   }
 
   override children(): Map<string, AnyModule> {
-    return numbered(this.branches);
+    return numbered(super.children(), "branches");
   }
 }
 

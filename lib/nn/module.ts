@@ -1,11 +1,13 @@
 import {
   dispose,
   type Features,
+  isTensor,
   isVariable,
   type Tensor,
   type Variable,
   watchState,
 } from "../tensor/mod.ts";
+import { guardClass, guardForward } from "./forward_guard.ts";
 
 /** How a forward pass runs. */
 export interface ForwardOptions {
@@ -27,9 +29,12 @@ export type ShapeRule = "same" | "pooled" | undefined;
  * A part of a network with a forward pass, and parameters that are found by walking its fields.
  *
  * Fields that are variables, modules, or arrays and records of them to any depth, belong to it and give the paths:
- * `stage2.0.conv1.kernel`. (A field named with `#` cannot be walked.) A subclass says what it takes and gives,
- * `Module<Images<3>, Features<10>>`, declares its parts as `readonly` fields, and writes `forward`, in `tidy` if it makes more
- * tensors than the one it returns.
+ * `stage2.0.conv1.kernel`. A subclass says what it takes and gives, `Module<Images<3>, Features<10>>`, declares its parts as
+ * `readonly` fields, and writes `forward`, in `tidy` if it makes more tensors than the one it returns.
+ *
+ * What is in a Map, a Set, or an object of another class is refused when the tree is walked. Fields named with `#`, closures and static
+ * fields cannot be walked: the first forward pass refuses to read a variable that is not in the tree. A model that shall stay apart,
+ * such as a teacher whose outputs the loss compares with, runs outside `forward`; one that runs inside is held in a field and frozen.
  *
  * @typeParam In What `forward` takes, such as `Images<64>`.
  * @typeParam Out What `forward` gives.
@@ -60,12 +65,19 @@ export abstract class Module<In = never, Out = unknown> {
   /** For the compiler only. */
   declare readonly [signature]: (input: In) => Out;
   #frozen = false;
+  #disposed = false;
 
   constructor() {
     watchState(this);
+    guardClass(new.target.prototype, Module.prototype);
   }
 
-  /** Computes the output for a batch. */
+  /**
+   * Computes the output for a batch.
+   *
+   * @throws {TypeError} If there is an option that does not exist, the module was disposed, or it reads a variable that is not in its
+   * tree.
+   */
   abstract forward(input: In, options?: ForwardOptions): Out;
 
   /** The layer in a few words, as {@linkcode summary} prints it. */
@@ -92,35 +104,38 @@ export abstract class Module<In = never, Out = unknown> {
     );
   }
 
-  /** This module under the empty path, and all below it, each once, parents first. */
+  /**
+   * This module under the empty path, and all below it, each once, parents first.
+   *
+   * @throws {TypeError} If a module or variable is where the tree does not reach, such as in a Map.
+   */
   namedModules(): Map<string, AnyModule> {
-    const found = new Map<string, AnyModule>();
-    const seen = new Set<AnyModule>();
-    const visit = (path: string, module: AnyModule) => {
-      if (seen.has(module)) return;
-      seen.add(module);
-      found.set(path, module);
-      for (const [name, child] of module.children()) visit(joinPath(path, name), child);
-    };
-    visit("", this);
+    const found = modulesIn(this);
+    checkReached(this, found);
     return found;
   }
 
-  /** Every parameter and running statistic in the tree by its path, each once. */
+  /**
+   * Every parameter and running statistic in the tree by its path, each once.
+   *
+   * @throws {TypeError} As {@linkcode namedModules}.
+   */
   namedVariables(): Map<string, Variable> {
-    const found = new Map<string, Variable>();
-    const seen = new Set<Variable>();
-    for (const [path, module] of this.namedModules()) {
-      for (const [name, variable] of module.variables()) {
-        if (!seen.has(variable)) found.set(joinPath(path, name), variable);
-        seen.add(variable);
-      }
-    }
-    return found;
+    return variablesOf(this.namedModules());
   }
 
-  /** Every parameter in the tree that is trained, by its path: frozen ones and running statistics are not among them. */
+  /**
+   * Every parameter in the tree that is trained, by its path: frozen ones and running statistics are not among them.
+   *
+   * @throws {TypeError} If one of them was disposed, or as {@linkcode namedModules}.
+   */
   namedParameters(): Map<string, Variable> {
+    for (const [path, variable] of this.namedVariables()) {
+      if (!variable.isDisposed) continue;
+      throw new TypeError(
+        `Listing the parameters of ${this.describe()}: ${path} must be alive, found it disposed. Make the model again.`,
+      );
+    }
     const still = new Set<Variable>();
     for (const module of this.namedModules().values()) {
       if (module.#frozen) {
@@ -199,7 +214,13 @@ export abstract class Module<In = never, Out = unknown> {
 
   /** Frees the memory of all parameters and running statistics; the module cannot be used afterwards. */
   dispose(): void {
-    dispose([...this.namedVariables().values()]);
+    this.#disposed = true;
+    dispose([...variablesOf(modulesIn(this)).values()]);
+  }
+
+  /** Whether {@linkcode dispose} was called. */
+  get isDisposed(): boolean {
+    return this.#disposed;
   }
 
   /** {@linkcode dispose}, for `using`. */
@@ -209,10 +230,7 @@ export abstract class Module<In = never, Out = unknown> {
 
   /** The tree of modules, one to a line. */
   toString(): string {
-    const children = [...this.children()].map(([name, child]) =>
-      `(${name}) ${child.toString()}`.replaceAll("\n", "\n  ")
-    );
-    return [this.describe(), ...children].join("\n  ");
+    return treeOf(this, []);
   }
 
   /** What `console.log` and a cell's last expression show: the tree, not the insides of tensors. */
@@ -262,16 +280,126 @@ function nearest(path: string, modules: ReadonlyMap<string, AnyModule>): string 
   return there.length === 0 ? "it has no parts" : `there are ${there.join(", ")}`;
 }
 
+/** The tree of a module as text; `above` are those that it is in. */
+function treeOf(module: AnyModule, above: readonly AnyModule[]): string {
+  if (above.includes(module)) return `${module.describe()}, which it is in`;
+  const children = [...module.children()].map(([name, child]) =>
+    `(${name}) ${treeOf(child, [...above, module])}`.replaceAll("\n", "\n  ")
+  );
+  return [module.describe(), ...children].join("\n  ");
+}
+
+/** A module under the empty path, and all below it, each once, parents first. */
+function modulesIn(top: AnyModule): Map<string, AnyModule> {
+  const found = new Map<string, AnyModule>();
+  const seen = new Set<AnyModule>();
+  const visit = (path: string, module: AnyModule) => {
+    if (seen.has(module)) return;
+    seen.add(module);
+    found.set(path, module);
+    guardForward(module);
+    for (const [name, child] of module.children()) visit(joinPath(path, name), child);
+  };
+  visit("", top);
+  return found;
+}
+
+/** The variables of modules by their path, each once. */
+function variablesOf(modules: ReadonlyMap<string, AnyModule>): Map<string, Variable> {
+  const found = new Map<string, Variable>();
+  const seen = new Set<Variable>();
+  for (const [path, module] of modules) {
+    for (const [name, variable] of module.variables()) {
+      if (!seen.has(variable)) found.set(joinPath(path, name), variable);
+      seen.add(variable);
+    }
+  }
+  return found;
+}
+
 /** The modules and variables in the fields of an object, in arrays and plain records as `name.0`, `name.key`… */
-function parts(owner: object): [string, unknown][] {
+function parts(owner: object, above: readonly object[] = []): [string, unknown][] {
   return Object.entries(owner).flatMap(([name, value]) => {
     if (value instanceof Module || isVariable(value)) return [[name, value]];
-    if (!Array.isArray(value) && !isRecord(value)) return [];
-    return parts(value).map(([rest, part]): [string, unknown] => [joinPath(name, rest), part]);
+    if (!isWalked(value) || above.includes(value)) return [];
+    return parts(value, [...above, value])
+      .map(([rest, part]): [string, unknown] => [joinPath(name, rest), part]);
   });
 }
 
+/** Whether something is an array or a plain record, whose contents belong to the module that holds it. */
+function isWalked(value: unknown): value is object {
+  return Array.isArray(value) || isRecord(value);
+}
+
+/** Whether something was written as `{ … }`, or has no prototype, as the groups of `Object.groupBy`. */
 function isRecord(value: unknown): value is object {
-  return typeof value === "object" && value !== null &&
-    Object.getPrototypeOf(value) === Object.prototype;
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/**
+ * Checks that each module and variable that modules hold is in the tree.
+ *
+ * @throws {TypeError} If one is not, with its place.
+ */
+function checkReached(top: AnyModule, modules: ReadonlyMap<string, AnyModule>): void {
+  const hidden = [...modules].flatMap(([path, module]) => hiddenIn(module, path));
+  if (hidden.length === 0) return;
+  const reached = new Set<unknown>([...modules.values(), ...variablesOf(modules).values()]);
+  for (const { part, place, container } of hidden) {
+    if (reached.has(part)) continue;
+    const found = part instanceof Module ? part.describe() : "a variable";
+    throw new TypeError(
+      `Walking ${top.describe()}: modules and variables must be in fields, arrays or plain objects, found ${found} in ${container}` +
+        `${
+          place === "" ? "" : ` at ${place}`
+        }, where it is neither trained nor saved. Hold it in a field too.`,
+    );
+  }
+}
+
+function nameOfClass(value: object): string {
+  return value.constructor?.name ?? "an object";
+}
+
+/** A module or variable in a container that the tree does not reach into. */
+interface Hidden {
+  readonly part: unknown;
+  /** The path of the container. */
+  readonly place: string;
+  /** What it is in, in words. */
+  readonly container: string;
+}
+
+/** The modules and variables that a module holds in Maps, Sets, objects of other classes, and under symbols. */
+function hiddenIn(owner: AnyModule, path: string): Hidden[] {
+  const found: Hidden[] = [];
+  const seen = new Set<object>();
+  const search = (value: unknown, place: string, container?: string): void => {
+    if (typeof value !== "object" || value === null) return;
+    if (value instanceof Module || isVariable(value)) {
+      if (container) found.push({ part: value, place, container });
+      return;
+    }
+    if (seen.has(value) || isTensor(value) || ArrayBuffer.isView(value)) return;
+    seen.add(value);
+    if (value instanceof Map || value instanceof Set) {
+      for (const [key, item] of value.entries()) {
+        for (const part of [key, item]) search(part, place, `a ${nameOfClass(value)}`);
+      }
+    }
+    searchFields(value, place, isWalked(value) ? container : `a ${nameOfClass(value)}`);
+  };
+  const searchFields = (holder: object, place: string, container?: string): void => {
+    for (const key of Reflect.ownKeys(holder)) {
+      const field = Object.getOwnPropertyDescriptor(holder, key)!;
+      const isField = typeof key === "string" && field.enumerable;
+      const where = isField && !container ? joinPath(place, String(key)) : place;
+      search(field.value, where, isField ? container : `the field ${String(key)}`);
+    }
+  };
+  searchFields(owner, path);
+  return found;
 }

@@ -1,5 +1,6 @@
 import {
   checkOptions,
+  dispose,
   type Features,
   type Images,
   isTensor,
@@ -126,7 +127,7 @@ export class BatchNorm<Channels extends number>
     const { scale, offset, runningMean, runningVariance, epsilon } = this;
     const factor = tidy(() => ops.div(scale, ops.sqrt(ops.add(runningVariance, epsilon))));
     const shift = tidy(() => ops.sub(offset, ops.mul(runningMean, factor)));
-    this.dispose();
+    dispose([...this.variables().values()]);
     this.#folded = true;
     return { factor, offset: shift };
   }

@@ -1,6 +1,7 @@
 /** Watching a forward pass from outside: what each module took and gave, and which module failed. */
 import { dispose, isTensor, keep, type Tensor, tidy } from "../tensor/mod.ts";
 import { checkModule } from "./checks.ts";
+import { aside } from "./forward_guard.ts";
 import type { AnyModule, ForwardOptions, InputOf } from "./module.ts";
 
 /** One module's part in a forward pass. */
@@ -51,7 +52,7 @@ export function observeForward<M extends AnyModule>(
       throw placed = atPath(path, module, error);
     }
     try {
-      see({ path, module, input, output });
+      aside(() => see({ path, module, input, output }));
     } catch (error) {
       throw placed = error; // not the module's fault
     }

@@ -1,5 +1,7 @@
 /** What notebooks keep in data/: the only files that they write in the project, and only when told to. */
 import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { writeTextAtomicallySync } from "../weights/files.ts";
 
 /** Whether the notebook is executed with `deno task run --write`, which sets this environment variable. */
 export function isKeeping(): boolean {
@@ -13,7 +15,5 @@ export function readKept<Value>(file: URL, empty: Value): Value {
 
 /** Keeps JSON in a file, which is never half-written. */
 export function writeKept(file: URL, json: string): void {
-  const part = new URL(`${file}.part`);
-  Deno.writeTextFileSync(part, json + "\n");
-  Deno.renameSync(part, file);
+  writeTextAtomicallySync(fileURLToPath(file), json + "\n");
 }

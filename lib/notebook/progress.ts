@@ -1,5 +1,6 @@
 import { type Figure, trainingCurves } from "../plot/mod.ts";
 import type { EpochProgress, History, Progress } from "../train/mod.ts";
+import { checkTraining } from "../train/history.ts";
 import { liveView } from "./live_view.ts";
 
 /** Where a training shows how it goes. */
@@ -25,7 +26,8 @@ const longest = 2000;
  *
  * Stop ends the training after the step under way: the model stays as trained so far, and what was reported so far is returned.
  *
- * @param training What {@linkcode fit} gives.
+ * @param training What {@linkcode fit} gives, without `await`, or a generator that goes through it.
+ * @throws {TypeError} If it is none.
  * @throws What the training throws, with the chart of what came before on show.
  *
  * @example
@@ -51,6 +53,7 @@ export async function follow(
   training: AsyncIterable<Progress>,
   display: Display,
 ): Promise<History> {
+  checkTraining("Showing the progress of a training", training);
   const history: History = { steps: [], epochs: [] };
   const start = performance.now();
   let due = start, failed = true;

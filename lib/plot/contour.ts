@@ -1,8 +1,8 @@
 import { Figure, type Trace } from "./figure.ts";
-import { colorbar } from "./heatmap.ts";
+import { checkOptions } from "../tensor/mod.ts";
+import { colorbar, colorEnds, zFormat } from "./heatmap.ts";
 import {
-  ascends,
-  extent,
+  jointExtent,
   type Numbers,
   requireMatrix,
   requireOnAxis,
@@ -13,11 +13,15 @@ import {
 import {
   type Axis,
   axisTitle,
+  checkFigure,
   colors,
+  figureNames,
   type FigureOptions,
   frame,
   inSentence,
   layoutAxis,
+  requireAxis,
+  roomForPowers,
   sequential,
 } from "./style.ts";
 
@@ -34,15 +38,17 @@ export interface ContourOptions extends FigureOptions {
 }
 
 /**
- * Draws a surface over a plane as filled level lines, with an optional path over it.
+ * Draws a surface over a plane as filled level lines, with an optional path over it. Of a grid of
+ * more than 200 rows or columns, 200 are drawn.
  *
  * @param x The places of the columns, ascending.
  * @param y The places of the rows, ascending.
  * @param z The heights, `z[row][column]` at `(x[column], y[row])`.
  * @param options The axes, the path, title and size.
  * @throws {RangeError} If the grid is empty, `x` or `y` does not ascend, `z` is not `y.length` rows of `x.length` numbers, a
- * number is not finite, the two lists of the path differ in length, or a height on a logarithmic
- * scale is not positive.
+ * number is not finite, there are fewer than two rows or columns, the two lists of the path differ in
+ * length, or a height on a logarithmic scale is not positive.
+ * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
  * ```ts
@@ -66,44 +72,64 @@ export function contour(
   options: ContourOptions,
 ): Figure {
   const doing = "Drawing a contour plot";
+  checkFigure<ContourOptions>(
+    doing,
+    options,
+    '{ x: { title: "Weight" }, y: { title: "Bias" }, value: { title: "Loss" } }',
+    { ...figureNames, height: true, x: true, y: true, value: true, path: true },
+  );
   const { value, path } = options;
+  requireAxis(doing, "axis x", options.x);
+  requireAxis(doing, "axis y", options.y);
+  requireAxis(doing, "value", value);
   requirePlaces(doing, "x", x, options.x);
   requirePlaces(doing, "y", y, options.y);
   requireMatrix(doing, "z", z);
   requireSameLength(doing, ["a row of z", z[0]!], ["x", x]);
   requireSameLength(doing, ["a column of z", z], ["y", y]);
-  if (value.range) requireRange(doing, value.range);
-  const [min, max] = value.range ?? extent(z.flatMap((row) => extent(row)));
-  const log = value.scale === "log";
-  if (log && min <= 0) {
+  if (x.length < 2 || y.length < 2) {
     throw new RangeError(
-      `${doing}: expected positive numbers in z for a logarithmic scale, found ${min}`,
+      `${doing}: there must be at least 2 rows and 2 columns, found ${y.length} and ${x.length}.`,
     );
   }
+  if (value.range) requireRange(doing, value.range);
+  const found = jointExtent(z);
+  const [min, max] = value.range ?? found;
+  const log = value.scale === "log";
+  const least = log ? Math.min(min, found[0]) : 1;
+  if (least <= 0) {
+    throw new RangeError(
+      `${doing}: expected positive numbers in z for a logarithmic scale, found ${least}`,
+    );
+  }
+  const [zmin, zmax] = log ? colorEnds(Math.log10(min), Math.log10(max)) : colorEnds(min, max);
+  const columns = evenly(x.length), rows = evenly(y.length);
   const data: Trace[] = [{
     type: "contour",
-    x: Array.from(x),
-    y: Array.from(y),
-    z: z.map((row) => Array.from(row, log ? Math.log10 : Number)),
+    x: columns.map((column) => x[column]!),
+    y: rows.map((row) => y[row]!),
+    z: rows.map((row) =>
+      columns.map((column) => log ? Math.log10(z[row]![column]!) : z[row]![column]!)
+    ),
     colorscale: sequential,
-    zmin: log ? Math.log10(min) : min,
-    zmax: log ? Math.log10(max) : max,
-    ...(value.range ? levels(log ? [Math.log10(min), Math.log10(max)] : [min, max]) : {
-      ncontours: 20,
-    }),
+    zmin,
+    zmax,
+    ...(value.range || min === max ? levels([zmin, zmax]) : { ncontours: 20 }),
+    ...zFormat,
     line: { width: 0.5, color: "rgba(255, 255, 255, 0.6)" },
-    colorbar: { ...colorbar(value), ...(log ? decades(min, max) : {}) },
+    colorbar: { ...colorbar(value, [zmin, zmax]), ...(log ? decades(min, max) : {}) },
     hovertemplate: `${axisTitle(options.x)} %{x}<br>${axisTitle(options.y)} %{y}<br>` +
       `${log ? "log₁₀ of " : ""}${inSentence(value)} %{z}<extra></extra>`,
   }];
   if (path) data.push(...pathTraces(doing, path, options));
+  const room = roomForPowers(options);
   return new Figure(
     data,
     {
       ...frame(options),
       height: options.height ?? 480,
-      xaxis: layoutAxis({ range: ends(x), ...options.x }),
-      yaxis: layoutAxis({ range: ends(y), ...options.y }),
+      xaxis: layoutAxis({ ...options.x, range: options.x.range ?? ends(x) }, ends(x), room.x),
+      yaxis: layoutAxis({ ...options.y, range: options.y.range ?? ends(y) }, ends(y), room.y),
     },
     options.description ??
       `${axisTitle(value)} over ${inSentence(options.x)} and ${inSentence(options.y)}, ` +
@@ -118,6 +144,10 @@ function pathTraces(
   path: { x: Numbers; y: Numbers },
   axes: { x: Axis; y: Axis },
 ): Trace[] {
+  checkOptions<typeof path>(`${doing}, path`, path, "{ x: [0, 1], y: [0, 1] }", {
+    x: true,
+    y: true,
+  });
   requireOnAxis(doing, "path.x", path.x, axes.x);
   requireOnAxis(doing, "path.y", path.y, axes.y);
   requireSameLength(doing, ["path.x", path.x], ["path.y", path.y]);
@@ -150,9 +180,10 @@ function pathTraces(
 
 function requirePlaces(doing: string, name: string, values: Numbers, axis: Axis): void {
   requireOnAxis(doing, name, values, axis);
-  if (!ascends(values)) {
+  const index = Array.from(values).findIndex((value, index) => value <= values[index - 1]!);
+  if (index > 0) {
     throw new RangeError(
-      `${doing}: expected ${name} to ascend, found ${Array.from(values).join(", ")}`,
+      `${doing}: expected ${name} to ascend, found ${values[index]} after ${values[index - 1]}`,
     );
   }
 }
@@ -166,6 +197,15 @@ function ends(places: Numbers): [number, number] {
   return [places[0]!, places[places.length - 1]!];
 }
 
+/** At most this many rows and columns are drawn: as many as have a few pixels each. */
+const mostLines = 200;
+
+/** Indices from the first to the last, all or as many as are drawn. */
+function evenly(count: number): number[] {
+  const drawn = Math.min(count, mostLines);
+  return Array.from({ length: drawn }, (_, i) => Math.round(i * (count - 1) / (drawn - 1)));
+}
+
 /** The same 20 steps for every figure with this range; plotly's own choice follows from the numbers. */
 function levels([start, end]: readonly [number, number]): Partial<Trace> {
   return { autocontour: false, contours: { start, end, size: (end - start) / 20 } };
@@ -173,13 +213,16 @@ function levels([start, end]: readonly [number, number]): Partial<Trace> {
 
 /** Ticks for a colour bar of logarithms: 0.1, 1, 10; with 2 and 5 between where there is room. */
 function decades(min: number, max: number): { tickvals: number[]; ticktext: string[] } {
-  const span = Math.log10(max / min);
+  const first = Math.floor(Math.log10(min)), last = Math.log10(max), span = last - Math.log10(min);
+  const step = Math.ceil(span / 12) || 1;
   const ticks: number[] = [];
-  for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power++) {
+  for (let power = Math.ceil(first / step) * step; power <= last; power += step) {
     for (const digit of span > 3 ? [1] : [1, 2, 5]) {
       const tick = Number(`${digit}e${power}`);
       if (tick >= min && tick <= max) ticks.push(tick);
     }
   }
+  // Where no such number lies between them, the ends.
+  if (ticks.length === 0) ticks.push(...new Set([min, max]));
   return { tickvals: ticks.map(Math.log10), ticktext: ticks.map(String) };
 }

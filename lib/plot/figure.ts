@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
 import type { Layout, PlotData, PlotMarker } from "plotly.js";
+import { show } from "../tensor/options.ts";
 import { compact } from "./numbers.ts";
 import { renderPng } from "./render.ts";
-import { houseLayout } from "./style.ts";
+import { houseLayout, requirePixels, requireText } from "./style.ts";
 
 /** The plotly trace types that draw as SVG; the others need WebGL and have no static picture. */
 const traceTypes = [
@@ -17,9 +18,6 @@ const traceTypes = [
   "violin",
 ] as const;
 
-/** The longest side of a figure; a picture of this size still fits into memory. */
-const mostPixels = 20_000;
-
 /**
  * One plotly trace, with the properties that plotly's own types know, of a type that can be drawn
  * without WebGL.
@@ -33,6 +31,10 @@ export interface Trace extends Omit<Partial<PlotData>, "type" | "marker" | "text
   text?: string | string[] | string[][];
   /** The picture of an `image` trace as a data URI. */
   source?: string;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 /** The forms in which a figure reaches a notebook: interactive, picture, and one sentence. */
@@ -83,23 +85,27 @@ export class Figure {
    * @throws {TypeError} If a trace is of a type that needs WebGL, which no static picture can show.
    */
   constructor(data: readonly Trace[], layout: Partial<Layout>, description: string) {
+    const doing = "Making a figure";
+    if (!Array.isArray(data) || !isObject(layout)) {
+      throw new TypeError(
+        `${doing}: the data must be an array of traces and the layout an object, found ${
+          show(data)
+        } and ${show(layout)}.`,
+      );
+    }
+    requireText(doing, "the description", description);
     for (const { type } of data) {
       if (!traceTypes.includes(type)) {
         throw new TypeError(
-          `Making a figure: expected traces of type ${traceTypes.join(", ")}, found "${type}", ` +
+          `${doing}: expected traces of type ${traceTypes.join(", ")}, found "${type}", ` +
             "which the static picture cannot show (for a surface, use contour)",
         );
       }
     }
     for (const side of ["width", "height"] as const) {
-      const pixels = layout[side];
-      if (pixels !== undefined && !(pixels > 0 && pixels <= mostPixels)) {
-        throw new RangeError(
-          `Making a figure: expected a ${side} of at most ${mostPixels} pixels, found ${pixels}`,
-        );
-      }
+      if (layout[side] !== undefined) requirePixels(doing, side, layout[side]);
     }
-    this.data = data.map((trace) => compact({ ...trace }));
+    this.data = compact(data);
     this.layout = { ...houseLayout, ...layout };
     this.description = description;
   }

@@ -5,9 +5,20 @@ import {
   layout as place,
   type NodeLabel,
 } from "@dagrejs/dagre";
+import { checkOptions } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
 import { Figure } from "./figure.ts";
-import { extent } from "./numbers.ts";
-import { colors, type FigureOptions, frame, label } from "./style.ts";
+import { extent, inShort } from "./numbers.ts";
+import {
+  asText,
+  checkFigure,
+  colors,
+  type FigureOptions,
+  frame,
+  label,
+  requireOneOf,
+  requireText,
+} from "./style.ts";
 
 /** One operation or value of a computation graph. */
 export interface GraphNode {
@@ -38,6 +49,7 @@ export interface GraphDiagramOptions extends Omit<FigureOptions, "width" | "heig
  * @param options The direction and title. The figure is as large as the graph needs.
  * @throws {RangeError} If there are no nodes, two have the same id, or an edge names a node that
  * does not exist.
+ * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
  * ```ts
@@ -56,14 +68,39 @@ export function graphDiagram(
   options: GraphDiagramOptions = {},
 ): Figure {
   const doing = "Drawing a graph";
+  checkFigure<GraphDiagramOptions>(doing, options, '{ direction: "right" }', {
+    title: true,
+    description: true,
+    direction: true,
+  });
+  checkOptions<typeof graph>(`${doing}, the graph`, graph, "{ nodes: […], edges: […] }", {
+    nodes: true,
+    edges: true,
+  });
   const { nodes, edges } = graph;
+  if (!Array.isArray(nodes) || !Array.isArray(edges)) {
+    throw new TypeError(
+      `${doing}: the nodes and the edges must be arrays, found ${show(nodes)} and ${show(edges)}.`,
+    );
+  }
   const { direction = "down" } = options;
+  requireOneOf(doing, "direction", direction, ["down", "right"]);
   if (nodes.length === 0) throw new RangeError(`${doing}: expected at least one node, found none`);
 
   const placed = new Graph<GraphLabel, NodeLabel, EdgeLabel>({ multigraph: true });
   placed.setGraph({ rankdir: direction === "down" ? "TB" : "LR", nodesep: 24, ranksep: 40 });
   const byId = new Map<string, GraphNode>();
   for (const node of nodes) {
+    checkOptions<GraphNode>(`${doing}, a node`, node, '{ id: "x", label: "x" }', {
+      id: true,
+      label: true,
+      detail: true,
+    });
+    requireText(doing, "the id of a node", node.id);
+    requireText(doing, `the label of node "${node.id}"`, node.label);
+    if (node.detail !== undefined) {
+      requireText(doing, `the detail of node "${node.id}"`, node.detail);
+    }
     if (byId.has(node.id)) {
       throw new RangeError(`${doing}: expected each id once, found "${node.id}" twice`);
     }
@@ -131,8 +168,10 @@ export function graphDiagram(
         const { x, y, width, height } = boxes[index]!;
         const detail = node.detail === undefined
           ? ""
-          : `<br><span style="font-size:11px;color:#595959">${node.detail}</span>`;
-        return label(node.label + detail, {
+          : `<br><span style="font-size:11px;color:#595959">${
+            asText(node.detail, Infinity)
+          }</span>`;
+        return label(asText(node.label, Infinity) + detail, {
           x,
           y,
           width: width - 2,
@@ -150,7 +189,7 @@ export function graphDiagram(
         `${edges.length === 1 ? "edge" : "edges"}` +
         (edges.length === 0
           ? "."
-          : `: ${edges.map(({ from, to }) => `${names(from)} → ${names(to)}`).join(", ")}.`),
+          : `: ${inShort(edges.map(({ from, to }) => `${names(from)} → ${names(to)}`), ", ")}.`),
   );
 }
 

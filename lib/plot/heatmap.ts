@@ -1,7 +1,8 @@
 import type { ColorBar, LayoutAxis } from "plotly.js";
 import { Figure } from "./figure.ts";
 import {
-  extent,
+  jointExtent,
+  leastSpread,
   type Numbers,
   requireMatrix,
   requireRange,
@@ -9,13 +10,22 @@ import {
   say,
 } from "./numbers.ts";
 import {
+  asText,
   axisTitle,
   blues,
+  categories,
+  checkFigure,
+  checkQuantity,
   diverging,
+  figureNames,
   type FigureOptions,
   frame,
   inSentence,
+  numberFormat,
   type Quantity,
+  requireBoolean,
+  requireQuantity,
+  requireTexts,
   sequential,
 } from "./style.ts";
 
@@ -31,7 +41,7 @@ export interface HeatmapOptions extends FigureOptions {
   columnNames?: readonly string[];
   /** The names of the rows; by default their numbers from 0. */
   rowNames?: readonly string[];
-  /** Whether each number is written in its cell. */
+  /** Whether each number is written in its cell, if the largest has room there. */
   numbers?: boolean;
 }
 
@@ -45,6 +55,7 @@ export interface HeatmapOptions extends FigureOptions {
  * @param options The axes, names, title and size.
  * @throws {RangeError} If the matrix is empty, its rows differ in length, a number is not finite,
  * there are not as many names as rows or columns, or the range does not ascend.
+ * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
  * ```ts
@@ -62,28 +73,54 @@ export interface HeatmapOptions extends FigureOptions {
  */
 export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Figure {
   const doing = "Drawing a heatmap";
+  checkFigure<HeatmapOptions>(
+    doing,
+    options,
+    '{ x: { title: "Column" }, y: { title: "Row" }, value: { title: "Weight" } }',
+    {
+      ...figureNames,
+      height: true,
+      x: true,
+      y: true,
+      value: true,
+      columnNames: true,
+      rowNames: true,
+      numbers: true,
+    },
+  );
   const { x, y, value, numbers = false, columnNames, rowNames } = options;
+  requireQuantity(doing, "axis x", x);
+  requireQuantity(doing, "axis y", y);
+  checkQuantity<typeof value>(doing, "value", value, { title: true, unit: true, range: true });
+  requireBoolean(doing, "numbers", numbers);
   const columns = requireMatrix(doing, "values", values);
   if (columnNames) {
+    requireTexts(doing, "columnNames", columnNames);
     requireSameLength(doing, ["the first row", values[0]!], ["columnNames", columnNames]);
   }
-  if (rowNames) requireSameLength(doing, ["each column", values], ["rowNames", rowNames]);
+  if (rowNames) {
+    requireTexts(doing, "rowNames", rowNames);
+    requireSameLength(doing, ["each column", values], ["rowNames", rowNames]);
+  }
   if (value.range) requireRange(doing, value.range);
-  const [min, max] = extent(values.flatMap((row) => extent(row)));
+  const [min, max] = jointExtent(values);
   const bothSigns = value.range === undefined && min < 0 && max > 0;
   const reach = Math.max(-min, max);
-  const [zmin, zmax] = bothSigns ? [-reach, reach] : value.range ?? [min, max];
+  const [zmin, zmax] = bothSigns ? [-reach, reach] : value.range ?? colorEnds(min, max);
   return new Figure(
     [{
       type: "heatmap",
       z: values.map((row) => Array.from(row)),
-      ...(columnNames ? { x: [...columnNames] } : {}),
-      ...(rowNames ? { y: [...rowNames] } : {}),
+      ...(columnNames ? { x: categories(columnNames).keys } : {}),
+      ...(rowNames ? { y: categories(rowNames).keys } : {}),
       zmin,
       zmax,
       colorscale: bothSigns ? diverging : sequential,
-      colorbar: colorbar(value),
-      ...(numbers ? { texttemplate: "%{z:.3~g}" } : {}),
+      colorbar: colorbar(value, [zmin, zmax]),
+      ...(numbers && columns * values.length <= mostWritten
+        ? { texttemplate: `%{z:.${digitsOf(min, max)}~g}` }
+        : {}),
+      ...zFormat,
       hovertemplate: `${axisTitle(y)} %{y}, ${inSentence(x)} %{x}: %{z}<extra></extra>`,
     }],
     {
@@ -97,6 +134,31 @@ export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Fi
   );
 }
 
+/** With more cells than this no number has room in one. */
+const mostWritten = 1600;
+
+/** How a height is written when the mouse is over it. */
+export const zFormat = { zhoverformat: numberFormat.hoverformat };
+
+/** The ends of a colour scale; those of equal numbers are around them. */
+export function colorEnds(min: number, max: number): [number, number] {
+  if (max - min >= leastSpread([min, max]) && max > min) return [min, max];
+  const half = Math.max(Math.abs(min), Math.abs(max)) / 2 || 0.5;
+  return [min - half, max + half];
+}
+
+/** Three digits, and those that all numbers between two ends have in common. */
+function digitsOf(min: number, max: number): number {
+  const common = Math.log10(Math.max(-min, max) / (max - min));
+  return Math.min(15, 3 + (common > 1 && common < Infinity ? Math.ceil(common) : 0));
+}
+
+/** The counts of more classes than this have no room in their cells. */
+const mostWrittenClasses = 25;
+
+/** The cells of more classes than this are smaller than a pixel. */
+const mostClasses = 1000;
+
 /** What `confusionMatrixPlot` takes beside its counts. */
 export type ConfusionMatrixPlotOptions = FigureOptions;
 
@@ -104,13 +166,15 @@ export type ConfusionMatrixPlotOptions = FigureOptions;
  * Draws how often each true class (rows) was taken for each predicted class (columns).
  *
  * The numbers are counts; the colour is the share of the row, so that classes with few images are
- * judged like those with many.
+ * judged like those with many. Of more than 25 classes the counts are not written in the cells, where
+ * they have no room, but shown under the mouse.
  *
  * @param confusion Counts, `confusion[true class][predicted class]`.
  * @param classNames The name of each class.
  * @param options The title and size.
- * @throws {RangeError} If the matrix is empty, not square, not as large as there are names, or
- * holds something else than counts.
+ * @throws {RangeError} If the matrix is empty, not square, not as large as there are names, of more
+ * than 1,000 classes, or holds something else than counts.
+ * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
  * ```ts
@@ -128,11 +192,22 @@ export function confusionMatrixPlot(
   options: ConfusionMatrixPlotOptions = {},
 ): Figure {
   const doing = "Drawing a confusion matrix";
+  checkFigure<ConfusionMatrixPlotOptions>(doing, options, '{ title: "Test set" }', {
+    ...figureNames,
+    height: true,
+  });
+  requireTexts(doing, "classNames", classNames);
   const classes = requireMatrix(doing, "confusion", confusion);
   requireSameLength(doing, ["a row of confusion", confusion[0]!], ["classNames", classNames]);
   if (classes !== confusion.length) {
     throw new RangeError(
       `${doing}: expected a square matrix, found ${confusion.length} rows of ${classes} numbers`,
+    );
+  }
+  if (classes > mostClasses) {
+    throw new RangeError(
+      `${doing}: there must be at most ${say(mostClasses)} classes, found ${say(classes)}. ` +
+        "Add up the counts of related classes first.",
     );
   }
   const rows = confusion.map((row, truth) =>
@@ -149,24 +224,28 @@ export function confusionMatrixPlot(
   const [truth, predicted, count] = worstMistake(rows);
   const share = (part: number, whole: number) =>
     `${Number((100 * part / Math.max(1, whole)).toPrecision(3))} %`;
+  const { width = 700 } = options;
+  const written = classes <= mostWrittenClasses;
+  const height = options.height ?? (written ? Math.max(320, 130 + 38 * classes) : width);
+  const { keys } = categories(classNames);
   return new Figure(
     [{
       type: "heatmap",
-      x: [...classNames],
-      y: [...classNames],
+      x: keys,
+      y: keys,
       z: rows.map((row, truth) => row.map((count) => count / Math.max(1, totals[truth]!))),
       text: rows.map((row) => row.map(String)),
-      texttemplate: "%{text}",
+      ...(written ? { texttemplate: "%{text}" } : {}),
       zmin: 0,
       zmax: 1,
-      xgap: 1,
-      ygap: 1,
+      xgap: written ? 1 : 0,
+      ygap: written ? 1 : 0,
       colorscale: blues,
-      colorbar: { ...colorbar({ title: "Share of the row" }), tickformat: ".0%" },
+      colorbar: { ...colorbar({ title: "Share of the row" }, [0, 1]), tickformat: ".0%" },
       hovertemplate: "%{text} of %{y} taken for %{x}<extra></extra>",
     }],
     {
-      ...frame({ ...options, height: options.height ?? Math.max(320, 130 + 38 * classes) }),
+      ...frame({ ...options, height }),
       xaxis: cellAxis({ title: "Predicted class" }, classNames, classes),
       yaxis: { ...cellAxis({ title: "True class" }, classNames, classes), autorange: "reversed" },
     },
@@ -197,7 +276,7 @@ function cellAxis(
 ): Partial<LayoutAxis> {
   return {
     title: { text: axisTitle(quantity) },
-    ...(names ? { type: "category" } : {}),
+    ...(names ? categories(names).axis : numberFormat),
     ...(cells <= 20 ? { dtick: 1 } : {}),
     showgrid: false,
     tickcolor: "#ffffff",
@@ -205,11 +284,17 @@ function cellAxis(
   };
 }
 
-/** The scale beside a heatmap or contour plot. */
-export function colorbar(value: Quantity): Partial<ColorBar> {
+/** The scale beside a heatmap or contour plot, from and to these numbers. */
+export function colorbar(
+  value: Quantity,
+  [min, max]: readonly [number, number],
+): Partial<ColorBar> {
+  const size = Math.max(-min, max);
   return {
     title: { text: axisTitle(value), side: "right" },
     thickness: 14,
     outlinewidth: 0,
+    // What plotly.js has no letter for, or writes with more digits than have room.
+    ...(size >= 1e15 || size < 1e-6 ? { exponentformat: "power" } : {}),
   };
 }

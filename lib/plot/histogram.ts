@@ -1,16 +1,32 @@
 import type { Annotations, LayoutAxis } from "plotly.js";
 import { Figure, type Trace } from "./figure.ts";
-import { extent, type Numbers, requireNumbers, requireRange, say, short } from "./numbers.ts";
+import { isTensor } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
+import {
+  extent,
+  leastSpread,
+  type Numbers,
+  requireNumbers,
+  requireRange,
+  say,
+  short,
+} from "./numbers.ts";
 import { panelGrid } from "./panels.ts";
 import {
+  asText,
   type Axis,
+  checkFigure,
   colors,
+  figureNames,
   type FigureOptions,
   frame,
   inSentence,
   label,
   layoutAxis,
+  numberFormat,
   type Quantity,
+  requireAxis,
+  requireQuantity,
 } from "./style.ts";
 
 /** How numbers are counted into bins. */
@@ -36,8 +52,9 @@ export interface HistogramOptions extends FigureOptions, BinOptions {
  *
  * @param values The values, in any order.
  * @param options The axes, bins, title and size.
- * @throws {RangeError} If there are no values, one is not finite, `bins` is not a positive integer,
- * or `range` does not ascend.
+ * @throws {RangeError} If there are no values, one is not finite, `bins` is not an integer from 1 to
+ * 2,000, or `range` does not ascend.
+ * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
  * ```ts
@@ -51,6 +68,17 @@ export interface HistogramOptions extends FigureOptions, BinOptions {
  */
 export function histogram(values: Numbers, options: HistogramOptions): Figure {
   const doing = "Drawing a histogram";
+  checkFigure<HistogramOptions>(doing, options, '{ x: { title: "Weight" } }', {
+    ...figureNames,
+    height: true,
+    x: true,
+    y: true,
+    bins: true,
+    range: true,
+  });
+  const { x, y = { title: "Count" } } = options;
+  requireQuantity(doing, "axis x", x);
+  requireAxis(doing, "axis y", y);
   const counted = count(doing, "values", values, options);
   const { mean, standardDeviation } = moments(values);
   return new Figure(
@@ -58,13 +86,11 @@ export function histogram(values: Numbers, options: HistogramOptions): Figure {
     {
       ...frame(options),
       bargap: 0,
-      xaxis: layoutAxis(options.x),
-      yaxis: layoutAxis(options.y ?? { title: "Count" }),
+      xaxis: layoutAxis(x, undefined),
+      yaxis: layoutAxis(y, y.range),
     },
     options.description ??
-      `Histogram of ${inSentence(options.x)}: ${say(values.length)} values with mean ${
-          say(mean)
-        } ` +
+      `Histogram of ${inSentence(x)}: ${say(values.length)} values with mean ${say(mean)} ` +
         `and standard deviation ${say(standardDeviation)}${outsideOf(counted)}.`,
   );
 }
@@ -84,6 +110,7 @@ export interface ActivationHistogramsOptions extends Omit<FigureOptions, "height
  * @param activations From the path of a layer to its values, as a `Map` or a record.
  * @param options The bins, title and size.
  * @throws {RangeError} If there is no layer, a layer has no values, or a value is not finite.
+ * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
  * ```ts
@@ -100,6 +127,21 @@ export function activationHistograms(
   options: ActivationHistogramsOptions = {},
 ): Figure {
   const doing = "Drawing activation histograms";
+  checkFigure<ActivationHistogramsOptions>(doing, options, "{ bins: 40 }", {
+    ...figureNames,
+    x: true,
+    bins: true,
+    range: true,
+  });
+  const { x = { title: "Activation" } } = options;
+  requireQuantity(doing, "axis x", x);
+  if (typeof activations !== "object" || activations === null || isTensor(activations)) {
+    throw new TypeError(
+      `${doing}: the activations must be a Map or an object of arrays of numbers, found ${
+        show(activations)
+      }.`,
+    );
+  }
   const layers = activations instanceof Map ? [...activations] : Object.entries(activations);
   if (layers.length === 0) {
     throw new RangeError(`${doing}: expected at least one layer, found none`);
@@ -114,6 +156,8 @@ export function activationHistograms(
     rowGap: 84,
     margin: { l: 40, r: 24, t: options.title === undefined ? 44 : 84, b: 56 },
   });
+  // A bold letter of the heading of a panel is about 7 pixels wide.
+  const letters = Math.max(4, Math.floor((width - 64 - 28 * (columns - 1)) / columns / 7));
   const data: Trace[] = [];
   const annotations: Partial<Annotations>[] = [];
   const axes: Record<string, Partial<LayoutAxis>> = {};
@@ -123,9 +167,16 @@ export function activationHistograms(
     const counted = count(doing, `"${path}"`, values, options);
     const { mean, standardDeviation, zeros } = moments(values);
     const statistics = `mean ${short(mean)}, sd ${short(standardDeviation)}`;
-    data.push({ ...bars(counted), name: path, marker: { color: colors[0] }, ...panel.trace });
+    data.push({
+      ...bars(counted),
+      name: asText(path),
+      marker: { color: colors[0] },
+      ...panel.trace,
+    });
     annotations.push(label(
-      `<b>${path}</b><br>${statistics}${zeros > 0 ? `, zeros ${percent(zeros)}` : ""}`,
+      `<b>${asText(path, letters)}</b><br>${statistics}${
+        zeros > 0 ? `, zeros ${percent(zeros)}` : ""
+      }`,
       {
         xref: "paper",
         yref: "paper",
@@ -139,7 +190,8 @@ export function activationHistograms(
     ));
     axes[panel.xKey] = {
       ...panel.xaxis,
-      ...(index >= layers.length - columns ? layoutAxis(options.x ?? { title: "Activation" }) : {}),
+      ...numberFormat,
+      ...(index >= layers.length - columns ? layoutAxis(x, undefined) : {}),
       range: [counted.start, counted.start + counted.width * counted.counts.length],
       nticks: 5,
     };
@@ -168,6 +220,9 @@ export function activationHistograms(
   );
 }
 
+/** More bins than this are thinner than a pixel. */
+const mostBins = 2000;
+
 interface Counted {
   start: number;
   width: number;
@@ -183,11 +238,21 @@ function count(
 ): Counted {
   requireNumbers(doing, name, values);
   if (!Number.isInteger(bins) || bins < 1) {
-    throw new RangeError(`${doing}: expected bins to be a positive integer, found ${bins}`);
+    throw new RangeError(`${doing}: expected bins to be a positive integer, found ${show(bins)}`);
+  }
+  if (bins > mostBins) {
+    throw new RangeError(
+      `${doing}: bins must be at most ${mostBins}, of which each has a pixel, found ${bins}.`,
+    );
   }
   if (range) requireRange(doing, range);
   let [start, end] = range ?? extent(values);
-  if (start === end) [start, end] = [start - 0.5, end + 0.5];
+  // Bins of equal or nearly equal numbers are wider than the rounding of their ends.
+  const least = leastSpread([start, end]);
+  if (start === end || end - start < least) {
+    const half = start === end ? Math.max(0.5, 1e4 * least) : 1e4 * least;
+    [start, end] = [start - half, end + half];
+  }
   const width = (end - start) / bins;
   const counts = new Uint32Array(bins);
   let outside = 0;
@@ -211,16 +276,21 @@ function bars({ start, width, counts }: Counted): Trace {
 }
 
 function moments(values: Numbers): { mean: number; standardDeviation: number; zeros: number } {
+  // In a unit in which no square is too large or too small for a number; a power of two rounds nothing.
+  const [min, max] = extent(values);
+  const unit = 2 ** Math.floor(Math.log2(Math.max(-min, max) || 1));
   let sum = 0, squares = 0, zeros = 0;
   for (let index = 0; index < values.length; index++) {
-    sum += values[index]!;
+    sum += values[index]! / unit;
     if (values[index] === 0) zeros++;
   }
   const mean = sum / values.length;
-  for (let index = 0; index < values.length; index++) squares += (values[index]! - mean) ** 2;
+  for (let index = 0; index < values.length; index++) {
+    squares += (values[index]! / unit - mean) ** 2;
+  }
   return {
-    mean,
-    standardDeviation: Math.sqrt(squares / values.length),
+    mean: mean * unit,
+    standardDeviation: Math.sqrt(squares / values.length) * unit,
     zeros: zeros / values.length,
   };
 }

@@ -1,16 +1,28 @@
 import { Buffer } from "node:buffer";
 import { encode } from "fast-png";
+import { show } from "../tensor/options.ts";
 import { Figure, type Trace } from "./figure.ts";
 import { colorbar } from "./heatmap.ts";
 import {
   extent,
+  leastSpread,
   type Numbers,
   requireRange,
   requireSameLength,
   requireShape,
   say,
 } from "./numbers.ts";
-import { colorAt, diverging, type FigureOptions, frame, label, sequential } from "./style.ts";
+import {
+  checkFigure,
+  colorAt,
+  diverging,
+  figureNames,
+  type FigureOptions,
+  frame,
+  label,
+  requireTexts,
+  sequential,
+} from "./style.ts";
 
 /** How a grid of small pictures is laid out. */
 export interface GridOptions extends Omit<FigureOptions, "height"> {
@@ -29,6 +41,8 @@ export interface ImageGridOptions extends GridOptions {
   range?: readonly [number, number];
 }
 
+const gridNames = { ...figureNames, titles: true, columns: true } as const;
+
 /** More pictures than this do not fit a figure in which one can see anything. */
 const mostImages = 400;
 
@@ -44,6 +58,7 @@ const mostImages = 400;
  * @throws {RangeError} If there are no images or more than 400, the values are not as many as the
  * shape says, a value is not finite, there are neither 1 nor 3 channels, the titles are not as
  * many as the images, or the range does not ascend.
+ * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
  * ```ts
@@ -61,6 +76,7 @@ export function imageGrid(
   options: ImageGridOptions = {},
 ): Figure {
   const doing = "Drawing a grid of images";
+  checkFigure<ImageGridOptions>(doing, options, "{ columns: 4 }", { ...gridNames, range: true });
   requireShape(doing, values, shape, "[count, height, width, channels]");
   const [count, height, width, channels] = shape;
   if (channels !== 1 && channels !== 3) {
@@ -102,6 +118,7 @@ export interface FilterGridOptions extends GridOptions {
  * @param options The input channel, titles (by default the output channels), columns, title.
  * @throws {RangeError} If the values are not as many as the shape says, a value is not finite,
  * there are more than 400 output channels, or there is no such input channel.
+ * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
  * ```ts
@@ -119,17 +136,24 @@ export function filterGrid(
   options: FilterGridOptions = {},
 ): Figure {
   const doing = "Drawing convolution kernels";
+  checkFigure<FilterGridOptions>(doing, options, "{ inputChannel: 0 }", {
+    ...gridNames,
+    inputChannel: true,
+  });
   requireShape(doing, kernels, shape, "[height, width, input, output]");
   const [height, width, input, output] = shape;
   const { inputChannel } = options;
-  if (inputChannel !== undefined && !(inputChannel in Array.from({ length: input }))) {
+  if (
+    inputChannel !== undefined &&
+    !(Number.isInteger(inputChannel) && inputChannel >= 0 && inputChannel < input)
+  ) {
     throw new RangeError(
-      `${doing}: expected an input channel from 0 to ${input - 1}, found ${inputChannel}`,
+      `${doing}: expected an input channel from 0 to ${input - 1}, found ${show(inputChannel)}`,
     );
   }
   const inColor = input === 3 && inputChannel === undefined;
   const channels = inColor ? 3 : 1;
-  const planes = new Float32Array(output * height * width * channels);
+  const planes = new Float64Array(output * height * width * channels);
   for (let place = 0; place < height * width; place++) {
     for (let channel = 0; channel < channels; channel++) {
       const from = inColor ? channel : inputChannel ?? 0;
@@ -170,6 +194,7 @@ export interface FeatureMapsOptions extends GridOptions {
  * @param options The range, titles (by default the channels), columns, title and width.
  * @throws {RangeError} If the values are not as many as the shape says, a value is not finite,
  * there are more than 400 channels, or the range does not ascend.
+ * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
  * ```ts
@@ -186,9 +211,10 @@ export function featureMaps(
   options: FeatureMapsOptions = {},
 ): Figure {
   const doing = "Drawing feature maps";
+  checkFigure<FeatureMapsOptions>(doing, options, "{ columns: 4 }", { ...gridNames, range: true });
   requireShape(doing, values, shape, "[height, width, channels]");
   const [height, width, count] = shape;
-  const planes = new Float32Array(values.length);
+  const planes = new Float64Array(values.length);
   for (let place = 0; place < height * width; place++) {
     for (let map = 0; map < count; map++) {
       planes[map * height * width + place] = values[place * count + map]!;
@@ -198,8 +224,9 @@ export function featureMaps(
   if (options.range) requireRange(doing, options.range);
   const reach = Math.max(-min, max);
   const [low, high] = options.range ??
-    (min < 0 ? [-reach, reach] : min < max ? [min, max] : [min, min + 1]);
-  const colors = low < 0 ? diverging : sequential;
+    (min < 0 ? [-reach, reach] : wide(min, max));
+  // White stands for zero only in the middle of the scale.
+  const colors = low === -high ? diverging : sequential;
   return pictures(
     doing,
     { bytes: colored(planes, colors, low, high), count, height, width, channels: 3 },
@@ -231,9 +258,12 @@ function pictures(
   if (count > mostImages) {
     throw new RangeError(`${doing}: expected at most ${mostImages} images, found ${count}`);
   }
+  if (titles) requireTexts(doing, "titles", titles);
   if (titles) requireSameLength(doing, ["titles", titles], ["images", { length: count }]);
   if (columns !== undefined && !(Number.isInteger(columns) && columns > 0)) {
-    throw new RangeError(`${doing}: expected columns to be a positive integer, found ${columns}`);
+    throw new RangeError(
+      `${doing}: expected columns to be a positive integer, found ${show(columns)}`,
+    );
   }
   const margin = {
     l: 16,
@@ -343,7 +373,7 @@ function shrunk(images: Images, factor: number): Images {
 
 /** Numbers as the colours of a scale, [..., 3]. */
 function colored(
-  values: Float32Array,
+  values: Float64Array,
   colorScale: readonly [number, string][],
   low: number,
   high: number,
@@ -375,7 +405,7 @@ function scale(
       cmin,
       cmax,
       showscale: true,
-      colorbar: colorbar({ title }),
+      colorbar: colorbar({ title }, [cmin, cmax]),
     },
     hoverinfo: "skip",
   };
@@ -385,7 +415,14 @@ function usualRange(values: Numbers): readonly [number, number] {
   if (values instanceof Uint8Array || values instanceof Uint8ClampedArray) return [0, 255];
   const [min, max] = extent(values);
   if (min >= 0 && max <= 1) return [0, 1];
-  return min < max ? [min, max] : [min, min + 1];
+  return wide(min, max);
+}
+
+/** The ends of a scale on which equal numbers have the first colour. */
+function wide(min: number, max: number): readonly [number, number] {
+  return max > min && max - min >= leastSpread([min, max])
+    ? [min, max]
+    : [min, min + (Math.abs(min) || 1)];
 }
 
 /** A line of a title, cut where it is wider than its place in pixels. */

@@ -1,14 +1,33 @@
+import { checkOptions } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
 import { Figure, type Trace } from "./figure.ts";
-import { ascends, extent, type Numbers, requireOnAxis, requireSameLength, say } from "./numbers.ts";
+import {
+  ascends,
+  inShort,
+  jointExtent,
+  type Numbers,
+  requireOnAxis,
+  requireSameLength,
+  say,
+} from "./numbers.ts";
 import {
   type Axis,
   axisTitle,
+  categories,
+  checkFigure,
   colors,
+  figureNames,
   type FigureOptions,
   frame,
   inSentence,
   layoutAxis,
+  legendName,
+  requireAxis,
+  requireOneOf,
+  requireText,
+  roomForPowers,
 } from "./style.ts";
+import { mostMarkers, pick, thinCloud, thinLine, thinPath } from "./thin.ts";
 
 /** One named row of points. */
 export interface Series {
@@ -34,19 +53,18 @@ export interface LineChartOptions extends FigureOptions {
   y: Axis;
 }
 
-/** A line longer than this is thinned; a figure is 700 pixels wide. */
-const mostPoints = 1000;
-
 /**
  * Draws named series of points as lines, markers, or both, on linear or logarithmic axes, with a band around each if asked for.
  *
- * A line of more than 1,000 points from left to right is thinned to its peaks and valleys, which
- * look the same.
+ * A line of more than 1,000 points from left to right is thinned to its peaks and valleys, and a
+ * cloud or a path of more than 10,000 points to those that can be told apart, which look the same.
  *
  * @param series The rows of points, each with a name.
  * @param options The axes, title and size.
  * @throws {RangeError} If there is no series, a series is empty, `x`, `y` and the band differ in length, a
- * number is not finite, or a number on a logarithmic axis is not positive.
+ * number is not finite, a band's `low` is above its `high`, or a number on a logarithmic axis is not
+ * positive.
+ * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
  * ```ts
@@ -63,92 +81,122 @@ const mostPoints = 1000;
  */
 export function lineChart(series: readonly Series[], options: LineChartOptions): Figure {
   const doing = "Drawing a line chart";
+  checkFigure<LineChartOptions>(doing, options, '{ x: { title: "Step" }, y: { title: "Loss" } }', {
+    ...figureNames,
+    height: true,
+    x: true,
+    y: true,
+  });
+  requireAxis(doing, "axis x", options.x);
+  requireAxis(doing, "axis y", options.y);
+  if (!Array.isArray(series)) {
+    throw new TypeError(`${doing}: series must be an array of objects, found ${show(series)}.`);
+  }
   if (series.length === 0) {
     throw new RangeError(`${doing}: expected at least one series, found none`);
   }
-  const sentences: string[] = [];
-  const shown: { x: number[]; y: number[] } = { x: [], y: [] };
+  const given = Array.from(series, (one, index) => checkSeries(doing, one, index, options));
+  const shown = {
+    x: jointExtent(given.map(({ x }) => x)),
+    y: jointExtent(given.flatMap(({ y, band }) => band ? [y, band.low, band.high] : [y])),
+  };
+  const clouds = given.filter(({ mode, x }) => mode === "markers" && x.length > mostMarkers);
   const bands: Trace[] = [];
   // A band is a trace too, and plotly gives each trace the next colour.
-  const colored = series.some(({ band }) => band);
-  const lines = series.map(({ name, x, y, dash, band, ...rest }, index): Trace => {
-    const places = x ?? Array.from(y, (_, index) => index);
-    requireOnAxis(doing, `y of series "${name}"`, y, options.y);
-    requireOnAxis(doing, `x of series "${name}"`, places, options.x);
-    requireSameLength(doing, [`x of series "${name}"`, places], [`y of series "${name}"`, y]);
-    sentences.push(`${name} from ${say(y[0]!)} to ${say(y[y.length - 1]!)} (${count(y.length)})`);
-    // A line through one point cannot be seen.
-    const mode = rest.mode ?? (y.length === 1 ? "lines+markers" : "lines");
-    const kept = mode === "lines" && ascends(places) ? peaksAndValleys(y) : undefined;
-    const points = {
-      x: kept ? kept.map((index) => places[index]!) : Array.from(places),
-      y: kept ? kept.map((index) => y[index]!) : Array.from(y),
-    };
-    shown.x.push(...points.x);
-    shown.y.push(...points.y);
+  const colored = given.some(({ band }) => band);
+  const groups = categories(given.map(({ name }) => name)).keys;
+  const lines = given.map(({ name, x, y, mode, dash, band }, index): Trace => {
+    const kept = clouds.some((cloud) => cloud === given[index])
+      ? thinCloud(x, y, options, shown, clouds.length)
+      : mode === "lines" && ascends(x)
+      ? thinLine(x, band ? [y, band.low, band.high] : [y], options.x)
+      : mode === "markers"
+      ? undefined
+      : thinPath(x, y);
+    const points = { x: pick(x, kept), y: pick(y, kept) };
     const color = colored ? { color: colors[index % colors.length]! } : {};
+    const legendgroup = groups[index]!;
+    const text = legendName(name, options);
     if (band) {
-      const [low, high] = (["low", "high"] as const).map((side) => {
-        const what = `band.${side} of series "${name}"`;
-        requireOnAxis(doing, what, band[side], options.y);
-        requireSameLength(doing, [what, band[side]], [`y of series "${name}"`, y]);
-        return kept ? kept.map((index) => band[side][index]!) : Array.from(band[side]);
-      });
-      shown.y.push(...low!, ...high!);
       bands.push({
         type: "scatter",
         mode: "lines",
-        name,
+        name: text,
         x: [...points.x, ...points.x.toReversed()],
-        y: [...high!, ...low!.toReversed()],
+        y: [...pick(band.high, kept), ...pick(band.low, kept).toReversed()],
         fill: "toself",
         fillcolor: color.color,
         opacity: 0.2,
         line: { width: 0 },
         hoverinfo: "skip",
-        legendgroup: name,
+        legendgroup,
         showlegend: false,
       });
     }
     return {
       type: "scatter",
       mode,
-      name,
+      name: text,
       ...points,
       ...(dash || colored ? { line: { ...color, ...(dash ? { dash } : {}) } } : {}),
-      ...(colored ? { marker: color, legendgroup: name } : {}),
+      ...(colored ? { marker: color, legendgroup } : {}),
     };
   });
+  const sentences = given.map(({ name, y }) =>
+    `${name} from ${say(y[0]!)} to ${say(y[y.length - 1]!)} (${count(y.length)})`
+  );
+  const room = roomForPowers(options);
   return new Figure(
     [...bands, ...lines],
     {
-      ...frame(options, series.map(({ name }) => name)),
-      xaxis: layoutAxis(options.x, extent(shown.x)),
-      yaxis: layoutAxis(options.y, extent(shown.y)),
+      ...frame(options, given.map(({ name }) => name)),
+      xaxis: layoutAxis(options.x, shown.x, room.x),
+      yaxis: layoutAxis(options.y, shown.y, room.y),
     },
     options.description ??
-      `${axisTitle(options.y)} against ${inSentence(options.x)}: ${sentences.join("; ")}.`,
+      `${axisTitle(options.y)} against ${inSentence(options.x)}: ${inShort(sentences)}.`,
   );
 }
 
-/**
- * The indices that keep the look of a long line: the lowest and the highest point of each stretch.
- */
-export function peaksAndValleys(values: Numbers): number[] | undefined {
-  if (values.length <= mostPoints) return undefined;
-  const stretches = mostPoints / 2 - 1;
-  const kept = new Set([0]);
-  for (let stretch = 0; stretch < stretches; stretch++) {
-    const start = Math.floor(stretch * values.length / stretches);
-    const end = Math.floor((stretch + 1) * values.length / stretches);
-    let low = start, high = start;
-    for (let index = start; index < end; index++) {
-      if (values[index]! < values[low]!) low = index;
-      if (values[index]! > values[high]!) high = index;
+/** A series with its places and its mode, when all is as it should be. */
+function checkSeries(doing: string, series: Series, index: number, axes: { x: Axis; y: Axis }) {
+  checkOptions<Series>(`${doing}, series[${index}]`, series, '{ name: "train", y: [2, 1] }', {
+    name: true,
+    y: true,
+    x: true,
+    mode: true,
+    dash: true,
+    band: true,
+  });
+  const { name, y, dash, band } = series;
+  requireText(doing, `the name of series[${index}]`, name);
+  const of = (what: string) => `${what} of series "${name}"`;
+  requireOneOf(doing, of("the mode"), series.mode, ["lines", "markers", "lines+markers"]);
+  requireOneOf(doing, of("the dash"), dash, ["solid", "dash", "dot"]);
+  requireOnAxis(doing, of("y"), y, axes.y);
+  const x = series.x ?? Array.from(y, (_, index) => index);
+  requireOnAxis(doing, of("x"), x, axes.x);
+  requireSameLength(doing, [of("x"), x], [of("y"), y]);
+  if (band) {
+    checkOptions<typeof band>(`${doing}, ${of("the band")}`, band, "{ low: [1], high: [2] }", {
+      low: true,
+      high: true,
+    });
+    for (const side of ["low", "high"] as const) {
+      requireOnAxis(doing, of(`band.${side}`), band[side], axes.y);
+      requireSameLength(doing, [of(`band.${side}`), band[side]], [of("y"), y]);
     }
-    kept.add(Math.min(low, high)).add(Math.max(low, high));
+    for (let index = 0; index < y.length; index++) {
+      if (band.low[index]! <= band.high[index]!) continue;
+      throw new RangeError(
+        `${doing}: ${of("band.low")} must not be above band.high, found ${band.low[index]} above ` +
+          `${band.high[index]} at index ${index}.`,
+      );
+    }
   }
-  return [...kept.add(values.length - 1)];
+  // A line through one point cannot be seen.
+  const mode = series.mode ?? (y.length === 1 ? "lines+markers" as const : "lines" as const);
+  return { name, x, y, mode, dash, band };
 }
 
 function count(points: number): string {

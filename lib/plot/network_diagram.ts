@@ -1,7 +1,16 @@
 import type { SummaryRow } from "../nn/mod.ts";
+import { show } from "../tensor/options.ts";
 import { Figure, type Trace } from "./figure.ts";
-import { requireNumbers, say, short } from "./numbers.ts";
-import { colors, type FigureOptions, frame, label } from "./style.ts";
+import { extent, requireNumbers, say, short } from "./numbers.ts";
+import {
+  asText,
+  checkFigure,
+  colors,
+  figureNames,
+  type FigureOptions,
+  frame,
+  label,
+} from "./style.ts";
 
 /** What `networkDiagram` takes beside the rows. */
 export type NetworkDiagramOptions = Omit<FigureOptions, "height">;
@@ -24,6 +33,7 @@ const otherKind = colors[6];
  * @param rows The layers in the order of the computation, as `summary` gives them in its `rows`.
  * @param options The title and width.
  * @throws {RangeError} If there are no rows, or a count of parameters or MACs is not finite.
+ * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
  * ```ts
@@ -46,6 +56,12 @@ export function networkDiagram(
   options: NetworkDiagramOptions = {},
 ): Figure {
   const doing = "Drawing a network";
+  checkFigure<NetworkDiagramOptions>(doing, options, '{ title: "LeNet" }', figureNames);
+  if (!Array.isArray(rows)) {
+    throw new TypeError(
+      `${doing}: the rows must be those of summary(model, shape).rows, found ${show(rows)}.`,
+    );
+  }
   if (rows.length === 0) throw new RangeError(`${doing}: expected at least one layer, found none`);
   const parameters = rows.map((row) => row.parameters), macs = rows.map((row) => row.macs);
   requireNumbers(doing, "parameters", parameters);
@@ -55,7 +71,7 @@ export function networkDiagram(
   const width = options.width ?? 700;
   const paths = rows.map(({ path }) => clip(path, 26));
   const margin = {
-    l: 16 + 6.6 * Math.max(...paths.map((path) => path.length)),
+    l: 16 + 6.6 * extent(paths.map((path) => path.length))[1],
     r: 16,
     t: options.title === undefined ? 36 : 76,
     b: 12,
@@ -65,7 +81,9 @@ export function networkDiagram(
   const layerLength = Math.floor((width - margin.l - margin.r) * ends[1]! / 6.8);
   const places = rows.map((_, index) => index);
   const hovertext = rows.map(({ path, layer, outputShape, parameters, macs }) =>
-    `<b>${path}</b> ${layer}<br>output ${outputShape.join("×")}` +
+    `<b>${asText(path, Infinity)}</b> ${asText(layer, Infinity)}<br>output ${
+      outputShape.join("×")
+    }` +
     `<br>${say(parameters)} parameters, ${say(macs)} MACs`
   );
   const bar = (x: number[], text: string[], color: string | string[], axis: string): Trace => ({
@@ -104,7 +122,7 @@ export function networkDiagram(
       {
         ...bar(
           rows.map(() => 1),
-          rows.map(({ layer }) => clip(layer, layerLength)),
+          rows.map(({ layer }) => asText(layer, layerLength)),
           rows.map(({ layer }) => kinds.find(([word]) => word.test(layer))?.[1] ?? otherKind),
           "x",
         ),
@@ -134,12 +152,12 @@ export function networkDiagram(
       xaxis: column(0, 1),
       xaxis2: column(1, 1),
       // Room for the number behind the longest bar.
-      xaxis3: column(2, 1.5 * Math.max(1, ...parameters)),
-      xaxis4: column(3, 1.5 * Math.max(1, ...macs)),
+      xaxis3: column(2, 1.5 * Math.max(1, extent(parameters)[1])),
+      xaxis4: column(3, 1.5 * Math.max(1, extent(macs)[1])),
       yaxis: {
         range: [rows.length - 0.5, -0.5],
         tickvals: places,
-        ticktext: paths,
+        ticktext: paths.map((path) => asText(path)),
         tickfont: { size: 11 },
         ticks: "",
         showgrid: false,
@@ -159,7 +177,7 @@ export function networkDiagram(
 
 function describe(rows: readonly SummaryRow[], parameters: number[], macs: number[]): string {
   const most = (values: number[]) => {
-    const row = rows[values.indexOf(Math.max(...values))]!;
+    const row = rows[values.indexOf(extent(values)[1])]!;
     return `in ${row.path} (${row.layer})`;
   };
   const total = (values: number[]) => say(values.reduce((sum, value) => sum + value, 0));

@@ -1,24 +1,58 @@
+import { isTensor } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
 import type { Axis } from "./style.ts";
 
 /** Numbers in a row: a plain or a typed array. */
 export type Numbers = ArrayLike<number>;
 
+/** Numbers further from zero than this are refused: plotly.js adds and multiplies them without a check for overflow. */
+const largest = 1e300;
+
+/** Checks that a value is a plain or a typed array, or any other list with a length. */
+export function requireList(doing: string, name: string, values: unknown): void {
+  const length = typeof values === "object" && values !== null && !isTensor(values)
+    ? Reflect.get(values, "length")
+    : undefined;
+  if (!Number.isInteger(length)) {
+    throw new TypeError(
+      `${doing}: ${name} must be an array of numbers, found ${show(values)}.` +
+        (isTensor(values) ? " Take its numbers with await tensor.data()." : ""),
+    );
+  }
+}
+
 /** Checks that there is at least one number and that all are finite. */
 export function requireNumbers(doing: string, name: string, values: Numbers): void {
+  requireList(doing, name, values);
   if (values.length === 0) {
     throw new RangeError(`${doing}: expected at least one number in ${name}, found none`);
   }
   for (let index = 0; index < values.length; index++) {
-    if (!Number.isFinite(values[index])) {
-      throw new RangeError(
-        `${doing}: expected finite numbers in ${name}, found ${values[index]} at index ${index}`,
+    const value = values[index]!;
+    if (value >= -largest && value <= largest && typeof value === "number") continue;
+    if (typeof value !== "number") {
+      throw new TypeError(
+        `${doing}: ${name} must be numbers, found ${show(value)} at index ${index}.`,
       );
     }
+    if (Number.isFinite(value)) {
+      throw new RangeError(
+        `${doing}: ${name} must be from -${largest} to ${largest}, found ${value} at index ${index}.`,
+      );
+    }
+    throw new RangeError(
+      `${doing}: expected finite numbers in ${name}, found ${value} at index ${index}`,
+    );
   }
 }
 
 /** Checks numbers for an axis, which may be a logarithmic one. */
-export function requireOnAxis(doing: string, name: string, values: Numbers, { scale }: Axis): void {
+export function requireOnAxis(
+  doing: string,
+  name: string,
+  values: Numbers,
+  { scale }: Pick<Axis, "scale">,
+): void {
   requireNumbers(doing, name, values);
   if (scale !== "log") return;
   for (let index = 0; index < values.length; index++) {
@@ -33,9 +67,30 @@ export function requireOnAxis(doing: string, name: string, values: Numbers, { sc
 
 /** Checks the two ends of a scale. */
 export function requireRange(doing: string, range: readonly [number, number]): void {
-  if (!(Number.isFinite(range[0]) && Number.isFinite(range[1]) && range[0] < range[1])) {
-    throw new RangeError(`${doing}: expected a range that ascends, found [${range.join(", ")}]`);
+  if (!isRange(range) || range[0] >= range[1]) {
+    throw new RangeError(
+      `${doing}: expected a range that ascends, found ${show(range)}`,
+    );
   }
+  if (range[1] - range[0] < leastSpread(range)) {
+    throw new RangeError(
+      `${doing}: the ends of a range must differ by more than rounding, found ${show(range)}.`,
+    );
+  }
+}
+
+/** Whether a value is two numbers that can be drawn. */
+export function isRange(range: unknown): range is readonly [number, number] {
+  return Array.isArray(range) && range.length === 2 &&
+    range.every((end) => typeof end === "number" && Math.abs(end) <= largest);
+}
+
+/**
+ * The least distance between the ends of a scale: a number has 16 digits, an axis tells apart a
+ * hundred places, and the labels of its ticks have 15 digits.
+ */
+export function leastSpread([min, max]: readonly [number, number]): number {
+  return 1e-13 * Math.max(-min, max);
 }
 
 /** Whether each number is greater than the one before. */
@@ -67,10 +122,17 @@ export function requireShape(
   shape: readonly number[],
   axes: string,
 ): void {
+  requireList(doing, "the values", values);
+  const count = axes.split(",").length;
+  if (!Array.isArray(shape) || shape.length !== count) {
+    throw new TypeError(
+      `${doing}: the shape must be ${axes}, found ${show(shape)}.`,
+    );
+  }
   const size = shape.reduce((product, length) => product * length, 1);
   if (!shape.every((length) => Number.isInteger(length) && length > 0)) {
     throw new RangeError(
-      `${doing}: expected a shape ${axes} of positive integers, found [${shape.join(", ")}]`,
+      `${doing}: expected a shape ${axes} of positive integers, found ${show(shape)}`,
     );
   }
   if (values.length !== size) {
@@ -84,9 +146,20 @@ export function requireShape(
 
 /** Checks that rows form a matrix of finite numbers and returns its width. */
 export function requireMatrix(doing: string, name: string, rows: readonly Numbers[]): number {
+  if (!Array.isArray(rows)) {
+    throw new TypeError(
+      `${doing}: ${name} must be an array of rows of numbers, found ${show(rows)}.` +
+        (isTensor(rows) ? " Take its numbers with await tensor.array()." : ""),
+    );
+  }
   const width = rows[0]?.length ?? 0;
-  if (width === 0) throw new RangeError(`${doing}: expected at least one number, found none`);
-  rows.forEach((row, index) => {
+  if (rows.length === 0 || width === 0) {
+    throw new RangeError(`${doing}: expected at least one number, found none`);
+  }
+  // By index, because forEach leaves out the holes of an array.
+  for (let index = 0; index < rows.length; index++) {
+    const row = rows[index];
+    requireList(doing, `row ${index} of ${name}`, row);
     if (row.length !== width) {
       throw new RangeError(
         `${doing}: expected ${width} numbers in each row of ${name}, ` +
@@ -94,7 +167,7 @@ export function requireMatrix(doing: string, name: string, rows: readonly Number
       );
     }
     requireNumbers(doing, `row ${index} of ${name}`, row);
-  });
+  }
   return width;
 }
 
@@ -109,49 +182,118 @@ export function extent(values: Numbers): [number, number] {
   return [min, max];
 }
 
+/** The least and the greatest of the numbers of several lists. */
+export function jointExtent(lists: Iterable<Numbers>): [number, number] {
+  let min = Infinity, max = -Infinity;
+  for (const list of lists) {
+    const [low, high] = extent(list);
+    min = Math.min(min, low);
+    max = Math.max(max, high);
+  }
+  return [min, max];
+}
+
 /** A number for a sentence: at most four significant digits, thousands grouped. */
 export function say(value: number): string {
-  if (Number.isInteger(value)) return value.toLocaleString("en");
   const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (Number.isInteger(value) && size < 1e15) return value.toLocaleString("en");
   if (size >= 1e6 || size < 1e-4) return value.toExponential(2).replace("e+", "e");
   return Number(value.toPrecision(4)).toLocaleString("en", { maximumSignificantDigits: 4 });
 }
 
+/** Clauses of a sentence, but no more than one would read. */
+export function inShort(clauses: readonly string[], separator = "; "): string {
+  const most = 40;
+  return clauses.length <= most ? clauses.join(separator) : [
+    ...clauses.slice(0, most),
+    `and ${say(clauses.length - most)} more`,
+  ].join(separator);
+}
+
 /** A number short enough for a bar or a diagram: 61.1M, 1.81G, 240. */
 export function short(value: number): string {
-  for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]] as const) {
-    if (Math.abs(value) >= size) return `${Number((value / size).toPrecision(3))}${letter}`;
+  const rounded = Number(value.toPrecision(3)) + 0; // 999,999 is 1M, and -0 is 0.
+  if (Math.abs(rounded) < 1e12) {
+    for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]] as const) {
+      if (Math.abs(rounded) >= size) return `${Number((value / size).toPrecision(3))}${letter}`;
+    }
   }
-  return String(Number(value.toPrecision(3)));
+  return String(rounded).replace("e+", "e");
 }
 
 /**
- * Numbers as they are stored: plain arrays, and as many digits as a picture and its hover text can
- * use, which is five significant ones, more where the values lie close together far from zero.
+ * Traces as they are stored: plain arrays, and as many digits as a picture and its hover text can
+ * use, which is five significant ones, more where the values along an axis lie close together far
+ * from zero.
  */
-export function compact<T>(value: T): T;
-export function compact(value: unknown): unknown {
-  if (isNumbers(value)) {
-    const [min, max] = extent(value);
-    const spread = Math.log10(Math.max(-min, max) / (max - min));
-    const digits = Math.min(15, 5 + (spread > 0 && spread < Infinity ? Math.round(spread) : 0));
-    return Array.from(
-      value,
-      (number) =>
-        Number.isInteger(number) || !Number.isFinite(number)
-          ? number
-          : Number(number.toPrecision(digits)),
+export function compact<T extends object>(traces: readonly T[]): T[] {
+  // Rows of a matrix and traces on the same axis are seen together, and so is their precision.
+  const together = new Map<string, Numbers[]>();
+  for (const trace of traces) {
+    walk(trace, "", (list, path) => {
+      const key = placeOf(path, trace), lists = together.get(key);
+      if (lists) lists.push(list);
+      else together.set(key, [list]);
+      return list;
+    });
+  }
+  const digits = new Map(
+    Array.from(together, ([key, lists]) => [key, digitsFor(jointExtent(lists))]),
+  );
+  return traces.map((trace) =>
+    walk(trace, "", (list, path) => {
+      const [min, max] = extent(list);
+      const needed = Math.max(
+        digits.get(placeOf(path, trace))!,
+        min < max ? digitsFor([min, max]) : 0,
+      );
+      return Array.from(
+        list,
+        (number) =>
+          Number.isInteger(number) || !Number.isFinite(number)
+            ? number
+            : Number(number.toPrecision(needed)),
+      );
+    }) as T
+  );
+}
+
+/** A copy of a trace or a part of it, with each list of numbers replaced. */
+function walk(
+  value: unknown,
+  path: string,
+  replace: (list: Numbers, path: string) => Numbers,
+): unknown {
+  if (isNumbers(value)) return replace(value, path);
+  if (Array.isArray(value)) return value.map((item) => walk(item, path, replace));
+  if (isTensor(value) || ArrayBuffer.isView(value) || typeof value === "bigint") {
+    throw new TypeError(
+      `Making a figure: ${path.slice(1)} of a trace must be numbers, found ` +
+        `${ArrayBuffer.isView(value) ? value.constructor.name : show(value)}.`,
     );
   }
-  if (Array.isArray(value)) return value.map((item) => compact(item));
-  if (typeof value === "object" && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, compact(item)]));
-  }
-  return value;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, walk(item, `${path}.${key}`, replace)]),
+  );
+}
+
+/** What a list of numbers lies along: an axis of the figure, or a property of the traces. */
+function placeOf(path: string, trace: object): string {
+  return `${path} ${Reflect.get(trace, `${path.slice(1)}axis`) ?? ""}`;
+}
+
+/** Five digits, and those that all numbers between two ends have in common. */
+function digitsFor([min, max]: readonly [number, number]): number {
+  const common = Math.log10(Math.max(-min, max) / (max - min));
+  // A number that stands alone keeps all 17 digits that tell it from others.
+  return min === max ? 17 : Math.min(17, 5 + (common > 0 ? Math.round(common) : 0));
 }
 
 function isNumbers(value: unknown): value is Numbers {
   return Array.isArray(value)
     ? value.length > 0 && value.every((item) => typeof item === "number")
-    : ArrayBuffer.isView(value) && !(value instanceof DataView);
+    : ArrayBuffer.isView(value) && "length" in value &&
+      !(value instanceof BigInt64Array || value instanceof BigUint64Array);
 }

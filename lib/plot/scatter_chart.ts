@@ -1,14 +1,32 @@
+import { checkOptions } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
 import { Figure, type Trace } from "./figure.ts";
-import { extent, type Numbers, requireOnAxis, requireSameLength, say } from "./numbers.ts";
 import {
+  inShort,
+  jointExtent,
+  leastSpread,
+  type Numbers,
+  requireOnAxis,
+  requireSameLength,
+  say,
+} from "./numbers.ts";
+import {
+  asText,
   type Axis,
   axisTitle,
+  checkFigure,
   colors,
+  figureNames,
   type FigureOptions,
   frame,
   inSentence,
   layoutAxis,
+  legendName,
+  requireAxis,
+  requireText,
+  roomForPowers,
 } from "./style.ts";
+import { mostMarkers, pick, thinCloud } from "./thin.ts";
 
 /** Points of one name, colour and shape. */
 export interface PointGroup {
@@ -39,12 +57,14 @@ const mostLargePoints = 50;
 /**
  * Draws groups of separate points on linear or logarithmic axes, such as networks by work and accuracy, or images by class.
  *
- * Where each group is a single point its name stands beside it, otherwise in a legend.
+ * Where each group is a single point its name stands beside it, otherwise in a legend. Of a group of
+ * more than 10,000 points those are drawn that can be told apart.
  *
  * @param groups The points, each group with a name.
  * @param options The axes, title and size.
  * @throws {RangeError} If there is no group, a group has no points, `x`, `y` and `spread` differ in length, a number is not finite, a
  * spread is negative, or a number on a logarithmic axis is not positive.
+ * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
  * ```ts
@@ -64,65 +84,101 @@ const mostLargePoints = 50;
  */
 export function scatterChart(groups: readonly PointGroup[], options: ScatterChartOptions): Figure {
   const doing = "Drawing a scatter chart";
+  checkFigure<ScatterChartOptions>(
+    doing,
+    options,
+    '{ x: { title: "Work" }, y: { title: "Accuracy" } }',
+    { ...figureNames, height: true, x: true, y: true },
+  );
+  requireAxis(doing, "axis x", options.x);
+  requireAxis(doing, "axis y", options.y);
+  if (!Array.isArray(groups)) {
+    throw new TypeError(`${doing}: groups must be an array of objects, found ${show(groups)}.`);
+  }
   if (groups.length === 0) {
     throw new RangeError(`${doing}: expected at least one group, found none`);
   }
-  for (const { name, x, y, spread } of groups) {
-    requireOnAxis(doing, `x of "${name}"`, x, options.x);
-    requireOnAxis(doing, `y of "${name}"`, y, options.y);
-    requireSameLength(doing, [`x of "${name}"`, x], [`y of "${name}"`, y]);
-    if (spread) checkSpread(doing, name, spread, y, options.y);
+  for (let index = 0; index < groups.length; index++) {
+    checkGroup(doing, groups[index]!, index, options);
   }
   const single = groups.every(({ y }) => y.length === 1);
   const shown = {
-    x: groups.flatMap(({ x }) => Array.from(x)),
-    y: groups.flatMap(({ y, spread }) => spread ? ends(y, spread) : Array.from(y)),
+    x: jointExtent(groups.map(({ x }) => x)),
+    y: jointExtent(groups.flatMap(({ y, spread }) => spread ? ends(y, spread) : [y])),
   };
+  const clouds = groups.filter(({ x }) => x.length > mostMarkers).length;
   const axes = single
     ? { x: withRoom(options.x, shown.x, 0.15), y: withRoom(options.y, shown.y, 0.14) }
     : { x: options.x, y: options.y };
   const positions = single ? placed(groups, axes.x, axes.y, options) : [];
   const small = groups.some(({ y }) => y.length > mostLargePoints);
   const data = groups.map(({ name, x, y, spread }, index): Trace => {
+    const kept = x.length > mostMarkers
+      ? thinCloud(x, y, axes, shown, clouds, spread ? ends(y, spread) : [])
+      : undefined;
     const color = colors[index % colors.length]!;
     const shape = Math.floor(index / colors.length) % shapes.length;
     return {
       type: "scatter",
       mode: single ? "text+markers" : "markers",
-      name,
-      x: Array.from(x),
-      y: Array.from(y),
+      name: legendName(name, options),
+      x: pick(x, kept),
+      y: pick(y, kept),
       marker: { color, symbol: shapes[shape]!, size: small ? 5 : 9, opacity: small ? 0.7 : 1 },
       ...(single
         ? {
-          text: [name],
+          text: [asText(name, mostLetters)],
           textposition: positions[index]!,
           textfont: { size: 11 },
           cliponaxis: false,
         }
         : {}),
-      ...(spread ? { error_y: { type: "data", array: Array.from(spread), color, width: 4 } } : {}),
+      ...(spread ? { error_y: { type: "data", array: pick(spread, kept), color, width: 4 } } : {}),
     };
   });
   const sentences = groups.map(({ name, x, y }) =>
     y.length === 1 ? `${name} ${say(y[0]!)} at ${say(x[0]!)}` : `${name} (${say(y.length)} points)`
   );
+  const room = roomForPowers(options);
   return new Figure(
     data,
     {
       ...frame(options, single ? [] : groups.map(({ name }) => name)),
-      xaxis: layoutAxis(axes.x, extent(shown.x)),
-      yaxis: layoutAxis(axes.y, extent(shown.y)),
+      xaxis: layoutAxis(axes.x, shown.x, room.x),
+      yaxis: layoutAxis(axes.y, shown.y, room.y),
     },
     options.description ??
-      `${axisTitle(options.y)} against ${inSentence(options.x)}: ${sentences.join("; ")}.`,
+      `${axisTitle(options.y)} against ${inSentence(options.x)}: ${inShort(sentences)}.`,
   );
 }
 
-function checkSpread(doing: string, name: string, spread: Numbers, y: Numbers, axis: Axis): void {
+/** A name beside a point is cut to this many letters. */
+const mostLetters = 40;
+
+function checkGroup(
+  doing: string,
+  group: PointGroup,
+  index: number,
+  axes: { x: Axis; y: Axis },
+): void {
+  checkOptions<PointGroup>(`${doing}, groups[${index}]`, group, '{ name: "a", x: [1], y: [2] }', {
+    name: true,
+    x: true,
+    y: true,
+    spread: true,
+  });
+  const { name, x, y, spread } = group;
+  requireText(doing, `the name of groups[${index}]`, name);
+  requireOnAxis(doing, `x of "${name}"`, x, axes.x);
+  requireOnAxis(doing, `y of "${name}"`, y, axes.y);
+  requireSameLength(doing, [`x of "${name}"`, x], [`y of "${name}"`, y]);
+  if (!spread) return;
   const what = `spread of "${name}"`;
+  requireOnAxis(doing, what, spread, {});
   requireSameLength(doing, [what, spread], [`y of "${name}"`, y]);
-  requireOnAxis(doing, `${what} below and above`, ends(y, spread), axis);
+  for (const end of ends(y, spread)) {
+    requireOnAxis(doing, `${what} below and above`, end, axes.y);
+  }
   const negative = Array.from(spread).find((half) => half < 0);
   if (negative !== undefined) {
     throw new RangeError(`${doing}: expected no negative number in ${what}, found ${negative}`);
@@ -130,16 +186,20 @@ function checkSpread(doing: string, name: string, spread: Numbers, y: Numbers, a
 }
 
 /** The lower and the upper end of each bar. */
-function ends(y: Numbers, spread: Numbers): number[] {
-  return Array.from(y).flatMap((value, i) => [value - spread[i]!, value + spread[i]!]);
+function ends(y: Numbers, spread: Numbers): [number[], number[]] {
+  return [
+    Array.from(y, (value, i) => value - spread[i]!),
+    Array.from(y, (value, i) => value + spread[i]!),
+  ];
 }
 
 /** An axis that goes on a little to both sides of what it shows. */
-function withRoom(axis: Axis, values: readonly number[], part: number): Axis {
+function withRoom(axis: Axis, shown: readonly [number, number], part: number): Axis {
   if (axis.range) return axis;
   const log = axis.scale === "log";
-  const [low, high] = extent(log ? values.map(Math.log10) : values);
-  const room = part * (high - low) || (log ? 1 : Math.abs(high) || 1) / 2;
+  const [low, high] = log ? [Math.log10(shown[0]), Math.log10(shown[1])] : shown;
+  const near = high - low < leastSpread([low, high]);
+  const room = !near && part * (high - low) || (log ? 1 : Math.abs(high) || 1) / 2;
   const range = [low - room, high + room] as const;
   return { ...axis, range: log ? [10 ** range[0], 10 ** range[1]] : range };
 }
@@ -196,7 +256,7 @@ function placed(
   }));
   return groups.map(({ name }, index) => {
     const { x, y } = points[index]!;
-    const half = { width: 3.5 * name.length, height: 8 };
+    const half = { width: 3.5 * Math.min(mostLetters, name.length), height: 8 };
     const boxAt = (right: number, down: number): Box => {
       const middle = { x: x + right * (half.width + 7), y: y + down * (half.height + 7) };
       return {

@@ -1,4 +1,7 @@
 import type { Annotations, Layout, LayoutAxis } from "plotly.js";
+import { checkOptions, type OptionNames } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
+import { isRange, leastSpread } from "./numbers.ts";
 
 /** What every maker of figures takes. */
 export interface FigureOptions {
@@ -66,9 +69,17 @@ export const diverging: [number, string][] = evenly([
 
 const ink = "#262626";
 
+/**
+ * How the numbers of an axis are written: all digits that tell its ticks apart, with an exponent
+ * from 1e15 and below 1e-6. (The exponentformat "none" of plotly.js cuts "1.2e-7" after its digits.)
+ */
+export const numberFormat = { tickformat: ",.15~g", hoverformat: ",.15~g" } as const;
+
 const axisStyle: Partial<LayoutAxis> = {
   automargin: true,
-  exponentformat: "none",
+  // For axes that are not from layoutAxis, which may be dates and so get no format for numbers.
+  exponentformat: "power",
+  minexponent: 5,
   separatethousands: true,
   gridcolor: "#e8e8e8",
   linecolor: "#8c8c8c",
@@ -108,6 +119,140 @@ export const houseLayout: Partial<Layout> = {
   },
 };
 
+/** The names of the options that all figures have. */
+export const figureNames = { title: true, description: true, width: true } as const;
+
+/** The longest side of a figure; a picture of this size still fits into memory. */
+export const mostPixels = 20_000;
+
+/** Checks that all options exist, and the kinds of those that all figures have. */
+export function checkFigure<T extends Omit<FigureOptions, "height">>(
+  doing: string,
+  options: T,
+  such: string,
+  names: OptionNames<NoInfer<T>>,
+): void {
+  checkOptions<T>(doing, options, such, names);
+  if (options.title !== undefined) requireText(doing, "title", options.title);
+  if (options.description !== undefined) requireText(doing, "description", options.description);
+  for (const side of ["width", "height"]) {
+    const pixels: unknown = Reflect.get(options, side);
+    if (pixels !== undefined) requirePixels(doing, side, pixels);
+  }
+}
+
+/** Checks the length of a side of a figure. */
+export function requirePixels(doing: string, side: string, pixels: unknown): void {
+  if (typeof pixels !== "number") {
+    throw new TypeError(`${doing}: ${side} must be a number of pixels, found ${show(pixels)}.`);
+  }
+  if (!(pixels > 0 && pixels <= mostPixels)) {
+    throw new RangeError(
+      `${doing}: expected a ${side} of at most ${mostPixels} pixels, found ${pixels}`,
+    );
+  }
+}
+
+/** Checks a text. */
+export function requireText(doing: string, name: string, text: unknown): void {
+  if (typeof text === "string") return;
+  throw new TypeError(`${doing}: ${name} must be a string, found ${show(text)}.`);
+}
+
+/** Checks a list of texts. */
+export function requireTexts(doing: string, name: string, texts: unknown): void {
+  if (!Array.isArray(texts)) {
+    throw new TypeError(`${doing}: ${name} must be an array of strings, found ${show(texts)}.`);
+  }
+  // By index, because forEach leaves out the holes of an array.
+  for (let index = 0; index < texts.length; index++) {
+    requireText(doing, `${name}[${index}]`, texts[index]);
+  }
+}
+
+/** Checks one of some words. */
+export function requireOneOf(
+  doing: string,
+  name: string,
+  value: unknown,
+  words: readonly string[],
+): void {
+  if (value === undefined || words.includes(value as string)) return;
+  throw new RangeError(
+    `${doing}: ${name} must be ${words.map((word) => `"${word}"`).join(" or ")}, found ${
+      show(value)
+    }.`,
+  );
+}
+
+/** Checks a truth value. */
+export function requireBoolean(doing: string, name: string, value: unknown): void {
+  if (value === undefined || typeof value === "boolean") return;
+  throw new TypeError(`${doing}: ${name} must be true or false, found ${show(value)}.`);
+}
+
+/** Checks what is measured: that it has a title, and no property that does not exist. */
+export function requireQuantity(doing: string, name: string, quantity: Quantity): void {
+  checkQuantity<Quantity>(doing, name, quantity, { title: true, unit: true });
+}
+
+/** Checks an axis, but for the ends of its range, which {@linkcode layoutAxis} looks at. */
+export function requireAxis(doing: string, name: string, axis: Axis): void {
+  checkQuantity<Axis>(doing, name, axis, { title: true, unit: true, range: true, scale: true });
+  requireOneOf(doing, `the scale of ${name}`, axis.scale, ["linear", "log"]);
+}
+
+/** Checks a quantity that has these properties. */
+export function checkQuantity<T extends Quantity>(
+  doing: string,
+  name: string,
+  quantity: T,
+  names: OptionNames<NoInfer<T>>,
+): void {
+  checkOptions<T>(`${doing}, ${name}`, quantity, '{ title: "Loss" }', names);
+  requireText(doing, `the title of ${name}`, quantity.title);
+  if (quantity.unit !== undefined) requireText(doing, `the unit of ${name}`, quantity.unit);
+}
+
+/** A name as text that plotly.js draws as it is, cut to a number of letters. */
+export function asText(name: string, letters = 60): string {
+  const short = name.length <= letters ? name : `${name.slice(0, letters - 1)}…`;
+  return short.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+/**
+ * Names as places along an axis: each is one of its own, also where two are equal. They are drawn
+ * as they are written, whether they look like numbers, dates or markup.
+ */
+export function categories(
+  names: readonly string[],
+): { keys: string[]; axis: Partial<LayoutAxis> } {
+  const written = new Set(names), used = new Set<string>();
+  const aliases: [string, string][] = [];
+  const keys = names.map((name, index) => {
+    const text = asText(name);
+    // plotly.js looks places up in a plain object by the name, where "constructor" is one too.
+    if (text === name && name !== "" && !(name in {}) && !used.has(name)) {
+      used.add(name);
+      return name;
+    }
+    let key = `${index} ${name}`;
+    while (written.has(key) || used.has(key)) key += "'";
+    used.add(key);
+    aliases.push([key, text]);
+    return key;
+  });
+  // The types of plotly.js take this object for a number.
+  const labelalias: unknown = Object.fromEntries(aliases);
+  return {
+    keys,
+    axis: {
+      type: "category",
+      ...(aliases.length > 0 ? { labelalias: labelalias as number } : {}),
+    },
+  };
+}
+
 /**
  * The title and size of a layout, with room above the plot for a legend of the given names; no
  * legend where there is one name or none.
@@ -118,7 +263,11 @@ export function frame(
 ): Partial<Layout> {
   const showlegend = names.length > 1;
   // plotly sets entries in columns as wide as the longest.
-  const entry = 48 + 7.5 * Math.max(0, ...names.map((name) => name.length));
+  const longest = names.reduce(
+    (most, name) => Math.max(most, Math.min(name.length, lettersInLegend(width))),
+    0,
+  );
+  const entry = legendMark + letterWidth * longest;
   const perRow = Math.max(1, Math.floor(((width ?? 700) - 88) / entry));
   const rows = showlegend ? Math.ceil(names.length / perRow) : 0;
   return {
@@ -130,9 +279,28 @@ export function frame(
   };
 }
 
+/** The widths of a legend's line or marker with the room around it, and of one letter. */
+const legendMark = 48, letterWidth = 7.5;
+
+function lettersInLegend(width = 700): number {
+  return Math.max(4, Math.floor((width - 88 - legendMark) / letterWidth));
+}
+
+/** A name for the legend of a figure, cut where it is longer than the figure is wide. */
+export function legendName(name: string, { width }: FigureOptions): string {
+  return asText(name, lettersInLegend(width));
+}
+
 /** "Loss (nats)", or "Loss" where there is no unit. */
 export function axisTitle({ title, unit }: Quantity): string {
   return unit === undefined ? title : `${title} (${unit})`;
+}
+
+/** How many powers of ten have room along the axes of a figure. */
+export function roomForPowers(
+  { width = 700, height = 420 }: FigureOptions,
+): { x: number; y: number } {
+  return { x: Math.max(2, (width - 88) / 55), y: Math.max(2, (height - 112) / 24) };
 }
 
 /** The title of a quantity as it reads inside a sentence: "epoch", but "MACs" as it is. */
@@ -142,26 +310,71 @@ export function inSentence(quantity: Quantity): string {
 }
 
 /**
- * An axis as plotly wants it, where the ends of a logarithmic axis are exponents; with `shown`, the smallest and the largest value, a
- * logarithmic axis of two decades or more has numbers at its powers of ten only.
+ * An axis as plotly wants it, where the ends of a logarithmic axis are exponents.
+ *
+ * A logarithmic axis of two decades or more has numbers at powers of ten only.
+ *
+ * @param shown The smallest and the largest value.
+ * @param room How many powers of ten have room along the axis.
  */
 export function layoutAxis(
   axis: Axis,
-  shown: readonly [number, number] | undefined = axis.range,
+  shown: readonly [number, number] | undefined,
+  room = 8,
 ): Partial<LayoutAxis> {
   const { range, scale = "linear" } = axis;
-  if (range && !range.every((end) => Number.isFinite(end) && (scale === "linear" || end > 0))) {
-    throw new RangeError(
-      `Drawing the ${scale === "log" ? "logarithmic " : ""}axis "${axis.title}": expected two ` +
-        `${scale === "log" ? "positive" : "finite"} ends, found [${range.join(", ")}]`,
-    );
-  }
+  const log = scale === "log";
+  if (range !== undefined) checkEnds(axis, log);
+  const [low, high] = range ?? shown ?? [1, 1];
+  const decades = log ? Math.abs(Math.log10(high) - Math.log10(low)) : 0;
+  const step = [1, 2, 5, 10, 20, 50, 100].find((step) => decades / step <= room) ?? 200;
+  const ends = range ?? (shown && distinct(shown, log));
   return {
     title: { text: axisTitle(axis) },
-    ...(scale === "log" ? { type: "log", exponentformat: "power" } : {}),
-    ...(scale === "log" && shown && shown[1] / shown[0] >= 100 ? { dtick: 1 } : {}),
-    ...(range ? { range: scale === "log" ? range.map(Math.log10) : [...range] } : {}),
+    ...numberFormat,
+    ...(log
+      // The power of a logarithm has fewer right digits than a number.
+      ? { type: "log", exponentformat: "power", tickformat: "", hoverformat: ",.10~g" }
+      : {}),
+    ...(decades >= 2 ? { dtick: step } : {}),
+    ...(ends ? { range: log ? ends.map(Math.log10) : [...ends] } : {}),
   };
+}
+
+function checkEnds({ title, range }: Axis, log: boolean): void {
+  const doing = `Drawing the ${log ? "logarithmic " : ""}axis "${title}"`;
+  if (!isRange(range) || log && !range.every((end) => end > 0)) {
+    throw new RangeError(
+      `${doing}: expected two ${log ? "positive" : "finite"} ends, found ${show(range)}`,
+    );
+  }
+  if (distinct([Math.min(...range), Math.max(...range)], log, 0)) {
+    throw new RangeError(
+      `${doing}: the two ends must differ by more than rounding, found ${show(range)}.`,
+    );
+  }
+}
+
+/**
+ * The ends of an axis for numbers that are equal or nearly so, which plotly.js would put all over
+ * it or on top of ticks with equal labels; nothing for other numbers, and for equal ones of an
+ * ordinary size, at 1 from which it lets the axis end.
+ */
+function distinct(
+  [min, max]: readonly [number, number],
+  log: boolean,
+  ordinary = 1e6,
+): [number, number] | undefined {
+  if (log) {
+    if (max > min * (1 + 1e-9) || min === max && ordinary > 0) return undefined;
+    return [min / 10, max * 10];
+  }
+  const size = Math.max(-min, max);
+  if (max - min >= leastSpread([min, max]) && max > min) return undefined;
+  if (min === max && ordinary > 0 && (size === 0 || size >= 0.01 && size <= ordinary)) {
+    return undefined;
+  }
+  return [min - (size || 1) / 2, max + (size || 1) / 2];
 }
 
 /** A piece of text in a figure, without the arrow that plotly's annotations have by default. */

@@ -1,9 +1,10 @@
 import type { LayoutAxis } from "plotly.js";
+import { show } from "../tensor/options.ts";
 import { Figure, type Trace } from "./figure.ts";
 import { lineChart, type Series } from "./line_chart.ts";
-import { say } from "./numbers.ts";
+import { requireNumbers, say } from "./numbers.ts";
 import { panelGrid } from "./panels.ts";
-import { type Axis, colors, type FigureOptions, frame } from "./style.ts";
+import { type Axis, checkFigure, colors, figureNames, type FigureOptions, frame } from "./style.ts";
 
 /** What a training run reported: one record per step and one per epoch. */
 export interface TrainingHistory {
@@ -33,7 +34,9 @@ const training = "training", validation = "validation", mean = "running mean";
  *
  * @param history The records of the run.
  * @param options The title and width.
- * @throws {RangeError} If there is neither a step nor an epoch, or a number is not finite.
+ * @throws {RangeError} If there is neither a step nor an epoch, a number is not finite, or an accuracy
+ * is not a share from 0 to 1.
+ * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
  * ```ts
@@ -52,9 +55,25 @@ export function trainingCurves(
   history: TrainingHistory,
   options: TrainingCurvesOptions = {},
 ): Figure {
-  const { steps, epochs } = history;
+  const doing = "Drawing training curves";
+  checkFigure<TrainingCurvesOptions>(doing, options, '{ title: "ResNet-20" }', figureNames);
+  const { steps, epochs } = history ?? {};
+  if (!Array.isArray(steps) || !Array.isArray(epochs)) {
+    throw new TypeError(
+      `${doing}: the history must be { steps: […], epochs: […] }, found ${show(history)}.`,
+    );
+  }
   if (steps.length + epochs.length === 0) {
-    throw new RangeError("Drawing training curves: expected a step or an epoch, found none");
+    throw new RangeError(`${doing}: expected a step or an epoch, found none`);
+  }
+  for (const { epoch, trainAccuracy, validation } of epochs) {
+    const shares = validation ? [trainAccuracy, validation.accuracy] : [trainAccuracy];
+    requireNumbers(doing, `the accuracies of epoch ${epoch}`, shares);
+    const other = shares.find((share) => !(share >= 0 && share <= 1));
+    if (other === undefined) continue;
+    throw new RangeError(
+      `${doing}: accuracies must be shares from 0 to 1, found ${other} in epoch ${epoch}.`,
+    );
   }
   const panels: { series: Series[]; x: Axis; y: Axis }[] = [];
   const step: Axis = { title: "Step" }, epoch: Axis = { title: "Epoch" };

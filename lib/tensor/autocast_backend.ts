@@ -22,7 +22,13 @@ const COMPUTED = new Set([
 ]);
 
 /** What gives float32 although it is computed in bfloat16: gradients of parameters, which are float32, and what a loss may follow. */
-const WIDENED = new Set(["BiasAddGrad", "Conv2DBackpropFilter", "BatchMatMulV2", "MatMul"]);
+const WIDENED = new Set([
+  "BiasAddGrad",
+  "Conv2DBackpropFilter",
+  "BatchMatMulV2",
+  "L2Loss",
+  "MatMul",
+]);
 
 /** What is computed in bfloat16 where an input is, and how many of the inputs may be (all, unless said). Anything else is in float32. */
 const FOLLOWING: Readonly<Record<string, number>> = {
@@ -37,6 +43,7 @@ const FOLLOWING: Readonly<Record<string, number>> = {
   FusedBatchNormV3: 1,
   FusedBatchNormGradV3: 2,
   Identity: 1,
+  L2Loss: 1,
   MaxPool: 1,
   MaxPoolGrad: Infinity,
   Mul: Infinity,

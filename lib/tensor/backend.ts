@@ -42,6 +42,8 @@ async function loadNative(): Promise<{ problem: string; remedy: string } | undef
   setDefault("TF_CPP_MIN_LOG_LEVEL", "2");
   // By default oneDNN's preparations for a convolution are made anew at each call, 60 to 140 µs; keeping them costs no measurable memory.
   setDefault("TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE", "false");
+  // By default cuDNN's max pooling loses NaN.
+  setDefault("TF_ENABLE_MAXPOOL_NANPROP", "true");
   // tfjs-node calls two functions that newer runtimes dropped from node:util.
   Object.assign(util, {
     isNullOrUndefined: (value: unknown) => value === null || value === undefined,

@@ -113,7 +113,8 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
         graphs.splice(graphs.indexOf(graph), 1);
         graphs.unshift(graph);
         if (++graph.calls < graph.nextCheck) {
-          return rebuild(graph.output, graph.replay.run(tensors)) as tf.TensorContainer;
+          const results = graph.replay.run(tensors);
+          return (results ? rebuild(graph.output, results) : f(...inputs)) as tf.TensorContainer;
         }
       }
       let output!: Output;

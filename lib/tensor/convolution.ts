@@ -8,7 +8,8 @@ import { addBias, biasGradient } from "./addition.ts";
 import { COMPOSED, NATIVE, nativeBackend, runOneDnnOp } from "./backend.ts";
 import "./gradients.ts";
 import { checkFinite, checkTensor, checkWhole, IMAGE_AXES } from "./check.ts";
-import type { Images, LastAxisOf, Same, Tensor1D, Tensor4D } from "./types.ts";
+import { isAllFinite } from "./finite.ts";
+import type { Images, LastAxisOf, Same, Tensor, Tensor1D, Tensor4D } from "./types.ts";
 
 /**
  * The zeros added around images: `"valid"` none; `"same"` as many as make the output `⌈input / stride⌉` (TensorFlow's: with stride 2
@@ -295,7 +296,7 @@ export function conv2d(
 }
 
 /**
- * The largest value in each window of each channel; padding never wins.
+ * The largest value in each window of each channel; padding never wins, and NaN always does.
  *
  * @throws {RangeError} If the window does not fit the image, the padding is more than half of it, or an option is no size.
  * @throws {TypeError} If the images are not float32.
@@ -319,9 +320,59 @@ export function maxPool<T extends Tensor4D>(
   checkPoolPadding(what, kernelSize, padding);
   const size = pair(kernelSize), strides = pair(stride);
   return tf.tidy(() => {
+    if (!keepsNaN() && !isAllFinite(x)) return maxPoolAny(x, pads, window);
     const { images, padding } = placeWindows(x, pads, window, -Infinity);
     return tf.maxPool(images, [size[0], size[1]], [strides[0], strides[1]], padding);
   }) as Pooled<T>;
+}
+
+/** Whether the max pooling of the backend takes NaN for the largest number: cuDNN's does, as backend.ts asks it to. */
+function keepsNaN(): boolean {
+  return nativeBackend()?.isUsingGpuDevice ?? false;
+}
+
+/**
+ * Max pooling of numbers that are not all finite, and its gradient, as PyTorch has it: NaN counts as the largest number, and the last
+ * NaN of a window gets the gradient. In JavaScript, as no backend has it.
+ */
+function maxPoolAny(
+  x: Tensor4D,
+  [top, , left]: WindowGeometry["pads"],
+  window: WindowOptions,
+): Tensor4D {
+  const [batch, height, width, channels] = x.shape;
+  const { output: [rows, columns] } = windowGeometry("Max pooling", [height, width], window);
+  const [kernelHeight, kernelWidth] = pair(window.kernelSize);
+  const [vertical, horizontal] = pair(window.stride ?? window.kernelSize);
+  const values = x.dataSync(), largest = new Float32Array(batch * rows * columns * channels);
+  const places = new Int32Array(largest.length);
+  for (let i = 0; i < largest.length; i++) {
+    const channel = i % channels, column = Math.floor(i / channels) % columns;
+    const row = Math.floor(i / channels / columns) % rows;
+    const image = Math.floor(i / channels / columns / rows);
+    let place = -1;
+    for (let u = 0; u < kernelHeight; u++) {
+      const y = row * vertical - top + u;
+      if (y < 0 || y >= height) continue;
+      for (let v = 0; v < kernelWidth; v++) {
+        const x = column * horizontal - left + v;
+        if (x < 0 || x >= width) continue;
+        const seen = ((image * height + y) * width + x) * channels + channel;
+        if (place < 0 || values[seen]! > values[place]! || Number.isNaN(values[seen])) place = seen;
+      }
+    }
+    places[i] = place;
+    largest[i] = values[place]!;
+  }
+  const shape = x.shape;
+  return tf.customGrad((_x) => ({
+    value: tf.tensor4d(largest, [batch, rows, columns, channels]),
+    gradFunc: (dy: Tensor) => {
+      const dx = new Float32Array(values.length);
+      dy.dataSync().forEach((gradient, i) => dx[places[i]!]! += gradient);
+      return tf.tensor4d(dx, shape);
+    },
+  }))(x) as Tensor4D;
 }
 type Pooled<T extends Tensor4D> = Same<T> & Images<LastAxisOf<T>>;
 

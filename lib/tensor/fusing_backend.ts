@@ -87,32 +87,70 @@ export class FusingBackend extends AutocastBackend {
   /** Computes an output if that has not been done. */
   #compute(dataId: object): void {
     const normalization = this.#waiting.get(dataId);
-    if (normalization) tf.dispose(this.#run("FusedBatchNormV3", [], normalization));
+    if (!normalization) return;
+    const results = this.#run("FusedBatchNormV3", [], normalization);
+    this.#handOut(normalization, results, true);
+    tf.dispose(results);
   }
 
   /** The relu of the normalised maps, if there is oneDNN; the maps themselves go on waiting. */
   #normalizeWithRelu(normalization: Normalization): tf.Tensor | undefined {
     const { TF_ATTR_INT, TF_ATTR_STRING } = this.binding;
+    // A variance of 0 would give NaN.
+    if (!normalization.attributes.some(({ name, value }) => name === "epsilon" && value !== 0)) {
+      return;
+    }
+    let results;
     try {
-      const [y, ...rest] = this.#run("_MklNativeFusedBatchNormEx", [
+      results = this.#run("_MklNativeFusedBatchNormEx", [
         { name: "activation_mode", type: TF_ATTR_STRING, value: "Relu" },
         { name: "num_side_inputs", type: TF_ATTR_INT, value: 0 },
         // oneDNN's mark of its kernels for TensorFlow's own layout
         { name: "_kernel", type: TF_ATTR_STRING, value: "MklNameChangeOp" },
       ], normalization);
-      tf.dispose(rest);
-      return y;
     } catch {
       this.#hasOneDnn = false;
+      return;
     }
+    if (!this.#isFinite(normalization, results)) {
+      tf.dispose(results);
+      return;
+    }
+    this.#handOut(normalization, results, false);
+    const [y, ...rest] = results;
+    tf.dispose(rest);
+    return y;
   }
 
-  /** Runs it, hands out what is waited for, and gives the rest. */
+  /** Whether what the maps are normalised with is finite: if not, they become NaN, and oneDNN's relu makes 0 of NaN. */
+  #isFinite({ inputs }: Normalization, results: readonly tf.Tensor[]): boolean {
+    const { TF_ATTR_INT, TF_ATTR_TYPE, TF_FLOAT } = this.binding;
+    const type = { name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT };
+    // Scale, offset, and the batch's mean and variance.
+    const vectors = [inputs[1]!, inputs[2]!, results[3]!, results[4]!];
+    return this.inFloat32(() =>
+      tf.tidy(() => {
+        const count = { name: "N", type: TF_ATTR_INT, value: vectors.length };
+        const [sum] = super.executeMultipleOutputs("AddN", [type, count], vectors, 1);
+        return this.assumeFinite(super.executeMultipleOutputs("L2Loss", [type], [sum!], 1)[0]!);
+      })
+    );
+  }
+
+  /** Runs it. */
   #run(op: string, more: OpAttribute[], normalization: Normalization): tf.Tensor[] {
-    const { attributes, inputs, inBfloat16, outputs, missing } = normalization;
+    const { attributes, inputs, inBfloat16 } = normalization;
     const work = () => super.executeMultipleOutputs(op, [...attributes, ...more], inputs, 6);
-    const results = inBfloat16 ? this.inBfloat16(work) : this.inFloat32(work);
-    const isPlain = more.length === 0;
+    return inBfloat16 ? this.inBfloat16(work) : this.inFloat32(work);
+  }
+
+  /** Hands out what is waited for; the maps only if they are plain, without relu. */
+  #handOut(
+    normalization: Normalization,
+    results: readonly tf.Tensor[],
+    isPlain: boolean,
+  ): void {
+    const { outputs, missing } = normalization;
     outputs.forEach((dataId, i) => {
       if (!missing.has(dataId) || (i === 0 && !isPlain)) return;
       const from = this.tensorMap.get(results[i]!.dataId)!, to = this.tensorMap.get(dataId)!;
@@ -120,7 +158,6 @@ export class FusingBackend extends AutocastBackend {
       else [to.id, to.dtype, from.id] = [from.id, from.dtype, -1];
       this.#settle(normalization, dataId);
     });
-    return results;
   }
 
   /** Notes that an output is no longer missing; lets go of the inputs with the last. */

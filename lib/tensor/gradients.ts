@@ -1,6 +1,6 @@
 /**
- * Gradients that TensorFlow.js lacks or has wrong: relu's as one op on the native backend, comparisons, conversion to whole numbers,
- * tied maxima, and resizing.
+ * Gradients that TensorFlow.js lacks or has wrong: relu's as one op on the native backend, comparisons, absolute values at 0, conversion
+ * to whole numbers, tied maxima, and resizing.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { COMPOSED, NATIVE, runTensorFlowOp } from "./backend.ts";
@@ -56,6 +56,13 @@ replaceGradient({
   gradFunc: (dy, _saved, { dtype }) => ({
     x: () => dtype === "float32" ? tf.clone(dy as Tensor) : tf.zerosLike(dy as Tensor),
   }),
+});
+
+// TensorFlow.js's is −1 at 0, to where an L1 penalty drives weights; PyTorch's, as here, is 0.
+replaceGradient({
+  kernelName: tf.Abs,
+  inputsToSave: ["x"],
+  gradFunc: (dy, [x]) => ({ x: () => tf.mul(dy as Tensor, tf.sign(x!)) }),
 });
 
 // Equal largest (or smallest) elements share the gradient; TensorFlow.js gives each of them all of it.

@@ -11,8 +11,13 @@ export {
   valueAndGradients,
   variable,
 } from "./autograd.ts";
-export { updateByAdam, updateByMomentum } from "./optimizer_updates.ts";
-export { squaredLength } from "./squared_length.ts";
+export {
+  type AdamUpdate,
+  type MomentumUpdate,
+  updateByAdam,
+  updateByMomentum,
+} from "./optimizer_updates.ts";
+export { squaredLength, vectorLength } from "./squared_length.ts";
 export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";
 export {
   type Padding,
@@ -60,4 +65,5 @@ export type {
   Variable4D,
   Variable5D,
 } from "./types.ts";
+export { stopSignal } from "./stop.ts";
 export { type KernelTrace, type TracedOutput, type TracedValue, traceKernels } from "./trace.ts";

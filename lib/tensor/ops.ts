@@ -10,6 +10,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { add as sumOf } from "./addition.ts";
 import { nativeBackend } from "./backend.ts";
+import { isAllFinite } from "./finite.ts";
 import "./gradients.ts";
 import "./replacements.ts";
 import {
@@ -1171,7 +1172,7 @@ export const rsqrt = unary("Taking inverse square roots", tf.rsqrt);
 export const square = unary("Squaring", tf.square, NUMERIC);
 
 /**
- * −1, 0 or 1, as `x` is negative, zero or positive.
+ * −1, 0 or 1, as `x` is negative, zero or positive; NaN stays NaN.
  *
  * @example
  * ```ts
@@ -1181,7 +1182,13 @@ export const square = unary("Squaring", tf.square, NUMERIC);
  * assert.deepEqual(ops.sign(ops.tensor([-3, 0, 5])).arraySync(), [-1, 0, 1]);
  * ```
  */
-export const sign = unary("Taking signs", tf.sign, NUMERIC);
+export const sign = unary("Taking signs", (x) =>
+  tf.tidy(() => {
+    const y = tf.sign(x);
+    // TensorFlow.js's own backends give 0 for NaN.
+    if (nativeBackend() || x.dtype !== "float32" || isAllFinite(x)) return y;
+    return tf.where(tf.isNaN(x), x, y);
+  }), NUMERIC);
 
 /**
  * `tanh x = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)`
@@ -1554,7 +1561,15 @@ export function argMax<R extends Rank>(x: Tensor<R>, axis = -1): Tensor<RankMinu
   if (x.shape[along] === 0) {
     throw new RangeError(`${what}: the shape [${x.shape}] has no elements along axis ${along}.`);
   }
-  return tf.argMax(x, along) as Tensor as Tensor<RankMinus<R, 1>>;
+  return tf.tidy(() => tf.argMax(ranked(x), along)) as Tensor as Tensor<RankMinus<R, 1>>;
+}
+
+/** The same order of numbers, with NaN as the largest: TensorFlow.js passes over NaN, or stops at it. */
+function ranked<T extends Tensor>(x: T): T {
+  if (x.dtype !== "float32" || isAllFinite(x)) return x;
+  const largest = 3.4028234663852886e38;
+  const finite = tf.clipByValue<Tensor>(x, -largest, largest);
+  return tf.where<Tensor>(tf.isNaN(x), tf.fill(x.shape, Infinity), finite) as T;
 }
 
 /**
@@ -1576,7 +1591,15 @@ export function topK(x: Tensor2D, k: number): { values: Tensor2D; indices: Tenso
   const what = "Looking for the largest elements";
   checkTensor(what, x, { axes: ["n", "m"], dtype: NUMERIC });
   checkWhole(what, "k", k, 1, x.shape[1]);
-  return tf.topk(x, k);
+  return tf.tidy(() => {
+    const order = ranked(x);
+    const { values, indices } = tf.topk(order, k);
+    if (order === x) return { values, indices };
+    const rows = tf.range(0, x.size, x.shape[1], "int32");
+    const places = tf.reshape(tf.add(indices, tf.expandDims(rows, 1)), [-1]);
+    const chosen: Tensor2D = tf.reshape(tf.gather(tf.reshape(x, [-1]), places), indices.shape);
+    return { values: chosen, indices };
+  });
 }
 
 // Matrices

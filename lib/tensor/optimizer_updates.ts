@@ -4,7 +4,40 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend } from "./backend.ts";
+import { checkTensor } from "./check.ts";
+import { checkOptions } from "./options.ts";
 import type { Tensor, Variable } from "./types.ts";
+
+/** The numbers of {@linkcode updateByMomentum}. */
+export interface MomentumUpdate {
+  /** η */
+  learningRate: number;
+  /** μ */
+  momentum: number;
+  nesterov: boolean;
+  /** λ */
+  weightDecay: number;
+}
+
+/** The numbers of {@linkcode updateByAdam}. */
+export interface AdamUpdate {
+  /** η */
+  learningRate: number;
+  /** β₁ and β₂ */
+  betas: readonly [number, number];
+  /** ε */
+  epsilon: number;
+  /** t, from 1 */
+  step: number;
+  /** λ */
+  decoupledDecay: number;
+  /**
+   * Whether g², now or at an earlier step, may be beyond float32: s is infinite then and the parameter stands still, as in PyTorch.
+   *
+   * @default false
+   */
+  overflows?: boolean;
+}
 
 /** The backend that changes variables where they are. */
 function inPlace() {
@@ -23,10 +56,27 @@ function assign(w: Variable, value: () => Tensor): void {
   tf.tidy(() => w.assign(value()));
 }
 
+/** Checks that variables and a gradient are alive, float32, and of one shape, before any of them changes. */
+function checkUpdate(doing: string, variables: Readonly<Record<string, Variable | Tensor>>): void {
+  let shape: string | undefined;
+  for (const [name, x] of Object.entries(variables)) {
+    checkTensor(doing, x, { name: `the ${name}`, dtype: "float32" });
+    shape ??= String(x.shape);
+    if (String(x.shape) !== shape) {
+      throw new RangeError(
+        `${doing}: the ${name} must have the shape of the parameter, [${shape}], found [${x.shape}].`,
+      );
+    }
+  }
+}
+
 /**
  * `g ← g + λ·w`, `v ← μ·v + g`, `w ← w − η·v`; with Nesterov's momentum `w ← w − η·(g + μ·v)`. Without a velocity `w ← w − η·g`.
  *
  * @param velocity v, of the shape of the parameter.
+ *
+ * @throws {TypeError} If a tensor is not float32 or was disposed, or an option does not exist.
+ * @throws {RangeError} If the shapes differ.
  *
  * @example
  * ```ts
@@ -43,19 +93,21 @@ export function updateByMomentum(
   parameter: Variable,
   velocity: Variable | undefined,
   gradient: Tensor,
-  { learningRate, momentum, nesterov, weightDecay }: {
-    /** η */
-    learningRate: number;
-    /** μ */
-    momentum: number;
-    nesterov: boolean;
-    /** λ */
-    weightDecay: number;
-  },
+  options: MomentumUpdate,
 ): void {
+  const doing = "Updating a parameter by momentum";
+  checkUpdate(doing, { parameter, ...(velocity && { velocity }), gradient });
+  checkOptions<MomentumUpdate>(doing, options, "{ learningRate: 0.1, … }", {
+    learningRate: true,
+    momentum: true,
+    nesterov: true,
+    weightDecay: true,
+  });
+  const { learningRate, momentum, nesterov, weightDecay } = options;
   const native = inPlace();
-  // In place, g + λ·w comes to v through v + λ/μ·w.
-  const decaysVelocity = native && velocity && !nesterov && weightDecay !== 0;
+  // In place, g + λ·w comes to v through v + λ/μ·w, which must stay within float32.
+  const decaysVelocity = native && velocity && !nesterov && weightDecay !== 0 &&
+    weightDecay < 1e6 * momentum;
   if (decaysVelocity) subtract(velocity, -weightDecay / momentum, parameter);
   tf.tidy(() => {
     const g = weightDecay === 0 || decaysVelocity
@@ -83,6 +135,9 @@ export function updateByMomentum(
  * @param mean m, of the shape of the parameter.
  * @param squares s, likewise.
  *
+ * @throws {TypeError} If a tensor is not float32 or was disposed, or an option does not exist.
+ * @throws {RangeError} If the shapes differ.
+ *
  * @example
  * ```ts
  * import { ops, updateByAdam, variable } from "resnet-lab";
@@ -99,23 +154,25 @@ export function updateByAdam(
   mean: Variable,
   squares: Variable,
   gradient: Tensor,
-  { learningRate, betas: [beta1, beta2], epsilon, step, decoupledDecay }: {
-    /** η */
-    learningRate: number;
-    /** β₁ and β₂ */
-    betas: readonly [number, number];
-    /** ε */
-    epsilon: number;
-    /** t, from 1 */
-    step: number;
-    /** λ */
-    decoupledDecay: number;
-  },
+  options: AdamUpdate,
 ): void {
+  const doing = "Updating a parameter by Adam";
+  checkUpdate(doing, { parameter, mean, squares, gradient });
+  checkOptions<AdamUpdate>(doing, options, "{ learningRate: 0.001, … }", {
+    learningRate: true,
+    betas: true,
+    epsilon: true,
+    step: true,
+    decoupledDecay: true,
+    overflows: true,
+  });
+  const { learningRate, betas: [beta1, beta2], epsilon, step, decoupledDecay } = options;
   if (decoupledDecay !== 0) subtract(parameter, learningRate * decoupledDecay, parameter);
   // m̂ / (√ŝ + ε) with both corrections taken out of the tensors: c / (1 − β₁ᵗ) · m / (√s + c·ε) where c = √(1 − β₂ᵗ).
   const power1 = beta1 ** step, power2 = beta2 ** step, c = Math.sqrt(1 - power2);
-  const native = inPlace();
+  const native = [beta1, beta2].every(suitsTensorFlow) && !options.overflows
+    ? inPlace()
+    : undefined;
   if (native) {
     native.update(
       "ResourceApplyAdam",
@@ -130,4 +187,12 @@ export function updateByAdam(
     const direction = tf.div(mean, tf.add(tf.sqrt(squares), c * epsilon));
     subtract(parameter, learningRate * c / (1 - power1), direction);
   });
+}
+
+/**
+ * Whether TensorFlow's Adam is precise for β. It computes `m + (g − m) · (1 − β)` in float32: for β near 0 the new m is what rounding
+ * left of the old one, and for β near 1 there are few digits in 1 − β.
+ */
+function suitsTensorFlow(beta: number): boolean {
+  return beta >= 0.1 && Math.abs(Math.fround(beta) - beta) <= 2e-5 * (1 - beta);
 }

@@ -44,12 +44,14 @@ export function checkOptions<T extends object>(
   const known = Object.keys(names);
   const unknown = Object.keys(options).filter((name) => !Object.hasOwn(names, name));
   if (unknown.length === 0) return;
-  const [first = ""] = unknown;
+  const none = `${doing}: there ${unknown.length === 1 ? "is no option" : "are no options"} ${
+    unknown.join(", ")
+  }.`;
   throw new TypeError(
     known.length === 0
-      ? `${doing}: there is no option ${first}. It has no options.`
-      : `${doing}: there is no option ${unknown.join(", ")}. Did you mean ${
-        nearest(first, known)
+      ? `${none} It takes none.`
+      : `${none} Did you mean ${
+        unknown.map((name) => nearest(name, known)).join(", ")
       }? The options are ${known.join(", ")}.`,
   );
 }

@@ -20,6 +20,8 @@ class Recording {
   readonly graph: Graph;
   /** What the graph is given, in order, with its name there. */
   readonly feeds = new Map<string, Source>();
+  /** The names of numbers that must be finite for the results to hold. */
+  readonly assumed: string[] = [];
   /** The name in the graph of a tensor by its native number. */
   readonly #names = new Map<number, string>();
   /** The data behind a native number that came from outside. */
@@ -104,7 +106,11 @@ class Recording {
 
 /** The innermost function on the stack that is neither ours nor a package's, if it has a name. */
 function reader(): string {
-  const frames = new Error().stack?.split("\n").filter((line) =>
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 50;
+  const { stack } = new Error();
+  Error.stackTraceLimit = limit;
+  const frames = stack?.split("\n").filter((line) =>
     line.includes("file:") && !line.includes("/lib/tensor/") && !line.includes("/node_modules/")
   );
   const name = /^\s*at (?:async )?(\w+) \(/.exec(frames?.[0] ?? "")?.[1];
@@ -117,8 +123,11 @@ export interface Replay {
   readonly steps: readonly string[];
   /** Where what it is given comes from. */
   readonly sources: readonly Source[];
-  /** Runs them with other inputs. To be called in `tidy`. */
-  run(inputs: readonly tf.Tensor[]): tf.Tensor[];
+  /**
+   * Runs them with other inputs. To be called in `tidy`. Gives nothing, and changes nothing, where something that was assumed to be
+   * finite is not.
+   */
+  run(inputs: readonly tf.Tensor[]): tf.Tensor[] | undefined;
   /** Frees the graph. */
   free(): void;
 }
@@ -240,10 +249,19 @@ export class RecordingBackend extends NodeJSKernelBackend {
     this.binding = recording.binding;
     try {
       const outputs = work();
+      if (this.#recording !== recording) return undefined;
       const changed = liveVariables().filter((variable) => {
         if (before.has(variable)) return before.get(variable) !== variable.dataId;
         throw new RangeError(`${doing}: it makes a variable. Make it outside.`);
       });
+      const { TF_ATTR_TYPE, TF_ATTR_INT, TF_FLOAT } = this.direct;
+      // A sum is finite only where all that is summed is.
+      const assumed = recording.assumed.length === 0 ? [] : [
+        recording.graph.op("AddN", [
+          { name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT },
+          { name: "N", type: TF_ATTR_INT, value: recording.assumed.length },
+        ], recording.assumed),
+      ];
       const names = [...outputs, ...changed].map((tensor) => {
         const name = recording.name(this.getInputTensorIds([tensor])[0]!);
         // TensorFlow does not give out what it was given.
@@ -251,7 +269,7 @@ export class RecordingBackend extends NodeJSKernelBackend {
         const attribute = { name: "T", type: this.direct.TF_ATTR_TYPE, value: type };
         return recording.graph.op("Identity", [attribute], [name]);
       });
-      return this.#replay(recording, names, changed);
+      return this.#replay(recording, [...assumed, ...names], changed);
     } finally {
       this.#recording = undefined;
       this.binding = this.direct;
@@ -297,6 +315,10 @@ export class RecordingBackend extends NodeJSKernelBackend {
           throw inWords(error, steps, checks);
         }
         const tensors = results.map((result) => this.createOutputTensor(result));
+        if (recording.assumed.length > 0) {
+          const [assumed] = tensors.shift()!.dataSync();
+          if (!Number.isFinite(assumed)) return undefined;
+        }
         const values = tensors.splice(tensors.length - changed.length);
         changed.forEach((variable, i) => variable.assign(values[i]!));
         return tensors;
@@ -316,6 +338,23 @@ export class RecordingBackend extends NodeJSKernelBackend {
       this.#recording = recording;
       if (recording) this.binding = recording.binding;
     }
+  }
+
+  /**
+   * Whether a number is finite, on which what comes next depends. While ops are noted, finite numbers are assumed to be so at each run;
+   * at another the noting ends, and the rest is done without.
+   */
+  assumeFinite(number: tf.TensorInfo): boolean {
+    const recording = this.#recording;
+    const [id] = this.getInputTensorIds([number]);
+    const isFinite = Number.isFinite(this.direct.tensorDataSync(id!)[0]);
+    if (!recording) return isFinite;
+    if (isFinite) recording.assumed.push(recording.name(id!));
+    else {
+      this.#recording = undefined;
+      this.binding = this.direct;
+    }
+    return isFinite;
   }
 
   /** The values of a tensor, for a check while ops are noted. */

@@ -48,7 +48,6 @@ export function traceKernels<T extends Tensor>(input: T, run: (input: T) => unkn
   const doing = "Tracing a computation";
   checkTensor(doing, input, { name: "the input" });
   checkFunction(doing, "what to run", run);
-  const engine = tf.engine();
   const values: TracedValue[] = [{ kind: "input" }];
   const places = new Map<number, TracedOutput>([[input.id, [0, 0]]]);
   const placeOf = (tensor: Tensor): TracedOutput => {
@@ -60,29 +59,51 @@ export function traceKernels<T extends Tensor>(input: T, run: (input: T) => unkn
     places.set(tensor.id, place);
     return place;
   };
+  const output = observeKernels(() => run(input), ({ name, inputs, attributes, outputs }) => {
+    const from = Object.entries(inputs).map(([role, tensor]) => [role, placeOf(tensor)] as const);
+    const value = { kind: "kernel", name, inputs: Object.fromEntries(from), attributes } as const;
+    const position = values.push(value) - 1;
+    outputs.forEach(({ id }, index) => places.set(id, [position, index]));
+  });
+  checkTensor(doing, output, { name: "its result" });
+  return { values, output: placeOf(output) };
+}
+
+/** One call of a kernel of TensorFlow.js. */
+export interface KernelCall {
+  readonly name: string;
+  /** The tensors that it takes, by role. */
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly outputs: readonly Tensor[];
+}
+
+/** Runs `work`, and calls `see` after each kernel that it calls; kernels inside of kernels are not seen. */
+export function observeKernels<T>(work: () => T, see: (call: KernelCall) => void): T {
+  const engine = tf.engine();
   const { runKernel } = engine;
   let inside = false;
-  const noted: typeof runKernel = (name, inputs, attributes = {}) => {
+  const observed: typeof runKernel = (name, inputs, attributes = {}) => {
     if (inside) return runKernel.call(engine, name, inputs, attributes) as never;
-    const from = Object.entries(inputs).filter(([, tensor]) => tensor)
-      .map(([role, tensor]) => [role, placeOf(tensor as Tensor)] as const);
     inside = true;
     try {
       const output = runKernel.call(engine, name, inputs, attributes);
-      const value = { kind: "kernel", name, inputs: Object.fromEntries(from), attributes } as const;
-      const position = values.push(value) - 1;
       const outputs: readonly Tensor[] = Array.isArray(output) ? output : [output];
-      outputs.forEach(({ id }, index) => places.set(id, [position, index]));
+      const given = Object.entries(inputs).filter(([, tensor]) => tensor);
+      see({
+        name,
+        inputs: Object.fromEntries(given) as Record<string, Tensor>,
+        attributes,
+        outputs,
+      });
       return output as never;
     } finally {
       inside = false;
     }
   };
-  Object.defineProperty(engine, "runKernel", { value: noted, configurable: true });
+  Object.defineProperty(engine, "runKernel", { value: observed, configurable: true });
   try {
-    const output = run(input);
-    checkTensor(doing, output, { name: "its result" });
-    return { values, output: placeOf(output) };
+    return work();
   } finally {
     Reflect.deleteProperty(engine, "runKernel");
   }

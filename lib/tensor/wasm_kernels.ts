@@ -51,6 +51,65 @@ function geometry(x: Tensor4D["shape"], kernel: Tensor4D["shape"], attributes: t
   return tf.backend_util.computeConv2DInfo(x, kernel, strides, dilations, pad, dimRoundingMode);
 }
 
+/**
+ * Uses `exact` where an input is not finite: XNNPACK's minima and maxima, by which it also clips what other kernels give, depend on the
+ * order of their operands and on the sign bit of NaN.
+ */
+function keepNonFinite(
+  kernelName: string,
+  exact: (
+    own: (inputs: tf.NamedTensorMap) => Tensor,
+    inputs: tf.NamedTensorMap,
+    attributes: tf.NamedAttrMap,
+  ) => Tensor,
+): void {
+  const kernel = tf.getKernel(kernelName, WASM);
+  replaceKernel({
+    ...kernel,
+    kernelFunc: (call) => {
+      const inputs = call.inputs as tf.NamedTensorMap;
+      // Not by finite.ts, which needs a backend, which needs this file.
+      const isFast = Object.values(inputs).every((x) =>
+        x.dtype !== "float32" || tf.tidy(() => Number.isFinite(tf.sum(x).dataSync()[0]))
+      );
+      if (isFast) return kernel.kernelFunc(call);
+      return tf.tidy(() => {
+        const own = (inputs: tf.NamedTensorMap) =>
+          tf.engine().makeTensorFromTensorInfo(
+            kernel.kernelFunc({ ...call, inputs }) as tf.TensorInfo,
+          );
+        return exact(own, inputs, call.attrs!);
+      });
+    },
+  });
+}
+
+keepNonFinite(
+  tf.Relu,
+  (_own, { x }) => tf.where(tf.lessEqual(x!, 0), tf.zerosLike(x!), x!),
+);
+keepNonFinite(tf.ClipByValue, (_own, { x }, attributes) => {
+  const { clipValueMin, clipValueMax } = attributes as unknown as tf.ClipByValueAttrs;
+  const [low, high] = [clipValueMin, clipValueMax].map((value) => tf.fill(x!.shape, value));
+  return tf.where(tf.less(x!, low!), low!, tf.where(tf.greater(x!, high!), high!, x!));
+});
+for (const kernelName of [tf.Maximum, tf.Minimum]) {
+  keepNonFinite(kernelName, (own, { a, b }) => {
+    const y = own({ a: a!, b: b! });
+    return tf.where(tf.logicalOr(tf.isNaN(a!), tf.isNaN(b!)), tf.fill(y.shape, NaN), y);
+  });
+}
+keepNonFinite(tf.AvgPool, (own, { x }) => {
+  const share = (chosen: Tensor) => own({ x: tf.cast(chosen, "float32") });
+  const has = (chosen: Tensor) => tf.greater(share(chosen), 0);
+  const none = tf.zerosLike(x!);
+  const plus = has(tf.equal(x!, Infinity)), minus = has(tf.equal(x!, -Infinity));
+  const y = share(tf.where(tf.isFinite(x!), x!, none));
+  const withPlus = tf.where(plus, tf.fill(y.shape, Infinity), y);
+  const withBoth = tf.where(minus, tf.sub(withPlus, Infinity), withPlus);
+  return tf.where(has(tf.isNaN(x!)), tf.fill(y.shape, NaN), withBoth);
+});
+
 // With the padding "same" its own gives zeros where the windows leave pixels out, so it gets the padding in numbers.
 const conv2d = tf.getKernel(tf.Conv2D, WASM);
 replaceKernel({

@@ -1,9 +1,10 @@
-import { ops, squaredLength, type Tensor } from "../tensor/mod.ts";
+import { ops, type Tensor, tidy, vectorLength } from "../tensor/mod.ts";
 
 /**
- * The length of all gradients seen as one vector, `√(Σ g²)`.
+ * The length of all gradients seen as one vector, `√(Σ g²)`. It is finite exactly where all gradients are.
  *
  * @throws {RangeError} If there is no gradient.
+ * @throws {TypeError} If one is no tensor of numbers, or was disposed.
  *
  * @example
  * ```ts
@@ -17,8 +18,7 @@ export function gradientNorm(gradients: readonly Tensor[]): number {
   if (gradients.length === 0) {
     throw new RangeError("Measuring gradients: expected at least one, found none.");
   }
-  using square = squaredLength(gradients);
-  return Math.sqrt(square.dataSync()[0]!);
+  return vectorLength(gradients);
 }
 
 /**
@@ -26,7 +26,8 @@ export function gradientNorm(gradients: readonly Tensor[]): number {
  * 1): the direction stays, the length is limited.
  *
  * @returns New tensors, which the caller disposes, and the {@linkcode gradientNorm} before.
- * @throws {RangeError} If `maxNorm` is not positive, or the norm not finite, so that no factor would mend it.
+ * @throws {RangeError} If `maxNorm` is not positive, or a gradient not finite, so that no factor would mend it.
+ * @throws {TypeError} If one is no float32 tensor, or was disposed.
  *
  * @example
  * ```ts
@@ -42,15 +43,21 @@ export function clipGradients(
   gradients: readonly Tensor[],
   maxNorm: number,
 ): { gradients: Tensor[]; norm: number } {
-  if (!(maxNorm > 0)) {
+  if (!(typeof maxNorm === "number" && maxNorm > 0)) {
     throw new RangeError(`Clipping gradients: maxNorm must be positive, found ${maxNorm}.`);
   }
   const norm = gradientNorm(gradients);
   if (!Number.isFinite(norm)) {
     throw new RangeError(`Clipping gradients: their norm must be finite, found ${norm}.`);
   }
+  // A factor so small that float32 would hold few of its digits is applied in two parts.
+  const factor = maxNorm / norm, part = factor < 1e-30 ? 2 ** -64 : 1;
+  const shortened = (gradient: Tensor): Tensor =>
+    part === 1
+      ? ops.mul(gradient, factor)
+      : tidy(() => ops.mul(ops.mul(gradient, part), factor / part));
   const clipped = gradients.map((gradient): Tensor =>
-    norm > maxNorm ? ops.mul(gradient, maxNorm / norm) : ops.clone(gradient)
+    norm > maxNorm ? shortened(gradient) : ops.clone(gradient)
   );
   return { gradients: clipped, norm };
 }

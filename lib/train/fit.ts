@@ -1,7 +1,9 @@
 import {
+  checkOptions,
   compile,
   defaultRandom,
   type Images,
+  isTensor,
   keep,
   type Labels,
   ops,
@@ -10,20 +12,40 @@ import {
   squaredLength,
   type Tensor,
   tidy,
+  UnusedInputError,
   valueAndGradients,
   type Variable,
+  vectorLength,
   withPrecision,
 } from "../tensor/mod.ts";
-import { type Classifier, observeForward } from "../nn/mod.ts";
-import { batches, type ImageDataset, type Transform } from "../data/mod.ts";
-import { clipGradients, gradientNorm } from "./clip.ts";
+import { show } from "../tensor/options.ts";
+import { checkModule, checkNumber } from "../nn/checks.ts";
+import {
+  type AnyModule,
+  BatchNorm,
+  checkWhole,
+  type Classifier,
+  observeForward,
+} from "../nn/mod.ts";
+import {
+  type Batch,
+  type Batches,
+  batches,
+  bindTransform,
+  type ImageDataset,
+  type Transform,
+  transformOf,
+} from "../data/mod.ts";
+import { checkDataset, checkKinds, checkLogits, explained } from "./checks.ts";
+import { clipGradients } from "./clip.ts";
 import { turnEventLoop } from "./event_loop.ts";
 import { crossEntropy, type Loss } from "./losses.ts";
-import { agreement, checkLogits, evaluateForward, type Evaluation } from "./metrics.ts";
+import { agreement, evaluateBy, type Evaluation, inference, predict } from "./metrics.ts";
 import { mixer, type StepInputs } from "./mixup.ts";
 import type { Optimizer } from "./optimizers.ts";
 import type { Schedule } from "./schedules.ts";
-import { orStop } from "./stop.ts";
+import type { Suiting, Validating } from "./suits.ts";
+import { Training } from "./training.ts";
 
 /** How {@linkcode fit} trains. */
 export interface FitOptions<Channels extends number, Classes extends number, Out extends number> {
@@ -33,11 +55,14 @@ export interface FitOptions<Channels extends number, Classes extends number, Out
   epochs: number;
   /** The number of images in a step. */
   batchSize: number;
-  /** What is made small; {@linkcode crossEntropy} unless said otherwise. */
+  /** What is made small, in training and in `validation`: a mean over the batch. {@linkcode crossEntropy} unless said otherwise. */
   loss?: Loss<Classes>;
   /** The learning rate of each step; the optimizer's own unless given. */
   schedule?: Schedule;
-  /** What is done to all images before the model sees them, those of `validation` too: resizing, normalizing. */
+  /**
+   * What is done to all images before the model sees them, those of `validation` too: resizing, normalizing. It stays with the model,
+   * and is saved with it: {@linkcode evaluate} and another `fit` do the same where no other is given. See {@linkcode transformOf}.
+   */
   transform?: Transform<Channels, Out>;
   /** What is done to the training images before `transform`: random crops, flips. */
   augment?: Transform<Channels>;
@@ -48,7 +73,7 @@ export interface FitOptions<Channels extends number, Classes extends number, Out
    *
    * @example
    * ```ts
-   * import { collect, fashionMnist, fit, flatten, linear, sequential, setSeed, sgd } from "resnet-lab";
+   * import { fashionMnist, fit, flatten, linear, sequential, setSeed, sgd } from "resnet-lab";
    * import assert from "node:assert/strict";
    *
    * const { test } = await fashionMnist({ subset: true });
@@ -56,7 +81,7 @@ export interface FitOptions<Channels extends number, Classes extends number, Out
    * const model = sequential(flatten(), linear(784, 10));
    * const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
    * const options = { optimizer, epochs: 1, batchSize: 100, mixup: 0.2, validation: test };
-   * const { epochs } = await collect(fit(model, test, options));
+   * const { epochs } = await fit(model, test, options);
    * // Mixed images are harder than those that it is evaluated on.
    * assert(epochs[0]!.trainAccuracy < epochs[0]!.validation!.accuracy);
    * ```
@@ -114,7 +139,7 @@ export interface EpochProgress {
   readonly trainLoss: number;
   /** The part of the images of the epoch whose class was predicted, each at the step that saw it. */
   readonly trainAccuracy: number;
-  /** Mean cross-entropy and accuracy on the validation set, if there is one. */
+  /** Mean loss and accuracy on the validation set, if there is one. */
   readonly validation?: { readonly loss: number; readonly accuracy: number };
   readonly learningRate: number;
   /** The time of the steps of this epoch in seconds, without evaluation and without what the receiver did in between. */
@@ -125,18 +150,17 @@ export interface EpochProgress {
 export type Progress = StepProgress | EpochProgress;
 
 /**
- * Training cannot go on: a loss or a gradient is not finite. The model is as it was before that step.
+ * Training cannot go on: a loss, a gradient, or a running statistic is not finite. The model is as it was before that step.
  *
  * @example
  * ```ts
- * import { collect, DivergenceError, fashionMnist, fit, flatten, linear, sequential, sgd } from "resnet-lab";
+ * import { DivergenceError, fashionMnist, fit, flatten, linear, sequential, sgd } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const { test } = await fashionMnist({ subset: true });
  * const model = sequential(flatten(), linear(784, 10));
  * const optimizer = sgd(model.parameters(), { learningRate: 1e38 });
- * const training = fit(model, test, { optimizer, epochs: 1, batchSize: 100 });
- * await assert.rejects(collect(training), DivergenceError);
+ * await assert.rejects(fit(model, test, { optimizer, epochs: 1, batchSize: 100 }), DivergenceError);
  * ```
  */
 export class DivergenceError extends RangeError {
@@ -146,16 +170,21 @@ export class DivergenceError extends RangeError {
 /**
  * Trains a model on a set: for each batch the loss, its gradients, and a step of the optimizer.
  *
- * It yields its progress and goes on when asked for more, so the receiver decides what to show and when to stop. Leaving the loop,
+ * Awaited, it trains to the end and gives the {@linkcode History}. Iterated, it yields its progress and goes on when asked for more, so
+ * the receiver decides what to show and when to stop. It starts with the one or the other, and does nothing before. Leaving the loop,
  * firing `signal`, or Stop in a notebook ends it after the step under way, and the model stays as trained so far; it does not throw.
  *
- * Before the first step one image goes through the model, so that a layer that does not fit is reported with its path. The same
- * {@linkcode setSeed} before the model is made gives the same training.
+ * All options are checked at the call, and one image goes through the model, so that a layer that does not fit is reported with its
+ * path. The same {@linkcode setSeed} before the model is made gives the same training.
  *
- * @throws {RangeError} (when the first progress is asked for) If `epochs` or `batchSize` is not a positive integer, `batchSize` is
- * larger than the set, `mixup` or `maxGradientNorm` is not positive, the optimizer was made for another model or changes what is frozen, a layer does not fit, or the model does not give logits for the
- * classes of the set.
- * @throws {DivergenceError} If a loss or a gradient is not finite. The model is as it was before that step.
+ * @throws {RangeError} (at the call) If `epochs` or `batchSize` is not a positive integer, `batchSize` is larger than the set, `mixup`
+ * or `maxGradientNorm` is not positive, the optimizer was made for another model or changes what is frozen, a layer does not fit, the
+ * model does not give logits for the classes of the set, or a batch norm has a single value for each channel in the last batch;
+ * (at the first step) if a parameter has no part in the loss.
+ * @throws {TypeError} (at the call) If there is no such option, or one is of the wrong kind.
+ * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.
+ *
+ * After an error in a step, whatever threw it, the parameters, running statistics and learning rate are as before that step.
  *
  * @example
  * ```ts
@@ -167,85 +196,133 @@ export class DivergenceError extends RangeError {
  * const model = sequential(flatten(), linear(784, 10));
  * const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
  * const options = { optimizer, epochs: 1, batchSize: 100, validation: test };
+ * const { epochs } = await fit(model, train, options);
+ * assert(epochs[0]!.validation!.accuracy > 0.6);
  * for await (const progress of fit(model, train, options)) {
- *   if (progress.kind === "epoch") assert(progress.validation!.accuracy > 0.6);
+ *   if (progress.kind === "step" && progress.loss < 1) break;
  * }
  * ```
  */
-export async function* fit<
+export function fit<
+  const Model extends AnyModule,
   Channels extends number,
   Classes extends number,
   Out extends number = Channels,
+  const Validation = ImageDataset<Channels, Classes>,
 >(
-  model: Classifier<Images<NoInfer<Out>>, NoInfer<Classes>>,
+  model: Suiting<Model, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
   dataset: ImageDataset<Channels, Classes>,
-  options: FitOptions<NoInfer<Channels>, NoInfer<Classes>, Out>,
+  options:
+    & Omit<FitOptions<NoInfer<Channels>, NoInfer<Classes>, Out>, "validation">
+    & { validation?: Validating<Validation, NoInfer<Channels>, NoInfer<Classes>> },
+): Training {
+  return begin(model as AnyModule as AnyClassifier, dataset, options as Options);
+}
+
+/** {@linkcode fit} for any model and data set. */
+function begin(model: AnyClassifier, dataset: ImageDataset, options: Options): Training {
+  checkDataset("Fitting", dataset);
+  const doing = `Fitting to "${dataset.name}"`;
+  checkModule(doing, "the model", model);
+  checkOptions<Options>(doing, options, "{ optimizer, epochs: 4, batchSize: 128 }", {
+    optimizer: true,
+    epochs: true,
+    batchSize: true,
+    loss: true,
+    schedule: true,
+    transform: true,
+    augment: true,
+    mixup: true,
+    validation: true,
+    maxGradientNorm: true,
+    precision: true,
+    compile: true,
+    dropLast: true,
+    seed: true,
+    signal: true,
+  });
+  checkKinds(doing, options);
+  const settled = { ...options, transform: options.transform ?? transformOf(model) };
+  checkFit(doing, model, dataset, settled);
+  return new Training(
+    doing,
+    options.signal,
+    (signal) => train(doing, model, dataset, { ...settled, signal }),
+  );
+}
+
+/** The training itself, of options that are checked. */
+async function* train(
+  doing: string,
+  model: AnyClassifier,
+  dataset: ImageDataset,
+  options: Options,
 ): AsyncGenerator<Progress, void, void> {
-  const { optimizer, epochs, batchSize, schedule, transform, validation, seed } = options;
-  checkFit(model, dataset, options);
-  using stop = orStop(options.signal);
+  const { optimizer, epochs, batchSize, transform, validation, seed, signal } = options;
+  checkParameters(doing, model, optimizer); // It may have been frozen since.
   const shuffle = seed === undefined ? defaultRandom().fork() : new Random(seed);
   const mix = mixer(options.mixup, shuffle);
-  const training = batches(dataset, {
-    batchSize,
-    transform: (images, random) => prepare(images, random, options),
-    shuffle,
-    dropLast: options.dropLast,
-  });
+  const training = trainingBatches(dataset, options, shuffle);
   const totalSteps = epochs * training.length;
   const statistics = runningStatistics(model);
   const compute = lossAndGradients(model, options);
-  const infer = (images: Images<NoInfer<Out>>) => model.forward(images);
+  const infer = validation && inference(doing, model, validation, options);
   using compiled = options.compile ? compile(compute) : undefined;
-  using compiledInfer = options.compile ? compile(infer) : undefined;
+  using compiledInfer = options.compile && infer ? compile(infer) : undefined;
   let step = 0;
   for (let epoch = 1; epoch <= epochs; epoch++) {
     let images = 0, losses = 0, correct = 0, seconds = 0;
     let started = performance.now();
-    for (using batch of training) {
-      await turnEventLoop();
-      if (stop.signal?.aborted) return;
-      if (schedule) optimizer.learningRate = schedule(step);
-      step++;
-      const when = `step ${step} of ${totalSteps} (epoch ${epoch} of ${epochs})`;
-      const result = trainStep(
-        model,
-        statistics,
-        batch.labels,
-        () => (compiled ?? compute)(...mix(batch)),
-        options,
-        when,
-      );
-      const time = (performance.now() - started) / 1000;
-      const size = batch.labels.size;
-      images += size;
-      losses += result.loss * size;
-      correct += result.accuracy * size;
-      seconds += time;
-      const { learningRate } = optimizer;
-      const imagesPerSecond = size / time;
-      yield {
-        kind: "step",
-        epoch,
-        epochs,
-        step,
-        totalSteps,
-        ...result,
-        learningRate,
-        imagesPerSecond,
-      };
+    for (const batch of training) {
+      let progress: StepProgress;
+      { // Nothing is held while the receiver has its turn, which may be the last.
+        using _ = batch;
+        await turnEventLoop();
+        if (signal?.aborted) return;
+        step++;
+        const result = trainStep(
+          doing,
+          model,
+          statistics,
+          batch,
+          () => (compiled ?? compute)(...mix(batch)),
+          options,
+          step,
+          `step ${step} of ${totalSteps} (epoch ${epoch} of ${epochs})`,
+        );
+        if (step === 1) bindTransform(model, transform);
+        const time = (performance.now() - started) / 1000;
+        const size = batch.labels.size;
+        images += size;
+        losses += result.loss * size;
+        correct += result.accuracy * size;
+        seconds += time;
+        const { learningRate } = optimizer;
+        const imagesPerSecond = size / time;
+        progress = {
+          kind: "step",
+          epoch,
+          epochs,
+          step,
+          totalSteps,
+          ...result,
+          learningRate,
+          imagesPerSecond,
+        };
+      }
+      yield progress;
       started = performance.now();
     }
     let evaluation: Evaluation | undefined;
     try {
-      evaluation = validation && await evaluateForward(compiledInfer ?? infer, validation, {
-        batchSize: Math.min(batchSize, validation.count),
-        transform,
-        precision: options.precision,
-        signal: stop.signal,
-      });
+      evaluation = validation && infer &&
+        await evaluateBy(doing, compiledInfer ?? infer, model, validation, {
+          batchSize: Math.min(batchSize, validation.count),
+          transform,
+          signal,
+        });
     } catch (error) {
-      if (stop.signal?.aborted) return;
+      if (signal?.aborted) return;
       throw error;
     }
     yield {
@@ -261,14 +338,29 @@ export async function* fit<
   }
 }
 
-type Model = Classifier<Images, number>;
+type AnyClassifier = Classifier<Images, number>;
 type Options = FitOptions<number, number, number>;
+
+function trainingBatches(
+  dataset: ImageDataset,
+  options: Options,
+  shuffle?: Random,
+): Batches<number> {
+  return batches(dataset, {
+    batchSize: options.batchSize,
+    transform: (images, random) => prepare(images, random, options),
+    shuffle,
+    dropLast: options.dropLast,
+  });
+}
 
 /** What a step computes before anything changes but running statistics. */
 function lossAndGradients(
-  model: Model,
+  model: AnyClassifier,
   { optimizer, loss = crossEntropy, precision = "fp32" }: Options,
 ) {
+  // The cross-entropy is NaN where a logit is; a loss of the user's own need not be.
+  const predicted = loss === crossEntropy ? ops.argMax : predict;
   return (...[images, labels, others, share, otherShare]: StepInputs) => {
     let predictions: Labels | undefined;
     try {
@@ -276,7 +368,7 @@ function lossAndGradients(
         valueAndGradients(() => {
           const logits = model.forward(images, { training: true });
           const own = loss(logits, labels);
-          predictions = keep(ops.argMax(logits));
+          predictions = keep(predicted(logits));
           if (!others || !share || !otherShare) return own;
           return ops.add(ops.mul(own, share), ops.mul(loss(logits, others), otherShare));
         }, optimizer.parameters));
@@ -288,56 +380,123 @@ function lossAndGradients(
   };
 }
 
-/** One step: loss, gradients, and the optimizer's change, if all of it is finite. */
+/** One step: loss, gradients, and the optimizer's change, if all of it is finite. After an error all is as it was. */
 function trainStep(
-  model: Model,
+  doing: string,
+  model: AnyClassifier,
   statistics: readonly Variable[],
-  labels: Labels,
+  { labels }: Batch,
   compute: () => ReturnType<ReturnType<typeof lossAndGradients>>,
-  { optimizer, maxGradientNorm }: Options,
+  { optimizer, schedule, maxGradientNorm }: Options,
+  step: number,
   when: string,
 ): Pick<StepProgress, "loss" | "accuracy" | "gradientNorm"> {
+  const { learningRate } = optimizer;
   return tidy(() => {
     const before = statistics.map((statistic): Tensor => ops.clone(statistic));
-    const { value, gradients, square, predictions } = compute();
-    const result = {
-      loss: value.dataSync()[0]!,
-      accuracy: agreement(predictions, labels),
-      gradientNorm: Math.sqrt(square.dataSync()[0]!),
-    };
-    predictions.dispose();
-    if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
-      statistics.forEach((statistic, i) => statistic.assign(before[i]!));
-      throw new DivergenceError(
-        `Training stopped at ${when} with learning rate ${optimizer.learningRate}: ${
-          whatDiverged(result.loss, model, optimizer, gradients)
-        } The model is as it was before this step. Try a smaller learning rate, a warm-up, or maxGradientNorm.`,
+    try {
+      if (schedule) optimizer.learningRate = rateOf(doing, schedule, step - 1);
+      const { value, gradients, square, predictions } = compute();
+      const result = {
+        loss: value.dataSync()[0]!,
+        accuracy: agreement(predictions, labels),
+        gradientNorm: vectorLength(gradients, square),
+      };
+      predictions.dispose();
+      const broken = newlyBroken(statistics, before);
+      if (broken || ![result.loss, result.gradientNorm].every(Number.isFinite)) {
+        throw new DivergenceError(
+          `Training stopped at ${when} with learning rate ${optimizer.learningRate}: ${
+            whatDiverged(result.loss, model, optimizer, gradients, broken)
+          } The model is as it was before this step. Try a smaller learning rate, a warm-up, or maxGradientNorm.`,
+        );
+      }
+      optimizer.step(
+        maxGradientNorm === undefined
+          ? gradients
+          : clipGradients(gradients, maxGradientNorm).gradients,
+        Math.min(result.gradientNorm, maxGradientNorm ?? Infinity),
       );
+      return result;
+    } catch (error) {
+      statistics.forEach((statistic, i) => {
+        if (!statistic.isDisposed) statistic.assign(before[i]!);
+      });
+      optimizer.learningRate = learningRate;
+      throw error instanceof UnusedInputError ? unused(doing, model, optimizer, error) : error;
     }
-    optimizer.step(
-      maxGradientNorm === undefined
-        ? gradients
-        : clipGradients(gradients, maxGradientNorm).gradients,
-    );
-    return result;
   });
 }
 
+function rateOf(doing: string, schedule: Schedule, step: number): number {
+  const rate = schedule(step);
+  const fits = rate >= 0 && rate < Infinity;
+  checkNumber(doing, `schedule(${step})`, rate, fits, "a finite number of at least 0");
+  return rate;
+}
+
+/** The error about parameters that have no part in the loss, with their paths. */
+function unused(
+  doing: string,
+  model: AnyClassifier,
+  { parameters }: Optimizer,
+  cause: UnusedInputError,
+): RangeError {
+  const indices = cause.inputs;
+  const paths = indices.slice(0, 3).map((index) => pathOf(model, parameters[index]));
+  const more = indices.length - paths.length;
+  const them = indices.length === 1 ? "it" : "them";
+  return new RangeError(
+    `${doing}: the loss must depend on each parameter that the optimizer changes, found ${
+      paths.join(", ")
+    }${
+      more > 0 ? ` and ${more} more` : ""
+    } without a part in it. Freeze ${them} before the optimizer is made, give it only the ` +
+      `others, or use what ${them === "it" ? "its layer gives" : "their layers give"} in the loss.`,
+    { cause },
+  );
+}
+
+/** The path of a variable of a model, if it is one. */
+function pathOf(model: AnyClassifier, variable: Variable | undefined): string | undefined {
+  return [...model.namedVariables()].find(([, value]) => value === variable)?.[0];
+}
+
 /** What a forward pass in training changes by itself. */
-function runningStatistics(model: Model): Variable[] {
+function runningStatistics(model: AnyClassifier): Variable[] {
   return [...model.namedVariables().values()].filter(({ trainable }) => !trainable);
+}
+
+/** The first variable of fractions that is not finite, where its value before was. */
+function newlyBroken(
+  variables: readonly Variable[],
+  before: readonly Tensor[],
+): Variable | undefined {
+  const fractions = variables.filter(({ dtype }) => dtype === "float32");
+  if (isAllFinite(fractions)) return undefined;
+  return variables.find((variable, i) =>
+    fractions.includes(variable) && !isAllFinite([variable]) && isAllFinite([before[i]!])
+  );
+}
+
+function isAllFinite(tensors: readonly Tensor[]): boolean {
+  return tensors.length === 0 || Number.isFinite(vectorLength(tensors));
 }
 
 function whatDiverged(
   loss: number,
-  model: Model,
+  model: AnyClassifier,
   { parameters }: Optimizer,
   gradients: readonly Tensor[],
+  statistic: Variable | undefined,
 ): string {
   if (!Number.isFinite(loss)) return `the loss is ${loss}.`;
-  const first = gradients.findIndex((gradient) => !Number.isFinite(gradientNorm([gradient])));
-  const path = [...model.namedVariables()].find(([, value]) => value === parameters[first])?.[0];
-  return `the loss is ${loss}, but the gradient of ${path} is not finite.`;
+  const gradient = gradients.findIndex((gradient) => !isAllFinite([gradient]));
+  return `the loss is ${loss}, but ${
+    gradient >= 0
+      ? `the gradient of ${pathOf(model, parameters[gradient])}`
+      : `the running statistic ${pathOf(model, statistic)}`
+  } is not finite.`;
 }
 
 function prepare(images: Images, random: Random, { augment, transform }: Options): Images {
@@ -346,42 +505,97 @@ function prepare(images: Images, random: Random, { augment, transform }: Options
 }
 
 /** Finds what would go wrong later before any parameter changes. */
-function checkFit(model: Model, dataset: ImageDataset, options: Options): void {
-  const { optimizer, epochs, validation } = options;
-  const doing = `Fitting to "${dataset.name}"`;
-  if (!Number.isInteger(epochs) || epochs < 1) {
-    throw new RangeError(`${doing}: epochs must be a positive integer, found ${epochs}.`);
+function checkFit(
+  doing: string,
+  model: AnyClassifier,
+  dataset: ImageDataset,
+  options: Options,
+): void {
+  const { optimizer, epochs, batchSize, validation, maxGradientNorm, mixup, transform } = options;
+  checkOptimizer(doing, optimizer);
+  checkWhole(doing, "epochs", epochs);
+  checkWhole(doing, "batchSize", batchSize);
+  if (maxGradientNorm !== undefined && !(maxGradientNorm > 0)) {
+    throw new RangeError(`${doing}: maxGradientNorm must be positive, found ${maxGradientNorm}.`);
   }
-  if (options.maxGradientNorm !== undefined && !(options.maxGradientNorm > 0)) {
-    throw new RangeError(
-      `${doing}: maxGradientNorm must be positive, found ${options.maxGradientNorm}.`,
-    );
+  if (mixup !== undefined && !(mixup > 0 && mixup < Infinity)) {
+    throw new RangeError(`${doing}: mixup must be a positive number, found ${mixup}.`);
   }
-  if (options.mixup !== undefined && !(options.mixup > 0 && options.mixup < Infinity)) {
-    throw new RangeError(
-      `${doing}: mixup must be a positive number, found ${options.mixup}.`,
-    );
-  }
-  const trained = new Set(model.parameters());
-  const stray = optimizer.parameters.find((parameter) => !trained.has(parameter));
-  if (stray) {
-    const path = [...model.namedVariables()].find(([, variable]) => variable === stray)?.[0];
-    throw new RangeError(
-      `${doing}: the optimizer changes ${
-        path === undefined
-          ? `a parameter of shape [${stray.shape}] that is not in the model`
-          : `${path}, which is ${stray.trainable ? "frozen" : "no parameter"}`
-      }. Make it again with the parameters of this model.`,
-    );
-  }
+  if (options.seed !== undefined) new Random(options.seed);
+  checkParameters(doing, model, optimizer);
+  trainingBatches(dataset, options);
+  const isLastSingle = batchSize === 1 || dataset.count % batchSize === 1 && !options.dropLast;
   for (const set of validation ? [dataset, validation] : [dataset]) {
     tidy(() => {
-      const image = prepare(set.images([0]), new Random(0), options);
-      const logits = withPrecision(
-        options.precision ?? "fp32",
-        () => observeForward(model, image, () => {}),
+      const image = prepare(
+        set.images([0]),
+        new Random(0),
+        set === dataset ? options : { ...options, augment: undefined },
+      );
+      const single: string[] = [];
+      const logits = explained(
+        doing,
+        model,
+        image,
+        transform,
+        () =>
+          withPrecision(
+            options.precision ?? "fp32",
+            () =>
+              observeForward(model, image, ({ path, module, input }) => {
+                if (normalizesOneValue(module, input)) single.push(path || module.describe());
+              }),
+          ),
       );
       checkLogits(doing, logits, set);
+      if (set !== dataset || !isLastSingle || single.length === 0) return;
+      throw new RangeError(
+        batchSize === 1
+          ? `${doing}: batchSize must be at least 2, as ${
+            single[0]
+          } normalises a single value for each channel of one image, found 1.`
+          : `${doing}: the last batch must have more than one image, as ${
+            single[0]
+          } normalises a single value for each channel of one, found ${dataset.count} images in batches of ${batchSize}. ` +
+            "Leave it out with dropLast: true, or take another batchSize.",
+      );
     });
   }
+}
+
+/** Whether a batch norm that is to be trained has no variance to divide by. */
+function normalizesOneValue(module: AnyModule, input: unknown): boolean {
+  return module instanceof BatchNorm && !module.isFrozen && !module.isFolded &&
+    isTensor(input) && input.size === module.channels;
+}
+
+/** Checks that something is an optimizer, the library's or another. */
+function checkOptimizer(doing: string, optimizer: Optimizer): void {
+  const fits = typeof optimizer === "object" && optimizer !== null &&
+    Array.isArray(optimizer.parameters) && typeof optimizer.step === "function";
+  if (!fits) {
+    throw new TypeError(
+      `${doing}: optimizer must be an optimizer such as sgd(model.parameters(), { learningRate: 0.1 }), found ${
+        show(optimizer)
+      }.`,
+    );
+  }
+  if (optimizer.parameters.length === 0) {
+    throw new RangeError(`${doing}: the optimizer must have parameters to change, found none.`);
+  }
+}
+
+/** Checks that an optimizer changes parameters of the model, and none that is frozen. */
+function checkParameters(doing: string, model: AnyClassifier, optimizer: Optimizer): void {
+  const trained = new Set(model.parameters());
+  const stray = optimizer.parameters.find((parameter) => !trained.has(parameter));
+  if (!stray) return;
+  const path = pathOf(model, stray);
+  throw new RangeError(
+    `${doing}: the optimizer changes ${
+      path === undefined
+        ? `a parameter of shape [${stray.shape}] that is not in the model`
+        : `${path}, which is ${stray.trainable ? "frozen" : "no parameter"}`
+    }. Make it again with the parameters of this model.`,
+  );
 }

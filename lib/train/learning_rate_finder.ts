@@ -1,8 +1,18 @@
-import { dispose, type Images, ops, type Tensor, type Variable } from "../tensor/mod.ts";
-import type { Classifier } from "../nn/mod.ts";
-import type { ImageDataset } from "../data/mod.ts";
+import {
+  checkOptions,
+  dispose,
+  type Images,
+  ops,
+  type Tensor,
+  type Variable,
+} from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
+import { checkModule } from "../nn/checks.ts";
+import type { AnyModule, Classifier } from "../nn/mod.ts";
+import { bindTransform, type ImageDataset, transformOf } from "../data/mod.ts";
 import { DivergenceError, fit, type FitOptions } from "./fit.ts";
 import type { Optimizer } from "./optimizers.ts";
+import type { Suiting } from "./suits.ts";
 
 /** How {@linkcode findLearningRate} goes about it; for the rest see {@linkcode FitOptions}. */
 export interface FindLearningRateOptions<
@@ -24,6 +34,8 @@ export interface FindLearningRateOptions<
   steps?: number;
 }
 
+type Options = FindLearningRateOptions<number, number, number>;
+
 /** The losses of a short training with a growing learning rate. */
 export interface LearningRateSweep {
   readonly learningRates: number[];
@@ -37,10 +49,11 @@ export interface LearningRateSweep {
  * Trains for some steps with a learning rate that grows from step to step, and reports the losses: a good rate is a few times smaller
  * than where they stop falling (Smith 2017, section 3.3).
  *
- * It ends early where the loss is not finite or the smoothed one four times its smallest. The parameters and running statistics are
- * as before afterwards.
+ * It ends early where the loss is not finite or the smoothed one four times its smallest. The parameters, running statistics and the
+ * transform of the model are as before afterwards.
  *
  * @throws {RangeError} If `from`, `to` or `steps` do not make a growing sequence of positive numbers, or as {@linkcode fit} does.
+ * @throws {TypeError} If there is no such option, or one is of the wrong kind.
  *
  * @example
  * ```ts
@@ -61,29 +74,66 @@ export interface LearningRateSweep {
  * ```
  */
 export async function findLearningRate<
+  const Model extends AnyModule,
   Channels extends number,
   Classes extends number,
   Out extends number = Channels,
 >(
-  model: Classifier<Images<NoInfer<Out>>, NoInfer<Classes>>,
+  model: Suiting<Model, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
   dataset: ImageDataset<Channels, Classes>,
   options: FindLearningRateOptions<NoInfer<Channels>, NoInfer<Classes>, Out>,
 ): Promise<LearningRateSweep> {
+  return await sweepAny(model as AnyModule as Classifier<Images, number>, dataset, options);
+}
+
+/** {@linkcode findLearningRate} for any model and data set. */
+async function sweepAny(
+  model: Classifier<Images, number>,
+  dataset: ImageDataset,
+  options: Options,
+): Promise<LearningRateSweep> {
+  const doing = "Finding a learning rate";
+  checkModule(doing, "the model", model);
+  checkOptions<Options>(doing, options, "{ optimizer: (p) => sgd(p, …), batchSize: 64 }", {
+    optimizer: true,
+    from: true,
+    to: true,
+    steps: true,
+    batchSize: true,
+    loss: true,
+    transform: true,
+    augment: true,
+    maxGradientNorm: true,
+    seed: true,
+    signal: true,
+  });
   const { from = 1e-6, to = 10, steps = 100, optimizer: makeOptimizer, ...rest } = options;
+  for (const [name, value] of Object.entries({ from, to, steps })) {
+    if (typeof value === "number") continue;
+    throw new TypeError(`${doing}: ${name} must be a number, found ${show(value)}.`);
+  }
   if (!(from > 0 && to > from && to < Infinity && Number.isInteger(steps) && steps > 1)) {
     throw new RangeError(
-      `Finding a learning rate: expected 0 < from < to and at least 2 steps, found from ${from} to ${to} in ${steps} steps.`,
+      `${doing}: expected 0 < from < to and at least 2 steps, found from ${from} to ${to} in ${steps} steps.`,
     );
   }
-  const variables = [...model.namedVariables().values()];
-  const before = variables.map((variable): Tensor => ops.clone(variable));
+  if (typeof makeOptimizer !== "function") {
+    throw new TypeError(
+      `${doing}: optimizer must be a function that makes one, such as (p) => sgd(p, { learningRate: 1 }), found ${
+        show(makeOptimizer)
+      }.`,
+    );
+  }
   using optimizer = makeOptimizer(model.parameters());
-  const training = fit<Channels, Classes, Out>(model, dataset, {
+  const training = fit(model, dataset, {
     ...rest,
     optimizer,
     epochs: steps, // Enough, as each has at least one step.
     schedule: (step) => from * (to / from) ** (step / (steps - 1)),
   });
+  const transform = transformOf(model);
+  const variables = [...model.namedVariables().values()];
+  const before = variables.map((variable): Tensor => ops.clone(variable));
   const sweep: LearningRateSweep = { learningRates: [], losses: [], smoothedLosses: [] };
   let running = 0;
   try {
@@ -101,6 +151,7 @@ export async function findLearningRate<
   } finally {
     variables.forEach((variable, i) => variable.assign(before[i]!));
     dispose(before);
+    bindTransform(model, transform);
   }
   return sweep;
 }

@@ -1,4 +1,5 @@
 import {
+  checkOptions,
   defaultRandom,
   dispose,
   type Images,
@@ -7,10 +8,13 @@ import {
   type Tensor,
   tidy,
 } from "../tensor/mod.ts";
-import type { Classifier } from "../nn/mod.ts";
+import { checkModule, checkNumber } from "../nn/checks.ts";
+import type { AnyModule, Classifier } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
-import { evaluate, type EvaluateOptions } from "./metrics.ts";
-import { orStop } from "./stop.ts";
+import { orStop } from "../tensor/stop.ts";
+import { checkDataset, checkKinds } from "./checks.ts";
+import { evaluate, type EvaluateOptions, inferenceOptions } from "./metrics.ts";
+import type { Suiting } from "./suits.ts";
 
 /** The options of {@linkcode lossSurface}. */
 export interface LossSurfaceOptions<Channels extends number, Out extends number>
@@ -32,7 +36,7 @@ export interface LossSurface {
 }
 
 /**
- * The mean cross-entropy of a model around its parameters θ, `loss(θ + α·δ + β·η)`, over two random directions δ and η in which each
+ * The mean loss of a model around its parameters θ, `loss(θ + α·δ + β·η)`, over two random directions δ and η in which each
  * filter is as long as the filter of θ it belongs to (Li et al. 2018, section 4).
  *
  * A filter is what one output channel or unit is made of: `kernel[:, :, :, i]` or `weight[:, i]`. Parameters with one axis, biases
@@ -41,6 +45,7 @@ export interface LossSurface {
  *
  * @throws {RangeError} If `points` is not an odd number of at least 3, `radius` is not positive and finite, the model has no
  * filters, or a loss is not finite (try a smaller radius); otherwise as {@linkcode evaluate} does.
+ * @throws {TypeError} If there is no such option, or one is of the wrong kind.
  * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
  *
  * @example
@@ -56,24 +61,40 @@ export interface LossSurface {
  * ```
  */
 export async function lossSurface<
+  const Model extends AnyModule,
   Channels extends number,
   Classes extends number,
   Out extends number = Channels,
 >(
-  model: Classifier<Images<NoInfer<Out>>, NoInfer<Classes>>,
+  model: Suiting<Model, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
   dataset: ImageDataset<Channels, Classes>,
-  { points = 15, radius = 1, seed, signal, ...options }: LossSurfaceOptions<
-    NoInfer<Channels>,
-    Out
-  > = {},
+  options: LossSurfaceOptions<NoInfer<Channels>, Out> = {},
+): Promise<LossSurface> {
+  return await surfaceOf(model as AnyModule as Classifier<Images, number>, dataset, options);
+}
+
+/** {@linkcode lossSurface} of any model and data set. */
+async function surfaceOf(
+  model: Classifier<Images, number>,
+  dataset: ImageDataset,
+  settings: LossSurfaceOptions<number, number>,
 ): Promise<LossSurface> {
   const doing = "Computing a loss surface";
-  if (!Number.isInteger(points) || points < 3 || points % 2 === 0) {
-    throw new RangeError(`${doing}: points must be an odd number of at least 3, found ${points}.`);
-  }
-  if (!(radius > 0 && radius < Infinity)) {
-    throw new RangeError(`${doing}: radius must be positive and finite, found ${radius}.`);
-  }
+  checkDataset(doing, dataset);
+  checkModule(doing, "the model", model);
+  checkOptions<LossSurfaceOptions<number, number>>(doing, settings, "{ points: 15 }", {
+    ...inferenceOptions,
+    loss: true,
+    points: true,
+    radius: true,
+    seed: true,
+  });
+  checkKinds(doing, settings);
+  const { points = 15, radius = 1, seed, signal, ...options } = settings;
+  const isOdd = Number.isInteger(points) && points >= 3 && points % 2 === 1;
+  checkNumber(doing, "points", points, isOdd, "an odd number of at least 3");
+  const isLength = radius > 0 && radius < Infinity;
+  checkNumber(doing, "radius", radius, isLength, "positive and finite");
   const filters = model.parameters().filter(({ rank }) => rank > 1);
   if (filters.length === 0) {
     throw new RangeError(

@@ -1,25 +1,33 @@
 import {
+  checkOptions,
   compile,
   type Features,
   type Images,
   isTensor,
   type Labels,
   ops,
+  type OptionNames,
   type Precision,
+  type Scalar,
   tidy,
   withPrecision,
 } from "../tensor/mod.ts";
-import type { Classifier } from "../nn/mod.ts";
-import { batches, type ImageDataset, type Transform } from "../data/mod.ts";
+import { show } from "../tensor/options.ts";
+import { checkModule } from "../nn/checks.ts";
+import { type AnyModule, checkWhole, type Classifier } from "../nn/mod.ts";
+import { batches, type ImageDataset, type Transform, transformOf } from "../data/mod.ts";
+import { checkDataset, checkKinds, checkLogits, explained } from "./checks.ts";
 import { turnEventLoop } from "./event_loop.ts";
-import { checkLabels } from "./losses.ts";
-import { orStop } from "./stop.ts";
+import { orStop } from "../tensor/stop.ts";
+import { checkLabels, crossEntropy, type Loss } from "./losses.ts";
+import type { Suiting } from "./suits.ts";
 
 /**
  * The part of the rows of `logits` `[batch, classes]` whose largest number is at the label, from 0 to 1.
  *
  * @throws {TypeError} If the labels are not int32, or the logits not float32.
- * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row, or a label is no class.
+ * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row, a label is no class, or a logit
+ * is NaN, of which no class is the largest.
  *
  * @example
  * ```ts
@@ -31,9 +39,26 @@ import { orStop } from "./stop.ts";
  * ```
  */
 export function accuracy(logits: Features, labels: Labels): number {
-  checkLabels("Computing the accuracy", logits, labels);
-  using predictions = ops.argMax(logits);
+  const doing = "Computing the accuracy";
+  checkLabels(doing, logits, labels);
+  using predictions = predict(logits);
+  const broken = predictions.dataSync().indexOf(NO_CLASS);
+  if (broken >= 0) {
+    throw new RangeError(`${doing}: the logits must be numbers, found NaN in row ${broken}.`);
+  }
   return agreement(predictions, labels);
+}
+
+/** The prediction where a logit is NaN: it is no label. */
+const NO_CLASS = -1;
+
+/** The class with the largest logit in each row, {@linkcode NO_CLASS} where one is NaN. */
+export function predict(logits: Features): Labels {
+  return tidy(() => {
+    const broken = ops.cast(ops.any(ops.isNaN(logits), [1]), "int32");
+    // (1 − broken) · class − broken
+    return ops.sub(ops.mul(ops.argMax(logits), ops.sub(1, broken)), broken);
+  });
 }
 
 /** The part of predictions that are the label, from 0 to 1. */
@@ -62,6 +87,13 @@ export function confusionMatrix(
   classes: number,
 ): number[][] {
   const counting = "Counting confusions";
+  checkWhole(counting, "classes", classes);
+  for (const [name, values] of Object.entries({ predictions, labels })) {
+    if (typeof values?.length === "number") continue;
+    throw new TypeError(
+      `${counting}: ${name} must be class numbers in an array, found ${show(values)}.`,
+    );
+  }
   if (predictions.length !== labels.length) {
     throw new RangeError(
       `${counting}: expected a prediction for each label, found ${predictions.length} for ${labels.length}.`,
@@ -84,7 +116,7 @@ export function confusionMatrix(
 
 /** How a model does on a set of images; the arrays are in the order of the set. */
 export interface Evaluation {
-  /** The mean cross-entropy. */
+  /** The mean loss. */
   readonly loss: number;
   /** The part of the images whose class is predicted, from 0 to 1. */
   readonly accuracy: number;
@@ -98,27 +130,48 @@ export interface Evaluation {
   readonly correct: boolean[];
 }
 
-/** The options of {@linkcode evaluate}. */
-export interface EvaluateOptions<Channels extends number, Out extends number> {
+/** How a model runs over a whole set. */
+export interface InferenceOptions<Channels extends number, Out extends number> {
   /** The number of images that go through the model at once; 256 unless said otherwise, or all where there are fewer. */
   batchSize?: number;
-  /** What is done to the images first: the same as in training, without augmentation. */
+  /**
+   * What is done to the images first, without augmentation. Unless given, what was done to them in training: see
+   * {@linkcode transformOf}. `compose()` does nothing.
+   */
   transform?: Transform<Channels, Out>;
   /** The type in which the model computes, as in {@linkcode withPrecision}; `"fp32"` unless said otherwise. */
   precision?: Precision;
   /** Whether TensorFlow runs the model as one graph from the second batch on; see {@linkcode compile}. */
   compile?: boolean;
-  /** Ends the evaluation between two batches; in a notebook the Stop button does so too. */
+  /** Ends the work between two batches; in a notebook the Stop button does so too. */
   signal?: AbortSignal;
+}
+
+/** The names of {@linkcode InferenceOptions}. */
+export const inferenceOptions: OptionNames<InferenceOptions<number, number>> = {
+  batchSize: true,
+  transform: true,
+  precision: true,
+  compile: true,
+  signal: true,
+};
+
+/** The options of {@linkcode evaluate}. */
+export interface EvaluateOptions<Channels extends number, Out extends number>
+  extends InferenceOptions<Channels, Out> {
+  /** The loss, a mean over the batch: the same as in training. {@linkcode crossEntropy} unless said otherwise. */
+  loss?: Loss;
 }
 
 /**
  * Runs a model in inference over a whole set and compares what it predicts with the labels.
  *
+ * The images are transformed as in training, by the transform that {@linkcode fit} left with the model, where no other is given.
  * Other work has a turn after each batch, so that a long evaluation can be stopped.
  *
- * @throws {RangeError} If a layer does not fit, the model does not give logits for the classes of the set, or a loss is not
- * finite.
+ * @throws {RangeError} If a layer does not fit, the model does not give logits for the classes of the set, or a loss or a logit is
+ * not finite.
+ * @throws {TypeError} If there is no such option, or one is of the wrong kind.
  * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
  *
  * @example
@@ -134,75 +187,119 @@ export interface EvaluateOptions<Channels extends number, Out extends number> {
  * ```
  */
 export async function evaluate<
+  const Model extends AnyModule,
   Channels extends number,
   Classes extends number,
   Out extends number = Channels,
 >(
-  model: Classifier<Images<NoInfer<Out>>, NoInfer<Classes>>,
+  model: Suiting<Model, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
   dataset: ImageDataset<Channels, Classes>,
   options: EvaluateOptions<NoInfer<Channels>, Out> = {},
 ): Promise<Evaluation> {
-  const forward = (images: Images<NoInfer<Out>>) => model.forward(images);
-  using compiled = options.compile ? compile(forward) : undefined;
-  return await evaluateForward(compiled ?? forward, dataset, options);
+  return await evaluateAny(model as AnyModule as Classifier<Images, number>, dataset, options);
 }
 
-/** {@linkcode evaluate}, given the forward pass. */
-export async function evaluateForward<Channels extends number, Out extends number>(
-  forward: (images: Images<NoInfer<Out>>) => Features,
-  dataset: ImageDataset<Channels>,
-  { batchSize = Math.min(256, dataset.count), transform, precision = "fp32", signal }:
-    EvaluateOptions<NoInfer<Channels>, Out>,
+/** {@linkcode evaluate} for any model and data set. */
+async function evaluateAny(
+  model: Classifier<Images, number>,
+  dataset: ImageDataset,
+  options: EvaluateOptions<number, number>,
+): Promise<Evaluation> {
+  checkDataset("Evaluating", dataset);
+  const doing = `Evaluating on "${dataset.name}"`;
+  checkModule(doing, "the model", model);
+  checkOptions<EvaluateOptions<number, number>>(doing, options, "{ batchSize: 100 }", {
+    ...inferenceOptions,
+    loss: true,
+  });
+  checkKinds(doing, options);
+  const { transform = transformOf(model), signal } = options;
+  const infer = inference(doing, model, dataset, options);
+  using compiled = options.compile ? compile(infer) : undefined;
+  using stop = orStop(signal);
+  return await evaluateBy(doing, compiled ?? infer, model, dataset, {
+    ...options,
+    transform,
+    signal: stop.signal,
+  });
+}
+
+/** A model's logits and the loss of a batch. */
+type Inference = (images: Images, labels: Labels) => { logits: Features; loss: Scalar };
+
+/** What {@linkcode evaluate} computes for a batch. */
+export function inference(
+  doing: string,
+  model: Classifier<Images, number>,
+  dataset: ImageDataset,
+  { loss = crossEntropy, precision = "fp32" }: {
+    readonly loss?: Loss;
+    readonly precision?: Precision;
+  },
+): Inference {
+  return (images, labels) => {
+    const logits = withPrecision(precision, () => model.forward(images));
+    checkLogits(doing, logits, dataset);
+    const value = loss(logits, labels);
+    if (!isTensor(value) || value.rank !== 0) {
+      throw new TypeError(`${doing}: the loss must be one number, found ${show(value)}.`);
+    }
+    return { logits, loss: value };
+  };
+}
+
+/** {@linkcode evaluate}, given what is computed for a batch, and options that are checked. */
+export async function evaluateBy(
+  doing: string,
+  infer: Inference,
+  model: AnyModule,
+  dataset: ImageDataset,
+  { batchSize = Math.min(256, dataset.count), transform, signal }: InferenceOptions<number, number>,
 ): Promise<Evaluation> {
   const { count, labels, classes } = dataset;
   const predictions = new Int32Array(count);
   const confidences = new Float32Array(count);
-  using stop = orStop(signal);
-  let loss = 0, seen = 0;
+  let sum = 0, seen = 0;
   for (using batch of batches(dataset, { batchSize, transform })) {
     await turnEventLoop();
-    stop.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     tidy(() => {
-      const logits = withPrecision(precision, () => forward(batch.images));
-      checkLogits(`Evaluating on "${dataset.name}"`, logits, dataset);
+      const { logits, loss } = explained(
+        doing,
+        model,
+        batch.images,
+        transform,
+        () => infer(batch.images, batch.labels),
+      );
       const probabilities = ops.softmax(logits);
       predictions.set(ops.argMax(probabilities).dataSync(), seen);
       confidences.set(ops.max(probabilities, [1]).dataSync(), seen);
-      loss += ops.labelCrossEntropy(logits, batch.labels).dataSync()[0]! * batch.labels.size;
+      sum += loss.dataSync()[0]! * batch.labels.size;
     });
-    if (!Number.isFinite(loss)) {
+    const last = seen + batch.labels.size - 1;
+    if (!Number.isFinite(sum)) {
       throw new RangeError(
-        `Evaluating on "${dataset.name}": the loss must be finite, found ${loss} in images ${seen} to ${
-          seen + batch.labels.size - 1
-        }.`,
+        `${doing}: the loss must be finite, found ${sum} in images ${seen} to ${last}.`,
       );
     }
-    seen += batch.labels.size;
+    // A loss of the user's own may be finite where a logit is not. The largest probability is never 0.
+    const broken = confidences.subarray(seen, last + 1).findIndex((largest) => !(largest > 0));
+    if (broken >= 0) {
+      throw new RangeError(
+        `${doing}: the logits must be finite, found others for image ${seen + broken}.`,
+      );
+    }
+    seen = last + 1;
   }
   const correct = Array.from(predictions, (prediction, i) => prediction === labels[i]);
   return {
-    loss: loss / count,
+    loss: sum / count,
     accuracy: correct.filter((right) => right).length / count,
     confusion: confusionMatrix(predictions, labels, classes),
     predictions,
     confidences,
     correct,
   };
-}
-
-/**
- * Checks that a model's output is logits for the classes of a set.
- *
- * @throws {RangeError} If it is not.
- */
-export function checkLogits(doing: string, logits: unknown, { classes }: ImageDataset): void {
-  if (!isTensor(logits) || logits.rank !== 2 || logits.shape[1] !== classes) {
-    throw new RangeError(
-      `${doing}: the set has ${classes} classes, so the model must give logits [batch, ${classes}], found ${
-        isTensor(logits) ? `[${logits.shape}]` : "no tensor"
-      }.`,
-    );
-  }
 }
 
 /** Predictions of about the same confidence. */

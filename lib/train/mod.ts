@@ -9,6 +9,7 @@ export {
   evaluate,
   type EvaluateOptions,
   type Evaluation,
+  type InferenceOptions,
 } from "./metrics.ts";
 export {
   adagrad,
@@ -35,9 +36,9 @@ export {
   type Progress,
   type StepProgress,
 } from "./fit.ts";
+export { Training } from "./training.ts";
 export { extractFeatures } from "./features.ts";
 export { collect, type History } from "./history.ts";
-export { stopSignal } from "./stop.ts";
 export {
   findLearningRate,
   type FindLearningRateOptions,

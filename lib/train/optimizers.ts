@@ -3,7 +3,9 @@
  * gradient, `η` the learning rate, `λ` the weight decay and `t` the number of the step, from 1.
  */
 import {
+  checkOptions,
   dispose,
+  isTensor,
   isVariable,
   ops,
   type Tensor,
@@ -12,6 +14,7 @@ import {
   updateByMomentum,
   type Variable,
   variable,
+  vectorLength,
 } from "../tensor/mod.ts";
 
 /** Changes the parameters it is bound to, step by step, and owns what it has to remember about each. */
@@ -21,20 +24,34 @@ export interface Optimizer extends Disposable {
   /** The length of a step; may be set between steps. */
   learningRate: number;
   /**
-   * Changes each parameter by its gradient. The gradients are in the order of `parameters`; the caller disposes them.
+   * Changes each parameter by its gradient. The gradients are in the order of `parameters`; the caller disposes them. All is checked
+   * first: a step that throws has changed nothing.
+   *
+   * @param norm The length of all gradients as one vector, where the caller knows it.
    *
    * @throws {RangeError} If there is not one gradient for each parameter, of its shape.
+   * @throws {TypeError} If a gradient is no float32 tensor, or the optimizer, a parameter or a gradient was disposed.
    */
-  step(gradients: readonly Tensor[]): void;
+  step(gradients: readonly Tensor[], norm?: number): void;
   /** Frees what is remembered; the parameters stay. */
   dispose(): void;
 }
 
-/** Parameters whose steps are longer or shorter than those of others: smaller ones for a body that is trained already, say. */
+/** Parameters that are trained in another way than others: with smaller steps for a body that is trained already, say. */
 export interface ParameterGroup {
   readonly parameters: readonly Variable[];
-  /** What the learning rate of the optimizer is multiplied by for these; 1 unless said otherwise. */
+  /**
+   * What the learning rate of the optimizer is multiplied by for these.
+   *
+   * @default 1
+   */
   readonly learningRateFactor?: number;
+  /**
+   * Their weight decay in place of the optimizer's: 0 for biases and batch norms, say.
+   *
+   * @default the optimizer's
+   */
+  readonly weightDecay?: number;
 }
 
 /** What an optimizer is made for: parameters, or groups of them. */
@@ -44,7 +61,7 @@ export type ParametersOrGroups = readonly Variable[] | readonly ParameterGroup[]
 interface Moment {
   /** w */
   readonly parameter: Variable;
-  /** g, or `g + λ·w` where the decay is part of the gradient. */
+  /** g */
   readonly gradient: Tensor;
   /** What is remembered about this parameter, zero at first. */
   readonly memory: readonly Variable[];
@@ -52,24 +69,39 @@ interface Moment {
   readonly step: number;
   /** η, times the factor of the parameter's group. */
   readonly learningRate: number;
+  /** λ, of the parameter's group or else the optimizer's. */
+  readonly weightDecay: number;
+  /** Whether the square of a gradient was, at this or an earlier step, beyond float32. */
+  readonly overflows: boolean;
 }
 
-/** One for all rules: a rule changes a parameter and what is remembered about it. */
+/** How an optimizer changes one parameter. */
+interface Rule {
+  /** How many numbers it remembers about each number of a parameter. */
+  readonly memories: number;
+  /** Whether it asks if squares overflow. */
+  readonly asksForOverflow?: boolean;
+  /** Changes a parameter and what is remembered about it. */
+  readonly update: (moment: Moment) => void;
+}
+
+/** One for all rules. */
 class RuleOptimizer implements Optimizer {
   readonly parameters: readonly Variable[];
-  /** What the learning rate is multiplied by, for each parameter. */
-  readonly #factors: readonly number[];
+  /** What each parameter has of its group. */
+  readonly #settings: readonly { readonly factor: number; readonly weightDecay: number }[];
   readonly #memory: Variable[][];
+  readonly #rule: Rule;
   #steps = 0;
   #learningRate = 0;
+  #overflows = false;
+  #isDisposed = false;
 
   constructor(
     readonly name: string,
     parametersOrGroups: ParametersOrGroups,
-    learningRate: number,
-    readonly weightDecay: number,
-    memories: number,
-    readonly rule: (moment: Moment) => void,
+    { learningRate, weightDecay }: { learningRate: number; weightDecay: number },
+    rule: Rule,
   ) {
     const groups = grouped(name, parametersOrGroups);
     const parameters = groups.flatMap((group) => group.parameters);
@@ -80,15 +112,25 @@ class RuleOptimizer implements Optimizer {
       );
     }
     checkNumber(name, "weightDecay", weightDecay);
-    this.parameters = parameters;
-    this.#factors = groups.flatMap(({ parameters, learningRateFactor = 1 }) => {
-      checkNumber(name, "learningRateFactor", learningRateFactor);
-      return parameters.map(() => learningRateFactor);
+    this.#settings = groups.flatMap((group) => {
+      const { learningRateFactor: factor = 1, weightDecay: own = weightDecay } = group;
+      checkNumber(name, "learningRateFactor", factor);
+      checkNumber(name, "the weightDecay of a group", own);
+      return group.parameters.map(() => ({ factor, weightDecay: own }));
     });
     this.learningRate = learningRate;
+    parameters.forEach((parameter, i) => {
+      checkAlive(`The optimizer ${name}`, `parameter ${i}`, parameter);
+      if (parameter.dtype === "float32") return;
+      throw new TypeError(
+        `The optimizer ${name}: parameter ${i} must be float32, found ${parameter.dtype} [${parameter.shape}].`,
+      );
+    });
+    this.parameters = parameters;
+    this.#rule = rule;
     this.#memory = parameters.map((parameter) =>
       Array.from(
-        { length: memories },
+        { length: rule.memories },
         () => variable(ops.zeros(parameter.shape), { trainable: false }),
       )
     );
@@ -103,14 +145,44 @@ class RuleOptimizer implements Optimizer {
     this.#learningRate = value;
   }
 
-  step(gradients: readonly Tensor[]): void {
-    const { parameters, name, weightDecay } = this;
+  step(gradients: readonly Tensor[], norm?: number): void {
+    this.#check(gradients);
+    if (this.#rule.asksForOverflow) this.#overflows ||= !((norm ?? vectorLength(gradients)) < 1e18);
+    this.#steps++;
+    this.parameters.forEach((parameter, i) =>
+      tidy(() =>
+        this.#rule.update({
+          parameter,
+          gradient: gradients[i]!,
+          memory: this.#memory[i]!,
+          step: this.#steps,
+          learningRate: this.#learningRate * this.#settings[i]!.factor,
+          weightDecay: this.#settings[i]!.weightDecay,
+          overflows: this.#overflows,
+        })
+      )
+    );
+  }
+
+  /** Finds what would fail half-way through a step. */
+  #check(gradients: readonly Tensor[]): void {
+    const { parameters, name } = this, doing = `A step of ${name}`;
+    if (this.#isDisposed) {
+      throw new TypeError(
+        `${doing}: the optimizer must be alive, found a disposed one. Make a new one.`,
+      );
+    }
+    if (!Array.isArray(gradients)) {
+      throw new TypeError(
+        `${doing}: the gradients must be an array of tensors, found ${typeof gradients}.`,
+      );
+    }
     const wrong = parameters.findIndex((parameter, i) =>
       String(parameter.shape) !== String(gradients[i]?.shape)
     );
     if (wrong >= 0 || gradients.length !== parameters.length) {
       throw new RangeError(
-        `A step of ${name}: expected ${parameters.length} gradients in the shapes of the parameters, found ${gradients.length}` +
+        `${doing}: expected ${parameters.length} gradients in the shapes of the parameters, found ${gradients.length}` +
           (gradients[wrong]
             ? `; number ${wrong} must be [${parameters[wrong]?.shape}], found [${
               gradients[wrong].shape
@@ -118,24 +190,22 @@ class RuleOptimizer implements Optimizer {
             : "."),
       );
     }
-    this.#steps++;
-    parameters.forEach((parameter, i) =>
-      tidy(() => {
-        const gradient = weightDecay === 0
-          ? gradients[i]!
-          : sum(gradients[i]!, times(parameter, weightDecay));
-        this.rule({
-          parameter,
-          gradient,
-          memory: this.#memory[i]!,
-          step: this.#steps,
-          learningRate: this.#learningRate * this.#factors[i]!,
-        });
-      })
-    );
+    parameters.forEach((parameter, i) => {
+      checkAlive(doing, `parameter ${i}`, parameter);
+      const gradient: unknown = gradients[i];
+      if (!isTensor(gradient) || gradient.dtype !== "float32") {
+        throw new TypeError(
+          `${doing}: gradient ${i} must be a float32 tensor, found ${
+            isTensor(gradient) ? gradient.dtype : typeof gradient
+          }.`,
+        );
+      }
+      checkAlive(doing, `gradient ${i}`, gradient);
+    });
   }
 
   dispose(): void {
+    this.#isDisposed = true;
     dispose(this.#memory);
   }
 
@@ -144,10 +214,23 @@ class RuleOptimizer implements Optimizer {
   }
 }
 
+function checkAlive(doing: string, name: string, x: Tensor): void {
+  if (!x.isDisposed) return;
+  throw new TypeError(`${doing}: ${name} must be alive, found a disposed tensor [${x.shape}].`);
+}
+
 /** Parameters as one group; groups as they are. */
 function grouped(name: string, parameters: ParametersOrGroups): readonly ParameterGroup[] {
   if (isVariables(parameters)) return [{ parameters }];
   if (Array.isArray(parameters) && parameters.every((group) => isVariables(group?.parameters))) {
+    for (const group of parameters) {
+      checkOptions<ParameterGroup>(
+        `The optimizer ${name}`,
+        group,
+        "{ parameters: model.fc.parameters(), learningRateFactor: 10 }",
+        { parameters: true, learningRateFactor: true, weightDecay: true },
+      );
+    }
     return parameters;
   }
   throw new TypeError(
@@ -202,28 +285,32 @@ export interface SgdOptions extends OptimizerOptions {
  * assert.deepEqual([body, head].map((w) => w.dataSync()[0]?.toFixed(2)), ["0.95", "0.50"]);
  * ```
  */
-export function sgd(
-  parameters: ParametersOrGroups,
-  { learningRate, momentum = 0, nesterov = false, weightDecay = 0 }: SgdOptions,
-): Optimizer {
+export function sgd(parameters: ParametersOrGroups, options: SgdOptions): Optimizer {
+  checkOptions<SgdOptions>("The optimizer sgd", options, "{ learningRate: 0.1 }", {
+    learningRate: true,
+    momentum: true,
+    nesterov: true,
+    weightDecay: true,
+  });
+  const { learningRate, momentum = 0, nesterov = false, weightDecay = 0 } = options;
   checkNumber("sgd", "momentum", momentum, 1);
+  if (typeof nesterov !== "boolean") {
+    throw new TypeError(
+      `The optimizer sgd: nesterov must be true or false, found ${typeof nesterov}.`,
+    );
+  }
   if (nesterov && momentum === 0) {
     throw new RangeError(
       "The optimizer sgd: nesterov needs a momentum greater than 0, found 0.",
     );
   }
-  checkNumber("sgd", "weightDecay", weightDecay);
-  return new RuleOptimizer(
-    "sgd",
-    parameters,
-    learningRate,
-    0, // The update adds the decay.
-    momentum === 0 ? 0 : 1,
-    ({ parameter, gradient, memory: [velocity], learningRate }) => {
+  return new RuleOptimizer("sgd", parameters, { learningRate, weightDecay }, {
+    memories: momentum === 0 ? 0 : 1,
+    update: ({ parameter, gradient, memory: [velocity], learningRate, weightDecay }) => {
       const options = { learningRate, momentum, nesterov, weightDecay };
       updateByMomentum(parameter, velocity, gradient, options);
     },
-  );
+  });
 }
 
 /** The options of {@linkcode adagrad}. */
@@ -249,23 +336,23 @@ export interface AdagradOptions extends OptimizerOptions {
  * assert.deepEqual([...w.dataSync()], [0.5, 0.5]); // The first step is as long whatever the gradient.
  * ```
  */
-export function adagrad(
-  parameters: ParametersOrGroups,
-  { learningRate, epsilon = 1e-10, weightDecay = 0 }: AdagradOptions,
-): Optimizer {
+export function adagrad(parameters: ParametersOrGroups, options: AdagradOptions): Optimizer {
+  checkOptions<AdagradOptions>("The optimizer adagrad", options, "{ learningRate: 0.01 }", {
+    learningRate: true,
+    epsilon: true,
+    weightDecay: true,
+  });
+  const { learningRate, epsilon = 1e-10, weightDecay = 0 } = options;
   checkNumber("adagrad", "epsilon", epsilon);
-  return new RuleOptimizer(
-    "adagrad",
-    parameters,
-    learningRate,
-    weightDecay,
-    1,
-    ({ parameter, gradient, memory, learningRate }) => {
-      const squares = memory[0]!;
+  return new RuleOptimizer("adagrad", parameters, { learningRate, weightDecay }, {
+    memories: 1,
+    update: (moment) => {
+      const { parameter, learningRate } = moment, gradient = decayed(moment);
+      const squares = moment.memory[0]!;
       squares.assign(sum(squares, ops.square(gradient)));
       descend(parameter, ratio(gradient, squares, epsilon), learningRate);
     },
-  );
+  });
 }
 
 /** The options of {@linkcode rmsProp}. */
@@ -293,24 +380,25 @@ export interface RmsPropOptions extends OptimizerOptions {
  * assert(Math.abs(w.dataSync()[0]! - 0.5) < 1e-6);
  * ```
  */
-export function rmsProp(
-  parameters: ParametersOrGroups,
-  { learningRate, decay = 0.99, epsilon = 1e-8, weightDecay = 0 }: RmsPropOptions,
-): Optimizer {
+export function rmsProp(parameters: ParametersOrGroups, options: RmsPropOptions): Optimizer {
+  checkOptions<RmsPropOptions>("The optimizer rmsProp", options, "{ learningRate: 0.01 }", {
+    learningRate: true,
+    decay: true,
+    epsilon: true,
+    weightDecay: true,
+  });
+  const { learningRate, decay = 0.99, epsilon = 1e-8, weightDecay = 0 } = options;
   checkNumber("rmsProp", "decay", decay, 1);
   checkNumber("rmsProp", "epsilon", epsilon);
-  return new RuleOptimizer(
-    "rmsProp",
-    parameters,
-    learningRate,
-    weightDecay,
-    1,
-    ({ parameter, gradient, memory, learningRate }) => {
-      const squares = memory[0]!;
+  return new RuleOptimizer("rmsProp", parameters, { learningRate, weightDecay }, {
+    memories: 1,
+    update: (moment) => {
+      const { parameter, learningRate } = moment, gradient = decayed(moment);
+      const squares = moment.memory[0]!;
       squares.assign(mixed(squares, ops.square(gradient), decay));
       descend(parameter, ratio(gradient, squares, epsilon), learningRate);
     },
-  );
+  });
 }
 
 /** The options of {@linkcode adam} and {@linkcode adamW}. */
@@ -340,7 +428,7 @@ export interface AdamOptions extends OptimizerOptions {
  * ```
  */
 export function adam(parameters: ParametersOrGroups, options: AdamOptions): Optimizer {
-  return adamOptimizer("adam", parameters, options, 0);
+  return adamOptimizer("adam", parameters, options, { weightDecay: 0, isDecoupled: false });
 }
 
 /**
@@ -361,43 +449,59 @@ export function adam(parameters: ParametersOrGroups, options: AdamOptions): Opti
  * assert.equal(w.dataSync()[0], 0.75);
  * ```
  */
-export function adamW(
-  parameters: ParametersOrGroups,
-  { weightDecay = 0.01, ...options }: AdamOptions,
-): Optimizer {
-  checkNumber("adamW", "weightDecay", weightDecay);
-  return adamOptimizer("adamW", parameters, options, weightDecay);
+export function adamW(parameters: ParametersOrGroups, options: AdamOptions): Optimizer {
+  return adamOptimizer("adamW", parameters, options, { weightDecay: 0.01, isDecoupled: true });
 }
 
 function adamOptimizer(
   name: string,
   parameters: ParametersOrGroups,
-  { learningRate, weightDecay = 0, betas = [0.9, 0.999], epsilon = 1e-8 }: AdamOptions,
-  decoupledDecay: number,
+  options: AdamOptions,
+  { weightDecay: usual, isDecoupled }: { weightDecay: number; isDecoupled: boolean },
 ): Optimizer {
+  const doing = `The optimizer ${name}`;
+  checkOptions<AdamOptions>(doing, options, "{ learningRate: 0.001 }", {
+    learningRate: true,
+    betas: true,
+    epsilon: true,
+    weightDecay: true,
+  });
+  const { learningRate, weightDecay = usual, betas = [0.9, 0.999], epsilon = 1e-8 } = options;
+  if (!Array.isArray(betas) || betas.length !== 2) {
+    throw new TypeError(
+      `${doing}: betas must be two numbers such as [0.9, 0.999], found ${
+        Array.isArray(betas) ? `[${betas}]` : typeof betas
+      }.`,
+    );
+  }
   const [beta1, beta2] = betas;
   checkNumber(name, "betas[0]", beta1, 1);
   checkNumber(name, "betas[1]", beta2, 1);
   checkNumber(name, "epsilon", epsilon);
-  return new RuleOptimizer(
-    name,
-    parameters,
-    learningRate,
-    weightDecay,
-    2,
-    ({ parameter, gradient, memory, step, learningRate }) => {
+  return new RuleOptimizer(name, parameters, { learningRate, weightDecay }, {
+    memories: 2,
+    asksForOverflow: true,
+    update: (moment) => {
+      const { parameter, memory, step, learningRate, weightDecay, overflows } = moment;
+      const gradient = isDecoupled ? moment.gradient : decayed(moment);
       updateByAdam(parameter, memory[0]!, memory[1]!, gradient, {
         learningRate,
-        betas,
+        betas: [beta1, beta2],
         epsilon,
         step,
-        decoupledDecay,
+        decoupledDecay: isDecoupled ? weightDecay : 0,
+        overflows,
       });
     },
-  );
+  });
 }
 
 // The arithmetic of the rules, on tensors of one shape, which the general ops would have to be told.
+
+/** `g + λ·w` */
+function decayed({ gradient, parameter, weightDecay }: Moment): Tensor {
+  return weightDecay === 0 ? gradient : sum(gradient, times(parameter, weightDecay));
+}
 
 function sum(a: Tensor, b: Tensor): Tensor {
   return ops.add(a, b);
@@ -423,8 +527,9 @@ function mixed(old: Tensor, now: Tensor, kept: number): Tensor {
 }
 
 function checkNumber(optimizer: string, name: string, value: number, below = Infinity): void {
-  if (!(value >= 0 && value < below)) {
-    throw new RangeError(
+  if (!(typeof value === "number" && value >= 0 && value < below)) {
+    const Kind = typeof value === "number" || value === undefined ? RangeError : TypeError;
+    throw new Kind(
       `The optimizer ${optimizer}: ${name} must be ${
         below === Infinity ? "a number of at least 0" : `from 0 up to but without ${below}`
       }, found ${value}.`,

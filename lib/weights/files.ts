@@ -1,3 +1,5 @@
+import { basename, dirname, join, resolve } from "node:path";
+
 /**
  * The bytes of a file, which are in memory once: `Deno.readFile` has them twice for a moment.
  *
@@ -27,7 +29,12 @@ export async function readNext(
 }
 
 /**
- * Writes pieces to a file that is there whole or not at all: they go to another file beside it, which gets the name at the end.
+ * Writes pieces to a file that is there whole or not at all: they go to another file beside it, which
+ * gets the name at the end.
+ *
+ * As with other tools, a symbolic link stays and the file that it leads to is written; a file that is
+ * there keeps its mode and its owner; a device or a named pipe is written to. Another hard link to
+ * the file keeps the old content, because a whole file can only come by a new name.
  *
  * @throws {Error} If it cannot be written; nothing is left behind then.
  */
@@ -35,21 +42,115 @@ export async function writeAtomically(
   file: string,
   pieces: Iterable<Uint8Array>,
 ): Promise<void> {
-  const part = `${file}.${crypto.randomUUID()}.part`;
+  let target: Target | undefined;
   try {
+    target = targetOf(file);
     {
-      using handle = await Deno.open(part, { createNew: true, write: true });
+      using handle = await Deno.open(target.part, target.options);
       for (const piece of pieces) {
         for (let n = 0; n < piece.length;) n += await handle.write(piece.subarray(n));
       }
       // A name must not come to disk before what it names.
-      await handle.sync();
+      if (target.path) await handle.sync();
     }
-    await Deno.rename(part, file);
+    finish(target);
   } catch (error) {
-    await Deno.remove(part).catch(() => {});
-    throw new Error(`Writing ${file}: ${error instanceof Error ? error.message : error}`, {
-      cause: error,
-    });
+    throw failed(file, target, error);
+  }
+}
+
+/** {@linkcode writeAtomically} of a text, before it returns. */
+export function writeTextAtomicallySync(file: string, text: string): void {
+  let target: Target | undefined;
+  try {
+    target = targetOf(file);
+    {
+      using handle = Deno.openSync(target.part, target.options);
+      const bytes = new TextEncoder().encode(text);
+      for (let n = 0; n < bytes.length;) n += handle.writeSync(bytes.subarray(n));
+      if (target.path) handle.syncSync();
+    }
+    finish(target);
+  } catch (error) {
+    throw failed(file, target, error);
+  }
+}
+
+/** Where the bytes of a file go. */
+interface Target {
+  /** The file that is opened, and how. */
+  readonly part: string;
+  readonly options: Deno.OpenOptions;
+  /** The name that it gets at the end; none for a device or a pipe, which is written to in place. */
+  readonly path?: string;
+  /** The file that has the name now. */
+  readonly before?: Deno.FileInfo;
+}
+
+function targetOf(file: string): Target {
+  const before = unlessMissing(() => Deno.statSync(file));
+  if (before?.isDirectory) throw new Error("the path must be that of a file, found a folder.");
+  if (before && !before.isFile) return { part: file, options: { write: true } };
+  // Whoever may not write to the file may not replace it either.
+  if (before) Deno.openSync(file, { write: true }).close();
+  const path = before ? Deno.realPathSync(file) : endOfLinks(file);
+  removeLeftovers(path);
+  const part = `${path}.${crypto.randomUUID()}.part`;
+  return { part, options: { createNew: true, write: true }, path, before };
+}
+
+/** Gives a part that is whole the name of the file. */
+function finish({ part, path, before }: Target): void {
+  if (!path) return;
+  if (before) {
+    // First the owner: a change of it can take bits from the mode. Only root may give files away.
+    try {
+      Deno.chownSync(part, before.uid, before.gid);
+    } catch { /* The file belongs to whoever writes it. */ }
+    if (before.mode !== null) Deno.chmodSync(part, before.mode & 0o7777);
+  }
+  Deno.renameSync(part, path);
+}
+
+/** Removes what was written, and gives the error that says which file could not be. */
+function failed(file: string, target: Target | undefined, error: unknown): Error {
+  if (target?.path) unlessMissing(() => Deno.removeSync(target.part));
+  const reason = error instanceof Error ? error.message : error;
+  return new Error(`Writing ${file}: ${reason}`, { cause: error });
+}
+
+/** The path that a symbolic link to no file leads to; the path itself where there is no link. */
+function endOfLinks(file: string): string {
+  for (let path = file, links = 0; links <= 40; links++) {
+    if (!unlessMissing(() => Deno.lstatSync(path))?.isSymlink) return path;
+    path = resolve(Deno.realPathSync(dirname(path)), Deno.readLinkSync(path));
+  }
+  throw new Error("the symbolic link leads through more than 40 others.");
+}
+
+/** Removes parts that writers of a file left when they were killed: for an hour, nobody has written to them. */
+function removeLeftovers(path: string): void {
+  const folder = dirname(path), start = `${basename(path)}.`;
+  for (const { name, isFile } of unlessMissing(() => Deno.readDirSync(folder)) ?? []) {
+    if (
+      !isFile || !name.startsWith(start) || !/^[-0-9a-f]{36}\.part$/.test(name.slice(start.length))
+    ) {
+      continue;
+    }
+    const part = join(folder, name);
+    const { mtime } = unlessMissing(() => Deno.statSync(part)) ?? {};
+    if (mtime && Date.now() - mtime.getTime() > 3_600_000) {
+      unlessMissing(() => Deno.removeSync(part));
+    }
+  }
+}
+
+/** What `work` gives, or nothing where it finds no such file. */
+function unlessMissing<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }

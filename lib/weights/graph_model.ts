@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import {
   type Images,
@@ -130,10 +131,15 @@ const NODES: Readonly<Record<string, (attributes: Attributes, roles: readonly st
   };
 
 /**
- * Writes a model as TensorFlow.js's graph model, `model.json` and `weights.bin` in a folder, which `tf.loadGraphModel` loads in a browser
- * or a server without this library: images `[batch, height, width, channels]` in, for any batch, what `forward` gives in inference out.
+ * Writes a model as TensorFlow.js's graph model, `model.json` and a file of weights in a folder, which
+ * `tf.loadGraphModel` loads in a browser or a server without this library: images
+ * `[batch, height, width, channels]` in, for any batch, what `forward` gives in inference out.
  *
- * The graph is what the forward pass computes for images of this size; two passes, of one and of two images, tell what depends on the batch.
+ * The graph is what the forward pass computes for images of this size; two passes, of one and of two
+ * images, tell what depends on the batch.
+ *
+ * The file of weights is named by its content, `weights.0123456789abcdef.bin`, and `model.json` comes
+ * last. So a folder that has a model already holds that one or the new one, whole, at any time.
  *
  * @param imageShape Height, width and channels of the images.
  * @throws {RangeError} If a layer does not fit, or the forward pass calls a kernel that has no counterpart here, or is not the same for
@@ -166,6 +172,9 @@ export async function writeGraphModel<Channels extends number>(
     return trace!;
   };
   const { nodes, weights, pieces, output } = graphOf(traceOf(1), traceOf(2));
+  const hash = createHash("sha256");
+  for (const piece of pieces) hash.update(piece);
+  const weightsFile = `weights.${hash.digest("hex").slice(0, 16)}.bin`;
   const shape = { dim: [-1, ...imageShape].map((size) => ({ size: String(size) })) };
   nodes.unshift({ name: "images", op: "Placeholder", attr: { dtype: FLOAT, shape: { shape } } });
   const description = {
@@ -173,12 +182,29 @@ export async function writeGraphModel<Channels extends number>(
     generatedBy: "ResNet Lab",
     signature: { inputs: { images: { name: "images:0" } }, outputs: { output: { name: output } } },
     modelTopology: { node: nodes, versions: { producer: 1087 } },
-    weightsManifest: [{ paths: ["weights.bin"], weights }],
+    weightsManifest: [{ paths: [weightsFile], weights }],
   };
   await Deno.mkdir(folder, { recursive: true });
-  await writeAtomically(join(folder, "weights.bin"), pieces);
+  const before = await weightsOf(folder);
+  await writeAtomically(join(folder, weightsFile), pieces);
   const json = new TextEncoder().encode(JSON.stringify(description));
   await writeAtomically(join(folder, "model.json"), [json]);
+  // Another writer may have removed them already.
+  for (const file of before) {
+    if (file !== weightsFile) await Deno.remove(join(folder, file)).catch(() => {});
+  }
+}
+
+/** The files of weights of the graph model in a folder, as this library names them; none if there is no model. */
+async function weightsOf(folder: string): Promise<string[]> {
+  const text = await Deno.readTextFile(join(folder, "model.json")).catch(() => "{}");
+  try {
+    const paths: unknown[] = JSON.parse(text).weightsManifest[0].paths;
+    return paths.filter((path) => typeof path === "string")
+      .filter((path) => /^weights(\.[0-9a-f]{16})?\.bin$/.test(path));
+  } catch {
+    return []; // Another program's file.
+  }
 }
 
 const doing = "Writing a graph model";

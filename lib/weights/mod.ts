@@ -4,5 +4,11 @@ export { pretrained, type PretrainedName, type PretrainedOptions } from "./pretr
 export { readPth } from "./pth.ts";
 export { readSafetensors, readSafetensorsMetadata, writeSafetensors } from "./safetensors.ts";
 export { StoredTensor, type StoredType, type StoredValues } from "./stored_tensor.ts";
-export { type LoadOptions, loadState, type ModelState, stateOf } from "./state.ts";
+export {
+  type LoadOptions,
+  loadState,
+  type ModelState,
+  stateOf,
+  type StateOptions,
+} from "./state.ts";
 export { fromTimm, toTimm } from "./timm.ts";

@@ -1,5 +1,8 @@
 import { checkOptions, ops, type Tensor, tidy, type Variable } from "../tensor/mod.ts";
-import { type AnyModule, BatchNorm, Conv2d, Flatten, Linear, Module, Parallel } from "../nn/mod.ts";
+import { show } from "../tensor/options.ts";
+import { type AnyModule, BatchNorm, Conv2d, Linear, Module } from "../nn/mod.ts";
+import { checkInputShape } from "../nn/checks.ts";
+import { type ModelOrders, type Order, ordersByRun, ordersByStructure } from "./feature_order.ts";
 import { StoredTensor } from "./stored_tensor.ts";
 
 /** The tensors of a model by PyTorch's names, in PyTorch's layout. */
@@ -13,13 +16,16 @@ interface Layout {
   readonly theirs: (value: Tensor) => Tensor;
   /** Our layout of a value in PyTorch's. */
   readonly ours: (value: Tensor) => Tensor;
+  /** The orders of the features along our axes where they are not PyTorch's; "unknown" where they cannot be told. */
+  readonly orders: readonly Order[] | "unknown";
 }
 
-/** A parameter or running statistic of a model under PyTorch's name. */
+/** A parameter or running statistic of a model under one of PyTorch's names; a variable with several paths has several. */
 interface Part extends Layout {
   readonly name: string;
+  readonly module: AnyModule;
   readonly variable: Variable;
-  /** The name of PyTorch's count of batches, which it keeps behind the statistics of a batch norm, and nothing depends on. */
+  /** The name of PyTorch's count of batches, which it keeps after the statistics of a batch norm, and nothing depends on. */
   readonly counter: string | undefined;
 }
 
@@ -34,88 +40,167 @@ const NAMES = [
   }],
 ] as const;
 
-/** The parameters and running statistics of a model, in the order of its layers. */
-function partsOf(model: AnyModule): Part[] {
+/** The parameters and running statistics of a model by all of their paths, in the order of its layers. */
+function partsOf(doing: string, model: AnyModule, inputShape?: readonly number[]): Part[] {
+  const orders = ordersOf(doing, model, inputShape);
   const parts: Part[] = [];
-  const seen = new Set<AnyModule>();
-  /** Of the maps on the way, as far as they are known. */
-  let channels: number | undefined;
-  /** Of the maps that a flatten made features of, until a linear layer mixes these. */
-  let flattened: number | undefined;
+  const above = new Set<AnyModule>();
   const visit = (path: string, module: AnyModule) => {
-    if (seen.has(module)) return;
-    seen.add(module);
+    if (above.has(module)) return;
+    above.add(module);
     const at = (name: string) => path === "" ? name : `${path}.${name}`;
     const names: Readonly<Record<string, string>> =
       NAMES.find(([Layer]) => module instanceof Layer)?.[1] ?? {};
     for (const [name, variable] of module.variables()) {
       parts.push({
         name: at(names[name] ?? name),
+        module,
         variable,
         counter: module instanceof BatchNorm && name === "runningVariance"
           ? at("num_batches_tracked")
           : undefined,
-        ...layoutOf(module, name, variable, flattened),
+        ...layoutOf(module, name, variable, orders),
       });
     }
-    if (module instanceof Flatten) flattened = channels;
-    if (module instanceof Linear) flattened = undefined;
-    const before = channels;
-    let joined: number | undefined = 0;
-    for (const [name, child] of module.children()) {
-      if (module instanceof Parallel) channels = before;
-      visit(at(name), child);
-      joined = joined !== undefined && channels !== undefined ? joined + channels : undefined;
-    }
-    if (module instanceof Parallel) channels = joined;
-    if ("outChannels" in module && typeof module.outChannels === "number") {
-      channels = module.outChannels;
-    }
+    for (const [name, child] of module.children()) visit(at(name), child);
+    above.delete(module);
   };
   visit("", model);
   return parts;
+}
+
+/** The orders of features that the structure tells, or a run on an input of a shape. */
+function ordersOf(doing: string, model: AnyModule, inputShape?: readonly number[]): ModelOrders {
+  if (inputShape === undefined) return ordersByStructure(model);
+  checkInputShape(doing, inputShape);
+  try {
+    return ordersByRun(model, inputShape);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : error;
+    throw new RangeError(
+      `${doing}: the model must run on an input of inputShape ${
+        shown(inputShape)
+      }, found: ${reason}`,
+      { cause: error },
+    );
+  }
 }
 
 function layoutOf(
   module: AnyModule,
   name: string,
   variable: Variable,
-  flattened: number | undefined,
+  orders: ModelOrders,
 ): Layout {
+  const { shape } = variable;
   if (module instanceof Conv2d && name === "kernel") {
     const [height, width, inChannels, outChannels] = module.kernel.shape;
     return {
       shape: [outChannels, inChannels, height, width],
       theirs: (value) => ops.transpose(value, [3, 2, 0, 1]),
       ours: (value) => ops.transpose(value, [2, 3, 1, 0]),
+      orders: [],
     };
   }
-  if (module instanceof Linear && name === "weight" || module instanceof BatchNorm && flattened) {
-    // PyTorch's maps are [channels, pixels] where ours are [pixels, channels], and so are the features that a flatten makes of them.
-    const [count = 1, outputs = 1] = variable.shape;
-    const channels = flattened && count % flattened === 0 ? flattened : count;
-    const shape = variable.shape.toReversed();
-    const turned = (value: Tensor, first: number, last: number, result: readonly number[]) =>
-      ops.reshape(ops.transpose(ops.reshape(value, [first, channels, last]), [2, 1, 0]), result);
+  const isWeight = module instanceof Linear && name === "weight";
+  if (isWeight || module instanceof Linear && name === "bias" || module instanceof BatchNorm) {
+    const known = orders.get(module);
+    const along = known && (isWeight ? [known.input, known.output] : [known.output]);
     return {
-      shape,
-      theirs: (value) => turned(value, count / channels, outputs, shape),
-      ours: (value) => turned(value, outputs, count / channels, variable.shape),
+      shape: shape.toReversed(),
+      theirs: (value) => ops.transpose(ordered(value, along?.map(inverse) ?? [])),
+      ours: (value) => ordered(ops.transpose(value), along ?? []),
+      orders: along ?? "unknown",
     };
   }
-  return { shape: variable.shape, theirs: (value) => value, ours: (value) => value };
+  return { shape, theirs: (value) => value, ours: (value) => value, orders: [] };
+}
+
+/** The elements along each axis in the order of the given positions. */
+function ordered(value: Tensor, orders: readonly Order[]): Tensor {
+  return orders.reduce(
+    (value: Tensor, order, axis) =>
+      order ? ops.gather(value, ops.tensor(order, [order.length], "int32"), axis) : value,
+    value,
+  );
+}
+
+function inverse(order: Order): Order {
+  if (!order) return undefined;
+  const result = new Int32Array(order.length);
+  order.forEach((theirs, ours) => result[theirs] = ours);
+  return result;
+}
+
+/** Checks that the order of the features of all parts is known, and one for all paths of a variable. */
+function checkOrders(
+  doing: string,
+  model: AnyModule,
+  parts: readonly Part[],
+  isRun: boolean,
+): void {
+  const unknown = [...new Set(parts.filter(({ orders }) => orders === "unknown"))];
+  const [first] = unknown;
+  if (first) {
+    const names = unknown.map(({ name }) => name.slice(0, Math.max(0, name.lastIndexOf("."))));
+    const layers = [...new Set(names)].join(", ");
+    throw new RangeError(
+      `${doing}: the order of the features that ${
+        layers || model.describe()
+      } takes must be known, because ` +
+        "PyTorch flattens maps by channel and we by pixel, found " +
+        (isRun
+          ? "a forward pass in which it cannot be followed. Flatten maps with flatten() or ops.reshape directly before the layer, " +
+            "or bring them into PyTorch's order first, with ops.transpose(maps, [0, 3, 1, 2])."
+          : `that the fields of ${model.describe()} do not tell it. Give the shape of one input, without the batch axis, such as ` +
+            "{ inputShape: [28, 28, 1] }."),
+    );
+  }
+  for (const [one, ...others] of groups(parts)) {
+    for (const other of others) {
+      if (String(one!.orders) !== String(other.orders)) {
+        throw new RangeError(
+          `${doing}: ${
+            one!.name
+          } and ${other.name} are one variable, so they must take features in one order, found two.`,
+        );
+      }
+    }
+  }
+}
+
+/** The parts of each variable. */
+function groups(parts: readonly Part[]): Part[][] {
+  return [...Map.groupBy(parts, ({ variable }) => variable).values()];
+}
+
+/** The options of {@linkcode stateOf}. */
+export interface StateOptions {
+  /**
+   * The shape of one input without the batch axis, such as `[28, 28, 1]`. A model with a forward pass
+   * of its own needs it where the order of features depends on what that does with maps.
+   */
+  readonly inputShape?: readonly number[];
 }
 
 /**
- * The parameters and running statistics of a model by PyTorch's names and in PyTorch's layout, ready for {@linkcode writeSafetensors}.
+ * The parameters and running statistics of a model by PyTorch's names and in PyTorch's layout, ready
+ * for {@linkcode writeSafetensors}.
  *
- * Kernels become `[out, in, height, width]`, weights of linear layers `[out, in]`; behind a flatten, features go by channel, height and
- * width. `kernel` and `scale` are called `weight`, `offset` is `bias`, `runningMean` and `runningVariance` are `running_mean` and
- * `running_var`, and each batch norm has PyTorch's `num_batches_tracked`, which is 0. So what is written for AlexNet (its variant
- * `"torchvision"`), VGG, GoogLeNet and the ResNets loads in torchvision with `strict=True`. Variables of layers of your own keep their
- * names and layout; where a flatten has no layer before it that says its `outChannels`, features keep the order that they have here.
+ * Kernels become `[out, in, height, width]`, weights of linear layers `[out, in]`. `kernel` and
+ * `scale` are called `weight`, `offset` is `bias`, `runningMean` and `runningVariance` are
+ * `running_mean` and `running_var`, and each batch norm has PyTorch's `num_batches_tracked`, which is
+ * 0. So what is written for AlexNet (its variant `"torchvision"`), VGG, GoogLeNet and the ResNets
+ * loads in torchvision with `strict=True`. A variable that a model has at several paths is there under
+ * all of them, as in PyTorch. Variables of layers of your own keep their names and layout.
  *
- * @throws {TypeError} If it is no model.
+ * PyTorch flattens maps by channel, row and column, and this library by row, column and channel. So
+ * the weights of a layer after a flatten are in another order there. The structure tells which layers
+ * these are for the networks of this library and for what is made of `sequential`, `parallel` and
+ * `residual`; for a forward pass of your own, a run on zeros of `inputShape` does.
+ *
+ * @throws {TypeError} If it is no model, or was disposed.
+ * @throws {RangeError} If the order of features is not known and matters, which the message explains.
  *
  * @example
  * ```ts
@@ -126,11 +211,31 @@ function layoutOf(
  * assert.deepEqual([...state.keys()], ["weight", "bias"]);
  * assert.deepEqual(state.get("weight")!.shape, [8, 3, 5, 5]);
  * ```
+ *
+ * @example A forward pass of your own
+ * ```ts
+ * import { conv2d, type Images, linear, Module, ops, stateOf, tidy } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * class Net extends Module<Images<1>> {
+ *   readonly conv = conv2d(1, 4, { kernelSize: 3 });
+ *   readonly fc = linear(36, 10);
+ *   override forward(x: Images<1>) {
+ *     return tidy(() => this.fc.forward(ops.reshape(this.conv.forward(x), [-1, 36])));
+ *   }
+ * }
+ * assert.throws(() => stateOf(new Net()), /the order of the features that fc takes must be known/);
+ * assert.equal(stateOf(new Net(), { inputShape: [5, 5, 1] }).size, 4);
+ * ```
  */
-export function stateOf(model: AnyModule): Map<string, StoredTensor> {
-  checkModel("Taking the state of a model", model);
+export function stateOf(model: AnyModule, options: StateOptions = {}): Map<string, StoredTensor> {
+  const doing = "Taking the state of a model";
+  checkModel(doing, model);
+  checkOptions<StateOptions>(doing, options, "{ inputShape: [28, 28, 1] }", { inputShape: true });
+  const parts = partsOf(doing, model, options.inputShape);
+  checkOrders(doing, model, parts, options.inputShape !== undefined);
   const state = new Map<string, StoredTensor>();
-  for (const { name, variable, counter, theirs } of partsOf(model)) {
+  for (const { name, variable, counter, theirs } of parts) {
     tidy(() => void state.set(name, StoredTensor.of(theirs(variable))));
     if (counter) state.set(counter, new StoredTensor("I64", [], new Uint8Array(8)));
   }
@@ -138,19 +243,31 @@ export function stateOf(model: AnyModule): Map<string, StoredTensor> {
 }
 
 /** The options of {@linkcode loadState}. */
-export interface LoadOptions {
-  /** Paths of what is left as it is, such as `["fc"]` for a new head; in the file it may be there, missing, or of another shape. */
+export interface LoadOptions extends StateOptions {
+  /**
+   * Paths of what is left as it is, such as `["fc"]` for a new head; in the file it may be there,
+   * missing, or of another shape.
+   */
   readonly except?: readonly string[];
+  /**
+   * What the names in the file begin with, such as `"module."`; other tensors are left out.
+   * `nn.DataParallel`, `torch.compile` (`"_orig_mod."`) and training frameworks add it.
+   */
+  readonly prefix?: string;
 }
 
 /**
- * Gives a model the parameters and running statistics of a file, by PyTorch's names and in PyTorch's layout; {@linkcode stateOf} says
- * which. Fractions of any width become float32; PyTorch's counts of batches are ignored.
+ * Gives a model the parameters and running statistics of a file, by PyTorch's names and in PyTorch's
+ * layout; {@linkcode stateOf} says which. Fractions of any width become float32; PyTorch's counts of
+ * batches are ignored. Of a variable at several paths, one name is enough; if the file has several,
+ * their numbers must be the same.
  *
- * Everything is checked first: where anything is wrong, all of it is listed, and nothing in the model is changed.
+ * Everything is checked first: where anything is wrong, all of it is listed, and nothing in the model
+ * is changed.
  *
- * @throws {RangeError} If tensors are missing, not in the model, of another shape, or hold what is no finite fraction; or if `except`
- * names what is in neither.
+ * @throws {RangeError} If tensors are missing, not in the model, of another shape, or hold what is no
+ * finite fraction; if `except` or `prefix` names what is not there; or if the order of features is
+ * not known, as in {@linkcode stateOf}.
  * @throws {TypeError} If it is no model, or the tensors are no map of stored tensors.
  *
  * @example
@@ -160,7 +277,10 @@ export interface LoadOptions {
  *
  * const trained = resnet18({ width: 1 / 16, classes: 10 });
  * const cats = resnet18({ width: 1 / 16, classes: 2 });
- * assert.throws(() => loadState(cats, stateOf(trained)), /Of another shape: fc.weight \(expected \[2, 32\], found \[10, 32\]\)/);
+ * assert.throws(
+ *   () => loadState(cats, stateOf(trained)),
+ *   /Of another shape: fc.weight \(expected \[2, 32\], found \[10, 32\]\)/,
+ * );
  * loadState(cats, stateOf(trained), { except: ["fc"] });
  * assert.deepEqual(cats.conv1.kernel.dataSync(), trained.conv1.kernel.dataSync());
  * ```
@@ -168,63 +288,126 @@ export interface LoadOptions {
 export function loadState(model: AnyModule, tensors: ModelState, options: LoadOptions = {}): void {
   const doing = "Loading the state of a model";
   checkModel(doing, model);
-  checkOptions<LoadOptions>(doing, options, '{ except: ["fc"] }', { except: true });
-  if (!(tensors instanceof Map) || ![...tensors.values()].every((x) => x instanceof StoredTensor)) {
-    throw new TypeError(
-      `${doing}: expected stored tensors by name, as readSafetensors and readPth give them, found something else.`,
-    );
-  }
-  const all = partsOf(model);
-  const excepted = exceptions(doing, options.except ?? [], [
-    ...all.map(({ name }) => name),
-    ...tensors.keys(),
-  ]);
+  checkOptions<LoadOptions>(doing, options, '{ except: ["fc"] }', {
+    except: true,
+    prefix: true,
+    inputShape: true,
+  });
+  checkTensors(doing, tensors);
+  const { except = [], prefix, inputShape } = options;
+  const given = prefix === undefined ? tensors : withoutPrefix(doing, tensors, prefix);
+  const all = partsOf(doing, model, inputShape);
+  const excepted = exceptions(doing, except, [...all.map(({ name }) => name), ...given.keys()]);
   const parts = all.filter(({ name }) => !excepted(name));
+  for (const group of groups(all)) {
+    const [left, loaded] = [true, false].map((is) =>
+      group.find(({ name }) => excepted(name) === is)
+    );
+    if (left && loaded) {
+      throw new RangeError(
+        `${doing}: except must name all paths of a variable or none, found ${left.name} without ${loaded.name}, ` +
+          "which is the same variable.",
+      );
+    }
+  }
+  checkOrders(doing, model, parts, inputShape !== undefined);
   const known = new Set(all.flatMap(({ name, counter }) => counter ? [name, counter] : [name]));
+  const wanted = groups(parts);
+  const found = parts.filter(({ name }) => given.has(name));
   const problems = [
-    problem("Missing", parts.filter(({ name }) => !tensors.has(name)).map(named)),
+    problem(
+      "Missing",
+      wanted.filter((group) => !group.some(({ name }) => given.has(name)))
+        .map(([part]) => named(part!)),
+    ),
     problem(
       "Not in the model",
-      [...tensors].filter(([name]) => !known.has(name) && !excepted(name))
+      [...given].filter(([name]) => !known.has(name) && !excepted(name))
         .map(([name, { shape }]) => named({ name, shape })),
     ),
     problem(
       "Of another shape",
-      parts.flatMap(({ name, shape }) => {
-        const found = tensors.get(name)?.shape;
-        return !found || String(found) === String(shape)
-          ? []
-          : [`${name} (expected ${shown(shape)}, found ${shown(found)})`];
-      }),
+      found.filter(({ name, shape }) => String(given.get(name)!.shape) !== String(shape))
+        .map(({ name, shape }) =>
+          `${name} (expected ${shown(shape)}, found ${shown(given.get(name)!.shape)})`
+        ),
     ),
     problem(
       "Of another type",
-      parts.flatMap(({ name }) => {
-        const found = tensors.get(name);
-        return !found || found.isFloat
-          ? []
-          : [`${name} (expected fractions, found ${found.dtype})`];
-      }),
+      found.filter(({ name }) => !given.get(name)!.isFloat)
+        .map(({ name }) => `${name} (expected fractions, found ${given.get(name)!.dtype})`),
     ),
   ].flat();
   if (problems.length === 0) {
-    problems.push(...problem(
-      "With numbers that are not finite",
-      parts.filter(({ name }) => !isAllFinite(tensors.get(name)!)).map(named),
-    ));
+    problems.push(
+      ...problem(
+        "With numbers that are not finite",
+        found.filter(({ name }) => !isAllFinite(given.get(name)!)).map(named),
+      ),
+      ...problem(
+        "One variable with two values",
+        wanted.flatMap((group) => {
+          const [one, ...others] = group.filter(({ name }) => given.has(name));
+          return others.filter((other) => !haveSameValues(one!, other, given))
+            .map((other) => `${one!.name} and ${other.name}`);
+        }),
+      ),
+    );
   }
   if (problems.length > 0) {
+    const likely = likelyPrefix(tensors, wanted);
     throw new RangeError(
       [
         `${doing}: expected the ${parts.length} tensors of ${model.describe()}, found others. ` +
         "Nothing was loaded; except: [paths] leaves parts out.",
+        ...likely === undefined || prefix !== undefined ? [] : [
+          `Names in the file begin with ${show(likely)}; prefix: ${show(likely)} takes that away.`,
+        ],
         ...problems,
       ].join("\n"),
     );
   }
-  for (const { name, variable, ours } of parts) {
-    tidy(() => variable.assign(ours(tensors.get(name)!.tensor())));
+  for (const group of wanted) {
+    const { name, variable, ours } = group.find(({ name }) => given.has(name))!;
+    tidy(() => variable.assign(ours(given.get(name)!.tensor())));
   }
+}
+
+/** The tensors whose names begin with a prefix, by the rest of their names. */
+function withoutPrefix(doing: string, tensors: ModelState, prefix: string): ModelState {
+  if (typeof prefix !== "string") {
+    throw new TypeError(
+      `${doing}: prefix must be the start of names such as "module.", found ${show(prefix)}.`,
+    );
+  }
+  const named = [...tensors].filter(([name]) => name.startsWith(prefix));
+  if (named.length === 0) {
+    const first = tensors.keys().next().value;
+    throw new RangeError(
+      `${doing}: prefix must be the start of names in the file, found ${show(prefix)}. ` +
+        (first === undefined ? "The file has no tensors." : `The first name there is ${first}.`),
+    );
+  }
+  return new Map(named.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+}
+
+/** What stands before the names of the model in a file, if more of them are found without it. */
+function likelyPrefix(tensors: ModelState, wanted: readonly Part[][]): string | undefined {
+  const withPrefix = (prefix: string) =>
+    wanted.filter((group) => group.some(({ name }) => tensors.has(prefix + name))).length;
+  const [first] = wanted[0] ?? [];
+  const prefixes = [...tensors.keys()].filter((name) => first && name.endsWith(`.${first.name}`))
+    .map((name) => name.slice(0, -first!.name.length));
+  const counts = prefixes.map(withPrefix), most = Math.max(...counts);
+  return most > withPrefix("") ? prefixes[counts.indexOf(most)] : undefined;
+}
+
+/** Whether two tensors of a file give a variable the same numbers, each in the layout of its part. */
+function haveSameValues(one: Part, other: Part, tensors: ModelState): boolean {
+  return tidy(() => {
+    const [a, b] = [one, other].map(({ name, ours }) => ours(tensors.get(name)!.tensor()));
+    return ops.all(ops.equal(a!, b!)).dataSync()[0] === 1;
+  });
 }
 
 /** Whether a name is at or below one of the paths, of which each must lead somewhere. */
@@ -250,8 +433,13 @@ function exceptions(
   return (name) => paths.some((path) => below(path, name));
 }
 
+/** How many tensors of a kind a message lists. */
+const MOST_LISTED = 20;
+
 function problem(what: string, found: readonly string[]): string[] {
-  return found.length === 0 ? [] : [`${what}: ${found.join(", ")}.`];
+  if (found.length === 0) return [];
+  const more = found.length > MOST_LISTED ? ` and ${found.length - MOST_LISTED} more` : "";
+  return [`${what}: ${found.slice(0, MOST_LISTED).join(", ")}${more}.`];
 }
 
 function named({ name, shape }: { readonly name: string; readonly shape: readonly number[] }) {
@@ -267,8 +455,22 @@ function isAllFinite(stored: StoredTensor): boolean {
   return finite.dataSync()[0] === 1;
 }
 
+/** Checks that a value is a map of stored tensors. */
+export function checkTensors(doing: string, tensors: unknown): void {
+  if (!(tensors instanceof Map) || ![...tensors.values()].every((x) => x instanceof StoredTensor)) {
+    throw new TypeError(
+      `${doing}: expected stored tensors by name, as readSafetensors and readPth give them, found something else.`,
+    );
+  }
+}
+
 function checkModel(doing: string, model: unknown): void {
   if (!(model instanceof Module)) {
     throw new TypeError(`${doing}: expected a model, found ${typeof model}.`);
+  }
+  for (const [path, variable] of model.namedVariables()) {
+    if (variable.isDisposed) {
+      throw new TypeError(`${doing}: the model must not be disposed, found ${path} disposed.`);
+    }
   }
 }

@@ -1,4 +1,4 @@
-import type { ModelState } from "./state.ts";
+import { checkTensors, type ModelState } from "./state.ts";
 import { StoredTensor } from "./stored_tensor.ts";
 
 /**
@@ -20,6 +20,7 @@ import { StoredTensor } from "./stored_tensor.ts";
  */
 export function fromTimm(tensors: ModelState): Map<string, StoredTensor> {
   return renamed(
+    "Renaming tensors from timm",
     tensors,
     (name) =>
       name
@@ -38,6 +39,7 @@ export function fromTimm(tensors: ModelState): Map<string, StoredTensor> {
  */
 export function toTimm(tensors: ModelState): Map<string, StoredTensor> {
   return renamed(
+    "Renaming tensors for timm",
     tensors,
     (name) =>
       name
@@ -52,17 +54,24 @@ export function toTimm(tensors: ModelState): Map<string, StoredTensor> {
 
 /** The tensors under new names and, with the same elements, in new shapes. */
 function renamed(
+  doing: string,
   tensors: ModelState,
   rename: (name: string) => string,
   reshape: (name: string, shape: readonly number[]) => readonly number[],
 ): Map<string, StoredTensor> {
-  return new Map(
-    [...tensors].map(([name, tensor]) => {
-      const result = rename(name), shape = reshape(result, tensor.shape);
-      return [
-        result,
-        shape === tensor.shape ? tensor : new StoredTensor(tensor.dtype, shape, tensor.bytes()),
-      ];
-    }),
-  );
+  checkTensors(doing, tensors);
+  const result = new Map<string, StoredTensor>(), origins = new Map<string, string>();
+  for (const [name, tensor] of tensors) {
+    const other = rename(name), shape = reshape(other, tensor.shape);
+    const origin = origins.get(other);
+    if (origin !== undefined) {
+      throw new RangeError(
+        `${doing}: each must get a name of its own, found ${other} for ${origin} and ${name}.`,
+      );
+    }
+    origins.set(other, name);
+    const isSame = shape === tensor.shape;
+    result.set(other, isSame ? tensor : new StoredTensor(tensor.dtype, shape, tensor.bytes()));
+  }
+  return result;
 }

@@ -292,7 +292,7 @@ const wrong: [string, () => unknown, string][] = [
   [
     "randomResizedCrop refuses half a pixel",
     () => randomResizedCrop({ size: [4, 2.5] }),
-    "Cropping images at random: expected a height and width of positive integers, found 4 × 2.5.",
+    "Cropping images at random: width must be a positive integer, found 2.5.",
   ],
   [
     "randomResizedCrop refuses more than the image",

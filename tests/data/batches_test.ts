@@ -11,7 +11,7 @@ const ten = new ImageDataset({
   width: 1,
   channels: 1,
   classes: 10,
-  classNames: Array.from({ length: 10 }, String),
+  classNames: [..."0123456789"],
 });
 
 type Options = Omit<Parameters<typeof batches<1, 10>>[1], "batchSize">;

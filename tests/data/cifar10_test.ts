@@ -315,7 +315,7 @@ testOnEachBackend(
       width: 32,
       channels: 3,
       classes: 10,
-      classNames: Array(10).fill(""),
+      classNames: [..."0123456789"],
     });
     const random = new Random(3);
     const result = augmentation(set.images(Array(batch).fill(0)), random).dataSync();

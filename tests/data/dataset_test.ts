@@ -93,9 +93,9 @@ Deno.test("subset and take give sets of their own", () => {
   const subset = four.subset([2, 1]);
   assert.deepEqual([...subset.pixels], [20, 21, 22, 23, 24, 25, 10, 11, 12, 13, 14, 15]);
   assert.deepEqual([...subset.labels], [1, 0]);
+  assert.equal(subset.count, 2);
   assert.deepEqual({ ...subset, pixels: 0, labels: 0 }, {
     ...parts,
-    count: 2,
     pixels: 0,
     labels: 0,
   });
@@ -197,9 +197,10 @@ const wrong: [string, () => unknown, string][] = [
     'Splitting the image set "four": the fraction must be between 0 and 1, found NaN.',
   ],
   [
-    "a fraction that rounds to nothing",
-    () => four.split(0.1, { seed: 0 }),
-    'Splitting the image set "four": 0.1 of 4 images in 2 classes leaves a part without images.',
+    "to split a class of one image",
+    () => four.subset([0, 1, 3]).split(0.5, { seed: 0 }),
+    'Splitting the image set "four": each class must have at least two images, one for either set, found one of the class ' +
+    '"dog", image 0. Add images of it, or leave it out with subset().',
   ],
 ];
 for (const [what, make, message] of wrong) {

@@ -11,7 +11,7 @@ const published = await Deno.readFile(
 );
 const sha256 = (bytes: Uint8Array | Float32Array) =>
   createHash("sha256").update(bytes).digest("hex");
-const perClass = (labels: Uint8Array) =>
+const perClass = (labels: Int32Array) =>
   labels.reduce((counts, label) => counts.with(label, counts[label]! + 1), Array(10).fill(0));
 
 /** Runs `test` with an empty cache folder. */
@@ -65,7 +65,7 @@ Deno.test({
     for (const part of ["train", "test"] as const) {
       const [tenth] = full[part].split(0.1, { seed: 2017 });
       assert.equal(sha256(tenth.pixels), sha256(subset[part].pixels));
-      assert.equal(sha256(tenth.labels), sha256(subset[part].labels));
+      assert.equal(String(tenth.labels), String(subset[part].labels));
     }
   },
 });
@@ -128,7 +128,7 @@ Deno.test("gunzip refuses damaged bytes, bytes after the end, and what is no gzi
   const damaged = published.slice();
   damaged[2000]! ^= 0xff;
   for (const bytes of [damaged, new Uint8Array([...published, 1, 2, 3]), new Uint8Array(50)]) {
-    await assert.rejects(gunzip(bytes, "labels"), {
+    await assert.rejects(gunzip(bytes, "labels", 10_008), {
       name: "RangeError",
       message: new RegExp(
         `^Decompressing labels: expected whole gzip data, found ${bytes.length} `,

@@ -78,4 +78,8 @@ Deno.test("checkOptions refuses an option that does not exist, and names the nea
         "The options are learningRate, batchSize, classes, validation, useBias.",
     });
   }
+  assert.throws(
+    () => checkOptions<Options>("Building a net", { lr: 1, bias: 1 }, "{ classes: 2 }", names),
+    { message: /there are no options lr, bias\. Did you mean learningRate, useBias\?/ },
+  );
 });

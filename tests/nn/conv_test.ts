@@ -249,7 +249,7 @@ testOnEachBackend(
     layer.dispose();
     assert.throws(() => layer.forward(ops.ones([1, 8, 8, 3])), {
       name: "TypeError",
-      message: "conv2d 3 → 8, 5×5, stride 2: this layer was disposed and cannot run.",
+      message: "conv2d 3 → 8, 5×5, stride 2: it was disposed and cannot run.",
     });
   },
 );

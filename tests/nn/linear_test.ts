@@ -140,7 +140,7 @@ Deno.test("linear: an input that does not fit is an error that says what would",
   layer.dispose();
   assert.throws(() => layer.forward(ops.ones([1, 4])), {
     name: "TypeError",
-    message: "linear 4 → 2: this layer was disposed and cannot run.",
+    message: "linear 4 → 2: it was disposed and cannot run.",
   });
 });
 

@@ -116,6 +116,7 @@ Deno.test("the forward methods are themselves again after a success, an error, a
     override forward = (x: Tensor): Tensor => ops.neg(x);
   }
   const own = new Own();
+  own.namedModules(); // Guards a forward that is a field, once.
   const before = own.forward;
   const model = sequential(own, relu());
   const isPlain = () => {

@@ -1,6 +1,6 @@
 /** A project in a temporary folder, with a PATH on which every program is a small fake that notes its calls. */
 import { join } from "node:path";
-import type { Environment } from "../../scripts/environment.ts";
+import { type Environment, exists } from "../../scripts/environment.ts";
 
 /** A compiler that makes a file that is not empty. */
 export const goodCompiler = `while [ "$1" != -o ] && [ $# -gt 0 ]; do shift; done
@@ -8,25 +8,31 @@ export const goodCompiler = `while [ "$1" != -o ] && [ $# -gt 0 ]; do shift; don
 exit 0`;
 const goodDeno = `case "$*" in *eval*) echo "TensorFlow=2.21.0 GPU=false";; esac`;
 
-const tensorFlow = `mkdir -p "$(dirname "$0")/../lib/python3.12/site-packages/tensorflow/include"`;
+const packages = `$(dirname "$0")/../lib/python3.12/site-packages`;
 
 /** A Python of a version. `venv` and `pip` are what the modules do, after the fakes for them have done their work. */
 export function python(version: string, { venv = "", pip = "" } = {}): string {
   return `case "$*" in
   *sys.version*) echo ${version};;
+  *sysconfig*) echo "${packages}";;
+  *"pip config list"*) cat "$PIP_CONFIG_FILE" 2> /dev/null;;
   *"-m venv"*)
     for folder; do :; done
     mkdir -p "$folder/bin"; cp "$0" "$folder/bin/python"
     ${venv};;
   *ziglang*c++*) ${goodCompiler};;
-  *"-m pip"*)
-    ${version.startsWith("3.14") ? "" : tensorFlow}
+  *runpy*install*)
+    mkdir -p "${packages}/jupyterlab"
+    ${version.startsWith("3.14") ? "" : `mkdir -p "${packages}/tensorflow/include"`}
     ${pip};;
 esac`;
 }
 
 /** A Python that is good for all that set-up asks of it. */
 export const goodPython = python("3.12.1");
+
+/** Programs with which set-up succeeds. */
+export const goodPrograms = { python3: goodPython, "c++": goodCompiler, deno: goodDeno };
 
 /** A fake project, deleted when it goes out of scope. */
 export interface Project extends Disposable {
@@ -51,6 +57,7 @@ export function makeProject(
       ["deno.lock", "{}"],
       ["requirements.txt", "jupyterlab"],
       ["requirements-gpu.txt", "jupyterlab"],
+      ["requirements-ziglang.txt", "ziglang"],
       ["node_modules/@tensorflow/tfjs-node-gpu/package.json", "{}"],
       ["node_modules/node-api-headers/include/node_api.h", ""],
     ] as const
@@ -79,15 +86,16 @@ export function makeProject(
     },
     setProgram(name, body) {
       const file = join(bin, name);
-      if (body === undefined) return Deno.removeSync(file);
+      // Removed in any case, because .venv may have a hard link to it.
+      if (exists(file)) Deno.removeSync(file);
+      if (body === undefined) return;
       const note = `echo "$(basename "$0") $*" >> "${join(root, "calls")}"`;
       Deno.writeTextFileSync(file, `#!/bin/sh\nPATH=/usr/bin:/bin\n${note}\n${body}\n`);
       Deno.chmodSync(file, 0o755);
     },
     [Symbol.dispose]: () => Deno.removeSync(root, { recursive: true }),
   };
-  const all = { python3: goodPython, "c++": goodCompiler, deno: goodDeno, ...programs };
-  for (const [name, body] of Object.entries(all)) {
+  for (const [name, body] of Object.entries({ ...goodPrograms, ...programs })) {
     if (body !== undefined) project.setProgram(name, body);
   }
   return project;

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { exists, places, SetupError } from "../../scripts/environment.ts";
 import { setUp } from "../../scripts/setup.ts";
-import { goodCompiler, goodPython, makeProject, type Project, python } from "./project.ts";
+import {
+  goodCompiler,
+  goodPrograms,
+  goodPython,
+  makeProject,
+  type Project,
+  python,
+} from "./project.ts";
 
 /** Asserts that set-up fails with a message for the user, and then succeeds once `mend` has been done. */
 async function assertFailsThenWorks(project: Project, message: RegExp, mend: () => void) {
@@ -16,12 +23,22 @@ async function assertFailsThenWorks(project: Project, message: RegExp, mend: () 
   assertWhole(project);
 }
 
+function unfinished(root: string): string[] {
+  return [root, join(root, ".venv"), join(root, ".venv", "bin")].flatMap((folder) =>
+    Array.from(Deno.readDirSync(folder), ({ name }) => name)
+      .filter((name) => /part|^tmp$|zig-cache|^\.venv\./.test(name))
+  );
+}
+
+/** The calls of fakes but for those that only ask. */
+function works(calls: string[]): string[] {
+  return calls.filter((call) => !/^nvidia|sysconfig|pip config|sys\.version/.test(call));
+}
+
 function assertWhole({ environment: { root } }: Project) {
   const { python, addon, deno, kernelspec } = places(root);
   for (const product of [python, addon, deno, kernelspec]) assert(exists(product), product);
-  const parts = Array.from(Deno.readDirSync(join(root, ".venv")), ({ name }) => name)
-    .filter((name) => name.includes("part"));
-  assert.deepEqual(parts, [], "half-made files");
+  assert.deepEqual(unfinished(root), [], "half-made files");
 }
 
 Deno.test("set-up makes everything once, and then nothing", async () => {
@@ -32,11 +49,11 @@ Deno.test("set-up makes everything once, and then nothing", async () => {
   assert.equal(calls.filter((call) => call.includes("-m venv")).length, 1);
   assert.equal(calls.filter((call) => call.includes("-r requirements.txt")).length, 1);
   const { kernelspec, deno } = places(project.environment.root);
-  assert.deepEqual(JSON.parse(Deno.readTextFileSync(kernelspec)).argv, [
-    ...[deno, "jupyter", "--kernel", "--conn", "{connection_file}"],
-  ]);
+  const { argv } = JSON.parse(Deno.readTextFileSync(kernelspec));
+  assert.deepEqual(argv.slice(-4), ["jupyter", "--kernel", "--conn", "{connection_file}"]);
+  assert.equal(join(argv.at(-5).replace("{resource_dir}", join(kernelspec, ".."))), deno);
   await setUp(project.environment);
-  assert.deepEqual(project.calls(), calls, "programs called by a second set-up");
+  assert.deepEqual(works(project.calls()), works(calls), "programs called by a second set-up");
 });
 
 Deno.test("set-up makes anew what changed or went away, and only that", async () => {
@@ -93,11 +110,7 @@ Deno.test("set-up with a Python for which there is no TensorFlow does without th
   assert(!exists(places(project.environment.root).addon));
   const calls = project.calls();
   await setUp(project.environment);
-  assert.deepEqual(
-    project.calls().filter((call) => !call.startsWith("nvidia")),
-    calls,
-    "nothing is made again",
-  );
+  assert.deepEqual(works(project.calls()), works(calls), "nothing is made again");
 });
 
 Deno.test("set-up prefers a Python that has TensorFlow", async () => {
@@ -169,7 +182,11 @@ Deno.test("set-up without a compiler takes the one of ziglang", async () => {
   using project = makeProject({ "c++": undefined });
   await setUp(project.environment);
   assertWhole(project);
-  assert(project.calls().some((call) => /-m pip install .*ziglang==/.test(call)));
+  assert(
+    project.calls().some((call) =>
+      / install .*--require-hashes .*-r requirements-ziglang.txt/.test(call)
+    ),
+  );
   assert(project.calls().some((call) => /-m ziglang c\+\+ .*tfjs_backend\.cc/.test(call)));
 });
 
@@ -195,6 +212,152 @@ Deno.test("set-up replaces a .venv that an earlier run left half-made", async ()
     assert(!exists(join(venv, "bin", "stale")));
     Deno.removeSync(stamp);
   }
+});
+
+/** Everything in a folder but what changes without harm: paths, with what is in the files. */
+function contents(folder: string): Record<string, string> {
+  return Object.fromEntries(
+    Array.from(Deno.readDirSync(folder)).flatMap(({ name, isDirectory }) => {
+      const path = join(folder, name);
+      return isDirectory ? Object.entries(contents(path)) : [[path, Deno.readTextFileSync(path)]];
+    }),
+  );
+}
+
+for (
+  const [name, broken] of [
+    ["Python", { python3: undefined }],
+    ["the module venv", { python3: python("3.12.1", { venv: "exit 1" }) }],
+    ["a package", { python3: python("3.12.1", { pip: "echo ConnectTimeout; exit 1" }) }],
+    ["a compiler that works", { "c++": 'case "$*" in *--version*) ;; *) exit 1;; esac' }],
+    ["an addon that loads", { deno: 'case "$*" in *eval*) exit 1;; esac' }],
+  ] as const
+) {
+  Deno.test(`set-up that fails for want of ${name} leaves the .venv that worked as it was`, async () => {
+    using project = makeProject();
+    const { root } = project.environment;
+    await setUp(project.environment);
+    const before = contents(join(root, ".venv"));
+    Deno.writeTextFileSync(join(root, "requirements.txt"), "jupyterlab==5");
+    for (const [program, body] of Object.entries(broken)) project.setProgram(program, body);
+    await assert.rejects(setUp(project.environment), SetupError);
+    assert.deepEqual(contents(join(root, ".venv")), before);
+    for (const [program, body] of Object.entries(goodPrograms)) {
+      project.setProgram(program, body);
+    }
+    await setUp(project.environment);
+    assertWhole(project);
+    assert.notDeepEqual(contents(join(root, ".venv")), before);
+  });
+}
+
+Deno.test("set-up has nothing to do in a project that was moved", async () => {
+  using project = makeProject();
+  using elsewhere = makeProject();
+  await setUp(project.environment);
+  const calls = works(project.calls()), said = project.log.length;
+  const root = join(elsewhere.environment.root, "new näme");
+  Deno.renameSync(project.environment.root, root);
+  try {
+    const bin = join(root, "bin");
+    const moved = { root, deno: join(bin, "deno"), variables: { PATH: bin } };
+    await setUp({ ...project.environment, ...moved });
+    assert.deepEqual(project.log.slice(said), []);
+    for (const [file, text] of Object.entries(contents(join(root, ".venv")))) {
+      // A fake notes its calls at the path at which it was made.
+      if (file.includes("/bin/")) continue;
+      assert(!text.includes(project.environment.root), `${file} holds the path`);
+    }
+  } finally {
+    Deno.renameSync(root, project.environment.root);
+  }
+  assert.deepEqual(works(project.calls()), calls);
+});
+
+Deno.test("set-up has nothing to write in a project that is ready", async () => {
+  using project = makeProject();
+  const { root } = project.environment;
+  await setUp(project.environment);
+  Deno.removeSync(join(root, ".cache"), { recursive: true });
+  await setUp(project.environment);
+  assert(!exists(join(root, ".cache")));
+  // Leftovers do not make it fail where nothing can be written, which this stands for.
+  Deno.writeTextFileSync(join(root, ".cache"), "");
+  Deno.mkdirSync(join(root, ".venv.left"));
+  await setUp(project.environment);
+});
+
+Deno.test("set-up that was killed between its two renames left the .venv that worked, and the next takes it back", async () => {
+  using project = makeProject({ python3: python("3.12.1") });
+  const { root } = project.environment;
+  await setUp(project.environment);
+  const before = works(project.calls());
+  Deno.renameSync(join(root, ".venv"), join(root, ".venv.replaced"));
+  await setUp(project.environment);
+  assertWhole(project);
+  assert.deepEqual(works(project.calls()), before);
+});
+
+Deno.test("set-up makes .venv anew when the system's Python has become another", async () => {
+  using project = makeProject();
+  await setUp(project.environment);
+  const { python } = places(project.environment.root);
+  // The link to the system's Python now leads to one that looks for its packages elsewhere.
+  Deno.writeTextFileSync(
+    python,
+    Deno.readTextFileSync(python).replaceAll("python3.12", "python3.13"),
+  );
+  const before = project.calls().length;
+  await setUp(project.environment);
+  assert(project.calls().slice(before).some((call) => call.includes("-m venv")));
+});
+
+Deno.test("pip obeys the user's settings as to where packages are, and no others", async () => {
+  const pip = 'env > "$(dirname "$0")/../pip-env"';
+  using project = makeProject({ python3: python("3.12.1", { pip }) });
+  const { environment } = project;
+  const file = join(environment.root, "pip.conf");
+  Deno.writeTextFileSync(
+    file,
+    [
+      "global.index-url='https://packages.example/simple'",
+      "global.trusted-host='a\\nb'",
+      "install.user='true'",
+      "global.proxy='http://from.file'",
+      `install.target="/else'where"`,
+    ].join("\n"),
+  );
+  const variables = {
+    ...environment.variables,
+    ...{ PIP_CONFIG_FILE: file, PIP_PROXY: "http://from.variable", PIP_CERT: "/my cert.pem" },
+    ...{ HTTPS_PROXY: "http://proxy", SSL_CERT_FILE: "/cert.pem" },
+    ...{ PIP_USER: "1", PIP_TARGET: "/elsewhere", PIP_PREFIX: "/elsewhere", PIP_NO_DEPS: "1" },
+    ...{
+      PIP_REQUIRE_VIRTUALENV: "1",
+      PIP_CONSTRAINT: "/none",
+      PIP_PYTHON: "/none",
+      PIP_QUIET: "3",
+    },
+    ...{ PYTHONPATH: "/none", PYTHONHOME: "/none", VIRTUAL_ENV: "/none", PYTHONUSERBASE: "/none" },
+  };
+  await setUp({ ...environment, variables });
+  const seen = Object.fromEntries(
+    Deno.readTextFileSync(join(environment.root, ".venv", "pip-env"))
+      .split(/\n(?=[A-Z_]+=)/).map((line) => line.trim().split(/=(.*)/s).slice(0, 2)),
+  );
+  const relevant = Object.entries(seen).filter(([name]) =>
+    /^(PIP_|PYTHON|VIRTUAL|HTTPS|SSL)/.test(name)
+  );
+  assert.deepEqual(Object.fromEntries(relevant), {
+    PIP_CONFIG_FILE: "/dev/null",
+    PIP_DISABLE_PIP_VERSION_CHECK: "1",
+    PIP_INDEX_URL: "https://packages.example/simple",
+    PIP_TRUSTED_HOST: "a\nb",
+    PIP_PROXY: "http://from.variable",
+    PIP_CERT: "/my cert.pem",
+    HTTPS_PROXY: "http://proxy",
+    SSL_CERT_FILE: "/cert.pem",
+  });
 });
 
 Deno.test("set-up in a folder that cannot be written says so", async () => {
@@ -248,7 +411,7 @@ Deno.test("the command ends with one message and 1", async () => {
 Deno.test("Ctrl-C in the middle ends the command with one message, and the next run works", async () => {
   using project = makeProject({ python3: python("3.12.1", { pip: "exec sleep 20" }) });
   const child = startSetUp(project);
-  while (!project.calls().some((call) => call.includes("-m pip"))) {
+  while (!project.calls().some((call) => call.includes(" install --no"))) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   child.kill("SIGINT");
@@ -259,6 +422,36 @@ Deno.test("Ctrl-C in the middle ends the command with one message, and the next 
     /\nSet-up is not done\. It was stopped\. Run the same command again to go on\.\n$/,
   );
   project.setProgram("python3", goodPython);
+  await setUp(project.environment);
+  assertWhole(project);
+});
+
+Deno.test("a kill in the middle leaves the .venv that worked, pip ends too, and the next run works", async () => {
+  using project = makeProject();
+  const { environment: { root } } = project;
+  await setUp(project.environment);
+  const before = contents(join(root, ".venv"));
+  Deno.writeTextFileSync(join(root, "requirements.txt"), "jupyterlab==5");
+  // A pip as it is, which ends with its standard input, and one that outlives its set-up and goes on writing.
+  for (
+    const pip of [
+      "read _; exit 1",
+      "exec > /dev/null; while sleep 0.01; do mkdir -p $0.d/$((i=i+1)); done",
+    ]
+  ) {
+    project.setProgram("python3", python("3.12.1", { pip: `echo $$ > "${root}/pid"; ${pip}` }));
+    if (exists(join(root, "pid"))) Deno.removeSync(join(root, "pid"));
+    const child = startSetUp(project);
+    while (!exists(join(root, "pid"))) await new Promise((resolve) => setTimeout(resolve, 20));
+    child.kill("SIGKILL");
+    await child.output();
+    assert.deepEqual(contents(join(root, ".venv")), before);
+  }
+  const pid = Number(Deno.readTextFileSync(join(root, "pid")));
+  project.setProgram("python3", goodPython);
+  await setUp(project.environment);
+  Deno.kill(pid, "SIGKILL");
+  await new Promise((resolve) => setTimeout(resolve, 100));
   await setUp(project.environment);
   assertWhole(project);
 });

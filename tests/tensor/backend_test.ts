@@ -121,7 +121,7 @@ Deno.test("useBackend comes back, also after an error", async () => {
 
 Deno.test("useBackend() refuses a call before another has ended", async () => {
   const before = backend();
-  let go = () => {};
+  let go: (() => void) | undefined;
   const first = useBackend(WASM, async () => {
     await new Promise<void>((done) => go = done);
     return backend();
@@ -129,7 +129,7 @@ Deno.test("useBackend() refuses a call before another has ended", async () => {
   const message =
     'Choosing a backend: the work on "wasm" must have ended, but is still under way. Await it.';
   await assert.rejects(useBackend(PORTABLE, () => 1), { name: "RangeError", message });
-  while (backend() !== WASM) await new Promise((done) => setTimeout(done, 1));
+  while (!go) await new Promise((done) => setTimeout(done, 1));
   await assert.rejects(useBackend(PORTABLE, () => 1), { name: "RangeError", message });
   go();
   assert.equal(await first, WASM);

@@ -90,7 +90,7 @@ Deno.test("evaluate refuses a model for other images or classes, and a batch lar
     await assert.rejects(evaluate(three, five), {
       name: "RangeError",
       message:
-        'Evaluating on "five": the set has 2 classes, so the model must give logits [batch, 2], found [5,3].',
+        'Evaluating on "five": this model has 3 classes, but the data set has 2. Build the model with 2 classes.',
     });
     await assert.rejects(evaluate(new Pixels(), five, { batchSize: 6 }), {
       name: "RangeError",

@@ -5,7 +5,7 @@ Deno.test("the first Ctrl-C fires the signal, the second ends the process", asyn
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
-      `import { stopSignal } from "${import.meta.resolve("../../lib/train/stop.ts")}";
+      `import { stopSignal } from "${import.meta.resolve("../../lib/tensor/stop.ts")}";
       const signal = stopSignal();
       console.log(stopSignal() === signal);
       while (!signal.aborted) await new Promise((done) => setTimeout(done));
@@ -27,7 +27,7 @@ Deno.test("after a Ctrl-C there is a new signal", async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
-      `import { stopSignal } from "${import.meta.resolve("../../lib/train/stop.ts")}";
+      `import { stopSignal } from "${import.meta.resolve("../../lib/tensor/stop.ts")}";
       for (let i = 0; i < 2; i++) {
         const signal = stopSignal();
         Deno.kill(Deno.pid, "SIGINT");
@@ -43,7 +43,7 @@ Deno.test("a signal that nobody fires does not keep the process alive", async ()
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
-      `import { stopSignal } from "${import.meta.resolve("../../lib/train/stop.ts")}";
+      `import { stopSignal } from "${import.meta.resolve("../../lib/tensor/stop.ts")}";
       stopSignal();`,
     ],
     signal: AbortSignal.timeout(20_000),

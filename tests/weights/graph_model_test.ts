@@ -178,3 +178,70 @@ for (
 
 Deno.test("writing a graph model says which layer does not fit the images", () =>
   assert.rejects(writeGraphModel("nowhere", lenet(), [20, 20, 1]), /^RangeError: At classifier/));
+
+Deno.test("writeGraphModel stopped at any instant leaves one network, the old or the new", async () => {
+  const cache = new URL("../../.cache/", import.meta.url).pathname;
+  await Deno.mkdir(cache, { recursive: true });
+  const folder = await Deno.makeTempDir({ dir: cache }), model = `${folder}/model`;
+  // Two networks take turns; what is wide says so in each of its files.
+  await Deno.writeTextFile(
+    `${folder}/turns.ts`,
+    `import { constant, conv2d, writeGraphModel } from "resnet-lab";
+    const networks = [1, 2].map((n) =>
+      conv2d(1, 100 * n, { kernelSize: 8, useBias: false, kernelInitializer: constant(n) }));
+    for (;;) for (const network of networks) await writeGraphModel(${
+      JSON.stringify(model)
+    }, network, [8, 8, 1]);`,
+  );
+  const args = ["run", "-A", "--no-check", `${folder}/turns.ts`];
+  const child = new Deno.Command(Deno.execPath(), { args, stdout: "null", stderr: "null" }).spawn();
+  try {
+    const random = new Random(1), found = new Set<number>();
+    while (!(await Deno.stat(`${model}/model.json`).catch(() => undefined))) await pause(50);
+    for (let stop = 0; stop < 100; stop++) {
+      await pause(random.integer(20));
+      // What is on the disk now is what is there if it is killed now.
+      child.kill("SIGSTOP");
+      const { modelTopology, weightsManifest: [{ paths, weights }] } = JSON.parse(
+        await Deno.readTextFile(`${model}/model.json`),
+      );
+      assert(modelTopology.node.length > 1);
+      const numbers = new Float32Array((await Deno.readFile(`${model}/${paths[0]}`)).buffer);
+      const channels: number = weights[0].shape[3];
+      assert.equal(numbers.length, 64 * channels, `stop ${stop}`);
+      assert.deepEqual([numbers.at(0), numbers.at(-1)], [channels / 100, channels / 100]);
+      found.add(channels);
+      child.kill("SIGCONT");
+    }
+    assert.deepEqual([...found].sort(), [100, 200]);
+    // And no file of weights is left behind but one that is just being written or removed.
+    child.kill("SIGSTOP");
+    const files = [...Deno.readDirSync(model)].filter(({ name }) => name.endsWith(".bin"));
+    assert(files.length <= 2, String(files.length));
+  } finally {
+    child.kill("SIGKILL");
+    await child.status;
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+Deno.test("writeGraphModel replaces the weights of the model before, and no file of anyone else", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/weights.mine.bin`, "mine");
+  await Deno.writeTextFile(`${folder}/weights.bin`, "of the version before");
+  const before = { weightsManifest: [{ paths: ["weights.bin", "../outside.bin"] }] };
+  await Deno.writeTextFile(`${folder}/model.json`, JSON.stringify(before));
+  const written = async () => {
+    const model = dynamic.attention.squeeze;
+    await writeGraphModel(folder, new Only((x) => model.forward(ops.mean(x, [1, 2]))), [2, 2, 1]);
+    return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+  };
+  const names = await written();
+  assert.match(names.join(" "), /^model\.json weights\.[0-9a-f]{16}\.bin weights\.mine\.bin$/);
+  assert.deepEqual(await written(), names);
+  await Deno.remove(folder, { recursive: true });
+});

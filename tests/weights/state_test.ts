@@ -261,3 +261,114 @@ Deno.test("loadState and stateOf refuse what is no model and no state", () => {
   ];
   for (const [work, message] of refused) assert.throws(work, { name: "TypeError", message });
 });
+
+/** A module that is used twice, and a weight that two layers share. */
+class Tied extends Module<Tensor, Tensor> {
+  readonly a = linear(3, 3);
+  readonly b = this.a;
+  readonly bn = batchNorm(3);
+  readonly bn2 = this.bn;
+  readonly c = linear(3, 3, { useBias: false });
+  constructor() {
+    super();
+    this.c.weight.dispose();
+    Object.assign(this.c, { weight: this.a.weight });
+  }
+  override forward(x: Tensor): Tensor {
+    return x;
+  }
+}
+const inputShape = [3];
+/** PyTorch's state_dict of such a module, and what safetensors' save_model writes of it. */
+const tiedNames =
+  "a.bias a.weight b.bias b.weight bn.bias bn.num_batches_tracked bn.running_mean " +
+  "bn.running_var bn.weight bn2.bias bn2.num_batches_tracked bn2.running_mean bn2.running_var " +
+  "bn2.weight c.weight";
+const savedNames =
+  "a.bias a.weight bn.bias bn.num_batches_tracked bn.running_mean bn.running_var " +
+  "bn.weight";
+
+Deno.test("stateOf has a variable under all of its paths, as PyTorch's state_dict", () => {
+  using model = new Tied();
+  const state = stateOf(model, { inputShape });
+  assert.deepEqual([...state.keys()].sort(), tiedNames.split(" "));
+  assert.deepEqual(state.get("c.weight")!.values(), state.get("a.weight")!.values());
+});
+
+Deno.test("loadState takes a variable from any of its paths, and refuses two values", async () => {
+  await assertNoLeak(() => {
+    using trained = new Tied(), model = new Tied();
+    const state = stateOf(trained, { inputShape });
+    const only = (names: string) => new Map(names.split(" ").map((n) => [n, state.get(n)!]));
+    for (const names of [tiedNames, savedNames, savedNames.replace("a.weight", "c.weight")]) {
+      for (const variable of model.namedVariables().values()) {
+        using other = ops.full(variable.shape, 0.5);
+        variable.assign(other);
+      }
+      loadState(model, only(names), { inputShape });
+      assert.deepEqual(numbersOf(model), numbersOf(trained), names);
+    }
+    const before = numbersOf(model);
+    const message = /\nOne variable with two values: a\.weight and c\.weight\.$/;
+    using ones = ops.ones([3, 3]);
+    const two = only(tiedNames).set("c.weight", StoredTensor.of(ones));
+    assert.throws(() => loadState(model, two, { inputShape }), { name: "RangeError", message });
+    assert.throws(() => loadState(model, only("a.bias"), { inputShape }), {
+      message:
+        /\nMissing: a\.weight \[3, 3\], bn\.weight \[3\], bn\.bias \[3\], bn\.running_mean \[3\], bn\.running_var \[3\]\.$/,
+    });
+    assert.throws(() => loadState(model, state, { inputShape, except: ["c"] }), {
+      name: "RangeError",
+      message:
+        /except must name all paths of a variable or none, found c\.weight without a\.weight/,
+    });
+    loadState(model, state, { inputShape, except: ["a", "b", "c"] });
+    assert.deepEqual(numbersOf(model), before);
+  });
+});
+
+Deno.test("loadState takes tensors below a prefix, and says which one", () => {
+  using trained = block(), model = block();
+  const state = stateOf(trained);
+  for (const prefix of ["module.", "_orig_mod.", "_orig_mod.module.", "model.net."]) {
+    const prefixed = new Map([...state].map(([name, tensor]) => [prefix + name, tensor]));
+    prefixed.set("other", vector(1));
+    assert.throws(() => loadState(model, prefixed), {
+      name: "RangeError",
+      message: new RegExp(
+        `\nNames in the file begin with "${prefix}"; prefix: "${prefix}" takes that away\\.\nMissing`,
+      ),
+    });
+    loadState(model, prefixed, { prefix });
+    assert.deepEqual(numbersOf(model), numbersOf(trained));
+  }
+  assert.throws(() => loadState(model, state, { prefix: "net." }), {
+    name: "RangeError",
+    message:
+      'Loading the state of a model: prefix must be the start of names in the file, found "net.". The first name there is 0.weight.',
+  });
+  // @ts-expect-error: a prefix that is no text
+  assert.throws(() => loadState(model, state, { prefix: 3 }), TypeError);
+});
+
+Deno.test("loadState lists a few tensors of many, and refuses a disposed model", () => {
+  using model = resnet18({ width: 1 / 64 });
+  assert.throws(() => loadState(model, new Map()), /Missing: conv1\.weight .* and 82 more\.$/s);
+  const gone = block(), state = stateOf(gone);
+  gone.dispose();
+  for (const work of [() => loadState(gone, state), () => void stateOf(gone)]) {
+    assert.throws(work, { name: "TypeError", message: /must not be disposed, found 0\.kernel/ });
+  }
+});
+
+Deno.test("fromTimm and toTimm refuse two tensors for one name", () => {
+  const state = new Map([["stem.conv.weight", vector(1)], ["conv1.weight", vector(2)]]);
+  assert.throws(() => fromTimm(state), {
+    name: "RangeError",
+    message:
+      "Renaming tensors from timm: each must get a name of its own, found conv1.weight for stem.conv.weight and conv1.weight.",
+  });
+  assert.throws(() => toTimm(state), /Renaming tensors for timm: .* found stem\.conv\.weight for/);
+  // @ts-expect-error: no map
+  assert.throws(() => fromTimm({}), TypeError);
+});

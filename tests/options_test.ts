@@ -1,0 +1,506 @@
+/**
+ * Holds every public function to its options: one that does not exist is refused, and so is what is no object.
+ *
+ * `deno doc` lists where the library takes objects with named properties. Each such place needs a row in PLACES, so a new function
+ * cannot be forgotten.
+ */
+import assert from "node:assert/strict";
+import * as lib from "resnet-lab";
+
+/** The types with named properties that are values and no options, with the reason. */
+const VALUES: Readonly<Record<string, string>> = {
+  Idx: "what decodeIdx gives",
+  KernelTrace: "what traceKernels gives",
+  Layout: "plotly's",
+  NetworkResult: "a result as it is stored, with whatever was measured",
+  Optimizer: "an object with methods, possibly of the caller's own class",
+  SummaryRow: "what summary gives",
+  Trace: "plotly's",
+  TrainingHistory: "what collect gives, and recorded results with whatever was measured",
+};
+
+/** Options that are right, and a call that takes them; it must refuse others before it does anything. */
+type Row = readonly [options: object, call: (options: never) => unknown];
+
+const { ops } = lib;
+const images = {
+  name: "two",
+  height: 4,
+  width: 4,
+  channels: 1,
+  classes: 2,
+  classNames: ["a", "b"],
+  pixels: new Uint8Array(32),
+  labels: Uint8Array.of(0, 1),
+} as const;
+const set = new lib.ImageDataset(images);
+const image = ops.zeros([1, 4, 4, 1]);
+const parameter = lib.variable(ops.zeros([1]));
+const layer = lib.globalAveragePool();
+const net = lib.sequential(lib.flatten(), lib.linear(16, 2));
+const sizes = { inChannels: 1, classes: 2, width: 1 / 32 } as const;
+const axis = { title: "Loss" };
+const step = { learningRate: 0.1, betas: [0.9, 0.99], epsilon: 1e-8, step: 1 };
+const statistics = { mean: [0], standardDeviation: [1] };
+const groups = [{ parameters: [parameter] }];
+const missing = "no such folder";
+const channels = { mean: ops.zeros([1]), variance: ops.ones([1]) };
+const { mean } = channels;
+
+class Own extends lib.Module<lib.Tensor, lib.Tensor> {
+  override forward(x: lib.Tensor, _options?: lib.ForwardOptions) {
+    return ops.relu(x);
+  }
+}
+const optimizer = () => lib.sgd(net.parameters(), { learningRate: 0.1 });
+const contour = (options: lib.ContourOptions) => lib.contour([0], [0], [[0]], options);
+const large = ops.zeros([1, 96, 96, 1]);
+const google = () =>
+  lib.googlenet({ ...sizes, variant: "simplified", auxiliary: true, imageSize: 96 });
+const block = () => lib.inception(1, 1, [1, 1], [1, 1], 1);
+const tiny = () => lib.resnet({ block: "basic", stages: [1], channels: 1, ...sizes });
+
+const PLACES: Readonly<Record<string, Row>> = {
+  // tensor
+  "Random.normal 1": [{ mean: 0 }, (o) => new lib.Random(1).normal([1], o)],
+  "Random.uniform 1": [{ min: 0 }, (o) => new lib.Random(1).uniform([1], o)],
+  "updateByAdam 4": [step, (o) => lib.updateByAdam(parameter, parameter, parameter, parameter, o)],
+  "updateByMomentum 3": [
+    { learningRate: 0.1, momentum: 0, nesterov: false, weightDecay: 0 },
+    (o) => lib.updateByMomentum(parameter, undefined, parameter, o),
+  ],
+  "ops.all 2": [{ keepDims: true }, (o) => ops.all(ops.isFinite(image), [0], o)],
+  "ops.any 2": [{ keepDims: true }, (o) => ops.any(ops.isFinite(image), [0], o)],
+  "ops.avgPool 1": [{ kernelSize: 1 }, (o) => ops.avgPool(image, o)],
+  "ops.batchNormInference 1": [
+    { ...channels, scale: mean, offset: mean, epsilon: 1 },
+    (o) => ops.batchNormInference(image, o),
+  ],
+  "ops.batchNormTraining 4": [
+    { ...channels, momentum: 0.1 },
+    (o) => ops.batchNormTraining(image, mean, mean, 1, o),
+  ],
+  "ops.conv2d 2": [{ stride: 1 }, (o) => ops.conv2d(image, ops.zeros([1, 1, 1, 1]), o)],
+  "ops.localResponseNorm 1": [{ size: 1 }, (o) => ops.localResponseNorm(image, o)],
+  "ops.matMul 2": [{ transposeA: true }, (o) => ops.matMul(ops.eye(2), ops.eye(2), o)],
+  "ops.max 2": [{ keepDims: true }, (o) => ops.max(image, [0], o)],
+  "ops.maxPool 1": [{ kernelSize: 1 }, (o) => ops.maxPool(image, o)],
+  "ops.mean 2": [{ keepDims: true }, (o) => ops.mean(image, [0], o)],
+  "ops.min 2": [{ keepDims: true }, (o) => ops.min(image, [0], o)],
+  "ops.sum 2": [{ keepDims: true }, (o) => ops.sum(image, [0], o)],
+  "ops.variance 2": [{ keepDims: true }, (o) => ops.variance(image, [0], o)],
+  "variable 1": [{ trainable: true }, (o) => lib.variable(ops.zeros([1]), o)],
+  "windowGeometry 2": [{ kernelSize: 1 }, (o) => lib.windowGeometry("pooling", [4, 4], o)],
+
+  // nn
+  "avgPool 0": [{ kernelSize: 1 }, (o) => lib.avgPool(o)],
+  "batchNorm 1": [{ epsilon: 1 }, (o) => lib.batchNorm(1, o)],
+  "captureActivations 2": [{ training: true }, (o) => lib.captureActivations(net, image, o)],
+  "conv2d 2": [{ kernelSize: 1 }, (o) => lib.conv2d(1, 1, o)],
+  "dynamicConv2d 2": [{ kernelSize: 1 }, (o) => lib.dynamicConv2d(1, 1, o)],
+  "linear 2": [{ useBias: false }, (o) => lib.linear(1, 1, o)],
+  "localResponseNorm 0": [{ size: 1 }, (o) => lib.localResponseNorm(o)],
+  "lsuv 2": [{ tolerance: 1 }, (o) => lib.lsuv(net, image, o)],
+  "maxPool 0": [{ kernelSize: 1 }, (o) => lib.maxPool(o)],
+  "new BatchNorm 1": [{ epsilon: 1 }, (o) => new lib.BatchNorm(1, o)],
+  "new Conv2d 2": [{ kernelSize: 1 }, (o) => new lib.Conv2d(1, 1, o)],
+  "new DynamicConv2d 2": [{ kernelSize: 1 }, (o) => new lib.DynamicConv2d(1, 1, o)],
+  "new Linear 2": [{ useBias: false }, (o) => new lib.Linear(1, 1, o)],
+  "new LocalResponseNorm 0": [{ size: 1 }, (o) => new lib.LocalResponseNorm(o)],
+  "new Pool 1": [{ kernelSize: 1 }, (o) => new lib.Pool("maxPool", o)],
+  "observeForward 3": [{ training: true }, (o) => lib.observeForward(net, image, () => {}, o)],
+  "summary 2": [{ depth: 1 }, (o) => lib.summary(net, [4, 4, 1], o)],
+  "BatchNorm.forward 1": [{ training: true }, (o) => lib.batchNorm(1).forward(image, o)],
+  "Dropout.forward 1": [{ training: true }, (o) => lib.dropout(0.5).forward(image, o)],
+  "Module.forward 1": [{ training: true }, (o) => new Own().forward(image, o)],
+  "Parallel.forward 1": [{ training: true }, (o) => lib.parallel(lib.relu()).forward(image, o)],
+  "Residual.forward 1": [{ training: true }, (o) => lib.residual(lib.relu()).forward(image, o)],
+  "Sequential.forward 1": [{ training: true }, (o) => net.forward(image, o)],
+
+  // models
+  "alexnet 0": [{ variant: "simplified" }, (o) => lib.alexnet(o)],
+  "basicBlock 2": [{ stride: 1 }, (o) => lib.basicBlock(1, 1, o)],
+  "bottleneck 2": [{ stride: 1 }, (o) => lib.bottleneck(1, 1, o)],
+  "cifarResnet 0": [{ depth: 8 }, (o) => lib.cifarResnet(o)],
+  "googlenet 0": [{ variant: "simplified" }, (o) => lib.googlenet(o)],
+  "inception 5": [{ variant: "simplified" }, (o) => lib.inception(1, 1, [1, 1], [1, 1], 1, o)],
+  "lenet 0": [{ classes: 2 }, (o) => lib.lenet(o)],
+  "new Alexnet 0": [
+    { ...sizes, variant: "simplified", imageSize: 224 },
+    (o) => new lib.Alexnet(o),
+  ],
+  "new Googlenet 0": [
+    { ...sizes, variant: "simplified", imageSize: 96 },
+    (o) => new lib.Googlenet(o),
+  ],
+  "new GooglenetWithAuxiliary 0": [
+    { ...sizes, variant: "torchvision", imageSize: 96 },
+    (o) => new lib.GooglenetWithAuxiliary(o),
+  ],
+  "new Nin 0": [sizes, (o) => new lib.Nin(o)],
+  "new ResidualBlock 4": [{ stride: 1 }, (o) => new lib.ResidualBlock("basic", 1, 1, 1, o)],
+  "new Resnet 0": [{ block: "basic", stages: [1] }, (o) => new lib.Resnet(o, 1, 2)],
+  "new Vgg 0": [
+    { ...sizes, architecture: [[1, 8]], batchNorm: false, hidden: 2, imageSize: 8 },
+    (o) => new lib.Vgg(o),
+  ],
+  "nin 0": [{ classes: 2 }, (o) => lib.nin(o)],
+  "ninBlock 2": [{ kernelSize: 1 }, (o) => lib.ninBlock(1, 1, o)],
+  "resnet 0": [{ block: "basic", stages: [1] }, (o) => lib.resnet(o)],
+  "resnet18 0": [{ classes: 2 }, (o) => lib.resnet18(o)],
+  "resnet34 0": [{ classes: 2 }, (o) => lib.resnet34(o)],
+  "resnet50 0": [{ classes: 2 }, (o) => lib.resnet50(o)],
+  "resnet101 0": [{ classes: 2 }, (o) => lib.resnet101(o)],
+  "resnet152 0": [{ classes: 2 }, (o) => lib.resnet152(o)],
+  "vgg 0": [{ architecture: [[1, 8]] }, (o) => lib.vgg(o)],
+  "vggBlock 3": [{ batchNorm: true }, (o) => lib.vggBlock(1, 1, 1, o)],
+  "Alexnet.forward 1": [
+    { training: true },
+    (o) => lib.alexnet({ variant: "simplified", width: 1 / 64, imageSize: 96 }).forward(large, o),
+  ],
+  "Googlenet.forward 1": [{ training: true }, (o) => google().forward(large, o)],
+  "GooglenetWithAuxiliary.forwardWithAuxiliary 1": [
+    { training: true },
+    (o) => google().forwardWithAuxiliary(large, o),
+  ],
+  "Inception.forward 1": [{ training: true }, (o) => block().forward(image, o)],
+  "Lenet.forward 1": [{ training: true }, (o) => lib.lenet().forward(ops.zeros([1, 28, 28, 1]), o)],
+  "Nin.forward 1": [{ training: true }, (o) => lib.nin(sizes).forward(large, o)],
+  "ResidualBlock.forward 1": [{ training: true }, (o) => lib.basicBlock(1, 1).forward(image, o)],
+  "Resnet.forward 1": [{ training: true }, (o) => tiny().forward(image, o)],
+  "Resnet.forwardWithEmbedding 1": [
+    { training: true },
+    (o) => tiny().forwardWithEmbedding(image, o),
+  ],
+  "Vgg.forward 1": [
+    { training: true },
+    (o) => lib.vgg({ architecture: [[1, 1]], hidden: 1, imageSize: 4, ...sizes }).forward(image, o),
+  ],
+
+  // data
+  "batches 1": [{ batchSize: 1 }, (o) => lib.batches(set, o)],
+  "catsAndDogs 0": [{ size: [8, 8] }, (o) => lib.catsAndDogs(o)],
+  "cifar10 0": [{}, (o) => lib.cifar10(o)],
+  "colorJitter 0": [{ brightness: 0.1 }, (o) => lib.colorJitter(o)],
+  "cutout 0": [{ size: 1 }, (o) => lib.cutout(o)],
+  "download 1": [
+    { file: missing, sha256: "0".repeat(64) },
+    (o) => lib.download("http://localhost:1", o),
+  ],
+  "drawnImages 0": [{ count: 1, seed: 1 }, (o) => lib.drawnImages(o)],
+  "fashionMnist 0": [{ subset: true }, (o) => lib.fashionMnist(o)],
+  "imageFolder 1": [{ size: [8, 8] }, (o) => lib.imageFolder(missing, o)],
+  "ImageDataset.split 1": [{ seed: 1 }, (o) => set.split(0.5, o)],
+  "new ImageDataset 0": [images, (o) => new lib.ImageDataset(o)],
+  "normalize 0": [statistics, (o) => lib.normalize(o)],
+  "randomCrop 0": [{ padding: 1 }, (o) => lib.randomCrop(o)],
+  "randomResizedCrop 0": [{ size: [4, 4] }, (o) => lib.randomResizedCrop(o)],
+
+  // train
+  "adagrad 0[]": [groups[0]!, (o) => lib.adagrad([o], { learningRate: 0.1 })],
+  "adagrad 1": [{ learningRate: 0.1 }, (o) => lib.adagrad([parameter], o)],
+  "adam 0[]": [groups[0]!, (o) => lib.adam([o], { learningRate: 0.1 })],
+  "adam 1": [{ learningRate: 0.1 }, (o) => lib.adam([parameter], o)],
+  "adamW 0[]": [groups[0]!, (o) => lib.adamW([o], { learningRate: 0.1 })],
+  "adamW 1": [{ learningRate: 0.1 }, (o) => lib.adamW([parameter], o)],
+  "rmsProp 0[]": [groups[0]!, (o) => lib.rmsProp([o], { learningRate: 0.1 })],
+  "rmsProp 1": [{ learningRate: 0.1 }, (o) => lib.rmsProp([parameter], o)],
+  "sgd 0[]": [groups[0]!, (o) => lib.sgd([o], { learningRate: 0.1 })],
+  "sgd 1": [{ learningRate: 0.1 }, (o) => lib.sgd([parameter], o)],
+  "cosine 0": [{ learningRate: 0.1, steps: 2 }, (o) => lib.cosine(o)],
+  "oneCycle 0": [{ maximum: 0.1, steps: 2 }, (o) => lib.oneCycle(o)],
+  "stepDecay 0": [{ learningRate: 0.1, at: [1] }, (o) => lib.stepDecay(o)],
+  "crossEntropy 2": [
+    { labelSmoothing: 0.1 },
+    (o) => lib.crossEntropy(ops.zeros([1, 2]), ops.tensor([0], [1], "int32"), o),
+  ],
+  "evaluate 2": [{ batchSize: 1 }, (o) => lib.evaluate(net, set, o)],
+  "extractFeatures 2": [
+    { batchSize: 1 },
+    (o) => lib.extractFeatures((x) => layer.forward(x), set, o),
+  ],
+  "findLearningRate 2": [
+    { batchSize: 1, optimizer: () => optimizer(), seed: 1 },
+    (o) => lib.findLearningRate(net, set, o),
+  ],
+  "fit 2": [
+    { optimizer: optimizer(), epochs: 1, batchSize: 1, seed: 1 },
+    (o) => lib.fit(net, set, o),
+  ],
+  "lossSurface 2": [{ points: 3, seed: 1 }, (o) => lib.lossSurface(net, set, o)],
+
+  // weights
+  "loadState 2": [{ except: [] }, (o) => lib.loadState(net, lib.stateOf(net), o)],
+  "pretrained 1": [{ retries: 0 }, (o) => lib.pretrained("resnet18", o)],
+
+  // plot
+  "activationHistograms 1": [{ title: "A" }, (o) => lib.activationHistograms({ a: [1, 2] }, o)],
+  "activationHistograms 1.x": [axis, (x) => lib.activationHistograms({ a: [1, 2] }, { x })],
+  "barChart 2": [{ x: axis, y: axis }, (o) => lib.barChart(["a"], [1], o)],
+  "barChart 2.x": [axis, (x) => lib.barChart(["a"], [1], { x, y: axis })],
+  "barChart 2.y": [axis, (y) => lib.barChart(["a"], [1], { x: axis, y })],
+  "confusionMatrixPlot 2": [
+    { title: "A" },
+    (o) => lib.confusionMatrixPlot([[1, 0], [0, 1]], ["a", "b"], o),
+  ],
+  "contour 3": [{ x: axis, y: axis, value: axis }, contour],
+  "contour 3.path": [
+    { x: [0], y: [0] },
+    (path) => contour({ x: axis, y: axis, value: axis, path }),
+  ],
+  "contour 3.value": [axis, (value) => contour({ x: axis, y: axis, value })],
+  "contour 3.x": [axis, (x) => contour({ x, y: axis, value: axis })],
+  "contour 3.y": [axis, (y) => contour({ x: axis, y, value: axis })],
+  "featureMaps 2": [{ title: "A" }, (o) => lib.featureMaps([1], [1, 1, 1], o)],
+  "filterGrid 2": [{ title: "A" }, (o) => lib.filterGrid([1], [1, 1, 1, 1], o)],
+  "graphDiagram 0": [{ nodes: [{ id: "a", label: "a" }], edges: [] }, (o) => lib.graphDiagram(o)],
+  "graphDiagram 0.edges[]": [
+    { from: "a", to: "a" },
+    (o) => lib.graphDiagram({ nodes: [{ id: "a", label: "a" }], edges: [o] }),
+  ],
+  "graphDiagram 0.nodes[]": [
+    { id: "a", label: "a" },
+    (o) => lib.graphDiagram({ nodes: [o], edges: [] }),
+  ],
+  "graphDiagram 1": [
+    { title: "A" },
+    (o) => lib.graphDiagram({ nodes: [{ id: "a", label: "a" }], edges: [] }, o),
+  ],
+  "heatmap 1": [{ x: axis, y: axis, value: axis }, (o) => lib.heatmap([[1]], o)],
+  "heatmap 1.value": [axis, (value) => lib.heatmap([[1]], { x: axis, y: axis, value })],
+  "heatmap 1.x": [axis, (x) => lib.heatmap([[1]], { x, y: axis, value: axis })],
+  "heatmap 1.y": [axis, (y) => lib.heatmap([[1]], { x: axis, y, value: axis })],
+  "histogram 1": [{ x: axis }, (o) => lib.histogram([1, 2], o)],
+  "histogram 1.x": [axis, (x) => lib.histogram([1, 2], { x })],
+  "histogram 1.y": [axis, (y) => lib.histogram([1, 2], { x: axis, y })],
+  "imageGrid 2": [{ title: "A" }, (o) => lib.imageGrid([1], [1, 1, 1, 1], o)],
+  "lineChart 0[]": [{ name: "a", y: [1, 2] }, (o) => lib.lineChart([o], { x: axis, y: axis })],
+  "lineChart 0[].band": [
+    { low: [0, 1], high: [2, 3] },
+    (band) => lib.lineChart([{ name: "a", y: [1, 2], band }], { x: axis, y: axis }),
+  ],
+  "lineChart 1": [{ x: axis, y: axis }, (o) => lib.lineChart([{ name: "a", y: [1, 2] }], o)],
+  "lineChart 1.x": [axis, (x) => lib.lineChart([{ name: "a", y: [1, 2] }], { x, y: axis })],
+  "lineChart 1.y": [axis, (y) => lib.lineChart([{ name: "a", y: [1, 2] }], { x: axis, y })],
+  "networkDiagram 1": [
+    { title: "A" },
+    (o) => lib.networkDiagram(lib.summary(net, [4, 4, 1]).rows, o),
+  ],
+  "scatterChart 0[]": [
+    { name: "a", x: [1], y: [1] },
+    (o) => lib.scatterChart([o], { x: axis, y: axis }),
+  ],
+  "scatterChart 1": [
+    { x: axis, y: axis },
+    (o) => lib.scatterChart([{ name: "a", x: [1], y: [1] }], o),
+  ],
+  "scatterChart 1.x": [
+    axis,
+    (x) => lib.scatterChart([{ name: "a", x: [1], y: [1] }], { x, y: axis }),
+  ],
+  "scatterChart 1.y": [
+    axis,
+    (y) => lib.scatterChart([{ name: "a", x: [1], y: [1] }], { x: axis, y }),
+  ],
+  "trainingCurves 1": [
+    { title: "A" },
+    (o) => lib.trainingCurves({ steps: [{ step: 1, loss: 1, learningRate: 1 }], epochs: [] }, o),
+  ],
+};
+
+/** A type in the output of `deno doc`. */
+interface Type {
+  readonly kind: string;
+  // deno-lint-ignore no-explicit-any -- its shape depends on the kind.
+  readonly value: any;
+}
+interface Parameter {
+  readonly tsType?: Type;
+  /** Where there is a default, or the rest of the arguments. */
+  readonly left?: Parameter;
+  readonly arg?: Parameter;
+}
+/** Where something stands in the source. */
+interface Location {
+  readonly filename: string;
+  readonly line: number;
+  readonly col: number;
+}
+interface Declaration {
+  readonly kind: string;
+  readonly declarationKind: string;
+  readonly location: Location;
+  // deno-lint-ignore no-explicit-any -- its shape depends on the kind.
+  readonly def: any;
+}
+interface Documented {
+  readonly name: string;
+  readonly declarations: readonly Declaration[];
+}
+
+/** The types that hand on the properties of their first argument. */
+const WRAPPERS = ["Omit", "Pick", "Partial", "Readonly", "Required", "NoInfer"];
+
+/** The paths of the TypeScript files in a folder and below it. */
+async function sourcesIn(folder: URL): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (isDirectory) found.push(...await sourcesIn(new URL(`${name}/`, folder)));
+    else if (/(?<!\.d)\.ts$/.test(name)) found.push(new URL(name, folder).pathname);
+  }
+  return found;
+}
+
+/** The places that take objects with named properties, `name parameter.path`, and the type there. */
+async function placesWithOptions(): Promise<Map<string, string>> {
+  const at = (file: string) => new URL(`../lib/${file}`, import.meta.url);
+  const files = await sourcesIn(at(""));
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--json", "--private", ...files],
+    stderr: "null",
+  }).output();
+  const { nodes }: { nodes: Record<string, { symbols: readonly Documented[] }> } = JSON.parse(
+    new TextDecoder().decode(stdout),
+  );
+  const types = new Map<string, Declaration>();
+  const symbolAt = new Map<string, Documented>();
+  const keyOf = ({ filename, line, col }: Location) => `${filename}:${line}:${col}`;
+  const all = Object.values(nodes).flatMap(({ symbols }) => symbols)
+    .flatMap((symbol) => symbol.declarations.map((declaration) => ({ symbol, declaration })));
+  for (const { symbol, declaration } of all) symbolAt.set(keyOf(declaration.location), symbol);
+  // Of several types with one name, the public one counts, or else the one that its file exports.
+  const publicTypes = nodes[at("mod.ts").href]!.symbols.flatMap(({ declarations }) => declarations)
+    .map(({ location, def }) => keyOf(def?.target ?? location));
+  const rank = ({ location, declarationKind }: Declaration) =>
+    publicTypes.includes(keyOf(location)) ? 2 : declarationKind === "export" ? 1 : 0;
+  for (const { symbol: { name }, declaration } of all) {
+    const before = types.get(name);
+    if (!["interface", "typeAlias"].includes(declaration.kind)) continue;
+    if (!before || rank(declaration) > rank(before)) types.set(name, declaration);
+  }
+  const places = new Map<string, string>();
+
+  const visitType = (type: Type | undefined, place: string, seen: readonly string[]): void => {
+    if (!type) return;
+    const { kind, value } = type;
+    const each = (all: readonly Type[]) => all.forEach((one) => visitType(one, place, seen));
+    if (kind === "union" || kind === "intersection" || kind === "tuple") each(value);
+    if (kind === "array") visitType(value, `${place}[]`, seen);
+    if (kind === "parenthesized") visitType(value, place, seen);
+    if (kind === "typeOperator") visitType(value.tsType, place, seen);
+    if (kind === "conditional") each([value.trueType, value.falseType]);
+    if (kind === "typeLiteral") visitObject(value, "an object", place, seen);
+    if (kind !== "typeRef") return;
+    const name: string = value.typeName;
+    if (WRAPPERS.includes(name)) visitType(value.typeParams[0], place, seen);
+    const declaration = types.get(name);
+    if (!declaration || seen.includes(name) || Object.hasOwn(VALUES, name)) return;
+    const { def } = declaration, within = [...seen, name];
+    if (declaration.kind === "typeAlias") visitType(def.tsType, place, within);
+    else visitObject(def, name, place, within);
+  };
+  const visitObject = (
+    def: Declaration["def"],
+    name: string,
+    place: string,
+    seen: readonly string[],
+  ): void => {
+    for (const type of def.extends ?? []) visitType(type, place, seen);
+    if (def.callSignatures?.length || def.indexSignatures?.length || !def.properties?.length) {
+      return;
+    }
+    places.set(place, name);
+    for (const property of def.properties) {
+      visitType(property.tsType, `${place}.${property.name}`, seen);
+    }
+  };
+  const visitParameters = (name: string, parameters: readonly Parameter[]): void =>
+    parameters.forEach(({ tsType, left, arg }, i) =>
+      visitType(tsType ?? left?.tsType ?? arg?.tsType, `${name} ${i}`, [])
+    );
+
+  const visit = (
+    name: string,
+    { declarations }: Documented,
+    value: unknown,
+    prefix: string,
+  ): void => {
+    for (const { kind, declarationKind, def } of declarations) {
+      if (declarationKind !== "export") continue;
+      if (kind === "reference") visit(name, symbolAt.get(keyOf(def.target))!, value, prefix);
+      if (kind === "function") visitParameters(prefix + name, def.params);
+      if (kind === "class") {
+        if (!def.isAbstract) {
+          for (const { params } of def.constructors ?? []) {
+            visitParameters(`new ${prefix}${name}`, params);
+          }
+        }
+        for (const method of def.methods ?? []) {
+          if (method.accessibility) continue;
+          visitParameters(`${prefix}${name}.${method.name}`, method.functionDef.params);
+        }
+      }
+      if (kind === "interface") {
+        for (const method of def.methods ?? []) {
+          visitParameters(`${prefix}${name}.${method.name}`, method.params);
+        }
+      }
+      if (kind === "variable" && typeof value === "function") {
+        const signatures = types.get(def.tsType?.value?.typeName)?.def.callSignatures ?? [];
+        for (const { params } of signatures) visitParameters(prefix + name, params);
+        // deno doc does not know inferred types. The ops that have one take tensors alone.
+        if (!def.tsType && prefix === "") places.set(`${prefix}${name} 0`, "an inferred type");
+      }
+    }
+  };
+  const symbolsOf = (file: string) => nodes[at(file).href]!.symbols;
+  for (const symbol of symbolsOf("mod.ts")) {
+    visit(symbol.name, symbol, valueAt(lib, symbol.name), "");
+  }
+  for (const symbol of symbolsOf("tensor/ops.ts")) {
+    visit(symbol.name, symbol, valueAt(ops, symbol.name), "ops.");
+  }
+  return places;
+}
+
+function valueAt(namespace: object, name: string): unknown {
+  return (namespace as Record<string, unknown>)[name];
+}
+
+Deno.test("every place that takes options has a row in this test", async () => {
+  const places = await placesWithOptions();
+  const known = [...Object.keys(PLACES), ...Object.keys(VALUES)];
+  assert(places.size > 100, `deno doc found ${places.size} places`);
+  const without = [...places].filter(([place]) => !known.includes(place));
+  assert.deepEqual(without, [], "add rows to PLACES, or the types to VALUES");
+  const gone = Object.keys(PLACES).filter((place) => !places.has(place));
+  assert.deepEqual(gone, [], "rows of what is no longer there");
+});
+
+/** The error of a call, which may come at once, as a rejection, or with the first value. */
+async function errorOf(call: () => unknown): Promise<unknown> {
+  try {
+    const result = call();
+    const value: unknown = result instanceof Promise ? await result : result;
+    if (lib.isTensor(value) || typeof value !== "object" || value === null) return undefined;
+    if (Symbol.iterator in value) (value as Iterable<unknown>)[Symbol.iterator]().next();
+    if (Symbol.asyncIterator in value) {
+      await (value as AsyncIterable<unknown>)[Symbol.asyncIterator]().next();
+    }
+  } catch (error) {
+    return error;
+  }
+}
+
+for (const [place, [options, call]] of Object.entries(PLACES)) {
+  Deno.test(`${place} refuses an option that does not exist, and what is no object`, async () => {
+    const error = await errorOf(() => call({ ...options, noSuchOption: 1 } as never));
+    assert(error instanceof TypeError, `expected a TypeError, found ${error}`);
+    assert.match(error.message, /noSuchOption/);
+    for (const wrong of [7, "fast", true]) {
+      const error = await errorOf(() => call(wrong as never));
+      assert(error instanceof TypeError, `expected a TypeError for ${wrong}, found ${error}`);
+      assert.match(error.message, new RegExp(`must be .*found .*${wrong}`, "s"));
+    }
+  });
+}
