@@ -5,8 +5,8 @@ import {
   isVariable,
   type Tensor,
   type Variable,
-  watchState,
 } from "../tensor/mod.ts";
+import { watchState } from "../tensor/watched_state.ts";
 import { guardClass, guardForward } from "./forward_guard.ts";
 
 /** How a forward pass runs. */

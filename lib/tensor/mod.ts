@@ -34,9 +34,7 @@ export {
   isCompiling,
   liveNumber,
   type Tensors,
-  valuesToCheck,
 } from "./compile.ts";
-export { watchState } from "./watched_state.ts";
 export { defaultRandom, Random, setSeed } from "./random.ts";
 export * as ops from "./ops.ts";
 export type {

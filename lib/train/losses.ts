@@ -6,8 +6,8 @@ import {
   type Scalar,
   type Tensor,
   tidy,
-  valuesToCheck,
 } from "../tensor/mod.ts";
+import { valuesToCheck } from "../tensor/compile.ts";
 
 /** How wrong logits `[batch, classes]` are about labels `[batch]`, as one number to be made small. */
 export type Loss<Classes extends number = number> = (
