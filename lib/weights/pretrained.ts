@@ -1,3 +1,4 @@
+import { checkOptions } from "../tensor/mod.ts";
 import { cacheFolder, download, type DownloadOptions } from "../data/mod.ts";
 import { readPth } from "./pth.ts";
 import type { StoredTensor } from "./stored_tensor.ts";
@@ -61,6 +62,12 @@ export async function pretrained(
   name: PretrainedName,
   options: PretrainedOptions = {},
 ): Promise<Map<string, StoredTensor>> {
+  checkOptions<PretrainedOptions>(
+    "Loading pretrained weights",
+    options,
+    "{ signal: AbortSignal.timeout(60_000) }",
+    { onProgress: true, signal: true },
+  );
   if (!Object.hasOwn(FILES, name)) {
     throw new RangeError(
       `Loading pretrained weights: the network must be one of ${

@@ -1,5 +1,5 @@
 import { elementSize, isCounts, isStoredType, StoredTensor, storedTypes } from "./stored_tensor.ts";
-import { readNext, readWhole, writeAtomically } from "./files.ts";
+import { checkPath, readNext, readWhole, writeAtomically } from "./files.ts";
 
 /** The largest header that the format allows, in bytes. */
 const LARGEST_HEADER = 100_000_000;
@@ -26,6 +26,7 @@ const LARGEST_HEADER = 100_000_000;
  * ```
  */
 export async function readSafetensors(file: string): Promise<Map<string, StoredTensor>> {
+  checkPath("Reading a safetensors file", "file", file);
   return parseSafetensors(await readWhole(file), file).tensors;
 }
 
@@ -45,6 +46,7 @@ export async function readSafetensors(file: string): Promise<Map<string, StoredT
  * ```
  */
 export async function readSafetensorsMetadata(file: string): Promise<Record<string, string>> {
+  checkPath("Reading a safetensors file", "file", file);
   using handle = await Deno.open(file);
   const { size } = await handle.stat();
   const length = headerLength(await readNext(handle, Math.min(8, size), file), size, file);
@@ -297,6 +299,7 @@ export async function writeSafetensors(
   tensors: ReadonlyMap<string, StoredTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
+  checkPath("Writing a safetensors file", "file", file);
   const doing = `Writing ${file}`;
   if (!(tensors instanceof Map)) {
     throw new TypeError(

@@ -65,3 +65,11 @@ Deno.test("pretrained names the networks that there are", async () => {
     },
   );
 });
+
+Deno.test("pretrained() refuses options that do not exist, before it downloads", async () => {
+  const misspelt = { progress: () => {} } as object;
+  await assert.rejects(pretrained("resnet18", misspelt), {
+    name: "TypeError",
+    message: /no option progress\. Did you mean onProgress\?/,
+  });
+});
