@@ -9,7 +9,7 @@ import {
 } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
 import { ImageDataset } from "./dataset.ts";
-import type { Transform } from "./transforms.ts";
+import { applyTransform, type Transform } from "./transforms.ts";
 
 /** Images `[batch, height, width, channels]` with their class numbers `[batch]`; it owns both tensors. */
 export class Batch<Channels extends number = number> {
@@ -121,7 +121,7 @@ export function batches(
         const indices = order.subarray(i * batchSize, (i + 1) * batchSize);
         const images = tidy(() => {
           const batch = dataset.images(indices);
-          return transform ? transform(batch, random) : batch;
+          return transform ? applyTransform(doing, transform, batch, random) : batch;
         });
         yield new Batch(images, dataset.labelTensor(indices));
       }

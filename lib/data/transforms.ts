@@ -1,6 +1,7 @@
 import {
   checkOptions,
   type Images,
+  isTensor,
   type LastAxisOf,
   ops,
   type Random,
@@ -24,6 +25,26 @@ export type AnyChannelsTransform = <Channels extends number>(
   images: Images<Channels>,
   random: Random,
 ) => Images<Channels>;
+
+/**
+ * The images that a transform makes of a batch.
+ *
+ * @throws {TypeError} If they are no images, or not as many.
+ */
+export function applyTransform(
+  doing: string,
+  transform: Transform,
+  images: Images,
+  random: Random,
+): Images {
+  const made: unknown = transform(images, random);
+  if (isTensor(made) && made.rank === 4 && made.shape[0] === images.shape[0]) return made as Images;
+  throw new TypeError(
+    `${doing}: the transform must give images [${
+      images.shape[0]
+    }, height, width, channels], found ${show(made)}.`,
+  );
+}
 
 /** A step of a transform as it is saved with the weights of a model. */
 type Step =

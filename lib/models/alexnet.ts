@@ -14,6 +14,7 @@ import {
   relu,
   sequential,
 } from "../nn/mod.ts";
+import { checkArguments } from "../nn/checks.ts";
 import {
   checkBuiltFor,
   checkLargeEnough,
@@ -170,13 +171,21 @@ export class Alexnet<InChannels extends number, Classes extends number>
   readonly #windows: Windows;
 
   /** See {@linkcode alexnet}. */
-  constructor(
-    { variant, inChannels, classes, width, imageSize }: Required<
-      AlexnetOptions<AlexnetVariant, InChannels, Classes>
-    >,
-  ) {
+  constructor(options: AlexnetOptions<AlexnetVariant, InChannels, Classes>) {
     super();
     const doing = "Building alexnet";
+    checkOptions<AlexnetOptions<AlexnetVariant, number, number>>(
+      doing,
+      options,
+      '{ variant: "original" }',
+      { variant: true, inChannels: true, classes: true, width: true, imageSize: true },
+    );
+    const { variant } = options;
+    checkOneOf(doing, "variant", variant, Object.keys(VARIANTS));
+    const usual = VARIANTS[variant];
+    const { inChannels = usual.inChannels as number as InChannels } = options;
+    const { classes = usual.classes as number as Classes } = options;
+    const { width = 1, imageSize = usual.imageSize } = options;
     checkWhole(doing, "inChannels", inChannels);
     checkWhole(doing, "classes", classes);
     checkWhole(doing, "imageSize", imageSize);
@@ -242,17 +251,6 @@ export function alexnet<
 export function alexnet(
   options: AlexnetOptions<AlexnetVariant, number, number>,
 ): Alexnet<number, number> {
-  const doing = "Building alexnet";
-  checkOptions<AlexnetOptions<AlexnetVariant, number, number>>(
-    doing,
-    options,
-    '{ variant: "original" }',
-    { variant: true, inChannels: true, classes: true, width: true, imageSize: true },
-  );
-  const { variant } = options;
-  checkOneOf(doing, "variant", variant, Object.keys(VARIANTS));
-  const usual = VARIANTS[variant];
-  const { inChannels = usual.inChannels, classes = usual.classes, width = 1 } = options;
-  const { imageSize = usual.imageSize } = options;
-  return new Alexnet({ variant, inChannels, classes, width, imageSize });
+  checkArguments("Building alexnet", arguments, 1);
+  return new Alexnet(options);
 }

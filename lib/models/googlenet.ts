@@ -23,6 +23,7 @@ import {
   type Pool,
   sequential,
 } from "../nn/mod.ts";
+import { checkArguments, checkBoolean } from "../nn/checks.ts";
 import {
   checkBuiltFor,
   checkLargeEnough,
@@ -100,24 +101,36 @@ export class Inception<InChannels extends number, OutChannels extends number>
     variant: GooglenetVariant,
     readonly inChannels: InChannels,
     c1: number,
-    [reduced2, c2]: readonly [number, number],
-    [reduced3, c3]: readonly [number, number],
+    c2: readonly [reduced: number, channels: number],
+    c3: readonly [reduced: number, channels: number],
     c4: number,
   ) {
     super();
+    const doing = "Building inception";
+    checkVariant(doing, variant);
+    for (const [name, value] of Object.entries({ c2, c3 })) {
+      if (!Array.isArray(value) || value.length !== 2) {
+        throw new TypeError(`${doing}: ${name} must be two numbers of channels, found ${value}.`);
+      }
+      for (const channels of value) checkWhole(doing, name, channels);
+    }
+    for (const [name, value] of Object.entries({ inChannels, c1, c4 })) {
+      checkWhole(doing, name, value);
+    }
+    const [reduced2, channels2] = c2, [reduced3, channels3] = c3;
     const conv = <const In extends number>(from: In, to: number, kernelSize: number) =>
       new ConvRelu(variant, from, to, { kernelSize, padding: (kernelSize - 1) / 2 });
     this.branch1 = conv(inChannels, c1, 1);
-    this.branch2 = sequential(conv(inChannels, reduced2, 1), conv(reduced2, c2, 3));
+    this.branch2 = sequential(conv(inChannels, reduced2, 1), conv(reduced2, channels2, 3));
     this.branch3 = sequential(
       conv(inChannels, reduced3, 1),
-      conv(reduced3, c3, variant === "torchvision" ? 3 : 5),
+      conv(reduced3, channels3, variant === "torchvision" ? 3 : 5),
     );
     this.branch4 = sequential(
       maxPool({ kernelSize: 3, stride: 1, padding: 1 }),
       conv(inChannels, c4, 1),
     );
-    this.outChannels = c1 + c2 + c3 + c4;
+    this.outChannels = c1 + channels2 + channels3 + c4;
   }
 
   override forward(images: Images<InChannels>, options?: ForwardOptions): Images<OutChannels> {
@@ -175,19 +188,12 @@ export function inception<
   c2: readonly [reduced: number, channels: C2],
   c3: readonly [reduced: number, channels: C3],
   c4: C4,
-  { variant = "simplified" }: { variant?: GooglenetVariant } = {},
+  options: { variant?: GooglenetVariant } = {},
 ): Inception<InChannels, Add<Add<C1, C2>, Add<C3, C4>>> {
+  checkArguments("Building inception", arguments, 6);
   const doing = "Building inception";
-  checkVariant(doing, variant);
-  for (const [name, value] of Object.entries({ c2, c3 })) {
-    if (!Array.isArray(value) || value.length !== 2) {
-      throw new TypeError(`${doing}: ${name} must be two numbers of channels, found ${value}.`);
-    }
-    for (const channels of value) checkWhole(doing, name, channels);
-  }
-  for (const [name, value] of Object.entries({ inChannels, c1, c4 })) {
-    checkWhole(doing, name, value);
-  }
+  checkOptions<typeof options>(doing, options, '{ variant: "simplified" }', { variant: true });
+  const { variant = "simplified" } = options;
   return new Inception(variant, inChannels, c1, c2, c3, c4);
 }
 
@@ -214,6 +220,35 @@ export interface GooglenetOptions<
 type Settings<InChannels extends number, Classes extends number> = Required<
   Omit<GooglenetOptions<GooglenetVariant, InChannels, Classes>, "auxiliary">
 >;
+
+/** The options with what they are where they were not given. */
+function settingsOf<InChannels extends number, Classes extends number>(
+  options: GooglenetOptions<GooglenetVariant, InChannels, Classes>,
+): Settings<InChannels, Classes> {
+  const doing = "Building googlenet";
+  checkOptions<GooglenetOptions<GooglenetVariant, number, number>>(
+    doing,
+    options,
+    '{ variant: "simplified" }',
+    {
+      variant: true,
+      inChannels: true,
+      classes: true,
+      width: true,
+      auxiliary: true,
+      imageSize: true,
+    },
+  );
+  const { variant, width = 1, auxiliary = false, imageSize = 224 } = options;
+  checkVariant(doing, variant);
+  checkBoolean(doing, "auxiliary", auxiliary);
+  const { inChannels = VARIANTS[variant].inChannels as number as InChannels } = options;
+  const { classes = VARIANTS[variant].classes as number as Classes } = options;
+  checkWhole(doing, "inChannels", inChannels);
+  checkWhole(doing, "classes", classes);
+  checkWhole(doing, "imageSize", imageSize);
+  return { variant, inChannels, classes, width, imageSize };
+}
 
 /** GoogLeNet; made by {@linkcode googlenet}. */
 export class Googlenet<InChannels extends number, Classes extends number>
@@ -259,12 +294,10 @@ export class Googlenet<InChannels extends number, Classes extends number>
   readonly #windows: Windows;
 
   /** See {@linkcode googlenet}. */
-  constructor({ variant, inChannels, classes, width, imageSize }: Settings<InChannels, Classes>) {
+  constructor(options: GooglenetOptions<GooglenetVariant, InChannels, Classes>) {
     super();
     const doing = "Building googlenet";
-    checkWhole(doing, "inChannels", inChannels);
-    checkWhole(doing, "classes", classes);
-    checkWhole(doing, "imageSize", imageSize);
+    const { variant, inChannels, classes, width, imageSize } = settingsOf(options);
     const c = (channels: number) => widened(doing, channels, width);
     const pool = (kernelSize: number) =>
       variant === "torchvision"
@@ -385,8 +418,9 @@ export class GooglenetWithAuxiliary<InChannels extends number, Classes extends n
   readonly #imageSize: number | undefined;
 
   /** See {@linkcode googlenet}. */
-  constructor(settings: Settings<InChannels, Classes>) {
-    super(settings);
+  constructor(options: GooglenetOptions<GooglenetVariant, InChannels, Classes>) {
+    super(options);
+    const settings = settingsOf(options);
     const windows = windowsOf(this);
     const until4a = windows.slice(0, windows.findIndex(([path]) => path.startsWith("inception4b")));
     const { variant, imageSize } = settings;
@@ -484,24 +518,7 @@ export function googlenet<
 export function googlenet(
   options: GooglenetOptions<GooglenetVariant, number, number>,
 ): Googlenet<number, number> {
-  const doing = "Building googlenet";
-  checkOptions<GooglenetOptions<GooglenetVariant, number, number>>(
-    doing,
-    options,
-    '{ variant: "simplified" }',
-    {
-      variant: true,
-      inChannels: true,
-      classes: true,
-      width: true,
-      auxiliary: true,
-      imageSize: true,
-    },
-  );
-  const { variant, width = 1, auxiliary = false, imageSize = 224 } = options;
-  checkVariant(doing, variant);
-  const { inChannels = VARIANTS[variant].inChannels } = options;
-  const { classes = VARIANTS[variant].classes } = options;
-  const settings = { variant, inChannels, classes, width, imageSize };
-  return auxiliary ? new GooglenetWithAuxiliary(settings) : new Googlenet(settings);
+  checkArguments("Building googlenet", arguments, 1);
+  const isAuxiliary = options?.auxiliary === true; // The rest is checked by the constructor.
+  return isAuxiliary ? new GooglenetWithAuxiliary(options) : new Googlenet(options);
 }

@@ -62,7 +62,8 @@ export function sideLeft(
 function outputSize(layer: Windows[number][1], size: Size): Size | undefined {
   try {
     return layer.outputSize(size);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
     return undefined;
   }
 }

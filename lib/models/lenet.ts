@@ -14,6 +14,7 @@ import {
   tanh,
   xavierUniform,
 } from "../nn/mod.ts";
+import { checkArguments } from "../nn/checks.ts";
 import { checkOneOf } from "./one_of.ts";
 
 const ACTIVATIONS = { relu, sigmoid, tanh };
@@ -110,6 +111,7 @@ export function lenet<const InChannels extends number = 1, const Classes extends
 export function lenet(
   options: LenetOptions<number, number> = {},
 ): Lenet<number, number> {
+  checkArguments("Building lenet", arguments, 1);
   checkOptions<LenetOptions<number, number>>("Building lenet", options, "{ classes: 10 }", {
     inChannels: true,
     classes: true,

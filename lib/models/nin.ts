@@ -13,6 +13,7 @@ import {
   relu,
   sequential,
 } from "../nn/mod.ts";
+import { checkArguments } from "../nn/checks.ts";
 import { checkLargeEnough, type Windows, windowsOf } from "./image_size.ts";
 import { widened } from "./width.ts";
 
@@ -37,6 +38,12 @@ export function ninBlock<const InChannels extends number, const OutChannels exte
   outChannels: OutChannels,
   options: Pick<Conv2dOptions, "kernelSize" | "stride" | "padding">,
 ) {
+  checkArguments("Building ninBlock", arguments, 3);
+  checkOptions<typeof options>("Building ninBlock", options, "{ kernelSize: 3 }", {
+    kernelSize: true,
+    stride: true,
+    padding: true,
+  });
   return sequential(
     conv2d(inChannels, outChannels, options),
     relu(),
@@ -75,9 +82,16 @@ export class Nin<InChannels extends number, Classes extends number>
   readonly #windows: Windows;
 
   /** See {@linkcode nin}. */
-  constructor({ inChannels, classes, width }: Required<NinOptions<InChannels, Classes>>) {
+  constructor(options: NinOptions<InChannels, Classes>) {
     super();
     const doing = "Building nin";
+    checkOptions<NinOptions<number, number>>(doing, options, "{ classes: 10 }", {
+      inChannels: true,
+      classes: true,
+      width: true,
+    });
+    const { inChannels = 1 as number as InChannels, classes = 10 as number as Classes, width = 1 } =
+      options;
     checkWhole(doing, "inChannels", inChannels);
     checkWhole(doing, "classes", classes);
     const c = (channels: number) => widened(doing, channels, width);
@@ -132,11 +146,6 @@ export function nin<const InChannels extends number = 1, const Classes extends n
   options?: NinOptions<InChannels, Classes>,
 ): Nin<NoInfer<InChannels>, NoInfer<Classes>>;
 export function nin(options: NinOptions<number, number> = {}): Nin<number, number> {
-  checkOptions<NinOptions<number, number>>("Building nin", options, "{ classes: 10 }", {
-    inChannels: true,
-    classes: true,
-    width: true,
-  });
-  const { inChannels = 1, classes = 10, width = 1 } = options;
-  return new Nin({ inChannels, classes, width });
+  checkArguments("Building nin", arguments, 1);
+  return new Nin(options);
 }

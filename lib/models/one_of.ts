@@ -1,3 +1,5 @@
+import { show } from "../tensor/options.ts";
+
 /**
  * Checks that an option is one of the named ones.
  *
@@ -10,6 +12,10 @@ export function checkOneOf(
   all: readonly string[],
 ): void {
   if (!all.includes(value)) {
-    throw new RangeError(`${doing}: ${name} must be one of ${all.join(", ")}, found ${value}.`);
+    throw new RangeError(
+      `${doing}: ${name} must be one of ${all.join(", ")}, found ${
+        typeof value === "string" ? value : show(value)
+      }.`,
+    );
   }
 }

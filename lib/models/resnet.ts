@@ -28,6 +28,7 @@ import {
   type Pool,
   sequential,
 } from "../nn/mod.ts";
+import { checkArguments, checkModule } from "../nn/checks.ts";
 import { checkOneOf } from "./one_of.ts";
 import { widened } from "./width.ts";
 
@@ -130,9 +131,11 @@ export class ResidualBlock<InChannels extends number, OutChannels extends number
     options: ResidualBlockOptions,
   ) {
     super();
-    const { stride = 1, version = "v1.5", shortcut = "B", convolution = conv2d } = options;
+    checkOneOf("Building a residual block", "kind", kind, BLOCKS);
     const doing = `Building ${kind === "basic" ? "basicBlock" : "bottleneck"}`;
-    for (const [name, value] of Object.entries({ inChannels, outChannels, stride })) {
+    checkOptions<ResidualBlockOptions>(doing, options, "{ stride: 2 }", BLOCK_OPTIONS);
+    const { stride = 1, version = "v1.5", shortcut = "B", convolution = conv2d } = options;
+    for (const [name, value] of Object.entries({ inChannels, outChannels, middle, stride })) {
       checkWhole(doing, name, value);
     }
     checkBlockOptions(doing, version, shortcut, convolution);
@@ -142,12 +145,13 @@ export class ResidualBlock<InChannels extends number, OutChannels extends number
           `found ${outChannels}. Take shortcut B.`,
       );
     }
-    const unit = (kernelSize: 1 | 3, from: number, to: number, stride: number): Unit => ({
-      conv: kernelSize === 1
+    const unit = (kernelSize: 1 | 3, from: number, to: number, stride: number): Unit => {
+      const conv = kernelSize === 1
         ? conv2d(from, to, { kernelSize, stride, useBias: false })
-        : convolution(from, to, { kernelSize, stride, padding: 1, useBias: false }),
-      bn: batchNorm(version === "v2" ? from : to),
-    });
+        : convolution(from, to, { kernelSize, stride, padding: 1, useBias: false });
+      checkModule(doing, "what convolution gives", conv);
+      return { conv, bn: batchNorm(version === "v2" ? from : to) };
+    };
     const [first, second, third] = kind === "basic"
       ? [unit(3, inChannels, middle, stride), unit(3, middle, outChannels, 1)] as const
       : [
@@ -262,12 +266,7 @@ export function basicBlock(
   outChannels: number,
   options: ResidualBlockOptions = {},
 ): ResidualBlock<number, number> {
-  checkOptions<ResidualBlockOptions>(
-    "Building basicBlock",
-    options,
-    "{ stride: 2 }",
-    BLOCK_OPTIONS,
-  );
+  checkArguments("Building basicBlock", arguments, 3);
   return new ResidualBlock("basic", inChannels, outChannels, outChannels, options);
 }
 
@@ -304,12 +303,7 @@ export function bottleneck(
   channels: number,
   options: ResidualBlockOptions = {},
 ): ResidualBlock<number, number> {
-  checkOptions<ResidualBlockOptions>(
-    "Building bottleneck",
-    options,
-    "{ stride: 2 }",
-    BLOCK_OPTIONS,
-  );
+  checkArguments("Building bottleneck", arguments, 3);
   checkWhole("Building bottleneck", "channels", channels);
   return new ResidualBlock("bottleneck", inChannels, channels, 4 * channels, options);
 }
@@ -401,6 +395,12 @@ export class Resnet<InChannels extends number, Classes extends number>
   ) {
     super();
     const doing = "Building resnet";
+    checkOptions<ResnetOptions>(doing, options, '{ block: "basic", stages: [2, 2, 2, 2] }', {
+      ...VARIANT_OPTIONS,
+      block: true,
+      stages: true,
+      channels: true,
+    });
     const { block, stages, version = "v1.5", shortcut = "B", convolution = conv2d } = options;
     const { stem = "imagenet", channels = 64, width = 1, grid = [1, 1], embedding } = options;
     checkOneOf(doing, "block", block, BLOCKS);
@@ -535,13 +535,13 @@ export function resnet<
   options: ResnetOptions<InChannels, Classes, Stages>,
 ): Resnet<NoInfer<InChannels>, NoInfer<Classes>>;
 export function resnet(options: ResnetOptions): Resnet<number, number> {
-  checkOptions<ResnetOptions>(
-    "Building resnet",
+  checkArguments("Building resnet", arguments, 1);
+  const { inChannels, classes } = options ?? {}; // The constructor checks them.
+  return new Resnet(
     options,
-    '{ block: "basic", stages: [2, 2, 2, 2] }',
-    { ...VARIANT_OPTIONS, block: true, stages: true, channels: true },
+    inChannels === undefined ? 3 : inChannels,
+    classes === undefined ? 1000 : classes,
   );
-  return new Resnet(options, options.inChannels ?? 3, options.classes ?? 1000);
 }
 
 /** The variants of the paper's table 1. */
@@ -555,9 +555,10 @@ const VARIANTS = {
 
 /** Makes one of {@linkcode VARIANTS}; the same function for all, so that each keeps the types of its options. */
 function variant(depth: keyof typeof VARIANTS) {
-  return <const InChannels extends number = 3, const Classes extends number = 1000>(
+  return function <const InChannels extends number = 3, const Classes extends number = 1000>(
     options: ResnetVariantOptions<InChannels, Classes> = {},
-  ): Resnet<NoInfer<InChannels>, NoInfer<Classes>> => {
+  ): Resnet<NoInfer<InChannels>, NoInfer<Classes>> {
+    checkArguments(`Building resnet${depth}`, arguments, 1);
     checkOptions<ResnetVariantOptions>(
       `Building resnet${depth}`,
       options,
@@ -648,6 +649,7 @@ export function cifarResnet<
 ): Resnet<NoInfer<InChannels>, NoInfer<Classes>>;
 export function cifarResnet(options: CifarResnetOptions): Resnet<number, number> {
   const doing = "Building cifarResnet";
+  checkArguments("Building cifarResnet", arguments, 1);
   const { stem: _, ...names } = VARIANT_OPTIONS;
   checkOptions<CifarResnetOptions>(doing, options, "{ depth: 20 }", { ...names, depth: true });
   const { depth, inChannels = 3, classes = 10, ...rest } = options;

@@ -19,6 +19,7 @@ import {
   Sequential,
   sequential,
 } from "../nn/mod.ts";
+import { checkArguments, checkBoolean } from "../nn/checks.ts";
 import { checkLargeEnough, sideLeft, type Windows, windowsOf } from "./image_size.ts";
 import { widened } from "./width.ts";
 
@@ -94,8 +95,13 @@ export function vggBlock<const InChannels extends number, const OutChannels exte
   convolutions: number,
   inChannels: InChannels,
   outChannels: OutChannels,
-  { batchNorm = false }: { batchNorm?: boolean } = {},
+  options: { batchNorm?: boolean } = {},
 ): Sequential<Layer[], Images<InChannels>, Images<OutChannels>> {
+  checkArguments("Building vggBlock", arguments, 4);
+  const doing = "Building vggBlock";
+  checkOptions<typeof options>(doing, options, "{ batchNorm: true }", { batchNorm: true });
+  const { batchNorm = false } = options;
+  checkBoolean(doing, "batchNorm", batchNorm);
   // An array has no order that types could follow: the channels are as they are passed to blockLayers.
   return new Sequential<Layer[], Images<InChannels>, Images<OutChannels>>(
     blockLayers(convolutions, inChannels, outChannels, batchNorm),
@@ -116,15 +122,23 @@ export class Vgg<InChannels extends number, Classes extends number>
   readonly #windows: Windows;
 
   /** See {@linkcode vgg}. */
-  constructor(
-    { architecture, batchNorm, inChannels, classes, width, hidden, imageSize }:
-      & Required<
-        VggOptions<InChannels, Classes>
-      >
-      & { architecture: VggArchitecture },
-  ) {
+  constructor(options: VggOptions<InChannels, Classes>) {
     super();
     const doing = "Building vgg";
+    checkOptions<VggOptions<number, number>>(doing, options, "{ architecture: 16 }", {
+      architecture: true,
+      batchNorm: true,
+      inChannels: true,
+      classes: true,
+      width: true,
+      hidden: true,
+      imageSize: true,
+    });
+    const { batchNorm = false, inChannels = 3 as number as InChannels, width = 1 } = options;
+    const { classes = 1000 as number as Classes, imageSize = 224 } = options;
+    const { hidden = widened(doing, 4096, width) } = options;
+    const architecture = blocksOf(options.architecture);
+    checkBoolean(doing, "batchNorm", batchNorm);
     checkWhole(doing, "inChannels", inChannels);
     checkWhole(doing, "classes", classes);
     checkWhole(doing, "hidden", hidden);
@@ -193,27 +207,8 @@ export function vgg<const InChannels extends number = 3, const Classes extends n
   options: VggOptions<InChannels, Classes>,
 ): Vgg<NoInfer<InChannels>, NoInfer<Classes>>;
 export function vgg(options: VggOptions<number, number>): Vgg<number, number> {
-  const doing = "Building vgg";
-  checkOptions<VggOptions<number, number>>(doing, options, "{ architecture: 16 }", {
-    architecture: true,
-    batchNorm: true,
-    inChannels: true,
-    classes: true,
-    width: true,
-    hidden: true,
-    imageSize: true,
-  });
-  const { architecture, batchNorm = false, inChannels = 3, classes = 1000, width = 1 } = options;
-  const { hidden = widened(doing, 4096, width), imageSize = 224 } = options;
-  return new Vgg({
-    architecture: blocksOf(architecture),
-    batchNorm,
-    inChannels,
-    classes,
-    width,
-    hidden,
-    imageSize,
-  });
+  checkArguments("Building vgg", arguments, 1);
+  return new Vgg(options);
 }
 
 function blocksOf(architecture: VggDepth | VggArchitecture): VggArchitecture {

@@ -1,6 +1,6 @@
-import { ops, type Same, type Tensor, tidy } from "../tensor/mod.ts";
+import { isTensor, ops, type Same, type Tensor, tidy } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
-import { checkInput, checkNumber } from "./checks.ts";
+import { checkArguments, checkInput, checkNumber } from "./checks.ts";
 import { Module, type shapeRule } from "./module.ts";
 
 /** A function of each element, as a layer; made by {@linkcode relu} and its like. */
@@ -24,6 +24,13 @@ export class Activation extends Module<Tensor, Tensor> {
    */
   constructor(readonly name: string, f: (x: Tensor) => Tensor) {
     super();
+    if (typeof name !== "string" || typeof f !== "function") {
+      throw new TypeError(
+        `Building an activation: it must be a name and a function of a tensor, found ${
+          show(name)
+        } and ${typeof f === "function" ? "a function" : show(f)}.`,
+      );
+    }
     this.#f = f;
   }
 
@@ -32,7 +39,7 @@ export class Activation extends Module<Tensor, Tensor> {
     checkInput(this, x);
     return tidy(() => {
       const y = this.#f(x);
-      if (String(y.shape) !== String(x.shape)) {
+      if (!isTensor(y) || String(y.shape) !== String(x.shape)) {
         throw new RangeError(
           `${this.name}: an activation must keep the shape, but it made ${show(y)} of ${show(x)}.`,
         );
@@ -58,6 +65,7 @@ export class Activation extends Module<Tensor, Tensor> {
  * ```
  */
 export function relu(): Activation {
+  checkArguments("Building relu", arguments, 0);
   return new Activation("relu", ops.relu);
 }
 
@@ -75,6 +83,7 @@ export function relu(): Activation {
  * ```
  */
 export function leakyRelu(slope = 0.01): Activation {
+  checkArguments("Building leakyRelu", arguments, 1);
   checkNumber("Building leakyRelu", "slope", slope, Number.isFinite(slope), "a finite number");
   return new Activation(`leakyRelu ${slope}`, (x) => ops.leakyRelu(x, slope));
 }
@@ -91,6 +100,7 @@ export function leakyRelu(slope = 0.01): Activation {
  * ```
  */
 export function sigmoid(): Activation {
+  checkArguments("Building sigmoid", arguments, 0);
   return new Activation("sigmoid", ops.sigmoid);
 }
 
@@ -106,6 +116,7 @@ export function sigmoid(): Activation {
  * ```
  */
 export function tanh(): Activation {
+  checkArguments("Building tanh", arguments, 0);
   return new Activation("tanh", ops.tanh);
 }
 
@@ -123,5 +134,6 @@ export function tanh(): Activation {
  * ```
  */
 export function gelu(): Activation {
+  checkArguments("Building gelu", arguments, 0);
   return new Activation("gelu", ops.gelu);
 }

@@ -60,6 +60,31 @@ export function checkWhole(doing: string, name: string, value: number, least = 1
 }
 
 /**
+ * Checks that an option is true or false.
+ *
+ * @throws {TypeError} If it is neither: the string "false" would be true.
+ */
+export function checkBoolean(doing: string, name: string, value: unknown): void {
+  if (typeof value === "boolean") return;
+  throw new TypeError(`${doing}: ${name} must be true or false, found ${show(value)}.`);
+}
+
+/**
+ * Checks that a function was not given more arguments than it takes, which it would ignore.
+ *
+ * @throws {TypeError} If there are more.
+ */
+export function checkArguments(doing: string, given: ArrayLike<unknown>, most: number): void {
+  if (given.length <= most) return;
+  const wanted = most === 0 ? "no arguments" : `at most ${most} argument${most === 1 ? "" : "s"}`;
+  throw new TypeError(
+    `${doing}: there must be ${wanted}, found ${given.length}, the last of them ${
+      show(given[given.length - 1])
+    }.`,
+  );
+}
+
+/**
  * Checks the shape of an input without the batch axis.
  *
  * @throws {RangeError} If it is no list of whole numbers above 0.
@@ -77,13 +102,13 @@ export function checkInputShape(doing: string, shape: readonly number[]): void {
 
 /** Checks that an option is one whole number of at least 1, or one for each of two axes. */
 export function checkPair(doing: string, name: string, value: Pair): void {
-  const sides: readonly number[] = typeof value === "object" && value !== null ? value : [value];
+  const sides: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (Array.isArray(value) && value.length !== 2) {
     throw new RangeError(
       `${doing}: ${name} must be one number or [vertical, horizontal], found ${show(value)}.`,
     );
   }
-  for (const side of sides) checkWhole(doing, name, side);
+  for (const side of sides) checkWhole(doing, name, side as number);
 }
 
 /** Checks that an option says how images are padded. */

@@ -1,6 +1,6 @@
 import { type Images, isTensor, ops, type TensorContainer, tidy } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
-import { checkModule } from "./checks.ts";
+import { checkArguments, checkModule } from "./checks.ts";
 import {
   type AnyModule,
   type ForwardOptions,
@@ -34,6 +34,11 @@ function numbered(children: Map<string, AnyModule>, field: string): Map<string, 
 }
 
 function checkModules(what: string, name: string, modules: readonly unknown[]): void {
+  if (!Array.isArray(modules)) {
+    throw new TypeError(
+      `Building ${what}: it must be an array of modules, found ${show(modules)}.`,
+    );
+  }
   if (modules.length === 0) {
     throw new TypeError(`Building ${what}: at least one ${name} is needed.`);
   }
@@ -169,6 +174,7 @@ export function residual<
   body: Closed<Body, Side> extends Body ? Body : Closed<Body, Side>,
   shortcut?: Shortcut<Body, Side> extends Side ? Side : Shortcut<Body, Side>,
 ): Residual<Body, Side> {
+  checkArguments("Building residual", arguments, 2);
   return new Residual(body as AnyModule as Body, shortcut as AnyModule | undefined as Side);
 }
 

@@ -12,7 +12,14 @@ import {
   type Variable4D,
   windowGeometry,
 } from "../tensor/mod.ts";
-import { checkInput, checkPadding, checkPair, checkWhole } from "./checks.ts";
+import {
+  checkArguments,
+  checkBoolean,
+  checkInput,
+  checkPadding,
+  checkPair,
+  checkWhole,
+} from "./checks.ts";
 import { heNormal, initialize, type Initializer } from "./initializers.ts";
 import { Module } from "./module.ts";
 
@@ -69,6 +76,7 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
     checkPair(doing, "stride", stride);
     checkPair(doing, "dilation", dilation);
     checkPadding(doing, padding);
+    checkBoolean(doing, "useBias", useBias);
     if (inChannels % groups !== 0 || outChannels % groups !== 0) {
       throw new RangeError(
         `${doing}: ${groups} groups must divide the channels, found ${inChannels} in and ${outChannels} out.`,
@@ -114,7 +122,8 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
    */
   outputSize(size: readonly [height: number, width: number]): readonly [number, number] {
     const [height, width] = this.kernel.shape;
-    const window = { ...this.#options, kernelSize: [height, width] } as const;
+    const { stride, padding, dilation } = this.#options;
+    const window = { kernelSize: [height, width], stride, padding, dilation } as const;
     return windowGeometry("conv2d", size, window).output;
   }
 
@@ -170,5 +179,6 @@ export function conv2d<const InChannels extends number, const OutChannels extend
   outChannels: OutChannels,
   options: Conv2dOptions,
 ): Conv2d<InChannels, OutChannels> {
+  checkArguments("Building conv2d", arguments, 3);
   return new Conv2d(inChannels, outChannels, options);
 }

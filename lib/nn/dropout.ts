@@ -1,5 +1,5 @@
 import { defaultRandom, ops, type Same, type Tensor, tidy } from "../tensor/mod.ts";
-import { checkInput, checkNumber } from "./checks.ts";
+import { checkArguments, checkInput, checkNumber } from "./checks.ts";
 import { type ForwardOptions, Module, type shapeRule } from "./module.ts";
 
 /** Dropout; made by {@linkcode dropout}. */
@@ -51,5 +51,6 @@ export class Dropout extends Module<Tensor, Tensor> {
  * ```
  */
 export function dropout(rate: number): Dropout {
+  checkArguments("Building dropout", arguments, 1);
   return new Dropout(rate);
 }

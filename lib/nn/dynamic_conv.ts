@@ -15,6 +15,8 @@ import {
   windowGeometry,
 } from "../tensor/mod.ts";
 import {
+  checkArguments,
+  checkBoolean,
   checkInput,
   checkModule,
   checkNumber,
@@ -59,6 +61,11 @@ export class KernelAttention<InChannels extends number>
   /** See {@linkcode dynamicConv2d}. */
   constructor(readonly inChannels: InChannels, readonly kernels: number, reduction: number) {
     super();
+    const doing = "Building an attention over kernels";
+    checkWhole(doing, "inChannels", inChannels);
+    checkWhole(doing, "kernels", kernels);
+    const part = reduction > 0 && reduction <= 1;
+    checkNumber(doing, "reduction", reduction, part, "a number above 0 and at most 1");
     // relu closes about half of the units, for most images the same ones; of fewer, soon none would be left.
     const hidden = Math.max(Math.round(inChannels * reduction), 2 * kernels);
     this.squeeze = linear<number, number>(inChannels, hidden);
@@ -126,6 +133,7 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
     checkPair(doing, "kernelSize", kernelSize);
     checkPair(doing, "stride", stride);
     checkPadding(doing, padding);
+    checkBoolean(doing, "useBias", useBias);
     checkWhole(doing, "kernels", kernels);
     const hot = temperature > 0 && temperature < Infinity;
     checkNumber(doing, "temperature", temperature, hot, "a positive number");
@@ -137,7 +145,9 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
     this.kernels = initialize(
       doing,
       [kernels, height, width, inChannels, outChannels],
-      (shape, _, random) => kernelInitializer(shape, fans, random),
+      typeof kernelInitializer === "function"
+        ? (shape, _, random) => kernelInitializer(shape, fans, random)
+        : kernelInitializer,
     );
     this.biases = useBias ? variable(ops.zeros([kernels, outChannels])) : undefined;
     this.attention = new KernelAttention(inChannels, kernels, reduction);
@@ -254,6 +264,7 @@ export function dynamicConv2d<const InChannels extends number, const OutChannels
   outChannels: OutChannels,
   options: DynamicConv2dOptions,
 ): DynamicConv2d<InChannels, OutChannels> {
+  checkArguments("Building dynamicConv2d", arguments, 3);
   return new DynamicConv2d(inChannels, outChannels, options);
 }
 

@@ -7,9 +7,12 @@ import {
   Random,
   type Tensor,
   tidy,
+  type Variable,
 } from "../tensor/mod.ts";
+import { watchVariables } from "../tensor/watch_variables.ts";
 import { checkInputShape, checkModule } from "./checks.ts";
 import { Conv2d } from "./conv.ts";
+import { innermostRunning } from "./forward_guard.ts";
 import type { AnyModule } from "./module.ts";
 import { BatchNorm } from "./norm.ts";
 import { interceptForward, observeForward } from "./observe.ts";
@@ -32,7 +35,8 @@ interface Pair {
  * The model is changed, and gives what it gave before up to rounding. A batch norm that is folded only passes on its input and has no
  * variables, so the model cannot be trained, and its weights fit no other; save those of the unfolded one. What is not folded stays as it
  * is: a batch norm behind something else than a convolution, as half of those in a ResNet v2, one whose convolution feeds something else
- * as well, and one that runs more than once.
+ * as well, one that runs more than once or whose convolution does, one with a variable that another module holds or reads, and one where
+ * either has a `forward` of its own. A convolution that another model holds as well is changed there, too.
  *
  * What follows what is found by running the model on one random input of `inputShape` (without the batch axis), so it holds for models
  * of any make whose forward pass takes one way for all inputs. In PyTorch this is `torch.fx.experimental.optimization.fuse`.
@@ -65,8 +69,8 @@ export function foldBatchNorm(model: AnyModule, inputShape: readonly number[]): 
     return tidy(() => {
       const input = new Random(0).normal([1, ...inputShape]);
       const pairs = findPairs(model, input, kept);
-      const shared = usedElsewhere(model, input, pairs, kept);
-      const alone = pairs.filter((_, i) => !shared[i]);
+      const seenElsewhere = usedElsewhere(model, input, pairs, kept);
+      const alone = pairs.filter((_, i) => !seenElsewhere[i]);
       for (const { conv, batchNorm } of alone) {
         const { factor, offset } = batchNorm.fold();
         conv.rescale(factor, offset);
@@ -78,21 +82,49 @@ export function foldBatchNorm(model: AnyModule, inputShape: readonly number[]): 
   }
 }
 
-/** Each convolution with a batch norm that takes what it gives as it is and runs once. */
+/** Each convolution with a batch norm that takes what it gives as it is, where each runs once and shares no variable. */
 function findPairs(model: AnyModule, input: Tensor, kept: Tensor[]): Pair[] {
+  const modules = [...model.namedModules().values()];
+  const isPlain = new Set(
+    modules.filter((module) =>
+      hasForwardOf(module, Conv2d.prototype) || hasForwardOf(module, BatchNorm.prototype)
+    ),
+  );
+  /** The modules that hold a variable, and those that read it as they run. */
+  const users = new Map<Variable, Set<AnyModule | undefined>>();
+  const use = (variable: Variable, user: AnyModule | undefined) =>
+    users.set(variable, (users.get(variable) ?? new Set()).add(user));
+  for (const module of modules) {
+    for (const variable of module.variables().values()) use(variable, module);
+  }
   const given = new Map<unknown, Conv2d<number, number>>();
   const runs = new Map<AnyModule, number>();
-  const pairs = new Map<AnyModule, Pair>();
-  observeForward(model, input as never, ({ path, module, input, output }) => {
-    runs.set(module, (runs.get(module) ?? 0) + 1);
-    if (module instanceof Conv2d) given.set(output, module);
-    const conv = given.get(input);
-    if (!(module instanceof BatchNorm) || module.isFolded || !conv || !isTensor(input)) return;
-    const maps = keep(ops.clone(input));
-    kept.push(maps);
-    pairs.set(conv, { conv, batchNorm: module, path, maps });
-  });
-  return [...pairs.values()].filter(({ batchNorm }) => runs.get(batchNorm) === 1);
+  const pairs: Pair[] = [];
+  watchVariables(
+    (variable) => use(variable, innermostRunning()),
+    () =>
+      observeForward(model, input as never, ({ path, module, input, output }) => {
+        runs.set(module, (runs.get(module) ?? 0) + 1);
+        if (!isPlain.has(module)) return;
+        if (module instanceof Conv2d) given.set(output, module);
+        const conv = given.get(input);
+        if (!(module instanceof BatchNorm) || module.isFolded || !conv || !isTensor(input)) return;
+        const maps = keep(ops.clone(input));
+        kept.push(maps);
+        pairs.push({ conv, batchNorm: module, path, maps });
+      }),
+  );
+  const isAlone = (module: AnyModule) =>
+    runs.get(module) === 1 &&
+    [...module.variables().values()].every((variable) => users.get(variable)?.size === 1);
+  return pairs.filter(({ conv, batchNorm }) =>
+    isAlone(conv) && isAlone(batchNorm) && pairs.filter((pair) => pair.conv === conv).length === 1
+  );
+}
+
+/** Whether a module runs the forward of a layer, and not one of a subclass or of its own. */
+function hasForwardOf(module: AnyModule, layer: AnyModule): boolean {
+  return module.forward === layer.forward;
 }
 
 /**

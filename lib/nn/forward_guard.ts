@@ -27,6 +27,11 @@ export function guardForward(owner: object): void {
   Object.defineProperty(owner, "forward", { ...forward, value: guarded(forward.value) });
 }
 
+/** The module whose forward pass runs, the innermost. */
+export function innermostRunning(): AnyModule | undefined {
+  return running.at(-1);
+}
+
 /** Runs what a look at a forward pass does, such as a probe on its features, as if no pass ran. */
 export function aside<T>(work: () => T): T {
   const suspended = running.splice(0);

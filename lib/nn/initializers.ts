@@ -10,7 +10,7 @@ import {
   variable,
 } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
-import { checkNumber } from "./checks.ts";
+import { checkArguments, checkNumber } from "./checks.ts";
 
 /** The connections into and out of each unit: what the scale of initial weights depends on. */
 export interface Fans {
@@ -43,8 +43,8 @@ export type Initializer = <const S extends readonly number[]>(
  * ```
  */
 export function fansOf(shape: readonly number[]): Fans {
-  const inputs = shape.at(-2), outputs = shape.at(-1);
-  if (inputs === undefined || outputs === undefined) {
+  const [outputs, inputs] = Array.isArray(shape) ? shape.toReversed() : [];
+  if (typeof inputs !== "number" || typeof outputs !== "number") {
     throw new RangeError(
       `Counting fans: the shape must end in inputs and outputs, found ${show(shape)}.`,
     );
@@ -79,6 +79,11 @@ export function initialize<const S extends readonly number[]>(
   return variable(initial);
 }
 
+/** Checks the arguments of what makes an initializer; a shape is what {@linkcode initialize} gives one that was not called. */
+function checkCall(name: string, given: ArrayLike<unknown>, most: number): void {
+  if (!Array.isArray(given[0])) checkArguments(`Building ${name}`, given, most);
+}
+
 function scaledNormal(deviation: (fans: Fans) => number): Initializer {
   return (shape, fans, random = defaultRandom()) =>
     random.normal(shape, { standardDeviation: deviation(fans) });
@@ -102,6 +107,7 @@ function scaledUniform(bound: (fans: Fans) => number): Initializer {
  * ```
  */
 export function heNormal(): Initializer {
+  checkCall("heNormal", arguments, 0);
   return scaledNormal(({ fanIn }) => Math.sqrt(2 / fanIn));
 }
 
@@ -118,6 +124,7 @@ export function heNormal(): Initializer {
  * ```
  */
 export function heUniform(): Initializer {
+  checkCall("heUniform", arguments, 0);
   return scaledUniform(({ fanIn }) => Math.sqrt(6 / fanIn));
 }
 
@@ -135,6 +142,7 @@ export function heUniform(): Initializer {
  * ```
  */
 export function xavierNormal(): Initializer {
+  checkCall("xavierNormal", arguments, 0);
   return scaledNormal(({ fanIn, fanOut }) => Math.sqrt(2 / (fanIn + fanOut)));
 }
 
@@ -151,6 +159,7 @@ export function xavierNormal(): Initializer {
  * ```
  */
 export function xavierUniform(): Initializer {
+  checkCall("xavierUniform", arguments, 0);
   return scaledUniform(({ fanIn, fanOut }) => Math.sqrt(6 / (fanIn + fanOut)));
 }
 
@@ -169,6 +178,7 @@ export function xavierUniform(): Initializer {
  * ```
  */
 export function normalInitializer(standardDeviation: number): Initializer {
+  checkCall("normalInitializer", arguments, 1);
   checkNumber(
     "Building normalInitializer",
     "standardDeviation",
@@ -194,6 +204,7 @@ export function normalInitializer(standardDeviation: number): Initializer {
  * ```
  */
 export function constant(value: number): Initializer {
+  checkCall("constant", arguments, 1);
   checkNumber("Building constant", "value", value, Number.isFinite(value), "a finite number");
   return (shape) => ops.full(shape, value);
 }

@@ -7,7 +7,7 @@ import {
   type Variable1D,
   type Variable2D,
 } from "../tensor/mod.ts";
-import { checkInput, checkWhole } from "./checks.ts";
+import { checkArguments, checkBoolean, checkInput, checkWhole } from "./checks.ts";
 import { heNormal, initialize, type Initializer } from "./initializers.ts";
 import { Module } from "./module.ts";
 
@@ -41,6 +41,7 @@ export class Linear<InFeatures extends number, OutFeatures extends number>
     const { useBias = true, weightInitializer = heNormal() } = options;
     checkWhole("Building linear", "inFeatures", inFeatures);
     checkWhole("Building linear", "outFeatures", outFeatures);
+    checkBoolean("Building linear", "useBias", useBias);
     this.weight = initialize("Building linear", [inFeatures, outFeatures], weightInitializer);
     this.bias = useBias ? variable(ops.zeros([outFeatures])) : undefined;
   }
@@ -84,5 +85,6 @@ export function linear<const InFeatures extends number, const OutFeatures extend
   outFeatures: OutFeatures,
   options?: LinearOptions,
 ): Linear<InFeatures, OutFeatures> {
+  checkArguments("Building linear", arguments, 3);
   return new Linear(inFeatures, outFeatures, options);
 }

@@ -7,6 +7,7 @@ import {
   type Variable,
   watchState,
 } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
 import { guardClass, guardForward } from "./forward_guard.ts";
 
 /** How a forward pass runs. */
@@ -264,11 +265,27 @@ export function moduleAt(
   modules: ReadonlyMap<string, AnyModule>,
   path: string,
 ): AnyModule {
-  const module = modules.get(path);
+  if (typeof path !== "string") {
+    throw new TypeError(
+      `${doing}: each path must be a string such as "layer1.0", found ${show(path)}.`,
+    );
+  }
+  const module = path === "" ? modules.get("") : below(modules.get("")!, path);
   if (module) return module;
   throw new RangeError(
     `${doing}: there is no module at ${JSON.stringify(path)}; ${nearest(path, modules)}.`,
   );
+}
+
+/** The module at a path below another, also where it has other paths as well. */
+function below(module: AnyModule, path: string): AnyModule | undefined {
+  for (const [name, child] of module.children()) {
+    if (path === name) return child;
+    const found = path.startsWith(`${name}.`)
+      ? below(child, path.slice(name.length + 1))
+      : undefined;
+    if (found) return found;
+  }
 }
 
 /** What there is instead of a module at `path`: the longest path on the way to it that leads to one, and the parts of that. */
@@ -390,7 +407,13 @@ function hiddenIn(owner: AnyModule, path: string): Hidden[] {
         for (const part of [key, item]) search(part, place, `a ${nameOfClass(value)}`);
       }
     }
-    searchFields(value, place, isWalked(value) ? container : `a ${nameOfClass(value)}`);
+    if (Array.isArray(value)) {
+      value.forEach((item, i) => {
+        if (typeof item === "object") {
+          search(item, container ? place : joinPath(place, `${i}`), container);
+        }
+      });
+    } else searchFields(value, place, isWalked(value) ? container : `a ${nameOfClass(value)}`);
   };
   const searchFields = (holder: object, place: string, container?: string): void => {
     for (const key of Reflect.ownKeys(holder)) {

@@ -14,7 +14,7 @@ import {
   variable,
   type Variable1D,
 } from "../tensor/mod.ts";
-import { checkInput, checkNumber, checkWhole, IMAGE_AXES } from "./checks.ts";
+import { checkArguments, checkInput, checkNumber, checkWhole, IMAGE_AXES } from "./checks.ts";
 import { type ForwardOptions, Module, type shapeRule } from "./module.ts";
 
 /** The options of {@linkcode batchNorm}. */
@@ -170,6 +170,7 @@ export function batchNorm<const Channels extends number>(
   channels: Channels,
   options?: BatchNormOptions,
 ): BatchNorm<Channels> {
+  checkArguments("Building batchNorm", arguments, 2);
   return new BatchNorm(channels, options);
 }
 
@@ -237,5 +238,6 @@ export class LocalResponseNorm extends Module<Tensor4D, Tensor4D> {
  * ```
  */
 export function localResponseNorm(options?: LocalResponseNormOptions): LocalResponseNorm {
+  checkArguments("Building localResponseNorm", arguments, 1);
   return new LocalResponseNorm(options);
 }

@@ -1,5 +1,6 @@
 /** Watching a forward pass from outside: what each module took and gave, and which module failed. */
 import { dispose, isTensor, keep, type Tensor, tidy } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
 import { checkModule } from "./checks.ts";
 import { aside } from "./forward_guard.ts";
 import type { AnyModule, ForwardOptions, InputOf } from "./module.ts";
@@ -42,6 +43,11 @@ export function observeForward<M extends AnyModule>(
   options?: ForwardOptions,
 ): unknown {
   checkModule("Observing a forward pass", "the model", model);
+  if (typeof see !== "function") {
+    throw new TypeError(
+      `Observing a forward pass: it must be given a function that sees, found ${show(see)}.`,
+    );
+  }
   let placed: unknown;
   return interceptForward(model, ({ path, module, input, forward }) => {
     let output: unknown;
@@ -134,6 +140,7 @@ export function captureActivations<M extends AnyModule>(
   input: InputOf<M>,
   options?: ForwardOptions,
 ): Map<string, Tensor> {
+  checkModule("Capturing activations", "the model", model);
   const activations = new Map<string, Tensor>();
   try {
     tidy(() => {

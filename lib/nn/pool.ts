@@ -12,7 +12,14 @@ import {
   windowGeometry,
 } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
-import { checkInput, checkPadding, checkPair, IMAGE_AXES } from "./checks.ts";
+import {
+  checkArguments,
+  checkBoolean,
+  checkInput,
+  checkPadding,
+  checkPair,
+  IMAGE_AXES,
+} from "./checks.ts";
 import { pairText } from "./conv.ts";
 import { Module, type shapeRule } from "./module.ts";
 
@@ -38,6 +45,11 @@ export class Pool extends Module<Tensor4D, Tensor4D> {
   /** See {@linkcode maxPool} and {@linkcode avgPool}. */
   constructor(readonly kind: "maxPool" | "avgPool", options: PoolOptions) {
     super();
+    if (kind !== "maxPool" && kind !== "avgPool") {
+      throw new RangeError(
+        `Building a pooling: kind must be maxPool or avgPool, found ${show(kind)}.`,
+      );
+    }
     const doing = `Building ${kind}`;
     checkOptions<PoolOptions>(doing, options, "{ kernelSize: 2 }", {
       kernelSize: true,
@@ -49,9 +61,7 @@ export class Pool extends Module<Tensor4D, Tensor4D> {
     checkPair(doing, "kernelSize", kernelSize);
     checkPair(doing, "stride", stride);
     checkPadding(doing, padding);
-    if (typeof ceilMode !== "boolean") {
-      throw new TypeError(`${doing}: ceilMode must be true or false, found ${show(ceilMode)}.`);
-    }
+    checkBoolean(doing, "ceilMode", ceilMode);
     this.options = { kernelSize, stride, padding, ceilMode };
   }
 
@@ -94,6 +104,7 @@ export class Pool extends Module<Tensor4D, Tensor4D> {
  * ```
  */
 export function maxPool(options: PoolOptions): Pool {
+  checkArguments("Building maxPool", arguments, 1);
   return new Pool("maxPool", options);
 }
 
@@ -111,6 +122,7 @@ export function maxPool(options: PoolOptions): Pool {
  * ```
  */
 export function avgPool(options: PoolOptions): Pool {
+  checkArguments("Building avgPool", arguments, 1);
   return new Pool("avgPool", options);
 }
 
@@ -145,6 +157,7 @@ export class GlobalAveragePool extends Module<Tensor4D, Features> {
  * ```
  */
 export function globalAveragePool(): GlobalAveragePool {
+  checkArguments("Building globalAveragePool", arguments, 0);
   return new GlobalAveragePool();
 }
 
@@ -222,6 +235,7 @@ function binMeans(bins: number, size: number) {
 export function adaptiveAveragePool(
   size: readonly [height: number, width: number],
 ): AdaptiveAveragePool {
+  checkArguments("Building adaptiveAveragePool", arguments, 1);
   return new AdaptiveAveragePool(size);
 }
 
@@ -253,5 +267,6 @@ export class Flatten extends Module<Tensor4D, Features> {
  * ```
  */
 export function flatten(): Flatten {
+  checkArguments("Building flatten", arguments, 0);
   return new Flatten();
 }

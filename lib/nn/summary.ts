@@ -1,4 +1,4 @@
-import { isTensor, ops, tidy, type Variable } from "../tensor/mod.ts";
+import { checkOptions, isTensor, ops, tidy, type Variable } from "../tensor/mod.ts";
 import { checkInputShape, checkModule, checkWhole } from "./checks.ts";
 import { type AnyModule, joinPath } from "./module.ts";
 import { observeForward } from "./observe.ts";
@@ -91,9 +91,11 @@ export class Summary {
 export function summary(
   model: AnyModule,
   inputShape: readonly number[],
-  { depth = Infinity }: { depth?: number } = {},
+  options: { depth?: number } = {},
 ): Summary {
   checkModule("Summarising a model", "the model", model);
+  checkOptions<typeof options>("Summarising a model", options, "{ depth: 1 }", { depth: true });
+  const { depth = Infinity } = options;
   checkInputShape("Summarising a model", inputShape);
   if (depth !== Infinity) checkWhole("Summarising a model", "depth", depth);
   const rows: SummaryRow[] = [];

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import "./gradients.ts";
-import { checkSameDtype, checkSynchronous, checkTensor } from "./check.ts";
-import { checkOptions, show } from "./options.ts";
+import { checkBoolean, checkSameDtype, checkSynchronous, checkTensor } from "./check.ts";
+import { checkOptions } from "./options.ts";
 import { noteData } from "./reclaim.ts";
 import type { Rank, Same, Scalar, Tensor, Variable } from "./types.ts";
 
@@ -353,13 +353,11 @@ export function variable<R extends Rank>(
   initial: Tensor<R>,
   options: { trainable?: boolean } = {},
 ): Variable<R> {
-  const doing = "Making a variable";
-  checkTensor(doing, initial, { name: "the initial value" });
-  checkOptions<typeof options>(doing, options, "{ trainable: false }", { trainable: true });
+  const what = "Making a variable";
+  checkTensor(what, initial, { name: "the initial value" });
+  checkOptions<typeof options>(what, options, "{ trainable: false }", { trainable: true });
   const { trainable = true } = options;
-  if (typeof trainable !== "boolean") {
-    throw new TypeError(`${doing}: trainable must be true or false, found ${show(trainable)}.`);
-  }
+  checkBoolean(what, "trainable", trainable);
   const result = tf.variable(initial, trainable);
   initial.dispose();
   return result;

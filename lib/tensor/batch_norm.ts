@@ -5,6 +5,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { COMPOSED, NATIVE, runTensorFlowOp } from "./backend.ts";
 import { checkFinite, checkTensor } from "./check.ts";
+import { checkOptions } from "./options.ts";
 import type { Rank, Same, Tensor, Tensor1D } from "./types.ts";
 
 const BATCH_NORM = "ResnetLabBatchNorm";
@@ -194,6 +195,13 @@ export function batchNormTraining<T extends Tensor>(
   running?: RunningStatistics,
 ): BatchNormResult<T> {
   const what = "Normalising a batch";
+  if (running) {
+    checkOptions<RunningStatistics>(what, running, "{ mean, variance, momentum: 0.1 }", {
+      mean: true,
+      variance: true,
+      momentum: true,
+    });
+  }
   const { momentum = 1, ...followed } = running ?? {};
   const channels = checkArguments(what, x, { scale, offset, ...followed }, epsilon);
   checkFinite(what, "momentum", momentum);
@@ -237,7 +245,7 @@ export function batchNormTraining<T extends Tensor>(
  */
 export function batchNormInference<T extends Tensor>(
   x: T,
-  { epsilon, ...vectors }: {
+  options: {
     mean: Tensor1D;
     variance: Tensor1D;
     scale: Tensor1D;
@@ -245,7 +253,17 @@ export function batchNormInference<T extends Tensor>(
     epsilon: number;
   },
 ): Same<T> {
-  checkArguments("Normalising with given statistics", x, vectors, epsilon);
+  const what = "Normalising with given statistics";
+  const such = "{ mean, variance, scale, offset, epsilon: 1e-5 }";
+  checkOptions<typeof options>(what, options, such, {
+    mean: true,
+    variance: true,
+    scale: true,
+    offset: true,
+    epsilon: true,
+  });
+  const { epsilon, ...vectors } = options;
+  checkArguments(what, x, vectors, epsilon);
   const { mean, variance, scale, offset } = vectors;
   return tf.batchNorm<Rank>(x, mean, variance, offset, scale, epsilon) as Same<T>;
 }

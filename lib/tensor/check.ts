@@ -132,6 +132,17 @@ export function checkFinite(what: string, name: string, value: number): void {
 }
 
 /**
+ * Checks that a value is true or false: anything else would count as one of them.
+ *
+ * @throws {TypeError} If it is not.
+ */
+export function checkBoolean(what: string, name: string, value: unknown): void {
+  if (typeof value !== "boolean") {
+    throw new TypeError(`${what}: ${name} must be true or false, found ${describe(value)}.`);
+  }
+}
+
+/**
  * Checks that a value is an array, such as one of axes or tensors: a cell of a notebook runs without a look at types.
  *
  * @throws {TypeError} If it is not.

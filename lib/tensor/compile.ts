@@ -97,7 +97,13 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
     graphs.splice(graphs.indexOf(graph), 1);
     graph.replay.free();
   };
+  let isDisposed = false;
   const run = (...inputs: Inputs): Output => {
+    if (isDisposed) {
+      throw new TypeError(
+        "Running a compiled function: it must be alive, found a disposed one. Compile it again.",
+      );
+    }
     inputs.forEach(checkInput);
     const native = onNativeCpu() && tf.engine().state.gradientDepth === 0
       ? nativeBackend()
@@ -149,6 +155,7 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
   };
   return Object.assign(run, {
     [Symbol.dispose]: () => {
+      isDisposed = true;
       for (const graph of [...graphs]) drop(graph);
     },
   });

@@ -7,8 +7,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import { addBias, biasGradient } from "./addition.ts";
 import { COMPOSED, NATIVE, nativeBackend, runOneDnnOp } from "./backend.ts";
 import "./gradients.ts";
-import { checkFinite, checkTensor, checkWhole, IMAGE_AXES } from "./check.ts";
+import { checkBoolean, checkFinite, checkTensor, checkWhole, IMAGE_AXES } from "./check.ts";
 import { isAllFinite } from "./finite.ts";
+import { checkOptions } from "./options.ts";
 import type { Images, LastAxisOf, Same, Tensor, Tensor1D, Tensor4D } from "./types.ts";
 
 /**
@@ -65,6 +66,7 @@ export interface WindowGeometry {
  * @param size The height and width of the image in pixels.
  *
  * @throws {RangeError} If an option is no size, or the window does not fit once, with the smallest image that would do.
+ * @throws {TypeError} If an option does not exist.
  *
  * @example
  * ```ts
@@ -78,8 +80,17 @@ export interface WindowGeometry {
 export function windowGeometry(
   what: string,
   [height, width]: readonly [number, number],
-  { kernelSize, stride = 1, padding = 0, dilation = 1, ceilMode = false }: WindowOptions,
+  options: WindowOptions,
 ): WindowGeometry {
+  checkOptions<WindowOptions>(what, options, "{ kernelSize: 3 }", {
+    kernelSize: true,
+    stride: true,
+    padding: true,
+    dilation: true,
+    ceilMode: true,
+  });
+  const { kernelSize, stride = 1, padding = 0, dilation = 1, ceilMode = false } = options;
+  checkBoolean(what, "ceilMode", ceilMode);
   for (const [name, value] of Object.entries({ kernelSize, stride, dilation })) {
     for (const size of pair(value)) checkWhole(what, name, size, 1);
   }
@@ -210,6 +221,36 @@ function convolve(
   return tf.engine().runKernel(WITH_BIAS, { x, filter, bias }, attributes);
 }
 
+/** The options of {@linkcode conv2d}. */
+export interface ConvolutionOptions {
+  /**
+   * Pixels from one window to the next.
+   *
+   * @default 1
+   */
+  stride?: Pair;
+  /**
+   * Zeros around the images.
+   *
+   * @default 0
+   */
+  padding?: Padding;
+  /**
+   * Distance between neighbouring taps of the kernel.
+   *
+   * @default 1
+   */
+  dilation?: Pair;
+  /**
+   * Groups of channels that do not see each other.
+   *
+   * @default 1
+   */
+  groups?: number;
+  /** What is added to each output channel `[out]`; nothing unless given. */
+  bias?: Tensor1D;
+}
+
 /**
  * The convolution of images `[batch, height, width, in]` with a kernel `[height, width, in / groups, out]` (a cross-correlation, as in
  * every deep-learning library): `y[b, i, j, o] = Σ x[b, i·s + u·d − p, j·s + v·d − p, c] · kernel[u, v, c, o] + bias[o]`.
@@ -218,7 +259,7 @@ function convolve(
  *
  * @throws {RangeError} If there is nothing to convolve, the channels do not fit, the window does not fit the image, or an option is
  * no size.
- * @throws {TypeError} If the images, the kernel or the bias are not float32.
+ * @throws {TypeError} If the images, the kernel or the bias are not float32, or an option does not exist.
  *
  * @example
  * ```ts
@@ -233,16 +274,17 @@ function convolve(
 export function conv2d(
   x: Tensor4D,
   kernel: Tensor4D,
-  { stride = 1, padding = 0, dilation = 1, groups = 1, bias }: {
-    stride?: Pair;
-    padding?: Padding;
-    dilation?: Pair;
-    groups?: number;
-    /** What is added to each output channel `[out]`; nothing unless given. */
-    bias?: Tensor1D;
-  } = {},
+  options: ConvolutionOptions = {},
 ): Tensor4D {
   const what = "Convolving";
+  checkOptions<ConvolutionOptions>(what, options, "{ stride: 2 }", {
+    stride: true,
+    padding: true,
+    dilation: true,
+    groups: true,
+    bias: true,
+  });
+  const { stride = 1, padding = 0, dilation = 1, groups = 1, bias } = options;
   const size = checkImages(what, x);
   checkTensor(what, kernel, {
     name: "the kernel",
@@ -295,11 +337,23 @@ export function conv2d(
   });
 }
 
+/** The options of {@linkcode maxPool} and {@linkcode avgPool}; the stride is the kernel size unless given. */
+export type PoolOptions = Omit<WindowOptions, "dilation">;
+
+function checkPoolOptions(what: string, options: PoolOptions): void {
+  checkOptions<PoolOptions>(what, options, "{ kernelSize: 2 }", {
+    kernelSize: true,
+    stride: true,
+    padding: true,
+    ceilMode: true,
+  });
+}
+
 /**
  * The largest value in each window of each channel; padding never wins, and NaN always does.
  *
  * @throws {RangeError} If the window does not fit the image, the padding is more than half of it, or an option is no size.
- * @throws {TypeError} If the images are not float32.
+ * @throws {TypeError} If the images are not float32, or an option does not exist.
  *
  * @example
  * ```ts
@@ -310,11 +364,10 @@ export function conv2d(
  * assert.deepEqual([...ops.maxPool(image, { kernelSize: 2, stride: 1 }).dataSync()], [4, 5, 7, 8]);
  * ```
  */
-export function maxPool<T extends Tensor4D>(
-  x: T,
-  { kernelSize, stride = kernelSize, padding = 0, ceilMode }: Omit<WindowOptions, "dilation">,
-): Pooled<T> {
+export function maxPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<T> {
   const what = "Max pooling";
+  checkPoolOptions(what, options);
+  const { kernelSize, stride = kernelSize, padding = 0, ceilMode } = options;
   const window = { kernelSize, stride, padding, ceilMode };
   const { pads } = windowGeometry(what, checkImages(what, x), window);
   checkPoolPadding(what, kernelSize, padding);
@@ -381,7 +434,7 @@ type Pooled<T extends Tensor4D> = Same<T> & Images<LastAxisOf<T>>;
  * what a window of `ceilMode` reaches over the edge do not.
  *
  * @throws {RangeError} If the window does not fit the image, the padding is more than half of it, or an option is no size.
- * @throws {TypeError} If the images are not float32.
+ * @throws {TypeError} If the images are not float32, or an option does not exist.
  *
  * @example
  * ```ts
@@ -392,11 +445,10 @@ type Pooled<T extends Tensor4D> = Same<T> & Images<LastAxisOf<T>>;
  * assert.deepEqual([...ops.avgPool(image, { kernelSize: 2, stride: 1 }).dataSync()], [2, 3, 5, 6]);
  * ```
  */
-export function avgPool<T extends Tensor4D>(
-  x: T,
-  { kernelSize, stride = kernelSize, padding = 0, ceilMode }: Omit<WindowOptions, "dilation">,
-): Pooled<T> {
+export function avgPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<T> {
   const what = "Average pooling";
+  checkPoolOptions(what, options);
+  const { kernelSize, stride = kernelSize, padding = 0, ceilMode } = options;
   const window = { kernelSize, stride, padding, ceilMode };
   const { pads } = windowGeometry(what, checkImages(what, x), window);
   checkPoolPadding(what, kernelSize, padding);
@@ -425,6 +477,15 @@ function checkPoolPadding(what: string, kernelSize: Pair, padding: Padding): voi
   }
 }
 
+/** The options of {@linkcode localResponseNorm}. */
+interface ResponseNormOptions {
+  /** Channels that are summed: the channel and as many on each side. */
+  size?: number;
+  bias?: number;
+  alpha?: number;
+  beta?: number;
+}
+
 /**
  * Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3):
  * `y_c = x_c / (bias + alpha · Σ x²_j)^beta` over the `size` channels j around c.
@@ -432,7 +493,7 @@ function checkPoolPadding(what: string, kernelSize: Pair, padding: Padding): voi
  * `alpha` is the paper's; PyTorch divides it by `size`.
  *
  * @throws {RangeError} If `size` is not odd, or another option not finite.
- * @throws {TypeError} If the images are not float32.
+ * @throws {TypeError} If the images are not float32, or an option does not exist.
  *
  * @example
  * ```ts
@@ -447,14 +508,16 @@ function checkPoolPadding(what: string, kernelSize: Pair, padding: Padding): voi
  */
 export function localResponseNorm<T extends Tensor4D>(
   x: T,
-  { size = 5, bias = 2, alpha = 1e-4, beta = 0.75 }: {
-    size?: number;
-    bias?: number;
-    alpha?: number;
-    beta?: number;
-  } = {},
+  options: ResponseNormOptions = {},
 ): Same<T> {
   const what = "Local response normalisation";
+  checkOptions<ResponseNormOptions>(what, options, "{ size: 5 }", {
+    size: true,
+    bias: true,
+    alpha: true,
+    beta: true,
+  });
+  const { size = 5, bias = 2, alpha = 1e-4, beta = 0.75 } = options;
   checkImages(what, x);
   if (!Number.isInteger(size) || size < 1 || size % 2 === 0) {
     throw new RangeError(

@@ -12,11 +12,13 @@ import { add as sumOf } from "./addition.ts";
 import { nativeBackend } from "./backend.ts";
 import { isAllFinite } from "./finite.ts";
 import "./gradients.ts";
+import { checkOptions } from "./options.ts";
 import "./replacements.ts";
 import {
   checkArray,
   checkAxes,
   checkAxis,
+  checkBoolean,
   checkFinite,
   checkSameDtype,
   checkShape,
@@ -1413,8 +1415,11 @@ function reduction(
   f: (x: Tensor, axes: number[], keepDims: boolean) => Tensor,
   { dtype, ofNothing = false }: { dtype: DataType | readonly DataType[]; ofNothing?: boolean },
 ): Reduction {
-  return (x: Tensor, axes?: Numbers, { keepDims = false }: { keepDims?: boolean } = {}) => {
+  return (x: Tensor, axes?: Numbers, options: { keepDims?: boolean } = {}) => {
     checkTensor(what, x, { dtype });
+    checkOptions<typeof options>(what, options, "{ keepDims: true }", { keepDims: true });
+    const { keepDims = false } = options;
+    checkBoolean(what, "keepDims", keepDims);
     const over = axes ? checkAxes(what, x.shape, axes) : x.shape.map((_, axis) => axis);
     if (!ofNothing && over.some((axis) => x.shape[axis] === 0)) {
       throw new RangeError(`${what}: the shape [${x.shape}] has no elements to reduce.`);
@@ -1567,9 +1572,10 @@ export function argMax<R extends Rank>(x: Tensor<R>, axis = -1): Tensor<RankMinu
 /** The same order of numbers, with NaN as the largest: TensorFlow.js passes over NaN, or stops at it. */
 function ranked<T extends Tensor>(x: T): T {
   if (x.dtype !== "float32" || isAllFinite(x)) return x;
-  const largest = 3.4028234663852886e38;
-  const finite = tf.clipByValue<Tensor>(x, -largest, largest);
-  return tf.where<Tensor>(tf.isNaN(x), tf.fill(x.shape, Infinity), finite) as T;
+  // All finite, as not all backends sort infinities either.
+  const largest = (2 - 2 ** -23) * 2 ** 127, next = (2 - 2 ** -22) * 2 ** 127;
+  const others = tf.clipByValue<Tensor>(x, -next, next);
+  return tf.where<Tensor>(tf.isNaN(x), tf.fill(x.shape, largest), others) as T;
 }
 
 /**
@@ -1622,9 +1628,16 @@ export function topK(x: Tensor2D, k: number): { values: Tensor2D; indices: Tenso
 export function matMul(
   a: Tensor2D,
   b: Tensor2D,
-  { transposeA = false, transposeB = false }: { transposeA?: boolean; transposeB?: boolean } = {},
+  options: { transposeA?: boolean; transposeB?: boolean } = {},
 ): Tensor2D {
   const what = "Multiplying matrices";
+  checkOptions<typeof options>(what, options, "{ transposeB: true }", {
+    transposeA: true,
+    transposeB: true,
+  });
+  const { transposeA = false, transposeB = false } = options;
+  checkBoolean(what, "transposeA", transposeA);
+  checkBoolean(what, "transposeB", transposeB);
   checkTensor(what, a, { name: "the left matrix", axes: ["n", "k"], dtype: NUMERIC });
   checkTensor(what, b, { name: "the right matrix", axes: ["k", "m"], dtype: NUMERIC });
   const inner = a.shape[transposeA ? 0 : 1];
@@ -1732,6 +1745,11 @@ export function cropAndResize<C extends number>(
     );
   }
   for (const side of size) checkWhole(what, "the height and width", side, 1);
+  if (method !== "bilinear" && method !== "nearest") {
+    throw new RangeError(
+      `${what}: the method must be "bilinear" or "nearest", found ${JSON.stringify(method)}.`,
+    );
+  }
   const checked = checkIndices(what, "an image index", imageIndices, images.shape[0]);
   return tf.image.cropAndResize(images, boxes, checked, [size[0], size[1]], method);
 }

@@ -5,6 +5,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend, runTensorFlowOp } from "./backend.ts";
 import { checkFinite, checkShape, checkWhole } from "./check.ts";
+import { checkOptions } from "./options.ts";
 import type { RankFor, Tensor } from "./types.ts";
 
 type Words = [number, number, number, number];
@@ -141,9 +142,11 @@ export class Random {
    */
   uniform<const S extends readonly number[]>(
     shape: S,
-    { min = 0, max = 1 }: { min?: number; max?: number } = {},
+    options: { min?: number; max?: number } = {},
   ): Tensor<RankFor<S["length"]>> {
     const what = "Drawing uniform numbers";
+    checkOptions<typeof options>(what, options, "{ max: 255 }", { min: true, max: true });
+    const { min = 0, max = 1 } = options;
     checkShape(what, shape);
     checkFinite(what, "min", min);
     checkFinite(what, "max", max);
@@ -164,9 +167,12 @@ export class Random {
    */
   normal<const S extends readonly number[]>(
     shape: S,
-    { mean = 0, standardDeviation = 1 }: { mean?: number; standardDeviation?: number } = {},
+    options: { mean?: number; standardDeviation?: number } = {},
   ): Tensor<RankFor<S["length"]>> {
     const what = "Drawing normal numbers";
+    const names = { mean: true, standardDeviation: true } as const;
+    checkOptions<typeof options>(what, options, "{ standardDeviation: 0.1 }", names);
+    const { mean = 0, standardDeviation = 1 } = options;
     checkShape(what, shape);
     checkFinite(what, "mean", mean);
     checkFinite(what, "standardDeviation", standardDeviation);
@@ -218,6 +224,11 @@ const shared = new Random(0);
 /**
  * Starts the random numbers that layers draw from (initial weights, dropout) anew: the same seed before the same code gives the
  * same network.
+ *
+ * Training then repeats to the last bit on the same machine. TensorFlow shares sums among its threads, as many as there are cores, and
+ * rounds them accordingly; so another number of cores gives slightly different numbers, which training amplifies. Where results must
+ * not depend on the cores, set the number of threads in the environment before the start: `TF_NUM_INTRAOP_THREADS=1`, or any other
+ * number. On processors of one kind all results are then the same to the last bit, however many cores there are.
  *
  * @throws {RangeError} If the seed is not a whole number of 32 bits.
  *

@@ -18,19 +18,14 @@ let shared: AbortController | undefined;
 /** How often something has noticed a Stop after it came. */
 let answers = 0;
 
-const inKernel = (() => {
-  try {
-    return Deno.jupyter !== undefined;
-  } catch { // Deno refuses it everywhere else.
-    return false;
-  }
-})();
+/** Whether it listens for good, as in a kernel. */
+let inKernel = false;
 
 /** Jupyter sends SIGINT also when it is about to end the kernel; then a word about Stop would be out of place. */
 const hintDelay = 500;
 
 function onInterrupt(): void {
-  if (waiting.size === 0) {
+  if (inKernel && waiting.size === 0) {
     const before = answers;
     setTimeout(() => {
       if (answers !== before) return;
@@ -48,7 +43,17 @@ function onInterrupt(): void {
   if (!inKernel) Deno.removeSignalListener("SIGINT", onInterrupt);
 }
 
-if (inKernel) Deno.addSignalListener("SIGINT", onInterrupt);
+/** Listens for Stop from now on, as in a kernel. */
+export function listenForStop(): void {
+  inKernel = true;
+  Deno.addSignalListener("SIGINT", onInterrupt);
+}
+
+try {
+  if (Deno.jupyter !== undefined) listenForStop();
+} catch {
+  // Deno refuses it everywhere else.
+}
 
 /**
  * A signal that fires at the next Stop in Jupyter, or the next Ctrl-C in a terminal, for a loop of your own; in a notebook

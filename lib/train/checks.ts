@@ -5,6 +5,7 @@ import { checkPrecision } from "../tensor/precision.ts";
 import { interceptForward } from "../nn/observe.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import { ImageDataset, type Transform } from "../data/mod.ts";
+import type { Optimizer } from "./optimizers.ts";
 
 const isFunction = (value: unknown) => typeof value === "function";
 const isFlag = (value: unknown) => typeof value === "boolean";
@@ -57,6 +58,27 @@ export function checkDataset(doing: string, dataset: unknown): asserts dataset i
   throw new TypeError(
     `${doing}: the data set must be an ImageDataset, found ${show(dataset)}.`,
   );
+}
+
+/**
+ * Checks that something is an optimizer, the library's or another.
+ *
+ * @throws {TypeError} If it is not.
+ * @throws {RangeError} If it has no parameters.
+ */
+export function checkOptimizer(doing: string, optimizer: Optimizer): void {
+  const fits = typeof optimizer === "object" && optimizer !== null &&
+    Array.isArray(optimizer.parameters) && typeof optimizer.step === "function";
+  if (!fits) {
+    throw new TypeError(
+      `${doing}: optimizer must be an optimizer such as sgd(model.parameters(), { learningRate: 0.1 }), found ${
+        show(optimizer)
+      }.`,
+    );
+  }
+  if (optimizer.parameters.length === 0) {
+    throw new RangeError(`${doing}: the optimizer must have parameters to change, found none.`);
+  }
 }
 
 /**

@@ -16,9 +16,9 @@ import { batches, ImageDataset, type Transform, transformOf } from "../data/mod.
 import { modelsWithTransform } from "../data/model_transform.ts";
 import { checkDataset, checkKinds, explained } from "./checks.ts";
 import { turnEventLoop } from "./event_loop.ts";
-import { orStop } from "../tensor/stop.ts";
 import { type InferenceOptions, inferenceOptions } from "./metrics.ts";
 import type { Taking } from "./suits.ts";
+import { orStop } from "../tensor/stop.ts";
 
 /**
  * Runs a part of a model over a whole set, once, and gives what it makes of the images as a set of its own: a head trained on that

@@ -36,7 +36,8 @@ import {
   type Transform,
   transformOf,
 } from "../data/mod.ts";
-import { checkDataset, checkKinds, checkLogits, explained } from "./checks.ts";
+import { applyTransform } from "../data/transforms.ts";
+import { checkDataset, checkKinds, checkLogits, checkOptimizer, explained } from "./checks.ts";
 import { clipGradients } from "./clip.ts";
 import { turnEventLoop } from "./event_loop.ts";
 import { crossEntropy, type Loss } from "./losses.ts";
@@ -527,10 +528,12 @@ function checkFit(
   const isLastSingle = batchSize === 1 || dataset.count % batchSize === 1 && !options.dropLast;
   for (const set of validation ? [dataset, validation] : [dataset]) {
     tidy(() => {
-      const image = prepare(
+      const image = applyTransform(
+        doing,
+        (images, random) =>
+          prepare(images, random, set === dataset ? options : { ...options, augment: undefined }),
         set.images([0]),
         new Random(0),
-        set === dataset ? options : { ...options, augment: undefined },
       );
       const single: string[] = [];
       const logits = explained(
@@ -567,22 +570,6 @@ function checkFit(
 function normalizesOneValue(module: AnyModule, input: unknown): boolean {
   return module instanceof BatchNorm && !module.isFrozen && !module.isFolded &&
     isTensor(input) && input.size === module.channels;
-}
-
-/** Checks that something is an optimizer, the library's or another. */
-function checkOptimizer(doing: string, optimizer: Optimizer): void {
-  const fits = typeof optimizer === "object" && optimizer !== null &&
-    Array.isArray(optimizer.parameters) && typeof optimizer.step === "function";
-  if (!fits) {
-    throw new TypeError(
-      `${doing}: optimizer must be an optimizer such as sgd(model.parameters(), { learningRate: 0.1 }), found ${
-        show(optimizer)
-      }.`,
-    );
-  }
-  if (optimizer.parameters.length === 0) {
-    throw new RangeError(`${doing}: the optimizer must have parameters to change, found none.`);
-  }
 }
 
 /** Checks that an optimizer changes parameters of the model, and none that is frozen. */

@@ -10,6 +10,7 @@ import { show } from "../tensor/options.ts";
 import { checkModule } from "../nn/checks.ts";
 import type { AnyModule, Classifier } from "../nn/mod.ts";
 import { bindTransform, type ImageDataset, transformOf } from "../data/mod.ts";
+import { checkOptimizer } from "./checks.ts";
 import { DivergenceError, fit, type FitOptions } from "./fit.ts";
 import type { Optimizer } from "./optimizers.ts";
 import type { Suiting } from "./suits.ts";
@@ -124,7 +125,9 @@ async function sweepAny(
       }.`,
     );
   }
-  using optimizer = makeOptimizer(model.parameters());
+  const made = makeOptimizer(model.parameters());
+  checkOptimizer(doing, made);
+  using optimizer = made;
   const training = fit(model, dataset, {
     ...rest,
     optimizer,

@@ -1,6 +1,8 @@
 import {
+  checkOptions,
   type Features,
   isCompiling,
+  isTensor,
   type Labels,
   ops,
   type Rank,
@@ -28,7 +30,7 @@ export interface CrossEntropyOptions {
  * section 7), as in PyTorch. The labels are read and checked: a class that does not exist would count as a loss of 0.
  * In a function that is compiled TensorFlow checks them where nothing is smoothed, and nobody else.
  *
- * @throws {TypeError} If the labels are not int32, or the logits not float32.
+ * @throws {TypeError} If the labels are not int32, the logits not float32, one was disposed, or an option does not exist.
  * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row, a label is no class, or the
  * smoothing is not from 0 up to but without 1.
  *
@@ -46,14 +48,18 @@ export interface CrossEntropyOptions {
 export function crossEntropy(
   logits: Features,
   labels: Labels,
-  { labelSmoothing = 0 }: CrossEntropyOptions = {},
+  options: CrossEntropyOptions = {},
 ): Scalar {
-  if (!(labelSmoothing >= 0 && labelSmoothing < 1)) {
+  const doing = "Computing the cross-entropy";
+  const such = "{ labelSmoothing: 0.1 }";
+  checkOptions<CrossEntropyOptions>(doing, options, such, { labelSmoothing: true });
+  const { labelSmoothing = 0 } = options;
+  if (!(typeof labelSmoothing === "number" && labelSmoothing >= 0 && labelSmoothing < 1)) {
     throw new RangeError(
-      `Computing the cross-entropy: labelSmoothing must be from 0 up to but without 1, found ${labelSmoothing}.`,
+      `${doing}: labelSmoothing must be from 0 up to but without 1, found ${labelSmoothing}.`,
     );
   }
-  checkLabels("Computing the cross-entropy", logits, labels);
+  checkLabels(doing, logits, labels);
   const classes = logits.shape[1];
   if (labelSmoothing === 0) return ops.labelCrossEntropy(logits, labels);
   return tidy(() => {
@@ -80,6 +86,7 @@ export function meanSquaredError<R extends Rank>(
   predictions: Tensor<R>,
   targets: Tensor<NoInfer<R>>,
 ): Scalar {
+  checkAlive("Computing the mean squared error", { predictions, targets });
   if (String(predictions.shape) !== String(targets.shape)) {
     throw new RangeError(
       `Computing the mean squared error: predictions and targets must have one shape, found [${predictions.shape}] and ` +
@@ -92,6 +99,17 @@ export function meanSquaredError<R extends Rank>(
   });
 }
 
+function checkAlive(doing: string, tensors: Readonly<Record<string, unknown>>): void {
+  for (const [name, x] of Object.entries(tensors)) {
+    if (isTensor(x) && !x.isDisposed) continue;
+    throw new TypeError(
+      `${doing}: the ${name} must be a tensor that is alive, found ${
+        isTensor(x) ? `a disposed one [${x.shape}]` : x === null ? "null" : typeof x
+      }.`,
+    );
+  }
+}
+
 /**
  * Checks that there is an int32 class number for each row of the logits.
  *
@@ -99,6 +117,7 @@ export function meanSquaredError<R extends Rank>(
  * microseconds where the smallest and largest would cost four ops.
  */
 export function checkLabels(doing: string, logits: Features, labels: Labels): void {
+  checkAlive(doing, { logits, labels });
   if (logits.rank !== 2) {
     throw new RangeError(`${doing}: the logits must be [batch, classes], found [${logits.shape}].`);
   }

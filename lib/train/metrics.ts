@@ -18,9 +18,9 @@ import { type AnyModule, checkWhole, type Classifier } from "../nn/mod.ts";
 import { batches, type ImageDataset, type Transform, transformOf } from "../data/mod.ts";
 import { checkDataset, checkKinds, checkLogits, explained } from "./checks.ts";
 import { turnEventLoop } from "./event_loop.ts";
-import { orStop } from "../tensor/stop.ts";
 import { checkLabels, crossEntropy, type Loss } from "./losses.ts";
 import type { Suiting } from "./suits.ts";
+import { orStop } from "../tensor/stop.ts";
 
 /**
  * The part of the rows of `logits` `[batch, classes]` whose largest number is at the label, from 0 to 1.
@@ -346,14 +346,23 @@ export function calibration(
   bins = 10,
 ): Calibration {
   const doing = "Measuring calibration";
+  checkWhole(doing, "bins", bins);
+  for (const [name, values] of Object.entries({ confidences, correct })) {
+    if (typeof values?.length === "number") continue;
+    const wanted = name === "correct" ? "answers" : "numbers";
+    throw new TypeError(`${doing}: ${name} must be ${wanted} in an array, found ${show(values)}.`);
+  }
+  const stray = correct.findIndex((right) => typeof right !== "boolean");
+  if (stray >= 0) {
+    throw new TypeError(
+      `${doing}: correct[${stray}] must be true or false, found ${show(correct[stray])}.`,
+    );
+  }
   const n = confidences.length;
   if (n === 0 || n !== correct.length) {
     throw new RangeError(
       `${doing}: expected a confidence for each answer, found ${n} for ${correct.length}.`,
     );
-  }
-  if (!Number.isInteger(bins) || bins < 1) {
-    throw new RangeError(`${doing}: bins must be a positive integer, found ${bins}.`);
   }
   const sums = Array.from({ length: bins }, () => ({ count: 0, confidence: 0, correct: 0 }));
   for (let i = 0; i < n; i++) {

@@ -1,4 +1,5 @@
 /** Learning rates as functions of the step; pure, so that they can be drawn before they are used. */
+import { checkOptions } from "../tensor/mod.ts";
 
 /** The learning rate of each step, counted from 0. */
 export type Schedule = (step: number) => number;
@@ -19,12 +20,18 @@ export type Schedule = (step: number) => number;
  * ```
  */
 export function stepDecay(
-  { learningRate, at, factor = 0.1 }: {
-    learningRate: number;
-    at: readonly number[];
-    factor?: number;
-  },
+  options: { learningRate: number; at: readonly number[]; factor?: number },
 ): Schedule {
+  const doing = "Making the schedule stepDecay";
+  checkOptions<typeof options>(doing, options, "{ learningRate: 0.1, at: [32000, 48000] }", {
+    learningRate: true,
+    at: true,
+    factor: true,
+  });
+  const { learningRate, at, factor = 0.1 } = options;
+  if (!Array.isArray(at)) {
+    throw new TypeError(`${doing}: at must be an array of steps, found ${typeof at}.`);
+  }
   checkPositive("stepDecay", { learningRate, factor });
   at.forEach((step, i) => {
     checkSteps("stepDecay", { [`at[${i}]`]: step });
@@ -56,11 +63,18 @@ export function stepDecay(
  * ```
  */
 export function cosine(
-  { learningRate, steps, minimum = 0 }: { learningRate: number; steps: number; minimum?: number },
+  options: { learningRate: number; steps: number; minimum?: number },
 ): Schedule {
+  const doing = "Making the schedule cosine";
+  checkOptions<typeof options>(doing, options, "{ learningRate: 0.1, steps: 1000 }", {
+    learningRate: true,
+    steps: true,
+    minimum: true,
+  });
+  const { learningRate, steps, minimum = 0 } = options;
   checkPositive("cosine", { learningRate });
   checkSteps("cosine", { steps });
-  if (!(minimum >= 0 && minimum <= learningRate)) {
+  if (!(typeof minimum === "number" && minimum >= 0 && minimum <= learningRate)) {
     throw new RangeError(
       `Making the schedule cosine: minimum must be from 0 to the learning rate, ${learningRate}, found ${minimum}.`,
     );
@@ -85,6 +99,13 @@ export function cosine(
  */
 export function warmup(steps: number, schedule: Schedule): Schedule {
   checkSteps("warmup", { steps });
+  if (typeof schedule !== "function") {
+    throw new TypeError(
+      `Making the schedule warmup: what follows must be a schedule, such as cosine gives, found ${
+        schedule === null ? "null" : typeof schedule
+      }.`,
+    );
+  }
   return (step) => step < steps ? schedule(0) * (step + 1) / steps : schedule(step - steps);
 }
 
@@ -109,7 +130,7 @@ export function warmup(steps: number, schedule: Schedule): Schedule {
  * ```
  */
 export function oneCycle(
-  { maximum, steps, rise = 0.3, startDivisor = 25, endDivisor = 1e4 }: {
+  options: {
     maximum: number;
     steps: number;
     rise?: number;
@@ -117,6 +138,15 @@ export function oneCycle(
     endDivisor?: number;
   },
 ): Schedule {
+  const doing = "Making the schedule oneCycle";
+  checkOptions<typeof options>(doing, options, "{ maximum: 0.1, steps: 1000 }", {
+    maximum: true,
+    steps: true,
+    rise: true,
+    startDivisor: true,
+    endDivisor: true,
+  });
+  const { maximum, steps, rise = 0.3, startDivisor = 25, endDivisor = 1e4 } = options;
   checkPositive("oneCycle", { maximum, startDivisor, endDivisor });
   checkSteps("oneCycle", { steps });
   const top = rise * steps - 1;
@@ -140,7 +170,7 @@ function anneal(from: number, to: number, part: number): number {
 
 function checkPositive(schedule: string, numbers: Record<string, number>): void {
   for (const [name, value] of Object.entries(numbers)) {
-    if (!(value > 0 && value < Infinity)) {
+    if (!(typeof value === "number" && value > 0 && value < Infinity)) {
       throw new RangeError(
         `Making the schedule ${schedule}: ${name} must be a positive number, found ${value}.`,
       );

@@ -17,7 +17,6 @@ import {
   KernelAttention,
   Linear,
   LocalResponseNorm,
-  Module,
   Parallel,
   Pool,
   Residual,

@@ -11,6 +11,23 @@ export async function readWhole(file: string): Promise<Uint8Array<ArrayBuffer>> 
   return await readNext(handle, (await handle.stat()).size, file);
 }
 
+/** Bytes that are read from where they are wanted. */
+export interface Source {
+  readonly size: number;
+  /** Some of the bytes; all of them must be there. */
+  read(start: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** An open file as a source. */
+export async function sourceOf(handle: Deno.FsFile, file: string): Promise<Source> {
+  const { size } = await handle.stat();
+  const read = async (start: number, length: number) => {
+    await handle.seek(start, Deno.SeekMode.Start);
+    return await readNext(handle, length, file);
+  };
+  return { size, read };
+}
+
 /** The next bytes of an open file. */
 export async function readNext(
   handle: Deno.FsFile,

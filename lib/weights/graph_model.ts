@@ -12,6 +12,7 @@ import {
 } from "../tensor/mod.ts";
 import { type Module, observeForward } from "../nn/mod.ts";
 import { writeAtomically } from "./files.ts";
+import { graphNotes } from "./transform_note.ts";
 
 /** An attribute of a node, as TensorFlow writes it in JSON. */
 type Attribute = Readonly<Record<string, unknown>>;
@@ -141,6 +142,10 @@ const NODES: Readonly<Record<string, (attributes: Attributes, roles: readonly st
  * The file of weights is named by its content, `weights.0123456789abcdef.bin`, and `model.json` comes
  * last. So a folder that has a model already holds that one or the new one, whole, at any time.
  *
+ * The graph begins after the transform that the model was trained with ({@linkcode transformOf}): it
+ * takes images that are transformed already. `userDefinedMetadata.transform` in `model.json` says what
+ * is to be done to them, or `custom` for a function of the user's own.
+ *
  * @param imageShape Height, width and channels of the images.
  * @throws {RangeError} If a layer does not fit, or the forward pass calls a kernel that has no counterpart here, or is not the same for
  * another batch.
@@ -183,6 +188,7 @@ export async function writeGraphModel<Channels extends number>(
     signature: { inputs: { images: { name: "images:0" } }, outputs: { output: { name: output } } },
     modelTopology: { node: nodes, versions: { producer: 1087 } },
     weightsManifest: [{ paths: [weightsFile], weights }],
+    userDefinedMetadata: graphNotes(model),
   };
   await Deno.mkdir(folder, { recursive: true });
   const before = await weightsOf(folder);

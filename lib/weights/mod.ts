@@ -1,7 +1,7 @@
 /** Weights from files and to files: safetensors, PyTorch's .pth, and the networks of torchvision and timm. */
 export { writeGraphModel } from "./graph_model.ts";
 export { pretrained, type PretrainedName, type PretrainedOptions } from "./pretrained.ts";
-export { readPth } from "./pth.ts";
+export { type PthOptions, readPth } from "./pth.ts";
 export { readSafetensors, readSafetensorsMetadata, writeSafetensors } from "./safetensors.ts";
 export { StoredTensor, type StoredType, type StoredValues } from "./stored_tensor.ts";
 export {

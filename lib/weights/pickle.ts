@@ -1,6 +1,7 @@
 /**
- * A reader of Python's pickle that knows what files of tensors need and nothing else: it makes numbers, texts, tuples, lists and
- * dictionaries, and calls functions of ours by the names of Python's. No name is looked up anywhere else, and no code is run.
+ * A reader of Python's pickle that knows what files of tensors need and nothing else: it makes numbers,
+ * texts, tuples, lists and dictionaries, and calls functions of ours by the names of Python's. For any
+ * other name, and for what Python would make with it, a {@linkcode Foreign} stands. No code is run.
  */
 
 /** Something of Python that a pickle may name, and what it does where it is called. */
@@ -11,6 +12,11 @@ export class Global {
   ) {}
 }
 
+/** Something of Python that is not known here, such as a class, or an object of it. */
+export class Foreign {
+  constructor(readonly name: string) {}
+}
+
 /** What a pickle may refer to. */
 export interface PickleWorld {
   /** What is being done, for messages. */
@@ -19,7 +25,15 @@ export interface PickleWorld {
   readonly globals: ReadonlyMap<string, Global>;
   /** What lies outside of the pickle. */
   readonly persistent: (id: unknown) => unknown;
+  /** The memory in bytes that its values may take, about. */
+  readonly memory: number;
 }
+
+/** Values that wait on the stack at most; Python's own pickles put down what they have after a thousand. */
+const LARGEST_STACK = 2 ** 20;
+
+/** The memory that values take in V8, in bytes. */
+const COSTS = { dictionary: 184, list: 32, text: 32, slot: 8, memo: 49 } as const;
 
 /** All instructions of pickle up to protocol 5, with the names of Python's documentation. */
 const OPCODES: Readonly<Record<number, string>> = {
@@ -98,23 +112,35 @@ const OPCODES: Readonly<Record<number, string>> = {
  *
  * Tuples and lists come as arrays, dictionaries as maps.
  *
- * @throws {RangeError} If it ends too early or refers to what is not there.
- * @throws {TypeError} If it has an instruction, a protocol or a global that is not read here, named in the message.
+ * @throws {RangeError} If it ends too early, refers to what is not there, or would take too much memory.
+ * @throws {TypeError} If it has an instruction or a protocol that is not read here, named in the message.
  */
 export function unpickle(
   bytes: Uint8Array,
   start: number,
-  { doing, globals, persistent }: PickleWorld,
-): { value: unknown; end: number } {
+  { doing, globals, persistent, memory }: PickleWorld,
+): { value: unknown; end: number; foreign: Foreign | undefined } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const memo = new Map<number, unknown>();
+  /** Values that are kept for later, by number; Python counts them, and others are in a map. */
+  const memo: unknown[] = [], sparse = new Map<number, unknown>();
   const marks: number[] = [];
   const stack: unknown[] = [];
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let position = start;
   let at = start;
+  let spent = 0;
+  let foreign: Foreign | undefined;
 
   const wrong = (expected: string, found: string, Kind = RangeError) =>
     new Kind(`${doing}: expected ${expected}, found ${found} at byte ${at} of its pickle.`);
+  const spend = (cost: number) => {
+    spent += cost;
+    if (spent > memory) throw wrong(`values of at most ${memory} bytes for such a file`, "more");
+  };
+  const push = (value: unknown) => {
+    if (stack.length >= LARGEST_STACK) throw wrong(`at most ${LARGEST_STACK} values`, "more");
+    stack.push(value);
+  };
   const take = (count: number): number => {
     const from = position;
     if (count > bytes.length - from) {
@@ -125,9 +151,9 @@ export function unpickle(
   };
   const text = (length: number): string => {
     const from = take(length);
+    spend(COSTS.text + 2 * length);
     try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-        .decode(bytes.subarray(from, position));
+      return decoder.decode(bytes.subarray(from, position));
     } catch {
       throw wrong("a text in UTF-8", "other bytes", TypeError);
     }
@@ -146,6 +172,7 @@ export function unpickle(
   const popToMark = (): unknown[] => {
     const mark = marks.pop();
     if (mark === undefined) throw wrong("a mark", "none");
+    spend(COSTS.list + COSTS.slot * (stack.length - mark));
     return stack.splice(mark);
   };
   const top = (): unknown => {
@@ -153,19 +180,49 @@ export function unpickle(
     stack.push(value);
     return value;
   };
+  const keep = (index: number) => {
+    const value = top(), isNext = index === memo.length;
+    spend(isNext ? 2 * COSTS.slot : COSTS.memo);
+    if (index <= memo.length) memo[index] = value;
+    else sparse.set(index, value);
+  };
   const recall = (index: number): unknown => {
-    if (!memo.has(index)) throw wrong("a value that was kept before", `none under ${index}`);
-    return memo.get(index);
+    if (index < memo.length) return memo[index];
+    if (!sparse.has(index)) throw wrong("a value that was kept before", `none under ${index}`);
+    return sparse.get(index);
+  };
+  /** What stands for a name of Python. */
+  const named = (name: string): Global | Foreign => {
+    const known = globals.get(name);
+    if (known) return known;
+    const unknown = new Foreign(name.replace(" ", "."));
+    spend(COSTS.list);
+    foreign ??= unknown;
+    return unknown;
+  };
+  const call = (callee: unknown, values: unknown): unknown => {
+    if (callee instanceof Foreign) return callee;
+    if (!(callee instanceof Global && callee.call)) {
+      throw wrong("something to call", kindOf(callee), TypeError);
+    }
+    if (!Array.isArray(values)) throw wrong("values to call it with", kindOf(values), TypeError);
+    spend(COSTS.dictionary);
+    return callee.call(values);
   };
   const append = (items: readonly unknown[]) => {
     const list = top();
+    if (list instanceof Foreign) return;
     if (!Array.isArray(list)) throw wrong("a list", kindOf(list), TypeError);
+    // An array that grows has room for 16 more.
+    spend((list.length === 0 ? 16 * COSTS.slot : 0) + COSTS.slot * items.length);
     for (const item of items) list.push(item);
   };
   const setItems = (items: readonly unknown[]) => {
     const dictionary = top();
+    if (dictionary instanceof Foreign) return;
     if (!(dictionary instanceof Map)) throw wrong("a dictionary", kindOf(dictionary), TypeError);
     if (items.length % 2 !== 0) throw wrong("names with values", "a name without one");
+    spend(COSTS.memo * items.length / 2);
     for (let i = 0; i < items.length; i += 2) {
       if (dictionary.has(items[i])) {
         throw wrong("each name once", `${kindOf(items[i])} twice`, TypeError);
@@ -180,73 +237,120 @@ export function unpickle(
     switch (OPCODES[opcode]) {
       case "PROTO": {
         const protocol = bytes[take(1)]!;
-        if (protocol !== 2) throw wrong("pickle protocol 2", `${protocol}`, TypeError);
+        if (protocol < 2 || protocol > 5) {
+          throw wrong("pickle protocol 2 to 5", `${protocol}`, TypeError);
+        }
         break;
       }
+      case "FRAME":
+        take(8);
+        break;
       case "STOP": {
         const value = pop();
         if (stack.length + marks.length > 0) throw wrong("one value", "more");
-        return { value, end: position };
+        return { value, end: position, foreign };
       }
       case "MARK":
+        if (marks.length >= LARGEST_STACK) throw wrong(`at most ${LARGEST_STACK} marks`, "more");
         marks.push(stack.length);
         break;
       case "NONE":
-        stack.push(null);
+        push(null);
         break;
       case "NEWTRUE":
-        stack.push(true);
+        push(true);
         break;
       case "NEWFALSE":
-        stack.push(false);
+        push(false);
         break;
       case "BININT":
-        stack.push(view.getInt32(take(4), true));
+        push(view.getInt32(take(4), true));
         break;
       case "BININT1":
-        stack.push(bytes[take(1)]);
+        push(bytes[take(1)]);
         break;
       case "BININT2":
-        stack.push(view.getUint16(take(2), true));
+        push(view.getUint16(take(2), true));
         break;
+      case "LONG4":
       case "LONG1": {
-        const length = bytes[take(1)]!;
+        const isShort = OPCODES[opcode] === "LONG1";
+        const length = isShort ? bytes[take(1)]! : view.getUint32(take(4), true);
         const from = take(length);
         let value = 0n;
-        for (let i = length - 1; i >= 0; i--) value = value << 8n | BigInt(bytes[from + i]!);
-        value = BigInt.asIntN(8 * length, value);
-        // Texts of longer ones, such as the number by which PyTorch knows its older files.
-        stack.push(Number.isSafeInteger(Number(value)) ? Number(value) : `${value}`);
+        for (let i = Math.min(length, 9) - 1; i >= 0; i--) {
+          value = value << 8n | BigInt(bytes[from + i]!);
+        }
+        const number = Number(BigInt.asIntN(8 * Math.min(length, 9), value));
+        push(Number.isSafeInteger(number) && length < 9 ? number : new Foreign("a large number"));
         break;
       }
+      case "BINBYTES8":
+      case "BYTEARRAY8":
+        take(Number(view.getBigUint64(take(8), true)));
+        push(new Foreign("bytes"));
+        break;
+      case "BINBYTES":
+        take(view.getUint32(take(4), true));
+        push(new Foreign("bytes"));
+        break;
+      case "SHORT_BINBYTES":
+        take(bytes[take(1)]!);
+        push(new Foreign("bytes"));
+        break;
       case "BINFLOAT":
-        stack.push(view.getFloat64(take(8)));
+        push(view.getFloat64(take(8)));
+        break;
+      case "SHORT_BINUNICODE":
+        push(text(bytes[take(1)]!));
         break;
       case "BINUNICODE":
-        stack.push(text(view.getUint32(take(4), true)));
+        push(text(view.getUint32(take(4), true)));
+        break;
+      case "BINUNICODE8":
+        push(text(Number(view.getBigUint64(take(8), true))));
         break;
       case "EMPTY_TUPLE":
       case "EMPTY_LIST":
-        stack.push([]);
+      case "EMPTY_SET":
+        spend(COSTS.list);
+        push([]);
         break;
       case "EMPTY_DICT":
-        stack.push(new Map());
+        spend(COSTS.dictionary);
+        push(new Map());
         break;
+      case "POP":
+        // A mark counts as a value here.
+        if (stack.length === marks.at(-1)) marks.pop();
+        else pop();
+        break;
+      case "POP_MARK":
+        popToMark();
+        break;
+      case "DUP":
+        push(top());
+        break;
+      case "FROZENSET":
       case "TUPLE":
-        stack.push(popToMark());
+        push(popToMark());
         break;
       case "TUPLE1":
-        stack.push([pop()]);
+        spend(COSTS.list);
+        push([pop()]);
         break;
       case "TUPLE2":
-        stack.push([pop(), pop()].reverse());
+        spend(COSTS.list);
+        push([pop(), pop()].reverse());
         break;
       case "TUPLE3":
-        stack.push([pop(), pop(), pop()].reverse());
+        spend(COSTS.list);
+        push([pop(), pop(), pop()].reverse());
         break;
       case "APPEND":
         append([pop()]);
         break;
+      case "ADDITEMS":
       case "APPENDS":
         append(popToMark());
         break;
@@ -257,47 +361,51 @@ export function unpickle(
         setItems(popToMark());
         break;
       case "BINPUT":
-        memo.set(bytes[take(1)]!, top());
+        keep(bytes[take(1)]!);
         break;
       case "LONG_BINPUT":
-        memo.set(view.getUint32(take(4), true), top());
+        keep(view.getUint32(take(4), true));
+        break;
+      case "MEMOIZE":
+        keep(memo.length);
         break;
       case "BINGET":
-        stack.push(recall(bytes[take(1)]!));
+        push(recall(bytes[take(1)]!));
         break;
       case "LONG_BINGET":
-        stack.push(recall(view.getUint32(take(4), true)));
+        push(recall(view.getUint32(take(4), true)));
         break;
-      case "GLOBAL": {
-        const name = `${line()} ${line()}`;
-        const global = globals.get(name);
-        if (!global) {
-          throw wrong(
-            "nothing of Python but what makes tensors",
-            `${show(name.replace(" ", "."))}, which could run code,`,
-            TypeError,
-          );
+      case "GLOBAL":
+        push(named(`${line()} ${line()}`));
+        break;
+      case "STACK_GLOBAL": {
+        const [module, name] = [pop(), pop()].reverse();
+        if (typeof module !== "string" || typeof name !== "string") {
+          throw wrong("the name of something of Python", kindOf(name), TypeError);
         }
-        stack.push(global);
+        push(named(`${module} ${name}`));
         break;
       }
       case "BINPERSID":
-        stack.push(persistent(pop()));
+        spend(COSTS.dictionary);
+        push(persistent(pop()));
         break;
+      case "NEWOBJ":
       case "REDUCE": {
-        const values = pop(), global = pop();
-        if (!(global instanceof Global && global.call)) {
-          throw wrong("something to call", kindOf(global), TypeError);
-        }
-        if (!Array.isArray(values)) {
-          throw wrong("values to call it with", kindOf(values), TypeError);
-        }
-        stack.push(global.call(values));
+        const values = pop(), callee = pop();
+        push(call(callee, values));
+        break;
+      }
+      case "NEWOBJ_EX": {
+        pop();
+        const values = pop(), callee = pop();
+        push(call(callee, values));
         break;
       }
       case "BUILD": {
         // PyTorch notes the versions of modules beside the dictionary of their tensors.
         const attributes = pop(), owner = top();
+        if (owner instanceof Foreign) break;
         if (!(owner instanceof Map && attributes instanceof Map)) {
           throw wrong("a dictionary with attributes", kindOf(owner), TypeError);
         }
@@ -318,6 +426,7 @@ export function kindOf(value: unknown): string {
   if (value === null) return "None";
   if (value instanceof Map) return "a dictionary";
   if (value instanceof Global) return value.name;
+  if (value instanceof Foreign) return show(value.name);
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === "string") return show(value);
   if (typeof value === "object") return "a tensor";

@@ -1,5 +1,6 @@
 import { elementSize, isCounts, isStoredType, StoredTensor, storedTypes } from "./stored_tensor.ts";
 import { readNext, readWhole, writeAtomically } from "./files.ts";
+import { noteFromFile, withTransformNote } from "./transform_note.ts";
 
 /** The largest header that the format allows, in bytes. */
 const LARGEST_HEADER = 100_000_000;
@@ -65,6 +66,7 @@ export function parseSafetensors(
       new StoredTensor(dtype, shape, data.subarray(begin, end)),
     ]),
   );
+  noteFromFile(tensors, metadata);
   return { tensors, metadata };
 }
 
@@ -103,6 +105,7 @@ function parseHeader(
   source: string,
 ): { entries: Entry[]; metadata: Record<string, string> } {
   const doing = `Reading ${source}`;
+  checkOutline(bytes, bytes.length + dataLength, doing);
   const header = parseJson(bytes, doing);
   let metadata: Record<string, string> = {};
   const entries: Entry[] = [];
@@ -131,6 +134,48 @@ function parseHeader(
     );
   }
   return { entries, metadata };
+}
+
+/** How deep a header is: the whole, an entry, and its shape. */
+const DEEPEST = 3;
+/** The memory in bytes that parts of a header take when they are read, about. */
+const COSTS = { object: 400, text: 60, number: 16 } as const;
+
+/** Checks, before anything is made of a header, that it is no deeper and takes no more memory than the format and the file call for. */
+function checkOutline(bytes: Uint8Array, fileSize: number, doing: string): void {
+  const most = fileSize / 2 + 2 ** 24;
+  let depth = 0, memory = 0;
+  for (let i = 0; i < bytes.length && memory <= most; i++) {
+    switch (bytes[i]) {
+      case 0x22: // A text, up to the next quotation mark that no backslash stands before.
+        memory += COSTS.text;
+        for (i++; i < bytes.length && bytes[i] !== 0x22; i++) if (bytes[i] === 0x5c) i++;
+        break;
+      case 0x7b: // {
+        memory += COSTS.object;
+      // falls through
+      case 0x5b: // [
+        if (++depth > DEEPEST) {
+          throw new TypeError(
+            `${doing}: expected a header of entries with a dtype, a shape and data_offsets, found one that is deeper, at byte ${i}.`,
+          );
+        }
+        break;
+      case 0x7d:
+      case 0x5d:
+        depth--;
+        break;
+      case 0x2c: // ,
+        memory += COSTS.number;
+    }
+  }
+  if (memory > most) {
+    throw new RangeError(
+      `${doing}: expected a header whose parts take at most ${
+        Math.round(most)
+      } bytes of memory, as for a file of ${fileSize} bytes, found more.`,
+    );
+  }
 }
 
 /** The names and values of the header. */
@@ -230,7 +275,9 @@ function show(value: unknown): string {
 }
 
 /**
- * Writes tensors to a safetensors file that PyTorch, JAX and others read, with notes for {@linkcode readSafetensorsMetadata}.
+ * Writes tensors to a safetensors file that PyTorch, JAX and others read, with notes for {@linkcode readSafetensorsMetadata}. Tensors
+ * of a model with a transform take it along as a note, for {@linkcode loadState}; of one that is a function of the user's own it says
+ * only that there is one.
  *
  * The file is there whole or not at all: what is written gets its name at the end.
  *
@@ -258,7 +305,7 @@ export async function writeSafetensors(
       `${doing}: expected a map from names to stored tensors, found ${show(tensors)}.`,
     );
   }
-  const notes = parseMetadata(metadata, doing);
+  const notes = withTransformNote(doing, tensors, parseMetadata(metadata, doing));
   const header: [string, unknown][] = [];
   if (Object.keys(notes).length > 0) header.push(["__metadata__", notes]);
   // Large elements first, so that each begins at a multiple of its size.

@@ -2,8 +2,10 @@ import { checkOptions, ops, type Tensor, tidy, type Variable } from "../tensor/m
 import { show } from "../tensor/options.ts";
 import { type AnyModule, BatchNorm, Conv2d, Linear, Module } from "../nn/mod.ts";
 import { checkInputShape } from "../nn/checks.ts";
+import type { Transform } from "../data/mod.ts";
 import { type ModelOrders, type Order, ordersByRun, ordersByStructure } from "./feature_order.ts";
 import { StoredTensor } from "./stored_tensor.ts";
+import { noteTransform, transformToBind } from "./transform_note.ts";
 
 /** The tensors of a model by PyTorch's names, in PyTorch's layout. */
 export type ModelState = ReadonlyMap<string, StoredTensor>;
@@ -231,6 +233,7 @@ export interface StateOptions {
 export function stateOf(model: AnyModule, options: StateOptions = {}): Map<string, StoredTensor> {
   const doing = "Taking the state of a model";
   checkModel(doing, model);
+  checkAlive(doing, model);
   checkOptions<StateOptions>(doing, options, "{ inputShape: [28, 28, 1] }", { inputShape: true });
   const parts = partsOf(doing, model, options.inputShape);
   checkOrders(doing, model, parts, options.inputShape !== undefined);
@@ -239,6 +242,7 @@ export function stateOf(model: AnyModule, options: StateOptions = {}): Map<strin
     tidy(() => void state.set(name, StoredTensor.of(theirs(variable))));
     if (counter) state.set(counter, new StoredTensor("I64", [], new Uint8Array(8)));
   }
+  noteTransform(state, model);
   return state;
 }
 
@@ -254,6 +258,11 @@ export interface LoadOptions extends StateOptions {
    * `nn.DataParallel`, `torch.compile` (`"_orig_mod."`) and training frameworks add it.
    */
   readonly prefix?: string;
+  /**
+   * The transform that the model needs, in place of the one in the file, which holds it unless it is a
+   * function of the user's own. See {@linkcode transformOf}.
+   */
+  readonly transform?: Transform;
 }
 
 /**
@@ -262,13 +271,16 @@ export interface LoadOptions extends StateOptions {
  * batches are ignored. Of a variable at several paths, one name is enough; if the file has several,
  * their numbers must be the same.
  *
+ * The transform that the model of the file was trained with goes to this one: see
+ * {@linkcode transformOf}. Without one in the file the model keeps its own.
+ *
  * Everything is checked first: where anything is wrong, all of it is listed, and nothing in the model
  * is changed.
  *
  * @throws {RangeError} If tensors are missing, not in the model, of another shape, or hold what is no
- * finite fraction; if `except` or `prefix` names what is not there; or if the order of features is
+ * finite fraction; if the transform in the file cannot be made; if `except` or `prefix` names what is not there; or if the order of features is
  * not known, as in {@linkcode stateOf}.
- * @throws {TypeError} If it is no model, or the tensors are no map of stored tensors.
+ * @throws {TypeError} If it is no model, it was disposed, or the tensors are no map of stored tensors.
  *
  * @example
  * ```ts
@@ -288,13 +300,18 @@ export interface LoadOptions extends StateOptions {
 export function loadState(model: AnyModule, tensors: ModelState, options: LoadOptions = {}): void {
   const doing = "Loading the state of a model";
   checkModel(doing, model);
+  checkAlive(doing, model);
   checkOptions<LoadOptions>(doing, options, '{ except: ["fc"] }', {
     except: true,
     prefix: true,
     inputShape: true,
+    transform: true,
   });
   checkTensors(doing, tensors);
-  const { except = [], prefix, inputShape } = options;
+  const { except = [], prefix, inputShape, transform } = options;
+  if (transform !== undefined && typeof transform !== "function") {
+    throw new TypeError(`${doing}: transform must be a function, found ${show(transform)}.`);
+  }
   const given = prefix === undefined ? tensors : withoutPrefix(doing, tensors, prefix);
   const all = partsOf(doing, model, inputShape);
   const excepted = exceptions(doing, except, [...all.map(({ name }) => name), ...given.keys()]);
@@ -367,10 +384,12 @@ export function loadState(model: AnyModule, tensors: ModelState, options: LoadOp
       ].join("\n"),
     );
   }
+  const bind = transformToBind(doing, model, given, transform);
   for (const group of wanted) {
     const { name, variable, ours } = group.find(({ name }) => given.has(name))!;
     tidy(() => variable.assign(ours(given.get(name)!.tensor())));
   }
+  bind();
 }
 
 /** The tensors whose names begin with a prefix, by the rest of their names. */
@@ -411,7 +430,7 @@ function haveSameValues(one: Part, other: Part, tensors: ModelState): boolean {
 }
 
 /** Whether a name is at or below one of the paths, of which each must lead somewhere. */
-function exceptions(
+export function exceptions(
   doing: string,
   paths: readonly string[],
   names: readonly string[],
@@ -462,6 +481,12 @@ export function checkTensors(doing: string, tensors: unknown): void {
       `${doing}: expected stored tensors by name, as readSafetensors and readPth give them, found something else.`,
     );
   }
+}
+
+function checkAlive(doing: string, model: AnyModule): void {
+  const gone = [...model.namedVariables()].find(([, variable]) => variable.isDisposed);
+  if (!gone) return;
+  throw new TypeError(`${doing}: the model must be alive, but its ${gone[0]} was disposed.`);
 }
 
 function checkModel(doing: string, model: unknown): void {

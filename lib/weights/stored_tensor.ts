@@ -1,35 +1,61 @@
 import { isTensor, ops, type Tensor } from "../tensor/mod.ts";
+import { show } from "../tensor/options.ts";
 
-const FLOATS = ["F64", "F32", "F16", "BF16"] as const;
+const FLOATS = ["F64", "F32", "F16", "BF16", "F8_E5M2", "F8_E4M3"] as const;
 
-/** The bytes of one element. */
+/** The bytes of one element of the types whose numbers are read here. */
 const SIZES = {
   F64: 8,
   F32: 4,
   F16: 2,
   BF16: 2,
+  F8_E5M2: 1,
+  F8_E4M3: 1,
   I64: 8,
   I32: 4,
   I16: 2,
   I8: 1,
+  U64: 8,
+  U32: 4,
+  U16: 2,
   U8: 1,
   BOOL: 1,
 } as const;
 
-/** What the elements of a stored tensor are, by the names of safetensors: `"F32"` is float32, `"BF16"` bfloat16, `"I64"` int64. */
-export type StoredType = keyof typeof SIZES;
+/** The bytes of one element of other types that files have: their tensors are carried along as bytes. */
+const OTHER_SIZES: Readonly<Record<string, number>> = {
+  C64: 8,
+  F8_E8M0: 1,
+  F8_E4M3FNUZ: 1,
+  F8_E5M2FNUZ: 1,
+  F6_E2M3: 0.75,
+  F6_E3M2: 0.75,
+  F4: 0.5,
+};
 
-/** Whether this is a type that is read here. */
+const ALL_SIZES: ReadonlyMap<string, number> = new Map(
+  Object.entries({ ...SIZES, ...OTHER_SIZES }),
+);
+
+/**
+ * The type of the elements of a stored tensor, by the names of safetensors: `"F32"` is float32,
+ * `"BF16"` bfloat16, `"I64"` int64. {@linkcode StoredTensor.values} reads those named here; a tensor
+ * of another type of the format, such as `"C64"`, has only {@linkcode StoredTensor.bytes}.
+ */
+// deno-lint-ignore ban-types
+export type StoredType = keyof typeof SIZES | (string & {});
+
+/** Whether this is a type of a file's elements. */
 export function isStoredType(name: unknown): name is StoredType {
-  return typeof name === "string" && Object.hasOwn(SIZES, name);
+  return typeof name === "string" && ALL_SIZES.has(name);
 }
 
-/** The types that are read, for messages. */
-export const storedTypes = Object.keys(SIZES).join(", ");
+/** All types, for messages. */
+export const storedTypes = [...ALL_SIZES.keys()].join(", ");
 
-/** The bytes of one element. */
+/** The bytes of one element; a part of a byte for types of four or six bits. */
 export function elementSize(dtype: StoredType): number {
-  return SIZES[dtype];
+  return ALL_SIZES.get(dtype)!;
 }
 
 /** The numbers of a stored tensor in row-major order. */
@@ -37,9 +63,12 @@ export type StoredValues =
   | Float32Array<ArrayBuffer>
   | Float64Array<ArrayBuffer>
   | BigInt64Array<ArrayBuffer>
+  | BigUint64Array<ArrayBuffer>
   | Int32Array<ArrayBuffer>
   | Int16Array<ArrayBuffer>
   | Int8Array<ArrayBuffer>
+  | Uint32Array<ArrayBuffer>
+  | Uint16Array<ArrayBuffer>
   | Uint8Array<ArrayBuffer>;
 
 /**
@@ -61,11 +90,14 @@ export type StoredValues =
 export class StoredTensor {
   readonly #data: Uint8Array<ArrayBuffer>;
   readonly #strides: readonly number[] | undefined;
+  readonly #isNegated: boolean;
 
   /**
-   * From bytes, little-endian. Without strides they are the elements in row-major order; with them (elements from one index to the next,
-   * for each axis) they begin with the first element, and hold all others.
+   * From bytes, little-endian. Without strides they are the elements in row-major order; with them
+   * (elements from one index to the next, for each axis) they begin with the first element, and hold
+   * all others. Where `isNegated`, which floats can be, each number has the other sign.
    *
+   * @throws {TypeError} If there is no such type, or the shape is no list of whole numbers.
    * @throws {RangeError} If the bytes are not those of the shape.
    */
   constructor(
@@ -73,19 +105,27 @@ export class StoredTensor {
     readonly shape: readonly number[],
     data: Uint8Array<ArrayBuffer>,
     strides?: readonly number[],
+    isNegated = false,
   ) {
-    const needed = strides && this.size > 0
-      ? shape.reduce((last, axis, i) => last + (axis - 1) * strides[i]!, 1)
-      : this.size;
-    if (strides ? data.length < needed * SIZES[dtype] : data.length !== needed * SIZES[dtype]) {
+    const doing = "Making a stored tensor", size = isStoredType(dtype) ? elementSize(dtype) : NaN;
+    if (Number.isNaN(size)) {
+      throw new TypeError(`${doing}: dtype must be one of ${storedTypes}, found ${show(dtype)}.`);
+    }
+    if (!isCounts(shape)) {
+      throw new TypeError(`${doing}: shape must be whole numbers, found ${show(shape)}.`);
+    }
+    const needed = size *
+      (strides && this.size > 0
+        ? shape.reduce((last, axis, i) => last + (axis - 1) * strides[i]!, 1)
+        : this.size);
+    if (strides ? data.length < needed : data.length !== needed) {
       throw new RangeError(
-        `Making a stored tensor: expected ${
-          needed * SIZES[dtype]
-        } bytes for ${dtype} [${shape}], found ${data.length}.`,
+        `${doing}: expected ${needed} bytes for ${dtype} [${shape}], found ${data.length}.`,
       );
     }
     this.#data = data;
     this.#strides = strides;
+    this.#isNegated = isNegated;
   }
 
   /**
@@ -116,17 +156,27 @@ export class StoredTensor {
     return this.shape.reduce((product, axis) => product * axis, 1);
   }
 
-  /** Whether the elements are fractions: F64, F32, F16 or BF16. */
+  /** Whether the elements are fractions of a type that is read: F64, F32, F16, BF16, F8_E5M2, F8_E4M3. */
   get isFloat(): boolean {
     return FLOATS.some((name) => name === this.dtype);
   }
 
   /** The elements in row-major order, little-endian; a view where the file has them so. */
   bytes(): Uint8Array<ArrayBuffer> {
-    if (!this.#strides) return this.#data;
-    const { buffer, byteOffset: start } = aligned(this.#data, SIZES[this.dtype]);
-    const length = Math.floor(this.#data.length / SIZES[this.dtype]), count = this.size;
-    switch (SIZES[this.dtype]) {
+    const bytes = this.#strides ? this.#inOrder() : this.#data;
+    if (!this.#isNegated) return bytes;
+    // The sign is the highest bit of the last byte.
+    const negated = bytes.slice(), size = elementSize(this.dtype);
+    for (let i = size - 1; i < negated.length; i += size) negated[i]! ^= 0x80;
+    return negated;
+  }
+
+  /** A copy of the elements, which strides place, in row-major order. */
+  #inOrder(): Uint8Array<ArrayBuffer> {
+    const size = elementSize(this.dtype), count = this.size;
+    const { buffer, byteOffset: start } = aligned(this.#data, size);
+    const length = Math.floor(this.#data.length / size);
+    switch (size) {
       case 1:
         return this.#gather(this.#data, new Uint8Array(count));
       case 2:
@@ -141,15 +191,28 @@ export class StoredTensor {
         return bytesOf(
           this.#gather(new BigUint64Array(buffer, start, length), new BigUint64Array(count)),
         );
+      default:
+        throw this.#unread();
     }
   }
 
+  #unread(): TypeError {
+    return new TypeError(
+      `Reading a stored tensor: its type must be one of ${
+        Object.keys(SIZES).join(", ")
+      }, found ${this.dtype}.`,
+    );
+  }
+
   /**
-   * The numbers in row-major order: F32, F16 and BF16 as float32, BOOL as 0 and 1, others as they are. A view of the file where that is
-   * possible; copy it to change it.
+   * The numbers in row-major order: F32, F16, BF16, F8_E5M2 and F8_E4M3 as float32, BOOL as 0 and 1,
+   * others as they are. A view of the file where that is possible; copy it to change it.
+   *
+   * @throws {TypeError} If the type is one of those that are not read, such as C64.
    */
   values(): StoredValues {
-    const bytes = aligned(this.bytes(), SIZES[this.dtype]);
+    if (!Object.hasOwn(SIZES, this.dtype)) throw this.#unread();
+    const bytes = aligned(this.bytes(), elementSize(this.dtype));
     const view = [bytes.buffer, bytes.byteOffset, this.size] as const;
     switch (this.dtype) {
       case "F64":
@@ -165,8 +228,19 @@ export class StoredTensor {
         for (let i = 0; i < wide.length; i++) wide[i] = wide[i]! << 16;
         return new Float32Array(wide.buffer);
       }
+      case "F8_E5M2":
+        // The upper half of a float16.
+        return new Float32Array(new Float16Array(Uint16Array.from(bytes, (x) => x << 8).buffer));
+      case "F8_E4M3":
+        return Float32Array.from(bytes, (x) => E4M3[x]!);
       case "I64":
         return new BigInt64Array(...view);
+      case "U64":
+        return new BigUint64Array(...view);
+      case "U32":
+        return new Uint32Array(...view);
+      case "U16":
+        return new Uint16Array(...view);
       case "I32":
         return new Int32Array(...view);
       case "I16":
@@ -176,6 +250,8 @@ export class StoredTensor {
       case "U8":
       case "BOOL":
         return new Uint8Array(...view);
+      default:
+        throw this.#unread();
     }
   }
 
@@ -183,6 +259,7 @@ export class StoredTensor {
    * A tensor with a copy of the numbers: float32 of fractions, int32 of whole numbers, bool of BOOL.
    *
    * @throws {RangeError} If there are more than six axes, or a whole number is beyond int32.
+   * @throws {TypeError} If the type is one of those that are not read, such as C64.
    *
    * @example
    * ```ts
@@ -222,6 +299,16 @@ export class StoredTensor {
     return to;
   }
 }
+
+/**
+ * The numbers of float8 with four bits of exponent and three of fraction, which has no infinity
+ * (Micikevicius et al. 2022, FP8 formats for deep learning, table 1).
+ */
+const E4M3 = Float32Array.from({ length: 256 }, (_, x) => {
+  const sign = x & 0x80 ? -1 : 1, exponent = x >> 3 & 15, fraction = (x & 7) / 8;
+  if ((x & 0x7f) === 0x7f) return NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -6 : (1 + fraction) * 2 ** (exponent - 7));
+});
 
 /** The bytes of a typed array, as a view. */
 function bytesOf(

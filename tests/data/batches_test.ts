@@ -145,3 +145,68 @@ for (const dropLast of [false, true]) {
     });
   });
 }
+
+const untyped: [string, () => unknown, RegExp][] = [
+  [
+    "an option of another name",
+    // @ts-expect-error: there is no option of this name; it is shuffle
+    () => batches(ten, { batchSize: 2, shuffled: new Random(1) }),
+    /Making batches of "ten": there is no option shuffled\. Did you mean shuffle\?/,
+  ],
+  [
+    "a number in place of options",
+    // @ts-expect-error: { batchSize: 2 }
+    () => batches(ten, 2),
+    /the options must be an object such as \{ batchSize: 100 \}, found 2/,
+  ],
+  [
+    "a batchSize in words",
+    // @ts-expect-error: a number
+    () => batches(ten, { batchSize: "2" }),
+    /TypeError: .*batchSize must be a positive integer, found "2"/,
+  ],
+  [
+    "a shuffle that is true",
+    // @ts-expect-error: a Random
+    () => batches(ten, { batchSize: 2, shuffle: true }),
+    /TypeError: .*shuffle must be a Random, found true/,
+  ],
+  [
+    "a dropLast in words",
+    // @ts-expect-error: true or false
+    () => batches(ten, { batchSize: 2, dropLast: "no" }),
+    /TypeError: .*dropLast must be true or false, found "no"/,
+  ],
+  [
+    "a transform that is none",
+    // @ts-expect-error: a function
+    () => batches(ten, { batchSize: 2, transform: null }),
+    /TypeError: .*transform must be a function, found null/,
+  ],
+  [
+    "what is no set",
+    // @ts-expect-error: an ImageDataset
+    () => batches([ten], { batchSize: 2 }),
+    /TypeError: Making batches: the data set must be an ImageDataset, found \[/,
+  ],
+  [
+    "a transform that leaves out images",
+    () => [
+      ...batches(ten, {
+        batchSize: 2,
+        transform: (x) => ops.slice(x, [0, 0, 0, 0], [1, -1, -1, -1]),
+      }),
+    ],
+    /TypeError: .*the transform must give images \[2, height, width, channels\], found a tensor of float32 \[1,/,
+  ],
+  [
+    "a transform that gives a promise",
+    // @ts-expect-error: images
+    () => [...batches(ten, { batchSize: 2, transform: async (x) => await x })],
+    /TypeError: .*the transform must give images \[2, height, width, channels\], found an object/,
+  ],
+];
+for (const [name, make, message] of untyped) {
+  Deno.test(`batches refuse ${name}, in words`, () =>
+    assertNoLeak(() => assert.throws(make, message)));
+}

@@ -12,6 +12,7 @@ import {
   resize,
   type Transform,
 } from "resnet-lab";
+import { describeTransform, transformFrom } from "../../lib/data/transforms.ts";
 import { assertClose, testOnEachBackend } from "../helpers.ts";
 import { distinct } from "./images.ts";
 import resized from "../fixtures/data/resize.json" with { type: "json" };
@@ -113,4 +114,105 @@ const wrong: [string, () => unknown, string][] = [
 ];
 for (const [name, make, message] of wrong) {
   Deno.test(name, () => assert.throws(make, { name: "RangeError", message }));
+}
+
+Deno.test("compose of nothing gives the images as they are", () => {
+  const images = distinct(2, 3, 3, 1);
+  assert.equal(compose()(images, random()), images);
+});
+
+const untyped: [string, () => unknown, RegExp][] = [
+  [
+    "normalize refuses an option of another name",
+    // @ts-expect-error: there is no option of this name; it is standardDeviation
+    () => normalize({ mean: 0.5, standardDev: 0.5 }),
+    /Normalizing images: there is no option standardDev\. Did you mean standardDeviation\?/,
+  ],
+  [
+    "normalize refuses two numbers",
+    // @ts-expect-error: an object with both
+    () => normalize(0.5, 0.5),
+    /Normalizing images: the options must be an object such as/,
+  ],
+  [
+    "normalize refuses a text",
+    // @ts-expect-error: a number
+    () => normalize({ mean: "0.5", standardDeviation: 0.5 }),
+    /expected as many positive standard deviations as finite means/,
+  ],
+  [
+    "normalize refuses no channels",
+    () => normalize({ mean: [], standardDeviation: [] }),
+    /expected as many positive standard deviations as finite means/,
+  ],
+  [
+    "resize refuses a list",
+    // @ts-expect-error: height and width, two arguments
+    () => resize([4, 4]),
+    /expected a height and width of positive integers, found \[4, 4\] × undefined/,
+  ],
+  [
+    "compose refuses what is no function",
+    // @ts-expect-error: a list must be spread
+    () => compose([resize(2, 2)]),
+    /Composing transforms: transform 0 must be a function, found \[/,
+  ],
+];
+for (const [name, make, message] of untyped) {
+  Deno.test(name, () => assert.throws(make, { message }));
+}
+
+testOnEachBackend("a transform that was written down does the same when it is read", () => {
+  const images = distinct(2, 5, 4, 3);
+  for (
+    const transform of [
+      resize(3, 6),
+      normalize({ mean: 0.25, standardDeviation: 0.5 }),
+      compose(
+        resize(2, 2),
+        compose(),
+        normalize({ mean: [0.1, 0.2, 1 / 3], standardDeviation: [1, 2, 0.1] }),
+      ),
+      compose(),
+    ]
+  ) {
+    const description = describeTransform(transform)!;
+    const read = transformFrom("Reading", description);
+    assertClose(read(images, random()), transform(images, random()), 0);
+    assert.equal(describeTransform(read), description);
+  }
+});
+
+Deno.test("a function of the user's own cannot be written down, nor can what it is part of", () => {
+  const own: Transform<1> = (images) => ops.mul(images, 2);
+  assert.equal(describeTransform(own), undefined);
+  assert.equal(describeTransform(compose(resize(2, 2), own)), undefined);
+});
+
+for (
+  const description of [
+    "",
+    "5",
+    "{}",
+    '{"length":1000000000}',
+    "[5]",
+    "[null]",
+    "[{}]",
+    '["resize"]',
+    '[{"crop":[1,1]}]',
+    '[{"resize":null}]',
+    '[{"resize":[0,4]}]',
+    '[{"resize":[2,2],"normalize":{"mean":0,"standardDeviation":1}}]',
+    '[{"normalize":{"mean":0}}]',
+    '[{"normalize":{"mean":0,"standardDeviation":1,"more":1}}]',
+    '[{"__proto__":{}}]',
+    "[[[[]]]]",
+  ]
+) {
+  Deno.test(`a transform that the library does not make is refused: ${description}`, () => {
+    assert.throws(() => transformFrom("Reading x", description), {
+      name: "RangeError",
+      message: /^Reading x: the transform in the file must be one that the library can make, found/,
+    });
+  });
 }

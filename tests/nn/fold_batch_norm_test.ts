@@ -3,7 +3,9 @@ import {
   type AnyModule,
   BatchNorm,
   batchNorm,
+  Conv2d,
   conv2d,
+  dropout,
   dynamicConv2d,
   flatten,
   foldBatchNorm,
@@ -226,6 +228,109 @@ Deno.test("what cannot be folded without a change stays as it is", () => {
   const model = sequential(conv2d(3, 3, { kernelSize: 1 }), batchNorm(3));
   assert.equal(assertSameFolded(model, x).length, 1);
   assert.deepEqual(foldBatchNorm(model, [6, 6, 3]), []);
+});
+
+class Sharing extends Module<Images, Images> {
+  readonly conv1 = conv2d(3, 3, { kernelSize: 1 });
+  readonly conv2 = conv2d(3, 3, { kernelSize: 1 });
+  readonly bn1 = batchNorm(3);
+  readonly bn2 = batchNorm(3);
+  constructor(readonly way: string) {
+    super();
+    const { conv1, conv2, bn1, bn2 } = this;
+    if (way === "kernel") Object.assign(conv2, { kernel: conv1.kernel });
+    if (way === "bias") Object.assign(conv2, { bias: conv1.bias });
+    if (way === "scale") Object.assign(bn2, { scale: bn1.scale });
+    if (way === "statistics") Object.assign(bn2, { runningMean: bn1.runningMean });
+    if (way === "unused") Object.assign(this, { other: { weight: conv1.kernel } });
+  }
+  override forward(x: Images): Images {
+    return tidy((): Images => {
+      const { conv1, conv2, bn1, bn2 } = this;
+      const y = bn1.forward(conv1.forward(x));
+      if (this.way === "read") return ops.conv2d(bn2.forward(conv2.forward(y)), conv1.kernel);
+      if (this.way === "penalty") return ops.mul(bn2.forward(conv2.forward(y)), bn1.scale);
+      if (this.way === "again") return bn2.forward(conv2.forward(conv1.forward(y)));
+      return bn2.forward(conv2.forward(y));
+    });
+  }
+}
+
+testOnEachBackend(
+  "foldBatchNorm() leaves alone what shares a variable, and changes no other layer",
+  () => {
+    const x = someImages(2, 4, 4, 3);
+    const cases: [way: string, folded: string[]][] = [
+      ["nothing", ["bn1", "bn2"]],
+      ["kernel", []],
+      ["bias", []],
+      ["scale", []],
+      ["statistics", []],
+      ["unused", ["bn2"]],
+      ["read", ["bn2"]],
+      ["penalty", ["bn2"]],
+      ["again", ["bn2"]],
+    ];
+    for (const [way, folded] of cases) {
+      assert.deepEqual(assertSameFolded(new Sharing(way), x), folded, way);
+    }
+    // The example: the second convolution has no batch norm behind it.
+    const first = conv2d(3, 3, { kernelSize: 1 }), second = conv2d(3, 3, { kernelSize: 1 });
+    Object.assign(second, { kernel: first.kernel });
+    const before = second.forward(x);
+    assert.deepEqual(assertSameFolded(sequential(first, batchNorm(3), second), x), []);
+    assertClose(second.forward(x), before, 0);
+    // One module in two branches.
+    const shared = conv2d(3, 3, { kernelSize: 1 });
+    const twice = sequential(sequential(shared, batchNorm(3)), sequential(shared, batchNorm(3)));
+    assert.deepEqual(assertSameFolded(twice, x), []);
+    const norm = batchNorm(3);
+    const layer = () => conv2d(3, 3, { kernelSize: 1 });
+    assert.deepEqual(assertSameFolded(sequential(layer(), norm, relu(), layer(), norm), x), []);
+  },
+);
+
+Deno.test("foldBatchNorm() leaves alone layers with a forward of their own", () => {
+  class Positive extends Conv2d<3, 3> {
+    override forward(x: Images<3>): Images<3> {
+      return tidy(() => ops.relu(super.forward(x)));
+    }
+  }
+  class Doubled extends BatchNorm<3> {
+    override forward(x: never): never {
+      return tidy(() => ops.mul(super.forward(x) as Tensor, 2)) as never;
+    }
+  }
+  class Named extends Conv2d<3, 3> {
+    override describe() {
+      return "my convolution";
+    }
+  }
+  const plain = { kernelSize: 1 } as const;
+  const hooked = conv2d(3, 3, plain);
+  const forward = hooked.forward.bind(hooked);
+  hooked.forward = (x) => tidy(() => ops.relu(forward(x)));
+  const x = someImages(2, 4, 4, 3);
+  for (
+    const [conv, norm, folded] of [
+      [new Positive(3, 3, plain), batchNorm(3), []],
+      [conv2d(3, 3, plain), new Doubled(3), []],
+      [hooked, batchNorm(3), []],
+      [new Named(3, 3, plain), batchNorm(3), ["1"]],
+      [sequential(conv2d(3, 3, plain), dropout(0.5)), batchNorm(3), []],
+      [sequential(conv2d(3, 3, plain), relu()), batchNorm(3), []],
+    ] as [AnyModule, AnyModule, string[]][]
+  ) {
+    const model = sequential<AnyModule[]>(conv, norm) as AnyModule as Module<Images, Tensor>;
+    assert.deepEqual(assertSameFolded(model, x), folded);
+  }
+});
+
+Deno.test("foldBatchNorm() folds what is frozen, and leaves it frozen", () => {
+  const model = sequential(conv2d(3, 3, { kernelSize: 1 }), batchNorm(3));
+  model.freeze();
+  assert.deepEqual(assertSameFolded(model, someImages(2, 4, 4, 3)), ["1"]);
+  assert.deepEqual(model.parameters(), []);
 });
 
 testOnEachBackend("a folded model gives gradients, and refuses training in words", () => {

@@ -120,3 +120,45 @@ Deno.test("lsuv: a layer whose output does not vary, a bad option or model is an
   });
   assert.throws(() => lsuv(dead, ops.ones([1, 3]) as never), /At 0 \(linear 2 → 2\)/);
 });
+
+testOnEachBackend("lsuv() scales shared weights once, for the layer that runs first", () => {
+  class Tied extends Module<Features<4>, Features<4>> {
+    readonly first = linear(4, 4, { useBias: false });
+    readonly second = linear(4, 4, { useBias: false });
+    constructor(readonly twice: boolean) {
+      super();
+      if (!twice) Object.assign(this.second, { weight: this.first.weight });
+    }
+    override forward(x: Features<4>) {
+      const second = this.twice ? this.first : this.second;
+      return tidy(() => second.forward(ops.mul(this.first.forward(x), 7)));
+    }
+  }
+  const x = new Random(1).normal([64, 4]);
+  for (const twice of [false, true]) {
+    const model = new Tied(twice);
+    const before = deviation(model.first.forward(x));
+    const found = lsuv(model, x);
+    assert.deepEqual([...found.keys()], ["first"]);
+    assertClose([...found.values()], [before], 1e-4);
+    assertClose(deviation(model.first.forward(x)), 1, 0.01);
+  }
+});
+
+Deno.test("lsuv() leaves frozen layers alone, and the model as it was on an error", async () => {
+  const model = sequential(linear(4, 4), linear(4, 4), linear(4, 2));
+  const weights = () => model.layers.map(({ weight }) => [...weight.dataSync()]);
+  const x = new Random(1).normal([64, 4]);
+  model.freeze("1");
+  const [, frozen] = weights();
+  assert.deepEqual([...lsuv(model, x).keys()], ["0", "2"]);
+  assert.deepEqual(weights()[1], frozen);
+
+  model.layers[0].weight.assign(ops.mul(model.layers[0].weight, 5));
+  model.layers[2].weight.assign(ops.zeros([4, 2]));
+  const before = weights();
+  await assertNoLeak(() => {
+    assert.throws(() => lsuv(model, x), /the output of 2 \(linear 4 → 2\) must vary/);
+  });
+  assert.deepEqual(weights(), before);
+});

@@ -256,3 +256,13 @@ Deno.test("freeze refuses what is no path, names the nearest, and freezes nothin
     message: 'Freezing parts of linear 2 → 2: there is no module at "weight"; it has no parts.',
   });
 });
+
+Deno.test("freeze() takes each path of a module that has several, and the error lists no path that it refuses", () => {
+  const model = new Mixed();
+  model.freeze("again");
+  assert(model.stem.isFrozen);
+  model.unfreeze("stem");
+  assert(!model.again.isFrozen);
+  assert.throws(() => model.freeze("agai"), /there are stem, stages.0.0, .*again/);
+  assert.throws(() => model.freeze("again.x"), /no module at "again.x"/);
+});

@@ -134,3 +134,39 @@ for (const [name, forward, message] of refused) {
       )
     ));
 }
+
+Deno.test("a module stands for its forward pass", async () => {
+  const body = makeBody();
+  const features = await extractFeatures(body, seven);
+  assert.deepEqual(
+    features.pixels,
+    (await extractFeatures((images) => body.forward(images), seven)).pixels,
+  );
+});
+
+const untyped: [options: object, message: RegExp][] = [
+  [{ loss: () => 1 }, /there is no option loss\./],
+  [{ transform: "resize" }, /transform must be a function of images/],
+  [{ compile: 1 }, /compile must be true or false, found 1/],
+  [{ batchSize: 2.5 }, /batchSize must be a positive integer, found 2\.5/],
+];
+for (const [options, message] of untyped) {
+  Deno.test(`extractFeatures refuses ${Deno.inspect(options, { depth: 0 })}, in words`, () =>
+    assertNoLeak(async () => {
+      using body = makeBody();
+      await assert.rejects(extractFeatures(body, seven, options), { message });
+    }));
+}
+
+Deno.test("extractFeatures refuses what is no module and no function, and other channels, in words", async () => {
+  // @ts-expect-error: a module or a function
+  await assert.rejects(extractFeatures("body", seven), {
+    name: "TypeError",
+    message: `${doing}: expected a module or a function of images, found "body".`,
+  });
+  // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
+  await assert.rejects(extractFeatures(conv2d(3, 1, { kernelSize: 1 }), seven), {
+    name: "RangeError",
+    message: /: this model takes images with 3 channels, but the data set has 1\./,
+  });
+});

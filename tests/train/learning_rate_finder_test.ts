@@ -129,3 +129,24 @@ Deno.test("findLearningRate refuses a range that does not grow, and what fit ref
     message: /batchSize must be at most 200/,
   });
 });
+
+const untyped: [options: object, message: RegExp][] = [
+  [{ minimum: 1e-5 }, /Finding a learning rate: there is no option minimum\./],
+  [{ epochs: 2 }, /there is no option epochs\. Did you mean steps\?|there is no option epochs\./],
+  [{ from: "1e-5" }, /from must be a number, found "1e-5"/],
+  [{ steps: null }, /steps must be a number, found null/],
+  [
+    { optimizer: sgd([linear(1, 1).weight], { learningRate: 1 }) },
+    /optimizer must be a function that makes one, such as/,
+  ],
+  [{ optimizer: () => "sgd" }, /optimizer must be an optimizer such as .*, found "sgd"/],
+  [{ loss: "mse" }, /loss must be a function/],
+];
+for (const [options, message] of untyped) {
+  Deno.test(`findLearningRate refuses ${Deno.inspect(options, { depth: 0 })}, in words`, () =>
+    assertNoLeak(async () => {
+      using model = network();
+      const given = { optimizer: plain, batchSize: 50, ...options };
+      await assert.rejects(findLearningRate(model, set, given), { name: "TypeError", message });
+    }));
+}

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   batchNorm,
   conv2d,
+  crossEntropy,
   evaluate,
   type Features,
   flatten,
@@ -9,6 +10,7 @@ import {
   ImageDataset,
   type Images,
   linear,
+  type Loss,
   lossSurface,
   Module,
   ops,
@@ -243,3 +245,28 @@ Deno.test("lossSurface takes only a model for the images and classes of the set"
   // @ts-expect-error: the set has 2 classes, the model gives 3
   await assert.rejects(lossSurface(three, four), RangeError);
 });
+
+Deno.test("lossSurface is that of the loss which is given", async () => {
+  using model = new Bowl([2], [1, 1], [1]);
+  const options = { points: 3, radius: 0.1, seed: 1 };
+  const { losses } = await lossSurface(model, four, options);
+  const double: Loss = (logits, labels) => ops.mul(crossEntropy(logits, labels), 2);
+  const twice = await lossSurface(model, four, { ...options, loss: double });
+  twice.losses.forEach((row, i) => assertClose(row, losses[i]!.map((loss) => 2 * loss), 1e-5));
+});
+
+const untyped: [options: object, message: RegExp][] = [
+  [{ point: 3 }, /there is no option point\. Did you mean points\?/],
+  [{ points: "3" }, /points must be an odd number of at least 3, found "3"/],
+  [{ radius: "1" }, /radius must be positive and finite, found "1"/],
+  [{ loss: 1 }, /loss must be a function/],
+  [{ seed: "1" }, /seed must be a whole number, found "1"/],
+  [{ precision: "half" }, /it must be "fp32" or "bf16", found "half"/],
+];
+for (const [options, message] of untyped) {
+  Deno.test(`lossSurface refuses ${Deno.inspect(options)}, in words`, () =>
+    assertNoLeak(async () => {
+      using model = network();
+      await assert.rejects(lossSurface(model, four, options), { message });
+    }));
+}

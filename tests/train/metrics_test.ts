@@ -3,13 +3,17 @@ import {
   accuracy,
   calibration,
   confusionMatrix,
+  conv2d,
+  crossEntropy,
   dropout,
   evaluate,
   type Features,
   flatten,
+  globalAveragePool,
   ImageDataset,
   type Images,
   linear,
+  type Loss,
   Module,
   normalize,
   ops,
@@ -175,5 +179,166 @@ Deno.test("calibration refuses what is no confidence", () => {
   assert.throws(() => calibration([0.5, NaN], [true, true]), /found NaN at 1/);
   assert.throws(() => calibration([1.5], [true]), /from 0 to 1, found 1\.5 at 0/);
   assert.throws(() => calibration([-0.5], [true]), /found -0\.5 at 0/);
-  assert.throws(() => calibration([0.5], [true], 0), /bins must be a positive integer, found 0/);
+  assert.throws(
+    () => calibration([0.5], [true], 0),
+    /bins must be a whole number of at least 1, found 0/,
+  );
+});
+
+testOnEachBackend(
+  "accuracy refuses a row with NaN, of which no class is the largest",
+  () =>
+    assertNoLeak(() => {
+      using labels = ops.tensor([0, 0, 2], undefined, "int32");
+      for (const row of [[NaN, NaN, NaN], [NaN, 1, 2], [1, NaN, 0], [0, 1, NaN]]) {
+        // torch.tensor([[nan, 1, 2]]).argmax(1) is the place of NaN.
+        using logits = ops.tensor([[3, 2, 1], row, [0, 0, 1]]);
+        assert.throws(() => accuracy(logits, labels), {
+          name: "RangeError",
+          message: "Computing the accuracy: the logits must be numbers, found NaN in row 1.",
+        });
+      }
+      using infinite = ops.tensor([[Infinity, -Infinity, 0], [-Infinity, -1, -2], [
+        0,
+        0,
+        Infinity,
+      ]]);
+      assertClose(accuracy(infinite, labels), 2 / 3);
+    }),
+);
+
+testOnEachBackend(
+  "evaluate tells of a broken network also where the loss is a number",
+  () =>
+    assertNoLeak(async () => {
+      for (const [broken, compile] of [[NaN, false], [Infinity, false], [NaN, true]] as const) {
+        class Broken extends Pixels {
+          override forward(images: Images<1>): Features<2> {
+            const bad = ops.mul(ops.ones([images.shape[0], 1]), broken);
+            return ops.concat(
+              [bad, ops.slice(super.forward(images), [0, 1], [-1, 1])],
+              1,
+            ) as Features<2>;
+          }
+        }
+        const loss = () => ops.scalar(0);
+        await assert.rejects(evaluate(new Broken(), five, { batchSize: 2, loss, compile }), {
+          name: "RangeError",
+          message: 'Evaluating on "five": the logits must be finite, found others for image 0.',
+        });
+      }
+    }),
+);
+
+for (const compile of [false, true]) {
+  testOnEachBackend(
+    `evaluate by another loss, the mean over all images${compile ? ", compiled" : ""}`,
+    () =>
+      assertNoLeak(async () => {
+        // Logits 2 and 0, or 0 and 2: the mean of their squares is 2, of which the last image has a batch of its own.
+        const loss: Loss = (logits, labels) =>
+          ops.add(ops.mean(ops.square(logits)), ops.mean(ops.cast(labels, "float32")));
+        const found = await evaluate(new Pixels(), five, { batchSize: 2, loss, compile });
+        assertClose(found.loss, 2 + 3 / 5);
+        assert.equal(found.accuracy, 4 / 5);
+        const smooth: Loss = (logits, labels) =>
+          crossEntropy(logits, labels, { labelSmoothing: 0.2 });
+        // −0.9 · log p − 0.1 · log (1 − p) where it is right, which it is four times.
+        const right = -0.9 * Math.log(sure) - 0.1 * Math.log(1 - sure);
+        const wrong = -0.1 * Math.log(sure) - 0.9 * Math.log(1 - sure);
+        if (compile) return;
+        assertClose(
+          (await evaluate(new Pixels(), five, { batchSize: 5, loss: smooth })).loss,
+          (4 * right + wrong) / 5,
+        );
+      }),
+  );
+}
+
+const untyped: [options: unknown, message: string][] = [
+  [{ batch_size: 2 }, "there is no option batch_size. Did you mean batchSize?"],
+  [{ augment: normalize({ mean: 0, standardDeviation: 1 }) }, "there is no option augment."],
+  [5, "the options must be an object such as { batchSize: 100 }, found 5."],
+  [{ batchSize: "2" }, 'batchSize must be a whole number, found "2".'],
+  [{ loss: "crossEntropy" }, "loss must be a function of logits and labels such as crossEntropy"],
+  [
+    { loss: null },
+    "loss must be a function of logits and labels such as crossEntropy, found null.",
+  ],
+  [{ transform: true }, "transform must be a function of images"],
+  [{ compile: "yes" }, 'compile must be true or false, found "yes".'],
+  [{ signal: true }, "signal must be an AbortSignal, found true."],
+  [
+    { loss: (logits: Features) => logits },
+    "the loss must be one number, found a tensor of float32 [5, 2].",
+  ],
+  [{ loss: () => 0.5 }, "the loss must be one number, found 0.5."],
+];
+for (const [options, message] of untyped) {
+  Deno.test(`evaluate refuses the options ${Deno.inspect(options, { depth: 1 })}, in words`, () =>
+    assertNoLeak(() =>
+      assert.rejects(evaluate(new Pixels(), five, options as object), (error) => {
+        assert(error instanceof TypeError);
+        assert(error.message.startsWith('Evaluating on "five": '), error.message);
+        assert(error.message.includes(message), error.message);
+        return true;
+      })
+    ));
+}
+
+Deno.test("evaluate refuses what is no model and what is no set, in words", async () => {
+  // @ts-expect-error: a model
+  await assert.rejects(evaluate(Pixels, five), {
+    name: "TypeError",
+    message:
+      'Evaluating on "five": the model must be a module, found the function Pixels (call it: Pixels()).',
+  });
+  // @ts-expect-error: a set
+  await assert.rejects(evaluate(new Pixels(), [five]), {
+    name: "TypeError",
+    message: /^Evaluating: the data set must be an ImageDataset, found \[/,
+  });
+});
+
+Deno.test("evaluate says in words what channels do not fit", async () => {
+  const model = sequential(conv2d(3, 2, { kernelSize: 1 }), globalAveragePool());
+  // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
+  await assert.rejects(evaluate(model, five), {
+    name: "RangeError",
+    message:
+      'Evaluating on "five": this model takes images with 3 channels, but the data set has 1. ' +
+      "Build the model for 1, or give a transform that makes 3 of them.",
+  });
+});
+
+Deno.test("confusionMatrix and calibration refuse what is no list and no number of classes", () => {
+  const one = [0] as number[], unknown = (value: unknown) => value as never;
+  const wrong: [() => unknown, RegExp][] = [
+    [
+      () => confusionMatrix(one, one, unknown(undefined)),
+      /^TypeError: Counting confusions: classes must be a whole number of at least 1, found undefined/,
+    ],
+    [
+      () => confusionMatrix(one, one, 1.5),
+      /^RangeError: .*classes must be a whole number of at least 1, found 1\.5/,
+    ],
+    [
+      () => confusionMatrix(unknown(0), one, 1),
+      /^TypeError: .*predictions must be class numbers in an array, found 0/,
+    ],
+    [() => confusionMatrix([NaN], one, 2), /found label 0 and prediction NaN at 0/],
+    [
+      () => calibration([0.5], unknown([1])),
+      /^TypeError: .*correct\[0\] must be true or false, found 1/,
+    ],
+    [
+      () => calibration(unknown(0.5), [true]),
+      /^TypeError: .*confidences must be numbers in an array, found 0\.5/,
+    ],
+    [
+      () => calibration([0.5], [true], unknown({ bins: 3 })),
+      /^TypeError: .*bins must be a whole number/,
+    ],
+  ];
+  for (const [start, message] of wrong) assert.throws(start, message);
 });

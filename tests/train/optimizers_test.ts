@@ -273,3 +273,266 @@ for (const [name, run, error, message] of refused) {
     assert.deepEqual([...w.dataSync(), ...b.dataSync()], new Array(9).fill(1));
   });
 }
+
+/**
+ * PyTorch 2.15's parameter after each step, from 1: torch.optim.Adam([p], lr=0.1, betas=…) and so on. TensorFlow's own Adam gives
+ * −996093 in the first case.
+ */
+const extremes: [
+  name: string,
+  make: Make,
+  gradients: readonly number[],
+  expected: readonly number[],
+][] = [
+  [
+    "adam, betas of 0",
+    (p) => adam(p, { learningRate: 0.1, betas: [0, 0] }),
+    [1e4, 0.1],
+    [0.9, 0.8],
+  ],
+  [
+    "adam, a first beta of 0",
+    (p) => adam(p, { learningRate: 0.1, betas: [0, 0.999] }),
+    [1e4, 0.1, 3],
+    [0.90000004, 0.8999986, 0.89994663],
+  ],
+  [
+    "adam, a second beta of 0",
+    (p) => adam(p, { learningRate: 0.1, betas: [0.9, 0] }),
+    [1e4, 0.1, 3],
+    [0.9, -4735.9946, -4835.6636],
+  ],
+  [
+    "adam, a second beta near 1",
+    (p) => adam(p, { learningRate: 0.1, betas: [0.9, 0.9999999] }),
+    [1, 2, 3],
+    [0.9, 0.8034673, 0.70763975],
+  ],
+  [
+    "adam, a first beta near 1",
+    (p) => adam(p, { learningRate: 0.1, betas: [0.9999999, 0.999] }),
+    [1, 2, 3],
+    [0.90000004, 0.8051459, 0.71259034],
+  ],
+  [
+    "adam, tiny gradients",
+    (p) => adam(p, { learningRate: 0.1, epsilon: 1e-30 }),
+    [1e-15, 2e-15, 3e-15],
+    [0.9, 0.80348176, 0.70768166],
+  ],
+  [
+    "adam, gradients whose squares are beyond float32",
+    (p) => adam(p, { learningRate: 0.1 }),
+    [1e25, 2e25, 1],
+    [1, 1, 1],
+  ],
+  [
+    "adamW, betas of 0",
+    (p) => adamW(p, { learningRate: 0.1, betas: [0, 0], weightDecay: 0.3 }),
+    [1e4, 0.1],
+    [0.87, 0.7439],
+  ],
+  ["adagrad, huge gradients", (p) => adagrad(p, { learningRate: 0.1 }), [1e25, 1], [1, 1]],
+  [
+    "rmsProp, no decay",
+    (p) => rmsProp(p, { learningRate: 0.1, decay: 0 }),
+    [1e4, 0.1],
+    [0.9, 0.79999995],
+  ],
+  [
+    "rmsProp, a decay near 1",
+    (p) => rmsProp(p, { learningRate: 0.1, decay: 0.9999999 }),
+    [1, 2, 3],
+    [-315.21777, -598.05652, -851.6007],
+  ],
+  [
+    "sgd, a momentum near 0 with weight decay",
+    (p) => sgd(p, { learningRate: 0.1, momentum: 1e-42, weightDecay: 0.1 }),
+    [1, 2, 3],
+    [0.89, 0.6811, 0.374289],
+  ],
+];
+for (const [name, make, gradients, expected] of extremes) {
+  testOnEachBackend(`${name}: the steps are PyTorch's`, () =>
+    assertNoLeak(() => {
+      using w = variable(ops.tensor([1]));
+      using optimizer = make([w]);
+      const found = gradients.map((g) => {
+        using gradient = ops.tensor([g]);
+        optimizer.step([gradient]);
+        return w.dataSync()[0]!;
+      });
+      assertClose(found, expected, 1e-5);
+    }));
+}
+
+/**
+ * PyTorch 2.15 after gradients [1, 3] and [−2, 0.5] from [1, −2] at the rate 0.1, in groups with weight_decay 0, 0.5, and the
+ * optimizer's 0.1.
+ */
+const grouped: [name: string, make: Make, expected: number[][]][] = [
+  [
+    "sgd",
+    (p) => sgd(p, { learningRate: 0.1, weightDecay: 0.1 }),
+    [[1.1, -2.35], [1.0075, -2.14], [1.0811, -2.3072]],
+  ],
+  [
+    "sgd, momentum",
+    (p) => sgd(p, { learningRate: 0.1, momentum: 0.9, weightDecay: 0.1 }),
+    [[1.01, -2.62], [0.8725, -2.32], [0.9821, -2.5592]],
+  ],
+  [
+    "sgd, Nesterov",
+    (p) => sgd(p, { learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 0.1 }),
+    [[1.109, -2.908], [0.905575, -2.4109], [1.066871, -2.805692]],
+  ],
+  [
+    "adagrad",
+    (p) => adagrad(p, { learningRate: 0.1, weightDecay: 0.1 }),
+    [[0.9894427, -2.1164398], [0.9718602, -2.0734842], [0.9866563, -2.110302]],
+  ],
+  [
+    "rmsProp",
+    (p) => rmsProp(p, { learningRate: 0.1, weightDecay: 0.1 }),
+    [[0.895323, -3.1652045], [0.801444, -2.5509868], [0.8772351, -3.0716043]],
+  ],
+  [
+    "adam",
+    (p) => adam(p, { learningRate: 0.1, weightDecay: 0.1 }),
+    [[0.9366104, -2.1783326], [0.9069015, -2.1448646], [0.9310642, -2.1743188]],
+  ],
+  [
+    "adamW",
+    (p) => adamW(p, { learningRate: 0.1, weightDecay: 0.1 }),
+    [[0.9366104, -2.1783326], [0.8441104, -1.9783328], [0.9177104, -2.1375327]],
+  ],
+];
+for (const [name, make, expected] of grouped) {
+  testOnEachBackend(`${name}: the weight decay of a group is PyTorch's`, () =>
+    assertNoLeak(() => {
+      const [a, b, c] = [1, 2, 3].map(() => variable(ops.tensor([1, -2]))) as [
+        ReturnType<typeof variable>,
+        ReturnType<typeof variable>,
+        ReturnType<typeof variable>,
+      ];
+      using optimizer = make([
+        { parameters: [a], weightDecay: 0 },
+        { parameters: [b], weightDecay: 0.5 },
+        { parameters: [c] },
+      ]);
+      for (const g of [[1, 3], [-2, 0.5]]) {
+        using gradient = ops.tensor(g);
+        optimizer.step([gradient, gradient, gradient]);
+      }
+      [a, b, c].forEach((parameter, i) => assertClose(parameter, expected[i]!));
+      dispose([a, b, c]);
+    }));
+}
+
+const unknown: [name: string, make: () => unknown, message: RegExp][] = [
+  [
+    "lr",
+    () => adam([w], { lr: 0.1 } as never),
+    /^The optimizer adam: there is no option lr\. Did you mean learningRate\? The options are/,
+  ],
+  [
+    "weight_decay",
+    () => adamW([w], { learningRate: 1, weight_decay: 0 } as never),
+    /no option weight_decay\. Did you mean weightDecay\?/,
+  ],
+  [
+    "alpha",
+    () => rmsProp([w], { learningRate: 1, alpha: 0.9 } as never),
+    /^The optimizer rmsProp: there is no option alpha/,
+  ],
+  [
+    "eps",
+    () => adagrad([w], { learningRate: 1, eps: 1 } as never),
+    /no option eps\. Did you mean epsilon\?/,
+  ],
+  [
+    "of a group",
+    () => sgd([{ parameters: [w], learningRate: 0.1 } as never], { learningRate: 1 }),
+    /^The optimizer sgd: there is no option learningRate\. Did you mean learningRateFactor\?/,
+  ],
+  [
+    "no options",
+    () => sgd([w], 0.1 as never),
+    /^The optimizer sgd: the options must be an object such as \{ learningRate: 0\.1 \}, found 0\.1\.$/,
+  ],
+  [
+    "a rate in words",
+    () => sgd([w], { learningRate: "0.1" } as never),
+    /learningRate must be a number of at least 0, found 0\.1/,
+  ],
+  [
+    "one beta",
+    () => adam([w], { learningRate: 1, betas: 0.9 } as never),
+    /^The optimizer adam: betas must be two numbers such as \[0\.9, 0\.999\], found number\.$/,
+  ],
+  [
+    "nesterov in words",
+    () => sgd([w], { learningRate: 1, momentum: 0.9, nesterov: "yes" } as never),
+    /nesterov must be true or false, found string/,
+  ],
+];
+for (const [name, make, message] of unknown) {
+  Deno.test(`optimizers refuse options that do not exist or are of the wrong kind: ${name}`, () => {
+    assert.throws(make, { name: "TypeError", message });
+  });
+}
+
+Deno.test("sgd() refuses a negative weight decay of a group", () => {
+  assert.throws(() => sgd([{ parameters: [w], weightDecay: -1 }], { learningRate: 1 }), {
+    name: "RangeError",
+    message:
+      "The optimizer sgd: the weightDecay of a group must be a number of at least 0, found -1.",
+  });
+});
+
+for (const name of Object.keys(makers) as (keyof typeof makers)[]) {
+  testOnEachBackend(`${name}: a step that is refused changes nothing`, () =>
+    assertNoLeak(() => {
+      const one = variable(ops.ones([2])), two = variable(ops.ones([2]));
+      using optimizer = makers[name]([one, two]);
+      using good = ops.ones([2]), gone = ops.ones([2]), whole = ops.ones([2], "int32");
+      gone.dispose();
+      const refusals: [unknown[], RegExp][] = [
+        [[good, gone], /gradient 1 must be alive, found a disposed tensor \[2\]/],
+        [[good, whole], /gradient 1 must be a float32 tensor, found int32/],
+        [[good, { shape: [2] }], /gradient 1 must be a float32 tensor, found object/],
+      ];
+      for (const [gradients, message] of refusals) {
+        assert.throws(() => optimizer.step(gradients as Tensor[]), { name: "TypeError", message });
+        assert.deepEqual([...one.dataSync(), ...two.dataSync()], [1, 1, 1, 1]);
+      }
+      assert.throws(() => optimizer.step(good as never), /must be an array of tensors/);
+      // What is refused is no step: the next is the first.
+      optimizer.step([good, good]);
+      using alone = variable(ops.ones([2]));
+      using other = makers[name]([alone]);
+      other.step([good]);
+      assert.deepEqual(one.dataSync(), alone.dataSync());
+      const before = one.dataSync().slice();
+      two.dispose();
+      assert.throws(() => optimizer.step([good, good]), {
+        name: "TypeError",
+        message: /^A step of \w+: parameter 1 must be alive, found a disposed tensor \[2\]\.$/,
+      });
+      assert.deepEqual(one.dataSync(), before);
+      one.dispose();
+    }));
+}
+
+Deno.test("an optimizer that was disposed says so", () => {
+  const optimizer = sgd([w], { learningRate: 1, momentum: 0.9 });
+  optimizer.dispose();
+  optimizer.dispose();
+  assert.throws(() => optimizer.step([ops.ones([2, 3])]), {
+    name: "TypeError",
+    message: "A step of sgd: the optimizer must be alive, found a disposed one. Make a new one.",
+  });
+  const gone = variable(ops.ones([2]));
+  gone.dispose();
+  assert.throws(() => adam([b, gone], { learningRate: 1 }), /parameter 1 must be alive/);
+});

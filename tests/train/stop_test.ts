@@ -50,3 +50,115 @@ Deno.test("a signal that nobody fires does not keep the process alive", async ()
   }).output();
   assert(success);
 });
+
+/** What a program says that listens as a kernel does; `stop` is Stop, and what comes 700 ms after it. */
+async function inKernel(program: string): Promise<{ said: string; warned: boolean }> {
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "--v8-flags=--expose-gc",
+      `import { fit, sgd, stopSignal } from "resnet-lab";
+      import { OneWeight, pixels } from "${import.meta.resolve("./one_weight.ts")}";
+      import { listenForStop } from "${import.meta.resolve("../../lib/tensor/stop.ts")}";
+      listenForStop();
+      const pause = (time) => new Promise((done) => setTimeout(done, time));
+      const stop = async () => {
+        Deno.kill(Deno.pid, "SIGINT");
+        await pause(700);
+      };
+      const model = new OneWeight();
+      const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
+      const train = (more) =>
+        fit(model, pixels([1, 0]), { optimizer, epochs: 100_000, batchSize: 1, ...more });
+      ${program}
+      Deno.exit();`,
+    ],
+    cwd: new URL("../..", import.meta.url),
+  }).output();
+  const errors = new TextDecoder().decode(stderr);
+  return {
+    said: new TextDecoder().decode(stdout).trim() + (/error: .*/.exec(errors)?.[0] ?? ""),
+    warned: errors.includes("Stop found no loop that listens"),
+  };
+}
+
+Deno.test("a Stop that only a dropped training could hear is told to be heard by nobody", async () => {
+  assert.deepEqual(
+    await inKernel(`const it = train(); await it.next(); await stop(); await stop();`),
+    { said: "", warned: true },
+  );
+  const letGo = `await (async () => { await train().next(); })(); gc(); await pause(50); gc();`;
+  assert.deepEqual(await inKernel(`${letGo} await stop();`), { said: "", warned: true });
+});
+
+Deno.test("Stop ends a training that is awaited, and one whose receiver has its turn", async () => {
+  assert.deepEqual(
+    await inKernel(`setTimeout(stop, 200);
+      const { steps, epochs } = await train();
+      console.log(steps.length > 0 && epochs.length < 100_000);
+      await pause(700);`),
+    { said: "true", warned: false },
+  );
+  assert.deepEqual(
+    await inKernel(`let seen = 0;
+      for await (const _ of train()) {
+        if (++seen !== 3) continue;
+        Deno.kill(Deno.pid, "SIGINT");
+        await pause(100);
+      }
+      console.log(seen);
+      await pause(700);`),
+    { said: "3", warned: false },
+  );
+});
+
+Deno.test("Stop ends both of two trainings at once, beside one that was dropped", async () => {
+  assert.deepEqual(
+    await inKernel(`const dropped = train();
+      await dropped.next();
+      setTimeout(stop, 200);
+      const both = await Promise.all([train(), train({ validation: pixels([1]) })]);
+      console.log(both.every(({ epochs }) => epochs.length < 100_000));
+      await pause(700);`),
+    { said: "true", warned: false },
+  );
+});
+
+Deno.test("after a Stop the next training runs, and the next Stop ends that", async () => {
+  assert.deepEqual(
+    await inKernel(`for (const time of [1, 2]) {
+        setTimeout(stop, 200);
+        const { epochs } = await train();
+        console.log(epochs.length > 0 && epochs.length < 100_000);
+      }
+      await pause(700);`),
+    { said: "true\ntrue", warned: false },
+  );
+});
+
+Deno.test("a stopSignal that nobody looks at any more swallows no Stop", async () => {
+  assert.deepEqual(
+    await inKernel(`globalThis.signal = stopSignal(); await stop();`),
+    { said: "", warned: true },
+  );
+  assert.deepEqual(
+    await inKernel(`const signal = stopSignal();
+      setTimeout(stop, 100);
+      while (!signal.aborted) await pause(0);
+      console.log(signal.reason.name, signal.aborted, stopSignal().aborted);
+      await pause(800);`),
+    { said: "AbortError true false", warned: false },
+  );
+  assert.deepEqual(
+    await inKernel(`stopSignal().addEventListener("abort", () => console.log("heard"));
+      await stop();`),
+    { said: "heard", warned: false },
+  );
+  assert.deepEqual(
+    await inKernel(`const { setTimeout: sleep } = await import("node:timers/promises");
+      setTimeout(stop, 100);
+      await sleep(5000, undefined, { signal: stopSignal() }).catch(({ name }) => console.log(name));
+      await pause(800);`),
+    { said: "AbortError", warned: false },
+  );
+});

@@ -1,7 +1,10 @@
 /** Trainings that must not compile. The functions are checked, never called. */
+import assert from "node:assert/strict";
 import {
   adam,
   adamW,
+  type Classifier,
+  collect,
   compose,
   conv2d,
   crossEntropy,
@@ -11,14 +14,17 @@ import {
   type Features,
   findLearningRate,
   fit,
+  type FitOptions,
   flatten,
   globalAveragePool,
+  type History,
   type ImageDataset,
   type Images,
   type Labels,
   lenet,
   linear,
   type Loss,
+  lossSurface,
   meanSquaredError,
   type Module,
   normalize,
@@ -32,6 +38,7 @@ import {
   type Tensor4D,
   type Transform,
 } from "resnet-lab";
+import { errorsOfCompiler } from "../helpers.ts";
 
 declare const grey: ImageDataset<1, 10>;
 declare const colour: ImageDataset<3, 10>;
@@ -50,15 +57,15 @@ export function fits() {
   fit(petsModel, pets, { ...rest, transform: compose(randomFlip(), three), augment: randomFlip() });
   fit(greyModel, colour, { ...rest, transform: toGrey, validation: colour });
   fit(greyModel, unknown, rest);
-  // @ts-expect-error: the model takes one channel, the images have three
+  // @ts-expect-error: this model takes images with 1 channel, but the data set has 3
   fit(greyModel, colour, rest);
-  // @ts-expect-error: the model takes three channels, the images have one
+  // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   fit(colourModel, grey, rest);
-  // @ts-expect-error: the model tells ten classes apart, the set has two
+  // @ts-expect-error: this model has 10 classes, but the data set has 2
   fit(colourModel, pets, rest);
-  // @ts-expect-error: the model tells two classes apart, the set has ten
+  // @ts-expect-error: this model has 2 classes, but the data set has 10
   fit(petsModel, colour, rest);
-  // @ts-expect-error: the transform makes one channel of three, but the model takes three
+  // @ts-expect-error: this model takes images with 3 channels, but the transform gives 1
   fit(colourModel, colour, { ...rest, transform: toGrey });
   // @ts-expect-error: the transform takes three channels, the set has one
   fit(greyModel, grey, { ...rest, transform: three });
@@ -81,6 +88,89 @@ export function fits() {
   // @ts-expect-error: a loss is a scalar
   fit(greyModel, grey, { ...rest, loss: (logits: Features<10>) => ops.sum(logits, [1]) });
 }
+
+/** Numbers of channels and classes that are not known here. */
+export function generics<Channels extends number, Classes extends number>(
+  model: Classifier<Images<Channels>, Classes>,
+  set: ImageDataset<Channels, Classes>,
+  options: FitOptions<Channels, Classes, Channels>,
+  general: Module<Images, Features>,
+) {
+  fit(model, set, options);
+  fit(model, set, { ...rest, validation: set });
+  fit(general, unknown, rest);
+  fit(general, grey, rest);
+  evaluate(model, set);
+  lossSurface(model, set);
+  findLearningRate(model, set, { optimizer: () => optimizer, batchSize: 1 });
+}
+
+export async function awaits() {
+  const training = fit(lenet(), grey, {
+    ...rest,
+    transform: (images) => ops.mul(images, 2),
+    augment: (images, random) => ops.add(images, random.normal(images.shape)),
+    loss: (logits, labels) => crossEntropy(logits, labels, { labelSmoothing: 0.1 }),
+  });
+  const history: History = await training;
+  for await (const progress of training) {
+    // @ts-expect-error: a step has a loss, an epoch has a trainLoss
+    progress.loss;
+  }
+  // @ts-expect-error: a history is no training
+  collect(await training);
+  return history;
+}
+
+const WRONG = `
+import {
+  cifarResnet, conv2d, dropout, evaluate, extractFeatures, findLearningRate, fit, type ImageDataset, lenet, linear, lossSurface,
+  normalize, type Optimizer, resnet50, sequential, type Transform,
+} from "resnet-lab";
+declare const grey: ImageDataset<1, 10>, colour: ImageDataset<3, 10>, pets: ImageDataset<3, 2>;
+declare const toGrey: Transform<3, 1>, optimizer: Optimizer;
+const rest = { optimizer, epochs: 1, batchSize: 1 };
+fit(cifarResnet({ depth: 20 }), grey, rest);
+fit(resnet50(), colour, rest);
+fit(cifarResnet({ depth: 56 }), colour, { ...rest, transform: toGrey });
+fit(lenet(), grey, { ...rest, validation: colour });
+fit(cifarResnet({ depth: 20 }), colour, { ...rest, validation: pets });
+fit(sequential(dropout(0.1)), grey, rest);
+fit(sequential(linear(784, 10)), grey, rest);
+fit(lenet(), grey, { ...rest, transform: normalize({ mean: [0, 0, 0], standardDeviation: [1, 1, 1] }) });
+evaluate(lenet(), colour);
+evaluate(lenet({ classes: 7 }), grey);
+findLearningRate(lenet({ inChannels: 2 }), grey, { optimizer: () => optimizer, batchSize: 1 });
+lossSurface(lenet({ inChannels: 4 }), grey);
+extractFeatures(conv2d(5, 6, { kernelSize: 3 }), grey);
+`;
+
+Deno.test("the compiler says in words where model and data set do not fit", async () => {
+  const said = await errorsOfCompiler(WRONG);
+  const messages = [
+    "this model takes images with 3 channels, but the data set has 1",
+    "this model has 1000 classes, but the data set has 10",
+    "this model takes images with 3 channels, but the transform gives 1",
+    "the validation set has images with 3 channels, but the training set has 1",
+    "the validation set has 2 classes, but the training set has 10",
+    "this model gives images with 1 channel, not logits [batch, classes]",
+    "this model takes 784 features, but the data set has images",
+    "this model takes images with 1 channel, but the transform gives 3",
+    "this model takes images with 1 channel, but the data set has 3",
+    "this model has 7 classes, but the data set has 10",
+    "this model takes images with 2 channels, but the data set has 1",
+    "this model takes images with 4 channels, but the data set has 1",
+    "this model takes images with 5 channels, but the data set has 1",
+  ];
+  for (const message of messages) {
+    const line = said.split("\n").find((text) => text.includes(`'"${message}"'`));
+    assert(line?.includes("is not assignable to"), `${message}\n${said}`);
+  }
+  assert(said.includes(`Found ${messages.length} errors`), said);
+  // Nothing else is said, but of extractFeatures, which takes functions as well.
+  const [plain] = said.split("No overload matches");
+  assert(!/size: |would have succeeded/.test(plain!), said);
+});
 
 export async function evaluates() {
   const { confusion, predictions } = await evaluate(lenet(), grey);

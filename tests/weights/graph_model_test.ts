@@ -132,6 +132,7 @@ const dynamic = dynamicConv2d(1, 4, { kernelSize: 1 });
 
 /** A model that does one thing. */
 class Only extends Module<Images<1>, Tensor> {
+  readonly part = dynamic;
   constructor(readonly compute: (images: Images<1>) => Tensor) {
     super();
   }

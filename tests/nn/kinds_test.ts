@@ -1,0 +1,144 @@
+/** What the types refuse is refused in words where it is not type-checked: options of another kind, and arguments that would be ignored. */
+import assert from "node:assert/strict";
+import * as lib from "resnet-lab";
+import { assertNoLeak } from "../helpers.ts";
+
+// deno-lint-ignore no-explicit-any -- as in a cell, which is not type-checked.
+const untyped = lib as any;
+const { ops } = lib;
+const model = lib.sequential(lib.flatten(), lib.linear(4, 2));
+const x = ops.ones([1, 2, 2, 1]);
+const { conv2d, dynamicConv2d, linear, batchNorm, relu, heNormal } = untyped;
+
+/** Calls with what is wrong, by the message. */
+const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
+  [
+    /conv2d: useBias must be true or false, found "no"/,
+    () => conv2d(1, 1, { kernelSize: 1, useBias: "no" }),
+  ],
+  [/conv2d: useBias .* found 0/, () => conv2d(1, 1, { kernelSize: 1, useBias: 0 })],
+  [
+    /dynamicConv2d: useBias .* found "no"/,
+    () => dynamicConv2d(1, 1, { kernelSize: 1, useBias: "no" }),
+  ],
+  [/linear: useBias must be true or false, found null/, () => linear(1, 1, { useBias: null })],
+  [
+    /padding must be "same", .* found "SAME"/,
+    () => conv2d(1, 1, { kernelSize: 1, padding: "SAME" }),
+  ],
+  [/padding .* found true/, () => conv2d(1, 1, { kernelSize: 1, padding: true })],
+  [/padding .* found \[1, 1\]/, () => conv2d(1, 1, { kernelSize: 1, padding: [1, 1] })],
+  [/stride .* found 1.5/, () => conv2d(1, 1, { kernelSize: 1, stride: 1.5 })],
+  [/stride .* found null/, () => conv2d(1, 1, { kernelSize: 1, stride: null })],
+  [/kernelSize .* found an object/, () => conv2d(1, 1, { kernelSize: {} })],
+  [/kernelSize .* found undefined/, () => conv2d(1, 1, {})],
+  [/2 groups must divide/, () => conv2d(3, 4, { kernelSize: 1, groups: 2 })],
+  [/inChannels .* found "3"/, () => conv2d("3", 1, { kernelSize: 1 })],
+  [/initializer .* found "he"/, () => conv2d(1, 1, { kernelSize: 1, kernelInitializer: "he" })],
+  [
+    /initializer .* found "he"/,
+    () => dynamicConv2d(1, 1, { kernelSize: 1, kernelInitializer: "he" }),
+  ],
+  [
+    /initializer .* found a function \(was it/,
+    () => dynamicConv2d(1, 1, { kernelSize: 1, kernelInitializer: heNormal }),
+  ],
+  [/initializer .* found null/, () => linear(1, 1, { weightInitializer: null })],
+  [/momentum must be a number from 0 to 1, found null/, () => batchNorm(1, { momentum: null })],
+  [/epsilon .* found -1/, () => batchNorm(1, { epsilon: -1 })],
+  [/the options must be an object .* found 0.00001/, () => batchNorm(1, 1e-5)],
+  [
+    /ceilMode must be true or false, found 1/,
+    () => untyped.maxPool({ kernelSize: 2, ceilMode: 1 }),
+  ],
+  [
+    /maxPool: there must be at most 1 argument, found 2, the last of them 2/,
+    () => untyped.maxPool(2, 2),
+  ],
+  [
+    /kind must be maxPool or avgPool, found "max"/,
+    () => new untyped.Pool("max", { kernelSize: 2 }),
+  ],
+  [/relu: there must be no arguments, found 1, the last of them true/, () => relu(true)],
+  [/gelu: there must be no arguments/, () => untyped.gelu("tanh")],
+  [/heNormal: there must be no arguments/, () => heNormal({ mode: "fan_out" })],
+  [/xavierUniform: there must be no arguments/, () => untyped.xavierUniform(2)],
+  [/flatten: there must be no arguments/, () => untyped.flatten(2)],
+  [/dropout: there must be at most 1/, () => untyped.dropout(0.5, true)],
+  [/rate .* found NaN/, () => lib.dropout(NaN)],
+  [/rate .* found 1\./, () => lib.dropout(1)],
+  [/rate .* found an object/, () => untyped.dropout({ rate: 0.5 })],
+  [/slope .* found null/, () => untyped.leakyRelu(null)],
+  [/must be \[height, width\], found 7/, () => untyped.adaptiveAveragePool(7)],
+  [/an array of modules, found the module relu/, () => new untyped.Sequential(relu())],
+  [/a name and a function of a tensor, found "x"/, () => new untyped.Activation("x")],
+  [
+    /an activation must keep the shape, but it made an object/,
+    () => new untyped.Activation("x", () => Promise.resolve(x)).forward(x),
+  ],
+  [/a function that sees, found undefined/, () => untyped.observeForward(model, x)],
+  [/path must be a string .* found \["1"\]/, () => untyped.sequential(relu()).freeze(["1"])],
+  [/path must be a string .* found the module/, () => untyped.sequential(relu()).freeze(relu())],
+  [/path must be a string .* found undefined/, () => untyped.gradCam(model, undefined, x, 0)],
+  [/the shape must end in inputs and outputs, found 5/, () => untyped.fansOf(5)],
+  [/reduction .* found 2/, () => new lib.KernelAttention(4, 2, 2)],
+  // The networks.
+  [/resnet18: there must be at most 1/, () => untyped.resnet18({ width: 1 / 64 }, true)],
+  [/resnet: classes .* found null/, () => untyped.resnet18({ classes: null })],
+  [/resnet: the options must be an object/, () => untyped.resnet(null)],
+  [
+    /convolution gives must be a module, found 5/,
+    () => untyped.basicBlock(1, 1, { convolution: () => 5 }),
+  ],
+  [
+    /kind must be one of basic, bottleneck, found plain/,
+    () => new untyped.ResidualBlock("plain", 1, 1, 1, {}),
+  ],
+  [/middle must be a whole number/, () => new lib.ResidualBlock("basic", 1, 1.5, 1, {})],
+  [
+    /batchNorm must be true or false, found "no"/,
+    () => untyped.vgg({ architecture: 11, batchNorm: "no" }),
+  ],
+  [/batchNorm must be true or false, found 1/, () => untyped.vggBlock(1, 1, 1, { batchNorm: 1 })],
+  [
+    /auxiliary must be true or false, found "no"/,
+    () => untyped.googlenet({ variant: "simplified", auxiliary: "no" }),
+  ],
+  [
+    /auxiliary must be true or false, found 1/,
+    () => new untyped.Googlenet({ variant: "simplified", auxiliary: 1 }),
+  ],
+  [/c2 must be two numbers/, () => new untyped.Inception("simplified", 1, 1, 1, [1, 1], 1)],
+  [
+    /variant must be one of simplified, torchvision, found d2l/,
+    () => new untyped.Inception("d2l", 1, 1, [1, 1], [1, 1], 1),
+  ],
+  [/variant must be one of original, .* found undefined/, () => new untyped.Alexnet({})],
+  [
+    /activation must be one of .* found the function relu \(call it/,
+    () => untyped.lenet({ activation: relu }),
+  ],
+  [/there is no option useBias/, () => untyped.ninBlock(1, 1, { kernelSize: 1, useBias: false })],
+];
+
+for (const [message, call] of CALLS) {
+  Deno.test(`refused in words: ${message.source}`, async () => {
+    await assertNoLeak(() =>
+      assert.throws(
+        call,
+        (error: Error) =>
+          (error instanceof TypeError || error instanceof RangeError) &&
+          message.test(error.message),
+      )
+    );
+  });
+}
+
+Deno.test("the public constructors have the defaults of the functions", () => {
+  assert.equal(new lib.Alexnet({ variant: "simplified", width: 1 / 64 }).imageSize, 224);
+  const vgg = new lib.Vgg({ architecture: [[1, 1]], hidden: 1, imageSize: 2 });
+  assert.equal(String(vgg.classifier.children().get("6")), "linear 1 → 1000");
+  assert.equal(new lib.Nin({ width: 1 / 64 }).features.children().size, 8);
+  const { fc } = new lib.Googlenet({ variant: "torchvision", width: 1 / 64, imageSize: 64 });
+  assert.equal(fc.outFeatures, 1000);
+});
