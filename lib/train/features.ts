@@ -129,7 +129,17 @@ export async function extractFeatures(
   }
   const [channels = 0, width = 1, height = 1] = shape.toReversed();
   const name = `features of ${dataset.name}`;
-  return new ImageDataset({ ...dataset, name, pixels: values, height, width, channels });
+  const { labels, classes, classNames } = dataset;
+  return new ImageDataset({
+    name,
+    pixels: values,
+    labels,
+    height,
+    width,
+    channels,
+    classes,
+    classNames,
+  });
 }
 
 type Body = ((images: Images) => Features | Images) | Module<Images, Features | Images>;
