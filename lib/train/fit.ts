@@ -18,7 +18,6 @@ import {
   vectorLength,
   withPrecision,
 } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
 import { checkModule, checkNumber } from "../nn/checks.ts";
 import {
   type AnyModule,
