@@ -108,7 +108,12 @@ export function graphDiagram(
     const width = 24 + Math.max(8 * node.label.length, 6.5 * (node.detail?.length ?? 0));
     placed.setNode(node.id, { width, height: node.detail === undefined ? 28 : 44 });
   }
-  edges.forEach(({ from, to }, index) => {
+  edges.forEach((edge, index) => {
+    checkOptions<GraphEdge>(`${doing}, edges[${index}]`, edge, '{ from: "x", to: "y" }', {
+      from: true,
+      to: true,
+    });
+    const { from, to } = edge;
     for (const id of [from, to]) {
       if (!byId.has(id)) {
         throw new RangeError(
