@@ -163,7 +163,7 @@ export function graphDiagram(
       hoverinfo: "skip",
     }],
     {
-      ...frame(options),
+      ...frame({ ...options, width: figureWidth }),
       width: figureWidth,
       height: height + margin.t + margin.b,
       margin: { ...margin, r: figureWidth - width - margin.l },

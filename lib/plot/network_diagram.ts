@@ -6,6 +6,7 @@ import {
   asText,
   checkFigure,
   colors,
+  extraTitleHeight,
   figureNames,
   type FigureOptions,
   frame,
@@ -79,7 +80,7 @@ export function networkDiagram(
   const margin = {
     l: 16 + 6.6 * extent(paths.map((path) => path.length))[1],
     r: 16,
-    t: options.title === undefined ? 36 : 76,
+    t: (options.title === undefined ? 36 : 76) + extraTitleHeight(options),
     b: 12,
   };
   // The shares of the width: what the layer is, its output, its parameters, its MACs.
