@@ -35,8 +35,11 @@ export async function collectGarbage(): Promise<void> {
 }
 
 // What the tests before have left behind must not go while one counts tensors.
+let settled = 0;
 Deno.test.beforeEach(async () => {
-  if (memory().tensors > 0) await collectGarbage();
+  if (memory().tensors === settled) return;
+  await collectGarbage();
+  settled = memory().tensors;
 });
 
 /** Registers one test for the backend at hand and one for each of the backends that are everywhere. */

@@ -69,6 +69,9 @@ class Temporary extends Error {
   }
 }
 
+/** More bytes than a file may have. */
+class TooMany extends RangeError {}
+
 /** The longest time that a timer can wait, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
 
@@ -244,7 +247,7 @@ async function attempt(
         }
         await handle.truncate(position);
       } catch (error) {
-        if (error instanceof RangeError) await undo(target, start);
+        if (error instanceof TooMany) await undo(target, start);
         // What arrived replaces the part where it is more.
         else if (target === fresh && position > present) await Deno.rename(fresh, part);
         else if (target === fresh) await Deno.remove(fresh).catch(ifNotFound);
@@ -293,7 +296,7 @@ function startsAt(headers: Headers, position: number): boolean {
 /** Refuses more bytes than a file may have: a server can send them without end. */
 function checkBytes(url: string | URL, found: number, most: number): void {
   if (found > most) {
-    throw new RangeError(
+    throw new TooMany(
       `Downloading ${url}: the file must have at most ${most} bytes, found ${found} or more. ` +
         "Check the address; a file that is larger needs a larger maxBytes.",
     );
@@ -308,6 +311,8 @@ async function undo(path: string, bytes: number): Promise<void> {
 
 /** The SHA-256 of a file, in hexadecimal. */
 async function hashOf(file: string, signal?: AbortSignal): Promise<string> {
+  // Reading a pipe or a device might never end.
+  if (!(await Deno.stat(file)).isFile) throw new Error("expected a file, found something else");
   const hash = createHash("sha256");
   for await (const piece of (await Deno.open(file)).readable) {
     signal?.throwIfAborted();

@@ -5,9 +5,9 @@ import {
   isVariable,
   type Tensor,
   type Variable,
-  watchState,
 } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
+import { watchState } from "../tensor/watched_state.ts";
 import { guardClass, guardForward } from "./forward_guard.ts";
 
 /** How a forward pass runs. */

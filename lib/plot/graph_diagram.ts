@@ -108,7 +108,12 @@ export function graphDiagram(
     const width = 24 + Math.max(8 * node.label.length, 6.5 * (node.detail?.length ?? 0));
     placed.setNode(node.id, { width, height: node.detail === undefined ? 28 : 44 });
   }
-  edges.forEach(({ from, to }, index) => {
+  edges.forEach((edge, index) => {
+    checkOptions<GraphEdge>(`${doing}, edges[${index}]`, edge, '{ from: "x", to: "y" }', {
+      from: true,
+      to: true,
+    });
+    const { from, to } = edge;
     for (const id of [from, to]) {
       if (!byId.has(id)) {
         throw new RangeError(
@@ -158,7 +163,7 @@ export function graphDiagram(
       hoverinfo: "skip",
     }],
     {
-      ...frame(options),
+      ...frame({ ...options, width: figureWidth }),
       width: figureWidth,
       height: height + margin.t + margin.b,
       margin: { ...margin, r: figureWidth - width - margin.l },

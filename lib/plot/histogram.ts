@@ -17,6 +17,7 @@ import {
   type Axis,
   checkFigure,
   colors,
+  extraTitleHeight,
   figureNames,
   type FigureOptions,
   frame,
@@ -154,7 +155,12 @@ export function activationHistograms(
     panelHeight: 110,
     columnGap: 28,
     rowGap: 84,
-    margin: { l: 40, r: 24, t: options.title === undefined ? 44 : 84, b: 56 },
+    margin: {
+      l: 40,
+      r: 24,
+      t: (options.title === undefined ? 44 : 84) + extraTitleHeight(options),
+      b: 56,
+    },
   });
   // A bold letter of the heading of a panel is about 7 pixels wide.
   const letters = Math.max(4, Math.floor((width - 64 - 28 * (columns - 1)) / columns / 7));
@@ -193,7 +199,8 @@ export function activationHistograms(
       ...numberFormat,
       ...(index >= layers.length - columns ? layoutAxis(x, undefined) : {}),
       range: [counted.start, counted.start + counted.width * counted.counts.length],
-      nticks: 5,
+      // Long numbers have no room beside each other.
+      nticks: hasLongTicks(counted) ? 2 : 5,
     };
     axes[panel.yKey] = {
       ...panel.yaxis,
@@ -218,6 +225,12 @@ export function activationHistograms(
     },
     options.description ?? `Histograms of activations per layer: ${sentences.join("; ")}.`,
   );
+}
+
+/** Whether the ends of a histogram have so much in common, or are so large, that ticks are long. */
+function hasLongTicks({ start, width, counts }: Counted): boolean {
+  const size = Math.max(Math.abs(start), Math.abs(start + width * counts.length));
+  return size >= 1e6 || size > 1e4 * width * counts.length;
 }
 
 /** More bins than this are thinner than a pixel. */

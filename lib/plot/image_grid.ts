@@ -16,6 +16,7 @@ import {
   checkFigure,
   colorAt,
   diverging,
+  extraTitleHeight,
   figureNames,
   type FigureOptions,
   frame,
@@ -282,7 +283,7 @@ function pictures(
   const margin = {
     l: 16,
     r: colorScale ? 104 : 16,
-    t: options.title === undefined ? 16 : 52,
+    t: (options.title === undefined ? 16 : 52) + extraTitleHeight(options),
     b: 16,
   };
   const figureWidth = options.width ?? 700;

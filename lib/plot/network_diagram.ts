@@ -1,15 +1,17 @@
 import type { SummaryRow } from "../nn/mod.ts";
 import { show } from "../tensor/options.ts";
 import { Figure, type Trace } from "./figure.ts";
-import { extent, requireNumbers, say, short } from "./numbers.ts";
+import { extent, requireList, requireNumbers, say, short } from "./numbers.ts";
 import {
   asText,
   checkFigure,
   colors,
+  extraTitleHeight,
   figureNames,
   type FigureOptions,
   frame,
   label,
+  requireText,
 } from "./style.ts";
 
 /** What `networkDiagram` takes beside the rows. */
@@ -63,6 +65,11 @@ export function networkDiagram(
     );
   }
   if (rows.length === 0) throw new RangeError(`${doing}: expected at least one layer, found none`);
+  for (const [index, row] of rows.entries()) {
+    requireText(doing, `the path of rows[${index}]`, row?.path);
+    requireText(doing, `the layer of rows[${index}]`, row.layer);
+    requireList(doing, `the outputShape of rows[${index}]`, row.outputShape);
+  }
   const parameters = rows.map((row) => row.parameters), macs = rows.map((row) => row.macs);
   requireNumbers(doing, "parameters", parameters);
   requireNumbers(doing, "macs", macs);
@@ -73,7 +80,7 @@ export function networkDiagram(
   const margin = {
     l: 16 + 6.6 * extent(paths.map((path) => path.length))[1],
     r: 16,
-    t: options.title === undefined ? 36 : 76,
+    t: (options.title === undefined ? 36 : 76) + extraTitleHeight(options),
     b: 12,
   };
   // The shares of the width: what the layer is, its output, its parameters, its MACs.

@@ -6,6 +6,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { show } from "../tensor/options.ts";
 import type { Figure } from "./figure.ts";
 import { opaquePng } from "./png.ts";
 import { fillInMeasurements } from "./svg_measure.ts";
@@ -59,6 +60,7 @@ function renderer(): Promise<Renderer> {
  * ```
  */
 export async function renderSvg(figure: Drawable): Promise<string> {
+  requireFigure(figure);
   return (await renderer()).svg(figure);
 }
 
@@ -79,8 +81,15 @@ export async function renderSvg(figure: Drawable): Promise<string> {
  * ```
  */
 export async function renderPng(figure: Drawable): Promise<Uint8Array> {
+  requireFigure(figure);
   const { svg, png } = await renderer();
   return png(await svg(figure));
+}
+
+function requireFigure(figure: unknown): void {
+  const { data, layout } = (figure ?? {}) as Partial<Drawable>;
+  if (Array.isArray(data) && typeof layout === "object" && layout !== null) return;
+  throw new TypeError(`Drawing a picture: the figure must be a Figure, found ${show(figure)}.`);
 }
 
 async function load(): Promise<Renderer> {

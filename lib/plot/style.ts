@@ -278,12 +278,30 @@ export function frame(
   const perRow = Math.max(1, Math.floor(((width ?? 700) - 88) / entry));
   const rows = showlegend ? Math.ceil(names.length / perRow) : 0;
   return {
-    ...(title === undefined ? {} : { title: { text: title } }),
-    margin: { t: (title === undefined ? 20 : 48) + 20 * rows },
+    ...(title === undefined ? {} : { title: { text: titleLines(title, width).join("<br>") } }),
+    margin: { t: (title === undefined ? 20 : 48) + extraTitleHeight({ title, width }) + 20 * rows },
     showlegend,
     ...(width === undefined ? {} : { width }),
     ...(height === undefined ? {} : { height }),
   };
+}
+
+/** A title in lines that are no longer than the figure is wide; one with markup has its own. */
+function titleLines(title: string, width = 700): string[] {
+  const letters = Math.max(8, Math.floor((width - 32) / 8.3));
+  if (title.length <= letters || title.includes("<")) return [title];
+  const lines: string[] = [];
+  for (const word of title.split(" ")) {
+    const longer = `${lines.at(-1)} ${word}`;
+    if (lines.length > 0 && longer.length <= letters) lines.splice(-1, 1, longer);
+    else lines.push(word);
+  }
+  return lines;
+}
+
+/** The height of the lines of a title after its first. */
+export function extraTitleHeight({ title, width }: Omit<FigureOptions, "height">): number {
+  return title === undefined ? 0 : 20 * (titleLines(title, width).length - 1);
 }
 
 /** The widths of a legend's line or marker with the room around it, and of one letter. */

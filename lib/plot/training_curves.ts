@@ -4,7 +4,15 @@ import { Figure, type Trace } from "./figure.ts";
 import { lineChart, type Series } from "./line_chart.ts";
 import { requireNumbers, say } from "./numbers.ts";
 import { panelGrid } from "./panels.ts";
-import { type Axis, checkFigure, colors, figureNames, type FigureOptions, frame } from "./style.ts";
+import {
+  type Axis,
+  checkFigure,
+  colors,
+  extraTitleHeight,
+  figureNames,
+  type FigureOptions,
+  frame,
+} from "./style.ts";
 
 /** What a training run reported: one record per step and one per epoch. */
 export interface TrainingHistory {
@@ -117,7 +125,12 @@ export function trainingCurves(
     panelHeight: 190,
     columnGap: 76,
     rowGap: 60,
-    margin: { l: 64, r: 16, t: options.title === undefined ? 40 : 80, b: 52 },
+    margin: {
+      l: 64,
+      r: 16,
+      t: (options.title === undefined ? 40 : 80) + extraTitleHeight(options),
+      b: 52,
+    },
   });
   const data: Trace[] = [];
   const axes: Record<string, Partial<LayoutAxis>> = {};

@@ -1,6 +1,13 @@
 import * as tf from "@tensorflow/tfjs-core";
 import "./gradients.ts";
-import { checkBoolean, checkSameDtype, checkSynchronous, checkTensor } from "./check.ts";
+import {
+  checkArray,
+  checkBoolean,
+  checkFunction,
+  checkSameDtype,
+  checkSynchronous,
+  checkTensor,
+} from "./check.ts";
 import { checkOptions } from "./options.ts";
 import { noteData } from "./reclaim.ts";
 import type { Rank, Same, Scalar, Tensor, Variable } from "./types.ts";
@@ -200,6 +207,9 @@ export class UnusedInputError extends RangeError {
  */
 export function dependsOn(f: () => Tensor, inputs: readonly Tensor[]): boolean[] {
   const what = "Finding what a value depends on";
+  checkFunction(what, "what to run", f);
+  checkArray(what, "the inputs", inputs);
+  for (const x of inputs) checkTensor(what, x, { name: "an input" });
   let found: boolean[] = [];
   if (inputs.length === 0) return found;
   tf.tidy(() => {
@@ -241,6 +251,7 @@ export function grad<X extends Tensor>(
   f: (x: X) => Tensor,
 ): (x: X, upstream?: Tensor) => Same<X> {
   const what = "Taking a gradient";
+  checkFunction(what, "f", f);
   return (x, upstream) => {
     checkTensor(what, x, { name: "x", dtype: "float32" });
     if (upstream) checkTensor(what, upstream, { name: "the upstream gradient", dtype: "float32" });
@@ -296,6 +307,8 @@ export function valueAndGradients<const V extends readonly Variable[]>(
   variables: V,
 ): { value: Scalar; gradients: GradientsOf<V> } {
   const what = "Taking gradients";
+  checkFunction(what, "what to run", f);
+  checkArray(what, "the variables", variables);
   if (variables.length === 0) {
     throw new RangeError(`${what}: there must be at least one variable, found none.`);
   }

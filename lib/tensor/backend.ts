@@ -3,6 +3,7 @@
  * the one in JavaScript. Importing this file (every file of the room does) makes the choice once.
  */
 import util from "node:util";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -10,7 +11,9 @@ import { fileURLToPath } from "node:url";
 // @ts-types="./native_backend.d.ts"
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
+import { checkFunction } from "./check.ts";
 import type { FusingBackend } from "./fusing_backend.ts";
+import { show } from "./options.ts";
 import type { Binding, OpAttribute } from "./native_backend.d.ts";
 
 /** The name under which the native backend is registered. */
@@ -137,11 +140,25 @@ export function backend(): string {
   return tf.getBackend();
 }
 
+/** A call of useBackend. */
+interface Use {
+  readonly name: string;
+  /** The backend to go back to. */
+  readonly from: string;
+  /** The call that this one is within. */
+  readonly outer: Use | undefined;
+  hasEnded: boolean;
+}
+const callers = new AsyncLocalStorage<Use>();
+let innermost: Use | undefined;
+
 /**
  * Runs `work` on another backend, and comes back to the present one afterwards. `work` should make the tensors it uses: TensorFlow.js
  * moves those of another backend as they are read, and loses them where an operation only renames them (reshape, clone).
  *
- * @throws {RangeError} If there is no such backend.
+ * @throws {RangeError} If there is no such backend, or another call has not ended, unless this one is
+ * within its `work`: they would compute on each other's backends. Await one call before the next.
+ * @throws {TypeError} If the name is no string, or `work` no function.
  *
  * @example
  * ```ts
@@ -158,12 +175,30 @@ export function backend(): string {
  * ```
  */
 export async function useBackend<T>(name: string, work: () => T | Promise<T>): Promise<T> {
-  const before = tf.getBackend();
-  await setBackend(name);
+  const doing = "Choosing a backend";
+  if (typeof name !== "string") {
+    throw new TypeError(`${doing}: its name must be a string, found ${show(name)}.`);
+  }
+  checkFunction(doing, "what to run", work);
+  const mustHaveEnded = (other: Use | undefined) =>
+    new RangeError(
+      `${doing}: the work on "${other?.name}" must have ended, but is still under way. Await it.`,
+    );
+  if (callers.getStore() !== innermost) throw mustHaveEnded(innermost);
+  const use = { name, from: tf.getBackend(), outer: innermost, hasEnded: false };
+  innermost = use;
   try {
-    return await work();
+    await setBackend(name);
+    return await callers.run(use, work);
   } finally {
-    await tf.setBackend(before);
+    use.hasEnded = true;
+    // deno-lint-ignore no-unsafe-finally
+    if (innermost !== use) throw mustHaveEnded(innermost);
+    let back = use.from;
+    for (innermost = use.outer; innermost?.hasEnded; innermost = innermost.outer) {
+      back = innermost.from;
+    }
+    await tf.setBackend(back);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Checks of what a caller passes in, in one voice: what was being done, what was expected, what was found. */
 import * as tf from "@tensorflow/tfjs-core";
+import { show } from "./options.ts";
 import type { DataType, Tensor } from "./types.ts";
 
 /**
@@ -102,7 +103,8 @@ export function checkSameDtype(what: string, first: Tensor, ...others: Tensor[])
 /**
  * Checks that a value is a whole number from `from` to `to`.
  *
- * @throws {RangeError} If it is not.
+ * @throws {TypeError} If it is no number.
+ * @throws {RangeError} If it is another number.
  */
 export function checkWhole(
   what: string,
@@ -111,24 +113,25 @@ export function checkWhole(
   from: number,
   to = Infinity,
 ): void {
-  if (!Number.isInteger(value) || value < from || value > to) {
-    throw new RangeError(
-      `${what}: ${name} must be a whole number ${
-        to === Infinity ? `of at least ${from}` : `from ${from} to ${to}`
-      }, found ${value}.`,
-    );
-  }
+  if (Number.isInteger(value) && value >= from && value <= to) return;
+  throw new (typeof value === "number" ? RangeError : TypeError)(
+    `${what}: ${name} must be a whole number ${
+      to === Infinity ? `of at least ${from}` : `from ${from} to ${to}`
+    }, found ${show(value)}.`,
+  );
 }
 
 /**
  * Checks that a value is a finite number.
  *
- * @throws {RangeError} If it is not.
+ * @throws {TypeError} If it is no number.
+ * @throws {RangeError} If it is another number.
  */
 export function checkFinite(what: string, name: string, value: number): void {
-  if (!Number.isFinite(value)) {
-    throw new RangeError(`${what}: ${name} must be a finite number, found ${value}.`);
-  }
+  if (Number.isFinite(value)) return;
+  throw new (typeof value === "number" ? RangeError : TypeError)(
+    `${what}: ${name} must be a finite number, found ${show(value)}.`,
+  );
 }
 
 /**
@@ -150,6 +153,17 @@ export function checkBoolean(what: string, name: string, value: unknown): void {
 export function checkArray(what: string, name: string, value: unknown): void {
   if (!Array.isArray(value)) {
     throw new TypeError(`${what}: ${name} must be an array, found ${describe(value)}.`);
+  }
+}
+
+/**
+ * Checks that a value is a function.
+ *
+ * @throws {TypeError} If it is not.
+ */
+export function checkFunction(what: string, name: string, value: unknown): void {
+  if (typeof value !== "function") {
+    throw new TypeError(`${what}: ${name} must be a function, found ${show(value)}.`);
   }
 }
 

@@ -1,7 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend, onNativeCpu } from "./backend.ts";
-import { checkSynchronous, checkTensor, isTensor } from "./check.ts";
-import { show } from "./options.ts";
+import { checkFunction, checkSynchronous, checkTensor, isTensor } from "./check.ts";
 import { difference, type Replay } from "./recording_backend.ts";
 import type { Scalar, Tensor } from "./types.ts";
 import { State, watchCalls } from "./watched_state.ts";
@@ -91,9 +90,7 @@ interface Captured {
 export function compile<const Inputs extends readonly CompiledInput[], Output extends Tensors>(
   f: (...inputs: Inputs) => Output,
 ): Compiled<Inputs, Output> {
-  if (typeof f !== "function") {
-    throw new TypeError(`${doing}: it must be a function, found ${show(f)}.`);
-  }
+  checkFunction(doing, "it", f);
   /** Those that were used last come first. */
   const graphs: Captured[] = [];
   const drop = (graph: Captured) => {
@@ -190,8 +187,28 @@ function settingText(value: number | boolean | string): string {
 let liveFields = new WeakMap<object, Set<string>>();
 
 /**
- * The number in a field. A compiled function has it as an input of its graph: it is as it is then at
- * each call, without a new graph.
+ * The number in a field, for a module whose number changes often, such as at each step. A compiled
+ * function has it as an input of its graph; a number that is read in another way makes a new graph
+ * when it changes.
+ *
+ * @example
+ * ```ts
+ * import { compile, liveNumber, Module, ops, type Tensor1D } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * class Scale extends Module<Tensor1D, Tensor1D> {
+ *   factor = 1;
+ *   override forward(x: Tensor1D) {
+ *     return ops.mul(x, liveNumber(this, "factor"));
+ *   }
+ * }
+ * const model = new Scale();
+ * using scale = compile((x: Tensor1D) => model.forward(x));
+ * for (let step = 1; step <= 4; step++) {
+ *   model.factor = step;
+ *   assert.equal(scale(ops.tensor([2])).dataSync()[0], 2 * step);
+ * }
+ * ```
  */
 export function liveNumber<Key extends string>(
   owner: Readonly<Record<Key, number>>,
@@ -223,6 +240,15 @@ export function liveNumber<Key extends string>(
  */
 export function isCompiling(): boolean {
   return nativeBackend()?.isRecording ?? false;
+}
+
+/**
+ * The values of a tensor that an op is about to check itself, so that an error is in our words. While
+ * a function is compiled they can be read in no other way; a run of the graph only has the op's check.
+ */
+export function valuesToCheck(tensor: Tensor): Float32Array | Int32Array | Uint8Array {
+  const native = nativeBackend();
+  return native?.isRecording ? native.peek(tensor) : tensor.dataSync();
 }
 
 /** The tensors in what a function gave, in order. */

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { checkSynchronous, checkTensor } from "./check.ts";
+import { checkFunction, checkSynchronous, checkTensor } from "./check.ts";
 import "./reclaim.ts";
 import type { Tensor } from "./types.ts";
 
@@ -24,7 +24,7 @@ Object.assign(tf.Tensor.prototype, {
  *
  * Return tensors or nothing: a large JavaScript array that is returned costs a walk over each of its elements.
  *
- * @throws {TypeError} If `work` returns a promise: what it makes after its first `await` would not be seen.
+ * @throws {TypeError} If `work` is no function, or returns a promise: what it makes after its first `await` would not be seen.
  *
  * @example
  * ```ts
@@ -38,6 +38,7 @@ Object.assign(tf.Tensor.prototype, {
  * ```
  */
 export function tidy<T extends TensorContainer>(work: () => T): T {
+  checkFunction("Tidying", "what to run", work);
   return tf.tidy(() => {
     const result = work();
     checkSynchronous("Tidying", result);
@@ -89,7 +90,9 @@ export function dispose(tensors: TensorContainer): void {
 }
 
 /**
- * The number of tensors that are alive and the bytes they hold; data that several hold counts for each of them.
+ * The number of tensors that are alive and the bytes they hold; data that several hold counts for each
+ * of them. Tensors and variables that nothing can reach any more are freed, and no longer counted, some
+ * time after: when JavaScript next collects garbage, and the program awaits something.
  *
  * @example
  * ```ts

@@ -35,7 +35,6 @@ export {
   liveNumber,
   type Tensors,
 } from "./compile.ts";
-export { watchState } from "./watched_state.ts";
 export { defaultRandom, Random, setSeed } from "./random.ts";
 export * as ops from "./ops.ts";
 export type {

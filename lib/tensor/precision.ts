@@ -1,8 +1,12 @@
 /** In which floating-point type networks compute. */
 import { nativeBackend } from "./backend.ts";
+import { checkFunction, checkSynchronous } from "./check.ts";
+import { show } from "./options.ts";
 
 /** `"fp32"`: float32 throughout; `"bf16"`: convolutions and matrix products, and what lies between them, in bfloat16. */
 export type Precision = "fp32" | "bf16";
+
+const what = "Choosing a precision";
 
 /**
  * Runs `f` with its convolutions and matrix products in bfloat16, for which recent processors and GPUs have instructions; what
@@ -15,6 +19,8 @@ export type Precision = "fp32" | "bf16";
  * On a processor without such instructions it computes the same, slowly.
  *
  * @throws {RangeError} If the precision is unknown, or it is `"bf16"` and another backend than native TensorFlow computes.
+ * @throws {TypeError} If `f` is no function, or returns a promise: after its first `await` it would
+ * compute in whatever precision is in force then.
  *
  * @example
  * ```ts
@@ -30,16 +36,21 @@ export type Precision = "fp32" | "bf16";
  */
 export function withPrecision<T>(precision: Precision, f: () => T): T {
   checkPrecision(precision);
+  checkFunction(what, "what to run", f);
+  const run = () => {
+    const result = f();
+    checkSynchronous(what, result);
+    return result;
+  };
   const native = nativeBackend();
-  if (!native) return f();
-  return precision === "bf16" ? native.inBfloat16(f) : native.inFloat32(f);
+  if (!native) return run();
+  return precision === "bf16" ? native.inBfloat16(run) : native.inFloat32(run);
 }
 
 /** Refuses a precision that is unknown, or that the backend does not have. */
 export function checkPrecision(precision: Precision): void {
-  const what = "Choosing a precision";
   if (precision !== "fp32" && precision !== "bf16") {
-    throw new RangeError(`${what}: it must be "fp32" or "bf16", found "${precision}".`);
+    throw new RangeError(`${what}: it must be "fp32" or "bf16", found ${show(precision)}.`);
   }
   if (precision === "bf16" && !nativeBackend()) {
     throw new RangeError(

@@ -52,18 +52,21 @@ function bytesOf({ size, dtype }: Remains): number {
   return size * tf.util.bytesPerElement(dtype);
 }
 
-// One large allocation, because those are never written to by the allocator and so take no memory.
+// The system gives a large buffer zeros without memory until it is written to, which nobody does.
 const CHUNK = 2 ** 26;
-/** As much memory, to V8, as the registered tensors hold; untouched, so that it takes up none. */
+/** V8 grows its heap to several times what is in use; with the plain size it waits too long for us. */
+const WEIGHT = 4;
+/** As many as may stay, or batches that come and go would allocate each time. */
+const SPARE = 8;
 const reserved: ArrayBuffer[] = [];
 let bytes = 0;
 
 /** Tells V8 of memory, so that it collects garbage before there is too much of it. */
 function reserve(more: number): void {
   bytes += more;
-  while ((reserved.length + 1) * CHUNK <= bytes) reserved.push(new ArrayBuffer(CHUNK));
-  // One more may stay, or a tensor that comes and goes would allocate each time.
-  while ((reserved.length - 1) * CHUNK > bytes) reserved.pop();
+  const chunks = Math.floor(WEIGHT * bytes / CHUNK);
+  while (reserved.length < chunks) reserved.push(new ArrayBuffer(CHUNK));
+  while (reserved.length > chunks + SPARE) reserved.pop();
 }
 
 /** The variables that are alive. */

@@ -106,7 +106,11 @@ class Recording {
 
 /** The innermost function on the stack that is neither ours nor a package's, if it has a name. */
 function reader(): string {
-  const frames = new Error().stack?.split("\n").filter((line) =>
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 50;
+  const { stack } = new Error();
+  Error.stackTraceLimit = limit;
+  const frames = stack?.split("\n").filter((line) =>
     line.includes("file:") && !line.includes("/lib/tensor/") && !line.includes("/node_modules/")
   );
   const name = /^\s*at (?:async )?(\w+) \(/.exec(frames?.[0] ?? "")?.[1];
@@ -176,6 +180,16 @@ function inWords(
   const check = checks.get(node);
   if (check && index) {
     return new RangeError(`${check} must be from 0 to ${Number(index[2]) - 1}, found ${index[1]}.`);
+  }
+  const label = /label value of (-?\d+) which is outside the valid range of \[0, (\d+)\)/.exec(
+    error.message,
+  );
+  if (label) {
+    return new RangeError(
+      `Running a compiled function: the labels must be from 0 to ${
+        Number(label[2]) - 1
+      }, as there are ${label[2]} logits, found ${label[1]}.`,
+    );
   }
   const step = steps[Number(node.replace("node_", "")) - 1];
   const [reason] = error.message.replace("Session fail to run with error: ", "").split("\n");

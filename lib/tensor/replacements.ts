@@ -157,3 +157,23 @@ replaceKernel(tf.GatherV2, () => (call) => {
     })
   );
 });
+
+// TensorFlow.js's own kernels leave out the type of the tensor, or give another than it has. That is
+// enough to run an op, but not for a node of a graph.
+replaceKernel(tf.ExpandDims, () => (call) => {
+  const x = call.inputs.input!;
+  const { dim } = call.attrs as unknown as tf.ExpandDimsAttrs;
+  return tf.tidy(() =>
+    runTensorFlowOp("ExpandDims", [x, tf.scalar(dim, "int32")], {
+      T: { type: x.dtype as DataType },
+      Tdim: { type: "int32" },
+    })
+  );
+});
+replaceKernel(tf.Mean, (own) => (call) => {
+  if (call.inputs.x!.dtype === "float32") return own(call);
+  const x = tf.cast(call.inputs.x as tf.Tensor, "float32");
+  const mean = own({ ...call, inputs: { x } });
+  x.dispose();
+  return mean;
+});

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { checkTensor } from "./check.ts";
+import { checkFunction, checkTensor } from "./check.ts";
 import type { Tensor } from "./types.ts";
 
 /** A value in a computation that was traced: what goes in, what is always the same, or what a kernel of TensorFlow.js makes of others. */
@@ -45,6 +45,9 @@ export interface KernelTrace {
  * ```
  */
 export function traceKernels<T extends Tensor>(input: T, run: (input: T) => unknown): KernelTrace {
+  const doing = "Tracing a computation";
+  checkTensor(doing, input, { name: "the input" });
+  checkFunction(doing, "what to run", run);
   const values: TracedValue[] = [{ kind: "input" }];
   const places = new Map<number, TracedOutput>([[input.id, [0, 0]]]);
   const placeOf = (tensor: Tensor): TracedOutput => {
@@ -62,7 +65,7 @@ export function traceKernels<T extends Tensor>(input: T, run: (input: T) => unkn
     const position = values.push(value) - 1;
     outputs.forEach(({ id }, index) => places.set(id, [position, index]));
   });
-  checkTensor("Tracing a computation", output, { name: "its result" });
+  checkTensor(doing, output, { name: "its result" });
   return { values, output: placeOf(output) };
 }
 

@@ -11,7 +11,7 @@ import {
 } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
 import { interceptForward, observeForward } from "../nn/observe.ts";
-import { type AnyModule, Module, type OutputOf } from "../nn/mod.ts";
+import { type AnyModule, Module } from "../nn/mod.ts";
 import { batches, ImageDataset, type Transform, transformOf } from "../data/mod.ts";
 import { modelsWithTransform } from "../data/model_transform.ts";
 import { checkDataset, checkKinds, explained } from "./checks.ts";
@@ -64,15 +64,16 @@ export async function extractFeatures<
   options?: InferenceOptions<NoInfer<Channels>, Out>,
 ): Promise<ImageDataset<LastAxisOf<Made>, Classes>>;
 export async function extractFeatures<
-  const Body extends AnyModule,
+  In,
+  Made,
   Channels extends number,
   Classes extends number,
   Out extends number = Channels,
 >(
-  body: Taking<Body, NoInfer<Channels>, NoInfer<Out>>,
+  body: Taking<In, Made, NoInfer<Channels>, NoInfer<Out>>,
   dataset: ImageDataset<Channels, Classes>,
   options?: InferenceOptions<NoInfer<Channels>, Out>,
-): Promise<ImageDataset<LastAxisOf<OutputOf<Body, Images<Out>>>, Classes>>;
+): Promise<ImageDataset<LastAxisOf<Made>, Classes>>;
 export async function extractFeatures(
   body: Body,
   dataset: ImageDataset,
@@ -129,7 +130,17 @@ export async function extractFeatures(
   }
   const [channels = 0, width = 1, height = 1] = shape.toReversed();
   const name = `features of ${dataset.name}`;
-  return new ImageDataset({ ...dataset, name, pixels: values, height, width, channels });
+  const { labels, classes, classNames } = dataset;
+  return new ImageDataset({
+    name,
+    pixels: values,
+    labels,
+    height,
+    width,
+    channels,
+    classes,
+    classNames,
+  });
 }
 
 type Body = ((images: Images) => Features | Images) | Module<Images, Features | Images>;

@@ -18,7 +18,6 @@ import {
   vectorLength,
   withPrecision,
 } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
 import { checkModule, checkNumber } from "../nn/checks.ts";
 import {
   type AnyModule,
@@ -205,13 +204,14 @@ export class DivergenceError extends RangeError {
  * ```
  */
 export function fit<
-  const Model extends AnyModule,
+  In,
+  Result,
   Channels extends number,
   Classes extends number,
   Out extends number = Channels,
   const Validation = ImageDataset<Channels, Classes>,
 >(
-  model: Suiting<Model, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
+  model: Suiting<In, Result, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
   dataset: ImageDataset<Channels, Classes>,
   options:
     & Omit<FitOptions<NoInfer<Channels>, NoInfer<Classes>, Out>, "validation">

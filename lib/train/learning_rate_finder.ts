@@ -75,12 +75,13 @@ export interface LearningRateSweep {
  * ```
  */
 export async function findLearningRate<
-  const Model extends AnyModule,
+  In,
+  Result,
   Channels extends number,
   Classes extends number,
   Out extends number = Channels,
 >(
-  model: Suiting<Model, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
+  model: Suiting<In, Result, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
   dataset: ImageDataset<Channels, Classes>,
   options: FindLearningRateOptions<NoInfer<Channels>, NoInfer<Classes>, Out>,
 ): Promise<LearningRateSweep> {

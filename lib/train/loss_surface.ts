@@ -61,12 +61,13 @@ export interface LossSurface {
  * ```
  */
 export async function lossSurface<
-  const Model extends AnyModule,
+  In,
+  Result,
   Channels extends number,
   Classes extends number,
   Out extends number = Channels,
 >(
-  model: Suiting<Model, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
+  model: Suiting<In, Result, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
   dataset: ImageDataset<Channels, Classes>,
   options: LossSurfaceOptions<NoInfer<Channels>, Out> = {},
 ): Promise<LossSurface> {

@@ -1,7 +1,6 @@
 import {
   checkOptions,
   type Features,
-  isCompiling,
   isTensor,
   type Labels,
   ops,
@@ -10,6 +9,7 @@ import {
   type Tensor,
   tidy,
 } from "../tensor/mod.ts";
+import { valuesToCheck } from "../tensor/compile.ts";
 
 /** How wrong logits `[batch, classes]` are about labels `[batch]`, as one number to be made small. */
 export type Loss<Classes extends number = number> = (
@@ -28,7 +28,7 @@ export interface CrossEntropyOptions {
  *
  * The target is 1 at the label and 0 elsewhere; with smoothing ε it is `(1 − ε) · target + ε / classes` (Szegedy et al. 2016,
  * section 7), as in PyTorch. The labels are read and checked: a class that does not exist would count as a loss of 0.
- * In a function that is compiled TensorFlow checks them where nothing is smoothed, and nobody else.
+ * In a compiled function they are checked at each call too.
  *
  * @throws {TypeError} If the labels are not int32, the logits not float32, one was disposed, or an option does not exist.
  * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row, a label is no class, or the
@@ -135,8 +135,7 @@ export function checkLabels(doing: string, logits: Features, labels: Labels): vo
       `${doing}: there must be a label for each row of logits [${batch}, ${classes}], found labels [${labels.shape}].`,
     );
   }
-  if (isCompiling()) return; // A graph checks them itself.
-  const stray = labels.dataSync().find((label) => label < 0 || label >= classes);
+  const stray = valuesToCheck(labels).find((label) => label < 0 || label >= classes);
   if (stray !== undefined) {
     throw new RangeError(
       `${doing}: the labels must be from 0 to ${

@@ -187,12 +187,13 @@ export interface EvaluateOptions<Channels extends number, Out extends number>
  * ```
  */
 export async function evaluate<
-  const Model extends AnyModule,
+  In,
+  Result,
   Channels extends number,
   Classes extends number,
   Out extends number = Channels,
 >(
-  model: Suiting<Model, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
+  model: Suiting<In, Result, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
   dataset: ImageDataset<Channels, Classes>,
   options: EvaluateOptions<NoInfer<Channels>, Out> = {},
 ): Promise<Evaluation> {

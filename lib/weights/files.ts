@@ -1,4 +1,5 @@
 import { basename, dirname, join, resolve } from "node:path";
+import { show } from "../tensor/options.ts";
 
 /**
  * The bytes of a file, which are in memory once: `Deno.readFile` has them twice for a moment.
@@ -16,6 +17,14 @@ export interface Source {
   readonly size: number;
   /** Some of the bytes; all of them must be there. */
   read(start: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Checks that a value can be the path of a file. */
+export function checkPath(doing: string, name: string, value: unknown): void {
+  if (typeof value === "string" && value !== "") return;
+  throw new TypeError(
+    `${doing}: ${name} must be a path such as "model.pth", found ${show(value)}.`,
+  );
 }
 
 /** An open file as a source. */

@@ -11,7 +11,8 @@ import {
   traceKernels,
 } from "../tensor/mod.ts";
 import { type Module, observeForward } from "../nn/mod.ts";
-import { writeAtomically } from "./files.ts";
+import { checkInputShape, checkModule } from "../nn/checks.ts";
+import { checkPath, writeAtomically } from "./files.ts";
 import { graphNotes } from "./transform_note.ts";
 
 /** An attribute of a node, as TensorFlow writes it in JSON. */
@@ -168,6 +169,9 @@ export async function writeGraphModel<Channels extends number>(
   model: Module<Images<Channels>, Tensor>,
   imageShape: readonly [height: number, width: number, channels: Channels],
 ): Promise<void> {
+  checkPath(doing, "folder", folder);
+  checkModule(doing, "the model", model);
+  checkInputShape(doing, imageShape);
   const traceOf = (batch: number): KernelTrace => {
     let trace: KernelTrace | undefined;
     tidy(() => {

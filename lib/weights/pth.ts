@@ -1,4 +1,4 @@
-import { type Source, sourceOf } from "./files.ts";
+import { checkPath, type Source, sourceOf } from "./files.ts";
 import { checkOptions, show } from "../tensor/options.ts";
 import { Foreign, Global, kindOf, unpickle } from "./pickle.ts";
 import { exceptions } from "./state.ts";
@@ -115,6 +115,7 @@ export async function readPth(
   file: string,
   options: PthOptions = {},
 ): Promise<Map<string, StoredTensor>> {
+  checkPath("Reading a .pth file", "file", file);
   checkOptions<PthOptions>(`Reading ${file}`, options, '{ key: "state_dict" }', {
     key: true,
     except: true,

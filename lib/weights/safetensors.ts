@@ -1,5 +1,5 @@
 import { elementSize, isCounts, isStoredType, StoredTensor, storedTypes } from "./stored_tensor.ts";
-import { readNext, readWhole, writeAtomically } from "./files.ts";
+import { checkPath, readNext, readWhole, writeAtomically } from "./files.ts";
 import { noteFromFile, withTransformNote } from "./transform_note.ts";
 
 /** The largest header that the format allows, in bytes. */
@@ -27,6 +27,7 @@ const LARGEST_HEADER = 100_000_000;
  * ```
  */
 export async function readSafetensors(file: string): Promise<Map<string, StoredTensor>> {
+  checkPath("Reading a safetensors file", "file", file);
   return parseSafetensors(await readWhole(file), file).tensors;
 }
 
@@ -46,6 +47,7 @@ export async function readSafetensors(file: string): Promise<Map<string, StoredT
  * ```
  */
 export async function readSafetensorsMetadata(file: string): Promise<Record<string, string>> {
+  checkPath("Reading a safetensors file", "file", file);
   using handle = await Deno.open(file);
   const { size } = await handle.stat();
   const length = headerLength(await readNext(handle, Math.min(8, size), file), size, file);
@@ -144,12 +146,17 @@ const COSTS = { object: 400, text: 60, number: 16 } as const;
 /** Checks, before anything is made of a header, that it is no deeper and takes no more memory than the format and the file call for. */
 function checkOutline(bytes: Uint8Array, fileSize: number, doing: string): void {
   const most = fileSize / 2 + 2 ** 24;
+  if (bytes[0] !== 0x7b) {
+    const start = new TextDecoder().decode(bytes.subarray(0, 10));
+    throw new TypeError(`${doing}: expected a header that begins with {, found ${show(start)}.`);
+  }
   let depth = 0, memory = 0;
   for (let i = 0; i < bytes.length && memory <= most; i++) {
     switch (bytes[i]) {
       case 0x22: // A text, up to the next quotation mark that no backslash stands before.
         memory += COSTS.text;
         for (i++; i < bytes.length && bytes[i] !== 0x22; i++) if (bytes[i] === 0x5c) i++;
+        if (i >= bytes.length) throw noJson(doing, "a text without end");
         break;
       case 0x7b: // {
         memory += COSTS.object;
@@ -186,20 +193,17 @@ function parseJson(bytes: Uint8Array, doing: string): [string, unknown][] {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     header = JSON.parse(text);
   } catch (error) {
-    throw new TypeError(
-      `${doing}: expected a header of JSON in UTF-8, found something else (${
-        error instanceof Error ? error.message : error
-      }). The file is damaged, or no safetensors file.`,
-      { cause: error },
-    );
-  }
-  if (!isRecord(header) || !text.startsWith("{")) {
-    throw new TypeError(
-      `${doing}: expected a header that begins with {, found ${show(text.slice(0, 10))}.`,
-    );
+    throw noJson(doing, error instanceof Error ? error.message : error, error);
   }
   checkNames(text, doing);
-  return Object.entries(header);
+  return Object.entries(header as object);
+}
+
+function noJson(doing: string, reason: unknown, cause?: unknown): TypeError {
+  return new TypeError(
+    `${doing}: expected a header of JSON in UTF-8, found something else (${reason}). The file is damaged, or no safetensors file.`,
+    { cause },
+  );
 }
 
 /** Checks that no object in a valid JSON text has a name twice, of which `JSON.parse` keeps the last without a word. */
@@ -299,6 +303,7 @@ export async function writeSafetensors(
   tensors: ReadonlyMap<string, StoredTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
+  checkPath("Writing a safetensors file", "file", file);
   const doing = `Writing ${file}`;
   if (!(tensors instanceof Map)) {
     throw new TypeError(

@@ -416,7 +416,7 @@ function likelyPrefix(tensors: ModelState, wanted: readonly Part[][]): string | 
     wanted.filter((group) => group.some(({ name }) => tensors.has(prefix + name))).length;
   const [first] = wanted[0] ?? [];
   const prefixes = [...tensors.keys()].filter((name) => first && name.endsWith(`.${first.name}`))
-    .map((name) => name.slice(0, -first!.name.length));
+    .slice(0, 20).map((name) => name.slice(0, -first!.name.length));
   const counts = prefixes.map(withPrefix), most = Math.max(...counts);
   return most > withPrefix("") ? prefixes[counts.indexOf(most)] : undefined;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { ImageDataset } from "resnet-lab";
+import { extractFeatures, ImageDataset, ops } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 
 /** Four images of 1 × 2 with 3 channels: the pixels of image i are 10 i, 10 i + 1, …, 10 i + 5. */
@@ -354,6 +354,21 @@ Deno.test("ImageDataset refuses options that do not exist, and names the nearest
     message: /: the options must be an object such as \{ seed: 1 \}, found undefined\.$/,
   });
   assert.throws(() => four.split(0.5, {} as unknown as { seed: number }), RangeError);
+});
+
+Deno.test("a subclass of ImageDataset may have fields of its own", async () => {
+  class Named extends ImageDataset<3, 2> {
+    readonly files = ["1.png", "2.png", "3.png", "4.png"];
+  }
+  const named = new Named(parts);
+  assert.equal(named.count, 4);
+  for (const part of [named.subset([1]), named.take(1), named.split(0.5, { seed: 1 })[0]]) {
+    assert(part instanceof ImageDataset);
+  }
+  const { count } = await extractFeatures((images) => ops.mul(images, 2), named);
+  assert.equal(count, 4);
+  // All that a set was made of makes another.
+  assert.deepEqual([...new ImageDataset({ ...four, labels: [1, 1, 1, 0] }).labels], [1, 1, 1, 0]);
 });
 
 Deno.test("ImageDataset refuses indices that are no array", () => {

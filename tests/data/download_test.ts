@@ -484,3 +484,15 @@ Deno.test("download() refuses options that do not exist, of another kind, or out
       'Downloading a file: the address must be a URL such as "https://example.org/file", found "data.bin".',
   });
 });
+
+Deno.test("download() refuses to write where there is a folder or a device", async () => {
+  await withServer(whole, async (url, file) => {
+    await Deno.mkdir(file, { recursive: true });
+    await Deno.symlink("/dev/zero", `${file}.zero`);
+    for (const path of [file, `${file}.zero`]) {
+      await assert.rejects(download(url, { file: path, sha256 }), {
+        message: new RegExp(`^Writing ${path}: expected a file, found something else\\. `),
+      });
+    }
+  });
+});

@@ -298,3 +298,17 @@ Deno.test("names that are too long are cut, and nothing else is pushed out of th
     assert(Number(width) > 150, `${width} pixels are left`);
   }
 });
+
+Deno.test("a title that is longer than the figure is wide stands in several lines", async () => {
+  const title = "A title that says much more than what has room above a narrow figure in one line";
+  const figure = lineChart([{ name: "a", y: [1, 2] }], { x, y, title, width: 320 });
+  const lines = figure.layout.title!.text!.split("<br>");
+  assert.equal(lines.join(" "), title);
+  assert(lines.length >= 3 && lines.every((line) => line.length <= 34), lines.join(" | "));
+  const svg = await renderSvg(figure);
+  for (const line of lines) assert(svg.includes(`>${line}</tspan>`), line);
+  assert.equal(
+    lineChart([{ name: "a", y: [1] }], { x, y, title: "Short" }).layout.title?.text,
+    "Short",
+  );
+});

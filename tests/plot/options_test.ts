@@ -14,6 +14,8 @@ import {
   imageGrid,
   lineChart,
   networkDiagram,
+  renderPng,
+  renderSvg,
   scatterChart,
   trainingCurves,
 } from "../../lib/plot/mod.ts";
@@ -148,6 +150,19 @@ Deno.test("series, groups, nodes and edges refuse what does not exist", () => {
   const nodes = (nodes: any) => graphDiagram({ nodes, edges: [] });
   assert.throws(() => nodes([{ id: "a", label: "a", value: 1 }]), /there is no option value/);
   assert.throws(() => nodes([{ id: "a", label: 1 }]), /the label of node "a" must be a string/);
+  const edge = { from: "a", to: "a", label: "b" };
+  assert.throws(
+    () => graphDiagram({ ...graph, edges: [edge] }),
+    /edges\[0\]: there is no option label/,
+  );
+  // deno-lint-ignore no-explicit-any
+  const network = (row: any) => networkDiagram([row]);
+  assert.throws(() => network({ ...rows[0], path: 0 }), /the path of rows\[0\] must be a string/);
+  assert.throws(
+    () => network({ ...rows[0], outputShape: undefined }),
+    /the outputShape of rows\[0\]/,
+  );
+  assert.throws(() => network(undefined), TypeError);
 });
 
 /** Lists in which something is no number. */
@@ -250,6 +265,17 @@ Deno.test("figures refuse values that JSON cannot keep and layouts that are none
   assert.throws(() => new AnyFigure({}, {}, ""), /the data must be an array of traces/);
   assert.throws(() => new AnyFigure([], undefined, ""), /the layout an object/);
   assert.throws(() => new AnyFigure([], {}), /the description must be a string/);
+});
+
+Deno.test("renderSvg and renderPng refuse what is no figure", async () => {
+  for (const odd of [undefined, {}, [1, 2], "figure", { data: [], layout: null }]) {
+    for (const render of [renderSvg, renderPng]) {
+      await assert.rejects(render(odd as unknown as Figure), {
+        name: "TypeError",
+        message: /^Drawing a picture: the figure must be a Figure, found /,
+      });
+    }
+  }
 });
 
 Deno.test("barChart takes neither a tensor nor a Map for its series", () => {

@@ -3,7 +3,20 @@ import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { backend, PORTABLE, useBackend, WASM } from "resnet-lab";
+import {
+  backend,
+  compile,
+  dependsOn,
+  grad,
+  ops,
+  PORTABLE,
+  tidy,
+  traceKernels,
+  useBackend,
+  valueAndGradients,
+  WASM,
+  withPrecision,
+} from "resnet-lab";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 /** What a new process does: says its backend, and takes a gradient through kernels of ours. */
@@ -104,4 +117,86 @@ Deno.test("useBackend comes back, also after an error", async () => {
     message: 'Choosing a backend: there is none called "abacus" here.',
   });
   assert.equal(backend(), before);
+});
+
+Deno.test("useBackend() refuses a call before another has ended", async () => {
+  const before = backend();
+  let go: (() => void) | undefined;
+  const first = useBackend(WASM, async () => {
+    await new Promise<void>((done) => go = done);
+    return backend();
+  });
+  const message =
+    'Choosing a backend: the work on "wasm" must have ended, but is still under way. Await it.';
+  await assert.rejects(useBackend(PORTABLE, () => 1), { name: "RangeError", message });
+  while (!go) await new Promise((done) => setTimeout(done, 1));
+  await assert.rejects(useBackend(PORTABLE, () => 1), { name: "RangeError", message });
+  go();
+  assert.equal(await first, WASM);
+  assert.equal(backend(), before);
+  assert.equal(await useBackend(PORTABLE, backend), PORTABLE);
+});
+
+Deno.test("useBackend() refuses to end before a call within it, which goes all the way back", async () => {
+  const before = backend();
+  let go = () => {}, inner: Promise<string> | undefined;
+  const outer = useBackend(WASM, () => {
+    inner = useBackend(PORTABLE, async () => {
+      await new Promise<void>((done) => go = done);
+      return backend();
+    });
+  });
+  await assert.rejects(outer, { name: "RangeError", message: /the work on "cpu" must have ended/ });
+  go();
+  assert.equal(await inner, PORTABLE);
+  assert.equal(backend(), before);
+});
+
+Deno.test("useBackend() can be called within itself, and comes back after an error", async () => {
+  const before = backend();
+  await useBackend(WASM, async () => {
+    await useBackend(PORTABLE, () => assert.equal(backend(), PORTABLE));
+    assert.equal(backend(), WASM);
+  });
+  await assert.rejects(
+    useBackend(WASM, () => {
+      throw new Error("mine");
+    }),
+    /mine/,
+  );
+  assert.equal(backend(), before);
+  await assert.rejects(useBackend(3 as never, () => 1), {
+    name: "TypeError",
+    message: "Choosing a backend: its name must be a string, found 3.",
+  });
+  await assert.rejects(useBackend(WASM, 1 as never), {
+    name: "TypeError",
+    message: "Choosing a backend: what to run must be a function, found 1.",
+  });
+});
+
+Deno.test("what is no function is refused in words, and a promise where work must be synchronous", () => {
+  const cases: [() => unknown, RegExp][] = [
+    [() => tidy(1 as never), /^Tidying: what to run must be a function, found 1\.$/],
+    [() => compile("f" as never), /^Compiling a function: it must be a function, found "f"\.$/],
+    [
+      () => grad(undefined as never),
+      /^Taking a gradient: f must be a function, found undefined\.$/,
+    ],
+    [() => valueAndGradients(null as never, []), /what to run must be a function, found null/],
+    [() => valueAndGradients(() => ops.scalar(1), 1 as never), /the variables must be an array/],
+    [() => dependsOn(1 as never, []), /what to run must be a function, found 1/],
+    [
+      () => dependsOn(() => ops.scalar(1), [1 as never]),
+      /an input must be a tensor, found a number/,
+    ],
+    [() => traceKernels(ops.scalar(1), 1 as never), /Tracing a computation: what to run must be/],
+    [
+      () => withPrecision("fp32", 1 as never),
+      /Choosing a precision: what to run must be a function/,
+    ],
+    [() => withPrecision("fp32", async () => await Promise.resolve(1)), /must be synchronous/],
+    [() => compile((async () => await ops.scalar(1)) as never)(), /must be synchronous/],
+  ];
+  for (const [run, message] of cases) assert.throws(run, { name: "TypeError", message });
 });

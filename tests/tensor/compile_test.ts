@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   backend,
   batchNorm,
+  clipGradients,
   compile,
   conv2d,
   crossEntropy,
@@ -11,6 +12,7 @@ import {
   flatten,
   foldBatchNorm,
   grad,
+  gradientNorm,
   type Images,
   isCompiling,
   type Labels,
@@ -418,7 +420,18 @@ Deno.test("labels that are no class are an error of the graph", native, () => {
     const logits = ops.zeros([1, 3]),
       labels = (label: number) => ops.tensor([label], undefined, "int32");
     for (let i = 0; i < 2; i++) assertClose(loss(logits, labels(2)), [Math.log(3)]);
-    assert.throws(() => loss(logits, labels(3)), /label value of 3.*outside the valid range/);
+    const message =
+      "Running a compiled function: the labels must be from 0 to 2, as there are 3 logits, found 3.";
+    for (let i = 0; i < 2; i++) {
+      assert.throws(() => loss(logits, labels(3)), { name: "RangeError", message });
+    }
+    assertClose(loss(logits, labels(2)), [Math.log(3)]);
+    using another = compile((logits: Features, labels: Labels) => crossEntropy(logits, labels));
+    assert.throws(() => another(logits, labels(3)), {
+      name: "RangeError",
+      message:
+        "Computing the cross-entropy: the labels must be from 0 to 2, as there are 3 logits, found 3.",
+    });
   });
 });
 
@@ -429,4 +442,60 @@ Deno.test("a compiled function takes what the function takes", async () => {
     declare const rgb: Images<3>;
     predict(rgb);`;
   assert.match(await errorsOfCompiler(program), /Images<3>.* not assignable to .*Images<1>/);
+});
+
+const checked: Record<string, [(indices: Tensor1D) => Tensor, subject: string]> = {
+  oneHot: [(indices) => ops.oneHot(indices, 3), "One-hot encoding: a label"],
+  gather: [(indices) => ops.gather(ops.tensor([5, 6, 7]), indices), "Gathering: an index"],
+  cropAndResize: [
+    (indices) =>
+      ops.cropAndResize(ops.ones([3, 2, 2, 1]), ops.tensor([[0, 0, 1, 1]]), indices, [2, 2]),
+    "Cropping images: an image index",
+  ],
+  "crossEntropy with label smoothing": [
+    (indices) => crossEntropy(ops.zeros([1, 3]), indices, { labelSmoothing: 0.1 }),
+    "One-hot encoding: a label",
+  ],
+};
+for (const [name, [work, subject]] of Object.entries(checked)) {
+  Deno.test(`${name} checks its indices in a compiled function too`, () => {
+    const index = (value: number) => ops.tensor([value], undefined, "int32");
+    using f = compile(work);
+    tidy(() => {
+      for (let i = 0; i < 4; i++) assertClose(f(index(i % 3)), work(index(i % 3)));
+      for (const wrong of [3, -1, 2 ** 31 - 1]) {
+        assert.throws(() => f(index(wrong)), {
+          name: "RangeError",
+          message: name.startsWith("crossEntropy") && backend() !== NATIVE
+            ? /must be from 0 to 2/
+            : `${subject} must be from 0 to 2, found ${wrong}.`,
+        });
+      }
+      assertClose(f(index(1)), work(index(1)));
+      using first = compile(work);
+      assert.throws(() => first(index(3)), { name: "RangeError", message: /from 0 to 2.*found 3/ });
+    });
+  });
+}
+
+Deno.test("a function that reads values is refused with its name", native, () => {
+  function myLoss(x: Tensor1D) {
+    return ops.scalar(x.dataSync()[0]!);
+  }
+  const refused: [(x: Tensor1D) => Tensor, string][] = [
+    [myLoss, "myLoss\\(\\)"],
+    [(x) => ops.scalar(gradientNorm([x])), "gradientNorm\\(\\)"],
+    [(x) => clipGradients([x], 1).gradients[0]!, "gradientNorm\\(\\)"],
+  ];
+  for (const [work, name] of refused) {
+    using f = compile(work);
+    tidy(() => {
+      assert.throws(() => f(vector(1, 2)), {
+        name: "RangeError",
+        message: new RegExp(
+          `^Compiling a function: ${name} reads values of a tensor, which a graph cannot wait for. Return the tensor`,
+        ),
+      });
+    });
+  }
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  compile,
   dispose,
   grad,
   memory,
@@ -17,7 +18,11 @@ type Result = Tensor | Tensor[];
 
 /** The tensors that a case takes, so that what is left after they and the result are gone has leaked. */
 const inputs: Tensor[] = [];
+/** What a compiled case takes instead. */
+let compiledInputs: Tensor[] = [];
 function given<T extends Tensor>(x: T): T {
+  const compiled = compiledInputs.shift();
+  if (compiled) return compiled as T;
   inputs.push(x);
   return x;
 }
@@ -288,6 +293,31 @@ for (const [name, cases] of Object.entries(byHand)) {
   });
 }
 
+for (const [name, cases] of Object.entries(byHand)) {
+  Deno.test(`${name} compiled gives what is worked out by hand`, () => {
+    for (const [run, expected] of cases) {
+      dispose(run());
+      const xs = inputs.splice(0);
+      using f = compile((...xs: Tensor[]) => {
+        compiledInputs = [...xs];
+        return run();
+      });
+      for (let call = 1; call <= 4; call++) {
+        tidy(() => {
+          const result = f(...xs);
+          const parts = Array.isArray(result) ? result : [result];
+          const wanted = Array.isArray(result) ? expected as Nested[] : [expected];
+          parts.forEach((part, i) => {
+            if (part.size > 0) assert.deepEqual(part.shape, shapeOf(wanted[i]!));
+            assertClose(part, flat(wanted[i]!), 1e-6);
+          });
+        });
+      }
+      dispose(xs);
+    }
+  });
+}
+
 testOnEachBackend("results have the dtype that the operation says", () => {
   tidy(() => {
     const [f, i, b] = [ops.ones([2]), ops.ones([2], "int32"), ops.ones([2], "bool")];
@@ -456,6 +486,20 @@ for (const name of Object.keys(smooth())) {
       const gradient = grad(weighted)(at);
       assert.deepEqual(gradient.shape, at.shape);
       assertClose(gradient, centralDifference(weighted, at), 2e-3);
+    });
+  });
+}
+
+for (const name of Object.keys(smooth())) {
+  Deno.test(`${name} compiled has the gradient that it has otherwise`, () => {
+    tidy(() => {
+      const [f, at] = smooth()[name]!;
+      const gradient = (x: Tensor) => grad((x: Tensor) => ops.sum(ops.square(f(x))))(x);
+      using compiled = compile(gradient);
+      for (const factor of [1, 0.9, 1.1, 1.2]) {
+        const x = ops.mul(at, factor);
+        assertClose(compiled(x), gradient(x), 1e-4);
+      }
     });
   });
 }

@@ -16,7 +16,7 @@ import {
   linear,
   loadState,
   lossSurface,
-  Module,
+  type Module,
   normalize,
   ops,
   readSafetensors,

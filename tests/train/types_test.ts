@@ -105,6 +105,17 @@ export function generics<Channels extends number, Classes extends number>(
   findLearningRate(model, set, { optimizer: () => optimizer, batchSize: 1 });
 }
 
+/** A model of which only the kind is known. */
+export async function kinds<M extends Module<Images<1>, Features<10>>>(model: M) {
+  fit(model, grey, rest);
+  await evaluate(model, grey, { compile: true });
+  lossSurface(model, grey);
+  // @ts-expect-error: this model takes images with 1 channel, but the data set has 3
+  fit(model, colour, rest);
+  const features: ImageDataset<10, 10> = await extractFeatures(model, grey);
+  return features;
+}
+
 export async function awaits() {
   const training = fit(lenet(), grey, {
     ...rest,
@@ -153,7 +164,7 @@ Deno.test("the compiler says in words where model and data set do not fit", asyn
     "this model takes images with 3 channels, but the transform gives 1",
     "the validation set has images with 3 channels, but the training set has 1",
     "the validation set has 2 classes, but the training set has 10",
-    "this model gives images with 1 channel, not logits [batch, classes]",
+    "this model gives another kind of tensor, not logits [batch, classes]",
     "this model takes 784 features, but the data set has images",
     "this model takes images with 1 channel, but the transform gives 3",
     "this model takes images with 1 channel, but the data set has 3",

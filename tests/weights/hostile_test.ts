@@ -58,9 +58,6 @@ const files: Record<string, [make: string, size: number, message: RegExp]> = {
     9,
     /values of at most \d+ byt/,
   ],
-  "lists with one value": [`zipped(repeat("]Na", size))`, 40, /values of at most \d+ bytes/],
-  "tuples in tuples": [`zipped(repeat(")\\x85", size))`, 40, /values of at most \d+ bytes/],
-  "marks": [`zipped(repeat("(", size))`, 40, /at most 1048576 marks/],
   "values that wait": [`zipped(repeat("N", size))`, 40, /at most 1048576 values/],
   "texts of one letter": [
     `zipped(repeat("X\\x01\\0\\0\\0a", size))`,
@@ -81,7 +78,6 @@ const files: Record<string, [make: string, size: number, message: RegExp]> = {
     40,
     /values of at most \d+ bytes/,
   ],
-  "names of Python": [`zipped(repeat("ca\\nb\\n", size))`, 40, /values of at most \d+ bytes/],
   "long numbers": [
     `zipped(repeat("\\x8a\\xff" + "\\x55".repeat(255) + "0", size))`,
     40,
@@ -96,7 +92,7 @@ const files: Record<string, [make: string, size: number, message: RegExp]> = {
   ],
   "entries that share their bytes": [
     `(() => {
-      const content = Buffer.alloc(8 * size / 9 / 2), count = 4000;
+      const content = Buffer.alloc(8 * size / 9), count = 4000;
       const shared = { content, shared: 0 };
       const views = Buffer.concat(Array.from({ length: count }, (_, i) => view(i, content.length / 4)));
       return zip([{ name: "a/data/0", content }, ...Array.from({ length: count - 1 }, (_, i) => ({ ...shared, name: "a/data/" + (i + 1) })),
@@ -111,7 +107,11 @@ const files: Record<string, [make: string, size: number, message: RegExp]> = {
     /read 0/,
   ],
   "objects in objects": [`header(repeat('{"a":', size))`, 20, /found one that is deeper/],
-  "arrays in arrays": [`header(repeat("[", size))`, 20, /found one that is deeper/],
+  "arrays in arrays": [
+    `header(Buffer.concat([Buffer.from('{"a":'), repeat("[", size)]))`,
+    20,
+    /found one that is deeper/,
+  ],
   "an array of many numbers": [
     `header(Buffer.concat([Buffer.from('{"a":{"dtype":"F32","shape":['), repeat("1,", size), Buffer.from("1]}}")]))`,
     20,
@@ -127,7 +127,11 @@ const files: Record<string, [make: string, size: number, message: RegExp]> = {
     20,
     /expected a header whose parts take at most \d+ bytes of memory/,
   ],
-  "one note that is not closed": [`header(repeat('"\\\\', size))`, 20, /expected a header/],
+  "one note that is not closed": [
+    `header(repeat('{"' + '\\\\'.repeat(1000), size).map((x, i) => i > 1 && x === 0x22 ? 0x61 : x))`,
+    20,
+    /expected a header of JSON in UTF-8, found something else \(a text without end/,
+  ],
 };
 
 for (const [name, [make, megabytes, message]] of Object.entries(files)) {
@@ -178,7 +182,11 @@ for (const [name, [make, megabytes, message]] of Object.entries(files)) {
         assert(seconds < 5, `${seconds} s`);
       }
       if (Deno.build.os === "linux") {
-        assert(memory < 3 * size, `${(memory / size).toFixed(2)} times the file in memory`);
+        // Besides what the file takes, the engine collects what is no longer used when it likes.
+        assert(
+          memory < 3 * size + 2 ** 24,
+          `${(memory / size).toFixed(2)} times the file in memory`,
+        );
       }
       if (Deno.env.get("SHOW")) console.log(name, memory / size, results);
     } finally {

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import {
+  linear,
   ops,
+  readPth,
   readSafetensors,
   readSafetensorsMetadata,
   StoredTensor,
+  writeGraphModel,
   writeSafetensors,
 } from "resnet-lab";
 import { fixture, plain, rowMajor, temporary } from "./fixture.ts";
@@ -92,7 +95,7 @@ const broken: [what: string, bytes: Uint8Array, name: string, message: RegExp][]
     /found the length 18446744073709551615\. The file is truncated, damaged, or no safetensors/,
   ],
   ["no JSON", fileOf("{a}"), "TypeError", /expected a header of JSON in UTF-8, found/],
-  ["an empty header", fileOf(""), "TypeError", /expected a header of JSON/],
+  ["an empty header", fileOf(""), "TypeError", /begins with \{, found ""/],
   ["an array", fileOf("[]"), "TypeError", /begins with \{, found "\[\]"/],
   ["space before the header", fileOf(" {}"), "TypeError", /begins with \{, found " \{\}"/],
   [
@@ -280,4 +283,49 @@ Deno.test("writeSafetensors that fails midway leaves the file as it was, and not
     name: "Error",
     message: /^Writing .*\/none\/a\.safetensors: No such file/,
   });
+});
+
+Deno.test("readSafetensors reads types that a model does not need, and carries others along as bytes", async () => {
+  const types = fileOf({
+    ...{ u: entry(0, 4, [2], "U16"), v: entry(4, 8, [1], "U32"), w: entry(8, 16, [1], "U64") },
+    ...{ e: entry(16, 18, [2], "F8_E4M3"), c: entry(18, 26, [1], "C64") },
+    f: entry(26, 27, [2], "F4"),
+  }, 27);
+  const data = types.subarray(types.length - 27);
+  // 65535 and 1; 2³²−1; 2⁶⁴−1; 448 and −1 as float8 with four bits of exponent.
+  data.set([255, 255, 1, 0, ...Array(12).fill(255), 0x7e, 0xb8]);
+  const tensors = await readSafetensors(await temporary("a.safetensors", types));
+  const numbers = (name: string) => [...tensors.get(name)!.values()];
+  assert.deepEqual([numbers("u"), numbers("v")], [[65535, 1], [2 ** 32 - 1]]);
+  assert.deepEqual([numbers("w"), numbers("e")], [[2n ** 64n - 1n], [448, -1]]);
+  for (const name of ["c", "f"]) {
+    const tensor = tensors.get(name)!;
+    assert(!tensor.isFloat);
+    assert.equal(tensor.bytes().length, name === "c" ? 8 : 1);
+    for (const work of [() => tensor.values(), () => tensor.tensor()]) {
+      assert.throws(work, {
+        name: "TypeError",
+        message: /^Reading a stored tensor: its type must be one of F64, .*, found (C64|F4)\.$/,
+      });
+    }
+  }
+  // What was not understood is written as it was.
+  const again = await temporary("b.safetensors");
+  await writeSafetensors(again, tensors);
+  assert.deepEqual((await readSafetensors(again)).get("c")!.bytes(), tensors.get("c")!.bytes());
+});
+
+Deno.test("readers and writers of files refuse what is no path", async () => {
+  for (const path of [undefined, 3, "", null] as unknown as string[]) {
+    const message = /: (file|folder) must be a path such as "model\.pth", found /;
+    for (
+      const work of [
+        () => readSafetensors(path),
+        () => readSafetensorsMetadata(path),
+        () => writeSafetensors(path, new Map()),
+        () => readPth(path),
+        () => writeGraphModel(path, linear(1, 1) as never, [1, 1, 1]),
+      ]
+    ) await assert.rejects(work, { name: "TypeError", message });
+  }
 });
