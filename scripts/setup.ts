@@ -97,10 +97,12 @@ async function makeWhatIsMissing(environment: Environment): Promise<void> {
     if (isThere(venv)) await Deno.rename(venv, replaced);
     await Deno.rename(target, venv);
   }
-  for (const folder of unfinished(root)) {
-    // A pip that outlived its set-up may still be writing there; the next set-up tries again.
-    await Deno.remove(folder, { recursive: true }).catch(() => {});
-  }
+  for (const folder of unfinished(root)) await removeUnfinished(folder);
+}
+
+/** Removes a folder, or leaves it to the next set-up: a pip that outlived its own may still be writing there. */
+async function removeUnfinished(folder: string): Promise<void> {
+  await Deno.remove(folder, { recursive: true }).catch(() => {});
 }
 
 async function make({ log }: Environment, step: Step): Promise<void> {
@@ -119,7 +121,9 @@ async function make({ log }: Environment, step: Step): Promise<void> {
  */
 async function startVenv(environment: Environment, replaced: string): Promise<string> {
   for (const folder of unfinished(environment.root)) {
-    if (folder !== replaced && await isDone(await python(environment, folder))) return folder;
+    if (folder === replaced) continue;
+    if (await isDone(await python(environment, folder))) return folder;
+    await removeUnfinished(folder);
   }
   const folder = join(environment.root, `${unfinishedPrefix}${crypto.randomUUID()}`);
   await Deno.mkdir(folder);

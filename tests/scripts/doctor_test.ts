@@ -42,3 +42,16 @@ Deno.test("the doctor sees that the addon does not load", async () => {
   Deno.removeSync(places(project.environment.root).addon);
   assert.match((await missing(project))["Native TensorFlow"]!, /task setup/);
 });
+
+Deno.test("the doctor sees that the kernel does not start", async () => {
+  const kernel = 'echo "Kernel didn\'t respond in 30 seconds"; exit 1';
+  using project = makeProject({
+    python3: `case "$*" in *start_new_kernel*) ${kernel};; esac\n${python("3.12.1")}`,
+  });
+  await setUp(project.environment);
+  const mend = (await missing(project))["Deno kernel"]!;
+  assert.match(
+    mend,
+    /^it does not start; delete \.venv and run .*task setup \(Kernel didn't respond/,
+  );
+});

@@ -385,14 +385,14 @@ Deno.test("of two set-ups at once the second waits and finds everything made", a
 });
 
 /** Runs the set-up of a copy of scripts/ in the project, as the task does. */
-function startSetUp({ environment: { root, variables } }: Project) {
+function startSetUp({ environment: { root, variables } }: Project, script = "setup.ts") {
   const scripts = join(import.meta.dirname!, "..", "..", "scripts");
   Deno.mkdirSync(join(root, "scripts"), { recursive: true });
-  for (const file of ["environment.ts", "setup.ts"]) {
+  for (const file of ["environment.ts", "setup.ts", "lab.ts"]) {
     Deno.copyFileSync(join(scripts, file), join(root, "scripts", file));
   }
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", join(root, "scripts", "setup.ts")],
+    args: ["run", "-A", "--no-check", join(root, "scripts", script)],
     clearEnv: true,
     env: { ...variables, HOME: root, NO_COLOR: "1" },
     stderr: "piped",
@@ -454,4 +454,25 @@ Deno.test("a kill in the middle leaves the .venv that worked, pip ends too, and 
   await new Promise((resolve) => setTimeout(resolve, 100));
   await setUp(project.environment);
   assertWhole(project);
+});
+
+Deno.test("JupyterLab opens on an earlier set-up when a new one fails, and not without one", async () => {
+  using project = makeProject();
+  const pip = "echo ConnectTimeout; exit 1";
+  project.setProgram("python3", python("3.12.1", { pip }));
+  const opened = () => project.calls().some((call) => call.includes("-m jupyterlab"));
+  assert.equal((await startSetUp(project, "lab.ts").output()).code, 1);
+  assert(!opened());
+
+  project.setProgram("python3", goodPython);
+  await setUp(project.environment);
+  Deno.writeTextFileSync(join(project.environment.root, "requirements.txt"), "jupyterlab==5");
+  project.setProgram("python3", python("3.12.1", { pip }));
+  const { code, stderr } = await startSetUp(project, "lab.ts").output();
+  assert.equal(code, 0);
+  assert.match(
+    new TextDecoder().decode(stderr),
+    /network cannot be reached[^]*Going on with what an earlier set-up has made/,
+  );
+  assert(opened());
 });
