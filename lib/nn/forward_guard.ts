@@ -1,5 +1,5 @@
 /** Stands before each `forward` of a module: it checks the options, and that what runs belongs to the model. */
-import { checkOptions } from "../tensor/mod.ts";
+import { checkOptions, isTensor } from "../tensor/mod.ts";
 import { watchVariables } from "../tensor/watch_variables.ts";
 import type { AnyModule, ForwardOptions } from "./module.ts";
 
@@ -11,6 +11,8 @@ const running: AnyModule[] = [];
 const made = new WeakSet<object>();
 /** Whether a module and all below it were found to read no other variables than their own, in inference and in training. */
 const passed = { inference: new WeakSet<AnyModule>(), training: new WeakSet<AnyModule>() };
+/** The shape of an input, without the batch axis, on which a model has run. */
+const ranOn = new WeakMap<AnyModule, readonly number[]>();
 /** The options of the last call: the same object comes to each part of a model. */
 let checked: ForwardOptions | undefined;
 
@@ -30,6 +32,11 @@ export function guardForward(owner: object): void {
 /** The module whose forward pass runs, the innermost. */
 export function innermostRunning(): AnyModule | undefined {
   return running.at(-1);
+}
+
+/** The shape of an input, without the batch axis, on which a model has run by itself, if it has. */
+export function knownInputShape(model: AnyModule): readonly number[] | undefined {
+  return ranOn.get(model);
 }
 
 /** Runs what a look at a forward pass does, such as a probe on its features, as if no pass ran. */
@@ -55,6 +62,8 @@ function guarded(forward: Forward): Forward {
       const mode = options?.training ? passed.training : passed.inference;
       if (!isOutermost || mode.has(this)) return forward.apply(this, given);
       const result = ownVariablesOnly(this, () => forward.apply(this, given));
+      const [input] = given as readonly unknown[];
+      if (isTensor(input) && input.dtype === "float32") ranOn.set(this, input.shape.slice(1));
       for (const module of this.namedModules().values()) mode.add(module);
       return result;
     } finally {

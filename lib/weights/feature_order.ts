@@ -81,9 +81,9 @@ const UNKNOWN: Flow = { kind: "unknown" };
 const CHAINS = [
   ...[Sequential, Alexnet, Vgg, Nin, Lenet, Googlenet, GooglenetWithAuxiliary, Resnet],
   ...[ConvRelu, AuxiliaryHead],
-].map(({ prototype: { forward } }) => forward);
+];
 /** Blocks whose parts take and give maps. */
-const MAP_BLOCKS = [Inception, ResidualBlock].map(({ prototype: { forward } }) => forward);
+const MAP_BLOCKS = [Inception, ResidualBlock];
 
 /**
  * The orders that the structure of a model tells. Of a module of the user's own, nothing is known but its parts: what runs after what,
@@ -170,10 +170,10 @@ export function ordersByStructure(model: AnyModule): ModelOrders {
       else note(module, channels, orderOf(flow, channels));
       return flow.kind === "maps" ? { ...flow, channels } : flow;
     }
-    if (CHAINS.includes(forward as never)) {
+    if (runs(...CHAINS)) {
       return [...module.children().values()].reduce((flow, child) => visit(child, flow), flow);
     }
-    if (MAP_BLOCKS.includes(forward as never)) {
+    if (runs(...MAP_BLOCKS)) {
       for (const child of module.children().values()) visit(child, maps(flow));
       return { kind: "maps", channels: (module as unknown as { outChannels: number }).outChannels };
     }

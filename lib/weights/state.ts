@@ -4,6 +4,7 @@ import { type AnyModule, BatchNorm, Conv2d, Linear, Module } from "../nn/mod.ts"
 import { checkInputShape } from "../nn/checks.ts";
 import type { Transform } from "../data/mod.ts";
 import { type ModelOrders, type Order, ordersByRun, ordersByStructure } from "./feature_order.ts";
+import { knownInputShape } from "../nn/forward_guard.ts";
 import { StoredTensor } from "./stored_tensor.ts";
 import { noteTransform, transformToBind } from "./transform_note.ts";
 
@@ -44,7 +45,14 @@ const NAMES = [
 
 /** The parameters and running statistics of a model by all of their paths, in the order of its layers. */
 function partsOf(doing: string, model: AnyModule, inputShape?: readonly number[]): Part[] {
-  const orders = ordersOf(doing, model, inputShape);
+  const parts = partsIn(model, ordersOf(doing, model, inputShape));
+  const known = inputShape === undefined ? knownInputShape(model) : undefined;
+  return known && parts.some(({ orders }) => orders === "unknown")
+    ? partsIn(model, ordersOf(doing, model, known))
+    : parts;
+}
+
+function partsIn(model: AnyModule, orders: ModelOrders): Part[] {
   const parts: Part[] = [];
   const above = new Set<AnyModule>();
   const visit = (path: string, module: AnyModule) => {
@@ -181,6 +189,8 @@ export interface StateOptions {
   /**
    * The shape of one input without the batch axis, such as `[28, 28, 1]`. A model with a forward pass
    * of its own needs it where the order of features depends on what that does with maps.
+   *
+   * @default the shape of an input on which the model has run
    */
   readonly inputShape?: readonly number[];
 }
@@ -199,7 +209,8 @@ export interface StateOptions {
  * PyTorch flattens maps by channel, row and column, and this library by row, column and channel. So
  * the weights of a layer after a flatten are in another order there. The structure tells which layers
  * these are for the networks of this library and for what is made of `sequential`, `parallel` and
- * `residual`; for a forward pass of your own, a run on zeros of `inputShape` does.
+ * `residual`; for a forward pass of your own, a run on zeros of `inputShape` does, or of the shape of
+ * an input on which the model has run before.
  *
  * @throws {TypeError} If it is no model, or was disposed.
  * @throws {RangeError} If the order of features is not known and matters, which the message explains.
@@ -228,6 +239,9 @@ export interface StateOptions {
  * }
  * assert.throws(() => stateOf(new Net()), /the order of the features that fc takes must be known/);
  * assert.equal(stateOf(new Net(), { inputShape: [5, 5, 1] }).size, 4);
+ * const trained = new Net();
+ * trained.forward(ops.zeros([1, 5, 5, 1]));
+ * assert.equal(stateOf(trained).size, 4);
  * ```
  */
 export function stateOf(model: AnyModule, options: StateOptions = {}): Map<string, StoredTensor> {

@@ -197,6 +197,15 @@ class Holder extends Module<X, X> {
     return ops.relu(x);
   }
 }
+/** Runs what it holds. */
+class Chain extends Module<X, X> {
+  constructor(readonly held: { readonly a: readonly Module<X, X>[] }) {
+    super();
+  }
+  override forward(x: X): X {
+    return this.held.a.reduce((x, layer) => layer.forward(x), x);
+  }
+}
 class Bag {
   constructor(readonly part: unknown) {}
 }
@@ -429,8 +438,12 @@ testOnEachBackend(
 
 Deno.test("what the tree reaches is saved and counted", () => {
   const model = new Holder({ a: [four()] });
-  assert.deepEqual([...stateOf(model).keys()], ["held.a.0.weight", "held.a.0.bias"]);
-  loadState(model, stateOf(new Holder({ a: [four()] })));
+  assert.deepEqual([...model.namedVariables().keys()], ["held.a.0.weight", "held.a.0.bias"]);
+  const chain = new Chain({ a: [four()] }), shape = { inputShape: [4] };
+  assert.deepEqual([...stateOf(chain, shape).keys()], ["held.a.0.weight", "held.a.0.bias"]);
+  // A model that has run needs no shape.
+  chain.forward(ops.ones([1, 4]));
+  loadState(chain, stateOf(chain));
   assert(!(model.children().get("held.a.0") instanceof BatchNorm));
   crossEntropy(ops.ones([1, 2]), ops.tensor([0], [1], "int32"));
 });
