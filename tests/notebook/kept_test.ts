@@ -21,7 +21,16 @@ function other(file: string, lines: string): Deno.ChildProcess {
     const file = new URL(${JSON.stringify(pathToFileURL(file).href)});
     ${lines}`;
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", `data:application/typescript,${encodeURIComponent(code)}`],
+    args: [
+      ...[
+        "run",
+        "-A",
+        "--no-check",
+        "--config",
+        fileURLToPath(new URL("../../deno.json", import.meta.url)),
+      ],
+      `data:application/typescript,${encodeURIComponent(code)}`,
+    ],
     stdout: "null",
     stderr: "piped",
   }).spawn();
@@ -70,7 +79,10 @@ Deno.test("changeKept leaves the file as it was when the process is killed at an
         }`,
       );
       const before = readKept(url, { runs: [0] }).runs.length;
+      let hasEnded = false;
+      process.status.then(() => hasEnded = true);
       while (readKept(url, { runs: [0] }).runs.length < before + 3) {
+        assert(!hasEnded, "the process ended by itself");
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
       process.kill("SIGKILL");
