@@ -232,6 +232,8 @@ const PLACES: Readonly<Record<string, Row>> = {
   "lossSurface 2": [{ points: 3, seed: 1 }, (o) => lib.lossSurface(net, set, o)],
 
   // weights
+  "readPth 1": [{ except: [] }, (o) => lib.readPth(missing, o)],
+  "stateOf 1": [{ inputShape: [1] }, (o) => lib.stateOf(dense, o)],
   "loadState 2": [{ except: [] }, (o) => lib.loadState(dense, lib.stateOf(dense), o)],
   "pretrained 1": [{ retries: 0 }, (o) => lib.pretrained("resnet18", o)],
 

@@ -1,4 +1,3 @@
-import { show } from "../tensor/options.ts";
 import { type Figure, trainingCurves } from "../plot/mod.ts";
 import type { EpochProgress, History, Progress } from "../train/mod.ts";
 import { checkTraining } from "../train/history.ts";
@@ -47,13 +46,6 @@ const longest = 2000;
  * ```
  */
 export async function showProgress(training: AsyncIterable<Progress>): Promise<History> {
-  if (typeof training?.[Symbol.asyncIterator] !== "function") {
-    throw new TypeError(
-      `Showing progress: the training must be what fit(…) gives, without await, found ${
-        show(training)
-      }.`,
-    );
-  }
   return await follow(training, displayHere());
 }
 

@@ -40,6 +40,8 @@ function onInterrupt(): void {
   }
   waiting.clear();
   paused.clear();
+  // To abort it again would look at it, and so count as an answer.
+  shared = undefined;
   if (!inKernel) Deno.removeSignalListener("SIGINT", onInterrupt);
 }
 
@@ -78,7 +80,7 @@ try {
  * ```
  */
 export function stopSignal(): AbortSignal {
-  if (!shared || shared.signal.aborted) {
+  if (!shared) {
     shared = new AbortController();
     if (inKernel) noteAnswers(shared.signal);
     else Deno.addSignalListener("SIGINT", onInterrupt);

@@ -9,6 +9,7 @@ import {
   tidy,
   withPrecision,
 } from "../tensor/mod.ts";
+import { checkSynchronous } from "../tensor/check.ts";
 import { show } from "../tensor/options.ts";
 import { interceptForward, observeForward } from "../nn/observe.ts";
 import { type AnyModule, Module } from "../nn/mod.ts";
@@ -101,7 +102,12 @@ export async function extractFeatures(
     stop.signal?.throwIfAborted();
     const count = batch.labels.size;
     tidy(() => {
-      const run = () => withPrecision(precision, () => (compiled ?? forward)(batch.images));
+      const run = () =>
+        withPrecision(precision, () => {
+          const made = (compiled ?? forward)(batch.images);
+          checkSynchronous(doing, made);
+          return made;
+        });
       const made = body instanceof Module
         ? explained(doing, body, batch.images, transform, run)
         : run();

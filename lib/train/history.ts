@@ -51,7 +51,7 @@ export async function collect(training: AsyncIterable<Progress>): Promise<Histor
 export function checkTraining(doing: string, training: unknown): void {
   if (typeof training === "object" && training !== null && Symbol.asyncIterator in training) return;
   throw new TypeError(
-    `${doing}: expected fit(…) itself, without await, or a generator of progress, found ${
+    `${doing}: the training must be fit(…) itself, without await, or a generator of progress, found ${
       show(training)
     }.`,
   );

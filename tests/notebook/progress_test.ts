@@ -189,7 +189,8 @@ Deno.test("showProgress refuses what is no training", async () => {
   for (const training of [undefined, { steps: [], epochs: [] }, Promise.resolve()]) {
     await assert.rejects(showProgress(training as unknown as AsyncIterable<Progress>), {
       name: "TypeError",
-      message: /^Showing progress: the training must be what fit\(…\) gives, without await, found /,
+      message:
+        /^Showing the progress of a training: the training must be fit\(…\) itself, without await, or a generator of progress, found /,
     });
   }
 });

@@ -112,7 +112,11 @@ const refused: [name: string, forward: (images: Images<1>) => unknown, RegExp | 
     `${doing}: expected float32 features [batch, features] or maps [batch, height, width, channels], found float32 [].`,
   ],
   ["class numbers", (images) => ops.cast(images, "int32"), /found int32 \[3,28,28,1\]/],
-  ["a promise", (images) => Promise.resolve(images), /found no tensor/],
+  [
+    "a promise",
+    (images) => Promise.resolve(images),
+    /^Extracting features of .*: the function must be synchronous/,
+  ],
   [
     "the mean of the batch",
     (images) => ops.mean(images, [0], { keepDims: true }),

@@ -142,7 +142,7 @@ Deno.test("showProgress and collect refuse a history, in words", async () => {
     await assert.rejects(go(history), {
       name: "TypeError",
       message:
-        /training: expected fit\(…\) itself, without await, or a generator of progress, found an object/,
+        /: the training must be fit\(…\) itself, without await, or a generator of progress, found an object/,
     });
   }
 });
