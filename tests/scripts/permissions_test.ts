@@ -86,7 +86,7 @@ for (
       "--allow-sys",
       "draws",
       `import { histogram, renderPng } from "resnet-lab";
-       await renderPng(histogram([1, 2, 3], { title: "t", x: "x" }));`,
+       await renderPng(histogram([1, 2, 3], { title: "t", x: { title: "x" } }));`,
     ],
   ] as const
 ) {
