@@ -142,6 +142,12 @@ function checkDownload(url: unknown, options: DownloadOptions): void {
     );
   }
   const doing = `Downloading ${url}`;
+  const { protocol } = new URL(url);
+  if (protocol !== "http:" && protocol !== "https:") {
+    throw new RangeError(
+      `${doing}: the address must begin with https: or http:, found ${protocol}`,
+    );
+  }
   checkOptions<DownloadOptions>(doing, options, "{ file, sha256 }", {
     file: true,
     sha256: true,
@@ -158,6 +164,7 @@ function checkDownload(url: unknown, options: DownloadOptions): void {
       throw new TypeError(`${doing}: ${name} must be a string, found ${show(value)}.`);
     }
   }
+  if (file === "") throw new RangeError(`${doing}: file must be a path, found "".`);
   if (!/^[0-9a-f]{8,64}$/i.test(sha256)) {
     throw new RangeError(
       `${doing}: expected a SHA-256 of 64 hexadecimal digits, or 8 or more of its first, found "${sha256}".`,

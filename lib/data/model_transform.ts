@@ -10,11 +10,13 @@ const models = new Set<WeakRef<AnyModule>>();
 
 /**
  * The transform that a model was trained with, which {@linkcode fit}, {@linkcode evaluate} and others use where none is given;
- * undefined where there is none.
+ * undefined where there is none. A model around a trained one has the transform of that part, unless it
+ * has one of its own.
  *
  * `forward`, `gradCam` and whatever else takes images and no set takes them as the model sees them, transformed.
  *
  * @throws {TypeError} If it is no model.
+ * @throws {RangeError} If its parts have several transforms and it has none of its own.
  *
  * @example
  * ```ts
@@ -29,8 +31,19 @@ const models = new Set<WeakRef<AnyModule>>();
  * ```
  */
 export function transformOf(model: AnyModule): Transform | undefined {
-  checkModule("Looking up the transform of a model", "the model", model);
-  return transforms.get(model);
+  const doing = "Looking up the transform of a model";
+  checkModule(doing, "the model", model);
+  if (transforms.has(model) || models.size === 0) return transforms.get(model);
+  const found = new Set(
+    [...model.namedModules().values()].map((part) => transforms.get(part)).filter((t) => t),
+  );
+  if (found.size > 1) {
+    throw new RangeError(
+      `${doing}: the parts of a model must have one transform, found ${found.size}. ` +
+        "Say which with bindTransform(model, transform).",
+    );
+  }
+  return [...found][0];
 }
 
 /**

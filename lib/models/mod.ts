@@ -35,3 +35,16 @@ export {
   type ResnetVersion,
 } from "./resnet.ts";
 export { Vgg, vgg, type VggArchitecture, vggBlock, type VggDepth, type VggOptions } from "./vgg.ts";
+
+import { takeForwardOptionsOnly } from "../nn/forward_guard.ts";
+import { Alexnet } from "./alexnet.ts";
+import { Googlenet, GooglenetWithAuxiliary, Inception } from "./googlenet.ts";
+import { Lenet } from "./lenet.ts";
+import { Nin } from "./nin.ts";
+import { ResidualBlock, Resnet } from "./resnet.ts";
+import { Vgg } from "./vgg.ts";
+
+takeForwardOptionsOnly(
+  ...[Alexnet, Googlenet, GooglenetWithAuxiliary, Inception, Lenet, Nin, ResidualBlock],
+  ...[Resnet, Vgg],
+);

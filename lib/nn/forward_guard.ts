@@ -11,8 +11,6 @@ const running: AnyModule[] = [];
 const made = new WeakSet<object>();
 /** Whether a module and all below it were found to read no other variables than their own, in inference and in training. */
 const passed = { inference: new WeakSet<AnyModule>(), training: new WeakSet<AnyModule>() };
-/** The shape of an input, without the batch axis, on which a model has run. */
-const ranOn = new WeakMap<AnyModule, readonly number[]>();
 /** The options of the last call: the same object comes to each part of a model. */
 let checked: ForwardOptions | undefined;
 
@@ -26,7 +24,7 @@ export function guardForward(owner: object): void {
   const forward = Object.getOwnPropertyDescriptor(owner, "forward");
   if (typeof forward?.value !== "function" || made.has(forward.value)) return;
   if (!forward.configurable && !forward.writable) return;
-  Object.defineProperty(owner, "forward", { ...forward, value: guarded(forward.value) });
+  Object.defineProperty(owner, "forward", { ...forward, value: guarded(forward.value, owner) });
 }
 
 /** The module whose forward pass runs, the innermost. */
@@ -34,9 +32,16 @@ export function innermostRunning(): AnyModule | undefined {
   return running.at(-1);
 }
 
-/** The shape of an input, without the batch axis, on which a model has run by itself, if it has. */
-export function knownInputShape(model: AnyModule): readonly number[] | undefined {
-  return ranOn.get(model);
+/** The prototypes of this library's layers and networks. */
+const ofLibrary = new WeakSet<object>();
+
+/** Has these classes take no other options in `forward` than those of {@linkcode ForwardOptions}. */
+export function takeForwardOptionsOnly(...classes: readonly { prototype: object }[]): void {
+  for (const { prototype } of classes) ofLibrary.add(prototype);
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !isTensor(value);
 }
 
 /** Runs what a look at a forward pass does, such as a probe on its features, as if no pass ran. */
@@ -49,10 +54,12 @@ export function aside<T>(work: () => T): T {
   }
 }
 
-function guarded(forward: Forward): Forward {
+function guarded(forward: Forward, owner: object): Forward {
   const run = function (this: AnyModule, ...given: Parameters<Forward>): unknown {
     const [, options] = given;
-    if (options !== undefined && options !== checked) checkForwardOptions(this, options);
+    if (options !== undefined && options !== checked) {
+      checkForwardOptions(this, options, ofLibrary.has(owner));
+    }
     if (this.isDisposed) {
       throw new TypeError(`${this.describe()}: it was disposed and cannot run.`);
     }
@@ -62,8 +69,6 @@ function guarded(forward: Forward): Forward {
       const mode = options?.training ? passed.training : passed.inference;
       if (!isOutermost || mode.has(this)) return forward.apply(this, given);
       const result = ownVariablesOnly(this, () => forward.apply(this, given));
-      const [input] = given as readonly unknown[];
-      if (isTensor(input) && input.dtype === "float32") ranOn.set(this, input.shape.slice(1));
       for (const module of this.namedModules().values()) mode.add(module);
       return result;
     } finally {
@@ -79,8 +84,21 @@ function guarded(forward: Forward): Forward {
  *
  * @throws {TypeError} If they are no object, or have an option that does not exist or is of the wrong kind.
  */
-function checkForwardOptions(module: AnyModule, options: ForwardOptions): void {
+function checkForwardOptions(
+  module: AnyModule,
+  options: ForwardOptions,
+  isOfLibrary: boolean,
+): void {
   const doing = `Running ${module.describe()}`;
+  // A forward pass of the user's own may take more, and other things.
+  if (!isOfLibrary) {
+    const misspelt = isObject(options) &&
+      Object.keys(options).find((name) => name !== "training" && /^(is_?)?trai/i.test(name));
+    if (misspelt) {
+      throw new TypeError(`${doing}: there is no option ${misspelt}. Did you mean training?`);
+    }
+    return;
+  }
   checkOptions<ForwardOptions>(doing, options, "{ training: true }", { training: true });
   const { training } = options;
   if (training !== undefined && typeof training !== "boolean") {

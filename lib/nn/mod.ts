@@ -57,3 +57,19 @@ export { foldBatchNorm } from "./fold_batch_norm.ts";
 export { gradCam } from "./grad_cam.ts";
 export { captureActivations, type Observation, observeForward } from "./observe.ts";
 export { Summary, summary, type SummaryRow } from "./summary.ts";
+
+import { takeForwardOptionsOnly } from "./forward_guard.ts";
+import { Activation } from "./activation.ts";
+import { Parallel, Residual, Sequential } from "./containers.ts";
+import { Conv2d } from "./conv.ts";
+import { Dropout } from "./dropout.ts";
+import { DynamicConv2d, KernelAttention } from "./dynamic_conv.ts";
+import { Linear } from "./linear.ts";
+import { BatchNorm, LocalResponseNorm } from "./norm.ts";
+import { AdaptiveAveragePool, Flatten, GlobalAveragePool, Pool } from "./pool.ts";
+
+takeForwardOptionsOnly(
+  ...[Activation, Parallel, Residual, Sequential, Conv2d, Dropout, DynamicConv2d],
+  ...[KernelAttention, Linear, BatchNorm, LocalResponseNorm],
+  ...[AdaptiveAveragePool, Flatten, GlobalAveragePool, Pool],
+);

@@ -56,7 +56,7 @@ interface Captured {
  * - precision and backend.
  *
  * All else in JavaScript is as at the first call. To find out where `f` depends on it, such as on a
- * number in a variable of the code around it, `f` runs again at the calls 2, 16, 128, and so on:
+ * number in a variable of the code around it, `f` runs again at the calls 2, 16, 32, 64, and so on:
  * where it takes other ops or numbers than before, that is an error, which names the op. Pass such
  * a number as an input.
  *
@@ -139,7 +139,7 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
       const changed = graph && difference(graph.replay, replay);
       if (graph && changed === undefined) {
         replay.free();
-        Object.assign(graph, { state, nextCheck: 8 * graph.nextCheck });
+        Object.assign(graph, { state, nextCheck: Math.max(16, 2 * graph.nextCheck) });
         return output as tf.TensorContainer;
       }
       if (graph) {
@@ -165,7 +165,7 @@ function changedSince({ calls, hasChanged }: Captured, changed: string): RangeEr
   return new RangeError(
     `${doing}: with the same inputs it must do the same at each call, but at call ${
       hasChanged ? calls + 1 : calls
-    } ${changed}. It depends on something in JavaScript that has changed. Pass that to the compiled function as an input.`,
+    } ${changed}. It depends on something in JavaScript that has changed. Pass that to the compiled function as an input, or hold it in a public field of a module.`,
   );
 }
 

@@ -104,6 +104,22 @@ class Recording {
   }
 }
 
+/** Runs `work`, in which a graph would keep what `Math.random()` gives. */
+function withoutMathRandom<T>(work: () => T): T {
+  const { random } = Math;
+  Math.random = () => {
+    throw new RangeError(
+      `${doing}: ${reader()} calls Math.random(), whose number a graph would keep. Draw a tensor with a Random, such as ` +
+        "defaultRandom().uniform([]).",
+    );
+  };
+  try {
+    return work();
+  } finally {
+    Math.random = random;
+  }
+}
+
 /** The innermost function on the stack that is neither ours nor a package's, if it has a name. */
 function reader(): string {
   const limit = Error.stackTraceLimit;
@@ -248,7 +264,7 @@ export class RecordingBackend extends NodeJSKernelBackend {
     const recording = this.#recording = new Recording(this, sources);
     this.binding = recording.binding;
     try {
-      const outputs = work();
+      const outputs = withoutMathRandom(work);
       if (this.#recording !== recording) return undefined;
       const changed = liveVariables().filter((variable) => {
         if (before.has(variable)) return before.get(variable) !== variable.dataId;

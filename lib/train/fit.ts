@@ -184,7 +184,8 @@ export class DivergenceError extends RangeError {
  * @throws {TypeError} (at the call) If there is no such option, or one is of the wrong kind.
  * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.
  *
- * After an error in a step, whatever threw it, the parameters, running statistics and learning rate are as before that step.
+ * After an error in a step, the parameters, running statistics and learning rate are as before that
+ * step, unless an optimizer of your own threw it after it had changed some.
  *
  * @example
  * ```ts
@@ -423,7 +424,7 @@ function trainStep(
       statistics.forEach((statistic, i) => {
         if (!statistic.isDisposed) statistic.assign(before[i]!);
       });
-      optimizer.learningRate = learningRate;
+      if (optimizer.learningRate !== learningRate) optimizer.learningRate = learningRate;
       throw error instanceof UnusedInputError ? unused(doing, model, optimizer, error) : error;
     }
   });
@@ -552,6 +553,8 @@ function checkFit(
       );
       checkLogits(doing, logits, set);
       if (set !== dataset || !isLastSingle || single.length === 0) return;
+      // A batch norm may run with its running statistics in training too.
+      if (trainsOnOne(model, image)) return;
       throw new RangeError(
         batchSize === 1
           ? `${doing}: batchSize must be at least 2, as ${
@@ -564,6 +567,22 @@ function checkFit(
       );
     });
   }
+}
+
+/** Whether a model can run in training on one image, which leaves it as it is. */
+function trainsOnOne(model: AnyClassifier, image: Images): boolean {
+  const statistics = runningStatistics(model);
+  return tidy(() => {
+    const before = statistics.map((statistic): Tensor => ops.clone(statistic));
+    try {
+      model.forward(image, { training: true });
+      return true;
+    } catch {
+      return false;
+    } finally {
+      statistics.forEach((statistic, i) => statistic.assign(before[i]!));
+    }
+  });
 }
 
 /** Whether a batch norm that is to be trained has no variance to divide by. */

@@ -41,6 +41,9 @@ import { orStop } from "../tensor/stop.ts";
 export function accuracy(logits: Features, labels: Labels): number {
   const doing = "Computing the accuracy";
   checkLabels(doing, logits, labels);
+  if (labels.size === 0) {
+    throw new RangeError(`${doing}: there must be at least one row of logits, found none.`);
+  }
   using predictions = predict(logits);
   const broken = predictions.dataSync().indexOf(NO_CLASS);
   if (broken >= 0) {

@@ -1,5 +1,6 @@
 import { elementSize, isCounts, isStoredType, StoredTensor, storedTypes } from "./stored_tensor.ts";
 import { checkPath, readNext, readWhole, writeAtomically } from "./files.ts";
+import { namesForFile, namesFromFile } from "./own_order.ts";
 import { noteFromFile, withTransformNote } from "./transform_note.ts";
 
 /** The largest header that the format allows, in bytes. */
@@ -69,7 +70,7 @@ export function parseSafetensors(
     ]),
   );
   noteFromFile(tensors, metadata);
-  return { tensors, metadata };
+  return { tensors: namesFromFile(tensors), metadata };
 }
 
 /** The length of the header, which the first 8 bytes say. */
@@ -314,7 +315,9 @@ export async function writeSafetensors(
   const header: [string, unknown][] = [];
   if (Object.keys(notes).length > 0) header.push(["__metadata__", notes]);
   // Large elements first, so that each begins at a multiple of its size.
-  const sorted = [...tensors].sort(([, a], [, b]) => elementSize(b.dtype) - elementSize(a.dtype));
+  const sorted = [...namesForFile(tensors)].sort(([, a], [, b]) =>
+    elementSize(b.dtype) - elementSize(a.dtype)
+  );
   let position = 0;
   for (const [name, tensor] of sorted) {
     if (!(tensor instanceof StoredTensor)) {

@@ -4,7 +4,7 @@ import { type AnyModule, BatchNorm, Conv2d, Linear, Module } from "../nn/mod.ts"
 import { checkInputShape } from "../nn/checks.ts";
 import type { Transform } from "../data/mod.ts";
 import { type ModelOrders, type Order, ordersByRun, ordersByStructure } from "./feature_order.ts";
-import { knownInputShape } from "../nn/forward_guard.ts";
+import { isInOwnOrder, markOwnOrder } from "./own_order.ts";
 import { StoredTensor } from "./stored_tensor.ts";
 import { noteTransform, transformToBind } from "./transform_note.ts";
 
@@ -19,6 +19,8 @@ interface Layout {
   readonly theirs: (value: Tensor) => Tensor;
   /** Our layout of a value in PyTorch's. */
   readonly ours: (value: Tensor) => Tensor;
+  /** Our layout of a value in PyTorch's, but with features in our order. */
+  readonly oursInOrder: (value: Tensor) => Tensor;
   /** The orders of the features along our axes where they are not PyTorch's; "unknown" where they cannot be told. */
   readonly orders: readonly Order[] | "unknown";
 }
@@ -45,14 +47,7 @@ const NAMES = [
 
 /** The parameters and running statistics of a model by all of their paths, in the order of its layers. */
 function partsOf(doing: string, model: AnyModule, inputShape?: readonly number[]): Part[] {
-  const parts = partsIn(model, ordersOf(doing, model, inputShape));
-  const known = inputShape === undefined ? knownInputShape(model) : undefined;
-  return known && parts.some(({ orders }) => orders === "unknown")
-    ? partsIn(model, ordersOf(doing, model, known))
-    : parts;
-}
-
-function partsIn(model: AnyModule, orders: ModelOrders): Part[] {
+  const orders = ordersOf(doing, model, inputShape);
   const parts: Part[] = [];
   const above = new Set<AnyModule>();
   const visit = (path: string, module: AnyModule) => {
@@ -109,6 +104,7 @@ function layoutOf(
       shape: [outChannels, inChannels, height, width],
       theirs: (value) => ops.transpose(value, [3, 2, 0, 1]),
       ours: (value) => ops.transpose(value, [2, 3, 1, 0]),
+      oursInOrder: (value) => ops.transpose(value, [2, 3, 1, 0]),
       orders: [],
     };
   }
@@ -120,10 +116,12 @@ function layoutOf(
       shape: shape.toReversed(),
       theirs: (value) => ops.transpose(ordered(value, along?.map(inverse) ?? [])),
       ours: (value) => ordered(ops.transpose(value), along ?? []),
+      oursInOrder: (value) => ops.transpose(value),
       orders: along ?? "unknown",
     };
   }
-  return { shape, theirs: (value) => value, ours: (value) => value, orders: [] };
+  const same = (value: Tensor) => value;
+  return { shape, theirs: same, ours: same, oursInOrder: same, orders: [] };
 }
 
 /** The elements along each axis in the order of the given positions. */
@@ -188,9 +186,8 @@ function groups(parts: readonly Part[]): Part[][] {
 export interface StateOptions {
   /**
    * The shape of one input without the batch axis, such as `[28, 28, 1]`. A model with a forward pass
-   * of its own needs it where the order of features depends on what that does with maps.
-   *
-   * @default the shape of an input on which the model has run
+   * of its own needs it to exchange weights with PyTorch, where the order of features depends on what
+   * that pass does with maps. The model runs once on zeros of that shape.
    */
   readonly inputShape?: readonly number[];
 }
@@ -209,11 +206,12 @@ export interface StateOptions {
  * PyTorch flattens maps by channel, row and column, and this library by row, column and channel. So
  * the weights of a layer after a flatten are in another order there. The structure tells which layers
  * these are for the networks of this library and for what is made of `sequential`, `parallel` and
- * `residual`; for a forward pass of your own, a run on zeros of `inputShape` does, or of the shape of
- * an input on which the model has run before.
+ * `residual`. For a forward pass of your own, a run on zeros of `inputShape` does. Without it, the
+ * features of such layers keep their order: {@linkcode loadState} takes them, and
+ * {@linkcode writeSafetensors} puts that in their names, so that PyTorch does not take them for its own.
  *
  * @throws {TypeError} If it is no model, or was disposed.
- * @throws {RangeError} If the order of features is not known and matters, which the message explains.
+ * @throws {RangeError} If the run on zeros of `inputShape` does not tell the order of features.
  *
  * @example
  * ```ts
@@ -227,7 +225,7 @@ export interface StateOptions {
  *
  * @example A forward pass of your own
  * ```ts
- * import { conv2d, type Images, linear, Module, ops, stateOf, tidy } from "resnet-lab";
+ * import { conv2d, type Images, linear, loadState, Module, ops, stateOf, tidy } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * class Net extends Module<Images<1>> {
@@ -237,11 +235,11 @@ export interface StateOptions {
  *     return tidy(() => this.fc.forward(ops.reshape(this.conv.forward(x), [-1, 36])));
  *   }
  * }
- * assert.throws(() => stateOf(new Net()), /the order of the features that fc takes must be known/);
- * assert.equal(stateOf(new Net(), { inputShape: [5, 5, 1] }).size, 4);
- * const trained = new Net();
- * trained.forward(ops.zeros([1, 5, 5, 1]));
- * assert.equal(stateOf(trained).size, 4);
+ * loadState(new Net(), stateOf(new Net())); // within this library
+ * const forPyTorch = stateOf(new Net(), { inputShape: [5, 5, 1] });
+ * assert.equal(forPyTorch.size, 4);
+ * assert.throws(() => loadState(new Net(), forPyTorch), /the order of the features that fc takes must be known/);
+ * loadState(new Net(), forPyTorch, { inputShape: [5, 5, 1] });
  * ```
  */
 export function stateOf(model: AnyModule, options: StateOptions = {}): Map<string, StoredTensor> {
@@ -250,10 +248,11 @@ export function stateOf(model: AnyModule, options: StateOptions = {}): Map<strin
   checkAlive(doing, model);
   checkOptions<StateOptions>(doing, options, "{ inputShape: [28, 28, 1] }", { inputShape: true });
   const parts = partsOf(doing, model, options.inputShape);
-  checkOrders(doing, model, parts, options.inputShape !== undefined);
+  if (options.inputShape !== undefined) checkOrders(doing, model, parts, true);
   const state = new Map<string, StoredTensor>();
-  for (const { name, variable, counter, theirs } of parts) {
+  for (const { name, variable, counter, theirs, orders } of parts) {
     tidy(() => void state.set(name, StoredTensor.of(theirs(variable))));
+    if (orders === "unknown") markOwnOrder(state.get(name)!);
     if (counter) state.set(counter, new StoredTensor("I64", [], new Uint8Array(8)));
   }
   noteTransform(state, model);
@@ -341,7 +340,8 @@ export function loadState(model: AnyModule, tensors: ModelState, options: LoadOp
       );
     }
   }
-  checkOrders(doing, model, parts, inputShape !== undefined);
+  const isOwn = (name: string) => given.has(name) && isInOwnOrder(given.get(name)!);
+  checkOrders(doing, model, parts.filter(({ name }) => !isOwn(name)), inputShape !== undefined);
   const known = new Set(all.flatMap(({ name, counter }) => counter ? [name, counter] : [name]));
   const wanted = groups(parts);
   const found = parts.filter(({ name }) => given.has(name));
@@ -400,8 +400,9 @@ export function loadState(model: AnyModule, tensors: ModelState, options: LoadOp
   }
   const bind = transformToBind(doing, model, given, transform);
   for (const group of wanted) {
-    const { name, variable, ours } = group.find(({ name }) => given.has(name))!;
-    tidy(() => variable.assign(ours(given.get(name)!.tensor())));
+    const { name, variable, ours, oursInOrder } = group.find(({ name }) => given.has(name))!;
+    const layout = isOwn(name) ? oursInOrder : ours;
+    tidy(() => variable.assign(layout(given.get(name)!.tensor())));
   }
   bind();
 }

@@ -447,3 +447,23 @@ Deno.test("what the tree reaches is saved and counted", () => {
   assert(!(model.children().get("held.a.0") instanceof BatchNorm));
   crossEntropy(ops.ones([1, 2]), ops.tensor([0], [1], "int32"));
 });
+
+Deno.test("a forward pass of one's own may take more than the options of all", () => {
+  class Scaled extends Module<X, X> {
+    override forward(x: X, options?: { training?: boolean; scale?: number }): X {
+      return ops.mul(x, options?.scale ?? 1);
+    }
+  }
+  class Masked extends Module<X, X> {
+    override forward(x: X, mask?: object): X {
+      return mask instanceof Object ? ops.mul(x, mask as X) : x;
+    }
+  }
+  const x: X = ops.ones([1, 4]);
+  assert.equal(new Scaled().forward(x, { scale: 2 }).dataSync()[0], 2);
+  assert.equal(new Masked().forward(x, ops.zeros([1, 4])).dataSync()[0], 0);
+  assert.throws(() => new Scaled().forward(x, { trainig: true } as object), {
+    name: "TypeError",
+    message: "Running Scaled: there is no option trainig. Did you mean training?",
+  });
+});

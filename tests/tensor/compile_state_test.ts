@@ -159,7 +159,7 @@ Deno.test(
         message:
           "Compiling a function: with the same inputs it must do the same at each call, but at call 16 the op Mul takes 3 " +
           "where it took 2. It depends on something in JavaScript that has changed. Pass that to the compiled function as " +
-          "an input.",
+          "an input, or hold it in a public field of a module.",
       });
       // What it does now is compiled.
       for (let i = 1; i <= 4; i++) assert.equal(f(vector(i)).dataSync()[0], 3 * i);
@@ -297,4 +297,16 @@ Deno.test("compile() follows which parameters are frozen", native, () => {
     model.freeze("0");
     for (let i = 0; i < 3; i++) assert.equal(f(x).length, 2);
   });
+});
+
+Deno.test("compile() refuses a function that calls Math.random", () => {
+  using f = compile((x: Tensor) => Math.random() < 0.5 ? ops.neg(x) : x);
+  if (backend() === NATIVE) {
+    assert.throws(() => f(ops.ones([2])), {
+      name: "RangeError",
+      message:
+        /^Compiling a function: .* calls Math\.random\(\), whose number a graph would keep\./,
+    });
+  }
+  assert.equal(typeof Math.random(), "number");
 });

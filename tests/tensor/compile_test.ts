@@ -65,19 +65,19 @@ Deno.test(
       for (let i = 0; i < 15; i++) twice(vector(i));
       assert.equal(runs, 2);
       for (let i = 0; i < 112; i++) twice(vector(i));
-      assert.equal(runs, 3);
+      assert.equal(runs, 5);
       twice(vector(1));
-      assert.equal(runs, 4);
-      for (let i = 0; i < 3; i++) twice(vector(1, 2));
       assert.equal(runs, 6);
-      for (let i = 0; i < 3; i++) twice(ops.tensor([[1]]));
+      for (let i = 0; i < 3; i++) twice(vector(1, 2));
       assert.equal(runs, 8);
-      for (let i = 0; i < 3; i++) twice(ops.tensor([1], undefined, "int32"));
+      for (let i = 0; i < 3; i++) twice(ops.tensor([[1]]));
       assert.equal(runs, 10);
+      for (let i = 0; i < 3; i++) twice(ops.tensor([1], undefined, "int32"));
+      assert.equal(runs, 12);
       for (let i = 0; i < 3; i++) withPrecision("bf16", () => twice(vector(i)));
-      assert.equal(runs, 12);
+      assert.equal(runs, 14);
       twice(vector(9));
-      assert.equal(runs, 12);
+      assert.equal(runs, 14);
     });
   },
 );
