@@ -1,5 +1,5 @@
 /** Checks that layers share: options when they are built, inputs when they run. */
-import { isTensor, type Padding, type Pair, type Tensor } from "../tensor/mod.ts";
+import { isTensor, isVariable, type Padding, type Pair, type Tensor } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
 import { type AnyModule, Module } from "./module.ts";
 
@@ -142,10 +142,10 @@ export function checkInput(layer: AnyModule, input: Tensor, axes?: Axes): void {
   if (input.isDisposed) {
     throw new TypeError(`${layer.describe()}: the input was disposed and holds no values.`);
   }
-  for (const variable of layer.variables().values()) {
-    if (variable.isDisposed) {
-      throw new TypeError(`${layer.describe()}: it was disposed and cannot run.`);
-    }
+  // The variables are asked for only where a field tells, since that takes time in each pass.
+  const isDisposed = (value: unknown) => isVariable(value) && value.isDisposed;
+  if (Object.values(layer).some(isDisposed) && [...layer.variables().values()].some(isDisposed)) {
+    throw new TypeError(`${layer.describe()}: it was disposed and cannot run.`);
   }
   const found = `found [${input.shape.join(", ")}].`;
   if (

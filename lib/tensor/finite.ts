@@ -16,6 +16,17 @@ export function isAllFinite(x: tf.TensorInfo): boolean {
   const native = nativeBackend();
   // The sum of squares is finite exactly where all squares are: infinities do not cancel.
   if (native) {
+    if (!native.isRecording) {
+      const { binding } = native, [id] = native.getInputTensorIds([x]);
+      if (native.tensorMap.get(x.dataId)?.dtype === binding.TF_FLOAT) {
+        // A tensor for the sum would cost more than the sum.
+        const type = { name: "T", type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT };
+        const [sum] = binding.executeOp("L2Loss", [type], [id!], 1);
+        const [value] = binding.tensorDataSync(sum!.id);
+        binding.deleteTensor(sum!.id);
+        return Number.isFinite(value);
+      }
+    }
     return tf.tidy(() =>
       native.assumeFinite(runTensorFlowOp("L2Loss", [x], { T: { type: "float32" } }))
     );
