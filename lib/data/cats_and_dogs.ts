@@ -166,16 +166,13 @@ async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Pr
     "To go on without cats and dogs, call drawnImages({ count, seed, size, classes: 2 }): images of two classes that are drawn, so no " +
       "accuracy on them is one on photographs.",
   );
-  // One process at a time unpacks. A lock ends with its process, so what is half unpacked here is
-  // left over from a killed one.
-  using handle = await Deno.open(archive).catch(async (error): Promise<undefined> => {
-    if (!await exists(folder)) throw error;
-  });
-  if (!handle) return folder; // Another process has unpacked it since.
+  // One call at a time unpacks. The folder is locked, not the archive, which a slower download may
+  // replace. A lock ends with its process, so a half unpacked folder is left over from a killed one.
+  using handle = await Deno.open(dirname(folder));
   while (!await handle.tryLock(true)) {
     await delay(100, undefined, { signal }).catch(() => signal?.throwIfAborted());
   }
-  if (await exists(folder)) return await unpacked(url, options); // Another process was quicker.
+  if (await exists(folder)) return await unpacked(url, options); // Another call was quicker.
   for await (const { name } of Deno.readDir(dirname(folder))) {
     if (name.startsWith("unpacking_")) {
       await Deno.remove(join(dirname(folder), name), { recursive: true });
