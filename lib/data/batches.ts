@@ -8,7 +8,8 @@ import {
   tidy,
 } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
-import { ImageDataset } from "./dataset.ts";
+import { checkPositive } from "./checks.ts";
+import { checkDataset, type ImageDataset } from "./dataset.ts";
 import { applyTransform, type Transform } from "./transforms.ts";
 
 /** Images `[batch, height, width, channels]` with their class numbers `[batch]`; it owns both tensors. */
@@ -76,11 +77,7 @@ export function batches(
   dataset: ImageDataset,
   options: BatchesOptions<number, number>,
 ): Batches<number> {
-  if (!(dataset instanceof ImageDataset)) {
-    throw new TypeError(
-      `Making batches: the data set must be an ImageDataset, found ${show(dataset)}.`,
-    );
-  }
+  checkDataset("Making batches", dataset);
   const { count, name } = dataset;
   const doing = `Making batches of "${name}"`;
   checkOptions<BatchesOptions<number, number>>(doing, options, "{ batchSize: 100 }", {
@@ -90,10 +87,7 @@ export function batches(
     transform: true,
   });
   const { batchSize, shuffle, dropLast = false, transform } = options;
-  if (!Number.isInteger(batchSize) || batchSize < 1) {
-    const Kind = typeof batchSize === "number" ? RangeError : TypeError;
-    throw new Kind(`${doing}: batchSize must be a positive integer, found ${show(batchSize)}.`);
-  }
+  checkPositive(doing, { batchSize });
   if (batchSize > count) {
     throw new RangeError(
       `${doing}: batchSize must be at most ${count}, the number of images, found ${batchSize}.`,

@@ -415,3 +415,15 @@ function bytesOrFloats(making: string, pixels: unknown): Uint8Array | Float32Arr
       );
   }
 }
+
+/**
+ * Checks that something is a data set.
+ *
+ * @throws {TypeError} If it is not.
+ */
+export function checkDataset(doing: string, dataset: unknown): asserts dataset is ImageDataset {
+  if (dataset instanceof ImageDataset) return;
+  throw new TypeError(
+    `${doing}: the data set must be an ImageDataset, found ${show(dataset)}.`,
+  );
+}

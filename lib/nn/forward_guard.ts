@@ -1,6 +1,6 @@
 /** Stands before each `forward` of a module: it checks the options, and that what runs belongs to the model. */
 import { checkOptions, isTensor } from "../tensor/mod.ts";
-import { watchVariables } from "../tensor/watch_variables.ts";
+import { watchVariables } from "../tensor/trace.ts";
 import type { AnyModule, ForwardOptions } from "./module.ts";
 
 type Forward = (this: AnyModule, input: never, options?: ForwardOptions) => unknown;

@@ -14,8 +14,8 @@ import {
   type Axis,
   axisTitle,
   categories as distinct,
+  chartNames,
   checkFigure,
-  figureNames,
   type FigureOptions,
   frame,
   inSentence,
@@ -74,12 +74,12 @@ export function barChart(
   options: BarChartOptions,
 ): Figure {
   const doing = "Drawing a bar chart";
-  checkFigure<BarChartOptions>(doing, options, '{ x: { title: "Model" }, y: { title: "Size" } }', {
-    ...figureNames,
-    height: true,
-    x: true,
-    y: true,
-  });
+  checkFigure<BarChartOptions>(
+    doing,
+    options,
+    '{ x: { title: "Model" }, y: { title: "Size" } }',
+    chartNames,
+  );
   requireQuantity(doing, "axis x", options.x);
   requireAxis(doing, "axis y", options.y);
   requireTexts(doing, "categories", categories);

@@ -13,9 +13,9 @@ import {
 import {
   type Axis,
   axisTitle,
+  chartNames,
   checkFigure,
   colors,
-  figureNames,
   type FigureOptions,
   frame,
   inSentence,
@@ -76,7 +76,7 @@ export function contour(
     doing,
     options,
     '{ x: { title: "Weight" }, y: { title: "Bias" }, value: { title: "Loss" } }',
-    { ...figureNames, height: true, x: true, y: true, value: true, path: true },
+    { ...chartNames, value: true, path: true },
   );
   const { value, path } = options;
   requireAxis(doing, "axis x", options.x);

@@ -15,6 +15,7 @@ import { panelGrid } from "./panels.ts";
 import {
   asText,
   type Axis,
+  chartNames,
   checkFigure,
   colors,
   extraTitleHeight,
@@ -70,10 +71,7 @@ export interface HistogramOptions extends FigureOptions, BinOptions {
 export function histogram(values: Numbers, options: HistogramOptions): Figure {
   const doing = "Drawing a histogram";
   checkFigure<HistogramOptions>(doing, options, '{ x: { title: "Weight" } }', {
-    ...figureNames,
-    height: true,
-    x: true,
-    y: true,
+    ...chartNames,
     bins: true,
     range: true,
   });

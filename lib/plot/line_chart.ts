@@ -14,9 +14,9 @@ import {
   type Axis,
   axisTitle,
   categories,
+  chartNames,
   checkFigure,
   colors,
-  figureNames,
   type FigureOptions,
   frame,
   inSentence,
@@ -81,12 +81,12 @@ export interface LineChartOptions extends FigureOptions {
  */
 export function lineChart(series: readonly Series[], options: LineChartOptions): Figure {
   const doing = "Drawing a line chart";
-  checkFigure<LineChartOptions>(doing, options, '{ x: { title: "Step" }, y: { title: "Loss" } }', {
-    ...figureNames,
-    height: true,
-    x: true,
-    y: true,
-  });
+  checkFigure<LineChartOptions>(
+    doing,
+    options,
+    '{ x: { title: "Step" }, y: { title: "Loss" } }',
+    chartNames,
+  );
   requireAxis(doing, "axis x", options.x);
   requireAxis(doing, "axis y", options.y);
   if (!Array.isArray(series)) {

@@ -14,9 +14,9 @@ import {
   asText,
   type Axis,
   axisTitle,
+  chartNames,
   checkFigure,
   colors,
-  figureNames,
   type FigureOptions,
   frame,
   inSentence,
@@ -88,7 +88,7 @@ export function scatterChart(groups: readonly PointGroup[], options: ScatterChar
     doing,
     options,
     '{ x: { title: "Work" }, y: { title: "Accuracy" } }',
-    { ...figureNames, height: true, x: true, y: true },
+    chartNames,
   );
   requireAxis(doing, "axis x", options.x);
   requireAxis(doing, "axis y", options.y);

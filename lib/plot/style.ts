@@ -122,6 +122,9 @@ export const houseLayout: Partial<Layout> = {
 /** The names of the options that all figures have. */
 export const figureNames = { title: true, description: true, width: true } as const;
 
+/** The names of the options that all figures with two axes have. */
+export const chartNames = { ...figureNames, height: true, x: true, y: true } as const;
+
 /** The longest side of a figure; a picture of this size still fits into memory. */
 export const mostPixels = 20_000;
 

@@ -10,6 +10,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { add as sumOf } from "./addition.ts";
 import { nativeBackend } from "./backend.ts";
+import { valuesToCheck } from "./compile.ts";
 import { isAllFinite } from "./finite.ts";
 import "./gradients.ts";
 import { checkOptions } from "./options.ts";
@@ -382,8 +383,7 @@ export function oneHot(labels: Tensor1D, classes: number): Tensor2D {
  */
 function checkIndices(what: string, name: string, indices: Tensor1D, count: number): Tensor1D {
   const native = nativeBackend();
-  const values = native?.isRecording ? native.peek(indices) : indices.dataSync();
-  const outside = values.find((index) => index < 0 || index >= count);
+  const outside = valuesToCheck(indices).find((index) => index < 0 || index >= count);
   if (outside !== undefined) {
     throw new RangeError(`${what}: ${name} must be from 0 to ${count - 1}, found ${outside}.`);
   }

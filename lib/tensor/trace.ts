@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { checkFunction, checkTensor } from "./check.ts";
-import type { Tensor } from "./types.ts";
+import type { Tensor, Variable } from "./types.ts";
 
 /** A value in a computation that was traced: what goes in, what is always the same, or what a kernel of TensorFlow.js makes of others. */
 export type TracedValue =
@@ -78,33 +78,50 @@ export interface KernelCall {
   readonly outputs: readonly Tensor[];
 }
 
+type RunKernel = ReturnType<typeof tf.engine>["runKernel"];
+
+/** Runs `work` with a function in the place of the engine's `runKernel`, which it is given. */
+function withRunKernel<T>(replace: (own: RunKernel) => RunKernel, work: () => T): T {
+  const engine = tf.engine();
+  const before = Object.getOwnPropertyDescriptor(engine, "runKernel");
+  const value = replace(engine.runKernel.bind(engine));
+  Object.defineProperty(engine, "runKernel", { value, configurable: true });
+  try {
+    return work();
+  } finally {
+    if (before) Object.defineProperty(engine, "runKernel", before);
+    else Reflect.deleteProperty(engine, "runKernel");
+  }
+}
+
 /** Runs `work`, and calls `see` after each kernel that it calls; kernels inside of kernels are not seen. */
 export function observeKernels<T>(work: () => T, see: (call: KernelCall) => void): T {
-  const engine = tf.engine();
-  const { runKernel } = engine;
   let inside = false;
-  const observed: typeof runKernel = (name, inputs, attributes = {}) => {
-    if (inside) return runKernel.call(engine, name, inputs, attributes) as never;
+  return withRunKernel((own) => (name, inputs, attributes = {}) => {
+    if (inside) return own(name, inputs, attributes) as never;
     inside = true;
     try {
-      const output = runKernel.call(engine, name, inputs, attributes);
-      const outputs: readonly Tensor[] = Array.isArray(output) ? output : [output];
+      const output = own<Tensor | Tensor[]>(name, inputs, attributes);
       const given = Object.entries(inputs).filter(([, tensor]) => tensor);
       see({
         name,
         inputs: Object.fromEntries(given) as Record<string, Tensor>,
         attributes,
-        outputs,
+        outputs: Array.isArray(output) ? output : [output],
       });
       return output as never;
     } finally {
       inside = false;
     }
-  };
-  Object.defineProperty(engine, "runKernel", { value: observed, configurable: true });
-  try {
-    return work();
-  } finally {
-    Reflect.deleteProperty(engine, "runKernel");
-  }
+  }, work);
+}
+
+/** Runs `work` and calls `see` with each variable that a kernel is about to read, each time. */
+export function watchVariables<T>(see: (variable: Variable) => void, work: () => T): T {
+  return withRunKernel((own) => (name, inputs, attributes) => {
+    for (const tensor of Object.values(inputs).flat()) {
+      if (tensor instanceof tf.Variable) see(tensor);
+    }
+    return own(name, inputs, attributes) as never;
+  }, work);
 }

@@ -49,18 +49,6 @@ export function checkKinds(doing: string, options: object): void {
 }
 
 /**
- * Checks that something is a data set.
- *
- * @throws {TypeError} If it is not.
- */
-export function checkDataset(doing: string, dataset: unknown): asserts dataset is ImageDataset {
-  if (dataset instanceof ImageDataset) return;
-  throw new TypeError(
-    `${doing}: the data set must be an ImageDataset, found ${show(dataset)}.`,
-  );
-}
-
-/**
  * Checks that something is an optimizer, the library's or another.
  *
  * @throws {TypeError} If it is not.

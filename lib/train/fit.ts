@@ -36,7 +36,8 @@ import {
   transformOf,
 } from "../data/mod.ts";
 import { applyTransform } from "../data/transforms.ts";
-import { checkDataset, checkKinds, checkLogits, checkOptimizer, explained } from "./checks.ts";
+import { checkDataset } from "../data/dataset.ts";
+import { checkKinds, checkLogits, checkOptimizer, explained } from "./checks.ts";
 import { clipGradients } from "./clip.ts";
 import { turnEventLoop } from "./event_loop.ts";
 import { crossEntropy, type Loss } from "./losses.ts";

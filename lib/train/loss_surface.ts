@@ -11,7 +11,8 @@ import {
 import { checkModule, checkNumber } from "../nn/checks.ts";
 import type { AnyModule, Classifier } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
-import { checkDataset, checkKinds } from "./checks.ts";
+import { checkDataset } from "../data/dataset.ts";
+import { checkKinds } from "./checks.ts";
 import { evaluate, type EvaluateOptions, inferenceOptions } from "./metrics.ts";
 import { orStop } from "../tensor/stop.ts";
 import type { Suiting } from "./suits.ts";

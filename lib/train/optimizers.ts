@@ -16,6 +16,7 @@ import {
   variable,
   vectorLength,
 } from "../tensor/mod.ts";
+import { checkTensor } from "../tensor/check.ts";
 
 /** Changes the parameters it is bound to, step by step, and owns what it has to remember about each. */
 export interface Optimizer extends Disposable {
@@ -120,7 +121,7 @@ class RuleOptimizer implements Optimizer {
     });
     this.learningRate = learningRate;
     parameters.forEach((parameter, i) => {
-      checkAlive(`The optimizer ${name}`, `parameter ${i}`, parameter);
+      checkTensor(`The optimizer ${name}`, parameter, { name: `parameter ${i}` });
       if (parameter.dtype === "float32") return;
       throw new TypeError(
         `The optimizer ${name}: parameter ${i} must be float32, found ${parameter.dtype} [${parameter.shape}].`,
@@ -191,7 +192,7 @@ class RuleOptimizer implements Optimizer {
       );
     }
     parameters.forEach((parameter, i) => {
-      checkAlive(doing, `parameter ${i}`, parameter);
+      checkTensor(doing, parameter, { name: `parameter ${i}` });
       const gradient: unknown = gradients[i];
       if (!isTensor(gradient) || gradient.dtype !== "float32") {
         throw new TypeError(
@@ -200,7 +201,7 @@ class RuleOptimizer implements Optimizer {
           }.`,
         );
       }
-      checkAlive(doing, `gradient ${i}`, gradient);
+      checkTensor(doing, gradient, { name: `gradient ${i}` });
     });
   }
 
@@ -212,11 +213,6 @@ class RuleOptimizer implements Optimizer {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-function checkAlive(doing: string, name: string, x: Tensor): void {
-  if (!x.isDisposed) return;
-  throw new TypeError(`${doing}: ${name} must be alive, found a disposed tensor [${x.shape}].`);
 }
 
 /** Parameters as one group; groups as they are. */

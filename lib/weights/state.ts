@@ -245,7 +245,6 @@ export interface StateOptions {
 export function stateOf(model: AnyModule, options: StateOptions = {}): Map<string, StoredTensor> {
   const doing = "Taking the state of a model";
   checkModel(doing, model);
-  checkAlive(doing, model);
   checkOptions<StateOptions>(doing, options, "{ inputShape: [28, 28, 1] }", { inputShape: true });
   const parts = partsOf(doing, model, options.inputShape);
   if (options.inputShape !== undefined) checkOrders(doing, model, parts, true);
@@ -313,7 +312,6 @@ export interface LoadOptions extends StateOptions {
 export function loadState(model: AnyModule, tensors: ModelState, options: LoadOptions = {}): void {
   const doing = "Loading the state of a model";
   checkModel(doing, model);
-  checkAlive(doing, model);
   checkOptions<LoadOptions>(doing, options, '{ except: ["fc"] }', {
     except: true,
     prefix: true,
@@ -496,12 +494,6 @@ export function checkTensors(doing: string, tensors: unknown): void {
       `${doing}: expected stored tensors by name, as readSafetensors and readPth give them, found something else.`,
     );
   }
-}
-
-function checkAlive(doing: string, model: AnyModule): void {
-  const gone = [...model.namedVariables()].find(([, variable]) => variable.isDisposed);
-  if (!gone) return;
-  throw new TypeError(`${doing}: the model must be alive, but its ${gone[0]} was disposed.`);
 }
 
 function checkModel(doing: string, model: unknown): void {
