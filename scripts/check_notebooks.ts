@@ -20,13 +20,19 @@ interface Notebook {
 interface Module {
   readonly name: string;
   readonly text: string;
-  /** For each line of the module: the cell, counted in code cells as Jupyter does, and the line in it, from 1. */
+  /**
+   * For each line of the module: the cell, counted in code cells as Jupyter does, and the line in
+   * it, from 1.
+   */
   readonly origin: readonly { readonly cell: number; readonly line: number }[];
 }
 
 const longestCell = 25;
 
-/** Joins the code cells. `void 0;` ends a cell whose last line has no semicolon, so that the next one does not go on with it. */
+/**
+ * Joins the code cells. `void 0;` ends a cell whose last line has no semicolon, so that the next
+ * one does not go on with it.
+ */
 function joinCells(notebook: Notebook): Omit<Module, "name"> {
   const lines: string[] = [];
   const origin: { cell: number; line: number }[] = [];
@@ -52,7 +58,10 @@ function plain(text: string | readonly string[]): string {
   return typeof text === "string" ? text : text.join("");
 }
 
-/** What is wrong with a notebook as a document: length of cells, and outputs that are not those of a whole, good run. */
+/**
+ * What is wrong with a notebook as a document: length of cells, and outputs that are not those of a
+ * whole, good run.
+ */
 function documentProblems(name: string, notebook: Notebook): string[] {
   const problems: string[] = [];
   codeCells(notebook).forEach(({ source, execution_count, outputs = [] }, index) => {
@@ -129,7 +138,8 @@ async function lint(environment: Environment, folder: string): Promise<string[]>
 }
 
 async function typeCheck(environment: Environment, folder: string): Promise<string[]> {
-  // `deno check` passes over .cache, which deno.json excludes; a module that imports the others for their types does not.
+  // `deno check` passes over .cache, which deno.json excludes; a module that imports the others for
+  // their types does not.
   const all = join(folder, "all.ts");
   const names = Array.from(Deno.readDirSync(folder), ({ name }) => name)
     .filter((name) => name.endsWith(".ipynb.ts"));

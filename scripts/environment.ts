@@ -30,7 +30,10 @@ export class SetupError extends Error {
   override name = "SetupError";
 }
 
-/** Ends a task that takes no arguments if it was given one: with a line about it for `--help`, else with 1. */
+/**
+ * Ends a task that takes no arguments if it was given one: with a line about it for `--help`, else
+ * with 1.
+ */
 export function refuseArguments(task: string, does: string): void {
   const [argument] = Deno.args;
   if (argument === undefined) return;
@@ -95,7 +98,10 @@ export interface ScratchFolder extends AsyncDisposable {
   readonly path: string;
 }
 
-/** Makes a scratch folder, and removes those that runs of the same kind have left when they were killed. */
+/**
+ * Makes a scratch folder, and removes those that runs of the same kind have left when they were
+ * killed.
+ */
 export async function scratchFolder(root: string, prefix: string): Promise<ScratchFolder> {
   const cache = join(root, ".cache"), anHourAgo = Date.now() - 3600_000;
   await Deno.mkdir(cache, { recursive: true });
@@ -187,7 +193,10 @@ export interface Python {
   readonly hasTensorFlow: boolean;
 }
 
-/** The Python to build on: the first on `PATH` that TensorFlow supports (3.10 to 3.13), or else a newer one. */
+/**
+ * The Python to build on: the first on `PATH` that TensorFlow supports (3.10 to 3.13), or else a
+ * newer one.
+ */
 export async function findPython(
   environment: Environment,
 ): Promise<{ python?: Python; tooOld?: Python }> {
@@ -215,14 +224,19 @@ export async function findPython(
   return { python: tooNew, tooOld };
 }
 
-/** The NVIDIA GPUs that TensorFlow could use, as `nvidia-smi` lists them. Its CUDA builds are for Linux on x86-64 only. */
+/**
+ * The NVIDIA GPUs that TensorFlow could use, as `nvidia-smi` lists them. Its CUDA builds are for
+ * Linux on x86-64 only.
+ */
 export async function findNvidiaGpus(environment: Environment): Promise<string | undefined> {
   if (environment.os !== "linux" || Deno.build.arch !== "x86_64") return undefined;
   const { success, output } = await run(environment, ["nvidia-smi", "-L"]);
   return success ? output.trim() : undefined;
 }
 
-/** The C++ compiler of the system, if there is one that answers (macOS has a stub that does not). */
+/**
+ * The C++ compiler of the system, if there is one that answers (macOS has a stub that does not).
+ */
 export async function findCompiler(environment: Environment): Promise<string | undefined> {
   for (const program of ["c++", "g++", "clang++"]) {
     if ((await run(environment, [program, "--version"])).success) return program;
@@ -250,9 +264,10 @@ console.log("TensorFlow=" + addon.TF_Version, "GPU=" + addon.isUsingGpuDevice())
 }
 
 /**
- * The environment variables for JupyterLab and its kernels: our kernel is found before all others, and
- * what JupyterLab remembers stays in the project, so that a personal configuration neither disturbs
- * nor is disturbed. Where this user cannot write in the project it lasts as long as this process.
+ * The environment variables for JupyterLab and its kernels: our kernel is found before all others,
+ * and what JupyterLab remembers stays in the project, so that a personal configuration neither
+ * disturbs nor is disturbed. Where this user cannot write in the project it lasts as long as this
+ * process.
  */
 export function jupyterVariables({ root, variables }: Environment): Record<string, string> {
   const jupyter = writableFolder(join(root, ".cache", "jupyter"));

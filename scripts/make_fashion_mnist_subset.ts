@@ -1,5 +1,6 @@
 /**
- * Makes data/fashion_mnist_subset anew from the full set: a tenth of each class of the training and of the test images.
+ * Makes data/fashion_mnist_subset anew from the full set: a tenth of each class of the training and
+ * of the test images.
  *
  *     deno run -A scripts/make_fashion_mnist_subset.ts
  */

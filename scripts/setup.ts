@@ -33,9 +33,9 @@ interface Step {
 
 /**
  * Makes everything that the project needs, and leaves alone what is there already; a project where
- * nothing is missing is not written to. A step that fails or is stopped leaves no stamp, so that the
- * next set-up makes it again from its beginning. A virtual environment that works is replaced in one
- * go, when the new one is complete.
+ * nothing is missing is not written to. A step that fails or is stopped leaves no stamp, so that
+ * the next set-up makes it again from its beginning. A virtual environment that works is replaced
+ * in one go, when the new one is complete.
  *
  * @throws {SetupError} If a step cannot be done; the message says what to do.
  */
@@ -100,7 +100,10 @@ async function makeWhatIsMissing(environment: Environment): Promise<void> {
   for (const folder of unfinished(root)) await removeUnfinished(folder);
 }
 
-/** Removes a folder, or leaves it to the next set-up: a pip that outlived its own may still be writing there. */
+/**
+ * Removes a folder, or leaves it to the next set-up: a pip that outlived its own may still be
+ * writing there.
+ */
 async function removeUnfinished(folder: string): Promise<void> {
   await Deno.remove(folder, { recursive: true }).catch(() => {});
 }
@@ -117,7 +120,8 @@ async function make({ log }: Environment, step: Step): Promise<void> {
 
 /**
  * The folder of a new virtual environment: one where an earlier set-up got as far as the Python
- * packages, or else a new one, because a pip that outlived its set-up may still be writing to an old one.
+ * packages, or else a new one, because a pip that outlived its set-up may still be writing to an
+ * old one.
  */
 async function startVenv(environment: Environment, replaced: string): Promise<string> {
   for (const folder of unfinished(environment.root)) {
@@ -130,7 +134,7 @@ async function startVenv(environment: Environment, replaced: string): Promise<st
   return folder;
 }
 
-/** What set-ups that were ended have left in the project. */
+/** The leftovers of interrupted set-ups in the project. */
 function unfinished(root: string): string[] {
   return Array.from(Deno.readDirSync(root), ({ name }) => name)
     .filter((name) => name.startsWith(unfinishedPrefix))
@@ -208,7 +212,8 @@ async function python(environment: Environment, venv: string): Promise<Step> {
       gpu ? "for the GPU, 7 GB" : "2 GB"
     }, 1 to 5 minutes)`,
     key: await hash(root, [requirements]),
-    // The system's Python, on which .venv is built, may be gone, or be of another version, which has other packages.
+    // The system's Python, on which .venv is built, may be gone, or be of another version, which
+    // has other packages.
     products: [python, join(await packagesFolder(environment, python), "jupyterlab")],
     stamp,
     async make() {
@@ -268,8 +273,8 @@ async function makeVirtualEnvironment(
 }
 
 /**
- * Has the programs of a virtual environment find its Python beside themselves. As pip writes them they
- * hold the path at which they were made.
+ * Has the programs of a virtual environment find its Python beside themselves. As pip writes them
+ * they hold the path at which they were made.
  */
 async function forgetPath(root: string, venv: string) {
   // Where a path has spaces, or is long, pip itself goes by way of the shell.
@@ -280,7 +285,7 @@ async function forgetPath(root: string, venv: string) {
   );
   for await (const { name, isFile } of Deno.readDir(join(venv, "bin"))) {
     const file = join(venv, "bin", name);
-    // What is larger is no script.
+    // Scripts are smaller.
     if (!isFile || (await Deno.stat(file)).size > 100_000) continue;
     const text = await Deno.readTextFile(file);
     if (!text.includes(basename(venv))) continue;
@@ -321,7 +326,7 @@ async function pip(environment: Environment, venv: string, requirements: string)
         extra: {
           ...await pipSettings(environment, python),
           PIP_DISABLE_PIP_VERSION_CHECK: "1",
-          // What a pip that was killed has left goes with the folder.
+          // The leftovers of a killed pip go with the folder.
           TMPDIR: temporary,
         },
         onLine: environment.status,
@@ -334,14 +339,20 @@ async function pip(environment: Environment, venv: string, requirements: string)
   }
 }
 
-/** The settings of pip that say how the packages are reached. All others could lead them elsewhere, or break them. */
+/**
+ * The settings of pip that say how the packages are reached. All others could lead them elsewhere,
+ * or break them.
+ */
 const settingsOfReach = [
   ...["index-url", "pypi-url", "extra-index-url", "no-index", "find-links", "trusted-host"],
   ...["proxy", "cert", "client-cert", "timeout", "default-timeout", "retries", "keyring-provider"],
   ...["cache-dir", "no-cache-dir", "use-feature", "use-deprecated"],
 ];
 
-/** The user's settings of pip, from files and from variables, as far as they say how the packages are reached. */
+/**
+ * The user's settings of pip, from files and from variables, as far as they say how the packages
+ * are reached.
+ */
 async function pipSettings(
   environment: Environment,
   python: string,
@@ -384,12 +395,14 @@ async function addon(environment: Environment, venv: string): Promise<Step> {
     };
   }
   const [suffix, origin] = os === "darwin" ? ["2.dylib", "@loader_path"] : ["so.2", "$ORIGIN"];
-  // Paths from the project's folder, where the compiler runs, so that a project that was moved keeps its addon.
+  // Paths from the project's folder, where the compiler runs, so that a project that was moved
+  // keeps its addon.
   const source = relative(root, addonSource);
   const inVenv = relative(venv, tensorFlow);
   const flagsFor = (tensorFlow: string) => [
     ...["-O2", "-shared", "-fPIC", "-std=c++17", "-DNAPI_VERSION=8"],
-    // The N-API functions come from Deno when it loads the addon; only the linker of macOS wants to be told.
+    // The N-API functions come from Deno when it loads the addon; only the linker of macOS wants to
+    // be told.
     ...(os === "darwin" ? ["-undefined", "dynamic_lookup"] : []),
     `-I${relative(root, nodeHeaders)}`,
     `-I${join(tensorFlow, "include")}`,
@@ -422,7 +435,10 @@ async function addon(environment: Environment, venv: string): Promise<Step> {
   };
 }
 
-/** Calls the system's C++ compiler, or the one in the Python package ziglang where the system has none. */
+/**
+ * Calls the system's C++ compiler, or the one in the Python package ziglang where the system has
+ * none.
+ */
 async function compile(environment: Environment, venv: string, flags: readonly string[]) {
   const { python } = places(environment.root, venv);
   const compiler = await findCompiler(environment);
@@ -461,8 +477,9 @@ async function compile(environment: Environment, venv: string, flags: readonly s
 function jupyter({ root, deno: running }: Environment, venv: string): Promise<Step> {
   const { deno, kernelspec, overrides, stamp } = places(root, venv);
   const spec = {
-    // Stop is a SIGINT, which ends a process that does not listen yet, as while a cell imports the library. The shell has it
-    // ignored, and Deno inherits that; what listens later, as lib/tensor/stop.ts does, hears it all the same.
+    // Stop is a SIGINT, which ends a process that does not listen yet, as while a cell imports the
+    // library. The shell has it ignored, and Deno inherits that; what listens later, as
+    // lib/tensor/stop.ts does, hears it all the same.
     argv: [
       ...["/bin/sh", "-c", `trap "" INT; exec "$0" "$@"`],
       `{resource_dir}/${relative(dirname(kernelspec), deno)}`,
@@ -481,7 +498,8 @@ function jupyter({ root, deno: running }: Environment, venv: string): Promise<St
     products: [deno, kernelspec, overrides],
     stamp,
     async make() {
-      // Deno may live in npm's cache, which gets emptied, so the kernel has a link of its own (or a copy, across disks).
+      // Deno may live in npm's cache, which gets emptied, so the kernel has a link of its own (or a
+      // copy, across disks).
       await Deno.mkdir(dirname(deno), { recursive: true });
       const part = `${deno}.part`;
       if (exists(part)) await Deno.remove(part);
@@ -532,8 +550,9 @@ function advice(output: string): string {
 }
 
 /**
- * Sets up this project for a command that needs it. A failure, or Ctrl-C, is told to the user and ends
- * the process with 1. A command that can do with what an earlier set-up has made goes on with that.
+ * Sets up this project for a command that needs it. A failure, or Ctrl-C, is told to the user and
+ * ends the process with 1. A command that can do with what an earlier set-up has made goes on with
+ * that.
  */
 export async function setUpOrExit({ orGoOn = false } = {}): Promise<Environment> {
   const environment = thisEnvironment();

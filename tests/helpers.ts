@@ -1,10 +1,16 @@
-/** What several tests need: closeness of numbers, gradients by differences, every backend, no tensor left behind. */
+/**
+ * What several tests need: closeness of numbers, gradients by differences, every backend, no tensor
+ * left behind.
+ */
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { memory, ops, PORTABLE, type Scalar, type Tensor, useBackend, WASM } from "resnet-lab";
 
-/** Asserts that numbers agree to `tolerance`, relative to 1 or to the expected number, whichever is larger. */
+/**
+ * Asserts that numbers agree to `tolerance`, relative to 1 or to the expected number, whichever is
+ * larger.
+ */
 export function assertClose(
   actual: Tensor | ArrayLike<number> | number,
   expected: Tensor | ArrayLike<number> | number,
@@ -42,7 +48,9 @@ Deno.test.beforeEach(async () => {
   settled = memory().tensors;
 });
 
-/** Registers one test for the backend at hand and one for each of the backends that are everywhere. */
+/**
+ * Registers one test for the backend at hand and one for each of the backends that are everywhere.
+ */
 export function testOnEachBackend(name: string, body: () => void | Promise<void>): void {
   Deno.test(name, body);
   for (const other of [WASM, PORTABLE]) {

@@ -1,8 +1,9 @@
 /**
- * Holds every public function to its options: one that does not exist is refused, and so is what is no object.
+ * Holds every public function to its options: one that does not exist is refused, and so is what is
+ * no object.
  *
- * `deno doc` lists where the library takes objects with named properties. Each such place needs a row in PLACES, so a new function
- * cannot be forgotten.
+ * `deno doc` lists where the library takes objects with named properties. Each such place needs a
+ * row in PLACES, so a new function cannot be forgotten.
  */
 import assert from "node:assert/strict";
 import * as lib from "resnet-lab";
@@ -19,7 +20,10 @@ const VALUES: Readonly<Record<string, string>> = {
   TrainingHistory: "what collect gives, and recorded results with whatever was measured",
 };
 
-/** Options that are right, and a call that takes them; it must refuse others before it does anything. */
+/**
+ * Options that are right, and a call that takes them; it must refuse others before it does
+ * anything.
+ */
 type Row = readonly [options: object, call: (options: never) => unknown];
 
 const { ops } = lib;
@@ -350,7 +354,9 @@ async function sourcesIn(folder: URL): Promise<string[]> {
   return found;
 }
 
-/** The places that take objects with named properties, `name parameter.path`, and the type there. */
+/**
+ * The places that take objects with named properties, `name parameter.path`, and the type there.
+ */
 async function placesWithOptions(): Promise<Map<string, string>> {
   const at = (file: string) => new URL(`../lib/${file}`, import.meta.url);
   const files = await sourcesIn(at(""));

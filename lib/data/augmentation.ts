@@ -4,8 +4,9 @@ import { checkPositive, checkSize } from "./checks.ts";
 import type { AnyChannelsTransform, Transform } from "./transforms.ts";
 
 /**
- * Moves each image by its own random offset of up to `padding` pixels along both axes: pads with zeros on all sides, then cuts
- * a window of the old size. He et al. (arXiv:1512.03385, section 4.2) train on CIFAR-10 so, with `padding` 4.
+ * Moves each image by its own random offset of up to `padding` pixels along both axes: pads with
+ * zeros on all sides, then cuts a window of the old size. He et al. (arXiv:1512.03385, section 4.2)
+ * train on CIFAR-10 so, with `padding` 4.
  *
  * @throws {RangeError} If `padding` is not a positive integer.
  *
@@ -30,7 +31,8 @@ export function randomCrop(options: { padding: number }): AnyChannelsTransform {
       const [batch, height, width] = images.shape;
       const sides = [padding, padding] as const;
       const padded = ops.pad(images, [[0, 0], sides, sides, [0, 0]]);
-      // Corners as parts of the last row and column; "nearest" undoes their rounding, so pixels are copied exactly.
+      // Corners as parts of the last row and column; "nearest" undoes their rounding, so pixels are
+      // copied exactly.
       const last = [height + 2 * padding - 1, width + 2 * padding - 1];
       const offsets = ops.floor(random.uniform([batch, 2], { max: 2 * padding + 1 }));
       const topLeft = ops.div(offsets, ops.tensor(last));
@@ -67,7 +69,8 @@ export function randomFlip(...options: []): AnyChannelsTransform {
   return (images, random) =>
     tidy(() => {
       const [batch, height, width] = images.shape;
-      // A box from right to left mirrors; its positions are whole numbers, so pixels are copied exactly.
+      // A box from right to left mirrors; its positions are whole numbers, so pixels are copied
+      // exactly.
       const flip = ops.floor(random.uniform([batch, 1], { max: 2 }));
       const zero = ops.zerosLike(flip);
       const boxes = ops.concat([zero, flip, ops.add(zero, 1), ops.sub(1, flip)], 1);
@@ -87,15 +90,17 @@ export interface RandomResizedCropOptions {
 }
 
 /**
- * Cuts a rectangle of random area, proportions and place out of each image and stretches it to `size`: the augmentation of Szegedy et
- * al. (arXiv:1409.4842, section 6) with which networks are trained on ImageNet.
+ * Cuts a rectangle of random area, proportions and place out of each image and stretches it to
+ * `size`: the augmentation of Szegedy et al. (arXiv:1409.4842, section 6) with which networks are
+ * trained on ImageNet.
  *
- * The area is even over `scale`, the logarithm of the proportions over that of `ratio`, as in torchvision; a side that would be longer
- * than the image's is made as long (torchvision draws again). Pixels are interpolated from the middle of the rectangle's first pixel
- * to the middle of its last, and not smoothed where it is made smaller.
+ * The area is even over `scale`, the logarithm of the proportions over that of `ratio`, as in
+ * torchvision; a side that would be longer than the image's is made as long (torchvision draws
+ * again). Pixels are interpolated from the middle of the rectangle's first pixel to the middle of
+ * its last, and not smoothed where it is made smaller.
  *
- * @throws {RangeError} If a size is not a positive integer, `scale` is not two numbers in order, above 0 and at most 1, or `ratio` not two
- * positive numbers in order.
+ * @throws {RangeError} If a size is not a positive integer, `scale` is not two numbers in order,
+ * above 0 and at most 1, or `ratio` not two positive numbers in order.
  *
  * @example
  * ```ts
@@ -152,7 +157,8 @@ export function randomResizedCrop(options: RandomResizedCropOptions): AnyChannel
       );
       const topLeft = ops.mul(place, ops.sub(ops.tensor([oldHeight, oldWidth]), cut));
       const bottomRight = ops.add(topLeft, ops.sub(cut, 1));
-      // As parts of the last row and column, and a little less, so that no rounding leads out of the image, where all is 0.
+      // As parts of the last row and column, and a little less, so that no rounding leads out of
+      // the image, where all is 0.
       const toParts = ops.tensor(
         [oldHeight, oldWidth].map((side) => (1 - 1e-6) / Math.max(side - 1, 1)),
       );
@@ -173,15 +179,18 @@ export interface ColorJitterOptions {
 }
 
 /**
- * Changes the colours of each image `[batch, height, width, 3]`, from 0 to 1, at random: its brightness, then its contrast, then its
- * saturation.
+ * Changes the colours of each image `[batch, height, width, 3]`, from 0 to 1, at random: its
+ * brightness, then its contrast, then its saturation.
  *
- * Each has a factor `f` of its own for each image, even from `max(0, 1 − x)` to `1 + x` for the `x` given. The image becomes `f · image +
- * (1 − f) · other`, cut off at 0 and 1, where `other` is black for brightness, the mean of the image's grey for contrast, and its grey
- * for saturation; grey is `0.2989 · red + 0.587 · green + 0.114 · blue`. These are the formulas of torchvision's `ColorJitter`, which
- * takes the three in random order. Since it is about light and dark, it comes before `normalize`.
+ * Each has a factor `f` of its own for each image, even from `max(0, 1 − x)` to `1 + x` for the `x`
+ * given. The image becomes `f · image + (1 − f) · other`, cut off at 0 and 1, where `other` is
+ * black for brightness, the mean of the image's grey for contrast, and its grey for saturation;
+ * grey is `0.2989 · red + 0.587 · green + 0.114 · blue`. These are the formulas of torchvision's
+ * `ColorJitter`, which takes the three in random order. Since it is about light and dark, it comes
+ * before `normalize`.
  *
- * @throws {RangeError} If a number is negative or not finite, or, when applied, the images have not three channels.
+ * @throws {RangeError} If a number is negative or not finite, or, when applied, the images have not
+ * three channels.
  *
  * @example
  * ```ts
@@ -241,11 +250,12 @@ function grey(images: Tensor4D): Tensor4D {
 }
 
 /**
- * Sets a square of `size` × `size` pixels to 0 in each image, around a pixel drawn at random: the part of it that lies in the image.
+ * Sets a square of `size` × `size` pixels to 0 in each image, around a pixel drawn at random: the
+ * part of it that lies in the image.
  *
- * DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", arXiv:1708.04552, section 3. There 0 is
- * the average colour, for the images are normalized before: so is it after `normalize`, and before it 0 is black. For CIFAR-10 they
- * take 16 pixels.
+ * DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout",
+ * arXiv:1708.04552, section 3. There 0 is the average colour, for the images are normalized before:
+ * so is it after `normalize`, and before it 0 is black. For CIFAR-10 they take 16 pixels.
  *
  * @throws {RangeError} If `size` is not a positive integer.
  *

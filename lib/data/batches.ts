@@ -12,7 +12,10 @@ import { checkPositive } from "./checks.ts";
 import { checkDataset, type ImageDataset } from "./dataset.ts";
 import { applyTransform, type Transform } from "./transforms.ts";
 
-/** Images `[batch, height, width, channels]` with their class numbers `[batch]`; it owns both tensors. */
+/**
+ * Images `[batch, height, width, channels]` with their class numbers `[batch]`; it owns both
+ * tensors.
+ */
 export class Batch<Channels extends number = number> {
   constructor(readonly images: Images<Channels>, readonly labels: Labels) {}
 
@@ -38,17 +41,21 @@ export interface BatchesOptions<In extends number, Out extends number> {
   transform?: Transform<In, Out>;
 }
 
-/** The batches of one pass through a set, made one at a time; going through it again draws a new order. */
+/**
+ * The batches of one pass through a set, made one at a time; going through it again draws a new
+ * order.
+ */
 export interface Batches<Channels extends number> extends Iterable<Batch<Channels>> {
   /** The number of batches. */
   readonly length: number;
 }
 
 /**
- * Goes through a set in batches: each image once, in random order if `shuffle` is given. The same seed gives the same order,
- * with or without a `transform` that draws random numbers.
+ * Goes through a set in batches: each image once, in random order if `shuffle` is given. The same
+ * seed gives the same order, with or without a `transform` that draws random numbers.
  *
- * @returns Batches to be gone through with `for (using batch of …)`, which frees each one at the end of its turn.
+ * @returns Batches to be gone through with `for (using batch of …)`, which frees each one at the
+ * end of its turn.
  * @throws {RangeError} If `batchSize` is not an integer from 1 to the number of images.
  * @throws {TypeError} If there is no such option, or one is of the wrong kind.
  *
@@ -109,7 +116,8 @@ export function batches(
     length,
     *[Symbol.iterator]() {
       const order = shuffle?.permutation(count) ?? Int32Array.from({ length: count }, (_, i) => i);
-      // A stream of its own, so that what a transform draws does not change the order of the next pass.
+      // A stream of its own, so that what a transform draws does not change the order of the next
+      // pass.
       const random = shuffle?.fork() ?? defaultRandom();
       for (let i = 0; i < length; i++) {
         const indices = order.subarray(i * batchSize, (i + 1) * batchSize);

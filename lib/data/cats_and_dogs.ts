@@ -31,19 +31,21 @@ export interface CatsAndDogsOptions
 }
 
 /**
- * Cats against dogs: 25,000 photographs, half of them of cats and half of dogs, at the size asked for.
+ * Cats against dogs: 25,000 photographs, half of them of cats and half of dogs, at the size asked
+ * for.
  *
- * The files come from `folder` where it is given, else from the cache folder, else from the publisher (825 MB, once; the archive is
- * checked against its SHA-256, unpacked and removed). A few of them cannot be read (Cat/666.jpg and Dog/11702.jpg are empty) and are
- * listed in `skipped`; see {@linkcode imageFolder} for how the others are brought to one size. All at 224 × 224 take 3.8 GB;
+ * The files come from `folder` where it is given, else from the cache folder, else from the
+ * publisher (825 MB, once; the archive is checked against its SHA-256, unpacked and removed). A few
+ * of them cannot be read (Cat/666.jpg and Dog/11702.jpg are empty) and are listed in `skipped`; see
+ * {@linkcode imageFolder} for how the others are brought to one size. All at 224 × 224 take 3.8 GB;
  * `imagesPerClass` takes fewer, the first by name. There is no set to test on: split some off with
  * `split`.
  *
- * Nothing takes the place of the photographs where they cannot be had; whoever wants to go on without them calls
- * `drawnImages({ count, seed, size, classes: 2 })`.
+ * Nothing takes the place of the photographs where they cannot be had; whoever wants to go on
+ * without them calls `drawnImages({ count, seed, size, classes: 2 })`.
  *
- * Elson, Douceur, Howell and Saul, "Asirra: A CAPTCHA that Exploits Interest-Aligned Manual Image Categorization", CCS 2007;
- * https://www.microsoft.com/en-us/download/details.aspx?id=54765.
+ * Elson, Douceur, Howell and Saul, "Asirra: A CAPTCHA that Exploits Interest-Aligned Manual Image
+ * Categorization", CCS 2007; https://www.microsoft.com/en-us/download/details.aspx?id=54765.
  *
  * @throws {TypeError | RangeError} If an option is wrong as {@linkcode imageFolder} says, or the
  * archive cannot be unpacked.
@@ -91,9 +93,10 @@ export async function readCatsAndDogs({
   folder,
   url =
     "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/kagglecatsanddogs_5340.zip",
-  // The publisher names none. This is what two other libraries hold the file of the same address to: TensorFlow Datasets
-  // (tensorflow_datasets/url_checksums/cats_vs_dogs.txt of its release 4.9.9, with the size 824,887,076) and the Go package dogcat, an
-  // example of GoMLX (its constant DownloadChecksum).
+  // The publisher names none. This is what two other libraries hold the file of the same address
+  // to: TensorFlow Datasets (tensorflow_datasets/url_checksums/cats_vs_dogs.txt of its release
+  // 4.9.9, with the size 824,887,076) and the Go package dogcat, an example of GoMLX (its constant
+  // DownloadChecksum).
   sha256 = "b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9",
   maxBytes = 824_887_076,
   photographs = 12_500,
@@ -150,7 +153,10 @@ async function checkComplete(
   }
 }
 
-/** The folder of the unpacked photographs in the cache, which appears there only when it is complete. */
+/**
+ * The folder of the unpacked photographs in the cache, which appears there only when it is
+ * complete.
+ */
 async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Promise<string> {
   const { signal } = options;
   const folder = join(cacheFolder(), "cats-and-dogs", "PetImages");
@@ -167,7 +173,8 @@ async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Pr
       "accuracy on them is one on photographs.",
   );
   // One call at a time unpacks. The folder is locked, not the archive, which a slower download may
-  // replace. A lock ends with its process, so a half unpacked folder is left over from a killed one.
+  // replace. A lock ends with its process, so a half unpacked folder is left over from a killed
+  // one.
   using handle = await Deno.open(dirname(folder));
   while (!await handle.tryLock(true)) {
     await delay(100, undefined, { signal }).catch(() => signal?.throwIfAborted());

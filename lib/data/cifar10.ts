@@ -28,11 +28,12 @@ const trainFiles = [1, 2, 3, 4, 5].map((n) => `data_batch_${n}.bin`);
 const testFiles = ["test_batch.bin"];
 
 /**
- * Mean and standard deviation of the red, green and blue of CIFAR-10's 50,000 training images, pixels from 0 to 1: what
- * `normalize` takes.
+ * Mean and standard deviation of the red, green and blue of CIFAR-10's 50,000 training images,
+ * pixels from 0 to 1: what `normalize` takes.
  *
- * They are the figures in general use: those of Facebook's ResNeXt (facebookresearch/ResNeXt, datasets/cifar10.lua, "computed from
- * entire CIFAR-10 training set": 125.3, 123.0, 113.9 and 63.0, 62.1, 66.7), divided by 255, to a digit more.
+ * They are the figures in general use: those of Facebook's ResNeXt (facebookresearch/ResNeXt,
+ * datasets/cifar10.lua, "computed from entire CIFAR-10 training set": 125.3, 123.0, 113.9 and 63.0,
+ * 62.1, 66.7), divided by 255, to a digit more.
  *
  * @example
  * ```ts
@@ -57,7 +58,10 @@ export interface Cifar10 {
 
 /** What can be asked of {@linkcode cifar10}. */
 export interface Cifar10Options {
-  /** A folder that holds the unpacked files, `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`. */
+  /**
+   * A folder that holds the unpacked files, `data_batch_1.bin` to `data_batch_5.bin` and
+   * `test_batch.bin`.
+   */
   folder?: string;
   /** Called as the download goes on, where it is needed. */
   onProgress?: (progress: DownloadProgress) => void;
@@ -66,21 +70,26 @@ export interface Cifar10Options {
 }
 
 /**
- * CIFAR-10: 50,000 training and 10,000 test images of things and animals, 32 × 32 in colour, in ten classes of equal size.
+ * CIFAR-10: 50,000 training and 10,000 test images of things and animals, 32 × 32 in colour, in ten
+ * classes of equal size.
  *
- * The files come from `folder` where it is given, else from the archive in the cache folder, else from the publisher (170 MB, once). The
- * archive is checked against its SHA-256; of files in a folder, for which no checksums are published, the size and the labels.
- * Nothing takes the place of CIFAR-10 where it cannot be had; whoever wants to go on without it calls `drawnImages`.
+ * The files come from `folder` where it is given, else from the archive in the cache folder, else
+ * from the publisher (170 MB, once). The archive is checked against its SHA-256; of files in a
+ * folder, for which no checksums are published, the size and the labels. Nothing takes the place of
+ * CIFAR-10 where it cannot be had; whoever wants to go on without it calls `drawnImages`.
  *
- * ResNets train on it with the augmentation of He et al. (arXiv:1512.03385, section 4.2): 4 pixels of padding on each side, a random
- * 32 × 32 crop, mirrored or not, and the mean taken off before the padding, so that the padding is the average colour:
- * `compose(normalize(cifar10Statistics), randomCrop({ padding: 4 }), randomFlip())`. (The paper takes off a mean for each pixel and
- * does not divide; a mean and a deviation for each channel are usual since.)
+ * ResNets train on it with the augmentation of He et al. (arXiv:1512.03385, section 4.2): 4 pixels
+ * of padding on each side, a random 32 × 32 crop, mirrored or not, and the mean taken off before
+ * the padding, so that the padding is the average colour:
+ * `compose(normalize(cifar10Statistics), randomCrop({ padding: 4 }), randomFlip())`. (The paper
+ * takes off a mean for each pixel and does not divide; a mean and a deviation for each channel are
+ * usual since.)
  *
  * Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; the binary version of
  * https://www.cs.toronto.edu/~kriz/cifar.html.
  *
- * @throws {RangeError} If a file has not the size of 10,000 images, or a label is above 9, or the archive cannot be unpacked.
+ * @throws {RangeError} If a file has not the size of 10,000 images, or a label is above 9, or the
+ * archive cannot be unpacked.
  * @throws {Error} If the archive is neither there nor to be downloaded, or a file is missing.
  *
  * @example
@@ -120,8 +129,9 @@ export async function cifar10(options: Cifar10Options = {}): Promise<Cifar10> {
 export async function readCifar10({
   folder,
   url = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-  // The publisher names only an MD5, c32a1d4ab5d03f1284b67883e8d87530. This SHA-256 is what two other libraries hold the file of the same
-  // address to: MLDatasets.jl (src/datasets/vision/cifar10.jl) and torchvision-ruby (lib/torchvision/datasets/cifar10.rb).
+  // The publisher names only an MD5, c32a1d4ab5d03f1284b67883e8d87530. This SHA-256 is what two
+  // other libraries hold the file of the same address to: MLDatasets.jl
+  // (src/datasets/vision/cifar10.jl) and torchvision-ruby (lib/torchvision/datasets/cifar10.rb).
   sha256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
   maxBytes = 170_052_171, // The size of that file, in TensorFlow Datasets' list of checksums.
   imagesPerFile = 10_000,
@@ -175,7 +185,8 @@ const planeSize = 32 * 32;
 const imageSize = 3 * planeSize;
 
 /**
- * Reads records of a label and the red, green and blue plane of an image, and writes the labels and the pixels, channels last.
+ * Reads records of a label and the red, green and blue plane of an image, and writes the labels and
+ * the pixels, channels last.
  *
  * @throws {RangeError} If there are not as many records as labels, or a label is above 9.
  */
@@ -261,8 +272,8 @@ async function fromArchive(
 }
 
 async function unpacked(archive: string, maxBytes: number, signal?: AbortSignal) {
-  // As a stream, for whole it would take another 600 MB. Not strict: its checksum has been right, and what is missing for another
-  // reason is found by its name or size.
+  // As a stream, for whole it would take another 600 MB. Not strict: its checksum has been right,
+  // and what is missing for another reason is found by its name or size.
   const file = await Deno.open(archive);
   try {
     const content = file.readable.pipeThrough(new DecompressionStream("gzip"), { signal });

@@ -45,7 +45,7 @@ export interface ImageDatasetInit<Channels extends number, Classes extends numbe
   channels: Channels;
   /** The number of classes. */
   classes: Classes;
-  /** What each class is called, by its number: strings that differ. They are copied. */
+  /** The names of the classes, by class number: strings that differ. They are copied. */
   classNames: readonly string[];
 }
 
@@ -53,16 +53,16 @@ export interface ImageDatasetInit<Channels extends number, Classes extends numbe
 export type Indices = readonly number[] | Int32Array;
 
 /**
- * Images of one size with a class each, held as bytes where they can be, a quarter of what float32 takes; tensors are made when asked
- * for.
+ * Images of one size with a class each, held as bytes where they can be, a quarter of what float32
+ * takes; tensors are made when asked for.
  *
  * The numbers of channels and of classes are part of the type, so that a model for three channels
  * is not fed with one. The labels are held as int32, so there may be any number of classes.
  *
  * @throws {TypeError} (the constructor) If an option is of the wrong kind or does not exist.
- * @throws {RangeError} (the constructor) If there are no images, a size is not a positive integer, the number of pixels is not
- * `count · height · width · channels`, there is not a name of its own for each class, a label is no
- * class, or a pixel is not finite.
+ * @throws {RangeError} (the constructor) If there are no images, a size is not a positive integer,
+ * the number of pixels is not `count · height · width · channels`, there is not a name of its own
+ * for each class, a label is no class, or a pixel is not finite.
  *
  * @example
  * ```ts
@@ -161,8 +161,8 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   }
 
   /**
-   * Images as float32 from 0 to 1 (the byte divided by 255), or as they are where they are held as float32: all, or those at
-   * `indices` in that order.
+   * Images as float32 from 0 to 1 (the byte divided by 255), or as they are where they are held as
+   * float32: all, or those at `indices` in that order.
    *
    * @returns `[batch, height, width, channels]`; the caller disposes it.
    * @throws {RangeError} If `indices` is empty or an index is out of range.

@@ -9,8 +9,9 @@ import { orStop } from "../tensor/stop.ts";
 import { checkKinds, checkPositive, checkSignal } from "./checks.ts";
 
 /**
- * The folder in which downloads are kept: the environment variable `RESNET_LAB_CACHE` if it is set, else the user's cache folder
- * as the platform has it (`~/.cache/resnet-lab` on Linux, `~/Library/Caches/resnet-lab` on macOS).
+ * The folder in which downloads are kept: the environment variable `RESNET_LAB_CACHE` if it is set,
+ * else the user's cache folder as the platform has it (`~/.cache/resnet-lab` on Linux,
+ * `~/Library/Caches/resnet-lab` on macOS).
  *
  * @example
  * ```ts
@@ -43,7 +44,10 @@ export interface DownloadProgress {
 export interface DownloadOptions {
   /** The path of the file to write. Folders are made as needed. */
   file: string;
-  /** The SHA-256 of the file in hexadecimal: its 64 digits, or where no more is published the first 8 or more. */
+  /**
+   * The SHA-256 of the file in hexadecimal: its 64 digits, or where no more is published the first
+   * 8 or more.
+   */
   sha256: string;
   /** Called with the bytes received so far, after every piece that arrives. */
   onProgress?: (progress: DownloadProgress) => void;
@@ -78,16 +82,18 @@ const LONGEST = 2 ** 31 - 1;
 /**
  * Downloads a file, once: returns at once if `file` is there with the right SHA-256.
  *
- * Bytes go to `<file>.part`, which becomes `file` only when it is complete and its SHA-256 is right. An interrupted download
- * goes on where it stopped, in this call or in a later one. Where the server does not know how to
- * go on, the whole file goes to `<file>.new.part`, so that a web page in its place destroys
- * nothing. Network failures and busy servers (408, 429, 5xx) are tried again with growing pauses.
+ * Bytes go to `<file>.part`, which becomes `file` only when it is complete and its SHA-256 is
+ * right. An interrupted download goes on where it stopped, in this call or in a later one. Where
+ * the server does not know how to go on, the whole file goes to `<file>.new.part`, so that a web
+ * page in its place destroys nothing. Network failures and busy servers (408, 429, 5xx) are tried
+ * again with growing pauses.
  *
  * @returns The path of the file.
  * @throws {TypeError} If an option does not exist or is of the wrong kind, or `url` is none.
  * @throws {RangeError} If `sha256` is not 8 to 64 hexadecimal digits, a number is out of range, or
  * the file has more than `maxBytes`.
- * @throws {Error} If the server cannot be reached or refuses, the SHA-256 is another, or the file cannot be written.
+ * @throws {Error} If the server cannot be reached or refuses, the SHA-256 is another, or the file
+ * cannot be written.
  *
  * @example
  * ```ts
@@ -115,7 +121,8 @@ export async function download(url: string | URL, options: DownloadOptions): Pro
       return file;
     } catch (error) {
       signal?.throwIfAborted();
-      // The part file is gone where another process has just finished it: the next try finds the file itself.
+      // The part file is gone where another process has just finished it: the next try finds the
+      // file itself.
       if (!(error instanceof Temporary || error instanceof Deno.errors.NotFound)) throw error;
       if (failures >= retries) {
         throw new Error(
@@ -220,7 +227,8 @@ async function attempt(
   try {
     const { status, statusText, headers, body } = await receiving(fetch(url, {
       headers: {
-        // Byte ranges and the SHA-256 are those of the file itself, not of a compressed transfer of it.
+        // Byte ranges and the SHA-256 are those of the file itself, not of a compressed transfer of
+        // it.
         "accept-encoding": "identity",
         ...(asked ? { range: `bytes=${present}-` } : {}),
       },
@@ -255,7 +263,7 @@ async function attempt(
         await handle.truncate(position);
       } catch (error) {
         if (error instanceof TooMany) await undo(target, start);
-        // What arrived replaces the part where it is more.
+        // The new bytes replace the part if there are more of them.
         else if (target === fresh && position > present) await Deno.rename(fresh, part);
         else if (target === fresh) await Deno.remove(fresh).catch(ifNotFound);
         throw error;

@@ -5,7 +5,10 @@ import { ImageDataset } from "./dataset.ts";
 
 const { abs, cos, hypot, max, min, sin } = Math;
 
-/** For each class, how deep a point is inside its shape, negative outside; shapes reach about 1 from their centre, patterns everywhere. */
+/**
+ * For each class, how deep a point is inside its shape, negative outside; shapes reach about 1 from
+ * their centre, patterns everywhere.
+ */
 const depths: Record<string, (x: number, y: number) => number> = {
   "disc": (x, y) => 0.8 - hypot(x, y),
   "ring": (x, y) => 0.25 - abs(hypot(x, y) - 0.7),
@@ -32,17 +35,20 @@ export interface DrawnImagesOptions<Classes extends number = number> {
 }
 
 /**
- * Images drawn by a seed, to try out on them what cannot be tried on photographs where they cannot be had: in place of CIFAR-10
- * 32 × 32 in colour in ten classes; in place of cats and dogs, two classes of the size asked for.
+ * Images drawn by a seed, to try out on them what cannot be tried on photographs where they cannot
+ * be had: in place of CIFAR-10 32 × 32 in colour in ten classes; in place of cats and dogs, two
+ * classes of the size asked for.
  *
- * The classes are seven shapes and three patterns, each image at a place, size, angle and in colours of its own, unevenly lit, with
- * noise. As neither colours nor light and dark say anything of the class, a linear model hardly does better than guessing, and a
- * convolutional network does. An accuracy on these images says nothing about photographs.
+ * The classes are seven shapes and three patterns, each image at a place, size, angle and in
+ * colours of its own, unevenly lit, with noise. As neither colours nor light and dark say anything
+ * of the class, a linear model hardly does better than guessing, and a convolutional network does.
+ * An accuracy on these images says nothing about photographs.
  *
- * The image `i` is of class `i` mod `classes`. The same seed gives the same images, on every backend.
+ * The image `i` is of class `i` mod `classes`. The same seed gives the same images, on every
+ * backend.
  *
- * @throws {RangeError} If `count` or a size is not a positive integer, `classes` not an integer from 1 to 10, or the seed not a whole
- * number of 32 bits.
+ * @throws {RangeError} If `count` or a size is not a positive integer, `classes` not an integer
+ * from 1 to 10, or the seed not a whole number of 32 bits.
  *
  * @example
  * ```ts
@@ -102,7 +108,8 @@ export function drawnImages(options: DrawnImagesOptions): ImageDataset<3> {
     const [across, down] = [cos(angle) / radius, sin(angle) / radius];
     const [lightX, lightY] = [between(-0.32, 0.32) / width, between(-0.32, 0.32) / height];
     const ground = [between(0, 1), between(0, 1), between(0, 1)];
-    // Brighter or darker than the ground by 0.3 to 0.7 in each channel, and on average over the images no brighter.
+    // Brighter or darker than the ground by 0.3 to 0.7 in each channel, and on average over the
+    // images no brighter.
     const ink = ground.map((value) => (value + between(0.3, 0.7)) % 1);
     let from = Math.floor(between(0, 3 * imageSize));
     for (let row = 0; row < height; row++) {

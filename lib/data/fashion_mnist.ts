@@ -23,9 +23,10 @@ const classNames = [
  * The four files: the size and the SHA-256 of the IDX content, and those of the .gz as its
  * publisher serves it.
  *
- * The publisher names MD5s only. Debian's files hold the same compressed bytes under a gzip header without file name and with
- * another time; with the publisher's header put back (name, 2017-08-31 10:50 UTC) each of the four has exactly the published MD5,
- * so these SHA-256s, taken from the files so restored, are those of the publisher's files.
+ * The publisher names MD5s only. Debian's files hold the same compressed bytes under a gzip header
+ * without file name and with another time; with the publisher's header put back (name, 2017-08-31
+ * 10:50 UTC) each of the four has exactly the published MD5, so these SHA-256s, taken from the
+ * files so restored, are those of the publisher's files.
  */
 const files = {
   "train-images-idx3-ubyte": {
@@ -63,7 +64,10 @@ export interface FashionMnist {
 
 /** What can be asked of {@linkcode fashionMnist}. */
 export interface FashionMnistOptions {
-  /** Only the 6,000 training and 1,000 test images that ship with the library, 600 and 100 of each class. */
+  /**
+   * Only the 6,000 training and 1,000 test images that ship with the library, 600 and 100 of each
+   * class.
+   */
   subset?: boolean;
   /** Called as a download goes on, where one is needed. */
   onProgress?: (progress: DownloadProgress) => void;
@@ -72,12 +76,14 @@ export interface FashionMnistOptions {
 }
 
 /**
- * Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28 × 28 grey, in ten classes of equal size.
+ * Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28 × 28 grey, in ten classes
+ * of equal size.
  *
- * The full set comes from Debian's package `dataset-fashion-mnist` where it is installed, else from the cache folder, else from
- * its publisher (30 MB, once).
+ * The full set comes from Debian's package `dataset-fashion-mnist` where it is installed, else from
+ * the cache folder, else from its publisher (30 MB, once).
  *
- * Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms", arXiv:1708.07747.
+ * Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
+ * Algorithms", arXiv:1708.07747.
  *
  * @throws {Error} If the full set is neither there nor to be downloaded, or a file is damaged.
  *
@@ -129,7 +135,10 @@ export async function fashionMnist(options: FashionMnistOptions = {}): Promise<F
 
 const subsetFolder = new URL("../../data/fashion_mnist_subset/", import.meta.url);
 
-/** The IDX content of one file of the full set, from the first place that has it, checked against its SHA-256. */
+/**
+ * The IDX content of one file of the full set, from the first place that has it, checked against
+ * its SHA-256.
+ */
 export async function fashionMnistFile(name: FileName, {
   systemFolder = "/usr/share/datasets/fashion-mnist",
   publisher = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",

@@ -2,7 +2,8 @@
  * The content of a gzip file.
  *
  * @param source The name of the file, for the error message.
- * @param maxBytes The most bytes that the content may have: a kilobyte of gzip can hold a megabyte of zeros.
+ * @param maxBytes The most bytes that the content may have: a kilobyte of gzip can hold a megabyte
+ * of zeros.
  * @throws {RangeError} If the bytes are no gzip, damaged, truncated (gzip ends with a checksum and
  * the length), or too many.
  */

@@ -20,8 +20,9 @@ const typeNames: Record<number, string> = {
 const hex = (byte: number) => `0x${byte.toString(16).padStart(2, "0")}`;
 
 /**
- * Decodes IDX, the format of the MNIST family: the magic number `00 00 type rank`, then `rank` sizes as big-endian 32-bit
- * numbers, then the values. Images have the shape `[count, height, width]`, labels `[count]`.
+ * Decodes IDX, the format of the MNIST family: the magic number `00 00 type rank`, then `rank`
+ * sizes as big-endian 32-bit numbers, then the values. Images have the shape
+ * `[count, height, width]`, labels `[count]`.
  *
  * @param bytes The whole file, not compressed. The result is a view of it, not a copy.
  * @param source The name of the file, for the error messages.

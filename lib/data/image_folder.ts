@@ -24,13 +24,16 @@ export interface ImageFolderOptions<
   /** The size of the images in the set, in pixels. */
   size: readonly [height: number, width: number];
   /**
-   * The length to which the shorter side of an image is brought before `size` is cut out of its middle; unless given, no more is
-   * cut off than must be.
+   * The length to which the shorter side of an image is brought before `size` is cut out of its
+   * middle; unless given, no more is cut off than must be.
    */
   shorterSide?: number;
   /** 3 for red, green and blue, 1 for grey. @default 3 */
   channels?: Channels;
-  /** The sub-folders to read, in the order of their class numbers; all of them, sorted, unless given. */
+  /**
+   * The sub-folders to read, in the order of their class numbers; all of them, sorted, unless
+   * given.
+   */
   classes?: Names;
   /** Reads no more than so many files of each class, the first by path. */
   imagesPerClass?: number;
@@ -100,14 +103,15 @@ const MAX_FILE_BYTES = 2 ** 28;
  * are left out without a word. A folder that is reached twice, by links, is read once. The pixels
  * are held as bytes, `height · width · channels` for each image.
  *
- * With `classes` the number of classes is part of the type: `ImageDataset<3, 2>` for `classes: ["cat", "dog"]`. For a set to test
- * on, see `split`.
+ * With `classes` the number of classes is part of the type: `ImageDataset<3, 2>` for
+ * `classes: ["cat", "dog"]`. For a set to test on, see `split`.
  *
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
- * @throws {RangeError} If a size, `shorterSide` or `imagesPerClass` is not a positive integer, `shorterSide` is shorter than a side
- * of `size`, `channels` is neither 1 nor 3, two classes have the same name, or the pixels do not
- * fit in memory.
- * @throws {Error} If there is no such folder, a class has no folder, or none of its files can be read.
+ * @throws {RangeError} If a size, `shorterSide` or `imagesPerClass` is not a positive integer,
+ * `shorterSide` is shorter than a side of `size`, `channels` is neither 1 nor 3, two classes have
+ * the same name, or the pixels do not fit in memory.
+ * @throws {Error} If there is no such folder, a class has no folder, or none of its files can be
+ * read.
  *
  * @example
  * ```ts
@@ -181,7 +185,8 @@ export async function imageFolder(
   } finally {
     next = files.length; // Where one ended early, the others do too.
   }
-  // Once more, one at a time: decoders that run at once share the place in which they say what went wrong.
+  // Once more, one at a time: decoders that run at once share the place in which they say what went
+  // wrong.
   const reasons = new Map<number, string>();
   for (const index of failed) {
     stop.signal?.throwIfAborted();

@@ -1,4 +1,6 @@
-/** Image sets: reading, downloading, batches, and what is done to images on their way to a model. */
+/**
+ * Image sets: reading, downloading, batches, and what is done to images on their way to a model.
+ */
 export {
   colorJitter,
   type ColorJitterOptions,

@@ -9,11 +9,12 @@ const transforms = new WeakMap<AnyModule, Transform>();
 const models = new Set<WeakRef<AnyModule>>();
 
 /**
- * The transform that a model was trained with, which {@linkcode fit}, {@linkcode evaluate} and others use where none is given;
- * undefined where there is none. A model around a trained one has the transform of that part, unless it
- * has one of its own.
+ * The transform that a model was trained with, which {@linkcode fit}, {@linkcode evaluate} and
+ * others use where none is given; undefined where there is none. A model around a trained one has
+ * the transform of that part, unless it has one of its own.
  *
- * `forward`, `gradCam` and whatever else takes images and no set takes them as the model sees them, transformed.
+ * `forward`, `gradCam` and whatever else takes images and no set takes them as the model sees them,
+ * transformed.
  *
  * @throws {TypeError} If it is no model.
  * @throws {RangeError} If its parts have several transforms and it has none of its own.
@@ -47,10 +48,12 @@ export function transformOf(model: AnyModule): Transform | undefined {
 }
 
 /**
- * Gives a model the transform that its images need, in place of the one that it had; none where it is undefined.
+ * Gives a model the transform that its images need, in place of the one that it had; none where it
+ * is undefined.
  *
- * {@linkcode fit} does so with its `transform`, and {@linkcode loadState} with that of the file. Weights from elsewhere need it done
- * here: those of {@linkcode pretrained}, say, `normalize(imagenetStatistics)`.
+ * {@linkcode fit} does so with its `transform`, and {@linkcode loadState} with that of the file.
+ * Weights from elsewhere need it done here: those of {@linkcode pretrained}, say,
+ * `normalize(imagenetStatistics)`.
  *
  * @throws {TypeError} If it is no model, or the transform is no function.
  *

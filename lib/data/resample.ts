@@ -22,8 +22,8 @@ interface Windows {
  *
  * It is Pillow's `Image.resize(…, BILINEAR)` to the last bit: a triangle as wide as two pixels of
  * the larger of the two images, in fixed point, first along the rows and then along the columns,
- * each rounded to bytes (libImaging/Resample.c). Pillow 13 begins with the columns where an image is
- * tall, which makes a difference of at most 1. Only the pixels that the cut needs are computed.
+ * each rounded to bytes (libImaging/Resample.c). Pillow 13 begins with the columns where an image
+ * is tall, which makes a difference of at most 1. Only the pixels that the cut needs are computed.
  */
 export function resample(
   { data, height, width, channels }: Pixels,

@@ -65,7 +65,10 @@ function described<T extends Transform>(transform: T, steps: readonly Step[]): T
   return transform;
 }
 
-/** A transform as JSON that {@linkcode transformFrom} reads; undefined for a function of the user's own. */
+/**
+ * A transform as JSON that {@linkcode transformFrom} reads; undefined for a function of the user's
+ * own.
+ */
 export function describeTransform(transform: Transform): string | undefined {
   const steps = stepsOf.get(transform);
   return steps && JSON.stringify(steps);
@@ -99,8 +102,9 @@ export function transformFrom(doing: string, description: string): Transform {
 /**
  * Resizes images `[batch, height, width, channels]` by bilinear interpolation.
  *
- * Pixels are squares with their centres at half positions, so that row `i` of the result reads the row
- * `(i + ½) · oldHeight / newHeight − ½`: PyTorch's `interpolate(mode="bilinear")`. Nothing is smoothed before making smaller.
+ * Pixels are squares with their centres at half positions, so that row `i` of the result reads the
+ * row `(i + ½) · oldHeight / newHeight − ½`: PyTorch's `interpolate(mode="bilinear")`. Nothing is
+ * smoothed before making smaller.
  *
  * @throws {RangeError} If a size is not a positive integer.
  *
@@ -129,10 +133,11 @@ export function resize(height: number, width: number): AnyChannelsTransform {
 }
 
 /**
- * Shifts and scales pixels: `(x − mean) / standardDeviation`, with one number for all channels or one for each.
+ * Shifts and scales pixels: `(x − mean) / standardDeviation`, with one number for all channels or
+ * one for each.
  *
- * @throws {RangeError} If a standard deviation is not positive or a mean not finite, or, when applied, there are not as many
- * numbers as channels.
+ * @throws {RangeError} If a standard deviation is not positive or a mean not finite, or, when
+ * applied, there are not as many numbers as channels.
  *
  * @example
  * ```ts
@@ -181,7 +186,7 @@ export function normalize(
   return described(transform, [{ normalize: { mean, standardDeviation } }]);
 }
 
-/** What {@linkcode normalize} goes by. */
+/** The options of {@linkcode normalize}. */
 interface Statistics {
   mean: number | readonly number[];
   standardDeviation: number | readonly number[];
@@ -235,7 +240,10 @@ type Last<T extends readonly unknown[]> = T extends readonly [...infer Rest, inf
   : never
   : number;
 
-/** The transforms themselves, with a message in place of each that does not take what those before it give. */
+/**
+ * The transforms themselves, with a message in place of each that does not take what those before
+ * it give.
+ */
 type Chain<T extends readonly unknown[], Before extends readonly unknown[] = []> = T extends
   readonly [infer F, ...infer Rest] ? [
     Last<Before> extends First<[F]> ? F : number extends First<[F]> | Last<Before> ? F

@@ -32,9 +32,9 @@ const VARIANTS = {
 } as const;
 
 /**
- * Which AlexNet: `"original"` is the paper's, in two groups and with local response normalisation; `"torchvision"` the narrower one
- * that most pretrained weights are for (Krizhevsky 2014, one column); `"simplified"` the textbook one for grey images, in one group
- * and without normalisation.
+ * Which AlexNet: `"original"` is the paper's, in two groups and with local response normalisation;
+ * `"torchvision"` the narrower one that most pretrained weights are for (Krizhevsky 2014, one
+ * column); `"simplified"` the textbook one for grey images, in one group and without normalisation.
  */
 export type AlexnetVariant = keyof typeof VARIANTS;
 
@@ -52,11 +52,17 @@ export interface AlexnetOptions<
   classes?: Classes;
   /** What the numbers of channels and hidden units are multiplied by; 1 unless said otherwise. */
   width?: number;
-  /** Height and width of the images that the linear layers are made for; 224 unless said otherwise, 227 of the original. */
+  /**
+   * Height and width of the images that the linear layers are made for; 224 unless said otherwise,
+   * 227 of the original.
+   */
   imageSize?: number;
 }
 
-/** A number of channels or hidden units at a width; the two groups of the original need as many each. */
+/**
+ * A number of channels or hidden units at a width; the two groups of the original need as many
+ * each.
+ */
 function channels(variant: AlexnetVariant, count: number, width: number): number {
   return widened("Building alexnet", count, width, variant === "original" ? 2 : 1);
 }
@@ -160,7 +166,9 @@ export class Alexnet<InChannels extends number, Classes extends number>
   extends Module<Images<InChannels>, Features<Classes>> {
   /** Five convolutions with relu, three of them with pooling. */
   readonly features: Module<Images<InChannels>, Images>;
-  /** Brings images of any size to the grid that the classifier takes, in the variant of torchvision. */
+  /**
+   * Brings images of any size to the grid that the classifier takes, in the variant of torchvision.
+   */
   readonly avgpool: AdaptiveAveragePool | undefined;
   /** Makes features of the grid. */
   readonly flatten = flatten();
@@ -210,10 +218,11 @@ export class Alexnet<InChannels extends number, Classes extends number>
 }
 
 /**
- * AlexNet, which won the ImageNet competition of 2012: five convolutions with relu and overlapping pooling, then three linear layers
- * with dropout (Krizhevsky et al. 2012, section 3).
+ * AlexNet, which won the ImageNet competition of 2012: five convolutions with relu and overlapping
+ * pooling, then three linear layers with dropout (Krizhevsky et al. 2012, section 3).
  *
- * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. The sides of the maps behind the stages:
+ * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. The sides of the maps
+ * behind the stages:
  *
  * | variant | images | conv 1 | pool 1 | pool 2 | pool 5 |
  * |---|---|---|---|---|---|
@@ -221,12 +230,14 @@ export class Alexnet<InChannels extends number, Classes extends number>
  * | `torchvision` | 224×224×3 | 55 | 27 | 13 | 6 |
  * | `simplified` | 224×224×1 | 54 | 26 | 12 | 5 |
  *
- * All weights start as {@linkcode heNormal} and all biases at zero. The paper draws weights with a standard deviation of 0.01 and sets
- * the biases of convolutions 2, 4 and 5 and of the hidden layers to one (section 5); torchvision leaves PyTorch's uniform default.
+ * All weights start as {@linkcode heNormal} and all biases at zero. The paper draws weights with a
+ * standard deviation of 0.01 and sets the biases of convolutions 2, 4 and 5 and of the hidden
+ * layers to one (section 5); torchvision leaves PyTorch's uniform default.
  *
- * @throws {RangeError} If there is no such variant, a number is out of range, or images of `imageSize` are too small for the layers, with the
- * smallest that will do; in `forward`, if the images are too small, or not those that it was built for (the variant of torchvision
- * averages larger ones).
+ * @throws {RangeError} If there is no such variant, a number is out of range, or images of
+ * `imageSize` are too small for the layers, with the smallest that will do; in `forward`, if the
+ * images are too small, or not those that it was built for (the variant of torchvision averages
+ * larger ones).
  * @throws {TypeError} If an option is of the wrong kind.
  *
  * @example

@@ -40,9 +40,10 @@ const VARIANTS = {
 } as const;
 
 /**
- * Which GoogLeNet: `"simplified"` is the textbook one for grey images, the paper's without local response normalisation and without
- * dropout before the last layer; `"torchvision"` has batch norm in place of biases, poolings in ceil mode, dropout, and 3×3 in place of 5×5
- * convolutions, which pretrained weights are for.
+ * Which GoogLeNet: `"simplified"` is the textbook one for grey images, the paper's without local
+ * response normalisation and without dropout before the last layer; `"torchvision"` has batch norm
+ * in place of biases, poolings in ceil mode, dropout, and 3×3 in place of 5×5 convolutions, which
+ * pretrained weights are for.
  */
 export type GooglenetVariant = keyof typeof VARIANTS;
 
@@ -153,10 +154,12 @@ export class Inception<InChannels extends number, OutChannels extends number>
 }
 
 /**
- * An Inception block: four branches over the same images that see windows of different sizes, joined along the channels (Szegedy et
- * al. 2015, section 4, figure 2b). The 1×1 convolutions before the larger ones keep the cost down.
+ * An Inception block: four branches over the same images that see windows of different sizes,
+ * joined along the channels (Szegedy et al. 2015, section 4, figure 2b). The 1×1 convolutions
+ * before the larger ones keep the cost down.
  *
- * Images `[batch, height, width, inChannels]` to `[batch, height, width, c1 + c2[1] + c3[1] + c4]`, the sum in the type as well.
+ * Images `[batch, height, width, inChannels]` to `[batch, height, width, c1 + c2[1] + c3[1] + c4]`,
+ * the sum in the type as well.
  *
  * @param c1 Channels of the 1×1 convolution.
  * @param c2 Channels of the 1×1 convolution and of the 3×3 after it.
@@ -205,15 +208,26 @@ export interface GooglenetOptions<
 > {
   /** Which GoogLeNet. */
   variant: Variant;
-  /** Channels of the images; 1 of the simplified one and 3 of torchvision's unless said otherwise. */
+  /**
+   * Channels of the images; 1 of the simplified one and 3 of torchvision's unless said otherwise.
+   */
   inChannels?: InChannels;
-  /** Classes to tell apart; 10 of the simplified one and 1000 of torchvision's unless said otherwise. */
+  /**
+   * Classes to tell apart; 10 of the simplified one and 1000 of torchvision's unless said
+   * otherwise.
+   */
   classes?: Classes;
-  /** What the numbers of channels, and of hidden units of auxiliary heads, are multiplied by; 1 unless said otherwise. */
+  /**
+   * What the numbers of channels, and of hidden units of auxiliary heads, are multiplied by; 1
+   * unless said otherwise.
+   */
   width?: number;
   /** Whether there are two auxiliary heads for training; false unless said otherwise. */
   auxiliary?: boolean;
-  /** Height and width of the images; 224 unless said otherwise. The linear layers of the simplified one's auxiliary heads depend on it. */
+  /**
+   * Height and width of the images; 224 unless said otherwise. The linear layers of the simplified
+   * one's auxiliary heads depend on it.
+   */
   imageSize?: number;
 }
 
@@ -438,10 +452,11 @@ export class GooglenetWithAuxiliary<InChannels extends number, Classes extends n
   }
 
   /**
-   * The logits of the network and of its heads, for a loss such as that of the paper: the network's plus 0.3 times that of each head
-   * (section 5). `forward` gives the network's alone.
+   * The logits of the network and of its heads, for a loss such as that of the paper: the network's
+   * plus 0.3 times that of each head (section 5). `forward` gives the network's alone.
    *
-   * @throws {RangeError} If the images are too small, or those of the simplified one are not of the size that it was built for.
+   * @throws {RangeError} If the images are too small, or those of the simplified one are not of the
+   * size that it was built for.
    *
    * @example
    * ```ts
@@ -474,20 +489,23 @@ export class GooglenetWithAuxiliary<InChannels extends number, Classes extends n
 }
 
 /**
- * GoogLeNet, which won the ImageNet competition of 2014: nine {@linkcode inception} blocks, and the mean of each map in place of large
- * linear layers (Szegedy et al. 2015, section 5).
+ * GoogLeNet, which won the ImageNet competition of 2014: nine {@linkcode inception} blocks, and the
+ * mean of each map in place of large linear layers (Szegedy et al. 2015, section 5).
  *
- * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`, of any size that the poolings leave something of. At
- * 224×224 the maps behind the five parts b1 to b5 that textbooks divide it into are 56×56×64, 28×28×192, 14×14×480, 7×7×832, and 1024
- * features.
+ * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`, of any size that the
+ * poolings leave something of. At 224×224 the maps behind the five parts b1 to b5 that textbooks
+ * divide it into are 56×56×64, 28×28×192, 14×14×480, 7×7×832, and 1024 features.
  *
- * With `auxiliary` there are two more classifiers in the middle, `aux1` and `aux2`, which help the first layers to learn; see
- * {@linkcode GooglenetWithAuxiliary.forwardWithAuxiliary}. They see means of windows of 5×5 with stride 3, or in torchvision's variant of a grid of 4×4.
+ * With `auxiliary` there are two more classifiers in the middle, `aux1` and `aux2`, which help the
+ * first layers to learn; see {@linkcode GooglenetWithAuxiliary.forwardWithAuxiliary}. They see
+ * means of windows of 5×5 with stride 3, or in torchvision's variant of a grid of 4×4.
  *
- * All weights start as {@linkcode heNormal} and all biases at zero; torchvision draws weights with a standard deviation of 0.01.
+ * All weights start as {@linkcode heNormal} and all biases at zero; torchvision draws weights with
+ * a standard deviation of 0.01.
  *
- * @throws {RangeError} If there is no such variant, a number is out of range, or images of `imageSize` are too small for the layers,
- * with the smallest that will do; in `forward`, if the images are too small.
+ * @throws {RangeError} If there is no such variant, a number is out of range, or images of
+ * `imageSize` are too small for the layers, with the smallest that will do; in `forward`, if the
+ * images are too small.
  * @throws {TypeError} If an option is of the wrong kind.
  *
  * @example

@@ -8,8 +8,8 @@ type Size = readonly [height: number, width: number];
 export type Windows = readonly (readonly [path: string, layer: Conv2d<number, number> | Pool])[];
 
 /**
- * The convolutions and poolings in a tree of modules, in its order. Branches over the same input may count as if one came after the
- * other where none of them changes the size.
+ * The convolutions and poolings in a tree of modules, in its order. Branches over the same input
+ * may count as if one came after the other where none of them changes the size.
  */
 export function windowsOf(model: AnyModule): Windows {
   return [...model.namedModules()].flatMap(([path, module]) =>
@@ -20,7 +20,8 @@ export function windowsOf(model: AnyModule): Windows {
 /**
  * The size of what is left of images behind the windows.
  *
- * @throws {RangeError} If the images are too small, with the layer that has too little left and the smallest size that will do.
+ * @throws {RangeError} If the images are too small, with the layer that has too little left and the
+ * smallest size that will do.
  */
 export function sizeAfter(doing: string, windows: Windows, size: Size): Size {
   let left = size;
@@ -39,8 +40,8 @@ export function sizeAfter(doing: string, windows: Windows, size: Size): Size {
 }
 
 /**
- * The side of what is left of square images behind the windows of a network that is being built; what is built of it is disposed if
- * they are too small.
+ * The side of what is left of square images behind the windows of a network that is being built;
+ * what is built of it is disposed if they are too small.
  *
  * @throws {RangeError} As {@linkcode sizeAfter}.
  */
@@ -78,7 +79,8 @@ function smallest(windows: Windows): string {
 }
 
 /**
- * Checks that images are large enough for a network; what else may be wrong with them its layers say.
+ * Checks that images are large enough for a network; what else may be wrong with them its layers
+ * say.
  *
  * @throws {RangeError} If they are not.
  */

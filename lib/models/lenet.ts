@@ -28,7 +28,10 @@ export interface LenetOptions<InChannels extends number, Classes extends number>
   inChannels?: InChannels;
   /** Classes to tell apart; 10 unless said otherwise. */
   classes?: Classes;
-  /** What follows each layer: relu with maximum pooling as today, or sigmoid or tanh with average pooling as in 1998. */
+  /**
+   * What follows each layer: relu with maximum pooling as today, or sigmoid or tanh with average
+   * pooling as in 1998.
+   */
   activation?: LenetActivation;
 }
 
@@ -88,13 +91,14 @@ export class Lenet<InChannels extends number, Classes extends number>
 }
 
 /**
- * LeNet-5 for images of 28×28 pixels: two convolutions with pooling, then three linear layers (LeCun et al. 1998, section II.B, with
- * every map connected to every map, and logits in place of the radial-basis output).
+ * LeNet-5 for images of 28×28 pixels: two convolutions with pooling, then three linear layers
+ * (LeCun et al. 1998, section II.B, with every map connected to every map, and logits in place of
+ * the radial-basis output).
  *
  * Images `[batch, 28, 28, inChannels]` to logits `[batch, classes]`.
  *
- * @throws {RangeError} If a number is not a whole one of at least 1, or there is no such activation; in `forward`, if the images
- * are of another size.
+ * @throws {RangeError} If a number is not a whole one of at least 1, or there is no such
+ * activation; in `forward`, if the images are of another size.
  * @throws {TypeError} If an option is of the wrong kind.
  *
  * @example

@@ -18,8 +18,9 @@ import { checkLargeEnough, type Windows, windowsOf } from "./image_size.ts";
 import { widened } from "./width.ts";
 
 /**
- * A block of a network in network: a convolution and two 1×1 convolutions, each with relu, so that each pixel's channels go through a
- * small network of their own (Lin et al. 2014, section 3.1). The sizes are those of {@linkcode conv2d} with the same options.
+ * A block of a network in network: a convolution and two 1×1 convolutions, each with relu, so that
+ * each pixel's channels go through a small network of their own (Lin et al. 2014, section 3.1). The
+ * sizes are those of {@linkcode conv2d} with the same options.
  *
  * @throws {RangeError} If an option is not a whole number that is large enough.
  * @throws {TypeError} If an option is of the wrong kind.
@@ -54,7 +55,10 @@ export function ninBlock<const InChannels extends number, const OutChannels exte
   );
 }
 
-/** Gives a convolution small weights and biases of one, so that the relu behind it lets every channel through at first. */
+/**
+ * Gives a convolution small weights and biases of one, so that the relu behind it lets every
+ * channel through at first.
+ */
 function openAtFirst({ kernel, bias }: Conv2d<number, number>): void {
   tidy(() => {
     kernel.assign(ops.mul(kernel, 0.1));
@@ -68,7 +72,10 @@ export interface NinOptions<InChannels extends number, Classes extends number> {
   inChannels?: InChannels;
   /** Classes to tell apart; 10 unless said otherwise. */
   classes?: Classes;
-  /** What the numbers of channels are multiplied by, except that of the classes; 1 unless said otherwise. */
+  /**
+   * What the numbers of channels are multiplied by, except that of the classes; 1 unless said
+   * otherwise.
+   */
   width?: number;
 }
 
@@ -118,16 +125,19 @@ export class Nin<InChannels extends number, Classes extends number>
 }
 
 /**
- * A network in network: blocks with small networks for each pixel, and in place of linear layers one map for each class, whose mean is
- * the logit (Lin et al. 2014), in the sizes of AlexNet.
+ * A network in network: blocks with small networks for each pixel, and in place of linear layers
+ * one map for each class, whose mean is the logit (Lin et al. 2014), in the sizes of AlexNet.
  *
- * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. At 224×224 the sides of the maps are 54, 26, 12 and 5. The
- * last block ends in a relu as the others do, so that logits are not negative.
+ * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. At 224×224 the sides of
+ * the maps are 54, 26, 12 and 5. The last block ends in a relu as the others do, so that logits are
+ * not negative.
  *
- * All weights start as {@linkcode heNormal} and all biases at zero, but for the last convolution's: a tenth of that, and one. Else the relu
- * behind the map of a class can be closed to all images from the start, and the class never learns.
+ * All weights start as {@linkcode heNormal} and all biases at zero, but for the last convolution's:
+ * a tenth of that, and one. Else the relu behind the map of a class can be closed to all images
+ * from the start, and the class never learns.
  *
- * @throws {RangeError} If a number is out of range; in `forward`, if the images are too small, with the smallest that will do.
+ * @throws {RangeError} If a number is out of range; in `forward`, if the images are too small, with
+ * the smallest that will do.
  * @throws {TypeError} If an option is of the wrong kind.
  *
  * @example

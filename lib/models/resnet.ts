@@ -38,26 +38,33 @@ const STEMS = ["imagenet", "cifar", "keras"] as const;
 const BLOCKS = ["basic", "bottleneck"] as const;
 
 /**
- * The order of things in a block. `"v1"`: convolution, batch norm, relu, and a last relu behind the addition; a bottleneck's stride is in
- * its first convolution (He et al. 2016a). `"v1.5"`: the stride of a bottleneck is in its 3×3 convolution, as torchvision has it.
- * `"v2"`: batch norm and relu come before each convolution and nothing behind the addition (He et al. 2016b), stride as in v1.5.
+ * The order of things in a block. `"v1"`: convolution, batch norm, relu, and a last relu behind the
+ * addition; a bottleneck's stride is in its first convolution (He et al. 2016a). `"v1.5"`: the
+ * stride of a bottleneck is in its 3×3 convolution, as torchvision has it. `"v2"`: batch norm and
+ * relu come before each convolution and nothing behind the addition (He et al. 2016b), stride as in
+ * v1.5.
  */
 export type ResnetVersion = typeof VERSIONS[number];
 
 /**
- * What goes around the convolutions of a block (He et al. 2016a, section 4.1). `"A"`: the input, every stride-th pixel of it, with
- * channels of zeros where it has too few; no parameters. `"B"`: the input, and where its shape changes a 1×1 convolution of it.
- * `"C"`: always a 1×1 convolution. `"none"`: nothing, which makes the plain twin.
+ * What goes around the convolutions of a block (He et al. 2016a, section 4.1). `"A"`: the input,
+ * every stride-th pixel of it, with channels of zeros where it has too few; no parameters. `"B"`:
+ * the input, and where its shape changes a 1×1 convolution of it. `"C"`: always a 1×1 convolution.
+ * `"none"`: nothing, which makes the plain twin.
  */
 export type ResnetShortcut = typeof SHORTCUTS[number];
 
 /**
- * What comes before the blocks. `"imagenet"`: a 7×7 convolution and a maximum pooling, each with stride 2. `"cifar"`: a 3×3 convolution
- * that keeps the size, for small images. `"keras"`: a 3×3 convolution without padding and a 2×2 maximum pooling with stride 1.
+ * What comes before the blocks. `"imagenet"`: a 7×7 convolution and a maximum pooling, each with
+ * stride 2. `"cifar"`: a 3×3 convolution that keeps the size, for small images. `"keras"`: a 3×3
+ * convolution without padding and a 2×2 maximum pooling with stride 1.
  */
 export type ResnetStem = typeof STEMS[number];
 
-/** The two blocks of the paper (figure 5): two 3×3 convolutions, or 1×1, 3×3 and 1×1 with four times as many channels at the end. */
+/**
+ * The two blocks of the paper (figure 5): two 3×3 convolutions, or 1×1, 3×3 and 1×1 with four times
+ * as many channels at the end.
+ */
 export type ResnetBlock = typeof BLOCKS[number];
 
 /** Makes the 3×3 convolutions of blocks, as {@linkcode conv2d} does. */
@@ -69,7 +76,10 @@ export type Convolution = (
 
 /** The options of {@linkcode basicBlock} and {@linkcode bottleneck}. */
 export interface ResidualBlockOptions<Shortcut extends ResnetShortcut = ResnetShortcut> {
-  /** Pixels from one window to the next in the convolution that has a stride; 1 unless said otherwise. */
+  /**
+   * Pixels from one window to the next in the convolution that has a stride; 1 unless said
+   * otherwise.
+   */
   stride?: number;
   /** The order of things; `"v1.5"` unless said otherwise. */
   version?: ResnetVersion;
@@ -86,7 +96,10 @@ const BLOCK_OPTIONS: OptionNames<ResidualBlockOptions> = {
   convolution: true,
 };
 
-/** The channels out of a block as they are, or a message if option A cannot make them of those that come in. */
+/**
+ * The channels out of a block as they are, or a message if option A cannot make them of those that
+ * come in.
+ */
 type ForShortcut<Shortcut, InChannels extends number, OutChannels extends number, Given> =
   Shortcut extends "A"
     ? Less<OutChannels, InChannels> extends true
@@ -122,7 +135,10 @@ export class ResidualBlock<InChannels extends number, OutChannels extends number
   readonly #units: readonly Unit[];
   readonly #options: Required<ResidualBlockOptions>;
 
-  /** See {@linkcode basicBlock} and {@linkcode bottleneck}; `middle` is the number of channels between the convolutions. */
+  /**
+   * See {@linkcode basicBlock} and {@linkcode bottleneck}; `middle` is the number of channels
+   * between the convolutions.
+   */
   constructor(
     readonly kind: ResnetBlock,
     readonly inChannels: InChannels,
@@ -197,7 +213,8 @@ export class ResidualBlock<InChannels extends number, OutChannels extends number
     const { shortcut, stride } = this.#options;
     if (shortcut === "none") return y;
     if (this.downsample) return ops.add(y, this.downsample.forward(projected, options));
-    // A 1×1 pooling takes every stride-th pixel, and has a gradient, which a strided slice has not in TensorFlow.js.
+    // A 1×1 pooling takes every stride-th pixel, and has a gradient, which a strided slice has not
+    // in TensorFlow.js.
     const small = stride === 1 ? images : ops.avgPool(images, { kernelSize: 1, stride });
     const missing = this.outChannels - this.inChannels;
     return ops.add(
@@ -233,11 +250,13 @@ function checkBlockOptions(
 }
 
 /**
- * The residual block of ResNet-18 and 34, `y = relu(F(x) + x)` with two 3×3 convolutions and batch norms in F (He et al. 2016a, section
- * 3.3 and figure 5 left). Images `[batch, height, width, inChannels]` to `[batch, ⌈height / stride⌉, ⌈width / stride⌉, outChannels]`.
+ * The residual block of ResNet-18 and 34, `y = relu(F(x) + x)` with two 3×3 convolutions and batch
+ * norms in F (He et al. 2016a, section 3.3 and figure 5 left). Images
+ * `[batch, height, width, inChannels]` to
+ * `[batch, ⌈height / stride⌉, ⌈width / stride⌉, outChannels]`.
  *
- * @throws {RangeError} If a number is not a whole one of at least 1, an option is none of the named ones, or shortcut A would have
- * to give fewer channels than come in.
+ * @throws {RangeError} If a number is not a whole one of at least 1, an option is none of the named
+ * ones, or shortcut A would have to give fewer channels than come in.
  * @throws {TypeError} If an option is of the wrong kind.
  *
  * @example
@@ -271,8 +290,9 @@ export function basicBlock(
 }
 
 /**
- * The residual block of ResNet-50 and deeper: a 1×1 convolution to few channels, a 3×3, and a 1×1 to four times as many (He et al.
- * 2016a, figure 5 right). Images `[batch, height, width, inChannels]` to
+ * The residual block of ResNet-50 and deeper: a 1×1 convolution to few channels, a 3×3, and a 1×1
+ * to four times as many (He et al. 2016a, figure 5 right). Images
+ * `[batch, height, width, inChannels]` to
  * `[batch, ⌈height / stride⌉, ⌈width / stride⌉, 4 · channels]`.
  *
  * @throws {RangeError} As {@linkcode basicBlock}.
@@ -353,7 +373,10 @@ export interface ResnetOptions<
 > extends ResnetVariantOptions<InChannels, Classes> {
   /** Which block. */
   block: ResnetBlock;
-  /** How many blocks each stage has; each stage after the first halves the image and doubles the channels. */
+  /**
+   * How many blocks each stage has; each stage after the first halves the image and doubles the
+   * channels.
+   */
   stages: Depths<Stages>;
   /** Channels of the 3×3 convolutions of the first stage; 64 unless said otherwise. */
   channels?: number;
@@ -457,8 +480,8 @@ export class Resnet<InChannels extends number, Classes extends number>
   }
 
   /**
-   * The logits `[batch, classes]` together with what the last layer makes them of: the embedding `[batch, embedding]`, or the features
-   * of the grid where there is no embedding layer.
+   * The logits `[batch, classes]` together with what the last layer makes them of: the embedding
+   * `[batch, embedding]`, or the features of the grid where there is no embedding layer.
    */
   forwardWithEmbedding(
     images: Images<InChannels>,
@@ -501,16 +524,17 @@ const STEM_CONVOLUTIONS = {
 } as const satisfies Record<ResnetStem, Conv2dOptions>;
 
 /**
- * A residual network: a stem, stages of residual blocks, the mean of the last maps, and a linear layer (He et al. 2016a, section 3.3;
- * He et al. 2016b for v2).
+ * A residual network: a stem, stages of residual blocks, the mean of the last maps, and a linear
+ * layer (He et al. 2016a, section 3.3; He et al. 2016b for v2).
  *
- * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. With the stem `"imagenet"` and four stages the sides of
- * the maps behind them are 56, 28, 14 and 7 at 224×224. `shortcut: "none"` makes the plain twin: the same convolutions, nothing added.
+ * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. With the stem
+ * `"imagenet"` and four stages the sides of the maps behind them are 56, 28, 14 and 7 at 224×224.
+ * `shortcut: "none"` makes the plain twin: the same convolutions, nothing added.
  *
  * All weights start as {@linkcode heNormal}, batch norms as the identity.
  *
- * @throws {RangeError} If a number is out of range or an option is none of the named ones; in `forward`, if the image is smaller than
- * the window of the stem.
+ * @throws {RangeError} If a number is out of range or an option is none of the named ones; in
+ * `forward`, if the image is smaller than the window of the stem.
  * @throws {TypeError} If an option is of the wrong kind.
  *
  * @example
@@ -553,7 +577,10 @@ const VARIANTS = {
   152: { block: "bottleneck", stages: [3, 8, 36, 3] },
 } as const;
 
-/** Makes one of {@linkcode VARIANTS}; the same function for all, so that each keeps the types of its options. */
+/**
+ * Makes one of {@linkcode VARIANTS}; the same function for all, so that each keeps the types of its
+ * options.
+ */
 function variant(depth: keyof typeof VARIANTS) {
   return function <const InChannels extends number = 3, const Classes extends number = 1000>(
     options: ResnetVariantOptions<InChannels, Classes> = {},
@@ -570,8 +597,8 @@ function variant(depth: keyof typeof VARIANTS) {
 }
 
 /**
- * ResNet-18: 18 layers with weights on the way from image to logits (He et al. 2016a, table 1). The shapes, and what {@linkcode resnet}
- * says of options and errors, hold for all variants.
+ * ResNet-18: 18 layers with weights on the way from image to logits (He et al. 2016a, table 1). The
+ * shapes, and what {@linkcode resnet} says of options and errors, hold for all variants.
  *
  * @throws {RangeError} If an option is out of range.
  * @throws {TypeError} If an option is of the wrong kind.
@@ -606,7 +633,10 @@ type ForDepth<Depth extends number> = number extends Depth ? number
   : Depth extends CifarDepth ? Depth
   : "the depth must be 6n + 2, such as 20, 32, 44, 56 or 110";
 
-/** The options of {@linkcode cifarResnet}: its stem is `"cifar"`, and unless said otherwise its version v1, its shortcut A. */
+/**
+ * The options of {@linkcode cifarResnet}: its stem is `"cifar"`, and unless said otherwise its
+ * version v1, its shortcut A.
+ */
 export interface CifarResnetOptions<
   InChannels extends number = number,
   Classes extends number = number,
@@ -617,11 +647,13 @@ export interface CifarResnetOptions<
 }
 
 /**
- * The residual networks for small images: a 3×3 convolution, three stages of n basic blocks with 16, 32 and 64 channels, the mean of
- * the maps and a linear layer: 6n + 2 layers with weights (He et al. 2016a, section 4.2). The paper's are 20, 32, 44, 56, 110 and 1202
- * deep, with shortcut A, so that the plain twin (`shortcut: "none"`) has exactly as many parameters.
+ * The residual networks for small images: a 3×3 convolution, three stages of n basic blocks with
+ * 16, 32 and 64 channels, the mean of the maps and a linear layer: 6n + 2 layers with weights (He
+ * et al. 2016a, section 4.2). The paper's are 20, 32, 44, 56, 110 and 1202 deep, with shortcut A,
+ * so that the plain twin (`shortcut: "none"`) has exactly as many parameters.
  *
- * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`, 3 channels and 10 classes unless said otherwise.
+ * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`, 3 channels and 10
+ * classes unless said otherwise.
  *
  * @throws {RangeError} If the depth is not 6n + 2, or another option is out of range.
  * @throws {TypeError} If an option is of the wrong kind.

@@ -50,7 +50,9 @@ export interface VggOptions<InChannels extends number, Classes extends number> {
   width?: number;
   /** Units of each of the two hidden linear layers; 4096 · `width` unless said otherwise. */
   hidden?: number;
-  /** Height and width of the images that the linear layers are made for; 224 unless said otherwise. */
+  /**
+   * Height and width of the images that the linear layers are made for; 224 unless said otherwise.
+   */
   imageSize?: number;
 }
 
@@ -76,10 +78,12 @@ function blockLayers(
 }
 
 /**
- * A block of a VGG: 3×3 convolutions that keep height and width, each with relu, then a maximum pooling that halves them (Simonyan and
- * Zisserman 2015, section 2.1). Images `[batch, height, width, inChannels]` to `[batch, ⌊height / 2⌋, ⌊width / 2⌋, outChannels]`.
+ * A block of a VGG: 3×3 convolutions that keep height and width, each with relu, then a maximum
+ * pooling that halves them (Simonyan and Zisserman 2015, section 2.1). Images
+ * `[batch, height, width, inChannels]` to `[batch, ⌊height / 2⌋, ⌊width / 2⌋, outChannels]`.
  *
- * @throws {RangeError} If a number is not a whole one of at least 1; in `forward`, if the image has less than 2×2 pixels.
+ * @throws {RangeError} If a number is not a whole one of at least 1; in `forward`, if the image has
+ * less than 2×2 pixels.
  * @throws {TypeError} If a number is of the wrong kind.
  *
  * @example
@@ -102,7 +106,8 @@ export function vggBlock<const InChannels extends number, const OutChannels exte
   checkOptions<typeof options>(doing, options, "{ batchNorm: true }", { batchNorm: true });
   const { batchNorm = false } = options;
   checkBoolean(doing, "batchNorm", batchNorm);
-  // An array has no order that types could follow: the channels are as they are passed to blockLayers.
+  // An array has no order that types could follow: the channels are as they are passed to
+  // blockLayers.
   return new Sequential<Layer[], Images<InChannels>, Images<OutChannels>>(
     blockLayers(convolutions, inChannels, outChannels, batchNorm),
   );
@@ -174,19 +179,22 @@ export class Vgg<InChannels extends number, Classes extends number>
 }
 
 /**
- * A VGG network: blocks of 3×3 convolutions, each of which halves the image and most of which double the channels, then three linear
- * layers with dropout (Simonyan and Zisserman 2015, section 2).
+ * A VGG network: blocks of 3×3 convolutions, each of which halves the image and most of which
+ * double the channels, then three linear layers with dropout (Simonyan and Zisserman 2015, section
+ * 2).
  *
- * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. At 224×224 the maps behind the five blocks of the paper's
- * networks have sides of 112, 56, 28, 14 and 7. Images of another size than `imageSize` are averaged to the grid that it leaves, as
- * torchvision does.
+ * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. At 224×224 the maps
+ * behind the five blocks of the paper's networks have sides of 112, 56, 28, 14 and 7. Images of
+ * another size than `imageSize` are averaged to the grid that it leaves, as torchvision does.
  *
- * All weights start as {@linkcode heNormal}, with which also the deep ones train from scratch. The paper draws them with a standard deviation
- * of 0.01 and takes the first and last layers of the deeper networks from the trained shallowest (section 3.1); torchvision has He's
- * for the fan-out, and 0.01 in linear layers. Batch norm is torchvision's addition.
+ * All weights start as {@linkcode heNormal}, with which also the deep ones train from scratch. The
+ * paper draws them with a standard deviation of 0.01 and takes the first and last layers of the
+ * deeper networks from the trained shallowest (section 3.1); torchvision has He's for the fan-out,
+ * and 0.01 in linear layers. Batch norm is torchvision's addition.
  *
- * @throws {RangeError} If there is no such architecture, a number is out of range, or images of `imageSize` are too small for the
- * layers, with the smallest that will do; in `forward`, if the images are too small.
+ * @throws {RangeError} If there is no such architecture, a number is out of range, or images of
+ * `imageSize` are too small for the layers, with the smallest that will do; in `forward`, if the
+ * images are too small.
  * @throws {TypeError} If an option is of the wrong kind.
  *
  * @example

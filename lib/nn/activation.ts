@@ -70,7 +70,8 @@ export function relu(): Activation {
 }
 
 /**
- * `y = x` where x is positive, `slope · x` elsewhere, for each element, in any shape (Maas et al. 2013).
+ * `y = x` where x is positive, `slope · x` elsewhere, for each element, in any shape (Maas et al.
+ * 2013).
  *
  * @throws {RangeError} If the slope is not finite.
  *
@@ -121,7 +122,8 @@ export function tanh(): Activation {
 }
 
 /**
- * `y = x · Φ(x)` for each element, in any shape, with Φ the normal distribution function (Hendrycks and Gimpel 2016).
+ * `y = x · Φ(x)` for each element, in any shape, with Φ the normal distribution function (Hendrycks
+ * and Gimpel 2016).
  *
  * @example
  * ```ts

@@ -130,7 +130,8 @@ export type Axes = readonly (string | readonly [name: string, size: number])[];
 export const IMAGE_AXES: Axes = ["batch", "height", "width", "channels"];
 
 /**
- * Checks that a layer can run on an input: a float32 tensor with elements in it, with the given axes where they matter.
+ * Checks that a layer can run on an input: a float32 tensor with elements in it, with the given
+ * axes where they matter.
  *
  * @throws {TypeError} If it is no tensor, not of float32, or disposed, or the layer was disposed.
  * @throws {RangeError} If the shape is another, or there are no elements.

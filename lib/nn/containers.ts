@@ -26,7 +26,10 @@ function run(module: AnyModule, input: unknown, options?: ForwardOptions): Tenso
   return module.forward(input as never, options) as TensorContainer;
 }
 
-/** Modules with those in one field by their number, so that paths read `0.kernel` and not `layers.0.kernel`. */
+/**
+ * Modules with those in one field by their number, so that paths read `0.kernel` and not
+ * `layers.0.kernel`.
+ */
 function numbered(children: Map<string, AnyModule>, field: string): Map<string, AnyModule> {
   return new Map(
     [...children].map(([name, child]) => [name.replace(new RegExp(`^${field}\\.`), ""), child]),
@@ -77,8 +80,9 @@ export class Sequential<
 }
 
 /**
- * Layers one after the other: `y = lₙ(… l₂(l₁(x)))`. A layer that does not take what the one before it gives is a compile error at
- * that argument; so is an array of layers, spread as `...blocks`, that do not fit one another.
+ * Layers one after the other: `y = lₙ(… l₂(l₁(x)))`. A layer that does not take what the one before
+ * it gives is a compile error at that argument; so is an array of layers, spread as `...blocks`,
+ * that do not fit one another.
  *
  * @throws {TypeError} If there is no layer, or something is not a layer.
  *
@@ -116,7 +120,8 @@ export class Residual<
 > extends Module<In, Out> {
   /**
    * @param body The layers whose output is added.
-   * @param shortcut What brings the input into the body's output shape; the input itself where there is none.
+   * @param shortcut What brings the input into the body's output shape; the input itself where
+   * there is none.
    */
   constructor(readonly body: Body, readonly shortcut: Side) {
     super();
@@ -147,10 +152,11 @@ export class Residual<
 }
 
 /**
- * A residual connection, `y = body(x) + shortcut(x)`, with the identity where no shortcut is given (He et al. 2016, section 3.2).
+ * A residual connection, `y = body(x) + shortcut(x)`, with the identity where no shortcut is given
+ * (He et al. 2016, section 3.2).
  *
- * A body whose output cannot be added to the shortcut's is a compile error as far as the channels tell, else an error in `forward` and
- * in {@linkcode summary}.
+ * A body whose output cannot be added to the shortcut's is a compile error as far as the channels
+ * tell, else an error in `forward` and in {@linkcode summary}.
  *
  * @throws {TypeError} If the body or the shortcut is not a layer.
  * @throws {RangeError} In `forward`, if the body and the shortcut give different shapes.
@@ -218,8 +224,8 @@ export class Parallel<
 }
 
 /**
- * Branches over the same images, their outputs joined along the channels (Szegedy et al. 2015, section 4): the channels of the
- * result are the sum, in the type as well.
+ * Branches over the same images, their outputs joined along the channels (Szegedy et al. 2015,
+ * section 4): the channels of the result are the sum, in the type as well.
  *
  * @throws {TypeError} If there is no branch, or something is not a layer.
  * @throws {RangeError} In `forward`, if the branches give images of different heights or widths.

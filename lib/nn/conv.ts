@@ -95,8 +95,9 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
   }
 
   /**
-   * Makes it give `factor · y + offset`, each `[out]`, in place of the y that it gives now: the kernel and the bias are multiplied, and
-   * the offset added to the bias, which it gets if it has none. {@linkcode foldBatchNorm} calls it.
+   * Makes it give `factor · y + offset`, each `[out]`, in place of the y that it gives now: the
+   * kernel and the bias are multiplied, and the offset added to the bias, which it gets if it has
+   * none. {@linkcode foldBatchNorm} calls it.
    */
   rescale(factor: Tensor1D, offset: Tensor1D): void {
     tidy(() => {
@@ -157,8 +158,8 @@ export function pairText(value: Pair): string {
  *
  * The kernel starts as {@linkcode heNormal}, the bias at zero.
  *
- * @throws {RangeError} If an option is not a whole number that is large enough, the groups do not divide the channels, or the input
- * of `forward` has other channels or is smaller than the window.
+ * @throws {RangeError} If an option is not a whole number that is large enough, the groups do not
+ * divide the channels, or the input of `forward` has other channels or is smaller than the window.
  * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example

@@ -34,8 +34,8 @@ export class Dropout extends Module<Tensor, Tensor> {
 }
 
 /**
- * In training, each element is set to zero with probability `rate` and the others are multiplied by `1 / (1 − rate)`; in inference
- * nothing happens (Srivastava et al. 2014). Any shape.
+ * In training, each element is set to zero with probability `rate` and the others are multiplied by
+ * `1 / (1 − rate)`; in inference nothing happens (Srivastava et al. 2014). Any shape.
  *
  * @throws {RangeError} If the rate is negative, or 1 or more.
  *

@@ -37,19 +37,31 @@ export interface DynamicConv2dOptions {
   stride?: Pair;
   /** Zeros around the images. */
   padding?: Padding;
-  /** Whether a number is added to each output channel, mixed as the kernels are; needless before batch norm. */
+  /**
+   * Whether a number is added to each output channel, mixed as the kernels are; needless before
+   * batch norm.
+   */
   useBias?: boolean;
   /** The kernels that are mixed; 4 unless said otherwise. */
   kernels?: number;
-  /** What the scores are divided by before the softmax; the paper's start, 30, unless said otherwise. See {@linkcode setTemperature}. */
+  /**
+   * What the scores are divided by before the softmax; the paper's start, 30, unless said
+   * otherwise. See {@linkcode setTemperature}.
+   */
   temperature?: number;
-  /** Hidden units of the attention as a part of the channels that come in; 1 / 4 unless said otherwise. */
+  /**
+   * Hidden units of the attention as a part of the channels that come in; 1 / 4 unless said
+   * otherwise.
+   */
   reduction?: number;
   /** The initial kernels `[kernels, height, width, in, out]`, given the fans of one of them. */
   kernelInitializer?: Initializer;
 }
 
-/** How much of each kernel an image gets: images `[batch, height, width, in]` to weights `[batch, kernels]` that sum to 1. */
+/**
+ * How much of each kernel an image gets: images `[batch, height, width, in]` to weights
+ * `[batch, kernels]` that sum to 1.
+ */
 export class KernelAttention<InChannels extends number>
   extends Module<Images<InChannels>, Features> {
   /** From the channels' means to hidden units. */
@@ -66,13 +78,17 @@ export class KernelAttention<InChannels extends number>
     checkWhole(doing, "kernels", kernels);
     const part = reduction > 0 && reduction <= 1;
     checkNumber(doing, "reduction", reduction, part, "a number above 0 and at most 1");
-    // relu closes about half of the units, for most images the same ones; of fewer, soon none would be left.
+    // relu closes about half of the units, for most images the same ones; of fewer, soon none would
+    // be left.
     const hidden = Math.max(Math.round(inChannels * reduction), 2 * kernels);
     this.squeeze = linear<number, number>(inChannels, hidden);
     this.score = linear<number, number>(hidden, kernels);
   }
 
-  /** What the scores are divided by: the higher, the more equal the weights. Not among what is saved of a model. */
+  /**
+   * What the scores are divided by: the higher, the more equal the weights. Not among what is saved
+   * of a model.
+   */
   get temperature(): number {
     return this.#temperature;
   }
@@ -165,7 +181,8 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
       const attention = this.attention.forward(images);
       const mixed = ops.matMul(attention, ops.reshape(this.kernels, [kernels, -1]));
       const padded = ops.pad(images, [[0, 0], [top, bottom], [left, right], [0, 0]]);
-      // One row of the window at a time: its columns side by side as channels, then a product of matrices for all images at once.
+      // One row of the window at a time: its columns side by side as channels, then a product of
+      // matrices for all images at once.
       const strip = ops.concat(
         Array.from({ length: columns }, (_, column) => every(padded, 2, column, output[1], across)),
         3,
@@ -233,15 +250,19 @@ function every(images: Images, axis: 1 | 2, start: number, count: number, step: 
 }
 
 /**
- * Dynamic convolution: each image is convolved with a mixture of its own of K kernels, `y = (Σ πₖ(x) · Wₖ) * x + Σ πₖ(x) · bₖ`, with
- * `π(x) = softmax(score(relu(squeeze(mean of each channel))) / temperature)` (Chen et al. 2020, sections 3 and 4). Images
- * `[batch, height, width, in]` to the shape that `conv2d` gives, at its multiply-accumulates and K more for each weight of a kernel.
+ * Dynamic convolution: each image is convolved with a mixture of its own of K kernels,
+ * `y = (Σ πₖ(x) · Wₖ) * x + Σ πₖ(x) · bₖ`, with
+ * `π(x) = softmax(score(relu(squeeze(mean of each channel))) / temperature)` (Chen et al. 2020,
+ * sections 3 and 4). Images `[batch, height, width, in]` to the shape that `conv2d` gives, at its
+ * multiply-accumulates and K more for each weight of a kernel.
  *
- * `layer.attention` is the module that gives the weights π `[batch, kernels]`. Its hidden units are `reduction · in`, but at least two for
- * each kernel. The kernels start as {@linkcode heNormal}, the biases at zero.
+ * `layer.attention` is the module that gives the weights π `[batch, kernels]`. Its hidden units are
+ * `reduction · in`, but at least two for each kernel. The kernels start as {@linkcode heNormal},
+ * the biases at zero.
  *
- * @throws {RangeError} If a size is not a whole number of at least 1, the temperature is not positive, the reduction is not above 0 and
- * at most 1, or the input of `forward` has other channels or is smaller than the window.
+ * @throws {RangeError} If a size is not a whole number of at least 1, the temperature is not
+ * positive, the reduction is not above 0 and at most 1, or the input of `forward` has other
+ * channels or is smaller than the window.
  * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example
@@ -269,10 +290,12 @@ export function dynamicConv2d<const InChannels extends number, const OutChannels
 }
 
 /**
- * Sets the temperature of all dynamic convolutions of a model. The paper's annealing lowers it from 30 to 1 in equal steps over the
- * first 10 epochs, so that at first all kernels learn (Chen et al. 2020, section 4).
+ * Sets the temperature of all dynamic convolutions of a model. The paper's annealing lowers it from
+ * 30 to 1 in equal steps over the first 10 epochs, so that at first all kernels learn (Chen et al.
+ * 2020, section 4).
  *
- * @throws {RangeError} If the temperature is not a positive number, or the model has no dynamic convolution.
+ * @throws {RangeError} If the temperature is not a positive number, or the model has no dynamic
+ * convolution.
  *
  * @example
  * ```ts

@@ -28,22 +28,28 @@ interface Pair {
 }
 
 /**
- * Makes each batch norm that directly follows a convolution part of it, for faster inference: with `factor = scale / √(variance +
- * epsilon)`, `kernel′ = kernel · factor` and `bias′ = (bias − mean) · factor + offset` (Jacob et al. 2018, section 3.2). The convolution adds
+ * Makes each batch norm that directly follows a convolution part of it, for faster inference: with
+ * `factor = scale / √(variance + epsilon)`, `kernel′ = kernel · factor` and
+ * `bias′ = (bias − mean) · factor + offset` (Jacob et al. 2018, section 3.2). The convolution adds
  * its bias on its way, so a pass over memory is saved.
  *
- * The model is changed, and gives what it gave before up to rounding. A batch norm that is folded only passes on its input and has no
- * variables, so the model cannot be trained, and its weights fit no other; save those of the unfolded one. What is not folded stays as it
- * is: a batch norm behind something else than a convolution, as half of those in a ResNet v2, one whose convolution feeds something else
- * as well, one that runs more than once or whose convolution does, one with a variable that another module holds or reads, and one where
- * either has a `forward` of its own. A convolution that another model holds as well is changed there, too.
+ * The model is changed, and gives what it gave before up to rounding. A batch norm that is folded
+ * only passes on its input and has no variables, so the model cannot be trained, and its weights
+ * fit no other; save those of the unfolded one. What is not folded stays as it is: a batch norm
+ * behind something else than a convolution, as half of those in a ResNet v2, one whose convolution
+ * feeds something else as well, one that runs more than once or whose convolution does, one with a
+ * variable that another module holds or reads, and one where either has a `forward` of its own. A
+ * convolution that another model holds as well is changed there, too.
  *
- * What follows what is found by running the model on one random input of `inputShape` (without the batch axis), so it holds for models
- * of any make whose forward pass takes one way for all inputs. In PyTorch this is `torch.fx.experimental.optimization.fuse`.
+ * What follows what is found by running the model on one random input of `inputShape` (without the
+ * batch axis), so it holds for models of any make whose forward pass takes one way for all inputs.
+ * In PyTorch this is `torch.fx.experimental.optimization.fuse`.
  *
  * @returns The paths of the batch norms that were folded.
- * @throws {RangeError} If a layer does not fit its input, or `inputShape` are not whole numbers above 0.
- * @throws {TypeError} If the model is not a module, gives no tensor, or goes through a step without a gradient.
+ * @throws {RangeError} If a layer does not fit its input, or `inputShape` are not whole numbers
+ * above 0.
+ * @throws {TypeError} If the model is not a module, gives no tensor, or goes through a step without
+ * a gradient.
  *
  * @example
  * ```ts
@@ -82,7 +88,10 @@ export function foldBatchNorm(model: AnyModule, inputShape: readonly number[]): 
   }
 }
 
-/** Each convolution with a batch norm that takes what it gives as it is, where each runs once and shares no variable. */
+/**
+ * Each convolution with a batch norm that takes what it gives as it is, where each runs once and
+ * shares no variable.
+ */
 function findPairs(model: AnyModule, input: Tensor, kept: Tensor[]): Pair[] {
   const modules = [...model.namedModules().values()];
   const isPlain = new Set(
@@ -128,8 +137,8 @@ function hasForwardOf(module: AnyModule, layer: AnyModule): boolean {
 }
 
 /**
- * Whether something else than its batch norm sees what the convolution of a pair gives: all but the batch norm are given a copy, and
- * then what the model gives must not depend on the copy.
+ * Whether something else than its batch norm sees what the convolution of a pair gives: all but the
+ * batch norm are given a copy, and then what the model gives must not depend on the copy.
  */
 function usedElsewhere(
   model: AnyModule,

@@ -1,4 +1,7 @@
-/** Stands before each `forward` of a module: it checks the options, and that what runs belongs to the model. */
+/**
+ * Stands before each `forward` of a module: it checks the options, and that what runs belongs to
+ * the model.
+ */
 import { checkOptions, isTensor } from "../tensor/mod.ts";
 import { watchVariables } from "../tensor/trace.ts";
 import type { AnyModule, ForwardOptions } from "./module.ts";
@@ -9,7 +12,10 @@ type Forward = (this: AnyModule, input: never, options?: ForwardOptions) => unkn
 const running: AnyModule[] = [];
 /** The functions that {@linkcode guarded} made. */
 const made = new WeakSet<object>();
-/** Whether a module and all below it were found to read no other variables than their own, in inference and in training. */
+/**
+ * Whether a module and all below it were found to read no other variables than their own, in
+ * inference and in training.
+ */
 const passed = { inference: new WeakSet<AnyModule>(), training: new WeakSet<AnyModule>() };
 /** The options of the last call: the same object comes to each part of a model. */
 let checked: ForwardOptions | undefined;
@@ -35,7 +41,9 @@ export function innermostRunning(): AnyModule | undefined {
 /** The prototypes of this library's layers and networks. */
 const ofLibrary = new WeakSet<object>();
 
-/** Has these classes take no other options in `forward` than those of {@linkcode ForwardOptions}. */
+/**
+ * Has these classes take no other options in `forward` than those of {@linkcode ForwardOptions}.
+ */
 export function takeForwardOptionsOnly(...classes: readonly { prototype: object }[]): void {
   for (const { prototype } of classes) ofLibrary.add(prototype);
 }
@@ -82,7 +90,8 @@ function guarded(forward: Forward, owner: object): Forward {
 /**
  * Checks the options of a forward pass.
  *
- * @throws {TypeError} If they are no object, or have an option that does not exist or is of the wrong kind.
+ * @throws {TypeError} If they are no object, or have an option that does not exist or is of the
+ * wrong kind.
  */
 function checkForwardOptions(
   module: AnyModule,
@@ -108,7 +117,8 @@ function checkForwardOptions(
 }
 
 /**
- * Runs a module's forward pass, which may read no variable that is not in its tree: it would be neither trained nor saved nor counted.
+ * Runs a module's forward pass, which may read no variable that is not in its tree: it would be
+ * neither trained nor saved nor counted.
  *
  * @throws {TypeError} If it reads another one.
  */

@@ -15,16 +15,19 @@ import { type AnyModule, type Classifier, moduleAt } from "./module.ts";
 import { type Call, interceptForward, observeForward } from "./observe.ts";
 
 /**
- * Where in an image a model finds a class: `relu(Σₖ αₖ Aₖ)` over the maps `Aₖ` that the module at `path` gives, with `αₖ` the mean over
- * the pixels of `∂logit / ∂Aₖ`, resized to the image bilinearly (Selvaraju et al. 2017, section 3).
+ * Where in an image a model finds a class: `relu(Σₖ αₖ Aₖ)` over the maps `Aₖ` that the module at
+ * `path` gives, with `αₖ` the mean over the pixels of `∂logit / ∂Aₖ`, resized to the image
+ * bilinearly (Selvaraju et al. 2017, section 3).
  *
- * The maps are the last that still have a place for each number, such as those of `layer4` in a ResNet. Images
- * `[batch, height, width, channels]` to maps `[batch, height, width, 1]`, 0 where nothing speaks for the class, in units of the logit
- * and not brought to a common scale. The model runs in inference.
+ * The maps are the last that still have a place for each number, such as those of `layer4` in a
+ * ResNet. Images `[batch, height, width, channels]` to maps `[batch, height, width, 1]`, 0 where
+ * nothing speaks for the class, in units of the logit and not brought to a common scale. The model
+ * runs in inference.
  *
- * @throws {RangeError} If there is no module at the path, with the nearest that there are; if it does not run once, or the logit does
- * not depend on it; or if there is no such class.
- * @throws {TypeError} If the model is not a module or does not give logits `[batch, classes]`, or the module does not give maps.
+ * @throws {RangeError} If there is no module at the path, with the nearest that there are; if it
+ * does not run once, or the logit does not depend on it; or if there is no such class.
+ * @throws {TypeError} If the model is not a module or does not give logits `[batch, classes]`, or
+ * the module does not give maps.
  *
  * @example
  * ```ts
@@ -59,7 +62,8 @@ export function gradCam<In extends Images, Classes extends number>(
       const last = logits.shape[1]! - 1;
       const exists = Number.isInteger(classIndex) && classIndex >= 0 && classIndex <= last;
       checkNumber(doing, "classIndex", classIndex, exists, `a whole number from 0 to ${last}`);
-      // In inference no image has a part in the logits of another, so the gradient of the sum is each one's own.
+      // In inference no image has a part in the logits of another, so the gradient of the sum is
+      // each one's own.
       return ops.sum(ops.slice(logits, [0, classIndex], [-1, 1]));
     };
     const weights = ops.mean(grad(logit)(maps), [1, 2], { keepDims: true });

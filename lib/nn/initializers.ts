@@ -28,9 +28,11 @@ export type Initializer = <const S extends readonly number[]>(
 ) => Tensor<RankFor<S["length"]>>;
 
 /**
- * The fans of a kernel `[height, width, in, out]` or a weight `[in, out]`: the window's area times the channels.
+ * The fans of a kernel `[height, width, in, out]` or a weight `[in, out]`: the window's area times
+ * the channels.
  *
- * A grouped kernel is `[height, width, in / groups, out]`; its fans are counted as PyTorch does, as if `in / groups` were all.
+ * A grouped kernel is `[height, width, in / groups, out]`; its fans are counted as PyTorch does, as
+ * if `in / groups` were all.
  *
  * @throws {RangeError} If the shape has fewer than two axes.
  *
@@ -79,7 +81,10 @@ export function initialize<const S extends readonly number[]>(
   return variable(initial);
 }
 
-/** Checks the arguments of what makes an initializer; a shape is what {@linkcode initialize} gives one that was not called. */
+/**
+ * Checks the arguments of what makes an initializer; a shape is what {@linkcode initialize} gives
+ * one that was not called.
+ */
 function checkCall(name: string, given: ArrayLike<unknown>, most: number): void {
   if (!Array.isArray(given[0])) checkArguments(`Building ${name}`, given, most);
 }
@@ -94,8 +99,8 @@ function scaledUniform(bound: (fans: Fans) => number): Initializer {
 }
 
 /**
- * Normal with standard deviation `√(2 / fanIn)`, which keeps the variance of a signal through layers with relu (He et al. 2015,
- * section 2.2).
+ * Normal with standard deviation `√(2 / fanIn)`, which keeps the variance of a signal through
+ * layers with relu (He et al. 2015, section 2.2).
  *
  * @example
  * ```ts
@@ -129,8 +134,8 @@ export function heUniform(): Initializer {
 }
 
 /**
- * Normal with standard deviation `√(2 / (fanIn + fanOut))`, which keeps the variance through symmetric activations such as tanh
- * (Glorot and Bengio 2010, section 4.2.1).
+ * Normal with standard deviation `√(2 / (fanIn + fanOut))`, which keeps the variance through
+ * symmetric activations such as tanh (Glorot and Bengio 2010, section 4.2.1).
  *
  * @example
  * ```ts
@@ -147,7 +152,8 @@ export function xavierNormal(): Initializer {
 }
 
 /**
- * Uniform within `±√(6 / (fanIn + fanOut))`: the variance of {@linkcode xavierNormal}, `2 / (fanIn + fanOut)`.
+ * Uniform within `±√(6 / (fanIn + fanOut))`: the variance of {@linkcode xavierNormal},
+ * `2 / (fanIn + fanOut)`.
  *
  * @example
  * ```ts

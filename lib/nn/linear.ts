@@ -68,8 +68,10 @@ export class Linear<InFeatures extends number, OutFeatures extends number>
  *
  * The weights start as {@linkcode heNormal}, the bias at zero.
  *
- * @throws {RangeError} If a size is not a whole number of at least 1, or the input of `forward` has another number of features.
- * @throws {TypeError} If the initializer does not give weights of the right shape, or the input is not a float32 tensor.
+ * @throws {RangeError} If a size is not a whole number of at least 1, or the input of `forward` has
+ * another number of features.
+ * @throws {TypeError} If the initializer does not give weights of the right shape, or the input is
+ * not a float32 tensor.
  *
  * @example
  * ```ts

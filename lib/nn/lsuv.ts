@@ -8,15 +8,16 @@ import { observeForward } from "./observe.ts";
 const DOING = "Scaling layers to unit variance";
 
 /**
- * Layer-sequential unit-variance initialisation (Mishkin and Matas 2016): in the order of the forward pass, divides the weights of
- * each convolution and linear layer by the standard deviation of what it gives for `input`, until that is 1 within `tolerance`.
+ * Layer-sequential unit-variance initialisation (Mishkin and Matas 2016): in the order of the
+ * forward pass, divides the weights of each convolution and linear layer by the standard deviation
+ * of what it gives for `input`, until that is 1 within `tolerance`.
  *
- * What is frozen keeps its weights. Weights that several layers share, or of a layer that runs several times, are scaled for the first
- * that runs.
+ * Frozen layers keep their weights. Weights that several layers share, or of a layer that runs
+ * several times, are scaled for the first that runs.
  *
  * @returns The standard deviation of each layer's output before the change, by path.
- * @throws {RangeError} If a layer gives the same value everywhere, so that no scale makes its variance 1, or an option is out of
- * range; the model is as it was then.
+ * @throws {RangeError} If a layer gives the same value everywhere, so that no scale makes its
+ * variance 1, or an option is out of range; the model is as it was then.
  * @throws {TypeError} If the model is not a module.
  *
  * @example

@@ -12,7 +12,10 @@ import { guardClass, guardForward } from "./forward_guard.ts";
 
 /** How a forward pass runs. */
 export interface ForwardOptions {
-  /** Whether this pass is part of training, which dropout and batch norm treat differently; false unless said otherwise. */
+  /**
+   * Whether this pass is part of training, which dropout and batch norm treat differently; false
+   * unless said otherwise.
+   */
   readonly training?: boolean;
 }
 
@@ -21,21 +24,25 @@ declare const signature: unique symbol;
 export declare const shapeRule: unique symbol;
 
 /**
- * How the output's type follows from the input's, for layers that fit many inputs: `"same"` keeps it (relu, pooling), `"pooled"`
- * makes features of images with as many channels. `undefined` where the layer has one output type.
+ * How the output's type follows from the input's, for layers that fit many inputs: `"same"` keeps
+ * it (relu, pooling), `"pooled"` makes features of images with as many channels. `undefined` where
+ * the layer has one output type.
  */
 export type ShapeRule = "same" | "pooled" | undefined;
 
 /**
  * A part of a network with a forward pass, and parameters that are found by walking its fields.
  *
- * Fields that are variables, modules, or arrays and records of them to any depth, belong to it and give the paths:
- * `stage2.0.conv1.kernel`. A subclass says what it takes and gives, `Module<Images<3>, Features<10>>`, declares its parts as
- * `readonly` fields, and writes `forward`, in `tidy` if it makes more tensors than the one it returns.
+ * Fields that are variables, modules, or arrays and records of them to any depth, belong to it and
+ * give the paths: `stage2.0.conv1.kernel`. A subclass says what it takes and gives,
+ * `Module<Images<3>, Features<10>>`, declares its parts as `readonly` fields, and writes `forward`,
+ * in `tidy` if it makes more tensors than the one it returns.
  *
- * What is in a Map, a Set, or an object of another class is refused when the tree is walked. Fields named with `#`, closures and static
- * fields cannot be walked: the first forward pass refuses to read a variable that is not in the tree. A model that shall stay apart,
- * such as a teacher whose outputs the loss compares with, runs outside `forward`; one that runs inside is held in a field and frozen.
+ * Modules and variables in a Map, a Set, or an object of another class are refused when the tree is
+ * walked. Fields named with `#`, closures and static fields cannot be walked: the first forward
+ * pass refuses to read a variable that is not in the tree. A model that shall stay apart, such as a
+ * teacher whose outputs the loss compares with, runs outside `forward`; one that runs inside is
+ * held in a field and frozen.
  *
  * @typeParam In What `forward` takes, such as `Images<64>`.
  * @typeParam Out What `forward` gives.
@@ -76,8 +83,8 @@ export abstract class Module<In = never, Out = unknown> {
   /**
    * Computes the output for a batch.
    *
-   * @throws {TypeError} If there is an option that does not exist, the module was disposed, or it reads a variable that is not in its
-   * tree.
+   * @throws {TypeError} If there is an option that does not exist, the module was disposed, or it
+   * reads a variable that is not in its tree.
    */
   abstract forward(input: In, options?: ForwardOptions): Out;
 
@@ -86,7 +93,10 @@ export abstract class Module<In = never, Out = unknown> {
     return this.constructor.name;
   }
 
-  /** The multiply-accumulate operations of one forward pass over shapes without the batch axis, children not counted. */
+  /**
+   * The multiply-accumulate operations of one forward pass over shapes without the batch axis,
+   * children not counted.
+   */
   macs(_inputShape: readonly number[], _outputShape: readonly number[]): number {
     return 0;
   }
@@ -126,7 +136,8 @@ export abstract class Module<In = never, Out = unknown> {
   }
 
   /**
-   * Every parameter in the tree that is trained, by its path: frozen ones and running statistics are not among them.
+   * Every parameter in the tree that is trained, by its path: frozen ones and running statistics
+   * are not among them.
    *
    * @throws {TypeError} If one of them was disposed, or as {@linkcode namedModules}.
    */
@@ -155,19 +166,25 @@ export abstract class Module<In = never, Out = unknown> {
     return [...this.namedParameters().values()];
   }
 
-  /** Whether the variables directly in this module stand still. A layer with running statistics leaves them alone then. */
+  /**
+   * Whether the variables directly in this module stand still. A layer with running statistics
+   * leaves them alone then.
+   */
   get isFrozen(): boolean {
     return this.#frozen;
   }
 
   /**
-   * Makes the modules at `paths` stand still with all below them, or the whole module where no path is given.
+   * Makes the modules at `paths` stand still with all below them, or the whole module where no path
+   * is given.
    *
-   * Their parameters are no longer among {@linkcode parameters}, so freeze before the optimizer is made: {@linkcode fit} refuses to start
-   * with one that would change them. Their batch norms run with the running statistics also in training, and keep them. Gradients flow through to
-   * what comes before, and dropout goes on dropping.
+   * Their parameters are no longer among {@linkcode parameters}, so freeze before the optimizer is
+   * made: {@linkcode fit} refuses to start with one that would change them. Their batch norms run
+   * with the running statistics also in training, and keep them. Gradients flow through to what
+   * comes before, and dropout goes on dropping.
    *
-   * @throws {RangeError} If there is no module at a path, with the nearest that there are; nothing is frozen then.
+   * @throws {RangeError} If there is no module at a path, with the nearest that there are; nothing
+   * is frozen then.
    *
    * @example
    * ```ts
@@ -193,10 +210,11 @@ export abstract class Module<In = never, Out = unknown> {
   }
 
   /**
-   * Undoes {@linkcode freeze} for the modules at `paths` and all below them, or for the whole module where no path is given. An
-   * optimizer made before does not train them; make it again.
+   * Undoes {@linkcode freeze} for the modules at `paths` and all below them, or for the whole
+   * module where no path is given. An optimizer made before does not train them; make it again.
    *
-   * @throws {RangeError} If there is no module at a path, with the nearest that there are; nothing is unfrozen then.
+   * @throws {RangeError} If there is no module at a path, with the nearest that there are; nothing
+   * is unfrozen then.
    */
   unfreeze(...paths: string[]): void {
     this.#setFrozen(false, paths);
@@ -213,7 +231,10 @@ export abstract class Module<In = never, Out = unknown> {
     }
   }
 
-  /** Frees the memory of all parameters and running statistics; the module cannot be used afterwards. */
+  /**
+   * Frees the memory of all parameters and running statistics; the module cannot be used
+   * afterwards.
+   */
   dispose(): void {
     this.#disposed = true;
     dispose([...variablesOf(modulesIn(this)).values()]);
@@ -288,7 +309,10 @@ function below(module: AnyModule, path: string): AnyModule | undefined {
   }
 }
 
-/** What there is instead of a module at `path`: the longest path on the way to it that leads to one, and the parts of that. */
+/**
+ * What there is instead of a module at `path`: the longest path on the way to it that leads to one,
+ * and the parts of that.
+ */
 function nearest(path: string, modules: ReadonlyMap<string, AnyModule>): string {
   let above = path;
   do above = above.slice(0, Math.max(0, above.lastIndexOf("."))); while (!modules.has(above));
@@ -334,7 +358,10 @@ function variablesOf(modules: ReadonlyMap<string, AnyModule>): Map<string, Varia
   return found;
 }
 
-/** The modules and variables in the fields of an object, in arrays and plain records as `name.0`, `name.key`… */
+/**
+ * The modules and variables in the fields of an object, in arrays and plain records as `name.0`,
+ * `name.key`…
+ */
 function parts(owner: object, above: readonly object[] = []): [string, unknown][] {
   return Object.entries(owner).flatMap(([name, value]) => {
     if (value instanceof Module || isVariable(value)) return [[name, value]];
@@ -344,12 +371,17 @@ function parts(owner: object, above: readonly object[] = []): [string, unknown][
   });
 }
 
-/** Whether something is an array or a plain record, whose contents belong to the module that holds it. */
+/**
+ * Whether something is an array or a plain record, whose contents belong to the module that holds
+ * it.
+ */
 function isWalked(value: unknown): value is object {
   return Array.isArray(value) || isRecord(value);
 }
 
-/** Whether something was written as `{ … }`, or has no prototype, as the groups of `Object.groupBy`. */
+/**
+ * Whether something was written as `{ … }`, or has no prototype, as the groups of `Object.groupBy`.
+ */
 function isRecord(value: unknown): value is object {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
@@ -386,11 +418,14 @@ interface Hidden {
   readonly part: unknown;
   /** The path of the container. */
   readonly place: string;
-  /** What it is in, in words. */
+  /** The container, in words. */
   readonly container: string;
 }
 
-/** The modules and variables that a module holds in Maps, Sets, objects of other classes, and under symbols. */
+/**
+ * The modules and variables that a module holds in Maps, Sets, objects of other classes, and under
+ * symbols.
+ */
 function hiddenIn(owner: AnyModule, path: string): Hidden[] {
   const found: Hidden[] = [];
   const seen = new Set<object>();

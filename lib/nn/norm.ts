@@ -21,7 +21,10 @@ import { type ForwardOptions, Module, type shapeRule } from "./module.ts";
 export interface BatchNormOptions {
   /** What is added to the variance under the root. */
   epsilon?: number;
-  /** The weight of a new batch in the running statistics: 0.1 is PyTorch's default, and TensorFlow's momentum of 0.9. */
+  /**
+   * The weight of a new batch in the running statistics: 0.1 is PyTorch's default, and TensorFlow's
+   * momentum of 0.9.
+   */
   momentum?: number;
 }
 
@@ -120,8 +123,8 @@ export class BatchNorm<Channels extends number>
   }
 
   /**
-   * Hands over what it does in inference, `y = factor · x + offset`, and only passes on what it is given from now on, without variables;
-   * {@linkcode foldBatchNorm} calls it.
+   * Hands over what it does in inference, `y = factor · x + offset`, and only passes on what it is
+   * given from now on, without variables; {@linkcode foldBatchNorm} calls it.
    */
   fold(): { factor: Tensor1D; offset: Tensor1D } {
     const { scale, offset, runningMean, runningVariance, epsilon } = this;
@@ -142,17 +145,19 @@ export class BatchNorm<Channels extends number>
 }
 
 /**
- * Batch normalisation, `y = (x − mean) / √(variance + epsilon) · scale + offset` for each channel: with the batch's statistics in
- * training, with running ones in inference (Ioffe and Szegedy 2015).
+ * Batch normalisation, `y = (x − mean) / √(variance + epsilon) · scale + offset` for each channel:
+ * with the batch's statistics in training, with running ones in inference (Ioffe and Szegedy 2015).
  *
- * After each training batch `running = (1 − momentum) · running + momentum · batch`, with the unbiased variance, as PyTorch does;
- * TensorFlow calls `1 − momentum` the momentum. A frozen one ({@linkcode Module.freeze}) runs with the running statistics in training,
- * too, and keeps them, as Keras has it; in PyTorch this takes `requires_grad_(False)` and `eval()`.
+ * After each training batch `running = (1 − momentum) · running + momentum · batch`, with the
+ * unbiased variance, as PyTorch does; TensorFlow calls `1 − momentum` the momentum. A frozen one
+ * ({@linkcode Module.freeze}) runs with the running statistics in training, too, and keeps them, as
+ * Keras has it; in PyTorch this takes `requires_grad_(False)` and `eval()`.
  *
- * Images `[batch, height, width, channels]` or features `[batch, channels]`; the output has the input's shape.
+ * Images `[batch, height, width, channels]` or features `[batch, channels]`; the output has the
+ * input's shape.
  *
- * @throws {RangeError} If an option is out of range, the input of `forward` has other channels, or in training there is one value
- * for each channel, which has no variance.
+ * @throws {RangeError} If an option is out of range, the input of `forward` has other channels, or
+ * in training there is one value for each channel, which has no variance.
  * @throws {TypeError} If an option is no number, or the input is not a float32 tensor.
  *
  * @example
@@ -174,13 +179,22 @@ export function batchNorm<const Channels extends number>(
   return new BatchNorm(channels, options);
 }
 
-/** The options of {@linkcode localResponseNorm}, with the paper's constants where they are not given. */
+/**
+ * The options of {@linkcode localResponseNorm}, with the paper's constants where they are not
+ * given.
+ */
 export interface LocalResponseNormOptions {
-  /** Channels that are summed: the channel and as many on each side, so an odd number; 5 unless said otherwise. */
+  /**
+   * Channels that are summed: the channel and as many on each side, so an odd number; 5 unless said
+   * otherwise.
+   */
   size?: number;
   /** What is added to the sum (k in the paper); 2 unless said otherwise. */
   bias?: number;
-  /** The weight of the sum; 1e-4 unless said otherwise. PyTorch divides it by `size`, the paper does not. */
+  /**
+   * The weight of the sum; 1e-4 unless said otherwise. PyTorch divides it by `size`, the paper does
+   * not.
+   */
   alpha?: number;
   /** The exponent; 0.75 unless said otherwise. */
   beta?: number;
@@ -221,9 +235,10 @@ export class LocalResponseNorm extends Module<Tensor4D, Tensor4D> {
 }
 
 /**
- * Local response normalisation across neighbouring channels, `y_c = x_c / (bias + alpha · Σ x²_j)^beta` over the `size` channels j
- * around c (Krizhevsky et al. 2012, section 3.3, whose constants are the defaults). Images `[batch, height, width, channels]`; the
- * output has the input's shape.
+ * Local response normalisation across neighbouring channels,
+ * `y_c = x_c / (bias + alpha · Σ x²_j)^beta` over the `size` channels j around c (Krizhevsky et al.
+ * 2012, section 3.3, whose constants are the defaults). Images `[batch, height, width, channels]`;
+ * the output has the input's shape.
  *
  * @throws {RangeError} If an option is out of range.
  * @throws {TypeError} If an option is no number, or the input of `forward` is not a float32 tensor.

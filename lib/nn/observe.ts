@@ -1,4 +1,6 @@
-/** Watching a forward pass from outside: what each module took and gave, and which module failed. */
+/**
+ * Watching a forward pass from outside: what each module took and gave, and which module failed.
+ */
 import { dispose, isTensor, keep, type Tensor, tidy } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
 import { checkModule } from "./checks.ts";
@@ -15,13 +17,14 @@ export interface Observation {
 }
 
 /**
- * Runs `model.forward` and calls `see` after each module's forward pass, the inner before the outer. What `see` is given lives as
- * long as the forward pass lets it: read or clone it there.
+ * Runs `model.forward` and calls `see` after each module's forward pass, the inner before the
+ * outer. What `see` is given lives as long as the forward pass lets it: read or clone it there.
  *
  * The forward methods are wrapped for the time of the call only.
  *
  * @returns What the forward pass gives.
- * @throws What a module throws, with the path of the innermost module that failed before the message.
+ * @throws What a module throws, with the path of the innermost module that failed before the
+ * message.
  *
  * @example
  * ```ts
@@ -73,8 +76,8 @@ export interface Call extends Omit<Observation, "output"> {
 }
 
 /**
- * Runs `work` while `around` stands in for the forward methods of the model and of all modules below it: what `around` gives is what
- * the module gives.
+ * Runs `work` while `around` stands in for the forward methods of the model and of all modules
+ * below it: what `around` gives is what the module gives.
  */
 export function interceptForward<T>(
   model: AnyModule,
@@ -106,7 +109,10 @@ export function interceptForward<T>(
   }
 }
 
-/** An error with the place in the model before its message, which a layer begins with its own description. */
+/**
+ * An error with the place in the model before its message, which a layer begins with its own
+ * description.
+ */
 function atPath(path: string, module: AnyModule, error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const Kind = [RangeError, TypeError].find((kind) => error instanceof kind) ?? Error;
@@ -118,8 +124,8 @@ function atPath(path: string, module: AnyModule, error: unknown): unknown {
 }
 
 /**
- * What each module below the model gives for an input, by path, in the order of the forward pass; of a module that runs more than
- * once, the last. The caller disposes the tensors.
+ * What each module below the model gives for an input, by path, in the order of the forward pass;
+ * of a module that runs more than once, the last. The caller disposes the tensors.
  *
  * @throws {RangeError} If a layer does not fit its input, with the layer's path.
  *

@@ -31,7 +31,10 @@ export interface PoolOptions {
   stride?: Pair;
   /** Rows and columns around the images. */
   padding?: Padding;
-  /** Whether a last window that reaches over the bottom or right edge counts, if it starts inside; false unless said otherwise. */
+  /**
+   * Whether a last window that reaches over the bottom or right edge counts, if it starts inside;
+   * false unless said otherwise.
+   */
   ceilMode?: boolean;
 }
 
@@ -70,7 +73,10 @@ export class Pool extends Module<Tensor4D, Tensor4D> {
     return ops[this.kind](x, this.options);
   }
 
-  /** Height and width of the output for images of a height and width; see {@linkcode Conv2d.outputSize}. */
+  /**
+   * Height and width of the output for images of a height and width; see
+   * {@linkcode Conv2d.outputSize}.
+   */
   outputSize(size: readonly [height: number, width: number]): readonly [number, number] {
     return windowGeometry(this.kind, size, this.options).output;
   }
@@ -86,12 +92,13 @@ export class Pool extends Module<Tensor4D, Tensor4D> {
 }
 
 /**
- * The largest value in each window of each channel: images `[batch, height, width, channels]` to `[batch, height′, width′, channels]`
- * with `height′ = ⌊(height + 2·padding − kernelSize) / stride⌋ + 1`, or with `ceilMode` ⌈…⌉ as long as the last window starts inside the
- * image or its top or left padding. Padding never wins.
+ * The largest value in each window of each channel: images `[batch, height, width, channels]` to
+ * `[batch, height′, width′, channels]` with
+ * `height′ = ⌊(height + 2·padding − kernelSize) / stride⌋ + 1`, or with `ceilMode` ⌈…⌉ as long as
+ * the last window starts inside the image or its top or left padding. Padding never wins.
  *
- * @throws {RangeError} If an option is not a whole number that is large enough; in `forward`, if the window does not fit the image, or
- * the padding is more than half the window.
+ * @throws {RangeError} If an option is not a whole number that is large enough; in `forward`, if
+ * the window does not fit the image, or the padding is more than half the window.
  * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example
@@ -109,8 +116,9 @@ export function maxPool(options: PoolOptions): Pool {
 }
 
 /**
- * The mean of each window of each channel, with the shapes and errors of {@linkcode maxPool}. The zeros of a numeric padding count
- * (PyTorch's default); those of `"same"` (TensorFlow's) and what a window of `ceilMode` reaches over the edge do not.
+ * The mean of each window of each channel, with the shapes and errors of {@linkcode maxPool}. The
+ * zeros of a numeric padding count (PyTorch's default); those of `"same"` (TensorFlow's) and what a
+ * window of `ceilMode` reaches over the edge do not.
  *
  * @example
  * ```ts
@@ -141,8 +149,8 @@ export class GlobalAveragePool extends Module<Tensor4D, Features> {
 }
 
 /**
- * The mean of each channel over the whole image: images `[batch, height, width, channels]` to features `[batch, channels]` (Lin et al.
- * 2014, section 3.2).
+ * The mean of each channel over the whole image: images `[batch, height, width, channels]` to
+ * features `[batch, channels]` (Lin et al. 2014, section 3.2).
  *
  * @throws {TypeError} In `forward`, if the input is not a float32 tensor.
  * @throws {RangeError} In `forward`, if the input is not images.
@@ -205,7 +213,10 @@ export class AdaptiveAveragePool extends Module<Tensor4D, Tensor4D> {
   }
 }
 
-/** The matrix `[bins, size]` whose row i takes the mean from `⌊i · size / bins⌋` up to `⌈(i + 1) · size / bins⌉`. */
+/**
+ * The matrix `[bins, size]` whose row i takes the mean from `⌊i · size / bins⌋` up to
+ * `⌈(i + 1) · size / bins⌉`.
+ */
 function binMeans(bins: number, size: number) {
   const rows = Array.from({ length: bins }, (_, i) => {
     const start = Math.floor((i * size) / bins);
@@ -216,9 +227,10 @@ function binMeans(bins: number, size: number) {
 }
 
 /**
- * The mean of each cell of a grid of `size` over the image, whatever the image's size: images `[batch, height, width, channels]` to
- * `[batch, size[0], size[1], channels]`. Cell i goes from `⌊i · height / size⌋` up to `⌈(i + 1) · height / size⌉`, so that neighbours
- * overlap where the size does not divide, as PyTorch's do.
+ * The mean of each cell of a grid of `size` over the image, whatever the image's size: images
+ * `[batch, height, width, channels]` to `[batch, size[0], size[1], channels]`. Cell i goes from
+ * `⌊i · height / size⌋` up to `⌈(i + 1) · height / size⌉`, so that neighbours overlap where the
+ * size does not divide, as PyTorch's do.
  *
  * @throws {RangeError} If the size is not two whole numbers of at least 1.
  * @throws {TypeError} If the size is not an array of numbers.
@@ -252,9 +264,11 @@ export class Flatten extends Module<Tensor4D, Features> {
 }
 
 /**
- * Images `[batch, height, width, channels]` as features `[batch, height · width · channels]`, in that order.
+ * Images `[batch, height, width, channels]` as features `[batch, height · width · channels]`, in
+ * that order.
  *
- * The type cannot tell how many features that makes; a `linear` that does not fit is found by `summary` or the first forward pass.
+ * The type cannot tell how many features that makes; a `linear` that does not fit is found by
+ * `summary` or the first forward pass.
  *
  * @throws {RangeError} In `forward`, if the input is not images.
  *

@@ -17,13 +17,19 @@ export interface SummaryRow {
   readonly macs: number;
 }
 
-/** The layers of a model with their output shapes, parameters and multiply-accumulates; made by {@linkcode summary}. */
+/**
+ * The layers of a model with their output shapes, parameters and multiply-accumulates; made by
+ * {@linkcode summary}.
+ */
 export class Summary {
   /** See {@linkcode summary}. */
   constructor(
     readonly inputShape: readonly number[],
     readonly rows: readonly SummaryRow[],
-    /** Numbers in the whole model that are trained, shared ones once, those that inference does not reach as well. */
+    /**
+     * Numbers in the whole model that are trained, shared ones once, those that inference does not
+     * reach as well.
+     */
     readonly parameters: number,
     /** Multiply-accumulate operations for one input. */
     readonly macs: number,
@@ -63,15 +69,17 @@ export class Summary {
 }
 
 /**
- * The layers of a model in the order of the forward pass, with the shapes they give for one input of `inputShape` (without the batch
- * axis), their parameters and multiply-accumulates.
+ * The layers of a model in the order of the forward pass, with the shapes they give for one input
+ * of `inputShape` (without the batch axis), their parameters and multiply-accumulates.
  *
- * It runs the model once on a single input of zeros, so that a layer that does not fit is found before any data is.
+ * It runs the model once on a single input of zeros, so that a layer that does not fit is found
+ * before any data is.
  *
- * With `depth` the parts below that many steps of the path are added up: 1 gives a row for each direct part of the model.
+ * With `depth` the parts below that many steps of the path are added up: 1 gives a row for each
+ * direct part of the model.
  *
- * @throws {RangeError} If a layer does not fit its input, with the layer's path, what it expects and what it found; or if `depth` or
- * `inputShape` are not whole numbers above 0.
+ * @throws {RangeError} If a layer does not fit its input, with the layer's path, what it expects
+ * and what it found; or if `depth` or `inputShape` are not whole numbers above 0.
  * @throws {TypeError} If the model is not a module.
  *
  * @example

@@ -35,7 +35,8 @@ export function check(claim: string, condition: boolean): asserts condition {
 }
 
 /**
- * Checks that a value is what it should be, in depth: prints `✓ claim`, with the value if it is short.
+ * Checks that a value is what it should be, in depth: prints `✓ claim`, with the value if it is
+ * short.
  *
  * NaN never passes, not even where NaN is expected. For tensors use {@linkcode checkClose}.
  *
@@ -78,8 +79,8 @@ export function checkEqual<T>(claim: string, actual: T, expected: NoInfer<T>): v
 }
 
 /**
- * Checks that numbers are of the same shape and `|actual − expected| ≤ tolerance` for each: prints `✓ claim`, with the number or
- * the largest difference. NaN never passes.
+ * Checks that numbers are of the same shape and `|actual − expected| ≤ tolerance` for each: prints
+ * `✓ claim`, with the number or the largest difference. NaN never passes.
  *
  * @param claim What is claimed, in words.
  * @param actual The numbers found.
@@ -87,7 +88,8 @@ export function checkEqual<T>(claim: string, actual: T, expected: NoInfer<T>): v
  * @param tolerance The largest difference that passes, in the unit of the numbers.
  * @throws {Error} `✗ claim: expected …, found …` if the shapes differ or a number is too far off.
  * @throws {TypeError} If either holds something other than numbers.
- * @throws {RangeError} If there is no number at all, the arrays in an array differ in shape, or the tolerance is no number from 0 up.
+ * @throws {RangeError} If there is no number at all, the arrays in an array differ in shape, or the
+ * tolerance is no number from 0 up.
  *
  * @example
  * ```ts

@@ -1,10 +1,16 @@
-/** What notebooks keep in data/: the only files that they write in the project, and only when told to. */
+/**
+ * What notebooks keep in data/: the only files that they write in the project, and only when told
+ * to.
+ */
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeTextAtomicallySync } from "../weights/files.ts";
 
-/** Whether the notebook is executed with `deno task run --write`, which sets this environment variable. */
+/**
+ * Whether the notebook is executed with `deno task run --write`, which sets this environment
+ * variable.
+ */
 export function isKeeping(): boolean {
   return Deno.env.get("RESNET_LAB_WRITE") === "1";
 }
@@ -12,7 +18,8 @@ export function isKeeping(): boolean {
 /**
  * The JSON that a file keeps, or `empty` where there is nothing yet.
  *
- * @throws {RangeError} If it is not JSON, or an array where an object belongs or the other way round.
+ * @throws {RangeError} If it is not JSON, or an array where an object belongs or the other way
+ * round.
  */
 export function readKept<Value extends object>(file: URL, empty: Value): Value {
   const text = existsSync(file) ? Deno.readTextFileSync(file) : "";

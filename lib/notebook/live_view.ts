@@ -10,10 +10,12 @@ const colors = ["#0072b2", "#d55e00"];
 type Point = readonly [x: number, y: number];
 
 /**
- * A training under way as HTML: how it stands in words, as a bar, and as curves of the loss by step and the accuracies by epoch.
+ * A training under way as HTML: how it stands in words, as a bar, and as curves of the loss by step
+ * and the accuracies by epoch.
  *
- * It is no plotly figure, because JupyterLab's plotly renderer ignores what comes after the first drawing, and drawing without a
- * browser takes a tenth of a second, a hundred times as long as this.
+ * It is no plotly figure, because JupyterLab's plotly renderer ignores what comes after the first
+ * drawing, and drawing without a browser takes a tenth of a second, a hundred times as long as
+ * this.
  */
 export function liveView(line: string, { steps, epochs }: History): string {
   const { step, totalSteps } = steps.at(-1)!;
@@ -43,7 +45,10 @@ function means(points: readonly Point[]): Point[] {
   });
 }
 
-/** Curves over 1 to `last`, between the extremes of their heights, each with a dot at its end, as SVG. */
+/**
+ * Curves over 1 to `last`, between the extremes of their heights, each with a dot at its end, as
+ * SVG.
+ */
 function chart(
   xTitle: string,
   last: number,

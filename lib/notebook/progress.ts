@@ -17,14 +17,19 @@ export interface Display {
 const shortest = 500;
 /** An update waits until it takes no more than this part of the time since the one before, */
 const share = 0.01;
-/** but no longer than this: the first is slow because its code is new, others because the machine is busy. */
+/**
+ * but no longer than this: the first is slow because its code is new, others because the machine is
+ * busy.
+ */
 const longest = 2000;
 
 /**
- * Trains to the end and shows how it goes: a chart of losses, learning rates and accuracies and a line that says how far it is, both
- * updated in place about twice a second, for about a hundredth of the time at most. In a terminal it is just the line.
+ * Trains to the end and shows how it goes: a chart of losses, learning rates and accuracies and a
+ * line that says how far it is, both updated in place about twice a second, for about a hundredth
+ * of the time at most. In a terminal it is just the line.
  *
- * Stop ends the training after the step under way: the model stays as trained so far, and what was reported so far is returned.
+ * Stop ends the training after the step under way: the model stays as trained so far, and what was
+ * reported so far is returned.
  *
  * @param training What {@linkcode fit} gives, without `await`, or a generator that goes through it.
  * @throws {TypeError} If it is none.
@@ -75,7 +80,7 @@ export async function follow(
       due = now + Math.min(longest, Math.max(shortest, (performance.now() - now) / share));
     }
   } catch (error) {
-    // What went wrong in the training matters more than what goes wrong in drawing it.
+    // An error of the training matters more than one of drawing it.
     await end(true).catch(() => {});
     throw error;
   }
@@ -83,7 +88,9 @@ export async function follow(
   return history;
 }
 
-/** In a notebook the output of the cell, else standard output, rewritten where that is a terminal. */
+/**
+ * In a notebook the output of the cell, else standard output, rewritten where that is a terminal.
+ */
 function displayHere(): Display {
   try {
     return jupyterDisplay(Deno.jupyter);
@@ -93,7 +100,10 @@ function displayHere(): Display {
   }
 }
 
-/** One output of a cell: a light view that is quick to update, and at the end the figure, which takes a second to draw. */
+/**
+ * One output of a cell: a light view that is quick to update, and at the end the figure, which
+ * takes a second to draw.
+ */
 export function jupyterDisplay(jupyter: Pick<typeof Deno.jupyter, "display">): Display {
   const display_id = crypto.randomUUID();
   let shown = false;

@@ -15,15 +15,16 @@ export interface Provenance {
 type Runs<Value> = Record<string, Value & Provenance>;
 
 /**
- * The result of a run that takes long: read from `data/<experiment>.json` where that run is kept at this {@linkcode scale}, else
- * measured now.
+ * The result of a run that takes long: read from `data/<experiment>.json` where that run is kept at
+ * this {@linkcode scale}, else measured now.
  *
- * What is measured is kept where the notebook is executed with `deno task run --write`, run by run, so that an experiment that was
- * stopped goes on where it was; miniatures, at smoke, are not. To measure a run again, take it out of the file.
+ * What is measured is kept where the notebook is executed with `deno task run --write`, run by run,
+ * so that an experiment that was stopped goes on where it was; miniatures, at smoke, are not. To
+ * measure a run again, take it out of the file.
  *
  * @param experiment The name of the file: letters, digits, `_` and `-`.
- * @param run The name of the run, with all that makes it differ from the others: network, depth, seed.
- * A run is known by its name alone: change `measure`, and what the old one measured is read.
+ * @param run The name of the run, with all that makes it differ from the others: network, depth,
+ * seed. A run is known by its name alone: change `measure`, and what the old one measured is read.
  * @param measure Measures it. What it gives must be a plain object of numbers, strings and arrays,
  * without the names of {@linkcode Provenance}.
  * @throws {TypeError} If an argument is of another kind, or what was measured holds something that
@@ -87,7 +88,9 @@ export async function recorded<Value extends object>(
   return value;
 }
 
-/** Checks that JSON keeps a value as it is; it drops properties without a value, which is as good. */
+/**
+ * Checks that JSON keeps a value as it is; it drops properties without a value, which is as good.
+ */
 function requireJson(doing: string, path: string, value: unknown): void {
   if (value === null || typeof value === "string" || typeof value === "boolean") return;
   if (typeof value === "number" && Number.isFinite(value)) return;

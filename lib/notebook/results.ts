@@ -39,13 +39,16 @@ const kept = new URL("../../data/results.json", import.meta.url);
 const measured: KeptResult[] = [];
 
 /**
- * The table that grows from notebook to notebook: what the notebooks before this one measured at this scale, and this result.
+ * The table that grows from notebook to notebook: what the notebooks before this one measured at
+ * this scale, and this result.
  *
- * The result is kept for later notebooks where the notebook is executed with `deno task run --write` (which sets the environment
- * variable RESNET_LAB_WRITE); else nothing is written.
+ * The result is kept for later notebooks where the notebook is executed with
+ * `deno task run --write` (which sets the environment variable RESNET_LAB_WRITE); else nothing is
+ * written.
  *
  * @throws {TypeError} If the result has a property that does not exist, or one is of another kind.
- * @throws {RangeError} If the accuracy is not from 0 to 1, or another number is negative or not finite.
+ * @throws {RangeError} If the accuracy is not from 0 to 1, or another number is negative or not
+ * finite.
  *
  * @returns The rows, by notebook, ready for `console.table`.
  *

@@ -6,8 +6,9 @@ const scales = ["smoke", "cpu", "gpu"] as const;
 export type Scale = typeof scales[number];
 
 /**
- * How much a notebook computes: `"smoke"` runs in about a minute on the data that ships, `"cpu"` in minutes on a laptop, `"gpu"` with
- * the papers' settings. The environment variable RESNET_LAB_SCALE says which; without it, cpu.
+ * How much a notebook computes: `"smoke"` runs in about a minute on the data that ships, `"cpu"` in
+ * minutes on a laptop, `"gpu"` with the papers' settings. The environment variable RESNET_LAB_SCALE
+ * says which; without it, cpu.
  *
  * @throws {RangeError} If RESNET_LAB_SCALE is set to anything else.
  *

@@ -31,7 +31,10 @@ export interface ContourOptions extends FigureOptions {
   x: Axis;
   /** What the rows of the grid are. */
   y: Axis;
-  /** What the height of the surface means; with the scale "log" its levels grow by factors, with a range there are 20 steps over it. */
+  /**
+   * What the height of the surface means; with the scale "log" its levels grow by factors, with a
+   * range there are 20 steps over it.
+   */
   value: Axis;
   /** A path drawn over the surface, such as the steps of gradient descent. */
   path?: { x: Numbers; y: Numbers };
@@ -45,9 +48,9 @@ export interface ContourOptions extends FigureOptions {
  * @param y The places of the rows, ascending.
  * @param z The heights, `z[row][column]` at `(x[column], y[row])`.
  * @param options The axes, the path, title and size.
- * @throws {RangeError} If the grid is empty, `x` or `y` does not ascend, `z` is not `y.length` rows of `x.length` numbers, a
- * number is not finite, there are fewer than two rows or columns, the two lists of the path differ in
- * length, or a height on a logarithmic scale is not positive.
+ * @throws {RangeError} If the grid is empty, `x` or `y` does not ascend, `z` is not `y.length` rows
+ * of `x.length` numbers, a number is not finite, there are fewer than two rows or columns, the two
+ * lists of the path differ in length, or a height on a logarithmic scale is not positive.
  * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
@@ -203,7 +206,10 @@ function ends(places: Numbers): [number, number] {
 /** At most this many rows and columns are drawn: as many as have a few pixels each. */
 const mostLines = 200;
 
-/** The same where the surface has so many peaks that plotly.js would take minutes to follow its lines. */
+/**
+ * The same where the surface has so many peaks that plotly.js would take minutes to follow its
+ * lines.
+ */
 const mostRoughLines = 60;
 const mostPeaks = 2000;
 
@@ -226,7 +232,9 @@ function peaks(z: readonly Numbers[], rows: readonly number[], columns: readonly
   return found;
 }
 
-/** The same 20 steps for every figure with this range; plotly's own choice follows from the numbers. */
+/**
+ * The same 20 steps for every figure with this range; plotly's own choice follows from the numbers.
+ */
 function levels([start, end]: readonly [number, number]): Partial<Trace> {
   return { autocontour: false, contours: { start, end, size: (end - start) / 20 } };
 }

@@ -162,8 +162,8 @@ export type ConfusionMatrixPlotOptions = FigureOptions;
  * Draws how often each true class (rows) was taken for each predicted class (columns).
  *
  * The numbers are counts; the colour is the share of the row, so that classes with few images are
- * judged like those with many. Of more than 25 classes the counts are not written in the cells, where
- * they have no room, but shown under the mouse.
+ * judged like those with many. Of more than 25 classes the counts are not written in the cells,
+ * where they have no room, but shown under the mouse.
  *
  * @param confusion Counts, `confusion[true class][predicted class]`.
  * @param classNames The name of each class.
@@ -294,7 +294,7 @@ export function colorbar(
     title: { text: axisTitle(value), side: "right" },
     thickness: 14,
     outlinewidth: 0,
-    // What plotly.js has no letter for, or writes with more digits than have room.
+    // plotly.js has no letter for such numbers, or writes more digits than have room.
     ...(size >= 1e15 || size < 1e-6 ? { exponentformat: "power" } : {}),
   };
 }

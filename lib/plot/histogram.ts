@@ -54,8 +54,8 @@ export interface HistogramOptions extends FigureOptions, BinOptions {
  *
  * @param values The values, in any order.
  * @param options The axes, bins, title and size.
- * @throws {RangeError} If there are no values, one is not finite, `bins` is not an integer from 1 to
- * 2,000, or `range` does not ascend.
+ * @throws {RangeError} If there are no values, one is not finite, `bins` is not an integer from 1
+ * to 2,000, or `range` does not ascend.
  * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
@@ -287,7 +287,8 @@ function bars({ start, width, counts }: Counted): Trace {
 }
 
 function moments(values: Numbers): { mean: number; standardDeviation: number; zeros: number } {
-  // In a unit in which no square is too large or too small for a number; a power of two rounds nothing.
+  // In a unit in which no square is too large or too small for a number; a power of two rounds
+  // nothing.
   const [min, max] = extent(values);
   const unit = 2 ** Math.floor(Math.log2(Math.max(-min, max) || 1));
   let sum = 0, squares = 0, zeros = 0;

@@ -196,7 +196,10 @@ export function filterGrid(
 
 /** What `featureMaps` takes beside its values. */
 export interface FeatureMapsOptions extends GridOptions {
-  /** The numbers at the ends of the colour scale; by default the least and the greatest, or where there are negative ones, −m and m. */
+  /**
+   * The numbers at the ends of the colour scale; by default the least and the greatest, or where
+   * there are negative ones, −m and m.
+   */
   range?: readonly [number, number];
 }
 

@@ -41,7 +41,9 @@ export interface Series {
   mode?: "lines" | "markers" | "lines+markers";
   /** How a line is drawn, "solid" by default. */
   dash?: "solid" | "dash" | "dot";
-  /** A band from `low` to `high` behind the line, as long as it: the range over seeds, an interval. */
+  /**
+   * A band from `low` to `high` behind the line, as long as it: the range over seeds, an interval.
+   */
   band?: { low: Numbers; high: Numbers };
 }
 
@@ -54,16 +56,17 @@ export interface LineChartOptions extends FigureOptions {
 }
 
 /**
- * Draws named series of points as lines, markers, or both, on linear or logarithmic axes, with a band around each if asked for.
+ * Draws named series of points as lines, markers, or both, on linear or logarithmic axes, with a
+ * band around each if asked for.
  *
  * A line of more than 1,000 points from left to right is thinned to its peaks and valleys, and a
  * cloud or a path of more than 10,000 points to those that can be told apart, which look the same.
  *
  * @param series The rows of points, each with a name.
  * @param options The axes, title and size.
- * @throws {RangeError} If there is no series, a series is empty, `x`, `y` and the band differ in length, a
- * number is not finite, a band's `low` is above its `high`, or a number on a logarithmic axis is not
- * positive.
+ * @throws {RangeError} If there is no series, a series is empty, `x`, `y` and the band differ in
+ * length, a number is not finite, a band's `low` is above its `high`, or a number on a logarithmic
+ * axis is not positive.
  * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example

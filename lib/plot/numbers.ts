@@ -5,7 +5,10 @@ import type { Axis } from "./style.ts";
 /** Numbers in a row: a plain or a typed array. */
 export type Numbers = ArrayLike<number>;
 
-/** Numbers further from zero than this are refused: plotly.js adds and multiplies them without a check for overflow. */
+/**
+ * Numbers further from zero than this are refused: plotly.js adds and multiplies them without a
+ * check for overflow.
+ */
 const largest = 1e300;
 
 /** Checks that a value is a plain or a typed array, or any other list with a length. */
@@ -293,7 +296,7 @@ function walk(
   );
 }
 
-/** What a list of numbers lies along: an axis of the figure, or a property of the traces. */
+/** The axis of the figure, or the property of the traces, that a list of numbers lies along. */
 function placeOf(path: string, trace: object): string {
   return `${path} ${Reflect.get(trace, `${path.slice(1)}axis`) ?? ""}`;
 }

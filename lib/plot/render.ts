@@ -137,7 +137,8 @@ async function load(): Promise<Renderer> {
     },
     png(svg) {
       const font = { fontFiles, loadSystemFonts: false, defaultFontFamily: "DejaVu Sans" };
-      // As many pixels as the layout says: JupyterLab shows the picture in that size until the mouse touches it.
+      // As many pixels as the layout says: JupyterLab shows the picture in that size until the
+      // mouse touches it.
       const image = new Resvg(forResvg(svg), { background: "#ffffff", font }).render();
       return opaquePng(image.pixels, image.width, image.height);
     },

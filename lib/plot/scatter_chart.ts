@@ -36,7 +36,10 @@ export interface PointGroup {
   x: Numbers;
   /** Their heights. */
   y: Numbers;
-  /** Half the length of a bar through each point, up and down: a standard deviation, half an interval. */
+  /**
+   * Half the length of a bar through each point, up and down: a standard deviation, half an
+   * interval.
+   */
   spread?: Numbers;
 }
 
@@ -55,15 +58,17 @@ const shapes = ["circle", "diamond-open", "triangle-up", "square-open", "cross"]
 const mostLargePoints = 50;
 
 /**
- * Draws groups of separate points on linear or logarithmic axes, such as networks by work and accuracy, or images by class.
+ * Draws groups of separate points on linear or logarithmic axes, such as networks by work and
+ * accuracy, or images by class.
  *
- * Where each group is a single point its name stands beside it, otherwise in a legend. Of a group of
- * more than 10,000 points those are drawn that can be told apart.
+ * Where each group is a single point its name stands beside it, otherwise in a legend. Of a group
+ * of more than 10,000 points those are drawn that can be told apart.
  *
  * @param groups The points, each group with a name.
  * @param options The axes, title and size.
- * @throws {RangeError} If there is no group, a group has no points, `x`, `y` and `spread` differ in length, a number is not finite, a
- * spread is negative, or a number on a logarithmic axis is not positive.
+ * @throws {RangeError} If there is no group, a group has no points, `x`, `y` and `spread` differ in
+ * length, a number is not finite, a spread is negative, or a number on a logarithmic axis is not
+ * positive.
  * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example
@@ -212,7 +217,10 @@ interface Box {
   readonly bottom: number;
 }
 
-/** Where a name may stand, best first: how many of its widths and heights its middle is away from the point. */
+/**
+ * Where a name may stand, best first: how many of its widths and heights its middle is away from
+ * the point.
+ */
 const places = [
   ["middle right", 1, 0],
   ["middle left", -1, 0],
@@ -224,7 +232,10 @@ const places = [
   ["bottom left", -1, 1],
 ] as const;
 
-/** For each single point the first place for its name that covers no point, bar or other name and lies in the figure. */
+/**
+ * For each single point the first place for its name that covers no point, bar or other name and
+ * lies in the figure.
+ */
 function placed(
   groups: readonly PointGroup[],
   xAxis: Axis,

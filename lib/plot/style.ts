@@ -71,7 +71,8 @@ const ink = "#262626";
 
 /**
  * How the numbers of an axis are written: all digits that tell its ticks apart, with an exponent
- * from 1e15 and below 1e-6. (The exponentformat "none" of plotly.js cuts "1.2e-7" after its digits.)
+ * from 1e15 and below 1e-6. (The exponentformat "none" of plotly.js cuts "1.2e-7" after its
+ * digits.)
  */
 export const numberFormat = { tickformat: ",.15~g", hoverformat: ",.15~g" } as const;
 

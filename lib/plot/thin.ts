@@ -46,7 +46,10 @@ export function thinLine(
   return [...kept.add(count - 1)].sort((a, b) => a - b);
 }
 
-/** The indices that keep the look of a path that goes anywhere: the extremes of each stretch of points. */
+/**
+ * The indices that keep the look of a path that goes anywhere: the extremes of each stretch of
+ * points.
+ */
 export function thinPath(x: Numbers, y: Numbers): number[] | undefined {
   const count = x.length;
   if (count <= mostMarkers) return undefined;

@@ -37,13 +37,14 @@ export type TrainingCurvesOptions = Omit<FigureOptions, "height">;
 const training = "training", validation = "validation", mean = "running mean";
 
 /**
- * Draws a training run: loss, its running mean and learning rate per step, loss and accuracy per epoch, training
- * beside validation. Panels without numbers yet are left out, so it also serves a run under way.
+ * Draws a training run: loss, its running mean and learning rate per step, loss and accuracy per
+ * epoch, training beside validation. Panels without numbers yet are left out, so it also serves a
+ * run under way.
  *
  * @param history The records of the run.
  * @param options The title and width.
- * @throws {RangeError} If there is neither a step nor an epoch, a number is not finite, or an accuracy
- * is not a share from 0 to 1.
+ * @throws {RangeError} If there is neither a step nor an epoch, a number is not finite, or an
+ * accuracy is not a share from 0 to 1.
  * @throws {TypeError} If there is no such option, or something is of another kind.
  *
  * @example

@@ -1,8 +1,10 @@
 /**
- * TensorFlow.js's native backend, which can also compute in bfloat16: 8 bits of exponent as in float32, 7 of fraction.
+ * TensorFlow.js's native backend, which can also compute in bfloat16: 8 bits of exponent as in
+ * float32, 7 of fraction.
  *
- * TensorFlow.js has no name for that type, so its tensors stay "float32" to whoever holds them; only their memory is half as large.
- * Which operation runs in which type is decided here, one operation at a time, as PyTorch's autocast does.
+ * TensorFlow.js has no name for that type, so its tensors stay "float32" to whoever holds them;
+ * only their memory is half as large. Which operation runs in which type is decided here, one
+ * operation at a time, as PyTorch's autocast does.
  */
 import type { Tensor, TensorInfo } from "@tensorflow/tfjs-core";
 import { LeanBackend } from "./lean_backend.ts";
@@ -11,7 +13,9 @@ import type { NativeTensor, OpAttribute } from "./native_backend.d.ts";
 /** TensorFlow's number for the type bfloat16. */
 const BFLOAT16 = 14;
 
-/** What is always computed in bfloat16: sums of products, for which processors have instructions. */
+/**
+ * What is always computed in bfloat16: sums of products, for which processors have instructions.
+ */
 const COMPUTED = new Set([
   "Conv2D",
   "Conv2DBackpropInput",
@@ -21,7 +25,10 @@ const COMPUTED = new Set([
   "MatMul",
 ]);
 
-/** What gives float32 although it is computed in bfloat16: gradients of parameters, which are float32, and what a loss may follow. */
+/**
+ * What gives float32 although it is computed in bfloat16: gradients of parameters, which are
+ * float32, and what a loss may follow.
+ */
 const WIDENED = new Set([
   "BiasAddGrad",
   "Conv2DBackpropFilter",
@@ -30,7 +37,10 @@ const WIDENED = new Set([
   "MatMul",
 ]);
 
-/** What is computed in bfloat16 where an input is, and how many of the inputs may be (all, unless said). Anything else is in float32. */
+/**
+ * What is computed in bfloat16 where an input is, and how many of the inputs may be (all, unless
+ * said). Anything else is in float32.
+ */
 const FOLLOWING: Readonly<Record<string, number>> = {
   Add: Infinity,
   AddN: Infinity,
@@ -58,7 +68,10 @@ const FOLLOWING: Readonly<Record<string, number>> = {
 };
 
 export class AutocastBackend extends LeanBackend {
-  /** While computing in bfloat16: what has been narrowed already, so that it is done once for all uses. */
+  /**
+   * While computing in bfloat16: what has been narrowed already, so that it is done once for all
+   * uses.
+   */
   #narrowed: Map<object, number> | undefined;
   /** Whether there may be tensors in bfloat16. */
   #used = false;
@@ -139,7 +152,8 @@ export class AutocastBackend extends LeanBackend {
     const ids = this.getInputTensorIds(inputs);
     const types = inputs.map(({ dataId }) => this.tensorMap.get(dataId)?.dtype);
     const computed = this.#narrowed !== undefined && COMPUTED.has(op);
-    // oneDNN has fast normalisations in bfloat16 for channels in sixteens only; its others are ten times slower than in float32.
+    // oneDNN has fast normalisations in bfloat16 for channels in sixteens only; its others are ten
+    // times slower than in float32.
     const isSlow = op.includes("FusedBatchNorm") && inputs[0]!.shape.at(-1)! % 16 !== 0;
     const following = this.#narrowed !== undefined && FOLLOWING[op] !== undefined &&
       types.includes(BFLOAT16) && !isSlow;

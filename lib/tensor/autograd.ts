@@ -13,8 +13,9 @@ import { noteData } from "./reclaim.ts";
 import type { Rank, Same, Scalar, Tensor, Variable } from "./types.ts";
 
 /**
- * The value of `f` and its gradients with respect to `inputs`, undefined where the value does not depend on one; to be called in
- * `tidy`. Nothing else is left behind, whether it succeeds or throws.
+ * The value of `f` and its gradients with respect to `inputs`, undefined where the value does not
+ * depend on one; to be called in `tidy`. Nothing else is left behind, whether it succeeds or
+ * throws.
  */
 function gradientsWherePresent(
   f: () => Tensor,
@@ -46,8 +47,9 @@ function recorded(f: () => Tensor): Tensor {
   }
 }
 
-// TensorFlow.js writes each tensor that it saves for the way back on the tape as a step of its own, an output before the step that
-// gives it, so that gradients of gradients miss it. With the number of what it is a copy of, it needs no step.
+// TensorFlow.js writes each tensor that it saves for the way back on the tape as a step of its own,
+// an output before the step that gives it, so that gradients of gradients miss it. With the number
+// of what it is a copy of, it needs no step.
 const engine = tf.engine();
 Object.assign(engine, {
   saveTensorsForBackwardMode: (tensors: Tensor[]): Tensor[] =>
@@ -68,8 +70,9 @@ function forget(step: Step): void {
 }
 
 /**
- * Goes back from `value` through the steps on the tape. TensorFlow.js's own way back keeps what was saved, and every gradient on the way,
- * until its end; here both go as soon as the last step that needs them is done, which halves the memory of a training step.
+ * Goes back from `value` through the steps on the tape. TensorFlow.js's own way back keeps what was
+ * saved, and every gradient on the way, until its end; here both go as soon as the last step that
+ * needs them is done, which halves the memory of a training step.
  */
 function backpropagate(
   value: Tensor,
@@ -148,7 +151,8 @@ function differentiate(
 }
 
 /**
- * The error of {@linkcode grad} and {@linkcode valueAndGradients} where the value does not depend on some of its inputs.
+ * The error of {@linkcode grad} and {@linkcode valueAndGradients} where the value does not depend
+ * on some of its inputs.
  *
  * @example
  * ```ts
@@ -192,7 +196,8 @@ export class UnusedInputError extends RangeError {
 }
 
 /**
- * Which of `inputs` the value of `f` depends on, as the steps from them to it tell and not the numbers: `0 · x` depends on x.
+ * Which of `inputs` the value of `f` depends on, as the steps from them to it tell and not the
+ * numbers: `0 · x` depends on x.
  *
  * @throws {TypeError} If `f` gives no float32 tensor, or goes through a step that has no gradient.
  *
@@ -227,15 +232,18 @@ export function dependsOn(f: () => Tensor, inputs: readonly Tensor[]): boolean[]
 /**
  * The gradient function of `f`: `grad(f)(x)` is `∂f(x)/∂x`, with the shape of `x`.
  *
- * Backward of a vector needs a vector: where `f(x)` has more than one element, `upstream` says with which weights its elements
- * are summed (the vector-Jacobian product `upstreamᵀ · ∂f/∂x`); without it there is no single gradient to give.
+ * Backward of a vector needs a vector: where `f(x)` has more than one element, `upstream` says with
+ * which weights its elements are summed (the vector-Jacobian product `upstreamᵀ · ∂f/∂x`); without
+ * it there is no single gradient to give.
  *
- * Gradients of gradients work through the element-wise operations, reductions, matrix products and the input of a convolution;
- * pooling, batch normalisation, relu, cross-entropy and the kernel of a convolution refuse.
+ * Gradients of gradients work through the element-wise operations, reductions, matrix products and
+ * the input of a convolution; pooling, batch normalisation, relu, cross-entropy and the kernel of a
+ * convolution refuse.
  *
- * @throws {RangeError} If `f(x)` has more than one element and `upstream` is missing or has another shape, or if `f(x)` does not
- * depend on `x`.
- * @throws {TypeError} If `x`, `f(x)` or `upstream` is not float32, or `f` goes through a step that has no gradient.
+ * @throws {RangeError} If `f(x)` has more than one element and `upstream` is missing or has another
+ * shape, or if `f(x)` does not depend on `x`.
+ * @throws {TypeError} If `x`, `f(x)` or `upstream` is not float32, or `f` goes through a step that
+ * has no gradient.
  *
  * @example
  * ```ts
@@ -286,10 +294,13 @@ export function grad<X extends Tensor>(
 type GradientsOf<V extends readonly Variable[]> = { -readonly [K in keyof V]: Same<V[K]> };
 
 /**
- * The value of a scalar function of `variables`, and its gradient with respect to each of them, in their order.
+ * The value of a scalar function of `variables`, and its gradient with respect to each of them, in
+ * their order.
  *
- * @throws {RangeError} If there are no variables, `f` gives more than one number, or a variable has no part in it.
- * @throws {TypeError} If `f` gives no float32 tensor (a promise, say), or goes through a step that has no gradient.
+ * @throws {RangeError} If there are no variables, `f` gives more than one number, or a variable has
+ * no part in it.
+ * @throws {TypeError} If `f` gives no float32 tensor (a promise, say), or goes through a step that
+ * has no gradient.
  *
  * @example
  * ```ts
@@ -345,7 +356,8 @@ tf.Variable.prototype.assign = function (value) {
 };
 
 /**
- * A tensor whose value can be replaced with `.assign(…)`: a parameter if `trainable`, else a running statistic.
+ * A tensor whose value can be replaced with `.assign(…)`: a parameter if `trainable`, else a
+ * running statistic.
  *
  * The tensor that is passed in is no longer needed afterwards; it is disposed.
  *

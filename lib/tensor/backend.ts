@@ -1,6 +1,7 @@
 /**
- * Chooses what computes: native TensorFlow where set-up has compiled its addon, else TensorFlow.js's own backend in WebAssembly, else
- * the one in JavaScript. Importing this file (every file of the room does) makes the choice once.
+ * Chooses what computes: native TensorFlow where set-up has compiled its addon, else
+ * TensorFlow.js's own backend in WebAssembly, else the one in JavaScript. Importing this file
+ * (every file of the room does) makes the choice once.
  */
 import util from "node:util";
 import { AsyncLocalStorage } from "node:async_hooks";
@@ -53,7 +54,8 @@ async function loadNative(): Promise<{ problem: string; remedy: string } | undef
   }
   // TensorFlow prints its version and the processor's features at start; errors still show.
   setDefault("TF_CPP_MIN_LOG_LEVEL", "2");
-  // By default oneDNN's preparations for a convolution are made anew at each call, 60 to 140 µs; keeping them costs no measurable memory.
+  // By default oneDNN's preparations for a convolution are made anew at each call, 60 to 140 µs;
+  // keeping them costs no measurable memory.
   setDefault("TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE", "false");
   // By default cuDNN's max pooling loses NaN.
   setDefault("TF_ENABLE_MAXPOOL_NANPROP", "true");
@@ -65,7 +67,8 @@ async function loadNative(): Promise<{ problem: string; remedy: string } | undef
   try {
     const require = createRequire(import.meta.url);
     const binding: Binding = require(fileURLToPath(addon));
-    // The package's own entry would look for the addon in its install folder, where our set-up does not put it.
+    // The package's own entry would look for the addon in its install folder, where our set-up does
+    // not put it.
     const { FusingBackend } = await import("./fusing_backend.ts");
     const backend = new FusingBackend(binding, "@tensorflow/tfjs-node-gpu");
     tf.registerBackend(NATIVE, () => backend, 3);
@@ -81,7 +84,10 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Whether Deno lets this process read WebAssembly's file; TensorFlow.js would say at length that it does not. */
+/**
+ * Whether Deno lets this process read WebAssembly's file; TensorFlow.js would say at length that it
+ * does not.
+ */
 function mayLoadWasm(): boolean {
   try {
     const module = import.meta.resolve("@tensorflow/tfjs-backend-wasm");
@@ -102,9 +108,13 @@ async function setBackend(name: string): Promise<void> {
   }
 }
 
-/** Starts the backend that RESNET_LAB_BACKEND asks for, or the fastest that is there; says in one line what to do if it is not native. */
+/**
+ * Starts the backend that RESNET_LAB_BACKEND asks for, or the fastest that is there; says in one
+ * line what to do if it is not native.
+ */
 async function start(): Promise<void> {
-  // Our own line says what to do; the backend's greeting at its first use would say it again, wrongly for us.
+  // Our own line says what to do; the backend's greeting at its first use would say it again,
+  // wrongly for us.
   Object.assign(tf.findBackend(PORTABLE), { firstUse: false });
   const choice = "RESNET_LAB_BACKEND";
   const wanted = (mayUse(choice) ? Deno.env.get(choice) : undefined) ?? NATIVE;
@@ -125,8 +135,8 @@ async function start(): Promise<void> {
 await start();
 
 /**
- * The name of the backend that computes: `"tensorflow"` for native TensorFlow, `"wasm"` for WebAssembly, `"cpu"` for plain
- * JavaScript.
+ * The name of the backend that computes: `"tensorflow"` for native TensorFlow, `"wasm"` for
+ * WebAssembly, `"cpu"` for plain JavaScript.
  *
  * @example
  * ```ts
@@ -153,11 +163,13 @@ const callers = new AsyncLocalStorage<Use>();
 let innermost: Use | undefined;
 
 /**
- * Runs `work` on another backend, and comes back to the present one afterwards. `work` should make the tensors it uses: TensorFlow.js
- * moves those of another backend as they are read, and loses them where an operation only renames them (reshape, clone).
+ * Runs `work` on another backend, and comes back to the present one afterwards. `work` should make
+ * the tensors it uses: TensorFlow.js moves those of another backend as they are read, and loses
+ * them where an operation only renames them (reshape, clone).
  *
- * @throws {RangeError} If there is no such backend, or another call has not ended, unless this one is
- * within its `work`: they would compute on each other's backends. Await one call before the next.
+ * @throws {RangeError} If there is no such backend, or another call has not ended, unless this one
+ * is within its `work`: they would compute on each other's backends. Await one call before the
+ * next.
  * @throws {TypeError} If the name is no string, or `work` no function.
  *
  * @example
@@ -237,7 +249,8 @@ function toOpAttributes(
 }
 
 /**
- * Runs one TensorFlow op by name on the native backend; for kernels only. Gives one tensor, or as many as `outputs` says.
+ * Runs one TensorFlow op by name on the native backend; for kernels only. Gives one tensor, or as
+ * many as `outputs` says.
  *
  * @throws {TypeError} If the native backend is not loaded.
  */
@@ -270,12 +283,15 @@ export function runTensorFlowOp(
   return outputs === undefined ? results[0]! : results;
 }
 
-/** oneDNN's ops that TensorFlow lacks here, as found out at their first use; on x86 it mostly has all. */
+/**
+ * oneDNN's ops that TensorFlow lacks here, as found out at their first use; on x86 it mostly has
+ * all.
+ */
 const missingOneDnnOps = new Set<string>();
 
 /**
- * Runs one of oneDNN's ops on the native backend; for kernels only. Gives nothing where the backend computes elsewhere than on a
- * processor, or TensorFlow lacks the op.
+ * Runs one of oneDNN's ops on the native backend; for kernels only. Gives nothing where the backend
+ * computes elsewhere than on a processor, or TensorFlow lacks the op.
  */
 export function runOneDnnOp(
   op: string,

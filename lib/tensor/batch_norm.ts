@@ -1,6 +1,6 @@
 /**
- * Batch normalisation, fused: TensorFlow's `FusedBatchNormV3` and its gradient on the native backend, a composition of ops
- * elsewhere.
+ * Batch normalisation, fused: TensorFlow's `FusedBatchNormV3` and its gradient on the native
+ * backend, a composition of ops elsewhere.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { COMPOSED, NATIVE, runTensorFlowOp } from "./backend.ts";
@@ -53,7 +53,10 @@ tf.registerKernel({
   },
 });
 
-/** What both directions need: mean and biased variance of each channel, `1/√(variance + epsilon)`, and x normalised with them. */
+/**
+ * What both directions need: mean and biased variance of each channel, `1/√(variance + epsilon)`,
+ * and x normalised with them.
+ */
 function normalize(x: Tensor, epsilon: number) {
   const { mean, variance } = tf.moments(x, [0, 1, 2]);
   const inverse = tf.rsqrt(tf.add(variance, epsilon));
@@ -121,12 +124,18 @@ tf.registerGradient({
   },
 });
 
-/** The output of a batch-norm step in training, and the statistics of the batch, or the running ones that follow it. */
+/**
+ * The output of a batch-norm step in training, and the statistics of the batch, or the running ones
+ * that follow it.
+ */
 export type BatchNormResult<T extends Tensor> = {
   readonly y: Same<T>;
   /** The mean of each channel. */
   readonly mean: Tensor1D;
-  /** The unbiased variance of each channel (divided by n − 1), which is what goes into running statistics; 0 of a single value. */
+  /**
+   * The unbiased variance of each channel (divided by n − 1), which is what goes into running
+   * statistics; 0 of a single value.
+   */
   readonly variance: Tensor1D;
 };
 
@@ -134,7 +143,10 @@ export type BatchNormResult<T extends Tensor> = {
 export interface RunningStatistics {
   readonly mean: Tensor1D;
   readonly variance: Tensor1D;
-  /** What part of the new ones is the batch's: `running = (1 − momentum) · running + momentum · batch`. */
+  /**
+   * What part of the new ones is the batch's:
+   * `running = (1 − momentum) · running + momentum · batch`.
+   */
   readonly momentum: number;
 }
 
@@ -166,14 +178,16 @@ function checkArguments(
 }
 
 /**
- * `y = (x − mean) / √(variance + epsilon) · scale + offset` with mean and biased variance of this batch, for each channel (Ioffe and
- * Szegedy 2015, algorithm 1).
+ * `y = (x − mean) / √(variance + epsilon) · scale + offset` with mean and biased variance of this
+ * batch, for each channel (Ioffe and Szegedy 2015, algorithm 1).
  *
- * `x` is `[batch, channels]` or `[batch, height, width, channels]`, scale and offset are `[channels]`; gradients flow through `y` only.
+ * `x` is `[batch, channels]` or `[batch, height, width, channels]`, scale and offset are
+ * `[channels]`; gradients flow through `y` only.
  *
  * @param running Where given, mean and variance are these, moved towards the batch's.
  *
- * @throws {RangeError} If `x` has other axes or is empty, the sizes do not fit, or `epsilon` is negative.
+ * @throws {RangeError} If `x` has other axes or is empty, the sizes do not fit, or `epsilon` is
+ * negative.
  * @throws {TypeError} If a tensor is not float32.
  *
  * @example
@@ -221,11 +235,13 @@ export function batchNormTraining<T extends Tensor>(
 }
 
 /**
- * `y = (x − mean) / √(variance + epsilon) · scale + offset` with statistics that are given, as in inference.
+ * `y = (x − mean) / √(variance + epsilon) · scale + offset` with statistics that are given, as in
+ * inference.
  *
  * `x` is `[batch, channels]` or `[batch, height, width, channels]`, the others are `[channels]`.
  *
- * @throws {RangeError} If `x` has other axes or is empty, the sizes do not fit, or `epsilon` is negative.
+ * @throws {RangeError} If `x` has other axes or is empty, the sizes do not fit, or `epsilon` is
+ * negative.
  * @throws {TypeError} If a tensor is not float32.
  *
  * @example

@@ -1,4 +1,7 @@
-/** Checks of what a caller passes in, in one voice: what was being done, what was expected, what was found. */
+/**
+ * Checks of what a caller passes in, in one voice: what was being done, what was expected, what was
+ * found.
+ */
 import * as tf from "@tensorflow/tfjs-core";
 import { show } from "./options.ts";
 import type { DataType, Tensor } from "./types.ts";
@@ -146,7 +149,8 @@ export function checkBoolean(what: string, name: string, value: unknown): void {
 }
 
 /**
- * Checks that a value is an array, such as one of axes or tensors: a cell of a notebook runs without a look at types.
+ * Checks that a value is an array, such as one of axes or tensors: a cell of a notebook runs
+ * without a look at types.
  *
  * @throws {TypeError} If it is not.
  */

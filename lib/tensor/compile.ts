@@ -5,7 +5,10 @@ import { difference, type Replay } from "./recording_backend.ts";
 import type { Scalar, Tensor } from "./types.ts";
 import { State, watchCalls } from "./watched_state.ts";
 
-/** What a function that is compiled may take: a tensor, or a setting, each value of which has graphs of its own. */
+/**
+ * An argument of a compiled function: a tensor, or a setting, each value of which has graphs of its
+ * own.
+ */
 export type CompiledInput = Tensor | number | boolean | string;
 
 /** What a function that is compiled may give: a tensor, or tensors in arrays and records. */
@@ -27,7 +30,7 @@ interface Captured {
   readonly key: string;
   readonly replay: Replay;
   readonly output: Tensors;
-  /** What it depends on in JavaScript, as far as that is known. */
+  /** The state in JavaScript that it depends on, as far as that is known. */
   state: State;
   /** The calls that it stood for so far. */
   calls: number;
@@ -223,7 +226,8 @@ export function liveNumber<Key extends string>(
 }
 
 /**
- * Whether a function that {@linkcode compile} was given runs to be noted: values cannot be read then, so checks of them are left out.
+ * Whether a function that {@linkcode compile} was given runs to be noted: values cannot be read
+ * then, so checks of them are left out.
  *
  * @example
  * ```ts
@@ -243,8 +247,9 @@ export function isCompiling(): boolean {
 }
 
 /**
- * The values of a tensor that an op is about to check itself, so that an error is in our words. While
- * a function is compiled they can be read in no other way; a run of the graph only has the op's check.
+ * The values of a tensor that an op is about to check itself, so that an error is in our words.
+ * While a function is compiled they can be read in no other way; a run of the graph only has the
+ * op's check.
  */
 export function valuesToCheck(tensor: Tensor): Float32Array | Int32Array | Uint8Array {
   const native = nativeBackend();

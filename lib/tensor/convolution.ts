@@ -1,7 +1,7 @@
 /**
- * Convolution and pooling with the paddings of both worlds: `"same"` and `"valid"` as TensorFlow has them, and a number of rows
- * and columns on each side as PyTorch has it. TensorFlow.js's own gradients know only the first two, so other paddings are added
- * to the images first.
+ * Convolution and pooling with the paddings of both worlds: `"same"` and `"valid"` as TensorFlow
+ * has them, and a number of rows and columns on each side as PyTorch has it. TensorFlow.js's own
+ * gradients know only the first two, so other paddings are added to the images first.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { addBias, biasGradient } from "./addition.ts";
@@ -13,8 +13,9 @@ import { checkOptions } from "./options.ts";
 import type { Images, LastAxisOf, Same, Tensor, Tensor1D, Tensor4D } from "./types.ts";
 
 /**
- * The zeros added around images: `"valid"` none; `"same"` as many as make the output `⌈input / stride⌉` (TensorFlow's: with stride 2
- * and an even size the extra row comes at the bottom); a number: so many on each side (PyTorch's).
+ * The zeros added around images: `"valid"` none; `"same"` as many as make the output
+ * `⌈input / stride⌉` (TensorFlow's: with stride 2 and an even size the extra row comes at the
+ * bottom); a number: so many on each side (PyTorch's).
  */
 export type Padding = "same" | "valid" | number;
 
@@ -41,31 +42,43 @@ export function pair(value: Pair): readonly [vertical: number, horizontal: numbe
 export interface WindowOptions {
   /** Height and width of the window in pixels. */
   kernelSize: Pair;
-  /** Pixels from one window to the next; 1 unless said otherwise for a convolution, the kernel size for a pooling. */
+  /**
+   * Pixels from one window to the next; 1 unless said otherwise for a convolution, the kernel size
+   * for a pooling.
+   */
   stride?: Pair;
   /** Zeros around the image; 0 unless said otherwise. */
   padding?: Padding;
   /** Distance between neighbouring taps of the window; 1 unless said otherwise. */
   dilation?: Pair;
-  /** Whether a last window that reaches over the bottom or right edge counts, if it starts inside; false unless said otherwise. */
+  /**
+   * Whether a last window that reaches over the bottom or right edge counts, if it starts inside;
+   * false unless said otherwise.
+   */
   ceilMode?: boolean;
 }
 
-/** The geometry of a window over an image of known size: rows and columns of padding, and the output's height and width. */
+/**
+ * The geometry of a window over an image of known size: rows and columns of padding, and the
+ * output's height and width.
+ */
 export interface WindowGeometry {
   readonly pads: readonly [top: number, bottom: number, left: number, right: number];
   readonly output: readonly [height: number, width: number];
 }
 
 /**
- * Where a window can stand on an image: `output = ⌊(input + padding − dilation · (kernel − 1) − 1) / stride⌋ + 1`.
+ * Where a window can stand on an image:
+ * `output = ⌊(input + padding − dilation · (kernel − 1) − 1) / stride⌋ + 1`.
  *
- * With `ceilMode` it is ⌈…⌉, unless the last window would then start beyond the image and its top or left padding (PyTorch's rule).
+ * With `ceilMode` it is ⌈…⌉, unless the last window would then start beyond the image and its top
+ * or left padding (PyTorch's rule).
  *
  * @param what What is being done, for the error messages.
  * @param size The height and width of the image in pixels.
  *
- * @throws {RangeError} If an option is no size, or the window does not fit once, with the smallest image that would do.
+ * @throws {RangeError} If an option is no size, or the window does not fit once, with the smallest
+ * image that would do.
  * @throws {TypeError} If an option does not exist.
  *
  * @example
@@ -146,8 +159,9 @@ function padImages(x: Tensor4D, [top, bottom, left, right]: WindowGeometry["pads
 }
 
 /**
- * Images and a padding that TensorFlow's kernels know. Where the padding is that of `"same"`, which for an odd kernel with stride 1 it
- * mostly is, nothing need be copied; TensorFlow takes a padding in numbers as well, but then goes back twice as slowly on a CPU.
+ * Images and a padding that TensorFlow's kernels know. Where the padding is that of `"same"`, which
+ * for an odd kernel with stride 1 it mostly is, nothing need be copied; TensorFlow takes a padding
+ * in numbers as well, but then goes back twice as slowly on a CPU.
  */
 function placeWindows(
   x: Tensor4D,
@@ -161,7 +175,10 @@ function placeWindows(
     : { images: padImages(x, pads, value), padding: "valid" };
 }
 
-/** The kernel with `dilation − 1` zeros between its taps: no backend can differentiate a dilated convolution on every device. */
+/**
+ * The kernel with `dilation − 1` zeros between its taps: no backend can differentiate a dilated
+ * convolution on every device.
+ */
 function dilate(kernel: Tensor4D, [vertical, horizontal]: readonly [number, number]): Tensor4D {
   if (vertical === 1 && horizontal === 1) return kernel;
   const [height, width, inChannels, outChannels] = kernel.shape;
@@ -247,19 +264,22 @@ export interface ConvolutionOptions {
    * @default 1
    */
   groups?: number;
-  /** What is added to each output channel `[out]`; nothing unless given. */
+  /** Numbers to add, one for each output channel `[out]`. @default none */
   bias?: Tensor1D;
 }
 
 /**
- * The convolution of images `[batch, height, width, in]` with a kernel `[height, width, in / groups, out]` (a cross-correlation, as in
- * every deep-learning library): `y[b, i, j, o] = Σ x[b, i·s + u·d − p, j·s + v·d − p, c] · kernel[u, v, c, o] + bias[o]`.
+ * The convolution of images `[batch, height, width, in]` with a kernel
+ * `[height, width, in / groups, out]` (a cross-correlation, as in every deep-learning library):
+ * `y[b, i, j, o] = Σ x[b, i·s + u·d − p, j·s + v·d − p, c] · kernel[u, v, c, o] + bias[o]`.
  *
- * With `groups` > 1 the channels fall into that many groups, and each output sees only its own (Krizhevsky et al. 2012, section 3.2).
+ * With `groups` > 1 the channels fall into that many groups, and each output sees only its own
+ * (Krizhevsky et al. 2012, section 3.2).
  *
- * @throws {RangeError} If there is nothing to convolve, the channels do not fit, the window does not fit the image, or an option is
- * no size.
- * @throws {TypeError} If the images, the kernel or the bias are not float32, or an option does not exist.
+ * @throws {RangeError} If there is nothing to convolve, the channels do not fit, the window does
+ * not fit the image, or an option is no size.
+ * @throws {TypeError} If the images, the kernel or the bias are not float32, or an option does not
+ * exist.
  *
  * @example
  * ```ts
@@ -319,7 +339,8 @@ export function conv2d(
   return tf.tidy(() => {
     const taps = dilate(kernel, pair(dilation));
     const placed = placeWindows(x, pads, window);
-    // In the gradient of a 1×1 convolution that skips pixels oneDNN writes past its memory, so they are left out before.
+    // In the gradient of a 1×1 convolution that skips pixels oneDNN writes past its memory, so they
+    // are left out before.
     const skips = kernelHeight * kernelWidth === 1 && vertical * horizontal > 1;
     const images = skips
       ? tf.avgPool(placed.images, 1, [vertical, horizontal], "valid")
@@ -337,7 +358,10 @@ export function conv2d(
   });
 }
 
-/** The options of {@linkcode maxPool} and {@linkcode avgPool}; the stride is the kernel size unless given. */
+/**
+ * The options of {@linkcode maxPool} and {@linkcode avgPool}; the stride is the kernel size unless
+ * given.
+ */
 export type PoolOptions = Omit<WindowOptions, "dilation">;
 
 function checkPoolOptions(what: string, options: PoolOptions): void {
@@ -352,7 +376,8 @@ function checkPoolOptions(what: string, options: PoolOptions): void {
 /**
  * The largest value in each window of each channel; padding never wins, and NaN always does.
  *
- * @throws {RangeError} If the window does not fit the image, the padding is more than half of it, or an option is no size.
+ * @throws {RangeError} If the window does not fit the image, the padding is more than half of it,
+ * or an option is no size.
  * @throws {TypeError} If the images are not float32, or an option does not exist.
  *
  * @example
@@ -379,14 +404,18 @@ export function maxPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<
   }) as Pooled<T>;
 }
 
-/** Whether the max pooling of the backend takes NaN for the largest number: cuDNN's does, as backend.ts asks it to. */
+/**
+ * Whether the max pooling of the backend takes NaN for the largest number: cuDNN's does, as
+ * backend.ts asks it to.
+ */
 function keepsNaN(): boolean {
   return nativeBackend()?.isUsingGpuDevice ?? false;
 }
 
 /**
- * Max pooling of numbers that are not all finite, and its gradient, as PyTorch has it: NaN counts as the largest number, and the last
- * NaN of a window gets the gradient. In JavaScript, as no backend has it.
+ * Max pooling of numbers that are not all finite, and its gradient, as PyTorch has it: NaN counts
+ * as the largest number, and the last NaN of a window gets the gradient. In JavaScript, as no
+ * backend has it.
  */
 function maxPoolAny(
   x: Tensor4D,
@@ -430,10 +459,11 @@ function maxPoolAny(
 type Pooled<T extends Tensor4D> = Same<T> & Images<LastAxisOf<T>>;
 
 /**
- * The mean of each window of each channel. Zeros of a numeric padding count (PyTorch's default); those of `"same"` (TensorFlow's) and
- * what a window of `ceilMode` reaches over the edge do not.
+ * The mean of each window of each channel. Zeros of a numeric padding count (PyTorch's default);
+ * those of `"same"` (TensorFlow's) and what a window of `ceilMode` reaches over the edge do not.
  *
- * @throws {RangeError} If the window does not fit the image, the padding is more than half of it, or an option is no size.
+ * @throws {RangeError} If the window does not fit the image, the padding is more than half of it,
+ * or an option is no size.
  * @throws {TypeError} If the images are not float32, or an option does not exist.
  *
  * @example

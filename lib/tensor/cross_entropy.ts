@@ -35,7 +35,8 @@ for (const backendName of COMPOSED) {
 }
 for (const backendName of [NATIVE, ...COMPOSED]) {
   tf.registerKernel({
-    // A kernel of its own, so that a gradient of this gradient is refused: the saved one does not know the logits it came from.
+    // A kernel of its own, so that a gradient of this gradient is refused: the saved one does not
+    // know the logits it came from.
     kernelName: CROSS_ENTROPY_BACKPROP,
     backendName,
     kernelFunc: ({ inputs }) =>
@@ -57,9 +58,11 @@ tf.registerGradient({
 });
 
 /**
- * The cross-entropy of each row, `−Σⱼ targetsⱼ · log softmax(logits)ⱼ`: logits and targets `[batch, classes]` to `[batch]`.
+ * The cross-entropy of each row, `−Σⱼ targetsⱼ · log softmax(logits)ⱼ`: logits and targets
+ * `[batch, classes]` to `[batch]`.
  *
- * Each row of targets must sum to 1. Gradients flow to the logits only: `softmax(logits) − targets`.
+ * Each row of targets must sum to 1. Gradients flow to the logits only:
+ * `softmax(logits) − targets`.
  *
  * @throws {RangeError} If the logits are not `[batch, classes]`, or the targets have another shape.
  * @throws {TypeError} If one of them is not float32.
@@ -149,12 +152,14 @@ tf.registerGradient({
 });
 
 /**
- * The mean over the batch of the cross-entropy with labels, `−log softmax(logits)[label]`: logits `[batch, classes]` and labels
- * `[batch]` to one number.
+ * The mean over the batch of the cross-entropy with labels, `−log softmax(logits)[label]`: logits
+ * `[batch, classes]` and labels `[batch]` to one number.
  *
- * The labels must be from 0 to classes − 1, which is not looked at here. Gradients flow to the logits.
+ * The labels must be from 0 to classes − 1, which is not looked at here. Gradients flow to the
+ * logits.
  *
- * @throws {RangeError} If the logits are not `[batch, classes]`, or there is not a label for each row.
+ * @throws {RangeError} If the logits are not `[batch, classes]`, or there is not a label for each
+ * row.
  * @throws {TypeError} If the logits are not float32, or the labels not int32.
  *
  * @example

@@ -1,16 +1,17 @@
 /**
- * Whether fast kernels may be used. Several of them lose NaN or infinity (oneDNN's max pooling and its batch normalisation with
- * relu; XNNPACK's relu, clipping and average pooling). A look at their inputs costs one reading pass, far less than the kernel.
+ * Whether fast kernels may be used. Several of them lose NaN or infinity (oneDNN's max pooling and
+ * its batch normalisation with relu; XNNPACK's relu, clipping and average pooling). A look at their
+ * inputs costs one reading pass, far less than the kernel.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend, runTensorFlowOp } from "./backend.ts";
 
 /**
- * Whether all numbers of a float32 tensor are finite, and not so large that their squares are not: above 1.8e19, beyond which not all
- * kernels are right either.
+ * Whether all numbers of a float32 tensor are finite, and not so large that their squares are not:
+ * above 1.8e19, beyond which not all kernels are right either.
  *
- * In a function that is compiled the answer is yes, and holds: where a run of the graph finds otherwise, its results are dropped and
- * the function itself runs.
+ * In a function that is compiled the answer is yes, and holds: where a run of the graph finds
+ * otherwise, its results are dropped and the function itself runs.
  */
 export function isAllFinite(x: tf.TensorInfo): boolean {
   const native = nativeBackend();

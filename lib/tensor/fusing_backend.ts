@@ -1,6 +1,7 @@
 /**
- * The native backend, which normalises a batch together with the relu that mostly follows: the normalisation waits until it is known
- * what is done with its output. A relu then costs nothing, where it would be a pass over memory of its own.
+ * The native backend, which normalises a batch together with the relu that mostly follows: the
+ * normalisation waits until it is known what is done with its output. A relu then costs nothing,
+ * where it would be a pass over memory of its own.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { AutocastBackend } from "./autocast_backend.ts";
@@ -11,7 +12,9 @@ interface Normalization {
   readonly attributes: OpAttribute[];
   readonly inputs: tf.TensorInfo[];
   readonly inBfloat16: boolean;
-  /** What it gives: the normalised maps, four statistics, and what only a GPU puts something into. */
+  /**
+   * What it gives: the normalised maps, four statistics, and what only a GPU puts something into.
+   */
   readonly outputs: readonly object[];
   /** Those that are alive and have not been computed. */
   readonly missing: Set<object>;
@@ -20,7 +23,10 @@ interface Normalization {
 export class FusingBackend extends AutocastBackend {
   /** What an output that has not been computed waits for. */
   readonly #waiting = new Map<object, Normalization>();
-  /** Whether TensorFlow has oneDNN's batch normalisation with relu, as it mostly has on x86; found out at the first use. */
+  /**
+   * Whether TensorFlow has oneDNN's batch normalisation with relu, as it mostly has on x86; found
+   * out at the first use.
+   */
   #hasOneDnn = true;
 
   override executeMultipleOutputs(
@@ -64,7 +70,8 @@ export class FusingBackend extends AutocastBackend {
 
   /** Gives outputs that are computed later. */
   #postpone(attributes: OpAttribute[], inputs: tf.TensorInfo[]): tf.Tensor[] {
-    // Running statistics come from the normalization before: else each would wait for the next, with its batch.
+    // Running statistics come from the normalization before: else each would wait for the next,
+    // with its batch.
     for (const { dataId } of inputs) this.#compute(dataId);
     const [x, scale] = inputs;
     const shapes = [x!.shape, ...Array.from({ length: 4 }, () => scale!.shape), [0]];
@@ -122,7 +129,10 @@ export class FusingBackend extends AutocastBackend {
     return y;
   }
 
-  /** Whether what the maps are normalised with is finite: if not, they become NaN, and oneDNN's relu makes 0 of NaN. */
+  /**
+   * Whether what the maps are normalised with is finite: if not, they become NaN, and oneDNN's relu
+   * makes 0 of NaN.
+   */
   #isFinite({ inputs }: Normalization, results: readonly tf.Tensor[]): boolean {
     const { TF_ATTR_INT, TF_ATTR_TYPE, TF_FLOAT } = this.binding;
     const type = { name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT };

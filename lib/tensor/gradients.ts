@@ -1,6 +1,6 @@
 /**
- * Gradients that TensorFlow.js lacks or has wrong: relu's as one op on the native backend, comparisons, absolute values at 0, conversion
- * to whole numbers, tied maxima, and resizing.
+ * Gradients that TensorFlow.js lacks or has wrong: relu's as one op on the native backend,
+ * comparisons, absolute values at 0, conversion to whole numbers, tied maxima, and resizing.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { COMPOSED, NATIVE, runTensorFlowOp } from "./backend.ts";
@@ -35,7 +35,8 @@ replaceGradient({
   }),
 });
 
-// A comparison is constant between its jumps. With no gradient at all, `where(greater(x, 0), x, 0)` could not be differentiated.
+// A comparison is constant between its jumps. With no gradient at all, `where(greater(x, 0), x, 0)`
+// could not be differentiated.
 for (const kernelName of [tf.Equal, tf.Greater, tf.GreaterEqual, tf.Less]) {
   replaceGradient({
     kernelName,
@@ -50,7 +51,8 @@ replaceGradient({
   gradFunc: (dy) => ({ x: () => tf.clone(dy as Tensor) }),
 });
 
-// So is a conversion to whole numbers; TensorFlow.js passes the gradient on as if nothing were rounded.
+// So is a conversion to whole numbers; TensorFlow.js passes the gradient on as if nothing were
+// rounded.
 replaceGradient({
   kernelName: tf.Cast,
   gradFunc: (dy, _saved, { dtype }) => ({
@@ -65,7 +67,8 @@ replaceGradient({
   gradFunc: (dy, [x]) => ({ x: () => tf.mul(dy as Tensor, tf.sign(x!)) }),
 });
 
-// Equal largest (or smallest) elements share the gradient; TensorFlow.js gives each of them all of it.
+// Equal largest (or smallest) elements share the gradient; TensorFlow.js gives each of them all of
+// it.
 for (const kernelName of [tf.Max, tf.Min]) {
   replaceGradient({
     kernelName,
@@ -84,5 +87,6 @@ for (const kernelName of [tf.Max, tf.Min]) {
   });
 }
 
-// It counts from the corners of pixels where the operation counts from their centres. No network here needs it.
+// It counts from the corners of pixels where the operation counts from their centres. No network
+// here needs it.
 tf.unregisterGradient(tf.ResizeBilinear);

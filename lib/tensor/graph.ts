@@ -1,4 +1,7 @@
-/** A graph of TensorFlow ops, which TensorFlow runs as a whole: it fuses what it can, and frees or reuses each value after its last use. */
+/**
+ * A graph of TensorFlow ops, which TensorFlow runs as a whole: it fuses what it can, and frees or
+ * reuses each value after its last use.
+ */
 import { join } from "node:path";
 // @ts-types="./saved_model.d.ts"
 import messages from "@tensorflow/tfjs-node-gpu/dist/proto/api_pb.js";
@@ -18,7 +21,9 @@ export class Session {
     this.#graph = graph;
   }
 
-  /** Runs the graph on tensors by their numbers; inputs and outputs are names with commas between. */
+  /**
+   * Runs the graph on tensors by their numbers; inputs and outputs are names with commas between.
+   */
   run(ids: number[], inputs: string, outputs: string): NativeTensor[] {
     const binding = this.#binding;
     if (this.#graph) {
@@ -38,7 +43,7 @@ export class Session {
 
 /** A computation that grows node by node. Nodes and their outputs go by names. */
 export class Graph {
-  /** What each node is, in order, as text: a graph that does the same has the same steps. */
+  /** Each node in order, as text: a graph that does the same has the same steps. */
   readonly steps: string[] = [];
   readonly #graph = new messages.GraphDef();
   readonly #binding: Binding;

@@ -12,7 +12,8 @@ declare module "@tensorflow/tfjs-core" {
     [Symbol.dispose](): void;
   }
 }
-// Not by an assignment to the property: whether the compiler knows it by then hangs on the order in which it looks at files.
+// Not by an assignment to the property: whether the compiler knows it by then hangs on the order in
+// which it looks at files.
 Object.assign(tf.Tensor.prototype, {
   [Symbol.dispose](this: tf.Tensor) {
     this.dispose();
@@ -20,11 +21,14 @@ Object.assign(tf.Tensor.prototype, {
 });
 
 /**
- * Runs `work` and disposes every tensor it made except those it returns. `work` must be synchronous.
+ * Runs `work` and disposes every tensor it made except those it returns. `work` must be
+ * synchronous.
  *
- * Return tensors or nothing: a large JavaScript array that is returned costs a walk over each of its elements.
+ * Return tensors or nothing: a large JavaScript array that is returned costs a walk over each of
+ * its elements.
  *
- * @throws {TypeError} If `work` is no function, or returns a promise: what it makes after its first `await` would not be seen.
+ * @throws {TypeError} If `work` is no function, or returns a promise: what it makes after its first
+ * `await` would not be seen.
  *
  * @example
  * ```ts
@@ -47,7 +51,8 @@ export function tidy<T extends TensorContainer>(work: () => T): T {
 }
 
 /**
- * Keeps a tensor from being disposed at the end of the {@linkcode tidy} around it; the caller disposes it later.
+ * Keeps a tensor from being disposed at the end of the {@linkcode tidy} around it; the caller
+ * disposes it later.
  *
  * @throws {TypeError} If it is no tensor, or was disposed.
  *
@@ -67,8 +72,8 @@ export function keep<T extends Tensor>(tensor: T): T {
 }
 
 /**
- * Frees the memory of every tensor found in `tensors`, an array or record of any depth. A single tensor can also be declared with
- * `using`, which frees it at the end of its block.
+ * Frees the memory of every tensor found in `tensors`, an array or record of any depth. A single
+ * tensor can also be declared with `using`, which frees it at the end of its block.
  *
  * @example
  * ```ts
@@ -90,9 +95,10 @@ export function dispose(tensors: TensorContainer): void {
 }
 
 /**
- * The number of tensors that are alive and the bytes they hold; data that several hold counts for each
- * of them. Tensors and variables that nothing can reach any more are freed, and no longer counted, some
- * time after: when JavaScript next collects garbage, and the program awaits something.
+ * The number of tensors that are alive and the bytes they hold; data that several hold counts for
+ * each of them. Tensors and variables that nothing can reach any more are freed, and no longer
+ * counted, some time after: when JavaScript next collects garbage, and the program awaits
+ * something.
  *
  * @example
  * ```ts

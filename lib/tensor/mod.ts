@@ -1,4 +1,7 @@
-/** The one door to TensorFlow.js: backend choice, honestly typed ops, gradients, memory, seeded random numbers. */
+/**
+ * The one door to TensorFlow.js: backend choice, honestly typed ops, gradients, memory, seeded
+ * random numbers.
+ */
 import "./inspect.ts";
 export { backend, NATIVE, PORTABLE, useBackend, WASM } from "./backend.ts";
 export { isTensor } from "./check.ts";

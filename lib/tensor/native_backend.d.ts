@@ -1,6 +1,7 @@
 /**
- * What lib uses of TensorFlow.js's node backend and of the package that registers every gradient. Their own types would give
- * each tensor chained methods such as `x.relu()`, whose results have whatever rank the caller claims.
+ * What lib uses of TensorFlow.js's node backend and of the package that registers every gradient.
+ * Their own types would give each tensor chained methods such as `x.relu()`, whose results have
+ * whatever rank the caller claims.
  */
 import type { KernelBackend, Tensor, TensorInfo } from "@tensorflow/tfjs-core";
 
@@ -22,7 +23,10 @@ export interface Binding {
   tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array;
   /** Loads a graph from a folder; the number of its session. */
   loadSavedModel(folder: string, tags: string): number;
-  /** Runs a session on the tensors with these numbers; inputs and outputs are lists of names with commas between. */
+  /**
+   * Runs a session on the tensors with these numbers; inputs and outputs are lists of names with
+   * commas between.
+   */
   runSavedModel(session: number, ids: number[], inputs: string, outputs: string): NativeTensor[];
   deleteSavedModel(session: number): void;
 }

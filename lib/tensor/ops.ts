@@ -1,11 +1,11 @@
 /**
  * Operations on tensors, with result types that follow from the arguments.
  *
- * TensorFlow.js lets the caller choose the type of many results (`const y: Tensor4D = tf.matMul(a, b)` compiles). Here a rank
- * that is not true does not compile.
+ * TensorFlow.js lets the caller choose the type of many results
+ * (`const y: Tensor4D = tf.matMul(a, b)` compiles). Here a rank that is not true does not compile.
  *
- * Every operation throws a TypeError where an argument is no tensor, has been disposed, or has a dtype that the operation does not
- * take.
+ * Every operation throws a TypeError where an argument is no tensor, has been disposed, or has a
+ * dtype that the operation does not take.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { add as sumOf } from "./addition.ts";
@@ -117,9 +117,11 @@ function toTypedArray(
 /**
  * A tensor of given values: a number, nested arrays, or a flat array with a shape.
  *
- * The dtype is float32 unless said otherwise, for numbers and for typed arrays alike. The values are copied.
+ * The dtype is float32 unless said otherwise, for numbers and for typed arrays alike. The values
+ * are copied.
  *
- * @throws {RangeError} If the values are ragged, their number is not the product of the shape, or they are not whole where int32 is asked for.
+ * @throws {RangeError} If the values are ragged, their number is not the product of the shape, or
+ * they are not whole where int32 is asked for.
  * @throws {TypeError} If a value is not a number.
  *
  * @example
@@ -231,7 +233,8 @@ export function ones<const S extends Numbers>(
 /**
  * A tensor of the given shape in which every element is `value`.
  *
- * @throws {RangeError} If the shape is not made of at most six whole numbers of at least 0, or the value is not whole where int32 is asked for.
+ * @throws {RangeError} If the shape is not made of at most six whole numbers of at least 0, or the
+ * value is not whole where int32 is asked for.
  *
  * @example
  * ```ts
@@ -326,7 +329,8 @@ export function linspace(start: number, stop: number, count: number): Tensor1D {
 /**
  * The numbers from `start` up to but without `stop`, a `step` apart.
  *
- * @throws {RangeError} If a number is not finite, the step does not lead from start to stop, or they are not whole where int32 is asked for.
+ * @throws {RangeError} If a number is not finite, the step does not lead from start to stop, or
+ * they are not whole where int32 is asked for.
  *
  * @example
  * ```ts
@@ -357,7 +361,8 @@ export function range(
 /**
  * Class numbers `[n]` as rows `[n, classes]` with a 1 at the class and 0 elsewhere, as float32.
  *
- * @throws {RangeError} If a label is not from 0 to `classes − 1`, or there are fewer than two classes.
+ * @throws {RangeError} If a label is not from 0 to `classes − 1`, or there are fewer than two
+ * classes.
  * @throws {TypeError} If the labels are not int32.
  *
  * @example
@@ -393,8 +398,8 @@ function checkIndices(what: string, name: string, indices: Tensor1D, count: numb
 }
 
 /**
- * The same values as another dtype; from float32 to int32 the fraction is dropped, and NaN and infinity become any number.
- * No gradient flows through whole numbers.
+ * The same values as another dtype; from float32 to int32 the fraction is dropped, and NaN and
+ * infinity become any number. No gradient flows through whole numbers.
  *
  * @example
  * ```ts
@@ -432,7 +437,8 @@ export function clone<T extends Tensor>(x: T): Same<T> {
 // Shape
 
 /**
- * The same elements, in row-major order, under another shape; one axis may be −1 and follows from the rest.
+ * The same elements, in row-major order, under another shape; one axis may be −1 and follows from
+ * the rest.
  *
  * @throws {RangeError} If the number of elements differs.
  *
@@ -464,7 +470,8 @@ export function reshape<const S extends Numbers>(
 }
 
 /**
- * The axes of `x` in another order, axis `permutation[i]` as axis `i`; reversed where no permutation is given.
+ * The axes of `x` in another order, axis `permutation[i]` as axis `i`; reversed where no
+ * permutation is given.
  *
  * @throws {RangeError} If the permutation does not name each axis once.
  *
@@ -493,7 +500,8 @@ export function transpose<R extends Rank>(x: Tensor<R>, permutation?: Numbers): 
 }
 
 /**
- * The block of `x` that starts at `begin` and has `size` elements along each axis; a size of −1 means all that remain.
+ * The block of `x` that starts at `begin` and has `size` elements along each axis; a size of −1
+ * means all that remain.
  *
  * @throws {RangeError} If the block does not lie inside `x`.
  *
@@ -552,7 +560,10 @@ export function concat<R extends Rank>(tensors: readonly Tensor<R>[], axis = 0):
   return tf.concat<Tensor<R>>([...tensors], joined);
 }
 
-/** The first of several tensors, after checking that there is one, all are alive, and they have one dtype. */
+/**
+ * The first of several tensors, after checking that there is one, all are alive, and they have one
+ * dtype.
+ */
 function checkList<R extends Rank>(what: string, tensors: readonly Tensor<R>[]): Tensor<R> {
   checkArray(what, "the tensors", tensors);
   const [first, ...others] = tensors;
@@ -869,7 +880,8 @@ function toFloat(x: Operand): Operand {
 }
 
 /**
- * `a + b`, broadcast: axes of length 1 and missing leading axes are repeated. A number counts as a float32 tensor without axes, and the result is int32 only where both operands are.
+ * `a + b`, broadcast: axes of length 1 and missing leading axes are repeated. A number counts as a
+ * float32 tensor without axes, and the result is int32 only where both operands are.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -1397,7 +1409,10 @@ export function logSoftmax<T extends Tensor>(x: T): Same<T> {
 
 // Reductions
 
-/** A reduction: over all axes to a scalar, over some (which go away), or over some and keeping them with length 1. */
+/**
+ * A reduction: over all axes to a scalar, over some (which go away), or over some and keeping them
+ * with length 1.
+ */
 export interface Reduction {
   /** Over all axes. */
   (x: Tensor): Scalar;
@@ -1486,7 +1501,8 @@ export const variance: Reduction = reduction(
 );
 
 /**
- * The largest element over axes, or of all elements. Its gradient goes to the largest, in equal parts where several are.
+ * The largest element over axes, or of all elements. Its gradient goes to the largest, in equal
+ * parts where several are.
  *
  * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
  *
@@ -1501,7 +1517,8 @@ export const variance: Reduction = reduction(
 export const max: Reduction = reduction("Taking the maximum", tf.max, { dtype: NUMERIC });
 
 /**
- * The smallest element over axes, or of all elements. Its gradient goes to the smallest, in equal parts where several are.
+ * The smallest element over axes, or of all elements. Its gradient goes to the smallest, in equal
+ * parts where several are.
  *
  * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
  *
@@ -1546,7 +1563,8 @@ export const all: Reduction = reduction("Asking for all", tf.all, { dtype: "bool
 export const any: Reduction = reduction("Asking for any", tf.any, { dtype: "bool" });
 
 /**
- * The position of the largest element along one axis, the first where several are, as int32. No gradient flows.
+ * The position of the largest element along one axis, the first where several are, as int32. No
+ * gradient flows.
  *
  * @throws {RangeError} If there is no such axis, or nothing along it.
  *
@@ -1569,7 +1587,10 @@ export function argMax<R extends Rank>(x: Tensor<R>, axis = -1): Tensor<RankMinu
   return tf.tidy(() => tf.argMax(ranked(x), along)) as Tensor as Tensor<RankMinus<R, 1>>;
 }
 
-/** The same order of numbers, with NaN as the largest: TensorFlow.js passes over NaN, or stops at it. */
+/**
+ * The same order of numbers, with NaN as the largest: TensorFlow.js passes over NaN, or stops at
+ * it.
+ */
 function ranked<T extends Tensor>(x: T): T {
   if (x.dtype !== "float32" || isAllFinite(x)) return x;
   // All finite, as not all backends sort infinities either.
@@ -1579,7 +1600,8 @@ function ranked<T extends Tensor>(x: T): T {
 }
 
 /**
- * The `k` largest values of each row `[n, m]` in descending order, and their positions, both `[n, k]`. No gradient flows.
+ * The `k` largest values of each row `[n, m]` in descending order, and their positions, both
+ * `[n, k]`. No gradient flows.
  *
  * @throws {RangeError} If `k` is not from 1 to the length of a row.
  *
@@ -1682,8 +1704,8 @@ export function batchMatMul(a: Tensor3D, b: Tensor3D): Tensor3D {
 // Images
 
 /**
- * Images `[batch, height, width, channels]` at another size, by bilinear interpolation with half-pixel centres, as float32. No
- * gradient flows.
+ * Images `[batch, height, width, channels]` at another size, by bilinear interpolation with
+ * half-pixel centres, as float32. No gradient flows.
  *
  * @throws {RangeError} If the height or width is not a whole number of at least 1.
  *
@@ -1707,11 +1729,12 @@ export function resizeBilinear<C extends number>(
 }
 
 /**
- * One rectangle `[top, left, bottom, right]` from the image at each index, resampled to `size`, as float32: boxes `[n, 4]` and indices `[n]` give
- * `[n, height, width, channels]`. Coordinates are parts of `height − 1` and `width − 1`, and what lies outside the image is 0. No
- * gradient flows.
+ * One rectangle `[top, left, bottom, right]` from the image at each index, resampled to `size`, as
+ * float32: boxes `[n, 4]` and indices `[n]` give `[n, height, width, channels]`. Coordinates are
+ * parts of `height − 1` and `width − 1`, and what lies outside the image is 0. No gradient flows.
  *
- * @throws {RangeError} If the boxes are not `[n, 4]`, an index is no image, or the size is not positive.
+ * @throws {RangeError} If the boxes are not `[n, 4]`, an index is no image, or the size is not
+ * positive.
  * @throws {TypeError} If the image indices are not int32.
  *
  * @example

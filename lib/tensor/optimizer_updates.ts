@@ -1,6 +1,7 @@
 /**
- * Steps of optimizers that TensorFlow has as one op, which changes a parameter where it is, in one pass over memory; elsewhere compositions.
- * `w` is a parameter, `g` its gradient, `η` the learning rate.
+ * Steps of optimizers that TensorFlow has as one op, which changes a parameter where it is, in one
+ * pass over memory; elsewhere compositions. `w` is a parameter, `g` its gradient, `η` the learning
+ * rate.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend } from "./backend.ts";
@@ -32,7 +33,8 @@ export interface AdamUpdate {
   /** λ */
   decoupledDecay: number;
   /**
-   * Whether g², now or at an earlier step, may be beyond float32: s is infinite then and the parameter stands still, as in PyTorch.
+   * Whether g², now or at an earlier step, may be beyond float32: s is infinite then and the
+   * parameter stands still, as in PyTorch.
    *
    * @default false
    */
@@ -56,7 +58,10 @@ function assign(w: Variable, value: () => Tensor): void {
   tf.tidy(() => w.assign(value()));
 }
 
-/** Checks that variables and a gradient are alive, float32, and of one shape, before any of them changes. */
+/**
+ * Checks that variables and a gradient are alive, float32, and of one shape, before any of them
+ * changes.
+ */
 function checkUpdate(doing: string, variables: Readonly<Record<string, Variable | Tensor>>): void {
   let shape: string | undefined;
   for (const [name, x] of Object.entries(variables)) {
@@ -71,7 +76,8 @@ function checkUpdate(doing: string, variables: Readonly<Record<string, Variable 
 }
 
 /**
- * `g ← g + λ·w`, `v ← μ·v + g`, `w ← w − η·v`; with Nesterov's momentum `w ← w − η·(g + μ·v)`. Without a velocity `w ← w − η·g`.
+ * `g ← g + λ·w`, `v ← μ·v + g`, `w ← w − η·v`; with Nesterov's momentum `w ← w − η·(g + μ·v)`.
+ * Without a velocity `w ← w − η·g`.
  *
  * @param velocity v, of the shape of the parameter.
  *
@@ -130,7 +136,8 @@ export function updateByMomentum(
 }
 
 /**
- * `m ← β₁·m + (1 − β₁)·g`, `s ← β₂·s + (1 − β₂)·g²`, `w ← w − η·λ·w − η · m̂ / (√ŝ + ε)` with `m̂ = m / (1 − β₁ᵗ)` and `ŝ = s / (1 − β₂ᵗ)`.
+ * `m ← β₁·m + (1 − β₁)·g`, `s ← β₂·s + (1 − β₂)·g²`, `w ← w − η·λ·w − η · m̂ / (√ŝ + ε)` with
+ * `m̂ = m / (1 − β₁ᵗ)` and `ŝ = s / (1 − β₂ᵗ)`.
  *
  * @param mean m, of the shape of the parameter.
  * @param squares s, likewise.
@@ -168,7 +175,8 @@ export function updateByAdam(
   });
   const { learningRate, betas: [beta1, beta2], epsilon, step, decoupledDecay } = options;
   if (decoupledDecay !== 0) subtract(parameter, learningRate * decoupledDecay, parameter);
-  // m̂ / (√ŝ + ε) with both corrections taken out of the tensors: c / (1 − β₁ᵗ) · m / (√s + c·ε) where c = √(1 − β₂ᵗ).
+  // m̂ / (√ŝ + ε) with both corrections taken out of the tensors: c / (1 − β₁ᵗ) · m / (√s + c·ε)
+  // where c = √(1 − β₂ᵗ).
   const power1 = beta1 ** step, power2 = beta2 ** step, c = Math.sqrt(1 - power2);
   const native = [beta1, beta2].every(suitsTensorFlow) && !options.overflows
     ? inPlace()
@@ -190,8 +198,9 @@ export function updateByAdam(
 }
 
 /**
- * Whether TensorFlow's Adam is precise for β. It computes `m + (g − m) · (1 − β)` in float32: for β near 0 the new m is what rounding
- * left of the old one, and for β near 1 there are few digits in 1 − β.
+ * Whether TensorFlow's Adam is precise for β. It computes `m + (g − m) · (1 − β)` in float32: for β
+ * near 0 the new m is what rounding left of the old one, and for β near 1 there are few digits in 1
+ * − β.
  */
 function suitsTensorFlow(beta: number): boolean {
   return beta >= 0.1 && Math.abs(Math.fround(beta) - beta) <= 2e-5 * (1 - beta);

@@ -1,4 +1,7 @@
-/** Checks of options. Cells and plain `deno run` are not type-checked, so the running library refuses what the types refuse. */
+/**
+ * Checks of options. Cells and plain `deno run` are not type-checked, so the running library
+ * refuses what the types refuse.
+ */
 import { isTensor } from "./check.ts";
 
 /**
@@ -56,7 +59,10 @@ export function checkOptions<T extends object>(
   );
 }
 
-/** Whether a value was written as `{ … }`; the constructor's name also knows objects of another realm. */
+/**
+ * Whether a value was written as `{ … }`; the constructor's name also knows objects of another
+ * realm.
+ */
 function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value);

@@ -3,22 +3,28 @@ import { nativeBackend } from "./backend.ts";
 import { checkFunction, checkSynchronous } from "./check.ts";
 import { show } from "./options.ts";
 
-/** `"fp32"`: float32 throughout; `"bf16"`: convolutions and matrix products, and what lies between them, in bfloat16. */
+/**
+ * `"fp32"`: float32 throughout; `"bf16"`: convolutions and matrix products, and what lies between
+ * them, in bfloat16.
+ */
 export type Precision = "fp32" | "bf16";
 
 const what = "Choosing a precision";
 
 /**
- * Runs `f` with its convolutions and matrix products in bfloat16, for which recent processors and GPUs have instructions; what
- * follows them (activations, pooling, additions, the images in batch normalisation) stays in it, at half the memory.
+ * Runs `f` with its convolutions and matrix products in bfloat16, for which recent processors and
+ * GPUs have instructions; what follows them (activations, pooling, additions, the images in batch
+ * normalisation) stays in it, at half the memory.
  *
- * bfloat16 has the range of float32 (8 bits of exponent) and 8 significant bits where float32 has 24, so it holds two to three decimal
- * digits. Parameters, their gradients, running statistics, reductions and losses stay float32. To whoever reads them, tensors in
- * bfloat16 are float32 tensors.
+ * bfloat16 has the range of float32 (8 bits of exponent) and 8 significant bits where float32 has
+ * 24, so it holds two to three decimal digits. Parameters, their gradients, running statistics,
+ * reductions and losses stay float32. To whoever reads them, tensors in bfloat16 are float32
+ * tensors.
  *
  * On a processor without such instructions it computes the same, slowly.
  *
- * @throws {RangeError} If the precision is unknown, or it is `"bf16"` and another backend than native TensorFlow computes.
+ * @throws {RangeError} If the precision is unknown, or it is `"bf16"` and another backend than
+ * native TensorFlow computes.
  * @throws {TypeError} If `f` is no function, or returns a promise: after its first `await` it would
  * compute in whatever precision is in force then.
  *

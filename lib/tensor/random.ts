@@ -1,6 +1,7 @@
 /**
- * Random numbers that are the same for the same seed on every backend: the counter-based generator Philox 4×32-10 (Salmon et al.
- * 2011), by TensorFlow's stateless ops natively and by the same arithmetic in JavaScript elsewhere.
+ * Random numbers that are the same for the same seed on every backend: the counter-based generator
+ * Philox 4×32-10 (Salmon et al. 2011), by TensorFlow's stateless ops natively and by the same
+ * arithmetic in JavaScript elsewhere.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend, runTensorFlowOp } from "./backend.ts";
@@ -33,7 +34,10 @@ function philox([c0, c1, c2, c3]: Words, [k0, k1]: [number, number]): Words {
   return [c0, c1, c2, c3];
 }
 
-/** `count` random words for a pair of 32-bit seeds, in the order of TensorFlow's stateless ops, which scramble the seeds first. */
+/**
+ * `count` random words for a pair of 32-bit seeds, in the order of TensorFlow's stateless ops,
+ * which scramble the seeds first.
+ */
 function words(count: number, [seed0, seed1]: [number, number]): Uint32Array {
   const mixed = philox(
     [seed0, seed0 < 0 ? 0xffffffff : 0, seed1, seed1 < 0 ? 0xffffffff : 0].map(
@@ -138,7 +142,8 @@ export class Random {
   /**
    * Numbers spread evenly from `min` up to but without `max`.
    *
-   * @throws {RangeError} If the shape is not made of whole numbers of at least 0, or `min` and `max` are not finite and in order.
+   * @throws {RangeError} If the shape is not made of whole numbers of at least 0, or `min` and
+   * `max` are not finite and in order.
    */
   uniform<const S extends readonly number[]>(
     shape: S,
@@ -162,8 +167,8 @@ export class Random {
   /**
    * Normally distributed numbers.
    *
-   * @throws {RangeError} If the shape is not made of whole numbers of at least 0, or the mean or the standard deviation is not finite
-   * or the latter negative.
+   * @throws {RangeError} If the shape is not made of whole numbers of at least 0, or the mean or
+   * the standard deviation is not finite or the latter negative.
    */
   normal<const S extends readonly number[]>(
     shape: S,
@@ -222,13 +227,15 @@ export class Random {
 const shared = new Random(0);
 
 /**
- * Starts the random numbers that layers draw from (initial weights, dropout) anew: the same seed before the same code gives the
- * same network.
+ * Starts the random numbers that layers draw from (initial weights, dropout) anew: the same seed
+ * before the same code gives the same network.
  *
- * Training then repeats to the last bit on the same machine. TensorFlow shares sums among its threads, as many as there are cores, and
- * rounds them accordingly; so another number of cores gives slightly different numbers, which training amplifies. Where results must
- * not depend on the cores, set the number of threads in the environment before the start: `TF_NUM_INTRAOP_THREADS=1`, or any other
- * number. On processors of one kind all results are then the same to the last bit, however many cores there are.
+ * Training then repeats to the last bit on the same machine. TensorFlow shares sums among its
+ * threads, as many as there are cores, and rounds them accordingly; so another number of cores
+ * gives slightly different numbers, which training amplifies. Where results must not depend on the
+ * cores, set the number of threads in the environment before the start: `TF_NUM_INTRAOP_THREADS=1`,
+ * or any other number. On processors of one kind all results are then the same to the last bit,
+ * however many cores there are.
  *
  * @throws {RangeError} If the seed is not a whole number of 32 bits.
  *

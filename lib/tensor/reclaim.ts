@@ -2,12 +2,13 @@
  * Frees tensors and variables that nothing can reach any more. V8 knows neither that a tensor holds
  * memory outside of its heap, nor how much.
  *
- * What a `tidy` disposes costs nothing here: a tensor is registered when it outlives all of them.
+ * A tensor is registered only when it outlives every `tidy`, so those that a `tidy` disposes cost
+ * nothing.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { DataType, Tensor, Variable } from "./types.ts";
 
-/** What is needed to dispose a tensor, without the tensor. */
+/** The facts that are needed to dispose a tensor, without a reference to it. */
 interface Remains {
   dataId: object;
   readonly dtype: DataType;
@@ -54,7 +55,9 @@ function bytesOf({ size, dtype }: Remains): number {
 
 // The system gives a large buffer zeros without memory until it is written to, which nobody does.
 const CHUNK = 2 ** 26;
-/** V8 grows its heap to several times what is in use; with the plain size it waits too long for us. */
+/**
+ * V8 grows its heap to several times what is in use; with the plain size it waits too long for us.
+ */
 const WEIGHT = 4;
 /** As many as may stay, or batches that come and go would allocate each time. */
 const SPARE = 8;

@@ -1,4 +1,7 @@
-/** TensorFlow.js's native backend, which can note the TensorFlow ops that it runs and run them again as one graph. */
+/**
+ * TensorFlow.js's native backend, which can note the TensorFlow ops that it runs and run them again
+ * as one graph.
+ */
 import * as tf from "@tensorflow/tfjs-core";
 import { Graph, Session } from "./graph.ts";
 import { NodeJSKernelBackend } from "./native_kernels.ts";
@@ -135,13 +138,13 @@ function reader(): string {
 
 /** Ops that run as one graph. */
 export interface Replay {
-  /** What it does, node by node, as text. */
+  /** The nodes of the graph, as text. */
   readonly steps: readonly string[];
   /** Where what it is given comes from. */
   readonly sources: readonly Source[];
   /**
-   * Runs them with other inputs. To be called in `tidy`. Gives nothing, and changes nothing, where something that was assumed to be
-   * finite is not.
+   * Runs them with other inputs. To be called in `tidy`. Gives nothing, and changes nothing, where
+   * something that was assumed to be finite is not.
    */
   run(inputs: readonly tf.Tensor[]): tf.Tensor[] | undefined;
   /** Frees the graph. */
@@ -238,9 +241,10 @@ export class RecordingBackend extends NodeJSKernelBackend {
   }
 
   /**
-   * Runs `work`, and notes what it does, to be done again. Variables are read at each run as they are then, and those that `work`
-   * assigns to are assigned to at each run. Nothing is noted where two inputs, or an input and a variable, are the same data: which of
-   * them it uses would not be known.
+   * Runs `work`, and notes what it does, to be done again. Variables are read at each run as they
+   * are then, and those that `work` assigns to are assigned to at each run. Nothing is noted where
+   * two inputs, or an input and a variable, are the same data: which of them it uses would not be
+   * known.
    */
   record(
     inputs: readonly tf.Tensor[],
@@ -248,7 +252,8 @@ export class RecordingBackend extends NodeJSKernelBackend {
   ): Replay | undefined {
     const variables = liveVariables();
     for (const variable of variables) {
-      // Who shares a variable's data would be taken for the variable. One of another backend would be moved here by the look at it.
+      // Who shares a variable's data would be taken for the variable. One of another backend would
+      // be moved here by the look at it.
       const isHere = this.tensorMap.has(variable.dataId);
       if (isHere && this.tensorMap.get(variable.dataId)!.refCount !== 1) this.copyData(variable);
     }
@@ -295,7 +300,8 @@ export class RecordingBackend extends NodeJSKernelBackend {
   /** Gives a variable a copy of its data, which nobody shares. */
   protected copyData(variable: tf.Variable): void {
     const { TF_ATTR_TYPE, TF_FLOAT } = this.binding;
-    // What is float32 to TensorFlow.js may be in bfloat16, which no deep copy is in: it is widened on the way.
+    // What is float32 to TensorFlow.js may be in bfloat16, which no deep copy is in: it is widened
+    // on the way.
     const value = variable.dtype === "float32"
       ? TF_FLOAT
       : this.tensorMap.get(variable.dataId)!.dtype;
@@ -358,8 +364,9 @@ export class RecordingBackend extends NodeJSKernelBackend {
   }
 
   /**
-   * Whether a number is finite, on which what comes next depends. While ops are noted, finite numbers are assumed to be so at each run;
-   * at another the noting ends, and the rest is done without.
+   * Whether a number is finite, on which what comes next depends. While ops are noted, finite
+   * numbers are assumed to be so at each run; at another the noting ends, and the rest is done
+   * without.
    */
   assumeFinite(number: tf.TensorInfo): boolean {
     const recording = this.#recording;
@@ -376,12 +383,14 @@ export class RecordingBackend extends NodeJSKernelBackend {
 
   /** The values of a tensor, for a check while ops are noted. */
   peek(tensor: tf.Tensor) {
-    // What waits to be computed is noted.
+    // A deferred batch norm is computed here, and belongs to the graph.
     this.getInputTensorIds([tensor]);
     return this.#unnoted(() => tensor.dataSync());
   }
 
-  /** `indices`, as positions in `range` that are checked at each run; `subject` begins the error. */
+  /**
+   * `indices`, as positions in `range` that are checked at each run; `subject` begins the error.
+   */
   checkInGraph(subject: string, range: tf.Tensor1D, indices: tf.Tensor1D): tf.Tensor1D {
     const checked = tf.gather(range, indices), recording = this.#recording!;
     recording.checks.set(recording.name(this.getInputTensorIds([checked])[0]!), subject);

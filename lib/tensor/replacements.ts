@@ -14,8 +14,9 @@ function replaceKernel(
   tf.registerKernel({ ...own, kernelFunc: kernel(own.kernelFunc) });
 }
 
-// TensorFlow's batched product spends 100 µs on finding out what to do; its plain one a tenth of that. With large factors the batched
-// one walks through memory faster, except for the gradient of the second factor.
+// TensorFlow's batched product spends 100 µs on finding out what to do; its plain one a tenth of
+// that. With large factors the batched one walks through memory faster, except for the gradient of
+// the second factor.
 replaceKernel(tf.BatchMatMul, (own) => (call) => {
   const a = call.inputs.a!, b = call.inputs.b!;
   const { transposeA, transposeB } = call.attrs as unknown as tf.BatchMatMulAttrs;
@@ -29,8 +30,9 @@ replaceKernel(tf.BatchMatMul, (own) => (call) => {
   });
 });
 
-// A conversion to the type that a tensor has is a copy in TensorFlow.js's own kernel, which its means and poolings call each time; in
-// bfloat16, of which TensorFlow.js does not know, it would not even be that.
+// A conversion to the type that a tensor has is a copy in TensorFlow.js's own kernel, which its
+// means and poolings call each time; in bfloat16, of which TensorFlow.js does not know, it would
+// not even be that.
 replaceKernel(tf.Cast, (own) => (call) => {
   const { dataId, shape, dtype } = call.inputs.x!;
   const { dtype: wanted } = call.attrs as unknown as tf.CastAttrs;
@@ -51,7 +53,8 @@ function poolingAttributes(attrs: tf.NamedAttrMap | undefined) {
   } as const;
 }
 
-// oneDNN notes which element of each window was the largest, where TensorFlow's own kernel searches again on the way back, on one thread.
+// oneDNN notes which element of each window was the largest, where TensorFlow's own kernel searches
+// again on the way back, on one thread.
 replaceKernel(tf.MaxPool, (own) => (call) => {
   const { pad } = call.attrs as unknown as tf.MaxPoolAttrs;
   const x = call.inputs.x!;
@@ -72,9 +75,10 @@ replaceKernel(tf.MaxPoolGrad, (own) => (call) => {
   return dx ? dx[0]! : own(call);
 });
 
-// The gradient of a kernel is a matrix product for each of its taps: of the pixels that the tap sees with the gradient of the output. For
-// 1×1 kernels that product is faster than oneDNN's convolution, in bfloat16 two to three times; with nine taps only where maps of few
-// pixels have many channels.
+// The gradient of a kernel is a matrix product for each of its taps: of the pixels that the tap
+// sees with the gradient of the output. For 1×1 kernels that product is faster than oneDNN's
+// convolution, in bfloat16 two to three times; with nine taps only where maps of few pixels have
+// many channels.
 replaceKernel(tf.Conv2DBackpropFilter, (own) => (call) => {
   const x = call.inputs.x as Tensor4D, dy = call.inputs.dy as Tensor4D;
   const { strides, pad, filterShape } = call.attrs as unknown as tf.Conv2DBackpropFilterAttrs;
@@ -111,7 +115,8 @@ replaceKernel(tf.Conv2DBackpropFilter, (own) => (call) => {
   });
 });
 
-// The first version of TensorFlow's batch normalisation knows float32 only, so that in bfloat16 all maps would be converted twice.
+// The first version of TensorFlow's batch normalisation knows float32 only, so that in bfloat16 all
+// maps would be converted twice.
 replaceKernel(tf.FusedBatchNorm, (own) => (call) => {
   const { x, mean, variance, scale, offset } = call.inputs;
   if (!scale || !offset || mean!.shape.length !== 1) return own(call);
@@ -127,8 +132,9 @@ replaceKernel(tf.FusedBatchNorm, (own) => (call) => {
   return y!;
 });
 
-// On the way back from pooling windows of one pixel, which only leave pixels out, zeros go between those that were taken: a padding, if
-// each row and column of pixels is seen as one of blocks, and a pixel of zeros as more channels.
+// On the way back from pooling windows of one pixel, which only leave pixels out, zeros go between
+// those that were taken: a padding, if each row and column of pixels is seen as one of blocks, and
+// a pixel of zeros as more channels.
 replaceKernel(tf.AvgPoolGrad, (own) => (call) => {
   const { filterSize, strides } = call.attrs as unknown as tf.AvgPoolAttrs;
   const [vertical, horizontal] = typeof strides === "number" ? [strides, strides] : strides;
@@ -144,7 +150,8 @@ replaceKernel(tf.AvgPoolGrad, (own) => (call) => {
   });
 });
 
-// TensorFlow.js's own kernel reads the indices to check them, which ops.gather has done, and which a graph cannot.
+// TensorFlow.js's own kernel reads the indices to check them, which ops.gather has done, and which
+// a graph cannot.
 replaceKernel(tf.GatherV2, () => (call) => {
   const x = call.inputs.x!, indices = call.inputs.indices!;
   const { axis, batchDims } = call.attrs as unknown as tf.GatherV2Attrs;
@@ -158,8 +165,8 @@ replaceKernel(tf.GatherV2, () => (call) => {
   );
 });
 
-// TensorFlow.js's own kernels leave out the type of the tensor, or give another than it has. That is
-// enough to run an op, but not for a node of a graph.
+// TensorFlow.js's own kernels leave out the type of the tensor, or give another than it has. That
+// is enough to run an op, but not for a node of a graph.
 replaceKernel(tf.ExpandDims, () => (call) => {
   const x = call.inputs.input!;
   const { dim } = call.attrs as unknown as tf.ExpandDimsAttrs;

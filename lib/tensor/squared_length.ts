@@ -13,8 +13,9 @@ function checkTensors(doing: string, tensors: readonly Tensor[]): void {
 }
 
 /**
- * The squared length of all tensors seen as one vector, `Σ x²`, as a float32 tensor: infinite where the length is above 1.8e19, and
- * imprecise where it is below 1e-19. {@linkcode vectorLength} is right for all numbers.
+ * The squared length of all tensors seen as one vector, `Σ x²`, as a float32 tensor: infinite where
+ * the length is above 1.8e19, and imprecise where it is below 1e-19. {@linkcode vectorLength} is
+ * right for all numbers.
  *
  * @throws {RangeError} If there is no tensor.
  * @throws {TypeError} If one is neither float32 nor int32, or was disposed.
@@ -40,7 +41,8 @@ function halfSquaredLength(x: Tensor): Tensor {
 }
 
 /**
- * The length of all tensors seen as one vector, `√(Σ x²)`. It is finite exactly where all numbers are.
+ * The length of all tensors seen as one vector, `√(Σ x²)`. It is finite exactly where all numbers
+ * are.
  *
  * @param square Their {@linkcode squaredLength}, if it is known.
  *
@@ -61,7 +63,8 @@ export function vectorLength(tensors: readonly Tensor[], square?: Scalar): numbe
   let result = 0;
   tf.tidy(() => {
     const [squared] = (square ?? squaredLength(tensors)).dataSync();
-    // Where squares leave the range of float32, the tensors are divided by their largest number first.
+    // Where squares leave the range of float32, the tensors are divided by their largest number
+    // first.
     result = squared! > 1e-20 && squared! < Infinity
       ? Math.sqrt(squared!)
       : lengthByLargest(tensors.filter(({ size }) => size > 0));

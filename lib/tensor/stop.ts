@@ -1,18 +1,25 @@
 /**
- * Stop: the button of Jupyter, or Ctrl-C in a terminal. Both arrive as SIGINT, which ends a Deno process, and with it every
- * variable of a notebook, unless something listens.
+ * Stop: the button of Jupyter, or Ctrl-C in a terminal. Both arrive as SIGINT, which ends a Deno
+ * process, and with it every variable of a notebook, unless something listens.
  *
- * In a kernel this file listens from its import on, for good: users expect of Stop that it ends the cell and never the kernel, also
- * between two loops and in a cell that has none. In a terminal it listens only from a {@linkcode stopSignal} to the next Ctrl-C.
+ * In a kernel this file listens from its import on, for good: users expect of Stop that it ends the
+ * cell and never the kernel, also between two loops and in a cell that has none. In a terminal it
+ * listens only from a {@linkcode stopSignal} to the next Ctrl-C.
  */
 
 /** The loops that run, which the next Stop ends. */
 const waiting = new Set<AbortController>();
 
-/** The loops that wait until someone asks for more, which the next Stop ends if they are asked. Nobody may ever ask. */
+/**
+ * The loops that wait until someone asks for more, which the next Stop ends if they are asked.
+ * Nobody may ever ask.
+ */
 const paused = new Set<WeakRef<AbortController>>();
 
-/** What all callers of {@linkcode stopSignal} have got since the last Stop. */
+/**
+ * The controller of the signal that all callers of {@linkcode stopSignal} share until the next
+ * Stop.
+ */
 let shared: AbortController | undefined;
 
 /** How often something has noticed a Stop after it came. */
@@ -21,7 +28,10 @@ let answers = 0;
 /** Whether it listens for good, as in a kernel. */
 let inKernel = false;
 
-/** Jupyter sends SIGINT also when it is about to end the kernel; then a word about Stop would be out of place. */
+/**
+ * Jupyter sends SIGINT also when it is about to end the kernel; then a word about Stop would be out
+ * of place.
+ */
 const hintDelay = 500;
 
 function onInterrupt(): void {
@@ -58,11 +68,12 @@ try {
 }
 
 /**
- * A signal that fires at the next Stop in Jupyter, or the next Ctrl-C in a terminal, for a loop of your own; in a notebook
- * {@linkcode fit} and {@linkcode evaluate} stop without it.
+ * A signal that fires at the next Stop in Jupyter, or the next Ctrl-C in a terminal, for a loop of
+ * your own; in a notebook {@linkcode fit} and {@linkcode evaluate} stop without it.
  *
- * The loop looks at `signal.aborted` and waits for a timer, however short, at each step, because JavaScript hears of Stop only
- * then. The kernel and its variables stay. In a terminal a second Ctrl-C ends the process.
+ * The loop looks at `signal.aborted` and waits for a timer, however short, at each step, because
+ * JavaScript hears of Stop only then. The kernel and its variables stay. In a terminal a second
+ * Ctrl-C ends the process.
  *
  * @example
  * ```ts
@@ -110,11 +121,14 @@ function noteAnswers(signal: AbortSignal): void {
   });
 }
 
-/** What one loop asks whether to go on. */
+/** Tells one loop whether to go on. */
 export interface StopListener extends Disposable {
   /** Fires at the signal that the loop was given, and in a kernel at Stop. */
   readonly signal?: AbortSignal;
-  /** Says that nobody may be waiting for the loop now: a Stop that comes meanwhile ends it if it goes on, and nothing else does. */
+  /**
+   * Says that nobody may be waiting for the loop now: a Stop that comes meanwhile ends it if it
+   * goes on, and nothing else does.
+   */
   rest(): void;
   /** Says that the loop goes on. */
   wake(): void;

@@ -2,7 +2,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import { checkFunction, checkTensor } from "./check.ts";
 import type { Tensor, Variable } from "./types.ts";
 
-/** A value in a computation that was traced: what goes in, what is always the same, or what a kernel of TensorFlow.js makes of others. */
+/**
+ * A value in a computation that was traced: what goes in, what is always the same, or what a kernel
+ * of TensorFlow.js makes of others.
+ */
 export type TracedValue =
   | { readonly kind: "input" }
   | {
@@ -29,8 +32,9 @@ export interface KernelTrace {
 }
 
 /**
- * Runs a computation and notes each kernel of TensorFlow.js that it calls. Tensors that come from elsewhere, such as parameters, are
- * constants in it. What it makes is left to the {@linkcode tidy} around it.
+ * Runs a computation and notes each kernel of TensorFlow.js that it calls. Tensors that come from
+ * elsewhere, such as parameters, are constants in it. What it makes is left to the {@linkcode tidy}
+ * around it.
  *
  * @throws {TypeError} If the computation gives no tensor.
  *
@@ -94,7 +98,10 @@ function withRunKernel<T>(replace: (own: RunKernel) => RunKernel, work: () => T)
   }
 }
 
-/** Runs `work`, and calls `see` after each kernel that it calls; kernels inside of kernels are not seen. */
+/**
+ * Runs `work`, and calls `see` after each kernel that it calls; kernels inside of kernels are not
+ * seen.
+ */
 export function observeKernels<T>(work: () => T, see: (call: KernelCall) => void): T {
   let inside = false;
   return withRunKernel((own) => (name, inputs, attributes = {}) => {

@@ -1,7 +1,8 @@
 /**
- * TensorFlow.js's WebAssembly backend, with what it lacks to train (the gradient of a convolution's kernel), what it has slow (the
- * gradient of the images and products with a transposed matrix are plain loops, ten times slower than the convolution and the product
- * as they stand), and what it has wrong; each put together from other kernels of its own.
+ * TensorFlow.js's WebAssembly backend, with what it lacks to train (the gradient of a convolution's
+ * kernel), what it has slow (the gradient of the images and products with a transposed matrix are
+ * plain loops, ten times slower than the convolution and the product as they stand), and what it
+ * has wrong; each put together from other kernels of its own.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-wasm";
@@ -28,7 +29,10 @@ function crop(images: Tensor4D, height: number, width: number): Tensor4D {
   return tf.slice(images, [0, 0, 0, 0], [batch, height, width, channels]);
 }
 
-/** Images with `vertical − 1` rows of zeros after each row, and `horizontal − 1` columns after each column. */
+/**
+ * Images with `vertical − 1` rows of zeros after each row, and `horizontal − 1` columns after each
+ * column.
+ */
 function spread(images: Tensor4D, vertical: number, horizontal: number): Tensor4D {
   if (vertical * horizontal === 1) return images;
   const [batch, rows, columns, channels] = images.shape;
@@ -52,8 +56,8 @@ function geometry(x: Tensor4D["shape"], kernel: Tensor4D["shape"], attributes: t
 }
 
 /**
- * Uses `exact` where an input is not finite: XNNPACK's minima and maxima, by which it also clips what other kernels give, depend on the
- * order of their operands and on the sign bit of NaN.
+ * Uses `exact` where an input is not finite: XNNPACK's minima and maxima, by which it also clips
+ * what other kernels give, depend on the order of their operands and on the sign bit of NaN.
  */
 function keepNonFinite(
   kernelName: string,
@@ -110,7 +114,8 @@ keepNonFinite(tf.AvgPool, (own, { x }) => {
   return tf.where(has(tf.isNaN(x!)), tf.fill(y.shape, NaN), withBoth);
 });
 
-// With the padding "same" its own gives zeros where the windows leave pixels out, so it gets the padding in numbers.
+// With the padding "same" its own gives zeros where the windows leave pixels out, so it gets the
+// padding in numbers.
 const conv2d = tf.getKernel(tf.Conv2D, WASM);
 replaceKernel({
   ...conv2d,
@@ -134,9 +139,10 @@ replaceKernel({
   },
 });
 
-// Its own gives the gradient to the last of equal maxima, and loses that of maxima up to 0. Pooling is also the morphologists' dilation
-// with a filter of zeros, whose gradient goes to the first maximum, if it is above 0; so it gets positive numbers in the same order:
-// x ↦ s·max(x, 0) + 1 / (1 + s·max(−x, 0)).
+// Its own gives the gradient to the last of equal maxima, and loses that of maxima up to 0. Pooling
+// is also the morphologists' dilation with a filter of zeros, whose gradient goes to the first
+// maximum, if it is above 0; so it gets positive numbers in the same order: x ↦ s·max(x, 0) + 1 /
+// (1 + s·max(−x, 0)).
 replaceKernel({
   kernelName: tf.MaxPoolGrad,
   backendName: WASM,
@@ -158,7 +164,8 @@ replaceKernel({
     }),
 });
 
-// Its own leaves numbers in a bool as they are, and clips whole numbers as if their bits were those of fractions.
+// Its own leaves numbers in a bool as they are, and clips whole numbers as if their bits were those
+// of fractions.
 const cast = tf.getKernel(tf.Cast, WASM);
 replaceKernel({
   ...cast,
@@ -181,8 +188,8 @@ replaceKernel({
   },
 });
 
-// Where a box is exactly as many pixels wide as its result, its own copies the first columns of the image; so no box ends quite where it
-// should.
+// Where a box is exactly as many pixels wide as its result, its own copies the first columns of the
+// image; so no box ends quite where it should.
 const cropAndResize = tf.getKernel(tf.CropAndResize, WASM);
 replaceKernel({
   ...cropAndResize,
@@ -220,7 +227,8 @@ replaceKernel({
   },
 });
 
-// ∂L/∂x: the gradients of the outputs, with zeros where the stride skipped, convolved with the kernel turned by 180°.
+// ∂L/∂x: the gradients of the outputs, with zeros where the stride skipped, convolved with the
+// kernel turned by 180°.
 replaceKernel({
   kernelName: tf.Conv2DBackpropInput,
   backendName: WASM,
@@ -243,8 +251,8 @@ replaceKernel({
     }),
 });
 
-// ∂L/∂kernel: the images convolved with the gradients of the outputs, summed over the batch where else it is over the channels, and at
-// a distance of the stride.
+// ∂L/∂kernel: the images convolved with the gradients of the outputs, summed over the batch where
+// else it is over the channels, and at a distance of the stride.
 replaceKernel({
   kernelName: tf.Conv2DBackpropFilter,
   backendName: WASM,

@@ -1,4 +1,7 @@
-/** Checks that the functions of this room share. Cells are not type-checked, so a value of a wrong kind is refused here. */
+/**
+ * Checks that the functions of this room share. Cells are not type-checked, so a value of a wrong
+ * kind is refused here.
+ */
 import { type Images, isTensor, type Precision, tidy } from "../tensor/mod.ts";
 import { show } from "../tensor/options.ts";
 import { checkPrecision } from "../tensor/precision.ts";
@@ -88,7 +91,8 @@ export function checkLogits(doing: string, logits: unknown, { classes }: ImageDa
 /**
  * What `work` gives, which runs a model on images.
  *
- * @throws {RangeError} If it fails where the model takes images with other channels; else what it throws.
+ * @throws {RangeError} If it fails where the model takes images with other channels; else what it
+ * throws.
  */
 export function explained<T>(
   doing: string,

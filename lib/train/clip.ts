@@ -1,7 +1,8 @@
 import { ops, type Tensor, tidy, vectorLength } from "../tensor/mod.ts";
 
 /**
- * The length of all gradients seen as one vector, `√(Σ g²)`. It is finite exactly where all gradients are.
+ * The length of all gradients seen as one vector, `√(Σ g²)`. It is finite exactly where all
+ * gradients are.
  *
  * @throws {RangeError} If there is no gradient.
  * @throws {TypeError} If one is no tensor of numbers, or was disposed.
@@ -22,11 +23,12 @@ export function gradientNorm(gradients: readonly Tensor[]): number {
 }
 
 /**
- * The gradients, all multiplied by `maxNorm / norm` where their common norm is larger than `maxNorm` (Pascanu et al. 2013, algorithm
- * 1): the direction stays, the length is limited.
+ * The gradients, all multiplied by `maxNorm / norm` where their common norm is larger than
+ * `maxNorm` (Pascanu et al. 2013, algorithm 1): the direction stays, the length is limited.
  *
  * @returns New tensors, which the caller disposes, and the {@linkcode gradientNorm} before.
- * @throws {RangeError} If `maxNorm` is not positive, or a gradient not finite, so that no factor would mend it.
+ * @throws {RangeError} If `maxNorm` is not positive, or a gradient not finite, so that no factor
+ * would mend it.
  * @throws {TypeError} If one is no float32 tensor, or was disposed.
  *
  * @example

@@ -23,19 +23,23 @@ import type { Taking } from "./suits.ts";
 import { orStop } from "../tensor/stop.ts";
 
 /**
- * Runs a part of a model over a whole set, once, and gives what it makes of the images as a set of its own: a head trained on that
- * with {@linkcode fit} does not run the frozen body again in every epoch.
+ * Runs a part of a model over a whole set, once, and gives what it makes of the images as a set of
+ * its own: a head trained on that with {@linkcode fit} does not run the frozen body again in every
+ * epoch.
  *
- * Features `[batch, features]` become images of 1×1 pixel with as many channels, so a head begins with {@linkcode flatten}; maps
- * `[batch, height, width, channels]` stay as they are. Labels and order are those of the set. It can be stopped between two batches.
+ * Features `[batch, features]` become images of 1×1 pixel with as many channels, so a head begins
+ * with {@linkcode flatten}; maps `[batch, height, width, channels]` stay as they are. Labels and
+ * order are those of the set. It can be stopped between two batches.
  *
- * Where no transform is given and the images go into a model, or into the first layer of one, that was trained with a transform, they
- * are transformed as in its training.
+ * Where no transform is given and the images go into a model, or into the first layer of one, that
+ * was trained with a transform, they are transformed as in its training.
  *
- * @param body What is done with each batch: a module, or a function such as `(images) => body.forward(images)`, in inference as
- * `forward` is.
- * @throws {RangeError} If a layer does not fit, or the features are not finite, or of another shape from batch to batch.
- * @throws {TypeError} If `body` gives neither features nor images, there is no such option, or one is of the wrong kind.
+ * @param body What is done with each batch: a module, or a function such as
+ * `(images) => body.forward(images)`, in inference as `forward` is.
+ * @throws {RangeError} If a layer does not fit, or the features are not finite, or of another shape
+ * from batch to batch.
+ * @throws {TypeError} If `body` gives neither features nor images, there is no such option, or one
+ * is of the wrong kind.
  * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
  *
  * @example
@@ -152,7 +156,10 @@ export async function extractFeatures(
 
 type Body = ((images: Images) => Features | Images) | Module<Images, Features | Images>;
 
-/** The transform of a model that a function feeds with images as they are, into the model or its first layer. */
+/**
+ * The transform of a model that a function feeds with images as they are, into the model or its
+ * first layer.
+ */
 function transformFor(
   forward: (images: Images) => unknown,
   dataset: ImageDataset,
@@ -187,7 +194,10 @@ function firstModules(model: AnyModule, transform: Transform, image: Images): Se
   return found;
 }
 
-/** An image that has not been transformed may not fit; where that is a fault, it shows in the run itself. */
+/**
+ * An image that has not been transformed may not fit; where that is a fault, it shows in the run
+ * itself.
+ */
 function ignoringErrors(work: () => void): void {
   try {
     work();

@@ -56,21 +56,26 @@ export interface FitOptions<Channels extends number, Classes extends number, Out
   epochs: number;
   /** The number of images in a step. */
   batchSize: number;
-  /** What is made small, in training and in `validation`: a mean over the batch. {@linkcode crossEntropy} unless said otherwise. */
+  /**
+   * Loss to minimise, in training and in `validation`: a mean over the batch. @default crossEntropy
+   */
   loss?: Loss<Classes>;
   /** The learning rate of each step; the optimizer's own unless given. */
   schedule?: Schedule;
   /**
-   * What is done to all images before the model sees them, those of `validation` too: resizing, normalizing. It stays with the model,
-   * and is saved with it: {@linkcode evaluate} and another `fit` do the same where no other is given. See {@linkcode transformOf}.
+   * Applied to all images before the model sees them, those of `validation` too: resizing,
+   * normalizing. It stays with the model, and is saved with it: {@linkcode evaluate} and another
+   * `fit` do the same where no other is given. See {@linkcode transformOf}.
    */
   transform?: Transform<Channels, Out>;
   /** What is done to the training images before `transform`: random crops, flips. */
   augment?: Transform<Channels>;
   /**
-   * Mixes each training batch, last of all, with another order of itself: `λ · x + (1 − λ) · x′`, with the loss `λ · loss(logits, y) + (1 − λ) ·
-   * loss(logits, y′)`, where λ is drawn from Beta(mixup, mixup) once for a batch (Zhang et al. 2018, arXiv:1710.09412, who take 0.2 for
-   * ImageNet and 1 for CIFAR-10). The accuracy in training then asks for the label of the larger share.
+   * Mixes each training batch, last of all, with another order of itself: `λ · x + (1 − λ) · x′`,
+   * with the loss `λ · loss(logits, y) + (1 − λ) · loss(logits, y′)`, where λ is drawn from
+   * Beta(mixup, mixup) once for a batch (Zhang et al. 2018, arXiv:1710.09412, who take 0.2 for
+   * ImageNet and 1 for CIFAR-10). The accuracy in training then asks for the label of the larger
+   * share.
    *
    * @example
    * ```ts
@@ -93,20 +98,27 @@ export interface FitOptions<Channels extends number, Classes extends number, Out
   /** Longer gradients are shortened to this; see {@linkcode clipGradients}. */
   maxGradientNorm?: number;
   /**
-   * `"bf16"` computes the model and its gradient in bfloat16 where that is safe, about twice as fast on processors and GPUs that have
-   * it; parameters, running statistics and the loss stay float32. See {@linkcode withPrecision}. `"fp32"` unless said otherwise.
+   * `"bf16"` computes the model and its gradient in bfloat16 where that is safe, about twice as
+   * fast on processors and GPUs that have it; parameters, running statistics and the loss stay
+   * float32. See {@linkcode withPrecision}. `"fp32"` unless said otherwise.
    */
   precision?: Precision;
   /**
-   * Has TensorFlow run the loss and its gradient, and the model in the evaluation, as one graph each from the second batch on: the same
-   * numbers to rounding, sooner. It asks of the model and the loss what {@linkcode compile} asks of a function; false unless said otherwise.
+   * Has TensorFlow run the loss and its gradient, and the model in the evaluation, as one graph
+   * each from the third batch on: the same numbers to rounding, sooner. It asks of the model and
+   * the loss what {@linkcode compile} asks of a function; false unless said otherwise.
    */
   compile?: boolean;
   /** Leaves out the last batch of an epoch if it is smaller than the others. */
   dropLast?: boolean;
-  /** Seeds the order of the images, the augmentation and the mixing; they follow from {@linkcode setSeed} unless given. */
+  /**
+   * Seeds the order of the images, the augmentation and the mixing; they follow from
+   * {@linkcode setSeed} unless given.
+   */
   seed?: number;
-  /** Ends the training after the step that is under way; in a notebook the Stop button does so too. */
+  /**
+   * Ends the training after the step that is under way; in a notebook the Stop button does so too.
+   */
   signal?: AbortSignal;
 }
 
@@ -138,20 +150,29 @@ export interface EpochProgress {
   readonly epochs: number;
   /** The mean loss over the images of the epoch, each at the step that saw it. */
   readonly trainLoss: number;
-  /** The part of the images of the epoch whose class was predicted, each at the step that saw it. */
+  /**
+   * The part of the images of the epoch whose class was predicted, each at the step that saw it.
+   */
   readonly trainAccuracy: number;
   /** Mean loss and accuracy on the validation set, if there is one. */
   readonly validation?: { readonly loss: number; readonly accuracy: number };
   readonly learningRate: number;
-  /** The time of the steps of this epoch in seconds, without evaluation and without what the receiver did in between. */
+  /**
+   * The time of the steps of this epoch in seconds, without evaluation and without what the
+   * receiver did in between.
+   */
   readonly seconds: number;
 }
 
-/** What {@linkcode fit} yields: a {@linkcode StepProgress} after each step, an {@linkcode EpochProgress} after each epoch. */
+/**
+ * What {@linkcode fit} yields: a {@linkcode StepProgress} after each step, an
+ * {@linkcode EpochProgress} after each epoch.
+ */
 export type Progress = StepProgress | EpochProgress;
 
 /**
- * Training cannot go on: a loss, a gradient, or a running statistic is not finite. The model is as it was before that step.
+ * Training cannot go on: a loss, a gradient, or a running statistic is not finite. The model is as
+ * it was before that step.
  *
  * @example
  * ```ts
@@ -171,17 +192,21 @@ export class DivergenceError extends RangeError {
 /**
  * Trains a model on a set: for each batch the loss, its gradients, and a step of the optimizer.
  *
- * Awaited, it trains to the end and gives the {@linkcode History}. Iterated, it yields its progress and goes on when asked for more, so
- * the receiver decides what to show and when to stop. It starts with the one or the other, and does nothing before. Leaving the loop,
- * firing `signal`, or Stop in a notebook ends it after the step under way, and the model stays as trained so far; it does not throw.
+ * Awaited, it trains to the end and gives the {@linkcode History}. Iterated, it yields its progress
+ * and goes on when asked for more, so the receiver decides what to show and when to stop. It starts
+ * with the one or the other, and does nothing before. Leaving the loop, firing `signal`, or Stop in
+ * a notebook ends it after the step under way, and the model stays as trained so far; it does not
+ * throw.
  *
- * All options are checked at the call, and one image goes through the model, so that a layer that does not fit is reported with its
- * path. The same {@linkcode setSeed} before the model is made gives the same training.
+ * All options are checked at the call, and one image goes through the model, so that a layer that
+ * does not fit is reported with its path. The same {@linkcode setSeed} before the model is made
+ * gives the same training.
  *
- * @throws {RangeError} (at the call) If `epochs` or `batchSize` is not a positive integer, `batchSize` is larger than the set, `mixup`
- * or `maxGradientNorm` is not positive, the optimizer was made for another model or changes what is frozen, a layer does not fit, the
- * model does not give logits for the classes of the set, or a batch norm has a single value for each channel in the last batch;
- * (at the first step) if a parameter has no part in the loss.
+ * @throws {RangeError} (at the call) If `epochs` or `batchSize` is not a positive integer,
+ * `batchSize` is larger than the set, `mixup` or `maxGradientNorm` is not positive, the optimizer
+ * was made for another model or changes what is frozen, a layer does not fit, the model does not
+ * give logits for the classes of the set, or a batch norm has a single value for each channel in
+ * the last batch; (at the first step) if a parameter has no part in the loss.
  * @throws {TypeError} (at the call) If there is no such option, or one is of the wrong kind.
  * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.
  *
@@ -383,7 +408,10 @@ function lossAndGradients(
   };
 }
 
-/** One step: loss, gradients, and the optimizer's change, if all of it is finite. After an error all is as it was. */
+/**
+ * One step: loss, gradients, and the optimizer's change, if all of it is finite. After an error all
+ * is as it was.
+ */
 function trainStep(
   doing: string,
   model: AnyClassifier,

@@ -8,8 +8,9 @@ export interface History {
 }
 
 /**
- * Goes through a training to its end and keeps what it reports on the way. A training as {@linkcode fit} gives it does so by itself
- * where it is awaited; this is for one that goes through a generator, which may end it early, say.
+ * Goes through a training to its end and keeps what it reports on the way. A training as
+ * {@linkcode fit} gives it does so by itself where it is awaited; this is for one that goes through
+ * a generator, which may end it early, say.
  *
  * @throws {TypeError} If it cannot be iterated.
  *

@@ -25,7 +25,10 @@ export interface FindLearningRateOptions<
     FitOptions<Channels, Classes, Out>,
     "batchSize" | "loss" | "transform" | "augment" | "maxGradientNorm" | "seed" | "signal"
   > {
-  /** Makes the optimizer to find a rate for, as `(parameters) => sgd(parameters, { learningRate: 1, momentum: 0.9 })`. */
+  /**
+   * Makes the optimizer to find a rate for, as
+   * `(parameters) => sgd(parameters, { learningRate: 1, momentum: 0.9 })`.
+   */
   optimizer: (parameters: readonly Variable[]) => Optimizer;
   /** The first learning rate; 1e-6 unless said otherwise. */
   from?: number;
@@ -42,18 +45,22 @@ export interface LearningRateSweep {
   readonly learningRates: number[];
   /** The loss of the batch that was seen with each rate, before its step. */
   readonly losses: number[];
-  /** The losses as a running mean, of which each keeps nine tenths of the one before, corrected for its start. */
+  /**
+   * The losses as a running mean, of which each keeps nine tenths of the one before, corrected for
+   * its start.
+   */
   readonly smoothedLosses: number[];
 }
 
 /**
- * Trains for some steps with a learning rate that grows from step to step, and reports the losses: a good rate is a few times smaller
- * than where they stop falling (Smith 2017, section 3.3).
+ * Trains for some steps with a learning rate that grows from step to step, and reports the losses:
+ * a good rate is a few times smaller than where they stop falling (Smith 2017, section 3.3).
  *
- * It ends early where the loss is not finite or the smoothed one four times its smallest. The parameters, running statistics and the
- * transform of the model are as before afterwards.
+ * It ends early where the loss is not finite or the smoothed one four times its smallest. The
+ * parameters, running statistics and the transform of the model are as before afterwards.
  *
- * @throws {RangeError} If `from`, `to` or `steps` do not make a growing sequence of positive numbers, or as {@linkcode fit} does.
+ * @throws {RangeError} If `from`, `to` or `steps` do not make a growing sequence of positive
+ * numbers, or as {@linkcode fit} does.
  * @throws {TypeError} If there is no such option, or one is of the wrong kind.
  *
  * @example

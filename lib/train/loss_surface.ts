@@ -20,7 +20,10 @@ import type { Suiting } from "./suits.ts";
 /** The options of {@linkcode lossSurface}. */
 export interface LossSurfaceOptions<Channels extends number, Out extends number>
   extends EvaluateOptions<Channels, Out> {
-  /** The number of places along each direction, odd, so that the model itself is in the middle; 15 unless said otherwise. */
+  /**
+   * The number of places along each direction, odd, so that the model itself is in the middle; 15
+   * unless said otherwise.
+   */
   points?: number;
   /** How far to go in both senses, in lengths of the filters; 1 unless said otherwise. */
   radius?: number;
@@ -32,20 +35,26 @@ export interface LossSurfaceOptions<Channels extends number, Out extends number>
 export interface LossSurface {
   /** The places along either direction, from `-radius` to `radius`. */
   readonly alphas: number[];
-  /** `losses[row][column]` at `alphas[column]` along the first direction and `alphas[row]` along the second. */
+  /**
+   * `losses[row][column]` at `alphas[column]` along the first direction and `alphas[row]` along the
+   * second.
+   */
   readonly losses: number[][];
 }
 
 /**
- * The mean loss of a model around its parameters θ, `loss(θ + α·δ + β·η)`, over two random directions δ and η in which each
- * filter is as long as the filter of θ it belongs to (Li et al. 2018, section 4).
+ * The mean loss of a model around its parameters θ, `loss(θ + α·δ + β·η)`, over two random
+ * directions δ and η in which each filter is as long as the filter of θ it belongs to (Li et al.
+ * 2018, section 4).
  *
- * A filter is what one output channel or unit is made of: `kernel[:, :, :, i]` or `weight[:, i]`. Parameters with one axis, biases
- * and those of batch norms, do not move. The model runs in inference, with its running statistics, `points²` times over the set.
- * The parameters are as before afterwards, to the bit, also after an error or Stop.
+ * A filter is what one output channel or unit is made of: `kernel[:, :, :, i]` or `weight[:, i]`.
+ * Parameters with one axis, biases and those of batch norms, do not move. The model runs in
+ * inference, with its running statistics, `points²` times over the set. The parameters are as
+ * before afterwards, to the bit, also after an error or Stop.
  *
- * @throws {RangeError} If `points` is not an odd number of at least 3, `radius` is not positive and finite, the model has no
- * filters, or a loss is not finite (try a smaller radius); otherwise as {@linkcode evaluate} does.
+ * @throws {RangeError} If `points` is not an odd number of at least 3, `radius` is not positive and
+ * finite, the model has no filters, or a loss is not finite (try a smaller radius); otherwise as
+ * {@linkcode evaluate} does.
  * @throws {TypeError} If there is no such option, or one is of the wrong kind.
  * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
  *
@@ -131,7 +140,9 @@ async function surfaceOf(
   return { alphas, losses };
 }
 
-/** Normal numbers in which each filter, along the last axis, is as long as that of the parameter. */
+/**
+ * Normal numbers in which each filter, along the last axis, is as long as that of the parameter.
+ */
 function direction(parameter: Tensor, random: Random): Tensor {
   return tidy(() => {
     const noise = random.normal(parameter.shape);

@@ -11,7 +11,9 @@ import {
 } from "../tensor/mod.ts";
 import { valuesToCheck } from "../tensor/compile.ts";
 
-/** How wrong logits `[batch, classes]` are about labels `[batch]`, as one number to be made small. */
+/**
+ * How wrong logits `[batch, classes]` are about labels `[batch]`, as one number to be made small.
+ */
 export type Loss<Classes extends number = number> = (
   logits: Features<Classes>,
   labels: Labels,
@@ -24,15 +26,18 @@ export interface CrossEntropyOptions {
 }
 
 /**
- * The mean over the batch of `−Σⱼ targetⱼ · log softmax(logits)ⱼ`: logits `[batch, classes]` and labels `[batch]` to one number.
+ * The mean over the batch of `−Σⱼ targetⱼ · log softmax(logits)ⱼ`: logits `[batch, classes]` and
+ * labels `[batch]` to one number.
  *
- * The target is 1 at the label and 0 elsewhere; with smoothing ε it is `(1 − ε) · target + ε / classes` (Szegedy et al. 2016,
- * section 7), as in PyTorch. The labels are read and checked: a class that does not exist would count as a loss of 0.
- * In a compiled function they are checked at each call too.
+ * The target is 1 at the label and 0 elsewhere; with smoothing ε it is
+ * `(1 − ε) · target + ε / classes` (Szegedy et al. 2016, section 7), as in PyTorch. The labels are
+ * read and checked: a class that does not exist would count as a loss of 0. In a compiled function
+ * they are checked at each call too.
  *
- * @throws {TypeError} If the labels are not int32, the logits not float32, one was disposed, or an option does not exist.
- * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row, a label is no class, or the
- * smoothing is not from 0 up to but without 1.
+ * @throws {TypeError} If the labels are not int32, the logits not float32, one was disposed, or an
+ * option does not exist.
+ * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row,
+ * a label is no class, or the smoothing is not from 0 up to but without 1.
  *
  * @example
  * ```ts
@@ -72,7 +77,8 @@ export function crossEntropy(
 /**
  * The mean of `(prediction − target)²` over all elements of two tensors of one shape.
  *
- * @throws {RangeError} If the shapes differ; `[n, 1]` and `[n]` would quietly be compared each with each.
+ * @throws {RangeError} If the shapes differ; `[n, 1]` and `[n]` would quietly be compared each with
+ * each.
  *
  * @example
  * ```ts
@@ -113,8 +119,8 @@ function checkAlive(doing: string, tensors: Readonly<Record<string, unknown>>): 
 /**
  * Checks that there is an int32 class number for each row of the logits.
  *
- * The labels are read rather than reduced: a batch of them that came from JavaScript is still there, so it costs a few
- * microseconds where the smallest and largest would cost four ops.
+ * The labels are read rather than reduced: a batch of them that came from JavaScript is still
+ * there, so it costs a few microseconds where the smallest and largest would cost four ops.
  */
 export function checkLabels(doing: string, logits: Features, labels: Labels): void {
   checkAlive(doing, { logits, labels });

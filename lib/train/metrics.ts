@@ -24,11 +24,12 @@ import type { Suiting } from "./suits.ts";
 import { orStop } from "../tensor/stop.ts";
 
 /**
- * The part of the rows of `logits` `[batch, classes]` whose largest number is at the label, from 0 to 1.
+ * The part of the rows of `logits` `[batch, classes]` whose largest number is at the label, from 0
+ * to 1.
  *
  * @throws {TypeError} If the labels are not int32, or the logits not float32.
- * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row, a label is no class, or a logit
- * is NaN, of which no class is the largest.
+ * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row,
+ * a label is no class, or a logit is NaN, of which no class is the largest.
  *
  * @example
  * ```ts
@@ -136,16 +137,25 @@ export interface Evaluation {
 
 /** How a model runs over a whole set. */
 export interface InferenceOptions<Channels extends number, Out extends number> {
-  /** The number of images that go through the model at once; 256 unless said otherwise, or all where there are fewer. */
+  /**
+   * The number of images that go through the model at once; 256 unless said otherwise, or all where
+   * there are fewer.
+   */
   batchSize?: number;
   /**
-   * What is done to the images first, without augmentation. Unless given, what was done to them in training: see
-   * {@linkcode transformOf}. `compose()` does nothing.
+   * Applied to the images first, without augmentation. Without it, the transform of the training:
+   * see {@linkcode transformOf}. `compose()` does nothing.
    */
   transform?: Transform<Channels, Out>;
-  /** The type in which the model computes, as in {@linkcode withPrecision}; `"fp32"` unless said otherwise. */
+  /**
+   * The type in which the model computes, as in {@linkcode withPrecision}; `"fp32"` unless said
+   * otherwise.
+   */
   precision?: Precision;
-  /** Whether TensorFlow runs the model as one graph from the second batch on; see {@linkcode compile}. */
+  /**
+   * Whether TensorFlow runs the model as one graph from the third batch on; see
+   * {@linkcode compile}.
+   */
   compile?: boolean;
   /** Ends the work between two batches; in a notebook the Stop button does so too. */
   signal?: AbortSignal;
@@ -163,18 +173,19 @@ export const inferenceOptions: OptionNames<InferenceOptions<number, number>> = {
 /** The options of {@linkcode evaluate}. */
 export interface EvaluateOptions<Channels extends number, Out extends number>
   extends InferenceOptions<Channels, Out> {
-  /** The loss, a mean over the batch: the same as in training. {@linkcode crossEntropy} unless said otherwise. */
+  /** The loss, a mean over the batch: the same as in training. @default crossEntropy */
   loss?: Loss;
 }
 
 /**
  * Runs a model in inference over a whole set and compares what it predicts with the labels.
  *
- * The images are transformed as in training, by the transform that {@linkcode fit} left with the model, where no other is given.
- * Other work has a turn after each batch, so that a long evaluation can be stopped.
+ * The images are transformed as in training, by the transform that {@linkcode fit} left with the
+ * model, where no other is given. Other work has a turn after each batch, so that a long evaluation
+ * can be stopped.
  *
- * @throws {RangeError} If a layer does not fit, the model does not give logits for the classes of the set, or a loss or a logit is
- * not finite.
+ * @throws {RangeError} If a layer does not fit, the model does not give logits for the classes of
+ * the set, or a loss or a logit is not finite.
  * @throws {TypeError} If there is no such option, or one is of the wrong kind.
  * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
  *
@@ -232,7 +243,7 @@ async function evaluateAny(
 /** A model's logits and the loss of a batch. */
 type Inference = (images: Images, labels: Labels) => { logits: Features; loss: Scalar };
 
-/** What {@linkcode evaluate} computes for a batch. */
+/** The logits and the loss of a batch, as {@linkcode evaluate} computes them. */
 export function inference(
   doing: string,
   model: Classifier<Images, number>,
@@ -287,7 +298,8 @@ export async function evaluateBy(
         `${doing}: the loss must be finite, found ${sum} in images ${seen} to ${last}.`,
       );
     }
-    // A loss of the user's own may be finite where a logit is not. The largest probability is never 0.
+    // A loss of the user's own may be finite where a logit is not. The largest probability is never
+    // 0.
     const broken = confidences.subarray(seen, last + 1).findIndex((largest) => !(largest > 0));
     if (broken >= 0) {
       throw new RangeError(
@@ -329,11 +341,12 @@ export interface Calibration {
 }
 
 /**
- * Sorts predictions into bins of equal width by their confidence and compares it with how many are correct: the expected calibration
- * error is `Σ count / n · |accuracy − confidence|` (Guo et al. 2017, equation 3).
+ * Sorts predictions into bins of equal width by their confidence and compares it with how many are
+ * correct: the expected calibration error is `Σ count / n · |accuracy − confidence|` (Guo et al.
+ * 2017, equation 3).
  *
- * @throws {RangeError} If there are not as many confidences as answers, or none, one is not from 0 to 1, or `bins` is not a positive
- * integer.
+ * @throws {RangeError} If there are not as many confidences as answers, or none, one is not from 0
+ * to 1, or `bins` is not a positive integer.
  *
  * @example
  * ```ts

@@ -1,6 +1,7 @@
 /**
- * Rules that change parameters by their gradients, each exactly as in PyTorch. In the equations, `w` is a parameter, `g` its
- * gradient, `η` the learning rate, `λ` the weight decay and `t` the number of the step, from 1.
+ * Rules that change parameters by their gradients, each exactly as in PyTorch. In the equations,
+ * `w` is a parameter, `g` its gradient, `η` the learning rate, `λ` the weight decay and `t` the
+ * number of the step, from 1.
  */
 import {
   checkOptions,
@@ -18,31 +19,37 @@ import {
 } from "../tensor/mod.ts";
 import { checkTensor } from "../tensor/check.ts";
 
-/** Changes the parameters it is bound to, step by step, and owns what it has to remember about each. */
+/**
+ * Changes the parameters it is bound to, step by step, and owns what it has to remember about each.
+ */
 export interface Optimizer extends Disposable {
   /** What it changes; what a model has beyond these stays as it is. */
   readonly parameters: readonly Variable[];
   /** The length of a step; may be set between steps. */
   learningRate: number;
   /**
-   * Changes each parameter by its gradient. The gradients are in the order of `parameters`; the caller disposes them. All is checked
-   * first: a step that throws has changed nothing.
+   * Changes each parameter by its gradient. The gradients are in the order of `parameters`; the
+   * caller disposes them. All is checked first: a step that throws has changed nothing.
    *
    * @param norm The length of all gradients as one vector, where the caller knows it.
    *
    * @throws {RangeError} If there is not one gradient for each parameter, of its shape.
-   * @throws {TypeError} If a gradient is no float32 tensor, or the optimizer, a parameter or a gradient was disposed.
+   * @throws {TypeError} If a gradient is no float32 tensor, or the optimizer, a parameter or a
+   * gradient was disposed.
    */
   step(gradients: readonly Tensor[], norm?: number): void;
   /** Frees what is remembered; the parameters stay. */
   dispose(): void;
 }
 
-/** Parameters that are trained in another way than others: with smaller steps for a body that is trained already, say. */
+/**
+ * Parameters that are trained in another way than others: with smaller steps for a body that is
+ * trained already, say.
+ */
 export interface ParameterGroup {
   readonly parameters: readonly Variable[];
   /**
-   * What the learning rate of the optimizer is multiplied by for these.
+   * Factor on the learning rate of the optimizer, for these.
    *
    * @default 1
    */
@@ -89,7 +96,7 @@ interface Rule {
 /** One for all rules. */
 class RuleOptimizer implements Optimizer {
   readonly parameters: readonly Variable[];
-  /** What each parameter has of its group. */
+  /** The settings that each parameter has from its group. */
   readonly #settings: readonly { readonly factor: number; readonly weightDecay: number }[];
   readonly #memory: Variable[][];
   readonly #rule: Rule;
@@ -243,7 +250,10 @@ function isVariables(value: unknown): value is readonly Variable[] {
 export interface OptimizerOptions {
   /** The length of a step, η. */
   learningRate: number;
-  /** What part of a parameter is added to its gradient, λ: the slope of `λ/2 · w²` in the loss. 0 unless said otherwise. */
+  /**
+   * What part of a parameter is added to its gradient, λ: the slope of `λ/2 · w²` in the loss. 0
+   * unless said otherwise.
+   */
   weightDecay?: number;
 }
 
@@ -256,8 +266,8 @@ export interface SgdOptions extends OptimizerOptions {
 }
 
 /**
- * Stochastic gradient descent: `g ← g + λ·w`, `v ← μ·v + g`, `w ← w − η·v`; with Nesterov's momentum `w ← w − η·(g + μ·v)` (Sutskever et
- * al. 2013).
+ * Stochastic gradient descent: `g ← g + λ·w`, `v ← μ·v + g`, `w ← w − η·v`; with Nesterov's
+ * momentum `w ← w − η·(g + μ·v)` (Sutskever et al. 2013).
  *
  * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
@@ -316,7 +326,8 @@ export interface AdagradOptions extends OptimizerOptions {
 }
 
 /**
- * Steps that get shorter where gradients have been large: `g ← g + λ·w`, `s ← s + g²`, `w ← w − η·g / (√s + ε)` (Duchi et al. 2011).
+ * Steps that get shorter where gradients have been large: `g ← g + λ·w`, `s ← s + g²`,
+ * `w ← w − η·g / (√s + ε)` (Duchi et al. 2011).
  *
  * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
@@ -360,7 +371,8 @@ export interface RmsPropOptions extends OptimizerOptions {
 }
 
 /**
- * Adagrad that forgets: `g ← g + λ·w`, `s ← α·s + (1 − α)·g²`, `w ← w − η·g / (√s + ε)` (Tieleman and Hinton 2012, lecture 6.5).
+ * Adagrad that forgets: `g ← g + λ·w`, `s ← α·s + (1 − α)·g²`, `w ← w − η·g / (√s + ε)` (Tieleman
+ * and Hinton 2012, lecture 6.5).
  *
  * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
@@ -399,15 +411,19 @@ export function rmsProp(parameters: ParametersOrGroups, options: RmsPropOptions)
 
 /** The options of {@linkcode adam} and {@linkcode adamW}. */
 export interface AdamOptions extends OptimizerOptions {
-  /** How much of the means of the gradients and of their squares is kept, β₁ and β₂. 0.9 and 0.999 unless said otherwise. */
+  /**
+   * How much of the means of the gradients and of their squares is kept, β₁ and β₂. 0.9 and 0.999
+   * unless said otherwise.
+   */
   betas?: readonly [number, number];
   /** What keeps the divisor from 0. 1e-8 unless said otherwise. */
   epsilon?: number;
 }
 
 /**
- * Momentum over the root mean square: `g ← g + λ·w`, `m ← β₁·m + (1 − β₁)·g`, `s ← β₂·s + (1 − β₂)·g²`,
- * `w ← w − η · m̂ / (√ŝ + ε)` with `m̂ = m / (1 − β₁ᵗ)` and `ŝ = s / (1 − β₂ᵗ)` (Kingma and Ba 2015, algorithm 1).
+ * Momentum over the root mean square: `g ← g + λ·w`, `m ← β₁·m + (1 − β₁)·g`,
+ * `s ← β₂·s + (1 − β₂)·g²`, `w ← w − η · m̂ / (√ŝ + ε)` with `m̂ = m / (1 − β₁ᵗ)` and
+ * `ŝ = s / (1 − β₂ᵗ)` (Kingma and Ba 2015, algorithm 1).
  *
  * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
@@ -428,8 +444,9 @@ export function adam(parameters: ParametersOrGroups, options: AdamOptions): Opti
 }
 
 /**
- * Adam with the decay apart from the gradient, `w ← w − η·λ·w − η · m̂ / (√ŝ + ε)`, so that it is as strong where gradients are large
- * (Loshchilov and Hutter 2019, algorithm 2). The weight decay is 0.01 unless said otherwise.
+ * Adam with the decay apart from the gradient, `w ← w − η·λ·w − η · m̂ / (√ŝ + ε)`, so that it is
+ * as strong where gradients are large (Loshchilov and Hutter 2019, algorithm 2). The weight decay
+ * is 0.01 unless said otherwise.
  *
  * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
@@ -492,7 +509,8 @@ function adamOptimizer(
   });
 }
 
-// The arithmetic of the rules, on tensors of one shape, which the general ops would have to be told.
+// The arithmetic of the rules, on tensors of one shape, which the general ops would have to be
+// told.
 
 /** `g + λ·w` */
 function decayed({ gradient, parameter, weightDecay }: Moment): Tensor {

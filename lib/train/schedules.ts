@@ -1,12 +1,15 @@
-/** Learning rates as functions of the step; pure, so that they can be drawn before they are used. */
+/**
+ * Learning rates as functions of the step; pure, so that they can be drawn before they are used.
+ */
 import { checkOptions } from "../tensor/mod.ts";
 
 /** The learning rate of each step, counted from 0. */
 export type Schedule = (step: number) => number;
 
 /**
- * Multiplies the learning rate by `factor` at each of the steps `at`: `learningRate · factorⁿ`, n of which are behind (PyTorch's
- * MultiStepLR; He et al. 2016, section 4.2, divide by 10 at 32,000 and 48,000).
+ * Multiplies the learning rate by `factor` at each of the steps `at`: `learningRate · factorⁿ`, n
+ * of which are behind (PyTorch's MultiStepLR; He et al. 2016, section 4.2, divide by 10 at 32,000
+ * and 48,000).
  *
  * @throws {RangeError} If a number is not positive, or `at` is not ascending.
  *
@@ -43,10 +46,12 @@ export function stepDecay(
 }
 
 /**
- * Half a cosine from `learningRate` to `minimum` over `steps` steps, `minimum + (learningRate − minimum) · (1 + cos(π · step / steps)) / 2`,
- * and `minimum` from there on (Loshchilov and Hutter 2017, equation 5, without restarts).
+ * Half a cosine from `learningRate` to `minimum` over `steps` steps,
+ * `minimum + (learningRate − minimum) · (1 + cos(π · step / steps)) / 2`, and `minimum` from there
+ * on (Loshchilov and Hutter 2017, equation 5, without restarts).
  *
- * @throws {RangeError} If the learning rate is not positive, the minimum is not from 0 to it, or `steps` is not a positive integer.
+ * @throws {RangeError} If the learning rate is not positive, the minimum is not from 0 to it, or
+ * `steps` is not a positive integer.
  *
  * @example
  * ```ts
@@ -83,8 +88,8 @@ export function cosine(
 }
 
 /**
- * Rises in `steps` equal steps to where `schedule` starts, `schedule(0) · (step + 1) / steps`, and goes on with `schedule` (Goyal et
- * al. 2017, section 2.2).
+ * Rises in `steps` equal steps to where `schedule` starts, `schedule(0) · (step + 1) / steps`, and
+ * goes on with `schedule` (Goyal et al. 2017, section 2.2).
  *
  * @throws {RangeError} If `steps` is not a positive integer.
  *
@@ -110,11 +115,13 @@ export function warmup(steps: number, schedule: Schedule): Schedule {
 }
 
 /**
- * One rise and one long fall over `steps` steps, each half a cosine: from `maximum / startDivisor` up to `maximum` in the first
- * `rise` of them, then down to `maximum / startDivisor / endDivisor` (Smith and Topin 2018; PyTorch's OneCycleLR, of which these
- * are the defaults, without its cycle of the momentum).
+ * One rise and one long fall over `steps` steps, each half a cosine: from `maximum / startDivisor`
+ * up to `maximum` in the first `rise` of them, then down to `maximum / startDivisor / endDivisor`
+ * (Smith and Topin 2018; PyTorch's OneCycleLR, of which these are the defaults, without its cycle
+ * of the momentum).
  *
- * @throws {RangeError} If `steps` is not a positive integer, a number is not positive, or `rise` leaves less than a step on one side.
+ * @throws {RangeError} If `steps` is not a positive integer, a number is not positive, or `rise`
+ * leaves less than a step on one side.
  *
  * @example
  * ```ts
@@ -163,7 +170,9 @@ export function oneCycle(
       : anneal(maximum, start / endDivisor, (step - top) / (last - top));
 }
 
-/** Half a cosine from one value to another as `part` goes from 0 to 1, and the second from there on. */
+/**
+ * Half a cosine from one value to another as `part` goes from 0 to 1, and the second from there on.
+ */
 function anneal(from: number, to: number, part: number): number {
   return to + (from - to) * (1 + Math.cos(Math.PI * Math.min(part, 1))) / 2;
 }

@@ -1,4 +1,6 @@
-/** Whether a model suits a data set, in types: what to say where it does not. No code, only types. */
+/**
+ * Whether a model suits a data set, in types: what to say where it does not. No code, only types.
+ */
 import type { Features, Images, LastAxisOf, Tensor } from "../tensor/mod.ts";
 import type { Module } from "../nn/mod.ts";
 import type { Describe, Fits } from "../nn/shapes.ts";
@@ -24,7 +26,10 @@ export type Suiting<
 type IsGeneral<T> = Tensor extends T ? true : false;
 type NoLogits<Result> = `this model gives ${Describe<Result>}, not logits [batch, classes]`;
 
-/** A module that takes `In` and gives `Result`, or a message where it does not take the images of a set. */
+/**
+ * A module that takes `In` and gives `Result`, or a message where it does not take the images of a
+ * set.
+ */
 export type Taking<In, Result, Channels extends number, Out extends number> =
   Fits<Images<Out>, In> extends false ? Misfit<In, Channels, Out> : Module<In, Result>;
 
@@ -34,7 +39,10 @@ type Misfit<In, Channels extends number, Out extends number> = `this model takes
   : Out extends Channels ? `the data set has ${Channels}`
   : `the transform gives ${Out}`}`;
 
-/** A validation set as it is, or a message where it has other channels or classes than the training set. */
+/**
+ * A validation set as it is, or a message where it has other channels or classes than the training
+ * set.
+ */
 export type Validating<Set, Channels extends number, Classes extends number> = Set extends
   ImageDataset<infer OwnChannels, infer OwnClasses>
   ? Fits<Images<OwnChannels>, Images<Channels>> extends false

@@ -3,8 +3,9 @@ import type { Progress } from "./fit.ts";
 import { orStop } from "../tensor/stop.ts";
 
 /**
- * A training that {@linkcode fit} made, which starts when it is asked for its first progress. It is either awaited, which trains to
- * the end and gives the {@linkcode History}, or iterated, which gives each {@linkcode Progress} as it comes.
+ * A training that {@linkcode fit} made, which starts when it is asked for its first progress. It is
+ * either awaited, which trains to the end and gives the {@linkcode History}, or iterated, which
+ * gives each {@linkcode Progress} as it comes.
  *
  * As anything that can be awaited, it is also awaited where an `async` function returns it.
  *
@@ -96,7 +97,7 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
     return this.#toTheEnd().finally(onEnd);
   }
 
-  /** What a cell shows of it. */
+  /** The text that a cell shows. */
   [Symbol.for("Deno.customInspect")](): string {
     const how = this.#history
       ? "awaited"
@@ -157,7 +158,10 @@ function tell(ticket: { readonly message: string }): void {
   if (pending.delete(ticket)) console.warn(ticket.message);
 }
 
-/** Has a word said about a training that is let go, or there at the end of the program, without having started. */
+/**
+ * Has a word said about a training that is let go, or there at the end of the program, without
+ * having started.
+ */
 function expectStart(training: Training, name: string): void {
   if (pending.size === 0) addEventListener("unload", tellAll);
   const ticket = {

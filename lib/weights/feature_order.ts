@@ -1,6 +1,7 @@
 /**
- * The order of features in PyTorch. Maps are `[height, width, channels]` here and `[channels, height, width]` there, so a flatten gives
- * the same features in another order, and the layers that take them have their weights in another order.
+ * The order of features in PyTorch. Maps are `[height, width, channels]` here and
+ * `[channels, height, width]` there, so a flatten gives the same features in another order, and the
+ * layers that take them have their weights in another order.
  */
 import { isTensor, ops, type Tensor, tidy } from "../tensor/mod.ts";
 import { observeKernels } from "../tensor/trace.ts";
@@ -57,7 +58,9 @@ function flattenedOrder(pixels: number, channels: number): Order {
   );
 }
 
-/** Whether the order of so many features can matter: maps of one pixel or one channel have only one. */
+/**
+ * Whether the order of so many features can matter: maps of one pixel or one channel have only one.
+ */
 function hasOneOrder(count: number): boolean {
   for (let factor = 2; factor * factor <= count; factor++) if (count % factor === 0) return false;
   return true;
@@ -65,7 +68,7 @@ function hasOneOrder(count: number): boolean {
 
 // From the structure.
 
-/** What flows between layers, as far as the structure tells. */
+/** The data between two layers, as far as the structure tells. */
 type Flow =
   /** The model's input: maps, or features in PyTorch's order. */
   | { readonly kind: "input" }
@@ -86,8 +89,9 @@ const CHAINS = [
 const MAP_BLOCKS = [Inception, ResidualBlock];
 
 /**
- * The orders that the structure of a model tells. Of a module of the user's own, nothing is known but its parts: what runs after what,
- * and what becomes of tensors between them, is in its forward pass.
+ * The orders that the structure of a model tells. Of a module of the user's own, nothing is known
+ * but its parts: what runs after what, and what becomes of tensors between them, is in its forward
+ * pass.
  */
 export function ordersByStructure(model: AnyModule): ModelOrders {
   const orders = new Map<AnyModule, Orders | undefined>();
@@ -194,7 +198,7 @@ export function ordersByStructure(model: AnyModule): ModelOrders {
         kind === "input" || kind === "features" && !("of" in flow && flow.of)
       );
       if (isPlain) return body;
-      // What is added to flattened maps must come in their order.
+      // Features that are added to flattened maps must be in the same order.
       noteAll(module, "unknown");
       return UNKNOWN;
     }
@@ -231,7 +235,9 @@ export function ordersByStructure(model: AnyModule): ModelOrders {
 
 // From a run.
 
-/** The features or channels along an axis, whose order may follow from what they are joined with. */
+/**
+ * The features or channels along an axis, whose order may follow from what they are joined with.
+ */
 class Axis {
   #order: Order | "free";
   /** The axis that it was joined with. */
@@ -282,9 +288,12 @@ class Axis {
   }
 }
 
-/** What is known of a tensor in a run. */
+/** The known layout of a tensor in a run. */
 type Label =
-  /** Along its last axis, or its second where channels come first, it has channels or features; its others are a map's. */
+  /**
+   * Along its last axis, or its second where channels come first, it has channels or features; its
+   * others are a map's.
+   */
   | { readonly axis: Axis; readonly channelsFirst?: boolean }
   /** After so many axes it has pieces of channels, in PyTorch's order as the channels are. */
   | { readonly lead: number }
@@ -304,7 +313,8 @@ const BY_POSITION = new Set("LRN PadV2 Slice SplitV Tile Reverse GatherV2 Cumsum
 const REDUCTIONS = new Set("Mean Sum Max Min Prod All Any".split(" "));
 
 /**
- * The orders that a run of a model on one input shows, and the structure for layers that do not run.
+ * The orders that a run of a model on one input shows, and the structure for layers that do not
+ * run.
  *
  * @throws {RangeError} If the model cannot run on such an input.
  */
@@ -390,7 +400,10 @@ export function ordersByRun(model: AnyModule, inputShape: readonly number[]): Mo
     return known.every((axis) => axis.join(known[0]!)) ? last(known[0]!) : "mixed";
   };
 
-  /** The label of what is computed of tensors element by element, small ones repeated along the axes of large ones. */
+  /**
+   * The label of what is computed of tensors element by element, small ones repeated along the axes
+   * of large ones.
+   */
   const together = (inputs: readonly Tensor[], output: Tensor): Label => {
     const size = output.shape.at(-1) ?? 1;
     let result: Exclude<Label, "mixed"> | undefined;
@@ -428,7 +441,8 @@ export function ordersByRun(model: AnyModule, inputShape: readonly number[]): Mo
       const columns = b.shape.at(transposeB ? -2 : -1)!;
       return contracted && rows && contracted.join(rows) ? last(inPlace(columns)) : "mixed";
     }
-    // Variables of the user's own stay as they are, so what they are multiplied with must be in PyTorch's order.
+    // Variables of the user's own stay as they are, so what they are multiplied with must be in
+    // PyTorch's order.
     if (other === undefined) {
       return contracted?.join(inPlace(contracted.size)) ? last(inPlace(b.shape.at(-1)!)) : "mixed";
     }
@@ -522,7 +536,10 @@ export function ordersByRun(model: AnyModule, inputShape: readonly number[]): Mo
   return orders;
 }
 
-/** Whether a module is a layer whose effect on the order of channels is known, for an input of its usual shape. */
+/**
+ * Whether a module is a layer whose effect on the order of channels is known, for an input of its
+ * usual shape.
+ */
 function isLayerFor(module: AnyModule, input: unknown): input is Tensor {
   if (!isTensor(input)) return false;
   const size = input.shape.at(-1);

@@ -55,12 +55,12 @@ export async function readNext(
 }
 
 /**
- * Writes pieces to a file that is there whole or not at all: they go to another file beside it, which
- * gets the name at the end.
+ * Writes pieces to a file that is there whole or not at all: they go to another file beside it,
+ * which gets the name at the end.
  *
- * As with other tools, a symbolic link stays and the file that it leads to is written; a file that is
- * there keeps its mode and its owner; a device or a named pipe is written to. Another hard link to
- * the file keeps the old content, because a whole file can only come by a new name.
+ * As with other tools, a symbolic link stays and the file that it leads to is written; a file that
+ * is there keeps its mode and its owner; a device or a named pipe is written to. Another hard link
+ * to the file keeps the old content, because a whole file can only come by a new name.
  *
  * @throws {Error} If it cannot be written; nothing is left behind then.
  */
@@ -107,7 +107,9 @@ interface Target {
   /** The file that is opened, and how. */
   readonly part: string;
   readonly options: Deno.OpenOptions;
-  /** The name that it gets at the end; none for a device or a pipe, which is written to in place. */
+  /**
+   * The name that it gets at the end; none for a device or a pipe, which is written to in place.
+   */
   readonly path?: string;
   /** The file that has the name now. */
   readonly before?: Deno.FileInfo;
@@ -154,7 +156,10 @@ function endOfLinks(file: string): string {
   throw new Error("the symbolic link leads through more than 40 others.");
 }
 
-/** Removes parts that writers of a file left when they were killed: for an hour, nobody has written to them. */
+/**
+ * Removes parts that writers of a file left when they were killed: for an hour, nobody has written
+ * to them.
+ */
 function removeLeftovers(path: string): void {
   const folder = dirname(path), start = `${basename(path)}.`;
   for (const { name, isFile } of unlessMissing(() => Deno.readDirSync(folder)) ?? []) {
@@ -171,7 +176,7 @@ function removeLeftovers(path: string): void {
   }
 }
 
-/** What `work` gives, or nothing where it finds no such file. */
+/** The result of `work`, or undefined if it finds no such file. */
 function unlessMissing<T>(work: () => T): T | undefined {
   try {
     return work();

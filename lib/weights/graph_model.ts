@@ -17,7 +17,10 @@ import { graphNotes } from "./transform_note.ts";
 
 /** An attribute of a node, as TensorFlow writes it in JSON. */
 type Attribute = Readonly<Record<string, unknown>>;
-/** A node of TensorFlow's graph, less its name: an input is the role of one of the kernel's or numbers that become a constant. */
+/**
+ * A node of TensorFlow's graph, less its name: an input is the role of one of the kernel's or
+ * numbers that become a constant.
+ */
 interface Node {
   readonly op: string;
   readonly inputs: readonly (string | readonly number[] | readonly (readonly number[])[])[];
@@ -133,23 +136,24 @@ const NODES: Readonly<Record<string, (attributes: Attributes, roles: readonly st
   };
 
 /**
- * Writes a model as TensorFlow.js's graph model, `model.json` and a file of weights in a folder, which
- * `tf.loadGraphModel` loads in a browser or a server without this library: images
+ * Writes a model as TensorFlow.js's graph model, `model.json` and a file of weights in a folder,
+ * which `tf.loadGraphModel` loads in a browser or a server without this library: images
  * `[batch, height, width, channels]` in, for any batch, what `forward` gives in inference out.
  *
- * The graph is what the forward pass computes for images of this size; two passes, of one and of two
- * images, tell what depends on the batch.
+ * The graph is what the forward pass computes for images of this size; two passes, of one and of
+ * two images, tell what depends on the batch.
  *
- * The file of weights is named by its content, `weights.0123456789abcdef.bin`, and `model.json` comes
- * last. So a folder that has a model already holds that one or the new one, whole, at any time.
+ * The file of weights is named by its content, `weights.0123456789abcdef.bin`, and `model.json`
+ * comes last. So a folder that has a model already holds that one or the new one, whole, at any
+ * time.
  *
- * The graph begins after the transform that the model was trained with ({@linkcode transformOf}): it
- * takes images that are transformed already. `userDefinedMetadata.transform` in `model.json` says what
- * is to be done to them, or `custom` for a function of the user's own.
+ * The graph begins after the transform that the model was trained with ({@linkcode transformOf}):
+ * it takes images that are transformed already. `userDefinedMetadata.transform` in `model.json`
+ * says what is to be done to them, or `custom` for a function of the user's own.
  *
  * @param imageShape Height, width and channels of the images.
- * @throws {RangeError} If a layer does not fit, or the forward pass calls a kernel that has no counterpart here, or is not the same for
- * another batch.
+ * @throws {RangeError} If a layer does not fit, or the forward pass calls a kernel that has no
+ * counterpart here, or is not the same for another batch.
  * @throws {Error} If the files cannot be written.
  *
  * @example
@@ -205,7 +209,10 @@ export async function writeGraphModel<Channels extends number>(
   }
 }
 
-/** The files of weights of the graph model in a folder, as this library names them; none if there is no model. */
+/**
+ * The files of weights of the graph model in a folder, as this library names them; none if there is
+ * no model.
+ */
 async function weightsOf(folder: string): Promise<string[]> {
   const text = await Deno.readTextFile(join(folder, "model.json")).catch(() => "{}");
   try {
@@ -276,7 +283,10 @@ function graphOf(one: KernelTrace, two: KernelTrace) {
   return { nodes, weights, pieces, output: nameOf(one.output) };
 }
 
-/** The attributes of a kernel for any batch: in a shape, −1, which is what is left, stands for the size that is twice as large. */
+/**
+ * The attributes of a kernel for any batch: in a shape, −1, which is what is left, stands for the
+ * size that is twice as large.
+ */
 function forAnyBatch(name: string, one: Attributes, two: Attributes): Attributes {
   const key = { Reshape: "shape", Slice: "size" }[name];
   if (key === undefined || String(one[key]) === String(two[key])) {

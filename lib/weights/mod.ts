@@ -1,4 +1,7 @@
-/** Weights from files and to files: safetensors, PyTorch's .pth, and the networks of torchvision and timm. */
+/**
+ * Weights from files and to files: safetensors, PyTorch's .pth, and the networks of torchvision and
+ * timm.
+ */
 export { writeGraphModel } from "./graph_model.ts";
 export { pretrained, type PretrainedName, type PretrainedOptions } from "./pretrained.ts";
 export { type PthOptions, readPth } from "./pth.ts";

@@ -4,7 +4,7 @@ import type { StoredTensor } from "./stored_tensor.ts";
 
 const marked = new WeakSet<StoredTensor>();
 
-/** What the names of such tensors end with in a file: PyTorch then reports them as unexpected. */
+/** The end of the names of such tensors in a file: PyTorch then reports them as unexpected. */
 const SUFFIX = " (features by row, column, channel)";
 
 export function markOwnOrder(tensor: StoredTensor): void {

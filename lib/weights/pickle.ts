@@ -1,7 +1,8 @@
 /**
- * A reader of Python's pickle that knows what files of tensors need and nothing else: it makes numbers,
- * texts, tuples, lists and dictionaries, and calls functions of ours by the names of Python's. For any
- * other name, and for what Python would make with it, a {@linkcode Foreign} stands. No code is run.
+ * A reader of Python's pickle that knows what files of tensors need and nothing else: it makes
+ * numbers, texts, tuples, lists and dictionaries, and calls functions of ours by the names of
+ * Python's. For any other name, and for what Python would make with it, a {@linkcode Foreign}
+ * stands. No code is run.
  */
 
 /** Something of Python that a pickle may name, and what it does where it is called. */
@@ -29,7 +30,10 @@ export interface PickleWorld {
   readonly memory: number;
 }
 
-/** Values that wait on the stack at most; Python's own pickles put down what they have after a thousand. */
+/**
+ * Values that wait on the stack at most; Python's own pickles put down what they have after a
+ * thousand.
+ */
 const LARGEST_STACK = 2 ** 20;
 
 /** The memory that values take in V8, in bytes. */
@@ -112,8 +116,10 @@ const OPCODES: Readonly<Record<number, string>> = {
  *
  * Tuples and lists come as arrays, dictionaries as maps.
  *
- * @throws {RangeError} If it ends too early, refers to what is not there, or would take too much memory.
- * @throws {TypeError} If it has an instruction or a protocol that is not read here, named in the message.
+ * @throws {RangeError} If it ends too early, refers to what is not there, or would take too much
+ * memory.
+ * @throws {TypeError} If it has an instruction or a protocol that is not read here, named in the
+ * message.
  */
 export function unpickle(
   bytes: Uint8Array,
@@ -191,7 +197,7 @@ export function unpickle(
     if (!sparse.has(index)) throw wrong("a value that was kept before", `none under ${index}`);
     return sparse.get(index);
   };
-  /** What stands for a name of Python. */
+  /** Looks up a name of Python. */
   const named = (name: string): Global | Foreign => {
     const known = globals.get(name);
     if (known) return known;

@@ -78,13 +78,14 @@ export type PretrainedName = keyof typeof FILES;
 export type PretrainedOptions = Pick<DownloadOptions, "onProgress" | "signal">;
 
 /**
- * The weights of a network that was trained on ImageNet's 1000 classes, from torchvision's public hub: downloaded once, checked against
- * its SHA-256, and kept in {@linkcode cacheFolder}. (Of vgg11, vgg11_bn, vgg13, vgg13_bn and
- * resnet152 only the first eight digits of it are published.)
+ * The weights of a network that was trained on ImageNet's 1000 classes, from torchvision's public
+ * hub: downloaded once, checked against its SHA-256, and kept in {@linkcode cacheFolder}. (Of
+ * vgg11, vgg11_bn, vgg13, vgg13_bn and resnet152 only the first eight digits of it are published.)
  *
- * All take images in [0, 1] normalised with the means 0.485, 0.456, 0.406 and standard deviations 0.229, 0.224, 0.225, except
- * GoogLeNet, which was trained with means and standard deviations of 0.5; its file has the auxiliary heads too, so build it with
- * `auxiliary: true` or load it `{ except: ["aux1", "aux2"] }`.
+ * All take images in [0, 1] normalised with the means 0.485, 0.456, 0.406 and standard deviations
+ * 0.229, 0.224, 0.225, except GoogLeNet, which was trained with means and standard deviations of
+ * 0.5; its file has the auxiliary heads too, so build it with `auxiliary: true` or load it
+ * `{ except: ["aux1", "aux2"] }`.
  *
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws {RangeError} If there is no such network.

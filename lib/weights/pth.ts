@@ -5,7 +5,10 @@ import { exceptions } from "./state.ts";
 import { elementSize, isCount, isCounts, StoredTensor, type StoredType } from "./stored_tensor.ts";
 import { Zip } from "./zip.ts";
 
-/** PyTorch's names of storages: the type of their elements, or the bytes of one where it is not read here. */
+/**
+ * PyTorch's names of storages: the type of their elements, or the bytes of one where it is not read
+ * here.
+ */
 const STORAGE_TYPES: ReadonlyMap<string, StoredType | number> = new Map<
   string,
   StoredType | number
@@ -82,19 +85,19 @@ export interface PthOptions {
 }
 
 /**
- * Reads a `.pth` or `.pt` file that PyTorch's `torch.save(model.state_dict(), file)` wrote: its tensors
- * by name, in the order of the file. Of each storage that they need, the file is read once. Of a
- * checkpoint, `key` and `except` choose what is read.
+ * Reads a `.pth` or `.pt` file that PyTorch's `torch.save(model.state_dict(), file)` wrote: its
+ * tensors by name, in the order of the file. Of each storage that they need, the file is read once.
+ * Of a checkpoint, `key` and `except` choose what is read.
  *
- * Such a file has a pickle in it, a small program in Python's own format. It is read by a machine that
- * knows what tensors need and nothing else: no code is run. Without options, anything else in it is an
- * error that names it; with them, it is passed over where it is not wanted. The format of PyTorch
- * before 1.6, which the hub's oldest files have, is read as well.
+ * Such a file has a pickle in it, a small program in Python's own format. It is read by a machine
+ * that knows what tensors need and nothing else: no code is run. Without options, anything else in
+ * it is an error that names it; with them, it is passed over where it is not wanted. The format of
+ * PyTorch before 1.6, which the hub's oldest files have, is read as well.
  *
- * @throws {RangeError} If it is damaged or truncated, counts and sizes do not fit the file, or there is
- * nothing of the names in the options.
- * @throws {TypeError} If it holds something else than tensors by name, or tensors of a kind that is not
- * read here: complex, quantized, sparse, nested, on no device, or of a class of their own.
+ * @throws {RangeError} If it is damaged or truncated, counts and sizes do not fit the file, or
+ * there is nothing of the names in the options.
+ * @throws {TypeError} If it holds something else than tensors by name, or tensors of a kind that is
+ * not read here: complex, quantized, sparse, nested, on no device, or of a class of their own.
  * @throws {Deno.errors.NotFound} If there is no such file.
  *
  * @example
@@ -300,7 +303,10 @@ function pytorch(doing: string, fileSize: number) {
     }
     return new View(storage, dtype, offset, shape, strides, isNegated);
   };
-  /** A tensor of the type of its storage: storage, offset, shape, strides, whether it has a gradient, hooks, and metadata. */
+  /**
+   * A tensor of the type of its storage: storage, offset, shape, strides, whether it has a
+   * gradient, hooks, and metadata.
+   */
   const rebuild = (values: readonly unknown[]) =>
     view(values, ({ type }) => {
       const dtype = STORAGE_TYPES.get(type);
@@ -314,7 +320,10 @@ function pytorch(doing: string, fileSize: number) {
       const type = values[6], dtype = type instanceof Global ? DTYPES.get(type.name) : undefined;
       return dtype ?? new Foreign(`a tensor of ${kindOf(type)}`);
     }, values[7]);
-  /** A tensor with attributes of its own: a function that makes it, its class, the function's values, and the attributes. */
+  /**
+   * A tensor with attributes of its own: a function that makes it, its class, the function's
+   * values, and the attributes.
+   */
   const rebuildWithAttributes = ([make, type, values]: readonly unknown[]) => {
     if (!(make instanceof Global && make.call && Array.isArray(values))) {
       return make instanceof Foreign ? make : new Foreign("a tensor of another kind");
@@ -363,7 +372,8 @@ function pytorch(doing: string, fileSize: number) {
     storages.set(key, storage);
     return storage;
   };
-  // With the pickle itself, and what the engine needs besides, less than three times the file; and a little for small ones.
+  // With the pickle itself, and what the engine needs besides, less than three times the file; and
+  // a little for small ones.
   const memory = Math.round(fileSize / 2) + 3 * 2 ** 20;
   return { storages, world: { doing, globals, persistent, memory } };
 }
@@ -383,7 +393,10 @@ interface Content {
   readonly load: (storages: readonly Storage[]) => Promise<void>;
 }
 
-/** The format since PyTorch 1.6: a zip file of data.pkl and of one entry for each storage, not compressed. */
+/**
+ * The format since PyTorch 1.6: a zip file of data.pkl and of one entry for each storage, not
+ * compressed.
+ */
 async function readZip(source: Source, doing: string): Promise<Content> {
   const zip = await Zip.open(source, doing);
   const name = zip.names.find((name) => /^[^/]+\/data\.pkl$/.test(name));
@@ -418,15 +431,16 @@ async function readZip(source: Source, doing: string): Promise<Content> {
   return { value, foreign, load };
 }
 
-/** What a file of PyTorch's format before 1.6 begins with: the number by which PyTorch knows it, in a pickle. */
+/** The first bytes of a file of PyTorch's format before 1.6: its magic number, in a pickle. */
 const LEGACY_START = new Uint8Array([
   ...[0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e],
 ]);
 const LEGACY_VERSION = 1001;
 
 /**
- * The format before PyTorch 1.6: pickles of a magic number, the version of the format, the machine, the tensors and the keys of their
- * storages, and then for each key its number of elements and these. It is read whole.
+ * The format before PyTorch 1.6: pickles of a magic number, the version of the format, the machine,
+ * the tensors and the keys of their storages, and then for each key its number of elements and
+ * these. It is read whole.
  */
 async function readLegacy(source: Source, start: Uint8Array, doing: string): Promise<Content> {
   if (String(start) !== String(LEGACY_START)) {
@@ -500,7 +514,8 @@ function storedTensor(
 ): StoredTensor {
   const size = elementSize(dtype), count = storage.length / size;
   const needed = shape.reduce((product, axis) => product * axis, 1);
-  // Also where the product is no number: infinity times zero. An expanded tensor could be of any size.
+  // Also where the product is no number: infinity times zero. An expanded tensor could be of any
+  // size.
   if (!(needed <= count)) {
     throw new RangeError(
       `${what} has the shape [${shape}], and its storage only ${count} elements. In Python, .contiguous() before torch.save gives each its own.`,

@@ -7,13 +7,16 @@ import { noteFromFile, withTransformNote } from "./transform_note.ts";
 const LARGEST_HEADER = 100_000_000;
 
 /**
- * Reads a safetensors file: its tensors by name, in the order of the file. They are views of the file, which is read once and held once.
+ * Reads a safetensors file: its tensors by name, in the order of the file. They are views of the
+ * file, which is read once and held once.
  *
- * The format: https://huggingface.co/docs/safetensors. All of it is checked: the header's length, that it is JSON without a name twice,
- * dtypes and shapes, and that the ranges of the tensors cover the data without gap or overlap.
+ * The format: https://huggingface.co/docs/safetensors. All of it is checked: the header's length,
+ * that it is JSON without a name twice, dtypes and shapes, and that the ranges of the tensors cover
+ * the data without gap or overlap.
  *
  * @throws {RangeError} If a length, a count or a range does not fit the file.
- * @throws {TypeError} If the header is not what the format says, or has a dtype that is not read here.
+ * @throws {TypeError} If the header is not what the format says, or has a dtype that is not read
+ * here.
  * @throws {Deno.errors.NotFound} If there is no such file.
  *
  * @example
@@ -33,7 +36,8 @@ export async function readSafetensors(file: string): Promise<Map<string, StoredT
 }
 
 /**
- * The notes in the header of a safetensors file, which {@linkcode writeSafetensors} wrote there. Only the header is read.
+ * The notes in the header of a safetensors file, which {@linkcode writeSafetensors} wrote there.
+ * Only the header is read.
  *
  * @throws {RangeError | TypeError} As {@linkcode readSafetensors}.
  *
@@ -144,7 +148,10 @@ const DEEPEST = 3;
 /** The memory in bytes that parts of a header take when they are read, about. */
 const COSTS = { object: 400, text: 60, number: 16 } as const;
 
-/** Checks, before anything is made of a header, that it is no deeper and takes no more memory than the format and the file call for. */
+/**
+ * Checks, before anything is made of a header, that it is no deeper and takes no more memory than
+ * the format and the file call for.
+ */
 function checkOutline(bytes: Uint8Array, fileSize: number, doing: string): void {
   const most = fileSize / 2 + 2 ** 24;
   if (bytes[0] !== 0x7b) {
@@ -207,7 +214,10 @@ function noJson(doing: string, reason: unknown, cause?: unknown): TypeError {
   );
 }
 
-/** Checks that no object in a valid JSON text has a name twice, of which `JSON.parse` keeps the last without a word. */
+/**
+ * Checks that no object in a valid JSON text has a name twice, of which `JSON.parse` keeps the last
+ * without a word.
+ */
 function checkNames(text: string, doing: string): void {
   const open: Set<string>[] = [];
   for (const [token, string, colon] of text.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/g)) {
@@ -280,9 +290,10 @@ function show(value: unknown): string {
 }
 
 /**
- * Writes tensors to a safetensors file that PyTorch, JAX and others read, with notes for {@linkcode readSafetensorsMetadata}. Tensors
- * of a model with a transform take it along as a note, for {@linkcode loadState}; of one that is a function of the user's own it says
- * only that there is one.
+ * Writes tensors to a safetensors file that PyTorch, JAX and others read, with notes for
+ * {@linkcode readSafetensorsMetadata}. Tensors of a model with a transform take it along as a note,
+ * for {@linkcode loadState}; of one that is a function of the user's own it says only that there is
+ * one.
  *
  * The file is there whole or not at all: what is written gets its name at the end.
  *

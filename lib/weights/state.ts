@@ -21,16 +21,25 @@ interface Layout {
   readonly ours: (value: Tensor) => Tensor;
   /** Our layout of a value in PyTorch's, but with features in our order. */
   readonly oursInOrder: (value: Tensor) => Tensor;
-  /** The orders of the features along our axes where they are not PyTorch's; "unknown" where they cannot be told. */
+  /**
+   * The orders of the features along our axes where they are not PyTorch's; "unknown" where they
+   * cannot be told.
+   */
   readonly orders: readonly Order[] | "unknown";
 }
 
-/** A parameter or running statistic of a model under one of PyTorch's names; a variable with several paths has several. */
+/**
+ * A parameter or running statistic of a model under one of PyTorch's names; a variable with several
+ * paths has several.
+ */
 interface Part extends Layout {
   readonly name: string;
   readonly module: AnyModule;
   readonly variable: Variable;
-  /** The name of PyTorch's count of batches, which it keeps after the statistics of a batch norm, and nothing depends on. */
+  /**
+   * The name of PyTorch's count of batches, which it keeps after the statistics of a batch norm,
+   * and nothing depends on.
+   */
   readonly counter: string | undefined;
 }
 
@@ -45,7 +54,10 @@ const NAMES = [
   }],
 ] as const;
 
-/** The parameters and running statistics of a model by all of their paths, in the order of its layers. */
+/**
+ * The parameters and running statistics of a model by all of their paths, in the order of its
+ * layers.
+ */
 function partsOf(doing: string, model: AnyModule, inputShape?: readonly number[]): Part[] {
   const orders = ordersOf(doing, model, inputShape);
   const parts: Part[] = [];
@@ -140,7 +152,9 @@ function inverse(order: Order): Order {
   return result;
 }
 
-/** Checks that the order of the features of all parts is known, and one for all paths of a variable. */
+/**
+ * Checks that the order of the features of all parts is known, and one for all paths of a variable.
+ */
 function checkOrders(
   doing: string,
   model: AnyModule,
@@ -185,30 +199,32 @@ function groups(parts: readonly Part[]): Part[][] {
 /** The options of {@linkcode stateOf}. */
 export interface StateOptions {
   /**
-   * The shape of one input without the batch axis, such as `[28, 28, 1]`. A model with a forward pass
-   * of its own needs it to exchange weights with PyTorch, where the order of features depends on what
-   * that pass does with maps. The model runs once on zeros of that shape.
+   * The shape of one input without the batch axis, such as `[28, 28, 1]`. A model with a forward
+   * pass of its own needs it to exchange weights with PyTorch, where the order of features depends
+   * on what that pass does with maps. The model runs once on zeros of that shape.
    */
   readonly inputShape?: readonly number[];
 }
 
 /**
- * The parameters and running statistics of a model by PyTorch's names and in PyTorch's layout, ready
- * for {@linkcode writeSafetensors}.
+ * The parameters and running statistics of a model by PyTorch's names and in PyTorch's layout,
+ * ready for {@linkcode writeSafetensors}.
  *
  * Kernels become `[out, in, height, width]`, weights of linear layers `[out, in]`. `kernel` and
  * `scale` are called `weight`, `offset` is `bias`, `runningMean` and `runningVariance` are
- * `running_mean` and `running_var`, and each batch norm has PyTorch's `num_batches_tracked`, which is
+ * `running_mean` and `running_var`, and each batch norm has PyTorch's `num_batches_tracked`, which
+ * is
  * 0. So what is written for AlexNet (its variant `"torchvision"`), VGG, GoogLeNet and the ResNets
- * loads in torchvision with `strict=True`. A variable that a model has at several paths is there under
- * all of them, as in PyTorch. Variables of layers of your own keep their names and layout.
+ * loads in torchvision with `strict=True`. A variable that a model has at several paths is there
+ * under all of them, as in PyTorch. Variables of layers of your own keep their names and layout.
  *
  * PyTorch flattens maps by channel, row and column, and this library by row, column and channel. So
- * the weights of a layer after a flatten are in another order there. The structure tells which layers
- * these are for the networks of this library and for what is made of `sequential`, `parallel` and
- * `residual`. For a forward pass of your own, a run on zeros of `inputShape` does. Without it, the
- * features of such layers keep their order: {@linkcode loadState} takes them, and
- * {@linkcode writeSafetensors} puts that in their names, so that PyTorch does not take them for its own.
+ * the weights of a layer after a flatten are in another order there. The structure tells which
+ * layers these are for the networks of this library and for what is made of `sequential`,
+ * `parallel` and `residual`. For a forward pass of your own, a run on zeros of `inputShape` does.
+ * Without it, the features of such layers keep their order: {@linkcode loadState} takes them, and
+ * {@linkcode writeSafetensors} puts that in their names, so that PyTorch does not take them for its
+ * own.
  *
  * @throws {TypeError} If it is no model, or was disposed.
  * @throws {RangeError} If the run on zeros of `inputShape` does not tell the order of features.
@@ -266,33 +282,34 @@ export interface LoadOptions extends StateOptions {
    */
   readonly except?: readonly string[];
   /**
-   * What the names in the file begin with, such as `"module."`; other tensors are left out.
+   * The start of the names in the file, such as `"module."`; other tensors are left out.
    * `nn.DataParallel`, `torch.compile` (`"_orig_mod."`) and training frameworks add it.
    */
   readonly prefix?: string;
   /**
-   * The transform that the model needs, in place of the one in the file, which holds it unless it is a
-   * function of the user's own. See {@linkcode transformOf}.
+   * The transform that the model needs, in place of the one in the file, which holds it unless it
+   * is a function of the user's own. See {@linkcode transformOf}.
    */
   readonly transform?: Transform;
 }
 
 /**
- * Gives a model the parameters and running statistics of a file, by PyTorch's names and in PyTorch's
- * layout; {@linkcode stateOf} says which. Fractions of any width become float32; PyTorch's counts of
- * batches are ignored. Of a variable at several paths, one name is enough; if the file has several,
- * their numbers must be the same.
+ * Gives a model the parameters and running statistics of a file, by PyTorch's names and in
+ * PyTorch's layout; {@linkcode stateOf} says which. Fractions of any width become float32;
+ * PyTorch's counts of batches are ignored. Of a variable at several paths, one name is enough; if
+ * the file has several, their numbers must be the same.
  *
  * The transform that the model of the file was trained with goes to this one: see
  * {@linkcode transformOf}. Without one in the file the model keeps its own.
  *
- * Everything is checked first: where anything is wrong, all of it is listed, and nothing in the model
- * is changed.
+ * Everything is checked first: where anything is wrong, all of it is listed, and nothing in the
+ * model is changed.
  *
- * @throws {RangeError} If tensors are missing, not in the model, of another shape, or hold what is no
- * finite fraction; if the transform in the file cannot be made; if `except` or `prefix` names what is not there; or if the order of features is
- * not known, as in {@linkcode stateOf}.
- * @throws {TypeError} If it is no model, it was disposed, or the tensors are no map of stored tensors.
+ * @throws {RangeError} If tensors are missing, not in the model, of another shape, or hold what is
+ * no finite fraction; if the transform in the file cannot be made; if `except` or `prefix` names
+ * what is not there; or if the order of features is not known, as in {@linkcode stateOf}.
+ * @throws {TypeError} If it is no model, it was disposed, or the tensors are no map of stored
+ * tensors.
  *
  * @example
  * ```ts
@@ -423,7 +440,7 @@ function withoutPrefix(doing: string, tensors: ModelState, prefix: string): Mode
   return new Map(named.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
 }
 
-/** What stands before the names of the model in a file, if more of them are found without it. */
+/** The prefix of the model's names in a file, if removing it finds more of them. */
 function likelyPrefix(tensors: ModelState, wanted: readonly Part[][]): string | undefined {
   const withPrefix = (prefix: string) =>
     wanted.filter((group) => group.some(({ name }) => tensors.has(prefix + name))).length;
@@ -434,7 +451,9 @@ function likelyPrefix(tensors: ModelState, wanted: readonly Part[][]): string | 
   return most > withPrefix("") ? prefixes[counts.indexOf(most)] : undefined;
 }
 
-/** Whether two tensors of a file give a variable the same numbers, each in the layout of its part. */
+/**
+ * Whether two tensors of a file give a variable the same numbers, each in the layout of its part.
+ */
 function haveSameValues(one: Part, other: Part, tensors: ModelState): boolean {
   return tidy(() => {
     const [a, b] = [one, other].map(({ name, ours }) => ours(tensors.get(name)!.tensor()));

@@ -22,7 +22,10 @@ const SIZES = {
   BOOL: 1,
 } as const;
 
-/** The bytes of one element of other types that files have: their tensors are carried along as bytes. */
+/**
+ * The bytes of one element of other types that files have: their tensors are carried along as
+ * bytes.
+ */
 const OTHER_SIZES: Readonly<Record<string, number>> = {
   C64: 8,
   F8_E8M0: 1,
@@ -39,8 +42,8 @@ const ALL_SIZES: ReadonlyMap<string, number> = new Map(
 
 /**
  * The type of the elements of a stored tensor, by the names of safetensors: `"F32"` is float32,
- * `"BF16"` bfloat16, `"I64"` int64. {@linkcode StoredTensor.values} reads those named here; a tensor
- * of another type of the format, such as `"C64"`, has only {@linkcode StoredTensor.bytes}.
+ * `"BF16"` bfloat16, `"I64"` int64. {@linkcode StoredTensor.values} reads those named here; a
+ * tensor of another type of the format, such as `"C64"`, has only {@linkcode StoredTensor.bytes}.
  */
 // deno-lint-ignore ban-types
 export type StoredType = keyof typeof SIZES | (string & {});
@@ -72,8 +75,8 @@ export type StoredValues =
   | Uint8Array<ArrayBuffer>;
 
 /**
- * A tensor of a file: its dtype and shape, and a view of its bytes in the file, of which numbers or a tensor are made when asked for.
- * So a file that was read is in memory once.
+ * A tensor of a file: its dtype and shape, and a view of its bytes in the file, of which numbers or
+ * a tensor are made when asked for. So a file that was read is in memory once.
  *
  * @example
  * ```ts
@@ -94,8 +97,8 @@ export class StoredTensor {
 
   /**
    * From bytes, little-endian. Without strides they are the elements in row-major order; with them
-   * (elements from one index to the next, for each axis) they begin with the first element, and hold
-   * all others. Where `isNegated`, which floats can be, each number has the other sign.
+   * (elements from one index to the next, for each axis) they begin with the first element, and
+   * hold all others. Where `isNegated`, which floats can be, each number has the other sign.
    *
    * @throws {TypeError} If there is no such type, or the shape is no list of whole numbers.
    * @throws {RangeError} If the bytes are not those of the shape.
@@ -156,7 +159,10 @@ export class StoredTensor {
     return this.shape.reduce((product, axis) => product * axis, 1);
   }
 
-  /** Whether the elements are fractions of a type that is read: F64, F32, F16, BF16, F8_E5M2, F8_E4M3. */
+  /**
+   * Whether the elements are fractions of a type that is read: F64, F32, F16, BF16, F8_E5M2,
+   * F8_E4M3.
+   */
   get isFloat(): boolean {
     return FLOATS.some((name) => name === this.dtype);
   }
@@ -205,8 +211,8 @@ export class StoredTensor {
   }
 
   /**
-   * The numbers in row-major order: F32, F16, BF16, F8_E5M2 and F8_E4M3 as float32, BOOL as 0 and 1,
-   * others as they are. A view of the file where that is possible; copy it to change it.
+   * The numbers in row-major order: F32, F16, BF16, F8_E5M2 and F8_E4M3 as float32, BOOL as 0 and
+   * 1, others as they are. A view of the file where that is possible; copy it to change it.
    *
    * @throws {TypeError} If the type is one of those that are not read, such as C64.
    */
@@ -256,7 +262,8 @@ export class StoredTensor {
   }
 
   /**
-   * A tensor with a copy of the numbers: float32 of fractions, int32 of whole numbers, bool of BOOL.
+   * A tensor with a copy of the numbers: float32 of fractions, int32 of whole numbers, bool of
+   * BOOL.
    *
    * @throws {RangeError} If there are more than six axes, or a whole number is beyond int32.
    * @throws {TypeError} If the type is one of those that are not read, such as C64.

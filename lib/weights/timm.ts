@@ -2,9 +2,9 @@ import { checkTensors, type ModelState } from "./state.ts";
 import { StoredTensor } from "./stored_tensor.ts";
 
 /**
- * The tensors of one of timm's pre-activation ResNets (`resnetv2_18`, 34, 50, 101, 152) under the names of ResNets here, ready for
- * {@linkcode loadState} into a `resnet50({ version: "v2" })`; its head, a 1×1 convolution, becomes a linear layer. {@linkcode toTimm} is
- * the way back.
+ * The tensors of one of timm's pre-activation ResNets (`resnetv2_18`, 34, 50, 101, 152) under the
+ * names of ResNets here, ready for {@linkcode loadState} into a `resnet50({ version: "v2" })`; its
+ * head, a 1×1 convolution, becomes a linear layer. {@linkcode toTimm} is the way back.
  *
  * @example
  * ```ts
@@ -34,8 +34,9 @@ export function fromTimm(tensors: ModelState): Map<string, StoredTensor> {
 }
 
 /**
- * The tensors of a ResNet of version `"v2"`, as {@linkcode stateOf} gives them, under the names of timm's `resnetv2_18` to
- * `resnetv2_152`, which load them with `strict=True`. {@linkcode fromTimm} is the way back, and has an example.
+ * The tensors of a ResNet of version `"v2"`, as {@linkcode stateOf} gives them, under the names of
+ * timm's `resnetv2_18` to `resnetv2_152`, which load them with `strict=True`. {@linkcode fromTimm}
+ * is the way back, and has an example.
  */
 export function toTimm(tensors: ModelState): Map<string, StoredTensor> {
   return renamed(

@@ -1,7 +1,8 @@
 /**
  * The transform of a model in the state that was taken of it, and in a safetensors file.
  *
- * It goes with the tensors, not with their map, so that it is not lost where the map is copied or filtered.
+ * It goes with the tensors, not with their map, so that it is not lost where the map is copied or
+ * filtered.
  */
 import { bindTransform, type Transform, transformOf } from "../data/mod.ts";
 import { describeTransform, transformFrom } from "../data/transforms.ts";
@@ -14,7 +15,9 @@ const KEY = "resnet-lab.transform";
 /** In a file, in place of a transform that cannot be written down. */
 const CUSTOM = "custom";
 
-/** The transform of the model that a tensor is of, or its note in the file that it was read from. */
+/**
+ * The transform of the model that a tensor is of, or its note in the file that it was read from.
+ */
 const transforms = new WeakMap<StoredTensor, Transform | string>();
 
 /** Notes the transform of a model with the tensors that were taken of it. */
@@ -24,7 +27,7 @@ export function noteTransform(state: ModelState, model: AnyModule): void {
   for (const tensor of state.values()) transforms.set(tensor, transform);
 }
 
-/** What a graph model says of the transform; undefined where there is none. */
+/** The note about the transform in a graph model; undefined if there is none. */
 export function graphNotes(model: AnyModule): { readonly transform: string } | undefined {
   const transform = transformOf(model);
   return transform && { transform: describeTransform(transform) ?? CUSTOM };

@@ -1,14 +1,18 @@
 /**
- * Entries of zip files that are stored without compression, as PyTorch writes them, also beyond 4 GiB. Only the directory at the end of
- * the file is read, and then what is asked for. The format: PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.3.
+ * Entries of zip files that are stored without compression, as PyTorch writes them, also beyond 4
+ * GiB. Only the directory at the end of the file is read, and then what is asked for. The format:
+ * PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.3.
  */
 import { crc32 } from "node:zlib";
 import type { Source } from "./files.ts";
 
-/** The bytes of the end of the directory without its comment, and of that with the locator of zip64 before it. */
+/**
+ * The bytes of the end of the directory without its comment, and of that with the locator of zip64
+ * before it.
+ */
 const END = 22, LOCATOR = 20, END_64 = 56;
 const LONGEST_COMMENT = 2 ** 16 - 1;
-/** What stands in a field whose number is in the extra field of zip64. */
+/** The value of a field whose number is in the extra field of zip64. */
 const IN_EXTRA_16 = 0xffff, IN_EXTRA_32 = 0xffffffff;
 
 /** An entry as the directory describes it. */
@@ -111,7 +115,8 @@ export class Zip {
   /**
    * The bytes of some entries, in the order of the names, after a look at their checksums.
    *
-   * @throws {RangeError} If one is not there, compressed or encrypted, shares bytes with another, or its checksum is another.
+   * @throws {RangeError} If one is not there, compressed or encrypted, shares bytes with another,
+   * or its checksum is another.
    */
   async read(names: readonly string[]): Promise<Uint8Array<ArrayBuffer>[]> {
     const ranges: { entry: Entry; start: number }[] = [];
@@ -149,7 +154,7 @@ export class Zip {
     return result;
   }
 
-  /** What the directory says of an entry. */
+  /** Reads the entry of the directory. */
   #entry(name: string): Entry {
     const place = this.#places.get(name);
     if (place === undefined) throw damaged(this.#doing, `there is no entry ${shown(name)}`);
@@ -169,7 +174,10 @@ export class Zip {
     return entry;
   }
 
-  /** The length of an entry in the file and out of it, and where its header begins: those that do not fit are in the extra field. */
+  /**
+   * The length of an entry in the file and out of it, and where its header begins: those that do
+   * not fit are in the extra field.
+   */
   #numbers(place: number): [packed: number, size: number, header: number] {
     const view = viewOf(this.#directory);
     const [packed, size, header] = [20, 24, 42].map((i) => view.getUint32(place + i, true));

@@ -50,7 +50,8 @@ for (const size of [28, 32, 224]) {
       assertNoLeak(() => {
         const images = distinct(8, size, size, 1);
         const moved = randomCrop({ padding: 4 })(images, random());
-        // Every value is a whole number that was there before, or the padding's 0; none is a mixture.
+        // Every value is a whole number that was there before, or the padding's 0; none is a
+        // mixture.
         const values = moved.dataSync();
         const before = new Set<number>(images.dataSync()).add(0);
         assert(values.every((value) => before.has(value)));
@@ -135,7 +136,8 @@ testOnEachBackend(
       tops.push((top! - 1) / (height - cutHeight));
       lefts.push((left! - 1) / (width - cutWidth));
     }
-    // Even over the range: a mean in its middle, with a standard deviation of a sixtieth to a seventieth of it.
+    // Even over the range: a mean in its middle, with a standard deviation of a sixtieth to a
+    // seventieth of it.
     for (
       const [values, low, high] of [[areas, 0.1, 0.3], [ratios, -1, 1], [tops, 0, 1], [
         lefts,
@@ -168,7 +170,8 @@ testOnEachBackend("randomResizedCrop never looks out of the image, however round
 testOnEachBackend(
   "colorJitter by hand: brightness, contrast and saturation, each with a factor for each image",
   () => {
-    // Two pixels; the greys are 0.2989 · 0.2 + 0.587 · 0.4 + 0.114 · 0.6 = 0.36298 and 0.8 of all, 0.79992.
+    // Two pixels; the greys are 0.2989 · 0.2 + 0.587 · 0.4 + 0.114 · 0.6 = 0.36298 and 0.8 of all,
+    // 0.79992.
     const pixels = [0.2, 0.4, 0.6, 0.8, 0.8, 0.8];
     const greys = [0.36298, 0.36298, 0.36298, 0.79992, 0.79992, 0.79992];
     const mean = (0.36298 + 0.79992) / 2;

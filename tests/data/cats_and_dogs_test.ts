@@ -52,7 +52,10 @@ function zipped(
   return Uint8Array.from([...parts, ...directory, end].flatMap((part) => [...part]));
 }
 
-/** The archive in small: photographs, an empty file, other files, and a name that leads out of the folder. */
+/**
+ * The archive in small: photographs, an empty file, other files, and a name that leads out of the
+ * folder.
+ */
 const archive = zipped([
   ["PetImages/", new Uint8Array()],
   ["PetImages/Cat/", new Uint8Array()],
@@ -66,7 +69,9 @@ const archive = zipped([
 ]);
 const hash = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
-/** Runs `test` with an empty cache folder and a server of `content`; gives the number of requests. */
+/**
+ * Runs `test` with an empty cache folder and a server of `content`; gives the number of requests.
+ */
 async function withServer(
   content: Uint8Array<ArrayBuffer>,
   test: (source: { url: string; sha256: string }, cache: string) => Promise<void>,

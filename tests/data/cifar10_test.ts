@@ -29,7 +29,10 @@ const pixel = (file: number, image: number, channel: number, row: number, column
   (file * 101 + image * 59 + channel * 83 + row * 7 + column) % 256;
 const label = (file: number, image: number) => (file * 2 + image) % 10;
 
-/** A file as the publisher describes it: for each image its label, then the red, the green and the blue plane, row by row. */
+/**
+ * A file as the publisher describes it: for each image its label, then the red, the green and the
+ * blue plane, row by row.
+ */
 function written(file: number): Uint8Array<ArrayBuffer> {
   const bytes: number[] = [];
   for (let image = 0; image < imagesPerFile; image++) {
@@ -78,7 +81,10 @@ async function withFolder(test: (folder: string) => Promise<void>): Promise<void
   }
 }
 
-/** Runs `test` with an empty cache folder and a server of `content` that knows ranges; gives the ranges it was asked for. */
+/**
+ * Runs `test` with an empty cache folder and a server of `content` that knows ranges; gives the
+ * ranges it was asked for.
+ */
 async function withServer(
   content: Uint8Array<ArrayBuffer>,
   test: (options: { url: string; imagesPerFile: number }, file: string) => Promise<void>,
@@ -319,7 +325,8 @@ testOnEachBackend(
     });
     const random = new Random(3);
     const result = augmentation(set.images(Array(batch).fill(0)), random).dataSync();
-    // By hand: the normalized image in the middle of 40 × 40 zeros, and all windows of it, mirrored and not, by their values.
+    // By hand: the normalized image in the middle of 40 × 40 zeros, and all windows of it, mirrored
+    // and not, by their values.
     const { mean, standardDeviation } = cifar10Statistics;
     const padded = (row: number, column: number, channel: number) =>
       row < 4 || row >= 36 || column < 4 || column >= 36 ? 0 : (set.pixels[
@@ -349,7 +356,8 @@ testOnEachBackend(
       columns.set(left, (columns.get(left) ?? 0) + 1);
       if (flip) mirrored++;
     }
-    // Each of nine offsets about 22 times (standard deviation 4.4), each side half of the time (7.1).
+    // Each of nine offsets about 22 times (standard deviation 4.4), each side half of the time
+    // (7.1).
     for (const counts of [rows, columns]) {
       assert.equal(counts.size, 9);
       assert([...counts.values()].every((n) => n >= 7 && n <= 40), String([...counts]));

@@ -8,7 +8,10 @@ const sha256 = createHash("sha256").update(content).digest("hex");
 
 type Handler = (request: Request, number: number) => Response | Promise<Response>;
 
-/** Runs `test` with a server on this machine and an empty folder; gives the `range` header of every request that came. */
+/**
+ * Runs `test` with a server on this machine and an empty folder; gives the `range` header of every
+ * request that came.
+ */
 async function withServer(
   handler: Handler,
   test: (url: string, file: string) => Promise<void>,
@@ -38,7 +41,9 @@ const ranged: Handler = (request) => {
   return new Response(content.subarray(Number(start)), { status: 206 });
 };
 
-/** Sends the first bytes of what `handler` would, announces all of them, and breaks the connection. */
+/**
+ * Sends the first bytes of what `handler` would, announces all of them, and breaks the connection.
+ */
 const dropsAfter = (bytes: number, handler: Handler): Handler => async (request, number) => {
   const response = await handler(request, number);
   const body = new Uint8Array(await response.arrayBuffer());

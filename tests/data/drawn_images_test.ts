@@ -49,7 +49,8 @@ Deno.test("drawnImages draws as many of the classes as asked, at any size, in th
   assert.deepEqual([set.height, set.width, set.classes, set.count], [20, 60, 2, 200]);
   assert.deepEqual(set.classNames, ["disc", "ring"]);
   assert.deepEqual([...set.labels], Array.from({ length: 200 }, (_, i) => i % 2));
-  // A disc's middle has another colour than the far left and right, which differ by light and noise only.
+  // A disc's middle has another colour than the far left and right, which differ by light and noise
+  // only.
   let middle = 0, side = 0;
   for (let image = 0; image < 200; image += 2) {
     const mean = (column: number) => {
@@ -78,7 +79,8 @@ Deno.test("drawnImages draws the same for the same seed on each backend, and els
 
 Deno.test("drawnImages: colours and brightness say nothing of the class", () => {
   const { pixels, count } = drawnImages({ count: 2000, seed: 1 });
-  // The mean over 200 images of a class, whose means spread by about 0.25, has a standard deviation of 0.018.
+  // The mean over 200 images of a class, whose means spread by about 0.25, has a standard deviation
+  // of 0.018.
   const sums = Array.from({ length: 10 }, () => [0, 0, 0]);
   pixels.forEach((value, i) => sums[Math.floor(i / 3072) % 10]![i % 3]! += value / 255);
   for (const mean of sums.flat().map((sum) => sum / (count / 10) / 1024)) {

@@ -5,7 +5,10 @@ import { fashionMnistFile } from "../../lib/data/fashion_mnist.ts";
 import { gunzip } from "../../lib/data/gzip.ts";
 
 const labelsFile = "t10k-labels-idx1-ubyte";
-/** The publisher's file of test labels, byte for byte: its MD5 is bb300cfdad3c16e7a12a480ee83cd310, as published. */
+/**
+ * The publisher's file of test labels, byte for byte: its MD5 is bb300cfdad3c16e7a12a480ee83cd310,
+ * as published.
+ */
 const published = await Deno.readFile(
   new URL("../fixtures/data/t10k-labels-idx1-ubyte.gz", import.meta.url),
 );
@@ -52,7 +55,8 @@ Deno.test({
     const full = await fashionMnist();
     assert.deepEqual(perClass(full.train.labels), Array(10).fill(6000));
     assert.deepEqual(perClass(full.test.labels), Array(10).fill(1000));
-    // The mean and standard deviation that are commonly quoted for Fashion-MNIST: 0.2860 and 0.3530.
+    // The mean and standard deviation that are commonly quoted for Fashion-MNIST: 0.2860 and
+    // 0.3530.
     let sum = 0, squares = 0;
     for (const pixel of full.train.pixels) {
       sum += pixel / 255;

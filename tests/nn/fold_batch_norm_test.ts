@@ -51,7 +51,10 @@ function disturb(model: AnyModule, seed = 3): void {
   }
 }
 
-/** Asserts that folding changes no output by more than 1e-4 of the largest, and gives the paths of what was folded. */
+/**
+ * Asserts that folding changes no output by more than 1e-4 of the largest, and gives the paths of
+ * what was folded.
+ */
 function assertSameFolded<M extends Module<Images, Tensor>>(model: M, images: Images): string[] {
   disturb(model);
   let folded: string[] = [];
@@ -153,7 +156,8 @@ Deno.test("a ResNet-18 v2 folds where a convolution feeds a batch norm alone", (
     inner,
   );
   assert.deepEqual(assertSameFolded(resnet18({ ...narrow, version: "v2" }), images()), inner);
-  // With a projection everywhere, the first batch norm alone sees what the stem gives; all others see sums.
+  // With a projection everywhere, the first batch norm alone sees what the stem gives; all others
+  // see sums.
   assert.deepEqual(
     assertSameFolded(resnet18({ ...narrow, version: "v2", shortcut: "C", stem: "cifar" }), images())
       .toSorted(),
@@ -194,7 +198,8 @@ class Twice extends Module<Images, Images> {
       if (this.way === "one norm") return bn1.forward(conv2.forward(bn1.forward(y)));
       if (this.way === "one convolution") return bn2.forward(conv1.forward(bn1.forward(y)));
       if (this.way === "two norms") return ops.add(bn1.forward(y), bn2.forward(y));
-      // What passes by the first pair goes through a second one, and a relu that gives nothing but zeros.
+      // What passes by the first pair goes through a second one, and a relu that gives nothing but
+      // zeros.
       const beside = ops.relu(ops.sub(ops.mul(y, 0), 1));
       return bn2.forward(conv2.forward(ops.add(bn1.forward(y), beside)));
     });

@@ -1,4 +1,7 @@
-/** What the types refuse is refused in words where it is not type-checked: options of another kind, and arguments that would be ignored. */
+/**
+ * What the types refuse is refused in words where it is not type-checked: options of another kind,
+ * and arguments that would be ignored.
+ */
 import assert from "node:assert/strict";
 import * as lib from "resnet-lab";
 import { assertNoLeak } from "../helpers.ts";

@@ -107,7 +107,8 @@ Deno.test({
 
     for (const time of ["first", "second"]) {
       await t.step(`ends training within one step, the ${time} time`, async () => {
-        // On a busy machine the signal itself may be under way for longer than a step: the best of three stops counts.
+        // On a busy machine the signal itself may be under way for longer than a step: the best of
+        // three stops counts.
         let result: Result, steps, after: number, tries = 0;
         do {
           result = await run({

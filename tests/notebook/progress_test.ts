@@ -115,7 +115,8 @@ Deno.test("progress shows nothing of a training that fails before its first step
 Deno.test("progress updates at most twice a second", async () => {
   const { display, updates } = recorder();
   const start = performance.now();
-  // Two seconds: an update that takes 20 ms by chance, instead of hardly any, still leaves time for the next.
+  // Two seconds: an update that takes 20 ms by chance, instead of hardly any, still leaves time for
+  // the next.
   await follow(training(900, 1), display);
   const most = 1 + Math.floor((performance.now() - start) / 500);
   assert(

@@ -4,7 +4,10 @@ import { recorded } from "resnet-lab";
 
 const file = new URL("../../data/recorded_test.json", import.meta.url);
 
-/** Runs with the environment variable that `deno task run --write` sets, and removes the file afterwards. */
+/**
+ * Runs with the environment variable that `deno task run --write` sets, and removes the file
+ * afterwards.
+ */
 async function writing(run: () => Promise<void>): Promise<void> {
   Deno.env.set("RESNET_LAB_WRITE", "1");
   try {

@@ -14,7 +14,9 @@ import { markers, numberIn, read, ticks } from "./drawing.ts";
 
 const x = { title: "Step" }, y = { title: "Loss" }, value = { title: "Weight" };
 
-/** Values whose axes must be readable: of every size, around zero, and close together far from it. */
+/**
+ * Values whose axes must be readable: of every size, around zero, and close together far from it.
+ */
 const data: [string, number[]][] = [
   ...[-300, -40, -9, -8, -7, -6, -5, 0, 5, 9, 15, 20, 21, 22, 99, 299].flatMap(
     (power): [string, number[]][] => [

@@ -1,6 +1,9 @@
 /** Reads a drawing back: what its ticks say and where its marks are. */
 
-/** A tick's place along its axis in pixels of the drawing, its label, and the number that the label says. */
+/**
+ * A tick's place along its axis in pixels of the drawing, its label, and the number that the label
+ * says.
+ */
 export interface Tick {
   readonly at: number;
   readonly label: string;

@@ -26,7 +26,10 @@ const rows = [{ path: "0", layer: "flatten", outputShape: [2], parameters: 0, ma
 const history = { steps: [{ step: 1, loss: 1, learningRate: 1 }], epochs: [] };
 const graph = { nodes: [{ id: "a", label: "a" }], edges: [] };
 
-/** Every function with options, called with those it needs and some more. Cells are not type-checked. */
+/**
+ * Every function with options, called with those it needs and some more. Cells are not
+ * type-checked.
+ */
 // deno-lint-ignore no-explicit-any
 const makers: Record<string, (more: any) => unknown> = {
   lineChart: (more) => lineChart([{ name: "a", y: [1] }], { x, y, ...more }),

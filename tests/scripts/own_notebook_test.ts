@@ -1,4 +1,7 @@
-/** What the README says under "Your own notebooks", done: its deno.json and its cell in a folder beside the project. */
+/**
+ * What the README says under "Your own notebooks", done: its deno.json and its cell in a folder
+ * beside the project.
+ */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { encode } from "fast-png";
@@ -17,7 +20,10 @@ async function deno(cwd: string, ...args: string[]): Promise<string> {
   return text;
 }
 
-/** Pictures of apples, which are red, and of pears, which are green, all a little different, and a file that is none. */
+/**
+ * Pictures of apples, which are red, and of pears, which are green, all a little different, and a
+ * file that is none.
+ */
 async function takePictures(folder: string): Promise<void> {
   for (const [name, color] of [["apples", [220, 40, 30]], ["pears", [90, 190, 60]]] as const) {
     await Deno.mkdir(join(folder, name), { recursive: true });

@@ -1,4 +1,7 @@
-/** What the README says of permissions: the flags that are enough to train, and what each further thing needs. */
+/**
+ * What the README says of permissions: the flags that are enough to train, and what each further
+ * thing needs.
+ */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { exists, places, thisEnvironment } from "../../scripts/environment.ts";

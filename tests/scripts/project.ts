@@ -1,4 +1,7 @@
-/** A project in a temporary folder, with a PATH on which every program is a small fake that notes its calls. */
+/**
+ * A project in a temporary folder, with a PATH on which every program is a small fake that notes
+ * its calls.
+ */
 import { join } from "node:path";
 import { type Environment, exists } from "../../scripts/environment.ts";
 
@@ -10,7 +13,10 @@ const goodDeno = `case "$*" in *eval*) echo "TensorFlow=2.21.0 GPU=false";; esac
 
 const packages = `$(dirname "$0")/../lib/python3.12/site-packages`;
 
-/** A Python of a version. `venv` and `pip` are what the modules do, after the fakes for them have done their work. */
+/**
+ * A Python of a version. `venv` and `pip` are what the modules do, after the fakes for them have
+ * done their work.
+ */
 export function python(version: string, { venv = "", pip = "" } = {}): string {
   return `case "$*" in
   *sys.version*) echo ${version};;

@@ -11,7 +11,10 @@ import {
   python,
 } from "./project.ts";
 
-/** Asserts that set-up fails with a message for the user, and then succeeds once `mend` has been done. */
+/**
+ * Asserts that set-up fails with a message for the user, and then succeeds once `mend` has been
+ * done.
+ */
 async function assertFailsThenWorks(project: Project, message: RegExp, mend: () => void) {
   await assert.rejects(setUp(project.environment), (error) => {
     assert(error instanceof SetupError, String(error));
@@ -432,7 +435,8 @@ Deno.test("a kill in the middle leaves the .venv that worked, pip ends too, and 
   await setUp(project.environment);
   const before = contents(join(root, ".venv"));
   Deno.writeTextFileSync(join(root, "requirements.txt"), "jupyterlab==5");
-  // A pip as it is, which ends with its standard input, and one that outlives its set-up and goes on writing.
+  // A pip as it is, which ends with its standard input, and one that outlives its set-up and goes
+  // on writing.
   for (
     const pip of [
       "read _; exit 1",

@@ -1,4 +1,7 @@
-/** Whatever a compiled function depends on besides tensors must not stay as it was at the first call. */
+/**
+ * Whatever a compiled function depends on besides tensors must not stay as it was at the first
+ * call.
+ */
 import assert from "node:assert/strict";
 import {
   backend,

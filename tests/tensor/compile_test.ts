@@ -159,7 +159,10 @@ Deno.test("what was rounded to bf16 before is rounded in the graph itself", nati
   w.dispose();
 });
 
-/** A network with all that could go wrong: statistics that change, random masks, pooling that notes places. */
+/**
+ * A network with all that could go wrong: statistics that change, random masks, pooling that notes
+ * places.
+ */
 function network() {
   setSeed(5);
   return sequential(
@@ -202,7 +205,8 @@ for (const precision of ["fp32", "bf16"] as const) {
         return { losses, state: [...model.namedVariables().values()].map((x) => x.dataSync()) };
       };
       const plain = train(false), compiled = train(true);
-      // TensorFlow fuses the bias of a convolution with it in both, but rounds to bf16 in other places.
+      // TensorFlow fuses the bias of a convolution with it in both, but rounds to bf16 in other
+      // places.
       const tolerance = precision === "fp32" ? 1e-6 : 1e-2;
       assertClose(compiled.losses, plain.losses, tolerance);
       plain.state.forEach((values, i) => assertClose(compiled.state[i]!, values, tolerance));

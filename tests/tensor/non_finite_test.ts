@@ -1,4 +1,7 @@
-/** NaN and infinity go through every op, and through fused kernels, as in PyTorch 2.15, whose results are written out here. */
+/**
+ * NaN and infinity go through every op, and through fused kernels, as in PyTorch 2.15, whose
+ * results are written out here.
+ */
 import assert from "node:assert/strict";
 import {
   backend,
@@ -113,7 +116,10 @@ for (const [name, values, window, y, dx] of pooled) {
   );
 }
 
-/** Numbers enough for every vector instruction, with four NaN; the sign of NaN, which processors set, must not matter. */
+/**
+ * Numbers enough for every vector instruction, with four NaN; the sign of NaN, which processors
+ * set, must not matter.
+ */
 function maps(sign: "+" | "-"): Tensor4D {
   const values = Float32Array.from({ length: 2048 }, (_, i) => (i * 7919) % 13 - 6);
   const bits = new Uint32Array(values.buffer);
@@ -128,7 +134,9 @@ const rows = (x: Tensor): Tensor2D => ops.reshape(x, [-1, 16]);
 
 const firstRow = (x: Tensor): Tensor1D => ops.squeeze(ops.slice(rows(x), [0, 0], [1, 16]), [0]);
 
-/** How many NaN come out where four came in: by hand, as many as numbers that depend on one of them. */
+/**
+ * How many NaN come out where four came in: by hand, as many as numbers that depend on one of them.
+ */
 const kept: Record<string, [f: (x: Tensor4D) => Tensor, count: number]> = {
   relu: [(x) => ops.relu(x), 4],
   "relu of −x": [(x) => ops.relu(ops.neg(x)), 4],

@@ -16,7 +16,10 @@ import { fixtures, numbers, read } from "./fixtures.ts";
 type Nested = number | Nested[];
 type Result = Tensor | Tensor[];
 
-/** The tensors that a case takes, so that what is left after they and the result are gone has leaked. */
+/**
+ * The tensors that a case takes, so that what is left after they and the result are gone has
+ * leaked.
+ */
 const inputs: Tensor[] = [];
 /** What a compiled case takes instead. */
 let compiledInputs: Tensor[] = [];
@@ -193,7 +196,8 @@ const byHand: Record<keyof typeof ops, [run: () => Result, expected: Nested][]> 
     () => ops.batchMatMul(given(ops.tensor([[[1, 2]], [[3, 4]]])), given(ops.ones([2, 2, 1]))),
     [[[3]], [[7]]],
   ]],
-  // Half-pixel centres: the first of four columns lies a quarter pixel before the first of two, the second a quarter after.
+  // Half-pixel centres: the first of four columns lies a quarter pixel before the first of two, the
+  // second a quarter after.
   resizeBilinear: [[
     () => ops.resizeBilinear(pixels([0, 4], [1, 1, 2, 1]), [1, 4]),
     [[[[0], [1], [3], [4]]]],
@@ -230,7 +234,8 @@ const byHand: Record<keyof typeof ops, [run: () => Result, expected: Nested][]> 
     [
       () =>
         Object.values(ops.batchNormTraining(matrix([[1, 4], [3, 4]]), row([2, 1]), row([0, 5]), 3)),
-      // The biased variances are 1 and 0, so y is (x − mean) / 2 · 2 in one column, and the offset in the other.
+      // The biased variances are 1 and 0, so y is (x − mean) / 2 · 2 in one column, and the offset
+      // in the other.
       [[[-1, 5], [1, 5]], [2, 4], [2, 0]],
     ],
     [
@@ -536,7 +541,10 @@ testOnEachBackend("tied extremes share their gradient", () => {
 
 const image = [1, 3, 3, 2] as const;
 const none = {} as never;
-/** Bad arguments, with the error that each must give; casts stand for what a cell of a notebook, which is not checked, can pass. */
+/**
+ * Bad arguments, with the error that each must give; casts stand for what a cell of a notebook,
+ * which is not checked, can pass.
+ */
 const bad: Record<string, [run: () => unknown, kind: typeof Error, message: string][]> = {
   tensor: [
     [

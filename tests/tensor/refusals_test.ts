@@ -1,4 +1,7 @@
-/** What the running library refuses in words, as cells are not type-checked: unknown options, and all that was disposed. */
+/**
+ * What the running library refuses in words, as cells are not type-checked: unknown options, and
+ * all that was disposed.
+ */
 import assert from "node:assert/strict";
 import {
   batchNorm,

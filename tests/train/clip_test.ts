@@ -52,7 +52,10 @@ Deno.test("clipGradients refuses a norm that is not positive, gradients that are
     assert.throws(() => gradientNorm([]), { name: "RangeError", message: /found none/ });
   }));
 
-/** By hand, with the sides of right triangles; PyTorch's clip_grad_norm_ gives infinity or 0 for these. */
+/**
+ * By hand, with the sides of right triangles; PyTorch's clip_grad_norm_ gives infinity or 0 for
+ * these.
+ */
 for (
   const [a, b, norm] of [
     [3e20, 4e20, 5e20],

@@ -42,7 +42,8 @@ for (const compile of [false, true]) {
           const before = [...model.namedVariables()].map(([, v]) => [...v.dataSync()]);
           let batch = 0;
           const at: number[][][] = [];
-          // Two good steps, and one with a pixel whose square is beyond float32; the loss and all gradients stay finite.
+          // Two good steps, and one with a pixel whose square is beyond float32; the loss and all
+          // gradients stay finite.
           const training = fit(model, pixels([0, 1, 0, 1, 0, 1]), {
             optimizer,
             epochs: 1,

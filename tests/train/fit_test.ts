@@ -239,7 +239,8 @@ for (const precision of ["fp32", "bf16"] as const) {
         return { passes, numbers: [...history.flat(), ...values(model)] };
       };
       const plain = await train(false), compiled = await train(true);
-      // One on each set to see that all fits, then two for batches of 30 and of 10 in training, and in the evaluation.
+      // One on each set to see that all fits, then two for batches of 30 and of 10 in training, and
+      // in the evaluation.
       assert.equal(compiled.passes, 2 + 4 + 4);
       assert.equal(plain.passes, 2 + 3 * 4 + 3 * 3);
       assertClose(compiled.numbers, plain.numbers, precision === "fp32" ? 1e-4 : 0.05);

@@ -33,7 +33,10 @@ const four = new ImageDataset({
   classNames: ["this", "that"],
 });
 
-/** Logits 0 and z with log(1 + eᶻ) = q, the loss of class 0, where q = 1 + Σ coefficientᵢ · |filterᵢ|². */
+/**
+ * Logits 0 and z with log(1 + eᶻ) = q, the loss of class 0, where q = 1 + Σ coefficientᵢ ·
+ * |filterᵢ|².
+ */
 class Bowl extends Module<Images<1>, Features<2>> {
   readonly weight;
   constructor(values: number[], shape: readonly number[], readonly coefficients: number[]) {
@@ -93,7 +96,8 @@ testOnEachBackend(
   "each filter of a direction is as long as that of the parameter",
   () =>
     assertNoLeak(async () => {
-      // |w + αδ|² + |w − αδ|² − 2 |w|² = 2 α² |δ|², filter by filter; the filters' lengths are 5, 13 and 0.
+      // |w + αδ|² + |w − αδ|² − 2 |w|² = 2 α² |δ|², filter by filter; the filters' lengths are 5,
+      // 13 and 0.
       for (const shape of [[2, 3], [2, 1, 1, 3]]) {
         for (const [filter, length] of [5, 13, 0].entries()) {
           // Scaled down so that e^q stays in float32.

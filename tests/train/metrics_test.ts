@@ -21,7 +21,10 @@ import {
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 
-/** Five images of two pixels: the left pixel is lit in class 0, the right one in class 1; the last is labelled wrongly. */
+/**
+ * Five images of two pixels: the left pixel is lit in class 0, the right one in class 1; the last
+ * is labelled wrongly.
+ */
 const five = new ImageDataset({
   name: "five",
   pixels: new Uint8Array([255, 0, 0, 255, 255, 0, 0, 255, 255, 0]),
@@ -235,7 +238,8 @@ for (const compile of [false, true]) {
     `evaluate by another loss, the mean over all images${compile ? ", compiled" : ""}`,
     () =>
       assertNoLeak(async () => {
-        // Logits 2 and 0, or 0 and 2: the mean of their squares is 2, of which the last image has a batch of its own.
+        // Logits 2 and 0, or 0 and 2: the mean of their squares is 2, of which the last image has a
+        // batch of its own.
         const loss: Loss = (logits, labels) =>
           ops.add(ops.mean(ops.square(logits)), ops.mean(ops.cast(labels, "float32")));
         const found = await evaluate(new Pixels(), five, { batchSize: 2, loss, compile });

@@ -81,7 +81,8 @@ Deno.test("the larger share by hand", () => {
 
 Deno.test("shares have the moments of the larger of λ and 1 − λ where λ is of Beta(α, α)", () => {
   const random = new Random(1), n = 20_000;
-  // 2λ − 1 has the variance 1 / (2α + 1), as λ has 1 / (4 (2α + 1)); |2λ − 1| has the mean 2/π, ½ and ⅜ for α of ½, 1 and 2.
+  // 2λ − 1 has the variance 1 / (2α + 1), as λ has 1 / (4 (2α + 1)); |2λ − 1| has the mean 2/π, ½
+  // and ⅜ for α of ½, 1 and 2.
   for (const [alpha, mean] of [[0.2], [0.5, 2 / Math.PI], [1, 1 / 2], [2, 3 / 8], [30]] as const) {
     const distances = Array.from({ length: n }, () => 2 * drawShare(alpha, random) - 1);
     assert(distances.every((distance) => distance >= 0 && distance <= 1));

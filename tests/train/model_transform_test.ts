@@ -147,7 +147,8 @@ Deno.test("extractFeatures uses the transform where a function or module gives t
   for (const body of [model, (images: Images<1>) => model.forward(images)]) {
     assert.deepEqual((await extractFeatures(body as typeof model, others)).pixels, logits.pixels);
   }
-  // Images that the function has changed, and those that go into no part of the model, stay as they are.
+  // Images that the function has changed, and those that go into no part of the model, stay as they
+  // are.
   const twice = (images: Images<1>) => tidy(() => part(ops.mul(images, 2)));
   assert.deepEqual(
     (await extractFeatures(twice, others)).pixels,

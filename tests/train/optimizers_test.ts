@@ -275,8 +275,8 @@ for (const [name, run, error, message] of refused) {
 }
 
 /**
- * PyTorch 2.15's parameter after each step, from 1: torch.optim.Adam([p], lr=0.1, betas=…) and so on. TensorFlow's own Adam gives
- * −996093 in the first case.
+ * PyTorch 2.15's parameter after each step, from 1: torch.optim.Adam([p], lr=0.1, betas=…) and so
+ * on. TensorFlow's own Adam gives −996093 in the first case.
  */
 const extremes: [
   name: string,
@@ -367,8 +367,8 @@ for (const [name, make, gradients, expected] of extremes) {
 }
 
 /**
- * PyTorch 2.15 after gradients [1, 3] and [−2, 0.5] from [1, −2] at the rate 0.1, in groups with weight_decay 0, 0.5, and the
- * optimizer's 0.1.
+ * PyTorch 2.15 after gradients [1, 3] and [−2, 0.5] from [1, −2] at the rate 0.1, in groups with
+ * weight_decay 0, 0.5, and the optimizer's 0.1.
  */
 const grouped: [name: string, make: Make, expected: number[][]][] = [
   [

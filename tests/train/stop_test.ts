@@ -51,7 +51,10 @@ Deno.test("a signal that nobody fires does not keep the process alive", async ()
   assert(success);
 });
 
-/** What a program says that listens as a kernel does; `stop` is Stop, and what comes 700 ms after it. */
+/**
+ * What a program says that listens as a kernel does; `stop` is Stop, and what comes 700 ms after
+ * it.
+ */
 async function inKernel(program: string): Promise<{ said: string; warned: boolean }> {
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [

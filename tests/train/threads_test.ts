@@ -1,4 +1,7 @@
-/** What setSeed() says of threads: with a fixed number of them, results do not depend on the number of cores. */
+/**
+ * What setSeed() says of threads: with a fixed number of them, results do not depend on the number
+ * of cores.
+ */
 import assert from "node:assert/strict";
 import { backend, NATIVE } from "resnet-lab";
 

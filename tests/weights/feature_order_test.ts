@@ -245,7 +245,10 @@ for (const [name, make] of Object.entries(nets)) {
   );
 }
 
-/** The numbers of a linear layer's weight that tell its inputs apart, and the order in which they are written. */
+/**
+ * The numbers of a linear layer's weight that tell its inputs apart, and the order in which they
+ * are written.
+ */
 function orderOf(model: AnyModule, path: string, layer: AnyModule, options = {}): number[] {
   const { weight } = layer as unknown as { weight: Any };
   const [inputs, outputs] = weight.shape;

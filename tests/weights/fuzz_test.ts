@@ -1,4 +1,7 @@
-/** Ten thousand damaged files: each is refused in words or read, with no crash, no hang, and no memory beyond the file's. */
+/**
+ * Ten thousand damaged files: each is refused in words or read, with no crash, no hang, and no
+ * memory beyond the file's.
+ */
 import assert from "node:assert/strict";
 import { type ModelState, Random } from "resnet-lab";
 import { parsePth } from "../../lib/weights/pth.ts";
@@ -20,7 +23,10 @@ const joined = (...parts: Uint8Array[]): Bytes => {
 
 /** Numbers that lengths, counts and offsets may be damaged to. */
 const NUMBERS = [0n, 1n, 7n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
-/** Instructions of pickle that run code or need a later protocol, and others that come at the wrong place. */
+/**
+ * Instructions of pickle that run code or need a later protocol, and others that come at the wrong
+ * place.
+ */
 const OPCODES = [
   0x69,
   0x6f,

@@ -32,7 +32,10 @@ import { assertClose, assertNoLeak } from "../helpers.ts";
 const tfjs: string = "@tensorflow/tfjs";
 const { loadGraphModel } = await import(tfjs);
 
-/** Writes a model, loads it over HTTP as a browser does, and compares what TensorFlow.js alone makes of three images. */
+/**
+ * Writes a model, loads it over HTTP as a browser does, and compares what TensorFlow.js alone makes
+ * of three images.
+ */
 async function assertSame<C extends number>(
   model: Module<Images<C>, Tensor>,
   imageShape: readonly [number, number, C],

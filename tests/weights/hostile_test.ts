@@ -1,9 +1,14 @@
-/** Files that are made to take time or memory: each is read or refused in words, in little of both. */
+/**
+ * Files that are made to take time or memory: each is read or refused in words, in little of both.
+ */
 import assert from "node:assert/strict";
 import { fixture } from "./fixture.ts";
 
 const MB = 10 ** 6;
-/** A zip file with a data.pkl and other entries, by hand as in large_test.ts; all entries have the same content where `overlap`. */
+/**
+ * A zip file with a data.pkl and other entries, by hand as in large_test.ts; all entries have the
+ * same content where `overlap`.
+ */
 const HELPERS = `
 import { crc32 } from "node:zlib";
 import { readPth, readSafetensors, readSafetensorsMetadata } from "resnet-lab";

@@ -1,4 +1,7 @@
-/** Files beyond 4 GiB, which are sparse here and take no room, and small ones with the fields of zip64. */
+/**
+ * Files beyond 4 GiB, which are sparse here and take no room, and small ones with the fields of
+ * zip64.
+ */
 import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import { readPth } from "resnet-lab";
@@ -20,7 +23,9 @@ interface Part {
   zip64?: boolean;
 }
 
-/** The pieces of a zip file by position, from APPNOTE.TXT 4.3.7, 4.3.12, 4.3.14 to 4.3.16 and 4.5.3. */
+/**
+ * The pieces of a zip file by position, from APPNOTE.TXT 4.3.7, 4.3.12, 4.3.14 to 4.3.16 and 4.5.3.
+ */
 function zip(parts: Part[], zip64: boolean) {
   const pieces: { at: number; bytes: number[] }[] = [];
   const central: number[] = [];
@@ -135,7 +140,8 @@ Deno.test("parsePth refuses fields of zip64 that lie, and reads no memory for th
   const file = whole(pth(tensors, true));
   const numbersOf = new DataView(file.buffer);
   let refused = 0;
-  // Each field of eight bytes with a small number becomes one that is large, or not a number of bytes at all.
+  // Each field of eight bytes with a small number becomes one that is large, or not a number of
+  // bytes at all.
   for (let i = 0; i + 8 <= file.length; i++) {
     const value = numbersOf.getBigUint64(i, true);
     if (value === 0n || value > 4096n) continue;

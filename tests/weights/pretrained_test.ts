@@ -4,7 +4,10 @@ import { pretrained } from "resnet-lab";
 import { hubState } from "../../lib/weights/pretrained.ts";
 import { fixture, plain } from "./fixture.ts";
 
-/** Runs `body` with a hub of one file, an empty cache folder, and a list of the paths that are asked for. */
+/**
+ * Runs `body` with a hub of one file, an empty cache folder, and a list of the paths that are asked
+ * for.
+ */
 async function withHub(
   content: Uint8Array<ArrayBuffer>,
   body: (hub: string, requests: string[], cache: string) => Promise<void>,

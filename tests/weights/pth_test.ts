@@ -56,7 +56,10 @@ const named = (value: number[]) => [...PROTO, DICT, ...text("w"), ...value, SETI
 
 const ascii = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes);
 
-/** A file of PyTorch's format before 1.6 with a pickle as its tensors; the storage 0, if it needs one, has the floats 0, 1, 2, 3. */
+/**
+ * A file of PyTorch's format before 1.6 with a pickle as its tensors; the storage 0, if it needs
+ * one, has the floats 0, 1, 2, 3.
+ */
 function legacy(pickle: number[]): Uint8Array<ArrayBuffer> {
   const hasStorage = ascii(new Uint8Array(pickle)).includes("storage");
   const magic = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -358,7 +361,8 @@ const damaged: [
   [
     "a storage of another length",
     (bytes) => {
-      // Behind the place "cpu": an instruction that keeps it, and one that pushes the number of elements.
+      // Behind the place "cpu": an instruction that keeps it, and one that pushes the number of
+      // elements.
       bytes[ascii(bytes).indexOf("cpu") + 6] = 3;
       withoutChecksum(bytes, "layouts/data.pkl");
     },

@@ -92,7 +92,10 @@ for (const [file, make, size] of cases) {
   });
 }
 
-/** The names of a model's state, for the networks of torchvision and timm at their full depth; names do not depend on the width. */
+/**
+ * The names of a model's state, for the networks of torchvision and timm at their full depth; names
+ * do not depend on the width.
+ */
 const width = 1 / 64;
 const named: Record<string, () => AnyModule> = {
   alexnet: () => alexnet({ variant: "torchvision", width }),
