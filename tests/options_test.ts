@@ -462,7 +462,7 @@ async function placesWithOptions(): Promise<Map<string, string>> {
   for (const symbol of symbolsOf("mod.ts")) {
     visit(symbol.name, symbol, valueAt(lib, symbol.name), "");
   }
-  for (const symbol of symbolsOf("tensor/ops.ts")) {
+  for (const symbol of symbolsOf("tensor/ops/mod.ts")) {
     visit(symbol.name, symbol, valueAt(ops, symbol.name), "ops.");
   }
   return places;

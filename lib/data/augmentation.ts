@@ -1,5 +1,5 @@
 import { checkOptions, ops, type Tensor4D, tidy } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { checkPositive, checkSize } from "./checks.ts";
 import type { AnyChannelsTransform, Transform } from "./transforms.ts";
 

@@ -7,7 +7,7 @@ import {
   Random,
   tidy,
 } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { checkPositive } from "./checks.ts";
 import { checkDataset, type ImageDataset } from "./dataset.ts";
 import { applyTransform, type Transform } from "./transforms.ts";

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 // @ts-types="@types/yauzl"
 import { type Entry, openPromise } from "yauzl";
 import { checkOptions } from "../tensor/mod.ts";
-import { orStop } from "../tensor/stop.ts";
+import { orStop } from "../tensor/internal.ts";
 import { checkKinds } from "./checks.ts";
 import {
   cacheFolder,

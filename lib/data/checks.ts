@@ -2,7 +2,7 @@
  * Checks that the files of this room share. Cells are not type-checked, so a value of a wrong kind
  * is refused here.
  */
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 
 /**
  * Checks that options are positive integers, `"optional"` ones where they are given.

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { unpackTar } from "modern-tar";
 import { checkOptions } from "../tensor/mod.ts";
-import { orStop } from "../tensor/stop.ts";
+import { orStop } from "../tensor/internal.ts";
 import { checkKinds, checkSignal } from "./checks.ts";
 import { ImageDataset } from "./dataset.ts";
 import {

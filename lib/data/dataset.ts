@@ -1,5 +1,5 @@
 import { checkOptions, type Images, type Labels, ops, Random, tidy } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { checkNames, checkPositive } from "./checks.ts";
 
 /**

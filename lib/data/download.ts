@@ -4,8 +4,7 @@ import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers";
 import { setTimeout as delay } from "node:timers/promises";
 import { checkOptions } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
-import { orStop } from "../tensor/stop.ts";
+import { orStop, show } from "../tensor/internal.ts";
 import { checkKinds, checkPositive, checkSignal } from "./checks.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { checkOptions, dispose, Random, type Tensor } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { allocate, checkPositive, checkSize } from "./checks.ts";
 import { ImageDataset } from "./dataset.ts";
 

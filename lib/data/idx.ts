@@ -1,5 +1,5 @@
 import { checkOptions } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 
 /** What an IDX file holds: the sizes of its axes, and its bytes in row-major order. */
 export interface Idx {

@@ -3,8 +3,7 @@ import { availableParallelism } from "node:os";
 import { basename, extname, join } from "node:path";
 import type { Sharp } from "sharp";
 import { checkOptions } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
-import { orStop } from "../tensor/stop.ts";
+import { orStop, show } from "../tensor/internal.ts";
 import {
   allocate,
   checkKinds,

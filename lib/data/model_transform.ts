@@ -1,7 +1,7 @@
+import { show } from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import type { Transform } from "./transforms.ts";
 import { checkModule } from "../nn/checks.ts";
-import { show } from "../tensor/options.ts";
 
 /** The transform of each model that has one. */
 const transforms = new WeakMap<AnyModule, Transform>();

@@ -8,7 +8,7 @@ import {
   type Tensor4D,
   tidy,
 } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 
 /**
  * Turns a batch of images into another, as a whole; what is drawn at random comes from `random`.

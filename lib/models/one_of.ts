@@ -1,4 +1,4 @@
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 
 /**
  * Checks that an option is one of the named ones.

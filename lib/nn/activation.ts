@@ -1,5 +1,5 @@
 import { isTensor, ops, type Same, type Tensor, tidy } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { checkArguments, checkInput, checkNumber } from "./checks.ts";
 import { Module, type shapeRule } from "./module.ts";
 

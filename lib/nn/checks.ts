@@ -1,6 +1,6 @@
 /** Checks that layers share: options when they are built, inputs when they run. */
 import { isTensor, isVariable, type Padding, type Pair, type Tensor } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { type AnyModule, Module } from "./module.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { type Images, isTensor, ops, type TensorContainer, tidy } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { checkArguments, checkModule } from "./checks.ts";
 import {
   type AnyModule,

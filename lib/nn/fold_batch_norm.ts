@@ -9,7 +9,7 @@ import {
   tidy,
   type Variable,
 } from "../tensor/mod.ts";
-import { watchVariables } from "../tensor/trace.ts";
+import { watchVariables } from "../tensor/internal.ts";
 import { checkInputShape, checkModule } from "./checks.ts";
 import { Conv2d } from "./conv.ts";
 import { innermostRunning } from "./forward_guard.ts";

@@ -3,7 +3,7 @@
  * the model.
  */
 import { checkOptions, isTensor } from "../tensor/mod.ts";
-import { watchVariables } from "../tensor/trace.ts";
+import { watchVariables } from "../tensor/internal.ts";
 import type { AnyModule, ForwardOptions } from "./module.ts";
 
 type Forward = (this: AnyModule, input: never, options?: ForwardOptions) => unknown;

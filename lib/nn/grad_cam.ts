@@ -9,7 +9,7 @@ import {
   type Tensor4D,
   tidy,
 } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { checkModule, checkNumber } from "./checks.ts";
 import { type AnyModule, type Classifier, moduleAt } from "./module.ts";
 import { type Call, interceptForward, observeForward } from "./observe.ts";

@@ -9,7 +9,7 @@ import {
   tidy,
   variable,
 } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { checkArguments, checkNumber } from "./checks.ts";
 
 /** The connections into and out of each unit: what the scale of initial weights depends on. */

@@ -6,8 +6,7 @@ import {
   type Tensor,
   type Variable,
 } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
-import { watchState } from "../tensor/watched_state.ts";
+import { show, watchState } from "../tensor/internal.ts";
 import { guardClass, guardForward } from "./forward_guard.ts";
 
 /** How a forward pass runs. */

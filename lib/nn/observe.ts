@@ -2,7 +2,7 @@
  * Watching a forward pass from outside: what each module took and gave, and which module failed.
  */
 import { dispose, isTensor, keep, type Tensor, tidy } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { checkModule } from "./checks.ts";
 import { aside } from "./forward_guard.ts";
 import type { AnyModule, ForwardOptions, InputOf } from "./module.ts";

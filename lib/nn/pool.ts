@@ -11,7 +11,7 @@ import {
   tidy,
   windowGeometry,
 } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import {
   checkArguments,
   checkBoolean,

@@ -1,4 +1,4 @@
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { changeKept, isKeeping, readKept } from "./kept.ts";
 import { machine } from "./machine.ts";
 import { type Scale, scale } from "./scale.ts";

@@ -1,5 +1,5 @@
 import { checkOptions } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { changeKept, isKeeping, readKept } from "./kept.ts";
 import { machine } from "./machine.ts";
 import { type Scale, scale } from "./scale.ts";

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Layout, PlotData, PlotMarker } from "plotly.js";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { compact } from "./numbers.ts";
 import { renderPng } from "./render.ts";
 import { houseLayout, requirePixels, requireText } from "./style.ts";

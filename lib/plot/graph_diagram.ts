@@ -6,7 +6,7 @@ import {
   type NodeLabel,
 } from "@dagrejs/dagre";
 import { checkOptions } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { Figure } from "./figure.ts";
 import { extent, inShort } from "./numbers.ts";
 import {

@@ -1,7 +1,7 @@
 import type { Annotations, LayoutAxis } from "plotly.js";
 import { Figure, type Trace } from "./figure.ts";
 import { isTensor } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import {
   extent,
   leastSpread,

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { encode } from "fast-png";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { Figure, type Trace } from "./figure.ts";
 import { colorbar } from "./heatmap.ts";
 import {

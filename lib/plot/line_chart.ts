@@ -1,5 +1,5 @@
 import { checkOptions } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { Figure, type Trace } from "./figure.ts";
 import {
   ascends,

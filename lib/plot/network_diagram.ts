@@ -1,5 +1,5 @@
+import { show } from "../tensor/internal.ts";
 import type { SummaryRow } from "../nn/mod.ts";
-import { show } from "../tensor/options.ts";
 import { Figure, type Trace } from "./figure.ts";
 import { extent, requireList, requireNumbers, say, short } from "./numbers.ts";
 import {

@@ -1,5 +1,5 @@
 import { isTensor } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import type { Axis } from "./style.ts";
 
 /** Numbers in a row: a plain or a typed array. */

@@ -6,7 +6,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import type { Figure } from "./figure.ts";
 import { opaquePng } from "./png.ts";
 import { fillInMeasurements } from "./svg_measure.ts";

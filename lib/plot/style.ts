@@ -1,6 +1,6 @@
 import type { Annotations, Layout, LayoutAxis } from "plotly.js";
 import { checkOptions, type OptionNames } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { endsAround, isRange, leastSpread } from "./numbers.ts";
 
 /** What every maker of figures takes. */

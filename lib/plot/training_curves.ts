@@ -1,5 +1,5 @@
 import type { LayoutAxis } from "plotly.js";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { Figure, type Trace } from "./figure.ts";
 import { lineChart, type Series } from "./line_chart.ts";
 import { requireNumbers, say } from "./numbers.ts";

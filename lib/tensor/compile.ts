@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { nativeBackend, onNativeCpu } from "./backend.ts";
-import { checkFunction, checkSynchronous, checkTensor, isTensor } from "./check.ts";
-import { difference, type Replay } from "./recording_backend.ts";
+import { difference, type Replay } from "./backend/graph_capture.ts";
+import { nativeBackend, onNativeCpu } from "./backend/select.ts";
+import { checkFunction, checkSynchronous, checkTensor, isTensor } from "./checks.ts";
 import type { Scalar, Tensor } from "./types.ts";
 import { State, watchCalls } from "./watched_state.ts";
 

@@ -2,33 +2,20 @@
  * The one door to TensorFlow.js: backend choice, honestly typed ops, gradients, memory, seeded
  * random numbers.
  */
-import "./inspect.ts";
-export { backend, NATIVE, PORTABLE, useBackend, WASM } from "./backend.ts";
-export { isTensor } from "./check.ts";
-export { checkOptions, type OptionNames } from "./options.ts";
-export {
-  dependsOn,
-  grad,
-  isVariable,
-  UnusedInputError,
-  valueAndGradients,
-  variable,
-} from "./autograd.ts";
+export { backend, NATIVE, PORTABLE, useBackend, WASM } from "./backend/select.ts";
+export { isTensor } from "./checks.ts";
+export { checkOptions, type OptionNames } from "./checks.ts";
+export { dependsOn, grad, UnusedInputError, valueAndGradients } from "./autograd/grad.ts";
+export { isVariable, variable } from "./variable.ts";
 export {
   type AdamUpdate,
   type MomentumUpdate,
   updateByAdam,
   updateByMomentum,
-} from "./optimizer_updates.ts";
-export { squaredLength, vectorLength } from "./squared_length.ts";
+} from "./kernels/optimizer.ts";
+export { squaredLength, vectorLength } from "./ops/norm.ts";
 export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";
-export {
-  type Padding,
-  type Pair,
-  pair,
-  windowGeometry,
-  type WindowOptions,
-} from "./convolution.ts";
+export { type Padding, type Pair, pair, windowGeometry, type WindowOptions } from "./ops/window.ts";
 export { type Precision, withPrecision } from "./precision.ts";
 export {
   compile,
@@ -39,7 +26,7 @@ export {
   type Tensors,
 } from "./compile.ts";
 export { defaultRandom, Random, setSeed } from "./random.ts";
-export * as ops from "./ops.ts";
+export * as ops from "./ops/mod.ts";
 export type {
   Broadcast,
   DataType,
@@ -66,5 +53,10 @@ export type {
   Variable4D,
   Variable5D,
 } from "./types.ts";
-export { stopSignal } from "./stop.ts";
-export { type KernelTrace, type TracedOutput, type TracedValue, traceKernels } from "./trace.ts";
+export { stopSignal } from "./interrupt.ts";
+export {
+  type KernelTrace,
+  type TracedOutput,
+  type TracedValue,
+  traceKernels,
+} from "./kernel_trace.ts";

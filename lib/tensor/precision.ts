@@ -1,7 +1,6 @@
 /** In which floating-point type networks compute. */
-import { nativeBackend } from "./backend.ts";
-import { checkFunction, checkSynchronous } from "./check.ts";
-import { show } from "./options.ts";
+import { nativeBackend } from "./backend/select.ts";
+import { checkFunction, checkSynchronous, show } from "./checks.ts";
 
 /**
  * `"fp32"`: float32 throughout; `"bf16"`: convolutions and matrix products, and what lies between

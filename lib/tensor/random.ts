@@ -4,9 +4,9 @@
  * arithmetic in JavaScript elsewhere.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { nativeBackend, runTensorFlowOp } from "./backend.ts";
-import { checkFinite, checkShape, checkWhole } from "./check.ts";
-import { checkOptions } from "./options.ts";
+import { nativeBackend } from "./backend/select.ts";
+import { runTensorFlowOp } from "./backend/tensorflow_op.ts";
+import { checkFinite, checkInteger, checkOptions, checkShape } from "./checks.ts";
 import type { RankFor, Tensor } from "./types.ts";
 
 type Words = [number, number, number, number];
@@ -105,7 +105,7 @@ export class Random {
    * @throws {RangeError} If the seed is not a whole number from −2,147,483,647 to 2,147,483,647.
    */
   restart(seed: number): void {
-    checkWhole("Seeding random numbers", "the seed", seed, -0x7fffffff, 0x7fffffff);
+    checkInteger("Seeding random numbers", "the seed", seed, -0x7fffffff, 0x7fffffff);
     this.#seed = seed;
     this.#draws = 0;
   }
@@ -198,7 +198,7 @@ export class Random {
    * @throws {RangeError} If `count` is not a whole number of at least 0.
    */
   permutation(count: number): Int32Array {
-    checkWhole("Shuffling", "the count", count, 0, 0x7fffffff);
+    checkInteger("Shuffling", "the count", count, 0, 0x7fffffff);
     const result = Int32Array.from({ length: count }, (_, i) => i);
     const source = words(count, this.#next());
     for (let i = count - 1; i > 0; i--) {
@@ -214,7 +214,7 @@ export class Random {
    * @throws {RangeError} If `below` is not a whole number from 1 to 2³².
    */
   integer(below: number): number {
-    checkWhole("Drawing a whole number", "the limit", below, 1, 2 ** 32);
+    checkInteger("Drawing a whole number", "the limit", below, 1, 2 ** 32);
     return Math.floor((words(1, this.#next())[0]! / 2 ** 32) * below);
   }
 

@@ -2,7 +2,7 @@
  * The state in JavaScript that a compiled function depends on, as far as it is in objects whose
  * methods `forward` it calls, which modules are: their fields, and what these hold.
  */
-import { isTensor } from "./check.ts";
+import { isTensor } from "./checks.ts";
 
 /** A class whose instances are watched: an object with a method `forward`. */
 type Prototype = { forward: (...parameters: unknown[]) => unknown };

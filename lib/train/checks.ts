@@ -3,8 +3,7 @@
  * kind is refused here.
  */
 import { type Images, isTensor, type Precision, tidy } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
-import { checkPrecision } from "../tensor/precision.ts";
+import { checkPrecision, show } from "../tensor/internal.ts";
 import { interceptForward } from "../nn/observe.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import { ImageDataset, type Transform } from "../data/mod.ts";

@@ -9,8 +9,7 @@ import {
   tidy,
   withPrecision,
 } from "../tensor/mod.ts";
-import { checkSynchronous } from "../tensor/check.ts";
-import { show } from "../tensor/options.ts";
+import { checkSynchronous, orStop, show } from "../tensor/internal.ts";
 import { interceptForward, observeForward } from "../nn/observe.ts";
 import { type AnyModule, Module } from "../nn/mod.ts";
 import { batches, ImageDataset, type Transform, transformOf } from "../data/mod.ts";
@@ -20,7 +19,6 @@ import { checkKinds, explained } from "./checks.ts";
 import { turnEventLoop } from "./event_loop.ts";
 import { type InferenceOptions, inferenceOptions } from "./metrics.ts";
 import type { Taking } from "./suits.ts";
-import { orStop } from "../tensor/stop.ts";
 
 /**
  * Runs a part of a model over a whole set, once, and gives what it makes of the images as a set of

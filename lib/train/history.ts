@@ -1,4 +1,4 @@
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import type { EpochProgress, Progress, StepProgress } from "./fit.ts";
 
 /** All that a training run reported. */

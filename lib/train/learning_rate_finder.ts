@@ -6,7 +6,7 @@ import {
   type Tensor,
   type Variable,
 } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { checkModule } from "../nn/checks.ts";
 import type { AnyModule, Classifier } from "../nn/mod.ts";
 import { bindTransform, type ImageDataset, transformOf } from "../data/mod.ts";

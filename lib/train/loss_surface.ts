@@ -8,13 +8,13 @@ import {
   type Tensor,
   tidy,
 } from "../tensor/mod.ts";
+import { orStop } from "../tensor/internal.ts";
 import { checkModule, checkNumber } from "../nn/checks.ts";
 import type { AnyModule, Classifier } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { checkDataset } from "../data/dataset.ts";
 import { checkKinds } from "./checks.ts";
 import { evaluate, type EvaluateOptions, inferenceOptions } from "./metrics.ts";
-import { orStop } from "../tensor/stop.ts";
 import type { Suiting } from "./suits.ts";
 
 /** The options of {@linkcode lossSurface}. */

@@ -9,7 +9,7 @@ import {
   type Tensor,
   tidy,
 } from "../tensor/mod.ts";
-import { valuesToCheck } from "../tensor/compile.ts";
+import { valuesToCheck } from "../tensor/internal.ts";
 
 /**
  * How wrong logits `[batch, classes]` are about labels `[batch]`, as one number to be made small.

@@ -12,7 +12,7 @@ import {
   tidy,
   withPrecision,
 } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { orStop, show } from "../tensor/internal.ts";
 import { checkModule } from "../nn/checks.ts";
 import { type AnyModule, checkWhole, type Classifier } from "../nn/mod.ts";
 import { batches, type ImageDataset, type Transform, transformOf } from "../data/mod.ts";
@@ -21,7 +21,6 @@ import { checkKinds, checkLogits, explained } from "./checks.ts";
 import { turnEventLoop } from "./event_loop.ts";
 import { checkLabels, crossEntropy, type Loss } from "./losses.ts";
 import type { Suiting } from "./suits.ts";
-import { orStop } from "../tensor/stop.ts";
 
 /**
  * The part of the rows of `logits` `[batch, classes]` whose largest number is at the label, from 0

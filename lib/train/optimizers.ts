@@ -17,7 +17,7 @@ import {
   variable,
   vectorLength,
 } from "../tensor/mod.ts";
-import { checkTensor } from "../tensor/check.ts";
+import { checkTensor } from "../tensor/internal.ts";
 
 /**
  * Changes the parameters it is bound to, step by step, and owns what it has to remember about each.

@@ -1,6 +1,6 @@
+import { orStop } from "../tensor/internal.ts";
 import { collect, type History } from "./history.ts";
 import type { Progress } from "./fit.ts";
-import { orStop } from "../tensor/stop.ts";
 
 /**
  * A training that {@linkcode fit} made, which starts when it is asked for its first progress. It is

@@ -4,7 +4,7 @@
  * layers that take them have their weights in another order.
  */
 import { isTensor, ops, type Tensor, tidy } from "../tensor/mod.ts";
-import { observeKernels } from "../tensor/trace.ts";
+import { observeKernels } from "../tensor/internal.ts";
 import {
   Activation,
   AdaptiveAveragePool,

@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 
 /**
  * The bytes of a file, which are in memory once: `Deno.readFile` has them twice for a moment.

@@ -1,5 +1,5 @@
+import { checkOptions, show } from "../tensor/internal.ts";
 import { checkPath, type Source, sourceOf } from "./files.ts";
-import { checkOptions, show } from "../tensor/options.ts";
 import { Foreign, Global, kindOf, unpickle } from "./pickle.ts";
 import { exceptions } from "./state.ts";
 import { elementSize, isCount, isCounts, StoredTensor, type StoredType } from "./stored_tensor.ts";

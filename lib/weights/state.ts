@@ -1,5 +1,5 @@
 import { checkOptions, ops, type Tensor, tidy, type Variable } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 import { type AnyModule, BatchNorm, Conv2d, Linear, Module } from "../nn/mod.ts";
 import { checkInputShape } from "../nn/checks.ts";
 import type { Transform } from "../data/mod.ts";

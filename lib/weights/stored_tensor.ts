@@ -1,5 +1,5 @@
 import { isTensor, ops, type Tensor } from "../tensor/mod.ts";
-import { show } from "../tensor/options.ts";
+import { show } from "../tensor/internal.ts";
 
 const FLOATS = ["F64", "F32", "F16", "BF16", "F8_E5M2", "F8_E4M3"] as const;
 

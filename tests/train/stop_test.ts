@@ -5,7 +5,7 @@ Deno.test("the first Ctrl-C fires the signal, the second ends the process", asyn
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
-      `import { stopSignal } from "${import.meta.resolve("../../lib/tensor/stop.ts")}";
+      `import { stopSignal } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
       const signal = stopSignal();
       console.log(stopSignal() === signal);
       while (!signal.aborted) await new Promise((done) => setTimeout(done));
@@ -27,7 +27,7 @@ Deno.test("after a Ctrl-C there is a new signal", async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
-      `import { stopSignal } from "${import.meta.resolve("../../lib/tensor/stop.ts")}";
+      `import { stopSignal } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
       for (let i = 0; i < 2; i++) {
         const signal = stopSignal();
         Deno.kill(Deno.pid, "SIGINT");
@@ -43,7 +43,7 @@ Deno.test("a signal that nobody fires does not keep the process alive", async ()
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
-      `import { stopSignal } from "${import.meta.resolve("../../lib/tensor/stop.ts")}";
+      `import { stopSignal } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
       stopSignal();`,
     ],
     signal: AbortSignal.timeout(20_000),
@@ -62,7 +62,7 @@ async function inKernel(program: string): Promise<{ said: string; warned: boolea
       "--v8-flags=--expose-gc",
       `import { fit, sgd, stopSignal } from "resnet-lab";
       import { OneWeight, pixels } from "${import.meta.resolve("./one_weight.ts")}";
-      import { listenForStop } from "${import.meta.resolve("../../lib/tensor/stop.ts")}";
+      import { listenForStop } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
       listenForStop();
       const pause = (time) => new Promise((done) => setTimeout(done, time));
       const stop = async () => {

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { checkFunction, checkTensor } from "./check.ts";
+import { checkFunction, checkTensor } from "./checks.ts";
 import type { Tensor, Variable } from "./types.ts";
 
 /**

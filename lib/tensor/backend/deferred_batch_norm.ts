@@ -4,8 +4,8 @@
  * where it would be a pass over memory of its own.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { AutocastBackend } from "./autocast_backend.ts";
-import type { OpAttribute } from "./native_backend.d.ts";
+import type { OpAttribute } from "./binding.d.ts";
+import { AutocastBackend } from "./autocast.ts";
 
 /** A batch normalisation that waits. */
 interface Normalization {

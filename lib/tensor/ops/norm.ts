@@ -1,8 +1,9 @@
 /** The length of tensors as one vector. */
 import * as tf from "@tensorflow/tfjs-core";
-import { nativeBackend, runTensorFlowOp } from "./backend.ts";
-import { checkArray, checkTensor, NUMERIC } from "./check.ts";
-import type { Scalar, Tensor } from "./types.ts";
+import { nativeBackend } from "../backend/select.ts";
+import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
+import { checkArray, checkTensor, NUMERIC } from "../checks.ts";
+import type { Scalar, Tensor } from "../types.ts";
 
 function checkTensors(doing: string, tensors: readonly Tensor[]): void {
   checkArray(doing, "the tensors", tensors);

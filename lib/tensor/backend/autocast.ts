@@ -7,8 +7,8 @@
  * operation at a time, as PyTorch's autocast does.
  */
 import type { Tensor, TensorInfo } from "@tensorflow/tfjs-core";
-import { LeanBackend } from "./lean_backend.ts";
-import type { NativeTensor, OpAttribute } from "./native_backend.d.ts";
+import type { NativeTensor, OpAttribute } from "./binding.d.ts";
+import { LeanBackend } from "./resource_variables.ts";
 
 /** TensorFlow's number for the type bfloat16. */
 const BFLOAT16 = 14;

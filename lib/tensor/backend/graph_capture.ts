@@ -3,10 +3,10 @@
  * as one graph.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { Graph, Session } from "./graph.ts";
-import { NodeJSKernelBackend } from "./native_kernels.ts";
-import { liveVariables } from "./reclaim.ts";
-import type { Binding } from "./native_backend.d.ts";
+import type { Binding } from "./binding.d.ts";
+import { Graph, Session } from "./graph_def.ts";
+import { NodeJSKernelBackend } from "./node_backend.ts";
+import { liveVariables } from "../reclaim.ts";
 
 /** Where a value comes from that the graph is given at each run. */
 type Source =

@@ -1,128 +1,10 @@
-/**
- * Batch normalisation, fused: TensorFlow's `FusedBatchNormV3` and its gradient on the native
- * backend, a composition of ops elsewhere.
- */
+/** Batch normalisation and local response normalisation. */
 import * as tf from "@tensorflow/tfjs-core";
-import { COMPOSED, NATIVE, runTensorFlowOp } from "./backend.ts";
-import { checkFinite, checkTensor } from "./check.ts";
-import { checkOptions } from "./options.ts";
-import type { Rank, Same, Tensor, Tensor1D } from "./types.ts";
-
-const BATCH_NORM = "ResnetLabBatchNorm";
-const BATCH_NORM_BACKPROP = "ResnetLabBatchNormBackprop";
-
-function fusedAttributes({ epsilon }: tf.NamedAttrMap) {
-  return {
-    T: { type: "float32" },
-    U: { type: "float32" },
-    epsilon: { float: epsilon as number },
-    data_format: { string: "NHWC" },
-    is_training: { bool: true },
-  } as const;
-}
-tf.registerKernel({
-  kernelName: BATCH_NORM,
-  backendName: NATIVE,
-  kernelFunc: ({ inputs, attrs }) => {
-    const empty = tf.tensor1d([]);
-    const outputs = runTensorFlowOp(
-      "FusedBatchNormV3",
-      [inputs.x!, inputs.scale!, inputs.offset!, inputs.mean ?? empty, inputs.variance ?? empty],
-      {
-        ...fusedAttributes(attrs!),
-        exponential_avg_factor: { float: attrs!.momentum as number },
-      },
-      6,
-    );
-    empty.dispose();
-    return outputs;
-  },
-});
-tf.registerKernel({
-  kernelName: BATCH_NORM_BACKPROP,
-  backendName: NATIVE,
-  kernelFunc: ({ inputs, attrs }) => {
-    const outputs = runTensorFlowOp(
-      "FusedBatchNormGradV3",
-      [inputs.dy!, inputs.x!, inputs.scale!, inputs[0]!, inputs[1]!, inputs[2]!],
-      fusedAttributes(attrs!),
-      5,
-    );
-    // The last two are empty.
-    return outputs.slice(0, 3);
-  },
-});
-
-/**
- * What both directions need: mean and biased variance of each channel, `1/√(variance + epsilon)`,
- * and x normalised with them.
- */
-function normalize(x: Tensor, epsilon: number) {
-  const { mean, variance } = tf.moments(x, [0, 1, 2]);
-  const inverse = tf.rsqrt(tf.add(variance, epsilon));
-  return { mean, variance, inverse, normalized: tf.mul(tf.sub(x, mean), inverse) };
-}
-for (const backendName of COMPOSED) {
-  tf.registerKernel({
-    kernelName: BATCH_NORM,
-    backendName,
-    kernelFunc: ({ inputs, attrs }) =>
-      tf.tidy(() => {
-        const x = inputs.x as Tensor;
-        const count = x.size / inputs.scale!.shape[0]!;
-        const { mean, variance, normalized } = normalize(x, attrs!.epsilon as number);
-        const follow = (running: tf.TensorInfo | undefined, batch: Tensor) => {
-          const momentum = attrs!.momentum as number;
-          if (!running) return batch;
-          return tf.add(tf.mul(running as Tensor, 1 - momentum), tf.mul(batch, momentum));
-        };
-        return [
-          tf.add(tf.mul(normalized, inputs.scale as Tensor), inputs.offset as Tensor),
-          follow(inputs.mean, mean),
-          follow(inputs.variance, tf.mul(variance, count / Math.max(1, count - 1))),
-        ];
-      }),
-  });
-  tf.registerKernel({
-    kernelName: BATCH_NORM_BACKPROP,
-    backendName,
-    // Ioffe and Szegedy 2015, section 3, with the gradients of mean and variance put in.
-    kernelFunc: ({ inputs, attrs }) =>
-      tf.tidy(() => {
-        const x = inputs.x as Tensor, dy = inputs.dy as Tensor;
-        const count = x.size / inputs.scale!.shape[0]!;
-        const { inverse, normalized } = normalize(x, attrs!.epsilon as number);
-        const dOffset = tf.sum(dy, [0, 1, 2]);
-        const dScale = tf.sum(tf.mul(dy, normalized), [0, 1, 2]);
-        const centred = tf.sub(
-          tf.sub(dy, tf.div(dOffset, count)),
-          tf.mul(normalized, tf.div(dScale, count)),
-        );
-        const dx = tf.mul(centred, tf.mul(inputs.scale as Tensor, inverse));
-        return [dx, dScale, dOffset];
-      }),
-  });
-}
-tf.registerGradient({
-  kernelName: BATCH_NORM,
-  inputsToSave: ["x", "scale"],
-  // The native op gives three more outputs, for its gradient.
-  outputsToSave: [false, false, false, true, true, true],
-  gradFunc: (dy, [x, scale, ...reserved], attrs) => {
-    // One op gives all three gradients, so it runs here and not when each is asked for.
-    const [dx, dScale, dOffset] = tf.engine().runKernel<Tensor[]>(
-      BATCH_NORM_BACKPROP,
-      {
-        dy: (dy as Tensor[])[0]!,
-        x: x!,
-        scale: scale!,
-        ...Object.fromEntries(reserved.entries()),
-      },
-      attrs,
-    );
-    return { x: () => dx!, scale: () => dScale!, offset: () => dOffset! };
-  },
-});
+import { checkFinite, checkOptions, checkTensor } from "../checks.ts";
+import { BATCH_NORM } from "../kernels/batch_norm.ts";
+import "../kernels/native_overrides.ts";
+import { checkImages } from "./window.ts";
+import type { Rank, Same, Tensor, Tensor1D, Tensor4D } from "../types.ts";
 
 /**
  * The output of a batch-norm step in training, and the statistics of the batch, or the running ones
@@ -282,4 +164,55 @@ export function batchNormInference<T extends Tensor>(
   checkArguments(what, x, vectors, epsilon);
   const { mean, variance, scale, offset } = vectors;
   return tf.batchNorm<Rank>(x, mean, variance, offset, scale, epsilon) as Same<T>;
+}
+
+/** The options of {@linkcode localResponseNorm}. */
+interface ResponseNormOptions {
+  /** Channels that are summed: the channel and as many on each side. */
+  size?: number;
+  bias?: number;
+  alpha?: number;
+  beta?: number;
+}
+
+/**
+ * Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3):
+ * `y_c = x_c / (bias + alpha · Σ x²_j)^beta` over the `size` channels j around c.
+ *
+ * `alpha` is the paper's; PyTorch divides it by `size`.
+ *
+ * @throws {RangeError} If `size` is not odd, or another option not finite.
+ * @throws {TypeError} If the images are not float32, or an option does not exist.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const pixel = ops.tensor([1, 2, 3], [1, 1, 1, 3]);
+ * const y = ops.localResponseNorm(pixel, { size: 3, bias: 0, alpha: 1, beta: 0.5 });
+ * const expected = [1 / Math.sqrt(5), 2 / Math.sqrt(14), 3 / Math.sqrt(13)];
+ * assert(expected.every((value, i) => Math.abs(value - y.dataSync()[i]!) < 1e-6));
+ * ```
+ */
+export function localResponseNorm<T extends Tensor4D>(
+  x: T,
+  options: ResponseNormOptions = {},
+): Same<T> {
+  const what = "Local response normalisation";
+  checkOptions<ResponseNormOptions>(what, options, "{ size: 5 }", {
+    size: true,
+    bias: true,
+    alpha: true,
+    beta: true,
+  });
+  const { size = 5, bias = 2, alpha = 1e-4, beta = 0.75 } = options;
+  checkImages(what, x);
+  if (!Number.isInteger(size) || size < 1 || size % 2 === 0) {
+    throw new RangeError(
+      `${what}: size must be odd (the channel and as many on each side), found ${size}.`,
+    );
+  }
+  for (const [name, value] of Object.entries({ bias, alpha, beta })) checkFinite(what, name, value);
+  return tf.localResponseNormalization<Tensor4D>(x, (size - 1) / 2, bias, alpha, beta) as Same<T>;
 }

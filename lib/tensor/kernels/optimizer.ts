@@ -4,10 +4,9 @@
  * rate.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { nativeBackend } from "./backend.ts";
-import { checkTensor } from "./check.ts";
-import { checkOptions } from "./options.ts";
-import type { Tensor, Variable } from "./types.ts";
+import { nativeBackend } from "../backend/select.ts";
+import { checkOptions, checkTensor } from "../checks.ts";
+import type { Tensor, Variable } from "../types.ts";
 
 /** The numbers of {@linkcode updateByMomentum}. */
 export interface MomentumUpdate {

@@ -1,7 +1,7 @@
 /** TensorFlow.js's native backend, with what our kernels need beyond it. */
 import * as tf from "@tensorflow/tfjs-core";
-import { RecordingBackend } from "./recording_backend.ts";
-import type { NativeTensor, OpAttribute } from "./native_backend.d.ts";
+import type { NativeTensor, OpAttribute } from "./binding.d.ts";
+import { RecordingBackend } from "./graph_capture.ts";
 
 /** The name under which TensorFlow frees a resource along with the last handle to it. */
 const ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";

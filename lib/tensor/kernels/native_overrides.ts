@@ -1,7 +1,8 @@
 /** Kernels of TensorFlow.js's native backend whose work another op of TensorFlow's does faster. */
 import * as tf from "@tensorflow/tfjs-core";
-import { NATIVE, nativeBackend, runOneDnnOp, runTensorFlowOp } from "./backend.ts";
-import type { DataType, Tensor2D, Tensor4D } from "./types.ts";
+import { NATIVE, nativeBackend } from "../backend/select.ts";
+import { runOneDnnOp, runTensorFlowOp } from "../backend/tensorflow_op.ts";
+import type { DataType, Tensor2D, Tensor4D } from "../types.ts";
 
 /** Puts `kernel` in the place of the native backend's own, which it is given to fall back on. */
 function replaceKernel(

@@ -4,7 +4,8 @@
  * inputs costs one reading pass, far less than the kernel.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { nativeBackend, runTensorFlowOp } from "./backend.ts";
+import { nativeBackend } from "../backend/select.ts";
+import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
 
 /**
  * Whether all numbers of a float32 tensor are finite, and not so large that their squares are not:

@@ -3,8 +3,9 @@
  * alone; in a residual network that is one more map for each block.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { COMPOSED, NATIVE, runTensorFlowOp } from "./backend.ts";
-import type { Tensor, Tensor1D } from "./types.ts";
+import { COMPOSED, NATIVE } from "../backend/select.ts";
+import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
+import type { Tensor, Tensor1D } from "../types.ts";
 
 const SUM = "ResnetLabSum";
 const BIAS_SUM = "ResnetLabBiasSum";

@@ -1,39 +1,14 @@
 /**
- * Gradients that TensorFlow.js lacks or has wrong: relu's as one op on the native backend,
- * comparisons, absolute values at 0, conversion to whole numbers, tied maxima, and resizing.
+ * Gradients that TensorFlow.js lacks or has wrong: comparisons, absolute values at 0, conversion to
+ * whole numbers, tied maxima, and resizing.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { COMPOSED, NATIVE, runTensorFlowOp } from "./backend.ts";
-import type { Tensor } from "./types.ts";
+import type { Tensor } from "../types.ts";
 
-function replaceGradient(config: tf.GradConfig): void {
+export function replaceGradient(config: tf.GradConfig): void {
   if (tf.getGradient(config.kernelName)) tf.unregisterGradient(config.kernelName);
   tf.registerGradient(config);
 }
-
-const RELU_BACKPROP = "ResnetLabReluBackprop";
-tf.registerKernel({
-  kernelName: RELU_BACKPROP,
-  backendName: NATIVE,
-  kernelFunc: ({ inputs }) =>
-    runTensorFlowOp("ReluGrad", [inputs.dy!, inputs.y!], { T: { type: "float32" } }),
-});
-for (const backendName of COMPOSED) {
-  tf.registerKernel({
-    kernelName: RELU_BACKPROP,
-    backendName,
-    kernelFunc: ({ inputs }) =>
-      tf.tidy(() => tf.mul(inputs.dy as Tensor, tf.step(inputs.y as Tensor))),
-  });
-}
-replaceGradient({
-  kernelName: tf.Relu,
-  // The output tells where the input was positive, and the next layer holds on to it anyway.
-  outputsToSave: [true],
-  gradFunc: (dy, [y]) => ({
-    x: () => tf.engine().runKernel(RELU_BACKPROP, { dy: dy as Tensor, y: y! }),
-  }),
-});
 
 // A comparison is constant between its jumps. With no gradient at all, `where(greater(x, 0), x, 0)`
 // could not be differentiated.

@@ -6,7 +6,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-wasm";
-import type { Tensor, Tensor2D, Tensor4D } from "./types.ts";
+import type { Tensor, Tensor2D, Tensor4D } from "../types.ts";
 
 const WASM = "wasm";
 

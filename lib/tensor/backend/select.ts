@@ -9,13 +9,12 @@ import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 // Registers the gradient of each op, and the backend in JavaScript.
-// @ts-types="./native_backend.d.ts"
+// @ts-types="./binding.d.ts"
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
-import { checkFunction } from "./check.ts";
-import type { FusingBackend } from "./fusing_backend.ts";
-import { show } from "./options.ts";
-import type { Binding, OpAttribute } from "./native_backend.d.ts";
+import type { Binding } from "./binding.d.ts";
+import type { FusingBackend } from "./deferred_batch_norm.ts";
+import { checkFunction, show } from "../checks.ts";
 
 /** The name under which the native backend is registered. */
 export const NATIVE = "tensorflow";
@@ -26,7 +25,7 @@ export const PORTABLE = "cpu";
 /** The backends on which our kernels are compositions of TensorFlow.js's own. */
 export const COMPOSED = [WASM, PORTABLE];
 
-let native: { backend: FusingBackend; binding: Binding } | undefined;
+let native: FusingBackend | undefined;
 
 /** Whether Deno lets this process use an environment variable, without asking the user. */
 function mayUse(variable: string): boolean {
@@ -43,7 +42,7 @@ const inFolder = (task: string) =>
 
 /** Registers native TensorFlow, or says why it cannot and what to do. */
 async function loadNative(): Promise<{ problem: string; remedy: string } | undefined> {
-  const addon = new URL("../../.venv/tfjs_binding.node", import.meta.url);
+  const addon = new URL("../../../.venv/tfjs_binding.node", import.meta.url);
   const allow = "Start Deno with --allow-read --allow-env --allow-ffi";
   try {
     if (addon.protocol !== "file:" || !existsSync(addon)) {
@@ -69,10 +68,10 @@ async function loadNative(): Promise<{ problem: string; remedy: string } | undef
     const binding: Binding = require(fileURLToPath(addon));
     // The package's own entry would look for the addon in its install folder, where our set-up does
     // not put it.
-    const { FusingBackend } = await import("./fusing_backend.ts");
+    const { FusingBackend } = await import("./deferred_batch_norm.ts");
     const backend = new FusingBackend(binding, "@tensorflow/tfjs-node-gpu");
     tf.registerBackend(NATIVE, () => backend, 3);
-    native = { backend, binding };
+    native = backend;
   } catch (error) {
     return error instanceof Deno.errors.NotCapable
       ? { problem: `did not load (${reasonOf(error)})`, remedy: allow }
@@ -99,7 +98,7 @@ function mayLoadWasm(): boolean {
 
 /** Makes a backend the present one, and loads it if need be. */
 async function setBackend(name: string): Promise<void> {
-  if (name === WASM) await import("./wasm_kernels.ts");
+  if (name === WASM) await import("../kernels/wasm_overrides.ts");
   if (tf.findBackendFactory(name) === null) {
     throw new RangeError(`Choosing a backend: there is none called "${name}" here.`);
   }
@@ -221,90 +220,5 @@ export function onNativeCpu(): boolean {
 
 /** The native backend, if it is the one that computes. */
 export function nativeBackend(): FusingBackend | undefined {
-  return tf.getBackend() === NATIVE ? native?.backend : undefined;
-}
-
-/** An attribute of a TensorFlow op: its value, with the type that TensorFlow expects. */
-export type Attribute =
-  | { float: number }
-  | { bool: boolean }
-  | { string: string }
-  | { integer: number }
-  | { integers: readonly number[] }
-  | { type: "float32" | "int32" | "bool" };
-
-function toOpAttributes(
-  attributes: Readonly<Record<string, Attribute>>,
-  b: Binding,
-): OpAttribute[] {
-  return Object.entries(attributes).map(([name, attribute]) => {
-    if ("float" in attribute) return { name, type: b.TF_ATTR_FLOAT, value: attribute.float };
-    if ("bool" in attribute) return { name, type: b.TF_ATTR_BOOL, value: attribute.bool };
-    if ("string" in attribute) return { name, type: b.TF_ATTR_STRING, value: attribute.string };
-    if ("integer" in attribute) return { name, type: b.TF_ATTR_INT, value: attribute.integer };
-    if ("integers" in attribute) return { name, type: b.TF_ATTR_INT, value: attribute.integers };
-    const types = { float32: b.TF_FLOAT, int32: b.TF_INT32, bool: b.TF_BOOL };
-    return { name, type: b.TF_ATTR_TYPE, value: types[attribute.type] };
-  });
-}
-
-/**
- * Runs one TensorFlow op by name on the native backend; for kernels only. Gives one tensor, or as
- * many as `outputs` says.
- *
- * @throws {TypeError} If the native backend is not loaded.
- */
-export function runTensorFlowOp(
-  op: string,
-  inputs: tf.TensorInfo[],
-  attributes: Readonly<Record<string, Attribute>>,
-): tf.Tensor;
-export function runTensorFlowOp(
-  op: string,
-  inputs: tf.TensorInfo[],
-  attributes: Readonly<Record<string, Attribute>>,
-  outputs: number,
-): tf.Tensor[];
-export function runTensorFlowOp(
-  op: string,
-  inputs: tf.TensorInfo[],
-  attributes: Readonly<Record<string, Attribute>>,
-  outputs?: number,
-): tf.Tensor | tf.Tensor[] {
-  if (!native) {
-    throw new TypeError(`Running the TensorFlow op ${op}: the native backend is not loaded.`);
-  }
-  const results = native.backend.executeMultipleOutputs(
-    op,
-    toOpAttributes(attributes, native.binding),
-    inputs,
-    outputs ?? 1,
-  );
-  return outputs === undefined ? results[0]! : results;
-}
-
-/**
- * oneDNN's ops that TensorFlow lacks here, as found out at their first use; on x86 it mostly has
- * all.
- */
-const missingOneDnnOps = new Set<string>();
-
-/**
- * Runs one of oneDNN's ops on the native backend; for kernels only. Gives nothing where the backend
- * computes elsewhere than on a processor, or TensorFlow lacks the op.
- */
-export function runOneDnnOp(
-  op: string,
-  inputs: tf.TensorInfo[],
-  attributes: Readonly<Record<string, Attribute>>,
-  outputs: number,
-): tf.Tensor[] | undefined {
-  if (missingOneDnnOps.has(op) || !onNativeCpu()) return undefined;
-  try {
-    // The last attribute is oneDNN's mark of its kernels for TensorFlow's own layout.
-    const marked = { ...attributes, _kernel: { string: "MklNameChangeOp" } };
-    return runTensorFlowOp(op, inputs, marked, outputs);
-  } catch {
-    missingOneDnnOps.add(op);
-  }
+  return tf.getBackend() === NATIVE ? native : undefined;
 }

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 // @ts-types="./saved_model.d.ts"
 import messages from "@tensorflow/tfjs-node-gpu/dist/proto/api_pb.js";
-import type { Binding, NativeTensor, OpAttribute } from "./native_backend.d.ts";
+import type { Binding, NativeTensor, OpAttribute } from "./binding.d.ts";
 
 /** Sessions of graphs that nothing can reach any more are freed. */
 const unreachable = new FinalizationRegistry<() => void>((free) => free());

@@ -1,10 +1,10 @@
-/** Softmax and cross-entropy in one op, which gives the gradient along with the value. */
+/** Softmax and cross-entropy in one kernel, which gives the gradient along with the value. */
 import * as tf from "@tensorflow/tfjs-core";
-import { COMPOSED, NATIVE, runTensorFlowOp } from "./backend.ts";
-import { checkTensor } from "./check.ts";
-import type { Scalar, Tensor, Tensor1D, Tensor2D } from "./types.ts";
+import { COMPOSED, NATIVE } from "../backend/select.ts";
+import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
+import type { Scalar, Tensor, Tensor1D, Tensor2D } from "../types.ts";
 
-const CROSS_ENTROPY = "ResnetLabSoftmaxCrossEntropy";
+export const CROSS_ENTROPY = "ResnetLabSoftmaxCrossEntropy";
 const CROSS_ENTROPY_BACKPROP = "ResnetLabSoftmaxCrossEntropyBackprop";
 
 tf.registerKernel({
@@ -57,41 +57,7 @@ tf.registerGradient({
   }),
 });
 
-/**
- * The cross-entropy of each row, `−Σⱼ targetsⱼ · log softmax(logits)ⱼ`: logits and targets
- * `[batch, classes]` to `[batch]`.
- *
- * Each row of targets must sum to 1. Gradients flow to the logits only:
- * `softmax(logits) − targets`.
- *
- * @throws {RangeError} If the logits are not `[batch, classes]`, or the targets have another shape.
- * @throws {TypeError} If one of them is not float32.
- *
- * @example
- * ```ts
- * import { ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const loss = ops.softmaxCrossEntropy(ops.tensor([[0, 0]]), ops.tensor([[1, 0]]));
- * assert(Math.abs(loss.dataSync()[0]! - Math.log(2)) < 1e-6);
- * ```
- */
-export function softmaxCrossEntropy(logits: Tensor2D, targets: Tensor2D): Tensor1D {
-  const what = "Taking the cross-entropy";
-  const axes = ["batch", "classes"];
-  checkTensor(what, logits, { name: "the logits", axes, dtype: "float32" });
-  checkTensor(what, targets, { name: "the targets", axes, dtype: "float32" });
-  if (String(logits.shape) !== String(targets.shape)) {
-    throw new RangeError(
-      `${what}: the targets must have the shape of the logits, [${logits.shape}], found [${targets.shape}].`,
-    );
-  }
-  const [loss, dLogits] = tf.engine().runKernel<Tensor[]>(CROSS_ENTROPY, { logits, targets });
-  dLogits!.dispose();
-  return loss as Tensor1D;
-}
-
-const LABEL_CROSS_ENTROPY = "ResnetLabLabelCrossEntropy";
+export const LABEL_CROSS_ENTROPY = "ResnetLabLabelCrossEntropy";
 const LABEL_CROSS_ENTROPY_BACKPROP = "ResnetLabLabelCrossEntropyBackprop";
 
 // Both give the mean, and the gradient of the sum.
@@ -150,37 +116,3 @@ tf.registerGradient({
     labels: () => tf.zeros(labels!.shape),
   }),
 });
-
-/**
- * The mean over the batch of the cross-entropy with labels, `−log softmax(logits)[label]`: logits
- * `[batch, classes]` and labels `[batch]` to one number.
- *
- * The labels must be from 0 to classes − 1, which is not looked at here. Gradients flow to the
- * logits.
- *
- * @throws {RangeError} If the logits are not `[batch, classes]`, or there is not a label for each
- * row.
- * @throws {TypeError} If the logits are not float32, or the labels not int32.
- *
- * @example
- * ```ts
- * import { ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const loss = ops.labelCrossEntropy(ops.tensor([[0, 0]]), ops.tensor([1], undefined, "int32"));
- * assert(Math.abs(loss.dataSync()[0]! - Math.log(2)) < 1e-6);
- * ```
- */
-export function labelCrossEntropy(logits: Tensor2D, labels: Tensor1D): Scalar {
-  const what = "Taking the cross-entropy with labels";
-  checkTensor(what, logits, { name: "the logits", axes: ["batch", "classes"], dtype: "float32" });
-  checkTensor(what, labels, { name: "the labels", axes: ["batch"], dtype: "int32" });
-  if (labels.size !== logits.shape[0]) {
-    throw new RangeError(
-      `${what}: there must be a label for each row of [${logits.shape}], found ${labels.size}.`,
-    );
-  }
-  const [loss, dLogits] = tf.engine().runKernel<Tensor[]>(LABEL_CROSS_ENTROPY, { logits, labels });
-  dLogits!.dispose();
-  return loss as Scalar;
-}

@@ -1,0 +1,448 @@
+/**
+ * Checks of what a caller passes in, in one voice: what was being done, what was expected, what was
+ * found. Cells and plain `deno run` are not type-checked, so the running library refuses what the
+ * types refuse.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import type { DataType, Tensor } from "./types.ts";
+
+/**
+ * Whether a value is a tensor (a variable is one too).
+ *
+ * @example
+ * ```ts
+ * import { isTensor, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert(isTensor(ops.zeros([2])));
+ * assert(!isTensor([0, 0]));
+ * ```
+ */
+export function isTensor(value: unknown): value is Tensor {
+  return value instanceof tf.Tensor;
+}
+
+/** The dtypes that arithmetic takes. */
+export const NUMERIC: readonly DataType[] = ["float32", "int32"];
+/** The axes of a batch of images. */
+export const IMAGE_AXES: readonly string[] = ["batch", "height", "width", "channels"];
+
+/** What a tensor must be; what is left out may be anything. */
+export interface Expected {
+  /** What the tensor is to the operation, as the subject of a sentence. */
+  name?: string;
+  /** The names of its axes, as many as it must have. */
+  axes?: readonly string[];
+  /** The dtype, or one of several. */
+  dtype?: DataType | readonly DataType[];
+}
+
+/**
+ * Checks that a value is a tensor that is alive, with the axes and the dtype that are expected.
+ *
+ * @throws {TypeError} If it is no tensor, was disposed, or has another dtype.
+ * @throws {RangeError} If it has another number of axes.
+ */
+export function checkTensor(
+  action: string,
+  x: unknown,
+  { name = "the tensor", axes, dtype }: Expected = {},
+): asserts x is Tensor {
+  if (!isTensor(x)) {
+    throw new TypeError(`${action}: ${name} must be a tensor, found ${show(x)}.`);
+  }
+  if (x.isDisposed) {
+    throw new TypeError(`${action}: ${name} must be alive, found a disposed tensor [${x.shape}].`);
+  }
+  if (axes && axes.length !== x.rank) {
+    throw new RangeError(
+      `${action}: ${name} must be [${axes.join(", ")}], found the shape [${x.shape}].`,
+    );
+  }
+  const dtypes: readonly string[] | undefined = typeof dtype === "string" ? [dtype] : dtype;
+  if (dtypes && !dtypes.includes(x.dtype)) {
+    throw new TypeError(
+      `${action}: ${name} must be ${dtypes.join(" or ")}, found ${x.dtype}; ops.cast converts.`,
+    );
+  }
+}
+
+/**
+ * Checks that a function whose tensors are disposed after it has not gone on in the background.
+ *
+ * @throws {TypeError} If its result is a promise.
+ */
+export function checkSynchronous(action: string, result: unknown): void {
+  if (result instanceof Promise) {
+    // What goes on fails for want of its tensors, which would hide this error.
+    result.catch(() => {});
+    throw new TypeError(
+      `${action}: the function must be synchronous, but it returned a promise. Await first, and compute afterwards.`,
+    );
+  }
+}
+
+/**
+ * Checks that tensors have the same dtype.
+ *
+ * @throws {TypeError} If they differ.
+ */
+export function checkSameDtype(action: string, first: Tensor, ...others: Tensor[]): void {
+  for (const other of others) {
+    if (other.dtype !== first.dtype) {
+      throw new TypeError(
+        `${action}: the tensors must have one dtype, found ${first.dtype} and ${other.dtype}; ops.cast converts.`,
+      );
+    }
+  }
+}
+
+/**
+ * Checks a number against a condition.
+ *
+ * @param condition The condition in words, such as `"at least 0"`.
+ *
+ * @throws {TypeError} If the value is no number.
+ * @throws {RangeError} If `fits` is false.
+ */
+export function checkNumber(
+  action: string,
+  subject: string,
+  value: unknown,
+  fits: boolean,
+  condition: string,
+): asserts value is number {
+  if (typeof value === "number" && fits) return;
+  throw new (typeof value === "number" ? RangeError : TypeError)(
+    `${action}: ${subject} must be ${condition}, found ${show(value)}.`,
+  );
+}
+
+/**
+ * Checks that a value is a whole number from `least` to `most`.
+ *
+ * @throws {TypeError} If it is no number.
+ * @throws {RangeError} If it is another number.
+ */
+export function checkInteger(
+  action: string,
+  subject: string,
+  value: unknown,
+  least = 1,
+  most = Infinity,
+): asserts value is number {
+  const fits = Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most;
+  const condition = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`;
+  checkNumber(action, subject, value, fits, `a whole number ${condition}`);
+}
+
+/**
+ * Checks that a value is a finite number.
+ *
+ * @throws {TypeError} If it is no number.
+ * @throws {RangeError} If it is another number.
+ */
+export function checkFinite(action: string, subject: string, value: unknown): void {
+  checkNumber(action, subject, value, Number.isFinite(value), "a finite number");
+}
+
+/**
+ * Checks that a value is true or false: anything else would count as one of them.
+ *
+ * @throws {TypeError} If it is not.
+ */
+export function checkBoolean(action: string, subject: string, value: unknown): void {
+  if (typeof value !== "boolean") {
+    throw new TypeError(`${action}: ${subject} must be true or false, found ${show(value)}.`);
+  }
+}
+
+/**
+ * Checks that a value is an array, such as one of axes or tensors: a cell of a notebook runs
+ * without a look at types.
+ *
+ * @throws {TypeError} If it is not.
+ */
+export function checkArray(action: string, subject: string, value: unknown): void {
+  if (!Array.isArray(value)) {
+    throw new TypeError(`${action}: ${subject} must be an array, found ${show(value)}.`);
+  }
+}
+
+/**
+ * Checks that a value is a function.
+ *
+ * @throws {TypeError} If it is not.
+ */
+export function checkFunction(action: string, subject: string, value: unknown): void {
+  if (typeof value !== "function") {
+    throw new TypeError(`${action}: ${subject} must be a function, found ${show(value)}.`);
+  }
+}
+
+/**
+ * Checks that a value is a string.
+ *
+ * @throws {TypeError} If it is not.
+ */
+export function checkString(
+  action: string,
+  subject: string,
+  value: unknown,
+): asserts value is string {
+  if (typeof value !== "string") {
+    throw new TypeError(`${action}: ${subject} must be a string, found ${show(value)}.`);
+  }
+}
+
+/**
+ * Checks that a value is one of several.
+ *
+ * @throws {TypeError} If it is no string.
+ * @throws {RangeError} If it is another string.
+ */
+export function checkOneOf(
+  action: string,
+  subject: string,
+  value: unknown,
+  all: readonly string[],
+): void {
+  if (all.some((one) => one === value)) return;
+  throw new (typeof value === "string" ? RangeError : TypeError)(
+    `${action}: ${subject} must be one of ${all.map(show).join(", ")}, found ${show(value)}.`,
+  );
+}
+
+/**
+ * Checks that a value is an instance of a class.
+ *
+ * @param noun The kind of value with its article, such as `"an ImageDataset"`.
+ *
+ * @throws {TypeError} If it is not.
+ */
+export function checkInstance<T>(
+  action: string,
+  subject: string,
+  value: unknown,
+  // deno-lint-ignore no-explicit-any
+  type: abstract new (...parameters: any[]) => T,
+  noun: string,
+): asserts value is T {
+  if (!(value instanceof type)) {
+    throw new TypeError(`${action}: ${subject} must be ${noun}, found ${show(value)}.`);
+  }
+}
+
+/**
+ * Checks an option `signal`, where it is given.
+ *
+ * @throws {TypeError} If it is no AbortSignal.
+ */
+export function checkSignal(action: string, signal: unknown): void {
+  if (signal === undefined) return;
+  checkInstance(action, "signal", signal, AbortSignal, "an AbortSignal such as controller.signal");
+}
+
+/**
+ * Checks that a value is one whole number of at least 1, or one for each of two axes.
+ *
+ * @throws {TypeError} If it is neither a number nor an array of numbers.
+ * @throws {RangeError} If it is another number, or an array of another length.
+ */
+export function checkPair(action: string, subject: string, value: unknown): void {
+  if (Array.isArray(value) && value.length !== 2) {
+    throw new RangeError(
+      `${action}: ${subject} must be one number or [vertical, horizontal], found ${show(value)}.`,
+    );
+  }
+  for (const side of Array.isArray(value) ? value : [value]) checkInteger(action, subject, side);
+}
+
+/**
+ * Checks that an option says how images are padded.
+ *
+ * @throws {TypeError} If it is neither a string nor a number.
+ * @throws {RangeError} If it is another string or number.
+ */
+export function checkPadding(action: string, padding: unknown): void {
+  if (padding === "same" || padding === "valid") return;
+  if (Number.isSafeInteger(padding) && Number(padding) >= 0) return;
+  throw new (typeof padding === "number" || typeof padding === "string" ? RangeError : TypeError)(
+    `${action}: padding must be "same", "valid" or a whole number of at least 0, found ${
+      show(padding)
+    }.`,
+  );
+}
+
+/**
+ * Checks that a shape is made of at most six whole numbers from 0.
+ *
+ * @throws {TypeError} If it is no array.
+ * @throws {RangeError} If it is made of something else.
+ */
+export function checkShape(action: string, shape: readonly number[]): void {
+  checkArray(action, "the shape", shape);
+  if (shape.length > 6 || !shape.every((axis) => Number.isInteger(axis) && axis >= 0)) {
+    throw new RangeError(
+      `${action}: a shape must be at most six whole numbers of at least 0, found [${shape}].`,
+    );
+  }
+}
+
+/**
+ * Checks that an axis exists, and counts a negative one from the last.
+ *
+ * @throws {RangeError} If there is no such axis.
+ */
+export function checkAxis(action: string, shape: readonly number[], axis: number): number {
+  const rank = shape.length;
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
+    throw new RangeError(
+      `${action}: the shape [${shape}] has ${rank} ${
+        rank === 1 ? "axis" : "axes"
+      }, so there is no axis ${axis}.`,
+    );
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+/**
+ * Checks that axes exist and none comes twice, and counts negative ones from the last.
+ *
+ * @throws {TypeError} If they are no array.
+ * @throws {RangeError} If one does not exist or comes twice.
+ */
+export function checkAxes(
+  action: string,
+  shape: readonly number[],
+  axes: readonly number[],
+): number[] {
+  checkArray(action, "the axes", axes);
+  const result = axes.map((axis) => checkAxis(action, shape, axis));
+  if (new Set(result).size < result.length) {
+    throw new RangeError(`${action}: each axis can be named once, found [${axes}].`);
+  }
+  return result;
+}
+
+/**
+ * The names of all options of a type. A name that is missing or wrong is a compile error.
+ */
+export type OptionNames<T> = { readonly [Name in keyof T]-?: true };
+
+/**
+ * Checks that options are an object and that each one exists.
+ *
+ * @param action What the caller is action, such as `"Building myBlock"`.
+ * @param such An example of the options, as it stands in code.
+ * @param names Every option that exists.
+ * @throws {TypeError} If `options` is not an object or has an option that is not in `names`.
+ *
+ * @example
+ * ```ts
+ * import { checkOptions } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * function myBlock(options: { stride?: number }) {
+ *   checkOptions<typeof options>("Building myBlock", options, "{ stride: 2 }", { stride: true });
+ * }
+ * myBlock({ stride: 2 });
+ * const misspelt = { strides: 2 };
+ * assert.throws(
+ *   () => myBlock(misspelt as { stride?: number }),
+ *   /Building myBlock: there is no option strides. Did you mean stride\?/,
+ * );
+ * ```
+ */
+export function checkOptions<T extends object>(
+  action: string,
+  options: unknown,
+  such: string,
+  names: OptionNames<NoInfer<T>>,
+): void {
+  if (!isPlainObject(options)) {
+    throw new TypeError(
+      `${action}: the options must be an object such as ${such}, found ${show(options)}.`,
+    );
+  }
+  const known = Object.keys(names);
+  const unknown = Object.keys(options).filter((name) => !Object.hasOwn(names, name));
+  if (unknown.length === 0) return;
+  const none = `${action}: there ${unknown.length === 1 ? "is no option" : "are no options"} ${
+    unknown.join(", ")
+  }.`;
+  throw new TypeError(
+    known.length === 0
+      ? `${none} It takes none.`
+      : `${none} Did you mean ${
+        unknown.map((name) => nearest(name, known)).join(", ")
+      }? The options are ${known.join(", ")}.`,
+  );
+}
+
+/**
+ * Whether a value was written as `{ … }`; the constructor's name also knows objects of another
+ * realm.
+ */
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || prototype.constructor?.name === "Object";
+}
+
+/** The known name that someone who wrote `name` most likely meant. */
+function nearest(name: string, known: readonly string[]): string {
+  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
+  const initials = (text: string) => text.replaceAll(/(?<=.)[a-z0-9]/g, "").toLowerCase();
+  const wanted = plain(name);
+  const distance = (other: string) => {
+    const candidate = plain(other);
+    if (candidate === wanted || initials(other) === wanted) return 0;
+    if (candidate.includes(wanted) || wanted.includes(candidate)) return 0.5;
+    return editDistance(wanted, candidate);
+  };
+  return known.reduce((best, other) => distance(other) < distance(best) ? other : best);
+}
+
+/** Levenshtein's distance: how many letters must be inserted, deleted or replaced. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(
+        next[j - 1]! + 1,
+        row[j]! + 1,
+        row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
+      ));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+/** A value as an error message shows it. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "function") {
+    return value.name === ""
+      ? "a function (was it meant to be called?)"
+      : `the function ${value.name} (call it: ${value.name}())`;
+  }
+  if (Array.isArray(value)) {
+    const shown = value.slice(0, 10).map(show);
+    return `[${(value.length > 10 ? [...shown, `… ${value.length} in all`] : shown).join(", ")}]`;
+  }
+  if (isTensor(value)) return `a tensor of ${value.dtype} [${value.shape.join(", ")}]`;
+  if (typeof value === "object" && value !== null) {
+    // The layers and models of lib/nn, which imports this file.
+    return "describe" in value && typeof value.describe === "function"
+      ? `the module ${value.describe()}`
+      : value instanceof Promise
+      ? "a promise (was it meant to be awaited?)"
+      : isPlainObject(value)
+      ? "an object"
+      : `an object (${value.constructor?.name ?? "of no class"})`;
+  }
+  return String(value);
+}

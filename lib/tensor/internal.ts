@@ -1,0 +1,14 @@
+/** Exports that the other rooms of lib share, and that are not public. */
+export {
+  checkArray,
+  checkFunction,
+  checkOptions,
+  checkSynchronous,
+  checkTensor,
+  show,
+} from "./checks.ts";
+export { valuesToCheck } from "./compile.ts";
+export { orStop } from "./interrupt.ts";
+export { observeKernels, watchVariables } from "./kernel_trace.ts";
+export { checkPrecision } from "./precision.ts";
+export { watchState } from "./watched_state.ts";

@@ -1,0 +1,74 @@
+/** Matrix products. */
+import * as tf from "@tensorflow/tfjs-core";
+import { checkBoolean, checkOptions, checkTensor, NUMERIC } from "../checks.ts";
+import "../kernels/native_overrides.ts";
+import type { Tensor2D, Tensor3D } from "../types.ts";
+
+/**
+ * The matrix product `[n, k] · [k, m] → [n, m]`; either matrix may be transposed first.
+ *
+ * @throws {RangeError} If the inner sizes differ.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const a = ops.tensor([[1, 2], [3, 4]]);
+ * assert.deepEqual(ops.matMul(a, ops.tensor([[1], [1]])).arraySync(), [[3], [7]]);
+ * assert.deepEqual(ops.matMul(a, ops.tensor([[1, 1]]), { transposeB: true }).arraySync(), [[3], [7]]);
+ * ```
+ */
+export function matMul(
+  a: Tensor2D,
+  b: Tensor2D,
+  options: { transposeA?: boolean; transposeB?: boolean } = {},
+): Tensor2D {
+  const what = "Multiplying matrices";
+  checkOptions<typeof options>(what, options, "{ transposeB: true }", {
+    transposeA: true,
+    transposeB: true,
+  });
+  const { transposeA = false, transposeB = false } = options;
+  checkBoolean(what, "transposeA", transposeA);
+  checkBoolean(what, "transposeB", transposeB);
+  checkTensor(what, a, { name: "the left matrix", axes: ["n", "k"], dtype: NUMERIC });
+  checkTensor(what, b, { name: "the right matrix", axes: ["k", "m"], dtype: NUMERIC });
+  const inner = a.shape[transposeA ? 0 : 1];
+  const other = b.shape[transposeB ? 1 : 0];
+  if (inner !== other) {
+    throw new RangeError(
+      `${what} [${a.shape}]${transposeA ? "ᵀ" : ""} and [${b.shape}]${
+        transposeB ? "ᵀ" : ""
+      }: the inner sizes must be equal, found ${inner} and ${other}.`,
+    );
+  }
+  return tf.matMul<Tensor2D>(a, b, transposeA, transposeB);
+}
+
+/**
+ * Matrix products of two stacks of matrices, `[b, n, k] · [b, k, m] → [b, n, m]`.
+ *
+ * @throws {RangeError} If the stacks or the inner sizes differ.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const product = ops.batchMatMul(ops.ones([5, 2, 3]), ops.ones([5, 3, 4]));
+ * assert.deepEqual(product.shape, [5, 2, 4]);
+ * assert.equal(product.dataSync()[0], 3);
+ * ```
+ */
+export function batchMatMul(a: Tensor3D, b: Tensor3D): Tensor3D {
+  const what = "Multiplying stacks of matrices";
+  checkTensor(what, a, { name: "the left stack", axes: ["b", "n", "k"], dtype: NUMERIC });
+  checkTensor(what, b, { name: "the right stack", axes: ["b", "k", "m"], dtype: NUMERIC });
+  if (a.shape[0] !== b.shape[0] || a.shape[2] !== b.shape[1]) {
+    throw new RangeError(
+      `${what}: the shapes must be [b, n, k] and [b, k, m], found [${a.shape}] and [${b.shape}].`,
+    );
+  }
+  return tf.matMul<Tensor3D>(a, b);
+}

@@ -1,0 +1,168 @@
+/** Max and average pooling. */
+import * as tf from "@tensorflow/tfjs-core";
+import { nativeBackend } from "../backend/select.ts";
+import { checkOptions } from "../checks.ts";
+import { isAllFinite } from "../kernels/finite.ts";
+import "../kernels/gradient_overrides.ts";
+import "../kernels/native_overrides.ts";
+import {
+  checkImages,
+  type Padding,
+  padImages,
+  type Pair,
+  pair,
+  placeWindows,
+  type WindowGeometry,
+  windowGeometry,
+  type WindowOptions,
+} from "./window.ts";
+import type { Images, LastAxisOf, Same, Tensor, Tensor4D } from "../types.ts";
+
+/**
+ * The options of {@linkcode maxPool} and {@linkcode avgPool}; the stride is the kernel size unless
+ * given.
+ */
+export type PoolOptions = Omit<WindowOptions, "dilation">;
+
+function checkPoolOptions(what: string, options: PoolOptions): void {
+  checkOptions<PoolOptions>(what, options, "{ kernelSize: 2 }", {
+    kernelSize: true,
+    stride: true,
+    padding: true,
+    ceilMode: true,
+  });
+}
+
+/**
+ * The largest value in each window of each channel; padding never wins, and NaN always does.
+ *
+ * @throws {RangeError} If the window does not fit the image, the padding is more than half of it,
+ * or an option is no size.
+ * @throws {TypeError} If the images are not float32, or an option does not exist.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const image = ops.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 3, 1]);
+ * assert.deepEqual([...ops.maxPool(image, { kernelSize: 2, stride: 1 }).dataSync()], [4, 5, 7, 8]);
+ * ```
+ */
+export function maxPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<T> {
+  const what = "Max pooling";
+  checkPoolOptions(what, options);
+  const { kernelSize, stride = kernelSize, padding = 0, ceilMode } = options;
+  const window = { kernelSize, stride, padding, ceilMode };
+  const { pads } = windowGeometry(what, checkImages(what, x), window);
+  checkPoolPadding(what, kernelSize, padding);
+  const size = pair(kernelSize), strides = pair(stride);
+  return tf.tidy(() => {
+    if (!keepsNaN() && !isAllFinite(x)) return maxPoolAny(x, pads, window);
+    const { images, padding } = placeWindows(x, pads, window, -Infinity);
+    return tf.maxPool(images, [size[0], size[1]], [strides[0], strides[1]], padding);
+  }) as Pooled<T>;
+}
+
+/**
+ * Whether the max pooling of the backend takes NaN for the largest number: cuDNN's does, as
+ * backend.ts asks it to.
+ */
+function keepsNaN(): boolean {
+  return nativeBackend()?.isUsingGpuDevice ?? false;
+}
+
+/**
+ * Max pooling of numbers that are not all finite, and its gradient, as PyTorch has it: NaN counts
+ * as the largest number, and the last NaN of a window gets the gradient. In JavaScript, as no
+ * backend has it.
+ */
+function maxPoolAny(
+  x: Tensor4D,
+  [top, , left]: WindowGeometry["pads"],
+  window: WindowOptions,
+): Tensor4D {
+  const [batch, height, width, channels] = x.shape;
+  const { output: [rows, columns] } = windowGeometry("Max pooling", [height, width], window);
+  const [kernelHeight, kernelWidth] = pair(window.kernelSize);
+  const [vertical, horizontal] = pair(window.stride ?? window.kernelSize);
+  const values = x.dataSync(), largest = new Float32Array(batch * rows * columns * channels);
+  const places = new Int32Array(largest.length);
+  for (let i = 0; i < largest.length; i++) {
+    const channel = i % channels, column = Math.floor(i / channels) % columns;
+    const row = Math.floor(i / channels / columns) % rows;
+    const image = Math.floor(i / channels / columns / rows);
+    let place = -1;
+    for (let u = 0; u < kernelHeight; u++) {
+      const y = row * vertical - top + u;
+      if (y < 0 || y >= height) continue;
+      for (let v = 0; v < kernelWidth; v++) {
+        const x = column * horizontal - left + v;
+        if (x < 0 || x >= width) continue;
+        const seen = ((image * height + y) * width + x) * channels + channel;
+        if (place < 0 || values[seen]! > values[place]! || Number.isNaN(values[seen])) place = seen;
+      }
+    }
+    places[i] = place;
+    largest[i] = values[place]!;
+  }
+  const shape = x.shape;
+  return tf.customGrad((_x) => ({
+    value: tf.tensor4d(largest, [batch, rows, columns, channels]),
+    gradFunc: (dy: Tensor) => {
+      const dx = new Float32Array(values.length);
+      dy.dataSync().forEach((gradient, i) => dx[places[i]!]! += gradient);
+      return tf.tensor4d(dx, shape);
+    },
+  }))(x) as Tensor4D;
+}
+type Pooled<T extends Tensor4D> = Same<T> & Images<LastAxisOf<T>>;
+
+/**
+ * The mean of each window of each channel. Zeros of a numeric padding count (PyTorch's default);
+ * those of `"same"` (TensorFlow's) and what a window of `ceilMode` reaches over the edge do not.
+ *
+ * @throws {RangeError} If the window does not fit the image, the padding is more than half of it,
+ * or an option is no size.
+ * @throws {TypeError} If the images are not float32, or an option does not exist.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const image = ops.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 3, 1]);
+ * assert.deepEqual([...ops.avgPool(image, { kernelSize: 2, stride: 1 }).dataSync()], [2, 3, 5, 6]);
+ * ```
+ */
+export function avgPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<T> {
+  const what = "Average pooling";
+  checkPoolOptions(what, options);
+  const { kernelSize, stride = kernelSize, padding = 0, ceilMode } = options;
+  const window = { kernelSize, stride, padding, ceilMode };
+  const { pads } = windowGeometry(what, checkImages(what, x), window);
+  checkPoolPadding(what, kernelSize, padding);
+  const size = pair(kernelSize), strides = pair(stride);
+  const means = (images: Tensor4D): Tensor4D =>
+    tf.avgPool(images, [size[0], size[1]], [strides[0], strides[1]], "valid");
+  return tf.tidy(() => {
+    const y = means(padImages(x, pads));
+    const counted = typeof padding === "number" ? padding : 0;
+    const [top, bottom, left, right] = pads;
+    const border = [top - counted, bottom - counted, left - counted, right - counted] as const;
+    if (border.every((count) => count === 0)) return y;
+    // TensorFlow.js's own "same" in JavaScript has a wrong gradient at the border.
+    const inside: Tensor4D = tf.ones([1, x.shape[1] + 2 * counted, x.shape[2] + 2 * counted, 1]);
+    return tf.div(y, means(padImages(inside, border)));
+  }) as Pooled<T>;
+}
+
+function checkPoolPadding(what: string, kernelSize: Pair, padding: Padding): void {
+  if (typeof padding === "number" && padding > Math.min(...pair(kernelSize)) / 2) {
+    throw new RangeError(
+      `${what}: padding must be at most half the window, found ${padding} with a window of ${
+        pair(kernelSize).join("×")
+      }.`,
+    );
+  }
+}

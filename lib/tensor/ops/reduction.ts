@@ -1,0 +1,238 @@
+/** Sums, means, extremes, and their positions, along axes. */
+import * as tf from "@tensorflow/tfjs-core";
+import {
+  checkAxes,
+  checkAxis,
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  checkTensor,
+  NUMERIC,
+} from "../checks.ts";
+import { isAllFinite } from "../kernels/finite.ts";
+import "../kernels/gradient_overrides.ts";
+import "../kernels/native_overrides.ts";
+import type { DataType, Rank, RankMinus, Scalar, Tensor, Tensor2D } from "../types.ts";
+
+type Numbers = readonly number[];
+
+/**
+ * A reduction: over all axes to a scalar, over some (which go away), or over some and keeping them
+ * with length 1.
+ */
+export interface Reduction {
+  /** Over all axes. */
+  (x: Tensor): Scalar;
+  /** Over the given axes, which go away. */
+  <R extends Rank, const A extends Numbers>(
+    x: Tensor<R>,
+    axes: A,
+  ): Tensor<RankMinus<R, A["length"]>>;
+  /** Over the given axes, which stay with length 1. */
+  <R extends Rank>(x: Tensor<R>, axes: Numbers, options: { keepDims: true }): Tensor<R>;
+}
+
+function reduction(
+  what: string,
+  f: (x: Tensor, axes: number[], keepDims: boolean) => Tensor,
+  { dtype, ofNothing = false }: { dtype: DataType | readonly DataType[]; ofNothing?: boolean },
+): Reduction {
+  return (x: Tensor, axes?: Numbers, options: { keepDims?: boolean } = {}) => {
+    checkTensor(what, x, { dtype });
+    checkOptions<typeof options>(what, options, "{ keepDims: true }", { keepDims: true });
+    const { keepDims = false } = options;
+    checkBoolean(what, "keepDims", keepDims);
+    const over = axes ? checkAxes(what, x.shape, axes) : x.shape.map((_, axis) => axis);
+    if (!ofNothing && over.some((axis) => x.shape[axis] === 0)) {
+      throw new RangeError(`${what}: the shape [${x.shape}] has no elements to reduce.`);
+    }
+    return f(x, over, keepDims) as Tensor<never>;
+  };
+}
+
+/**
+ * The sum over axes, or over all elements; the number of those that hold, of bool.
+ *
+ * @throws {RangeError} If an axis does not exist or is named twice.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const x = ops.tensor([[1, 2], [3, 4]]);
+ * assert.equal(ops.sum(x).arraySync(), 10);
+ * assert.deepEqual(ops.sum(x, [0]).arraySync(), [4, 6]);
+ * assert.deepEqual(ops.sum(x, [1], { keepDims: true }).arraySync(), [[3], [7]]);
+ * ```
+ */
+export const sum: Reduction = reduction("Summing", tf.sum, {
+  dtype: [...NUMERIC, "bool"],
+  ofNothing: true,
+});
+
+/**
+ * The mean over axes, or of all elements, as float32.
+ *
+ * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(ops.mean(ops.tensor([[1, 2], [3, 4]]), [0]).arraySync(), [2, 3]);
+ * ```
+ */
+export const mean: Reduction = reduction("Taking the mean", tf.mean, {
+  dtype: [...NUMERIC, "bool"],
+});
+
+/**
+ * The biased variance `mean((x − mean x)²)` over axes, or of all elements, as float32.
+ *
+ * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(ops.variance(ops.tensor([1, 3])).arraySync(), 1);
+ * ```
+ */
+export const variance: Reduction = reduction(
+  "Taking the variance",
+  (x, axes, keepDims) => tf.tidy(() => tf.moments(x, axes, keepDims).variance),
+  { dtype: NUMERIC },
+);
+
+/**
+ * The largest element over axes, or of all elements. Its gradient goes to the largest, in equal
+ * parts where several are.
+ *
+ * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(ops.max(ops.tensor([[1, 5], [3, 4]]), [1]).arraySync(), [5, 4]);
+ * ```
+ */
+export const max: Reduction = reduction("Taking the maximum", tf.max, { dtype: NUMERIC });
+
+/**
+ * The smallest element over axes, or of all elements. Its gradient goes to the smallest, in equal
+ * parts where several are.
+ *
+ * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(ops.min(ops.tensor([[1, 5], [3, 4]]), [1]).arraySync(), [1, 3]);
+ * ```
+ */
+export const min: Reduction = reduction("Taking the minimum", tf.min, { dtype: NUMERIC });
+
+/**
+ * Whether all elements of a bool tensor hold, over axes or altogether.
+ *
+ * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(ops.all(ops.less(ops.tensor([1, 2]), 3)).arraySync(), 1);
+ * ```
+ */
+export const all: Reduction = reduction("Asking for all", tf.all, { dtype: "bool" });
+
+/**
+ * Whether any element of a bool tensor holds, over axes or altogether.
+ *
+ * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(ops.any(ops.greater(ops.tensor([1, 2]), 3)).arraySync(), 0);
+ * ```
+ */
+export const any: Reduction = reduction("Asking for any", tf.any, { dtype: "bool" });
+
+/**
+ * The position of the largest element along one axis, the first where several are, as int32. No
+ * gradient flows.
+ *
+ * @throws {RangeError} If there is no such axis, or nothing along it.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const logits = ops.tensor([[0.1, 0.9], [0.8, 0.2]]);
+ * assert.deepEqual(ops.argMax(logits).arraySync(), [1, 0]);
+ * ```
+ */
+export function argMax<R extends Rank>(x: Tensor<R>, axis = -1): Tensor<RankMinus<R, 1>> {
+  const what = "Looking for the largest element";
+  checkTensor(what, x, { dtype: NUMERIC });
+  const along = checkAxis(what, x.shape, axis);
+  if (x.shape[along] === 0) {
+    throw new RangeError(`${what}: the shape [${x.shape}] has no elements along axis ${along}.`);
+  }
+  return tf.tidy(() => tf.argMax(ranked(x), along)) as Tensor as Tensor<RankMinus<R, 1>>;
+}
+
+/**
+ * The same order of numbers, with NaN as the largest: TensorFlow.js passes over NaN, or stops at
+ * it.
+ */
+function ranked<T extends Tensor>(x: T): T {
+  if (x.dtype !== "float32" || isAllFinite(x)) return x;
+  // All finite, as not all backends sort infinities either.
+  const largest = (2 - 2 ** -23) * 2 ** 127, next = (2 - 2 ** -22) * 2 ** 127;
+  const others = tf.clipByValue<Tensor>(x, -next, next);
+  return tf.where<Tensor>(tf.isNaN(x), tf.fill(x.shape, largest), others) as T;
+}
+
+/**
+ * The `k` largest values of each row `[n, m]` in descending order, and their positions, both
+ * `[n, k]`. No gradient flows.
+ *
+ * @throws {RangeError} If `k` is not from 1 to the length of a row.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { values, indices } = ops.topK(ops.tensor([[3, 1, 2]]), 2);
+ * assert.deepEqual(values.arraySync(), [[3, 2]]);
+ * assert.deepEqual(indices.arraySync(), [[0, 2]]);
+ * ```
+ */
+export function topK(x: Tensor2D, k: number): { values: Tensor2D; indices: Tensor2D } {
+  const what = "Looking for the largest elements";
+  checkTensor(what, x, { axes: ["n", "m"], dtype: NUMERIC });
+  checkInteger(what, "k", k, 1, x.shape[1]);
+  return tf.tidy(() => {
+    const order = ranked(x);
+    const { values, indices } = tf.topk(order, k);
+    if (order === x) return { values, indices };
+    const rows = tf.range(0, x.size, x.shape[1], "int32");
+    const places = tf.reshape(tf.add(indices, tf.expandDims(rows, 1)), [-1]);
+    const chosen: Tensor2D = tf.reshape(tf.gather(tf.reshape(x, [-1]), places), indices.shape);
+    return { values: chosen, indices };
+  });
+}

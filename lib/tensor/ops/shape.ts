@@ -1,0 +1,420 @@
+/** Rearranging the elements of tensors: shape, order, parts. */
+import * as tf from "@tensorflow/tfjs-core";
+import {
+  checkArray,
+  checkAxes,
+  checkAxis,
+  checkInteger,
+  checkSameDtype,
+  checkShape,
+  checkTensor,
+  NUMERIC,
+} from "../checks.ts";
+import "../kernels/native_overrides.ts";
+import { checkIndices, sizeOf } from "./creation.ts";
+import type { Rank, RankFor, RankMinus, Same, Tensor, Tensor1D } from "../types.ts";
+
+type Numbers = readonly number[];
+
+/**
+ * The same elements, in row-major order, under another shape; one axis may be −1 and follows from
+ * the rest.
+ *
+ * @throws {RangeError} If the number of elements differs.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const x = ops.range(0, 6);
+ * assert.deepEqual(ops.reshape(x, [2, -1]).arraySync(), [[0, 1, 2], [3, 4, 5]]);
+ * ```
+ */
+export function reshape<const S extends Numbers>(
+  x: Tensor,
+  shape: S,
+): Tensor<RankFor<S["length"]>> {
+  const what = "Reshaping";
+  checkTensor(what, x);
+  checkArray(what, "the shape", shape);
+  const known = shape.filter((axis) => axis !== -1);
+  checkShape(what, known);
+  const free = shape.length - known.length;
+  if (free > 1 || (free === 0 ? sizeOf(known) !== x.size : x.size % sizeOf(known) !== 0)) {
+    throw new RangeError(
+      `${what}: [${x.shape}] has ${x.size} elements, which do not fill the shape [${shape}].`,
+    );
+  }
+  return tf.reshape<Rank>(x, [...shape]) as Tensor<RankFor<S["length"]>>;
+}
+
+/**
+ * The axes of `x` in another order, axis `permutation[i]` as axis `i`; reversed where no
+ * permutation is given.
+ *
+ * @throws {RangeError} If the permutation does not name each axis once.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const x = ops.tensor([[1, 2, 3], [4, 5, 6]]);
+ * assert.deepEqual(ops.transpose(x).arraySync(), [[1, 4], [2, 5], [3, 6]]);
+ * const images = ops.zeros([8, 28, 30, 3]);
+ * assert.deepEqual(ops.transpose(images, [0, 3, 1, 2]).shape, [8, 3, 28, 30]);
+ * ```
+ */
+export function transpose<R extends Rank>(x: Tensor<R>, permutation?: Numbers): Tensor<R> {
+  const what = "Transposing";
+  checkTensor(what, x);
+  if (permutation === undefined) return tf.transpose(x);
+  const axes = checkAxes(what, x.shape, permutation);
+  if (axes.length !== x.rank) {
+    throw new RangeError(
+      `${what}: the permutation must name each axis of [${x.shape}] once, found [${permutation}].`,
+    );
+  }
+  return tf.transpose(x, axes);
+}
+
+/**
+ * The block of `x` that starts at `begin` and has `size` elements along each axis; a size of −1
+ * means all that remain.
+ *
+ * @throws {RangeError} If the block does not lie inside `x`.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const x = ops.tensor([[1, 2, 3], [4, 5, 6]]);
+ * assert.deepEqual(ops.slice(x, [0, 1], [-1, 2]).arraySync(), [[2, 3], [5, 6]]);
+ * ```
+ */
+export function slice<R extends Rank>(x: Tensor<R>, begin: Numbers, size: Numbers): Tensor<R> {
+  const what = "Slicing";
+  checkTensor(what, x);
+  const shape: Numbers = x.shape;
+  const inside = shape.length > 0 && begin.length === shape.length &&
+    size.length === shape.length && shape.every((length, axis) => {
+      const [from, count] = [begin[axis]!, size[axis]!];
+      return Number.isInteger(from) && from >= 0 && from <= length && Number.isInteger(count) &&
+        count >= -1 && from + count <= length;
+    });
+  if (!inside) {
+    throw new RangeError(
+      `${what}: the block from [${begin}] of size [${size}] does not lie inside the shape [${shape}].`,
+    );
+  }
+  // The rest is worked out here because the backends do so only while no gradient is recorded.
+  return tf.slice<R, Tensor<R>>(
+    x,
+    [...begin],
+    size.map((n, i) => n < 0 ? shape[i]! - begin[i]! : n),
+  );
+}
+
+/**
+ * Tensors joined along an existing axis; their other axes must agree.
+ *
+ * @throws {RangeError} If there are no tensors, no such axis, or the other axes differ.
+ * @throws {TypeError} If the dtypes differ.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const a = ops.tensor([[1, 2]]), b = ops.tensor([[3, 4]]);
+ * assert.deepEqual(ops.concat([a, b]).arraySync(), [[1, 2], [3, 4]]);
+ * assert.deepEqual(ops.concat([a, b], 1).arraySync(), [[1, 2, 3, 4]]);
+ * ```
+ */
+export function concat<R extends Rank>(tensors: readonly Tensor<R>[], axis = 0): Tensor<R> {
+  const what = "Joining tensors";
+  const joined = checkAxis(what, checkList(what, tensors).shape, axis);
+  checkShapes(what, tensors, joined);
+  return tf.concat<Tensor<R>>([...tensors], joined);
+}
+
+/**
+ * The first of several tensors, after checking that there is one, all are alive, and they have one
+ * dtype.
+ */
+function checkList<R extends Rank>(what: string, tensors: readonly Tensor<R>[]): Tensor<R> {
+  checkArray(what, "the tensors", tensors);
+  const [first, ...others] = tensors;
+  if (!first) throw new RangeError(`${what}: there must be at least one tensor, found none.`);
+  for (const tensor of tensors) checkTensor(what, tensor);
+  checkSameDtype(what, first, ...others);
+  return first;
+}
+
+function checkShapes(what: string, tensors: readonly Tensor[], except?: number): void {
+  const shapes = tensors.map(({ shape }) => shape.filter((_, axis) => axis !== except).join());
+  const wrong = tensors.findIndex((tensor, index) =>
+    tensor.rank !== tensors[0]?.rank || shapes[index] !== shapes[0]
+  );
+  if (wrong >= 0) {
+    throw new RangeError(
+      `${what}: the shapes must agree${
+        except === undefined ? "" : ` but for axis ${except}`
+      }, found [${tensors[0]?.shape}] and [${tensors[wrong]?.shape}].`,
+    );
+  }
+}
+
+/**
+ * Tensors of one shape joined along a new axis.
+ *
+ * @throws {RangeError} If there are no tensors, no such axis in the result, or the shapes differ.
+ * @throws {TypeError} If the dtypes differ.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const rows = ops.stack([ops.tensor([1, 2]), ops.tensor([3, 4])]);
+ * assert.deepEqual(rows.arraySync(), [[1, 2], [3, 4]]);
+ * ```
+ */
+export function stack<R extends Rank>(
+  tensors: readonly Tensor<R>[],
+  axis = 0,
+): Tensor<RankUp<R>> {
+  const what = "Stacking tensors";
+  const place = checkAxis(what, [tensors.length, ...checkList(what, tensors).shape], axis);
+  checkShapes(what, tensors);
+  return tf.stack([...tensors], place) as Tensor as Tensor<RankUp<R>>;
+}
+type RankUp<R extends Rank> = Rank extends R ? Rank
+  : {
+    R0: tf.Rank.R1;
+    R1: tf.Rank.R2;
+    R2: tf.Rank.R3;
+    R3: tf.Rank.R4;
+    R4: tf.Rank.R5;
+    R5: tf.Rank.R6;
+    R6: never;
+  }[
+    `${R}`
+  ];
+
+/**
+ * `x` taken apart along an axis, which goes away.
+ *
+ * @throws {RangeError} If there is no such axis.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const [first] = ops.unstack(ops.tensor([[1, 2], [3, 4]]));
+ * assert.deepEqual(first?.arraySync(), [1, 2]);
+ * ```
+ */
+export function unstack<R extends Rank>(x: Tensor<R>, axis = 0): Tensor<RankMinus<R, 1>>[] {
+  const what = "Taking a tensor apart";
+  checkTensor(what, x);
+  return tf.unstack(x, checkAxis(what, x.shape, axis)) as Tensor[] as Tensor<RankMinus<R, 1>>[];
+}
+
+/**
+ * `x` cut along an axis into pieces: so many equal ones, or ones of the given sizes.
+ *
+ * @throws {RangeError} If there is no such axis, or the pieces do not add up to it.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const [left, right] = ops.split(ops.tensor([[1, 2, 3]]), [1, 2], 1);
+ * assert.deepEqual(left?.arraySync(), [[1]]);
+ * assert.deepEqual(right?.arraySync(), [[2, 3]]);
+ * ```
+ */
+export function split<R extends Rank>(
+  x: Tensor<R>,
+  pieces: number | Numbers,
+  axis = 0,
+): Tensor<R>[] {
+  const what = "Splitting";
+  checkTensor(what, x);
+  const along = checkAxis(what, x.shape, axis);
+  const length = x.shape[along]!;
+  if (typeof pieces === "number") checkInteger(what, "the number of pieces", pieces, 1);
+  else if (!pieces.every((size) => Number.isInteger(size) && size >= 0)) {
+    throw new RangeError(
+      `${what}: the sizes of the pieces must be whole numbers of at least 0, found [${pieces}].`,
+    );
+  }
+  const fits = typeof pieces === "number"
+    ? length % pieces === 0
+    : pieces.reduce((sum, size) => sum + size, 0) === length;
+  if (!fits) {
+    throw new RangeError(
+      `${what}: axis ${along} of [${x.shape}] has ${length} elements, which cannot be cut into ${
+        typeof pieces === "number" ? `${pieces} equal pieces` : `pieces of sizes [${pieces}]`
+      }.`,
+    );
+  }
+  return tf.split<Tensor<R>>(x, typeof pieces === "number" ? pieces : [...pieces], along);
+}
+
+/**
+ * `x` with `[before, after]` elements of `value` added along each axis.
+ *
+ * @throws {RangeError} If there is not one pair for each axis, or a count is negative.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const x = ops.tensor([[1, 2]]);
+ * assert.deepEqual(ops.pad(x, [[0, 1], [1, 0]]).arraySync(), [[0, 1, 2], [0, 0, 0]]);
+ * ```
+ */
+export function pad<R extends Rank>(
+  x: Tensor<R>,
+  paddings: readonly (readonly [before: number, after: number])[],
+  value = 0,
+): Tensor<R> {
+  const what = "Padding";
+  checkTensor(what, x, { dtype: NUMERIC });
+  if (paddings.length !== x.rank || x.rank === 0) {
+    throw new RangeError(
+      `${what}: each axis of [${x.shape}] needs a pair [before, after], found ${paddings.length} pairs.`,
+    );
+  }
+  for (const pair of paddings) {
+    for (const count of pair) checkInteger(what, "each count", count, 0);
+  }
+  return tf.pad<Tensor<R>>(x, paddings.map(([before, after]) => [before, after]), value);
+}
+
+/**
+ * The slices of `x` along `axis` at the given positions.
+ *
+ * @throws {RangeError} If there is no such axis, or an index lies outside it.
+ * @throws {TypeError} If the indices are not int32.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const x = ops.tensor([[1, 2], [3, 4], [5, 6]]);
+ * const order = ops.tensor([2, 0], [2], "int32");
+ * assert.deepEqual(ops.gather(x, order).arraySync(), [[5, 6], [1, 2]]);
+ * ```
+ */
+export function gather<R extends Rank>(x: Tensor<R>, indices: Tensor1D, axis = 0): Tensor<R> {
+  const what = "Gathering";
+  checkTensor(what, x);
+  checkTensor(what, indices, { name: "the indices", axes: ["n"], dtype: "int32" });
+  const along = checkAxis(what, x.shape, axis);
+  const checked = checkIndices(what, "an index", indices, x.shape[along]!);
+  return tf.gather<Tensor<R>>(x, checked, along);
+}
+
+/**
+ * `x` with the order of elements turned round along the axes.
+ *
+ * @throws {RangeError} If an axis does not exist or is named twice.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(ops.reverse(ops.tensor([[1, 2], [3, 4]]), [1]).arraySync(), [[2, 1], [4, 3]]);
+ * ```
+ */
+export function reverse<T extends Tensor>(x: T, axes: Numbers): Same<T> {
+  checkTensor("Reversing", x);
+  return tf.reverse<Tensor>(x, checkAxes("Reversing", x.shape, axes)) as Same<T>;
+}
+
+/**
+ * `x` repeated so many times along each axis.
+ *
+ * @throws {RangeError} If there is not one number of at least 1 for each axis.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(ops.tile(ops.tensor([[1, 2]]), [2, 2]).arraySync(), [[1, 2, 1, 2], [1, 2, 1, 2]]);
+ * ```
+ */
+export function tile<R extends Rank>(x: Tensor<R>, repetitions: Numbers): Tensor<R> {
+  const what = "Tiling";
+  checkTensor(what, x);
+  if (repetitions.length !== x.rank) {
+    throw new RangeError(
+      `${what}: each axis of [${x.shape}] needs a number of repetitions, found [${repetitions}].`,
+    );
+  }
+  for (const count of repetitions) checkInteger(what, "a number of repetitions", count, 1);
+  return tf.tile<Tensor<R>>(x, [...repetitions]);
+}
+
+/**
+ * `x` with a new axis of length 1 at `axis`.
+ *
+ * @throws {RangeError} If there is no such axis in the result.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(ops.expandDims(ops.zeros([2, 3]), -1).shape, [2, 3, 1]);
+ * ```
+ */
+export function expandDims<R extends Rank>(x: Tensor<R>, axis = 0): Tensor<RankUp<R>> {
+  const what = "Adding an axis";
+  checkTensor(what, x);
+  const place = checkAxis(what, [...x.shape, 1], axis);
+  return tf.expandDims(x, place) as Tensor as Tensor<RankUp<R>>;
+}
+
+/**
+ * `x` without the given axes, each of which must have length 1.
+ *
+ * @throws {RangeError} If an axis does not exist, is named twice, or has another length than 1.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(ops.squeeze(ops.zeros([2, 1, 3]), [1]).shape, [2, 3]);
+ * ```
+ */
+export function squeeze<R extends Rank, const A extends Numbers>(
+  x: Tensor<R>,
+  axes: A,
+): Tensor<RankMinus<R, A["length"]>> {
+  const what = "Squeezing";
+  checkTensor(what, x);
+  const gone = checkAxes(what, x.shape, axes);
+  const long = gone.find((axis) => x.shape[axis] !== 1);
+  if (long !== undefined) {
+    throw new RangeError(
+      `${what}: axis ${long} of [${x.shape}] must have length 1, found ${x.shape[long]}.`,
+    );
+  }
+  // TensorFlow.js takes an empty list for "all".
+  return (gone.length === 0 ? tf.clone<Tensor>(x) : tf.squeeze(x, gone)) as Tensor<
+    RankMinus<R, A["length"]>
+  >;
+}
