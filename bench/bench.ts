@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { machine, renderPng } from "resnet-lab";
+import { processorName, renderPng } from "resnet-lab";
 import {
   type Environment,
   exists,
@@ -170,11 +170,17 @@ async function bench({ works, quick, rounds, write }: Orders, environment: Envir
     text = [
       speedTable(rows),
       ...(rows.some(({ ours }) => ours.task === "train") ? [memoryTable(rows)] : []),
-      `${date}, ${machine()}; ${
+      `${date}, ${processorName()}; ${
         [...versions].join(", ")
       }; medians and quartiles of ${rounds} rounds.`,
     ].join("\n\n");
-    const results = { date, machine: machine(), versions: [...versions], rounds, measurements };
+    const results = {
+      date,
+      machine: processorName(),
+      versions: [...versions],
+      rounds,
+      measurements,
+    };
     await Deno.writeTextFile(join(folder, "results.json"), JSON.stringify(results, null, 2) + "\n");
     environment.log(speedTable(rowsOf(found.measurements)));
   }

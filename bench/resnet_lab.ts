@@ -34,7 +34,7 @@ const networks: Record<string, () => Classifier<Images, 10>> = {
   resnet18: () => resnet18({ stem: "cifar", classes: 10 }),
   resnet20: () => cifarResnet({ depth: 20, inChannels: 1 }),
   resnet50: () => resnet50({ classes: 10 }),
-  alexnet: () => alexnet({ variant: "simplified" }),
+  alexnet: () => alexnet({ variant: "d2l" }),
   vgg11: () => vgg({ architecture: 11, width: 1 / 2, inChannels: 1, classes: 10 }),
   lenet: () => lenet(),
 };

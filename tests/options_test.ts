@@ -17,7 +17,7 @@ const VALUES: Readonly<Record<string, string>> = {
   Optimizer: "an object with methods, possibly of the caller's own class",
   SummaryRow: "what summary gives",
   Trace: "plotly's",
-  TrainingHistory: "what collect gives, and recorded results with whatever was measured",
+  TrainingHistory: "what collectHistory gives, and recorded results with whatever was measured",
 };
 
 /**
@@ -53,11 +53,10 @@ const channels = { mean: ops.zeros([1]), variance: ops.ones([1]) };
 const { mean } = channels;
 
 const optimizer = () => lib.sgd(net.parameters(), { learningRate: 0.1 });
-const contour = (options: lib.ContourOptions) =>
-  lib.contour([0, 1], [0, 1], [[0, 1], [2, 3]], options);
+const contourPlot = (options: lib.ContourPlotOptions) =>
+  lib.contourPlot([0, 1], [0, 1], [[0, 1], [2, 3]], options);
 const large = ops.zeros([1, 96, 96, 1]);
-const google = () =>
-  lib.googlenet({ ...sizes, variant: "simplified", auxiliary: true, imageSize: 96 });
+const google = () => lib.googlenet({ ...sizes, variant: "d2l", auxiliary: true, imageSize: 96 });
 const block = () => lib.inception(1, 1, [1, 1], [1, 1], 1);
 const tiny = () => lib.resnet({ block: "basic", stages: [1], channels: 1, ...sizes });
 
@@ -109,7 +108,7 @@ const PLACES: Readonly<Record<string, Row>> = {
   "new Linear 2": [{ useBias: false }, (o) => new lib.Linear(1, 1, o)],
   "new LocalResponseNorm 0": [{ size: 1 }, (o) => new lib.LocalResponseNorm(o)],
   "new Pool 1": [{ kernelSize: 1 }, (o) => new lib.Pool("maxPool", o)],
-  "observeForward 3": [{ training: true }, (o) => lib.observeForward(net, image, () => {}, o)],
+  "onForward 3": [{ training: true }, (o) => lib.onForward(net, image, () => {}, o)],
   "summary 2": [{ depth: 1 }, (o) => lib.summary(net, [4, 4, 1], o)],
   "BatchNorm.forward 1": [{ training: true }, (o) => lib.batchNorm(1).forward(image, o)],
   "Dropout.forward 1": [{ training: true }, (o) => lib.dropout(0.5).forward(image, o)],
@@ -119,31 +118,31 @@ const PLACES: Readonly<Record<string, Row>> = {
   "Sequential.forward 1": [{ training: true }, (o) => net.forward(image, o)],
 
   // models
-  "alexnet 0": [{ variant: "simplified" }, (o) => lib.alexnet(o)],
+  "alexnet 0": [{ variant: "d2l" }, (o) => lib.alexnet(o)],
   "basicBlock 2": [{ stride: 1 }, (o) => lib.basicBlock(1, 1, o)],
   "bottleneck 2": [{ stride: 1 }, (o) => lib.bottleneck(1, 1, o)],
   "cifarResnet 0": [{ depth: 8 }, (o) => lib.cifarResnet(o)],
-  "googlenet 0": [{ variant: "simplified" }, (o) => lib.googlenet(o)],
-  "inception 5": [{ variant: "simplified" }, (o) => lib.inception(1, 1, [1, 1], [1, 1], 1, o)],
+  "googlenet 0": [{ variant: "d2l" }, (o) => lib.googlenet(o)],
+  "inception 5": [{ variant: "d2l" }, (o) => lib.inception(1, 1, [1, 1], [1, 1], 1, o)],
   "lenet 0": [{ classes: 2 }, (o) => lib.lenet(o)],
-  "new Alexnet 0": [
-    { ...sizes, variant: "simplified", imageSize: 224 },
-    (o) => new lib.Alexnet(o),
+  "new AlexNet 0": [
+    { ...sizes, variant: "d2l", imageSize: 224 },
+    (o) => new lib.AlexNet(o),
   ],
-  "new Googlenet 0": [
-    { ...sizes, variant: "simplified", imageSize: 96 },
-    (o) => new lib.Googlenet(o),
+  "new GoogLeNet 0": [
+    { ...sizes, variant: "d2l", imageSize: 96 },
+    (o) => new lib.GoogLeNet(o),
   ],
-  "new GooglenetWithAuxiliary 0": [
+  "new GoogLeNetWithAuxiliary 0": [
     { ...sizes, variant: "torchvision", imageSize: 96 },
-    (o) => new lib.GooglenetWithAuxiliary(o),
+    (o) => new lib.GoogLeNetWithAuxiliary(o),
   ],
-  "new Nin 0": [sizes, (o) => new lib.Nin(o)],
+  "new NiN 0": [sizes, (o) => new lib.NiN(o)],
   "new ResidualBlock 4": [{ stride: 1 }, (o) => new lib.ResidualBlock("basic", 1, 1, 1, o)],
-  "new Resnet 0": [{ block: "basic", stages: [1] }, (o) => new lib.Resnet(o, 1, 2)],
-  "new Vgg 0": [
+  "new ResNet 0": [{ block: "basic", stages: [1] }, (o) => new lib.ResNet(o, 1, 2)],
+  "new VGG 0": [
     { ...sizes, architecture: [[1, 8]], batchNorm: false, hidden: 2, imageSize: 8 },
-    (o) => new lib.Vgg(o),
+    (o) => new lib.VGG(o),
   ],
   "nin 0": [{ classes: 2 }, (o) => lib.nin(o)],
   "ninBlock 2": [{ kernelSize: 1 }, (o) => lib.ninBlock(1, 1, o)],
@@ -155,25 +154,25 @@ const PLACES: Readonly<Record<string, Row>> = {
   "resnet152 0": [{ classes: 2 }, (o) => lib.resnet152(o)],
   "vgg 0": [{ architecture: [[1, 8]] }, (o) => lib.vgg(o)],
   "vggBlock 3": [{ batchNorm: true }, (o) => lib.vggBlock(1, 1, 1, o)],
-  "Alexnet.forward 1": [
+  "AlexNet.forward 1": [
     { training: true },
-    (o) => lib.alexnet({ variant: "simplified", width: 1 / 64, imageSize: 96 }).forward(large, o),
+    (o) => lib.alexnet({ variant: "d2l", width: 1 / 64, imageSize: 96 }).forward(large, o),
   ],
-  "Googlenet.forward 1": [{ training: true }, (o) => google().forward(large, o)],
-  "GooglenetWithAuxiliary.forwardWithAuxiliary 1": [
+  "GoogLeNet.forward 1": [{ training: true }, (o) => google().forward(large, o)],
+  "GoogLeNetWithAuxiliary.forwardWithAuxiliary 1": [
     { training: true },
     (o) => google().forwardWithAuxiliary(large, o),
   ],
   "Inception.forward 1": [{ training: true }, (o) => block().forward(image, o)],
-  "Lenet.forward 1": [{ training: true }, (o) => lib.lenet().forward(ops.zeros([1, 28, 28, 1]), o)],
-  "Nin.forward 1": [{ training: true }, (o) => lib.nin(sizes).forward(large, o)],
+  "LeNet.forward 1": [{ training: true }, (o) => lib.lenet().forward(ops.zeros([1, 28, 28, 1]), o)],
+  "NiN.forward 1": [{ training: true }, (o) => lib.nin(sizes).forward(large, o)],
   "ResidualBlock.forward 1": [{ training: true }, (o) => lib.basicBlock(1, 1).forward(image, o)],
-  "Resnet.forward 1": [{ training: true }, (o) => tiny().forward(image, o)],
-  "Resnet.forwardWithEmbedding 1": [
+  "ResNet.forward 1": [{ training: true }, (o) => tiny().forward(image, o)],
+  "ResNet.forwardWithEmbedding 1": [
     { training: true },
     (o) => tiny().forwardWithEmbedding(image, o),
   ],
-  "Vgg.forward 1": [
+  "VGG.forward 1": [
     { training: true },
     (o) => lib.vgg({ architecture: [[1, 1]], hidden: 1, imageSize: 4, ...sizes }).forward(image, o),
   ],
@@ -188,7 +187,7 @@ const PLACES: Readonly<Record<string, Row>> = {
     { file: missing, sha256: "0".repeat(64) },
     (o) => lib.download("http://localhost:1", o),
   ],
-  "drawnImages 0": [{ count: 1, seed: 1 }, (o) => lib.drawnImages(o)],
+  "syntheticImages 0": [{ count: 1, seed: 1 }, (o) => lib.syntheticImages(o)],
   "fashionMnist 0": [{ subset: true }, (o) => lib.fashionMnist(o)],
   "imageFolder 1": [{ size: [8, 8] }, (o) => lib.imageFolder(missing, o)],
   "ImageDataset.split 1": [{ seed: 1 }, (o) => set.split(0.5, o)],
@@ -232,8 +231,8 @@ const PLACES: Readonly<Record<string, Row>> = {
 
   // weights
   "readPth 1": [{ except: [] }, (o) => lib.readPth(missing, o)],
-  "stateOf 1": [{ inputShape: [1] }, (o) => lib.stateOf(dense, o)],
-  "loadState 2": [{ except: [] }, (o) => lib.loadState(dense, lib.stateOf(dense), o)],
+  "stateDict 1": [{ inputShape: [1] }, (o) => lib.stateDict(dense, o)],
+  "loadStateDict 2": [{ except: [] }, (o) => lib.loadStateDict(dense, lib.stateDict(dense), o)],
   "pretrained 1": [{ retries: 0 }, (o) => lib.pretrained("resnet18", o)],
 
   // plot
@@ -246,14 +245,14 @@ const PLACES: Readonly<Record<string, Row>> = {
     { title: "A" },
     (o) => lib.confusionMatrixPlot([[1, 0], [0, 1]], ["a", "b"], o),
   ],
-  "contour 3": [{ x: axis, y: axis, value: axis }, contour],
-  "contour 3.path": [
+  "contourPlot 3": [{ x: axis, y: axis, value: axis }, contourPlot],
+  "contourPlot 3.path": [
     { x: [0], y: [0] },
-    (path) => contour({ x: axis, y: axis, value: axis, path }),
+    (path) => contourPlot({ x: axis, y: axis, value: axis, path }),
   ],
-  "contour 3.value": [axis, (value) => contour({ x: axis, y: axis, value })],
-  "contour 3.x": [axis, (x) => contour({ x, y: axis, value: axis })],
-  "contour 3.y": [axis, (y) => contour({ x: axis, y, value: axis })],
+  "contourPlot 3.value": [axis, (value) => contourPlot({ x: axis, y: axis, value })],
+  "contourPlot 3.x": [axis, (x) => contourPlot({ x, y: axis, value: axis })],
+  "contourPlot 3.y": [axis, (y) => contourPlot({ x: axis, y, value: axis })],
   "featureMaps 2": [{ title: "A" }, (o) => lib.featureMaps([1], [1, 1, 1], o)],
   "filterGrid 2": [{ title: "A" }, (o) => lib.filterGrid([1], [1, 1, 1, 1], o)],
   "graphDiagram 0": [{ nodes: [{ id: "a", label: "a" }], edges: [] }, (o) => lib.graphDiagram(o)],

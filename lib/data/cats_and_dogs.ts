@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 // @ts-types="@types/yauzl"
 import { type Entry, openPromise } from "yauzl";
 import { checkOptions } from "../tensor/mod.ts";
-import { orStop } from "../tensor/internal.ts";
+import { linkInterrupt } from "../tensor/internal.ts";
 import { checkKinds } from "./checks.ts";
 import {
   cacheFolder,
@@ -42,7 +42,7 @@ export interface CatsAndDogsOptions
  * `split`.
  *
  * Nothing takes the place of the photographs where they cannot be had; whoever wants to go on
- * without them calls `drawnImages({ count, seed, size, classes: 2 })`.
+ * without them calls `syntheticImages({ count, seed, size, classes: 2 })`.
  *
  * Elson, Douceur, Howell and Saul, "Asirra: A CAPTCHA that Exploits Interest-Aligned Manual Image
  * Categorization", CCS 2007; https://www.microsoft.com/en-us/download/details.aspx?id=54765.
@@ -108,7 +108,7 @@ export async function readCatsAndDogs({
   & { url?: string; photographs?: number }): Promise<ImageFolder<2>> {
   const all = { ...options, name: "cats and dogs", classes: ["Cat", "Dog"] } as const;
   checkFolderOptions(folder ?? join(cacheFolder(), "cats-and-dogs"), all);
-  using stop = orStop(options.signal);
+  using stop = linkInterrupt(options.signal);
   const { signal } = stop;
   const { onProgress } = options;
   const place = folder ??
@@ -169,7 +169,7 @@ async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Pr
   await downloadOrAdvise(
     url,
     { file: archive, ...options },
-    "To go on without cats and dogs, call drawnImages({ count, seed, size, classes: 2 }): images of two classes that are drawn, so no " +
+    "To go on without cats and dogs, call syntheticImages({ count, seed, size, classes: 2 }): images of two classes that are drawn, so no " +
       "accuracy on them is one on photographs.",
   );
   // One call at a time unpacks. The folder is locked, not the archive, which a slower download may

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { unpackTar } from "modern-tar";
 import { checkOptions } from "../tensor/mod.ts";
-import { orStop } from "../tensor/internal.ts";
+import { linkInterrupt } from "../tensor/internal.ts";
 import { checkKinds, checkSignal } from "./checks.ts";
 import { ImageDataset } from "./dataset.ts";
 import {
@@ -76,7 +76,7 @@ export interface Cifar10Options {
  * The files come from `folder` where it is given, else from the archive in the cache folder, else
  * from the publisher (170 MB, once). The archive is checked against its SHA-256; of files in a
  * folder, for which no checksums are published, the size and the labels. Nothing takes the place of
- * CIFAR-10 where it cannot be had; whoever wants to go on without it calls `drawnImages`.
+ * CIFAR-10 where it cannot be had; whoever wants to go on without it calls `syntheticImages`.
  *
  * ResNets train on it with the augmentation of He et al. (arXiv:1512.03385, section 4.2): 4 pixels
  * of padding on each side, a random 32 × 32 crop, mirrored or not, and the mean taken off before
@@ -140,7 +140,7 @@ export async function readCifar10({
   & Cifar10Options
   & Partial<Omit<DownloadOptions, "file">>
   & { url?: string; imagesPerFile?: number }): Promise<Cifar10> {
-  using stop = orStop(options.signal);
+  using stop = linkInterrupt(options.signal);
   const { signal } = stop;
   const fileSize = imagesPerFile * (1 + imageSize);
   const read = folder === undefined
@@ -295,7 +295,7 @@ async function downloaded(url: string, options: Omit<DownloadOptions, "file">): 
   return await downloadOrAdvise(
     url,
     { file: `${cacheFolder()}/cifar-10/cifar-10-binary.tar.gz`, ...options },
-    "To go on without CIFAR-10, call drawnImages({ count, seed }): images of the same shape that are drawn, so no accuracy on them is " +
+    "To go on without CIFAR-10, call syntheticImages({ count, seed }): images of the same shape that are drawn, so no accuracy on them is " +
       "one on CIFAR-10.",
   );
 }

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers";
 import { setTimeout as delay } from "node:timers/promises";
 import { checkOptions } from "../tensor/mod.ts";
-import { orStop, show } from "../tensor/internal.ts";
+import { linkInterrupt, show } from "../tensor/internal.ts";
 import { checkKinds, checkPositive, checkSignal } from "./checks.ts";
 
 /**
@@ -111,7 +111,7 @@ const LONGEST = 2 ** 31 - 1;
 export async function download(url: string | URL, options: DownloadOptions): Promise<string> {
   checkDownload(url, options);
   const { file, retries = 3, retryDelay = 1000 } = options;
-  using stop = orStop(options.signal);
+  using stop = linkInterrupt(options.signal);
   const { signal } = stop;
   let whole = false;
   for (let failures = 0;; failures++) {

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { basename, extname, join } from "node:path";
 import type { Sharp } from "sharp";
 import { checkOptions } from "../tensor/mod.ts";
-import { orStop, show } from "../tensor/internal.ts";
+import { linkInterrupt, show } from "../tensor/internal.ts";
 import {
   allocate,
   checkKinds,
@@ -150,7 +150,7 @@ export async function imageFolder(
   checkFolderOptions(folder, options);
   const { name = basename(folder), channels = 3, size: [height, width], onProgress } = options;
   const doing = `Reading images from the folder ${folder}`;
-  using stop = orStop(options.signal);
+  using stop = linkInterrupt(options.signal);
   const { classNames, files, skipped } = await findFiles(doing, folder, options, stop.signal);
 
   // Loaded here, so that whoever reads no photographs does not wait for it.

@@ -15,7 +15,7 @@ export { catsAndDogs, type CatsAndDogsOptions } from "./cats_and_dogs.ts";
 export { type Cifar10, cifar10, type Cifar10Options, cifar10Statistics } from "./cifar10.ts";
 export { type ClassNumbers, ImageDataset, type ImageDatasetInit, type Indices } from "./dataset.ts";
 export { cacheFolder, download, type DownloadOptions, type DownloadProgress } from "./download.ts";
-export { drawnImages, type DrawnImagesOptions } from "./drawn_images.ts";
+export { syntheticImages, type SyntheticImagesOptions } from "./synthetic_images.ts";
 export { type FashionMnist, fashionMnist, type FashionMnistOptions } from "./fashion_mnist.ts";
 export {
   type ImageFolder,

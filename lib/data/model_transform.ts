@@ -51,7 +51,7 @@ export function transformOf(model: AnyModule): Transform | undefined {
  * Gives a model the transform that its images need, in place of the one that it had; none where it
  * is undefined.
  *
- * {@linkcode fit} does so with its `transform`, and {@linkcode loadState} with that of the file.
+ * {@linkcode fit} does so with its `transform`, and {@linkcode loadStateDict} with that of the file.
  * Weights from elsewhere need it done here: those of {@linkcode pretrained}, say,
  * `normalize(imagenetStatistics)`.
  *

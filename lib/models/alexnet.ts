@@ -28,27 +28,27 @@ import { widened } from "./width.ts";
 const VARIANTS = {
   original: { inChannels: 3, classes: 1000, imageSize: 227 },
   torchvision: { inChannels: 3, classes: 1000, imageSize: 224 },
-  simplified: { inChannels: 1, classes: 10, imageSize: 224 },
+  d2l: { inChannels: 1, classes: 10, imageSize: 224 },
 } as const;
 
 /**
  * Which AlexNet: `"original"` is the paper's, in two groups and with local response normalisation;
  * `"torchvision"` the narrower one that most pretrained weights are for (Krizhevsky 2014, one
- * column); `"simplified"` the textbook one for grey images, in one group and without normalisation.
+ * column); `"d2l"` the textbook one for grey images, in one group and without normalisation.
  */
-export type AlexnetVariant = keyof typeof VARIANTS;
+export type AlexNetVariant = keyof typeof VARIANTS;
 
 /** The options of {@linkcode alexnet}. */
-export interface AlexnetOptions<
-  Variant extends AlexnetVariant,
+export interface AlexNetOptions<
+  Variant extends AlexNetVariant,
   InChannels extends number,
   Classes extends number,
 > {
   /** Which AlexNet. */
   variant: Variant;
-  /** Channels of the images; 3 unless said otherwise, 1 of the simplified one. */
+  /** Channels of the images; 3 unless said otherwise, 1 of the d2l variant. */
   inChannels?: InChannels;
-  /** Classes to tell apart; 1000 unless said otherwise, 10 of the simplified one. */
+  /** Classes to tell apart; 1000 unless said otherwise, 10 of the d2l variant. */
   classes?: Classes;
   /** What the numbers of channels and hidden units are multiplied by; 1 unless said otherwise. */
   width?: number;
@@ -63,13 +63,13 @@ export interface AlexnetOptions<
  * A number of channels or hidden units at a width; the two groups of the original need as many
  * each.
  */
-function channels(variant: AlexnetVariant, count: number, width: number): number {
+function channels(variant: AlexNetVariant, count: number, width: number): number {
   return widened("Building alexnet", count, width, variant === "original" ? 2 : 1);
 }
 
 /** Five convolutions with pooling. */
 function features<InChannels extends number>(
-  variant: AlexnetVariant,
+  variant: AlexNetVariant,
   inChannels: InChannels,
   width: number,
 ): Module<Images<InChannels>, Images> {
@@ -111,7 +111,7 @@ function features<InChannels extends number>(
         relu(),
         pool(),
       );
-    case "simplified":
+    case "d2l":
       return sequential(
         conv2d(inChannels, c(96), { kernelSize: 11, stride: 4, padding: 1 }),
         relu(),
@@ -132,7 +132,7 @@ function features<InChannels extends number>(
 
 /** Three linear layers. */
 function classifier<Classes extends number>(
-  variant: AlexnetVariant,
+  variant: AlexNetVariant,
   side: number,
   width: number,
   classes: Classes,
@@ -162,7 +162,7 @@ function classifier<Classes extends number>(
 }
 
 /** AlexNet; made by {@linkcode alexnet}. */
-export class Alexnet<InChannels extends number, Classes extends number>
+export class AlexNet<InChannels extends number, Classes extends number>
   extends Module<Images<InChannels>, Features<Classes>> {
   /** Five convolutions with relu, three of them with pooling. */
   readonly features: Module<Images<InChannels>, Images>;
@@ -179,10 +179,10 @@ export class Alexnet<InChannels extends number, Classes extends number>
   readonly #windows: Windows;
 
   /** See {@linkcode alexnet}. */
-  constructor(options: AlexnetOptions<AlexnetVariant, InChannels, Classes>) {
+  constructor(options: AlexNetOptions<AlexNetVariant, InChannels, Classes>) {
     super();
     const doing = "Building alexnet";
-    checkOptions<AlexnetOptions<AlexnetVariant, number, number>>(
+    checkOptions<AlexNetOptions<AlexNetVariant, number, number>>(
       doing,
       options,
       '{ variant: "original" }',
@@ -228,7 +228,7 @@ export class Alexnet<InChannels extends number, Classes extends number>
  * |---|---|---|---|---|---|
  * | `original` | 227×227×3 | 55 | 27 | 13 | 6 |
  * | `torchvision` | 224×224×3 | 55 | 27 | 13 | 6 |
- * | `simplified` | 224×224×1 | 54 | 26 | 12 | 5 |
+ * | `d2l` | 224×224×1 | 54 | 26 | 12 | 5 |
  *
  * All weights start as {@linkcode heNormal} and all biases at zero. The paper draws weights with a
  * standard deviation of 0.01 and sets the biases of convolutions 2, 4 and 5 and of the hidden
@@ -245,7 +245,7 @@ export class Alexnet<InChannels extends number, Classes extends number>
  * import { alexnet, summary } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const narrow = alexnet({ variant: "simplified", width: 1 / 16, imageSize: 95 });
+ * const narrow = alexnet({ variant: "d2l", width: 1 / 16, imageSize: 95 });
  * const table = summary(narrow, [95, 95, 1]);
  * assert.deepEqual(table.rows[2]?.outputShape, [10, 10, 6]);
  * assert.deepEqual(table.rows.at(-1)?.outputShape, [10]);
@@ -253,15 +253,15 @@ export class Alexnet<InChannels extends number, Classes extends number>
  * ```
  */
 export function alexnet<
-  const Variant extends AlexnetVariant,
+  const Variant extends AlexNetVariant,
   const InChannels extends number = (typeof VARIANTS)[Variant]["inChannels"],
   const Classes extends number = (typeof VARIANTS)[Variant]["classes"],
 >(
-  options: AlexnetOptions<Variant, InChannels, Classes>,
-): Alexnet<NoInfer<InChannels>, NoInfer<Classes>>;
+  options: AlexNetOptions<Variant, InChannels, Classes>,
+): AlexNet<NoInfer<InChannels>, NoInfer<Classes>>;
 export function alexnet(
-  options: AlexnetOptions<AlexnetVariant, number, number>,
-): Alexnet<number, number> {
+  options: AlexNetOptions<AlexNetVariant, number, number>,
+): AlexNet<number, number> {
   checkArguments("Building alexnet", arguments, 1);
-  return new Alexnet(options);
+  return new AlexNet(options);
 }

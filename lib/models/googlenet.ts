@@ -35,17 +35,17 @@ import { checkOneOf } from "./one_of.ts";
 import { widened } from "./width.ts";
 
 const VARIANTS = {
-  simplified: { inChannels: 1, classes: 10 },
+  d2l: { inChannels: 1, classes: 10 },
   torchvision: { inChannels: 3, classes: 1000 },
 } as const;
 
 /**
- * Which GoogLeNet: `"simplified"` is the textbook one for grey images, the paper's without local
+ * Which GoogLeNet: `"d2l"` is the textbook one for grey images, the paper's without local
  * response normalisation and without dropout before the last layer; `"torchvision"` has batch norm
  * in place of biases, poolings in ceil mode, dropout, and 3×3 in place of 5×5 convolutions, which
  * pretrained weights are for.
  */
-export type GooglenetVariant = keyof typeof VARIANTS;
+export type GoogLeNetVariant = keyof typeof VARIANTS;
 
 type Size = Pick<Conv2dOptions, "kernelSize" | "stride" | "padding">;
 
@@ -56,7 +56,7 @@ export class ConvRelu<InChannels extends number, OutChannels extends number>
   readonly bn: BatchNorm<OutChannels> | undefined;
 
   constructor(
-    variant: GooglenetVariant,
+    variant: GoogLeNetVariant,
     inChannels: InChannels,
     outChannels: OutChannels,
     size: Size,
@@ -79,7 +79,7 @@ export class ConvRelu<InChannels extends number, OutChannels extends number>
   }
 }
 
-function checkVariant(doing: string, variant: GooglenetVariant): void {
+function checkVariant(doing: string, variant: GoogLeNetVariant): void {
   checkOneOf(doing, "variant", variant, Object.keys(VARIANTS));
 }
 
@@ -99,7 +99,7 @@ export class Inception<InChannels extends number, OutChannels extends number>
 
   /** See {@linkcode inception}. */
   constructor(
-    variant: GooglenetVariant,
+    variant: GoogLeNetVariant,
     readonly inChannels: InChannels,
     c1: number,
     c2: readonly [reduced: number, channels: number],
@@ -191,29 +191,29 @@ export function inception<
   c2: readonly [reduced: number, channels: C2],
   c3: readonly [reduced: number, channels: C3],
   c4: C4,
-  options: { variant?: GooglenetVariant } = {},
+  options: { variant?: GoogLeNetVariant } = {},
 ): Inception<InChannels, Add<Add<C1, C2>, Add<C3, C4>>> {
   checkArguments("Building inception", arguments, 6);
   const doing = "Building inception";
-  checkOptions<typeof options>(doing, options, '{ variant: "simplified" }', { variant: true });
-  const { variant = "simplified" } = options;
+  checkOptions<typeof options>(doing, options, '{ variant: "d2l" }', { variant: true });
+  const { variant = "d2l" } = options;
   return new Inception(variant, inChannels, c1, c2, c3, c4);
 }
 
 /** The options of {@linkcode googlenet}. */
-export interface GooglenetOptions<
-  Variant extends GooglenetVariant,
+export interface GoogLeNetOptions<
+  Variant extends GoogLeNetVariant,
   InChannels extends number,
   Classes extends number,
 > {
   /** Which GoogLeNet. */
   variant: Variant;
   /**
-   * Channels of the images; 1 of the simplified one and 3 of torchvision's unless said otherwise.
+   * Channels of the images; 1 of the d2l variant and 3 of torchvision's unless said otherwise.
    */
   inChannels?: InChannels;
   /**
-   * Classes to tell apart; 10 of the simplified one and 1000 of torchvision's unless said
+   * Classes to tell apart; 10 of the d2l variant and 1000 of torchvision's unless said
    * otherwise.
    */
   classes?: Classes;
@@ -232,18 +232,18 @@ export interface GooglenetOptions<
 }
 
 type Settings<InChannels extends number, Classes extends number> = Required<
-  Omit<GooglenetOptions<GooglenetVariant, InChannels, Classes>, "auxiliary">
+  Omit<GoogLeNetOptions<GoogLeNetVariant, InChannels, Classes>, "auxiliary">
 >;
 
 /** The options with what they are where they were not given. */
 function settingsOf<InChannels extends number, Classes extends number>(
-  options: GooglenetOptions<GooglenetVariant, InChannels, Classes>,
+  options: GoogLeNetOptions<GoogLeNetVariant, InChannels, Classes>,
 ): Settings<InChannels, Classes> {
   const doing = "Building googlenet";
-  checkOptions<GooglenetOptions<GooglenetVariant, number, number>>(
+  checkOptions<GoogLeNetOptions<GoogLeNetVariant, number, number>>(
     doing,
     options,
-    '{ variant: "simplified" }',
+    '{ variant: "d2l" }',
     {
       variant: true,
       inChannels: true,
@@ -265,7 +265,7 @@ function settingsOf<InChannels extends number, Classes extends number>(
 }
 
 /** GoogLeNet; made by {@linkcode googlenet}. */
-export class Googlenet<InChannels extends number, Classes extends number>
+export class GoogLeNet<InChannels extends number, Classes extends number>
   extends Module<Images<InChannels>, Features<Classes>> {
   /** Gives 112×112×64 at 224×224. */
   readonly conv1: Module<Images<InChannels>, Images>;
@@ -308,7 +308,7 @@ export class Googlenet<InChannels extends number, Classes extends number>
   readonly #windows: Windows;
 
   /** See {@linkcode googlenet}. */
-  constructor(options: GooglenetOptions<GooglenetVariant, InChannels, Classes>) {
+  constructor(options: GoogLeNetOptions<GoogLeNetVariant, InChannels, Classes>) {
     super();
     const doing = "Building googlenet";
     const { variant, inChannels, classes, width, imageSize } = settingsOf(options);
@@ -413,7 +413,7 @@ export class AuxiliaryHead<Classes extends number> extends Module<Images, Featur
 }
 
 /** The logits of a GoogLeNet and of its auxiliary heads, each `[batch, classes]`. */
-export interface GooglenetOutputs<Classes extends number> {
+export interface GoogLeNetOutputs<Classes extends number> {
   /** The network's own. */
   readonly logits: Features<Classes>;
   /** From the maps behind inception4a. */
@@ -423,8 +423,8 @@ export interface GooglenetOutputs<Classes extends number> {
 }
 
 /** GoogLeNet with two auxiliary heads; made by {@linkcode googlenet}. */
-export class GooglenetWithAuxiliary<InChannels extends number, Classes extends number>
-  extends Googlenet<InChannels, Classes> {
+export class GoogLeNetWithAuxiliary<InChannels extends number, Classes extends number>
+  extends GoogLeNet<InChannels, Classes> {
   /** The head behind inception4a. */
   readonly aux1: Module<Images, Features<Classes>>;
   /** The head behind inception4d. */
@@ -432,7 +432,7 @@ export class GooglenetWithAuxiliary<InChannels extends number, Classes extends n
   readonly #imageSize: number | undefined;
 
   /** See {@linkcode googlenet}. */
-  constructor(options: GooglenetOptions<GooglenetVariant, InChannels, Classes>) {
+  constructor(options: GoogLeNetOptions<GoogLeNetVariant, InChannels, Classes>) {
     super(options);
     const settings = settingsOf(options);
     const windows = windowsOf(this);
@@ -455,7 +455,7 @@ export class GooglenetWithAuxiliary<InChannels extends number, Classes extends n
    * The logits of the network and of its heads, for a loss such as that of the paper: the network's
    * plus 0.3 times that of each head (section 5). `forward` gives the network's alone.
    *
-   * @throws {RangeError} If the images are too small, or those of the simplified one are not of the
+   * @throws {RangeError} If the images are too small, or those of the d2l variant are not of the
    * size that it was built for.
    *
    * @example
@@ -475,7 +475,7 @@ export class GooglenetWithAuxiliary<InChannels extends number, Classes extends n
   forwardWithAuxiliary(
     images: Images<InChannels>,
     options?: ForwardOptions,
-  ): GooglenetOutputs<Classes> {
+  ): GoogLeNetOutputs<Classes> {
     return tidy(() => {
       const { logits, at4a, at4d } = this.pass(images, options);
       if (this.#imageSize) checkBuiltFor("Running googlenet", this.#imageSize, images);
@@ -497,7 +497,7 @@ export class GooglenetWithAuxiliary<InChannels extends number, Classes extends n
  * divide it into are 56×56×64, 28×28×192, 14×14×480, 7×7×832, and 1024 features.
  *
  * With `auxiliary` there are two more classifiers in the middle, `aux1` and `aux2`, which help the
- * first layers to learn; see {@linkcode GooglenetWithAuxiliary.forwardWithAuxiliary}. They see
+ * first layers to learn; see {@linkcode GoogLeNetWithAuxiliary.forwardWithAuxiliary}. They see
  * means of windows of 5×5 with stride 3, or in torchvision's variant of a grid of 4×4.
  *
  * All weights start as {@linkcode heNormal} and all biases at zero; torchvision draws weights with
@@ -513,30 +513,30 @@ export class GooglenetWithAuxiliary<InChannels extends number, Classes extends n
  * import { googlenet, summary } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const narrow = googlenet({ variant: "simplified", width: 1 / 8 });
+ * const narrow = googlenet({ variant: "d2l", width: 1 / 8 });
  * const table = summary(narrow, [96, 96, 1], { depth: 1 });
  * assert.deepEqual(table.rows[1]?.outputShape, [24, 24, 8]);
  * assert.deepEqual(table.rows.at(-1)?.outputShape, [10]);
  * ```
  */
 export function googlenet<
-  const Variant extends GooglenetVariant,
+  const Variant extends GoogLeNetVariant,
   const InChannels extends number = (typeof VARIANTS)[Variant]["inChannels"],
   const Classes extends number = (typeof VARIANTS)[Variant]["classes"],
 >(
-  options: GooglenetOptions<Variant, InChannels, Classes> & { auxiliary: true },
-): GooglenetWithAuxiliary<NoInfer<InChannels>, NoInfer<Classes>>;
+  options: GoogLeNetOptions<Variant, InChannels, Classes> & { auxiliary: true },
+): GoogLeNetWithAuxiliary<NoInfer<InChannels>, NoInfer<Classes>>;
 export function googlenet<
-  const Variant extends GooglenetVariant,
+  const Variant extends GoogLeNetVariant,
   const InChannels extends number = (typeof VARIANTS)[Variant]["inChannels"],
   const Classes extends number = (typeof VARIANTS)[Variant]["classes"],
 >(
-  options: GooglenetOptions<Variant, InChannels, Classes>,
-): Googlenet<NoInfer<InChannels>, NoInfer<Classes>>;
+  options: GoogLeNetOptions<Variant, InChannels, Classes>,
+): GoogLeNet<NoInfer<InChannels>, NoInfer<Classes>>;
 export function googlenet(
-  options: GooglenetOptions<GooglenetVariant, number, number>,
-): Googlenet<number, number> {
+  options: GoogLeNetOptions<GoogLeNetVariant, number, number>,
+): GoogLeNet<number, number> {
   checkArguments("Building googlenet", arguments, 1);
   const isAuxiliary = options?.auxiliary === true; // The rest is checked by the constructor.
-  return isAuxiliary ? new GooglenetWithAuxiliary(options) : new Googlenet(options);
+  return isAuxiliary ? new GoogLeNetWithAuxiliary(options) : new GoogLeNet(options);
 }

@@ -20,10 +20,10 @@ import { checkOneOf } from "./one_of.ts";
 const ACTIVATIONS = { relu, sigmoid, tanh };
 
 /** What follows each layer of a LeNet. */
-export type LenetActivation = keyof typeof ACTIVATIONS;
+export type LeNetActivation = keyof typeof ACTIVATIONS;
 
 /** The options of {@linkcode lenet}. */
-export interface LenetOptions<InChannels extends number, Classes extends number> {
+export interface LeNetOptions<InChannels extends number, Classes extends number> {
   /** Channels of the images; 1 unless said otherwise. */
   inChannels?: InChannels;
   /** Classes to tell apart; 10 unless said otherwise. */
@@ -32,13 +32,13 @@ export interface LenetOptions<InChannels extends number, Classes extends number>
    * What follows each layer: relu with maximum pooling as today, or sigmoid or tanh with average
    * pooling as in 1998.
    */
-  activation?: LenetActivation;
+  activation?: LeNetActivation;
 }
 
 /** Two convolutions with pooling. */
 function features<InChannels extends number>(
   inChannels: InChannels,
-  activation: LenetActivation,
+  activation: LeNetActivation,
 ) {
   const activate = ACTIVATIONS[activation];
   const pool = activation === "relu" ? maxPool : avgPool;
@@ -54,7 +54,7 @@ function features<InChannels extends number>(
 }
 
 /** Three linear layers over what is left of the image, 5×5 pixels. */
-function classifier<Classes extends number>(classes: Classes, activation: LenetActivation) {
+function classifier<Classes extends number>(classes: Classes, activation: LeNetActivation) {
   const activate = ACTIVATIONS[activation];
   const initial = activation === "relu" ? {} : { weightInitializer: xavierUniform() };
   return sequential(
@@ -68,7 +68,7 @@ function classifier<Classes extends number>(classes: Classes, activation: LenetA
 }
 
 /** LeNet-5; made by {@linkcode lenet}. */
-export class Lenet<InChannels extends number, Classes extends number>
+export class LeNet<InChannels extends number, Classes extends number>
   extends Module<Images<InChannels>, Features<Classes>> {
   /** Two convolutions, each with an activation and pooling. */
   readonly features: ReturnType<typeof features<InChannels>>;
@@ -76,7 +76,7 @@ export class Lenet<InChannels extends number, Classes extends number>
   readonly classifier: ReturnType<typeof classifier<Classes>>;
 
   /** See {@linkcode lenet}. */
-  constructor(inChannels: InChannels, classes: Classes, activation: LenetActivation) {
+  constructor(inChannels: InChannels, classes: Classes, activation: LeNetActivation) {
     super();
     checkWhole("Building lenet", "inChannels", inChannels);
     checkWhole("Building lenet", "classes", classes);
@@ -110,17 +110,17 @@ export class Lenet<InChannels extends number, Classes extends number>
  * ```
  */
 export function lenet<const InChannels extends number = 1, const Classes extends number = 10>(
-  options?: LenetOptions<InChannels, Classes>,
-): Lenet<NoInfer<InChannels>, NoInfer<Classes>>;
+  options?: LeNetOptions<InChannels, Classes>,
+): LeNet<NoInfer<InChannels>, NoInfer<Classes>>;
 export function lenet(
-  options: LenetOptions<number, number> = {},
-): Lenet<number, number> {
+  options: LeNetOptions<number, number> = {},
+): LeNet<number, number> {
   checkArguments("Building lenet", arguments, 1);
-  checkOptions<LenetOptions<number, number>>("Building lenet", options, "{ classes: 10 }", {
+  checkOptions<LeNetOptions<number, number>>("Building lenet", options, "{ classes: 10 }", {
     inChannels: true,
     classes: true,
     activation: true,
   });
   const { inChannels = 1, classes = 10, activation = "relu" } = options;
-  return new Lenet(inChannels, classes, activation);
+  return new LeNet(inChannels, classes, activation);
 }

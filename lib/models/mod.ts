@@ -1,50 +1,50 @@
 /** The networks. */
-export { Alexnet, alexnet, type AlexnetOptions, type AlexnetVariant } from "./alexnet.ts";
+export { AlexNet, alexnet, type AlexNetOptions, type AlexNetVariant } from "./alexnet.ts";
 export {
-  Googlenet,
+  GoogLeNet,
   googlenet,
-  type GooglenetOptions,
-  type GooglenetOutputs,
-  type GooglenetVariant,
-  GooglenetWithAuxiliary,
+  type GoogLeNetOptions,
+  type GoogLeNetOutputs,
+  type GoogLeNetVariant,
+  GoogLeNetWithAuxiliary,
   Inception,
   inception,
 } from "./googlenet.ts";
-export { Lenet, lenet, type LenetActivation, type LenetOptions } from "./lenet.ts";
-export { Nin, nin, ninBlock, type NinOptions } from "./nin.ts";
+export { LeNet, lenet, type LeNetActivation, type LeNetOptions } from "./lenet.ts";
+export { NiN, nin, ninBlock, type NiNOptions } from "./nin.ts";
 export {
   basicBlock,
   bottleneck,
   cifarResnet,
-  type CifarResnetOptions,
+  type CifarResNetOptions,
   type Convolution,
   ResidualBlock,
   type ResidualBlockOptions,
-  Resnet,
+  ResNet,
   resnet,
   resnet101,
   resnet152,
   resnet18,
   resnet34,
   resnet50,
-  type ResnetBlock,
-  type ResnetOptions,
-  type ResnetShortcut,
-  type ResnetStem,
-  type ResnetVariantOptions,
-  type ResnetVersion,
+  type ResNetBlock,
+  type ResNetOptions,
+  type ResNetShortcut,
+  type ResNetStem,
+  type ResNetVariantOptions,
+  type ResNetVersion,
 } from "./resnet.ts";
-export { Vgg, vgg, type VggArchitecture, vggBlock, type VggDepth, type VggOptions } from "./vgg.ts";
+export { VGG, vgg, type VGGArchitecture, vggBlock, type VGGDepth, type VGGOptions } from "./vgg.ts";
 
 import { takeForwardOptionsOnly } from "../nn/forward_guard.ts";
-import { Alexnet } from "./alexnet.ts";
-import { Googlenet, GooglenetWithAuxiliary, Inception } from "./googlenet.ts";
-import { Lenet } from "./lenet.ts";
-import { Nin } from "./nin.ts";
-import { ResidualBlock, Resnet } from "./resnet.ts";
-import { Vgg } from "./vgg.ts";
+import { AlexNet } from "./alexnet.ts";
+import { GoogLeNet, GoogLeNetWithAuxiliary, Inception } from "./googlenet.ts";
+import { LeNet } from "./lenet.ts";
+import { NiN } from "./nin.ts";
+import { ResidualBlock, ResNet } from "./resnet.ts";
+import { VGG } from "./vgg.ts";
 
 takeForwardOptionsOnly(
-  ...[Alexnet, Googlenet, GooglenetWithAuxiliary, Inception, Lenet, Nin, ResidualBlock],
-  ...[Resnet, Vgg],
+  ...[AlexNet, GoogLeNet, GoogLeNetWithAuxiliary, Inception, LeNet, NiN, ResidualBlock],
+  ...[ResNet, VGG],
 );

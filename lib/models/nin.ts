@@ -67,7 +67,7 @@ function openAtFirst({ kernel, bias }: Conv2d<number, number>): void {
 }
 
 /** The options of {@linkcode nin}. */
-export interface NinOptions<InChannels extends number, Classes extends number> {
+export interface NiNOptions<InChannels extends number, Classes extends number> {
   /** Channels of the images; 1 unless said otherwise. */
   inChannels?: InChannels;
   /** Classes to tell apart; 10 unless said otherwise. */
@@ -80,7 +80,7 @@ export interface NinOptions<InChannels extends number, Classes extends number> {
 }
 
 /** A network in network; made by {@linkcode nin}. */
-export class Nin<InChannels extends number, Classes extends number>
+export class NiN<InChannels extends number, Classes extends number>
   extends Module<Images<InChannels>, Features<Classes>> {
   /** Four blocks with pooling between them; the last gives a map for each class. */
   readonly features: Module<Images<InChannels>, Images<Classes>>;
@@ -89,10 +89,10 @@ export class Nin<InChannels extends number, Classes extends number>
   readonly #windows: Windows;
 
   /** See {@linkcode nin}. */
-  constructor(options: NinOptions<InChannels, Classes>) {
+  constructor(options: NiNOptions<InChannels, Classes>) {
     super();
     const doing = "Building nin";
-    checkOptions<NinOptions<number, number>>(doing, options, "{ classes: 10 }", {
+    checkOptions<NiNOptions<number, number>>(doing, options, "{ classes: 10 }", {
       inChannels: true,
       classes: true,
       width: true,
@@ -153,9 +153,9 @@ export class Nin<InChannels extends number, Classes extends number>
  * ```
  */
 export function nin<const InChannels extends number = 1, const Classes extends number = 10>(
-  options?: NinOptions<InChannels, Classes>,
-): Nin<NoInfer<InChannels>, NoInfer<Classes>>;
-export function nin(options: NinOptions<number, number> = {}): Nin<number, number> {
+  options?: NiNOptions<InChannels, Classes>,
+): NiN<NoInfer<InChannels>, NoInfer<Classes>>;
+export function nin(options: NiNOptions<number, number> = {}): NiN<number, number> {
   checkArguments("Building nin", arguments, 1);
-  return new Nin(options);
+  return new NiN(options);
 }

@@ -44,7 +44,7 @@ const BLOCKS = ["basic", "bottleneck"] as const;
  * relu come before each convolution and nothing behind the addition (He et al. 2016b), stride as in
  * v1.5.
  */
-export type ResnetVersion = typeof VERSIONS[number];
+export type ResNetVersion = typeof VERSIONS[number];
 
 /**
  * What goes around the convolutions of a block (He et al. 2016a, section 4.1). `"A"`: the input,
@@ -52,20 +52,20 @@ export type ResnetVersion = typeof VERSIONS[number];
  * the input, and where its shape changes a 1×1 convolution of it. `"C"`: always a 1×1 convolution.
  * `"none"`: nothing, which makes the plain twin.
  */
-export type ResnetShortcut = typeof SHORTCUTS[number];
+export type ResNetShortcut = typeof SHORTCUTS[number];
 
 /**
  * What comes before the blocks. `"imagenet"`: a 7×7 convolution and a maximum pooling, each with
  * stride 2. `"cifar"`: a 3×3 convolution that keeps the size, for small images. `"keras"`: a 3×3
  * convolution without padding and a 2×2 maximum pooling with stride 1.
  */
-export type ResnetStem = typeof STEMS[number];
+export type ResNetStem = typeof STEMS[number];
 
 /**
  * The two blocks of the paper (figure 5): two 3×3 convolutions, or 1×1, 3×3 and 1×1 with four times
  * as many channels at the end.
  */
-export type ResnetBlock = typeof BLOCKS[number];
+export type ResNetBlock = typeof BLOCKS[number];
 
 /** Makes the 3×3 convolutions of blocks, as {@linkcode conv2d} does. */
 export type Convolution = (
@@ -75,14 +75,14 @@ export type Convolution = (
 ) => Module<Images, Images>;
 
 /** The options of {@linkcode basicBlock} and {@linkcode bottleneck}. */
-export interface ResidualBlockOptions<Shortcut extends ResnetShortcut = ResnetShortcut> {
+export interface ResidualBlockOptions<Shortcut extends ResNetShortcut = ResNetShortcut> {
   /**
    * Pixels from one window to the next in the convolution that has a stride; 1 unless said
    * otherwise.
    */
   stride?: number;
   /** The order of things; `"v1.5"` unless said otherwise. */
-  version?: ResnetVersion;
+  version?: ResNetVersion;
   /** What goes around the convolutions; `"B"` unless said otherwise. */
   shortcut?: Shortcut;
   /** What makes the 3×3 convolutions; {@linkcode conv2d} unless said otherwise. */
@@ -140,7 +140,7 @@ export class ResidualBlock<InChannels extends number, OutChannels extends number
    * between the convolutions.
    */
   constructor(
-    readonly kind: ResnetBlock,
+    readonly kind: ResNetBlock,
     readonly inChannels: InChannels,
     middle: number,
     readonly outChannels: OutChannels,
@@ -274,7 +274,7 @@ function checkBlockOptions(
 export function basicBlock<
   const InChannels extends number,
   const OutChannels extends number,
-  const Shortcut extends ResnetShortcut = "B",
+  const Shortcut extends ResNetShortcut = "B",
 >(
   inChannels: InChannels,
   outChannels: ForShortcut<Shortcut, InChannels, OutChannels, OutChannels>,
@@ -312,7 +312,7 @@ export function basicBlock(
 export function bottleneck<
   const InChannels extends number,
   const Channels extends number,
-  const Shortcut extends ResnetShortcut = "B",
+  const Shortcut extends ResNetShortcut = "B",
 >(
   inChannels: InChannels,
   channels: ForShortcut<Shortcut, InChannels, Times4<Channels>, Channels>,
@@ -329,16 +329,16 @@ export function bottleneck(
 }
 
 /** The options of {@linkcode resnet} that its named variants leave open. */
-export interface ResnetVariantOptions<
+export interface ResNetVariantOptions<
   InChannels extends number = number,
   Classes extends number = number,
 > {
   /** The order of things in a block; `"v1.5"` unless said otherwise. */
-  version?: ResnetVersion;
+  version?: ResNetVersion;
   /** What goes around the convolutions of a block; `"B"` unless said otherwise. */
-  shortcut?: ResnetShortcut;
+  shortcut?: ResNetShortcut;
   /** What comes before the blocks; `"imagenet"` unless said otherwise. */
-  stem?: ResnetStem;
+  stem?: ResNetStem;
   /** What the numbers of channels are multiplied by; 1 unless said otherwise. */
   width?: number;
   /** The grid to which the last maps are averaged; `[1, 1]`, their means, unless said otherwise. */
@@ -353,7 +353,7 @@ export interface ResnetVariantOptions<
   classes?: Classes;
 }
 
-const VARIANT_OPTIONS: OptionNames<ResnetVariantOptions> = {
+const VARIANT_OPTIONS: OptionNames<ResNetVariantOptions> = {
   version: true,
   shortcut: true,
   stem: true,
@@ -366,13 +366,13 @@ const VARIANT_OPTIONS: OptionNames<ResnetVariantOptions> = {
 };
 
 /** The options of {@linkcode resnet}. */
-export interface ResnetOptions<
+export interface ResNetOptions<
   InChannels extends number = number,
   Classes extends number = number,
   Stages extends readonly number[] = readonly number[],
-> extends ResnetVariantOptions<InChannels, Classes> {
+> extends ResNetVariantOptions<InChannels, Classes> {
   /** Which block. */
-  block: ResnetBlock;
+  block: ResNetBlock;
   /**
    * How many blocks each stage has; each stage after the first halves the image and doubles the
    * channels.
@@ -389,7 +389,7 @@ type Depths<Stages extends readonly number[]> = {
 };
 
 /** A ResNet; made by {@linkcode resnet} and the functions named after its variants. */
-export class Resnet<InChannels extends number, Classes extends number>
+export class ResNet<InChannels extends number, Classes extends number>
   extends Module<Images<InChannels>, Features<Classes>> {
   /** The first convolution. */
   readonly conv1: Conv2d<InChannels, number>;
@@ -412,13 +412,13 @@ export class Resnet<InChannels extends number, Classes extends number>
 
   /** See {@linkcode resnet}. */
   constructor(
-    options: ResnetOptions<InChannels, Classes>,
+    options: ResNetOptions<InChannels, Classes>,
     inChannels: InChannels,
     classes: Classes,
   ) {
     super();
     const doing = "Building resnet";
-    checkOptions<ResnetOptions>(doing, options, '{ block: "basic", stages: [2, 2, 2, 2] }', {
+    checkOptions<ResNetOptions>(doing, options, '{ block: "basic", stages: [2, 2, 2, 2] }', {
       ...VARIANT_OPTIONS,
       block: true,
       stages: true,
@@ -521,7 +521,7 @@ const STEM_CONVOLUTIONS = {
   imagenet: { kernelSize: 7, stride: 2, padding: 3, useBias: false },
   cifar: { kernelSize: 3, padding: 1, useBias: false },
   keras: { kernelSize: 3, useBias: false },
-} as const satisfies Record<ResnetStem, Conv2dOptions>;
+} as const satisfies Record<ResNetStem, Conv2dOptions>;
 
 /**
  * A residual network: a stem, stages of residual blocks, the mean of the last maps, and a linear
@@ -556,12 +556,12 @@ export function resnet<
   const InChannels extends number = 3,
   const Classes extends number = 1000,
 >(
-  options: ResnetOptions<InChannels, Classes, Stages>,
-): Resnet<NoInfer<InChannels>, NoInfer<Classes>>;
-export function resnet(options: ResnetOptions): Resnet<number, number> {
+  options: ResNetOptions<InChannels, Classes, Stages>,
+): ResNet<NoInfer<InChannels>, NoInfer<Classes>>;
+export function resnet(options: ResNetOptions): ResNet<number, number> {
   checkArguments("Building resnet", arguments, 1);
   const { inChannels, classes } = options ?? {}; // The constructor checks them.
-  return new Resnet(
+  return new ResNet(
     options,
     inChannels === undefined ? 3 : inChannels,
     classes === undefined ? 1000 : classes,
@@ -583,10 +583,10 @@ const VARIANTS = {
  */
 function variant(depth: keyof typeof VARIANTS) {
   return function <const InChannels extends number = 3, const Classes extends number = 1000>(
-    options: ResnetVariantOptions<InChannels, Classes> = {},
-  ): Resnet<NoInfer<InChannels>, NoInfer<Classes>> {
+    options: ResNetVariantOptions<InChannels, Classes> = {},
+  ): ResNet<NoInfer<InChannels>, NoInfer<Classes>> {
     checkArguments(`Building resnet${depth}`, arguments, 1);
-    checkOptions<ResnetVariantOptions>(
+    checkOptions<ResNetVariantOptions>(
       `Building resnet${depth}`,
       options,
       "{ classes: 10 }",
@@ -637,11 +637,11 @@ type ForDepth<Depth extends number> = number extends Depth ? number
  * The options of {@linkcode cifarResnet}: its stem is `"cifar"`, and unless said otherwise its
  * version v1, its shortcut A.
  */
-export interface CifarResnetOptions<
+export interface CifarResNetOptions<
   InChannels extends number = number,
   Classes extends number = number,
   Depth extends number = number,
-> extends Omit<ResnetVariantOptions<InChannels, Classes>, "stem"> {
+> extends Omit<ResNetVariantOptions<InChannels, Classes>, "stem"> {
   /** Layers with weights, 6n + 2. */
   depth: ForDepth<Depth>;
 }
@@ -677,13 +677,13 @@ export function cifarResnet<
   const InChannels extends number = 3,
   const Classes extends number = 10,
 >(
-  options: CifarResnetOptions<InChannels, Classes, Depth>,
-): Resnet<NoInfer<InChannels>, NoInfer<Classes>>;
-export function cifarResnet(options: CifarResnetOptions): Resnet<number, number> {
+  options: CifarResNetOptions<InChannels, Classes, Depth>,
+): ResNet<NoInfer<InChannels>, NoInfer<Classes>>;
+export function cifarResnet(options: CifarResNetOptions): ResNet<number, number> {
   const doing = "Building cifarResnet";
   checkArguments("Building cifarResnet", arguments, 1);
   const { stem: _, ...names } = VARIANT_OPTIONS;
-  checkOptions<CifarResnetOptions>(doing, options, "{ depth: 20 }", { ...names, depth: true });
+  checkOptions<CifarResNetOptions>(doing, options, "{ depth: 20 }", { ...names, depth: true });
   const { depth, inChannels = 3, classes = 10, ...rest } = options;
   checkWhole(doing, "depth", depth, 8);
   if (depth % 6 !== 2) {
@@ -694,7 +694,7 @@ export function cifarResnet(options: CifarResnetOptions): Resnet<number, number>
     );
   }
   const stage = (depth - 2) / 6;
-  return new Resnet(
+  return new ResNet(
     {
       block: "basic",
       stages: [stage, stage, stage],

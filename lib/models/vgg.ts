@@ -24,22 +24,22 @@ import { checkLargeEnough, sideLeft, type Windows, windowsOf } from "./image_siz
 import { widened } from "./width.ts";
 
 /** The blocks of a VGG: how many convolutions each has, and with how many channels. */
-export type VggArchitecture = readonly (readonly [convolutions: number, channels: number])[];
+export type VGGArchitecture = readonly (readonly [convolutions: number, channels: number])[];
 
 const ARCHITECTURES = {
   11: [[1, 64], [1, 128], [2, 256], [2, 512], [2, 512]],
   13: [[2, 64], [2, 128], [2, 256], [2, 512], [2, 512]],
   16: [[2, 64], [2, 128], [3, 256], [3, 512], [3, 512]],
   19: [[2, 64], [2, 128], [4, 256], [4, 512], [4, 512]],
-} as const satisfies Record<number, VggArchitecture>;
+} as const satisfies Record<number, VGGArchitecture>;
 
 /** The layers with weights of the VGGs of the paper (its configurations A, B, D and E). */
-export type VggDepth = keyof typeof ARCHITECTURES;
+export type VGGDepth = keyof typeof ARCHITECTURES;
 
 /** The options of {@linkcode vgg}. */
-export interface VggOptions<InChannels extends number, Classes extends number> {
+export interface VGGOptions<InChannels extends number, Classes extends number> {
   /** One of the paper's by its depth, or the blocks of another. */
-  architecture: VggDepth | VggArchitecture;
+  architecture: VGGDepth | VGGArchitecture;
   /** Whether each convolution is followed by batch norm; false unless said otherwise. */
   batchNorm?: boolean;
   /** Channels of the images; 3 unless said otherwise. */
@@ -114,7 +114,7 @@ export function vggBlock<const InChannels extends number, const OutChannels exte
 }
 
 /** A VGG; made by {@linkcode vgg}. */
-export class Vgg<InChannels extends number, Classes extends number>
+export class VGG<InChannels extends number, Classes extends number>
   extends Module<Images<InChannels>, Features<Classes>> {
   /** The layers of all blocks, one after the other. */
   readonly features: Sequential<Layer[], Images<InChannels>, Images>;
@@ -127,10 +127,10 @@ export class Vgg<InChannels extends number, Classes extends number>
   readonly #windows: Windows;
 
   /** See {@linkcode vgg}. */
-  constructor(options: VggOptions<InChannels, Classes>) {
+  constructor(options: VGGOptions<InChannels, Classes>) {
     super();
     const doing = "Building vgg";
-    checkOptions<VggOptions<number, number>>(doing, options, "{ architecture: 16 }", {
+    checkOptions<VGGOptions<number, number>>(doing, options, "{ architecture: 16 }", {
       architecture: true,
       batchNorm: true,
       inChannels: true,
@@ -212,14 +212,14 @@ export class Vgg<InChannels extends number, Classes extends number>
  * ```
  */
 export function vgg<const InChannels extends number = 3, const Classes extends number = 1000>(
-  options: VggOptions<InChannels, Classes>,
-): Vgg<NoInfer<InChannels>, NoInfer<Classes>>;
-export function vgg(options: VggOptions<number, number>): Vgg<number, number> {
+  options: VGGOptions<InChannels, Classes>,
+): VGG<NoInfer<InChannels>, NoInfer<Classes>>;
+export function vgg(options: VGGOptions<number, number>): VGG<number, number> {
   checkArguments("Building vgg", arguments, 1);
-  return new Vgg(options);
+  return new VGG(options);
 }
 
-function blocksOf(architecture: VggDepth | VggArchitecture): VggArchitecture {
+function blocksOf(architecture: VGGDepth | VGGArchitecture): VGGArchitecture {
   const doing = "Building vgg";
   if (typeof architecture === "number" && Object.hasOwn(ARCHITECTURES, architecture)) {
     return ARCHITECTURES[architecture];

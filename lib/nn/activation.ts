@@ -1,4 +1,4 @@
-import { isTensor, ops, type Same, type Tensor, tidy } from "../tensor/mod.ts";
+import { isTensor, ops, type SameShape, type Tensor, tidy } from "../tensor/mod.ts";
 import { show } from "../tensor/internal.ts";
 import { checkArguments, checkInput, checkNumber } from "./checks.ts";
 import { Module, type shapeRule } from "./module.ts";
@@ -35,7 +35,7 @@ export class Activation extends Module<Tensor, Tensor> {
   }
 
   /** @throws {RangeError} If the function does not keep the shape. */
-  override forward<T extends Tensor>(x: T): Same<T> {
+  override forward<T extends Tensor>(x: T): SameShape<T> {
     checkInput(this, x);
     return tidy(() => {
       const y = this.#f(x);
@@ -45,7 +45,7 @@ export class Activation extends Module<Tensor, Tensor> {
         );
       }
       return y;
-    }) as Same<T>;
+    }) as SameShape<T>;
   }
 
   override describe(): string {

@@ -1,4 +1,4 @@
-import { defaultRandom, ops, type Same, type Tensor, tidy } from "../tensor/mod.ts";
+import { defaultRandom, ops, type SameShape, type Tensor, tidy } from "../tensor/mod.ts";
 import { checkArguments, checkInput, checkNumber } from "./checks.ts";
 import { type ForwardOptions, Module, type shapeRule } from "./module.ts";
 
@@ -18,13 +18,16 @@ export class Dropout extends Module<Tensor, Tensor> {
     );
   }
 
-  override forward<T extends Tensor>(x: T, { training = false }: ForwardOptions = {}): Same<T> {
+  override forward<T extends Tensor>(
+    x: T,
+    { training = false }: ForwardOptions = {},
+  ): SameShape<T> {
     checkInput(this, x);
     if (!training || this.rate === 0) return ops.clone(x);
     return tidy(() => {
       const kept = ops.greaterEqual(defaultRandom().uniform(x.shape), this.rate);
       const mask = ops.mul(ops.cast(kept, "float32"), 1 / (1 - this.rate));
-      return ops.mul(x as Tensor, mask) as Tensor as Same<T>;
+      return ops.mul(x as Tensor, mask) as Tensor as SameShape<T>;
     });
   }
 

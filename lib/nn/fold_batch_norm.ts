@@ -15,7 +15,7 @@ import { Conv2d } from "./conv.ts";
 import { innermostRunning } from "./forward_guard.ts";
 import type { AnyModule } from "./module.ts";
 import { BatchNorm } from "./norm.ts";
-import { interceptForward, observeForward } from "./observe.ts";
+import { onForward, withForwardHook } from "./observe.ts";
 
 /** A batch norm that takes what a convolution gives. */
 interface Pair {
@@ -112,7 +112,7 @@ function findPairs(model: AnyModule, input: Tensor, kept: Tensor[]): Pair[] {
   watchVariables(
     (variable) => use(variable, innermostRunning()),
     () =>
-      observeForward(model, input as never, ({ path, module, input, output }) => {
+      onForward(model, input as never, ({ path, module, input, output }) => {
         runs.set(module, (runs.get(module) ?? 0) + 1);
         if (!isPlain.has(module)) return;
         if (module instanceof Conv2d) given.set(output, module);
@@ -150,7 +150,7 @@ function usedElsewhere(
   const originals = new Map<AnyModule, Tensor>();
   return dependsOn(
     () =>
-      interceptForward(model, ({ module, input, forward }) => {
+      withForwardHook(model, ({ module, input, forward }) => {
         const output = forward(originals.get(module) ?? input);
         const pair = pairOf.get(module);
         if (!pair || !isTensor(output)) return output;

@@ -12,7 +12,7 @@ import {
 import { show } from "../tensor/internal.ts";
 import { checkModule, checkNumber } from "./checks.ts";
 import { type AnyModule, type Classifier, moduleAt } from "./module.ts";
-import { type Call, interceptForward, observeForward } from "./observe.ts";
+import { type Call, onForward, withForwardHook } from "./observe.ts";
 
 /**
  * Where in an image a model finds a class: `relu(Σₖ αₖ Aₖ)` over the maps `Aₖ` that the module at
@@ -53,7 +53,7 @@ export function gradCam<In extends Images, Classes extends number>(
   return tidy(() => {
     const logit = (maps: Tensor4D) => {
       const stand = ({ module, input, forward }: Call) => module === layer ? maps : forward(input);
-      const logits: Tensor = interceptForward(model, stand, () => model.forward(images));
+      const logits: Tensor = withForwardHook(model, stand, () => model.forward(images));
       if (!isTensor(logits) || logits.rank !== 2) {
         throw new TypeError(
           `${doing}: the model must give logits [batch, classes], found ${show(logits)}.`,
@@ -78,7 +78,7 @@ function mapsOf(doing: string, model: AnyModule, layer: AnyModule, images: Image
   const found: Tensor4D[] = [];
   try {
     tidy(() => {
-      observeForward(model, images as never, ({ module, output }) => {
+      onForward(model, images as never, ({ module, output }) => {
         if (module !== layer) return;
         if (!isTensor(output) || output.rank !== 4) {
           throw new TypeError(

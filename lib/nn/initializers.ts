@@ -202,14 +202,14 @@ export function normalInitializer(standardDeviation: number): Initializer {
  *
  * @example
  * ```ts
- * import { constant, linear, ops } from "resnet-lab";
+ * import { constantInitializer, linear, ops } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const layer = linear(2, 1, { weightInitializer: constant(3) });
+ * const layer = linear(2, 1, { weightInitializer: constantInitializer(3) });
  * assert.equal(layer.forward(ops.ones([1, 2])).dataSync()[0], 6);
  * ```
  */
-export function constant(value: number): Initializer {
+export function constantInitializer(value: number): Initializer {
   checkCall("constant", arguments, 1);
   checkNumber("Building constant", "value", value, Number.isFinite(value), "a finite number");
   return (shape) => ops.full(shape, value);

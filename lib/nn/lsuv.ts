@@ -3,7 +3,7 @@ import { checkModule, checkNumber, checkWhole } from "./checks.ts";
 import { Conv2d } from "./conv.ts";
 import { Linear } from "./linear.ts";
 import type { AnyModule, InputOf } from "./module.ts";
-import { observeForward } from "./observe.ts";
+import { onForward } from "./observe.ts";
 
 const DOING = "Scaling layers to unit variance";
 
@@ -49,7 +49,7 @@ export function lsuv<M extends AnyModule>(
   /** Each weight by the first layer that runs with it. */
   const layers = new Map<Variable, { path: string; layer: AnyModule }>();
   tidy(() => {
-    observeForward(model, input, ({ path, module }) => {
+    onForward(model, input, ({ path, module }) => {
       const weights = weightsOf(module);
       if (!weights || !trained.has(weights) || layers.has(weights)) return;
       layers.set(weights, { path, layer: module });
@@ -94,7 +94,7 @@ function outputDeviation<M extends AnyModule>(
 ): number {
   let deviation: number | undefined;
   tidy(() => {
-    observeForward(model, input, ({ module, output }) => {
+    onForward(model, input, ({ module, output }) => {
       if (module !== layer || !isTensor(output) || deviation !== undefined) return;
       deviation = ops.sqrt(ops.variance(output)).dataSync()[0];
     });

@@ -42,7 +42,7 @@ export {
 } from "./pool.ts";
 export { Dropout, dropout } from "./dropout.ts";
 export {
-  constant,
+  constantInitializer,
   type Fans,
   fansOf,
   heNormal,
@@ -55,7 +55,7 @@ export {
 export { lsuv } from "./lsuv.ts";
 export { foldBatchNorm } from "./fold_batch_norm.ts";
 export { gradCam } from "./grad_cam.ts";
-export { captureActivations, type Observation, observeForward } from "./observe.ts";
+export { captureActivations, type ForwardCall, onForward } from "./observe.ts";
 export { Summary, summary, type SummaryRow } from "./summary.ts";
 
 import { takeForwardOptionsOnly } from "./forward_guard.ts";

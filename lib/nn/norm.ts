@@ -5,7 +5,7 @@ import {
   type Images,
   isTensor,
   ops,
-  type Same,
+  type SameShape,
   type Tensor,
   type Tensor1D,
   type Tensor4D,
@@ -73,7 +73,7 @@ export class BatchNorm<Channels extends number>
   override forward<T extends Images<Channels> | Features<Channels>>(
     x: T,
     { training = false }: ForwardOptions = {},
-  ): Same<T> {
+  ): SameShape<T> {
     const channels = ["channels", this.channels] as const;
     checkInput(
       this,
@@ -224,7 +224,7 @@ export class LocalResponseNorm extends Module<Tensor4D, Tensor4D> {
     this.#options = { size, bias, alpha, beta };
   }
 
-  override forward<T extends Images>(x: T): Same<T> {
+  override forward<T extends Images>(x: T): SameShape<T> {
     checkInput(this, x, IMAGE_AXES);
     return ops.localResponseNorm(x, this.#options);
   }

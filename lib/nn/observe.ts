@@ -8,7 +8,7 @@ import { aside } from "./forward_guard.ts";
 import type { AnyModule, ForwardOptions, InputOf } from "./module.ts";
 
 /** One module's part in a forward pass. */
-export interface Observation {
+export interface ForwardCall {
   /** The module's path; empty for the whole model. */
   readonly path: string;
   readonly module: AnyModule;
@@ -28,21 +28,21 @@ export interface Observation {
  *
  * @example
  * ```ts
- * import { linear, observeForward, ops, relu, sequential } from "resnet-lab";
+ * import { linear, onForward, ops, relu, sequential } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const seen: string[] = [];
  * const model = sequential(linear(4, 3), relu());
- * observeForward(model, ops.ones([2, 4]), ({ path, module }) => {
+ * onForward(model, ops.ones([2, 4]), ({ path, module }) => {
  *   seen.push(`${path || "model"}: ${module.describe()}`);
  * });
  * assert.deepEqual(seen, ["0: linear 4 → 3", "1: relu", "model: sequential"]);
  * ```
  */
-export function observeForward<M extends AnyModule>(
+export function onForward<M extends AnyModule>(
   model: M,
   input: InputOf<M>,
-  see: (observation: Observation) => void,
+  see: (observation: ForwardCall) => void,
   options?: ForwardOptions,
 ): unknown {
   checkModule("Observing a forward pass", "the model", model);
@@ -52,7 +52,7 @@ export function observeForward<M extends AnyModule>(
     );
   }
   let placed: unknown;
-  return interceptForward(model, ({ path, module, input, forward }) => {
+  return withForwardHook(model, ({ path, module, input, forward }) => {
     let output: unknown;
     try {
       output = forward(input);
@@ -70,7 +70,7 @@ export function observeForward<M extends AnyModule>(
 }
 
 /** One module's forward pass that is about to run. */
-export interface Call extends Omit<Observation, "output"> {
+export interface Call extends Omit<ForwardCall, "output"> {
   /** Runs it, on this input or another. */
   readonly forward: (input: unknown) => unknown;
 }
@@ -79,7 +79,7 @@ export interface Call extends Omit<Observation, "output"> {
  * Runs `work` while `around` stands in for the forward methods of the model and of all modules
  * below it: what `around` gives is what the module gives.
  */
-export function interceptForward<T>(
+export function withForwardHook<T>(
   model: AnyModule,
   around: (call: Call) => unknown,
   work: () => T,
@@ -150,7 +150,7 @@ export function captureActivations<M extends AnyModule>(
   const activations = new Map<string, Tensor>();
   try {
     tidy(() => {
-      observeForward(model, input, ({ path, output }) => {
+      onForward(model, input, ({ path, output }) => {
         if (path === "" || !isTensor(output)) return;
         activations.get(path)?.dispose();
         activations.set(path, keep(output.clone()));

@@ -1,7 +1,7 @@
 import { checkOptions, isTensor, ops, tidy, type Variable } from "../tensor/mod.ts";
 import { checkInputShape, checkModule, checkWhole } from "./checks.ts";
 import { type AnyModule, joinPath } from "./module.ts";
-import { observeForward } from "./observe.ts";
+import { onForward } from "./observe.ts";
 
 /** One layer in a {@linkcode Summary}. */
 export interface SummaryRow {
@@ -122,7 +122,7 @@ export function summary(
   const trained = new Set(model.parameters());
   const counted = new Set<Variable>();
   tidy(() => {
-    observeForward(
+    onForward(
       model,
       ops.zeros([1, ...inputShape]) as never,
       ({ path, module, input, output }) => {

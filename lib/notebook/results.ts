@@ -1,8 +1,8 @@
 import { checkOptions } from "../tensor/mod.ts";
 import { show } from "../tensor/internal.ts";
-import { changeKept, isKeeping, readKept } from "./kept.ts";
-import { machine } from "./machine.ts";
-import { type Scale, scale } from "./scale.ts";
+import { changeKept, isKeeping, readKept } from "./result_store.ts";
+import { processorName } from "./processor_name.ts";
+import { type RunScale, runScale } from "./run_scale.ts";
 
 /** How well and how fast a network learnt, with what is needed to judge it. */
 export interface NetworkResult {
@@ -27,8 +27,8 @@ export interface NetworkResult {
 }
 
 /** A result as it is kept: with the scale and the machine it comes from. */
-export interface KeptResult extends NetworkResult {
-  readonly scale: Scale;
+export interface StoredResult extends NetworkResult {
+  readonly scale: RunScale;
   readonly machine: string;
 }
 
@@ -36,7 +36,7 @@ export interface KeptResult extends NetworkResult {
 const kept = new URL("../../data/results.json", import.meta.url);
 
 /** What this notebook has measured so far. */
-const measured: KeptResult[] = [];
+const measured: StoredResult[] = [];
 
 /**
  * The table that grows from notebook to notebook: what the notebooks before this one measured at
@@ -54,10 +54,10 @@ const measured: KeptResult[] = [];
  *
  * @example
  * ```ts
- * import { resultsWith } from "resnet-lab";
+ * import { addResult } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const table = resultsWith({
+ * const table = addResult({
  *   network: "guessing",
  *   notebook: 0,
  *   accuracy: 0.1,
@@ -71,19 +71,19 @@ const measured: KeptResult[] = [];
  * assert.equal(table[0]?.["test accuracy"], "10.00 %");
  * ```
  */
-export function resultsWith(result: NetworkResult): Record<string, string | number>[] {
+export function addResult(result: NetworkResult): Record<string, string | number>[] {
   checkResult(result);
-  const own: KeptResult = { ...result, scale: scale(), machine: machine() };
-  const withOwn = (before: readonly KeptResult[]) => {
+  const own: StoredResult = { ...result, scale: runScale(), machine: processorName() };
+  const withOwn = (before: readonly StoredResult[]) => {
     const all = [...before, ...measured, own].reduce(
       (rows, row) => rows.set([row.scale, row.notebook, row.network].join("/"), row),
-      new Map<string, KeptResult>(),
+      new Map<string, StoredResult>(),
     );
     return [...all.values()].sort((a, b) => a.notebook - b.notebook);
   };
-  let rows: KeptResult[] = [];
-  if (isKeeping()) changeKept<KeptResult[]>(kept, [], (before) => rows = withOwn(before), 2);
-  else rows = withOwn(readKept<KeptResult[]>(kept, []));
+  let rows: StoredResult[] = [];
+  if (isKeeping()) changeKept<StoredResult[]>(kept, [], (before) => rows = withOwn(before), 2);
+  else rows = withOwn(readKept<StoredResult[]>(kept, []));
   measured.push(own);
   return rows
     .filter((row) => row.scale === own.scale && row.notebook <= own.notebook)

@@ -26,7 +26,7 @@ import {
 } from "./style.ts";
 
 /** What `contour` takes beside its grid. */
-export interface ContourOptions extends FigureOptions {
+export interface ContourPlotOptions extends FigureOptions {
   /** What the columns of the grid are. */
   x: Axis;
   /** What the rows of the grid are. */
@@ -55,10 +55,10 @@ export interface ContourOptions extends FigureOptions {
  *
  * @example
  * ```ts
- * import { contour } from "resnet-lab";
+ * import { contourPlot } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const figure = contour([0, 1], [0, 1, 2], [[3, 2], [2, 1], [1, 0]], {
+ * const figure = contourPlot([0, 1], [0, 1, 2], [[3, 2], [2, 1], [1, 0]], {
  *   x: { title: "Weight" },
  *   y: { title: "Bias" },
  *   value: { title: "Loss" },
@@ -68,14 +68,14 @@ export interface ContourOptions extends FigureOptions {
  * assert.match(figure.description, /^Loss over weight and bias, from 0 to 3; a path of 2 points/);
  * ```
  */
-export function contour(
+export function contourPlot(
   x: Numbers,
   y: Numbers,
   z: readonly Numbers[],
-  options: ContourOptions,
+  options: ContourPlotOptions,
 ): Figure {
   const doing = "Drawing a contour plot";
-  checkFigure<ContourOptions>(
+  checkFigure<ContourPlotOptions>(
     doing,
     options,
     '{ x: { title: "Weight" }, y: { title: "Bias" }, value: { title: "Loss" } }',

@@ -1,6 +1,6 @@
 /** Pure functions from numbers to figures, and the one that draws them without a browser. */
 export { barChart, type BarChartOptions } from "./bar_chart.ts";
-export { contour, type ContourOptions } from "./contour.ts";
+export { contourPlot, type ContourPlotOptions } from "./contour.ts";
 export { Figure, type FigureBundle, type Trace } from "./figure.ts";
 export {
   graphDiagram,

@@ -8,7 +8,7 @@ export {
   show,
 } from "./checks.ts";
 export { valuesToCheck } from "./compile.ts";
-export { orStop } from "./interrupt.ts";
+export { linkInterrupt } from "./interrupt.ts";
 export { observeKernels, watchVariables } from "./kernel_trace.ts";
 export { checkPrecision } from "./precision.ts";
 export { watchState } from "./watched_state.ts";

@@ -4,7 +4,7 @@
  *
  * In a kernel this file listens from its import on, for good: users expect of Stop that it ends the
  * cell and never the kernel, also between two loops and in a cell that has none. In a terminal it
- * listens only from a {@linkcode stopSignal} to the next Ctrl-C.
+ * listens only from a {@linkcode interruptSignal} to the next Ctrl-C.
  */
 
 /** The loops that run, which the next Stop ends. */
@@ -17,7 +17,7 @@ const waiting = new Set<AbortController>();
 const paused = new Set<WeakRef<AbortController>>();
 
 /**
- * The controller of the signal that all callers of {@linkcode stopSignal} share until the next
+ * The controller of the signal that all callers of {@linkcode interruptSignal} share until the next
  * Stop.
  */
 let shared: AbortController | undefined;
@@ -41,7 +41,7 @@ function onInterrupt(): void {
       if (answers !== before) return;
       console.warn(
         "Stop found no loop that listens, so what runs goes on; restart the kernel to end it. " +
-          "fit, evaluate, download, imageFolder and loops that look at stopSignal() listen.",
+          "fit, evaluate, download, imageFolder and loops that look at interruptSignal() listen.",
       );
     }, hintDelay);
   }
@@ -56,13 +56,13 @@ function onInterrupt(): void {
 }
 
 /** Listens for Stop from now on, as in a kernel. */
-export function listenForStop(): void {
+export function listenForInterrupt(): void {
   inKernel = true;
   Deno.addSignalListener("SIGINT", onInterrupt);
 }
 
 try {
-  if (Deno.jupyter !== undefined) listenForStop();
+  if (Deno.jupyter !== undefined) listenForInterrupt();
 } catch {
   // Deno refuses it everywhere else.
 }
@@ -77,11 +77,11 @@ try {
  *
  * @example
  * ```ts
- * import { stopSignal } from "resnet-lab";
+ * import { interruptSignal } from "resnet-lab";
  * import { setTimeout } from "node:timers/promises";
  * import assert from "node:assert/strict";
  *
- * const signal = stopSignal();
+ * const signal = interruptSignal();
  * let sum = 0;
  * for (let step = 1; step <= 10 && !signal.aborted; step++) {
  *   sum += step;
@@ -90,7 +90,7 @@ try {
  * assert.equal(sum, 55); // nobody pressed Stop
  * ```
  */
-export function stopSignal(): AbortSignal {
+export function interruptSignal(): AbortSignal {
   if (!shared) {
     shared = new AbortController();
     if (inKernel) noteAnswers(shared.signal);
@@ -122,7 +122,7 @@ function noteAnswers(signal: AbortSignal): void {
 }
 
 /** Tells one loop whether to go on. */
-export interface StopListener extends Disposable {
+export interface InterruptListener extends Disposable {
   /** Fires at the signal that the loop was given, and in a kernel at Stop. */
   readonly signal?: AbortSignal;
   /**
@@ -135,7 +135,7 @@ export interface StopListener extends Disposable {
 }
 
 /** `signal` for the time of one loop, which in a kernel ends at Stop too. */
-export function orStop(signal?: AbortSignal): StopListener {
+export function linkInterrupt(signal?: AbortSignal): InterruptListener {
   if (!inKernel) return { signal, rest() {}, wake() {}, [Symbol.dispose]() {} };
   const controller = new AbortController();
   const resting = new WeakRef(controller);

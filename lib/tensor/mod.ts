@@ -2,7 +2,7 @@
  * The one door to TensorFlow.js: backend choice, honestly typed ops, gradients, memory, seeded
  * random numbers.
  */
-export { backend, NATIVE, PORTABLE, useBackend, WASM } from "./backend/select.ts";
+export { backend, CPU, NATIVE, useBackend, WASM } from "./backend/select.ts";
 export { isTensor } from "./checks.ts";
 export { checkOptions, type OptionNames } from "./checks.ts";
 export { dependsOn, grad, UnusedInputError, valueAndGradients } from "./autograd/grad.ts";
@@ -13,7 +13,7 @@ export {
   updateByAdam,
   updateByMomentum,
 } from "./kernels/optimizer.ts";
-export { squaredLength, vectorLength } from "./ops/norm.ts";
+export { squaredNorm, vectorNorm } from "./ops/norm.ts";
 export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";
 export { type Padding, type Pair, pair, windowGeometry, type WindowOptions } from "./ops/window.ts";
 export { type Precision, withPrecision } from "./precision.ts";
@@ -29,16 +29,16 @@ export { defaultRandom, Random, setSeed } from "./random.ts";
 export * as ops from "./ops/mod.ts";
 export type {
   Broadcast,
+  BroadcastableTo,
   DataType,
   Features,
-  Fitting,
   Images,
   Labels,
   LastAxis,
   LastAxisOf,
   Rank,
   RankFor,
-  Same,
+  SameShape,
   Scalar,
   Tensor,
   Tensor1D,
@@ -53,7 +53,7 @@ export type {
   Variable4D,
   Variable5D,
 } from "./types.ts";
-export { stopSignal } from "./interrupt.ts";
+export { interruptSignal } from "./interrupt.ts";
 export {
   type KernelTrace,
   type TracedOutput,

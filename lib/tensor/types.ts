@@ -63,7 +63,7 @@ export type LastAxisOf<T> = T extends { [lastAxis]?(size: infer Size extends num
   : number;
 
 /** A value like `T` that is not a variable: what an element-wise op gives back. */
-export type Same<T extends Tensor> = T extends tf.Variable<infer R> ? tf.Tensor<R> : T;
+export type SameShape<T extends Tensor> = T extends tf.Variable<infer R> ? tf.Tensor<R> : T;
 
 type Ranks = ["R0", "R1", "R2", "R3", "R4", "R5", "R6"];
 /** The channel counts do not fit: a message that the compiler shows at the wrong argument. */
@@ -74,7 +74,7 @@ type Mismatch<A extends number, B extends number> =
  * What the second operand of an element-wise op may be: itself, or, where both last axes are known, differ and neither is 1, a
  * message.
  */
-export type Fitting<A, B> = A extends Tensor
+export type BroadcastableTo<A, B> = A extends Tensor
   ? B extends Tensor ? number extends LastAxisOf<A> | LastAxisOf<B> ? B
     : LastAxisOf<A> extends LastAxisOf<B> ? B
     : 1 extends LastAxisOf<A> | LastAxisOf<B> ? B
@@ -86,8 +86,8 @@ export type Fitting<A, B> = A extends Tensor
 export type Broadcast<A, B> = A extends Tensor
   ? B extends Tensor
     ? Tensor<RankMax<RankOf<A>, RankOf<B>>> & LastAxis<BroadcastLast<LastAxisOf<A>, LastAxisOf<B>>>
-  : Same<A>
-  : B extends Tensor ? Same<B>
+  : SameShape<A>
+  : B extends Tensor ? SameShape<B>
   : Scalar;
 type BroadcastLast<A extends number, B extends number> = number extends A ? B extends 1 ? number : B
   : A extends 1 ? B

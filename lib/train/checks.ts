@@ -4,7 +4,7 @@
  */
 import { type Images, isTensor, type Precision, tidy } from "../tensor/mod.ts";
 import { checkPrecision, show } from "../tensor/internal.ts";
-import { interceptForward } from "../nn/observe.ts";
+import { withForwardHook } from "../nn/observe.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import { ImageDataset, type Transform } from "../data/mod.ts";
 import type { Optimizer } from "./optimizers.ts";
@@ -119,7 +119,7 @@ function channelsTaken(model: AnyModule, images: Images): number | undefined {
   let taken: number | undefined;
   try {
     tidy(() =>
-      void interceptForward(model, ({ module, input, forward }) => {
+      void withForwardHook(model, ({ module, input, forward }) => {
         const own = "inChannels" in module
           ? module.inChannels
           : "channels" in module

@@ -1,4 +1,4 @@
-import { ops, type Tensor, tidy, vectorLength } from "../tensor/mod.ts";
+import { ops, type Tensor, tidy, vectorNorm } from "../tensor/mod.ts";
 
 /**
  * The length of all gradients seen as one vector, `√(Σ g²)`. It is finite exactly where all
@@ -19,7 +19,7 @@ export function gradientNorm(gradients: readonly Tensor[]): number {
   if (gradients.length === 0) {
     throw new RangeError("Measuring gradients: expected at least one, found none.");
   }
-  return vectorLength(gradients);
+  return vectorNorm(gradients);
 }
 
 /**

@@ -7,7 +7,7 @@ import { setImmediate } from "node:timers";
  * but as long as the event loop is never idle it looks at signals and sockets only on every 61st turn, so this makes a few more:
  * 0.08 ms.
  */
-export function turnEventLoop(turns = 64): Promise<void> {
+export function yieldToEventLoop(turns = 64): Promise<void> {
   return new Promise((done) => {
     const turn = () => turns-- > 0 ? setImmediate(turn) : done();
     turn();

@@ -9,14 +9,14 @@ import {
   tidy,
   withPrecision,
 } from "../tensor/mod.ts";
-import { checkSynchronous, orStop, show } from "../tensor/internal.ts";
-import { interceptForward, observeForward } from "../nn/observe.ts";
+import { checkSynchronous, linkInterrupt, show } from "../tensor/internal.ts";
+import { onForward, withForwardHook } from "../nn/observe.ts";
 import { type AnyModule, Module } from "../nn/mod.ts";
 import { batches, ImageDataset, type Transform, transformOf } from "../data/mod.ts";
 import { modelsWithTransform } from "../data/model_transform.ts";
 import { checkDataset } from "../data/dataset.ts";
 import { checkKinds, explained } from "./checks.ts";
-import { turnEventLoop } from "./event_loop.ts";
+import { yieldToEventLoop } from "./event_loop.ts";
 import { type InferenceOptions, inferenceOptions } from "./metrics.ts";
 import type { Taking } from "./suits.ts";
 
@@ -95,13 +95,13 @@ export async function extractFeatures(
   checkKinds(doing, options);
   const { batchSize = Math.min(256, dataset.count), precision = "fp32" } = options;
   const transform = options.transform ?? transformFor(forward, dataset);
-  using stop = orStop(options.signal);
+  using stop = linkInterrupt(options.signal);
   using compiled = options.compile ? compile(forward) : undefined;
   let shape: readonly number[] = [];
   let values = new Float32Array();
   let seen = 0;
   for (using batch of batches(dataset, { batchSize, transform })) {
-    await turnEventLoop();
+    await yieldToEventLoop();
     stop.signal?.throwIfAborted();
     const count = batch.labels.size;
     tidy(() => {
@@ -170,7 +170,7 @@ function transformFor(
     const run = models.reduce<() => unknown>((work, model) => {
       const transform = transformOf(model)!, first = firstModules(model, transform, image);
       return () =>
-        interceptForward(model, ({ module, input, forward }) => {
+        withForwardHook(model, ({ module, input, forward }) => {
           if (input === image && first.has(module)) found = transform;
           return forward(input);
         }, work);
@@ -185,7 +185,7 @@ function firstModules(model: AnyModule, transform: Transform, image: Images): Se
   const found = new Set([model]);
   ignoringErrors(() => {
     const images = transform(image, new Random(0));
-    observeForward(model, images as never, ({ module, input }) => {
+    onForward(model, images as never, ({ module, input }) => {
       if (input === images) found.add(module);
     });
   });

@@ -9,23 +9,17 @@ import {
   ops,
   type Precision,
   Random,
-  squaredLength,
+  squaredNorm,
   type Tensor,
   tidy,
   UnusedInputError,
   valueAndGradients,
   type Variable,
-  vectorLength,
+  vectorNorm,
   withPrecision,
 } from "../tensor/mod.ts";
 import { checkModule, checkNumber } from "../nn/checks.ts";
-import {
-  type AnyModule,
-  BatchNorm,
-  checkWhole,
-  type Classifier,
-  observeForward,
-} from "../nn/mod.ts";
+import { type AnyModule, BatchNorm, checkWhole, type Classifier, onForward } from "../nn/mod.ts";
 import {
   type Batch,
   type Batches,
@@ -39,7 +33,7 @@ import { applyTransform } from "../data/transforms.ts";
 import { checkDataset } from "../data/dataset.ts";
 import { checkKinds, checkLogits, checkOptimizer, explained } from "./checks.ts";
 import { clipGradients } from "./clip.ts";
-import { turnEventLoop } from "./event_loop.ts";
+import { yieldToEventLoop } from "./event_loop.ts";
 import { crossEntropy, type Loss } from "./losses.ts";
 import { agreement, evaluateBy, type Evaluation, inference, predict } from "./metrics.ts";
 import { mixer, type StepInputs } from "./mixup.ts";
@@ -249,8 +243,8 @@ export function fit<
 
 /** {@linkcode fit} for any model and data set. */
 function begin(model: AnyClassifier, dataset: ImageDataset, options: Options): Training {
-  checkDataset("Fitting", dataset);
-  const doing = `Fitting to "${dataset.name}"`;
+  checkDataset("BroadcastableTo", dataset);
+  const doing = `BroadcastableTo to "${dataset.name}"`;
   checkModule(doing, "the model", model);
   checkOptions<Options>(doing, options, "{ optimizer, epochs: 4, batchSize: 128 }", {
     optimizer: true,
@@ -305,7 +299,7 @@ async function* train(
       let progress: StepProgress;
       { // Nothing is held while the receiver has its turn, which may be the last.
         using _ = batch;
-        await turnEventLoop();
+        await yieldToEventLoop();
         if (signal?.aborted) return;
         step++;
         const result = trainStep(
@@ -400,7 +394,7 @@ function lossAndGradients(
           if (!others || !share || !otherShare) return own;
           return ops.add(ops.mul(own, share), ops.mul(loss(logits, others), otherShare));
         }, optimizer.parameters));
-      return { value, gradients, square: squaredLength(gradients), predictions: predictions! };
+      return { value, gradients, square: squaredNorm(gradients), predictions: predictions! };
     } catch (error) {
       predictions?.dispose();
       throw error;
@@ -431,7 +425,7 @@ function trainStep(
       const result = {
         loss: value.dataSync()[0]!,
         accuracy: agreement(predictions, labels),
-        gradientNorm: vectorLength(gradients, square),
+        gradientNorm: vectorNorm(gradients, square),
       };
       predictions.dispose();
       const broken = newlyBroken(statistics, before);
@@ -511,7 +505,7 @@ function newlyBroken(
 }
 
 function isAllFinite(tensors: readonly Tensor[]): boolean {
-  return tensors.length === 0 || Number.isFinite(vectorLength(tensors));
+  return tensors.length === 0 || Number.isFinite(vectorNorm(tensors));
 }
 
 function whatDiverged(
@@ -575,7 +569,7 @@ function checkFit(
           withPrecision(
             options.precision ?? "fp32",
             () =>
-              observeForward(model, image, ({ path, module, input }) => {
+              onForward(model, image, ({ path, module, input }) => {
                 if (normalizesOneValue(module, input)) single.push(path || module.describe());
               }),
           ),

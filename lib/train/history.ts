@@ -16,7 +16,7 @@ export interface History {
  *
  * @example
  * ```ts
- * import { adam, collect, fashionMnist, fit, flatten, linear, type Progress, sequential } from "resnet-lab";
+ * import { adam, collectHistory, fashionMnist, fit, flatten, linear, type Progress, sequential } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * // Ends a training once the loss of an epoch is small enough.
@@ -30,11 +30,11 @@ export interface History {
  * const model = sequential(flatten(), linear(784, 10));
  * const optimizer = adam(model.parameters(), { learningRate: 1e-3 });
  * const training = fit(model, test, { optimizer, epochs: 50, batchSize: 100 });
- * const { epochs } = await collect(until(1, training));
+ * const { epochs } = await collectHistory(until(1, training));
  * assert(epochs.length < 50);
  * ```
  */
-export async function collect(training: AsyncIterable<Progress>): Promise<History> {
+export async function collectHistory(training: AsyncIterable<Progress>): Promise<History> {
   checkTraining("Collecting the progress of a training", training);
   const history: History = { steps: [], epochs: [] };
   for await (const progress of training) {

@@ -8,7 +8,7 @@ import {
   type Tensor,
   tidy,
 } from "../tensor/mod.ts";
-import { orStop } from "../tensor/internal.ts";
+import { linkInterrupt } from "../tensor/internal.ts";
 import { checkModule, checkNumber } from "../nn/checks.ts";
 import type { AnyModule, Classifier } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
@@ -115,7 +115,7 @@ async function surfaceOf(
   const random = seed === undefined ? defaultRandom().fork() : new Random(seed);
   const alphas = Array.from({ length: points }, (_, i) => radius * (2 * i / (points - 1) - 1));
   const losses: number[][] = [];
-  using stop = orStop(signal);
+  using stop = linkInterrupt(signal);
   const before = filters.map((filter): Tensor => ops.clone(filter));
   const first = before.map((filter) => direction(filter, random));
   const second = before.map((filter) => direction(filter, random));

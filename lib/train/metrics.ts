@@ -12,13 +12,13 @@ import {
   tidy,
   withPrecision,
 } from "../tensor/mod.ts";
-import { orStop, show } from "../tensor/internal.ts";
+import { linkInterrupt, show } from "../tensor/internal.ts";
 import { checkModule } from "../nn/checks.ts";
 import { type AnyModule, checkWhole, type Classifier } from "../nn/mod.ts";
 import { batches, type ImageDataset, type Transform, transformOf } from "../data/mod.ts";
 import { checkDataset } from "../data/dataset.ts";
 import { checkKinds, checkLogits, explained } from "./checks.ts";
-import { turnEventLoop } from "./event_loop.ts";
+import { yieldToEventLoop } from "./event_loop.ts";
 import { checkLabels, crossEntropy, type Loss } from "./losses.ts";
 import type { Suiting } from "./suits.ts";
 
@@ -231,7 +231,7 @@ async function evaluateAny(
   const { transform = transformOf(model), signal } = options;
   const infer = inference(doing, model, dataset, options);
   using compiled = options.compile ? compile(infer) : undefined;
-  using stop = orStop(signal);
+  using stop = linkInterrupt(signal);
   return await evaluateBy(doing, compiled ?? infer, model, dataset, {
     ...options,
     transform,
@@ -276,7 +276,7 @@ export async function evaluateBy(
   const confidences = new Float32Array(count);
   let sum = 0, seen = 0;
   for (using batch of batches(dataset, { batchSize, transform })) {
-    await turnEventLoop();
+    await yieldToEventLoop();
     signal?.throwIfAborted();
     tidy(() => {
       const { logits, loss } = explained(

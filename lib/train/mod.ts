@@ -38,7 +38,7 @@ export {
 } from "./fit.ts";
 export { Training } from "./training.ts";
 export { extractFeatures } from "./features.ts";
-export { collect, type History } from "./history.ts";
+export { collectHistory, type History } from "./history.ts";
 export {
   findLearningRate,
   type FindLearningRateOptions,

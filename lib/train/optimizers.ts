@@ -15,7 +15,7 @@ import {
   updateByMomentum,
   type Variable,
   variable,
-  vectorLength,
+  vectorNorm,
 } from "../tensor/mod.ts";
 import { checkTensor } from "../tensor/internal.ts";
 
@@ -155,7 +155,7 @@ class RuleOptimizer implements Optimizer {
 
   step(gradients: readonly Tensor[], norm?: number): void {
     this.#check(gradients);
-    if (this.#rule.asksForOverflow) this.#overflows ||= !((norm ?? vectorLength(gradients)) < 1e18);
+    if (this.#rule.asksForOverflow) this.#overflows ||= !((norm ?? vectorNorm(gradients)) < 1e18);
     this.#steps++;
     this.parameters.forEach((parameter, i) =>
       tidy(() =>

@@ -1,5 +1,5 @@
-import { orStop } from "../tensor/internal.ts";
-import { collect, type History } from "./history.ts";
+import { linkInterrupt } from "../tensor/internal.ts";
+import { collectHistory, type History } from "./history.ts";
 import type { Progress } from "./fit.ts";
 
 /**
@@ -31,7 +31,7 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
   readonly [Symbol.toStringTag] = "Training";
   readonly #name: string;
   readonly #progress: AsyncGenerator<Progress, void, void>;
-  readonly #stop: ReturnType<typeof orStop>;
+  readonly #stop: ReturnType<typeof linkInterrupt>;
   #isIterated = false;
   #history: Promise<History> | undefined;
 
@@ -46,7 +46,7 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
     start: (signal: AbortSignal | undefined) => AsyncGenerator<Progress, void, void>,
   ) {
     this.#name = name;
-    this.#stop = orStop(signal);
+    this.#stop = linkInterrupt(signal);
     this.#stop.rest();
     this.#progress = start(this.#stop.signal);
     expectStart(this, name);
@@ -117,7 +117,7 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
       );
     }
     started(this);
-    return this.#history ??= this.#run(() => collect(this.#progress));
+    return this.#history ??= this.#run(() => collectHistory(this.#progress));
   }
 
   #iterate(): void {

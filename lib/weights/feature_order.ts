@@ -23,17 +23,17 @@ import {
   Residual,
   Sequential,
 } from "../nn/mod.ts";
-import { interceptForward } from "../nn/observe.ts";
+import { withForwardHook } from "../nn/observe.ts";
 import {
-  Alexnet,
-  Googlenet,
-  GooglenetWithAuxiliary,
+  AlexNet,
+  GoogLeNet,
+  GoogLeNetWithAuxiliary,
   Inception,
-  Lenet,
-  Nin,
+  LeNet,
+  NiN,
   ResidualBlock,
-  Resnet,
-  Vgg,
+  ResNet,
+  VGG,
 } from "../models/mod.ts";
 import { AuxiliaryHead, ConvRelu } from "../models/googlenet.ts";
 
@@ -82,7 +82,7 @@ const UNKNOWN: Flow = { kind: "unknown" };
 
 /** Networks and blocks whose parts run in the order of their fields. */
 const CHAINS = [
-  ...[Sequential, Alexnet, Vgg, Nin, Lenet, Googlenet, GooglenetWithAuxiliary, Resnet],
+  ...[Sequential, AlexNet, VGG, NiN, LeNet, GoogLeNet, GoogLeNetWithAuxiliary, ResNet],
   ...[ConvRelu, AuxiliaryHead],
 ];
 /** Blocks whose parts take and give maps. */
@@ -503,7 +503,7 @@ export function ordersByRun(model: AnyModule, inputShape: readonly number[]): Mo
     labels.set(input.id, last(inPlace(inputShape.at(-1)!)));
     observeKernels(
       () =>
-        interceptForward(model, ({ module, input, forward }) => {
+        withForwardHook(model, ({ module, input, forward }) => {
           if (inside || !isLayerFor(module, input)) return forward(input);
           inside = true;
           try {

@@ -10,7 +10,7 @@ import {
   type TracedOutput,
   traceKernels,
 } from "../tensor/mod.ts";
-import { type Module, observeForward } from "../nn/mod.ts";
+import { type Module, onForward } from "../nn/mod.ts";
 import { checkInputShape, checkModule } from "../nn/checks.ts";
 import { checkPath, writeAtomically } from "./files.ts";
 import { graphNotes } from "./transform_note.ts";
@@ -179,7 +179,7 @@ export async function writeGraphModel<Channels extends number>(
   const traceOf = (batch: number): KernelTrace => {
     let trace: KernelTrace | undefined;
     tidy(() => {
-      const forward = (images: Images<Channels>) => observeForward(model, images, () => {});
+      const forward = (images: Images<Channels>) => onForward(model, images, () => {});
       trace = traceKernels(ops.zeros([batch, ...imageShape]), forward);
     });
     return trace!;

@@ -9,9 +9,9 @@ export { readSafetensors, readSafetensorsMetadata, writeSafetensors } from "./sa
 export { StoredTensor, type StoredType, type StoredValues } from "./stored_tensor.ts";
 export {
   type LoadOptions,
-  loadState,
-  type ModelState,
-  stateOf,
-  type StateOptions,
+  loadStateDict,
+  type StateDict,
+  stateDict,
+  type StateDictOptions,
 } from "./state.ts";
 export { fromTimm, toTimm } from "./timm.ts";

@@ -1,5 +1,5 @@
 /** Marks tensors whose features are in this library's order, because PyTorch's is not known. */
-import type { ModelState } from "./state.ts";
+import type { StateDict } from "./state.ts";
 import type { StoredTensor } from "./stored_tensor.ts";
 
 const marked = new WeakSet<StoredTensor>();
@@ -16,7 +16,7 @@ export function isInOwnOrder(tensor: StoredTensor): boolean {
 }
 
 /** The tensors by their names in a file. */
-export function namesForFile(state: ModelState): Map<string, StoredTensor> {
+export function namesForFile(state: StateDict): Map<string, StoredTensor> {
   return new Map(
     Array.from(state, ([name, tensor]) => [isInOwnOrder(tensor) ? name + SUFFIX : name, tensor]),
   );

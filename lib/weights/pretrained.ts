@@ -93,13 +93,13 @@ export type PretrainedOptions = Pick<DownloadOptions, "onProgress" | "signal">;
  *
  * @example
  * ```ts
- * import { loadState, pretrained, resnet50 } from "resnet-lab";
+ * import { loadStateDict, pretrained, resnet50 } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * // A network with a new head for two classes; it needs the hub the first time.
  * async function catsAndDogs() {
  *   const model = resnet50({ classes: 2 });
- *   loadState(model, await pretrained("resnet50"), { except: ["fc"] });
+ *   loadStateDict(model, await pretrained("resnet50"), { except: ["fc"] });
  *   return model;
  * }
  *

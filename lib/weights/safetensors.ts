@@ -292,7 +292,7 @@ function show(value: unknown): string {
 /**
  * Writes tensors to a safetensors file that PyTorch, JAX and others read, with notes for
  * {@linkcode readSafetensorsMetadata}. Tensors of a model with a transform take it along as a note,
- * for {@linkcode loadState}; of one that is a function of the user's own it says only that there is
+ * for {@linkcode loadStateDict}; of one that is a function of the user's own it says only that there is
  * one.
  *
  * The file is there whole or not at all: what is written gets its name at the end.
@@ -303,11 +303,11 @@ function show(value: unknown): string {
  *
  * @example
  * ```ts
- * import { linear, loadState, readSafetensors, stateOf, writeSafetensors } from "resnet-lab";
+ * import { linear, loadStateDict, readSafetensors, stateDict, writeSafetensors } from "resnet-lab";
  *
  * const file = `${await Deno.makeTempDir()}/layer.safetensors`;
- * await writeSafetensors(file, stateOf(linear(3, 2)), { epochs: "12" });
- * loadState(linear(3, 2), await readSafetensors(file));
+ * await writeSafetensors(file, stateDict(linear(3, 2)), { epochs: "12" });
+ * loadStateDict(linear(3, 2), await readSafetensors(file));
  * ```
  */
 export async function writeSafetensors(

@@ -9,7 +9,7 @@ import { StoredTensor } from "./stored_tensor.ts";
 import { noteTransform, transformToBind } from "./transform_note.ts";
 
 /** The tensors of a model by PyTorch's names, in PyTorch's layout. */
-export type ModelState = ReadonlyMap<string, StoredTensor>;
+export type StateDict = ReadonlyMap<string, StoredTensor>;
 
 /** How PyTorch lays out a variable. */
 interface Layout {
@@ -196,8 +196,8 @@ function groups(parts: readonly Part[]): Part[][] {
   return [...Map.groupBy(parts, ({ variable }) => variable).values()];
 }
 
-/** The options of {@linkcode stateOf}. */
-export interface StateOptions {
+/** The options of {@linkcode stateDict}. */
+export interface StateDictOptions {
   /**
    * The shape of one input without the batch axis, such as `[28, 28, 1]`. A model with a forward
    * pass of its own needs it to exchange weights with PyTorch, where the order of features depends
@@ -222,7 +222,7 @@ export interface StateOptions {
  * the weights of a layer after a flatten are in another order there. The structure tells which
  * layers these are for the networks of this library and for what is made of `sequential`,
  * `parallel` and `residual`. For a forward pass of your own, a run on zeros of `inputShape` does.
- * Without it, the features of such layers keep their order: {@linkcode loadState} takes them, and
+ * Without it, the features of such layers keep their order: {@linkcode loadStateDict} takes them, and
  * {@linkcode writeSafetensors} puts that in their names, so that PyTorch does not take them for its
  * own.
  *
@@ -231,17 +231,17 @@ export interface StateOptions {
  *
  * @example
  * ```ts
- * import { conv2d, stateOf } from "resnet-lab";
+ * import { conv2d, stateDict } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const state = stateOf(conv2d(3, 8, { kernelSize: 5 }));
+ * const state = stateDict(conv2d(3, 8, { kernelSize: 5 }));
  * assert.deepEqual([...state.keys()], ["weight", "bias"]);
  * assert.deepEqual(state.get("weight")!.shape, [8, 3, 5, 5]);
  * ```
  *
  * @example A forward pass of your own
  * ```ts
- * import { conv2d, type Images, linear, loadState, Module, ops, stateOf, tidy } from "resnet-lab";
+ * import { conv2d, type Images, linear, loadStateDict, Module, ops, stateDict, tidy } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * class Net extends Module<Images<1>> {
@@ -251,17 +251,22 @@ export interface StateOptions {
  *     return tidy(() => this.fc.forward(ops.reshape(this.conv.forward(x), [-1, 36])));
  *   }
  * }
- * loadState(new Net(), stateOf(new Net())); // within this library
- * const forPyTorch = stateOf(new Net(), { inputShape: [5, 5, 1] });
+ * loadStateDict(new Net(), stateDict(new Net())); // within this library
+ * const forPyTorch = stateDict(new Net(), { inputShape: [5, 5, 1] });
  * assert.equal(forPyTorch.size, 4);
- * assert.throws(() => loadState(new Net(), forPyTorch), /the order of the features that fc takes must be known/);
- * loadState(new Net(), forPyTorch, { inputShape: [5, 5, 1] });
+ * assert.throws(() => loadStateDict(new Net(), forPyTorch), /the order of the features that fc takes must be known/);
+ * loadStateDict(new Net(), forPyTorch, { inputShape: [5, 5, 1] });
  * ```
  */
-export function stateOf(model: AnyModule, options: StateOptions = {}): Map<string, StoredTensor> {
+export function stateDict(
+  model: AnyModule,
+  options: StateDictOptions = {},
+): Map<string, StoredTensor> {
   const doing = "Taking the state of a model";
   checkModel(doing, model);
-  checkOptions<StateOptions>(doing, options, "{ inputShape: [28, 28, 1] }", { inputShape: true });
+  checkOptions<StateDictOptions>(doing, options, "{ inputShape: [28, 28, 1] }", {
+    inputShape: true,
+  });
   const parts = partsOf(doing, model, options.inputShape);
   if (options.inputShape !== undefined) checkOrders(doing, model, parts, true);
   const state = new Map<string, StoredTensor>();
@@ -274,8 +279,8 @@ export function stateOf(model: AnyModule, options: StateOptions = {}): Map<strin
   return state;
 }
 
-/** The options of {@linkcode loadState}. */
-export interface LoadOptions extends StateOptions {
+/** The options of {@linkcode loadStateDict}. */
+export interface LoadOptions extends StateDictOptions {
   /**
    * Paths of what is left as it is, such as `["fc"]` for a new head; in the file it may be there,
    * missing, or of another shape.
@@ -295,7 +300,7 @@ export interface LoadOptions extends StateOptions {
 
 /**
  * Gives a model the parameters and running statistics of a file, by PyTorch's names and in
- * PyTorch's layout; {@linkcode stateOf} says which. Fractions of any width become float32;
+ * PyTorch's layout; {@linkcode stateDict} says which. Fractions of any width become float32;
  * PyTorch's counts of batches are ignored. Of a variable at several paths, one name is enough; if
  * the file has several, their numbers must be the same.
  *
@@ -307,26 +312,30 @@ export interface LoadOptions extends StateOptions {
  *
  * @throws {RangeError} If tensors are missing, not in the model, of another shape, or hold what is
  * no finite fraction; if the transform in the file cannot be made; if `except` or `prefix` names
- * what is not there; or if the order of features is not known, as in {@linkcode stateOf}.
+ * what is not there; or if the order of features is not known, as in {@linkcode stateDict}.
  * @throws {TypeError} If it is no model, it was disposed, or the tensors are no map of stored
  * tensors.
  *
  * @example
  * ```ts
- * import { loadState, resnet18, stateOf } from "resnet-lab";
+ * import { loadStateDict, resnet18, stateDict } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const trained = resnet18({ width: 1 / 16, classes: 10 });
  * const cats = resnet18({ width: 1 / 16, classes: 2 });
  * assert.throws(
- *   () => loadState(cats, stateOf(trained)),
+ *   () => loadStateDict(cats, stateDict(trained)),
  *   /Of another shape: fc.weight \(expected \[2, 32\], found \[10, 32\]\)/,
  * );
- * loadState(cats, stateOf(trained), { except: ["fc"] });
+ * loadStateDict(cats, stateDict(trained), { except: ["fc"] });
  * assert.deepEqual(cats.conv1.kernel.dataSync(), trained.conv1.kernel.dataSync());
  * ```
  */
-export function loadState(model: AnyModule, tensors: ModelState, options: LoadOptions = {}): void {
+export function loadStateDict(
+  model: AnyModule,
+  tensors: StateDict,
+  options: LoadOptions = {},
+): void {
   const doing = "Loading the state of a model";
   checkModel(doing, model);
   checkOptions<LoadOptions>(doing, options, '{ except: ["fc"] }', {
@@ -423,7 +432,7 @@ export function loadState(model: AnyModule, tensors: ModelState, options: LoadOp
 }
 
 /** The tensors whose names begin with a prefix, by the rest of their names. */
-function withoutPrefix(doing: string, tensors: ModelState, prefix: string): ModelState {
+function withoutPrefix(doing: string, tensors: StateDict, prefix: string): StateDict {
   if (typeof prefix !== "string") {
     throw new TypeError(
       `${doing}: prefix must be the start of names such as "module.", found ${show(prefix)}.`,
@@ -441,7 +450,7 @@ function withoutPrefix(doing: string, tensors: ModelState, prefix: string): Mode
 }
 
 /** The prefix of the model's names in a file, if removing it finds more of them. */
-function likelyPrefix(tensors: ModelState, wanted: readonly Part[][]): string | undefined {
+function likelyPrefix(tensors: StateDict, wanted: readonly Part[][]): string | undefined {
   const withPrefix = (prefix: string) =>
     wanted.filter((group) => group.some(({ name }) => tensors.has(prefix + name))).length;
   const [first] = wanted[0] ?? [];
@@ -454,7 +463,7 @@ function likelyPrefix(tensors: ModelState, wanted: readonly Part[][]): string | 
 /**
  * Whether two tensors of a file give a variable the same numbers, each in the layout of its part.
  */
-function haveSameValues(one: Part, other: Part, tensors: ModelState): boolean {
+function haveSameValues(one: Part, other: Part, tensors: StateDict): boolean {
   return tidy(() => {
     const [a, b] = [one, other].map(({ name, ours }) => ours(tensors.get(name)!.tensor()));
     return ops.all(ops.equal(a!, b!)).dataSync()[0] === 1;

@@ -1,24 +1,24 @@
-import { checkTensors, type ModelState } from "./state.ts";
+import { checkTensors, type StateDict } from "./state.ts";
 import { StoredTensor } from "./stored_tensor.ts";
 
 /**
  * The tensors of one of timm's pre-activation ResNets (`resnetv2_18`, 34, 50, 101, 152) under the
- * names of ResNets here, ready for {@linkcode loadState} into a `resnet50({ version: "v2" })`; its
+ * names of ResNets here, ready for {@linkcode loadStateDict} into a `resnet50({ version: "v2" })`; its
  * head, a 1×1 convolution, becomes a linear layer. {@linkcode toTimm} is the way back.
  *
  * @example
  * ```ts
- * import { fromTimm, loadState, resnet18, stateOf, toTimm } from "resnet-lab";
+ * import { fromTimm, loadStateDict, resnet18, stateDict, toTimm } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const model = resnet18({ version: "v2", width: 1 / 16 });
- * const theirs = toTimm(stateOf(model));
+ * const theirs = toTimm(stateDict(model));
  * assert(theirs.has("stages.0.blocks.0.norm1.running_mean"));
  * assert.deepEqual(theirs.get("head.fc.weight")!.shape, [1000, 32, 1, 1]);
- * loadState(model, fromTimm(theirs));
+ * loadStateDict(model, fromTimm(theirs));
  * ```
  */
-export function fromTimm(tensors: ModelState): Map<string, StoredTensor> {
+export function fromTimm(tensors: StateDict): Map<string, StoredTensor> {
   return renamed(
     "Renaming tensors from timm",
     tensors,
@@ -34,11 +34,11 @@ export function fromTimm(tensors: ModelState): Map<string, StoredTensor> {
 }
 
 /**
- * The tensors of a ResNet of version `"v2"`, as {@linkcode stateOf} gives them, under the names of
+ * The tensors of a ResNet of version `"v2"`, as {@linkcode stateDict} gives them, under the names of
  * timm's `resnetv2_18` to `resnetv2_152`, which load them with `strict=True`. {@linkcode fromTimm}
  * is the way back, and has an example.
  */
-export function toTimm(tensors: ModelState): Map<string, StoredTensor> {
+export function toTimm(tensors: StateDict): Map<string, StoredTensor> {
   return renamed(
     "Renaming tensors for timm",
     tensors,
@@ -56,7 +56,7 @@ export function toTimm(tensors: ModelState): Map<string, StoredTensor> {
 /** The tensors under new names and, with the same elements, in new shapes. */
 function renamed(
   doing: string,
-  tensors: ModelState,
+  tensors: StateDict,
   rename: (name: string) => string,
   reshape: (name: string, shape: readonly number[]) => readonly number[],
 ): Map<string, StoredTensor> {

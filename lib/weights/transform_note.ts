@@ -7,7 +7,7 @@
 import { bindTransform, type Transform, transformOf } from "../data/mod.ts";
 import { describeTransform, transformFrom } from "../data/transforms.ts";
 import type { AnyModule } from "../nn/mod.ts";
-import type { ModelState } from "./state.ts";
+import type { StateDict } from "./state.ts";
 import type { StoredTensor } from "./stored_tensor.ts";
 
 /** The key in a file's notes. */
@@ -21,7 +21,7 @@ const CUSTOM = "custom";
 const transforms = new WeakMap<StoredTensor, Transform | string>();
 
 /** Notes the transform of a model with the tensors that were taken of it. */
-export function noteTransform(state: ModelState, model: AnyModule): void {
+export function noteTransform(state: StateDict, model: AnyModule): void {
   const transform = transformOf(model);
   if (!transform) return;
   for (const tensor of state.values()) transforms.set(tensor, transform);
@@ -34,7 +34,7 @@ export function graphNotes(model: AnyModule): { readonly transform: string } | u
 }
 
 /** Notes what a file says of the transform with the tensors that were read from it. */
-export function noteFromFile(state: ModelState, metadata: Readonly<Record<string, string>>): void {
+export function noteFromFile(state: StateDict, metadata: Readonly<Record<string, string>>): void {
   const note = metadata[KEY];
   if (note === undefined) return;
   for (const tensor of state.values()) transforms.set(tensor, note);
@@ -47,7 +47,7 @@ export function noteFromFile(state: ModelState, metadata: Readonly<Record<string
  */
 export function withTransformNote(
   doing: string,
-  state: ModelState,
+  state: StateDict,
   metadata: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
   if (Object.hasOwn(metadata, KEY)) return metadata;
@@ -78,7 +78,7 @@ export function withTransformNote(
 export function transformToBind(
   doing: string,
   model: AnyModule,
-  state: ModelState,
+  state: StateDict,
   given: Transform | undefined,
 ): () => void {
   const noted = [...state.values()].map((tensor) => transforms.get(tensor))

@@ -142,7 +142,7 @@ Deno.test("catsAndDogs refuses another archive than the publisher's, and keeps n
     await assert.rejects(readCatsAndDogs({ url, size: [1, 1] }), {
       name: "Error",
       message:
-        /: expected a file with the SHA-256 b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9, found [0-9a-f]{64}\. Nothing was kept\. To go on without cats and dogs, call drawnImages\(\{ count, seed, size, classes: 2 \}\)/,
+        /: expected a file with the SHA-256 b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9, found [0-9a-f]{64}\. Nothing was kept\. To go on without cats and dogs, call syntheticImages\(\{ count, seed, size, classes: 2 \}\)/,
     });
     assert.deepEqual(await names(cache), []);
   });
@@ -155,7 +155,7 @@ Deno.test("catsAndDogs says that there is no server, and how to go on without it
     await assert.rejects(readCatsAndDogs({ url, retries: 0, size: [1, 1] }), {
       name: "Error",
       message:
-        /^Downloading http.*: tried 1 times, .*by hand\. To go on without cats and dogs, call drawnImages\(\{ count, seed, size, classes: 2 \}\): images of two classes that are drawn, so no accuracy on them is one on photographs\.$/,
+        /^Downloading http.*: tried 1 times, .*by hand\. To go on without cats and dogs, call syntheticImages\(\{ count, seed, size, classes: 2 \}\): images of two classes that are drawn, so no accuracy on them is one on photographs\.$/,
     });
   });
 });

@@ -185,7 +185,7 @@ Deno.test("cifar10 refuses another archive than the publisher's, and keeps nothi
     await assert.rejects(readCifar10(options), {
       name: "Error",
       message:
-        /: expected a file with the SHA-256 c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd, found [0-9a-f]{64}\. Nothing was kept\. To go on without CIFAR-10, call drawnImages/,
+        /: expected a file with the SHA-256 c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd, found [0-9a-f]{64}\. Nothing was kept\. To go on without CIFAR-10, call syntheticImages/,
     });
     assert.deepEqual(await Array.fromAsync(Deno.readDir(file.slice(0, file.lastIndexOf("/")))), []);
   });
@@ -199,7 +199,7 @@ Deno.test("cifar10 says that there is no server, where to put the file, and how 
       name: "Error",
       message: new RegExp(
         "^Downloading http.*cifar-10-binary\\.tar\\.gz: tried 1 times, and the last one failed: .*" +
-          `or put the file at ${file} by hand\\. To go on without CIFAR-10, call drawnImages\\(\\{ count, seed \\}\\): ` +
+          `or put the file at ${file} by hand\\. To go on without CIFAR-10, call syntheticImages\\(\\{ count, seed \\}\\): ` +
           "images of the same shape that are drawn, so no accuracy on them is one on CIFAR-10\\.$",
       ),
     });

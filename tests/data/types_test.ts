@@ -5,7 +5,6 @@ import {
   colorJitter,
   compose,
   cutout,
-  drawnImages,
   fashionMnist,
   ImageDataset,
   imageFolder,
@@ -16,6 +15,7 @@ import {
   randomFlip,
   randomResizedCrop,
   resize,
+  syntheticImages,
   type Transform,
 } from "resnet-lab";
 
@@ -77,9 +77,9 @@ export async function folders() {
   // @ts-expect-error: the size must be given
   await imageFolder("", {});
   const pets: ImageDataset<3, 2> = (await catsAndDogs({ size })).dataset;
-  const drawn: ImageDataset<3, 2> = drawnImages({ count: 1, seed: 1, classes: 2 });
+  const drawn: ImageDataset<3, 2> = syntheticImages({ count: 1, seed: 1, classes: 2 });
   // @ts-expect-error: ten classes unless given
-  const ten: ImageDataset<3, 2> = drawnImages({ count: 1, seed: 1 });
+  const ten: ImageDataset<3, 2> = syntheticImages({ count: 1, seed: 1 });
   return [fits, three, some, grey, pets, drawn, ten, oneChannel, colours, greyPets];
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { alexnet, type AlexnetVariant, crossEntropy, setSeed, summary } from "resnet-lab";
+import { alexnet, type AlexNetVariant, crossEntropy, setSeed, summary } from "resnet-lab";
 import { assertNoLeak } from "../helpers.ts";
 import {
   assertEveryParameterLearns,
@@ -13,13 +13,13 @@ import {
   readNetworks,
 } from "./fixture.ts";
 
-type Variant = { variant: AlexnetVariant };
+type Variant = { variant: AlexNetVariant };
 type Options = Variant & { inChannels: number; classes: number; width: number; imageSize: number };
 const fixture = readNetworks<Options, Variant>("alexnet");
-const VARIANTS = ["original", "torchvision", "simplified"] as const;
+const VARIANTS = ["original", "torchvision", "d2l"] as const;
 
 /** One that is quick: 2×2 pixels are left of 99×99. */
-const narrow = (variant: AlexnetVariant) =>
+const narrow = (variant: AlexNetVariant) =>
   alexnet({ variant, inChannels: 1, classes: 10, width: 1 / 16, imageSize: 99 });
 
 for (const expected of fixture.cases) {
@@ -66,7 +66,7 @@ Deno.test("the original AlexNet has the paper's maps of 55, 27, 13 and 6, and tw
 });
 
 Deno.test("the simplified AlexNet has the article's maps: 54, 26, 12 and 5", async (t) => {
-  using model = alexnet({ variant: "simplified" });
+  using model = alexnet({ variant: "d2l" });
   const table = summary(model, [224, 224, 1]);
   // Article 002's nn.Sequential, layer by layer.
   assert.deepEqual(
@@ -148,7 +148,7 @@ Deno.test("AlexNet: images too small are refused with the layer and the size tha
     const [variant, at, smallest] of [
       ["original", "2×2 at features.7 (maxPool 3×3, stride 2)", 67],
       ["torchvision", "1×1 at features.12 (maxPool 3×3, stride 2)", 63],
-      ["simplified", "2×2 at features.5 (maxPool 3×3, stride 2)", 65],
+      ["d2l", "2×2 at features.5 (maxPool 3×3, stride 2)", 65],
     ] as const
   ) {
     const options = { variant, inChannels: 1, width: 1 / 16 };
@@ -174,7 +174,7 @@ Deno.test("AlexNet: images too small are refused with the layer and the size tha
 });
 
 Deno.test("AlexNet: the article's 3×227×227 does not fit what it builds for 1×224×224", () => {
-  using model = alexnet({ variant: "simplified", width: 1 / 16 });
+  using model = alexnet({ variant: "d2l", width: 1 / 16 });
   assert.throws(() => summary(model, [227, 227, 1]), {
     name: "RangeError",
     message:
@@ -196,9 +196,9 @@ Deno.test("AlexNet: a bad option throws and leaves nothing", async () => {
       [
         {},
         "RangeError",
-        "variant must be one of original, torchvision, simplified, found undefined",
+        "variant must be one of original, torchvision, d2l, found undefined",
       ],
-      [{ variant: "toString" }, "RangeError", "simplified, found toString"],
+      [{ variant: "toString" }, "RangeError", "d2l, found toString"],
       [{ variant: "original", classes: 0 }, "RangeError", "classes must be a whole number"],
       [{ variant: "original", inChannels: "3" }, "TypeError", "inChannels must be a whole number"],
       [{ variant: "original", width: 0 }, "RangeError", "width must be a finite number above 0"],

@@ -3,7 +3,7 @@ import {
   crossEntropy,
   type Features,
   googlenet,
-  type GooglenetVariant,
+  type GoogLeNetVariant,
   type Images,
   inception,
   type Labels,
@@ -26,9 +26,9 @@ import {
   readNetworks,
 } from "./fixture.ts";
 
-type Kind = { variant: GooglenetVariant; auxiliary: boolean };
+type Kind = { variant: GoogLeNetVariant; auxiliary: boolean };
 type Options = {
-  variant: GooglenetVariant;
+  variant: GoogLeNetVariant;
   inChannels: number;
   classes: number;
   width: number;
@@ -36,11 +36,11 @@ type Options = {
   auxiliary: true;
 };
 const fixture = readNetworks<Options, Kind>("googlenet");
-const VARIANTS = ["simplified", "torchvision"] as const;
+const VARIANTS = ["d2l", "torchvision"] as const;
 
-/** The sizes of images that are quick: 5×5 pixels of 65×65 are left for the simplified one's heads. */
-const SIZE = { simplified: 65, torchvision: 32 };
-const narrow = (variant: GooglenetVariant) =>
+/** The sizes of images that are quick: 5×5 pixels of 65×65 are left for the d2l variant's heads. */
+const SIZE = { d2l: 65, torchvision: 32 };
+const narrow = (variant: GoogLeNetVariant) =>
   googlenet({
     variant,
     inChannels: 1,
@@ -90,7 +90,7 @@ Deno.test("GoogLeNet of torchvision has 6,624,904 parameters, 1.50 billion multi
 });
 
 Deno.test("GoogLeNet has the article's b1 to b5, and the operations of the paper's table", async (t) => {
-  using model = googlenet({ variant: "simplified" });
+  using model = googlenet({ variant: "d2l" });
   const table = summary(model, [224, 224, 1], { depth: 1 });
   const shape = (name: string) => table.rows.find(({ path }) => path === name)?.outputShape;
   assert.deepEqual(["maxpool1", "maxpool2", "maxpool3", "maxpool4", "avgpool"].map(shape), [
@@ -115,7 +115,7 @@ Deno.test("GoogLeNet has the article's b1 to b5, and the operations of the paper
 });
 
 Deno.test("inception by hand: four branches of one image, joined along the channels", () => {
-  for (const [variant, window] of [["simplified", 25], ["torchvision", 9]] as const) {
+  for (const [variant, window] of [["d2l", 25], ["torchvision", 9]] as const) {
     using block = inception(1, 1, [1, 1], [1, 1], 1, { variant });
     const { branch1, branch2, branch3, branch4 } = block;
     [branch1, branch2, branch3, branch4].forEach((branch, i) => {
@@ -137,12 +137,12 @@ Deno.test("inception by hand: four branches of one image, joined along the chann
       ...[3, 15, 20, 7],
       ...[4, 15, 20, 7],
     ]);
-    assert.equal(block.parameters()[variant === "simplified" ? 8 : 12]?.size, window);
+    assert.equal(block.parameters()[variant === "d2l" ? 8 : 12]?.size, window);
   }
 });
 
 Deno.test("GoogLeNet drops much in its heads, and before its last layer in torchvision's variant", () => {
-  using simplified = narrow("simplified"), torchvision = narrow("torchvision");
+  using simplified = narrow("d2l"), torchvision = narrow("torchvision");
   const heads = ["aux1.dropout 0.7", "aux2.dropout 0.7"];
   assert.deepEqual(dropouts(simplified), heads);
   assert.deepEqual(dropouts(torchvision), ["dropout 0.2", ...heads]);
@@ -173,7 +173,7 @@ Deno.test("GoogLeNet drops in training only, leaves its outputs alone, and nothi
   setSeed(1);
   const { images } = batchOf(2, 65, 1);
   assertTrainingDiffers(() => narrow("torchvision"), images);
-  using model = narrow("simplified");
+  using model = narrow("d2l");
   const before = memory().tensors;
   const outputs = model.forwardWithAuxiliary(images);
   assert.equal(memory().tensors, before + 3);
@@ -201,14 +201,14 @@ Deno.test("GoogLeNet: images too small are refused with the layer and the size t
   });
   await assertNoLeak(() => {
     assert.throws(
-      () => googlenet({ ...options, variant: "simplified", auxiliary: true, imageSize: 64 }),
+      () => googlenet({ ...options, variant: "d2l", auxiliary: true, imageSize: 64 }),
       {
         name: "RangeError",
         message:
           `Building googlenet: images of 64×64 are too small: they are down to 4×4 at aux1.pool (avgPool 5×5, stride 3). ${tooSmall} 65×65.`,
       },
     );
-    using model = googlenet({ ...options, variant: "simplified", auxiliary: true, imageSize: 65 });
+    using model = googlenet({ ...options, variant: "d2l", auxiliary: true, imageSize: 65 });
     using images = ops.ones([1, 80, 80, 1]);
     assert.throws(() => model.forwardWithAuxiliary(images), {
       name: "RangeError",
@@ -223,22 +223,22 @@ Deno.test("GoogLeNet: a bad option throws and leaves nothing", async () => {
   for (
     const [build, kind, message] of [
       [
-        () => googlenet("simplified" as never),
+        () => googlenet("d2l" as never),
         "TypeError",
-        `${doing} the options must be an object such as { variant: "simplified" }`,
+        `${doing} the options must be an object such as { variant: "d2l" }`,
       ],
       [
         () => googlenet({} as never),
         "RangeError",
-        `${doing} variant must be one of simplified, torchvision, found undefined.`,
+        `${doing} variant must be one of d2l, torchvision, found undefined.`,
       ],
       [
-        () => googlenet({ variant: "simplified", classes: 0 }),
+        () => googlenet({ variant: "d2l", classes: 0 }),
         "RangeError",
         `${doing} classes must be a whole number of at least 1, found 0.`,
       ],
       [
-        () => googlenet({ variant: "simplified", width: Infinity }),
+        () => googlenet({ variant: "d2l", width: Infinity }),
         "RangeError",
         `${doing} width must be a finite number above 0, found Infinity.`,
       ],
@@ -255,7 +255,7 @@ Deno.test("GoogLeNet: a bad option throws and leaves nothing", async () => {
       [
         () => inception(3, 4, [4, 4], [4, 4], 4, { variant: "original" as never }),
         "RangeError",
-        "Building inception: variant must be one of simplified, torchvision, found original.",
+        "Building inception: variant must be one of d2l, torchvision, found original.",
       ],
     ] as const
   ) {

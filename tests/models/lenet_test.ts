@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import {
   grad,
   lenet,
-  type LenetActivation,
+  type LeNetActivation,
   ops,
   Random,
   setSeed,
@@ -18,10 +18,10 @@ import { assertLeavesOnlyOutput, assertStored, read, type Stored } from "../nn/f
 
 const ACTIVATIONS = ["relu", "sigmoid", "tanh"] as const;
 
-interface LenetFixture {
+interface LeNetFixture {
   labels: number[];
   cases: {
-    activation: LenetActivation;
+    activation: LeNetActivation;
     logits: Stored;
     loss: number;
     firstKernel: Stored;
@@ -30,7 +30,7 @@ interface LenetFixture {
     lastBias: Stored;
   }[];
 }
-const fixture: LenetFixture = read("lenet.json");
+const fixture: LeNetFixture = read("lenet.json");
 
 /** The numbers that tests/fixtures/make_nn_fixtures.py makes for a seed. */
 function numbers(seed: number, shape: readonly number[]): Tensor {

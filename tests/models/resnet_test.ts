@@ -18,8 +18,8 @@ import {
   resnet18,
   resnet34,
   resnet50,
-  type ResnetOptions,
-  type ResnetVersion,
+  type ResNetOptions,
+  type ResNetVersion,
   setSeed,
   summary,
 } from "resnet-lab";
@@ -42,10 +42,10 @@ const DEPTHS: readonly Depth[] = [18, 34, 50, 101, 152];
 const VERSIONS = ["v1", "v1.5", "v2"] as const;
 const SHORTCUTS = ["A", "B", "C", "none"] as const;
 const BLOCKS = ["basic", "bottleneck"] as const;
-const fixture = readNetworks<ResnetOptions, { depth: Depth; version: ResnetVersion }>("resnet");
+const fixture = readNetworks<ResNetOptions, { depth: Depth; version: ResNetVersion }>("resnet");
 
 /** One that is quick, with every kind of block: first of a stage that keeps or halves the size, and not first. */
-const narrow = (options: Partial<ResnetOptions> = {}) =>
+const narrow = (options: Partial<ResNetOptions> = {}) =>
   resnet({
     block: "basic",
     stages: [1, 2],

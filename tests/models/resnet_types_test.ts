@@ -13,14 +13,14 @@ import {
   type Less,
   linear,
   relu,
-  type Resnet,
+  type ResNet,
   resnet,
   resnet101,
   resnet18,
   resnet50,
-  type ResnetBlock,
-  type ResnetShortcut,
-  type ResnetVersion,
+  type ResNetBlock,
+  type ResNetShortcut,
+  type ResNetVersion,
   sequential,
 } from "resnet-lab";
 import { errorsOfCompiler } from "../helpers.ts";
@@ -57,8 +57,8 @@ export function depths(depth: number, either: 20 | 32) {
 export function shortcuts(
   inChannels: number,
   outChannels: number,
-  shortcut: ResnetShortcut,
-  version: ResnetVersion,
+  shortcut: ResNetShortcut,
+  version: ResNetVersion,
 ) {
   basicBlock(64, 64, { shortcut: "A" });
   basicBlock(64, 128, { shortcut: "A", stride: 2 });
@@ -117,11 +117,11 @@ export function blocks(channels: number) {
 
 export function networks(
   stages: readonly number[],
-  block: ResnetBlock,
-  shortcut: ResnetShortcut,
+  block: ResNetBlock,
+  shortcut: ResNetShortcut,
   count: number,
 ) {
-  const usual: Resnet<3, 1000> = resnet({ block: "basic", stages: [2, 2, 2, 2] });
+  const usual: ResNet<3, 1000> = resnet({ block: "basic", stages: [2, 2, 2, 2] });
   const known: Classifier<Images<1>, 9> = resnet({
     ...{ block, stages, shortcut, width: 1 / 2, version: "v2", stem: "keras" },
     ...{ inChannels: 1, classes: 9, grid: [4, 1], embedding: 256 },
@@ -132,7 +132,7 @@ export function networks(
   const { logits: nine, embedding } = resnet50({ inChannels: 1, classes: 9, embedding: 256 })
     .forwardWithEmbedding(grey, { training: true });
   const features: [Features<9>, Features] = [nine, embedding];
-  const small: Resnet<1, 10> = cifarResnet({ depth: 20, inChannels: 1 });
+  const small: ResNet<1, 10> = cifarResnet({ depth: 20, inChannels: 1 });
   const convolution: Convolution = (from, to, options) => conv2d<number, number>(from, to, options);
   resnet101({ convolution, shortcut: "C" });
   // @ts-expect-error: a stage has at least one block

@@ -1,31 +1,31 @@
 /** What must not compile, next to what must. The functions are checked, never called. */
 import {
-  type Alexnet,
+  type AlexNet,
   alexnet,
-  type AlexnetVariant,
+  type AlexNetVariant,
   type Classifier,
   conv2d,
   crossEntropy,
   type Features,
   globalAveragePool,
-  type Googlenet,
+  type GoogLeNet,
   googlenet,
-  type GooglenetWithAuxiliary,
+  type GoogLeNetWithAuxiliary,
   type Images,
   inception,
   type Labels,
   lenet,
   linear,
-  type Nin,
+  type NiN,
   nin,
   ninBlock,
   relu,
   sequential,
-  type Vgg,
+  type VGG,
   vgg,
-  type VggArchitecture,
+  type VGGArchitecture,
   vggBlock,
-  type VggDepth,
+  type VGGDepth,
 } from "resnet-lab";
 
 declare const grey: Images<1>;
@@ -33,28 +33,28 @@ declare const colour: Images<3>;
 declare const labels: Labels;
 
 export function whatTheyTakeAndGive() {
-  const original: Alexnet<3, 1000> = alexnet({ variant: "original" });
-  const simplified: Classifier<Images<1>, 10> = alexnet({ variant: "simplified" });
-  const deep: Vgg<3, 1000> = vgg({ architecture: 16, batchNorm: true });
+  const original: AlexNet<3, 1000> = alexnet({ variant: "original" });
+  const simplified: Classifier<Images<1>, 10> = alexnet({ variant: "d2l" });
+  const deep: VGG<3, 1000> = vgg({ architecture: 16, batchNorm: true });
   const own: Classifier<Images<1>, 7> = vgg({
     architecture: [[1, 8], [2, 16]],
     inChannels: 1,
     classes: 7,
   });
-  const network: Nin<1, 10> = nin();
+  const network: NiN<1, 10> = nin();
   const five: Classifier<Images<1>, 5> = nin({ classes: 5 });
-  const colourful: Googlenet<3, 10> = googlenet({ variant: "simplified", inChannels: 3 });
+  const colourful: GoogLeNet<3, 10> = googlenet({ variant: "d2l", inChannels: 3 });
   const pretrained: Classifier<Images<3>, 1000> = googlenet({ variant: "torchvision" });
   const logits: Features<10> = simplified.forward(grey);
 
   // @ts-expect-error: the original AlexNet takes images with 3 channels
   alexnet({ variant: "original" }).forward(grey);
   // @ts-expect-error: the simplified AlexNet takes images with 1 channel
-  alexnet({ variant: "simplified" }).forward(colour);
+  alexnet({ variant: "d2l" }).forward(colour);
   // @ts-expect-error: it takes images with 3 channels, whatever is asked of it
   const three: Classifier<Images<1>, 1000> = alexnet({ variant: "torchvision" });
   // @ts-expect-error: it tells 10 classes apart, whatever is asked of it
-  const more: Classifier<Images<3>, 1000> = alexnet({ variant: "simplified", inChannels: 3 });
+  const more: Classifier<Images<3>, 1000> = alexnet({ variant: "d2l", inChannels: 3 });
   // @ts-expect-error: VGG takes images with 3 channels unless told otherwise
   const wrongVgg: Classifier<Images<1>, 1000> = vgg({ architecture: 11 });
   // @ts-expect-error: these logits are for 7 classes, not 10
@@ -73,8 +73,8 @@ export function whatTheyTakeAndGive() {
   ];
 }
 
-export function options(variant: AlexnetVariant, depth: VggDepth, blocks: VggArchitecture) {
-  const any: Alexnet<3, 5> = alexnet({ variant, inChannels: 3, classes: 5 });
+export function options(variant: AlexNetVariant, depth: VGGDepth, blocks: VGGArchitecture) {
+  const any: AlexNet<3, 5> = alexnet({ variant, inChannels: 3, classes: 5 });
   vgg({ architecture: depth });
   vgg({ architecture: blocks });
   // @ts-expect-error: there is no such variant
@@ -128,8 +128,8 @@ export function blocks() {
 }
 
 export function heads(auxiliary: boolean) {
-  const model: GooglenetWithAuxiliary<1, 10> = googlenet({
-    variant: "simplified",
+  const model: GoogLeNetWithAuxiliary<1, 10> = googlenet({
+    variant: "d2l",
     auxiliary: true,
   });
   const { logits, auxiliary1, auxiliary2 } = model.forwardWithAuxiliary(grey, { training: true });
@@ -137,9 +137,9 @@ export function heads(auxiliary: boolean) {
   const classifier: Classifier<Images<1>, 10> = model;
   crossEntropy(auxiliary1, labels);
   // @ts-expect-error: the heads of this one are left out
-  googlenet({ variant: "simplified" }).forwardWithAuxiliary(grey);
+  googlenet({ variant: "d2l" }).forwardWithAuxiliary(grey);
   // @ts-expect-error: whether this one has heads is not known
-  googlenet({ variant: "simplified", auxiliary }).forwardWithAuxiliary(grey);
+  googlenet({ variant: "d2l", auxiliary }).forwardWithAuxiliary(grey);
   // @ts-expect-error: forward gives the logits alone
   const { auxiliary1: none } = model.forward(grey, { training: true });
   // @ts-expect-error: there are two heads

@@ -5,9 +5,9 @@ import {
   setSeed,
   summary,
   vgg,
-  type VggArchitecture,
+  type VGGArchitecture,
   vggBlock,
-  type VggDepth,
+  type VGGDepth,
 } from "resnet-lab";
 import { assertClose, assertNoLeak } from "../helpers.ts";
 import {
@@ -21,9 +21,9 @@ import {
   readNetworks,
 } from "./fixture.ts";
 
-type Kind = { architecture: VggDepth; batchNorm: boolean };
+type Kind = { architecture: VGGDepth; batchNorm: boolean };
 type Options = {
-  architecture: VggDepth | VggArchitecture;
+  architecture: VGGDepth | VGGArchitecture;
   batchNorm: boolean;
   inChannels: number;
   classes: number;

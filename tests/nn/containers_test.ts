@@ -3,7 +3,7 @@ import {
   adaptiveAveragePool,
   avgPool,
   batchNorm,
-  constant,
+  constantInitializer,
   conv2d,
   dropout,
   flatten,
@@ -34,13 +34,13 @@ import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import { assertGradientsByDifferences, assertLeavesOnlyOutput, someImages } from "./fixture.ts";
 
 const one = { kernelSize: 1, useBias: false } as const;
-const times = (factor: number) => ({ ...one, kernelInitializer: constant(factor) });
+const times = (factor: number) => ({ ...one, kernelInitializer: constantInitializer(factor) });
 
 testOnEachBackend("sequential by hand: the layers in their order", () => {
   const model = sequential(
-    linear(1, 1, { weightInitializer: constant(2) }),
+    linear(1, 1, { weightInitializer: constantInitializer(2) }),
     relu(),
-    linear(1, 1, { weightInitializer: constant(-3) }),
+    linear(1, 1, { weightInitializer: constantInitializer(-3) }),
   );
   assert.deepEqual(model.forward(ops.tensor([[1], [-1]])).arraySync(), [[-6], [0]]);
   assert.deepEqual([...model.namedParameters().keys()], [

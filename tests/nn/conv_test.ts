@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import {
-  constant,
+  constantInitializer,
   Conv2d,
   conv2d,
   fansOf,
@@ -60,11 +60,19 @@ testOnEachBackend("conv2d by hand: a cross-correlation with d2l's numbers, plus 
 
 testOnEachBackend("conv2d of ones with a constant kernel counts what a window sees", () => {
   // 3 channels, 3×3 window with padding 1: 4 pixels in the corners, 6 at the edges, 9 inside.
-  const layer = conv2d(3, 2, { kernelSize: 3, padding: 1, kernelInitializer: constant(0.5) });
+  const layer = conv2d(3, 2, {
+    kernelSize: 3,
+    padding: 1,
+    kernelInitializer: constantInitializer(0.5),
+  });
   const y = layer.forward(ops.ones([1, 3, 3, 3]));
   const seen = [4, 6, 4, 6, 9, 6, 4, 6, 4].flatMap((pixels) => [pixels * 1.5, pixels * 1.5]);
   assertClose(y, seen);
-  const grouped = conv2d(4, 2, { kernelSize: 1, groups: 2, kernelInitializer: constant(1) });
+  const grouped = conv2d(4, 2, {
+    kernelSize: 1,
+    groups: 2,
+    kernelInitializer: constantInitializer(1),
+  });
   assertClose(grouped.forward(ops.tensor([1, 2, 10, 20], [1, 1, 1, 4])), [3, 30]);
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import {
-  constant,
+  constantInitializer,
   fansOf,
   heNormal,
   heUniform,
@@ -78,10 +78,10 @@ for (const [name, initializer, varianceOf, distribution] of cases) {
 }
 
 testOnEachBackend("constant gives the same value everywhere", () => {
-  assertClose(constant(-2.5)([2, 3], fansOf([2, 3])), new Float32Array(6).fill(-2.5), 0);
+  assertClose(constantInitializer(-2.5)([2, 3], fansOf([2, 3])), new Float32Array(6).fill(-2.5), 0);
   const model = sequential(
-    linear(4, 3, { weightInitializer: constant(0.5) }),
-    linear(3, 2, { weightInitializer: constant(1) }),
+    linear(4, 3, { weightInitializer: constantInitializer(0.5) }),
+    linear(3, 2, { weightInitializer: constantInitializer(1) }),
   );
   assertClose(model.forward(ops.ones([1, 4])), [6, 6], 0);
 });
@@ -121,7 +121,7 @@ Deno.test("initializers draw from the stream that setSeed starts, or from the on
 });
 
 Deno.test("initializers leave nothing besides what they give", async () => {
-  for (const [, initializer] of [...cases, ["constant", constant(1)] as const]) {
+  for (const [, initializer] of [...cases, ["constant", constantInitializer(1)] as const]) {
     await assertNoLeak(() => initializer([4, 4], fansOf([4, 4])).dispose());
   }
 });
@@ -139,9 +139,13 @@ Deno.test("initializers: a bad number is an error", () => {
         "TypeError",
         "normalInitializer: standardDeviation must be a finite number of at least 0, found undefined",
       ],
-      [() => constant(NaN), "RangeError", "constant: value must be a finite number, found NaN"],
       [
-        () => constant("0" as never),
+        () => constantInitializer(NaN),
+        "RangeError",
+        "constant: value must be a finite number, found NaN",
+      ],
+      [
+        () => constantInitializer("0" as never),
         "TypeError",
         'constant: value must be a finite number, found "0"',
       ],

@@ -79,7 +79,7 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
     /an activation must keep the shape, but it made an object/,
     () => new untyped.Activation("x", () => Promise.resolve(x)).forward(x),
   ],
-  [/a function that sees, found undefined/, () => untyped.observeForward(model, x)],
+  [/a function that sees, found undefined/, () => untyped.onForward(model, x)],
   [/path must be a string .* found \["1"\]/, () => untyped.sequential(relu()).freeze(["1"])],
   [/path must be a string .* found the module/, () => untyped.sequential(relu()).freeze(relu())],
   [/path must be a string .* found undefined/, () => untyped.gradCam(model, undefined, x, 0)],
@@ -105,18 +105,18 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
   [/batchNorm must be true or false, found 1/, () => untyped.vggBlock(1, 1, 1, { batchNorm: 1 })],
   [
     /auxiliary must be true or false, found "no"/,
-    () => untyped.googlenet({ variant: "simplified", auxiliary: "no" }),
+    () => untyped.googlenet({ variant: "d2l", auxiliary: "no" }),
   ],
   [
     /auxiliary must be true or false, found 1/,
-    () => new untyped.Googlenet({ variant: "simplified", auxiliary: 1 }),
+    () => new untyped.GoogLeNet({ variant: "d2l", auxiliary: 1 }),
   ],
-  [/c2 must be two numbers/, () => new untyped.Inception("simplified", 1, 1, 1, [1, 1], 1)],
+  [/c2 must be two numbers/, () => new untyped.Inception("d2l", 1, 1, 1, [1, 1], 1)],
   [
-    /variant must be one of simplified, torchvision, found d2l/,
+    /variant must be one of d2l, torchvision, found d2l/,
     () => new untyped.Inception("d2l", 1, 1, [1, 1], [1, 1], 1),
   ],
-  [/variant must be one of original, .* found undefined/, () => new untyped.Alexnet({})],
+  [/variant must be one of original, .* found undefined/, () => new untyped.AlexNet({})],
   [
     /activation must be one of .* found the function relu \(call it/,
     () => untyped.lenet({ activation: relu }),
@@ -138,10 +138,10 @@ for (const [message, call] of CALLS) {
 }
 
 Deno.test("the public constructors have the defaults of the functions", () => {
-  assert.equal(new lib.Alexnet({ variant: "simplified", width: 1 / 64 }).imageSize, 224);
-  const vgg = new lib.Vgg({ architecture: [[1, 1]], hidden: 1, imageSize: 2 });
+  assert.equal(new lib.AlexNet({ variant: "d2l", width: 1 / 64 }).imageSize, 224);
+  const vgg = new lib.VGG({ architecture: [[1, 1]], hidden: 1, imageSize: 2 });
   assert.equal(String(vgg.classifier.children().get("6")), "linear 1 → 1000");
-  assert.equal(new lib.Nin({ width: 1 / 64 }).features.children().size, 8);
-  const { fc } = new lib.Googlenet({ variant: "torchvision", width: 1 / 64, imageSize: 64 });
+  assert.equal(new lib.NiN({ width: 1 / 64 }).features.children().size, 8);
+  const { fc } = new lib.GoogLeNet({ variant: "torchvision", width: 1 / 64, imageSize: 64 });
   assert.equal(fc.outFeatures, 1000);
 });

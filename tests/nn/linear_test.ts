@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import {
-  constant,
+  constantInitializer,
   grad,
   type Initializer,
   linear,
@@ -29,7 +29,7 @@ testOnEachBackend("linear by hand: y = x · weight + bias", () => {
     [15, 27, 39],
     [6, 15, 24],
   ]);
-  const noBias = linear(2, 2, { useBias: false, weightInitializer: constant(0.5) });
+  const noBias = linear(2, 2, { useBias: false, weightInitializer: constantInitializer(0.5) });
   assert.equal(noBias.bias, undefined);
   assert.deepEqual(noBias.forward(ops.tensor([[1, 3]])).arraySync(), [[2, 2]]);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import {
   batchNorm,
-  constant,
+  constantInitializer,
   conv2d,
   type Features,
   flatten,
@@ -25,7 +25,7 @@ const deviation = (x: Parameters<typeof ops.variance>[0]) =>
 testOnEachBackend(
   "lsuv by hand: one linear layer is divided by the deviation of what it gives",
   () => {
-    const layer = linear(1, 1, { weightInitializer: constant(5) });
+    const layer = linear(1, 1, { weightInitializer: constantInitializer(5) });
     // Outputs −15, −5, 5, 15: their deviation is √125.
     const before = lsuv(layer, ops.tensor([[-3], [-1], [1], [3]]));
     assertClose([...before.values()], [Math.sqrt(125)]);
@@ -67,7 +67,7 @@ Deno.test("lsuv goes in the order of the forward pass, not of the fields", () =>
   class Backwards extends Module<Features<4>, Features<4>> {
     readonly second = linear(4, 4);
     readonly first = linear(4, 4, { weightInitializer: normalInitializer(20) });
-    readonly unused = linear(4, 4, { weightInitializer: constant(0) });
+    readonly unused = linear(4, 4, { weightInitializer: constantInitializer(0) });
     override forward(x: Features<4>) {
       return this.second.forward(ops.relu(this.first.forward(x)));
     }
@@ -82,7 +82,7 @@ Deno.test("lsuv goes in the order of the forward pass, not of the fields", () =>
 
 Deno.test("lsuv repeats where a bias is in the way, and stops after maxPasses", () => {
   const make = () => {
-    const layer = linear(2, 2, { weightInitializer: constant(10) });
+    const layer = linear(2, 2, { weightInitializer: constantInitializer(10) });
     layer.bias?.assign(ops.tensor([-0.5, 0.5]));
     return layer;
   };
@@ -95,7 +95,10 @@ Deno.test("lsuv repeats where a bias is in the way, and stops after maxPasses", 
 });
 
 Deno.test("lsuv: a layer whose output does not vary, a bad option or model is an error", async () => {
-  using dead = sequential(linear(2, 2), linear(2, 3, { weightInitializer: constant(0) }));
+  using dead = sequential(
+    linear(2, 2),
+    linear(2, 3, { weightInitializer: constantInitializer(0) }),
+  );
   const x = new Random(3).normal([8, 2]);
   await assertNoLeak(() =>
     assert.throws(() => lsuv(dead, x), {

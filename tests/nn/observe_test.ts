@@ -10,7 +10,7 @@ import {
   type Images,
   linear,
   Module,
-  observeForward,
+  onForward,
   ops,
   relu,
   sequential,
@@ -21,12 +21,12 @@ import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import { someImages } from "./fixture.ts";
 
 testOnEachBackend(
-  "observeForward sees each module, the inner first, with its input and output",
+  "onForward sees each module, the inner first, with its input and output",
   () => {
     const model = sequential(linear(2, 3), sequential(relu(), dropout(0.5)));
     const x = ops.tensor([[1, -1]]);
     const seen: [string, unknown, string][] = [];
-    const y = observeForward(model, x, ({ path, module, input, output }) => {
+    const y = onForward(model, x, ({ path, module, input, output }) => {
       seen.push([
         path,
         module.describe(),
@@ -44,10 +44,10 @@ testOnEachBackend(
   },
 );
 
-Deno.test("observeForward passes on whether this is training", () => {
+Deno.test("onForward passes on whether this is training", () => {
   const model = sequential(dropout(0.9));
   let values = new Set<number>();
-  observeForward(model, ops.ones([100]), ({ output }) => {
+  onForward(model, ops.ones([100]), ({ output }) => {
     values = new Set((output as Tensor).dataSync());
   }, { training: true });
   assert.equal(values.size, 2);
@@ -59,7 +59,7 @@ Deno.test("an error names the innermost module once, and keeps its class and cau
   using model = failing();
   const x = ops.ones([1, 2, 2, 2]);
   await assertNoLeak(() =>
-    assert.throws(() => tidy(() => void observeForward(model, x, () => {})), (error) => {
+    assert.throws(() => tidy(() => void onForward(model, x, () => {})), (error) => {
       assert(error instanceof RangeError && error.cause instanceof RangeError);
       assert.equal(
         error.message,
@@ -73,16 +73,16 @@ Deno.test("an error names the innermost module once, and keeps its class and cau
     })
   );
   const wrong = sequential(conv2d(1, 1, { kernelSize: 5 }));
-  assert.throws(() => observeForward(wrong, ops.ones([1, 3, 3, 1]), () => {}), {
+  assert.throws(() => onForward(wrong, ops.ones([1, 3, 3, 1]), () => {}), {
     name: "RangeError",
     message: /^At 0 \(conv2d 1 → 1, 5×5\): .*a window of 5×5 does not fit an image of 3×3/,
   });
-  assert.throws(() => observeForward(model, ops.ones([1, 2, 2, 2], "int32"), () => {}), {
+  assert.throws(() => onForward(model, ops.ones([1, 2, 2, 2], "int32"), () => {}), {
     name: "TypeError",
     message: "At 0 (flatten): the input must be float32, found int32.",
   });
   // The model itself has no path to name.
-  assert.throws(() => observeForward(linear(2, 2), ops.ones([1, 3]), () => {}), {
+  assert.throws(() => onForward(linear(2, 2), ops.ones([1, 3]), () => {}), {
     message: "linear 2 → 2: the input must be [batch, features 2], found [1, 3].",
   });
 });
@@ -92,7 +92,7 @@ Deno.test("what the observer throws comes out as it is", () => {
   const model = sequential(sequential(relu()), relu());
   assert.throws(
     () =>
-      observeForward(model, ops.ones([1]), () => {
+      onForward(model, ops.ones([1]), () => {
         throw stop;
       }),
     (error) => error === stop,
@@ -105,7 +105,7 @@ Deno.test("an error of another class keeps its message under the path", () => {
       throw new Error("out of order");
     }
   }
-  assert.throws(() => observeForward(sequential(new Broken()), ops.ones([1]), () => {}), {
+  assert.throws(() => onForward(sequential(new Broken()), ops.ones([1]), () => {}), {
     name: "Error",
     message: "At 0 (Broken): out of order",
   });
@@ -125,17 +125,17 @@ Deno.test("the forward methods are themselves again after a success, an error, a
     assert(!Object.hasOwn(model, "forward") && !Object.hasOwn(model.layers[1], "forward"));
   };
   const x = ops.ones([2]);
-  observeForward(model, x, () => {});
+  onForward(model, x, () => {});
   isPlain();
-  assert.throws(() => observeForward(model, ops.ones([2], "int32"), () => {}));
+  assert.throws(() => onForward(model, ops.ones([2], "int32"), () => {}));
   isPlain();
   const seen: string[] = [];
   let nested = false;
-  observeForward(model, x, ({ path }) => {
+  onForward(model, x, ({ path }) => {
     seen.push(path);
     if (nested) return;
     nested = true;
-    observeForward(model, x, ({ path }) => seen.push(`inner ${path}`));
+    onForward(model, x, ({ path }) => seen.push(`inner ${path}`));
   });
   isPlain();
   assert(seen.includes("inner 1") && seen.at(-1) === "");
@@ -185,7 +185,7 @@ Deno.test("captureActivations leaves nothing when a module fails", async () => {
 });
 
 Deno.test("what is no module is an error", () => {
-  assert.throws(() => observeForward(relu as never, undefined as never, () => {}), {
+  assert.throws(() => onForward(relu as never, undefined as never, () => {}), {
     name: "TypeError",
     message:
       "Observing a forward pass: the model must be a module, found the function relu (call it: relu()).",

@@ -16,16 +16,16 @@ import {
   gradCam,
   ImageDataset,
   linear,
-  loadState,
+  loadStateDict,
   Module,
-  observeForward,
+  onForward,
   ops,
   relu,
   residual,
   resnet,
   Sequential,
   sequential,
-  stateOf,
+  stateDict,
   summary,
   type Tensor,
   tidy,
@@ -133,7 +133,7 @@ Deno.test("what runs a model refuses one that runs a module out of its tree", as
   const input = ops.ones([1, 2, 2, 1]);
   const calls: ((model: Classify) => unknown)[] = [
     (model) => summary(model, [2, 2, 1]),
-    (model) => observeForward(model, input, () => {}),
+    (model) => onForward(model, input, () => {}),
     (model) => captureActivations(model, input),
     (model) => foldBatchNorm(model, [2, 2, 1]),
     (model) => compile((x: Tensor) => model.forward(x))(input),
@@ -337,7 +337,7 @@ Deno.test("what is right runs: layers without variables made in forward, lazy pa
   );
   const probe = four();
   let probed = 0;
-  observeForward(sequential(relu(), four()), x, ({ path, output }) => {
+  onForward(sequential(relu(), four()), x, ({ path, output }) => {
     if (path === "0") probed += probe.forward(output as X).size;
   });
   assert.equal(probed, 4);
@@ -440,10 +440,10 @@ Deno.test("what the tree reaches is saved and counted", () => {
   const model = new Holder({ a: [four()] });
   assert.deepEqual([...model.namedVariables().keys()], ["held.a.0.weight", "held.a.0.bias"]);
   const chain = new Chain({ a: [four()] }), shape = { inputShape: [4] };
-  assert.deepEqual([...stateOf(chain, shape).keys()], ["held.a.0.weight", "held.a.0.bias"]);
+  assert.deepEqual([...stateDict(chain, shape).keys()], ["held.a.0.weight", "held.a.0.bias"]);
   // A model that has run needs no shape.
   chain.forward(ops.ones([1, 4]));
-  loadState(chain, stateOf(chain));
+  loadStateDict(chain, stateDict(chain));
   assert(!(model.children().get("held.a.0") instanceof BatchNorm));
   crossEntropy(ops.ones([1, 2]), ops.tensor([0], [1], "int32"));
 });

@@ -6,7 +6,7 @@ import {
   batchNorm,
   captureActivations,
   type Classifier,
-  constant,
+  constantInitializer,
   conv2d,
   dropout,
   type Features,
@@ -17,14 +17,14 @@ import {
   type Images,
   type InputOf,
   leakyRelu,
-  type Lenet,
+  type LeNet,
   lenet,
   linear,
   localResponseNorm,
   lsuv,
   maxPool,
   Module,
-  observeForward,
+  onForward,
   ops,
   type OutputOf,
   parallel,
@@ -282,7 +282,7 @@ export function options() {
   conv2d("3", 8, k3);
   // @ts-expect-error: heNormal makes an initializer when it is called
   conv2d(3, 8, { kernelSize: 3, kernelInitializer: heNormal });
-  // @ts-expect-error: an initializer is not a number; constant(0) makes one
+  // @ts-expect-error: an initializer is not a number; constantInitializer(0) makes one
   linear(3, 8, { weightInitializer: 0 });
   // @ts-expect-error: a linear layer needs the number of its outputs
   linear(3);
@@ -298,7 +298,7 @@ export function options() {
   dropout("0.5");
   // @ts-expect-error: there is no such activation
   lenet({ activation: "swish" });
-  constant(0);
+  constantInitializer(0);
 }
 
 export function modules() {
@@ -346,7 +346,7 @@ export function classifiers() {
     globalAveragePool(),
     linear(8, 10),
   );
-  const five: Lenet<3, 5> = lenet({ inChannels: 3, classes: 5 });
+  const five: LeNet<3, 5> = lenet({ inChannels: 3, classes: 5 });
   // @ts-expect-error: LeNet takes images with 1 channel
   const colourful: Classifier<Images<3>, 10> = lenet();
   // @ts-expect-error: LeNet tells 10 classes apart, not 5
@@ -377,7 +377,7 @@ export function lookingAt() {
   // @ts-expect-error: the model takes images, not features
   captureActivations(model, ten);
   // @ts-expect-error: the model takes images with 3 channels
-  observeForward(model, wide, () => {});
+  onForward(model, wide, () => {});
   return { input, output, wrongInput, wrongOutput };
 }
 

@@ -88,7 +88,7 @@ Deno.test({
     assertNoError(
       await run({
         code: `
-          import { evaluate, fashionMnist, fit, lenet, sgd, showProgress, stopSignal } from "resnet-lab";
+          import { evaluate, fashionMnist, fit, lenet, sgd, showProgress, interruptSignal } from "resnet-lab";
           const kept = "still here";
           const { train, test } = await fashionMnist({ subset: true });
           const model = lenet();
@@ -230,10 +230,10 @@ Deno.test({
       });
     }
 
-    await t.step("fires stopSignal() for a loop of one's own", async () => {
+    await t.step("fires interruptSignal() for a loop of one's own", async () => {
       const result = await run({
         code: `
-          const signal = stopSignal();
+          const signal = interruptSignal();
           console.log("under way");
           while (!signal.aborted) await new Promise((done) => setTimeout(done));`,
         interruptOn: "stream",
@@ -270,13 +270,13 @@ for (const interruptAfter of [0, 0.1, 0.4, 0.8, 1.5]) {
     ignore: !isSetUp,
     async fn() {
       await using kernel = startKernel();
-      const code = 'import { stopSignal } from "resnet-lab";\nlet kept = 1;';
+      const code = 'import { interruptSignal } from "resnet-lab";\nlet kept = 1;';
       const first = await kernel.run({ code, interruptAfter });
       assert(first.alive, "the kernel died");
       assert.deepEqual(first.outputs.filter(({ type }) => type === "error"), []);
       // The library is there, and hears the next Stop.
       const loop = `
-        const signal = stopSignal();
+        const signal = interruptSignal();
         console.log("under way");
         while (!signal.aborted) await new Promise((done) => setTimeout(done));
         console.log("stopped", kept);`;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { resultsWith } from "resnet-lab";
+import { addResult } from "resnet-lab";
 
 const row = {
   network: "a network that no notebook has",
@@ -13,10 +13,10 @@ const row = {
   seed: 3,
 };
 
-Deno.test("resultsWith puts a result last, with images per second, and keeps nothing unless told to", () => {
+Deno.test("addResult puts a result last, with images per second, and keeps nothing unless told to", () => {
   const file = new URL("../../data/results.json", import.meta.url);
   const before = read(file);
-  assert.deepEqual(resultsWith(row).at(-1), {
+  assert.deepEqual(addResult(row).at(-1), {
     network: row.network,
     "test accuracy": "91.23 %",
     parameters: 1000,
@@ -28,11 +28,9 @@ Deno.test("resultsWith puts a result last, with images per second, and keeps not
   assert.equal(read(file), before);
 });
 
-Deno.test("resultsWith leaves out the notebooks after this one, and keeps those of this one", () => {
-  resultsWith({ ...row, notebook: 0, network: "first" });
-  const names = resultsWith({ ...row, notebook: 0, network: "second" }).map(({ network }) =>
-    network
-  );
+Deno.test("addResult leaves out the notebooks after this one, and keeps those of this one", () => {
+  addResult({ ...row, notebook: 0, network: "first" });
+  const names = addResult({ ...row, notebook: 0, network: "second" }).map(({ network }) => network);
   assert.deepEqual(names, ["first", "second"]);
 });
 
@@ -44,7 +42,7 @@ function read(file: URL): string | undefined {
   }
 }
 
-Deno.test("resultsWith refuses what does not exist and what is no result", () => {
+Deno.test("addResult refuses what does not exist and what is no result", () => {
   const cases: [object, RegExp][] = [
     [{ epoch: 5 }, /there is no option epoch\. Did you mean epochs\?/],
     [{ accuracy: 91.2 }, /accuracy must be a share from 0 to 1, found 91\.2/],
@@ -56,7 +54,7 @@ Deno.test("resultsWith refuses what does not exist and what is no result", () =>
     [{ network: 5 }, /network must be a string, found 5/],
   ];
   for (const [change, message] of cases) {
-    assert.throws(() => resultsWith({ ...row, ...change }), (error: Error) => {
+    assert.throws(() => addResult({ ...row, ...change }), (error: Error) => {
       assert(error instanceof TypeError || error instanceof RangeError);
       assert.match(error.message, message);
       assert.match(error.message, /^Adding to the results: /);
@@ -64,5 +62,5 @@ Deno.test("resultsWith refuses what does not exist and what is no result", () =>
     });
   }
   // Nothing of these is in the table.
-  assert.equal(resultsWith(row).filter(({ network }) => network === row.network).length, 1);
+  assert.equal(addResult(row).filter(({ network }) => network === row.network).length, 1);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import {
   barChart,
   confusionMatrixPlot,
-  contour,
+  contourPlot,
   Figure,
   heatmap,
   histogram,
@@ -105,7 +105,7 @@ Deno.test("all makers give their axes formats for ticks and for the hover text",
     lineChart([{ name: "a", y: [1] }], { x, y }),
     scatterChart([{ name: "a", x: [1], y: [1] }], { x, y }),
     histogram([1, 2], { x }),
-    contour([0, 1], [0, 1], [[1, 2], [3, 4]], { x, y, value }),
+    contourPlot([0, 1], [0, 1], [[1, 2], [3, 4]], { x, y, value }),
     heatmap([[1]], { x, y, value }),
   ];
   for (const { layout, data } of figures) {
@@ -145,7 +145,7 @@ Deno.test("the numbers beside a colour scale are right", async () => {
     for (
       const figure of [
         heatmap([[low, high]], { x, y, value: { ...value, range: [low, high] } }),
-        contour([0, 1], [0, 1], [[low, high], [low, high]], {
+        contourPlot([0, 1], [0, 1], [[low, high], [low, high]], {
           x,
           y,
           value: { ...value, range: [low, high] },

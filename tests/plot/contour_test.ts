@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { contour } from "../../lib/plot/mod.ts";
+import { contourPlot } from "../../lib/plot/mod.ts";
 
 const options = {
   x: { title: "Weight" },
@@ -8,7 +8,7 @@ const options = {
 };
 
 Deno.test("contour draws a surface over its plane", () => {
-  const { data, layout, description } = contour([0, 2], Float32Array.of(-1, 0, 1), [
+  const { data, layout, description } = contourPlot([0, 2], Float32Array.of(-1, 0, 1), [
     [3, 2],
     [2, 1],
     [1, 0.5],
@@ -22,7 +22,7 @@ Deno.test("contour draws a surface over its plane", () => {
 });
 
 Deno.test("contour draws a path over the surface, its ends marked", () => {
-  const { data, description } = contour([0, 1], [0, 1], [[1, 2], [3, 4]], {
+  const { data, description } = contourPlot([0, 1], [0, 1], [[1, 2], [3, 4]], {
     ...options,
     path: { x: [0.9, 0.5, 0.1], y: Float32Array.of(1, 0.5, 0) },
   });
@@ -33,7 +33,7 @@ Deno.test("contour draws a path over the surface, its ends marked", () => {
 });
 
 Deno.test("contour spaces levels by factors on a logarithmic scale", () => {
-  const { data } = contour([0, 1], [0, 1], [[0.01, 0.1], [1, 1000]], {
+  const { data } = contourPlot([0, 1], [0, 1], [[0.01, 0.1], [1, 1000]], {
     ...options,
     value: { title: "Loss", scale: "log" },
   });
@@ -41,7 +41,7 @@ Deno.test("contour spaces levels by factors on a logarithmic scale", () => {
   assert.deepEqual([data[0]?.zmin, data[0]?.zmax], [-2, 3]);
   assert.deepEqual(data[0]?.colorbar?.tickvals, [-2, -1, 0, 1, 2, 3]);
   assert.deepEqual(data[0]?.colorbar?.ticktext, ["0.01", "0.1", "1", "10", "100", "1000"]);
-  const near = contour([0, 1], [0, 1], [[3, 4], [5, 30]], {
+  const near = contourPlot([0, 1], [0, 1], [[3, 4], [5, 30]], {
     ...options,
     value: { title: "Loss", scale: "log" },
   });
@@ -50,7 +50,7 @@ Deno.test("contour spaces levels by factors on a logarithmic scale", () => {
 
 Deno.test("contour takes the same levels for the same range, whatever the numbers", () => {
   const ranged = (scale: "linear" | "log", z: number[][]) =>
-    contour([0, 1], [0, 1], z, {
+    contourPlot([0, 1], [0, 1], z, {
       ...options,
       value: { title: "Loss", scale, range: [1, 100] },
     }).data[0];
@@ -67,27 +67,27 @@ Deno.test("contour says what it cannot draw", () => {
   const z = [[1, 2], [3, 4]];
   const log = { ...options, value: { title: "Loss", scale: "log" } } as const;
   const cases: [() => unknown, string][] = [
-    [() => contour([], [0], [], options), "expected at least one number in x, found none"],
-    [() => contour([1, 0], [0, 1], z, options), "expected x to ascend, found 0 after 1"],
-    [() => contour([0, 1], [2, 2], z, options), "expected y to ascend, found 2 after 2"],
+    [() => contourPlot([], [0], [], options), "expected at least one number in x, found none"],
+    [() => contourPlot([1, 0], [0, 1], z, options), "expected x to ascend, found 0 after 1"],
+    [() => contourPlot([0, 1], [2, 2], z, options), "expected y to ascend, found 2 after 2"],
     [
-      () => contour([0, 1, 2], [0, 1], z, options),
+      () => contourPlot([0, 1, 2], [0, 1], z, options),
       "expected a row of z and x to have the same length, found 2 and 3",
     ],
     [
-      () => contour([0, 1], [0], z, options),
+      () => contourPlot([0, 1], [0], z, options),
       "expected a column of z and y to have the same length, found 2 and 1",
     ],
     [
-      () => contour([0, 1], [0, 1], [[1, 2], [NaN, 1]], options),
+      () => contourPlot([0, 1], [0, 1], [[1, 2], [NaN, 1]], options),
       "expected finite numbers in row 1 of z, found NaN at index 0",
     ],
     [
-      () => contour([0, 1], [0, 1], [[1, 2], [0, 1]], log),
+      () => contourPlot([0, 1], [0, 1], [[1, 2], [0, 1]], log),
       "expected positive numbers in z for a logarithmic scale, found 0",
     ],
     [
-      () => contour([0, 1], [0, 1], z, { ...options, path: { x: [1], y: [1, 2] } }),
+      () => contourPlot([0, 1], [0, 1], z, { ...options, path: { x: [1], y: [1, 2] } }),
       "expected path.x and path.y to have the same length, found 1 and 2",
     ],
   ];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import {
   barChart,
   confusionMatrixPlot,
-  contour,
+  contourPlot,
   heatmap,
   histogram,
   lineChart,
@@ -137,7 +137,7 @@ Deno.test("contour draws a grid of a million heights, and noise too", async () =
   const values = noise(million);
   const rough = Array.from(places, (i) => values.subarray(i * 1000, i * 1000 + 1000));
   for (const z of [smooth, rough]) {
-    const figure = contour(places, places, z, { x, y, value });
+    const figure = contourPlot(places, places, z, { x, y, value });
     const [across] = [figure.data[0]!.x as number[]];
     assert(across.length >= 60 && across.length <= 200);
     assert.deepEqual([across[0], across.at(-1)], [0, 999]);

@@ -4,7 +4,7 @@ import {
   activationHistograms,
   barChart,
   confusionMatrixPlot,
-  contour,
+  contourPlot,
   featureMaps,
   Figure,
   filterGrid,
@@ -38,7 +38,7 @@ const makers: Record<string, (more: any) => unknown> = {
   confusionMatrixPlot: (more) => confusionMatrixPlot(square, ["a", "b"], more),
   histogram: (more) => histogram([1, 2], { x, ...more }),
   activationHistograms: (more) => activationHistograms({ a: [1] }, more),
-  contour: (more) => contour([0, 1], [0, 1], square, { x, y, value, ...more }),
+  contour: (more) => contourPlot([0, 1], [0, 1], square, { x, y, value, ...more }),
   scatterChart: (more) => scatterChart([{ name: "a", x: [1], y: [1] }], { x, y, ...more }),
   trainingCurves: (more) => trainingCurves(history, more),
   imageGrid: (more) => imageGrid([1], [1, 1, 1, 1], more),
@@ -199,8 +199,8 @@ Deno.test("all charts refuse lists in which something is no number", () => {
     histogram: (list) => histogram(list, { x }),
     activationHistograms: (list) => activationHistograms({ a: list }),
     heatmap: (list) => heatmap([list], { x, y, value }),
-    contour: (list) => contour([0, 1], [0, 1], [list, list], { x, y, value }),
-    "contour x": (list) => contour(list, [0, 1], square, { x, y, value }),
+    contour: (list) => contourPlot([0, 1], [0, 1], [list, list], { x, y, value }),
+    "contour x": (list) => contourPlot(list, [0, 1], square, { x, y, value }),
   };
   const tensor = ops.tensor([1, 2]);
   for (const [name, take] of Object.entries(takers)) {
@@ -247,7 +247,7 @@ Deno.test("logarithmic axes refuse what is not positive, and bars that start the
     assert.throws(() => scatterChart([{ name: "a", x: [1], y: [bad] }], { x, y: log }), RangeError);
     if (bad > 0) continue; // A colour of its own, without a tick.
     const z = [[1, bad], [1, 2]];
-    assert.throws(() => contour([0, 1], [0, 1], z, { x, y, value: log }), RangeError);
+    assert.throws(() => contourPlot([0, 1], [0, 1], z, { x, y, value: log }), RangeError);
   }
   assert.throws(
     () => scatterChart([{ name: "a", x: [1], y: [2], spread: [3] }], { x, y: log }),

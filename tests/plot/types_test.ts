@@ -3,7 +3,7 @@ import {
   activationHistograms,
   barChart,
   confusionMatrixPlot,
-  contour,
+  contourPlot,
   Figure,
   graphDiagram,
   heatmap,
@@ -53,7 +53,7 @@ export function maps() {
   // @ts-expect-error: the names of the classes are missing
   confusionMatrixPlot([[1]]);
   // @ts-expect-error: a path has x and y
-  contour([0], [0], [[1]], { x, y, value: y, path: { x: [1] } });
+  contourPlot([0], [0], [[1]], { x, y, value: y, path: { x: [1] } });
 }
 
 export function pictures() {

@@ -81,8 +81,8 @@ for (
     [
       "--allow-write",
       "saves",
-      `import { lenet, stateOf, writeSafetensors } from "resnet-lab";
-       await writeSafetensors(Deno.args[0] + "/weights.safetensors", stateOf(lenet()));`,
+      `import { lenet, stateDict, writeSafetensors } from "resnet-lab";
+       await writeSafetensors(Deno.args[0] + "/weights.safetensors", stateDict(lenet()));`,
     ],
     ["--allow-write", "compiles", training("compile: true")],
     [

@@ -6,10 +6,10 @@ import { fileURLToPath } from "node:url";
 import {
   backend,
   compile,
+  CPU,
   dependsOn,
   grad,
   ops,
-  PORTABLE,
   tidy,
   traceKernels,
   useBackend,
@@ -87,7 +87,7 @@ Deno.test("where WebAssembly does not start, plain JavaScript computes", async (
 });
 
 Deno.test("the environment chooses the backend", async () => {
-  for (const name of [WASM, PORTABLE]) {
+  for (const name of [WASM, CPU]) {
     const { code, stdout, stderr } = await run(root, { RESNET_LAB_BACKEND: name });
     assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: `${name} 0 4`, stderr: "" });
   }
@@ -101,7 +101,7 @@ Deno.test("the environment chooses the backend", async () => {
 
 Deno.test("useBackend comes back, also after an error", async () => {
   const before = backend();
-  const seen = await useBackend(PORTABLE, async () => {
+  const seen = await useBackend(CPU, async () => {
     await Promise.resolve();
     return backend();
   });
@@ -110,7 +110,7 @@ Deno.test("useBackend comes back, also after an error", async () => {
   const stop = () => {
     throw new Error("stopped on purpose");
   };
-  await assert.rejects(useBackend(PORTABLE, stop), /on purpose/);
+  await assert.rejects(useBackend(CPU, stop), /on purpose/);
   assert.equal(backend(), before);
   await assert.rejects(useBackend("abacus", () => 1), {
     name: "RangeError",
@@ -128,34 +128,34 @@ Deno.test("useBackend() refuses a call before another has ended", async () => {
   });
   const message =
     'Choosing a backend: the work on "wasm" must have ended, but is still under way. Await it.';
-  await assert.rejects(useBackend(PORTABLE, () => 1), { name: "RangeError", message });
+  await assert.rejects(useBackend(CPU, () => 1), { name: "RangeError", message });
   while (!go) await new Promise((done) => setTimeout(done, 1));
-  await assert.rejects(useBackend(PORTABLE, () => 1), { name: "RangeError", message });
+  await assert.rejects(useBackend(CPU, () => 1), { name: "RangeError", message });
   go();
   assert.equal(await first, WASM);
   assert.equal(backend(), before);
-  assert.equal(await useBackend(PORTABLE, backend), PORTABLE);
+  assert.equal(await useBackend(CPU, backend), CPU);
 });
 
 Deno.test("useBackend() refuses to end before a call within it, which goes all the way back", async () => {
   const before = backend();
   let go = () => {}, inner: Promise<string> | undefined;
   const outer = useBackend(WASM, () => {
-    inner = useBackend(PORTABLE, async () => {
+    inner = useBackend(CPU, async () => {
       await new Promise<void>((done) => go = done);
       return backend();
     });
   });
   await assert.rejects(outer, { name: "RangeError", message: /the work on "cpu" must have ended/ });
   go();
-  assert.equal(await inner, PORTABLE);
+  assert.equal(await inner, CPU);
   assert.equal(backend(), before);
 });
 
 Deno.test("useBackend() can be called within itself, and comes back after an error", async () => {
   const before = backend();
   await useBackend(WASM, async () => {
-    await useBackend(PORTABLE, () => assert.equal(backend(), PORTABLE));
+    await useBackend(CPU, () => assert.equal(backend(), CPU));
     assert.equal(backend(), WASM);
   });
   await assert.rejects(

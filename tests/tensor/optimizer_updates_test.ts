@@ -1,9 +1,9 @@
 import {
   backend,
+  CPU,
   memory,
   NATIVE,
   ops,
-  PORTABLE,
   sgd,
   type Tensor,
   tidy,
@@ -74,7 +74,7 @@ Deno.test("an updated variable moves to another backend and back", async () => {
     updateByMomentum(w, v, g, plain);
   };
   step(); // v = 1, w = 0.5
-  await useBackend(PORTABLE, step); // v = 1.5, w = -0.25
+  await useBackend(CPU, step); // v = 1.5, w = -0.25
   assert.deepEqual(values(w, v), [[-0.25], [1.5]]);
   step();
   assert.deepEqual(values(w, v), [[-0.25 - 0.875], [1.75]]);

@@ -3,6 +3,7 @@ import {
   backend,
   batchNorm,
   conv2d,
+  CPU,
   crossEntropy,
   globalAveragePool,
   grad,
@@ -11,7 +12,6 @@ import {
   NATIVE,
   ops,
   parallel,
-  PORTABLE,
   Random,
   relu,
   residual,
@@ -186,7 +186,7 @@ Deno.test("a precision that there is not is refused in words", async () => {
     name: "RangeError",
     message: 'Choosing a precision: it must be "fp32" or "bf16", found "fp16".',
   });
-  await useBackend(PORTABLE, () => {
+  await useBackend(CPU, () => {
     assert.throws(() => withPrecision("bf16", () => {}), {
       name: "RangeError",
       message: /^Choosing a precision: "bf16" needs native TensorFlow/,

@@ -9,6 +9,7 @@ import {
   batchNorm,
   compile,
   conv2d,
+  CPU,
   crossEntropy,
   flatten,
   type Images,
@@ -18,7 +19,6 @@ import {
   Module,
   NATIVE,
   ops,
-  PORTABLE,
   relu,
   sequential,
   type Tensor,
@@ -161,7 +161,7 @@ testOnEachBackend(
     }),
 );
 
-for (const other of [WASM, PORTABLE]) {
+for (const other of [WASM, CPU]) {
   Deno.test(
     `a tensor that moved between backends is freed (${other})`,
     native,

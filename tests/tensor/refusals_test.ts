@@ -11,22 +11,22 @@ import {
   cosine,
   crossEntropy,
   gradientNorm,
-  loadState,
+  loadStateDict,
   meanSquaredError,
   memory,
   oneCycle,
   ops,
   Random,
   sequential,
-  squaredLength,
-  stateOf,
+  squaredNorm,
+  stateDict,
   stepDecay,
   type Tensor,
   type Tensor1D,
   updateByAdam,
   updateByMomentum,
   variable,
-  vectorLength,
+  vectorNorm,
   warmup,
   windowGeometry,
 } from "resnet-lab";
@@ -147,7 +147,7 @@ gone.dispose();
 goneVariable.dispose();
 const alive = variable(ops.ones([2]));
 const network = () => sequential(conv2d(1, 2, { kernelSize: 3 }), batchNorm(2));
-const spent = network(), state = stateOf(spent);
+const spent = network(), state = stateDict(spent);
 spent.dispose();
 const disposed: Record<string, [run: () => unknown, message: RegExp]> = {
   "assigning to a variable": [
@@ -172,8 +172,8 @@ const disposed: Record<string, [run: () => unknown, message: RegExp]> = {
   ],
   "the norm of gradients": [() => gradientNorm([gone]), /must be alive/],
   "clipping gradients": [() => clipGradients([gone], 1), /must be alive/],
-  "a squared length": [() => squaredLength([gone]), /^Taking a squared length: .* must be alive/],
-  "a length": [() => vectorLength([alive, gone]), /^Taking a length: .* must be alive/],
+  "a squared length": [() => squaredNorm([gone]), /^Taking a squared length: .* must be alive/],
+  "a length": [() => vectorNorm([alive, gone]), /^Taking a length: .* must be alive/],
   "a mean squared error": [
     () => meanSquaredError(gone, alive),
     /^Computing the mean squared error: the predictions must be a tensor that is alive, found a disposed one \[2\]\.$/,
@@ -192,11 +192,11 @@ const disposed: Record<string, [run: () => unknown, message: RegExp]> = {
     /was disposed/,
   ],
   "the state of a model": [
-    () => stateOf(spent),
+    () => stateDict(spent),
     /^Taking the state of a model: the model must not be disposed, found 0\.kernel disposed\.$/,
   ],
   "loading state into a model": [
-    () => loadState(spent, state),
+    () => loadStateDict(spent, state),
     /^Loading the state of a model: the model must not be disposed, found 0\.kernel disposed\.$/,
   ],
   "a compiled function": [
@@ -224,12 +224,12 @@ Deno.test("assigning to a variable that was disposed leaves nothing behind", () 
     assert.deepEqual(memory(), before);
   }));
 
-Deno.test("loadState() loads nothing into a model of which one layer was disposed", () => {
+Deno.test("loadStateDict() loads nothing into a model of which one layer was disposed", () => {
   using model = network();
   const layer = [...model.namedModules().values()].findLast((part) => part.variables().size > 0)!;
   const before = [...model.namedVariables().values()][0]!.dataSync().slice();
   layer.dispose();
-  assert.throws(() => loadState(model, state), {
+  assert.throws(() => loadStateDict(model, state), {
     name: "TypeError",
     message: /the model must not be disposed, found/,
   });

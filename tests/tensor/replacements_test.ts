@@ -1,8 +1,8 @@
 import {
+  CPU,
   grad,
   memory,
   ops,
-  PORTABLE,
   Random,
   type Tensor,
   type Tensor2D,
@@ -23,7 +23,7 @@ async function assertSameAsPortable(work: () => Tensor[], tolerance: number): Pr
     return results;
   };
   const actual = run();
-  const expected = await useBackend(PORTABLE, run);
+  const expected = await useBackend(CPU, run);
   expected.forEach((values, i) => assertClose(actual[i]!, values, tolerance));
 }
 

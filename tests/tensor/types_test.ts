@@ -19,9 +19,9 @@ import {
 } from "resnet-lab";
 
 /** True where two types are the same. */
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true
+type SameShape<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true
   : false;
-function is<A, B>(_same: Same<A, B>): void {}
+function is<A, B>(_same: SameShape<A, B>): void {}
 
 declare const vector: Tensor1D, matrix: Tensor2D, cube: Tensor3D, plain: Tensor4D, any: Tensor;
 declare const rgb: Images<3>, maps: Images<64>, grey: Images<1>, unknown: Images;

@@ -4,7 +4,7 @@ import {
   adam,
   backend,
   batchNorm,
-  collect,
+  collectHistory,
   DivergenceError,
   type Features,
   fit,
@@ -92,7 +92,7 @@ class Masked extends OneWeight {
 Deno.test("fit() leaves alone what is infinite from the start", async () => {
   using model = new Masked();
   using optimizer = sgd(model.parameters(), { learningRate: 0.1 });
-  const { steps } = await collect(
+  const { steps } = await collectHistory(
     fit(model, pixels([0, 1, 0, 1]), { optimizer, epochs: 1, batchSize: 2 }),
   );
   assert.equal(steps.length, 2);
@@ -107,7 +107,7 @@ for (const [size, weight] of [[1e20, -1e20], [1.4e19, -1.4e19], [1e-30, -1e-30]]
     assertNoLeak(async () => {
       using model = new OneWeight();
       using optimizer = sgd(model.parameters(), { learningRate: 1 });
-      const { steps: [step] } = await collect(fit(model, pixels([1]), {
+      const { steps: [step] } = await collectHistory(fit(model, pixels([1]), {
         optimizer,
         epochs: 1,
         batchSize: 1,
@@ -122,7 +122,7 @@ Deno.test("fit() clips gradients whose squares are beyond float32", () =>
   assertNoLeak(async () => {
     using model = new OneWeight();
     using optimizer = sgd(model.parameters(), { learningRate: 1 });
-    const { steps: [step] } = await collect(fit(model, pixels([1]), {
+    const { steps: [step] } = await collectHistory(fit(model, pixels([1]), {
       optimizer,
       epochs: 1,
       batchSize: 1,
@@ -137,7 +137,7 @@ Deno.test("fit() with adam survives gradients whose squares are beyond float32, 
   assertNoLeak(async () => {
     using model = new OneWeight(1);
     using optimizer = adam(model.parameters(), { learningRate: 0.1 });
-    const { steps } = await collect(fit(model, pixels([1, 1, 1]), {
+    const { steps } = await collectHistory(fit(model, pixels([1, 1, 1]), {
       optimizer,
       epochs: 1,
       batchSize: 1,
@@ -164,7 +164,7 @@ Deno.test("fit() names a parameter whose gradient is not finite", async () => {
   using model = new Two();
   using optimizer = sgd(model.parameters(), { learningRate: 1 });
   await assert.rejects(
-    collect(fit(model, pixels([1]), { optimizer, epochs: 1, batchSize: 1 })),
+    collectHistory(fit(model, pixels([1]), { optimizer, epochs: 1, batchSize: 1 })),
     /but the gradient of bad\.weight is not finite/,
   );
 });

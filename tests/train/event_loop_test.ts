@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { turnEventLoop } from "../../lib/train/event_loop.ts";
+import { yieldToEventLoop } from "../../lib/train/event_loop.ts";
 
-Deno.test("turnEventLoop lets a signal of the process through", async () => {
+Deno.test("yieldToEventLoop lets a signal of the process through", async () => {
   let steps = 0;
   for (let run = 0; run < 5; run++) {
     let heard = false;
@@ -12,7 +12,7 @@ Deno.test("turnEventLoop lets a signal of the process through", async () => {
     while (!heard && steps < 200) {
       const until = performance.now() + 5; // A short step of training.
       while (performance.now() < until);
-      await turnEventLoop();
+      await yieldToEventLoop();
       steps++;
     }
     Deno.removeSignalListener("SIGUSR2", listen);
@@ -21,10 +21,10 @@ Deno.test("turnEventLoop lets a signal of the process through", async () => {
   assert(steps <= 30, `${steps} steps for 5 signals`);
 });
 
-Deno.test("turnEventLoop lets timers and files through", async () => {
+Deno.test("yieldToEventLoop lets timers and files through", async () => {
   let rang = false, read = false;
   setTimeout(() => rang = true, 1);
   Deno.readTextFile(new URL(import.meta.url)).then(() => read = true);
-  for (let i = 0; i < 1000 && !(rang && read); i++) await turnEventLoop();
+  for (let i = 0; i < 1000 && !(rang && read); i++) await yieldToEventLoop();
   assert(rang && read);
 });

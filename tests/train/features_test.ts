@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import {
   batchNorm,
-  collect,
+  collectHistory,
   conv2d,
   evaluate,
   extractFeatures,
@@ -76,13 +76,13 @@ testOnEachBackend(
       const rest = { epochs: 2, batchSize: 20, seed: 1 };
       {
         using optimizer = sgd(whole.parameters(), { learningRate: 0.5, momentum: 0.9 });
-        await collect(fit(whole, train, { ...rest, optimizer }));
+        await collectHistory(fit(whole, train, { ...rest, optimizer }));
       }
       const features = await extractFeatures((images) => body.forward(images), train);
       const top = sequential(flatten(), twin);
       {
         using optimizer = sgd(top.parameters(), { learningRate: 0.5, momentum: 0.9 });
-        await collect(fit(top, features, { ...rest, optimizer }));
+        await collectHistory(fit(top, features, { ...rest, optimizer }));
       }
       assertClose(twin.weight, head.weight, 1e-4);
       assertClose(twin.bias!, head.bias!, 1e-4);

@@ -4,7 +4,7 @@ import {
   adamW,
   backend,
   batchNorm,
-  collect,
+  collectHistory,
   conv2d,
   crossEntropy,
   DivergenceError,
@@ -129,7 +129,7 @@ Deno.test("LeNet overfits one batch", async () => {
   setSeed(1);
   const model = lenet();
   const optimizer = adam(model.parameters(), { learningRate: 3e-3 });
-  const { epochs } = await collect(
+  const { epochs } = await collectHistory(
     fit(model, shipped.take(32), { optimizer, epochs: 60, batchSize: 32 }),
   );
   assert.equal(epochs.at(-1)!.trainAccuracy, 1);
@@ -142,7 +142,7 @@ const seeded = async (options: Partial<FitOptions<1, 10, 1>>, shared = 1) => {
   const optimizer = sgd(model.parameters(), { learningRate: 0.1, momentum: 0.9 });
   const random = (images: Images<1>, random: Random) =>
     ops.add(images, ops.mul(random.normal(images.shape), 0.1));
-  const { steps } = await collect(
+  const { steps } = await collectHistory(
     fit(model, hundred, { optimizer, epochs: 2, batchSize: 25, augment: random, ...options }),
   );
   return steps.map(({ loss }) => loss);
@@ -327,7 +327,9 @@ for (
           classes: 10,
         });
         const run = async (optimizer: Optimizer) => {
-          await collect(fit(model, twenty, { optimizer, epochs: 2, batchSize: 10, transform }));
+          await collectHistory(
+            fit(model, twenty, { optimizer, epochs: 2, batchSize: 10, transform }),
+          );
           optimizer.dispose();
         };
         await run(make(model.parameters())); // Statistics that are not those of the start.
@@ -364,7 +366,7 @@ Deno.test("fit refuses an optimizer that was made before freezing, and changes n
     assert.throws(training, {
       name: "RangeError",
       message:
-        'Fitting to "Fashion-MNIST subset, train": the optimizer changes 5.weight, which is frozen. Make it again with the parameters of this model.',
+        'BroadcastableTo to "Fashion-MNIST subset, train": the optimizer changes 5.weight, which is frozen. Make it again with the parameters of this model.',
     });
     assert.deepEqual(bits(model), before);
     model.unfreeze("5");
@@ -402,7 +404,7 @@ Deno.test("a schedule sets one rate and the groups of the optimizer keep their r
   ];
   const optimizer = sgd(groups, { learningRate: 9 });
   const schedule = (step: number) => [4, 2][step]!;
-  const history = await collect(fit(model, pixels([1, 1]), {
+  const history = await collectHistory(fit(model, pixels([1, 1]), {
     optimizer,
     epochs: 1,
     batchSize: 1,
@@ -642,7 +644,7 @@ const refused: [
       return fit(model, hundred, options(model));
     },
     "RangeError",
-    /^Fitting to "Fashion-MNIST subset, train": this model has 9 classes, but the data set has 10\. Build the model with 10 classes\.$/,
+    /^BroadcastableTo to "Fashion-MNIST subset, train": this model has 9 classes, but the data set has 10\. Build the model with 10 classes\.$/,
   ],
   [
     "a model that gives images",
@@ -779,7 +781,7 @@ for (const [wrong, message] of untyped) {
       () => fit(model, hundred, { ...options(model), ...wrong }),
       (error) => {
         assert(error instanceof TypeError);
-        assert(error.message.startsWith(`Fitting to "${hundred.name}": `), error.message);
+        assert(error.message.startsWith(`BroadcastableTo to "${hundred.name}": `), error.message);
         assert(error.message.includes(message), error.message);
         return true;
       },
@@ -806,12 +808,13 @@ Deno.test("fit refuses what is no model and what is no data set, in words", () =
   assert.throws(() => fit(lenet, hundred, options(model)), {
     name: "TypeError",
     message:
-      'Fitting to "Fashion-MNIST subset, train": the model must be a module, found the function lenet (call it: lenet()).',
+      'BroadcastableTo to "Fashion-MNIST subset, train": the model must be a module, found the function lenet (call it: lenet()).',
   });
   // @ts-expect-error: both sets are no set
   assert.throws(() => fit(model, { train: hundred }, options(model)), {
     name: "TypeError",
-    message: "Fitting: the data set must be an ImageDataset, found an object of another kind.",
+    message:
+      "BroadcastableTo: the data set must be an ImageDataset, found an object of another kind.",
   });
 });
 
@@ -844,13 +847,13 @@ Deno.test("fit refuses a last batch of one image at the call where a batch norm 
     assert.throws(() => fit(model, three, { ...options(model), batchSize: 2, compile }), {
       name: "RangeError",
       message:
-        'Fitting to "pixels": the last batch must have more than one image, as 2 normalises a single value for each channel of one, found 3 images in batches of 2. ' +
+        'BroadcastableTo to "pixels": the last batch must have more than one image, as 2 normalises a single value for each channel of one, found 3 images in batches of 2. ' +
         "Leave it out with dropLast: true, or take another batchSize.",
     });
     assert.throws(() => fit(model, three, { ...options(model), batchSize: 1, compile }), {
       name: "RangeError",
       message:
-        'Fitting to "pixels": batchSize must be at least 2, as 2 normalises a single value for each channel of one image, found 1.',
+        'BroadcastableTo to "pixels": batchSize must be at least 2, as 2 normalises a single value for each channel of one image, found 1.',
     });
   }
 });
@@ -958,7 +961,7 @@ for (const compile of [false, true]) {
       await assert.rejects(fit(model, pixels([1, 1]), { ...rest, optimizer }), {
         name: "RangeError",
         message:
-          'Fitting to "pixels": the loss must depend on each parameter that the optimizer changes, found auxiliary.1.weight, auxiliary.1.bias ' +
+          'BroadcastableTo to "pixels": the loss must depend on each parameter that the optimizer changes, found auxiliary.1.weight, auxiliary.1.bias ' +
           "without a part in it. Freeze them before the optimizer is made, give it only the others, or use what their layers give in the loss.",
       });
       assert.deepEqual(bits(model), before);
@@ -1003,14 +1006,14 @@ Deno.test("fit says in words what channels and classes do not fit", () => {
   const colour = new ImageDataset({ ...pixels([0, 1]), pixels: new Uint8Array(6), channels: 3 });
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   assert.throws(() => fit(resnet({ block: "basic", stages: [1] }), hundred, rest), {
-    message: /^Fitting to .*: the optimizer changes/,
+    message: /^BroadcastableTo to .*: the optimizer changes/,
   });
   const model = resnet({ block: "basic", stages: [1], classes: 10, channels: 4 });
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   assert.throws(() => fit(model, hundred, options(model)), {
     name: "RangeError",
     message:
-      'Fitting to "Fashion-MNIST subset, train": this model takes images with 3 channels, but the data set has 1. ' +
+      'BroadcastableTo to "Fashion-MNIST subset, train": this model takes images with 3 channels, but the data set has 1. ' +
       "Build the model for 1, or give a transform that makes 3 of them.",
   });
   const normed = sequential(batchNorm(1), flatten(), linear(1, 2));

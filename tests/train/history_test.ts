@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { collect, type EpochProgress, type Progress, type StepProgress } from "resnet-lab";
+import { collectHistory, type EpochProgress, type Progress, type StepProgress } from "resnet-lab";
 
 Deno.test("collect keeps steps and epochs in their order", async () => {
   const step = (step: number): StepProgress => ({
@@ -26,5 +26,8 @@ Deno.test("collect keeps steps and epochs in their order", async () => {
   async function* training(): AsyncGenerator<Progress> {
     yield* await Promise.resolve([step(1), step(2), epoch]);
   }
-  assert.deepEqual(await collect(training()), { steps: [step(1), step(2)], epochs: [epoch] });
+  assert.deepEqual(await collectHistory(training()), {
+    steps: [step(1), step(2)],
+    epochs: [epoch],
+  });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import {
-  collect,
+  collectHistory,
   crossEntropy,
   type Features,
   fit,
@@ -114,9 +114,9 @@ testOnEachBackend("the same seed gives the same training with mixup", async () =
     const model = new OneWeight(0.5);
     const optimizer = sgd(model.parameters(), { learningRate: 1 });
     const options = { optimizer, epochs: 3, batchSize: 3, seed, mixup };
-    return (await collect(fit(model, pixels([0, 1, 0, 1, 1, 0]), options))).steps.map(({ loss }) =>
-      loss
-    );
+    return (await collectHistory(fit(model, pixels([0, 1, 0, 1, 1, 0]), options))).steps.map((
+      { loss },
+    ) => loss);
   };
   const losses = await train(5, 0.4);
   assert.deepEqual(await train(5, 0.4), losses);

@@ -14,7 +14,7 @@ import {
   globalAveragePool,
   type Images,
   linear,
-  loadState,
+  loadStateDict,
   lossSurface,
   type Module,
   normalize,
@@ -26,7 +26,7 @@ import {
   sequential,
   setSeed,
   sgd,
-  stateOf,
+  stateDict,
   tidy,
   type Transform,
   transformOf,
@@ -188,14 +188,14 @@ Deno.test("the transform is saved with the weights, and loaded with them", () =>
   inFile(async (file) => {
     const model = await trained();
     const right = await evaluate(model, others);
-    await writeSafetensors(file, stateOf(model), { epochs: "1" });
+    await writeSafetensors(file, stateDict(model), { epochs: "1" });
     assert.deepEqual(await readSafetensorsMetadata(file), {
       epochs: "1",
       "resnet-lab.transform":
         '[{"resize":[7,7]},{"normalize":{"mean":[0.3],"standardDeviation":[0.2]}}]',
     });
     const again = network();
-    loadState(again, await readSafetensors(file));
+    loadStateDict(again, await readSafetensors(file));
     assert.deepEqual(await evaluate(again, others), right);
     // A copy of the map, less its head, has it too.
     const state = new Map(
@@ -207,7 +207,7 @@ Deno.test("the transform is saved with the weights, and loaded with them", () =>
       globalAveragePool(),
       linear(4, 2),
     );
-    loadState(tuned, state, { except: ["3"] });
+    loadStateDict(tuned, state, { except: ["3"] });
     assert.equal(typeof transformOf(tuned), "function");
     // From file to file.
     await writeSafetensors(file, state);
@@ -217,37 +217,37 @@ Deno.test("the transform is saved with the weights, and loaded with them", () =>
 Deno.test("a state in memory takes any transform along", async () => {
   const model = await trained(own);
   const copy = network();
-  loadState(copy, stateOf(model));
+  loadStateDict(copy, stateDict(model));
   assert.equal(transformOf(copy), own);
   assert.deepEqual(await evaluate(copy, others), await evaluate(model, others));
 });
 
 Deno.test("weights without a transform leave that of the model alone", async () => {
   const model = await trained();
-  loadState(model, stateOf(network()));
+  loadStateDict(model, stateDict(network()));
   assert.equal(transformOf(model), shrink);
 });
 
 Deno.test("a transform of the user's own is not lost in a file: loading asks for it", () =>
   inFile(async (file) => {
     const model = await trained(own);
-    await writeSafetensors(file, stateOf(model));
+    await writeSafetensors(file, stateDict(model));
     assert.deepEqual(await readSafetensorsMetadata(file), { "resnet-lab.transform": "custom" });
     const again = network();
     const before = [...again.parameters()[0]!.dataSync()];
     const state = await readSafetensors(file);
-    assert.throws(() => loadState(again, state), {
+    assert.throws(() => loadStateDict(again, state), {
       name: "RangeError",
       message:
         "Loading the state of a model: the model in the file was trained with a transform of the user's own, which a file cannot hold. " +
         "Give it: { transform }, or { transform: compose() } for none.",
     });
     assert.deepEqual([...again.parameters()[0]!.dataSync()], before);
-    loadState(again, state, { transform: own });
+    loadStateDict(again, state, { transform: own });
     assert.deepEqual(await evaluate(again, others), await evaluate(model, others));
     const bound = network();
     bindTransform(bound, own);
-    loadState(bound, state);
+    loadStateDict(bound, state);
     assert.equal(transformOf(bound), own);
   }));
 
@@ -255,23 +255,23 @@ Deno.test("a note about a transform that nobody here makes is refused, and nothi
   inFile(async (file) => {
     const model = network();
     for (const note of ["nonsense", '[{"crop":[3,3]}]', "[[]]"]) {
-      await writeSafetensors(file, stateOf(network()), { "resnet-lab.transform": note });
+      await writeSafetensors(file, stateDict(network()), { "resnet-lab.transform": note });
       const before = [...model.parameters()[0]!.dataSync()];
       const state = await readSafetensors(file);
-      assert.throws(() => loadState(model, state), {
+      assert.throws(() => loadStateDict(model, state), {
         name: "RangeError",
         message: /the transform in the file must be one that the library can make, found/,
       });
       assert.deepEqual([...model.parameters()[0]!.dataSync()], before);
-      loadState(model, state, { transform: shrink });
+      loadStateDict(model, state, { transform: shrink });
     }
   }));
 
 Deno.test("tensors of models with two transforms are not written to one file", () =>
   inFile(async (file) => {
     const two = new Map([
-      ...[...stateOf(await trained())].map(([name, tensor]) => [`a.${name}`, tensor] as const),
-      ...[...stateOf(await trained(own))].map(([name, tensor]) => [`b.${name}`, tensor] as const),
+      ...[...stateDict(await trained())].map(([name, tensor]) => [`a.${name}`, tensor] as const),
+      ...[...stateDict(await trained(own))].map(([name, tensor]) => [`b.${name}`, tensor] as const),
     ]);
     await assert.rejects(writeSafetensors(file, two), {
       name: "RangeError",
@@ -292,8 +292,8 @@ Deno.test("a graph model says which transform comes before it", () =>
     assert.deepEqual(await notes(), { transform: "custom" });
   }));
 
-Deno.test("transformOf, bindTransform and loadState refuse what is no model and no transform", () => {
-  const model = network(), state = stateOf(model);
+Deno.test("transformOf, bindTransform and loadStateDict refuse what is no model and no transform", () => {
+  const model = network(), state = stateDict(model);
   // @ts-expect-error: a model
   assert.throws(() => transformOf(network), {
     name: "TypeError",
@@ -305,7 +305,7 @@ Deno.test("transformOf, bindTransform and loadState refuse what is no model and 
     message: /the transform must be a function such as .*, found "resize"/,
   });
   // @ts-expect-error: a function
-  assert.throws(() => loadState(model, state, { transform: [] }), {
+  assert.throws(() => loadStateDict(model, state, { transform: [] }), {
     name: "TypeError",
     message: /transform must be a function, found \[\]/,
   });

@@ -1,6 +1,14 @@
 /** What `fit` gives: awaited, iterated, or let go. */
 import assert from "node:assert/strict";
-import { collect, fit, memory, type Progress, sgd, showProgress, type Training } from "resnet-lab";
+import {
+  collectHistory,
+  fit,
+  memory,
+  type Progress,
+  sgd,
+  showProgress,
+  type Training,
+} from "resnet-lab";
 import { assertClose, assertNoLeak } from "../helpers.ts";
 import { OneWeight, pixels } from "./one_weight.ts";
 
@@ -32,7 +40,7 @@ Deno.test("awaited and iterated it trains the same", async () => {
   losses.splice(3, 0, epochs[0]!.trainLoss);
   losses.push(epochs[1]!.trainLoss);
   assert.deepEqual(await numbers(training()), losses);
-  assert.deepEqual((await collect(training())).steps.length, 6);
+  assert.deepEqual((await collectHistory(training())).steps.length, 6);
 });
 
 Deno.test("nothing is trained before it is awaited or iterated", async () => {
@@ -59,7 +67,7 @@ Deno.test("a training is not both awaited and iterated", async () => {
   const both = { name: "TypeError", message: /a training must be awaited or iterated, not both/ };
   assert.throws(() => awaited[Symbol.asyncIterator](), both);
   await assert.rejects(awaited.next(), both);
-  await assert.rejects(collect(awaited), both);
+  await assert.rejects(collectHistory(awaited), both);
   await assert.rejects(showProgress(awaited), both);
   const iterated = training();
   await iterated.next();
@@ -106,11 +114,11 @@ Deno.test("it goes through generators, by next() and for await, and ends by retu
       if (--left === 0) return;
     }
   }
-  assert.equal((await collect(two(training()))).steps.length, 2);
+  assert.equal((await collectHistory(two(training()))).steps.length, 2);
   async function* all() {
     yield* training();
   }
-  assert.equal((await collect(all())).steps.length, 6);
+  assert.equal((await collectHistory(all())).steps.length, 6);
   const byHand = training();
   assert.equal((await byHand.next()).value!.kind, "step");
   assert.equal((await numbers(byHand)).length, 7);
@@ -135,9 +143,9 @@ Deno.test("a training that is dropped between two steps holds no batch", () =>
     assert.equal(memory().tensors, before);
   }));
 
-Deno.test("showProgress and collect refuse a history, in words", async () => {
+Deno.test("showProgress() and collectHistory() refuse a history, in words", async () => {
   const history = await training();
-  for (const go of [collect, showProgress]) {
+  for (const go of [collectHistory, showProgress]) {
     // @ts-expect-error: a history is no training
     await assert.rejects(go(history), {
       name: "TypeError",
@@ -165,7 +173,7 @@ async function warnings(program: string): Promise<string> {
 }
 
 Deno.test("a training that never starts is told, at the end of the program or when it is let go", async () => {
-  const told = /Fitting to "pixels" has not started, so nothing was trained: await fit/;
+  const told = /BroadcastableTo to "pixels" has not started, so nothing was trained: await fit/;
   assert.match(await warnings("globalThis.kept = train();"), told);
   assert.match(
     await warnings(`train();

@@ -4,7 +4,7 @@ import {
   adam,
   adamW,
   type Classifier,
-  collect,
+  collectHistory,
   compose,
   conv2d,
   crossEntropy,
@@ -129,7 +129,7 @@ export async function awaits() {
     progress.loss;
   }
   // @ts-expect-error: a history is no training
-  collect(await training);
+  collectHistory(await training);
   return history;
 }
 

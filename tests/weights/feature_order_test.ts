@@ -10,7 +10,7 @@ import {
   flatten,
   type Images,
   linear,
-  loadState,
+  loadStateDict,
   maxPool,
   Module,
   ops,
@@ -19,7 +19,7 @@ import {
   relu,
   residual,
   sequential,
-  stateOf,
+  stateDict,
   StoredTensor,
   type Tensor,
   tidy,
@@ -224,19 +224,19 @@ const nets: Record<string, () => AnyModule & Module<Tensor, Tensor>> = {
 
 for (const [name, make] of Object.entries(nets)) {
   testOnEachBackend(
-    `loadState of a network of one's own gives what PyTorch computes: ${name}`,
+    `loadStateDict of a network of one's own gives what PyTorch computes: ${name}`,
     async () => {
       const { shape, output } = references[name]!;
       await assertNoLeak(() => {
         using model = make();
         const options = { inputShape: shape };
-        const state = file(stateOf(model, options));
-        loadState(model, state, options);
+        const state = file(stateDict(model, options));
+        loadStateDict(model, state, options);
         using x = ops.tensor(numbers([2, ...shape], 1), [2, ...shape]) as Tensor;
         using y = model.forward(x);
         assertClose(y, output, 1e-4);
         // And what is written is what was read.
-        for (const [name, tensor] of stateOf(model, options)) {
+        for (const [name, tensor] of stateDict(model, options)) {
           if (!state.has(name)) continue;
           assert.deepEqual(tensor.values(), state.get(name)!.values(), name);
         }
@@ -257,13 +257,15 @@ function orderOf(model: AnyModule, path: string, layer: AnyModule, options = {})
   );
   using shaped = ops.reshape(values, weight.shape);
   weight.assign(shaped);
-  return [...stateOf(model, options).get(`${path}.weight`)!.values().slice(0, inputs)].map(Number);
+  return [...stateDict(model, options).get(`${path}.weight`)!.values().slice(0, inputs)].map(
+    Number,
+  );
 }
 /** The order of features of 2×1 pixels of 3 channels in PyTorch, and of 3×1 of 2. */
 const TWO_OF_THREE = [0, 3, 1, 4, 2, 5], THREE_OF_TWO = [0, 2, 4, 1, 3, 5];
 const SAME = [0, 1, 2, 3, 4, 5];
 
-Deno.test("stateOf follows sequential, parallel and residual without an input shape", () => {
+Deno.test("stateDict follows sequential, parallel and residual without an input shape", () => {
   const fc = linear(6, 1), point = conv(2, 3, 1), norm = batchNorm(3);
   const cases: [AnyModule, string, number[]][] = [
     [sequential(point, flatten(), fc), "2", TWO_OF_THREE],
@@ -278,7 +280,7 @@ Deno.test("stateOf follows sequential, parallel and residual without an input sh
   for (const [model, path, order] of cases) assert.deepEqual(orderOf(model, path, fc), order, path);
 });
 
-Deno.test("stateOf takes a user's block among known layers as it is", () => {
+Deno.test("stateDict takes a user's block among known layers as it is", () => {
   class Block extends Module<Images, Images> {
     readonly norm = batchNorm(2);
     readonly conv = conv(2, 2, 1);
@@ -292,13 +294,13 @@ Deno.test("stateOf takes a user's block among known layers as it is", () => {
   // A block of which nothing says how many channels it gives.
   const unknown = sequential(new Block(), flatten(), fc) as AnyModule;
   assert.throws(
-    () => loadState(unknown, new Map()),
+    () => loadStateDict(unknown, new Map()),
     /order of the features that 2 takes must be known/,
   );
   assert.deepEqual(orderOf(unknown, "2", fc, { inputShape: [3, 1, 2] }), THREE_OF_TWO);
 });
 
-Deno.test("loadState refuses a file of another order than is known, and names inputShape", () => {
+Deno.test("loadStateDict refuses a file of another order than is known, and names inputShape", () => {
   const unclear: [AnyModule, layers: string][] = [
     [nets["fields"]!(), "fc1, fc2"],
     [nets["colour pixels"]!(), "b, a"],
@@ -311,18 +313,18 @@ Deno.test("loadState refuses a file of another order than is known, and names in
       `: the order of the features that ${layers} takes must be known, because PyTorch flattens maps by channel and we by ` +
         "pixel, found that the fields of .* do not tell it\\. Give the shape of one input, .* \\{ inputShape: \\[28, 28, 1\\] \\}\\.$",
     );
-    assert.throws(() => loadState(model, new Map()), { name: "RangeError", message });
+    assert.throws(() => loadStateDict(model, new Map()), { name: "RangeError", message });
     // Within this library nothing need be known.
-    loadState(model, stateOf(model));
+    loadStateDict(model, stateDict(model));
   }
   // What is left out needs no order.
-  const [fields] = unclear[0]!, state = file(stateOf(fields, { inputShape: [8, 6, 2] }));
-  loadState(fields, state, { except: ["fc1", "fc2"] });
+  const [fields] = unclear[0]!, state = file(stateDict(fields, { inputShape: [8, 6, 2] }));
+  loadStateDict(fields, state, { except: ["fc1", "fc2"] });
   // Maps of one pixel or one channel have one order, as have features of a prime number.
-  assert.equal(stateOf(new Net({ fc: linear(7, 2) }, (m, x) => m.fc(flat(x)))).size, 2);
+  assert.equal(stateDict(new Net({ fc: linear(7, 2) }, (m, x) => m.fc(flat(x)))).size, 2);
 });
 
-Deno.test("stateOf refuses what a run does not tell either", () => {
+Deno.test("stateDict refuses what a run does not tell either", () => {
   const fc = linear(24, 3), inputShape = [5, 4, 2];
   const two = new Net(
     { conv: conv(2, 4), fc },
@@ -345,14 +347,14 @@ Deno.test("stateOf refuses what a run does not tell either", () => {
     (m, x) => m.fc(m.fc(flat(m.conv(x)))),
   );
   for (const model of [two, tokens, behind]) {
-    assert.throws(() => stateOf(model, { inputShape }), {
+    assert.throws(() => stateDict(model, { inputShape }), {
       name: "RangeError",
       message:
         /features that fc takes must be known, .*, found a forward pass in which it cannot be followed\. Flatten maps/,
     });
   }
   // Its outputs are its inputs, so they are in the order of the flatten too.
-  assert.equal(stateOf(twice, { inputShape }).size, 4);
+  assert.equal(stateDict(twice, { inputShape }).size, 4);
 });
 
 Deno.test("inputShape must be one that the model runs on", () => {
@@ -367,12 +369,15 @@ Deno.test("inputShape must be one that the model runs on", () => {
     ] as const
   ) {
     const options = { inputShape: inputShape as unknown as number[] };
-    assert.throws(() => stateOf(model, options), { name: "RangeError", message });
-    assert.throws(() => loadState(model, new Map(), options), { name: "RangeError", message });
+    assert.throws(() => stateDict(model, options), { name: "RangeError", message });
+    assert.throws(() => loadStateDict(model, new Map(), options), { name: "RangeError", message });
   }
   const misspelt = { imageShape: [8, 6, 2] } as Any;
-  assert.throws(() => stateOf(model, misspelt), /no option imageShape\. Did you mean inputShape\?/);
-  assert.throws(() => loadState(model, new Map(), misspelt), /no option imageShape/);
+  assert.throws(
+    () => stateDict(model, misspelt),
+    /no option imageShape\. Did you mean inputShape\?/,
+  );
+  assert.throws(() => loadStateDict(model, new Map(), misspelt), /no option imageShape/);
 });
 
 Deno.test("a state of unknown order comes back from a file, in which PyTorch does not know it", async () => {
@@ -387,19 +392,19 @@ Deno.test("a state of unknown order comes back from a file, in which PyTorch doe
   const y = model.forward(x).dataSync();
   const file = await Deno.makeTempFile();
   try {
-    await writeSafetensors(file, stateOf(model));
+    await writeSafetensors(file, stateDict(model));
     const names = [...await Deno.readTextFile(file)].join("").match(/"fc[^"]*"/g);
     assert.deepEqual(names, [
       '"fc.weight (features by row, column, channel)"',
       '"fc.bias (features by row, column, channel)"',
     ]);
     const read = await readSafetensors(file);
-    assert.deepEqual([...read.keys()], [...stateOf(model).keys()]);
-    loadState(copy, read);
+    assert.deepEqual([...read.keys()], [...stateDict(model).keys()]);
+    loadStateDict(copy, read);
     assert.deepEqual(copy.forward(x).dataSync(), y);
     // What is known later changes nothing: the file says in which order it is.
-    loadState(copy, stateOf(new Own()));
-    loadState(copy, read, { inputShape: [5, 4, 2] });
+    loadStateDict(copy, stateDict(new Own()));
+    loadStateDict(copy, read, { inputShape: [5, 4, 2] });
     assert.deepEqual(copy.forward(x).dataSync(), y);
   } finally {
     await Deno.remove(file);

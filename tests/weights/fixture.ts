@@ -1,5 +1,5 @@
 /** The files of tests/fixtures/weights, which make_weight_fixtures.py wrote. */
-import { type Images, type ModelState, ops } from "resnet-lab";
+import { type Images, ops, type StateDict } from "resnet-lab";
 
 /** The path of a file of tests/fixtures/weights. */
 export function fixture(name: string): string {
@@ -46,7 +46,7 @@ export const views: typeof rowMajor = {
 };
 
 /** Types, shapes and numbers of tensors by name, to compare with those above. */
-export function plain(tensors: ModelState): Record<string, [string, readonly number[], number[]]> {
+export function plain(tensors: StateDict): Record<string, [string, readonly number[], number[]]> {
   return Object.fromEntries(
     [...tensors].map(([name, tensor]) => [
       name,

@@ -3,7 +3,7 @@
  * memory beyond the file's.
  */
 import assert from "node:assert/strict";
-import { type ModelState, Random } from "resnet-lab";
+import { Random, type StateDict } from "resnet-lab";
 import { parsePth } from "../../lib/weights/pth.ts";
 import { parseSafetensors } from "../../lib/weights/safetensors.ts";
 import { fixture } from "./fixture.ts";
@@ -144,7 +144,7 @@ const read = async (file: string) => await Deno.readFile(fixture(file));
 const kinds: {
   name: string;
   files: Bytes[];
-  parse: (bytes: Bytes, source: string) => Promise<ModelState> | ModelState;
+  parse: (bytes: Bytes, source: string) => Promise<StateDict> | StateDict;
   mutations: Mutation[];
   count: number;
 }[] = [

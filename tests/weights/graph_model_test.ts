@@ -3,6 +3,7 @@ import {
   alexnet,
   avgPool,
   cifarResnet,
+  CPU,
   dropout,
   dynamicConv2d,
   flatten,
@@ -13,7 +14,6 @@ import {
   lenet,
   Module,
   ops,
-  PORTABLE,
   Random,
   resnet,
   sequential,
@@ -51,7 +51,7 @@ async function assertSame<C extends number>(
     using images = new Random(1).normal([3, ...imageShape]);
     using expected = model.forward(images);
     assert(ops.max(ops.abs(expected)).dataSync()[0]! > 1e-3);
-    await useBackend(PORTABLE, async () => {
+    await useBackend(CPU, async () => {
       const loaded = await loadGraphModel(`http://127.0.0.1:${server.addr.port}/model.json`);
       using input = ops.tensor(images.dataSync(), images.shape);
       using found = tidy(() => loaded.predict(input));
@@ -129,7 +129,7 @@ for (
 }
 
 Deno.test("a graph model written on the portable backend is the same", () =>
-  useBackend(PORTABLE, () => assertSame(cifarResnet({ depth: 8, classes: 5 }), [16, 16, 3])));
+  useBackend(CPU, () => assertSame(cifarResnet({ depth: 8, classes: 5 }), [16, 16, 3])));
 
 const dynamic = dynamicConv2d(1, 4, { kernelSize: 1 });
 
@@ -190,9 +190,9 @@ Deno.test("writeGraphModel stopped at any instant leaves one network, the old or
   // Two networks take turns; what is wide says so in each of its files.
   await Deno.writeTextFile(
     `${folder}/turns.ts`,
-    `import { constant, conv2d, writeGraphModel } from "resnet-lab";
+    `import { constantInitializer, conv2d, writeGraphModel } from "resnet-lab";
     const networks = [1, 2].map((n) =>
-      conv2d(1, 100 * n, { kernelSize: 8, useBias: false, kernelInitializer: constant(n) }));
+      conv2d(1, 100 * n, { kernelSize: 8, useBias: false, kernelInitializer: constantInitializer(n) }));
     for (;;) for (const network of networks) await writeGraphModel(${
       JSON.stringify(model)
     }, network, [8, 8, 1]);`,

@@ -10,7 +10,7 @@ import {
   type Images,
   inception,
   linear,
-  loadState,
+  loadStateDict,
   Module,
   ops,
   parallel,
@@ -20,7 +20,7 @@ import {
   resnet18,
   resnet50,
   sequential,
-  stateOf,
+  stateDict,
   StoredTensor,
   type Tensor,
   toTimm,
@@ -63,22 +63,22 @@ async function read(file: string): Promise<Map<string, StoredTensor>> {
 }
 
 for (const [file, make, size] of cases) {
-  testOnEachBackend(`loadState of ${file} gives what PyTorch computes`, async () => {
+  testOnEachBackend(`loadStateDict of ${file} gives what PyTorch computes`, async () => {
     await assertNoLeak(async () => {
       using model = make();
-      loadState(model, await read(file));
+      loadStateDict(model, await read(file));
       using x = images(2, size, size);
       using y = model.forward(x);
       assertClose(y, expected[file]!, 1e-4);
     });
   });
 
-  Deno.test(`stateOf gives back the tensors of ${file}, to the bit and in their order`, async () => {
+  Deno.test(`stateDict gives back the tensors of ${file}, to the bit and in their order`, async () => {
     await assertNoLeak(async () => {
       using model = make();
       const theirs = await read(file);
-      loadState(model, theirs);
-      const state = stateOf(model), ours = file.includes("timm") ? toTimm(state) : state;
+      loadStateDict(model, theirs);
+      const state = stateDict(model), ours = file.includes("timm") ? toTimm(state) : state;
       const original = file.includes("timm") ? await readSafetensors(fixture(file)) : theirs;
       assert.deepEqual([...ours.keys()].sort(), [...original.keys()].sort());
       for (const [name, tensor] of original) {
@@ -108,9 +108,9 @@ const named: Record<string, () => AnyModule> = {
   resnetv2_50: () => resnet50({ version: "v2", width }),
 };
 for (const [name, make] of Object.entries(named)) {
-  Deno.test(`stateOf has the names of ${name} in PyTorch`, () => {
+  Deno.test(`stateDict has the names of ${name} in PyTorch`, () => {
     using model = make();
-    const state = name.startsWith("resnetv2") ? toTimm(stateOf(model)) : stateOf(model);
+    const state = name.startsWith("resnetv2") ? toTimm(stateDict(model)) : stateDict(model);
     assert.deepEqual([...state.keys()].sort(), names[name]!.sort());
   });
 }
@@ -120,7 +120,7 @@ Deno.test("a linear layer behind a flatten takes features by channel, height and
   // Features of 1×3 pixels of 2 channels: here by pixel, there by channel.
   using weight = ops.tensor([0, 1, 10, 11, 20, 21], [6, 1]);
   model.layers[2].weight.assign(weight);
-  const stored = stateOf(model).get("2.weight")!;
+  const stored = stateDict(model).get("2.weight")!;
   assert.deepEqual(stored.shape, [1, 6]);
   assert.deepEqual([...stored.values()], [0, 10, 20, 1, 11, 21]);
 });
@@ -136,7 +136,7 @@ Deno.test("so does a batch norm behind it, and a flatten behind branches counts 
   // Two pixels of 3 channels.
   using scale = ops.tensor([0, 1, 2, 10, 11, 12]);
   model.layers[2].scale.assign(scale);
-  const state = stateOf(model);
+  const state = stateDict(model);
   assert.deepEqual([...state.get("2.weight")!.values()], [0, 10, 1, 11, 2, 12]);
   using copy = sequential(
     parallel(conv2d(1, 2, { kernelSize: 1 }), conv2d(1, 1, { kernelSize: 1 })),
@@ -145,7 +145,7 @@ Deno.test("so does a batch norm behind it, and a flatten behind branches counts 
     linear(6, 1),
     linear(1, 1),
   );
-  loadState(copy, state);
+  loadStateDict(copy, state);
   assert.deepEqual([...copy.layers[2].scale.dataSync()], [0, 1, 2, 10, 11, 12]);
 });
 
@@ -157,7 +157,7 @@ Deno.test("layers of one's own keep the names and the layout of their variables"
     }
   }
   using model = new Shift();
-  const state = stateOf(model);
+  const state = stateDict(model);
   assert.deepEqual([...state.keys()], ["amount"]);
   assert.deepEqual(state.get("amount")!.shape, [1, 3]);
 });
@@ -179,17 +179,17 @@ const vector = (...numbers: number[]) => {
   return StoredTensor.of(tensor);
 };
 
-Deno.test("loadState lists all that is wrong at once, and then changes nothing", async () => {
+Deno.test("loadStateDict lists all that is wrong at once, and then changes nothing", async () => {
   await assertNoLeak(() => {
     using model = block();
     const before = numbersOf(model);
-    const state = stateOf(block());
+    const state = stateDict(block());
     state.delete("0.weight");
     state.set("1.bias", vector(1, 2, 3));
     state.set("1.weight", new StoredTensor("I64", [2], new Uint8Array(16)));
     state.set("head.weight", vector(1));
     state.set("9.num_batches_tracked", vector(1));
-    assert.throws(() => loadState(model, state), {
+    assert.throws(() => loadStateDict(model, state), {
       name: "RangeError",
       message: [
         "Loading the state of a model: expected the 7 tensors of sequential, found others. Nothing was loaded; except: [paths] leaves parts out.",
@@ -203,30 +203,30 @@ Deno.test("loadState lists all that is wrong at once, and then changes nothing",
   }, 7);
 });
 
-Deno.test("loadState refuses numbers that are not finite, and then changes nothing", () => {
+Deno.test("loadStateDict refuses numbers that are not finite, and then changes nothing", () => {
   using model = block();
   const before = numbersOf(model);
-  const state = stateOf(model);
+  const state = stateDict(model);
   state.set("3.bias", vector(NaN, 1)).set("1.running_var", vector(1, Infinity));
-  assert.throws(() => loadState(model, state), {
+  assert.throws(() => loadStateDict(model, state), {
     name: "RangeError",
     message: /\nWith numbers that are not finite: 1\.running_var \[2\], 3\.bias \[2\]\.$/,
   });
   assert.deepEqual(numbersOf(model), before);
 });
 
-Deno.test("loadState leaves what is excepted as it is, whatever the file has there", async () => {
+Deno.test("loadStateDict leaves what is excepted as it is, whatever the file has there", async () => {
   await assertNoLeak(() => {
     using trained = block(5), model = block(2);
-    const state = stateOf(trained);
+    const state = stateDict(trained);
     const head = [...model.layers[3].weight.dataSync()];
     state.delete("3.bias");
     state.set("3.extra", vector(1));
-    loadState(model, state, { except: ["3"] });
+    loadStateDict(model, state, { except: ["3"] });
     assert.deepEqual([...model.layers[3].weight.dataSync()], head);
     assert.deepEqual(model.layers[0].kernel.dataSync(), trained.layers[0].kernel.dataSync());
     // A path names what is at it or below, not what begins with the same letters.
-    assert.throws(() => loadState(model, state, { except: ["3.w"] }), {
+    assert.throws(() => loadStateDict(model, state, { except: ["3.w"] }), {
       name: "RangeError",
       message:
         'Loading the state of a model: except must name parts of the model or the file, found "3.w". The first parts of the paths there are 0, 1, 3.',
@@ -234,33 +234,36 @@ Deno.test("loadState leaves what is excepted as it is, whatever the file has the
   });
 });
 
-Deno.test("loadState ignores counts of batches, also where they are missing", () => {
+Deno.test("loadStateDict ignores counts of batches, also where they are missing", () => {
   using model = block();
-  const state = stateOf(model);
+  const state = stateDict(model);
   assert.deepEqual([...state.get("1.num_batches_tracked")!.values()], [0n]);
   state.delete("1.num_batches_tracked");
-  loadState(model, state);
+  loadStateDict(model, state);
 });
 
-Deno.test("loadState and stateOf refuse what is no model and no state", () => {
+Deno.test("loadStateDict and stateDict refuse what is no model and no state", () => {
   using model = block();
-  const state = stateOf(model);
+  const state = stateDict(model);
   const refused: [() => void, RegExp][] = [
     // @ts-expect-error: no model
-    [() => stateOf({}), /^Taking the state of a model: expected a model, found object\.$/],
+    [() => stateDict({}), /^Taking the state of a model: expected a model, found object\.$/],
     // @ts-expect-error: no model
-    [() => loadState("resnet18", state), /expected a model, found string/],
-    // @ts-expect-error: no map
-    [() => loadState(model, {}), /expected stored tensors by name, as readSafetensors and readPth/],
+    [() => loadStateDict("resnet18", state), /expected a model, found string/],
+    [
+      // @ts-expect-error: no map
+      () => loadStateDict(model, {}),
+      /expected stored tensors by name, as readSafetensors and readPth/,
+    ],
     // @ts-expect-error: tensors that are none
-    [() => loadState(model, new Map([["0.weight", 3]])), /expected stored tensors by name/],
+    [() => loadStateDict(model, new Map([["0.weight", 3]])), /expected stored tensors by name/],
     [
       // @ts-expect-error: a path that is no list
-      () => loadState(model, state, { except: "fc" }),
+      () => loadStateDict(model, state, { except: "fc" }),
       /except must be paths such as \["fc"\], found fc/,
     ],
     // @ts-expect-error: options that are a path
-    [() => loadState(model, state, ["fc"]), /the options must be an object such as/],
+    [() => loadStateDict(model, state, ["fc"]), /the options must be an object such as/],
   ];
   for (const [work, message] of refused) assert.throws(work, { name: "TypeError", message });
 });
@@ -291,75 +294,75 @@ const savedNames =
   "a.bias a.weight bn.bias bn.num_batches_tracked bn.running_mean bn.running_var " +
   "bn.weight";
 
-Deno.test("stateOf has a variable under all of its paths, as PyTorch's state_dict", () => {
+Deno.test("stateDict has a variable under all of its paths, as PyTorch's state_dict", () => {
   using model = new Tied();
-  const state = stateOf(model, { inputShape });
+  const state = stateDict(model, { inputShape });
   assert.deepEqual([...state.keys()].sort(), tiedNames.split(" "));
   assert.deepEqual(state.get("c.weight")!.values(), state.get("a.weight")!.values());
 });
 
-Deno.test("loadState takes a variable from any of its paths, and refuses two values", async () => {
+Deno.test("loadStateDict takes a variable from any of its paths, and refuses two values", async () => {
   await assertNoLeak(() => {
     using trained = new Tied(), model = new Tied();
-    const state = stateOf(trained, { inputShape });
+    const state = stateDict(trained, { inputShape });
     const only = (names: string) => new Map(names.split(" ").map((n) => [n, state.get(n)!]));
     for (const names of [tiedNames, savedNames, savedNames.replace("a.weight", "c.weight")]) {
       for (const variable of model.namedVariables().values()) {
         using other = ops.full(variable.shape, 0.5);
         variable.assign(other);
       }
-      loadState(model, only(names), { inputShape });
+      loadStateDict(model, only(names), { inputShape });
       assert.deepEqual(numbersOf(model), numbersOf(trained), names);
     }
     const before = numbersOf(model);
     const message = /\nOne variable with two values: a\.weight and c\.weight\.$/;
     using ones = ops.ones([3, 3]);
     const two = only(tiedNames).set("c.weight", StoredTensor.of(ones));
-    assert.throws(() => loadState(model, two, { inputShape }), { name: "RangeError", message });
-    assert.throws(() => loadState(model, only("a.bias"), { inputShape }), {
+    assert.throws(() => loadStateDict(model, two, { inputShape }), { name: "RangeError", message });
+    assert.throws(() => loadStateDict(model, only("a.bias"), { inputShape }), {
       message:
         /\nMissing: a\.weight \[3, 3\], bn\.weight \[3\], bn\.bias \[3\], bn\.running_mean \[3\], bn\.running_var \[3\]\.$/,
     });
-    assert.throws(() => loadState(model, state, { inputShape, except: ["c"] }), {
+    assert.throws(() => loadStateDict(model, state, { inputShape, except: ["c"] }), {
       name: "RangeError",
       message:
         /except must name all paths of a variable or none, found c\.weight without a\.weight/,
     });
-    loadState(model, state, { inputShape, except: ["a", "b", "c"] });
+    loadStateDict(model, state, { inputShape, except: ["a", "b", "c"] });
     assert.deepEqual(numbersOf(model), before);
   });
 });
 
-Deno.test("loadState takes tensors below a prefix, and says which one", () => {
+Deno.test("loadStateDict takes tensors below a prefix, and says which one", () => {
   using trained = block(), model = block();
-  const state = stateOf(trained);
+  const state = stateDict(trained);
   for (const prefix of ["module.", "_orig_mod.", "_orig_mod.module.", "model.net."]) {
     const prefixed = new Map([...state].map(([name, tensor]) => [prefix + name, tensor]));
     prefixed.set("other", vector(1));
-    assert.throws(() => loadState(model, prefixed), {
+    assert.throws(() => loadStateDict(model, prefixed), {
       name: "RangeError",
       message: new RegExp(
         `\nNames in the file begin with "${prefix}"; prefix: "${prefix}" takes that away\\.\nMissing`,
       ),
     });
-    loadState(model, prefixed, { prefix });
+    loadStateDict(model, prefixed, { prefix });
     assert.deepEqual(numbersOf(model), numbersOf(trained));
   }
-  assert.throws(() => loadState(model, state, { prefix: "net." }), {
+  assert.throws(() => loadStateDict(model, state, { prefix: "net." }), {
     name: "RangeError",
     message:
       'Loading the state of a model: prefix must be the start of names in the file, found "net.". The first name there is 0.weight.',
   });
   // @ts-expect-error: a prefix that is no text
-  assert.throws(() => loadState(model, state, { prefix: 3 }), TypeError);
+  assert.throws(() => loadStateDict(model, state, { prefix: 3 }), TypeError);
 });
 
-Deno.test("loadState lists a few tensors of many, and refuses a disposed model", () => {
+Deno.test("loadStateDict lists a few tensors of many, and refuses a disposed model", () => {
   using model = resnet18({ width: 1 / 64 });
-  assert.throws(() => loadState(model, new Map()), /Missing: conv1\.weight .* and 82 more\.$/s);
-  const gone = block(), state = stateOf(gone);
+  assert.throws(() => loadStateDict(model, new Map()), /Missing: conv1\.weight .* and 82 more\.$/s);
+  const gone = block(), state = stateDict(gone);
   gone.dispose();
-  for (const work of [() => loadState(gone, state), () => void stateOf(gone)]) {
+  for (const work of [() => loadStateDict(gone, state), () => void stateDict(gone)]) {
     assert.throws(work, { name: "TypeError", message: /must not be disposed, found 0\.kernel/ });
   }
 });

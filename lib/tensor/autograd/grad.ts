@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { gradientsWherePresent } from "./tape.ts";
 import { checkArray, checkFunction, checkSynchronous, checkTensor } from "../checks.ts";
-import type { Same, Scalar, Tensor, Variable } from "../types.ts";
+import type { SameShape, Scalar, Tensor, Variable } from "../types.ts";
 
 /** The value of `f` and its gradients with respect to `inputs`, on each of which it must depend. */
 function differentiate(
@@ -125,7 +125,7 @@ export function dependsOn(f: () => Tensor, inputs: readonly Tensor[]): boolean[]
  */
 export function grad<X extends Tensor>(
   f: (x: X) => Tensor,
-): (x: X, upstream?: Tensor) => Same<X> {
+): (x: X, upstream?: Tensor) => SameShape<X> {
   const what = "Taking a gradient";
   checkFunction(what, "f", f);
   return (x, upstream) => {
@@ -153,13 +153,13 @@ export function grad<X extends Tensor>(
         [x],
         upstream,
       );
-      return gradients[0] as Same<X>;
+      return gradients[0] as SameShape<X>;
     });
   };
 }
 
 /** Tensors with the ranks of variables. */
-type GradientsOf<V extends readonly Variable[]> = { -readonly [K in keyof V]: Same<V[K]> };
+type GradientsOf<V extends readonly Variable[]> = { -readonly [K in keyof V]: SameShape<V[K]> };
 
 /**
  * The value of a scalar function of `variables`, and its gradient with respect to each of them, in

@@ -16,7 +16,7 @@ export function gradientsWherePresent(
   const { state } = tf.engine();
   if (state.gradientDepth === 0) state.activeTape = [];
   try {
-    const value = recorded(f);
+    const value = cachedExperiment(f);
     return { value, gradients: backpropagate(value, inputs, upstream) };
   } finally {
     if (state.gradientDepth === 0) {
@@ -27,7 +27,7 @@ export function gradientsWherePresent(
 }
 
 /** What `f` gives, with its steps on the tape. */
-function recorded(f: () => Tensor): Tensor {
+function cachedExperiment(f: () => Tensor): Tensor {
   const { state } = tf.engine();
   state.gradientDepth++;
   try {

@@ -21,9 +21,9 @@ export const NATIVE = "tensorflow";
 /** The name of TensorFlow.js's backend in WebAssembly, which is loaded when it is asked for. */
 export const WASM = "wasm";
 /** The name of TensorFlow.js's backend in plain JavaScript. */
-export const PORTABLE = "cpu";
+export const CPU = "cpu";
 /** The backends on which our kernels are compositions of TensorFlow.js's own. */
-export const COMPOSED = [WASM, PORTABLE];
+export const FALLBACK_BACKENDS = [WASM, CPU];
 
 let native: FusingBackend | undefined;
 
@@ -114,17 +114,17 @@ async function setBackend(name: string): Promise<void> {
 async function start(): Promise<void> {
   // Our own line says what to do; the backend's greeting at its first use would say it again,
   // wrongly for us.
-  Object.assign(tf.findBackend(PORTABLE), { firstUse: false });
+  Object.assign(tf.findBackend(CPU), { firstUse: false });
   const choice = "RESNET_LAB_BACKEND";
   const wanted = (mayUse(choice) ? Deno.env.get(choice) : undefined) ?? NATIVE;
-  if (![NATIVE, ...COMPOSED].includes(wanted)) {
+  if (![NATIVE, ...FALLBACK_BACKENDS].includes(wanted)) {
     throw new RangeError(
-      `Choosing a backend: RESNET_LAB_BACKEND must be "${NATIVE}", "${WASM}" or "${PORTABLE}", found "${wanted}".`,
+      `Choosing a backend: RESNET_LAB_BACKEND must be "${NATIVE}", "${WASM}" or "${CPU}", found "${wanted}".`,
     );
   }
   const missing = wanted === NATIVE ? await loadNative() : undefined;
   if (!missing) return await setBackend(wanted);
-  await setBackend(mayLoadWasm() ? WASM : PORTABLE).catch(() => setBackend(PORTABLE));
+  await setBackend(mayLoadWasm() ? WASM : CPU).catch(() => setBackend(CPU));
   console.warn(
     `Native TensorFlow ${missing.problem}, so this runs on the ${
       tf.getBackend() === WASM ? "WebAssembly" : "plain JavaScript"
@@ -173,11 +173,11 @@ let innermost: Use | undefined;
  *
  * @example
  * ```ts
- * import { backend, ops, PORTABLE, useBackend } from "resnet-lab";
+ * import { backend, ops, CPU, useBackend } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const before = backend();
- * const total = await useBackend(PORTABLE, () => {
+ * const total = await useBackend(CPU, () => {
  *   assert.equal(backend(), "cpu");
  *   return ops.sum(ops.ones([3])).dataSync()[0];
  * });

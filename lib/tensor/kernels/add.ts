@@ -3,7 +3,7 @@
  * alone; in a residual network that is one more map for each block.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { COMPOSED, NATIVE } from "../backend/select.ts";
+import { FALLBACK_BACKENDS, NATIVE } from "../backend/select.ts";
 import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
 import type { Tensor, Tensor1D } from "../types.ts";
 
@@ -36,7 +36,7 @@ tf.registerKernel({
     return tf.tidy(() => sum(tf.reshape(sum(tf.reshape(dy, [batch!, -1])), [-1, channels])));
   },
 });
-for (const backendName of COMPOSED) {
+for (const backendName of FALLBACK_BACKENDS) {
   tf.registerKernel({
     kernelName: SUM,
     backendName,

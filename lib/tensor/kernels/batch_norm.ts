@@ -3,7 +3,7 @@
  * backend, a composition of ops elsewhere.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { COMPOSED, NATIVE } from "../backend/select.ts";
+import { FALLBACK_BACKENDS, NATIVE } from "../backend/select.ts";
 import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
 import type { Tensor } from "../types.ts";
 
@@ -61,7 +61,7 @@ function normalize(x: Tensor, epsilon: number) {
   const inverse = tf.rsqrt(tf.add(variance, epsilon));
   return { mean, variance, inverse, normalized: tf.mul(tf.sub(x, mean), inverse) };
 }
-for (const backendName of COMPOSED) {
+for (const backendName of FALLBACK_BACKENDS) {
   tf.registerKernel({
     kernelName: BATCH_NORM,
     backendName,

@@ -1,6 +1,6 @@
 /** A convolution with its bias, as one kernel. */
 import * as tf from "@tensorflow/tfjs-core";
-import { COMPOSED, NATIVE, nativeBackend } from "../backend/select.ts";
+import { FALLBACK_BACKENDS, NATIVE, nativeBackend } from "../backend/select.ts";
 import { runOneDnnOp } from "../backend/tensorflow_op.ts";
 import { addBias, biasGradient } from "./add.ts";
 import type { Tensor1D, Tensor4D } from "../types.ts";
@@ -21,7 +21,7 @@ function convolveWithBias({ inputs, attrs }: Parameters<tf.KernelFunc>[0]): tf.T
   if (fused) return fused[0]!;
   return tf.tidy(() => addBias(tf.conv2d(x, filter, strides, pad), bias));
 }
-for (const backendName of [NATIVE, ...COMPOSED]) {
+for (const backendName of [NATIVE, ...FALLBACK_BACKENDS]) {
   tf.registerKernel({ kernelName: WITH_BIAS, backendName, kernelFunc: convolveWithBias });
 }
 tf.registerGradient({

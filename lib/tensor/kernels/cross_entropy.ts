@@ -1,6 +1,6 @@
 /** Softmax and cross-entropy in one kernel, which gives the gradient along with the value. */
 import * as tf from "@tensorflow/tfjs-core";
-import { COMPOSED, NATIVE } from "../backend/select.ts";
+import { FALLBACK_BACKENDS, NATIVE } from "../backend/select.ts";
 import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from "../types.ts";
 
@@ -18,7 +18,7 @@ tf.registerKernel({
       2,
     ),
 });
-for (const backendName of COMPOSED) {
+for (const backendName of FALLBACK_BACKENDS) {
   tf.registerKernel({
     kernelName: CROSS_ENTROPY,
     backendName,
@@ -33,7 +33,7 @@ for (const backendName of COMPOSED) {
       }),
   });
 }
-for (const backendName of [NATIVE, ...COMPOSED]) {
+for (const backendName of [NATIVE, ...FALLBACK_BACKENDS]) {
   tf.registerKernel({
     // A kernel of its own, so that a gradient of this gradient is refused: the saved one does not
     // know the logits it came from.
@@ -75,7 +75,7 @@ tf.registerKernel({
       return [tf.mean(losses!), dLogits!];
     }),
 });
-for (const backendName of COMPOSED) {
+for (const backendName of FALLBACK_BACKENDS) {
   tf.registerKernel({
     kernelName: LABEL_CROSS_ENTROPY,
     backendName,
@@ -92,7 +92,7 @@ for (const backendName of COMPOSED) {
       }),
   });
 }
-for (const backendName of [NATIVE, ...COMPOSED]) {
+for (const backendName of [NATIVE, ...FALLBACK_BACKENDS]) {
   tf.registerKernel({
     kernelName: LABEL_CROSS_ENTROPY_BACKPROP,
     backendName,

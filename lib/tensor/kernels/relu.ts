@@ -1,6 +1,6 @@
 /** The gradient of relu, as one kernel. */
 import * as tf from "@tensorflow/tfjs-core";
-import { COMPOSED, NATIVE } from "../backend/select.ts";
+import { FALLBACK_BACKENDS, NATIVE } from "../backend/select.ts";
 import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
 import { replaceGradient } from "./gradient_overrides.ts";
 import type { Tensor } from "../types.ts";
@@ -12,7 +12,7 @@ tf.registerKernel({
   kernelFunc: ({ inputs }) =>
     runTensorFlowOp("ReluGrad", [inputs.dy!, inputs.y!], { T: { type: "float32" } }),
 });
-for (const backendName of COMPOSED) {
+for (const backendName of FALLBACK_BACKENDS) {
   tf.registerKernel({
     kernelName: RELU_BACKPROP,
     backendName,

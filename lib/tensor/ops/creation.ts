@@ -7,7 +7,7 @@ import type {
   DataType,
   Rank,
   RankFor,
-  Same,
+  SameShape,
   Scalar,
   Tensor,
   Tensor1D,
@@ -231,9 +231,9 @@ export function full<const S extends Numbers>(
  * assert.deepEqual(ops.zerosLike(ops.tensor([5, 6])).arraySync(), [0, 0]);
  * ```
  */
-export function zerosLike<T extends Tensor>(x: T): Same<T> {
+export function zerosLike<T extends Tensor>(x: T): SameShape<T> {
   checkTensor("Making zeros like a tensor", x);
-  return tf.zerosLike<Tensor>(x) as Same<T>;
+  return tf.zerosLike<Tensor>(x) as SameShape<T>;
 }
 
 /**
@@ -247,9 +247,9 @@ export function zerosLike<T extends Tensor>(x: T): Same<T> {
  * assert.deepEqual(ops.onesLike(ops.tensor([5, 6])).arraySync(), [1, 1]);
  * ```
  */
-export function onesLike<T extends Tensor>(x: T): Same<T> {
+export function onesLike<T extends Tensor>(x: T): SameShape<T> {
   checkTensor("Making ones like a tensor", x);
-  return tf.onesLike<Tensor>(x) as Same<T>;
+  return tf.onesLike<Tensor>(x) as SameShape<T>;
 }
 
 /**
@@ -379,10 +379,10 @@ export function checkIndices(
  * assert.deepEqual(ops.cast(ops.tensor([1.7, -1.7]), "int32").arraySync(), [1, -1]);
  * ```
  */
-export function cast<T extends Tensor>(x: T, dtype: DataType): Same<T> {
+export function cast<T extends Tensor>(x: T, dtype: DataType): SameShape<T> {
   checkTensor("Converting a tensor", x);
   toTypedArray("Converting a tensor", [], dtype);
-  return tf.cast<Tensor>(x, dtype) as Same<T>;
+  return tf.cast<Tensor>(x, dtype) as SameShape<T>;
 }
 
 /**
@@ -399,7 +399,7 @@ export function cast<T extends Tensor>(x: T, dtype: DataType): Same<T> {
  * assert.deepEqual(y.arraySync(), [1, 2]);
  * ```
  */
-export function clone<T extends Tensor>(x: T): Same<T> {
+export function clone<T extends Tensor>(x: T): SameShape<T> {
   checkTensor("Copying a tensor", x);
-  return tf.clone<Tensor>(x) as Same<T>;
+  return tf.clone<Tensor>(x) as SameShape<T>;
 }

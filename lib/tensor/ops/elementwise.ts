@@ -7,7 +7,7 @@ import { isAllFinite } from "../kernels/finite.ts";
 import "../kernels/gradient_overrides.ts";
 import "../kernels/native_overrides.ts";
 import "../kernels/relu.ts";
-import type { Broadcast, DataType, Fitting, Same, Tensor } from "../types.ts";
+import type { Broadcast, BroadcastableTo, DataType, SameShape, Tensor } from "../types.ts";
 
 type Operand = Tensor | number;
 
@@ -35,7 +35,10 @@ function binary(
   f: (a: Operand, b: Operand) => Tensor,
   dtypes: readonly DataType[] = NUMERIC,
 ) {
-  return <A extends Operand, B extends Operand>(a: A, b: B & Fitting<A, B>): Broadcast<A, B> => {
+  return <A extends Operand, B extends Operand>(
+    a: A,
+    b: B & BroadcastableTo<A, B>,
+  ): Broadcast<A, B> => {
     checkOperand(what, a, dtypes);
     checkOperand(what, b, dtypes);
     checkBroadcast(what, a, b);
@@ -236,7 +239,7 @@ export const less = binary("Comparing", tf.less);
 export function where<C extends Tensor, A extends Tensor, B extends Tensor>(
   condition: C,
   a: A,
-  b: B & Fitting<A, B>,
+  b: B & BroadcastableTo<A, B>,
 ): Broadcast<C, Broadcast<A, B>> {
   const what = "Choosing";
   checkTensor(what, condition, { name: "the condition", dtype: "bool" });
@@ -253,10 +256,10 @@ function unary(
   what: string,
   f: (x: Tensor) => Tensor,
   dtype: DataType | readonly DataType[] = "float32",
-): <T extends Tensor>(x: T) => Same<T> {
+): <T extends Tensor>(x: T) => SameShape<T> {
   return <T extends Tensor>(x: T) => {
     checkTensor(what, x, { dtype });
-    return f(x) as Same<T>;
+    return f(x) as SameShape<T>;
   };
 }
 
@@ -487,10 +490,10 @@ export const softplus = unary("Taking softplus", tf.softplus);
  * assert.deepEqual(ops.leakyRelu(ops.tensor([-1, 2]), 0.5).arraySync(), [-0.5, 2]);
  * ```
  */
-export function leakyRelu<T extends Tensor>(x: T, slope = 0.01): Same<T> {
+export function leakyRelu<T extends Tensor>(x: T, slope = 0.01): SameShape<T> {
   checkTensor("Taking leaky relu", x, { dtype: "float32" });
   checkFinite("Taking leaky relu", "the slope", slope);
-  return tf.leakyRelu<Tensor>(x, slope) as Same<T>;
+  return tf.leakyRelu<Tensor>(x, slope) as SameShape<T>;
 }
 
 /**
@@ -505,9 +508,11 @@ export function leakyRelu<T extends Tensor>(x: T, slope = 0.01): Same<T> {
  * assert.equal(ops.gelu(ops.scalar(10)).arraySync(), 10);
  * ```
  */
-export function gelu<T extends Tensor>(x: T): Same<T> {
+export function gelu<T extends Tensor>(x: T): SameShape<T> {
   checkTensor("Taking gelu", x, { dtype: "float32" });
-  return tf.tidy(() => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1))) as Same<
+  return tf.tidy(() =>
+    tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1))
+  ) as SameShape<
     T
   >;
 }
@@ -525,14 +530,14 @@ export function gelu<T extends Tensor>(x: T): Same<T> {
  * assert.deepEqual(ops.clip(ops.tensor([-5, 0.5, 5]), 0, 1).arraySync(), [0, 0.5, 1]);
  * ```
  */
-export function clip<T extends Tensor>(x: T, low: number, high: number): Same<T> {
+export function clip<T extends Tensor>(x: T, low: number, high: number): SameShape<T> {
   checkTensor("Clipping", x, { dtype: NUMERIC });
   if (!(low <= high)) {
     throw new RangeError(
       `Clipping: the lower limit must not be above the upper one, found ${low} and ${high}.`,
     );
   }
-  return tf.clipByValue<Tensor>(x, low, high) as Same<T>;
+  return tf.clipByValue<Tensor>(x, low, high) as SameShape<T>;
 }
 
 /**
@@ -548,10 +553,10 @@ export function clip<T extends Tensor>(x: T, low: number, high: number): Same<T>
  * assert.deepEqual(ops.softmax(ops.tensor([[0, 0], [0, 1000]])).arraySync(), [[0.5, 0.5], [0, 1]]);
  * ```
  */
-export function softmax<T extends Tensor>(x: T): Same<T> {
+export function softmax<T extends Tensor>(x: T): SameShape<T> {
   checkTensor("Taking softmax", x, { dtype: "float32" });
   checkAxis("Taking softmax", x.shape, -1);
-  return tf.softmax<Tensor>(x) as Same<T>;
+  return tf.softmax<Tensor>(x) as SameShape<T>;
 }
 
 /**
@@ -567,8 +572,8 @@ export function softmax<T extends Tensor>(x: T): Same<T> {
  * assert.deepEqual(ops.logSoftmax(ops.tensor([[0, 1000]])).arraySync(), [[-1000, 0]]);
  * ```
  */
-export function logSoftmax<T extends Tensor>(x: T): Same<T> {
+export function logSoftmax<T extends Tensor>(x: T): SameShape<T> {
   checkTensor("Taking log-softmax", x, { dtype: "float32" });
   checkAxis("Taking log-softmax", x.shape, -1);
-  return tf.logSoftmax<Tensor>(x) as Same<T>;
+  return tf.logSoftmax<Tensor>(x) as SameShape<T>;
 }

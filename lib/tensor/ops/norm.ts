@@ -15,7 +15,7 @@ function checkTensors(doing: string, tensors: readonly Tensor[]): void {
 
 /**
  * The squared length of all tensors seen as one vector, `Σ x²`, as a float32 tensor: infinite where
- * the length is above 1.8e19, and imprecise where it is below 1e-19. {@linkcode vectorLength} is
+ * the length is above 1.8e19, and imprecise where it is below 1e-19. {@linkcode vectorNorm} is
  * right for all numbers.
  *
  * @throws {RangeError} If there is no tensor.
@@ -23,13 +23,13 @@ function checkTensors(doing: string, tensors: readonly Tensor[]): void {
  *
  * @example
  * ```ts
- * import { ops, squaredLength } from "resnet-lab";
+ * import { ops, squaredNorm } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * assert.equal(squaredLength([ops.tensor([3]), ops.tensor([[0], [4]])]).dataSync()[0], 25);
+ * assert.equal(squaredNorm([ops.tensor([3]), ops.tensor([[0], [4]])]).dataSync()[0], 25);
  * ```
  */
-export function squaredLength(tensors: readonly Tensor[]): Scalar {
+export function squaredNorm(tensors: readonly Tensor[]): Scalar {
   checkTensors("Taking a squared length", tensors);
   return tf.tidy(() => tf.mul(tf.addN(tensors.map(halfSquaredLength)), 2));
 }
@@ -45,25 +45,25 @@ function halfSquaredLength(x: Tensor): Tensor {
  * The length of all tensors seen as one vector, `√(Σ x²)`. It is finite exactly where all numbers
  * are.
  *
- * @param square Their {@linkcode squaredLength}, if it is known.
+ * @param square Their {@linkcode squaredNorm}, if it is known.
  *
  * @throws {RangeError} If there is no tensor.
  * @throws {TypeError} If one is neither float32 nor int32, or was disposed.
  *
  * @example
  * ```ts
- * import { ops, vectorLength } from "resnet-lab";
+ * import { ops, vectorNorm } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const x = ops.tensor([3e30, 4e30]); // The squares are beyond float32.
- * assert(Math.abs(vectorLength([x]) / 5e30 - 1) < 1e-6);
+ * assert(Math.abs(vectorNorm([x]) / 5e30 - 1) < 1e-6);
  * ```
  */
-export function vectorLength(tensors: readonly Tensor[], square?: Scalar): number {
+export function vectorNorm(tensors: readonly Tensor[], square?: Scalar): number {
   checkTensors("Taking a length", tensors);
   let result = 0;
   tf.tidy(() => {
-    const [squared] = (square ?? squaredLength(tensors)).dataSync();
+    const [squared] = (square ?? squaredNorm(tensors)).dataSync();
     // Where squares leave the range of float32, the tensors are divided by their largest number
     // first.
     result = squared! > 1e-20 && squared! < Infinity
@@ -85,5 +85,5 @@ function lengthByLargest(tensors: readonly Tensor[]): number {
   const scaled = tensors.map((x) =>
     tf.mul(tf.mul(tf.cast(x, "float32"), 2 ** -half), 2 ** (half - exponent))
   );
-  return Math.sqrt(squaredLength(scaled).dataSync()[0]!) * 2 ** exponent;
+  return Math.sqrt(squaredNorm(scaled).dataSync()[0]!) * 2 ** exponent;
 }

@@ -4,14 +4,14 @@ import { checkFinite, checkOptions, checkTensor } from "../checks.ts";
 import { BATCH_NORM } from "../kernels/batch_norm.ts";
 import "../kernels/native_overrides.ts";
 import { checkImages } from "./window.ts";
-import type { Rank, Same, Tensor, Tensor1D, Tensor4D } from "../types.ts";
+import type { Rank, SameShape, Tensor, Tensor1D, Tensor4D } from "../types.ts";
 
 /**
  * The output of a batch-norm step in training, and the statistics of the batch, or the running ones
  * that follow it.
  */
 export type BatchNormResult<T extends Tensor> = {
-  readonly y: Same<T>;
+  readonly y: SameShape<T>;
   /** The mean of each channel. */
   readonly mean: Tensor1D;
   /**
@@ -109,7 +109,7 @@ export function batchNormTraining<T extends Tensor>(
       { epsilon, momentum },
     );
     return {
-      y: (x.rank === 4 ? y! : tf.reshape(y!, x.shape)) as Same<T>,
+      y: (x.rank === 4 ? y! : tf.reshape(y!, x.shape)) as SameShape<T>,
       mean: mean as Tensor1D,
       variance: variance as Tensor1D,
     };
@@ -150,7 +150,7 @@ export function batchNormInference<T extends Tensor>(
     offset: Tensor1D;
     epsilon: number;
   },
-): Same<T> {
+): SameShape<T> {
   const what = "Normalising with given statistics";
   const such = "{ mean, variance, scale, offset, epsilon: 1e-5 }";
   checkOptions<typeof options>(what, options, such, {
@@ -163,7 +163,7 @@ export function batchNormInference<T extends Tensor>(
   const { epsilon, ...vectors } = options;
   checkArguments(what, x, vectors, epsilon);
   const { mean, variance, scale, offset } = vectors;
-  return tf.batchNorm<Rank>(x, mean, variance, offset, scale, epsilon) as Same<T>;
+  return tf.batchNorm<Rank>(x, mean, variance, offset, scale, epsilon) as SameShape<T>;
 }
 
 /** The options of {@linkcode localResponseNorm}. */
@@ -198,7 +198,7 @@ interface ResponseNormOptions {
 export function localResponseNorm<T extends Tensor4D>(
   x: T,
   options: ResponseNormOptions = {},
-): Same<T> {
+): SameShape<T> {
   const what = "Local response normalisation";
   checkOptions<ResponseNormOptions>(what, options, "{ size: 5 }", {
     size: true,
@@ -214,5 +214,7 @@ export function localResponseNorm<T extends Tensor4D>(
     );
   }
   for (const [name, value] of Object.entries({ bias, alpha, beta })) checkFinite(what, name, value);
-  return tf.localResponseNormalization<Tensor4D>(x, (size - 1) / 2, bias, alpha, beta) as Same<T>;
+  return tf.localResponseNormalization<Tensor4D>(x, (size - 1) / 2, bias, alpha, beta) as SameShape<
+    T
+  >;
 }

@@ -16,7 +16,7 @@ import {
   windowGeometry,
   type WindowOptions,
 } from "./window.ts";
-import type { Images, LastAxisOf, Same, Tensor, Tensor4D } from "../types.ts";
+import type { Images, LastAxisOf, SameShape, Tensor, Tensor4D } from "../types.ts";
 
 /**
  * The options of {@linkcode maxPool} and {@linkcode avgPool}; the stride is the kernel size unless
@@ -116,7 +116,7 @@ function maxPoolAny(
     },
   }))(x) as Tensor4D;
 }
-type Pooled<T extends Tensor4D> = Same<T> & Images<LastAxisOf<T>>;
+type Pooled<T extends Tensor4D> = SameShape<T> & Images<LastAxisOf<T>>;
 
 /**
  * The mean of each window of each channel. Zeros of a numeric padding count (PyTorch's default);

@@ -12,7 +12,7 @@ import {
 } from "../checks.ts";
 import "../kernels/native_overrides.ts";
 import { checkIndices, sizeOf } from "./creation.ts";
-import type { Rank, RankFor, RankMinus, Same, Tensor, Tensor1D } from "../types.ts";
+import type { Rank, RankFor, RankMinus, SameShape, Tensor, Tensor1D } from "../types.ts";
 
 type Numbers = readonly number[];
 
@@ -337,9 +337,9 @@ export function gather<R extends Rank>(x: Tensor<R>, indices: Tensor1D, axis = 0
  * assert.deepEqual(ops.reverse(ops.tensor([[1, 2], [3, 4]]), [1]).arraySync(), [[2, 1], [4, 3]]);
  * ```
  */
-export function reverse<T extends Tensor>(x: T, axes: Numbers): Same<T> {
+export function reverse<T extends Tensor>(x: T, axes: Numbers): SameShape<T> {
   checkTensor("Reversing", x);
-  return tf.reverse<Tensor>(x, checkAxes("Reversing", x.shape, axes)) as Same<T>;
+  return tf.reverse<Tensor>(x, checkAxes("Reversing", x.shape, axes)) as SameShape<T>;
 }
 
 /**

@@ -5,9 +5,9 @@ Deno.test("the first Ctrl-C fires the signal, the second ends the process", asyn
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
-      `import { stopSignal } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
-      const signal = stopSignal();
-      console.log(stopSignal() === signal);
+      `import { interruptSignal } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
+      const signal = interruptSignal();
+      console.log(interruptSignal() === signal);
       while (!signal.aborted) await new Promise((done) => setTimeout(done));
       console.log(signal.reason.message);
       setTimeout(() => {}, 30_000);`,
@@ -27,13 +27,13 @@ Deno.test("after a Ctrl-C there is a new signal", async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
-      `import { stopSignal } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
+      `import { interruptSignal } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
       for (let i = 0; i < 2; i++) {
-        const signal = stopSignal();
+        const signal = interruptSignal();
         Deno.kill(Deno.pid, "SIGINT");
         while (!signal.aborted) await new Promise((done) => setTimeout(done));
       }
-      console.log(stopSignal().aborted);`,
+      console.log(interruptSignal().aborted);`,
     ],
   }).output();
   assert.equal(new TextDecoder().decode(stdout), "false\n");
@@ -43,8 +43,8 @@ Deno.test("a signal that nobody fires does not keep the process alive", async ()
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
-      `import { stopSignal } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
-      stopSignal();`,
+      `import { interruptSignal } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
+      interruptSignal();`,
     ],
     signal: AbortSignal.timeout(20_000),
   }).output();
@@ -60,10 +60,10 @@ async function inKernel(program: string): Promise<{ said: string; warned: boolea
     args: [
       "eval",
       "--v8-flags=--expose-gc",
-      `import { fit, sgd, stopSignal } from "resnet-lab";
+      `import { fit, sgd, interruptSignal } from "resnet-lab";
       import { OneWeight, pixels } from "${import.meta.resolve("./one_weight.ts")}";
-      import { listenForStop } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
-      listenForStop();
+      import { listenForInterrupt } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
+      listenForInterrupt();
       const pause = (time) => new Promise((done) => setTimeout(done, time));
       const stop = async () => {
         Deno.kill(Deno.pid, "SIGINT");
@@ -139,28 +139,28 @@ Deno.test("after a Stop the next training runs, and the next Stop ends that", as
   );
 });
 
-Deno.test("a stopSignal that nobody looks at any more swallows no Stop", async () => {
+Deno.test("a interruptSignal that nobody looks at any more swallows no Stop", async () => {
   assert.deepEqual(
-    await inKernel(`globalThis.signal = stopSignal(); await stop();`),
+    await inKernel(`globalThis.signal = interruptSignal(); await stop();`),
     { said: "", warned: true },
   );
   assert.deepEqual(
-    await inKernel(`const signal = stopSignal();
+    await inKernel(`const signal = interruptSignal();
       setTimeout(stop, 100);
       while (!signal.aborted) await pause(0);
-      console.log(signal.reason.name, signal.aborted, stopSignal().aborted);
+      console.log(signal.reason.name, signal.aborted, interruptSignal().aborted);
       await pause(800);`),
     { said: "AbortError true false", warned: false },
   );
   assert.deepEqual(
-    await inKernel(`stopSignal().addEventListener("abort", () => console.log("heard"));
+    await inKernel(`interruptSignal().addEventListener("abort", () => console.log("heard"));
       await stop();`),
     { said: "heard", warned: false },
   );
   assert.deepEqual(
     await inKernel(`const { setTimeout: sleep } = await import("node:timers/promises");
       setTimeout(stop, 100);
-      await sleep(5000, undefined, { signal: stopSignal() }).catch(({ name }) => console.log(name));
+      await sleep(5000, undefined, { signal: interruptSignal() }).catch(({ name }) => console.log(name));
       await pause(800);`),
     { said: "AbortError", warned: false },
   );

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { join } from "node:path";
-import { changeKept, readKept } from "../../lib/notebook/kept.ts";
+import { changeKept, readKept } from "../../lib/notebook/result_store.ts";
 
 /** A file in a folder of its own, which is removed afterwards. */
 async function inFolder(use: (file: string, folder: string) => Promise<void> | void) {
@@ -16,7 +16,7 @@ async function inFolder(use: (file: string, folder: string) => Promise<void> | v
 /** Another process that runs some lines with changeKept, `file` and `empty`. */
 function other(file: string, lines: string): Deno.ChildProcess {
   const code = `import { changeKept } from ${
-    JSON.stringify(new URL("../../lib/notebook/kept.ts", import.meta.url).href)
+    JSON.stringify(new URL("../../lib/notebook/result_store.ts", import.meta.url).href)
   };
     const file = new URL(${JSON.stringify(pathToFileURL(file).href)});
     ${lines}`;

@@ -23,8 +23,8 @@ const depths: Record<string, (x: number, y: number) => number> = {
 };
 const classNames = Object.keys(depths);
 
-/** What {@linkcode drawnImages} draws. */
-export interface DrawnImagesOptions<Classes extends number = number> {
+/** What {@linkcode syntheticImages} draws. */
+export interface SyntheticImagesOptions<Classes extends number = number> {
   /** The number of images. */
   count: number;
   seed: number;
@@ -52,27 +52,29 @@ export interface DrawnImagesOptions<Classes extends number = number> {
  *
  * @example
  * ```ts
- * import { drawnImages } from "resnet-lab";
+ * import { syntheticImages } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const train = drawnImages({ count: 500, seed: 1 });
- * const test = drawnImages({ count: 100, seed: 2 });
+ * const train = syntheticImages({ count: 500, seed: 1 });
+ * const test = syntheticImages({ count: 100, seed: 2 });
  * assert.equal(train.name, "drawn images, not photographs");
  * assert.deepEqual(test.images([0]).shape, [1, 32, 32, 3]);
  * assert.equal(test.classNames[test.labels[3]!], "triangle");
  *
- * const two = drawnImages({ count: 10, seed: 1, size: [64, 96], classes: 2 });
+ * const two = syntheticImages({ count: 10, seed: 1, size: [64, 96], classes: 2 });
  * assert.deepEqual(two.classNames, ["disc", "ring"]);
  * assert.deepEqual(two.images([0]).shape, [1, 64, 96, 3]);
  * ```
  */
-export function drawnImages(options: Omit<DrawnImagesOptions, "classes">): ImageDataset<3, 10>;
-export function drawnImages<const Classes extends number>(
-  options: DrawnImagesOptions<Classes> & { classes: Classes },
+export function syntheticImages(
+  options: Omit<SyntheticImagesOptions, "classes">,
+): ImageDataset<3, 10>;
+export function syntheticImages<const Classes extends number>(
+  options: SyntheticImagesOptions<Classes> & { classes: Classes },
 ): ImageDataset<3, Classes>;
-export function drawnImages(options: DrawnImagesOptions): ImageDataset<3> {
+export function syntheticImages(options: SyntheticImagesOptions): ImageDataset<3> {
   const doing = "Drawing images";
-  checkOptions<DrawnImagesOptions>(doing, options, "{ count: 1000, seed: 1 }", {
+  checkOptions<SyntheticImagesOptions>(doing, options, "{ count: 1000, seed: 1 }", {
     count: true,
     seed: true,
     size: true,

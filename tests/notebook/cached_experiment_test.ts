@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { recorded } from "resnet-lab";
+import { cachedExperiment } from "resnet-lab";
 
 const file = new URL("../../data/recorded_test.json", import.meta.url);
 
@@ -22,9 +22,9 @@ Deno.test("recorded: a run is measured once and then read, with where it comes f
   await writing(async () => {
     let measured = 0;
     const measure = () => Promise.resolve({ loss: ++measured });
-    const first = await recorded("recorded_test", "seed 1", measure);
-    const again = await recorded("recorded_test", "seed 1", measure);
-    const other = await recorded("recorded_test", "seed 2", measure);
+    const first = await cachedExperiment("recorded_test", "seed 1", measure);
+    const again = await cachedExperiment("recorded_test", "seed 1", measure);
+    const other = await cachedExperiment("recorded_test", "seed 2", measure);
     assert.deepEqual(again, first);
     assert.deepEqual([first.loss, other.loss], [1, 2]);
     assert.match(first.date, /^\d{4}-\d\d-\d\d$/);
@@ -37,8 +37,8 @@ Deno.test("recorded: a run is measured once and then read, with where it comes f
 
 Deno.test("recorded: what is measured while another run is kept does not undo that one", async () => {
   await writing(async () => {
-    await recorded("recorded_test", "outer", async () => {
-      await recorded("recorded_test", "inner", () => Promise.resolve({ loss: 1 }));
+    await cachedExperiment("recorded_test", "outer", async () => {
+      await cachedExperiment("recorded_test", "inner", () => Promise.resolve({ loss: 1 }));
       return { loss: 2 };
     });
     assert.deepEqual(Object.keys(JSON.parse(Deno.readTextFileSync(file))), [
@@ -50,14 +50,21 @@ Deno.test("recorded: what is measured while another run is kept does not undo th
 
 Deno.test("recorded: a run that fails leaves no file", async () => {
   await writing(async () => {
-    const failing = recorded("recorded_test", "seed 1", () => Promise.reject(new Error("no")));
+    const failing = cachedExperiment(
+      "recorded_test",
+      "seed 1",
+      () => Promise.reject(new Error("no")),
+    );
     await assert.rejects(failing, /no/);
     assert(!existsSync(file));
   });
 });
 
 Deno.test("recorded: nothing is written unless asked for", async () => {
-  assert.equal((await recorded("recorded_test", "seed 1", () => Promise.resolve({ a: 1 }))).a, 1);
+  assert.equal(
+    (await cachedExperiment("recorded_test", "seed 1", () => Promise.resolve({ a: 1 }))).a,
+    1,
+  );
   assert(!existsSync(file));
 });
 
@@ -65,7 +72,7 @@ Deno.test("recorded: miniatures are not kept", async () => {
   Deno.env.set("RESNET_LAB_SCALE", "smoke");
   try {
     await writing(async () => {
-      await recorded("recorded_test", "seed 1", () => Promise.resolve({ loss: 1 }));
+      await cachedExperiment("recorded_test", "seed 1", () => Promise.resolve({ loss: 1 }));
       assert(!existsSync(file));
     });
   } finally {
@@ -89,15 +96,15 @@ Deno.test("recorded refuses what JSON would change, and names it", async () => {
   ];
   await writing(async () => {
     for (const [value, message] of cases) {
-      await assert.rejects(recorded("recorded_test", "odd", () => Promise.resolve(value)), {
+      await assert.rejects(cachedExperiment("recorded_test", "odd", () => Promise.resolve(value)), {
         name: "TypeError",
         message,
       });
     }
     assert(!existsSync(file));
     const value = { a: [1, "2", true, null, { b: -1e-300 }], none: undefined };
-    const first = await recorded("recorded_test", "plain", () => Promise.resolve(value));
-    const again = await recorded("recorded_test", "plain", () => Promise.resolve(value));
+    const first = await cachedExperiment("recorded_test", "plain", () => Promise.resolve(value));
+    const again = await cachedExperiment("recorded_test", "plain", () => Promise.resolve(value));
     assert.deepEqual(again.a, first.a);
   });
 });
@@ -105,11 +112,11 @@ Deno.test("recorded refuses what JSON would change, and names it", async () => {
 Deno.test("recorded refuses names that lead out of data/ and what is no function", async () => {
   const measure = () => Promise.resolve({ a: 1 });
   for (const name of ["../secret", "a/b", "", "a.json"]) {
-    await assert.rejects(recorded(name, "run", measure), {
+    await assert.rejects(cachedExperiment(name, "run", measure), {
       name: "RangeError",
       message: /^Recording "run": the experiment must be a name of letters/,
     });
   }
   // @ts-expect-error: a value, not a function that measures it
-  await assert.rejects(recorded("recorded_test", "run", { a: 1 }), TypeError);
+  await assert.rejects(cachedExperiment("recorded_test", "run", { a: 1 }), TypeError);
 });

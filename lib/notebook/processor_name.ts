@@ -5,12 +5,12 @@ import { cpus } from "node:os";
  *
  * @example
  * ```ts
- * import { machine } from "resnet-lab";
+ * import { processorName } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * assert.match(machine(), /^[1-9]\d* × ./);
+ * assert.match(processorName(), /^[1-9]\d* × ./);
  * ```
  */
-export function machine(): string {
+export function processorName(): string {
   return `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown processor"}`;
 }

@@ -1,11 +1,11 @@
 import { show } from "../tensor/internal.ts";
-import { changeKept, isKeeping, readKept } from "./kept.ts";
-import { machine } from "./machine.ts";
-import { type Scale, scale } from "./scale.ts";
+import { changeKept, isKeeping, readKept } from "./result_store.ts";
+import { processorName } from "./processor_name.ts";
+import { type RunScale, runScale } from "./run_scale.ts";
 
 /** Where and when a recorded value was measured. */
 export interface Provenance {
-  readonly scale: Scale;
+  readonly scale: RunScale;
   readonly machine: string;
   /** The day, as `2026-11-22`. */
   readonly date: string;
@@ -16,7 +16,7 @@ type Runs<Value> = Record<string, Value & Provenance>;
 
 /**
  * The result of a run that takes long: read from `data/<experiment>.json` where that run is kept at
- * this {@linkcode scale}, else measured now.
+ * this {@linkcode runScale}, else measured now.
  *
  * What is measured is kept where the notebook is executed with `deno task run --write`, run by run,
  * so that an experiment that was stopped goes on where it was; miniatures, at smoke, are not. To
@@ -33,15 +33,15 @@ type Runs<Value> = Record<string, Value & Provenance>;
  *
  * @example
  * ```ts
- * import { recorded } from "resnet-lab";
+ * import { cachedExperiment } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const { sum, machine } = await recorded("nothing_yet", "1 + 1", () => Promise.resolve({ sum: 2 }));
+ * const { sum, machine } = await cachedExperiment("nothing_yet", "1 + 1", () => Promise.resolve({ sum: 2 }));
  * assert.equal(sum, 2);
  * assert(machine.length > 0);
  * ```
  */
-export async function recorded<Value extends object>(
+export async function cachedExperiment<Value extends object>(
   experiment: string,
   run: string,
   measure: () => Promise<Value>,
@@ -62,12 +62,12 @@ export async function recorded<Value extends object>(
     );
   }
   const file = new URL(`../../data/${experiment}.json`, import.meta.url);
-  const name = `${scale()}: ${run}`;
+  const name = `${runScale()}: ${run}`;
   const kept = readKept<Runs<Value>>(file, {})[name];
   if (kept) return kept;
   const provenance = {
-    scale: scale(),
-    machine: machine(),
+    scale: runScale(),
+    machine: processorName(),
     date: new Date().toISOString().slice(0, 10),
   };
   const measured = await measure();
@@ -81,7 +81,7 @@ export async function recorded<Value extends object>(
     );
   }
   const value = { ...measured, ...provenance };
-  if (isKeeping() && scale() !== "smoke") {
+  if (isKeeping() && runScale() !== "smoke") {
     requireJson(doing, "the result", measured);
     changeKept<Runs<Value>>(file, {}, (runs) => ({ ...runs, [name]: value }));
   }
