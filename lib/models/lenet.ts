@@ -42,7 +42,7 @@ function features<InChannels extends number>(
 ) {
   const activate = ACTIVATIONS[activation];
   const pool = activation === "relu" ? maxPool : avgPool;
-  const initial = activation === "relu" ? {} : { kernelInitializer: xavierUniform() };
+  const initial = activation === "relu" ? {} : { weightInitializer: xavierUniform() };
   return sequential(
     conv2d(inChannels, 6, { kernelSize: 5, padding: 2, ...initial }),
     activate(),

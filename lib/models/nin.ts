@@ -59,9 +59,9 @@ export function ninBlock<const InChannels extends number, const OutChannels exte
  * Gives a convolution small weights and biases of one, so that the relu behind it lets every
  * channel through at first.
  */
-function openAtFirst({ kernel, bias }: Conv2d<number, number>): void {
+function openAtFirst({ weight, bias }: Conv2d<number, number>): void {
   tidy(() => {
-    kernel.assign(ops.mul(kernel, 0.1));
+    weight.assign(ops.mul(weight, 0.1));
     bias?.assign(ops.ones(bias.shape));
   });
 }

@@ -27,8 +27,8 @@ function run(module: AnyModule, input: unknown, options?: ForwardOptions): Tenso
 }
 
 /**
- * Modules with those in one field by their number, so that paths read `0.kernel` and not
- * `layers.0.kernel`.
+ * Modules with those in one field by their number, so that paths read `0.weight` and not
+ * `layers.0.weight`.
  */
 function numbered(children: Map<string, AnyModule>, field: string): Map<string, AnyModule> {
   return new Map(

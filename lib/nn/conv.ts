@@ -38,14 +38,14 @@ export interface Conv2dOptions {
   /** Whether a number is added to each output channel; needless before batch norm. */
   useBias?: boolean;
   /** The initial kernel. */
-  kernelInitializer?: Initializer;
+  weightInitializer?: Initializer;
 }
 
 /** A convolution over images; made by {@linkcode conv2d}. */
 export class Conv2d<InChannels extends number, OutChannels extends number>
   extends Module<Images<InChannels>, Images<OutChannels>> {
   /** The weights `[height, width, in / groups, out]`. */
-  readonly kernel: Variable4D;
+  readonly weight: Variable4D;
   /** What is added to each output channel `[out]`, if anything. */
   readonly bias: Variable1D | undefined;
   readonly #options: { stride: Pair; padding: Padding; dilation: Pair; groups: number };
@@ -65,10 +65,10 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
       dilation: true,
       groups: true,
       useBias: true,
-      kernelInitializer: true,
+      weightInitializer: true,
     });
     const { kernelSize, stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
-    const { useBias = true, kernelInitializer = heNormal() } = options;
+    const { useBias = true, weightInitializer = heNormal() } = options;
     checkWhole(doing, "inChannels", inChannels);
     checkWhole(doing, "outChannels", outChannels);
     checkWhole(doing, "groups", groups);
@@ -84,14 +84,14 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
     }
     const [height, width] = pair(kernelSize);
     const shape = [height, width, inChannels / groups, outChannels] as const;
-    this.kernel = initialize(doing, shape, kernelInitializer);
+    this.weight = initialize(doing, shape, weightInitializer);
     this.bias = useBias ? variable(ops.zeros([outChannels])) : undefined;
     this.#options = { stride, padding, dilation, groups };
   }
 
   override forward(images: Images<InChannels>): Images<OutChannels> {
     checkInput(this, images, ["batch", "height", "width", ["channels", this.inChannels]]);
-    return ops.conv2d(images, this.kernel, { ...this.#options, bias: this.bias });
+    return ops.conv2d(images, this.weight, { ...this.#options, bias: this.bias });
   }
 
   /**
@@ -101,7 +101,7 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
    */
   rescale(factor: Tensor1D, offset: Tensor1D): void {
     tidy(() => {
-      this.kernel.assign(ops.mul(this.kernel, factor));
+      this.weight.assign(ops.mul(this.weight, factor));
       if (this.bias) this.bias.assign(ops.add(ops.mul(this.bias, factor), offset));
       else Object.assign(this, { bias: variable(ops.clone(offset)) }); // Read-only to all others.
     });
@@ -122,7 +122,7 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
    * ```
    */
   outputSize(size: readonly [height: number, width: number]): readonly [number, number] {
-    const [height, width] = this.kernel.shape;
+    const [height, width] = this.weight.shape;
     const { stride, padding, dilation } = this.#options;
     const window = { kernelSize: [height, width], stride, padding, dilation } as const;
     return windowGeometry("conv2d", size, window).output;
@@ -130,7 +130,7 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
 
   override describe(): string {
     const { stride, padding, dilation, groups } = this.#options;
-    const [height, width] = this.kernel.shape;
+    const [height, width] = this.weight.shape;
     return [
       `conv2d ${this.inChannels} → ${this.outChannels}, ${height}×${width}`,
       String(pair(stride)) === "1,1" ? [] : `stride ${pairText(stride)}`,
@@ -142,7 +142,7 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
 
   override macs(_input: readonly number[], output: readonly number[]): number {
     return output.reduce((product, axis) => product * axis, 1) *
-      (this.kernel.size / this.outChannels);
+      (this.weight.size / this.outChannels);
   }
 }
 
@@ -169,7 +169,7 @@ export function pairText(value: Pair): string {
  *
  * const layer = conv2d(3, 64, { kernelSize: 7, stride: 2, padding: 3 });
  * assert.deepEqual(layer.forward(ops.zeros([1, 224, 224, 3])).shape, [1, 112, 112, 64]);
- * assert.deepEqual(layer.kernel.shape, [7, 7, 3, 64]);
+ * assert.deepEqual(layer.weight.shape, [7, 7, 3, 64]);
  *
  * // @ts-expect-error: images with one channel do not fit
  * assert.throws(() => layer.forward(conv2d(1, 1, { kernelSize: 1 }).forward(ops.zeros([1, 8, 8, 1]))));

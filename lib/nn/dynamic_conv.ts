@@ -55,7 +55,7 @@ export interface DynamicConv2dOptions {
    */
   reduction?: number;
   /** The initial kernels `[kernels, height, width, in, out]`, given the fans of one of them. */
-  kernelInitializer?: Initializer;
+  weightInitializer?: Initializer;
 }
 
 /**
@@ -117,9 +117,9 @@ export class KernelAttention<InChannels extends number>
 export class DynamicConv2d<InChannels extends number, OutChannels extends number>
   extends Module<Images<InChannels>, Images<OutChannels>> {
   /** The kernels that are mixed `[kernels, height, width, in, out]`. */
-  readonly kernels: Variable5D;
-  /** Their biases `[kernels, out]`, if any. */
-  readonly biases: Variable2D | undefined;
+  readonly weight: Variable5D;
+  /** The bias of each kernel `[kernels, out]`, if any. */
+  readonly bias: Variable2D | undefined;
   /** The weights of the mixture. */
   readonly attention: KernelAttention<InChannels>;
   readonly #options: { stride: Pair; padding: Padding };
@@ -140,10 +140,10 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
       kernels: true,
       temperature: true,
       reduction: true,
-      kernelInitializer: true,
+      weightInitializer: true,
     });
     const { kernelSize, stride = 1, padding = 0, useBias = true, kernels = 4 } = options;
-    const { temperature = 30, reduction = 1 / 4, kernelInitializer = heNormal() } = options;
+    const { temperature = 30, reduction = 1 / 4, weightInitializer = heNormal() } = options;
     checkWhole(doing, "inChannels", inChannels);
     checkWhole(doing, "outChannels", outChannels);
     checkPair(doing, "kernelSize", kernelSize);
@@ -158,14 +158,14 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
     const [height, width] = pair(kernelSize);
     // An output sees one kernel's worth of inputs, however many are mixed.
     const fans = fansOf([height, width, inChannels, outChannels]);
-    this.kernels = initialize(
+    this.weight = initialize(
       doing,
       [kernels, height, width, inChannels, outChannels],
-      typeof kernelInitializer === "function"
-        ? (shape, _, random) => kernelInitializer(shape, fans, random)
-        : kernelInitializer,
+      typeof weightInitializer === "function"
+        ? (shape, _, random) => weightInitializer(shape, fans, random)
+        : weightInitializer,
     );
-    this.biases = useBias ? variable(ops.zeros([kernels, outChannels])) : undefined;
+    this.bias = useBias ? variable(ops.zeros([kernels, outChannels])) : undefined;
     this.attention = new KernelAttention(inChannels, kernels, reduction);
     this.attention.temperature = temperature;
     this.#options = { stride, padding };
@@ -174,12 +174,12 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
   override forward(images: Images<InChannels>): Images<OutChannels> {
     checkInput(this, images, ["batch", "height", "width", ["channels", this.inChannels]]);
     const [batch, height, width, channels] = images.shape;
-    const [kernels, rows, columns] = this.kernels.shape;
+    const [kernels, rows, columns] = this.weight.shape;
     const { pads: [top, bottom, left, right], output } = this.#geometry([height, width]);
     const [down, across] = pair(this.#options.stride);
     return tidy(() => {
       const attention = this.attention.forward(images);
-      const mixed = ops.matMul(attention, ops.reshape(this.kernels, [kernels, -1]));
+      const mixed = ops.matMul(attention, ops.reshape(this.weight, [kernels, -1]));
       const padded = ops.pad(images, [[0, 0], [top, bottom], [left, right], [0, 0]]);
       // One row of the window at a time: its columns side by side as channels, then a product of
       // matrices for all images at once.
@@ -199,8 +199,8 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
         })
         .reduce((sum, part) => ops.add(sum, part));
       const maps = ops.reshape(y, [batch, ...output, this.outChannels]);
-      if (!this.biases) return maps;
-      const bias: Tensor2D = ops.matMul(attention, this.biases);
+      if (!this.bias) return maps;
+      const bias: Tensor2D = ops.matMul(attention, this.bias);
       return ops.add(maps, ops.reshape(bias, [batch, 1, 1, this.outChannels]));
     });
   }
@@ -215,14 +215,14 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
   }
 
   #geometry(size: readonly [height: number, width: number]) {
-    const [, height, width] = this.kernels.shape;
+    const [, height, width] = this.weight.shape;
     const kernelSize = [height, width] as const;
     return windowGeometry("dynamicConv2d", size, { ...this.#options, kernelSize });
   }
 
   override describe(): string {
     const { stride, padding } = this.#options;
-    const [kernels, height, width] = this.kernels.shape;
+    const [kernels, height, width] = this.weight.shape;
     return [
       `dynamicConv2d ${this.inChannels} → ${this.outChannels}, ${kernels} kernels ${height}×${width}`,
       String(pair(stride)) === "1,1" ? [] : `stride ${pairText(stride)}`,
@@ -232,8 +232,8 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
 
   override macs(_input: readonly number[], output: readonly number[]): number {
     const [height = 1, width = 1] = output;
-    const mixing = this.kernels.size + (this.biases?.size ?? 0);
-    return height * width * (this.kernels.size / this.attention.kernels) + mixing;
+    const mixing = this.weight.size + (this.bias?.size ?? 0);
+    return height * width * (this.weight.size / this.attention.kernels) + mixing;
   }
 }
 
@@ -258,7 +258,7 @@ function every(images: Images, axis: 1 | 2, start: number, count: number, step: 
  *
  * `layer.attention` is the module that gives the weights π `[batch, kernels]`. Its hidden units are
  * `reduction · in`, but at least two for each kernel. The kernels start as {@linkcode heNormal},
- * the biases at zero.
+ * the bias at zero.
  *
  * @throws {RangeError} If a size is not a whole number of at least 1, the temperature is not
  * positive, the reduction is not above 0 and at most 1, or the input of `forward` has other

@@ -82,7 +82,7 @@ export function lsuv<M extends AnyModule>(
 
 /** The weights of a convolution or a linear layer. */
 function weightsOf(module: AnyModule): Variable | undefined {
-  if (module instanceof Conv2d) return module.kernel;
+  if (module instanceof Conv2d) return module.weight;
   return module instanceof Linear ? module.weight : undefined;
 }
 

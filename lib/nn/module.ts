@@ -33,7 +33,7 @@ export type ShapeRule = "same" | "pooled" | undefined;
  * A part of a network with a forward pass, and parameters that are found by walking its fields.
  *
  * Fields that are variables, modules, or arrays and records of them to any depth, belong to it and
- * give the paths: `stage2.0.conv1.kernel`. A subclass says what it takes and gives,
+ * give the paths: `stage2.0.conv1.weight`. A subclass says what it takes and gives,
  * `Module<Images<3>, Features<10>>`, declares its parts as `readonly` fields, and writes `forward`,
  * in `tidy` if it makes more tensors than the one it returns.
  *
@@ -194,7 +194,7 @@ export abstract class Module<In = never, Out = unknown> {
    * model.freeze(); // All of it…
    * model.unfreeze("layer2.0.conv2", "fc"); // … but these.
    * assert.deepEqual([...model.namedParameters().keys()], [
-   *   "layer2.0.conv2.kernel",
+   *   "layer2.0.conv2.weight",
    *   "fc.weight",
    *   "fc.bias",
    * ]);

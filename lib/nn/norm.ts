@@ -33,9 +33,9 @@ export class BatchNorm<Channels extends number>
   extends Module<Images<Channels> | Features<Channels>, Tensor> {
   declare readonly [shapeRule]: "same";
   /** The learned standard deviation of each channel (gamma in the paper). */
-  readonly scale: Variable1D;
+  readonly weight: Variable1D;
   /** The learned mean of each channel (beta in the paper). */
-  readonly offset: Variable1D;
+  readonly bias: Variable1D;
   /** The mean of each channel that inference uses. */
   readonly runningMean: Variable1D;
   /** The variance of each channel that inference uses. */
@@ -62,8 +62,8 @@ export class BatchNorm<Channels extends number>
     checkNumber("Building batchNorm", "epsilon", epsilon, small, "a finite number of at least 0");
     const part = momentum >= 0 && momentum <= 1;
     checkNumber("Building batchNorm", "momentum", momentum, part, "a number from 0 to 1");
-    this.scale = variable(ops.ones([channels]));
-    this.offset = variable(ops.zeros([channels]));
+    this.weight = variable(ops.ones([channels]));
+    this.bias = variable(ops.zeros([channels]));
     this.runningMean = variable(ops.zeros([channels]), { trainable: false });
     this.runningVariance = variable(ops.ones([channels]), { trainable: false });
     this.epsilon = epsilon;
@@ -87,13 +87,13 @@ export class BatchNorm<Channels extends number>
           "Train a model that is not folded, and fold it afterwards.",
       );
     }
-    const { scale, offset, epsilon } = this;
+    const { weight, bias, epsilon } = this;
     if (!training || this.isFrozen) {
       return ops.batchNormInference(x, {
         mean: this.runningMean,
         variance: this.runningVariance,
-        scale,
-        offset,
+        scale: weight,
+        offset: bias,
         epsilon,
       });
     }
@@ -106,7 +106,7 @@ export class BatchNorm<Channels extends number>
       );
     }
     return tidy(() => {
-      const { y, mean, variance } = ops.batchNormTraining(x, scale, offset, epsilon, {
+      const { y, mean, variance } = ops.batchNormTraining(x, weight, bias, epsilon, {
         mean: this.runningMean,
         variance: this.runningVariance,
         momentum: this.momentum,
@@ -127,12 +127,12 @@ export class BatchNorm<Channels extends number>
    * given from now on, without variables; {@linkcode foldBatchNorm} calls it.
    */
   fold(): { factor: Tensor1D; offset: Tensor1D } {
-    const { scale, offset, runningMean, runningVariance, epsilon } = this;
-    const factor = tidy(() => ops.div(scale, ops.sqrt(ops.add(runningVariance, epsilon))));
-    const shift = tidy(() => ops.sub(offset, ops.mul(runningMean, factor)));
+    const { weight, bias, runningMean, runningVariance, epsilon } = this;
+    const factor = tidy(() => ops.div(weight, ops.sqrt(ops.add(runningVariance, epsilon))));
+    const offset = tidy(() => ops.sub(bias, ops.mul(runningMean, factor)));
     dispose([...this.variables().values()]);
     this.#folded = true;
-    return { factor, offset: shift };
+    return { factor, offset };
   }
 
   override variables(): Map<string, Variable> {
@@ -145,7 +145,7 @@ export class BatchNorm<Channels extends number>
 }
 
 /**
- * Batch normalisation, `y = (x − mean) / √(variance + epsilon) · scale + offset` for each channel:
+ * Batch normalisation, `y = (x − mean) / √(variance + epsilon) · weight + bias` for each channel:
  * with the batch's statistics in training, with running ones in inference (Ioffe and Szegedy 2015).
  *
  * After each training batch `running = (1 − momentum) · running + momentum · batch`, with the

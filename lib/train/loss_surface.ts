@@ -47,7 +47,7 @@ export interface LossSurface {
  * directions δ and η in which each filter is as long as the filter of θ it belongs to (Li et al.
  * 2018, section 4).
  *
- * A filter is what one output channel or unit is made of: `kernel[:, :, :, i]` or `weight[:, i]`.
+ * A filter is what one output channel or unit is made of: `weight[:, :, :, i]` or `weight[:, i]`.
  * Parameters with one axis, biases and those of batch norms, do not move. The model runs in
  * inference, with its running statistics, `points²` times over the set. The parameters are as
  * before afterwards, to the bit, also after an error or Stop.

@@ -43,16 +43,11 @@ interface Part extends Layout {
   readonly counter: string | undefined;
 }
 
-/** PyTorch's names of variables that have others here, by layer. */
-const NAMES = [
-  [Conv2d, { kernel: "weight" }],
-  [BatchNorm, {
-    scale: "weight",
-    offset: "bias",
-    runningMean: "running_mean",
-    runningVariance: "running_var",
-  }],
-] as const;
+/** PyTorch's names of a batch norm's running statistics; all other names are the same. */
+const STATISTICS: Readonly<Record<string, string>> = {
+  runningMean: "running_mean",
+  runningVariance: "running_var",
+};
 
 /**
  * The parameters and running statistics of a model by all of their paths, in the order of its
@@ -66,8 +61,7 @@ function partsOf(doing: string, model: AnyModule, inputShape?: readonly number[]
     if (above.has(module)) return;
     above.add(module);
     const at = (name: string) => path === "" ? name : `${path}.${name}`;
-    const names: Readonly<Record<string, string>> =
-      NAMES.find(([Layer]) => module instanceof Layer)?.[1] ?? {};
+    const names = module instanceof BatchNorm ? STATISTICS : {};
     for (const [name, variable] of module.variables()) {
       parts.push({
         name: at(names[name] ?? name),
@@ -110,8 +104,8 @@ function layoutOf(
   orders: ModelOrders,
 ): Layout {
   const { shape } = variable;
-  if (module instanceof Conv2d && name === "kernel") {
-    const [height, width, inChannels, outChannels] = module.kernel.shape;
+  if (module instanceof Conv2d && name === "weight") {
+    const [height, width, inChannels, outChannels] = module.weight.shape;
     return {
       shape: [outChannels, inChannels, height, width],
       theirs: (value) => ops.transpose(value, [3, 2, 0, 1]),
@@ -210,11 +204,9 @@ export interface StateDictOptions {
  * The parameters and running statistics of a model by PyTorch's names and in PyTorch's layout,
  * ready for {@linkcode writeSafetensors}.
  *
- * Kernels become `[out, in, height, width]`, weights of linear layers `[out, in]`. `kernel` and
- * `scale` are called `weight`, `offset` is `bias`, `runningMean` and `runningVariance` are
- * `running_mean` and `running_var`, and each batch norm has PyTorch's `num_batches_tracked`, which
- * is
- * 0. So what is written for AlexNet (its variant `"torchvision"`), VGG, GoogLeNet and the ResNets
+ * Weights of convolutions become `[out, in, height, width]`, those of linear layers `[out, in]`.
+ * `runningMean` and `runningVariance` are called `running_mean` and `running_var`, and each batch
+ * norm has PyTorch's `num_batches_tracked`, which is 0. So what is written for AlexNet (its variant `"torchvision"`), VGG, GoogLeNet and the ResNets
  * loads in torchvision with `strict=True`. A variable that a model has at several paths is there
  * under all of them, as in PyTorch. Variables of layers of your own keep their names and layout.
  *
@@ -328,7 +320,7 @@ export interface LoadOptions extends StateDictOptions {
  *   /Of another shape: fc.weight \(expected \[2, 32\], found \[10, 32\]\)/,
  * );
  * loadStateDict(cats, stateDict(trained), { except: ["fc"] });
- * assert.deepEqual(cats.conv1.kernel.dataSync(), trained.conv1.kernel.dataSync());
+ * assert.deepEqual(cats.conv1.weight.dataSync(), trained.conv1.weight.dataSync());
  * ```
  */
 export function loadStateDict(

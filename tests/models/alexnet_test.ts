@@ -87,11 +87,11 @@ Deno.test("AlexNet: width multiplies channels and hidden units, an even number f
   const shapes = [...model.namedParameters()].map(([path, { shape }]) => `${path} ${shape}`);
   // 96, 256 and 384 times 0.03 are 2.88, 7.68 and 11.52, in twos 2, 8 and 12; 4096 times 0.03 is 122.88.
   assert.deepEqual(shapes.filter((shape) => !shape.includes("bias")), [
-    "features.0.kernel 11,11,3,2",
-    "features.4.kernel 5,5,1,8",
-    "features.8.kernel 3,3,8,12",
-    "features.10.kernel 3,3,6,12",
-    "features.12.kernel 3,3,6,8",
+    "features.0.weight 11,11,3,2",
+    "features.4.weight 5,5,1,8",
+    "features.8.weight 3,3,8,12",
+    "features.10.weight 3,3,6,12",
+    "features.12.weight 3,3,6,8",
     "classifier.0.weight 8,122",
     "classifier.3.weight 122,122",
     "classifier.6.weight 122,1000",

@@ -74,8 +74,7 @@ function numbers(
 
 /** PyTorch's name of one of our parameters or running statistics. */
 function nameInPyTorch(path: string): string {
-  return path.replace(/kernel$|scale$/, "weight").replace(/offset$/, "bias")
-    .replace(/runningMean$/, "running_mean").replace(/runningVariance$/, "running_var");
+  return path.replace(/runningMean$/, "running_mean").replace(/runningVariance$/, "running_var");
 }
 
 /** Our variables by PyTorch's names, which must be the same. */

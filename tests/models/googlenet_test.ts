@@ -120,7 +120,7 @@ Deno.test("inception by hand: four branches of one image, joined along the chann
     const { branch1, branch2, branch3, branch4 } = block;
     [branch1, branch2, branch3, branch4].forEach((branch, i) => {
       for (const [path, parameter] of branch.namedParameters()) {
-        if (/kernel|scale/.test(path)) parameter.assign(ops.ones(parameter.shape));
+        if (/weight$/.test(path)) parameter.assign(ops.ones(parameter.shape));
         else parameter.assign(ops.full(parameter.shape, i));
       }
     });

@@ -102,9 +102,9 @@ Deno.test("LeNet for other images and classes", () => {
   assert.deepEqual(model.forward(ops.zeros([2, 28, 28, 3])).shape, [2, 7]);
   assert.equal(summary(model, [28, 28, 3]).parameters, 61_706 + 2 * 150 - 3 * 85);
   assert.deepEqual([...model.namedParameters().keys()], [
-    "features.0.kernel",
+    "features.0.weight",
     "features.0.bias",
-    "features.3.kernel",
+    "features.3.weight",
     "features.3.bias",
     "classifier.1.weight",
     "classifier.1.bias",

@@ -140,8 +140,8 @@ Deno.test("the CIFAR family has the paper's parameters, multiply-accumulates and
     assert.equal(table.parameters, parameters);
     assert.equal(Math.round(table.macs / 1e5) / 1e4, gigamacs);
     // Layers with weights: the first convolution, 6n in blocks, the linear one.
-    const kernels = [...model.namedParameters().keys()].filter((path) => /kernel|fc.w/.test(path));
-    assert.equal(kernels.length, depth);
+    const weights = model.parameters().filter(({ rank }) => rank > 1);
+    assert.equal(weights.length, depth);
     assert.deepEqual(shapes(model, [32, 32, 3]), {
       ...{ conv1: "32×32×16", bn1: "32×32×16" },
       ...{ layer1: "32×32×16", layer2: "16×16×32", layer3: "8×8×64" },
@@ -250,7 +250,7 @@ Deno.test("forwardWithEmbedding gives what forward gives, and what the last laye
 function constantKernels<M extends AnyModule>(model: M, numbers: Record<string, number>): M {
   for (const [path, variable] of model.namedVariables()) {
     const [, layer, name] = /^(.*)\.(\w+)$/.exec(path)!;
-    using value = name === "kernel"
+    using value = variable.rank === 4
       ? ops.full(variable.shape, numbers[layer!] ?? 0)
       : name === "runningVariance"
       ? ops.full(variable.shape, 1 - 1e-5)
@@ -350,7 +350,7 @@ Deno.test("a block's gradients, of its images and parameters, agree with central
       using block = bottleneck(2, 1, { stride: 2, version, shortcut });
       for (const [path, parameter] of block.namedParameters()) {
         // So that nothing stands where relu has its bend.
-        if (path.endsWith("offset")) parameter.assign(ops.full(parameter.shape, 0.7));
+        if (path.endsWith("bias")) parameter.assign(ops.full(parameter.shape, 0.7));
       }
       assertGradientsByDifferences((images) => block.forward(images), x, block.parameters(), {
         step: 1e-3,
@@ -417,29 +417,29 @@ Deno.test("the option convolution makes the 3×3 convolutions of blocks, and no 
 
 Deno.test("the options of variants and of the family get through, and width multiplies channels", () => {
   using model = resnet50({ width: 0.03, version: "v2", shortcut: "C", inChannels: 2, classes: 4 });
-  const { "layer1.0.conv1.kernel": first, "layer4.0.downsample.kernel": last } = Object.fromEntries(
+  const { "layer1.0.conv1.weight": first, "layer4.0.downsample.weight": last } = Object.fromEntries(
     [...model.namedParameters()].map(([path, { shape }]) => [path, String(shape)]),
   );
   // 64 and 512 times 0.03 are 1.92 and 15.36, 1024 a quarter of 7.68's next.
   assert.deepEqual([first, last], ["1,1,2,2", "1,1,32,60"]);
-  assert.deepEqual([model.conv1.kernel.shape, model.fc.weight.shape], [[7, 7, 2, 2], [60, 4]]);
+  assert.deepEqual([model.conv1.weight.shape, model.fc.weight.shape], [[7, 7, 2, 2], [60, 4]]);
   using family = cifarResnet({ depth: 14, width: 1 / 4, version: "v2", shortcut: "B", classes: 3 });
   assert.deepEqual(
     [...family.namedVariables().keys()].filter((path) => !/layer.\.1|layer3/.test(path)),
     [
-      "conv1.kernel",
+      "conv1.weight",
       ...block("layer1.0"),
       ...block("layer2.0"),
-      "layer2.0.downsample.kernel",
+      "layer2.0.downsample.weight",
       ...norm("norm"),
       ...["fc.weight", "fc.bias"],
     ],
   );
   function norm(path: string) {
-    return ["scale", "offset", "runningMean", "runningVariance"].map((name) => `${path}.${name}`);
+    return ["weight", "bias", "runningMean", "runningVariance"].map((name) => `${path}.${name}`);
   }
   function block(path: string) {
-    return [1, 2].flatMap((i) => [`${path}.conv${i}.kernel`, ...norm(`${path}.bn${i}`)]);
+    return [1, 2].flatMap((i) => [`${path}.conv${i}.weight`, ...norm(`${path}.bn${i}`)]);
   }
 });
 
@@ -455,12 +455,13 @@ Deno.test("ResNets start as the paper says: He's weights, batch norms that do no
   setSeed(1);
   using model = resnet18({ width: 1 / 2, classes: 10 });
   for (const [path, variable] of model.namedVariables()) {
+    if (variable.rank > 1) continue;
     const { mean, variance } = momentsOf(variable.dataSync());
-    if (/scale|runningVariance/.test(path)) assert.deepEqual([mean, variance], [1, 0], path);
-    else if (/offset|runningMean|bias/.test(path)) assert.deepEqual([mean, variance], [0, 0], path);
+    const expected = /weight|runningVariance/.test(path) ? 1 : 0;
+    assert.deepEqual([mean, variance], [expected, 0], path);
   }
-  const kernel = model.stages[3]!.namedParameters().get("1.conv2.kernel")!;
-  const { mean, variance } = momentsOf(kernel.dataSync());
+  const weight = model.stages[3]!.namedParameters().get("1.conv2.weight")!;
+  const { mean, variance } = momentsOf(weight.dataSync());
   // He et al. 2015: a variance of 2 for each input of a unit, here 9 · 256.
   assert(Math.abs(mean) < 1e-3 && Math.abs(variance * 9 * 256 / 2 - 1) < 0.02);
 });

@@ -34,7 +34,7 @@ import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import { assertGradientsByDifferences, assertLeavesOnlyOutput, someImages } from "./fixture.ts";
 
 const one = { kernelSize: 1, useBias: false } as const;
-const times = (factor: number) => ({ ...one, kernelInitializer: constantInitializer(factor) });
+const times = (factor: number) => ({ ...one, weightInitializer: constantInitializer(factor) });
 
 testOnEachBackend("sequential by hand: the layers in their order", () => {
   const model = sequential(
@@ -56,7 +56,7 @@ testOnEachBackend("residual by hand: y = body(x) + shortcut(x)", () => {
   assertClose(residual(conv2d(1, 1, times(10))).forward(x), [11, 22, 33, 44]);
   const projected = residual(conv2d(1, 2, times(10)), conv2d(1, 2, times(-1)));
   assertClose(projected.forward(x), [9, 9, 18, 18, 27, 27, 36, 36]);
-  assert.deepEqual([...projected.namedParameters().keys()], ["body.kernel", "shortcut.kernel"]);
+  assert.deepEqual([...projected.namedParameters().keys()], ["body.weight", "shortcut.weight"]);
   assert.deepEqual([...residual(linear(2, 2)).namedParameters().keys()], [
     "body.weight",
     "body.bias",
@@ -79,7 +79,7 @@ testOnEachBackend("parallel by hand: channels in the order of the branches", () 
   );
   const y: Images<4> = block.forward(ops.tensor([1, 5], [1, 1, 2, 1]));
   assert.deepEqual(y.arraySync(), [[[[2, 1, 3, 3], [10, 5, 15, 15]]]]);
-  assert.deepEqual([...block.namedParameters().keys()], ["0.kernel", "2.kernel"]);
+  assert.deepEqual([...block.namedParameters().keys()], ["0.weight", "2.weight"]);
 });
 
 testOnEachBackend("containers: gradients by central differences, for x and every parameter", () => {

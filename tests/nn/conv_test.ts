@@ -46,13 +46,13 @@ Deno.test("conv2d counts parameters and multiply-accumulates", () => {
   assert.deepEqual([plain.parameters, plain.macs], [3 * 3 * 3 * 8 + 8, 8 * 8 * 8 * 27]);
   const grouped = conv2d(6, 4, { kernelSize: 3, padding: 1, groups: 2, useBias: false });
   const table = summary(grouped, [5, 5, 6]);
-  assert.deepEqual(grouped.kernel.shape, [3, 3, 3, 4]);
+  assert.deepEqual(grouped.weight.shape, [3, 3, 3, 4]);
   assert.deepEqual([table.parameters, table.macs], [3 * 3 * 3 * 4, 5 * 5 * 4 * 27]);
 });
 
 testOnEachBackend("conv2d by hand: a cross-correlation with d2l's numbers, plus the bias", () => {
   const layer = conv2d(1, 1, { kernelSize: 2 });
-  layer.kernel.assign(ops.tensor([0, 1, 2, 3], [2, 2, 1, 1]));
+  layer.weight.assign(ops.tensor([0, 1, 2, 3], [2, 2, 1, 1]));
   layer.bias?.assign(ops.tensor([100]));
   const image = ops.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 3, 1]);
   assertClose(layer.forward(image), [119, 125, 137, 143]);
@@ -63,7 +63,7 @@ testOnEachBackend("conv2d of ones with a constant kernel counts what a window se
   const layer = conv2d(3, 2, {
     kernelSize: 3,
     padding: 1,
-    kernelInitializer: constantInitializer(0.5),
+    weightInitializer: constantInitializer(0.5),
   });
   const y = layer.forward(ops.ones([1, 3, 3, 3]));
   const seen = [4, 6, 4, 6, 9, 6, 4, 6, 4].flatMap((pixels) => [pixels * 1.5, pixels * 1.5]);
@@ -71,7 +71,7 @@ testOnEachBackend("conv2d of ones with a constant kernel counts what a window se
   const grouped = conv2d(4, 2, {
     kernelSize: 1,
     groups: 2,
-    kernelInitializer: constantInitializer(1),
+    weightInitializer: constantInitializer(1),
   });
   assertClose(grouped.forward(ops.tensor([1, 2, 10, 20], [1, 1, 1, 4])), [3, 30]);
 });
@@ -79,12 +79,12 @@ testOnEachBackend("conv2d of ones with a constant kernel counts what a window se
 for (const example of layers.conv2d) {
   testOnEachBackend(`conv2d is PyTorch's: ${example.name}`, () => {
     const layer = conv2d(example.inChannels, example.outChannels, example.options);
-    layer.kernel.assign(load(example.kernel));
+    layer.weight.assign(load(example.kernel));
     if (example.bias) layer.bias?.assign(load(example.bias));
     assert.equal(layer.bias === undefined, example.bias === undefined);
     assertLikePyTorch((x) => layer.forward(x), example);
     assertParameterGradients(() => layer.forward(load(example.x)), example.dy, [
-      [layer.kernel, example.dKernel],
+      [layer.weight, example.dKernel],
       ...(layer.bias ? [[layer.bias, example.dBias] as const] : []),
     ]);
   });
@@ -183,7 +183,7 @@ Deno.test("conv2d: a bad option throws before anything is made", async () => {
         'padding must be "same", "valid" or a whole number of at least 0, found [1, 1]',
       ],
       [
-        () => conv2d(3, 8, { kernelSize: 3, kernelInitializer: heNormal as never }),
+        () => conv2d(3, 8, { kernelSize: 3, weightInitializer: heNormal as never }),
         TypeError,
         "the initializer must give a tensor of float32 [3, 3, 3, 8], found a function (was it meant to be called?)",
       ],
@@ -191,13 +191,13 @@ Deno.test("conv2d: a bad option throws before anything is made", async () => {
         () =>
           conv2d(3, 8, {
             kernelSize: 3,
-            kernelInitializer: (() => ops.ones([2, 2])) as Initializer,
+            weightInitializer: (() => ops.ones([2, 2])) as Initializer,
           }),
         TypeError,
         "the initializer must give a tensor of float32 [3, 3, 3, 8], found a tensor of float32 [2, 2]",
       ],
       [
-        () => conv2d(3, 8, { kernelSize: 3, kernelInitializer: 0 as never }),
+        () => conv2d(3, 8, { kernelSize: 3, weightInitializer: 0 as never }),
         TypeError,
         "the initializer must give a tensor of float32 [3, 3, 3, 8], found 0",
       ],
@@ -287,9 +287,9 @@ Deno.test("conv2d in a few words", () => {
 
 Deno.test("conv2d starts as He says, for the connections of its own group, with a bias of zero", () => {
   const layer = conv2d(32, 64, { kernelSize: 3, groups: 2 });
-  assert.deepEqual(fansOf(layer.kernel.shape), { fanIn: 9 * 16, fanOut: 9 * 64 });
+  assert.deepEqual(fansOf(layer.weight.shape), { fanIn: 9 * 16, fanOut: 9 * 64 });
   // 9,216 numbers: the sampling error of a variance is √(2 / n) = 1.5 % of it.
-  const variance = ops.variance(layer.kernel).dataSync()[0]! / (2 / (9 * 16));
+  const variance = ops.variance(layer.weight).dataSync()[0]! / (2 / (9 * 16));
   assert(Math.abs(variance - 1) < 0.08, `${variance}`);
   assertClose(layer.bias!, new Float32Array(64), 0);
 });

@@ -89,8 +89,8 @@ Deno.test("dynamicConv2d counts parameters and multiply-accumulates", () => {
 testOnEachBackend("dynamicConv2d by hand: two images, each with a mixture of its own", () => {
   const layer = dynamicConv2d(1, 1, { kernelSize: [1, 2], kernels: 2, temperature: 2 });
   const { squeeze, score } = layer.attention;
-  layer.kernels.assign(ops.tensor([1, 10, 2, 30], [2, 1, 2, 1, 1]));
-  layer.biases?.assign(ops.tensor([[100], [300]]));
+  layer.weight.assign(ops.tensor([1, 10, 2, 30], [2, 1, 2, 1, 1]));
+  layer.bias?.assign(ops.tensor([[100], [300]]));
   // The score of kernel 1 is relu(mean − 2); those of the images with means 2 and 4 are 0 and 2 · ln 3, halved by the temperature.
   squeeze.weight.assign(ops.tensor([[1, 0, 0, 0]]));
   squeeze.bias?.assign(ops.tensor([-2, 0, 0, 0]));
@@ -113,9 +113,9 @@ testOnEachBackend("dynamicConv2d with one kernel is conv2d", () => {
   ) {
     const still = conv2d(3, 4, options);
     const layer = dynamicConv2d(3, 4, { ...options, kernels: 1 });
-    layer.kernels.assign(ops.expandDims(still.kernel));
+    layer.weight.assign(ops.expandDims(still.weight));
     still.bias?.assign(ops.tensor([1, 2, 3, 4]));
-    layer.biases?.assign(ops.tensor([[1, 2, 3, 4]]));
+    layer.bias?.assign(ops.tensor([[1, 2, 3, 4]]));
     assertClose(layer.forward(images), still.forward(images));
   }
 });
@@ -125,18 +125,18 @@ testOnEachBackend(
   () => {
     const images = someImages(2, 5, 5, 2);
     const layer = dynamicConv2d(2, 3, { kernelSize: 3, padding: 1, kernels: 3 });
-    layer.biases?.assign(ops.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 12]]));
+    layer.bias?.assign(ops.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 12]]));
     const still = conv2d(2, 3, { kernelSize: 3, padding: 1 });
-    const kernels = ops.unstack(layer.kernels);
-    const biases = ops.unstack(layer.biases!);
+    const kernels = ops.unstack(layer.weight);
+    const biases = ops.unstack(layer.bias!);
     kernels.forEach((kernel, k) => {
       attend(layer, [0, 1, 2].map((other) => other === k ? 1 : 0));
-      still.kernel.assign(kernel);
+      still.weight.assign(kernel);
       still.bias?.assign(biases[k]!);
       assertClose(layer.forward(images), still.forward(images));
     });
     attend(layer, [1, 1, 1]);
-    still.kernel.assign(ops.mean(layer.kernels, [0]));
+    still.weight.assign(ops.mean(layer.weight, [0]));
     still.bias?.assign(ops.tensor([4, 5, 7]));
     assertClose(layer.forward(images), still.forward(images));
   },
@@ -302,7 +302,7 @@ Deno.test("dynamicConv2d: a bad option throws before anything is made", async ()
         () =>
           dynamicConv2d(3, 8, {
             kernelSize: 3,
-            kernelInitializer: () => ops.ones([2, 2]) as never,
+            weightInitializer: () => ops.ones([2, 2]) as never,
           }),
         "TypeError",
         "the initializer must give a tensor of float32 [4, 3, 3, 3, 8], found a tensor of float32 [2, 2]",
@@ -355,7 +355,7 @@ Deno.test("dynamicConv2d in a few words", () => {
 
 Deno.test("dynamicConv2d: each kernel starts as a convolution's own, and no two are the same", () => {
   const layer = dynamicConv2d(16, 64, { kernelSize: 3 });
-  const kernels = ops.unstack(layer.kernels);
+  const kernels = ops.unstack(layer.weight);
   for (const kernel of kernels) {
     // 9,216 numbers: the sampling error of a variance is √(2 / n) = 1.5 % of it.
     const variance = ops.variance(kernel).dataSync()[0]! / (2 / (9 * 16));
@@ -363,7 +363,7 @@ Deno.test("dynamicConv2d: each kernel starts as a convolution's own, and no two 
   }
   const difference = ops.variance(ops.sub(kernels[0]!, kernels[1]!)).dataSync()[0]!;
   assert(Math.abs(difference / (4 / (9 * 16)) - 1) < 0.08);
-  assertClose(layer.biases!, new Float32Array(4 * 64), 0);
+  assertClose(layer.bias!, new Float32Array(4 * 64), 0);
 });
 
 /** A small ResNet whose blocks are dynamic, and a batch with labels. */

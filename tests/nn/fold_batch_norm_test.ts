@@ -44,8 +44,8 @@ function disturb(model: AnyModule, seed = 3): void {
   for (const module of model.namedModules().values()) {
     if (!(module instanceof BatchNorm)) continue;
     const shape = [module.channels] as const;
-    module.scale.assign(random.uniform(shape, { min: 0.5, max: 1.5 }));
-    module.offset.assign(random.normal(shape, { standardDeviation: 0.3 }));
+    module.weight.assign(random.uniform(shape, { min: 0.5, max: 1.5 }));
+    module.bias.assign(random.normal(shape, { standardDeviation: 0.3 }));
     module.runningMean.assign(random.normal(shape, { standardDeviation: 0.3 }));
     module.runningVariance.assign(random.uniform(shape, { min: 0.5, max: 2 }));
   }
@@ -78,26 +78,26 @@ function unfolded(model: AnyModule): string[] {
 testOnEachBackend("folding by hand: factor 10 / √(3 + 1), then the mean and the offset", () => {
   const norm = () => {
     const layer = batchNorm(1, { epsilon: 1 });
-    layer.scale.assign(ops.tensor([10]));
-    layer.offset.assign(ops.tensor([2]));
+    layer.weight.assign(ops.tensor([10]));
+    layer.bias.assign(ops.tensor([2]));
     layer.runningMean.assign(ops.tensor([4]));
     layer.runningVariance.assign(ops.tensor([3]));
     return layer;
   };
   const biased = sequential(conv2d(1, 1, { kernelSize: 1 }), norm());
-  biased.layers[0].kernel.assign(ops.tensor([3], [1, 1, 1, 1]));
+  biased.layers[0].weight.assign(ops.tensor([3], [1, 1, 1, 1]));
   biased.layers[0].bias!.assign(ops.tensor([7]));
   assert.deepEqual(foldBatchNorm(biased, [2, 2, 1]), ["1"]);
-  assertClose(biased.layers[0].kernel, [15]); // 3 · 5
+  assertClose(biased.layers[0].weight, [15]); // 3 · 5
   assertClose(biased.layers[0].bias!, [17]); // (7 − 4) · 5 + 2
   assertClose(biased.forward(ops.ones([1, 1, 2, 1])), [32, 32]);
 
   const plain = sequential(conv2d(1, 1, { kernelSize: 1, useBias: false }), norm());
-  plain.layers[0].kernel.assign(ops.tensor([3], [1, 1, 1, 1]));
+  plain.layers[0].weight.assign(ops.tensor([3], [1, 1, 1, 1]));
   foldBatchNorm(plain, [2, 2, 1]);
   assertClose(plain.layers[0].bias!, [-18]); // −4 · 5 + 2
   assertClose(plain.forward(ops.ones([1, 1, 2, 1])), [-3, -3]);
-  assert.deepEqual([...plain.namedParameters().keys()], ["0.kernel", "0.bias"]);
+  assert.deepEqual([...plain.namedParameters().keys()], ["0.weight", "0.bias"]);
   assert.equal(String(plain.layers[1]), "batchNorm 1, folded");
 });
 
@@ -119,14 +119,14 @@ testOnEachBackend("the folded kernel and bias are PyTorch's", () => {
   for (const { kernel, bias, epsilon, foldedKernel, foldedBias, ...stored } of cases) {
     const conv = conv2d(3, 4, { kernelSize: 3, useBias: bias !== null });
     const norm = batchNorm(4, { epsilon });
-    conv.kernel.assign(load(kernel));
+    conv.weight.assign(load(kernel));
     if (bias) conv.bias!.assign(load(bias));
-    norm.scale.assign(load(stored.scale));
-    norm.offset.assign(load(stored.offset));
+    norm.weight.assign(load(stored.scale));
+    norm.bias.assign(load(stored.offset));
     norm.runningMean.assign(load(stored.runningMean));
     norm.runningVariance.assign(load(stored.runningVariance));
     foldBatchNorm(sequential(conv, norm), [4, 4, 3]);
-    assertStored(conv.kernel, foldedKernel);
+    assertStored(conv.weight, foldedKernel);
     assertStored(conv.bias!, foldedBias);
   }
 });
@@ -243,18 +243,18 @@ class Sharing extends Module<Images, Images> {
   constructor(readonly way: string) {
     super();
     const { conv1, conv2, bn1, bn2 } = this;
-    if (way === "kernel") Object.assign(conv2, { kernel: conv1.kernel });
+    if (way === "weight") Object.assign(conv2, { weight: conv1.weight });
     if (way === "bias") Object.assign(conv2, { bias: conv1.bias });
-    if (way === "scale") Object.assign(bn2, { scale: bn1.scale });
+    if (way === "scale") Object.assign(bn2, { weight: bn1.weight });
     if (way === "statistics") Object.assign(bn2, { runningMean: bn1.runningMean });
-    if (way === "unused") Object.assign(this, { other: { weight: conv1.kernel } });
+    if (way === "unused") Object.assign(this, { other: { weight: conv1.weight } });
   }
   override forward(x: Images): Images {
     return tidy((): Images => {
       const { conv1, conv2, bn1, bn2 } = this;
       const y = bn1.forward(conv1.forward(x));
-      if (this.way === "read") return ops.conv2d(bn2.forward(conv2.forward(y)), conv1.kernel);
-      if (this.way === "penalty") return ops.mul(bn2.forward(conv2.forward(y)), bn1.scale);
+      if (this.way === "read") return ops.conv2d(bn2.forward(conv2.forward(y)), conv1.weight);
+      if (this.way === "penalty") return ops.mul(bn2.forward(conv2.forward(y)), bn1.weight);
       if (this.way === "again") return bn2.forward(conv2.forward(conv1.forward(y)));
       return bn2.forward(conv2.forward(y));
     });
@@ -267,7 +267,7 @@ testOnEachBackend(
     const x = someImages(2, 4, 4, 3);
     const cases: [way: string, folded: string[]][] = [
       ["nothing", ["bn1", "bn2"]],
-      ["kernel", []],
+      ["weight", []],
       ["bias", []],
       ["scale", []],
       ["statistics", []],
@@ -281,7 +281,7 @@ testOnEachBackend(
     }
     // The example: the second convolution has no batch norm behind it.
     const first = conv2d(3, 3, { kernelSize: 1 }), second = conv2d(3, 3, { kernelSize: 1 });
-    Object.assign(second, { kernel: first.kernel });
+    Object.assign(second, { weight: first.weight });
     const before = second.forward(x);
     assert.deepEqual(assertSameFolded(sequential(first, batchNorm(3), second), x), []);
     assertClose(second.forward(x), before, 0);
@@ -402,6 +402,6 @@ testOnEachBackend(
 Deno.test("the summary and the paths of a folded model", () => {
   const model = sequential(conv2d(3, 4, { kernelSize: 3, useBias: false }), batchNorm(4), relu());
   foldBatchNorm(model, [8, 8, 3]);
-  assert.deepEqual([...model.namedVariables().keys()], ["0.kernel", "0.bias"]);
+  assert.deepEqual([...model.namedVariables().keys()], ["0.weight", "0.bias"]);
   assert.deepEqual([...model.namedModules().keys()], ["", "0", "1", "2"]);
 });

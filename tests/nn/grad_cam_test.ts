@@ -35,7 +35,7 @@ testOnEachBackend("Grad-CAM by hand: two maps, one for the class and one against
     globalAveragePool(),
     linear(2, 2),
   );
-  model.layers[0].kernel.assign(ops.tensor([1, 10], [1, 1, 1, 2]));
+  model.layers[0].weight.assign(ops.tensor([1, 10], [1, 1, 1, 2]));
   model.layers[2].weight.assign(ops.tensor([[40, 0], [-2, 8]]));
   const image = ops.tensor([0, 1, 2, -3], [1, 2, 2, 1]);
   // Over 4 pixels α is [10, −0.5] for class 0 and [0, 2] for class 1; the maps are x and 10x.
@@ -93,9 +93,9 @@ testOnEachBackend("Grad-CAM is that by PyTorch's autograd", () => {
     linear(6, 5),
   );
   const [first, , , second, , , , last] = model.layers;
-  first.kernel.assign(load(kernels[0]));
+  first.weight.assign(load(kernels[0]));
   first.bias!.assign(load(biases[0]));
-  second.kernel.assign(load(kernels[1]));
+  second.weight.assign(load(kernels[1]));
   second.bias!.assign(load(biases[1]));
   last.weight.assign(load(weight));
   last.bias!.assign(load(biases[2]));
@@ -110,7 +110,7 @@ Deno.test("the map has the size of the image, resized bilinearly behind the relu
     globalAveragePool(),
     linear(1, 1),
   );
-  model.layers[0].kernel.assign(ops.ones([1, 1, 1, 1]));
+  model.layers[0].weight.assign(ops.ones([1, 1, 1, 1]));
   model.layers[3].weight.assign(ops.tensor([[4]]));
   const image = ops.tensor([8, 0, 0, -4, 0, 0, -4, -4, 0, 0, 0, 0, 0, 2, 0, 0], [1, 4, 4, 1]);
   // The maps are [[8, 0], [2, 0]], and 8 − 4 · ¾ lies a quarter on the way.

@@ -37,14 +37,14 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
   [/kernelSize .* found undefined/, () => conv2d(1, 1, {})],
   [/2 groups must divide/, () => conv2d(3, 4, { kernelSize: 1, groups: 2 })],
   [/inChannels .* found "3"/, () => conv2d("3", 1, { kernelSize: 1 })],
-  [/initializer .* found "he"/, () => conv2d(1, 1, { kernelSize: 1, kernelInitializer: "he" })],
+  [/initializer .* found "he"/, () => conv2d(1, 1, { kernelSize: 1, weightInitializer: "he" })],
   [
     /initializer .* found "he"/,
-    () => dynamicConv2d(1, 1, { kernelSize: 1, kernelInitializer: "he" }),
+    () => dynamicConv2d(1, 1, { kernelSize: 1, weightInitializer: "he" }),
   ],
   [
     /initializer .* found a function \(was it/,
-    () => dynamicConv2d(1, 1, { kernelSize: 1, kernelInitializer: heNormal }),
+    () => dynamicConv2d(1, 1, { kernelSize: 1, weightInitializer: heNormal }),
   ],
   [/initializer .* found null/, () => linear(1, 1, { weightInitializer: null })],
   [/momentum must be a number from 0 to 1, found null/, () => batchNorm(1, { momentum: null })],

@@ -36,7 +36,7 @@ testOnEachBackend(
 
 testOnEachBackend("lsuv gives every layer's output unit variance, and leaves nothing", async () => {
   setSeed(2);
-  const small = { kernelInitializer: normalInitializer(0.01) };
+  const small = { weightInitializer: normalInitializer(0.01) };
   using model = sequential(
     conv2d(2, 8, { kernelSize: 3, ...small }),
     relu(),

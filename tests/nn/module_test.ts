@@ -106,13 +106,13 @@ Deno.test("nested containers give the paths of checkpoints", () => {
     }
   }
   assert.deepEqual([...new Net().namedVariables().keys()], [
-    "stage1.0.0.kernel",
+    "stage1.0.0.weight",
     "stage1.0.0.bias",
-    "stage1.0.1.scale",
-    "stage1.0.1.offset",
+    "stage1.0.1.weight",
+    "stage1.0.1.bias",
     "stage1.0.1.runningMean",
     "stage1.0.1.runningVariance",
-    "stage1.1.kernel",
+    "stage1.1.weight",
   ]);
 });
 

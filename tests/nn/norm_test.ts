@@ -29,8 +29,8 @@ const training = { training: true };
 
 testOnEachBackend("batchNorm by hand: training, running statistics, inference", () => {
   const layer = batchNorm(2, { epsilon: 0, momentum: 0.5 });
-  layer.scale.assign(ops.tensor([1, 10]));
-  layer.offset.assign(ops.tensor([0, 5]));
+  layer.weight.assign(ops.tensor([1, 10]));
+  layer.bias.assign(ops.tensor([0, 5]));
   // Channel 0: mean 2, biased variance 1, unbiased 2. Channel 1: mean 4, biased variance 16, unbiased 32.
   const x = ops.tensor([[1, 0], [3, 8]]);
   assertClose(layer.forward(x, training), [-1, -5, 1, 15]);
@@ -52,7 +52,7 @@ testOnEachBackend(
     const layer = batchNorm(2, { epsilon: 1e-2 });
     layer.runningMean.assign(ops.tensor([0.3, -0.2]));
     layer.runningVariance.assign(ops.tensor([0.5, 2]));
-    layer.scale.assign(ops.tensor([1.5, 0.7]));
+    layer.weight.assign(ops.tensor([1.5, 0.7]));
     const x = someImages(2, 2, 3, 2);
     const inference = layer.forward(x).dataSync();
     const values = () => [...layer.namedVariables().values()].map((value) => value.dataSync());
@@ -76,8 +76,8 @@ function likePyTorch<S extends Stored, T extends Tensor4D | Tensor2D>(
   open: (stored: S) => T,
 ) {
   const layer = batchNorm(channels, { epsilon, momentum });
-  layer.scale.assign(load(scale));
-  layer.offset.assign(load(offset));
+  layer.weight.assign(load(scale));
+  layer.bias.assign(load(offset));
   for (const step of steps) {
     assertStored(layer.forward(open(step.x), training), step.y, 1e-5);
     assertStored(layer.runningMean, step.runningMean);
@@ -86,8 +86,8 @@ function likePyTorch<S extends Stored, T extends Tensor4D | Tensor2D>(
     const forward = (x: Tensor) => layer.forward(x as T, training);
     assertStored(grad(forward)(open(step.x), open(step.dy)), step.dx, 1e-4);
     assertParameterGradients(() => forward(open(step.x)), step.dy, [
-      [layer.scale, step.dScale],
-      [layer.offset, step.dOffset],
+      [layer.weight, step.dScale],
+      [layer.bias, step.dOffset],
     ], 1e-4);
     layer.runningMean.assign(mean);
     layer.runningVariance.assign(variance);
@@ -108,7 +108,7 @@ testOnEachBackend(
     const layer = batchNorm(2, { epsilon: 1e-2 });
     layer.runningMean.assign(ops.tensor([0.3, -0.2]));
     layer.runningVariance.assign(ops.tensor([0.5, 2]));
-    layer.scale.assign(ops.tensor([1.5, 0.7]));
+    layer.weight.assign(ops.tensor([1.5, 0.7]));
     for (const mode of [{ training: true }, { training: false }]) {
       assertGradientsByDifferences(
         (x) => layer.forward(x, mode),
@@ -132,10 +132,10 @@ Deno.test("batchNorm: inference changes nothing, and does not depend on the batc
 
 Deno.test("batchNorm: what is trained and what is only kept", () => {
   const layer = batchNorm(5);
-  assert.deepEqual([...layer.namedParameters().keys()], ["scale", "offset"]);
+  assert.deepEqual([...layer.namedParameters().keys()], ["weight", "bias"]);
   assert.deepEqual([...layer.namedVariables().keys()], [
-    "scale",
-    "offset",
+    "weight",
+    "bias",
     "runningMean",
     "runningVariance",
   ]);

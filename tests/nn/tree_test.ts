@@ -420,7 +420,7 @@ testOnEachBackend(
     assert.throws(() => model.parameters(), {
       name: "TypeError",
       message:
-        "Listing the parameters of sequential: 2.scale must be alive, found it disposed. Make the model again.",
+        "Listing the parameters of sequential: 2.weight must be alive, found it disposed. Make the model again.",
     });
     model.dispose();
     model.dispose();

@@ -281,7 +281,7 @@ export function options() {
   // @ts-expect-error: channels are a number
   conv2d("3", 8, k3);
   // @ts-expect-error: heNormal makes an initializer when it is called
-  conv2d(3, 8, { kernelSize: 3, kernelInitializer: heNormal });
+  conv2d(3, 8, { kernelSize: 3, weightInitializer: heNormal });
   // @ts-expect-error: an initializer is not a number; constantInitializer(0) makes one
   linear(3, 8, { weightInitializer: 0 });
   // @ts-expect-error: a linear layer needs the number of its outputs
@@ -319,7 +319,7 @@ export function modules() {
   // @ts-expect-error: parts of a module are readonly
   new Embed().body = sequential(conv2d(3, 16, k3), relu(), globalAveragePool());
   // @ts-expect-error: the kernel of a layer is assigned to, not replaced
-  conv2d(3, 8, k3).kernel = conv2d(3, 8, k3).kernel;
+  conv2d(3, 8, k3).weight = conv2d(3, 8, k3).weight;
 
   // @ts-expect-error: a module must say what its forward pass is
   class Empty extends Module<Images<3>, Features<16>> {}

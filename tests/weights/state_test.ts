@@ -135,7 +135,7 @@ Deno.test("so does a batch norm behind it, and a flatten behind branches counts 
   );
   // Two pixels of 3 channels.
   using scale = ops.tensor([0, 1, 2, 10, 11, 12]);
-  model.layers[2].scale.assign(scale);
+  model.layers[2].weight.assign(scale);
   const state = stateDict(model);
   assert.deepEqual([...state.get("2.weight")!.values()], [0, 10, 1, 11, 2, 12]);
   using copy = sequential(
@@ -146,7 +146,7 @@ Deno.test("so does a batch norm behind it, and a flatten behind branches counts 
     linear(1, 1),
   );
   loadStateDict(copy, state);
-  assert.deepEqual([...copy.layers[2].scale.dataSync()], [0, 1, 2, 10, 11, 12]);
+  assert.deepEqual([...copy.layers[2].weight.dataSync()], [0, 1, 2, 10, 11, 12]);
 });
 
 Deno.test("layers of one's own keep the names and the layout of their variables", () => {
@@ -224,7 +224,7 @@ Deno.test("loadStateDict leaves what is excepted as it is, whatever the file has
     state.set("3.extra", vector(1));
     loadStateDict(model, state, { except: ["3"] });
     assert.deepEqual([...model.layers[3].weight.dataSync()], head);
-    assert.deepEqual(model.layers[0].kernel.dataSync(), trained.layers[0].kernel.dataSync());
+    assert.deepEqual(model.layers[0].weight.dataSync(), trained.layers[0].weight.dataSync());
     // A path names what is at it or below, not what begins with the same letters.
     assert.throws(() => loadStateDict(model, state, { except: ["3.w"] }), {
       name: "RangeError",
@@ -363,7 +363,7 @@ Deno.test("loadStateDict lists a few tensors of many, and refuses a disposed mod
   const gone = block(), state = stateDict(gone);
   gone.dispose();
   for (const work of [() => loadStateDict(gone, state), () => void stateDict(gone)]) {
-    assert.throws(work, { name: "TypeError", message: /must not be disposed, found 0\.kernel/ });
+    assert.throws(work, { name: "TypeError", message: /must not be disposed, found 0\.weight/ });
   }
 });
 
