@@ -7,10 +7,10 @@ import {
   heatmap,
   histogram,
   lineChart,
-  renderSvg,
   scatterChart,
 } from "../../lib/plot/mod.ts";
-import { markers, numberIn, read, ticks } from "./drawing.ts";
+import { renderSvg } from "../../lib/plot/render.ts";
+import { markers, numberIn, read, ticks } from "./_helpers.ts";
 
 const x = { title: "Step" }, y = { title: "Loss" }, value = { title: "Weight" };
 

@@ -67,28 +67,28 @@ Deno.test("contour says what it cannot draw", () => {
   const z = [[1, 2], [3, 4]];
   const log = { ...options, value: { title: "Loss", scale: "log" } } as const;
   const cases: [() => unknown, string][] = [
-    [() => contourPlot([], [0], [], options), "expected at least one number in x, found none"],
-    [() => contourPlot([1, 0], [0, 1], z, options), "expected x to ascend, found 0 after 1"],
-    [() => contourPlot([0, 1], [2, 2], z, options), "expected y to ascend, found 2 after 2"],
+    [() => contourPlot([], [0], [], options), "x must have at least one number, found none."],
+    [() => contourPlot([1, 0], [0, 1], z, options), "x must ascend, found 0 after 1."],
+    [() => contourPlot([0, 1], [2, 2], z, options), "y must ascend, found 2 after 2."],
     [
       () => contourPlot([0, 1, 2], [0, 1], z, options),
-      "expected a row of z and x to have the same length, found 2 and 3",
+      "a row of z and x must have the same length, found 2 and 3.",
     ],
     [
       () => contourPlot([0, 1], [0], z, options),
-      "expected a column of z and y to have the same length, found 2 and 1",
+      "a column of z and y must have the same length, found 2 and 1.",
     ],
     [
       () => contourPlot([0, 1], [0, 1], [[1, 2], [NaN, 1]], options),
-      "expected finite numbers in row 1 of z, found NaN at index 0",
+      "row 1 of z must be finite numbers, found NaN at index 0.",
     ],
     [
       () => contourPlot([0, 1], [0, 1], [[1, 2], [0, 1]], log),
-      "expected positive numbers in z for a logarithmic scale, found 0",
+      "z must be positive numbers for a logarithmic scale, found 0.",
     ],
     [
       () => contourPlot([0, 1], [0, 1], z, { ...options, path: { x: [1], y: [1, 2] } }),
-      "expected path.x and path.y to have the same length, found 1 and 2",
+      "path.x and path.y must have the same length, found 1 and 2.",
     ],
   ];
   for (const [draw, message] of cases) {

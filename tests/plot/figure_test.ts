@@ -54,12 +54,13 @@ Deno.test("a figure refuses what it cannot draw", () => {
   // @ts-expect-error: a trace type that needs WebGL
   const surface: Trace = { type: "surface", z: [[1]] };
   assert.throws(() => new Figure([surface], {}, ""), {
-    name: "TypeError",
-    message: /^Making a figure: expected traces of type bar, .* found "surface", .* use contour/,
+    name: "RangeError",
+    message:
+      /^Making a figure: the type of a trace must be one of bar, .* found "surface"\. .*contourPlot/,
   });
   assert.throws(() => new Figure([], { width: NaN }, ""), {
     name: "RangeError",
-    message: "Making a figure: expected a width of at most 20000 pixels, found NaN",
+    message: "Making a figure: width must be above 0 and at most 20000 pixels, found NaN.",
   });
   assert.throws(() => new Figure([], { height: -1 }, ""), RangeError);
   assert.throws(() => new Figure([], { height: 1e6 }, ""), RangeError);

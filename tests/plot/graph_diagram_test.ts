@@ -92,14 +92,17 @@ Deno.test("graphDiagram draws a single node", () => {
 Deno.test("graphDiagram says what it cannot draw", () => {
   const [x, w] = graph.nodes;
   const cases: [() => unknown, string][] = [
-    [() => graphDiagram({ nodes: [], edges: [] }), "expected at least one node, found none"],
+    [
+      () => graphDiagram({ nodes: [], edges: [] }),
+      "nodes must have at least one element, found none.",
+    ],
     [
       () => graphDiagram({ nodes: [x!, w!, x!], edges: [] }),
-      'expected each id once, found "x" twice',
+      'the ids of nodes must differ, found "x" twice.',
     ],
     [
       () => graphDiagram({ nodes: [x!, w!], edges: [{ from: "x", to: "y" }] }),
-      'expected edges between the nodes x, w, found one from "x" to "y"',
+      'edges must be between the nodes x, w, found one from "x" to "y".',
     ],
   ];
   for (const [draw, message] of cases) {

@@ -6,11 +6,11 @@ import {
   heatmap,
   histogram,
   lineChart,
-  renderSvg,
   scatterChart,
   type Series,
   trainingCurves,
 } from "../../lib/plot/mod.ts";
+import { renderSvg } from "../../lib/plot/render.ts";
 
 const x = { title: "Step" }, y = { title: "Loss" }, value = { title: "Weight" };
 const million = 1_000_000;
@@ -162,12 +162,12 @@ Deno.test("barChart and confusionMatrixPlot refuse what has no pixel for each pa
   const names = Array.from({ length: 2001 }, (_, index) => `${index}`);
   assert.throws(() => barChart(names, names.map(Number), { x, y }), {
     name: "RangeError",
-    message: "Drawing a bar chart: there must be at most 2,000 bars, found 2,001. " +
+    message: "Drawing a bar chart: the number of bars must be at most 2,000, found 2,001. " +
       "Draw a lineChart or a histogram.",
   });
   assert.throws(() => confusionMatrixPlot(names.map(() => names.map(() => 1)), names), {
     name: "RangeError",
-    message: /there must be at most 1,000 classes, found 2,001/,
+    message: /the number of classes must be at most 1,000, found 2,001/,
   });
 });
 

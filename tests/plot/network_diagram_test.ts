@@ -60,10 +60,11 @@ Deno.test("networkDiagram shortens long names and keeps them whole where the poi
 Deno.test("networkDiagram says what it cannot draw", () => {
   assert.throws(() => networkDiagram([]), {
     name: "RangeError",
-    message: "Drawing a network: expected at least one layer, found none",
+    message:
+      "Drawing a network: the rows of summary(model, shape) must have at least one element, found none.",
   });
   assert.throws(() => networkDiagram([rows[0]!, { ...rows[1]!, macs: NaN }]), {
     name: "RangeError",
-    message: "Drawing a network: expected finite numbers in macs, found NaN at index 1",
+    message: "Drawing a network: macs must be finite numbers, found NaN at index 1.",
   });
 });

@@ -15,10 +15,10 @@ import {
   lineChart,
   networkDiagram,
   renderPng,
-  renderSvg,
   scatterChart,
   trainingCurves,
 } from "../../lib/plot/mod.ts";
+import { renderSvg } from "../../lib/plot/render.ts";
 
 const x = { title: "Step" }, y = { title: "Loss" }, value = { title: "Weight" };
 const square = [[1, 2], [3, 4]];
@@ -71,7 +71,7 @@ for (const [name, make] of Object.entries(makers)) {
     for (const width of [NaN, 0, -1, 50, 1e6, Infinity]) {
       assert.throws(() => make({ width }), {
         name: "RangeError",
-        message: /expected a width of at least \d+ and at most 20000 pixels/,
+        message: /width must be at least \d+ and at most 20000 pixels, found /,
       });
     }
   });
@@ -86,7 +86,7 @@ Deno.test("axes and quantities refuse what does not exist", () => {
       });
       assert.throws(() => makers[name]!({ [side]: { title: "a", scale: "logarithmic" } }), {
         name: "RangeError",
-        message: /the scale of axis [xy] must be "linear" or "log", found "logarithmic"\.$/,
+        message: /the scale of axis [xy] must be one of "linear", "log", found "logarithmic"\.$/,
       });
     }
   }
@@ -112,14 +112,18 @@ Deno.test("options of one chart refuse other kinds and other words", () => {
     ["heatmap", { numbers: "yes" }, /numbers must be true or false, found "yes"/],
     ["heatmap", { rowNames: [1, 2] }, /rowNames\[0\] must be a string, found 1/],
     ["heatmap", { columnNames: "ab" }, /columnNames must be an array of strings, found "ab"/],
-    ["histogram", { bins: "40" }, /expected bins to be a positive integer, found "40"/],
-    ["histogram", { bins: 2001 }, /bins must be at most 2000/],
-    ["imageGrid", { columns: "2" }, /expected columns to be a positive integer, found "2"/],
+    ["histogram", { bins: "40" }, /bins must be a whole number from 1 to 2000, found "40"/],
+    ["histogram", { bins: 2001 }, /bins must be a whole number from 1 to 2000, found 2001/],
+    ["imageGrid", { columns: "2" }, /columns must be a whole number of at least 1, found "2"/],
     ["imageGrid", { columns: 400 }, /columns must be at most 66 in 700 pixels, found 400/],
     ["imageGrid", { titles: [5] }, /titles\[0\] must be a string, found 5/],
-    ["filterGrid", { inputChannel: "0" }, /expected an input channel from 0 to 0, found "0"/],
+    [
+      "filterGrid",
+      { inputChannel: "0" },
+      /inputChannel must be a whole number from 0 to 0, found "0"/,
+    ],
     ["contour", { path: { x: [0], y: [0], z: [0] } }, /path: there is no option z/],
-    ["graphDiagram", { direction: "up" }, /direction must be "down" or "right", found "up"/],
+    ["graphDiagram", { direction: "up" }, /direction must be one of "down", "right", found "up"/],
   ];
   for (const [name, options, message] of cases) {
     assert.throws(() => makers[name]!(options), message);
@@ -136,7 +140,7 @@ Deno.test("series, groups, nodes and edges refuse what does not exist", () => {
   assert.throws(() => line({ y: [1] }), /the name of series\[0\] must be a string/);
   assert.throws(
     () => line({ name: "a", y: [1], mode: "line" }),
-    /mode of series "a" must be "lines"/,
+    /mode of series "a" must be one of "lines"/,
   );
   assert.throws(() => line({ name: "a", y: [1], dash: "dotted" }), /dash of series "a" must be/);
   assert.throws(() => line({ name: "a", y: [1], band: { low: [1], up: [2] } }), /no option up/);
@@ -174,7 +178,7 @@ const strange: [unknown, RegExp][] = [
   [null, /must be/],
   [5, /must be/],
   ["12", /must be/],
-  [new Map(), /must be|expected/],
+  [new Map(), /must/],
   [[1, NaN], /found NaN at index 1/],
   [[1, Infinity], /found Infinity at index 1/],
   [[1, "2"], /must be numbers, found "2" at index 1/],
@@ -185,7 +189,7 @@ const strange: [unknown, RegExp][] = [
   [[1, , 2], /must be numbers, found undefined at index 1/],
   [[[1], [2]], /must be numbers, found \[1\] at index 0/],
   [[1, 2e300], /must be from -1e\+300 to 1e\+300, found 2e\+300 at index 1/],
-  [[], /expected at least one number|found none|found 0/],
+  [[], /found none|found 0/],
 ];
 
 Deno.test("all charts refuse lists in which something is no number", () => {
@@ -265,8 +269,11 @@ Deno.test("figures refuse values that JSON cannot keep and layouts that are none
   tensor.dispose();
   // deno-lint-ignore no-explicit-any
   const AnyFigure = Figure as any;
-  assert.throws(() => new AnyFigure({}, {}, ""), /the data must be an array of traces/);
-  assert.throws(() => new AnyFigure([], undefined, ""), /the layout an object/);
+  assert.throws(() => new AnyFigure({}, {}, ""), /data must be an array, found/);
+  assert.throws(
+    () => new AnyFigure([], undefined, ""),
+    /layout must be an object, found undefined/,
+  );
   assert.throws(() => new AnyFigure([], {}), /the description must be a string/);
 });
 
@@ -298,7 +305,7 @@ Deno.test("trainingCurves refuses accuracies in per cent and what is no history"
   const epochs = [{ epoch: 1, trainLoss: 1, trainAccuracy: 98 }];
   assert.throws(() => trainingCurves({ steps: [], epochs }), {
     name: "RangeError",
-    message: "Drawing training curves: accuracies must be shares from 0 to 1, found 98 in epoch 1.",
+    message: "Drawing training curves: accuracies must be from 0 to 1, found 98 in epoch 1.",
   });
   // deno-lint-ignore no-explicit-any
   const curves = trainingCurves as any;

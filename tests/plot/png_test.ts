@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { decode } from "fast-png";
-import { opaquePng } from "../../lib/plot/png.ts";
+import { encodePalettePng } from "../../lib/plot/png.ts";
 
 /** The colour of each pixel of a PNG file. */
 function colorsOf(png: Uint8Array): number[][] {
@@ -17,7 +17,7 @@ function rgba(colors: readonly (readonly number[])[]): Uint8Array {
 
 Deno.test("few colours are kept exactly, in a palette", () => {
   const colors = Array.from({ length: 512 }, (_, i) => [i % 256, 255 - i % 256, 7]);
-  const png = opaquePng(rgba(colors), 32, 16);
+  const png = encodePalettePng(rgba(colors), 32, 16);
   assert.equal(decode(png).palette?.length, 256);
   assert.deepEqual([decode(png).width, decode(png).height], [32, 16]);
   assert.deepEqual(colorsOf(png), colors);
@@ -26,7 +26,7 @@ Deno.test("few colours are kept exactly, in a palette", () => {
 Deno.test("many near colours share a palette, none moved by more than 6, the most used not", () => {
   const gradient = Array.from({ length: 1000 }, (_, i) => [i % 256, (i * 3) % 100 + 100, 0]);
   const colors = [...gradient, ...new Array(3000).fill([1, 2, 3])];
-  const png = opaquePng(rgba(colors), 100, 40);
+  const png = encodePalettePng(rgba(colors), 100, 40);
   const { palette } = decode(png);
   assert.ok(palette && palette.length <= 256);
   colorsOf(png).forEach(([r = 0, g = 0, b = 0], i) => {
@@ -38,7 +38,7 @@ Deno.test("many near colours share a palette, none moved by more than 6, the mos
 
 Deno.test("a picture of all colours keeps each", () => {
   const colors = Array.from({ length: 4096 }, (_, i) => [i % 64 * 4, (i >> 6) * 4, (i * 91) % 256]);
-  const png = opaquePng(rgba(colors), 64, 64);
+  const png = encodePalettePng(rgba(colors), 64, 64);
   assert.equal(decode(png).palette, undefined);
   assert.deepEqual(colorsOf(png), colors);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { decode } from "fast-png";
-import { Figure, imageGrid, lineChart, renderPng, renderSvg } from "../../lib/plot/mod.ts";
+import { Figure, imageGrid, lineChart, renderPng } from "../../lib/plot/mod.ts";
+import { renderSvg } from "../../lib/plot/render.ts";
 
 /** Native libraries stay loaded and jsdom idles, yet nothing may keep a test from ending. */
 const strict = { sanitizeOps: true, sanitizeResources: true, sanitizeExit: true };

@@ -78,12 +78,12 @@ Deno.test("trainingCurves stays small for a long run", () => {
 Deno.test("trainingCurves says what it cannot draw", () => {
   assert.throws(() => trainingCurves({ steps: [], epochs: [] }), {
     name: "RangeError",
-    message: "Drawing training curves: expected a step or an epoch, found none",
+    message: "Drawing training curves: the history must have a step or an epoch, found none.",
   });
   const diverged = [...steps, { step: 3, loss: NaN, learningRate: 0.1 }];
   assert.throws(() => trainingCurves({ steps: diverged, epochs }), {
     name: "RangeError",
     message:
-      'Drawing a line chart: expected finite numbers in y of series "each step", found NaN at index 3',
+      'Drawing a line chart: y of series "each step" must be finite numbers, found NaN at index 3.',
   });
 });
