@@ -50,6 +50,8 @@ export class Figure {
   readonly description: string;
 
   /**
+   * Makes a figure from traces and a layout.
+   *
    * @param data The plotly traces.
    * @param layout The plotly layout; the library's style fills in the rest.
    * @param description One sentence that describes the figure.

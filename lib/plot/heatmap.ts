@@ -180,8 +180,8 @@ export type ConfusionMatrixPlotOptions = FigureOptions;
  * @param confusion Counts, `confusion[true class][predicted class]`.
  * @param classNames The name of each class.
  * @param options The title and size.
- * @throws {RangeError} If the matrix is empty, not square, of more than 1,000 classes, differs in size
- * from the names, or has a number that is no count.
+ * @throws {RangeError} If the matrix is empty, not square, of more than 1,000 classes, differs in
+ * size from the names, or has a number that is no count.
  * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example

@@ -57,8 +57,8 @@ const maxImages = 400;
  * @param values The pixels, row by row, channels last.
  * @param shape `[count, height, width, channels]`, with 1 channel (gray) or 3 (red, green, blue).
  * @param options Titles, columns, range, title and width.
- * @throws {RangeError} If there are no images or more than 400, the values differ in number from the
- * shape, a value is not finite, there are neither 1 nor 3 channels, the titles differ in number
+ * @throws {RangeError} If there are no images or more than 400, the values differ in number from
+ * the shape, a value is not finite, there are neither 1 nor 3 channels, the titles differ in number
  * from the images, or the range does not ascend.
  * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
@@ -131,8 +131,8 @@ export interface FilterGridOptions extends GridOptions {
  * @param kernels The weights, in the layout of TensorFlow.
  * @param shape `[height, width, input channels, output channels]`.
  * @param options The input channel, titles, columns, title and width.
- * @throws {RangeError} If the values differ in number from the shape, a value is not finite, there are
- * more than 400 output channels, or the input channel does not exist.
+ * @throws {RangeError} If the values differ in number from the shape, a value is not finite, there
+ * are more than 400 output channels, or the input channel does not exist.
  * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
@@ -207,8 +207,8 @@ export interface FeatureMapsOptions extends GridOptions {
  * @param values The activations of one image.
  * @param shape `[height, width, channels]`.
  * @param options The range, titles, columns, title and width.
- * @throws {RangeError} If the values differ in number from the shape, a value is not finite, there are
- * more than 400 channels, or the range does not ascend.
+ * @throws {RangeError} If the values differ in number from the shape, a value is not finite, there
+ * are more than 400 channels, or the range does not ascend.
  * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example

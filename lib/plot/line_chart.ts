@@ -63,8 +63,8 @@ export interface LineChartOptions extends FigureOptions {
  * Draws named series of points as lines, markers, or both, on linear or logarithmic axes, with an
  * optional band around each.
  *
- * A line of more than 1,000 points from left to right is downsampled to its peaks and valleys. A
- * cloud or a path of more than 10,000 points is downsampled to the points that can be distinguished.
+ * A line of more than 1,000 points from left to right is downsampled to its peaks and valleys, a
+ * cloud or a path of more than 10,000 points to the points that can be distinguished.
  *
  * @param series The series of points, each with a name.
  * @param options The axes, title and size.

@@ -1,4 +1,5 @@
 /** Charts: functions from numbers to figures, and a renderer that needs no browser. */
+export type { Layout, PlotData, PlotMarker } from "plotly.js";
 export { barChart, type BarChartOptions } from "./bar_chart.ts";
 export { contourPlot, type ContourPlotOptions } from "./contour.ts";
 export { Figure, type FigureBundle } from "./figure.ts";
@@ -36,7 +37,7 @@ export { type Numbers } from "./numbers.ts";
 export { type Axis, type FigureOptions, type Quantity } from "./options.ts";
 export { type Drawable, renderPng, type RenderPngOptions } from "./render.ts";
 export { type PointGroup, scatterChart, type ScatterChartOptions } from "./scatter_chart.ts";
-export { type Trace } from "./trace.ts";
+export { type Trace, type TraceType } from "./trace.ts";
 export {
   trainingCurves,
   type TrainingCurvesOptions,

@@ -1,7 +1,19 @@
 import type { PlotData, PlotMarker } from "plotly.js";
 
-/** The plotly trace types that draw as SVG; the others need WebGL and have no static picture. */
-export const traceTypes = [
+/** A plotly trace type that draws as SVG; the others need WebGL and have no static picture. */
+export type TraceType =
+  | "bar"
+  | "box"
+  | "contour"
+  | "heatmap"
+  | "histogram"
+  | "image"
+  | "pie"
+  | "scatter"
+  | "violin";
+
+/** All trace types. */
+export const traceTypes: readonly TraceType[] = [
   "bar",
   "box",
   "contour",
@@ -11,12 +23,12 @@ export const traceTypes = [
   "pie",
   "scatter",
   "violin",
-] as const;
+];
 
 /** One plotly trace of a type that can be drawn without WebGL. */
 export interface Trace extends Omit<Partial<PlotData>, "type" | "marker" | "text"> {
   /** Kind of mark that the trace draws. */
-  type: typeof traceTypes[number];
+  type: TraceType;
   /** Markers of a scatter trace, or colours of bars. */
   marker?: Partial<PlotMarker> & { angleref?: "previous" | "up" };
   /** Text at the points of a trace or in the cells of a heatmap. */

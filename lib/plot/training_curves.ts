@@ -33,8 +33,8 @@ const training = "training", validation = "validation", mean = "running mean";
  *
  * @param history The history of the training.
  * @param options The title and width.
- * @throws {RangeError} If there is neither a step nor an epoch, a number is not finite, or an accuracy
- * is not from 0 to 1.
+ * @throws {RangeError} If there is neither a step nor an epoch, a number is not finite, or an
+ * accuracy is not from 0 to 1.
  * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example

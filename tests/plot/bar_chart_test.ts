@@ -32,7 +32,7 @@ Deno.test("barChart writes no values on more than 16 bars", () => {
   assert.equal(data[0]?.text, undefined);
 });
 
-Deno.test("barChart says what it cannot draw", () => {
+Deno.test("barChart refuses values that it cannot draw", () => {
   const log = { ...axes, y: { title: "MACs", scale: "log" } } as const;
   const cases: [() => unknown, string][] = [
     [() => barChart([], [], axes), "values must have at least one number, found none."],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { graphDiagram } from "../../lib/plot/mod.ts";
 
-/** relu(w·x), where x is also added behind. */
+/** The graph of relu(w·x) + x. */
 const graph = {
   nodes: [
     { id: "x", label: "x", detail: "2" },
@@ -89,7 +89,7 @@ Deno.test("graphDiagram draws a single node", () => {
   assert.equal(description, "Graph of 1 node and 0 edges.");
 });
 
-Deno.test("graphDiagram says what it cannot draw", () => {
+Deno.test("graphDiagram refuses values that it cannot draw", () => {
   const [x, w] = graph.nodes;
   const cases: [() => unknown, string][] = [
     [

@@ -39,7 +39,7 @@ Deno.test("heatmap takes names and the ends of its scale", () => {
   assert.equal(layout.xaxis?.type, "category");
 });
 
-Deno.test("heatmap says what it cannot draw", () => {
+Deno.test("heatmap refuses values that it cannot draw", () => {
   const cases: [() => unknown, string][] = [
     [() => heatmap([], axes), "values must have at least one number, found none."],
     [() => heatmap([[]], axes), "values must have at least one number, found none."],
@@ -100,7 +100,7 @@ Deno.test("confusionMatrixPlot knows a perfect model and no images at all", () =
   );
 });
 
-Deno.test("confusionMatrixPlot says what it cannot draw", () => {
+Deno.test("confusionMatrixPlot refuses values that it cannot draw", () => {
   const cases: [() => unknown, string][] = [
     [
       () => confusionMatrixPlot([[1, 2]], ["a", "b"]),

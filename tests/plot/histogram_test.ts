@@ -71,7 +71,7 @@ Deno.test("activationHistograms grows with the number of layers", () => {
   assert.equal(layout.height, 4 * 110 + 3 * 84 + 100);
 });
 
-Deno.test("histograms say what they cannot draw", () => {
+Deno.test("histogram and activationHistograms refuse values that they cannot draw", () => {
   const cases: [() => unknown, string][] = [
     [
       () => histogram([], weight),

@@ -148,7 +148,7 @@ Deno.test("featureMaps draws one picture per channel on one scale", () => {
   assert.deepEqual(pictureOf(ranged).rows.at(-1)?.at(0), [68, 1, 84]);
 });
 
-Deno.test("grids of images say what they cannot draw", () => {
+Deno.test("imageGrid, filterGrid and featureMaps refuse values that they cannot draw", () => {
   const cases: [() => unknown, string][] = [
     [
       () => imageGrid([1, 2, 3], [1, 2, 2, 1]),

@@ -15,7 +15,7 @@ import { renderSvg } from "../../lib/plot/render.ts";
 const x = { title: "Step" }, y = { title: "Loss" }, value = { title: "Weight" };
 const million = 1_000_000;
 
-/** Numbers from 0 to 1 that look random. */
+/** Returns pseudo-random numbers from 0 to 1. */
 function noise(length: number): Float64Array {
   let state = 1;
   return Float64Array.from({ length }, () => (state = state * 16807 % 2147483647) / 2147483647);
@@ -114,7 +114,7 @@ Deno.test("scatterChart keeps the longest bar of a large cloud", () => {
   assert(array.length < 1000 && array.includes(40));
 });
 
-Deno.test("histogram, heatmap and trainingCurves take a million numbers", async () => {
+Deno.test("histogram, heatmap and trainingCurves draw a million numbers", async () => {
   const values = noise(million);
   const counts = histogram(values, { x }).data[0]!.y as number[];
   assert.equal(counts.reduce((sum, count) => sum + count), million);
@@ -131,7 +131,7 @@ Deno.test("histogram, heatmap and trainingCurves take a million numbers", async 
   assert((await renderSvg(trainingCurves({ steps, epochs: [] }))).length < 1e6);
 });
 
-Deno.test("contour draws a grid of a million heights, and noise too", async () => {
+Deno.test("contourPlot draws a grid of a million heights, and noise too", async () => {
   const places = Float64Array.from({ length: 1000 }, (_, i) => i);
   const smooth = Array.from(places, (i) => places.map((j) => Math.sin(i / 90) * Math.cos(j / 90)));
   const values = noise(million);
@@ -171,7 +171,7 @@ Deno.test("barChart and confusionMatrixPlot refuse what has no pixel for each pa
   });
 });
 
-Deno.test("a sentence of many clauses ends before the reader does", () => {
+Deno.test("barChart shortens the description of many bars", () => {
   const series = Array.from({ length: 100 }, (_, i): Series => ({ name: `s${i}`, y: [i, 1] }));
   assert.match(lineChart(series, { x, y }).description, /s39 from .*; and 60 more\.$/);
 });

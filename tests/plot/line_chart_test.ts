@@ -113,7 +113,7 @@ Deno.test("lineChart keeps each point of a cloud and of a path that turns back",
   }
 });
 
-Deno.test("lineChart says what it cannot draw", () => {
+Deno.test("lineChart refuses values that it cannot draw", () => {
   const log = { x: { title: "Step" }, y: { title: "Loss", scale: "log" } } as const;
   const cases: [() => unknown, string][] = [
     [() => lineChart([], axes), "series must have at least one element, found none."],

@@ -57,7 +57,7 @@ Deno.test("networkDiagram shortens long names and keeps them whole where the poi
   assert.ok(data[0]?.hovertext?.[0]?.includes(`<b>${path}</b> ${layer}<br>`));
 });
 
-Deno.test("networkDiagram says what it cannot draw", () => {
+Deno.test("networkDiagram refuses values that it cannot draw", () => {
   assert.throws(() => networkDiagram([]), {
     name: "RangeError",
     message:

@@ -15,7 +15,7 @@ function rgba(colors: readonly (readonly number[])[]): Uint8Array {
   return Uint8Array.from(colors.flatMap(([r = 0, g = 0, b = 0]) => [r, g, b, 255]));
 }
 
-Deno.test("few colours are kept exactly, in a palette", () => {
+Deno.test("encodePalettePng keeps few colours exactly, in a palette", () => {
   const colors = Array.from({ length: 512 }, (_, i) => [i % 256, 255 - i % 256, 7]);
   const png = encodePalettePng(rgba(colors), 32, 16);
   assert.equal(decode(png).palette?.length, 256);
@@ -23,7 +23,7 @@ Deno.test("few colours are kept exactly, in a palette", () => {
   assert.deepEqual(colorsOf(png), colors);
 });
 
-Deno.test("many near colours share a palette, none moved by more than 6, the most used not", () => {
+Deno.test("encodePalettePng moves no colour by more than 6, and the most used not at all", () => {
   const gradient = Array.from({ length: 1000 }, (_, i) => [i % 256, (i * 3) % 100 + 100, 0]);
   const colors = [...gradient, ...new Array(3000).fill([1, 2, 3])];
   const png = encodePalettePng(rgba(colors), 100, 40);
@@ -36,7 +36,7 @@ Deno.test("many near colours share a palette, none moved by more than 6, the mos
   assert.deepEqual(colorsOf(png).at(-1), [1, 2, 3]);
 });
 
-Deno.test("a picture of all colours keeps each", () => {
+Deno.test("encodePalettePng keeps each colour of a picture of all colours", () => {
   const colors = Array.from({ length: 4096 }, (_, i) => [i % 64 * 4, (i >> 6) * 4, (i * 91) % 256]);
   const png = encodePalettePng(rgba(colors), 64, 64);
   assert.equal(decode(png).palette, undefined);

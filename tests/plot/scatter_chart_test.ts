@@ -86,7 +86,7 @@ Deno.test("scatterChart draws its names", async () => {
   assert.match(svg, /class="errorbar"/);
 });
 
-Deno.test("scatterChart says what it cannot draw", () => {
+Deno.test("scatterChart refuses values that it cannot draw", () => {
   const cases: [() => unknown, string][] = [
     [() => scatterChart([], axes), "groups must have at least one element, found none."],
     [
