@@ -1,4 +1,4 @@
-import { jointExtent } from "../plot/numbers.ts";
+import { jointExtent } from "../plot/internal.ts";
 import type { History } from "../train/mod.ts";
 
 /** A curve has at most this many points, each the mean of as many steps as it takes. */

@@ -1,59 +1,54 @@
 import { isTensor } from "../tensor/mod.ts";
 import { show } from "../tensor/internal.ts";
-import { Figure, type Trace } from "./figure.ts";
 import {
-  inShort,
-  jointExtent,
-  type Numbers,
-  requireOnAxis,
-  requireSameLength,
-  say,
-  short,
-} from "./numbers.ts";
+  checkAxisValues,
+  checkChartAxis,
+  checkFigureOptions,
+  checkQuantity,
+  checkSameLength,
+  checkStrings,
+} from "./checks.ts";
+import { Figure } from "./figure.ts";
+import { formatNumber, formatSI, joinClauses } from "./format.ts";
+import { jointExtent, type Numbers } from "./numbers.ts";
+import { type Axis, chartNames, type FigureOptions, type Quantity } from "./options.ts";
 import {
-  type Axis,
   axisTitle,
-  categories as distinct,
-  chartNames,
-  checkFigure,
-  type FigureOptions,
-  frame,
-  inSentence,
+  baseLayout,
+  categories as categoryAxis,
   layoutAxis,
   legendName,
-  type Quantity,
-  requireAxis,
-  requireQuantity,
-  requireTexts,
-  roomForPowers,
+  lowerFirst,
+  maxDecadeTicks,
 } from "./style.ts";
+import type { Trace } from "./trace.ts";
 
-/** What `barChart` takes beside its categories and values. */
+/** Options of {@linkcode barChart}. */
 export interface BarChartOptions extends FigureOptions {
-  /** What the categories are. */
+  /** Meaning of the categories. */
   x: Quantity;
-  /** What the length of a bar means. */
+  /** Axis of the values. */
   y: Axis;
 }
 
-/** Above this many bars the values are not written on them. */
-const mostWrittenValues = 16;
+/** More bars than this have no values on them. */
+const maxLabelledBars = 16;
 
 /** More bars than this are thinner than a pixel. */
-const mostBars = 2000;
+const maxBars = 2000;
 
 /**
- * Draws one bar for each category, or one bar per named series side by side for each category.
+ * Draws one bar for each category, or for each category one bar per named series, side by side.
  *
- * The values are written on the bars as long as there are at most 16. Categories of equal names
- * have a bar each.
+ * At most 16 bars have their values on them. Categories of equal names have separate bars.
  *
  * @param categories The names under the bars.
  * @param values One number per category, or a record from the name of a series to its numbers.
  * @param options The axes, title and size.
- * @throws {RangeError} If there are no categories or more than 2,000 bars, the numbers are not as
- * many as the categories, a number is not finite, or one on a logarithmic axis is not positive.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * @throws {RangeError} If there are no categories or more than 2,000 bars, a series and the
+ * categories differ in length, a number is not finite, or one on a logarithmic axis is not
+ * positive.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -73,48 +68,49 @@ export function barChart(
   values: Numbers | Readonly<Record<string, Numbers>>,
   options: BarChartOptions,
 ): Figure {
-  const doing = "Drawing a bar chart";
-  checkFigure<BarChartOptions>(
-    doing,
+  const action = "Drawing a bar chart";
+  checkFigureOptions<BarChartOptions>(
+    action,
     options,
     '{ x: { title: "Model" }, y: { title: "Size" } }',
     chartNames,
   );
-  requireQuantity(doing, "axis x", options.x);
-  requireAxis(doing, "axis y", options.y);
-  requireTexts(doing, "categories", categories);
+  checkQuantity(action, "axis x", options.x);
+  checkChartAxis(action, "axis y", options.y);
+  checkStrings(action, "categories", categories);
   if (typeof values !== "object" || values === null || isTensor(values) || values instanceof Map) {
     throw new TypeError(
-      `${doing}: values must be an array of numbers or an object of such arrays, found ${
+      `${action}: values must be an array of numbers or an object of such arrays, found ${
         show(values)
       }.`,
     );
   }
   const series: [string, Numbers][] = isSeries(values) ? [["", values]] : Object.entries(values);
   if (series.length === 0) {
-    throw new RangeError(`${doing}: expected at least one series, found none`);
+    throw new RangeError(`${action}: values must have at least one series, found none.`);
   }
   const bars = categories.length * series.length;
-  if (bars > mostBars) {
+  if (bars > maxBars) {
     throw new RangeError(
-      `${doing}: there must be at most ${say(mostBars)} bars, found ${say(bars)}. ` +
+      `${action}: the number of bars must be at most ${formatNumber(maxBars)}, ` +
+        `found ${formatNumber(bars)}. ` +
         "Draw a lineChart or a histogram.",
     );
   }
-  const written = bars <= mostWrittenValues;
-  const { keys, axis } = distinct(categories, options);
+  const isLabelled = bars <= maxLabelledBars;
+  const { keys, axis } = categoryAxis(categories, options);
   const data = series.map(([name, heights]): Trace => {
     const label = name ? `series "${name}"` : "values";
-    requireOnAxis(doing, label, heights, options.y);
-    requireSameLength(doing, [label, heights], ["categories", categories]);
+    checkAxisValues(action, label, heights, options.y);
+    checkSameLength(action, [label, heights], ["categories", categories]);
     return {
       type: "bar",
       ...(name ? { name: legendName(name, options) } : {}),
       x: keys,
       y: Array.from(heights),
-      ...(written
+      ...(isLabelled
         ? {
-          text: Array.from(heights, short),
+          text: Array.from(heights, formatSI),
           textposition: "outside",
           textfont: { size: 10 },
           constraintext: "none",
@@ -125,33 +121,26 @@ export function barChart(
   });
   const sentences = series.map(([name, heights]) =>
     (name ? `${name}: ` : "") +
-    inShort(
-      categories.map((category, index) => `${category} ${say(heights[index]!)}`),
+    joinClauses(
+      categories.map((category, index) => `${category} ${formatNumber(heights[index]!)}`),
       name ? ", " : "; ",
     )
   );
   const [low, high] = jointExtent(series.map(([, heights]) => heights));
-  const log = options.y.scale === "log";
-  const shown = log ? [low, high] as const : [Math.min(0, low), Math.max(0, high)] as const;
-  // Over few decades plotly.js finds ticks between the powers of ten too.
-  const few = log && high / low < 1e6 && high > low;
-  const yaxis = layoutAxis(options.y, few ? options.y.range : shown, roomForPowers(options).y);
+  // Bars start at zero, except on a logarithmic axis.
+  const ends = options.y.scale === "log"
+    ? [low, high] as const
+    : [Math.min(0, low), Math.max(0, high)] as const;
   return new Figure(
     data,
     {
-      ...frame(options, series.map(([name]) => name)),
+      ...baseLayout(options, series.map(([name]) => name)),
       xaxis: { title: { text: axisTitle(options.x) }, ...axis },
-      yaxis: {
-        ...yaxis,
-        tickformat: "",
-        ...(log ? { hoverformat: "" } : {}),
-        exponentformat: "SI",
-        minexponent: 3,
-      },
+      yaxis: layoutAxis(options.y, ends, maxDecadeTicks(options).y),
       bargap: 0.3,
     },
     options.description ??
-      `${axisTitle(options.y)} by ${inSentence(options.x)}: ${sentences.join("; ")}.`,
+      `${axisTitle(options.y)} by ${lowerFirst(options.x)}: ${sentences.join("; ")}.`,
   );
 }
 

@@ -1,39 +1,37 @@
-import { Figure, type Trace } from "./figure.ts";
-import { checkOptions } from "../tensor/mod.ts";
+import { checkOptions } from "../tensor/internal.ts";
+import {
+  checkAxisValues,
+  checkChartAxis,
+  checkFigureOptions,
+  checkMatrix,
+  checkRange,
+  checkSameLength,
+} from "./checks.ts";
+import { Figure } from "./figure.ts";
+import { formatNumber } from "./format.ts";
 import { colorbar, colorEnds, zFormat } from "./heatmap.ts";
+import { jointExtent, type Numbers } from "./numbers.ts";
+import { type Axis, chartNames, type FigureOptions } from "./options.ts";
 import {
-  jointExtent,
-  type Numbers,
-  requireMatrix,
-  requireOnAxis,
-  requireRange,
-  requireSameLength,
-  say,
-} from "./numbers.ts";
-import {
-  type Axis,
   axisTitle,
-  chartNames,
-  checkFigure,
+  baseLayout,
   colors,
-  type FigureOptions,
-  frame,
-  inSentence,
   layoutAxis,
-  requireAxis,
-  roomForPowers,
+  lowerFirst,
+  maxDecadeTicks,
   sequential,
 } from "./style.ts";
+import type { Trace } from "./trace.ts";
 
-/** What `contour` takes beside its grid. */
+/** Options of {@linkcode contourPlot}. */
 export interface ContourPlotOptions extends FigureOptions {
-  /** What the columns of the grid are. */
+  /** Axis of the columns of the grid. */
   x: Axis;
-  /** What the rows of the grid are. */
+  /** Axis of the rows of the grid. */
   y: Axis;
   /**
-   * What the height of the surface means; with the scale "log" its levels grow by factors, with a
-   * range there are 20 steps over it.
+   * Meaning of the height. The scale "log" draws levels at equal factors, and a range draws 20
+   * levels over it.
    */
   value: Axis;
   /** A path drawn over the surface, such as the steps of gradient descent. */
@@ -41,17 +39,17 @@ export interface ContourPlotOptions extends FigureOptions {
 }
 
 /**
- * Draws a surface over a plane as filled level lines, with an optional path over it. Of a grid of
- * more than 200 rows or columns, 200 are drawn, and 60 where it is mere noise.
+ * Draws a surface over a plane as filled contours, with an optional path over it. At most 200 rows
+ * and columns of the grid are drawn, and 60 of a grid of noise.
  *
- * @param x The places of the columns, ascending.
- * @param y The places of the rows, ascending.
+ * @param x The coordinates of the columns, ascending.
+ * @param y The coordinates of the rows, ascending.
  * @param z The heights, `z[row][column]` at `(x[column], y[row])`.
  * @param options The axes, the path, title and size.
  * @throws {RangeError} If the grid is empty, `x` or `y` does not ascend, `z` is not `y.length` rows
  * of `x.length` numbers, a number is not finite, there are fewer than two rows or columns, the two
  * lists of the path differ in length, or a height on a logarithmic scale is not positive.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -74,41 +72,42 @@ export function contourPlot(
   z: readonly Numbers[],
   options: ContourPlotOptions,
 ): Figure {
-  const doing = "Drawing a contour plot";
-  checkFigure<ContourPlotOptions>(
-    doing,
+  const action = "Drawing a contour plot";
+  checkFigureOptions<ContourPlotOptions>(
+    action,
     options,
     '{ x: { title: "Weight" }, y: { title: "Bias" }, value: { title: "Loss" } }',
     { ...chartNames, value: true, path: true },
   );
   const { value, path } = options;
-  requireAxis(doing, "axis x", options.x);
-  requireAxis(doing, "axis y", options.y);
-  requireAxis(doing, "value", value);
-  requirePlaces(doing, "x", x, options.x);
-  requirePlaces(doing, "y", y, options.y);
-  requireMatrix(doing, "z", z);
-  requireSameLength(doing, ["a row of z", z[0]!], ["x", x]);
-  requireSameLength(doing, ["a column of z", z], ["y", y]);
+  checkChartAxis(action, "axis x", options.x);
+  checkChartAxis(action, "axis y", options.y);
+  checkChartAxis(action, "value", value);
+  checkCoordinates(action, "x", x, options.x);
+  checkCoordinates(action, "y", y, options.y);
+  checkMatrix(action, "z", z);
+  checkSameLength(action, ["a row of z", z[0]!], ["x", x]);
+  checkSameLength(action, ["a column of z", z], ["y", y]);
   if (x.length < 2 || y.length < 2) {
     throw new RangeError(
-      `${doing}: there must be at least 2 rows and 2 columns, found ${y.length} and ${x.length}.`,
+      `${action}: z must have at least 2 rows and 2 columns, found ${y.length} and ${x.length}.`,
     );
   }
-  if (value.range) requireRange(doing, value.range);
-  const found = jointExtent(z);
-  const [min, max] = value.range ?? found;
+  if (value.range) checkRange(action, value.range);
+  const dataEnds = jointExtent(z);
+  const [min, max] = value.range ?? dataEnds;
   const log = value.scale === "log";
-  const least = log ? Math.min(min, found[0]) : 1;
-  if (least <= 0) {
+  const least = Math.min(min, dataEnds[0]);
+  if (log && least <= 0) {
     throw new RangeError(
-      `${doing}: expected positive numbers in z for a logarithmic scale, found ${least}`,
+      `${action}: z must be positive numbers for a logarithmic scale, found ${least}.`,
     );
   }
   const [zmin, zmax] = log ? colorEnds(Math.log10(min), Math.log10(max)) : colorEnds(min, max);
-  let columns = evenly(x.length, mostLines), rows = evenly(y.length, mostLines);
-  if (peaks(z, rows, columns) > mostPeaks) {
-    [columns, rows] = [evenly(x.length, mostRoughLines), evenly(y.length, mostRoughLines)];
+  let columns = evenIndices(x.length, maxGridLines), rows = evenIndices(y.length, maxGridLines);
+  if (countPeaks(z, rows, columns) > maxPeaks) {
+    columns = evenIndices(x.length, maxNoisyGridLines);
+    rows = evenIndices(y.length, maxNoisyGridLines);
   }
   const data: Trace[] = [{
     type: "contour",
@@ -123,40 +122,40 @@ export function contourPlot(
     ...(value.range || min === max ? levels([zmin, zmax]) : { ncontours: 20 }),
     ...zFormat,
     line: { width: 0.5, color: "rgba(255, 255, 255, 0.6)" },
-    colorbar: { ...colorbar(value, [zmin, zmax]), ...(log ? decades(min, max) : {}) },
+    colorbar: { ...colorbar(value), ...(log ? decadeTicks(min, max) : {}) },
     hovertemplate: `${axisTitle(options.x)} %{x}<br>${axisTitle(options.y)} %{y}<br>` +
-      `${log ? "log₁₀ of " : ""}${inSentence(value)} %{z}<extra></extra>`,
+      `${log ? "log₁₀ of " : ""}${lowerFirst(value)} %{z}<extra></extra>`,
   }];
-  if (path) data.push(...pathTraces(doing, path, options));
-  const room = roomForPowers(options);
+  if (path) data.push(...pathTraces(action, path, options));
+  const maxTicks = maxDecadeTicks(options);
   return new Figure(
     data,
     {
-      ...frame(options),
+      ...baseLayout(options),
       height: options.height ?? 480,
-      xaxis: layoutAxis({ ...options.x, range: options.x.range ?? ends(x) }, ends(x), room.x),
-      yaxis: layoutAxis({ ...options.y, range: options.y.range ?? ends(y) }, ends(y), room.y),
+      xaxis: layoutAxis({ ...options.x, range: options.x.range ?? ends(x) }, ends(x), maxTicks.x),
+      yaxis: layoutAxis({ ...options.y, range: options.y.range ?? ends(y) }, ends(y), maxTicks.y),
     },
     options.description ??
-      `${axisTitle(value)} over ${inSentence(options.x)} and ${inSentence(options.y)}, ` +
-        `from ${say(min)} to ${say(max)}${
-          path ? `; a path of ${say(path.x.length)} points ${pathEnds(path)}` : ""
+      `${axisTitle(value)} over ${lowerFirst(options.x)} and ${lowerFirst(options.y)}, ` +
+        `from ${formatNumber(min)} to ${formatNumber(max)}${
+          path ? `; a path of ${formatNumber(path.x.length)} points ${pathEnds(path)}` : ""
         }.`,
   );
 }
 
 function pathTraces(
-  doing: string,
+  action: string,
   path: { x: Numbers; y: Numbers },
   axes: { x: Axis; y: Axis },
 ): Trace[] {
-  checkOptions<typeof path>(`${doing}, path`, path, "{ x: [0, 1], y: [0, 1] }", {
+  checkOptions<typeof path>(`${action}, path`, path, "{ x: [0, 1], y: [0, 1] }", {
     x: true,
     y: true,
   });
-  requireOnAxis(doing, "path.x", path.x, axes.x);
-  requireOnAxis(doing, "path.y", path.y, axes.y);
-  requireSameLength(doing, ["path.x", path.x], ["path.y", path.y]);
+  checkAxisValues(action, "path.x", path.x, axes.x);
+  checkAxisValues(action, "path.y", path.y, axes.y);
+  checkSameLength(action, ["path.x", path.x], ["path.y", path.y]);
   const last = path.x.length - 1;
   return [
     {
@@ -184,63 +183,62 @@ function pathTraces(
   ];
 }
 
-function requirePlaces(doing: string, name: string, values: Numbers, axis: Axis): void {
-  requireOnAxis(doing, name, values, axis);
+function checkCoordinates(action: string, subject: string, values: Numbers, axis: Axis): void {
+  checkAxisValues(action, subject, values, axis);
   const index = Array.from(values).findIndex((value, index) => value <= values[index - 1]!);
   if (index > 0) {
     throw new RangeError(
-      `${doing}: expected ${name} to ascend, found ${values[index]} after ${values[index - 1]}`,
+      `${action}: ${subject} must ascend, found ${values[index]} after ${values[index - 1]}.`,
     );
   }
 }
 
 function pathEnds({ x, y }: { x: Numbers; y: Numbers }): string {
-  const at = (index: number) => `(${say(x[index]!)}, ${say(y[index]!)})`;
-  return `leads from ${at(0)} to ${at(x.length - 1)}`;
+  const point = (index: number) => `(${formatNumber(x[index]!)}, ${formatNumber(y[index]!)})`;
+  return `leads from ${point(0)} to ${point(x.length - 1)}`;
 }
 
-function ends(places: Numbers): [number, number] {
-  return [places[0]!, places[places.length - 1]!];
+function ends(coordinates: Numbers): [number, number] {
+  return [coordinates[0]!, coordinates[coordinates.length - 1]!];
 }
 
-/** At most this many rows and columns are drawn: as many as have a few pixels each. */
-const mostLines = 200;
+/** At most this many rows and columns are drawn, so that each has a few pixels. */
+const maxGridLines = 200;
 
-/**
- * The same where the surface has so many peaks that plotly.js would take minutes to follow its
- * lines.
- */
-const mostRoughLines = 60;
-const mostPeaks = 2000;
+/** The limit for a surface with so many peaks that its contours would take plotly.js minutes. */
+const maxNoisyGridLines = 60;
+const maxPeaks = 2000;
 
-/** Indices from the first to the last, all or as many as are drawn. */
-function evenly(count: number, most: number): number[] {
-  const drawn = Math.min(count, most);
+/** Returns at most `max` indices at equal distances, from the first to the last. */
+function evenIndices(count: number, max: number): number[] {
+  const drawn = Math.min(count, max);
   return Array.from({ length: drawn }, (_, i) => Math.round(i * (count - 1) / (drawn - 1)));
 }
 
-/** How many of the drawn points are higher than their four neighbours. */
-function peaks(z: readonly Numbers[], rows: readonly number[], columns: readonly number[]): number {
-  let found = 0;
+/** Counts the drawn points that are higher than their four neighbours. */
+function countPeaks(
+  z: readonly Numbers[],
+  rows: readonly number[],
+  columns: readonly number[],
+): number {
+  let count = 0;
   for (let r = 1; r < rows.length - 1; r++) {
     for (let c = 1; c < columns.length - 1; c++) {
       const at = (down: number, right: number) => z[rows[r + down]!]![columns[c + right]!]!;
       const here = at(0, 0);
-      if (here > at(0, -1) && here > at(0, 1) && here > at(-1, 0) && here > at(1, 0)) found++;
+      if (here > at(0, -1) && here > at(0, 1) && here > at(-1, 0) && here > at(1, 0)) count++;
     }
   }
-  return found;
+  return count;
 }
 
-/**
- * The same 20 steps for every figure with this range; plotly's own choice follows from the numbers.
- */
+/** Returns 20 equal steps, because plotly.js would choose other levels for other numbers. */
 function levels([start, end]: readonly [number, number]): Partial<Trace> {
   return { autocontour: false, contours: { start, end, size: (end - start) / 20 } };
 }
 
-/** Ticks for a colour bar of logarithms: 0.1, 1, 10; with 2 and 5 between where there is room. */
-function decades(min: number, max: number): { tickvals: number[]; ticktext: string[] } {
+/** Returns ticks for a colour bar of logarithms: 0.1, 1, 10, and 2 and 5 if they fit. */
+function decadeTicks(min: number, max: number): { tickvals: number[]; ticktext: string[] } {
   const first = Math.floor(Math.log10(min)), last = Math.log10(max), span = last - Math.log10(min);
   const step = Math.ceil(span / 12) || 1;
   const ticks: number[] = [];
@@ -250,7 +248,7 @@ function decades(min: number, max: number): { tickvals: number[]; ticktext: stri
       if (tick >= min && tick <= max) ticks.push(tick);
     }
   }
-  // Where no such number lies between them, the ends.
+  // The ends, if no such number lies between them.
   if (ticks.length === 0) ticks.push(...new Set([min, max]));
   return {
     tickvals: ticks.map(Math.log10),

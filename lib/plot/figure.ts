@@ -1,59 +1,31 @@
 import { Buffer } from "node:buffer";
-import type { Layout, PlotData, PlotMarker } from "plotly.js";
-import { show } from "../tensor/internal.ts";
-import { compact } from "./numbers.ts";
+import type { Layout } from "plotly.js";
+import { isTensor } from "../tensor/mod.ts";
+import { checkArray, checkString, show } from "../tensor/internal.ts";
+import { checkPixels } from "./checks.ts";
+import { extent, jointExtent, type Numbers } from "./numbers.ts";
 import { renderPng } from "./render.ts";
-import { houseLayout, requirePixels, requireText } from "./style.ts";
+import { defaultLayout } from "./style.ts";
+import { type Trace, traceTypes } from "./trace.ts";
 
-/** The plotly trace types that draw as SVG; the others need WebGL and have no static picture. */
-const traceTypes = [
-  "bar",
-  "box",
-  "contour",
-  "heatmap",
-  "histogram",
-  "image",
-  "pie",
-  "scatter",
-  "violin",
-] as const;
-
-/**
- * One plotly trace, with the properties that plotly's own types know, of a type that can be drawn
- * without WebGL.
- */
-export interface Trace extends Omit<Partial<PlotData>, "type" | "marker" | "text"> {
-  /** What kind of mark the trace draws. */
-  type: typeof traceTypes[number];
-  /** The markers of a scatter trace or the colours of bars. */
-  marker?: Partial<PlotMarker> & { angleref?: "previous" | "up" };
-  /** The words at the points of a trace or in the cells of a heatmap. */
-  text?: string | string[] | string[][];
-  /** The picture of an `image` trace as a data URI. */
-  source?: string;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
-}
-
-/** The forms in which a figure reaches a notebook: interactive, picture, and one sentence. */
+/** The forms in which a notebook stores a figure: interactive, picture, and one sentence. */
 export interface FigureBundle {
+  /** The interactive figure. */
   "application/vnd.plotly.v1+json": { data: Trace[]; layout: Partial<Layout> };
   /** The static picture, a PNG file in base64. */
   "image/png": string;
-  /** The sentence that says what the figure shows. */
+  /** The sentence that describes the figure. */
   "text/plain": string;
 }
 
 /**
- * A picture of numbers: plotly traces, a plotly layout in the house style, and one sentence that
- * says what the figure shows.
+ * A chart: plotly traces, a plotly layout in the library's style, and one sentence that describes
+ * the figure.
  *
- * As the last expression of a cell of the Deno kernel it shows itself. The makers
- * (`lineChart`, `heatmap`, ...) return figures; make one directly for any other plotly chart.
- * Numbers are kept to five significant digits and typed arrays become plain ones, because the
- * figure is stored in the notebook as JSON.
+ * A notebook of the Deno kernel displays the figure that is the last expression of a cell. The
+ * chart functions (`lineChart`, `heatmap`, ...) return figures; construct one directly for any
+ * other plotly chart. A figure keeps five significant digits of its numbers and stores typed arrays
+ * as plain ones, because a notebook stores it as JSON.
  *
  * @example
  * ```ts
@@ -74,45 +46,44 @@ export class Figure {
   readonly data: Trace[];
   /** The plotly layout. */
   readonly layout: Partial<Layout>;
-  /** One sentence that says what the figure shows. */
+  /** One sentence that describes the figure. */
   readonly description: string;
 
   /**
+   * Makes a figure from traces and a layout.
+   *
    * @param data The plotly traces.
-   * @param layout The plotly layout; the house style fills in what it leaves open.
-   * @param description One sentence that says what the figure shows.
-   * @throws {RangeError} If the width or the height is not positive or above 20,000 pixels.
-   * @throws {TypeError} If a trace is of a type that needs WebGL, which no static picture can show.
+   * @param layout The plotly layout; the library's style fills in the rest.
+   * @param description One sentence that describes the figure.
+   * @throws {RangeError} If a trace is of a type that needs WebGL, which no static picture can
+   * show, or the width or the height is not positive or above 20,000 pixels.
+   * @throws {TypeError} If an argument or a number in a trace is of another kind.
    */
   constructor(data: readonly Trace[], layout: Partial<Layout>, description: string) {
-    const doing = "Making a figure";
-    if (!Array.isArray(data) || !isObject(layout)) {
-      throw new TypeError(
-        `${doing}: the data must be an array of traces and the layout an object, found ${
-          show(data)
-        } and ${show(layout)}.`,
+    const action = "Making a figure";
+    checkArray(action, "data", data);
+    if (typeof layout !== "object" || layout === null) {
+      throw new TypeError(`${action}: layout must be an object, found ${show(layout)}.`);
+    }
+    checkString(action, "the description", description);
+    for (const { type } of data) {
+      if (traceTypes.includes(type)) continue;
+      throw new RangeError(
+        `${action}: the type of a trace must be one of ${traceTypes.join(", ")}, which a static ` +
+          `picture can show, found ${show(type)}. Draw a surface with contourPlot.`,
       );
     }
-    requireText(doing, "the description", description);
-    for (const { type } of data) {
-      if (!traceTypes.includes(type)) {
-        throw new TypeError(
-          `${doing}: expected traces of type ${traceTypes.join(", ")}, found "${type}", ` +
-            "which the static picture cannot show (for a surface, use contour)",
-        );
-      }
-    }
     for (const side of ["width", "height"] as const) {
-      if (layout[side] !== undefined) requirePixels(doing, side, layout[side]);
+      if (layout[side] !== undefined) checkPixels(action, side, layout[side]);
     }
-    this.data = compact(data);
-    this.layout = { ...houseLayout, ...layout };
+    this.data = roundForStorage(action, data);
+    this.layout = { ...defaultLayout, ...layout };
     this.description = description;
   }
 
   /**
-   * The forms of this figure that a notebook stores: interactive plotly JSON, a static picture
-   * of the layout's size, and the description.
+   * Returns the forms of this figure that a notebook stores: interactive plotly JSON, a static
+   * picture of the layout's size, and the description.
    */
   async [Symbol.for("Jupyter.display")](): Promise<FigureBundle> {
     const { data, layout, description } = this;
@@ -122,4 +93,83 @@ export class Figure {
       "text/plain": description,
     };
   }
+}
+
+/**
+ * Copies traces with plain arrays and only as many digits as a picture and its hover text can show:
+ * five significant ones, and more where the values along an axis lie close together far from zero.
+ */
+function roundForStorage<T extends object>(action: string, traces: readonly T[]): T[] {
+  // Rows of a matrix and traces on the same axis share one precision.
+  const lists = new Map<string, Numbers[]>();
+  for (const trace of traces) {
+    mapNumbers(action, trace, "", (list, path) => {
+      const key = axisKey(path, trace), others = lists.get(key);
+      if (others) others.push(list);
+      else lists.set(key, [list]);
+      return list;
+    });
+  }
+  const digits = new Map(
+    Array.from(lists, ([key, lists]) => [key, digitsFor(jointExtent(lists))]),
+  );
+  return traces.map((trace) =>
+    mapNumbers(action, trace, "", (list, path) => {
+      const [min, max] = extent(list);
+      const needed = Math.max(
+        digits.get(axisKey(path, trace))!,
+        min < max ? digitsFor([min, max]) : 0,
+      );
+      return Array.from(
+        list,
+        (number) =>
+          Number.isInteger(number) || !Number.isFinite(number)
+            ? number
+            : Number(number.toPrecision(needed)),
+      );
+    }) as T
+  );
+}
+
+/** Copies a trace or a part of it, with each list of numbers replaced. */
+function mapNumbers(
+  action: string,
+  value: unknown,
+  path: string,
+  replace: (list: Numbers, path: string) => Numbers,
+): unknown {
+  if (isNumbers(value)) return replace(value, path);
+  if (Array.isArray(value)) return value.map((item) => mapNumbers(action, item, path, replace));
+  if (isTensor(value) || ArrayBuffer.isView(value) || typeof value === "bigint") {
+    throw new TypeError(
+      `${action}: ${path.slice(1)} of a trace must be numbers, found ` +
+        `${ArrayBuffer.isView(value) ? value.constructor.name : show(value)}.`,
+    );
+  }
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      key,
+      mapNumbers(action, item, `${path}.${key}`, replace),
+    ]),
+  );
+}
+
+/** The axis of the figure, or the property of the traces, to which a list of numbers belongs. */
+function axisKey(path: string, trace: object): string {
+  return `${path} ${Reflect.get(trace, `${path.slice(1)}axis`) ?? ""}`;
+}
+
+/** Five digits more than all numbers between two ends have in common. */
+function digitsFor([min, max]: readonly [number, number]): number {
+  const common = Math.log10(Math.max(-min, max) / (max - min));
+  // A single number keeps the 17 digits that identify it.
+  return min === max ? 17 : Math.min(17, 5 + (common > 0 ? Math.round(common) : 0));
+}
+
+function isNumbers(value: unknown): value is Numbers {
+  return Array.isArray(value)
+    ? value.length > 0 && value.every((item) => typeof item === "number")
+    : ArrayBuffer.isView(value) && "length" in value &&
+      !(value instanceof BigInt64Array || value instanceof BigUint64Array);
 }

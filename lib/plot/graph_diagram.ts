@@ -2,29 +2,22 @@ import {
   type EdgeLabel,
   Graph,
   type GraphLabel,
-  layout as place,
+  layout as layoutGraph,
   type NodeLabel,
 } from "@dagrejs/dagre";
-import { checkOptions } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
+import { checkArray, checkOneOf, checkOptions, checkString } from "../tensor/internal.ts";
+import { checkFigureOptions, checkNotEmpty } from "./checks.ts";
 import { Figure } from "./figure.ts";
-import { extent, inShort } from "./numbers.ts";
-import {
-  asText,
-  checkFigure,
-  colors,
-  type FigureOptions,
-  frame,
-  label,
-  requireOneOf,
-  requireText,
-} from "./style.ts";
+import { escapeText, joinClauses } from "./format.ts";
+import { extent } from "./numbers.ts";
+import type { FigureOptions } from "./options.ts";
+import { baseLayout, colors, label } from "./style.ts";
 
-/** One operation or value of a computation graph. */
+/** An operation or a value of a computation graph. */
 export interface GraphNode {
-  /** What edges call it. */
+  /** Id by which edges name the node. */
   readonly id: string;
-  /** What is written in its box. */
+  /** Text in the box of the node. */
   readonly label: string;
   /** A second, smaller line, such as a value or a shape. */
   readonly detail?: string;
@@ -32,24 +25,30 @@ export interface GraphNode {
 
 /** An arrow from one node to another, by their ids. */
 export interface GraphEdge {
+  /** Id of the node where the arrow starts. */
   readonly from: string;
+  /** Id of the node where the arrow ends. */
   readonly to: string;
 }
 
-/** What `graphDiagram` takes beside the graph. */
+/** Options of {@linkcode graphDiagram}. */
 export interface GraphDiagramOptions extends Omit<FigureOptions, "width" | "height"> {
-  /** Where the arrows lead, "down" by default. */
+  /**
+   * Direction of the arrows.
+   *
+   * @default "down"
+   */
   direction?: "down" | "right";
 }
 
 /**
- * Draws a computation graph in layers, each node after all that it is computed from.
+ * Draws a computation graph in layers, each node after its inputs.
  *
  * @param graph The nodes and the edges between them.
- * @param options The direction and title. The figure is as large as the graph needs.
+ * @param options The direction and title. The size of the figure follows from the graph.
  * @throws {RangeError} If there are no nodes, two have the same id, or an edge names a node that
  * does not exist.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -67,49 +66,45 @@ export function graphDiagram(
   graph: { readonly nodes: readonly GraphNode[]; readonly edges: readonly GraphEdge[] },
   options: GraphDiagramOptions = {},
 ): Figure {
-  const doing = "Drawing a graph";
-  checkFigure<GraphDiagramOptions>(doing, options, '{ direction: "right" }', {
+  const action = "Drawing a graph";
+  checkFigureOptions<GraphDiagramOptions>(action, options, '{ direction: "right" }', {
     title: true,
     description: true,
     direction: true,
   });
-  checkOptions<typeof graph>(`${doing}, the graph`, graph, "{ nodes: […], edges: […] }", {
+  checkOptions<typeof graph>(`${action}, the graph`, graph, "{ nodes: […], edges: […] }", {
     nodes: true,
     edges: true,
   });
   const { nodes, edges } = graph;
-  if (!Array.isArray(nodes) || !Array.isArray(edges)) {
-    throw new TypeError(
-      `${doing}: the nodes and the edges must be arrays, found ${show(nodes)} and ${show(edges)}.`,
-    );
-  }
+  checkNotEmpty(action, "nodes", nodes);
+  checkArray(action, "edges", edges);
   const { direction = "down" } = options;
-  requireOneOf(doing, "direction", direction, ["down", "right"]);
-  if (nodes.length === 0) throw new RangeError(`${doing}: expected at least one node, found none`);
+  checkOneOf(action, "direction", direction, ["down", "right"]);
 
-  const placed = new Graph<GraphLabel, NodeLabel, EdgeLabel>({ multigraph: true });
-  placed.setGraph({ rankdir: direction === "down" ? "TB" : "LR", nodesep: 24, ranksep: 40 });
+  const dagre = new Graph<GraphLabel, NodeLabel, EdgeLabel>({ multigraph: true });
+  dagre.setGraph({ rankdir: direction === "down" ? "TB" : "LR", nodesep: 24, ranksep: 40 });
   const byId = new Map<string, GraphNode>();
   for (const node of nodes) {
-    checkOptions<GraphNode>(`${doing}, a node`, node, '{ id: "x", label: "x" }', {
+    checkOptions<GraphNode>(`${action}, a node`, node, '{ id: "x", label: "x" }', {
       id: true,
       label: true,
       detail: true,
     });
-    requireText(doing, "the id of a node", node.id);
-    requireText(doing, `the label of node "${node.id}"`, node.label);
+    checkString(action, "the id of a node", node.id);
+    checkString(action, `the label of node "${node.id}"`, node.label);
     if (node.detail !== undefined) {
-      requireText(doing, `the detail of node "${node.id}"`, node.detail);
+      checkString(action, `the detail of node "${node.id}"`, node.detail);
     }
     if (byId.has(node.id)) {
-      throw new RangeError(`${doing}: expected each id once, found "${node.id}" twice`);
+      throw new RangeError(`${action}: the ids of nodes must differ, found "${node.id}" twice.`);
     }
     byId.set(node.id, node);
     const width = 24 + Math.max(8 * node.label.length, 6.5 * (node.detail?.length ?? 0));
-    placed.setNode(node.id, { width, height: node.detail === undefined ? 28 : 44 });
+    dagre.setNode(node.id, { width, height: node.detail === undefined ? 28 : 44 });
   }
   edges.forEach((edge, index) => {
-    checkOptions<GraphEdge>(`${doing}, edges[${index}]`, edge, '{ from: "x", to: "y" }', {
+    checkOptions<GraphEdge>(`${action}, edges[${index}]`, edge, '{ from: "x", to: "y" }', {
       from: true,
       to: true,
     });
@@ -117,19 +112,19 @@ export function graphDiagram(
     for (const id of [from, to]) {
       if (!byId.has(id)) {
         throw new RangeError(
-          `${doing}: expected edges between the nodes ${[...byId.keys()].join(", ")}, ` +
-            `found one from "${from}" to "${to}"`,
+          `${action}: edges must be between the nodes ${[...byId.keys()].join(", ")}, ` +
+            `found one from "${from}" to "${to}".`,
         );
       }
     }
-    placed.setEdge(from, to, {}, String(index));
+    dagre.setEdge(from, to, {}, String(index));
   });
-  place(placed);
+  layoutGraph(dagre);
 
-  // Arrows are one trace: the points of each edge, its head at the last one, then a gap.
+  // All arrows are one trace: the points of each edge, a head at the last point, then a gap.
   const x: (number | null)[] = [], y: (number | null)[] = [], sizes: number[] = [];
-  for (const edge of placed.edges()) {
-    const points = placed.edge(edge).points ?? [];
+  for (const edge of dagre.edges()) {
+    const points = dagre.edge(edge).points ?? [];
     points.forEach((point, index) => {
       x.push(point.x);
       y.push(point.y);
@@ -139,8 +134,8 @@ export function graphDiagram(
     y.push(null);
     sizes.push(0);
   }
-  // The graph's own size leaves out edges that run around the outside.
-  const boxes = nodes.map(({ id }) => placed.node(id));
+  // The graph's own size excludes edges that run around the outside.
+  const boxes = nodes.map(({ id }) => dagre.node(id));
   const [left, right] = extent([...x.filter(isNumber), ...ends(boxes, "x", "width")]);
   const [top, bottom] = extent([...y.filter(isNumber), ...ends(boxes, "y", "height")]);
   const width = right - left, height = bottom - top;
@@ -163,7 +158,7 @@ export function graphDiagram(
       hoverinfo: "skip",
     }],
     {
-      ...frame({ ...options, width: figureWidth }),
+      ...baseLayout({ ...options, width: figureWidth }),
       width: figureWidth,
       height: height + margin.t + margin.b,
       margin: { ...margin, r: figureWidth - width - margin.l },
@@ -174,9 +169,9 @@ export function graphDiagram(
         const detail = node.detail === undefined
           ? ""
           : `<br><span style="font-size:11px;color:#595959">${
-            asText(node.detail, Infinity)
+            escapeText(node.detail, Infinity)
           }</span>`;
-        return label(asText(node.label, Infinity) + detail, {
+        return label(escapeText(node.label, Infinity) + detail, {
           x,
           y,
           width: width - 2,
@@ -194,7 +189,9 @@ export function graphDiagram(
         `${edges.length === 1 ? "edge" : "edges"}` +
         (edges.length === 0
           ? "."
-          : `: ${inShort(edges.map(({ from, to }) => `${names(from)} → ${names(to)}`), ", ")}.`),
+          : `: ${
+            joinClauses(edges.map(({ from, to }) => `${names(from)} → ${names(to)}`), ", ")
+          }.`),
   );
 }
 

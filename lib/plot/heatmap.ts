@@ -1,62 +1,69 @@
 import type { ColorBar, LayoutAxis } from "plotly.js";
-import { Figure } from "./figure.ts";
+import { checkBoolean } from "../tensor/internal.ts";
 import {
-  endsAround,
-  jointExtent,
-  leastSpread,
-  type Numbers,
-  requireMatrix,
-  requireRange,
-  requireSameLength,
-  say,
-} from "./numbers.ts";
+  checkFigureOptions,
+  checkMatrix,
+  checkQuantity,
+  checkQuantityOptions,
+  checkRange,
+  checkSameLength,
+  checkStrings,
+} from "./checks.ts";
+import { Figure } from "./figure.ts";
+import { formatNumber, formatPercent } from "./format.ts";
+import { endsAround, jointExtent, minSpread, type Numbers } from "./numbers.ts";
+import { chartNames, figureNames, type FigureOptions, type Quantity } from "./options.ts";
 import {
   axisTitle,
+  baseLayout,
   blues,
   categories,
-  chartNames,
-  checkFigure,
-  checkQuantity,
   diverging,
-  figureNames,
-  type FigureOptions,
-  frame,
-  inSentence,
+  lowerFirst,
   numberFormat,
-  type Quantity,
-  requireBoolean,
-  requireQuantity,
-  requireTexts,
+  powerFormat,
   sequential,
 } from "./style.ts";
 
-/** What `heatmap` takes beside its values. */
+/** Options of {@linkcode heatmap}. */
 export interface HeatmapOptions extends FigureOptions {
-  /** What the columns are. */
+  /** Meaning of the columns. */
   x: Quantity;
-  /** What the rows are; row 0 is at the top. */
+  /** Meaning of the rows; row 0 is at the top. */
   y: Quantity;
-  /** What a cell's number means, and the numbers at the ends of the colour scale. */
+  /** Meaning of the numbers, and those at the ends of the colour scale. */
   value: Quantity & { range?: readonly [number, number] };
-  /** The names of the columns; by default their numbers from 0. */
+  /**
+   * Names of the columns.
+   *
+   * @default their indices from 0
+   */
   columnNames?: readonly string[];
-  /** The names of the rows; by default their numbers from 0. */
+  /**
+   * Names of the rows.
+   *
+   * @default their indices from 0
+   */
   rowNames?: readonly string[];
-  /** Whether each number is written in its cell, if the largest has room there. */
+  /**
+   * Whether each cell shows its number, in a heatmap of at most 1,600 cells.
+   *
+   * @default false
+   */
   numbers?: boolean;
 }
 
 /**
  * Draws a matrix as coloured cells, row 0 at the top.
  *
- * Where there are numbers on both sides of zero and no `range`, zero is white, negative numbers
- * are blue and positive ones red; otherwise dark is small and bright is large.
+ * If there are negative and positive numbers and no `range`, zero is white, negative numbers are
+ * blue and positive ones are red. Otherwise dark is small and bright is large.
  *
  * @param values The rows of the matrix.
  * @param options The axes, names, title and size.
  * @throws {RangeError} If the matrix is empty, its rows differ in length, a number is not finite,
- * there are not as many names as rows or columns, or the range does not ascend.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * the names differ in number from the rows or columns, or the range does not ascend.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -73,9 +80,9 @@ export interface HeatmapOptions extends FigureOptions {
  * ```
  */
 export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Figure {
-  const doing = "Drawing a heatmap";
-  checkFigure<HeatmapOptions>(
-    doing,
+  const action = "Drawing a heatmap";
+  checkFigureOptions<HeatmapOptions>(
+    action,
     options,
     '{ x: { title: "Column" }, y: { title: "Row" }, value: { title: "Weight" } }',
     {
@@ -87,20 +94,24 @@ export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Fi
     },
   );
   const { x, y, value, numbers = false, columnNames, rowNames } = options;
-  requireQuantity(doing, "axis x", x);
-  requireQuantity(doing, "axis y", y);
-  checkQuantity<typeof value>(doing, "value", value, { title: true, unit: true, range: true });
-  requireBoolean(doing, "numbers", numbers);
-  const columns = requireMatrix(doing, "values", values);
+  checkQuantity(action, "axis x", x);
+  checkQuantity(action, "axis y", y);
+  checkQuantityOptions<typeof value>(action, "value", value, {
+    title: true,
+    unit: true,
+    range: true,
+  });
+  checkBoolean(action, "numbers", numbers);
+  const columns = checkMatrix(action, "values", values);
   if (columnNames) {
-    requireTexts(doing, "columnNames", columnNames);
-    requireSameLength(doing, ["the first row", values[0]!], ["columnNames", columnNames]);
+    checkStrings(action, "columnNames", columnNames);
+    checkSameLength(action, ["the first row", values[0]!], ["columnNames", columnNames]);
   }
   if (rowNames) {
-    requireTexts(doing, "rowNames", rowNames);
-    requireSameLength(doing, ["each column", values], ["rowNames", rowNames]);
+    checkStrings(action, "rowNames", rowNames);
+    checkSameLength(action, ["each column", values], ["rowNames", rowNames]);
   }
-  if (value.range) requireRange(doing, value.range);
+  if (value.range) checkRange(action, value.range);
   const [min, max] = jointExtent(values);
   const bothSigns = value.range === undefined && min < 0 && max > 0;
   const reach = Math.max(-min, max);
@@ -114,63 +125,64 @@ export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Fi
       zmin,
       zmax,
       colorscale: bothSigns ? diverging : sequential,
-      colorbar: colorbar(value, [zmin, zmax]),
-      ...(numbers && columns * values.length <= mostWritten
+      colorbar: colorbar(value),
+      ...(numbers && columns * values.length <= maxNumberedCells
         ? { texttemplate: `%{z:.${digitsOf(min, max)}~g}` }
         : {}),
       ...zFormat,
-      hovertemplate: `${axisTitle(y)} %{y}, ${inSentence(x)} %{x}: %{z}<extra></extra>`,
+      hovertemplate: `${axisTitle(y)} %{y}, ${lowerFirst(x)} %{x}: %{z}<extra></extra>`,
     }],
     {
-      ...frame(options),
+      ...baseLayout(options),
       xaxis: cellAxis(x, columnNames, columns, options),
       yaxis: { ...cellAxis(y, rowNames, values.length, options), autorange: "reversed" },
     },
     options.description ??
-      `Heatmap of ${inSentence(value)}, ${say(values.length)} rows by ${say(columns)} columns, ` +
-        `from ${say(min)} to ${say(max)}.`,
+      `Heatmap of ${lowerFirst(value)}, ${formatNumber(values.length)} rows by ${
+          formatNumber(columns)
+        } columns, ` +
+        `from ${formatNumber(min)} to ${formatNumber(max)}.`,
   );
 }
 
-/** With more cells than this no number has room in one. */
-const mostWritten = 1600;
+/** Numbers do not fit into more cells than this. */
+const maxNumberedCells = 1600;
 
-/** How a height is written when the mouse is over it. */
-export const zFormat = { zhoverformat: numberFormat.hoverformat };
+/** Format of a height in the hover text. */
+export const zFormat: { zhoverformat: string } = { zhoverformat: numberFormat.hoverformat };
 
-/** The ends of a colour scale; those of equal numbers are around them. */
+/** Returns the ends of a colour scale, which differ also for equal numbers. */
 export function colorEnds(min: number, max: number): [number, number] {
-  return max - min >= leastSpread([min, max]) ? [min, max] : endsAround([min, max]);
+  return max - min >= minSpread([min, max]) ? [min, max] : endsAround([min, max]);
 }
 
-/** Three digits, and those that all numbers between two ends have in common. */
+/** Three digits more than all numbers between two ends have in common. */
 function digitsOf(min: number, max: number): number {
   const common = Math.log10(Math.max(-min, max) / (max - min));
   return Math.min(15, 3 + (common > 1 && common < Infinity ? Math.ceil(common) : 0));
 }
 
-/** The counts of more classes than this have no room in their cells. */
-const mostWrittenClasses = 25;
+/** The counts of more classes than this do not fit into their cells. */
+const maxLabelledClasses = 25;
 
 /** The cells of more classes than this are smaller than a pixel. */
-const mostClasses = 1000;
+const maxClasses = 1000;
 
-/** What `confusionMatrixPlot` takes beside its counts. */
+/** Options of {@linkcode confusionMatrixPlot}. */
 export type ConfusionMatrixPlotOptions = FigureOptions;
 
 /**
- * Draws how often each true class (rows) was taken for each predicted class (columns).
+ * Draws how often each true class (row) was predicted as each class (column).
  *
- * The numbers are counts; the colour is the share of the row, so that classes with few images are
- * judged like those with many. Of more than 25 classes the counts are not written in the cells,
- * where they have no room, but shown under the mouse.
+ * The numbers are counts. The colour is the share of the row, so that classes with few and with
+ * many images look alike. With more than 25 classes only the hover text shows the counts.
  *
  * @param confusion Counts, `confusion[true class][predicted class]`.
  * @param classNames The name of each class.
  * @param options The title and size.
- * @throws {RangeError} If the matrix is empty, not square, not as large as there are names, of more
- * than 1,000 classes, or holds something else than counts.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * @throws {RangeError} If the matrix is empty, not square, of more than 1,000 classes, differs in
+ * size from the names, or has a number that is no count.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -187,22 +199,23 @@ export function confusionMatrixPlot(
   classNames: readonly string[],
   options: ConfusionMatrixPlotOptions = {},
 ): Figure {
-  const doing = "Drawing a confusion matrix";
-  checkFigure<ConfusionMatrixPlotOptions>(doing, options, '{ title: "Test set" }', {
+  const action = "Drawing a confusion matrix";
+  checkFigureOptions<ConfusionMatrixPlotOptions>(action, options, '{ title: "Test set" }', {
     ...figureNames,
     height: true,
   });
-  requireTexts(doing, "classNames", classNames);
-  const classes = requireMatrix(doing, "confusion", confusion);
-  requireSameLength(doing, ["a row of confusion", confusion[0]!], ["classNames", classNames]);
+  checkStrings(action, "classNames", classNames);
+  const classes = checkMatrix(action, "confusion", confusion);
+  checkSameLength(action, ["a row of confusion", confusion[0]!], ["classNames", classNames]);
   if (classes !== confusion.length) {
     throw new RangeError(
-      `${doing}: expected a square matrix, found ${confusion.length} rows of ${classes} numbers`,
+      `${action}: confusion must be square, found ${confusion.length} rows of ${classes} numbers.`,
     );
   }
-  if (classes > mostClasses) {
+  if (classes > maxClasses) {
     throw new RangeError(
-      `${doing}: there must be at most ${say(mostClasses)} classes, found ${say(classes)}. ` +
+      `${action}: the number of classes must be at most ${formatNumber(maxClasses)}, ` +
+        `found ${formatNumber(classes)}. ` +
         "Add up the counts of related classes first.",
     );
   }
@@ -210,7 +223,8 @@ export function confusionMatrixPlot(
     Array.from(row, (count, predicted) => {
       if (Number.isInteger(count) && count >= 0) return count;
       throw new RangeError(
-        `${doing}: expected counts, found ${count} in row ${truth}, column ${predicted}`,
+        `${action}: confusion must be whole numbers of at least 0, ` +
+          `found ${count} in row ${truth}, column ${predicted}.`,
       );
     })
   );
@@ -218,11 +232,9 @@ export function confusionMatrixPlot(
   const total = totals.reduce((sum, count) => sum + count, 0);
   const right = rows.reduce((sum, row, truth) => sum + row[truth]!, 0);
   const [truth, predicted, count] = worstMistake(rows);
-  const share = (part: number, whole: number) =>
-    `${Number((100 * part / Math.max(1, whole)).toPrecision(3))} %`;
   const { width = 700 } = options;
-  const written = classes <= mostWrittenClasses;
-  const height = options.height ?? (written ? Math.max(320, 130 + 38 * classes) : width);
+  const isLabelled = classes <= maxLabelledClasses;
+  const height = options.height ?? (isLabelled ? Math.max(320, 130 + 38 * classes) : width);
   const { keys } = categories(classNames, options);
   return new Figure(
     [{
@@ -231,17 +243,17 @@ export function confusionMatrixPlot(
       y: keys,
       z: rows.map((row, truth) => row.map((count) => count / Math.max(1, totals[truth]!))),
       text: rows.map((row) => row.map(String)),
-      ...(written ? { texttemplate: "%{text}" } : {}),
+      ...(isLabelled ? { texttemplate: "%{text}" } : {}),
       zmin: 0,
       zmax: 1,
-      xgap: written ? 1 : 0,
-      ygap: written ? 1 : 0,
+      xgap: isLabelled ? 1 : 0,
+      ygap: isLabelled ? 1 : 0,
       colorscale: blues,
-      colorbar: { ...colorbar({ title: "Share of the row" }, [0, 1]), tickformat: ".0%" },
+      colorbar: { ...colorbar({ title: "Share of the row" }), tickformat: ".0%" },
       hovertemplate: "%{text} of %{y} taken for %{x}<extra></extra>",
     }],
     {
-      ...frame({ ...options, height }),
+      ...baseLayout({ ...options, height }),
       xaxis: cellAxis({ title: "Predicted class" }, classNames, classes, options),
       yaxis: {
         ...cellAxis({ title: "True class" }, classNames, classes, options),
@@ -249,14 +261,16 @@ export function confusionMatrixPlot(
       },
     },
     options.description ??
-      `Confusion matrix of ${say(classes)} classes: ${say(right)} of ${say(total)} images are ` +
-        `right (${share(right, total)})` +
+      `Confusion matrix of ${formatNumber(classes)} classes: ${formatNumber(right)} of ${
+          formatNumber(total)
+        } images are ` +
+        `right (${formatPercent(right / Math.max(1, total))})` +
         (count === 0 ? "." : `; the most frequent mistake is ${classNames[truth]} taken for ` +
-          `${classNames[predicted]}, ${say(count)} times.`),
+          `${classNames[predicted]}, ${formatNumber(count)} times.`),
   );
 }
 
-/** The largest count off the diagonal and where it is: [true class, predicted class, count]. */
+/** Returns the largest count off the diagonal: [true class, predicted class, count]. */
 function worstMistake(rows: readonly number[][]): [number, number, number] {
   let worst: [number, number, number] = [0, 0, 0];
   rows.forEach((row, truth) =>
@@ -267,7 +281,7 @@ function worstMistake(rows: readonly number[][]): [number, number, number] {
   return worst;
 }
 
-/** An axis along cells: a tick in the middle of each cell while there is room, no grid. */
+/** Returns an axis along cells, without a grid and with a tick for each of at most 20 cells. */
 function cellAxis(
   quantity: Quantity,
   names: readonly string[] | undefined,
@@ -284,17 +298,12 @@ function cellAxis(
   };
 }
 
-/** The scale beside a heatmap or contour plot, from and to these numbers. */
-export function colorbar(
-  value: Quantity,
-  [min, max]: readonly [number, number],
-): Partial<ColorBar> {
-  const size = Math.max(-min, max);
+/** Returns the colour scale beside a heatmap or contour plot. */
+export function colorbar(value: Quantity): Partial<ColorBar> {
   return {
     title: { text: axisTitle(value), side: "right" },
     thickness: 14,
     outlinewidth: 0,
-    // plotly.js has no letter for such numbers, or writes more digits than have room.
-    ...(size >= 1e15 || size < 1e-6 ? { exponentformat: "power" } : {}),
+    ...powerFormat,
   };
 }

@@ -1,62 +1,73 @@
 import type { Annotations, LayoutAxis } from "plotly.js";
-import { Figure, type Trace } from "./figure.ts";
 import { isTensor } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
+import { checkInteger, show } from "../tensor/internal.ts";
 import {
-  extent,
-  leastSpread,
-  type Numbers,
-  requireNumbers,
-  requireRange,
-  say,
-  short,
-} from "./numbers.ts";
-import { panelGrid } from "./panels.ts";
+  checkChartAxis,
+  checkFigureOptions,
+  checkNumbers,
+  checkQuantity,
+  checkRange,
+} from "./checks.ts";
+import { Figure } from "./figure.ts";
+import { escapeText, formatNumber, formatPercent, formatSI } from "./format.ts";
+import { type BinCounts, countBins, moments, type Numbers } from "./numbers.ts";
 import {
-  asText,
   type Axis,
   chartNames,
-  checkFigure,
-  colors,
-  extraTitleHeight,
   figureNames,
   type FigureOptions,
-  frame,
-  inSentence,
+  type Quantity,
+} from "./options.ts";
+import { panelGrid } from "./panels.ts";
+import {
+  baseLayout,
+  colors,
+  extraTitleHeight,
   label,
   layoutAxis,
+  lowerFirst,
   numberFormat,
-  type Quantity,
-  requireAxis,
-  requireQuantity,
 } from "./style.ts";
+import type { Trace } from "./trace.ts";
 
-/** How numbers are counted into bins. */
+/** Options of the bins of a histogram. */
 export interface BinOptions {
-  /** How many bins of equal width, 40 by default. */
+  /**
+   * Number of bins of equal width, at most 2,000.
+   *
+   * @default 40
+   */
   bins?: number;
-  /** The ends of the first and the last bin; by default those of the data. */
+  /**
+   * Lower end of the first bin and upper end of the last.
+   *
+   * @default the ends of the data
+   */
   range?: readonly [number, number];
 }
 
-/** What `histogram` takes beside its values. */
+/** Options of {@linkcode histogram}. */
 export interface HistogramOptions extends FigureOptions, BinOptions {
-  /** What the values are. */
+  /** Meaning of the values. */
   x: Quantity;
-  /** What the height of a bar means, "Count" by default; its scale may be "log". */
+  /**
+   * Axis of the counts; its scale may be "log".
+   *
+   * @default { title: "Count" }
+   */
   y?: Axis;
 }
 
 /**
  * Draws how often values fall into bins of equal width.
  *
- * Only the counts are stored in the figure, so millions of values cost no more than a few.
+ * The figure stores only the counts, so it is small also for millions of values.
  *
  * @param values The values, in any order.
  * @param options The axes, bins, title and size.
- * @throws {RangeError} If there are no values, one is not finite, `bins` is not an integer from 1
- * to 2,000, or `range` does not ascend.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * @throws {RangeError} If there are no values, one is not finite, `bins` is not a whole number
+ * from 1 to 2,000, or `range` does not ascend.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -69,47 +80,53 @@ export interface HistogramOptions extends FigureOptions, BinOptions {
  * ```
  */
 export function histogram(values: Numbers, options: HistogramOptions): Figure {
-  const doing = "Drawing a histogram";
-  checkFigure<HistogramOptions>(doing, options, '{ x: { title: "Weight" } }', {
+  const action = "Drawing a histogram";
+  checkFigureOptions<HistogramOptions>(action, options, '{ x: { title: "Weight" } }', {
     ...chartNames,
     bins: true,
     range: true,
   });
   const { x, y = { title: "Count" } } = options;
-  requireQuantity(doing, "axis x", x);
-  requireAxis(doing, "axis y", y);
-  const counted = count(doing, "values", values, options);
+  checkQuantity(action, "axis x", x);
+  checkChartAxis(action, "axis y", y);
+  const binCounts = checkAndCount(action, "values", values, options);
   const { mean, standardDeviation } = moments(values);
   return new Figure(
-    [bars(counted)],
+    [bars(binCounts)],
     {
-      ...frame(options),
+      ...baseLayout(options),
       bargap: 0,
       xaxis: layoutAxis(x, undefined),
       yaxis: layoutAxis(y, y.range),
     },
     options.description ??
-      `Histogram of ${inSentence(x)}: ${say(values.length)} values with mean ${say(mean)} ` +
-        `and standard deviation ${say(standardDeviation)}${outsideOf(counted)}.`,
+      `Histogram of ${lowerFirst(x)}: ${formatNumber(values.length)} values with mean ${
+          formatNumber(mean)
+        } ` +
+        `and standard deviation ${formatNumber(standardDeviation)}${outsideClause(binCounts)}.`,
   );
 }
 
-/** What `activationHistograms` takes beside its values. */
+/** Options of {@linkcode activationHistograms}. */
 export interface ActivationHistogramsOptions extends Omit<FigureOptions, "height">, BinOptions {
-  /** What the values are, "Activation" by default. */
+  /**
+   * Meaning of the values.
+   *
+   * @default { title: "Activation" }
+   */
   x?: Quantity;
 }
 
 /**
- * Draws one small histogram per layer, with mean, standard deviation and share of exact zeros:
- * what tells at a glance whether signals die, explode or saturate on their way through a network.
+ * Draws one small histogram per layer, with mean, standard deviation and share of exact zeros.
+ * They show whether activations vanish, explode or saturate.
  *
- * Each panel has its own horizontal axis unless `range` gives one to all.
+ * Without `range` each panel has its own horizontal axis.
  *
- * @param activations From the path of a layer to its values, as a `Map` or a record.
+ * @param activations The values of each layer by its path, as a `Map` or a record.
  * @param options The bins, title and size.
  * @throws {RangeError} If there is no layer, a layer has no values, or a value is not finite.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -125,25 +142,25 @@ export function activationHistograms(
   activations: ReadonlyMap<string, Numbers> | Readonly<Record<string, Numbers>>,
   options: ActivationHistogramsOptions = {},
 ): Figure {
-  const doing = "Drawing activation histograms";
-  checkFigure<ActivationHistogramsOptions>(doing, options, "{ bins: 40 }", {
+  const action = "Drawing activation histograms";
+  checkFigureOptions<ActivationHistogramsOptions>(action, options, "{ bins: 40 }", {
     ...figureNames,
     x: true,
     bins: true,
     range: true,
   });
   const { x = { title: "Activation" } } = options;
-  requireQuantity(doing, "axis x", x);
+  checkQuantity(action, "axis x", x);
   if (typeof activations !== "object" || activations === null || isTensor(activations)) {
     throw new TypeError(
-      `${doing}: the activations must be a Map or an object of arrays of numbers, found ${
+      `${action}: the activations must be a Map or an object of arrays of numbers, found ${
         show(activations)
       }.`,
     );
   }
   const layers = activations instanceof Map ? [...activations] : Object.entries(activations);
   if (layers.length === 0) {
-    throw new RangeError(`${doing}: expected at least one layer, found none`);
+    throw new RangeError(`${action}: the activations must have at least one layer, found none.`);
   }
   const width = options.width ?? 700;
   const columns = Math.min(3, layers.length);
@@ -168,18 +185,18 @@ export function activationHistograms(
   const sentences: string[] = [];
   layers.forEach(([path, values], index) => {
     const panel = panels[index]!;
-    const counted = count(doing, `"${path}"`, values, options);
+    const binCounts = checkAndCount(action, `"${path}"`, values, options);
     const { mean, standardDeviation, zeros } = moments(values);
-    const statistics = `mean ${short(mean)}, sd ${short(standardDeviation)}`;
+    const statistics = `mean ${formatSI(mean)}, sd ${formatSI(standardDeviation)}`;
     data.push({
-      ...bars(counted),
-      name: asText(path, Infinity),
+      ...bars(binCounts),
+      name: escapeText(path, Infinity),
       marker: { color: colors[0] },
       ...panel.trace,
     });
     annotations.push(label(
-      `<b>${asText(path, letters)}</b><br>${statistics}${
-        zeros > 0 ? `, zeros ${percent(zeros)}` : ""
+      `<b>${escapeText(path, letters)}</b><br>${statistics}${
+        zeros > 0 ? `, zeros ${formatPercent(zeros)}` : ""
       }`,
       {
         xref: "paper",
@@ -196,9 +213,9 @@ export function activationHistograms(
       ...panel.xaxis,
       ...numberFormat,
       ...(index >= layers.length - columns ? layoutAxis(x, undefined) : {}),
-      range: [counted.start, counted.start + counted.width * counted.counts.length],
-      // Long numbers have no room beside each other.
-      nticks: hasLongTicks(counted) ? 2 : 5,
+      range: [binCounts.start, endOf(binCounts)],
+      // More long numbers would overlap.
+      nticks: hasLongTicks(binCounts) ? 2 : 5,
     };
     axes[panel.yKey] = {
       ...panel.yaxis,
@@ -208,14 +225,16 @@ export function activationHistograms(
       showgrid: false,
     };
     sentences.push(
-      `${path} mean ${say(mean)}, standard deviation ${say(standardDeviation)}, ` +
-        `zeros ${percent(zeros)}${outsideOf(counted)}`,
+      `${path} mean ${formatNumber(mean)}, standard deviation ${
+        formatNumber(standardDeviation)
+      }, ` +
+        `zeros ${formatPercent(zeros)}${outsideClause(binCounts)}`,
     );
   });
   return new Figure(
     data,
     {
-      ...frame(options),
+      ...baseLayout(options),
       ...layout,
       ...axes,
       annotations,
@@ -225,58 +244,35 @@ export function activationHistograms(
   );
 }
 
-/** Whether the ends of a histogram have so much in common, or are so large, that ticks are long. */
-function hasLongTicks({ start, width, counts }: Counted): boolean {
-  const size = Math.max(Math.abs(start), Math.abs(start + width * counts.length));
+/** Returns the upper end of the last bin. */
+function endOf({ start, width, counts }: BinCounts): number {
+  return start + width * counts.length;
+}
+
+/** Whether ticks have many digits: the ends are large, or have many digits in common. */
+function hasLongTicks(binCounts: BinCounts): boolean {
+  const { start, width, counts } = binCounts;
+  const size = Math.max(Math.abs(start), Math.abs(endOf(binCounts)));
   return size >= 1e6 || size > 1e4 * width * counts.length;
 }
 
 /** More bins than this are thinner than a pixel. */
-const mostBins = 2000;
+const maxBins = 2000;
 
-interface Counted {
-  start: number;
-  width: number;
-  counts: Uint32Array;
-  outside: number;
-}
-
-function count(
-  doing: string,
-  name: string,
+/** Checks values and the options of bins, and counts the values. */
+function checkAndCount(
+  action: string,
+  subject: string,
   values: Numbers,
   { bins = 40, range }: BinOptions,
-): Counted {
-  requireNumbers(doing, name, values);
-  if (!Number.isInteger(bins) || bins < 1) {
-    throw new RangeError(`${doing}: expected bins to be a positive integer, found ${show(bins)}`);
-  }
-  if (bins > mostBins) {
-    throw new RangeError(
-      `${doing}: bins must be at most ${mostBins}, of which each has a pixel, found ${bins}.`,
-    );
-  }
-  if (range) requireRange(doing, range);
-  let [start, end] = range ?? extent(values);
-  // Bins of equal or nearly equal numbers are wider than the rounding of their ends.
-  const least = leastSpread([start, end]);
-  if (start === end || end - start < least) {
-    const half = start === end ? Math.max(0.5, 1e4 * least) : 1e4 * least;
-    [start, end] = [start - half, end + half];
-  }
-  const width = (end - start) / bins;
-  const counts = new Uint32Array(bins);
-  let outside = 0;
-  for (let index = 0; index < values.length; index++) {
-    const value = values[index]!;
-    if (value < start || value > end) outside++;
-    // The last bin holds its upper end too.
-    else counts[Math.min(bins - 1, Math.floor((value - start) / width))]!++;
-  }
-  return { start, width, counts, outside };
+): BinCounts {
+  checkNumbers(action, subject, values);
+  checkInteger(action, "bins", bins, 1, maxBins);
+  if (range) checkRange(action, range);
+  return countBins(values, bins, range);
 }
 
-function bars({ start, width, counts }: Counted): Trace {
+function bars({ start, width, counts }: BinCounts): Trace {
   return {
     type: "bar",
     x: Array.from(counts, (_, bin) => start + (bin + 0.5) * width),
@@ -286,31 +282,6 @@ function bars({ start, width, counts }: Counted): Trace {
   };
 }
 
-function moments(values: Numbers): { mean: number; standardDeviation: number; zeros: number } {
-  // In a unit in which no square is too large or too small for a number; a power of two rounds
-  // nothing.
-  const [min, max] = extent(values);
-  const unit = 2 ** Math.floor(Math.log2(Math.max(-min, max) || 1));
-  let sum = 0, squares = 0, zeros = 0;
-  for (let index = 0; index < values.length; index++) {
-    sum += values[index]! / unit;
-    if (values[index] === 0) zeros++;
-  }
-  const mean = sum / values.length;
-  for (let index = 0; index < values.length; index++) {
-    squares += (values[index]! / unit - mean) ** 2;
-  }
-  return {
-    mean: mean * unit,
-    standardDeviation: Math.sqrt(squares / values.length) * unit,
-    zeros: zeros / values.length,
-  };
-}
-
-function outsideOf({ outside }: Counted): string {
-  return outside === 0 ? "" : ` (${say(outside)} outside the range)`;
-}
-
-function percent(share: number): string {
-  return `${Number((share * 100).toPrecision(3))} %`;
+function outsideClause({ outside }: BinCounts): string {
+  return outside === 0 ? "" : ` (${formatNumber(outside)} outside the range)`;
 }

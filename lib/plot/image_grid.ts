@@ -1,71 +1,66 @@
 import { Buffer } from "node:buffer";
 import { encode } from "fast-png";
-import { show } from "../tensor/internal.ts";
-import { Figure, type Trace } from "./figure.ts";
+import { checkInteger } from "../tensor/internal.ts";
+import {
+  checkFigureOptions,
+  checkRange,
+  checkSameLength,
+  checkStrings,
+  checkValuesShape,
+} from "./checks.ts";
+import { Figure } from "./figure.ts";
+import { formatNumber, truncate } from "./format.ts";
 import { colorbar } from "./heatmap.ts";
-import {
-  extent,
-  leastSpread,
-  type Numbers,
-  requireRange,
-  requireSameLength,
-  requireShape,
-  say,
-} from "./numbers.ts";
-import {
-  checkFigure,
-  colorAt,
-  diverging,
-  extraTitleHeight,
-  figureNames,
-  type FigureOptions,
-  frame,
-  label,
-  requireTexts,
-  sequential,
-} from "./style.ts";
+import { extent, minSpread, type Numbers } from "./numbers.ts";
+import { figureNames, type FigureOptions } from "./options.ts";
+import { baseLayout, colorAt, diverging, extraTitleHeight, label, sequential } from "./style.ts";
+import type { Trace } from "./trace.ts";
 
-/** How a grid of small pictures is laid out. */
+/** Options of a grid of small pictures. */
 export interface GridOptions extends Omit<FigureOptions, "height"> {
-  /** A line over each picture; `<br>` breaks it. */
+  /** Title over each picture; `<br>` breaks the line. */
   titles?: readonly string[];
-  /** How many pictures stand in a row; by default as many as fit. */
+  /**
+   * Number of pictures in a row.
+   *
+   * @default as many as fit
+   */
   columns?: number;
 }
 
-/** What `imageGrid` takes beside its images. */
+/** Options of {@linkcode imageGrid}. */
 export interface ImageGridOptions extends GridOptions {
   /**
-   * The numbers that are black and white. By default [0, 255] for bytes, [0, 1] for other numbers
-   * in that range, and the least and the greatest number otherwise.
+   * The numbers that are black and white.
+   *
+   * @default [0, 255] for bytes, [0, 1] for numbers in that range, else the ends of the values
    */
   range?: readonly [number, number];
 }
 
-/** A narrower picture shows nothing. */
-const leastPlace = 4;
+/** A narrower picture would show nothing. */
+const minCellWidth = 4;
 
-/** The width of a figure with room for one picture. */
-const leastWidth = 64;
+/** The least width of a figure of pictures. */
+const minGridWidth = 64;
 
 const gridNames = { ...figureNames, titles: true, columns: true } as const;
 
-/** More pictures than this do not fit a figure in which one can see anything. */
-const mostImages = 400;
+/** More pictures than this would be too small. */
+const maxImages = 400;
 
 /**
  * Draws images as crisp pixels in a grid, with a title over each.
  *
- * All images become one PNG picture inside the figure, so a grid costs about as much as the images
- * themselves. Images larger than their place in the grid are averaged down.
+ * The figure stores all images as one PNG picture. Images larger than their cell are averaged down.
  *
  * @param values The pixels, row by row, channels last.
  * @param shape `[count, height, width, channels]`, with 1 channel (gray) or 3 (red, green, blue).
  * @param options Titles, columns, range, title and width.
- * @throws {RangeError} If there are no images or more than 400, the values are not as many as the
- * shape says, a value is not finite, there are neither 1 nor 3 channels, the titles are not as
- * many as the images, or the range does not ascend.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * @throws {RangeError} If there are no images or more than 400, the values differ in number from
+ * the shape, a value is not finite, there are neither 1 nor 3 channels, the titles differ in number
+ * from the images, or the range does not ascend.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -82,22 +77,22 @@ export function imageGrid(
   shape: readonly [count: number, height: number, width: number, channels: number],
   options: ImageGridOptions = {},
 ): Figure {
-  const doing = "Drawing a grid of images";
-  checkFigure<ImageGridOptions>(
-    doing,
+  const action = "Drawing a grid of images";
+  checkFigureOptions<ImageGridOptions>(
+    action,
     options,
     "{ columns: 4 }",
     { ...gridNames, range: true },
-    leastWidth,
+    minGridWidth,
   );
-  if (options.titles) requireTexts(doing, "titles", options.titles);
-  requireShape(doing, values, shape, "[count, height, width, channels]");
+  if (options.titles) checkStrings(action, "titles", options.titles);
+  checkValuesShape(action, values, shape, "[count, height, width, channels]");
   const [count, height, width, channels] = shape;
   if (channels !== 1 && channels !== 3) {
-    throw new RangeError(`${doing}: expected 1 or 3 channels, found ${channels}`);
+    throw new RangeError(`${action}: the channels must be 1 or 3, found ${channels}.`);
   }
-  if (options.range) requireRange(doing, options.range);
-  const [black, white] = options.range ?? usualRange(values);
+  if (options.range) checkRange(action, options.range);
+  const [black, white] = options.range ?? defaultRange(values);
   const bytes = Uint8ClampedArray.from(
     values,
     (value) => 255 * (value - black) / (white - black),
@@ -105,34 +100,40 @@ export function imageGrid(
   const kind = channels === 1 ? "gray" : "colour";
   const stretched = [0, 1, 255].includes(white) && black === 0
     ? ""
-    : `, black at ${say(black)} and white at ${say(white)}`;
-  return pictures(
-    doing,
+    : `, black at ${formatNumber(black)} and white at ${formatNumber(white)}`;
+  return imageMosaic(
+    action,
     { bytes, count, height, width, channels },
     options,
-    `${say(count)} ${kind} ${count === 1 ? "image" : "images"} of ${height}×${width} pixels` +
+    `${formatNumber(count)} ${kind} ${
+      count === 1 ? "image" : "images"
+    } of ${height}×${width} pixels` +
       `${stretched}${options.titles ? `: ${options.titles.map(plain).join(", ")}` : ""}.`,
   );
 }
 
-/** What `filterGrid` takes beside its kernels. */
+/** Options of {@linkcode filterGrid}. */
 export interface FilterGridOptions extends GridOptions {
-  /** The one input channel to draw. By default colour for 3 input channels, else channel 0. */
+  /**
+   * The input channel to draw.
+   *
+   * @default all channels in colour if there are 3, else channel 0
+   */
   inputChannel?: number;
 }
 
 /**
  * Draws the kernels of a convolution, one small picture per output channel.
  *
- * Kernels over 3 input channels are drawn in colour, where middle gray is zero; others are drawn
- * for one input channel, where white is zero, red positive and blue negative.
+ * Kernels over 3 input channels are drawn in colour, with zero as middle gray. Other kernels are
+ * drawn for one input channel: zero is white, positive red and negative blue.
  *
  * @param kernels The weights, in the layout of TensorFlow.
  * @param shape `[height, width, input channels, output channels]`.
- * @param options The input channel, titles (by default the output channels), columns, title.
- * @throws {RangeError} If the values are not as many as the shape says, a value is not finite,
- * there are more than 400 output channels, or there is no such input channel.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * @param options The input channel, titles, columns, title and width.
+ * @throws {RangeError} If the values differ in number from the shape, a value is not finite, there
+ * are more than 400 output channels, or the input channel does not exist.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -149,32 +150,25 @@ export function filterGrid(
   shape: readonly [height: number, width: number, input: number, output: number],
   options: FilterGridOptions = {},
 ): Figure {
-  const doing = "Drawing convolution kernels";
-  checkFigure<FilterGridOptions>(doing, options, "{ inputChannel: 0 }", {
+  const action = "Drawing convolution kernels";
+  checkFigureOptions<FilterGridOptions>(action, options, "{ inputChannel: 0 }", {
     ...gridNames,
     inputChannel: true,
   });
-  if (options.titles) requireTexts(doing, "titles", options.titles);
-  requireShape(doing, kernels, shape, "[height, width, input, output]");
+  if (options.titles) checkStrings(action, "titles", options.titles);
+  checkValuesShape(action, kernels, shape, "[height, width, input, output]");
   const [height, width, input, output] = shape;
   const { inputChannel } = options;
-  if (
-    inputChannel !== undefined &&
-    !(Number.isInteger(inputChannel) && inputChannel >= 0 && inputChannel < input)
-  ) {
-    throw new RangeError(
-      `${doing}: expected an input channel from 0 to ${input - 1}, found ${show(inputChannel)}`,
-    );
-  }
+  if (inputChannel !== undefined) checkInteger(action, "inputChannel", inputChannel, 0, input - 1);
   const inColor = input === 3 && inputChannel === undefined;
   const channels = inColor ? 3 : 1;
   const planes = new Float64Array(output * height * width * channels);
-  for (let place = 0; place < height * width; place++) {
+  for (let position = 0; position < height * width; position++) {
     for (let channel = 0; channel < channels; channel++) {
       const from = inColor ? channel : inputChannel ?? 0;
       for (let filter = 0; filter < output; filter++) {
-        planes[(filter * height * width + place) * channels + channel] =
-          kernels[(place * input + from) * output + filter]!;
+        planes[(filter * height * width + position) * channels + channel] =
+          kernels[(position * input + from) * output + filter]!;
       }
     }
   }
@@ -182,37 +176,40 @@ export function filterGrid(
   const reach = Math.max(-min, max) || 1;
   const images = inColor
     ? { bytes: Uint8ClampedArray.from(planes, (value) => 127.5 * (1 + value / reach)), channels }
-    : { bytes: colored(planes, diverging, -reach, reach), channels: 3 };
-  return pictures(
-    doing,
+    : { bytes: mapColors(planes, diverging, -reach, reach), channels: 3 };
+  return imageMosaic(
+    action,
     { ...images, count: output, height, width },
     { titles: Array.from({ length: output }, (_, filter) => String(filter)), ...options },
-    `${say(output)} ${output === 1 ? "kernel" : "kernels"} of ${height}×${width} weights ` +
+    `${formatNumber(output)} ${
+      output === 1 ? "kernel" : "kernels"
+    } of ${height}×${width} weights ` +
       (inColor ? "in colour" : `for input channel ${inputChannel ?? 0} of ${input}`) +
-      `, from ${say(min)} to ${say(max)}.`,
-    inColor ? undefined : scale("Weight", diverging, -reach, reach),
+      `, from ${formatNumber(min)} to ${formatNumber(max)}.`,
+    inColor ? undefined : colorbarTrace("Weight", diverging, -reach, reach),
   );
 }
 
-/** What `featureMaps` takes beside its values. */
+/** Options of {@linkcode featureMaps}. */
 export interface FeatureMapsOptions extends GridOptions {
   /**
-   * The numbers at the ends of the colour scale; by default the least and the greatest, or where
-   * there are negative ones, −m and m.
+   * The numbers at the ends of the colour scale.
+   *
+   * @default the least and the greatest value, or −m and m if there are negative values
    */
   range?: readonly [number, number];
 }
 
 /**
- * Draws what the channels of a layer answer to one image, one small picture per channel, all on
- * one colour scale; where there are negative activations, one with white at zero.
+ * Draws the feature maps of a layer for one image, one small picture per channel, all on one colour
+ * scale. If there are negative activations, zero is white.
  *
  * @param values The activations of one image.
  * @param shape `[height, width, channels]`.
- * @param options The range, titles (by default the channels), columns, title and width.
- * @throws {RangeError} If the values are not as many as the shape says, a value is not finite,
- * there are more than 400 channels, or the range does not ascend.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * @param options The range, titles, columns, title and width.
+ * @throws {RangeError} If the values differ in number from the shape, a value is not finite, there
+ * are more than 400 channels, or the range does not ascend.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -228,31 +225,34 @@ export function featureMaps(
   shape: readonly [height: number, width: number, channels: number],
   options: FeatureMapsOptions = {},
 ): Figure {
-  const doing = "Drawing feature maps";
-  checkFigure<FeatureMapsOptions>(doing, options, "{ columns: 4 }", { ...gridNames, range: true });
-  if (options.titles) requireTexts(doing, "titles", options.titles);
-  requireShape(doing, values, shape, "[height, width, channels]");
+  const action = "Drawing feature maps";
+  checkFigureOptions<FeatureMapsOptions>(action, options, "{ columns: 4 }", {
+    ...gridNames,
+    range: true,
+  });
+  if (options.titles) checkStrings(action, "titles", options.titles);
+  checkValuesShape(action, values, shape, "[height, width, channels]");
   const [height, width, count] = shape;
   const planes = new Float64Array(values.length);
-  for (let place = 0; place < height * width; place++) {
+  for (let position = 0; position < height * width; position++) {
     for (let map = 0; map < count; map++) {
-      planes[map * height * width + place] = values[place * count + map]!;
+      planes[map * height * width + position] = values[position * count + map]!;
     }
   }
   const [min, max] = extent(planes);
-  if (options.range) requireRange(doing, options.range);
+  if (options.range) checkRange(action, options.range);
   const reach = Math.max(-min, max);
   const [low, high] = options.range ??
-    (min < 0 ? [-reach, reach] : wide(min, max));
+    (min < 0 ? [-reach, reach] : widenRange(min, max));
   // White stands for zero only in the middle of the scale.
   const colors = low === -high ? diverging : sequential;
-  return pictures(
-    doing,
-    { bytes: colored(planes, colors, low, high), count, height, width, channels: 3 },
+  return imageMosaic(
+    action,
+    { bytes: mapColors(planes, colors, low, high), count, height, width, channels: 3 },
     { titles: Array.from({ length: count }, (_, map) => String(map)), ...options },
-    `${say(count)} feature ${count === 1 ? "map" : "maps"} of ${height}×${width}, ` +
-      `from ${say(min)} to ${say(max)}.`,
-    scale("Activation", colors, low, high),
+    `${formatNumber(count)} feature ${count === 1 ? "map" : "maps"} of ${height}×${width}, ` +
+      `from ${formatNumber(min)} to ${formatNumber(max)}.`,
+    colorbarTrace("Activation", colors, low, high),
   );
 }
 
@@ -265,24 +265,22 @@ interface Images {
   channels: number;
 }
 
-/** Lays images out in a grid and draws them as one picture. */
-function pictures(
-  doing: string,
+/** Draws images in a grid as one picture. */
+function imageMosaic(
+  action: string,
   original: Images,
   { titles, columns, ...options }: GridOptions,
   description: string,
   colorScale?: Trace,
 ): Figure {
   const { count } = original;
-  if (count > mostImages) {
-    throw new RangeError(`${doing}: expected at most ${mostImages} images, found ${count}`);
-  }
-  if (titles) requireSameLength(doing, ["titles", titles], ["images", { length: count }]);
-  if (columns !== undefined && !(Number.isInteger(columns) && columns > 0)) {
+  if (count > maxImages) {
     throw new RangeError(
-      `${doing}: expected columns to be a positive integer, found ${show(columns)}`,
+      `${action}: the number of images must be at most ${maxImages}, found ${count}.`,
     );
   }
+  if (titles) checkSameLength(action, ["titles", titles], ["images", { length: count }]);
+  if (columns !== undefined) checkInteger(action, "columns", columns);
   const margin = {
     l: 16,
     r: colorScale ? 104 : 16,
@@ -290,31 +288,31 @@ function pictures(
     b: 16,
   };
   const figureWidth = options.width ?? 700;
-  const room = figureWidth - margin.l - margin.r;
+  const innerWidth = figureWidth - margin.l - margin.r;
   const gap = 6;
 
-  // The rows hold as many images as fit under their titles, then as few as fill the same rows.
-  const lines = titles?.map((title) => title.split("<br>")) ?? [];
-  const titleWidth = 7 * Math.max(0, ...lines.flat().map((line) => plain(line).length));
+  // As many images as fit under their titles, then as few as need the same number of rows.
+  const titleLines = titles?.map((title) => title.split("<br>")) ?? [];
+  const titleWidth = 7 * Math.max(0, ...titleLines.flat().map((line) => plain(line).length));
   const least = Math.max(titleWidth, Math.min(120, Math.max(42, original.width)));
-  const fitting = Math.min(count, columns ?? Math.max(1, Math.floor(room / (least + gap))));
+  const fitting = Math.min(count, columns ?? Math.max(1, Math.floor(innerWidth / (least + gap))));
   const perRow = columns ?? Math.ceil(count / Math.ceil(count / fitting));
-  const place = room / perRow - gap;
-  if (place < leastPlace) {
-    const most = Math.floor(room / (leastPlace + gap));
+  const available = innerWidth / perRow - gap;
+  if (available < minCellWidth) {
+    const most = Math.floor(innerWidth / (minCellWidth + gap));
     throw new RangeError(
-      `${doing}: columns must be at most ${most} in ${figureWidth} pixels, found ${columns}.`,
+      `${action}: columns must be at most ${most} in ${figureWidth} pixels, found ${columns}.`,
     );
   }
-  const imageWidth = Math.min(count === 1 ? 280 : 160, place);
+  const imageWidth = Math.min(count === 1 ? 280 : 160, available);
 
-  const images = shrunk(original, Math.ceil(original.width / (2 * imageWidth)));
+  const images = averageDown(original, Math.ceil(original.width / (2 * imageWidth)));
   const { bytes, height, width, channels } = images;
-  // A whole number of half pixels per image pixel: whole ones in the static picture.
+  // A whole number of half pixels per image pixel, for crisp edges.
   const zoom = Math.floor(2 * imageWidth / width) / 2;
-  // ... and from here on in image pixels.
-  const band = Math.ceil(14 * Math.max(0, ...lines.map((lines) => lines.length)) / zoom);
-  const cellWidth = Math.max(width, Math.floor(Math.min(titleWidth, place) / zoom));
+  // From here on lengths are in image pixels.
+  const band = Math.ceil(14 * Math.max(0, ...titleLines.map((lines) => lines.length)) / zoom);
+  const cellWidth = Math.max(width, Math.floor(Math.min(titleWidth, available) / zoom));
   const stepX = cellWidth + Math.ceil(gap / zoom);
   const stepY = band + height + Math.ceil(gap / zoom);
   const mosaicWidth = (perRow - 1) * stepX + cellWidth;
@@ -349,15 +347,15 @@ function pictures(
   return new Figure(
     colorScale ? [picture, colorScale] : [picture],
     {
-      ...frame(options),
+      ...baseLayout(options),
       width: figureWidth,
       height: mosaicHeight * zoom + margin.t + margin.b,
       margin: { ...margin, r: figureWidth - margin.l - mosaicWidth * zoom },
       xaxis: { ...hidden, range: [0, mosaicWidth] },
       yaxis: { ...hidden, range: [mosaicHeight, 0], scaleanchor: "x" },
-      annotations: lines.map((lines, image) => {
+      annotations: titleLines.map((lines, image) => {
         const { left, top } = corner(image);
-        return label(lines.map((line) => clip(line, place)).join("<br>"), {
+        return label(lines.map((line) => clip(line, available)).join("<br>"), {
           x: left + width / 2,
           y: top,
           yanchor: "bottom",
@@ -371,7 +369,7 @@ function pictures(
 }
 
 /** Averages blocks of `factor` by `factor` pixels. */
-function shrunk(images: Images, factor: number): Images {
+function averageDown(images: Images, factor: number): Images {
   if (factor <= 1) return images;
   const { bytes, count, channels } = images;
   const height = Math.ceil(images.height / factor), width = Math.ceil(images.width / factor);
@@ -395,8 +393,8 @@ function shrunk(images: Images, factor: number): Images {
   return { bytes: small, count, height, width, channels };
 }
 
-/** Numbers as the colours of a scale, [..., 3]. */
-function colored(
+/** Maps numbers to the colours of a scale, [..., 3]. */
+function mapColors(
   values: Float64Array,
   colorScale: readonly [number, string][],
   low: number,
@@ -411,8 +409,8 @@ function colored(
   return bytes;
 }
 
-/** A trace without points, which carries the colour scale of a picture. */
-function scale(
+/** Returns a trace without points, which adds a colour bar to a picture. */
+function colorbarTrace(
   title: string,
   colorscale: [number, string][],
   cmin: number,
@@ -429,33 +427,33 @@ function scale(
       cmin,
       cmax,
       showscale: true,
-      colorbar: colorbar({ title }, [cmin, cmax]),
+      colorbar: colorbar({ title }),
     },
     hoverinfo: "skip",
   };
 }
 
-function usualRange(values: Numbers): readonly [number, number] {
+function defaultRange(values: Numbers): readonly [number, number] {
   if (values instanceof Uint8Array || values instanceof Uint8ClampedArray) return [0, 255];
   const [min, max] = extent(values);
   if (min >= 0 && max <= 1) return [0, 1];
-  return wide(min, max);
+  return widenRange(min, max);
 }
 
-/** The ends of a scale on which equal numbers have the first colour. */
-function wide(min: number, max: number): readonly [number, number] {
-  return max - min >= leastSpread([min, max])
+/** Widens a range of equal numbers upwards, so that they have the first colour. */
+function widenRange(min: number, max: number): readonly [number, number] {
+  return max - min >= minSpread([min, max])
     ? [min, max]
     : [min, min + Math.max(1e-300, Math.abs(min) || 1)];
 }
 
-/** A line of a title, cut where it is wider than its place in pixels. */
-function clip(line: string, place: number): string {
-  const letters = Math.floor(place / 6.6);
-  return plain(line).length <= letters ? line : `${plain(line).slice(0, letters - 1)}…`;
+/** Truncates a line of a title to a width in pixels; a truncated line loses its tags. */
+function clip(line: string, width: number): string {
+  const letters = Math.floor(width / 6.6);
+  return plain(line).length <= letters ? line : truncate(plain(line), letters);
 }
 
-/** A title without its tags. */
+/** Removes the tags of a title. */
 function plain(title: string): string {
   return title.replaceAll("<br>", " ").replace(/<[^>]*>/g, "");
 }

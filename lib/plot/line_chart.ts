@@ -1,73 +1,77 @@
-import { checkOptions } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
-import { Figure, type Trace } from "./figure.ts";
+import { checkOneOf, checkOptions, checkString } from "../tensor/internal.ts";
 import {
-  ascends,
-  inShort,
-  jointExtent,
-  type Numbers,
-  requireOnAxis,
-  requireSameLength,
-  say,
-} from "./numbers.ts";
+  checkAxisValues,
+  checkChartAxis,
+  checkFigureOptions,
+  checkNotEmpty,
+  checkSameLength,
+} from "./checks.ts";
+import { downsampleCloud, downsampleLine, downsamplePath, maxMarkers, pick } from "./downsample.ts";
+import { Figure } from "./figure.ts";
+import { formatNumber, joinClauses } from "./format.ts";
+import { ascends, jointExtent, type Numbers } from "./numbers.ts";
+import { type Axis, chartNames, type FigureOptions } from "./options.ts";
 import {
-  type Axis,
   axisTitle,
+  baseLayout,
   categories,
-  chartNames,
-  checkFigure,
   colors,
-  type FigureOptions,
-  frame,
-  inSentence,
   layoutAxis,
   legendName,
-  requireAxis,
-  requireOneOf,
-  requireText,
-  roomForPowers,
+  lowerFirst,
+  maxDecadeTicks,
 } from "./style.ts";
-import { mostMarkers, pick, thinCloud, thinLine, thinPath } from "./thin.ts";
+import type { Trace } from "./trace.ts";
 
-/** One named row of points. */
+/** A named list of points. */
 export interface Series {
-  /** The name in the legend. */
+  /** Name in the legend. */
   name: string;
-  /** The heights of the points. */
+  /** Vertical coordinates of the points. */
   y: Numbers;
-  /** Their places; by default 0, 1, 2, ... */
-  x?: Numbers;
-  /** Joined points ("lines", the default for more than one), separate points, or both. */
-  mode?: "lines" | "markers" | "lines+markers";
-  /** How a line is drawn, "solid" by default. */
-  dash?: "solid" | "dash" | "dot";
   /**
-   * A band from `low` to `high` behind the line, as long as it: the range over seeds, an interval.
+   * Horizontal coordinates of the points.
+   *
+   * @default 0, 1, 2, …
    */
+  x?: Numbers;
+  /**
+   * Joined points, separate points, or both.
+   *
+   * @default "lines", or "lines+markers" for a single point
+   */
+  mode?: "lines" | "markers" | "lines+markers";
+  /**
+   * Style of the line.
+   *
+   * @default "solid"
+   */
+  dash?: "solid" | "dash" | "dot";
+  /** Band from `low` to `high` behind the line, such as the range over seeds or an interval. */
   band?: { low: Numbers; high: Numbers };
 }
 
-/** What `lineChart` takes beside its series. */
+/** Options of {@linkcode lineChart}. */
 export interface LineChartOptions extends FigureOptions {
-  /** The horizontal axis. */
+  /** Horizontal axis. */
   x: Axis;
-  /** The vertical axis. */
+  /** Vertical axis. */
   y: Axis;
 }
 
 /**
- * Draws named series of points as lines, markers, or both, on linear or logarithmic axes, with a
- * band around each if asked for.
+ * Draws named series of points as lines, markers, or both, on linear or logarithmic axes, with an
+ * optional band around each.
  *
- * A line of more than 1,000 points from left to right is thinned to its peaks and valleys, and a
- * cloud or a path of more than 10,000 points to those that can be told apart, which look the same.
+ * A line of more than 1,000 points from left to right is downsampled to its peaks and valleys, a
+ * cloud or a path of more than 10,000 points to the points that can be distinguished.
  *
- * @param series The rows of points, each with a name.
+ * @param series The series of points, each with a name.
  * @param options The axes, title and size.
  * @throws {RangeError} If there is no series, a series is empty, `x`, `y` and the band differ in
  * length, a number is not finite, a band's `low` is above its `high`, or a number on a logarithmic
  * axis is not positive.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -83,41 +87,36 @@ export interface LineChartOptions extends FigureOptions {
  * ```
  */
 export function lineChart(series: readonly Series[], options: LineChartOptions): Figure {
-  const doing = "Drawing a line chart";
-  checkFigure<LineChartOptions>(
-    doing,
+  const action = "Drawing a line chart";
+  checkFigureOptions<LineChartOptions>(
+    action,
     options,
     '{ x: { title: "Step" }, y: { title: "Loss" } }',
     chartNames,
   );
-  requireAxis(doing, "axis x", options.x);
-  requireAxis(doing, "axis y", options.y);
-  if (!Array.isArray(series)) {
-    throw new TypeError(`${doing}: series must be an array of objects, found ${show(series)}.`);
-  }
-  if (series.length === 0) {
-    throw new RangeError(`${doing}: expected at least one series, found none`);
-  }
-  const given = Array.from(series, (one, index) => checkSeries(doing, one, index, options));
-  const shown = {
-    x: jointExtent(given.map(({ x }) => x)),
-    y: jointExtent(given.flatMap(({ y, band }) => band ? [y, band.low, band.high] : [y])),
+  checkChartAxis(action, "axis x", options.x);
+  checkChartAxis(action, "axis y", options.y);
+  checkNotEmpty(action, "series", series);
+  const checked = Array.from(series, (one, index) => checkSeries(action, one, index, options));
+  const extents = {
+    x: jointExtent(checked.map(({ x }) => x)),
+    y: jointExtent(checked.flatMap(({ y, band }) => band ? [y, band.low, band.high] : [y])),
   };
-  const clouds = given.filter(({ mode, x }) => mode === "markers" && x.length > mostMarkers);
+  const clouds = checked.filter(({ mode, x }) => mode === "markers" && x.length > maxMarkers);
   const bands: Trace[] = [];
-  // A band is a trace too, and plotly gives each trace the next colour.
-  const colored = given.some(({ band }) => band);
-  const groups = categories(given.map(({ name }) => name)).keys;
-  const lines = given.map(({ name, x, y, mode, dash, band }, index): Trace => {
-    const kept = clouds.some((cloud) => cloud === given[index])
-      ? thinCloud(x, y, options, shown, clouds.length)
+  // A band is a trace too, and plotly.js assigns each trace the next colour.
+  const setsColors = checked.some(({ band }) => band);
+  const groups = categories(checked.map(({ name }) => name)).keys;
+  const lines = checked.map(({ name, x, y, mode, dash, band }, index): Trace => {
+    const indices = clouds.some((cloud) => cloud === checked[index])
+      ? downsampleCloud(x, y, options, extents, clouds.length)
       : mode === "lines" && ascends(x)
-      ? thinLine(x, band ? [y, band.low, band.high] : [y], options.x)
+      ? downsampleLine(x, band ? [y, band.low, band.high] : [y], options.x)
       : mode === "markers"
       ? undefined
-      : thinPath(x, y);
-    const points = { x: pick(x, kept), y: pick(y, kept) };
-    const color = colored ? { color: colors[index % colors.length]! } : {};
+      : downsamplePath(x, y);
+    const points = { x: pick(x, indices), y: pick(y, indices) };
+    const color = setsColors ? { color: colors[index % colors.length]! } : {};
     const legendgroup = groups[index]!;
     const text = legendName(name, options);
     if (band) {
@@ -126,7 +125,7 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
         mode: "lines",
         name: text,
         x: [...points.x, ...points.x.toReversed()],
-        y: [...pick(band.high, kept), ...pick(band.low, kept).toReversed()],
+        y: [...pick(band.high, indices), ...pick(band.low, indices).toReversed()],
         fill: "toself",
         fillcolor: color.color,
         opacity: 0.2,
@@ -141,29 +140,29 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
       mode,
       name: text,
       ...points,
-      ...(dash || colored ? { line: { ...color, ...(dash ? { dash } : {}) } } : {}),
-      ...(colored ? { marker: color, legendgroup } : {}),
+      ...(dash || setsColors ? { line: { ...color, ...(dash ? { dash } : {}) } } : {}),
+      ...(setsColors ? { marker: color, legendgroup } : {}),
     };
   });
-  const sentences = given.map(({ name, y }) =>
-    `${name} from ${say(y[0]!)} to ${say(y[y.length - 1]!)} (${count(y.length)})`
+  const sentences = checked.map(({ name, y }) =>
+    `${name} from ${formatNumber(y[0]!)} to ${formatNumber(y[y.length - 1]!)} (${count(y.length)})`
   );
-  const room = roomForPowers(options);
+  const maxTicks = maxDecadeTicks(options);
   return new Figure(
     [...bands, ...lines],
     {
-      ...frame(options, given.map(({ name }) => name)),
-      xaxis: layoutAxis(options.x, shown.x, room.x),
-      yaxis: layoutAxis(options.y, shown.y, room.y),
+      ...baseLayout(options, checked.map(({ name }) => name)),
+      xaxis: layoutAxis(options.x, extents.x, maxTicks.x),
+      yaxis: layoutAxis(options.y, extents.y, maxTicks.y),
     },
     options.description ??
-      `${axisTitle(options.y)} against ${inSentence(options.x)}: ${inShort(sentences)}.`,
+      `${axisTitle(options.y)} against ${lowerFirst(options.x)}: ${joinClauses(sentences)}.`,
   );
 }
 
-/** A series with its places and its mode, when all is as it should be. */
-function checkSeries(doing: string, series: Series, index: number, axes: { x: Axis; y: Axis }) {
-  checkOptions<Series>(`${doing}, series[${index}]`, series, '{ name: "train", y: [2, 1] }', {
+/** Checks a series, and returns it with its defaults. */
+function checkSeries(action: string, series: Series, index: number, axes: { x: Axis; y: Axis }) {
+  checkOptions<Series>(`${action}, series[${index}]`, series, '{ name: "train", y: [2, 1] }', {
     name: true,
     y: true,
     x: true,
@@ -172,36 +171,40 @@ function checkSeries(doing: string, series: Series, index: number, axes: { x: Ax
     band: true,
   });
   const { name, y, dash, band } = series;
-  requireText(doing, `the name of series[${index}]`, name);
-  const of = (what: string) => `${what} of series "${name}"`;
-  requireOneOf(doing, of("the mode"), series.mode, ["lines", "markers", "lines+markers"]);
-  requireOneOf(doing, of("the dash"), dash, ["solid", "dash", "dot"]);
-  requireOnAxis(doing, of("y"), y, axes.y);
+  checkString(action, `the name of series[${index}]`, name);
+  const of = (part: string) => `${part} of series "${name}"`;
+  if (series.mode !== undefined) {
+    checkOneOf(action, of("the mode"), series.mode, ["lines", "markers", "lines+markers"]);
+  }
+  if (dash !== undefined) checkOneOf(action, of("the dash"), dash, ["solid", "dash", "dot"]);
+  checkAxisValues(action, of("y"), y, axes.y);
   const x = series.x ?? Array.from(y, (_, index) => index);
-  requireOnAxis(doing, of("x"), x, axes.x);
-  requireSameLength(doing, [of("x"), x], [of("y"), y]);
+  checkAxisValues(action, of("x"), x, axes.x);
+  checkSameLength(action, [of("x"), x], [of("y"), y]);
   if (band) {
-    checkOptions<typeof band>(`${doing}, ${of("the band")}`, band, "{ low: [1], high: [2] }", {
+    checkOptions<typeof band>(`${action}, ${of("the band")}`, band, "{ low: [1], high: [2] }", {
       low: true,
       high: true,
     });
     for (const side of ["low", "high"] as const) {
-      requireOnAxis(doing, of(`band.${side}`), band[side], axes.y);
-      requireSameLength(doing, [of(`band.${side}`), band[side]], [of("y"), y]);
+      checkAxisValues(action, of(`band.${side}`), band[side], axes.y);
+      checkSameLength(action, [of(`band.${side}`), band[side]], [of("y"), y]);
     }
     for (let index = 0; index < y.length; index++) {
       if (band.low[index]! <= band.high[index]!) continue;
       throw new RangeError(
-        `${doing}: ${of("band.low")} must not be above band.high, found ${band.low[index]} above ` +
+        `${action}: ${of("band.low")} must not be above band.high, found ${
+          band.low[index]
+        } above ` +
           `${band.high[index]} at index ${index}.`,
       );
     }
   }
-  // A line through one point cannot be seen.
+  // A line through one point is invisible.
   const mode = series.mode ?? (y.length === 1 ? "lines+markers" as const : "lines" as const);
   return { name, x, y, mode, dash, band };
 }
 
 function count(points: number): string {
-  return points === 1 ? "1 point" : `${say(points)} points`;
+  return points === 1 ? "1 point" : `${formatNumber(points)} points`;
 }

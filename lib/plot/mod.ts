@@ -1,7 +1,8 @@
-/** Pure functions from numbers to figures, and the one that draws them without a browser. */
+/** Charts: functions from numbers to figures, and a renderer that needs no browser. */
+export type { Layout, PlotData, PlotMarker } from "plotly.js";
 export { barChart, type BarChartOptions } from "./bar_chart.ts";
 export { contourPlot, type ContourPlotOptions } from "./contour.ts";
-export { Figure, type FigureBundle, type Trace } from "./figure.ts";
+export { Figure, type FigureBundle } from "./figure.ts";
 export {
   graphDiagram,
   type GraphDiagramOptions,
@@ -33,9 +34,10 @@ export {
 export { lineChart, type LineChartOptions, type Series } from "./line_chart.ts";
 export { networkDiagram, type NetworkDiagramOptions } from "./network_diagram.ts";
 export { type Numbers } from "./numbers.ts";
-export { renderPng, renderSvg } from "./render.ts";
+export { type Axis, type FigureOptions, type Quantity } from "./options.ts";
+export { type Drawable, renderPng, type RenderPngOptions } from "./render.ts";
 export { type PointGroup, scatterChart, type ScatterChartOptions } from "./scatter_chart.ts";
-export { type Axis, type FigureOptions, type Quantity } from "./style.ts";
+export { type Trace, type TraceType } from "./trace.ts";
 export {
   trainingCurves,
   type TrainingCurvesOptions,

@@ -1,23 +1,17 @@
-import { show } from "../tensor/internal.ts";
 import type { SummaryRow } from "../nn/mod.ts";
-import { Figure, type Trace } from "./figure.ts";
-import { extent, requireList, requireNumbers, say, short } from "./numbers.ts";
-import {
-  asText,
-  checkFigure,
-  colors,
-  extraTitleHeight,
-  figureNames,
-  type FigureOptions,
-  frame,
-  label,
-  requireText,
-} from "./style.ts";
+import { checkString } from "../tensor/internal.ts";
+import { checkFigureOptions, checkNotEmpty, checkNumberList, checkNumbers } from "./checks.ts";
+import { Figure } from "./figure.ts";
+import { escapeText, formatNumber, formatSI, truncate } from "./format.ts";
+import { extent } from "./numbers.ts";
+import { figureNames, type FigureOptions } from "./options.ts";
+import { baseLayout, colors, extraTitleHeight, label } from "./style.ts";
+import type { Trace } from "./trace.ts";
 
-/** What `networkDiagram` takes beside the rows. */
+/** Options of {@linkcode networkDiagram}. */
 export type NetworkDiagramOptions = Omit<FigureOptions, "height">;
 
-/** The colour of a layer by the first of these words that its name holds. */
+/** Colour of a layer by the first of these patterns that matches its name. */
 const kinds: readonly [RegExp, string][] = [
   [/conv/i, colors[0]],
   [/linear|dense/i, colors[1]],
@@ -29,13 +23,13 @@ const kinds: readonly [RegExp, string][] = [
 const otherKind = colors[6];
 
 /**
- * Draws a network from top to bottom: each layer with the shape of its output, and bars for where
- * its parameters and its work (multiply-accumulate operations, MACs) are.
+ * Draws a network from top to bottom: each layer with the shape of its output, and bars for its
+ * parameters and its multiply-accumulate operations (MACs).
  *
- * @param rows The layers in the order of the computation, as `summary` gives them in its `rows`.
+ * @param rows The layers in the order of the computation: the `rows` of `summary`.
  * @param options The title and width.
  * @throws {RangeError} If there are no rows, or a count of parameters or MACs is not finite.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -57,47 +51,42 @@ export function networkDiagram(
   rows: readonly SummaryRow[],
   options: NetworkDiagramOptions = {},
 ): Figure {
-  const doing = "Drawing a network";
-  checkFigure<NetworkDiagramOptions>(doing, options, '{ title: "LeNet" }', figureNames);
-  if (!Array.isArray(rows)) {
-    throw new TypeError(
-      `${doing}: the rows must be those of summary(model, shape).rows, found ${show(rows)}.`,
-    );
-  }
-  if (rows.length === 0) throw new RangeError(`${doing}: expected at least one layer, found none`);
+  const action = "Drawing a network";
+  checkFigureOptions<NetworkDiagramOptions>(action, options, '{ title: "LeNet" }', figureNames);
+  checkNotEmpty(action, "the rows of summary(model, shape)", rows);
   for (const [index, row] of rows.entries()) {
-    requireText(doing, `the path of rows[${index}]`, row?.path);
-    requireText(doing, `the layer of rows[${index}]`, row.layer);
-    requireList(doing, `the outputShape of rows[${index}]`, row.outputShape);
+    checkString(action, `the path of rows[${index}]`, row?.path);
+    checkString(action, `the layer of rows[${index}]`, row.layer);
+    checkNumberList(action, `the outputShape of rows[${index}]`, row.outputShape);
   }
   const parameters = rows.map((row) => row.parameters), macs = rows.map((row) => row.macs);
-  requireNumbers(doing, "parameters", parameters);
-  requireNumbers(doing, "macs", macs);
+  checkNumbers(action, "parameters", parameters);
+  checkNumbers(action, "macs", macs);
 
   const rowHeight = 22;
   const width = options.width ?? 700;
-  const paths = rows.map(({ path }) => clip(path, 26));
+  const paths = rows.map(({ path }) => truncate(path, 26));
   const margin = {
     l: 16 + 6.6 * extent(paths.map((path) => path.length))[1],
     r: 16,
     t: (options.title === undefined ? 36 : 76) + extraTitleHeight(options),
     b: 12,
   };
-  // The shares of the width: what the layer is, its output, its parameters, its MACs.
+  // Columns as fractions of the width: layer, output, parameters, MACs.
   const ends = [0, 0.42, 0.6, 0.8, 1];
   const layerLength = Math.floor((width - margin.l - margin.r) * ends[1]! / 6.8);
-  const places = rows.map((_, index) => index);
+  const positions = rows.map((_, index) => index);
   const hovertext = rows.map(({ path, layer, outputShape, parameters, macs }) =>
-    `<b>${asText(path, Infinity)}</b> ${asText(layer, Infinity)}<br>output ${
+    `<b>${escapeText(path, Infinity)}</b> ${escapeText(layer, Infinity)}<br>output ${
       outputShape.join("×")
     }` +
-    `<br>${say(parameters)} parameters, ${say(macs)} MACs`
+    `<br>${formatNumber(parameters)} parameters, ${formatNumber(macs)} MACs`
   );
   const bar = (x: number[], text: string[], color: string | string[], axis: string): Trace => ({
     type: "bar",
     orientation: "h",
     x,
-    y: places,
+    y: positions,
     text,
     hovertext,
     hoverinfo: "text",
@@ -105,7 +94,7 @@ export function networkDiagram(
     xaxis: axis,
   });
   const costs = (values: number[], axis: string): Trace => ({
-    ...bar(values, values.map((value) => value === 0 ? "" : short(value)), colors[0], axis),
+    ...bar(values, values.map((value) => value === 0 ? "" : formatSI(value)), colors[0], axis),
     textposition: "outside",
     textfont: { size: 10 },
     cliponaxis: false,
@@ -129,7 +118,7 @@ export function networkDiagram(
       {
         ...bar(
           rows.map(() => 1),
-          rows.map(({ layer }) => asText(layer, layerLength)),
+          rows.map(({ layer }) => escapeText(layer, layerLength)),
           rows.map(({ layer }) => kinds.find(([word]) => word.test(layer))?.[1] ?? otherKind),
           "x",
         ),
@@ -141,7 +130,7 @@ export function networkDiagram(
         type: "scatter",
         mode: "text",
         x: rows.map(() => 0.5),
-        y: places,
+        y: positions,
         text: rows.map(({ outputShape }) => outputShape.join("×")),
         textfont: { size: 11 },
         xaxis: "x2",
@@ -151,20 +140,20 @@ export function networkDiagram(
       costs(macs, "x4"),
     ],
     {
-      ...frame(options),
+      ...baseLayout(options),
       width,
       height: rows.length * rowHeight + margin.t + margin.b,
       margin,
       bargap: 0.16,
       xaxis: column(0, 1),
       xaxis2: column(1, 1),
-      // Room for the number behind the longest bar.
+      // Space for the number after the longest bar.
       xaxis3: column(2, 1.5 * Math.max(1, extent(parameters)[1])),
       xaxis4: column(3, 1.5 * Math.max(1, extent(macs)[1])),
       yaxis: {
         range: [rows.length - 0.5, -0.5],
-        tickvals: places,
-        ticktext: paths.map((path) => asText(path, Infinity)),
+        tickvals: positions,
+        ticktext: paths.map((path) => escapeText(path, Infinity)),
         tickfont: { size: 11 },
         ticks: "",
         showgrid: false,
@@ -187,12 +176,8 @@ function describe(rows: readonly SummaryRow[], parameters: number[], macs: numbe
     const row = rows[values.indexOf(extent(values)[1])]!;
     return `in ${row.path} (${row.layer})`;
   };
-  const total = (values: number[]) => say(values.reduce((sum, value) => sum + value, 0));
+  const total = (values: number[]) => formatNumber(values.reduce((sum, value) => sum + value, 0));
   return `Network of ${rows.length} ${rows.length === 1 ? "layer" : "layers"} with ` +
     `${total(parameters)} parameters and ${total(macs)} MACs; most parameters are ` +
     `${most(parameters)}, most MACs ${most(macs)}.`;
-}
-
-function clip(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }

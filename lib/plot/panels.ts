@@ -1,33 +1,33 @@
 import type { Layout, LayoutAxis, XAxisName, YAxisName } from "plotly.js";
 
-/** Where one of several small charts of a figure lies, and what its axes are called. */
+/** Position and axes of one of several small charts of a figure. */
 export interface Panel {
-  /** The axes as a trace names them. */
+  /** Names of the axes in a trace. */
   readonly trace: { xaxis: XAxisName; yaxis: YAxisName };
-  /** The axes as the layout names them. */
+  /** Names of the axes in the layout. */
   readonly xKey: string;
   readonly yKey: string;
   readonly xaxis: Partial<LayoutAxis>;
   readonly yaxis: Partial<LayoutAxis>;
-  /** Its left end and its top as fractions of the plot area. */
+  /** Left end and top as fractions of the plot area. */
   readonly left: number;
   readonly top: number;
   readonly row: number;
   readonly column: number;
 }
 
-/** The measures of a grid of panels, in pixels. */
+/** Sizes of a grid of panels, in pixels. */
 export interface PanelGridOptions {
   columns: number;
   width: number;
   panelHeight: number;
-  /** Room between columns and between rows. */
+  /** Distance between columns and between rows. */
   columnGap: number;
   rowGap: number;
   margin: { l: number; r: number; t: number; b: number };
 }
 
-/** Lays out panels row by row; measures are pixels, so text of a known size always fits. */
+/** Lays out panels row by row. Sizes in pixels ensure that text of a known size fits. */
 export function panelGrid(
   count: number,
   { columns, width, panelHeight, columnGap, rowGap, margin }: PanelGridOptions,
@@ -39,9 +39,9 @@ export function panelGrid(
   const panels = Array.from({ length: count }, (_, index): Panel => {
     const row = Math.floor(index / columns), column = index % columns;
     const left = column * (panelWidth + columnGap), top = row * (panelHeight + rowGap);
-    // The type knows the names of the first 99 axes only; plotly knows any number.
-    const number = index === 0 ? "" : index + 1;
-    const xName = `x${number}` as XAxisName, yName = `y${number}` as YAxisName;
+    // The type has the names of only 99 axes; plotly.js accepts any number.
+    const suffix = index === 0 ? "" : index + 1;
+    const xName = `x${suffix}` as XAxisName, yName = `y${suffix}` as YAxisName;
     return {
       trace: { xaxis: xName, yaxis: yName },
       xKey: xName.replace("x", "xaxis"),

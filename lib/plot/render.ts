@@ -1,28 +1,47 @@
 /**
- * The renderer without a browser: plotly.js draws SVG in a jsdom window, resvg turns it into PNG.
+ * A renderer without a browser: plotly.js draws SVG in a jsdom window, resvg converts it to PNG.
  *
- * Nothing here is loaded before the first picture is asked for, and nothing touches the network:
- * the one font, DejaVu Sans, comes from an npm package, so a picture is the same on each machine.
+ * The first picture loads the packages. Nothing needs the network: the font, DejaVu Sans, is an npm
+ * package, so a picture is the same on each machine.
  */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { show } from "../tensor/internal.ts";
-import type { Figure } from "./figure.ts";
-import { opaquePng } from "./png.ts";
-import { fillInMeasurements } from "./svg_measure.ts";
+import type { Layout } from "plotly.js";
+import { checkNumber, checkOptions, show } from "../tensor/internal.ts";
+import { encodePalettePng } from "./png.ts";
+import { polyfillSvgMeasurements } from "./svg_measure.ts";
+import type { Trace } from "./trace.ts";
 
-/** The width and height in pixels of a figure whose layout gives none. */
+const ACTION = "Drawing a picture";
+
+/** Width and height in pixels of a figure whose layout has none. */
 const defaultWidth = 700;
 const defaultHeight = 420;
 
-type Drawable = Pick<Figure, "data" | "layout">;
+/** Traces and layout of a figure, such as a {@linkcode Figure}. */
+export interface Drawable {
+  /** The plotly traces. */
+  readonly data: readonly Trace[];
+  /** The plotly layout. */
+  readonly layout: Partial<Layout>;
+}
+
+/** Options of {@linkcode renderPng}. */
+export interface RenderPngOptions {
+  /**
+   * Pixels of the picture for each pixel of the layout, along each side.
+   *
+   * @default 1
+   */
+  scale?: number;
+}
 
 interface Renderer {
   svg(figure: Drawable): Promise<string>;
-  png(svg: string): Uint8Array;
+  png(svg: string, scale: number): Uint8Array;
 }
 
-/** The part of the jsdom window with plotly.js in it that drawing needs. */
+/** The part of the jsdom window with plotly.js that drawing uses. */
 interface PlotlyWindow {
   JSON: typeof JSON;
   Plotly: {
@@ -35,40 +54,35 @@ interface PlotlyWindow {
 
 let loading: Promise<Renderer> | undefined;
 
-/** The one renderer, loaded when it is first asked for. */
+/** The renderer, loaded at the first call. */
 function renderer(): Promise<Renderer> {
   return loading ??= load();
 }
 
 /**
- * Draws a figure as an SVG document without a browser.
+ * Draws a figure as an SVG document without a browser, in the size of its layout.
  *
- * The size is that of `layout.width` and `layout.height` (700 by 420 pixels when they are absent).
  * The first call loads plotly.js, which takes about a second.
  *
- * @param figure What to draw.
+ * @param figure The figure to draw.
  * @returns The text of the SVG document.
- *
- * @example
- * ```ts
- * import { barChart, renderSvg } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const figure = barChart(["cat", "dog"], [3, 5], { x: { title: "Class" }, y: { title: "Images" } });
- * const svg = await renderSvg(figure);
- * assert.ok(svg.startsWith("<svg") && svg.includes("Images"));
- * ```
  */
 export async function renderSvg(figure: Drawable): Promise<string> {
-  requireFigure(figure);
+  checkDrawable(figure);
   return (await renderer()).svg(figure);
 }
 
 /**
- * Draws a figure as a PNG picture without a browser, two pixels for each pixel of its layout.
+ * Draws a figure as a PNG picture without a browser.
  *
- * @param figure What to draw.
+ * The picture has one pixel for each pixel of the layout, which has 700 by 420 where it sets no
+ * `width` and `height`. The first call loads plotly.js, which takes about a second.
+ *
+ * @param figure The figure to draw.
+ * @param options The scale.
  * @returns The bytes of the PNG file.
+ * @throws {RangeError} If the scale is not above 0 or above 8.
+ * @throws {TypeError} If the figure is no figure, or an option does not exist.
  *
  * @example
  * ```ts
@@ -80,16 +94,22 @@ export async function renderSvg(figure: Drawable): Promise<string> {
  * assert.equal(new TextDecoder().decode(png.subarray(1, 4)), "PNG");
  * ```
  */
-export async function renderPng(figure: Drawable): Promise<Uint8Array> {
-  requireFigure(figure);
+export async function renderPng(
+  figure: Drawable,
+  options: RenderPngOptions = {},
+): Promise<Uint8Array> {
+  checkDrawable(figure);
+  checkOptions<RenderPngOptions>(ACTION, options, "{ scale: 2 }", { scale: true });
+  const { scale = 1 } = options;
+  checkNumber(ACTION, "scale", scale, scale > 0 && scale <= 8, "a number above 0 and at most 8");
   const { svg, png } = await renderer();
-  return png(await svg(figure));
+  return png(await svg(figure), scale);
 }
 
-function requireFigure(figure: unknown): void {
+function checkDrawable(figure: unknown): void {
   const { data, layout } = (figure ?? {}) as Partial<Drawable>;
   if (Array.isArray(data) && typeof layout === "object" && layout !== null) return;
-  throw new TypeError(`Drawing a picture: the figure must be a Figure, found ${show(figure)}.`);
+  throw new TypeError(`${ACTION}: the figure must be a Figure, found ${show(figure)}.`);
 }
 
 async function load(): Promise<Renderer> {
@@ -98,8 +118,8 @@ async function load(): Promise<Renderer> {
     import("@napi-rs/canvas"),
     import("svg-path-properties"),
     import("@resvg/resvg-js"),
-    // Only files of these two are read. The imports make the packages known where this library is
-    // a dependency; without them their files could not be found there.
+    // Only files of these two are read. The imports declare the packages, so that their files are
+    // found where this library is a dependency.
     import("plotly.js-dist-min/package.json", { with: { type: "json" } }),
     import("dejavu-fonts-ttf/package.json", { with: { type: "json" } }),
   ]);
@@ -111,21 +131,21 @@ async function load(): Promise<Renderer> {
   const { window } = new JSDOM("<!doctype html><body></body>", {
     runScripts: "outside-only",
     pretendToBeVisual: true,
-    // One that nobody listens to: plotly.js's hints are not the reader's concern.
+    // A console without listeners drops the hints of plotly.js.
     virtualConsole: new VirtualConsole(),
   });
-  fillInMeasurements(window, canvas, svgPathProperties);
+  polyfillSvgMeasurements(window, canvas, svgPathProperties);
   window.eval(await readFile(packageFile("plotly.js-dist-min/plotly.min.js"), "utf8"));
   const { JSON: windowJson, Plotly }: PlotlyWindow = window;
 
   return {
     async svg(figure) {
       const { width = defaultWidth, height = defaultHeight } = figure.layout;
-      // An image trace as the picture it is; otherwise plotly.js would paint it pixel by pixel.
+      // "fast" embeds the picture of an image trace; otherwise plotly.js paints it pixel by pixel.
       const data = figure.data.map((trace) =>
         trace.type === "image" ? { ...trace, zsmooth: "fast" } : trace
       );
-      // A copy made of the window's own objects: plotly.js writes into what it is given.
+      // A copy made of the window's own objects, because plotly.js changes its arguments.
       const copy = windowJson.parse(
         JSON.stringify({ data, layout: { ...figure.layout, width, height } }),
       );
@@ -135,17 +155,19 @@ async function load(): Promise<Renderer> {
         "$1image-rendering: pixelated; ",
       );
     },
-    png(svg) {
+    png(svg, scale) {
       const font = { fontFiles, loadSystemFonts: false, defaultFontFamily: "DejaVu Sans" };
-      // As many pixels as the layout says: JupyterLab shows the picture in that size until the
-      // mouse touches it.
-      const image = new Resvg(forResvg(svg), { background: "#ffffff", font }).render();
-      return opaquePng(image.pixels, image.width, image.height);
+      const image = new Resvg(forResvg(svg), {
+        background: "#ffffff",
+        font,
+        ...(scale === 1 ? {} : { fitTo: { mode: "zoom", value: scale } }),
+      }).render();
+      return encodePalettePng(image.pixels, image.width, image.height);
     },
   };
 }
 
-/** What resvg reads differently: gradients, crisp pixels, and images that an axis turns around. */
+/** Rewrites the parts of an SVG that resvg reads differently: gradients, crisp pixels, flips. */
 function forResvg(svg: string): string {
   return svg
     .replace(/url\('(#[^']*)'\)/g, "url($1)")
@@ -157,7 +179,7 @@ function forResvg(svg: string): string {
     );
 }
 
-/** The path of a file inside an npm package, wherever this library is imported from. */
+/** Returns the path of a file inside an npm package. */
 function packageFile(specifier: string): string {
   return fileURLToPath(import.meta.resolve(specifier));
 }

@@ -1,75 +1,68 @@
-import { checkOptions } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
-import { Figure, type Trace } from "./figure.ts";
+import { checkOptions, checkString } from "../tensor/internal.ts";
 import {
-  inShort,
-  jointExtent,
-  leastSpread,
-  type Numbers,
-  requireOnAxis,
-  requireSameLength,
-  say,
-} from "./numbers.ts";
+  checkAxisValues,
+  checkChartAxis,
+  checkFigureOptions,
+  checkNotEmpty,
+  checkSameLength,
+} from "./checks.ts";
+import { downsampleCloud, maxMarkers, pick } from "./downsample.ts";
+import { Figure } from "./figure.ts";
+import { escapeText, formatNumber, joinClauses } from "./format.ts";
+import { jointExtent, minSpread, type Numbers } from "./numbers.ts";
+import { type Axis, chartNames, type FigureOptions } from "./options.ts";
 import {
-  asText,
-  type Axis,
   axisTitle,
-  chartNames,
-  checkFigure,
+  baseLayout,
   colors,
-  type FigureOptions,
-  frame,
-  inSentence,
   layoutAxis,
   legendName,
-  requireAxis,
-  requireText,
-  roomForPowers,
+  lowerFirst,
+  maxDecadeTicks,
 } from "./style.ts";
-import { mostMarkers, pick, thinCloud } from "./thin.ts";
+import type { Trace } from "./trace.ts";
 
-/** Points of one name, colour and shape. */
+/** A named group of points of one colour and shape. */
 export interface PointGroup {
-  /** What they are. */
+  /** Name beside the point or in the legend. */
   name: string;
-  /** Their places. */
+  /** Horizontal coordinates of the points. */
   x: Numbers;
-  /** Their heights. */
+  /** Vertical coordinates of the points. */
   y: Numbers;
   /**
-   * Half the length of a bar through each point, up and down: a standard deviation, half an
-   * interval.
+   * Length of the error bar of each point, up and down: a standard deviation, or half an interval.
    */
   spread?: Numbers;
 }
 
-/** What `scatterChart` takes beside its points. */
+/** Options of {@linkcode scatterChart}. */
 export interface ScatterChartOptions extends FigureOptions {
-  /** The horizontal axis. */
+  /** Horizontal axis. */
   x: Axis;
-  /** The vertical axis. */
+  /** Vertical axis. */
   y: Axis;
 }
 
-/** As many shapes as there are, so that groups stay apart when the colours begin again. */
+/** Shapes that distinguish groups of the same colour. */
 const shapes = ["circle", "diamond-open", "triangle-up", "square-open", "cross"] as const;
 
-/** Where a group has more points than this, all are drawn small and a little transparent. */
-const mostLargePoints = 50;
+/** If a group has more points than this, all points are small and slightly transparent. */
+const maxLargePoints = 50;
 
 /**
  * Draws groups of separate points on linear or logarithmic axes, such as networks by work and
  * accuracy, or images by class.
  *
- * Where each group is a single point its name stands beside it, otherwise in a legend. Of a group
- * of more than 10,000 points those are drawn that can be told apart.
+ * If each group is a single point, its name is beside it, otherwise in a legend. A group of more
+ * than 10,000 points is downsampled to the points that can be distinguished.
  *
  * @param groups The points, each group with a name.
  * @param options The axes, title and size.
  * @throws {RangeError} If there is no group, a group has no points, `x`, `y` and `spread` differ in
  * length, a number is not finite, a spread is negative, or a number on a logarithmic axis is not
  * positive.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -88,38 +81,33 @@ const mostLargePoints = 50;
  * ```
  */
 export function scatterChart(groups: readonly PointGroup[], options: ScatterChartOptions): Figure {
-  const doing = "Drawing a scatter chart";
-  checkFigure<ScatterChartOptions>(
-    doing,
+  const action = "Drawing a scatter chart";
+  checkFigureOptions<ScatterChartOptions>(
+    action,
     options,
     '{ x: { title: "Work" }, y: { title: "Accuracy" } }',
     chartNames,
   );
-  requireAxis(doing, "axis x", options.x);
-  requireAxis(doing, "axis y", options.y);
-  if (!Array.isArray(groups)) {
-    throw new TypeError(`${doing}: groups must be an array of objects, found ${show(groups)}.`);
-  }
-  if (groups.length === 0) {
-    throw new RangeError(`${doing}: expected at least one group, found none`);
-  }
+  checkChartAxis(action, "axis x", options.x);
+  checkChartAxis(action, "axis y", options.y);
+  checkNotEmpty(action, "groups", groups);
   for (let index = 0; index < groups.length; index++) {
-    checkGroup(doing, groups[index]!, index, options);
+    checkGroup(action, groups[index]!, index, options);
   }
   const single = groups.every(({ y }) => y.length === 1);
-  const shown = {
+  const extents = {
     x: jointExtent(groups.map(({ x }) => x)),
     y: jointExtent(groups.flatMap(({ y, spread }) => spread ? ends(y, spread) : [y])),
   };
-  const clouds = groups.filter(({ x }) => x.length > mostMarkers).length;
+  const clouds = groups.filter(({ x }) => x.length > maxMarkers).length;
   const axes = single
-    ? { x: withRoom(options.x, shown.x, 0.15), y: withRoom(options.y, shown.y, 0.14) }
+    ? { x: padRange(options.x, extents.x, 0.15), y: padRange(options.y, extents.y, 0.14) }
     : { x: options.x, y: options.y };
-  const positions = single ? placed(groups, axes.x, axes.y, options) : [];
-  const small = groups.some(({ y }) => y.length > mostLargePoints);
+  const positions = single ? labelPositions(groups, axes.x, axes.y, options) : [];
+  const small = groups.some(({ y }) => y.length > maxLargePoints);
   const data = groups.map(({ name, x, y, spread }, index): Trace => {
-    const kept = x.length > mostMarkers
-      ? thinCloud(x, y, axes, shown, clouds, spread ? ends(y, spread) : [])
+    const indices = x.length > maxMarkers
+      ? downsampleCloud(x, y, axes, extents, clouds, spread ? ends(y, spread) : [])
       : undefined;
     const color = colors[index % colors.length]!;
     const shape = Math.floor(index / colors.length) % shapes.length;
@@ -127,70 +115,74 @@ export function scatterChart(groups: readonly PointGroup[], options: ScatterChar
       type: "scatter",
       mode: single ? "text+markers" : "markers",
       name: legendName(name, options),
-      x: pick(x, kept),
-      y: pick(y, kept),
+      x: pick(x, indices),
+      y: pick(y, indices),
       marker: { color, symbol: shapes[shape]!, size: small ? 5 : 9, opacity: small ? 0.7 : 1 },
       ...(single
         ? {
-          text: [asText(name, mostLetters)],
+          text: [escapeText(name, maxLabelLetters)],
           textposition: positions[index]!,
           textfont: { size: 11 },
           cliponaxis: false,
         }
         : {}),
-      ...(spread ? { error_y: { type: "data", array: pick(spread, kept), color, width: 4 } } : {}),
+      ...(spread
+        ? { error_y: { type: "data", array: pick(spread, indices), color, width: 4 } }
+        : {}),
     };
   });
   const sentences = groups.map(({ name, x, y }) =>
-    y.length === 1 ? `${name} ${say(y[0]!)} at ${say(x[0]!)}` : `${name} (${say(y.length)} points)`
+    y.length === 1
+      ? `${name} ${formatNumber(y[0]!)} at ${formatNumber(x[0]!)}`
+      : `${name} (${formatNumber(y.length)} points)`
   );
-  const room = roomForPowers(options);
+  const maxTicks = maxDecadeTicks(options);
   return new Figure(
     data,
     {
-      ...frame(options, single ? [] : groups.map(({ name }) => name)),
-      xaxis: layoutAxis(axes.x, shown.x, room.x),
-      yaxis: layoutAxis(axes.y, shown.y, room.y),
+      ...baseLayout(options, single ? [] : groups.map(({ name }) => name)),
+      xaxis: layoutAxis(axes.x, extents.x, maxTicks.x),
+      yaxis: layoutAxis(axes.y, extents.y, maxTicks.y),
     },
     options.description ??
-      `${axisTitle(options.y)} against ${inSentence(options.x)}: ${inShort(sentences)}.`,
+      `${axisTitle(options.y)} against ${lowerFirst(options.x)}: ${joinClauses(sentences)}.`,
   );
 }
 
-/** A name beside a point is cut to this many letters. */
-const mostLetters = 40;
+/** A name beside a point is truncated to this many letters. */
+const maxLabelLetters = 40;
 
 function checkGroup(
-  doing: string,
+  action: string,
   group: PointGroup,
   index: number,
   axes: { x: Axis; y: Axis },
 ): void {
-  checkOptions<PointGroup>(`${doing}, groups[${index}]`, group, '{ name: "a", x: [1], y: [2] }', {
+  checkOptions<PointGroup>(`${action}, groups[${index}]`, group, '{ name: "a", x: [1], y: [2] }', {
     name: true,
     x: true,
     y: true,
     spread: true,
   });
   const { name, x, y, spread } = group;
-  requireText(doing, `the name of groups[${index}]`, name);
-  requireOnAxis(doing, `x of "${name}"`, x, axes.x);
-  requireOnAxis(doing, `y of "${name}"`, y, axes.y);
-  requireSameLength(doing, [`x of "${name}"`, x], [`y of "${name}"`, y]);
+  checkString(action, `the name of groups[${index}]`, name);
+  checkAxisValues(action, `x of "${name}"`, x, axes.x);
+  checkAxisValues(action, `y of "${name}"`, y, axes.y);
+  checkSameLength(action, [`x of "${name}"`, x], [`y of "${name}"`, y]);
   if (!spread) return;
-  const what = `spread of "${name}"`;
-  requireOnAxis(doing, what, spread, {});
-  requireSameLength(doing, [what, spread], [`y of "${name}"`, y]);
+  const subject = `spread of "${name}"`;
+  checkAxisValues(action, subject, spread, {});
+  checkSameLength(action, [subject, spread], [`y of "${name}"`, y]);
   for (const end of ends(y, spread)) {
-    requireOnAxis(doing, `${what} below and above`, end, axes.y);
+    checkAxisValues(action, `${subject} below and above`, end, axes.y);
   }
   const negative = Array.from(spread).find((half) => half < 0);
   if (negative !== undefined) {
-    throw new RangeError(`${doing}: expected no negative number in ${what}, found ${negative}`);
+    throw new RangeError(`${action}: ${subject} must be at least 0, found ${negative}.`);
   }
 }
 
-/** The lower and the upper end of each bar. */
+/** Returns the lower and the upper end of each error bar. */
 function ends(y: Numbers, spread: Numbers): [number[], number[]] {
   return [
     Array.from(y, (value, i) => value - spread[i]!),
@@ -198,14 +190,14 @@ function ends(y: Numbers, spread: Numbers): [number[], number[]] {
   ];
 }
 
-/** An axis that goes on a little to both sides of what it shows. */
-function withRoom(axis: Axis, shown: readonly [number, number], part: number): Axis {
+/** Extends an axis beyond the data by a fraction of their extent on both sides. */
+function padRange(axis: Axis, data: readonly [number, number], fraction: number): Axis {
   if (axis.range) return axis;
   const log = axis.scale === "log";
-  const [low, high] = log ? [Math.log10(shown[0]), Math.log10(shown[1])] : shown;
-  const near = high - low < (log ? 1e-8 : leastSpread([low, high]));
-  const room = !near && part * (high - low) || (log ? 1 : Math.abs(high) || 1) / 2;
-  const range = [low - room, high + room] as const;
+  const [low, high] = log ? [Math.log10(data[0]), Math.log10(data[1])] : data;
+  const isNarrow = high - low < (log ? 1e-8 : minSpread([low, high]));
+  const padding = !isNarrow && fraction * (high - low) || (log ? 1 : Math.abs(high) || 1) / 2;
+  const range = [low - padding, high + padding] as const;
   return { ...axis, range: log ? [10 ** range[0], 10 ** range[1]] : range };
 }
 
@@ -218,10 +210,10 @@ interface Box {
 }
 
 /**
- * Where a name may stand, best first: how many of its widths and heights its middle is away from
- * the point.
+ * Positions of a label, best first, with the offset of its centre from the point in widths and
+ * heights of the label.
  */
-const places = [
+const labelPlacements = [
   ["middle right", 1, 0],
   ["middle left", -1, 0],
   ["top center", 0, -1],
@@ -233,33 +225,33 @@ const places = [
 ] as const;
 
 /**
- * For each single point the first place for its name that covers no point, bar or other name and
- * lies in the figure.
+ * Returns for each single point the first position of its label that lies in the figure and covers
+ * no point, bar or other label.
  */
-function placed(
+function labelPositions(
   groups: readonly PointGroup[],
   xAxis: Axis,
   yAxis: Axis,
   { width = 700, height = 420 }: FigureOptions,
-): (typeof places)[number][0][] {
+): (typeof labelPlacements)[number][0][] {
   const area = { width: width - 100, height: height - 112 };
-  const part = ({ range, scale }: Axis, value: number) => {
-    const [low, high, at] = [range![0], range![1], value].map((number) =>
+  const fraction = ({ range, scale }: Axis, value: number) => {
+    const [low, high, position] = [range![0], range![1], value].map((number) =>
       scale === "log" ? Math.log10(number) : number
     );
-    return (at! - low!) / (high! - low!);
+    return (position! - low!) / (high! - low!);
   };
   const points = groups.map(({ x, y, spread }) => {
-    const height = (value: number) => area.height * (1 - part(yAxis, value));
+    const height = (value: number) => area.height * (1 - fraction(yAxis, value));
     const half = spread?.[0] ?? 0;
     return {
-      x: area.width * part(xAxis, x[0]!),
+      x: area.width * fraction(xAxis, x[0]!),
       y: height(y[0]!),
       top: height(y[0]! + half),
       bottom: height(y[0]! - half),
     };
   });
-  const taken = points.map(({ x, y, top, bottom }): Box => ({
+  const occupied = points.map(({ x, y, top, bottom }): Box => ({
     left: x - 6,
     right: x + 6,
     top: Math.min(top, y - 6),
@@ -267,7 +259,7 @@ function placed(
   }));
   return groups.map(({ name }, index) => {
     const { x, y } = points[index]!;
-    const half = { width: 3.5 * Math.min(mostLetters, name.length), height: 8 };
+    const half = { width: 3.5 * Math.min(maxLabelLetters, name.length), height: 8 };
     const boxAt = (right: number, down: number): Box => {
       const middle = { x: x + right * (half.width + 7), y: y + down * (half.height + 7) };
       return {
@@ -279,11 +271,12 @@ function placed(
     };
     const isFree = (box: Box) =>
       box.left >= 0 && box.right <= area.width &&
-      !taken.some((other) => overlaps(box, other));
-    const [place, right, down] = places.find(([, right, down]) => isFree(boxAt(right, down))) ??
-      places[2];
-    taken.push(boxAt(right, down));
-    return place;
+      !occupied.some((other) => overlaps(box, other));
+    const [position, right, down] = labelPlacements.find(([, right, down]) =>
+      isFree(boxAt(right, down))
+    ) ?? labelPlacements[2];
+    occupied.push(boxAt(right, down));
+    return position;
   });
 }
 

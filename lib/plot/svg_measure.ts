@@ -1,8 +1,8 @@
 /**
- * What jsdom lacks and plotly.js asks for: the size of text, boxes and paths, and a 2d canvas.
+ * Functions that plotly.js needs and jsdom lacks: sizes of text, boxes and paths, and a 2d canvas.
  *
- * jsdom has no layout engine. Text is measured with the metrics of the font that also draws the
- * picture, paths by their geometry, and a group is the union of its children.
+ * jsdom has no layout engine. The size of text follows from the metrics of the font that also draws
+ * the picture, the size of a path from its geometry, and a group is the union of its children.
  */
 import type { Canvas, createCanvas, DOMMatrix, Image, Path2D } from "@napi-rs/canvas";
 import type { svgPathProperties } from "svg-path-properties";
@@ -14,7 +14,7 @@ interface Box {
   bottom: number;
 }
 
-/** The part of a DOM node that is read here; jsdom's own types need a browser's global types. */
+/** The used part of a DOM node; jsdom's own types need a browser's global types. */
 interface SvgElement {
   readonly nodeName: string;
   readonly nodeType: number;
@@ -49,8 +49,8 @@ interface CanvasModule {
 const textNode = 3;
 const fontFamily = "DejaVu Sans";
 
-/** Puts the missing measurements and the 2d canvas on the prototypes of a jsdom window. */
-export function fillInMeasurements(
+/** Adds the missing measurements and the 2d canvas to the prototypes of a jsdom window. */
+export function polyfillSvgMeasurements(
   window: BrowserWindow,
   { createCanvas, DOMMatrix, Image, Path2D }: CanvasModule,
   Path: typeof svgPathProperties,
@@ -108,7 +108,7 @@ export function fillInMeasurements(
     }));
   }
 
-  /** The box of an element in its own coordinates, before its `transform`. */
+  /** Returns the box of an element in its own coordinates, before its `transform`. */
   function boxOf(element: SvgElement): Box | undefined {
     switch (element.nodeName.toLowerCase()) {
       case "text":
@@ -126,14 +126,14 @@ export function fillInMeasurements(
       case "g":
       case "a":
       case "svg":
-        return union([...element.childNodes].map(placedBox));
+        return union([...element.childNodes].map(transformedBox));
       default:
         return undefined;
     }
   }
 
-  /** The box of an element in the coordinates of its parent. */
-  function placedBox(element: SvgElement): Box | undefined {
+  /** Returns the box of an element in the coordinates of its parent. */
+  function transformedBox(element: SvgElement): Box | undefined {
     if (element.nodeType === textNode) return undefined;
     const box = boxOf(element);
     const transform = element.getAttribute("transform");
@@ -184,7 +184,7 @@ export function fillInMeasurements(
   });
   Object.assign(window.Element.prototype, {
     getBoundingClientRect(this: SvgElement) {
-      return rectangle(placedBox(this));
+      return rectangle(transformedBox(this));
     },
   });
   const canvases = new WeakMap<CanvasElement, Canvas>();
@@ -202,7 +202,7 @@ export function fillInMeasurements(
     },
   });
   Object.assign(window.URL, { createObjectURL: () => "" });
-  // An image trace waits for its picture to load, which jsdom's own Image never does.
+  // An image trace waits until its picture is loaded, which jsdom's own Image never is.
   window.Image = class extends Image {
     setAttribute(_name: "src", source: string) {
       this.src = source;
@@ -215,12 +215,12 @@ function numberOf(element: SvgElement, attribute: string): number {
 }
 
 function union(boxes: readonly (Box | undefined)[]): Box | undefined {
-  const found = boxes.filter((box) => box !== undefined);
-  if (found.length === 0) return undefined;
+  const defined = boxes.filter((box) => box !== undefined);
+  if (defined.length === 0) return undefined;
   return {
-    left: Math.min(...found.map(({ left }) => left)),
-    top: Math.min(...found.map(({ top }) => top)),
-    right: Math.max(...found.map(({ right }) => right)),
-    bottom: Math.max(...found.map(({ bottom }) => bottom)),
+    left: Math.min(...defined.map(({ left }) => left)),
+    top: Math.min(...defined.map(({ top }) => top)),
+    right: Math.max(...defined.map(({ right }) => right)),
+    bottom: Math.max(...defined.map(({ bottom }) => bottom)),
   };
 }

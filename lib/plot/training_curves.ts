@@ -1,51 +1,41 @@
 import type { LayoutAxis } from "plotly.js";
 import { show } from "../tensor/internal.ts";
-import { Figure, type Trace } from "./figure.ts";
+import type { EpochProgress, StepProgress } from "../train/mod.ts";
+import { checkFigureOptions, checkNumbers } from "./checks.ts";
+import { Figure } from "./figure.ts";
+import { formatNumber, formatPercent } from "./format.ts";
 import { lineChart, type Series } from "./line_chart.ts";
-import { requireNumbers, say } from "./numbers.ts";
+import { type Axis, figureNames, type FigureOptions } from "./options.ts";
 import { panelGrid } from "./panels.ts";
-import {
-  type Axis,
-  checkFigure,
-  colors,
-  extraTitleHeight,
-  figureNames,
-  type FigureOptions,
-  frame,
-} from "./style.ts";
+import { baseLayout, colors, extraTitleHeight } from "./style.ts";
+import type { Trace } from "./trace.ts";
 
-/** What a training run reported: one record per step and one per epoch. */
+/** The part of a training's `History` that the curves show. */
 export interface TrainingHistory {
-  /** The loss of each step's batch and the learning rate it used. */
-  readonly steps: readonly {
-    readonly step: number;
-    readonly loss: number;
-    readonly learningRate: number;
-  }[];
-  /** Means over each epoch; accuracies are shares from 0 to 1. */
-  readonly epochs: readonly {
-    readonly epoch: number;
-    readonly trainLoss: number;
-    readonly trainAccuracy: number;
-    readonly validation?: { readonly loss: number; readonly accuracy: number };
-  }[];
+  /** Loss and learning rate of each step. */
+  readonly steps: readonly Pick<StepProgress, "step" | "loss" | "learningRate">[];
+  /** Mean loss and accuracy of each epoch. */
+  readonly epochs: readonly Pick<
+    EpochProgress,
+    "epoch" | "trainLoss" | "trainAccuracy" | "validation"
+  >[];
 }
 
-/** What `trainingCurves` takes beside the history. */
+/** Options of {@linkcode trainingCurves}. */
 export type TrainingCurvesOptions = Omit<FigureOptions, "height">;
 
 const training = "training", validation = "validation", mean = "running mean";
 
 /**
- * Draws a training run: loss, its running mean and learning rate per step, loss and accuracy per
- * epoch, training beside validation. Panels without numbers yet are left out, so it also serves a
- * run under way.
+ * Draws a training: loss, its running mean and learning rate per step, and loss and accuracy per
+ * epoch, for training and validation. Panels without numbers are left out, so a training in
+ * progress can be drawn too.
  *
- * @param history The records of the run.
+ * @param history The history of the training.
  * @param options The title and width.
  * @throws {RangeError} If there is neither a step nor an epoch, a number is not finite, or an
- * accuracy is not a share from 0 to 1.
- * @throws {TypeError} If there is no such option, or something is of another kind.
+ * accuracy is not from 0 to 1.
+ * @throws {TypeError} If an option does not exist, or an argument is of another kind.
  *
  * @example
  * ```ts
@@ -64,24 +54,24 @@ export function trainingCurves(
   history: TrainingHistory,
   options: TrainingCurvesOptions = {},
 ): Figure {
-  const doing = "Drawing training curves";
-  checkFigure<TrainingCurvesOptions>(doing, options, '{ title: "ResNet-20" }', figureNames);
+  const action = "Drawing training curves";
+  checkFigureOptions<TrainingCurvesOptions>(action, options, '{ title: "ResNet-20" }', figureNames);
   const { steps, epochs } = history ?? {};
   if (!Array.isArray(steps) || !Array.isArray(epochs)) {
     throw new TypeError(
-      `${doing}: the history must be { steps: […], epochs: […] }, found ${show(history)}.`,
+      `${action}: the history must be { steps: […], epochs: […] }, found ${show(history)}.`,
     );
   }
   if (steps.length + epochs.length === 0) {
-    throw new RangeError(`${doing}: expected a step or an epoch, found none`);
+    throw new RangeError(`${action}: the history must have a step or an epoch, found none.`);
   }
   for (const { epoch, trainAccuracy, validation } of epochs) {
     const shares = validation ? [trainAccuracy, validation.accuracy] : [trainAccuracy];
-    requireNumbers(doing, `the accuracies of epoch ${epoch}`, shares);
-    const other = shares.find((share) => !(share >= 0 && share <= 1));
-    if (other === undefined) continue;
+    checkNumbers(action, `the accuracies of epoch ${epoch}`, shares);
+    const invalid = shares.find((share) => !(share >= 0 && share <= 1));
+    if (invalid === undefined) continue;
     throw new RangeError(
-      `${doing}: accuracies must be shares from 0 to 1, found ${other} in epoch ${epoch}.`,
+      `${action}: accuracies must be from 0 to 1, found ${invalid} in epoch ${epoch}.`,
     );
   }
   const panels: { series: Series[]; x: Axis; y: Axis }[] = [];
@@ -120,15 +110,19 @@ export function trainingCurves(
       y: { title: "Accuracy", unit: "%" },
     });
   }
+  const { width = 700 } = options;
+  // The last tick of the steps may be at the right edge, so the margin fits half of its label.
+  const margins = { l: 64, r: Math.max(16, labelWidth(steps.at(-1)?.step ?? 0) / 2 + 4) };
+  const columnGap = 76;
+  const panelWidth = (width - margins.l - margins.r - columnGap) / 2;
   const grid = panelGrid(panels.length, {
     columns: 2,
-    width: options.width ?? 700,
+    width,
     panelHeight: 190,
-    columnGap: 76,
+    columnGap,
     rowGap: 60,
     margin: {
-      l: 64,
-      r: 16,
+      ...margins,
       t: (options.title === undefined ? 40 : 80) + extraTitleHeight(options),
       b: 52,
     },
@@ -150,17 +144,24 @@ export function trainingCurves(
       });
       inLegend.add(name);
     }
-    // Numbers of steps that are too long to stand side by side would be turned over the title.
-    const long = Number(chart.data[0]?.x?.at(-1)) >= 1e5 ? { nticks: 4 } : {};
-    axes[panel.xKey] = { ...chart.layout.xaxis, ...panel.xaxis, ...long };
+    // plotly.js would rotate labels that do not fit side by side, and they would overlap the title.
+    const last = Number(chart.data[0]?.x?.at(-1));
+    const maxTicks = Math.max(2, Math.floor(panelWidth / (labelWidth(last) + 12)));
+    const ticks = maxTicks < 5 ? { nticks: maxTicks } : {};
+    axes[panel.xKey] = { ...chart.layout.xaxis, ...panel.xaxis, ...ticks };
     const rangemode = y === rate ? "tozero" : "normal";
     axes[panel.yKey] = { ...chart.layout.yaxis, ...panel.yaxis, rangemode };
   });
   return new Figure(
     data,
-    { ...frame(options), ...grid.layout, ...axes, showlegend: true },
+    { ...baseLayout(options), ...grid.layout, ...axes, showlegend: true },
     options.description ?? describe(history),
   );
+}
+
+/** Estimates the width of a tick's label in pixels. */
+function labelWidth(value: number): number {
+  return 7 * formatNumber(value).length;
 }
 
 function perEpoch(
@@ -177,12 +178,12 @@ function perEpoch(
     }));
 }
 
-/** The mean that forgets a twentieth at each step, corrected for its start at zero. */
-function runningMean(values: readonly number[], keep = 0.95): number[] {
+/** Returns the exponential moving average, corrected for its start at zero. */
+function runningMean(values: readonly number[], decay = 0.95): number[] {
   let sum = 0;
   return values.map((value, index) => {
-    sum = keep * sum + (1 - keep) * value;
-    return sum / (1 - keep ** (index + 1));
+    sum = decay * sum + (1 - decay) * value;
+    return sum / (1 - decay ** (index + 1));
   });
 }
 
@@ -197,17 +198,20 @@ function describe({ steps, epochs }: TrainingHistory): string {
   const first = steps[0], last = steps.at(-1), epoch = epochs.at(-1);
   if (first && last) {
     parts.push(
-      `over ${say(steps.length)} steps the loss goes from ${say(first.loss)} to ${say(last.loss)}`,
+      `over ${formatNumber(steps.length)} steps the loss goes from ${formatNumber(first.loss)} to ${
+        formatNumber(last.loss)
+      }`,
     );
   }
   if (epoch) {
-    const percent = (share: number) => `${Number((100 * share).toPrecision(4))} %`;
     parts.push(
-      `after ${say(epochs.length)} ${epochs.length === 1 ? "epoch" : "epochs"} training accuracy ` +
-        percent(epoch.trainAccuracy) +
+      `after ${formatNumber(epochs.length)} ${
+        epochs.length === 1 ? "epoch" : "epochs"
+      } training accuracy ` +
+        formatPercent(epoch.trainAccuracy, 4) +
         (epoch.validation === undefined
           ? ""
-          : `, validation accuracy ${percent(epoch.validation.accuracy)}`),
+          : `, validation accuracy ${formatPercent(epoch.validation.accuracy, 4)}`),
     );
   }
   return `Training curves: ${parts.join("; ")}.`;

@@ -1,10 +1,16 @@
 /** Exports that the other rooms of lib share, and that are not public. */
 export {
   checkArray,
+  checkBoolean,
   checkFunction,
+  checkInteger,
+  checkNumber,
+  checkOneOf,
   checkOptions,
+  checkString,
   checkSynchronous,
   checkTensor,
+  type OptionNames,
   show,
 } from "./checks.ts";
 export { valuesToCheck } from "./compile.ts";

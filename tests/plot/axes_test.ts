@@ -7,10 +7,10 @@ import {
   heatmap,
   histogram,
   lineChart,
-  renderSvg,
   scatterChart,
 } from "../../lib/plot/mod.ts";
-import { markers, numberIn, read, ticks } from "./drawing.ts";
+import { renderSvg } from "../../lib/plot/render.ts";
+import { markers, numberIn, read, ticks } from "./_helpers.ts";
 
 const x = { title: "Step" }, y = { title: "Loss" }, value = { title: "Weight" };
 
@@ -40,7 +40,7 @@ const data: [string, number[]][] = [
 for (const [name, numbers] of data) {
   for (const scale of ["linear", "log"] as const) {
     if (scale === "log" && numbers.some((number) => number <= 0)) continue;
-    Deno.test(`a ${scale} axis of lineChart says right numbers ${name}`, async () => {
+    Deno.test(`a ${scale} axis of lineChart labels right numbers ${name}`, async () => {
       const axis = { title: "Axis", scale };
       const svg = await renderSvg(
         lineChart([{ name: "a", x: numbers, y: numbers, mode: "markers" }], { x: axis, y: axis }),
@@ -82,7 +82,7 @@ Deno.test("lineChart names the ticks from 0 to 1e-8", async () => {
   );
 });
 
-Deno.test("a logarithmic axis has as many numbers as have room", async () => {
+Deno.test("lineChart labels as many powers of ten as fit along an axis", async () => {
   for (const [width, height] of [[700, 420], [300, 240]] as const) {
     for (const power of [1, 3, 11, 20, 150, 300]) {
       const ends = [Number(`1e-${power}`), Number(`1e${power}`)];
@@ -100,7 +100,7 @@ Deno.test("a logarithmic axis has as many numbers as have room", async () => {
   }
 });
 
-Deno.test("all makers give their axes formats for ticks and for the hover text", () => {
+Deno.test("all charts set formats for ticks and for the hover text", () => {
   const figures = [
     lineChart([{ name: "a", y: [1] }], { x, y }),
     scatterChart([{ name: "a", x: [1], y: [1] }], { x, y }),
@@ -115,7 +115,7 @@ Deno.test("all makers give their axes formats for ticks and for the hover text",
   }
 });
 
-Deno.test("a figure that is made directly says right numbers too", async () => {
+Deno.test("Figure labels ticks with the right numbers", async () => {
   for (const top of [1e-12, 1e-8, 1e-6, 1, 1e6, 1e21, 1e25]) {
     const svg = await renderSvg(
       new Figure([{ type: "scatter", mode: "markers", x: [0, 1], y: [0, top] }], {}, ""),
@@ -129,8 +129,7 @@ Deno.test("a figure that is made directly says right numbers too", async () => {
   }
 });
 
-Deno.test("the numbers beside a colour scale are right", async () => {
-  const letters: Record<string, number> = { n: 1e-9, "μ": 1e-6, m: 1e-3, k: 1e3, M: 1e6, B: 1e9 };
+Deno.test("heatmap and contourPlot label their colour scale with the right numbers", async () => {
   for (
     const [low, high] of [
       [0, 1e-8],
@@ -158,13 +157,10 @@ Deno.test("the numbers beside a colour scale are right", async () => {
         ([, attributes = "", markup = ""]) => {
           const label = markup.replace(/<tspan[^>]*dy="-[^>]*>(.*?)<\/tspan>/g, "^$1")
             .replace(/<[^>]*>/g, "");
-          const letter = label.at(-1)!;
           return {
             at: Number(attributes.match(/translate\([-\d.e]+,([-\d.e]+)\)/)![1]),
             label,
-            value: letter in letters
-              ? numberIn(label.slice(0, -1)) * letters[letter]!
-              : numberIn(label),
+            value: numberIn(label),
           };
         },
       );
@@ -179,7 +175,7 @@ Deno.test("the numbers beside a colour scale are right", async () => {
   }
 });
 
-Deno.test("numbers on bars and in sentences are right at any size", async () => {
+Deno.test("barChart writes right numbers of any size on bars and in its description", async () => {
   const cases: [number, string][] = [
     [999_999, "1M"],
     [1e-8, "1e-8"],
@@ -201,7 +197,7 @@ Deno.test("numbers on bars and in sentences are right at any size", async () => 
   );
 });
 
-Deno.test("a figure keeps apart what lies close together in different rows and traces", () => {
+Deno.test("Figure keeps close numbers of different rows and traces distinct", () => {
   const rows = [[1000.012, 1000.012], [1000.023, 1000.023]];
   assert.deepEqual(heatmap(rows, { x, y, value }).data[0]?.z, rows);
   const lines = lineChart(rows.map((y) => ({ name: "a", y })), { x, y });
@@ -233,7 +229,7 @@ const hostile = [
   "two\nlines",
 ];
 
-Deno.test("barChart gives each category a bar, whatever it is called", async () => {
+Deno.test("barChart draws a bar for each category, whatever its name", async () => {
   const figure = barChart(hostile, hostile.map((_, index) => index + 1), { x, y, width: 1600 });
   const svg = await renderSvg(figure);
   const bars = [...svg.matchAll(/<g class="point"><path [^>]*d="M([\d.]+),([\d.]+)V([\d.]+)/g)];
@@ -252,7 +248,7 @@ Deno.test("barChart gives each category a bar, whatever it is called", async () 
   );
 });
 
-Deno.test("heatmaps keep each row and column, whatever they are called", async () => {
+Deno.test("heatmap and confusionMatrixPlot draw each row and column, whatever its name", async () => {
   const count = hostile.length;
   const counts = hostile.map((_, row) => hostile.map((_, column) => row * count + column));
   const figures = [
@@ -271,7 +267,7 @@ Deno.test("heatmaps keep each row and column, whatever they are called", async (
   }
 });
 
-Deno.test("series and groups of equal names stay apart", async () => {
+Deno.test("lineChart and scatterChart draw series and groups of equal names separately", async () => {
   const line = lineChart([{ name: "a", y: [1, 2] }, { name: "a", y: [2, 1] }], { x, y });
   assert.equal((await renderSvg(line)).match(/class="trace scatter/g)?.length, 2);
   assert.equal((await renderSvg(line)).match(/class="traces"/g)?.length, 2);
@@ -285,7 +281,7 @@ Deno.test("series and groups of equal names stay apart", async () => {
   assert.equal(cloud.match(/>&#60;i&#62;<\/text>/g)?.length, 2);
 });
 
-Deno.test("names that are too long are cut, and nothing else is pushed out of the figure", async () => {
+Deno.test("charts truncate long names and keep a wide plot", async () => {
   const long = "a very long name ".repeat(20);
   const figures = [
     lineChart([{ name: long, y: [1, 2] }, { name: "b", y: [1, 2] }], { x, y }),
@@ -301,7 +297,7 @@ Deno.test("names that are too long are cut, and nothing else is pushed out of th
   }
 });
 
-Deno.test("a title that is longer than the figure is wide stands in several lines", async () => {
+Deno.test("lineChart breaks a long title into lines", async () => {
   const title = "A title that says much more than what has room above a narrow figure in one line";
   const figure = lineChart([{ name: "a", y: [1, 2] }], { x, y, title, width: 320 });
   const lines = figure.layout.title!.text!.split("<br>");

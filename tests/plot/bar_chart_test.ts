@@ -32,22 +32,22 @@ Deno.test("barChart writes no values on more than 16 bars", () => {
   assert.equal(data[0]?.text, undefined);
 });
 
-Deno.test("barChart says what it cannot draw", () => {
+Deno.test("barChart refuses values that it cannot draw", () => {
   const log = { ...axes, y: { title: "MACs", scale: "log" } } as const;
   const cases: [() => unknown, string][] = [
-    [() => barChart([], [], axes), "expected at least one number in values, found none"],
-    [() => barChart(["a"], {}, axes), "expected at least one series, found none"],
+    [() => barChart([], [], axes), "values must have at least one number, found none."],
+    [() => barChart(["a"], {}, axes), "values must have at least one series, found none."],
     [
       () => barChart(["a", "b"], [1], axes),
-      "expected values and categories to have the same length, found 1 and 2",
+      "values and categories must have the same length, found 1 and 2.",
     ],
     [
       () => barChart(["a", "b"], { s: [1, NaN] }, axes),
-      'expected finite numbers in series "s", found NaN at index 1',
+      'series "s" must be finite numbers, found NaN at index 1.',
     ],
     [
       () => barChart(["a"], [0], log),
-      "expected positive numbers in values for a logarithmic axis, found 0 at index 0",
+      "values must be positive for a logarithmic axis, found 0 at index 0.",
     ],
   ];
   for (const [draw, message] of cases) {

@@ -7,7 +7,7 @@ const options = {
   value: { title: "Loss", unit: "nats" },
 };
 
-Deno.test("contour draws a surface over its plane", () => {
+Deno.test("contourPlot draws a surface over its plane", () => {
   const { data, layout, description } = contourPlot([0, 2], Float32Array.of(-1, 0, 1), [
     [3, 2],
     [2, 1],
@@ -21,7 +21,7 @@ Deno.test("contour draws a surface over its plane", () => {
   assert.equal(description, "Loss (nats) over weight and bias, from 0.5 to 3.");
 });
 
-Deno.test("contour draws a path over the surface, its ends marked", () => {
+Deno.test("contourPlot draws a path over the surface, its ends marked", () => {
   const { data, description } = contourPlot([0, 1], [0, 1], [[1, 2], [3, 4]], {
     ...options,
     path: { x: [0.9, 0.5, 0.1], y: Float32Array.of(1, 0.5, 0) },
@@ -32,7 +32,7 @@ Deno.test("contour draws a path over the surface, its ends marked", () => {
   assert.match(description, /; a path of 3 points leads from \(0\.9, 1\) to \(0\.1, 0\)\.$/);
 });
 
-Deno.test("contour spaces levels by factors on a logarithmic scale", () => {
+Deno.test("contourPlot spaces levels by factors on a logarithmic scale", () => {
   const { data } = contourPlot([0, 1], [0, 1], [[0.01, 0.1], [1, 1000]], {
     ...options,
     value: { title: "Loss", scale: "log" },
@@ -48,7 +48,7 @@ Deno.test("contour spaces levels by factors on a logarithmic scale", () => {
   assert.deepEqual(near.data[0]?.colorbar?.ticktext, ["5", "10", "20"]);
 });
 
-Deno.test("contour takes the same levels for the same range, whatever the numbers", () => {
+Deno.test("contourPlot takes the same levels for the same range, whatever the numbers", () => {
   const ranged = (scale: "linear" | "log", z: number[][]) =>
     contourPlot([0, 1], [0, 1], z, {
       ...options,
@@ -63,32 +63,32 @@ Deno.test("contour takes the same levels for the same range, whatever the number
   assert.equal(ranged("log", [[1, 2], [3, 4]])?.autocontour, false);
 });
 
-Deno.test("contour says what it cannot draw", () => {
+Deno.test("contourPlot refuses values that it cannot draw", () => {
   const z = [[1, 2], [3, 4]];
   const log = { ...options, value: { title: "Loss", scale: "log" } } as const;
   const cases: [() => unknown, string][] = [
-    [() => contourPlot([], [0], [], options), "expected at least one number in x, found none"],
-    [() => contourPlot([1, 0], [0, 1], z, options), "expected x to ascend, found 0 after 1"],
-    [() => contourPlot([0, 1], [2, 2], z, options), "expected y to ascend, found 2 after 2"],
+    [() => contourPlot([], [0], [], options), "x must have at least one number, found none."],
+    [() => contourPlot([1, 0], [0, 1], z, options), "x must ascend, found 0 after 1."],
+    [() => contourPlot([0, 1], [2, 2], z, options), "y must ascend, found 2 after 2."],
     [
       () => contourPlot([0, 1, 2], [0, 1], z, options),
-      "expected a row of z and x to have the same length, found 2 and 3",
+      "a row of z and x must have the same length, found 2 and 3.",
     ],
     [
       () => contourPlot([0, 1], [0], z, options),
-      "expected a column of z and y to have the same length, found 2 and 1",
+      "a column of z and y must have the same length, found 2 and 1.",
     ],
     [
       () => contourPlot([0, 1], [0, 1], [[1, 2], [NaN, 1]], options),
-      "expected finite numbers in row 1 of z, found NaN at index 0",
+      "row 1 of z must be finite numbers, found NaN at index 0.",
     ],
     [
       () => contourPlot([0, 1], [0, 1], [[1, 2], [0, 1]], log),
-      "expected positive numbers in z for a logarithmic scale, found 0",
+      "z must be positive numbers for a logarithmic scale, found 0.",
     ],
     [
       () => contourPlot([0, 1], [0, 1], z, { ...options, path: { x: [1], y: [1, 2] } }),
-      "expected path.x and path.y to have the same length, found 1 and 2",
+      "path.x and path.y must have the same length, found 1 and 2.",
     ],
   ];
   for (const [draw, message] of cases) {

@@ -3,12 +3,12 @@ import { Buffer } from "node:buffer";
 import { decode } from "fast-png";
 import { barChart, Figure, type Trace } from "../../lib/plot/mod.ts";
 
-/** What the Deno kernel calls on the last expression of a cell. */
+/** Method that the Deno kernel calls on the last expression of a cell. */
 async function display(figure: Figure): Promise<Record<string, unknown>> {
   return await Reflect.get(figure, Symbol.for("Jupyter.display")).call(figure);
 }
 
-Deno.test("a figure keeps five significant digits and makes typed arrays plain", () => {
+Deno.test("Figure keeps five significant digits and makes typed arrays plain", () => {
   const trace: Trace = {
     type: "heatmap",
     x: Float32Array.of(0.1, 0.2),
@@ -24,7 +24,7 @@ Deno.test("a figure keeps five significant digits and makes typed arrays plain",
   }]);
 });
 
-Deno.test("a figure keeps whole numbers whole and close numbers apart", () => {
+Deno.test("Figure keeps whole numbers whole and close numbers distinct", () => {
   const { data } = new Figure(
     [{ type: "scatter", x: [1_234_567, 1_234_568.5], y: [1000.012, 1000.023], text: ["a", "b"] }],
     {},
@@ -35,14 +35,14 @@ Deno.test("a figure keeps whole numbers whole and close numbers apart", () => {
   assert.deepEqual(data[0]?.text, ["a", "b"]);
 });
 
-Deno.test("a figure leaves the traces it was given as they were", () => {
+Deno.test("Figure does not change its arguments", () => {
   const x = [1 / 3];
   const trace: Trace = { type: "scatter", x };
   new Figure([trace], {}, "");
   assert.deepEqual(trace, { type: "scatter", x: [1 / 3] });
 });
 
-Deno.test("the house style yields to a figure's own layout", () => {
+Deno.test("Figure prefers its own layout to the default", () => {
   const { layout } = new Figure([], { width: 300, xaxis: { title: { text: "Step" } } }, "");
   assert.equal(layout.width, 300);
   assert.equal(layout.height, 420);
@@ -50,22 +50,23 @@ Deno.test("the house style yields to a figure's own layout", () => {
   assert.equal(layout.template?.layout?.paper_bgcolor, "#ffffff");
 });
 
-Deno.test("a figure refuses what it cannot draw", () => {
+Deno.test("Figure refuses traces and sizes that it cannot draw", () => {
   // @ts-expect-error: a trace type that needs WebGL
   const surface: Trace = { type: "surface", z: [[1]] };
   assert.throws(() => new Figure([surface], {}, ""), {
-    name: "TypeError",
-    message: /^Making a figure: expected traces of type bar, .* found "surface", .* use contour/,
+    name: "RangeError",
+    message:
+      /^Making a figure: the type of a trace must be one of bar, .* found "surface"\. .*contourPlot/,
   });
   assert.throws(() => new Figure([], { width: NaN }, ""), {
     name: "RangeError",
-    message: "Making a figure: expected a width of at most 20000 pixels, found NaN",
+    message: "Making a figure: width must be above 0 and at most 20000 pixels, found NaN.",
   });
   assert.throws(() => new Figure([], { height: -1 }, ""), RangeError);
   assert.throws(() => new Figure([], { height: 1e6 }, ""), RangeError);
 });
 
-Deno.test("a figure shows itself in a cell in three forms", async () => {
+Deno.test("Figure displays itself in a cell in three forms", async () => {
   const figure = barChart(["cat", "dog"], Float32Array.of(3, 5), {
     x: { title: "Class" },
     y: { title: "Images" },

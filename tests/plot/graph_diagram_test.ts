@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { graphDiagram } from "../../lib/plot/mod.ts";
 
-/** relu(w·x), where x is also added behind. */
+/** The graph of relu(w·x) + x. */
 const graph = {
   nodes: [
     { id: "x", label: "x", detail: "2" },
@@ -89,17 +89,20 @@ Deno.test("graphDiagram draws a single node", () => {
   assert.equal(description, "Graph of 1 node and 0 edges.");
 });
 
-Deno.test("graphDiagram says what it cannot draw", () => {
+Deno.test("graphDiagram refuses values that it cannot draw", () => {
   const [x, w] = graph.nodes;
   const cases: [() => unknown, string][] = [
-    [() => graphDiagram({ nodes: [], edges: [] }), "expected at least one node, found none"],
+    [
+      () => graphDiagram({ nodes: [], edges: [] }),
+      "nodes must have at least one element, found none.",
+    ],
     [
       () => graphDiagram({ nodes: [x!, w!, x!], edges: [] }),
-      'expected each id once, found "x" twice',
+      'the ids of nodes must differ, found "x" twice.',
     ],
     [
       () => graphDiagram({ nodes: [x!, w!], edges: [{ from: "x", to: "y" }] }),
-      'expected edges between the nodes x, w, found one from "x" to "y"',
+      'edges must be between the nodes x, w, found one from "x" to "y".',
     ],
   ];
   for (const [draw, message] of cases) {

@@ -39,29 +39,29 @@ Deno.test("heatmap takes names and the ends of its scale", () => {
   assert.equal(layout.xaxis?.type, "category");
 });
 
-Deno.test("heatmap says what it cannot draw", () => {
+Deno.test("heatmap refuses values that it cannot draw", () => {
   const cases: [() => unknown, string][] = [
-    [() => heatmap([], axes), "expected at least one number, found none"],
-    [() => heatmap([[]], axes), "expected at least one number, found none"],
+    [() => heatmap([], axes), "values must have at least one number, found none."],
+    [() => heatmap([[]], axes), "values must have at least one number, found none."],
     [
       () => heatmap([[1, 2], [3]], axes),
-      "expected 2 numbers in each row of values, found 1 in row 1",
+      "each row of values must have 2 numbers, found 1 in row 1.",
     ],
     [
       () => heatmap([[1, 2], [3, NaN]], axes),
-      "expected finite numbers in row 1 of values, found NaN at index 1",
+      "row 1 of values must be finite numbers, found NaN at index 1.",
     ],
     [
       () => heatmap([[1, 2]], { ...axes, columnNames: ["a"] }),
-      "expected the first row and columnNames to have the same length, found 2 and 1",
+      "the first row and columnNames must have the same length, found 2 and 1.",
     ],
     [
       () => heatmap([[1, 2]], { ...axes, rowNames: ["a", "b"] }),
-      "expected each column and rowNames to have the same length, found 1 and 2",
+      "each column and rowNames must have the same length, found 1 and 2.",
     ],
     [
       () => heatmap([[1, 2]], { ...axes, value: { title: "Weight", range: [1, 0] } }),
-      "expected a range that ascends, found [1, 0]",
+      "range must be two ascending numbers, found [1, 0].",
     ],
   ];
   for (const [draw, message] of cases) {
@@ -100,23 +100,23 @@ Deno.test("confusionMatrixPlot knows a perfect model and no images at all", () =
   );
 });
 
-Deno.test("confusionMatrixPlot says what it cannot draw", () => {
+Deno.test("confusionMatrixPlot refuses values that it cannot draw", () => {
   const cases: [() => unknown, string][] = [
     [
       () => confusionMatrixPlot([[1, 2]], ["a", "b"]),
-      "expected a square matrix, found 1 rows of 2 numbers",
+      "confusion must be square, found 1 rows of 2 numbers.",
     ],
     [
       () => confusionMatrixPlot([[1]], ["a", "b"]),
-      "expected a row of confusion and classNames to have the same length, found 1 and 2",
+      "a row of confusion and classNames must have the same length, found 1 and 2.",
     ],
     [
       () => confusionMatrixPlot([[1, 0], [0.5, 1]], ["a", "b"]),
-      "expected counts, found 0.5 in row 1, column 0",
+      "confusion must be whole numbers of at least 0, found 0.5 in row 1, column 0.",
     ],
     [
       () => confusionMatrixPlot([[1, -1], [0, 1]], ["a", "b"]),
-      "expected counts, found -1 in row 0, column 1",
+      "confusion must be whole numbers of at least 0, found -1 in row 0, column 1.",
     ],
   ];
   for (const [draw, message] of cases) {

@@ -71,31 +71,31 @@ Deno.test("activationHistograms grows with the number of layers", () => {
   assert.equal(layout.height, 4 * 110 + 3 * 84 + 100);
 });
 
-Deno.test("histograms say what they cannot draw", () => {
+Deno.test("histogram and activationHistograms refuse values that they cannot draw", () => {
   const cases: [() => unknown, string][] = [
     [
       () => histogram([], weight),
-      "a histogram: expected at least one number in values, found none",
+      "a histogram: values must have at least one number, found none.",
     ],
     [
       () => histogram([1, NaN], weight),
-      "a histogram: expected finite numbers in values, found NaN at index 1",
+      "a histogram: values must be finite numbers, found NaN at index 1.",
     ],
     [
       () => histogram([1], { ...weight, bins: 0 }),
-      "a histogram: expected bins to be a positive integer, found 0",
+      "a histogram: bins must be a whole number from 1 to 2000, found 0.",
     ],
     [
       () => histogram([1], { ...weight, range: [2, 2] }),
-      "a histogram: expected a range that ascends, found [2, 2]",
+      "a histogram: range must be two ascending numbers, found [2, 2].",
     ],
     [
       () => activationHistograms({}),
-      "activation histograms: expected at least one layer, found none",
+      "activation histograms: the activations must have at least one layer, found none.",
     ],
     [
       () => activationHistograms({ "0.conv": [-Infinity] }),
-      'activation histograms: expected finite numbers in "0.conv", found -Infinity at index 0',
+      'activation histograms: "0.conv" must be finite numbers, found -Infinity at index 0.',
     ],
   ];
   for (const [draw, message] of cases) {

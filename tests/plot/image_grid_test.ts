@@ -148,49 +148,49 @@ Deno.test("featureMaps draws one picture per channel on one scale", () => {
   assert.deepEqual(pictureOf(ranged).rows.at(-1)?.at(0), [68, 1, 84]);
 });
 
-Deno.test("grids of images say what they cannot draw", () => {
+Deno.test("imageGrid, filterGrid and featureMaps refuse values that they cannot draw", () => {
   const cases: [() => unknown, string][] = [
     [
       () => imageGrid([1, 2, 3], [1, 2, 2, 1]),
-      "a grid of images: expected 4 numbers for the shape [count, height, width, channels] = " +
-      "[1, 2, 2, 1], found 3",
+      "a grid of images: the values must be 4 numbers for the shape [count, height, width, channels] = " +
+      "[1, 2, 2, 1], found 3.",
     ],
     [
       () => imageGrid([], [0, 2, 2, 1]),
-      "a grid of images: expected a shape [count, height, width, channels] of positive integers, " +
-      "found [0, 2, 2, 1]",
+      "a grid of images: the shape [count, height, width, channels] must be whole numbers of at least 1, " +
+      "found [0, 2, 2, 1].",
     ],
     [
       () => imageGrid([1, 2], [1, 1, 1, 2]),
-      "a grid of images: expected 1 or 3 channels, found 2",
+      "a grid of images: the channels must be 1 or 3, found 2.",
     ],
     [
       () => imageGrid([1, NaN], [1, 1, 2, 1]),
-      "a grid of images: expected finite numbers in values, found NaN at index 1",
+      "a grid of images: the values must be finite numbers, found NaN at index 1.",
     ],
     [
       () => imageGrid([1], [1, 1, 1, 1], { titles: ["a", "b"] }),
-      "a grid of images: expected titles and images to have the same length, found 2 and 1",
+      "a grid of images: titles and images must have the same length, found 2 and 1.",
     ],
     [
       () => imageGrid([1], [1, 1, 1, 1], { columns: 0 }),
-      "a grid of images: expected columns to be a positive integer, found 0",
+      "a grid of images: columns must be a whole number of at least 1, found 0.",
     ],
     [
       () => imageGrid([1], [1, 1, 1, 1], { range: [1, 1] }),
-      "a grid of images: expected a range that ascends, found [1, 1]",
+      "a grid of images: range must be two ascending numbers, found [1, 1].",
     ],
     [
       () => imageGrid(new Float32Array(401), [401, 1, 1, 1]),
-      "a grid of images: expected at most 400 images, found 401",
+      "a grid of images: the number of images must be at most 400, found 401.",
     ],
     [
       () => filterGrid([1, 2], [1, 1, 2, 1], { inputChannel: 2 }),
-      "convolution kernels: expected an input channel from 0 to 1, found 2",
+      "convolution kernels: inputChannel must be a whole number from 0 to 1, found 2.",
     ],
     [
       () => featureMaps([1, Infinity], [1, 1, 2]),
-      "feature maps: expected finite numbers in values, found Infinity at index 1",
+      "feature maps: the values must be finite numbers, found Infinity at index 1.",
     ],
   ];
   for (const [draw, message] of cases) {

@@ -6,16 +6,16 @@ import {
   heatmap,
   histogram,
   lineChart,
-  renderSvg,
   scatterChart,
   type Series,
   trainingCurves,
 } from "../../lib/plot/mod.ts";
+import { renderSvg } from "../../lib/plot/render.ts";
 
 const x = { title: "Step" }, y = { title: "Loss" }, value = { title: "Weight" };
 const million = 1_000_000;
 
-/** Numbers from 0 to 1 that look random. */
+/** Returns pseudo-random numbers from 0 to 1. */
 function noise(length: number): Float64Array {
   let state = 1;
   return Float64Array.from({ length }, () => (state = state * 16807 % 2147483647) / 2147483647);
@@ -114,7 +114,7 @@ Deno.test("scatterChart keeps the longest bar of a large cloud", () => {
   assert(array.length < 1000 && array.includes(40));
 });
 
-Deno.test("histogram, heatmap and trainingCurves take a million numbers", async () => {
+Deno.test("histogram, heatmap and trainingCurves draw a million numbers", async () => {
   const values = noise(million);
   const counts = histogram(values, { x }).data[0]!.y as number[];
   assert.equal(counts.reduce((sum, count) => sum + count), million);
@@ -131,7 +131,7 @@ Deno.test("histogram, heatmap and trainingCurves take a million numbers", async 
   assert((await renderSvg(trainingCurves({ steps, epochs: [] }))).length < 1e6);
 });
 
-Deno.test("contour draws a grid of a million heights, and noise too", async () => {
+Deno.test("contourPlot draws a grid of a million heights, and noise too", async () => {
   const places = Float64Array.from({ length: 1000 }, (_, i) => i);
   const smooth = Array.from(places, (i) => places.map((j) => Math.sin(i / 90) * Math.cos(j / 90)));
   const values = noise(million);
@@ -162,16 +162,16 @@ Deno.test("barChart and confusionMatrixPlot refuse what has no pixel for each pa
   const names = Array.from({ length: 2001 }, (_, index) => `${index}`);
   assert.throws(() => barChart(names, names.map(Number), { x, y }), {
     name: "RangeError",
-    message: "Drawing a bar chart: there must be at most 2,000 bars, found 2,001. " +
+    message: "Drawing a bar chart: the number of bars must be at most 2,000, found 2,001. " +
       "Draw a lineChart or a histogram.",
   });
   assert.throws(() => confusionMatrixPlot(names.map(() => names.map(() => 1)), names), {
     name: "RangeError",
-    message: /there must be at most 1,000 classes, found 2,001/,
+    message: /the number of classes must be at most 1,000, found 2,001/,
   });
 });
 
-Deno.test("a sentence of many clauses ends before the reader does", () => {
+Deno.test("barChart shortens the description of many bars", () => {
   const series = Array.from({ length: 100 }, (_, i): Series => ({ name: `s${i}`, y: [i, 1] }));
   assert.match(lineChart(series, { x, y }).description, /s39 from .*; and 60 more\.$/);
 });

@@ -113,37 +113,37 @@ Deno.test("lineChart keeps each point of a cloud and of a path that turns back",
   }
 });
 
-Deno.test("lineChart says what it cannot draw", () => {
+Deno.test("lineChart refuses values that it cannot draw", () => {
   const log = { x: { title: "Step" }, y: { title: "Loss", scale: "log" } } as const;
   const cases: [() => unknown, string][] = [
-    [() => lineChart([], axes), "expected at least one series, found none"],
+    [() => lineChart([], axes), "series must have at least one element, found none."],
     [
       () => lineChart([{ name: "a", y: [] }], axes),
-      'expected at least one number in y of series "a", found none',
+      'y of series "a" must have at least one number, found none.',
     ],
     [
       () => lineChart([{ name: "a", y: [1, 2, NaN] }], axes),
-      'expected finite numbers in y of series "a", found NaN at index 2',
+      'y of series "a" must be finite numbers, found NaN at index 2.',
     ],
     [
       () => lineChart([{ name: "a", x: [0, Infinity], y: [1, 2] }], axes),
-      'expected finite numbers in x of series "a", found Infinity at index 1',
+      'x of series "a" must be finite numbers, found Infinity at index 1.',
     ],
     [
       () => lineChart([{ name: "a", x: [0], y: [1, 2] }], axes),
-      'expected x of series "a" and y of series "a" to have the same length, found 1 and 2',
+      'x of series "a" and y of series "a" must have the same length, found 1 and 2.',
     ],
     [
       () => lineChart([{ name: "a", y: [1, 2], band: { low: [0], high: [3, 4] } }], axes),
-      'expected band.low of series "a" and y of series "a" to have the same length, found 1 and 2',
+      'band.low of series "a" and y of series "a" must have the same length, found 1 and 2.',
     ],
     [
       () => lineChart([{ name: "a", y: [1], band: { low: [0], high: [NaN] } }], axes),
-      'expected finite numbers in band.high of series "a", found NaN at index 0',
+      'band.high of series "a" must be finite numbers, found NaN at index 0.',
     ],
     [
       () => lineChart([{ name: "a", y: [1, 0] }], log),
-      'expected positive numbers in y of series "a" for a logarithmic axis, found 0 at index 1',
+      'y of series "a" must be positive for a logarithmic axis, found 0 at index 1.',
     ],
   ];
   for (const [draw, message] of cases) {
@@ -153,7 +153,8 @@ Deno.test("lineChart says what it cannot draw", () => {
     () => lineChart([{ name: "a", y: [1] }], { ...axes, y: { ...log.y, range: [0, 1] } }),
     {
       name: "RangeError",
-      message: 'Drawing the logarithmic axis "Loss": expected two positive ends, found [0, 1]',
+      message:
+        'Drawing the logarithmic axis "Loss": the range must be two positive numbers, found [0, 1].',
     },
   );
 });

@@ -57,13 +57,14 @@ Deno.test("networkDiagram shortens long names and keeps them whole where the poi
   assert.ok(data[0]?.hovertext?.[0]?.includes(`<b>${path}</b> ${layer}<br>`));
 });
 
-Deno.test("networkDiagram says what it cannot draw", () => {
+Deno.test("networkDiagram refuses values that it cannot draw", () => {
   assert.throws(() => networkDiagram([]), {
     name: "RangeError",
-    message: "Drawing a network: expected at least one layer, found none",
+    message:
+      "Drawing a network: the rows of summary(model, shape) must have at least one element, found none.",
   });
   assert.throws(() => networkDiagram([rows[0]!, { ...rows[1]!, macs: NaN }]), {
     name: "RangeError",
-    message: "Drawing a network: expected finite numbers in macs, found NaN at index 1",
+    message: "Drawing a network: macs must be finite numbers, found NaN at index 1.",
   });
 });

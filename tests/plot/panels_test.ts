@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { panelGrid } from "../../lib/plot/panels.ts";
 
-Deno.test("panels fill rows from the left, with the given gaps in pixels", () => {
+Deno.test("panelGrid fills rows from the left, with the gaps in pixels", () => {
   const { panels, layout } = panelGrid(5, {
     columns: 2,
     width: 320,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { decode } from "fast-png";
-import { Figure, imageGrid, lineChart, renderPng, renderSvg } from "../../lib/plot/mod.ts";
+import { Figure, imageGrid, lineChart, renderPng } from "../../lib/plot/mod.ts";
+import { renderSvg } from "../../lib/plot/render.ts";
 
 /** Native libraries stay loaded and jsdom idles, yet nothing may keep a test from ending. */
 const strict = { sanitizeOps: true, sanitizeResources: true, sanitizeExit: true };
@@ -31,13 +32,13 @@ function pixels(png: Uint8Array): string[][] {
   );
 }
 
-/** How many pixels of a part of a picture are not white. */
+/** Counts the pixels of a part of a picture that are not white. */
 function marks(rows: string[][], [left, top, right, bottom]: [number, number, number, number]) {
   return rows.slice(top, bottom).flatMap((row) => row.slice(left, right))
     .filter((color) => color !== "#ffffff").length;
 }
 
-Deno.test({ name: "an SVG holds the words and the lines of its figure", ...strict }, async () => {
+Deno.test({ name: "renderSvg draws the text and the lines of a figure", ...strict }, async () => {
   const svg = await renderSvg(chart("momentum"));
   assert.match(svg, /^<svg [^>]*width="700" height="420"/);
   for (const words of ["All about momentum", "momentum", "other", "Step", "Loss (nats)"]) {
@@ -46,7 +47,7 @@ Deno.test({ name: "an SVG holds the words and the lines of its figure", ...stric
   assert.equal(svg.match(/class="trace scatter/g)?.length, 2);
 });
 
-Deno.test({ name: "drawings that overlap come out right, each its own", ...strict }, async () => {
+Deno.test({ name: "renderSvg draws several figures at the same time", ...strict }, async () => {
   const names = ["a1", "b2", "c3", "d4"];
   const drawings = await Promise.all(names.flatMap((name) => [
     renderSvg(chart(name)),
@@ -60,7 +61,7 @@ Deno.test({ name: "drawings that overlap come out right, each its own", ...stric
   }
 });
 
-Deno.test({ name: "a failed drawing does not stop the next", ...strict }, async () => {
+Deno.test({ name: "renderSvg draws after a failed drawing", ...strict }, async () => {
   const broken = {
     data: [],
     layout: {
@@ -75,29 +76,44 @@ Deno.test({ name: "a failed drawing does not stop the next", ...strict }, async 
   assert.ok((await following).includes("All about next"));
 });
 
-Deno.test({ name: "a PNG has the size of its layout and shows text", ...strict }, async () => {
-  const rows = pixels(await renderPng(chart("text", 300)));
-  assert.deepEqual([rows[0]!.length, rows.length], [700, 300]);
-  assert.ok(marks(rows, [10, 10, 200, 30]) > 150, "the title");
-  assert.ok(marks(rows, [0, 50, 20, 280]) > 60, "the title of the vertical axis");
-  assert.ok(rows.flat().includes("#0072b2"), "the first line");
-  assert.equal(marks(rows, [0, 0, 700, 2]), 0, "the margin");
-});
+Deno.test(
+  { name: "renderPng draws text in the size of the layout, times the scale", ...strict },
+  async () => {
+    const rows = pixels(await renderPng(chart("text", 300)));
+    assert.deepEqual([rows[0]!.length, rows.length], [700, 300]);
+    assert.ok(marks(rows, [10, 10, 200, 30]) > 150, "the title");
+    assert.ok(marks(rows, [0, 50, 20, 280]) > 60, "the title of the vertical axis");
+    assert.ok(rows.flat().includes("#0072b2"), "the first line");
+    assert.equal(marks(rows, [0, 0, 700, 2]), 0, "the margin");
+    const double = pixels(await renderPng(chart("text", 300), { scale: 2 }));
+    assert.deepEqual([double[0]!.length, double.length], [1400, 600]);
+    assert.ok(marks(double, [20, 20, 400, 60]) > 2 * marks(rows, [10, 10, 200, 30]), "the title");
+    for (const scale of [0, -1, 9, NaN]) {
+      await assert.rejects(renderPng(chart("text", 300), { scale }), {
+        name: "RangeError",
+        message: /^Drawing a picture: scale must be a number above 0 and at most 8, found /,
+      });
+    }
+  },
+);
 
-Deno.test({ name: "wide letters take more room than narrow ones", ...strict }, async () => {
-  // The legend's second name starts after the first, so its place tells the first one's width.
-  const placeOf = async (name: string) => {
-    const svg = await renderSvg(chart(name));
-    const places = [...svg.matchAll(/class="traces"[^>]*translate\(([\d.]+),/g)];
-    return Number(places[1]![1]);
-  };
-  const narrow = await placeOf("iiiiiiiiii"), wide = await placeOf("mmmmmmmmmm");
-  // DejaVu Sans at 12 pixels: an i is 3.33 wide, an m 11.69; entries are as wide as the widest,
-  // and "other" is 33.
-  assert.ok(Math.abs(wide - narrow - 10 * (11.69 - 3.33)) < 4, `${wide - narrow}`);
-});
+Deno.test(
+  { name: "renderSvg measures wide letters wider than narrow ones", ...strict },
+  async () => {
+    // The legend's second name starts after the first, so its place tells the first one's width.
+    const placeOf = async (name: string) => {
+      const svg = await renderSvg(chart(name));
+      const places = [...svg.matchAll(/class="traces"[^>]*translate\(([\d.]+),/g)];
+      return Number(places[1]![1]);
+    };
+    const narrow = await placeOf("iiiiiiiiii"), wide = await placeOf("mmmmmmmmmm");
+    // DejaVu Sans at 12 pixels: an i is 3.33 wide, an m 11.69; entries are as wide as the widest,
+    // and "other" is 33.
+    assert.ok(Math.abs(wide - narrow - 10 * (11.69 - 3.33)) < 4, `${wide - narrow}`);
+  },
+);
 
-Deno.test({ name: "an image is drawn in crisp pixels, upright", ...strict }, async () => {
+Deno.test({ name: "renderPng draws an image in crisp pixels, upright", ...strict }, async () => {
   // One image of 2×3 pixels: black, white, red over green, blue, gray.
   const values = [0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 255, 0, 0, 0, 255, 128, 128, 128];
   const figure = imageGrid(Uint8Array.from(values), [1, 2, 3, 3]);
@@ -126,7 +142,7 @@ Deno.test({ name: "an image is drawn in crisp pixels, upright", ...strict }, asy
   assert.equal(pixels(await renderPng(turned))[16 + 46]![16 + 46], "#00ff00");
 });
 
-Deno.test({ name: "colour scales and annotation arrows are drawn", ...strict }, async () => {
+Deno.test({ name: "renderPng draws colour scales and annotation arrows", ...strict }, async () => {
   const figure = new Figure(
     [{
       type: "heatmap",

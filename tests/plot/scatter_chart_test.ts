@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { renderSvg, scatterChart } from "../../lib/plot/mod.ts";
+import { scatterChart } from "../../lib/plot/mod.ts";
+import { renderSvg } from "../../lib/plot/render.ts";
 
 const axes = { x: { title: "Work", unit: "MACs" }, y: { title: "Accuracy", unit: "%" } };
 const log = { ...axes, x: { ...axes.x, scale: "log" } } as const;
@@ -85,36 +86,36 @@ Deno.test("scatterChart draws its names", async () => {
   assert.match(svg, /class="errorbar"/);
 });
 
-Deno.test("scatterChart says what it cannot draw", () => {
+Deno.test("scatterChart refuses values that it cannot draw", () => {
   const cases: [() => unknown, string][] = [
-    [() => scatterChart([], axes), "expected at least one group, found none"],
+    [() => scatterChart([], axes), "groups must have at least one element, found none."],
     [
       () => scatterChart([{ name: "a", x: [], y: [] }], axes),
-      'expected at least one number in x of "a", found none',
+      'x of "a" must have at least one number, found none.',
     ],
     [
       () => scatterChart([{ name: "a", x: [1], y: [1, 2] }], axes),
-      'expected x of "a" and y of "a" to have the same length, found 1 and 2',
+      'x of "a" and y of "a" must have the same length, found 1 and 2.',
     ],
     [
       () => scatterChart([{ name: "a", x: [1], y: [NaN] }], axes),
-      'expected finite numbers in y of "a", found NaN at index 0',
+      'y of "a" must be finite numbers, found NaN at index 0.',
     ],
     [
       () => scatterChart([{ name: "a", x: [0], y: [1] }], log),
-      'expected positive numbers in x of "a" for a logarithmic axis, found 0 at index 0',
+      'x of "a" must be positive for a logarithmic axis, found 0 at index 0.',
     ],
     [
       () => scatterChart([{ name: "a", x: [1], y: [1], spread: [1, 2] }], axes),
-      'expected spread of "a" and y of "a" to have the same length, found 2 and 1',
+      'spread of "a" and y of "a" must have the same length, found 2 and 1.',
     ],
     [
       () => scatterChart([{ name: "a", x: [1], y: [1], spread: [-1] }], axes),
-      'expected no negative number in spread of "a", found -1',
+      'spread of "a" must be at least 0, found -1.',
     ],
     [
       () => scatterChart([{ name: "a", x: [1], y: [1], spread: [Infinity] }], axes),
-      'expected finite numbers in spread of "a", found Infinity at index 0',
+      'spread of "a" must be finite numbers, found Infinity at index 0.',
     ],
   ];
   for (const [draw, message] of cases) {

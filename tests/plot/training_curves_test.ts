@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { trainingCurves } from "../../lib/plot/mod.ts";
+import { renderSvg } from "../../lib/plot/render.ts";
+import { ticks } from "./_helpers.ts";
 
 const steps = [
   { step: 0, loss: 2.3, learningRate: 0.1 },
@@ -75,15 +77,32 @@ Deno.test("trainingCurves stays small for a long run", () => {
   assert.ok(JSON.stringify([data, layout]).length < 100_000);
 });
 
-Deno.test("trainingCurves says what it cannot draw", () => {
+Deno.test("trainingCurves fits the labels of its ticks into the picture, side by side", async () => {
+  for (const [width, count] of [[720, 1000], [720, 200_000], [360, 1000], [360, 10_000]] as const) {
+    const long = [1, count / 2, count].map((step) => ({ step, loss: 1, learningRate: 0.1 }));
+    const svg = await renderSvg(trainingCurves({ steps: long, epochs: [] }, { width }));
+    // The ticks of the left panel have the class "xtick", those of the right one "x2tick".
+    for (const axis of ["x", "x2"] as const) {
+      const drawn = ticks(svg, axis);
+      assert.equal(drawn.at(-1)?.value, count, `${width} pixels, ${count} steps`);
+      const halfWidth = ({ label }: { label: string }) => 3.5 * label.length;
+      const last = drawn.at(-1)!, before = drawn.at(-2)!;
+      assert(last.at + halfWidth(last) <= width, `${last.label} ends beyond ${width}`);
+      assert(before.at + halfWidth(before) < last.at - halfWidth(last), `${before.label} overlaps`);
+    }
+    assert.doesNotMatch(svg, /<g class="x2?tick"><text[^>]*rotate\((?!0)/);
+  }
+});
+
+Deno.test("trainingCurves refuses values that it cannot draw", () => {
   assert.throws(() => trainingCurves({ steps: [], epochs: [] }), {
     name: "RangeError",
-    message: "Drawing training curves: expected a step or an epoch, found none",
+    message: "Drawing training curves: the history must have a step or an epoch, found none.",
   });
   const diverged = [...steps, { step: 3, loss: NaN, learningRate: 0.1 }];
   assert.throws(() => trainingCurves({ steps: diverged, epochs }), {
     name: "RangeError",
     message:
-      'Drawing a line chart: expected finite numbers in y of series "each step", found NaN at index 3',
+      'Drawing a line chart: y of series "each step" must be finite numbers, found NaN at index 3.',
   });
 });

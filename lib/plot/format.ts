@@ -1,0 +1,45 @@
+/** Numbers and lists as text. */
+
+/** Formats a number for a sentence: at most four significant digits, thousands grouped. */
+export function formatNumber(value: number): string {
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (Number.isInteger(value) && size < 1e15) return value.toLocaleString("en");
+  if (size >= 1e6 || size < 1e-4) return value.toExponential(2).replace("e+", "e");
+  return Number(value.toPrecision(4)).toLocaleString("en", { maximumSignificantDigits: 4 });
+}
+
+/** Formats a number for a bar or a diagram, with an SI letter if it is large: 61.1M, 1.81G, 240. */
+export function formatSI(value: number): string {
+  const rounded = Number(value.toPrecision(3)) + 0; // 999,999 is 1M, and -0 is 0.
+  if (Math.abs(rounded) >= 1e12) return rounded.toExponential().replace("+", "");
+  for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]] as const) {
+    if (Math.abs(rounded) >= size) return `${Number((value / size).toPrecision(3))}${letter}`;
+  }
+  return String(rounded);
+}
+
+/** Formats a fraction as a percentage. */
+export function formatPercent(fraction: number, digits = 3): string {
+  return `${Number((100 * fraction).toPrecision(digits))} %`;
+}
+
+/** Joins the clauses of a sentence; after 40 of them it only counts the rest. */
+export function joinClauses(clauses: readonly string[], separator = "; "): string {
+  const max = 40;
+  return clauses.length <= max ? clauses.join(separator) : [
+    ...clauses.slice(0, max),
+    `and ${formatNumber(clauses.length - max)} more`,
+  ].join(separator);
+}
+
+/** Cuts a text to a number of letters, with an ellipsis as the last. */
+export function truncate(text: string, letters: number): string {
+  return text.length <= letters ? text : `${text.slice(0, letters - 1)}…`;
+}
+
+/** Escapes and truncates a text, so that plotly.js draws it literally and not as markup. */
+export function escapeText(text: string, letters = Infinity): string {
+  return truncate(text, letters).replaceAll("&", "&amp;").replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;");
+}

@@ -1,0 +1,2 @@
+/** Exports that the other rooms of lib share, and that are not public. */
+export { jointExtent } from "./numbers.ts";
