@@ -253,16 +253,6 @@ export function liveNumber<Key extends string>(
   return native.capture.eagerInput(read) as Scalar;
 }
 
-/**
- * Returns the values of a tensor that an op is about to check itself, so that the error is in our
- * words. While a function is compiled, values cannot be read in another way. A run of the graph has
- * only the check of the op.
- */
-export function valuesToCheck(tensor: Tensor): Float32Array | Int32Array | Uint8Array {
-  const native = nativeBackend();
-  return native?.capture.isCapturing ? native.capture.eagerValues(tensor) : tensor.dataSync();
-}
-
 /** Returns the tensors in the result of a function, in order. */
 function tensorsIn(output: unknown): Tensor[] {
   checkSynchronous(ACTION, output);

@@ -148,7 +148,7 @@ for (
     [
       "a kernel without counterpart",
       (x: Tensor) => ops.sign(x),
-      /no counterpart of the kernel Sign/,
+      /must have a counterpart in TensorFlow.s graphs, found Sign/,
     ],
     [
       "what is another number for another batch",

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend } from "../backend/select.ts";
 import { checkFinite, checkInteger, checkShape, checkTensor } from "../checks.ts";
-import { valuesToCheck } from "../compile.ts";
+import { valuesToCheck } from "../backend/values_to_check.ts";
 import type {
   DataType,
   Rank,
