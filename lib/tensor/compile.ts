@@ -1,17 +1,17 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { difference, type Replay } from "./backend/graph_capture.ts";
-import { nativeBackend, onNativeCpu } from "./backend/select.ts";
-import { checkFunction, checkSynchronous, checkTensor, isTensor } from "./checks.ts";
+import { nativeBackend, nativeCpuBackend } from "./backend/select.ts";
+import type { CapturedGraph, Feed } from "./backend/types.ts";
+import { checkFunction, checkSynchronous, checkTensor, isTensor, show } from "./checks.ts";
 import type { Scalar, Tensor } from "./types.ts";
 import { State, watchCalls } from "./watched_state.ts";
 
 /**
- * An argument of a compiled function: a tensor, or a setting, each value of which has graphs of its
- * own.
+ * An argument of a compiled function: a tensor, or a setting. Each value of a setting has its own
+ * graphs.
  */
 export type CompiledInput = Tensor | number | boolean | string;
 
-/** What a function that is compiled may give: a tensor, or tensors in arrays and records. */
+/** The result of a function that can be compiled: a tensor, or tensors in arrays and records. */
 export type Tensors = Tensor | readonly Tensors[] | { readonly [name: string]: Tensors };
 
 /** A function that {@linkcode compile} made; disposing it frees its graphs. */
@@ -19,62 +19,61 @@ export interface Compiled<Inputs extends readonly CompiledInput[], Output> exten
   (...inputs: Inputs): Output;
 }
 
-const doing = "Compiling a function";
+const ACTION = "Compiling a function";
 
-/** The graphs that a compiled function keeps; the one that was used longest ago goes first. */
-const MOST_GRAPHS = 16;
+/** The number of graphs that a compiled function keeps; the least recently used one goes first. */
+const MAX_GRAPHS = 16;
 
 /** A graph of a compiled function. */
-interface Captured {
-  /** For which kinds of inputs it is. */
+interface CacheEntry {
+  /** The types, shapes and settings of the inputs that the graph is for. */
   readonly key: string;
-  readonly replay: Replay;
+  readonly graph: CapturedGraph;
   readonly output: Tensors;
-  /** The state in JavaScript that it depends on, as far as that is known. */
+  /** The state in JavaScript that the graph depends on, as far as it is known. */
   state: State;
-  /** The calls that it stood for so far. */
+  /** The calls that the graph has served, with the call that captured it. */
   calls: number;
-  /** At which of them the function itself runs, to see whether it still does the same. */
+  /** The call at which the function itself runs again, to see whether it still does the same. */
   nextCheck: number;
-  /** Whether the function did something else at the call before. */
-  readonly hasChanged: boolean;
+  /** Whether this graph replaced one that the function no longer matched. */
+  readonly isReplacement: boolean;
 }
 
 /**
- * A function that does what `f` does, faster: at the first call with inputs of some shape it runs
- * `f` and captures which TensorFlow ops that takes as a graph, which TensorFlow runs from then on.
- * Between its ops there is no JavaScript then, and TensorFlow fuses convolutions with what follows,
- * works in place, and frees each value after its last use. Losses and gradients come out the same
- * to rounding.
+ * Returns a function that does what `f` does, faster. At the first call with inputs of a shape it
+ * runs `f` and captures its TensorFlow ops as a graph, which TensorFlow runs from then on. No
+ * JavaScript runs between the ops, and TensorFlow fuses convolutions with the ops that follow, works
+ * in place, and frees each value after its last use. Losses and gradients are the same to rounding.
  *
- * Some kernels are right for finite numbers only, such as oneDNN's max pooling. Where one of these
+ * Some kernels are right for finite numbers only, such as oneDNN's max pooling. If one of these
  * meets NaN, infinity, or numbers whose squares are beyond float32, `f` itself runs instead.
  *
- * At each call these are as they are then:
+ * Each call uses the present value of:
  *
- * - the inputs. Numbers, booleans and strings may be among them; each value has a graph of its own.
+ * - the inputs. Numbers, booleans and strings may be among them; each value has its own graph.
  * - variables and random tensors. Variables that `f` assigns to are assigned to.
- * - the fields of modules whose `forward` it calls, and what they hold, but private ones (`#rate`)
- *   only where they have a getter and a setter. A change makes a new graph.
+ * - the fields of modules whose `forward` it calls, and the objects in them; private fields (`#rate`)
+ *   only if they have a getter and a setter. A change makes a new graph.
  * - precision and backend.
  *
- * All else in JavaScript is as at the first call. To find out where `f` depends on it, such as on a
- * number in a variable of the code around it, `f` runs again at the calls 2, 16, 32, 64, and so on:
- * where it takes other ops or numbers than before, that is an error, which names the op. Pass such
+ * All else in JavaScript stays as at the first call. To detect that `f` depends on it, such as on a
+ * number in a variable of the code around it, `f` runs again at the calls 2, 16, 32, 64, and so on.
+ * If it then takes other ops or numbers than before, that is an error, which names the op. Pass such
  * a number as an input.
  *
- * `f` gives tensors, and leaves no other behind. The last 16 graphs are kept. They are freed when
- * the compiled function is disposed, or when nothing can reach it any more.
+ * `f` must return tensors, and leave no others behind. The last 16 graphs are kept. They are freed
+ * when the compiled function is disposed, or when nothing can reach it any more.
  *
  * In a gradient, inside another compiled function, on a GPU and without native TensorFlow it runs
  * `f` itself.
  *
  * @throws {RangeError} (when `f` runs) If `f` reads values of a tensor, draws random numbers in
- * JavaScript, makes a variable, changes one in place as optimizers do, or does something else than
- * before with the same inputs; (later) if a tensor from outside that it uses has been disposed, or
- * an index or label is out of range.
- * @throws {TypeError} If an input is no tensor, number, boolean or string, `f` gives something else
- * than tensors, or the compiled function was disposed.
+ * JavaScript, makes a variable, updates one in place as optimizers do, or does something else than
+ * before with the same inputs; (later) if a tensor from outside that it uses was disposed, or an
+ * index or label is out of range.
+ * @throws {TypeError} If an input is no tensor, number, boolean or string, the result of `f` is not
+ * made of tensors, or the compiled function was disposed.
  *
  * @example
  * ```ts
@@ -93,12 +92,12 @@ interface Captured {
 export function compile<const Inputs extends readonly CompiledInput[], Output extends Tensors>(
   f: (...inputs: Inputs) => Output,
 ): Compiled<Inputs, Output> {
-  checkFunction(doing, "it", f);
-  /** Those that were used last come first. */
-  const graphs: Captured[] = [];
-  const drop = (graph: Captured) => {
-    graphs.splice(graphs.indexOf(graph), 1);
-    graph.replay.free();
+  checkFunction(ACTION, "the argument", f);
+  /** The most recently used entries come first. */
+  const entries: CacheEntry[] = [];
+  const drop = (entry: CacheEntry) => {
+    entries.splice(entries.indexOf(entry), 1);
+    entry.graph.free();
   };
   let isDisposed = false;
   const run = (...inputs: Inputs): Output => {
@@ -108,76 +107,105 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
       );
     }
     inputs.forEach(checkInput);
-    const native = onNativeCpu() && tf.engine().state.gradientDepth === 0
-      ? nativeBackend()
-      : undefined;
+    const native = tf.engine().state.gradientDepth === 0 ? nativeCpuBackend() : undefined;
     return tf.tidy(() => {
-      if (!native || native.isRecording) {
+      if (!native || native.capture.isCapturing) {
         const output = f(...inputs);
         tensorsIn(output);
         return output as tf.TensorContainer;
       }
       const tensors = inputs.filter((input) => isTensor(input));
       const settings = inputs.map((input) => isTensor(input) ? "" : settingText(input));
-      const key = `${native.isInBfloat16} ${native.signature(tensors)} ${settings}`;
-      const graph = graphs.find((graph) => graph.key === key && graph.state.isUnchanged);
-      if (graph) {
-        graphs.splice(graphs.indexOf(graph), 1);
-        graphs.unshift(graph);
-        if (++graph.calls < graph.nextCheck) {
-          const results = graph.replay.run(tensors);
-          return (results ? rebuild(graph.output, results) : f(...inputs)) as tf.TensorContainer;
+      const key = `${native.autocast.isActive} ${native.capture.signature(tensors)} ${settings}`;
+      const entry = entries.find((entry) => entry.key === key && entry.state.isUnchanged);
+      if (entry) {
+        entries.splice(entries.indexOf(entry), 1);
+        entries.unshift(entry);
+        if (++entry.calls < entry.nextCheck) {
+          const results = entry.graph.replay(tensors);
+          return (results ? rebuild(entry.output, results) : f(...inputs)) as tf.TensorContainer;
         }
       }
       let output!: Output;
       const live = liveFields = new WeakMap();
-      const { result: replay, called } = watchCalls(() =>
-        native.record(tensors, () => {
+      const { result: graph, called } = watchCalls(() =>
+        native.captureGraph(tensors, () => {
           output = f(...inputs);
           return tensorsIn(output);
         })
       );
-      if (!replay) return output as tf.TensorContainer;
+      if (!graph) return output as tf.TensorContainer;
       const state = new State(called, (owner, key) => live.get(owner)?.has(key) ?? false);
-      const changed = graph && difference(graph.replay, replay);
-      if (graph && changed === undefined) {
-        replay.free();
-        Object.assign(graph, { state, nextCheck: Math.max(16, 2 * graph.nextCheck) });
+      const change = entry && difference(entry.graph, graph);
+      if (entry && change === undefined) {
+        graph.free();
+        Object.assign(entry, { state, nextCheck: Math.max(16, 2 * entry.nextCheck) });
         return output as tf.TensorContainer;
       }
-      if (graph) {
-        drop(graph);
-        // Before the second call nothing came from the graph, so f may have prepared something.
-        if (graph.calls > 2 || graph.hasChanged) throw changedSince(graph, changed!);
+      if (entry) {
+        drop(entry);
+        // Up to the second call no result came from the graph, so f may have prepared something.
+        if (entry.calls > 2 || entry.isReplacement) throw hasChanged(entry, change!);
       }
-      const hasChanged = graph !== undefined;
-      graphs.unshift({ key, replay, output, state, calls: 1, nextCheck: 2, hasChanged });
-      if (graphs.length > MOST_GRAPHS) drop(graphs.at(-1)!);
+      const isReplacement = entry !== undefined;
+      entries.unshift({ key, graph, output, state, calls: 1, nextCheck: 2, isReplacement });
+      if (entries.length > MAX_GRAPHS) drop(entries.at(-1)!);
       return output as tf.TensorContainer;
     }) as Output;
   };
   return Object.assign(run, {
     [Symbol.dispose]: () => {
       isDisposed = true;
-      for (const graph of [...graphs]) drop(graph);
+      for (const entry of [...entries]) drop(entry);
     },
   });
 }
 
-function changedSince({ calls, hasChanged }: Captured, changed: string): RangeError {
+function hasChanged({ calls, isReplacement }: CacheEntry, change: string): RangeError {
   return new RangeError(
-    `${doing}: with the same inputs it must do the same at each call, but at call ${
-      hasChanged ? calls + 1 : calls
-    } ${changed}. It depends on something in JavaScript that has changed. Pass that to the compiled function as an input, or hold it in a public field of a module.`,
+    `${ACTION}: with the same inputs it must do the same at each call, found that at call ${
+      isReplacement ? calls + 1 : calls
+    } ${change}. It depends on something in JavaScript that has changed. Pass that to the compiled function as an input, or hold it in a public field of a module.`,
   );
+}
+
+/** Returns how a second capture of a function differs from the first, in words, if it does. */
+function difference(first: CapturedGraph, second: CapturedGraph): string | undefined {
+  const at = second.nodes.findIndex((node, i) => node !== first.nodes[i]);
+  if (at >= 0 || first.nodes.length !== second.nodes.length) {
+    const [before, after] = [first.nodes[at], second.nodes[at]];
+    if (before === undefined || after === undefined) return "it runs another number of ops";
+    const [opBefore, op] = [opOf(before), opOf(after)];
+    if (op !== opBefore) return `it runs the op ${op} where it ran ${opBefore}`;
+    if (op !== "Const") return `the op ${op} has other inputs or attributes`;
+    const name = `node_${at + 1}`;
+    const user = second.nodes.find((node) => node.split(" ")[1]?.split(",").includes(name));
+    const [valuesBefore, values] = [before, after].map((node) => node.split(" ").at(-1));
+    return `the op ${opOf(user ?? after)} takes ${values} where it took ${valuesBefore}`;
+  }
+  const feed = second.feeds.find((feed, i) => !isSameFeed(feed, first.feeds[i]!));
+  if (feed?.kind === "variable") return `it uses another variable [${feed.variable.shape}]`;
+  if (feed?.kind === "tensor") return `it uses another tensor [${feed.tensor.shape}]`;
+  return feed && "it uses its inputs in another way";
+}
+
+function opOf(node: string): string {
+  return node.slice(0, node.indexOf(" "));
+}
+
+function isSameFeed(a: Feed, b: Feed): boolean {
+  if (a.kind === "variable") return b.kind === "variable" && a.variable === b.variable;
+  if (a.kind === "tensor") return b.kind === "tensor" && a.tensor.dataId === b.tensor.dataId;
+  if (a.kind === "input") return b.kind === "input" && a.position === b.position;
+  return a.kind === b.kind;
 }
 
 function checkInput(input: unknown): void {
   if (["number", "boolean", "string"].includes(typeof input)) return;
-  checkTensor(doing, input, { name: "an input" });
+  checkTensor(ACTION, input, { name: "an input" });
 }
 
-/** A setting as part of a key. */
+/** Returns a setting as part of a key. */
 function settingText(value: number | boolean | string): string {
   return typeof value === "string"
     ? JSON.stringify(value)
@@ -190,9 +218,9 @@ function settingText(value: number | boolean | string): string {
 let liveFields = new WeakMap<object, Set<string>>();
 
 /**
- * The number in a field, for a module whose number changes often, such as at each step. A compiled
- * function has it as an input of its graph; a number that is read in another way makes a new graph
- * when it changes.
+ * Returns the number in a field as a tensor, for a module whose number changes often, such as at
+ * each step. A compiled function has it as an input of its graph. A number that is read in another
+ * way makes a new graph when it changes.
  *
  * @example
  * ```ts
@@ -219,54 +247,25 @@ export function liveNumber<Key extends string>(
 ): Scalar {
   const read = () => tf.scalar(owner[key]);
   const native = nativeBackend();
-  if (!native?.isRecording) return read();
+  if (!native?.capture.isCapturing) return read();
   const keys = liveFields.get(owner) ?? new Set();
   liveFields.set(owner, keys.add(key));
-  return native.fresh(read) as Scalar;
+  return native.capture.eagerInput(read) as Scalar;
 }
 
-/**
- * Whether a function that {@linkcode compile} was given runs to be noted: values cannot be read
- * then, so checks of them are left out.
- *
- * @example
- * ```ts
- * import { backend, compile, isCompiling, NATIVE, ops, type Tensor } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * using f = compile((x: Tensor) => {
- *   assert.equal(isCompiling(), backend() === NATIVE);
- *   return ops.relu(x);
- * });
- * f(ops.ones([2]));
- * assert(!isCompiling());
- * ```
- */
-export function isCompiling(): boolean {
-  return nativeBackend()?.isRecording ?? false;
-}
-
-/**
- * The values of a tensor that an op is about to check itself, so that an error is in our words.
- * While a function is compiled they can be read in no other way; a run of the graph only has the
- * op's check.
- */
-export function valuesToCheck(tensor: Tensor): Float32Array | Int32Array | Uint8Array {
-  const native = nativeBackend();
-  return native?.isRecording ? native.peek(tensor) : tensor.dataSync();
-}
-
-/** The tensors in what a function gave, in order. */
+/** Returns the tensors in the result of a function, in order. */
 function tensorsIn(output: unknown): Tensor[] {
-  checkSynchronous(doing, output);
+  checkSynchronous(ACTION, output);
   if (isTensor(output)) return [output];
   if (typeof output === "object" && output !== null) {
     return Object.values(output).flatMap(tensorsIn);
   }
-  throw new TypeError(`${doing}: it must give tensors, in arrays and records, found ${output}.`);
+  throw new TypeError(
+    `${ACTION}: the result must be tensors, in arrays and records, found ${show(output)}.`,
+  );
 }
 
-/** What a function gave, with other tensors. */
+/** Returns the result of a function with other tensors in it. */
 function rebuild(output: unknown, tensors: Tensor[]): unknown {
   if (isTensor(output)) return tensors.shift();
   if (Array.isArray(output)) return output.map((part) => rebuild(part, tensors));

@@ -13,7 +13,14 @@ export {
   type OptionNames,
   show,
 } from "./checks.ts";
-export { valuesToCheck } from "./compile.ts";
+export { valuesToCheck } from "./backend/values_to_check.ts";
+export {
+  type Attributes,
+  type AttrValue,
+  DT_FLOAT,
+  DT_INT32,
+  GraphDef,
+} from "./backend/graph_def.ts";
 export { linkInterrupt } from "./interrupt.ts";
 export { observeKernels, watchVariables } from "./kernel_trace.ts";
 export { checkPrecision } from "./precision.ts";

@@ -2,7 +2,8 @@
  * The one door to TensorFlow.js: backend choice, honestly typed ops, gradients, memory, seeded
  * random numbers.
  */
-export { backend, CPU, NATIVE, useBackend, WASM } from "./backend/select.ts";
+export { backend, useBackend } from "./backend/use.ts";
+export type { BackendName } from "./backend/types.ts";
 export { isTensor } from "./checks.ts";
 export { checkOptions, type OptionNames } from "./checks.ts";
 export { dependsOn, grad, UnusedInputError, valueAndGradients } from "./autograd/grad.ts";
@@ -21,7 +22,6 @@ export {
   compile,
   type Compiled,
   type CompiledInput,
-  isCompiling,
   liveNumber,
   type Tensors,
 } from "./compile.ts";

@@ -1,31 +1,30 @@
-/** In which floating-point type networks compute. */
+/** The floating-point type in which networks compute. */
 import { nativeBackend } from "./backend/select.ts";
-import { checkFunction, checkSynchronous, show } from "./checks.ts";
+import { checkFunction, checkOneOf, checkSynchronous } from "./checks.ts";
 
 /**
- * `"fp32"`: float32 throughout; `"bf16"`: convolutions and matrix products, and what lies between
- * them, in bfloat16.
+ * `"fp32"`: float32 throughout; `"bf16"`: bfloat16 for convolutions and matrix products, and for
+ * the ops between them.
  */
 export type Precision = "fp32" | "bf16";
 
-const what = "Choosing a precision";
+const ACTION = "Choosing a precision";
 
 /**
- * Runs `f` with its convolutions and matrix products in bfloat16, for which recent processors and
- * GPUs have instructions; what follows them (activations, pooling, additions, the images in batch
- * normalisation) stays in it, at half the memory.
+ * Runs `f` in a precision. With `"bf16"`, convolutions and matrix products compute in bfloat16, for
+ * which recent processors and GPUs have instructions. The ops that follow them (activations,
+ * pooling, additions, the feature maps in batch normalisation) stay in bfloat16, at half the memory.
  *
  * bfloat16 has the range of float32 (8 bits of exponent) and 8 significant bits where float32 has
  * 24, so it holds two to three decimal digits. Parameters, their gradients, running statistics,
- * reductions and losses stay float32. To whoever reads them, tensors in bfloat16 are float32
- * tensors.
+ * reductions and losses stay float32. Tensors in bfloat16 are read as float32 tensors.
  *
- * On a processor without such instructions it computes the same, slowly.
+ * A processor without such instructions computes the same, slowly.
  *
  * @throws {RangeError} If the precision is unknown, or it is `"bf16"` and another backend than
  * native TensorFlow computes.
- * @throws {TypeError} If `f` is no function, or returns a promise: after its first `await` it would
- * compute in whatever precision is in force then.
+ * @throws {TypeError} If the precision is no string, `f` is no function, or `f` returns a promise:
+ * after its first `await` it would compute in the precision that is in force then.
  *
  * @example
  * ```ts
@@ -41,25 +40,23 @@ const what = "Choosing a precision";
  */
 export function withPrecision<T>(precision: Precision, f: () => T): T {
   checkPrecision(precision);
-  checkFunction(what, "what to run", f);
+  checkFunction(ACTION, "the work", f);
   const run = () => {
     const result = f();
-    checkSynchronous(what, result);
+    checkSynchronous(ACTION, result);
     return result;
   };
   const native = nativeBackend();
   if (!native) return run();
-  return precision === "bf16" ? native.inBfloat16(run) : native.inFloat32(run);
+  return precision === "bf16" ? native.autocast.inBfloat16(run) : native.autocast.inFloat32(run);
 }
 
-/** Refuses a precision that is unknown, or that the backend does not have. */
+/** Checks that a precision exists and that the backend has it. */
 export function checkPrecision(precision: Precision): void {
-  if (precision !== "fp32" && precision !== "bf16") {
-    throw new RangeError(`${what}: it must be "fp32" or "bf16", found ${show(precision)}.`);
-  }
+  checkOneOf(ACTION, "the precision", precision, ["fp32", "bf16"]);
   if (precision === "bf16" && !nativeBackend()) {
     throw new RangeError(
-      `${what}: "bf16" needs native TensorFlow, found another backend. In the resnet-lab folder run: npx --yes deno@2.9.6 task doctor`,
+      `${ACTION}: the backend must be native TensorFlow for "bf16", found another one. In the resnet-lab folder run: npx --yes deno@2.9.6 task doctor`,
     );
   }
 }

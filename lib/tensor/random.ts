@@ -111,7 +111,7 @@ export class Random {
   }
 
   #next(): [number, number] {
-    if (nativeBackend()?.isRecording) {
+    if (nativeBackend()?.capture.isCapturing) {
       throw new RangeError(
         "Compiling a function: it draws a random number in JavaScript, which would be the same at each call. Draw a tensor, or draw it outside.",
       );
@@ -129,7 +129,7 @@ export class Random {
       return tf.tensor(portable(shape.reduce((a, b) => a * b, 1), this.#next()), [...shape]);
     }
     const dimensions = tf.tensor1d([...shape], "int32");
-    const seed = native.fresh(() => tf.tensor1d(this.#next(), "int32"));
+    const seed = native.capture.eagerInput(() => tf.tensor1d(this.#next(), "int32"));
     const result = runTensorFlowOp(op, [dimensions, seed], {
       dtype: { type: "float32" },
       T: { type: "int32" },

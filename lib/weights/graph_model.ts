@@ -10,150 +10,158 @@ import {
   type TracedOutput,
   traceKernels,
 } from "../tensor/mod.ts";
+import {
+  type Attributes,
+  type AttrValue,
+  DT_FLOAT,
+  DT_INT32,
+  GraphDef,
+} from "../tensor/internal.ts";
 import { type Module, onForward } from "../nn/mod.ts";
 import { checkInputShape, checkModule } from "../nn/checks.ts";
 import { checkPath, writeAtomically } from "./files.ts";
 import { graphNotes } from "./transform_note.ts";
 
-/** An attribute of a node, as TensorFlow writes it in JSON. */
-type Attribute = Readonly<Record<string, unknown>>;
+/** The options of a kernel of TensorFlow.js, which differ from kernel to kernel. */
+// deno-lint-ignore no-explicit-any
+type KernelAttributes = any;
+
 /**
- * A node of TensorFlow's graph, less its name: an input is the role of one of the kernel's or
- * numbers that become a constant.
+ * A node of TensorFlow's graph that stands for a kernel. An input is the role of an input of the
+ * kernel, or numbers that become a constant.
  */
 interface Node {
   readonly op: string;
   readonly inputs: readonly (string | readonly number[] | readonly (readonly number[])[])[];
-  readonly attributes?: Readonly<Record<string, Attribute>>;
+  readonly attributes?: Attributes;
 }
-// deno-lint-ignore no-explicit-any
-type Attributes = any;
 
-const FLOAT = { type: "DT_FLOAT" }, INT = { type: "DT_INT32" };
-const text = (value: string): Attribute => ({ s: btoa(value) });
-const integers = (values: readonly number[]): Attribute => ({ list: { i: values.map(String) } });
-const pair = (value: number | readonly number[]) =>
-  typeof value === "number" ? [value, value] : value;
-const window = (value: number | readonly number[]) => integers([1, ...pair(value), 1]);
-const pool = (op: string) => ({ filterSize, strides, pad }: Attributes): Node => ({
+const FLOAT: AttrValue = { type: DT_FLOAT }, INT: AttrValue = { type: DT_INT32 };
+const NHWC: AttrValue = { s: "NHWC" };
+const window = (value: number | readonly number[]): AttrValue => {
+  const [height, width] = typeof value === "number" ? [value, value] : value;
+  return { list: { i: [1, height!, width!, 1] } };
+};
+const pool = (op: string) => ({ filterSize, strides, pad }: KernelAttributes): Node => ({
   op,
   inputs: ["x"],
   attributes: {
     ksize: window(filterSize),
     strides: window(strides),
-    padding: text(pad.toUpperCase()),
+    padding: { s: pad.toUpperCase() },
   },
 });
-const convolution = ({ strides, pad, dilations }: Attributes) => ({
+const convolution = ({ strides, pad, dilations }: KernelAttributes): Attributes => ({
   strides: window(strides),
   dilations: window(dilations),
-  padding: text(pad.toUpperCase()),
-  data_format: text("NHWC"),
+  padding: { s: pad.toUpperCase() },
+  data_format: NHWC,
 });
-const plain = (op: string, ...inputs: string[]) => (): Node => ({ op, inputs });
+const withoutAttributes = (op: string, ...inputs: string[]) => (): Node => ({ op, inputs });
 
 /** TensorFlow's op for each kernel of TensorFlow.js that the networks here call in inference. */
-const NODES: Readonly<Record<string, (attributes: Attributes, roles: readonly string[]) => Node>> =
-  {
-    Add: plain("AddV2", "a", "b"),
-    ResnetLabSum: plain("AddV2", "a", "b"),
-    ResnetLabBiasSum: plain("AddV2", "x", "bias"),
-    Sub: plain("Sub", "a", "b"),
-    Multiply: plain("Mul", "a", "b"),
-    RealDiv: plain("RealDiv", "a", "b"),
-    Identity: plain("Identity", "x"),
-    Relu: plain("Relu", "x"),
-    Sigmoid: plain("Sigmoid", "x"),
-    Tanh: plain("Tanh", "x"),
-    Erf: plain("Erf", "x"),
-    Softmax: plain("Softmax", "logits"),
-    // TensorFlow.js casts what it has pooled to what it was, which is float32 here.
-    Cast: ({ dtype }) => ({
-      op: "Cast",
-      inputs: ["x"],
-      attributes: { DstT: dtype === "int32" ? INT : FLOAT },
-    }),
-    MaxPool: pool("MaxPool"),
-    AvgPool: pool("AvgPool"),
-    Conv2D: (attributes) => ({
-      op: "Conv2D",
-      inputs: ["x", "filter"],
-      attributes: convolution(attributes),
-    }),
-    ResnetLabConv2DWithBias: (attributes) => ({
-      op: "_FusedConv2D",
-      inputs: ["x", "filter", "bias"],
-      attributes: {
-        ...convolution(attributes),
-        ...{ fused_ops: { list: { s: [btoa("BiasAdd")] } }, num_args: { i: "1" } },
-      },
-    }),
-    FusedBatchNorm: ({ varianceEpsilon }) => ({
-      op: "FusedBatchNormV3",
-      inputs: ["x", "scale", "offset", "mean", "variance"],
-      attributes: { epsilon: { f: varianceEpsilon }, data_format: text("NHWC") },
-    }),
-    BatchMatMul: ({ transposeA, transposeB }) => ({
-      op: "BatchMatMulV2",
-      inputs: ["a", "b"],
-      attributes: { adj_x: { b: transposeA }, adj_y: { b: transposeB } },
-    }),
-    LRN: ({ depthRadius, bias, alpha, beta }) => ({
-      op: "LRN",
-      inputs: ["x"],
-      attributes: {
-        depth_radius: { i: String(depthRadius) },
-        ...{ bias: { f: bias }, alpha: { f: alpha }, beta: { f: beta } },
-      },
-    }),
-    LeakyRelu: ({ alpha }) => ({
-      op: "LeakyRelu",
-      inputs: ["x"],
-      attributes: { alpha: { f: alpha } },
-    }),
-    Concat: ({ axis }, roles) => ({
-      op: "ConcatV2",
-      inputs: [...roles, [axis]],
-      attributes: { N: { i: String(roles.length) } },
-    }),
-    Mean: ({ axis, keepDims }) => ({
-      op: "Mean",
-      inputs: ["x", [axis].flat()],
-      attributes: { keep_dims: { b: keepDims } },
-    }),
-    PadV2: ({ paddings, constantValue }) => ({
-      op: "PadV2",
-      inputs: ["x", paddings, [constantValue]],
-    }),
-    Reshape: ({ shape }) => ({ op: "Reshape", inputs: ["x", shape] }),
-    SplitV: ({ numOrSizeSplits, axis }) => ({
-      op: "Split",
-      inputs: [[axis], "x"],
-      attributes: { num_split: { i: String(numOrSizeSplits) } },
-    }),
-    Slice: ({ begin, size }) => ({ op: "Slice", inputs: ["x", begin, size] }),
-    Transpose: ({ perm }) => ({ op: "Transpose", inputs: ["x", perm] }),
-  };
+const NODES: Readonly<
+  Record<string, (attributes: KernelAttributes, roles: readonly string[]) => Node>
+> = {
+  Add: withoutAttributes("AddV2", "a", "b"),
+  ResnetLabSum: withoutAttributes("AddV2", "a", "b"),
+  ResnetLabBiasSum: withoutAttributes("AddV2", "x", "bias"),
+  Sub: withoutAttributes("Sub", "a", "b"),
+  Multiply: withoutAttributes("Mul", "a", "b"),
+  RealDiv: withoutAttributes("RealDiv", "a", "b"),
+  Identity: withoutAttributes("Identity", "x"),
+  Relu: withoutAttributes("Relu", "x"),
+  Sigmoid: withoutAttributes("Sigmoid", "x"),
+  Tanh: withoutAttributes("Tanh", "x"),
+  Erf: withoutAttributes("Erf", "x"),
+  Softmax: withoutAttributes("Softmax", "logits"),
+  // TensorFlow.js casts the output of a pooling to the type of its input, float32 here.
+  Cast: ({ dtype }) => ({
+    op: "Cast",
+    inputs: ["x"],
+    attributes: { DstT: dtype === "int32" ? INT : FLOAT },
+  }),
+  MaxPool: pool("MaxPool"),
+  AvgPool: pool("AvgPool"),
+  Conv2D: (attributes) => ({
+    op: "Conv2D",
+    inputs: ["x", "filter"],
+    attributes: convolution(attributes),
+  }),
+  ResnetLabConv2DWithBias: (attributes) => ({
+    op: "_FusedConv2D",
+    inputs: ["x", "filter", "bias"],
+    attributes: {
+      ...convolution(attributes),
+      ...{ fused_ops: { list: { s: ["BiasAdd"] } }, num_args: { i: 1 } },
+    },
+  }),
+  FusedBatchNorm: ({ varianceEpsilon }) => ({
+    op: "FusedBatchNormV3",
+    inputs: ["x", "scale", "offset", "mean", "variance"],
+    attributes: { epsilon: { f: varianceEpsilon }, data_format: NHWC },
+  }),
+  BatchMatMul: ({ transposeA, transposeB }) => ({
+    op: "BatchMatMulV2",
+    inputs: ["a", "b"],
+    attributes: { adj_x: { b: transposeA }, adj_y: { b: transposeB } },
+  }),
+  LRN: ({ depthRadius, bias, alpha, beta }) => ({
+    op: "LRN",
+    inputs: ["x"],
+    attributes: {
+      depth_radius: { i: depthRadius },
+      ...{ bias: { f: bias }, alpha: { f: alpha }, beta: { f: beta } },
+    },
+  }),
+  LeakyRelu: ({ alpha }) => ({
+    op: "LeakyRelu",
+    inputs: ["x"],
+    attributes: { alpha: { f: alpha } },
+  }),
+  Concat: ({ axis }, roles) => ({
+    op: "ConcatV2",
+    inputs: [...roles, [axis]],
+    attributes: { N: { i: roles.length } },
+  }),
+  Mean: ({ axis, keepDims }) => ({
+    op: "Mean",
+    inputs: ["x", [axis].flat()],
+    attributes: { keep_dims: { b: keepDims } },
+  }),
+  PadV2: ({ paddings, constantValue }) => ({
+    op: "PadV2",
+    inputs: ["x", paddings, [constantValue]],
+  }),
+  Reshape: ({ shape }) => ({ op: "Reshape", inputs: ["x", shape] }),
+  SplitV: ({ numOrSizeSplits, axis }) => ({
+    op: "Split",
+    inputs: [[axis], "x"],
+    attributes: { num_split: { i: numOrSizeSplits } },
+  }),
+  Slice: ({ begin, size }) => ({ op: "Slice", inputs: ["x", begin, size] }),
+  Transpose: ({ perm }) => ({ op: "Transpose", inputs: ["x", perm] }),
+};
 
 /**
- * Writes a model as TensorFlow.js's graph model, `model.json` and a file of weights in a folder,
- * which `tf.loadGraphModel` loads in a browser or a server without this library: images
- * `[batch, height, width, channels]` in, for any batch, what `forward` gives in inference out.
+ * Writes a model as TensorFlow.js's graph model: `model.json` and a file of weights in a folder.
+ * `tf.loadGraphModel` loads it in a browser or a server without this library. Its input is images
+ * `[batch, height, width, channels]` for any batch, its output the result of `forward` in inference.
  *
- * The graph is what the forward pass computes for images of this size; two passes, of one and of
- * two images, tell what depends on the batch.
+ * The graph holds for images of this size. Two forward passes, of one and of two images, show which
+ * shapes depend on the batch.
  *
- * The file of weights is named by its content, `weights.0123456789abcdef.bin`, and `model.json`
- * comes last. So a folder that has a model already holds that one or the new one, whole, at any
- * time.
+ * The file of weights is named by its content, `weights.0123456789abcdef.bin`, and `model.json` is
+ * written last. A folder that has a model thus holds the old or the new one, whole, at any time.
  *
  * The graph begins after the transform that the model was trained with ({@linkcode transformOf}):
- * it takes images that are transformed already. `userDefinedMetadata.transform` in `model.json`
- * says what is to be done to them, or `custom` for a function of the user's own.
+ * its input is transformed images. `userDefinedMetadata.transform` in `model.json` describes the
+ * transform, or says `custom` for a function of the user's own.
  *
  * @param imageShape Height, width and channels of the images.
  * @throws {RangeError} If a layer does not fit, or the forward pass calls a kernel that has no
  * counterpart here, or is not the same for another batch.
+ * @throws {TypeError} If the model is no module, or the folder no path.
  * @throws {Error} If the files cannot be written.
  *
  * @example
@@ -173,9 +181,9 @@ export async function writeGraphModel<Channels extends number>(
   model: Module<Images<Channels>, Tensor>,
   imageShape: readonly [height: number, width: number, channels: Channels],
 ): Promise<void> {
-  checkPath(doing, "folder", folder);
-  checkModule(doing, "the model", model);
-  checkInputShape(doing, imageShape);
+  checkPath(ACTION, "folder", folder);
+  checkModule(ACTION, "the model", model);
+  checkInputShape(ACTION, imageShape);
   const traceOf = (batch: number): KernelTrace => {
     let trace: KernelTrace | undefined;
     tidy(() => {
@@ -184,36 +192,31 @@ export async function writeGraphModel<Channels extends number>(
     });
     return trace!;
   };
-  const { nodes, weights, pieces, output } = graphOf(traceOf(1), traceOf(2));
+  const { graph, weights, pieces, output } = graphOf(traceOf(1), traceOf(2), imageShape);
   const hash = createHash("sha256");
   for (const piece of pieces) hash.update(piece);
   const weightsFile = `weights.${hash.digest("hex").slice(0, 16)}.bin`;
-  const shape = { dim: [-1, ...imageShape].map((size) => ({ size: String(size) })) };
-  nodes.unshift({ name: "images", op: "Placeholder", attr: { dtype: FLOAT, shape: { shape } } });
   const description = {
     format: "graph-model",
     generatedBy: "ResNet Lab",
     signature: { inputs: { images: { name: "images:0" } }, outputs: { output: { name: output } } },
-    modelTopology: { node: nodes, versions: { producer: 1087 } },
+    modelTopology: graph,
     weightsManifest: [{ paths: [weightsFile], weights }],
     userDefinedMetadata: graphNotes(model),
   };
   await Deno.mkdir(folder, { recursive: true });
-  const before = await weightsOf(folder);
+  const oldFiles = await weightFiles(folder);
   await writeAtomically(join(folder, weightsFile), pieces);
   const json = new TextEncoder().encode(JSON.stringify(description));
   await writeAtomically(join(folder, "model.json"), [json]);
   // Another writer may have removed them already.
-  for (const file of before) {
+  for (const file of oldFiles) {
     if (file !== weightsFile) await Deno.remove(join(folder, file)).catch(() => {});
   }
 }
 
-/**
- * The files of weights of the graph model in a folder, as this library names them; none if there is
- * no model.
- */
-async function weightsOf(folder: string): Promise<string[]> {
+/** Returns the files of weights of the graph model in a folder, as far as this library named them. */
+async function weightFiles(folder: string): Promise<string[]> {
   const text = await Deno.readTextFile(join(folder, "model.json")).catch(() => "{}");
   try {
     const paths: unknown[] = JSON.parse(text).weightsManifest[0].paths;
@@ -224,20 +227,17 @@ async function weightsOf(folder: string): Promise<string[]> {
   }
 }
 
-const doing = "Writing a graph model";
+const ACTION = "Writing a graph model";
 
-/** The nodes and weights of a computation, given for a batch of one and for one of two. */
-function graphOf(one: KernelTrace, two: KernelTrace) {
-  const nodes: object[] = [], weights: object[] = [], pieces: Uint8Array[] = [];
-  const constant = (name: string, shape: readonly number[], dtype: string, bytes: Uint8Array) => {
-    nodes.push({
-      name,
-      op: "Const",
-      attr: { dtype: dtype === "int32" ? INT : FLOAT },
-    });
+/** Returns the graph and weights of a computation, from traces of a batch of one and of two. */
+function graphOf(one: KernelTrace, two: KernelTrace, imageShape: readonly number[]) {
+  const graph = new GraphDef(), weights: object[] = [], pieces: Uint8Array[] = [];
+  graph.addPlaceholder(DT_FLOAT, [-1, ...imageShape], "images");
+  /** Adds a constant whose values are in the file of weights. */
+  const addWeight = (name: string, shape: readonly number[], dtype: string, bytes: Uint8Array) => {
     weights.push({ name, shape, dtype });
     pieces.push(bytes);
-    return name;
+    return graph.add("Const", [], { dtype: dtype === "int32" ? INT : FLOAT }, name);
   };
   const nameOf = ([value, output]: TracedOutput) => {
     const name = value === 0 ? "images" : `value_${value}`;
@@ -254,40 +254,38 @@ function graphOf(one: KernelTrace, two: KernelTrace) {
     const other = two.values[i]!, name = `value_${i}`;
     if (value.kind === "constant" && other.kind === "constant") {
       if (Buffer.compare(value.bytes, other.bytes) !== 0) throw dependsOnBatch();
-      constant(name, value.shape, value.dtype, value.bytes);
+      addWeight(name, value.shape, value.dtype, value.bytes);
     }
     if (value.kind !== "kernel" || other.kind !== "kernel") return;
     const make = NODES[value.name];
     if (!make) {
-      throw new RangeError(`${doing}: there is no counterpart of the kernel ${value.name}.`);
+      throw new RangeError(
+        `${ACTION}: each kernel of the forward pass must have a counterpart in TensorFlow's graphs, found ${value.name}.`,
+      );
     }
     const { op, inputs, attributes } = make(
       forAnyBatch(value.name, value.attributes, other.attributes),
       Object.keys(value.inputs),
     );
-    const input = inputs.map((from, k) => {
-      if (typeof from === "string") return nameOf(value.inputs[from]!);
-      const numbers: readonly number[] = from.flat();
-      const whole = numbers.every((x) => Math.abs(x) < 2 ** 31 && Number.isInteger(x));
-      const data = whole ? Int32Array.from(numbers) : Float32Array.from(numbers);
-      const shape = from.length === numbers.length ? [from.length] : [from.length, 2];
-      return constant(
-        `${name}_${k}`,
-        shape,
-        whole ? "int32" : "float32",
-        new Uint8Array(data.buffer),
-      );
+    const names = inputs.map((input, k) => {
+      if (typeof input === "string") return nameOf(value.inputs[input]!);
+      const numbers: readonly number[] = input.flat();
+      const isWhole = numbers.every((x) => Math.abs(x) < 2 ** 31 && Number.isInteger(x));
+      const data = isWhole ? Int32Array.from(numbers) : Float32Array.from(numbers);
+      const shape = input.length === numbers.length ? [input.length] : [input.length, 2];
+      const dtype = isWhole ? "int32" : "float32";
+      return addWeight(`${name}_${k}`, shape, dtype, new Uint8Array(data.buffer));
     });
-    nodes.push({ name, op, input, attr: { T: FLOAT, ...attributes } });
+    graph.add(op, names, { T: FLOAT, ...attributes }, name);
   });
-  return { nodes, weights, pieces, output: nameOf(one.output) };
+  return { graph, weights, pieces, output: nameOf(one.output) };
 }
 
 /**
- * The attributes of a kernel for any batch: in a shape, −1, which is what is left, stands for the
- * size that is twice as large.
+ * Returns the attributes of a kernel for any batch: in a shape, a size that grows with the batch
+ * becomes −1, which stands for the elements that are left.
  */
-function forAnyBatch(name: string, one: Attributes, two: Attributes): Attributes {
+function forAnyBatch(name: string, one: KernelAttributes, two: KernelAttributes): KernelAttributes {
   const key = { Reshape: "shape", Slice: "size" }[name];
   if (key === undefined || String(one[key]) === String(two[key])) {
     if (JSON.stringify(one) !== JSON.stringify(two)) throw dependsOnBatch();
@@ -304,6 +302,6 @@ function forAnyBatch(name: string, one: Attributes, two: Attributes): Attributes
 
 function dependsOnBatch(): RangeError {
   return new RangeError(
-    `${doing}: the forward pass must be the same for any batch, found one that is not.`,
+    `${ACTION}: the forward pass must be the same for any batch, found one that is not.`,
   );
 }

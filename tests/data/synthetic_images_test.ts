@@ -5,7 +5,6 @@ import {
   type Classifier,
   collectHistory,
   conv2d,
-  CPU,
   evaluate,
   fit,
   flatten,
@@ -71,7 +70,7 @@ Deno.test("syntheticImages draws as many of the classes as asked, at any size, i
 Deno.test("syntheticImages draws the same for the same seed on each backend, and else for another", async () => {
   const { pixels } = syntheticImages({ count: 30, seed: 1 });
   assert.deepEqual(syntheticImages({ count: 30, seed: 1 }).pixels, pixels);
-  await useBackend(CPU, () => {
+  await useBackend("cpu", () => {
     assert.deepEqual(syntheticImages({ count: 30, seed: 1 }).pixels, pixels);
   });
   assert.notDeepEqual(syntheticImages({ count: 30, seed: 2 }).pixels, pixels);

@@ -8,7 +8,6 @@ import {
   compile,
   grad,
   type Images,
-  NATIVE,
   ops,
   type Scalar,
   type Tensor,
@@ -84,7 +83,7 @@ for (const [name, values, window, y, dx] of pooled) {
 
   Deno.test(
     `maxPool() of ${name} is PyTorch's in bfloat16 and compiled, ${JSON.stringify(window)}`,
-    { ignore: backend() !== NATIVE },
+    { ignore: backend() !== "tensorflow" },
     () =>
       assertNoLeak(() =>
         tidy(() => {
@@ -241,7 +240,7 @@ for (const [name, [f, count]] of Object.entries(kept)) {
     ));
   Deno.test(
     `NaN stays NaN: ${name}, compiled`,
-    { ignore: backend() !== NATIVE },
+    { ignore: backend() !== "tensorflow" },
     () =>
       assertNoLeak(() =>
         tidy(() => {
@@ -329,7 +328,7 @@ testOnEachBackend("abs() has the gradient 0 at 0, as in PyTorch", () => {
 
 Deno.test(
   "a compiled function that meets NaN assigns once, and goes on as a graph afterwards",
-  { ignore: backend() !== NATIVE },
+  { ignore: backend() !== "tensorflow" },
   () =>
     assertNoLeak(() =>
       tidy(() => {

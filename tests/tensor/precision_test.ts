@@ -3,13 +3,11 @@ import {
   backend,
   batchNorm,
   conv2d,
-  CPU,
   crossEntropy,
   globalAveragePool,
   grad,
   linear,
   maxPool,
-  NATIVE,
   ops,
   parallel,
   Random,
@@ -24,7 +22,7 @@ import {
 } from "resnet-lab";
 import { assertClose, assertNoLeak } from "../helpers.ts";
 
-const native = { ignore: backend() !== NATIVE };
+const native = { ignore: backend() !== "tensorflow" };
 
 /** The nearest number with 8 significant bits, ties to even. */
 function rounded(value: number): number {
@@ -184,12 +182,12 @@ Deno.test("bf16 ends where its function throws", native, () => {
 Deno.test("a precision that there is not is refused in words", async () => {
   assert.throws(() => withPrecision("fp16" as never, () => {}), {
     name: "RangeError",
-    message: 'Choosing a precision: it must be "fp32" or "bf16", found "fp16".',
+    message: 'Choosing a precision: the precision must be one of "fp32", "bf16", found "fp16".',
   });
-  await useBackend(CPU, () => {
+  await useBackend("cpu", () => {
     assert.throws(() => withPrecision("bf16", () => {}), {
       name: "RangeError",
-      message: /^Choosing a precision: "bf16" needs native TensorFlow/,
+      message: /^Choosing a precision: the backend must be native TensorFlow for "bf16"/,
     });
     assert.equal(withPrecision("fp32", () => 1), 1);
   });

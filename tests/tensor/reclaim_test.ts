@@ -9,7 +9,6 @@ import {
   batchNorm,
   compile,
   conv2d,
-  CPU,
   crossEntropy,
   flatten,
   type Images,
@@ -17,7 +16,6 @@ import {
   linear,
   memory,
   Module,
-  NATIVE,
   ops,
   relu,
   sequential,
@@ -27,12 +25,11 @@ import {
   useBackend,
   valueAndGradients,
   variable,
-  WASM,
   withPrecision,
 } from "resnet-lab";
 import { collectGarbage, testOnEachBackend } from "../helpers.ts";
 
-const native = { ignore: backend() !== NATIVE };
+const native = { ignore: backend() !== "tensorflow" };
 
 /** Runs `work`, collects garbage, and asserts how many more tensors there are. */
 async function assertLeft(work: () => unknown, left = 0): Promise<void> {
@@ -161,7 +158,7 @@ testOnEachBackend(
     }),
 );
 
-for (const other of [WASM, CPU]) {
+for (const other of ["wasm", "cpu"] as const) {
   Deno.test(
     `a tensor that moved between backends is freed (${other})`,
     native,
@@ -265,7 +262,9 @@ Deno.test("a cell that is run again and again does not take more and more memory
   try {
     await Deno.writeTextFile(file, program);
     const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
-    for (const name of backend() === NATIVE ? [NATIVE, WASM] : [WASM]) {
+    for (
+      const name of backend() === "tensorflow" ? ["tensorflow", "wasm"] as const : ["wasm"] as const
+    ) {
       const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
         args: ["run", "-A", "--no-check", "--config", config, file],
         env: { NO_COLOR: "1", RESNET_LAB_BACKEND: name },

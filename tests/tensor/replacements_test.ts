@@ -1,5 +1,4 @@
 import {
-  CPU,
   grad,
   memory,
   ops,
@@ -23,7 +22,7 @@ async function assertSameAsPortable(work: () => Tensor[], tolerance: number): Pr
     return results;
   };
   const actual = run();
-  const expected = await useBackend(CPU, run);
+  const expected = await useBackend("cpu", run);
   expected.forEach((values, i) => assertClose(actual[i]!, values, tolerance));
 }
 

@@ -1,5 +1,4 @@
 import {
-  CPU,
   grad,
   type Images,
   ops,
@@ -8,7 +7,6 @@ import {
   useBackend,
   valueAndGradients,
   variable,
-  WASM,
 } from "resnet-lab";
 import { assertClose } from "../helpers.ts";
 
@@ -39,8 +37,8 @@ Deno.test("a convolution has the same gradients as in plain JavaScript, wherever
       for (const stride of [1, 2, 3]) {
         for (const padding of [0, 1, "same"] as const) {
           const gradients = () => convolutionGradients(size, kernelSize, stride, padding);
-          const expected = await useBackend(CPU, gradients);
-          const actual = await useBackend(WASM, gradients);
+          const expected = await useBackend("cpu", gradients);
+          const actual = await useBackend("wasm", gradients);
           expected.forEach((values, i) => assertClose(actual[i]!, values, 1e-4));
         }
       }
@@ -49,7 +47,7 @@ Deno.test("a convolution has the same gradients as in plain JavaScript, wherever
 });
 
 Deno.test("the first of equal maxima has the gradient, be they negative, zero or positive", async () => {
-  await useBackend(WASM, () =>
+  await useBackend("wasm", () =>
     tidy(() => {
       // In columns: three numbers that are pooled.
       const columns = [[-3, -2, -2], [-1e-9, 0, 0], [-1e9, -1e9, -1e10], [5, 7, 7], [0, 0, -1]];

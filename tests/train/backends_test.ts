@@ -4,7 +4,6 @@ import {
   cifarResnet,
   type Classifier,
   collectHistory,
-  CPU,
   fit,
   ImageDataset,
   type Images,
@@ -13,7 +12,6 @@ import {
   setSeed,
   sgd,
   useBackend,
-  WASM,
 } from "resnet-lab";
 import { assertNoLeak } from "../helpers.ts";
 
@@ -59,7 +57,7 @@ for (const [name, [make, size]] of Object.entries(models)) {
       const here = await lossesOf(make, size);
       assert.equal(here.length, 3);
       assert.notEqual(here[0], here[2]);
-      for (const other of [WASM, CPU]) {
+      for (const other of ["wasm", "cpu"] as const) {
         const there = await useBackend(other, () => lossesOf(make, size));
         here.forEach((loss, step) =>
           assert(

@@ -22,7 +22,6 @@ import {
   linear,
   memory,
   Module,
-  NATIVE,
   normalize,
   ops,
   type Optimizer,
@@ -176,7 +175,7 @@ Deno.test("the same seed gives the same batches to another model", async () => {
 });
 
 Deno.test("fit in bf16 learns what it learns in fp32, and keeps what it learns in fp32", {
-  ignore: backend() !== NATIVE,
+  ignore: backend() !== "tensorflow",
 }, async () => {
   const training = async (precision: "fp32" | "bf16") => {
     setSeed(2);
@@ -212,7 +211,7 @@ Deno.test("fit in bf16 learns what it learns in fp32, and keeps what it learns i
 
 for (const precision of ["fp32", "bf16"] as const) {
   Deno.test(`compiled training in ${precision} learns what training learns`, {
-    ignore: backend() !== NATIVE,
+    ignore: backend() !== "tensorflow",
   }, () =>
     assertNoLeak(async () => {
       const train = async (isCompiled: boolean) => {
@@ -248,7 +247,7 @@ for (const precision of ["fp32", "bf16"] as const) {
 }
 
 Deno.test("compiled training that diverges leaves the model as it was", {
-  ignore: backend() !== NATIVE,
+  ignore: backend() !== "tensorflow",
 }, async () => {
   const model = smallNet();
   const optimizer = sgd(model.parameters(), { learningRate: 0.01 });
@@ -794,7 +793,7 @@ Deno.test("fit refuses a precision and a seed that do not exist, at the call", (
   const precision = "fp16" as "fp32";
   assert.throws(() => fit(model, hundred, { ...options(model), precision }), {
     name: "RangeError",
-    message: /it must be "fp32" or "bf16", found "fp16"/,
+    message: /the precision must be one of "fp32", "bf16", found "fp16"/,
   });
   assert.throws(() => fit(model, hundred, { ...options(model), seed: 0.5 }), {
     name: "RangeError",

@@ -3,7 +3,7 @@
  * of cores.
  */
 import assert from "node:assert/strict";
-import { backend, NATIVE } from "resnet-lab";
+import { backend } from "resnet-lab";
 
 const program = `
 import { cifarResnet, crossEntropy, ops, Random, setSeed, sgd, valueAndGradients } from "resnet-lab";
@@ -48,7 +48,7 @@ async function hasTwoCores(): Promise<boolean> {
 
 Deno.test(
   "a fixed number of threads gives the same training on one core and on two, to the last bit",
-  { ignore: backend() !== NATIVE || !(await hasTwoCores()) },
+  { ignore: backend() !== "tensorflow" || !(await hasTwoCores()) },
   async () => {
     for (const threads of [1, 3]) {
       const one = await losses("0", threads);

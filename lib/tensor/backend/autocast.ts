@@ -1,22 +1,18 @@
 /**
- * TensorFlow.js's native backend, which can also compute in bfloat16: 8 bits of exponent as in
- * float32, 7 of fraction.
+ * Mixed precision: decides for each op whether it computes in float32 or in bfloat16, as PyTorch's
+ * autocast does. bfloat16 has the 8 bits of exponent of float32, and 7 of fraction.
  *
- * TensorFlow.js has no name for that type, so its tensors stay "float32" to whoever holds them;
- * only their memory is half as large. Which operation runs in which type is decided here, one
- * operation at a time, as PyTorch's autocast does.
+ * TensorFlow.js has no name for bfloat16. It reports such tensors as float32; only their memory is
+ * half as large.
  */
-import type { Tensor, TensorInfo } from "@tensorflow/tfjs-core";
-import type { NativeTensor, OpAttribute } from "./binding.d.ts";
-import { LeanBackend } from "./resource_variables.ts";
+import type { TensorInfo } from "@tensorflow/tfjs-core";
+import type { NativeTensor, OpAttribute, RawBackend, Values } from "./types.ts";
 
-/** TensorFlow's number for the type bfloat16. */
+/** TensorFlow's id of the type bfloat16. */
 const BFLOAT16 = 14;
 
-/**
- * What is always computed in bfloat16: sums of products, for which processors have instructions.
- */
-const COMPUTED = new Set([
+/** Ops that always compute in bfloat16: sums of products, for which processors have instructions. */
+const LOWER_PRECISION = new Set([
   "Conv2D",
   "Conv2DBackpropInput",
   "Conv2DBackpropFilter",
@@ -26,10 +22,10 @@ const COMPUTED = new Set([
 ]);
 
 /**
- * What gives float32 although it is computed in bfloat16: gradients of parameters, which are
- * float32, and what a loss may follow.
+ * Ops whose result is converted to float32: gradients of parameters, and results that a loss may
+ * use.
  */
-const WIDENED = new Set([
+const FLOAT32_OUTPUT = new Set([
   "BiasAddGrad",
   "Conv2DBackpropFilter",
   "BatchMatMulV2",
@@ -38,10 +34,10 @@ const WIDENED = new Set([
 ]);
 
 /**
- * What is computed in bfloat16 where an input is, and how many of the inputs may be (all, unless
- * said). Anything else is in float32.
+ * Ops that compute in bfloat16 where one of their inputs is in it, with the number of leading
+ * inputs that may be. All other ops compute in float32.
  */
-const FOLLOWING: Readonly<Record<string, number>> = {
+const FOLLOW_INPUT: Readonly<Record<string, number>> = {
   Add: Infinity,
   AddN: Infinity,
   AvgPool: 1,
@@ -67,142 +63,151 @@ const FOLLOWING: Readonly<Record<string, number>> = {
   _MklNativeMaxPoolGrad: 3,
 };
 
-export class AutocastBackend extends LeanBackend {
+export class Autocast {
+  readonly #backend: RawBackend;
   /**
-   * While computing in bfloat16: what has been narrowed already, so that it is done once for all
-   * uses.
+   * While bfloat16 is in force: the ids of the bfloat16 copies of float32 tensors, so that each
+   * tensor is converted once for all its uses.
    */
-  #narrowed: Map<object, number> | undefined;
+  #castCache: Map<object, number> | undefined;
   /** Whether there may be tensors in bfloat16. */
-  #used = false;
+  #hasBeenUsed = false;
 
-  /** Whether {@linkcode inBfloat16} runs something. */
-  get isInBfloat16(): boolean {
-    return this.#narrowed !== undefined;
+  constructor(backend: RawBackend) {
+    this.#backend = backend;
   }
 
-  /** Runs `f` in bfloat16. */
+  /** Whether bfloat16 is in force. */
+  get isActive(): boolean {
+    return this.#castCache !== undefined;
+  }
+
+  /** Runs `f` with bfloat16 in force. */
   inBfloat16<T>(f: () => T): T {
-    if (this.#narrowed) return f();
-    this.#used = true;
-    const narrowed = this.#narrowed = new Map<object, number>();
+    if (this.#castCache) return f();
+    this.#hasBeenUsed = true;
+    const cache = this.#castCache = new Map<object, number>();
     try {
       return f();
     } finally {
-      this.#narrowed = undefined;
-      for (const id of narrowed.values()) this.binding.deleteTensor(id);
+      this.#castCache = undefined;
+      for (const id of cache.values()) this.#backend.binding.deleteTensor(id);
     }
   }
 
-  /** Runs `f` in float32, whatever runs it. */
+  /** Runs `f` in float32, also inside {@linkcode inBfloat16}. */
   inFloat32<T>(f: () => T): T {
-    const outer = this.#narrowed;
-    this.#narrowed = undefined;
+    const outer = this.#castCache;
+    this.#castCache = undefined;
     try {
       return f();
     } finally {
-      this.#narrowed = outer;
+      this.#castCache = outer;
     }
   }
 
-  override record(...[inputs, work]: Parameters<LeanBackend["record"]>) {
-    // What was narrowed before would come from nowhere.
-    const record = () => super.record(inputs, work);
-    const inBfloat16 = this.isInBfloat16;
-    return this.inFloat32(() => inBfloat16 ? this.inBfloat16(record) : record());
+  /** Runs `f` in the same type as now; a graph must not use copies from before its begin. */
+  withEmptyCache<T>(f: () => T): T {
+    return this.isActive ? this.inFloat32(() => this.inBfloat16(f)) : this.inFloat32(f);
   }
 
-  override createOutputTensor(tensor: NativeTensor): Tensor {
-    if (tensor.dtype !== BFLOAT16) return super.createOutputTensor(tensor);
-    const result = super.createOutputTensor({ ...tensor, dtype: this.binding.TF_FLOAT });
-    this.tensorMap.get(result.dataId)!.dtype = BFLOAT16;
-    return result;
+  /** Returns a function that runs work in the type of now. */
+  bind(): <T>(work: () => T) => T {
+    return this.isActive ? (work) => this.inBfloat16(work) : (work) => this.inFloat32(work);
   }
 
-  override update(...[op, variables, ...rest]: Parameters<LeanBackend["update"]>): void {
-    super.update(op, variables, ...rest);
-    for (const { dataId } of variables) this.#forget(dataId);
-  }
-
-  override disposeData(dataId: object, force?: boolean): boolean {
-    const gone = super.disposeData(dataId, force);
-    if (gone) this.#forget(dataId);
-    return gone;
-  }
-
-  /** Drops what has been narrowed of data that changed or is gone. */
-  #forget(dataId: object): void {
-    const id = this.#narrowed?.get(dataId);
-    if (id === undefined) return;
-    this.#narrowed!.delete(dataId);
-    this.binding.deleteTensor(id);
-  }
-
-  override executeSingleOutput(op: string, attributes: OpAttribute[], inputs: TensorInfo[]) {
-    return this.executeMultipleOutputs(op, attributes, inputs, 1)[0]!;
-  }
-
-  override executeMultipleOutputs(
+  /** Runs an op in its type on the tensors with these ids. */
+  execute(
     op: string,
     attributes: OpAttribute[],
-    inputs: TensorInfo[],
+    inputs: readonly TensorInfo[],
+    ids: number[],
     outputs: number,
-  ): Tensor[] {
-    if (!this.#used) return super.executeMultipleOutputs(op, attributes, inputs, outputs);
-    const ids = this.getInputTensorIds(inputs);
-    const types = inputs.map(({ dataId }) => this.tensorMap.get(dataId)?.dtype);
-    const computed = this.#narrowed !== undefined && COMPUTED.has(op);
+  ): NativeTensor[] {
+    const { binding, tensorMap } = this.#backend;
+    if (!this.#hasBeenUsed) return binding.executeOp(op, attributes, ids, outputs);
+    const types = inputs.map(({ dataId }) => tensorMap.get(dataId)?.dtype);
+    const isLower = this.isActive && LOWER_PRECISION.has(op);
     // oneDNN has fast normalisations in bfloat16 for channels in sixteens only; its others are ten
     // times slower than in float32.
     const isSlow = op.includes("FusedBatchNorm") && inputs[0]!.shape.at(-1)! % 16 !== 0;
-    const following = this.#narrowed !== undefined && FOLLOWING[op] !== undefined &&
+    const follows = this.isActive && FOLLOW_INPUT[op] !== undefined &&
       types.includes(BFLOAT16) && !isSlow;
-    const narrow = computed ? Infinity : following ? FOLLOWING[op]! : 0;
+    const lowerInputs = isLower ? Infinity : follows ? FOLLOW_INPUT[op]! : 0;
     const temporary: number[] = [];
     inputs.forEach(({ dataId }, i) => {
-      if (i < narrow && types[i] === this.binding.TF_FLOAT) {
-        const kept = this.#narrowed!.get(dataId);
-        ids[i] = kept ?? this.#cast(ids[i]!, this.binding.TF_FLOAT, BFLOAT16);
-        // What is multiplied comes back in the gradient.
-        if (kept !== undefined) return;
-        if (computed) this.#narrowed!.set(dataId, ids[i]!);
+      if (i < lowerInputs && types[i] === binding.TF_FLOAT) {
+        const cached = this.#castCache!.get(dataId);
+        ids[i] = cached ?? this.#cast(ids[i]!, binding.TF_FLOAT, BFLOAT16);
+        if (cached !== undefined) return;
+        // The factors of a product are used again by its gradient.
+        if (isLower) this.#castCache!.set(dataId, ids[i]!);
         else temporary.push(ids[i]!);
-      } else if (i >= narrow && types[i] === BFLOAT16) {
-        ids[i] = this.#cast(ids[i]!, BFLOAT16, this.binding.TF_FLOAT);
+      } else if (i >= lowerInputs && types[i] === BFLOAT16) {
+        ids[i] = this.#cast(ids[i]!, BFLOAT16, binding.TF_FLOAT);
         temporary.push(ids[i]!);
       }
     });
-    const typed = narrow === 0
+    const typed = lowerInputs === 0
       ? attributes
       : attributes.map((attribute) =>
         attribute.name === "T" ? { ...attribute, value: BFLOAT16 } : attribute
       );
     let results;
     try {
-      results = this.binding.executeOp(op, typed, ids, outputs);
+      results = binding.executeOp(op, typed, ids, outputs);
     } finally {
-      for (const id of temporary) this.binding.deleteTensor(id);
+      for (const id of temporary) binding.deleteTensor(id);
     }
     return results.map((result) => {
-      if (result.dtype !== BFLOAT16 || !WIDENED.has(op)) return this.createOutputTensor(result);
-      const id = this.#cast(result.id, BFLOAT16, this.binding.TF_FLOAT);
-      this.binding.deleteTensor(result.id);
-      return this.createOutputTensor({ ...result, id, dtype: this.binding.TF_FLOAT });
+      if (result.dtype !== BFLOAT16 || !FLOAT32_OUTPUT.has(op)) return result;
+      const id = this.#cast(result.id, BFLOAT16, binding.TF_FLOAT);
+      binding.deleteTensor(result.id);
+      return { ...result, id, dtype: binding.TF_FLOAT };
     });
   }
 
-  override readSync(dataId: object) {
-    const info = this.tensorMap.get(dataId);
-    if (info?.dtype !== BFLOAT16) return super.readSync(dataId);
-    const id = this.#cast(info.id, BFLOAT16, this.binding.TF_FLOAT);
-    const values = this.binding.tensorDataSync(id);
-    this.binding.deleteTensor(id);
+  /** Returns a native tensor under a type that TensorFlow.js knows. */
+  toKnownType(tensor: NativeTensor): NativeTensor {
+    return tensor.dtype === BFLOAT16
+      ? { ...tensor, dtype: this.#backend.binding.TF_FLOAT }
+      : tensor;
+  }
+
+  /** Returns a tensor whose memory is in float32: this one, or a copy. */
+  toFloat32(tensor: TensorInfo): TensorInfo {
+    if (!this.#hasBeenUsed) return tensor;
+    const { binding, tensorMap } = this.#backend;
+    const [id] = this.#backend.getInputTensorIds([tensor]);
+    const { shape, dtype } = tensorMap.get(tensor.dataId)!;
+    if (dtype !== BFLOAT16) return tensor;
+    const { TF_FLOAT } = binding;
+    const float = { id: this.#cast(id!, BFLOAT16, TF_FLOAT), shape, dtype: TF_FLOAT };
+    return this.#backend.createOutputTensor(float);
+  }
+
+  /** Returns the values of data in bfloat16, and undefined for other data. */
+  readSync(dataId: object): Values | undefined {
+    const { binding, tensorMap } = this.#backend, data = tensorMap.get(dataId);
+    if (data?.dtype !== BFLOAT16) return undefined;
+    const id = this.#cast(data.id, BFLOAT16, binding.TF_FLOAT);
+    const values = binding.tensorDataSync(id);
+    binding.deleteTensor(id);
     return values;
   }
 
+  /** Evicts the cached bfloat16 copy of data that was updated or freed. */
+  evict(dataId: object): void {
+    const id = this.#castCache?.get(dataId);
+    if (id === undefined) return;
+    this.#castCache!.delete(dataId);
+    this.#backend.binding.deleteTensor(id);
+  }
+
+  /** Returns the id of a copy in another type. */
   #cast(id: number, from: number, to: number): number {
-    const { TF_ATTR_TYPE, TF_ATTR_BOOL } = this.binding;
-    const [result] = this.binding.executeOp(
+    const { binding } = this.#backend, { TF_ATTR_TYPE, TF_ATTR_BOOL } = binding;
+    const [result] = binding.executeOp(
       "Cast",
       [
         { name: "SrcT", type: TF_ATTR_TYPE, value: from },

@@ -1,119 +1,335 @@
 /**
- * TensorFlow.js's native backend, which can note the TensorFlow ops that it runs and run them again
- * as one graph.
+ * Captures the TensorFlow ops that a function runs, so that TensorFlow replays them as one graph.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import type { Binding } from "./binding.d.ts";
-import { Graph, Session } from "./graph_def.ts";
-import { NodeJSKernelBackend } from "./node_backend.ts";
 import { liveVariables } from "../reclaim.ts";
+import { type AttrValue, GraphDef } from "./graph_def.ts";
+import { GraphSession } from "./graph_session.ts";
+import type {
+  Binding,
+  CapturedGraph,
+  Feed,
+  NativeTensor,
+  OpAttribute,
+  RawBackend,
+  Values,
+} from "./types.ts";
 
-/** Where a value comes from that the graph is given at each run. */
-type Source =
-  | { readonly kind: "input"; readonly position: number }
-  | { readonly kind: "variable"; readonly variable: tf.Variable }
-  /** A tensor that is always the same. */
-  | { readonly kind: "tensor"; readonly tensor: tf.TensorInfo }
-  | { readonly kind: "fresh"; readonly make: () => tf.Tensor };
+const ACTION = "Compiling a function";
 
-const doing = "Compiling a function";
-
-/** The ops that were run since it began. */
-class Recording {
-  readonly graph: Graph;
-  /** What the graph is given, in order, with its name there. */
-  readonly feeds = new Map<string, Source>();
+/** The graph that is being captured. */
+class Capture {
+  readonly graph = new GraphDef();
+  /** The inputs of the graph, in order, by their names in it. */
+  readonly feeds = new Map<string, Feed>();
   /** The names of numbers that must be finite for the results to hold. */
-  readonly assumed: string[] = [];
-  /** The name in the graph of a tensor by its native number. */
-  readonly #names = new Map<number, string>();
-  /** The data behind a native number that came from outside. */
-  readonly #data = new Map<number, tf.TensorInfo>();
-  /** What JavaScript has made since. */
-  readonly #made = new WeakSet<object>();
-  readonly #sources = new Map<object, Source>();
-  readonly #backend: NodeJSKernelBackend;
-  /** The addon, with each op noted. */
-  readonly binding: Binding;
-  /** The nodes that check indices, each with the begin of its error. */
+  readonly assumedFinite: string[] = [];
+  /** The nodes that check indices, each with the subject of its error. */
   readonly checks = new Map<string, string>();
+  /** The addon; each op that it runs becomes a node. */
+  readonly binding: Binding;
+  /** The name in the graph of each native id. */
+  readonly #names = new Map<number, string>();
+  /** The tensor from outside behind a native id. */
+  readonly #inputs = new Map<number, tf.TensorInfo>();
+  /** Data that JavaScript has made since the begin. */
+  readonly #constants = new WeakSet<object>();
+  readonly #feedOf: Map<object, Feed>;
+  readonly #backend: RawBackend;
 
-  constructor(backend: NodeJSKernelBackend, sources: ReadonlyMap<object, Source>) {
+  constructor(backend: RawBackend, feedOf: ReadonlyMap<object, Feed>) {
     this.#backend = backend;
-    this.#sources = new Map(sources);
-    const direct = backend.binding;
-    this.graph = new Graph(direct);
-    const noted: Partial<Binding> = {
+    this.#feedOf = new Map(feedOf);
+    const { addon } = backend;
+    const capturing: Partial<Binding> = {
       executeOp: (op, attributes, ids, outputs) => {
-        const inputs = ids.map((id) => this.name(id));
-        const results = direct.executeOp(op, attributes, ids, outputs);
-        const name = this.graph.op(op, attributes, inputs);
+        const inputs = ids.map((id) => this.nameOf(id));
+        const results = addon.executeOp(op, attributes, ids, outputs);
+        const attr = Object.fromEntries(
+          attributes.map((attribute) => [attribute.name, toAttrValue(attribute, addon)]),
+        );
+        const name = this.graph.add(op, inputs, attr);
         results.forEach(({ id }, i) => this.#names.set(id, i === 0 ? name : `${name}:${i}`));
         return results;
       },
       createTensor: (shape, dtype, values) => {
-        const id = direct.createTensor(shape, dtype, values);
-        this.#names.set(id, this.graph.constant(dtype, shape, values));
+        const id = addon.createTensor(shape, dtype, values);
+        this.#names.set(id, this.graph.addConstant(dtype, shape, values));
         return id;
       },
       tensorDataSync: () => {
         throw new RangeError(
-          `${doing}: ${reader()} reads values of a tensor, which a graph cannot wait for. Return the tensor, and read ` +
-            "it outside.",
+          `${ACTION}: ${callerName()} reads values of a tensor, which a graph cannot wait for. ` +
+            "Return the tensor, and read it outside.",
         );
       },
     };
-    // The addon's own functions cannot be replaced in it.
-    const properties = Object.entries(noted).map(([name, value]) => [name, { value }]);
-    this.binding = Object.create(direct, Object.fromEntries(properties));
+    // The functions of the addon cannot be replaced in the object itself.
+    const properties = Object.entries(capturing).map(([name, value]) => [name, { value }]);
+    this.binding = Object.create(addon, Object.fromEntries(properties));
   }
 
-  /** Notes that JavaScript made this data: in the graph it is a constant. */
-  make(data: object): void {
-    this.#made.add(data);
-  }
-  isMade(data: object): boolean {
-    return this.#made.has(data);
+  /** Marks data that JavaScript made: in the graph it is a constant. */
+  markConstant(dataId: object): void {
+    this.#constants.add(dataId);
   }
 
-  /** Notes how data is made anew at each run. */
-  makeAnew(data: object, make: () => tf.Tensor): void {
-    this.#sources.set(data, { kind: "fresh", make });
+  isConstant(dataId: object): boolean {
+    return this.#constants.has(dataId);
   }
 
-  /** Notes under which number TensorFlow has a tensor. */
-  see(id: number, tensor: tf.TensorInfo): void {
-    this.#data.set(id, tensor);
+  /** Makes data an input of the graph that `make` makes anew for each run. */
+  bindEager(dataId: object, make: () => tf.Tensor): void {
+    this.#feedOf.set(dataId, { kind: "eager", make });
   }
 
-  /** The name in the graph of what TensorFlow has under a number. */
-  name(id: number): string {
+  /** Binds a native id to a tensor from outside. */
+  bindInput(id: number, tensor: tf.TensorInfo): void {
+    this.#inputs.set(id, tensor);
+  }
+
+  /** Returns the name in the graph of a native id; a tensor from outside becomes a placeholder. */
+  nameOf(id: number): string {
     const known = this.#names.get(id);
     if (known !== undefined) return known;
-    const tensor = this.#data.get(id);
-    if (!tensor) {
-      throw new TypeError(`${doing}: it uses something of TensorFlow's that is no tensor here.`);
+    const input = this.#inputs.get(id);
+    if (!input) {
+      throw new TypeError(
+        `${ACTION}: each input of an op must be a tensor here, found another object of TensorFlow.`,
+      );
     }
-    const { dtype, shape } = this.#backend.tensorMap.get(tensor.dataId)!;
-    const name = this.graph.placeholder(dtype, shape);
-    const { dataId } = tensor;
-    const outside = {
-      kind: "tensor",
-      tensor: { dataId, shape: tensor.shape, dtype: tensor.dtype },
-    } as const;
-    this.feeds.set(name, this.#sources.get(dataId) ?? outside);
+    const { dataId, shape, dtype } = input, native = this.#backend.tensorMap.get(dataId)!;
+    const name = this.graph.addPlaceholder(native.dtype, native.shape);
+    const tensor = { dataId, shape, dtype };
+    this.feeds.set(name, this.#feedOf.get(dataId) ?? { kind: "tensor", tensor });
     this.#names.set(id, name);
     return name;
   }
 }
 
-/** Runs `work`, in which a graph would keep what `Math.random()` gives. */
+export class GraphCapture {
+  readonly #backend: RawBackend;
+  #current: Capture | undefined;
+
+  constructor(backend: RawBackend) {
+    this.#backend = backend;
+  }
+
+  get isCapturing(): boolean {
+    return this.#current !== undefined;
+  }
+
+  signature(inputs: readonly tf.Tensor[]): string {
+    this.#backend.getInputTensorIds(inputs);
+    return inputs.map(({ dataId, shape }) =>
+      `${this.#backend.tensorMap.get(dataId)!.dtype}[${shape}]`
+    ).join();
+  }
+
+  /**
+   * Runs `work` and captures its ops. The graph reads variables as they are at each run, and
+   * assigns to those that `work` assigns to. Returns undefined where two inputs, or an input and a
+   * variable, share data: it would not be known which of them the graph uses.
+   *
+   * @param variables All variables that are alive.
+   */
+  capture(
+    inputs: readonly tf.Tensor[],
+    variables: readonly tf.Variable[],
+    work: () => readonly tf.Tensor[],
+  ): CapturedGraph | undefined {
+    const before = new Map(variables.map((variable) => [variable, variable.dataId]));
+    const feedOf = new Map<object, Feed>([
+      ...[...before].map(([variable, data]) => [data, { kind: "variable", variable }] as const),
+      ...inputs.map(({ dataId }, position) => [dataId, { kind: "input", position }] as const),
+    ]);
+    if (feedOf.size < before.size + inputs.length) {
+      work();
+      return undefined;
+    }
+    const backend = this.#backend, { TF_ATTR_TYPE, TF_ATTR_INT, TF_FLOAT } = backend.addon;
+    const capture = this.#current = new Capture(backend, feedOf);
+    backend.binding = capture.binding;
+    try {
+      const outputs = withoutMathRandom(work);
+      if (this.#current !== capture) return undefined;
+      const assigned = liveVariables().filter((variable) => {
+        if (before.has(variable)) return before.get(variable) !== variable.dataId;
+        throw new RangeError(
+          `${ACTION}: the function must not make a variable, found one [${variable.shape}]. Make it outside.`,
+        );
+      });
+      const { graph, assumedFinite } = capture;
+      const add = (op: string, attributes: OpAttribute[], names: string[]) =>
+        graph.add(
+          op,
+          names,
+          Object.fromEntries(attributes.map((x) => [x.name, toAttrValue(x, backend.addon)])),
+        );
+      // A sum is finite only where each number in it is.
+      const sum = assumedFinite.length === 0 ? [] : [
+        add("AddN", [
+          { name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT },
+          { name: "N", type: TF_ATTR_INT, value: assumedFinite.length },
+        ], assumedFinite),
+      ];
+      const names = [...outputs, ...assigned].map((tensor) => {
+        const name = capture.nameOf(backend.getInputTensorIds([tensor])[0]!);
+        // TensorFlow cannot return an input of a graph itself.
+        const type = backend.tensorMap.get(tensor.dataId)!.dtype;
+        return add("Identity", [{ name: "T", type: TF_ATTR_TYPE, value: type }], [name]);
+      });
+      return this.#capturedGraph(capture, [...sum, ...names], assigned);
+    } finally {
+      this.#stop();
+    }
+  }
+
+  #stop(): void {
+    this.#current = undefined;
+    this.#backend.binding = this.#backend.addon;
+  }
+
+  #capturedGraph(
+    { feeds, graph, checks, assumedFinite }: Capture,
+    outputs: readonly string[],
+    assigned: readonly tf.Variable[],
+  ): CapturedGraph {
+    const backend = this.#backend,
+      nodes = graph.toText(),
+      session = new GraphSession(backend.addon, graph);
+    const feedList = [...feeds.values()];
+    const inputNames = [...feeds.keys()].map((name) => `${name}:0`).join();
+    const outputNames = outputs.map((name) => `${name}:0`).join();
+    const hasAssumption = assumedFinite.length > 0;
+    return {
+      nodes,
+      feeds: feedList,
+      replay(inputs) {
+        const tensors = feedList.map((feed) => {
+          if (feed.kind === "input") return inputs[feed.position]!;
+          if (feed.kind === "eager") return feed.make();
+          const tensor = feed.kind === "variable" ? feed.variable : feed.tensor;
+          if (tf.engine().state.tensorInfo.has(tensor.dataId)) return tensor;
+          throw new RangeError(
+            `Running a compiled function: the ${feed.kind} [${tensor.shape}] from outside that it uses must be alive, found it disposed.`,
+          );
+        });
+        let results: NativeTensor[];
+        try {
+          results = session.run(backend.getInputTensorIds(tensors), inputNames, outputNames);
+        } catch (error) {
+          throw withOpName(error, nodes, checks);
+        }
+        if (hasAssumption) {
+          const { id } = results.shift()!;
+          const [sum] = backend.addon.tensorDataSync(id);
+          backend.addon.deleteTensor(id);
+          if (!Number.isFinite(sum)) {
+            for (const { id } of results) backend.addon.deleteTensor(id);
+            return undefined;
+          }
+        }
+        const made = results.map((result) => backend.createOutputTensor(result));
+        const values = made.splice(made.length - assigned.length);
+        assigned.forEach((variable, i) => variable.assign(values[i]!));
+        return made;
+      },
+      free: () => session.free(),
+    };
+  }
+
+  /** Runs `f` without capturing its ops. */
+  #suspended<T>(f: () => T): T {
+    const capture = this.#current;
+    this.#stop();
+    try {
+      return f();
+    } finally {
+      this.#current = capture;
+      if (capture) this.#backend.binding = capture.binding;
+    }
+  }
+
+  /**
+   * Returns whether the number with a native id is finite. If it is, each run of the graph must
+   * find it finite too. If not, the capture ends, and the function runs to its end without.
+   */
+  assumeFinite(id: number): boolean {
+    const isFinite = Number.isFinite(this.#backend.addon.tensorDataSync(id)[0]);
+    const capture = this.#current;
+    if (!capture) return isFinite;
+    if (isFinite) capture.assumedFinite.push(capture.nameOf(id));
+    else this.#stop();
+    return isFinite;
+  }
+
+  eagerValues(tensor: tf.Tensor): Values {
+    // A deferred batch norm is computed here, and belongs to the graph.
+    this.#backend.getInputTensorIds([tensor]);
+    return this.#suspended(() => tensor.dataSync());
+  }
+
+  eagerInput(make: () => tf.Tensor): tf.Tensor {
+    const tensor = this.#suspended(make);
+    this.#current?.bindEager(tensor.dataId, make);
+    return tensor;
+  }
+
+  checkInGraph(subject: string, range: tf.Tensor1D, indices: tf.Tensor1D): tf.Tensor1D {
+    const checked = tf.gather(range, indices), capture = this.#current!;
+    capture.checks.set(capture.nameOf(this.#backend.getInputTensorIds([checked])[0]!), subject);
+    return checked;
+  }
+
+  /** Refuses an update of a variable in place: a graph would repeat it. */
+  refuseUpdate(): void {
+    if (!this.#current) return;
+    throw new RangeError(
+      `${ACTION}: the function must not update a variable in place, as the step of an optimizer does. Do that outside.`,
+    );
+  }
+
+  /** Marks data that JavaScript has just made. */
+  markConstant(dataId: object): void {
+    this.#current?.markConstant(dataId);
+  }
+
+  /** Returns the ids of the inputs of an op that is captured, and undefined if none is. */
+  bindInputs(inputs: readonly tf.TensorInfo[]): number[] | undefined {
+    const capture = this.#current;
+    return capture && inputs.map((input) => {
+      if (capture.isConstant(input.dataId)) return this.#backend.ownId(input);
+      const id = this.#suspended(() => this.#backend.ownId(input));
+      capture.bindInput(id, input);
+      return id;
+    });
+  }
+}
+
+function toAttrValue({ name, type, value }: OpAttribute, addon: Binding): AttrValue {
+  if (type === addon.TF_ATTR_STRING && typeof value === "string") return { s: value };
+  if (type === addon.TF_ATTR_BOOL && typeof value === "boolean") return { b: value };
+  if (type === addon.TF_ATTR_TYPE && typeof value === "number") return { type: value };
+  if (type === addon.TF_ATTR_SHAPE && isNumbers(value)) return { shape: value };
+  if (type === addon.TF_ATTR_INT && typeof value === "number") return { i: value };
+  if (type === addon.TF_ATTR_FLOAT && typeof value === "number") return { f: value };
+  if (type === addon.TF_ATTR_INT && isNumbers(value)) return { list: { i: value } };
+  if (type === addon.TF_ATTR_FLOAT && isNumbers(value)) return { list: { f: value } };
+  throw new TypeError(`${ACTION}: the attribute ${name} has no counterpart in a graph.`);
+}
+
+function isNumbers(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.every((element) => typeof element === "number");
+}
+
+/** Runs `work`, which may not call `Math.random()`: a graph would repeat its number. */
 function withoutMathRandom<T>(work: () => T): T {
   const { random } = Math;
   Math.random = () => {
     throw new RangeError(
-      `${doing}: ${reader()} calls Math.random(), whose number a graph would keep. Draw a tensor with a Random, such as ` +
-        "defaultRandom().uniform([]).",
+      `${ACTION}: ${callerName()} calls Math.random(), whose number a graph would repeat. ` +
+        "Draw a tensor with a Random, such as new Random().uniform([]).",
     );
   };
   try {
@@ -123,8 +339,8 @@ function withoutMathRandom<T>(work: () => T): T {
   }
 }
 
-/** The innermost function on the stack that is neither ours nor a package's, if it has a name. */
-function reader(): string {
+/** Returns the innermost named function on the stack that is neither ours nor a package's. */
+function callerName(): string {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 50;
   const { stack } = new Error();
@@ -136,69 +352,20 @@ function reader(): string {
   return name === undefined ? "it" : `${name}()`;
 }
 
-/** Ops that run as one graph. */
-export interface Replay {
-  /** The nodes of the graph, as text. */
-  readonly steps: readonly string[];
-  /** Where what it is given comes from. */
-  readonly sources: readonly Source[];
-  /**
-   * Runs them with other inputs. To be called in `tidy`. Gives nothing, and changes nothing, where
-   * something that was assumed to be finite is not.
-   */
-  run(inputs: readonly tf.Tensor[]): tf.Tensor[] | undefined;
-  /** Frees the graph. */
-  free(): void;
-}
-
-/** How a second recording of a function differs from the first, in words, if it does. */
-export function difference(first: Replay, second: Replay): string | undefined {
-  const at = second.steps.findIndex((step, i) => step !== first.steps[i]);
-  if (at >= 0 || first.steps.length !== second.steps.length) {
-    const [was, is] = [first.steps[at], second.steps[at]];
-    if (was === undefined || is === undefined) return "it runs another number of ops";
-    const [opBefore, op] = [opOf(was), opOf(is)];
-    if (op !== opBefore) return `it runs the op ${op} where it ran ${opBefore}`;
-    if (op !== "Const") return `the op ${op} has other inputs or attributes`;
-    const taker = second.steps.find((step) => step.split(" ")[1]?.split(",").includes(nodeAt(at)));
-    const [valuesBefore, values] = [was, is].map((step) => step.split(" ").at(-1));
-    return `the op ${
-      taker === undefined ? op : opOf(taker)
-    } takes ${values} where it took ${valuesBefore}`;
-  }
-  const source = second.sources.find((source, i) => !isSame(source, first.sources[i]!));
-  if (source?.kind === "variable") return `it uses another variable [${source.variable.shape}]`;
-  if (source?.kind === "tensor") return `it uses another tensor [${source.tensor.shape}]`;
-  return source && "it uses its inputs in another way";
-}
-
-function opOf(step: string): string {
-  return step.slice(0, step.indexOf(" "));
-}
-
-function nodeAt(index: number): string {
-  return `node_${index + 1}`;
-}
-
-function isSame(a: Source, b: Source): boolean {
-  if (a.kind === "variable") return b.kind === "variable" && a.variable === b.variable;
-  if (a.kind === "tensor") return b.kind === "tensor" && a.tensor.dataId === b.tensor.dataId;
-  if (a.kind === "input") return b.kind === "input" && a.position === b.position;
-  return a.kind === b.kind;
-}
-
-/** An error of TensorFlow's from a run of a graph, with the op that failed. */
-function inWords(
+/** Returns an error of TensorFlow from a run of a graph, with the op that failed. */
+function withOpName(
   error: unknown,
-  steps: readonly string[],
+  nodes: readonly string[],
   checks: ReadonlyMap<string, string>,
 ): unknown {
   if (!(error instanceof Error)) return error;
-  const node = /\{\{node (\w+)\}\}/.exec(error.message)?.[1] ?? "";
+  const name = /\{\{node (\w+)\}\}/.exec(error.message)?.[1] ?? "";
   const index = /= (-?\d+) is not in \[0, (\d+)\)/.exec(error.message);
-  const check = checks.get(node);
-  if (check && index) {
-    return new RangeError(`${check} must be from 0 to ${Number(index[2]) - 1}, found ${index[1]}.`);
+  const subject = checks.get(name);
+  if (subject && index) {
+    return new RangeError(
+      `${subject} must be from 0 to ${Number(index[2]) - 1}, found ${index[1]}.`,
+    );
   }
   const label = /label value of (-?\d+) which is outside the valid range of \[0, (\d+)\)/.exec(
     error.message,
@@ -210,215 +377,12 @@ function inWords(
       }, as there are ${label[2]} logits, found ${label[1]}.`,
     );
   }
-  const step = steps[Number(node.replace("node_", "")) - 1];
+  const node = nodes[Number(name.replace("node_", "")) - 1];
   const [reason] = error.message.replace("Session fail to run with error: ", "").split("\n");
   return new RangeError(
-    `Running a compiled function: ${step ? `the op ${opOf(step)}` : "an op"} failed: ${reason}`,
+    `Running a compiled function: ${
+      node ? `the op ${node.slice(0, node.indexOf(" "))}` : "an op"
+    } failed: ${reason}`,
     { cause: error },
   );
-}
-
-export class RecordingBackend extends NodeJSKernelBackend {
-  /** The addon itself, whether or not what it runs is noted. */
-  protected readonly direct: Binding;
-  #recording: Recording | undefined;
-
-  constructor(binding: Binding, packageName: string) {
-    super(binding, packageName);
-    this.direct = binding;
-  }
-
-  /** Whether ops are noted at present. */
-  get isRecording(): boolean {
-    return this.#recording !== undefined;
-  }
-
-  /** What a graph was made for: how TensorFlow has these inputs. */
-  signature(inputs: readonly tf.Tensor[]): string {
-    this.getInputTensorIds([...inputs]);
-    return inputs.map(({ dataId, shape }) => `${this.tensorMap.get(dataId)!.dtype}[${shape}]`)
-      .join();
-  }
-
-  /**
-   * Runs `work`, and notes what it does, to be done again. Variables are read at each run as they
-   * are then, and those that `work` assigns to are assigned to at each run. Nothing is noted where
-   * two inputs, or an input and a variable, are the same data: which of them it uses would not be
-   * known.
-   */
-  record(
-    inputs: readonly tf.Tensor[],
-    work: () => readonly tf.Tensor[],
-  ): Replay | undefined {
-    const variables = liveVariables();
-    for (const variable of variables) {
-      // Who shares a variable's data would be taken for the variable. One of another backend would
-      // be moved here by the look at it.
-      const isHere = this.tensorMap.has(variable.dataId);
-      if (isHere && this.tensorMap.get(variable.dataId)!.refCount !== 1) this.copyData(variable);
-    }
-    const before = new Map(variables.map((variable) => [variable, variable.dataId]));
-    const sources = new Map<object, Source>([
-      ...[...before].map(([variable, data]) => [data, { kind: "variable", variable }] as const),
-      ...inputs.map(({ dataId }, position) => [dataId, { kind: "input", position }] as const),
-    ]);
-    if (sources.size < before.size + inputs.length) {
-      work();
-      return undefined;
-    }
-    const recording = this.#recording = new Recording(this, sources);
-    this.binding = recording.binding;
-    try {
-      const outputs = withoutMathRandom(work);
-      if (this.#recording !== recording) return undefined;
-      const changed = liveVariables().filter((variable) => {
-        if (before.has(variable)) return before.get(variable) !== variable.dataId;
-        throw new RangeError(`${doing}: it makes a variable. Make it outside.`);
-      });
-      const { TF_ATTR_TYPE, TF_ATTR_INT, TF_FLOAT } = this.direct;
-      // A sum is finite only where all that is summed is.
-      const assumed = recording.assumed.length === 0 ? [] : [
-        recording.graph.op("AddN", [
-          { name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT },
-          { name: "N", type: TF_ATTR_INT, value: recording.assumed.length },
-        ], recording.assumed),
-      ];
-      const names = [...outputs, ...changed].map((tensor) => {
-        const name = recording.name(this.getInputTensorIds([tensor])[0]!);
-        // TensorFlow does not give out what it was given.
-        const type = this.tensorMap.get(tensor.dataId)!.dtype;
-        const attribute = { name: "T", type: this.direct.TF_ATTR_TYPE, value: type };
-        return recording.graph.op("Identity", [attribute], [name]);
-      });
-      return this.#replay(recording, [...assumed, ...names], changed);
-    } finally {
-      this.#recording = undefined;
-      this.binding = this.direct;
-    }
-  }
-
-  /** Gives a variable a copy of its data, which nobody shares. */
-  protected copyData(variable: tf.Variable): void {
-    const { TF_ATTR_TYPE, TF_FLOAT } = this.binding;
-    // What is float32 to TensorFlow.js may be in bfloat16, which no deep copy is in: it is widened
-    // on the way.
-    const value = variable.dtype === "float32"
-      ? TF_FLOAT
-      : this.tensorMap.get(variable.dataId)!.dtype;
-    const type = { name: "T", type: TF_ATTR_TYPE, value };
-    const own = this.executeSingleOutput("DeepCopy", [type], [variable]);
-    variable.assign(own);
-    own.dispose();
-  }
-
-  #replay(recording: Recording, outputs: readonly string[], changed: tf.Variable[]): Replay {
-    const { feeds, graph, checks } = recording, { steps } = graph;
-    const assumes = recording.assumed.length > 0;
-    const sources = [...feeds.values()];
-    const taken = [...feeds.keys()].map((name) => `${name}:0`).join();
-    const given = outputs.map((name) => `${name}:0`).join();
-    const session = new Session(this.direct, graph);
-    return {
-      steps,
-      sources,
-      run: (inputs) => {
-        const fed = sources.map((source) => {
-          if (source.kind === "input") return inputs[source.position]!;
-          if (source.kind === "fresh") return source.make();
-          const tensor = source.kind === "variable" ? source.variable : source.tensor;
-          if (tf.engine().state.tensorInfo.has(tensor.dataId)) return tensor;
-          throw new RangeError(
-            `Running a compiled function: it uses a ${source.kind} [${tensor.shape}] from outside that has been disposed.`,
-          );
-        });
-        let results;
-        try {
-          results = session.run(this.getInputTensorIds(fed), taken, given);
-        } catch (error) {
-          throw inWords(error, steps, checks);
-        }
-        const tensors = results.map((result) => this.createOutputTensor(result));
-        if (assumes) {
-          const [assumed] = tensors.shift()!.dataSync();
-          if (!Number.isFinite(assumed)) return undefined;
-        }
-        const values = tensors.splice(tensors.length - changed.length);
-        changed.forEach((variable, i) => variable.assign(values[i]!));
-        return tensors;
-      },
-      free: () => session.free(),
-    };
-  }
-
-  /** Runs `f` without its ops being noted. */
-  #unnoted<T>(f: () => T): T {
-    const recording = this.#recording;
-    this.#recording = undefined;
-    this.binding = this.direct;
-    try {
-      return f();
-    } finally {
-      this.#recording = recording;
-      if (recording) this.binding = recording.binding;
-    }
-  }
-
-  /**
-   * Whether a number is finite, on which what comes next depends. While ops are noted, finite
-   * numbers are assumed to be so at each run; at another the noting ends, and the rest is done
-   * without.
-   */
-  assumeFinite(number: tf.TensorInfo): boolean {
-    const recording = this.#recording;
-    const [id] = this.getInputTensorIds([number]);
-    const isFinite = Number.isFinite(this.direct.tensorDataSync(id!)[0]);
-    if (!recording) return isFinite;
-    if (isFinite) recording.assumed.push(recording.name(id!));
-    else {
-      this.#recording = undefined;
-      this.binding = this.direct;
-    }
-    return isFinite;
-  }
-
-  /** The values of a tensor, for a check while ops are noted. */
-  peek(tensor: tf.Tensor) {
-    // A deferred batch norm is computed here, and belongs to the graph.
-    this.getInputTensorIds([tensor]);
-    return this.#unnoted(() => tensor.dataSync());
-  }
-
-  /**
-   * `indices`, as positions in `range` that are checked at each run; `subject` begins the error.
-   */
-  checkInGraph(subject: string, range: tf.Tensor1D, indices: tf.Tensor1D): tf.Tensor1D {
-    const checked = tf.gather(range, indices), recording = this.#recording!;
-    recording.checks.set(recording.name(this.getInputTensorIds([checked])[0]!), subject);
-    return checked;
-  }
-
-  /** A tensor that is another one each time, as `make` makes it. */
-  fresh(make: () => tf.Tensor): tf.Tensor {
-    const recording = this.#recording;
-    const tensor = this.#unnoted(make);
-    recording?.makeAnew(tensor.dataId, make);
-    return tensor;
-  }
-
-  override write(...parameters: Parameters<NodeJSKernelBackend["write"]>): object {
-    const data = super.write(...parameters);
-    this.#recording?.make(data);
-    return data;
-  }
-
-  override getInputTensorIds(inputs: tf.TensorInfo[]): number[] {
-    const recording = this.#recording;
-    if (!recording) return super.getInputTensorIds(inputs);
-    return inputs.map((input) => {
-      if (recording.isMade(input.dataId)) return super.getInputTensorIds([input])[0]!;
-      const id = this.#unnoted(() => super.getInputTensorIds([input])[0]!);
-      recording.see(id, input);
-      return id;
-    });
-  }
 }

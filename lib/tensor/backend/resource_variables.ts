@@ -1,135 +1,117 @@
-/** TensorFlow.js's native backend, with what our kernels need beyond it. */
-import * as tf from "@tensorflow/tfjs-core";
-import type { NativeTensor, OpAttribute } from "./binding.d.ts";
-import { RecordingBackend } from "./graph_capture.ts";
+/**
+ * Variables as TensorFlow resources, which its training ops update in place. A variable becomes a
+ * resource at its first update. TensorFlow.js goes on reading it as a tensor: a view of the
+ * resource, made when it is read.
+ */
+import type * as tf from "@tensorflow/tfjs-core";
+import type { OpAttribute, RawBackend } from "./types.ts";
 
 /** The name under which TensorFlow frees a resource along with the last handle to it. */
 const ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
-/** The number of a tensor that is in its resource only. */
-const ABSENT = -1;
+/** The id of a view that has not been made since the last update. */
+const NO_VIEW = -1;
+/** The number of scalars that are kept. */
+const MAX_SCALARS = 64;
 
-export class LeanBackend extends RecordingBackend {
-  /** The native numbers that stand for common numbers. */
+export class ResourceVariables {
+  readonly #backend: RawBackend;
+  /** The ids of the scalars that updates have used. */
   readonly #scalars = new Map<number, number>();
 
-  /** Lets `companion` live as long as the data of `owner`, uncounted; {@linkcode companionOf} finds it. */
-  attach(owner: tf.TensorInfo, companion: tf.Tensor): void {
-    const { dataId, shape, dtype } = companion;
-    this.incRef(dataId);
-    companion.dispose();
-    tf.engine().removeDataId(dataId, this);
-    this.tensorMap.get(owner.dataId)!.companion = { dataId, shape, dtype };
+  constructor(backend: RawBackend) {
+    this.#backend = backend;
   }
 
-  /** What was attached to the data of `owner`. */
-  companionOf(owner: tf.TensorInfo): tf.TensorInfo | undefined {
-    return this.tensorMap.get(owner.dataId)!.companion;
-  }
-
-  /**
-   * Runs an op that changes variables where they are: TensorFlow's training ops take them as resources, before all other inputs. A
-   * variable becomes one at its first update, and can be read as ever. Numbers stand for scalars. To be called in `tidy`.
-   */
+  /** Runs an op that updates variables in place; its other inputs are float32. */
   update(
     op: string,
     variables: readonly tf.Variable[],
     inputs: readonly (tf.TensorInfo | number)[],
-    flags: Readonly<Record<string, boolean>> = {},
+    flags: Readonly<Record<string, boolean>>,
   ): void {
-    if (this.isRecording) {
-      throw new RangeError(
-        "Compiling a function: it changes a variable in place, as the step of an optimizer does. Leave that outside.",
-      );
-    }
-    const { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT } = this.binding;
+    const backend = this.#backend, { addon, tensorMap } = backend;
+    const { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT } = addon;
     const attributes: OpAttribute[] = [
       { name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT },
       ...Object.entries(flags).map(([name, value]) => ({ name, type: TF_ATTR_BOOL, value })),
     ];
-    if (this.#scalars.size > 64) {
-      for (const id of this.#scalars.values()) this.binding.deleteTensor(id);
+    if (this.#scalars.size > MAX_SCALARS) {
+      for (const id of this.#scalars.values()) addon.deleteTensor(id);
       this.#scalars.clear();
     }
-    const handles = variables.map((variable) => this.#handle(variable));
-    const ids = inputs.map((input) => {
-      if (typeof input === "number") return this.#scalar(input);
-      const [id] = this.getInputTensorIds([input]);
-      if (this.#data(input.dataId).dtype === TF_FLOAT) return id!;
-      // TensorFlow holds it in bfloat16, which no deep copy is in.
-      const float = this.executeSingleOutput("DeepCopy", attributes.slice(0, 1), [input]);
-      return this.getInputTensorIds([float])[0]!;
-    });
-    // TensorFlow changes a resource in place only where nobody else looks at its memory.
+    const handles = variables.map((variable) => this.#handleOf(variable));
+    const ids = inputs.map((input) =>
+      typeof input === "number" ? this.#scalar(input) : backend.getInputTensorIds([input])[0]!
+    );
+    // TensorFlow updates a resource in place only where no view shares its memory.
     const views = variables.flatMap(({ dataId }) => {
-      const data = this.tensorMap.get(dataId)!, { id } = data;
-      data.id = ABSENT;
-      return id === ABSENT ? [] : [id];
+      const data = tensorMap.get(dataId)!, { id } = data;
+      data.id = NO_VIEW;
+      return id === NO_VIEW ? [] : [id];
     });
-    const inUse = views.filter((id) => ids.includes(id));
-    for (const id of views) if (!inUse.includes(id)) this.binding.deleteTensor(id);
-    this.binding.executeOp(op, attributes, [...handles, ...ids], 0);
-    for (const id of inUse) this.binding.deleteTensor(id);
+    const viewsInUse = views.filter((id) => ids.includes(id));
+    for (const id of views) if (!viewsInUse.includes(id)) addon.deleteTensor(id);
+    addon.executeOp(op, attributes, [...handles, ...ids], 0);
+    for (const id of viewsInUse) addon.deleteTensor(id);
   }
 
-  /** The native number of the resource that holds a variable. */
-  #handle(variable: tf.Variable): number {
-    const { refCount, handle } = this.tensorMap.get(variable.dataId)!;
+  /** Makes the view of a variable that was updated since the last one. */
+  load(dataId: object): void {
+    const { addon, tensorMap } = this.#backend, data = tensorMap.get(dataId)!;
+    if (data.id !== NO_VIEW || data.handle === undefined) return;
+    const type = { name: "dtype", type: addon.TF_ATTR_TYPE, value: addon.TF_FLOAT };
+    // Not through `binding`: a graph reads the variable itself.
+    data.id = addon.executeOp("ReadVariableOp", [type], [data.handle], 1)[0]!.id;
+  }
+
+  /** Gives a variable a copy of its data, if it shares that with another tensor. */
+  unshare(variable: tf.Variable): void {
+    const { tensorMap } = this.#backend;
+    // To look up data of another backend would move it here.
+    if (!tensorMap.has(variable.dataId)) return;
+    if (tensorMap.get(variable.dataId)!.refCount !== 1) this.#copyData(variable);
+  }
+
+  #copyData(variable: tf.Variable): void {
+    const { binding, tensorMap } = this.#backend, { TF_ATTR_TYPE, TF_FLOAT } = binding;
+    // The copy has the type that TensorFlow.js knows, whichever the data is in.
+    const value = variable.dtype === "float32" ? TF_FLOAT : tensorMap.get(variable.dataId)!.dtype;
+    const type = { name: "T", type: TF_ATTR_TYPE, value };
+    const copy = this.#backend.execute("DeepCopy", [type], [variable], 1)[0]!;
+    variable.assign(copy);
+    copy.dispose();
+  }
+
+  /** Returns the id of the resource of a variable, which is made if need be. */
+  #handleOf(variable: tf.Variable): number {
+    const { addon, tensorMap } = this.#backend;
+    const { refCount, handle } = tensorMap.get(variable.dataId)!;
     if (handle !== undefined && refCount === 1) return handle;
-    // Whoever shares the data keeps what it is now; nor may memory be changed that JavaScript lent to TensorFlow.
-    this.copyData(variable);
-    const { TF_ATTR_TYPE, TF_ATTR_STRING, TF_ATTR_SHAPE, TF_FLOAT } = this.binding;
-    const data = this.#data(variable.dataId);
-    const type = { name: "dtype", type: TF_ATTR_TYPE, value: TF_FLOAT };
-    const [resource] = this.binding.executeOp(
+    // A tensor that shares the data must not change, nor may memory that JavaScript owns.
+    this.#copyData(variable);
+    const data = tensorMap.get(variable.dataId)!;
+    const type = { name: "dtype", type: addon.TF_ATTR_TYPE, value: addon.TF_FLOAT };
+    const [resource] = addon.executeOp(
       "VarHandleOp",
       [
-        { name: "shared_name", type: TF_ATTR_STRING, value: ANONYMOUS },
-        { name: "shape", type: TF_ATTR_SHAPE, value: data.shape },
+        { name: "shared_name", type: addon.TF_ATTR_STRING, value: ANONYMOUS },
+        { name: "shape", type: addon.TF_ATTR_SHAPE, value: data.shape },
         type,
       ],
       [],
       1,
     );
-    this.binding.executeOp("AssignVariableOp", [type], [resource!.id, data.id], 0);
+    addon.executeOp("AssignVariableOp", [type], [resource!.id, data.id], 0);
     return data.handle = resource!.id;
   }
 
-  /** The native number of a scalar. */
+  /** Returns the id of a scalar. */
   #scalar(value: number): number {
-    const known = this.#scalars.get(value);
-    if (known !== undefined) return known;
-    const id = this.binding.createTensor([], this.binding.TF_FLOAT, Float32Array.of(value));
+    const cached = this.#scalars.get(value);
+    if (cached !== undefined) return cached;
+    const { addon } = this.#backend;
+    const id = addon.createTensor([], addon.TF_FLOAT, Float32Array.of(value));
     this.#scalars.set(value, id);
     return id;
-  }
-
-  /** What TensorFlow holds for a tensor, looked up in its resource if it has changed there. */
-  #data(dataId: object): NativeTensor {
-    const data = this.tensorMap.get(dataId)!;
-    if (data.id === ABSENT && data.handle !== undefined) {
-      const { TF_ATTR_TYPE, TF_FLOAT } = this.binding;
-      const type = { name: "dtype", type: TF_ATTR_TYPE, value: TF_FLOAT };
-      data.id = this.direct.executeOp("ReadVariableOp", [type], [data.handle], 1)[0]!.id;
-    }
-    return data;
-  }
-
-  override getInputTensorIds(inputs: tf.TensorInfo[]): number[] {
-    for (const { dataId } of inputs) this.#data(dataId);
-    return super.getInputTensorIds(inputs);
-  }
-
-  override readSync(dataId: object) {
-    this.#data(dataId);
-    return super.readSync(dataId);
-  }
-
-  override disposeData(dataId: object, force?: boolean): boolean {
-    if (!this.tensorMap.has(dataId)) return true;
-    const { handle, companion } = this.tensorMap.get(dataId)!;
-    const gone = super.disposeData(dataId, force);
-    if (gone && handle !== undefined) this.binding.deleteTensor(handle);
-    if (gone && companion) super.disposeData(companion.dataId);
-    return gone;
   }
 }

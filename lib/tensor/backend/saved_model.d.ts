@@ -1,4 +1,7 @@
-/** What lib uses of TensorFlow's messages, of which TensorFlow.js's package for native TensorFlow brings a generated copy. */
+/**
+ * Types for the Protocol Buffers messages of TensorFlow that the library uses. TensorFlow.js's
+ * package for native TensorFlow contains the generated code.
+ */
 
 declare namespace messages {
   /** A list of sizes. */
@@ -11,14 +14,14 @@ declare namespace messages {
     }
   }
 
-  /** A constant: its type by TensorFlow's number, its shape, and its bytes. */
+  /** A constant: TensorFlow's id of its type, its shape, and its bytes. */
   class Tensor {
     setDtype(type: number): void;
     setTensorShape(shape: TensorShape): void;
     setTensorContent(bytes: Uint8Array): void;
   }
 
-  /** One of these. */
+  /** An attribute, of which one field is set. */
   class AttrValue {
     setS(bytes: Uint8Array): void;
     setI(value: number): void;
@@ -33,6 +36,7 @@ declare namespace messages {
     class ListValue {
       setIList(values: readonly number[]): void;
       setFList(values: readonly number[]): void;
+      setSList(values: readonly Uint8Array[]): void;
     }
   }
 
@@ -49,7 +53,7 @@ declare namespace messages {
     setVersions(versions: VersionDef): void;
   }
 
-  /** Of which version of TensorFlow's graphs it is. */
+  /** The version of TensorFlow's graphs. */
   class VersionDef {
     setProducer(version: number): void;
   }

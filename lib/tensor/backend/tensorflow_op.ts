@@ -1,9 +1,9 @@
 /** Runs TensorFlow ops by name, for kernels. */
 import type * as tf from "@tensorflow/tfjs-core";
-import type { Binding, OpAttribute } from "./binding.d.ts";
-import { nativeBackend, onNativeCpu } from "./select.ts";
+import { nativeBackend } from "./select.ts";
+import type { Binding, OpAttribute } from "./types.ts";
 
-/** An attribute of a TensorFlow op: its value, with the type that TensorFlow expects. */
+/** The value of an attribute of a TensorFlow op, under the type that TensorFlow expects. */
 export type Attribute =
   | { float: number }
   | { bool: boolean }
@@ -28,31 +28,33 @@ function toOpAttributes(
 }
 
 /**
- * Runs one TensorFlow op by name on the native backend; for kernels only. Gives one tensor, or as
- * many as `outputs` says.
+ * Runs a TensorFlow op by name on the native backend. Returns one tensor, or as many as `outputs`
+ * says.
  *
- * @throws {TypeError} If the native backend is not loaded.
+ * @throws {TypeError} If the native backend does not compute.
  */
 export function runTensorFlowOp(
   op: string,
-  inputs: tf.TensorInfo[],
+  inputs: readonly tf.TensorInfo[],
   attributes: Readonly<Record<string, Attribute>>,
 ): tf.Tensor;
 export function runTensorFlowOp(
   op: string,
-  inputs: tf.TensorInfo[],
+  inputs: readonly tf.TensorInfo[],
   attributes: Readonly<Record<string, Attribute>>,
   outputs: number,
 ): tf.Tensor[];
 export function runTensorFlowOp(
   op: string,
-  inputs: tf.TensorInfo[],
+  inputs: readonly tf.TensorInfo[],
   attributes: Readonly<Record<string, Attribute>>,
   outputs?: number,
 ): tf.Tensor | tf.Tensor[] {
   const native = nativeBackend();
   if (!native) {
-    throw new TypeError(`Running the TensorFlow op ${op}: the native backend is not loaded.`);
+    throw new TypeError(
+      `Running the TensorFlow op ${op}: the native backend must compute, found another one.`,
+    );
   }
   const results = native.executeMultipleOutputs(
     op,
@@ -64,27 +66,16 @@ export function runTensorFlowOp(
 }
 
 /**
- * oneDNN's ops that TensorFlow lacks here, as found out at their first use; on x86 it mostly has
- * all.
- */
-const missingOneDnnOps = new Set<string>();
-
-/**
- * Runs one of oneDNN's ops on the native backend; for kernels only. Gives nothing where the backend
- * computes elsewhere than on a processor, or TensorFlow lacks the op.
+ * Runs an op of oneDNN on the native backend. Returns undefined where another backend or a GPU
+ * computes, or TensorFlow lacks the op.
  */
 export function runOneDnnOp(
   op: string,
-  inputs: tf.TensorInfo[],
+  inputs: readonly tf.TensorInfo[],
   attributes: Readonly<Record<string, Attribute>>,
   outputs: number,
 ): tf.Tensor[] | undefined {
-  if (missingOneDnnOps.has(op) || !onNativeCpu()) return undefined;
-  try {
-    // The last attribute is oneDNN's mark of its kernels for TensorFlow's own layout.
-    const marked = { ...attributes, _kernel: { string: "MklNameChangeOp" } };
-    return runTensorFlowOp(op, inputs, marked, outputs);
-  } catch {
-    missingOneDnnOps.add(op);
-  }
+  const native = nativeBackend();
+  if (!native?.hasOneDnnOp(op)) return undefined;
+  return native.executeOneDnnOp(op, toOpAttributes(attributes, native.binding), inputs, outputs);
 }

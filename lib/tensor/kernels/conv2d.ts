@@ -11,7 +11,7 @@ function convolveWithBias({ inputs, attrs }: Parameters<tf.KernelFunc>[0]): tf.T
   const { x, filter, bias } = inputs as Record<"x" | "filter", Tensor4D> & { bias: Tensor1D };
   const { strides, pad } = attrs as unknown as { strides: [number, number]; pad: "same" | "valid" };
   // In a graph TensorFlow fuses the two itself, and what follows them too.
-  const fused = nativeBackend()?.isRecording
+  const fused = nativeBackend()?.capture.isCapturing
     ? undefined
     : runOneDnnOp("_MklNativeConv2DWithBias", [x, filter, bias], {
       T: { type: "float32" },

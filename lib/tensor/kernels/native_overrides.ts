@@ -63,13 +63,13 @@ replaceKernel(tf.MaxPool, (own) => (call) => {
   const pooled = runOneDnnOp("_MklNativeMaxPool", [x], poolingAttributes(call.attrs), 2);
   if (!pooled) return own(call);
   const [y, places] = pooled;
-  if (tf.engine().state.gradientDepth > 0) nativeBackend()!.attach(y!, places!);
+  if (tf.engine().state.gradientDepth > 0) nativeBackend()!.attachWorkspace(y!, places!);
   else places!.dispose();
   return y!;
 });
 replaceKernel(tf.MaxPoolGrad, (own) => (call) => {
   const x = call.inputs.input!, y = call.inputs.output!, dy = call.inputs.dy!;
-  const places = nativeBackend()?.companionOf(y);
+  const places = nativeBackend()?.workspaceOf(y);
   if (!places) return own(call);
   const attributes = poolingAttributes(call.attrs);
   const dx = runOneDnnOp("_MklNativeMaxPoolGrad", [x, y, dy, places], attributes, 1);
@@ -88,7 +88,7 @@ replaceKernel(tf.Conv2DBackpropFilter, (own) => (call) => {
   const [batch, rows, columns] = dy.shape;
   const single = height * width * vertical * horizontal === 1;
   const small = rows * columns <= 16 && batch >= 32 && Math.min(inChannels, outChannels) >= 256 &&
-    nativeBackend()?.isInBfloat16;
+    nativeBackend()?.autocast.isActive;
   if (!(single || small) || (pad !== "valid" && pad !== "same")) return own(call);
   return tf.tidy(() => {
     const gradient: Tensor2D = tf.reshape(dy, [-1, outChannels]);

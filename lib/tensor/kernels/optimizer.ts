@@ -4,7 +4,7 @@
  * rate.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { nativeBackend } from "../backend/select.ts";
+import { nativeCpuBackend } from "../backend/select.ts";
 import { checkOptions, checkTensor } from "../checks.ts";
 import type { Tensor, Variable } from "../types.ts";
 
@@ -40,16 +40,10 @@ export interface AdamUpdate {
   overflows?: boolean;
 }
 
-/** The backend that changes variables where they are. */
-function inPlace() {
-  const native = nativeBackend();
-  return native?.isUsingGpuDevice === false ? native : undefined;
-}
-
 /** `w ← w − factor · x` */
 function subtract(w: Variable, factor: number, x: Tensor): void {
-  const native = inPlace();
-  if (native) native.update("ResourceApplyGradientDescent", [w], [factor, x]);
+  const native = nativeCpuBackend();
+  if (native) native.updateVariables("ResourceApplyGradientDescent", [w], [factor, x]);
   else assign(w, () => tf.sub(w, tf.mul(x, factor)));
 }
 
@@ -109,7 +103,7 @@ export function updateByMomentum(
     weightDecay: true,
   });
   const { learningRate, momentum, nesterov, weightDecay } = options;
-  const native = inPlace();
+  const native = nativeCpuBackend();
   // In place, g + λ·w comes to v through v + λ/μ·w, which must stay within float32.
   const decaysVelocity = native && velocity && !nesterov && weightDecay !== 0 &&
     weightDecay < 1e6 * momentum;
@@ -120,7 +114,7 @@ export function updateByMomentum(
       : tf.add(gradient, tf.mul(parameter, weightDecay));
     if (!velocity) subtract(parameter, learningRate, g);
     else if (native) {
-      native.update("ResourceApplyMomentum", [parameter, velocity], [learningRate, g, momentum], {
+      native.updateVariables("ResourceApplyMomentum", [parameter, velocity], [learningRate, g, momentum], {
         use_nesterov: nesterov,
       });
     } else {
@@ -178,10 +172,10 @@ export function updateByAdam(
   // where c = √(1 − β₂ᵗ).
   const power1 = beta1 ** step, power2 = beta2 ** step, c = Math.sqrt(1 - power2);
   const native = [beta1, beta2].every(suitsTensorFlow) && !options.overflows
-    ? inPlace()
+    ? nativeCpuBackend()
     : undefined;
   if (native) {
-    native.update(
+    native.updateVariables(
       "ResourceApplyAdam",
       [parameter, mean, squares],
       [power1, power2, learningRate, beta1, beta2, c * epsilon, gradient],

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend } from "../backend/select.ts";
 import { checkFinite, checkInteger, checkShape, checkTensor } from "../checks.ts";
-import { valuesToCheck } from "../compile.ts";
+import { valuesToCheck } from "../backend/values_to_check.ts";
 import type {
   DataType,
   Rank,
@@ -362,8 +362,8 @@ export function checkIndices(
   if (outside !== undefined) {
     throw new RangeError(`${what}: ${name} must be from 0 to ${count - 1}, found ${outside}.`);
   }
-  return native?.isRecording
-    ? native.checkInGraph(`${what}: ${name}`, tf.range(0, count, 1, "int32"), indices)
+  return native?.capture.isCapturing
+    ? native.capture.checkInGraph(`${what}: ${name}`, tf.range(0, count, 1, "int32"), indices)
     : indices;
 }
 

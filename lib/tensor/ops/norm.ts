@@ -37,7 +37,7 @@ export function squaredNorm(tensors: readonly Tensor[]): Scalar {
 function halfSquaredLength(x: Tensor): Tensor {
   const native = nativeBackend();
   return native && x.dtype === "float32"
-    ? native.inFloat32(() => runTensorFlowOp("L2Loss", [x], { T: { type: "float32" } }))
+    ? native.autocast.inFloat32(() => runTensorFlowOp("L2Loss", [x], { T: { type: "float32" } }))
     : tf.mul(tf.sum(tf.square(tf.cast(x, "float32"))), 0.5);
 }
 

@@ -1,0 +1,113 @@
+/**
+ * Runs a graph as a whole: TensorFlow fuses its ops where it can, and frees or reuses each value
+ * after its last use.
+ */
+import { join } from "node:path";
+// @ts-types="./saved_model.d.ts"
+import messages from "@tensorflow/tfjs-node-gpu/dist/proto/api_pb.js";
+import { type AttrValue, type GraphDef, type NodeDef, PRODUCER } from "./graph_def.ts";
+import type { Binding, NativeTensor } from "./types.ts";
+
+/** Frees the sessions of graphs that nothing can reach any more. */
+const unreachable = new FinalizationRegistry<() => void>((free) => free());
+
+/** A graph that TensorFlow loads at its first run. It is freed by `free`, or when unreachable. */
+export class GraphSession {
+  readonly #addon: Binding;
+  #graph: GraphDef | undefined;
+  #id: number | undefined;
+
+  constructor(addon: Binding, graph: GraphDef) {
+    this.#addon = addon;
+    this.#graph = graph;
+  }
+
+  /** Runs the graph on tensors by their ids; `inputs` and `outputs` are names with commas between. */
+  run(ids: number[], inputs: string, outputs: string): NativeTensor[] {
+    const addon = this.#addon;
+    if (this.#graph) {
+      const id = this.#id = load(addon, this.#graph);
+      unreachable.register(this, () => addon.deleteSavedModel(id), this);
+      this.#graph = undefined;
+    }
+    return addon.runSavedModel(this.#id!, ids, inputs, outputs);
+  }
+
+  free(): void {
+    unreachable.unregister(this);
+    if (this.#id !== undefined) this.#addon.deleteSavedModel(this.#id);
+    this.#id = this.#graph = undefined;
+  }
+}
+
+/** Has TensorFlow load a graph, and returns the id of its session. */
+function load(addon: Binding, { nodes }: GraphDef): number {
+  const graph = new messages.GraphDef(), versions = new messages.VersionDef();
+  for (const node of nodes) graph.addNode(nodeMessage(node));
+  versions.setProducer(PRODUCER);
+  graph.setVersions(versions);
+  const info = new messages.MetaGraphDef.MetaInfoDef();
+  info.setTagsList(["serve"]);
+  const metaGraph = new messages.MetaGraphDef();
+  metaGraph.setMetaInfoDef(info);
+  metaGraph.setGraphDef(graph);
+  const model = new messages.SavedModel();
+  model.setSavedModelSchemaVersion(1);
+  model.setMetaGraphsList([metaGraph]);
+  // The addon loads graphs from folders only.
+  const folder = Deno.makeTempDirSync({ prefix: "resnet_lab_" });
+  try {
+    Deno.writeFileSync(join(folder, "saved_model.pb"), model.serializeBinary());
+    return addon.loadSavedModel(folder, "serve");
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+function nodeMessage({ name, op, input, attr }: NodeDef) {
+  const node = new messages.NodeDef();
+  node.setName(name);
+  node.setOp(op);
+  node.setInputList([...input]);
+  for (const [key, value] of Object.entries(attr)) node.getAttrMap().set(key, attrMessage(value));
+  return node;
+}
+
+function attrMessage(attr: AttrValue) {
+  const result = new messages.AttrValue();
+  if ("s" in attr) result.setS(toBytes(attr.s));
+  else if ("i" in attr) result.setI(attr.i);
+  else if ("f" in attr) result.setF(attr.f);
+  else if ("b" in attr) result.setB(attr.b);
+  else if ("type" in attr) result.setType(attr.type);
+  else if ("shape" in attr) result.setShape(shapeMessage(attr.shape));
+  else if ("tensor" in attr) {
+    const { dtype, shape, values } = attr.tensor, tensor = new messages.Tensor();
+    tensor.setDtype(dtype);
+    tensor.setTensorShape(shapeMessage(shape));
+    const { buffer, byteOffset, byteLength } = values;
+    tensor.setTensorContent(new Uint8Array(buffer, byteOffset, byteLength));
+    result.setTensor(tensor);
+  } else {
+    const { i, f, s } = attr.list, list = new messages.AttrValue.ListValue();
+    if (i) list.setIList(i);
+    if (f) list.setFList(f);
+    if (s) list.setSList(s.map(toBytes));
+    result.setList(list);
+  }
+  return result;
+}
+
+function toBytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+function shapeMessage(shape: readonly number[]) {
+  const result = new messages.TensorShape();
+  result.setDimList(shape.map((size) => {
+    const dimension = new messages.TensorShape.Dim();
+    dimension.setSize(size);
+    return dimension;
+  }));
+  return result;
+}
