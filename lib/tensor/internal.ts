@@ -1,10 +1,20 @@
 /** Exports that the other rooms of lib share, and that are not public. */
 export {
   checkArray,
+  checkBoolean,
+  checkFinite,
   checkFunction,
+  checkInstance,
+  checkInteger,
+  checkNumber,
+  checkOneOf,
   checkOptions,
+  checkPair,
+  checkSignal,
+  checkString,
   checkSynchronous,
   checkTensor,
+  type OptionNames,
   show,
 } from "./checks.ts";
 export { valuesToCheck } from "./compile.ts";
