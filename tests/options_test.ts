@@ -57,7 +57,7 @@ const contourPlot = (options: lib.ContourPlotOptions) =>
   lib.contourPlot([0, 1], [0, 1], [[0, 1], [2, 3]], options);
 const large = ops.zeros([1, 96, 96, 1]);
 const google = () => lib.googlenet({ ...sizes, variant: "d2l", auxiliary: true, imageSize: 96 });
-const block = () => lib.inception(1, 1, [1, 1], [1, 1], 1);
+const block = () => lib.inception(1, [1, [1, 1], [1, 1], 1]);
 const tiny = () => lib.resnet({ block: "basic", stages: [1], channels: 1, ...sizes });
 
 const PLACES: Readonly<Record<string, Row>> = {
@@ -123,27 +123,8 @@ const PLACES: Readonly<Record<string, Row>> = {
   "bottleneck 2": [{ stride: 1 }, (o) => lib.bottleneck(1, 1, o)],
   "cifarResnet 0": [{ depth: 8 }, (o) => lib.cifarResnet(o)],
   "googlenet 0": [{ variant: "d2l" }, (o) => lib.googlenet(o)],
-  "inception 5": [{ variant: "d2l" }, (o) => lib.inception(1, 1, [1, 1], [1, 1], 1, o)],
+  "inception 2": [{ variant: "d2l" }, (o) => lib.inception(1, [1, [1, 1], [1, 1], 1], o)],
   "lenet 0": [{ classes: 2 }, (o) => lib.lenet(o)],
-  "new AlexNet 0": [
-    { ...sizes, variant: "d2l", imageSize: 224 },
-    (o) => new lib.AlexNet(o),
-  ],
-  "new GoogLeNet 0": [
-    { ...sizes, variant: "d2l", imageSize: 96 },
-    (o) => new lib.GoogLeNet(o),
-  ],
-  "new GoogLeNetWithAuxiliary 0": [
-    { ...sizes, variant: "torchvision", imageSize: 96 },
-    (o) => new lib.GoogLeNetWithAuxiliary(o),
-  ],
-  "new NiN 0": [sizes, (o) => new lib.NiN(o)],
-  "new ResidualBlock 4": [{ stride: 1 }, (o) => new lib.ResidualBlock("basic", 1, 1, 1, o)],
-  "new ResNet 0": [{ block: "basic", stages: [1] }, (o) => new lib.ResNet(o, 1, 2)],
-  "new VGG 0": [
-    { ...sizes, architecture: [[1, 8]], batchNorm: false, hidden: 2, imageSize: 8 },
-    (o) => new lib.VGG(o),
-  ],
   "nin 0": [{ classes: 2 }, (o) => lib.nin(o)],
   "ninBlock 2": [{ kernelSize: 1 }, (o) => lib.ninBlock(1, 1, o)],
   "resnet 0": [{ block: "basic", stages: [1] }, (o) => lib.resnet(o)],
@@ -153,7 +134,7 @@ const PLACES: Readonly<Record<string, Row>> = {
   "resnet101 0": [{ classes: 2 }, (o) => lib.resnet101(o)],
   "resnet152 0": [{ classes: 2 }, (o) => lib.resnet152(o)],
   "vgg 0": [{ architecture: [[1, 8]] }, (o) => lib.vgg(o)],
-  "vggBlock 3": [{ batchNorm: true }, (o) => lib.vggBlock(1, 1, 1, o)],
+  "vggBlock 2": [{ convolutions: 1 }, (o) => lib.vggBlock(1, 1, o)],
   "AlexNet.forward 1": [
     { training: true },
     (o) => lib.alexnet({ variant: "d2l", width: 1 / 64, imageSize: 96 }).forward(large, o),

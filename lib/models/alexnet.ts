@@ -1,10 +1,11 @@
-import { checkOptions, type Features, type Images, tidy } from "../tensor/mod.ts";
+import { type Features, type Images, tidy } from "../tensor/mod.ts";
+import { checkInteger, checkOneOf, checkOptions } from "../tensor/internal.ts";
 import {
   type AdaptiveAveragePool,
   adaptiveAveragePool,
-  checkWhole,
   conv2d,
   dropout,
+  type Flatten,
   flatten,
   type ForwardOptions,
   linear,
@@ -16,58 +17,73 @@ import {
 } from "../nn/mod.ts";
 import { checkArguments } from "../nn/checks.ts";
 import {
-  checkBuiltFor,
+  checkImageSize,
   checkLargeEnough,
-  sideLeft,
-  type Windows,
-  windowsOf,
+  outputSide,
+  type WindowLayers,
+  windowLayers,
 } from "./image_size.ts";
-import { checkOneOf } from "./one_of.ts";
-import { widened } from "./width.ts";
+import { type ClassifierOptions, scaleChannels } from "./options.ts";
 
-const VARIANTS = {
+/**
+ * The version of AlexNet. `"original"` is the paper's, with grouped convolutions (two groups) and
+ * local response normalisation. `"torchvision"` is the narrower one that most pretrained weights
+ * are for (Krizhevsky 2014, one column). `"d2l"` is the version of the book Dive into Deep Learning
+ * for grey images, without groups and without normalisation.
+ */
+export type AlexNetVariant = "original" | "torchvision" | "d2l";
+
+const DEFAULTS = {
   original: { inChannels: 3, classes: 1000, imageSize: 227 },
   torchvision: { inChannels: 3, classes: 1000, imageSize: 224 },
   d2l: { inChannels: 1, classes: 10, imageSize: 224 },
-} as const;
+} as const satisfies Record<AlexNetVariant, Required<Omit<ClassifierOptions, "width">>>;
 
-/**
- * Which AlexNet: `"original"` is the paper's, in two groups and with local response normalisation;
- * `"torchvision"` the narrower one that most pretrained weights are for (Krizhevsky 2014, one
- * column); `"d2l"` the textbook one for grey images, in one group and without normalisation.
- */
-export type AlexNetVariant = keyof typeof VARIANTS;
+const BUILDING = "Building alexnet";
 
 /** The options of {@linkcode alexnet}. */
 export interface AlexNetOptions<
-  Variant extends AlexNetVariant,
-  InChannels extends number,
-  Classes extends number,
-> {
-  /** Which AlexNet. */
+  Variant extends AlexNetVariant = AlexNetVariant,
+  InChannels extends number = number,
+  Classes extends number = number,
+> extends ClassifierOptions<InChannels, Classes> {
+  /** The version of AlexNet. */
   variant: Variant;
-  /** Channels of the images; 3 unless said otherwise, 1 of the d2l variant. */
+  /**
+   * Channels of the images.
+   *
+   * @default 3, or 1 in the variant `"d2l"`
+   */
   inChannels?: InChannels;
-  /** Classes to tell apart; 1000 unless said otherwise, 10 of the d2l variant. */
+  /**
+   * Number of classes.
+   *
+   * @default 1000, or 10 in the variant `"d2l"`
+   */
   classes?: Classes;
-  /** What the numbers of channels and hidden units are multiplied by; 1 unless said otherwise. */
+  /**
+   * Factor on the numbers of channels and hidden units.
+   *
+   * @default 1
+   */
   width?: number;
   /**
-   * Height and width of the images that the linear layers are made for; 224 unless said otherwise,
-   * 227 of the original.
+   * Height and width of the images that the linear layers are built for.
+   *
+   * @default 224, or 227 in the variant `"original"`
    */
   imageSize?: number;
 }
 
 /**
- * A number of channels or hidden units at a width; the two groups of the original need as many
- * each.
+ * Returns a number of channels or hidden units at a width. In the original it is even, for the two
+ * groups.
  */
 function channels(variant: AlexNetVariant, count: number, width: number): number {
-  return widened("Building alexnet", count, width, variant === "original" ? 2 : 1);
+  return scaleChannels(BUILDING, count, width, variant === "original" ? 2 : 1);
 }
 
-/** Five convolutions with pooling. */
+/** Returns the five convolutions with pooling. */
 function features<InChannels extends number>(
   variant: AlexNetVariant,
   inChannels: InChannels,
@@ -130,7 +146,7 @@ function features<InChannels extends number>(
   }
 }
 
-/** Three linear layers. */
+/** Returns the three linear layers. */
 function classifier<Classes extends number>(
   variant: AlexNetVariant,
   side: number,
@@ -139,7 +155,7 @@ function classifier<Classes extends number>(
 ): Module<Features, Features<Classes>> {
   const inFeatures = side * side * channels(variant, 256, width);
   const hidden = channels(variant, 4096, width);
-  // torchvision drops before a linear layer, the others after its relu.
+  // torchvision puts dropout before a linear layer, the others after its relu.
   return variant === "torchvision"
     ? sequential(
       dropout(0.5),
@@ -167,52 +183,53 @@ export class AlexNet<InChannels extends number, Classes extends number>
   /** Five convolutions with relu, three of them with pooling. */
   readonly features: Module<Images<InChannels>, Images>;
   /**
-   * Brings images of any size to the grid that the classifier takes, in the variant of torchvision.
+   * Averages the feature maps to the size that the classifier takes, in the variant of torchvision.
    */
   readonly avgpool: AdaptiveAveragePool | undefined;
-  /** Makes features of the grid. */
-  readonly flatten = flatten();
+  /** Flattens the feature maps. */
+  readonly flatten: Flatten = flatten();
   /** Three linear layers with dropout. */
   readonly classifier: Module<Features, Features<Classes>>;
-  /** Height and width of the images that it was built for. */
+  /** Height and width of the images that the network is built for. */
   readonly imageSize: number;
-  readonly #windows: Windows;
+  readonly #windowLayers: WindowLayers;
 
   /** See {@linkcode alexnet}. */
   constructor(options: AlexNetOptions<AlexNetVariant, InChannels, Classes>) {
     super();
-    const doing = "Building alexnet";
-    checkOptions<AlexNetOptions<AlexNetVariant, number, number>>(
-      doing,
-      options,
-      '{ variant: "original" }',
-      { variant: true, inChannels: true, classes: true, width: true, imageSize: true },
-    );
+    checkOptions<AlexNetOptions>(BUILDING, options, '{ variant: "original" }', {
+      variant: true,
+      inChannels: true,
+      classes: true,
+      width: true,
+      imageSize: true,
+    });
     const { variant } = options;
-    checkOneOf(doing, "variant", variant, Object.keys(VARIANTS));
-    const usual = VARIANTS[variant];
-    const { inChannels = usual.inChannels as number as InChannels } = options;
-    const { classes = usual.classes as number as Classes } = options;
-    const { width = 1, imageSize = usual.imageSize } = options;
-    checkWhole(doing, "inChannels", inChannels);
-    checkWhole(doing, "classes", classes);
-    checkWhole(doing, "imageSize", imageSize);
+    checkOneOf(BUILDING, "variant", variant, Object.keys(DEFAULTS));
+    const defaults = DEFAULTS[variant];
+    const { inChannels = defaults.inChannels as number as InChannels } = options;
+    const { classes = defaults.classes as number as Classes } = options;
+    const { width = 1, imageSize = defaults.imageSize } = options;
+    checkInteger(BUILDING, "inChannels", inChannels);
+    checkInteger(BUILDING, "classes", classes);
+    checkInteger(BUILDING, "imageSize", imageSize);
     this.imageSize = imageSize;
     this.features = features(variant, inChannels, width);
-    this.#windows = windowsOf(this);
-    const side = sideLeft(doing, this, this.#windows, imageSize);
+    this.#windowLayers = windowLayers(this);
+    const side = outputSide(BUILDING, this, this.#windowLayers, imageSize);
     if (variant === "torchvision") this.avgpool = adaptiveAveragePool([side, side]);
     this.classifier = classifier(variant, side, width, classes);
   }
 
+  /** Returns the logits `[batch, classes]`. */
   override forward(images: Images<InChannels>, options?: ForwardOptions): Features<Classes> {
-    const doing = "Running alexnet";
-    checkLargeEnough(doing, this.#windows, images);
-    if (!this.avgpool) checkBuiltFor(doing, this.imageSize, images);
+    const action = "Running alexnet";
+    checkLargeEnough(action, this.#windowLayers, images);
+    if (!this.avgpool) checkImageSize(action, this.imageSize, images);
     return tidy(() => {
-      const map = this.features.forward(images, options);
-      const grid = this.avgpool ? this.avgpool.forward(map) : map;
-      return this.classifier.forward(this.flatten.forward(grid), options);
+      const maps = this.features.forward(images, options);
+      const pooled = this.avgpool ? this.avgpool.forward(maps) : maps;
+      return this.classifier.forward(this.flatten.forward(pooled), options);
     });
   }
 }
@@ -221,8 +238,8 @@ export class AlexNet<InChannels extends number, Classes extends number>
  * AlexNet, which won the ImageNet competition of 2012: five convolutions with relu and overlapping
  * pooling, then three linear layers with dropout (Krizhevsky et al. 2012, section 3).
  *
- * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. The sides of the maps
- * behind the stages:
+ * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. The sides of the
+ * feature maps after each stage:
  *
  * | variant | images | conv 1 | pool 1 | pool 2 | pool 5 |
  * |---|---|---|---|---|---|
@@ -232,12 +249,11 @@ export class AlexNet<InChannels extends number, Classes extends number>
  *
  * All weights start as {@linkcode heNormal} and all biases at zero. The paper draws weights with a
  * standard deviation of 0.01 and sets the biases of convolutions 2, 4 and 5 and of the hidden
- * layers to one (section 5); torchvision leaves PyTorch's uniform default.
+ * layers to one (section 5). torchvision uses PyTorch's uniform default.
  *
  * @throws {RangeError} If there is no such variant, a number is out of range, or images of
- * `imageSize` are too small for the layers, with the smallest that will do; in `forward`, if the
- * images are too small, or not those that it was built for (the variant of torchvision averages
- * larger ones).
+ * `imageSize` are too small for the layers. In `forward`, if the images are too small, or are not
+ * `imageSize` × `imageSize`; the variant of torchvision accepts larger ones and averages them.
  * @throws {TypeError} If an option is of the wrong kind.
  *
  * @example
@@ -249,19 +265,17 @@ export class AlexNet<InChannels extends number, Classes extends number>
  * const table = summary(narrow, [95, 95, 1]);
  * assert.deepEqual(table.rows[2]?.outputShape, [10, 10, 6]);
  * assert.deepEqual(table.rows.at(-1)?.outputShape, [10]);
- * assert.throws(() => summary(narrow, [32, 32, 1]), /The smallest that will do are 65×65/);
+ * assert.throws(() => summary(narrow, [32, 32, 1]), /must be at least 65×65, found 32×32/);
  * ```
  */
 export function alexnet<
   const Variant extends AlexNetVariant,
-  const InChannels extends number = (typeof VARIANTS)[Variant]["inChannels"],
-  const Classes extends number = (typeof VARIANTS)[Variant]["classes"],
+  const InChannels extends number = Variant extends "d2l" ? 1 : 3,
+  const Classes extends number = Variant extends "d2l" ? 10 : 1000,
 >(
   options: AlexNetOptions<Variant, InChannels, Classes>,
 ): AlexNet<NoInfer<InChannels>, NoInfer<Classes>>;
-export function alexnet(
-  options: AlexNetOptions<AlexNetVariant, number, number>,
-): AlexNet<number, number> {
-  checkArguments("Building alexnet", arguments, 1);
+export function alexnet(options: AlexNetOptions): AlexNet<number, number> {
+  checkArguments(BUILDING, arguments, 1);
   return new AlexNet(options);
 }

@@ -1,66 +1,69 @@
-/** The sizes of images that a network can take, from a walk over its convolutions and poolings. */
+/** Image sizes that a network accepts, found from its convolutions and poolings. */
 import { type Images, isTensor } from "../tensor/mod.ts";
-import { type AnyModule, Conv2d, Pool } from "../nn/mod.ts";
+import type { AnyModule } from "../nn/mod.ts";
+import { Conv2d } from "../nn/conv.ts";
+import { Pool } from "../nn/pool.ts";
 
 type Size = readonly [height: number, width: number];
 
-/** The convolutions and poolings of a network that has them one after the other, by path. */
-export type Windows = readonly (readonly [path: string, layer: Conv2d<number, number> | Pool])[];
+/** The convolutions and poolings of a network in the order in which they run, by path. */
+export type WindowLayers =
+  readonly (readonly [path: string, layer: Conv2d<number, number> | Pool])[];
 
 /**
- * The convolutions and poolings in a tree of modules, in its order. Branches over the same input
- * may count as if one came after the other where none of them changes the size.
+ * Returns the convolutions and poolings in a tree of modules, in its order. Parallel branches count
+ * as if they ran one after the other, which is right where no branch changes the size.
  */
-export function windowsOf(model: AnyModule): Windows {
+export function windowLayers(model: AnyModule): WindowLayers {
   return [...model.namedModules()].flatMap(([path, module]) =>
     module instanceof Conv2d || module instanceof Pool ? [[path, module] as const] : []
   );
 }
 
 /**
- * The size of what is left of images behind the windows.
+ * Returns the size of the feature maps after the layers.
  *
- * @throws {RangeError} If the images are too small, with the layer that has too little left and the
- * smallest size that will do.
+ * @throws {RangeError} If the images are too small, with the smallest size that is large enough and
+ * the layer whose input is too small.
  */
-export function sizeAfter(doing: string, windows: Windows, size: Size): Size {
-  let left = size;
-  for (const [path, layer] of windows) {
-    const next = outputSize(layer, left);
+export function outputSize(action: string, layers: WindowLayers, imageSize: Size): Size {
+  let size = imageSize;
+  for (const [path, layer] of layers) {
+    const next = layerOutputSize(layer, size);
     if (next === undefined) {
       throw new RangeError(
-        `${doing}: images of ${size.join("×")} are too small: they are down to ${
-          left.join("×")
-        } at ${path} (${layer.describe()}). The smallest that will do are ${smallest(windows)}.`,
+        `${action}: the images must be at least ${smallest(layers)}, found ${
+          imageSize.join("×")
+        }, of which ${size.join("×")} is left for ${path} (${layer.describe()}).`,
       );
     }
-    left = next;
+    size = next;
   }
-  return left;
+  return size;
 }
 
 /**
- * The side of what is left of square images behind the windows of a network that is being built;
- * what is built of it is disposed if they are too small.
+ * Returns the side of the feature maps that square images leave after the layers of a network that
+ * is being built. Disposes the network if the images are too small.
  *
- * @throws {RangeError} As {@linkcode sizeAfter}.
+ * @throws {RangeError} As {@linkcode outputSize}.
  */
-export function sideLeft(
-  doing: string,
+export function outputSide(
+  action: string,
   network: AnyModule,
-  windows: Windows,
+  layers: WindowLayers,
   imageSize: number,
 ): number {
   try {
-    return sizeAfter(doing, windows, [imageSize, imageSize])[0];
+    return outputSize(action, layers, [imageSize, imageSize])[0];
   } catch (error) {
     network.dispose();
     throw error;
   }
 }
 
-/** The size that a layer gives, `undefined` where its window does not fit. */
-function outputSize(layer: Windows[number][1], size: Size): Size | undefined {
+/** Returns the size of a layer's output, `undefined` where its window does not fit. */
+function layerOutputSize(layer: WindowLayers[number][1], size: Size): Size | undefined {
   try {
     return layer.outputSize(size);
   } catch (error) {
@@ -69,39 +72,38 @@ function outputSize(layer: Windows[number][1], size: Size): Size | undefined {
   }
 }
 
-/** The smallest square that fits all windows, as text. */
-function smallest(windows: Windows): string {
+/** Returns the smallest square that fits all windows, as text. */
+function smallest(layers: WindowLayers): string {
   for (let side = 1;; side++) {
     let size: Size | undefined = [side, side];
-    for (const [, layer] of windows) size = size && outputSize(layer, size);
+    for (const [, layer] of layers) size = size && layerOutputSize(layer, size);
     if (size) return `${side}×${side}`;
   }
 }
 
 /**
- * Checks that images are large enough for a network; what else may be wrong with them its layers
- * say.
+ * Checks that images are large enough for a network. The layers check everything else.
  *
  * @throws {RangeError} If they are not.
  */
-export function checkLargeEnough(doing: string, windows: Windows, images: Images): void {
+export function checkLargeEnough(action: string, layers: WindowLayers, images: Images): void {
   if (isTensor(images) && images.rank === 4) {
-    sizeAfter(doing, windows, [images.shape[1], images.shape[2]]);
+    outputSize(action, layers, [images.shape[1], images.shape[2]]);
   }
 }
 
 /**
- * Checks that images have the size that a network was built for, which its linear layers depend on.
+ * Checks that images have the size that the linear layers of a network are built for.
  *
  * @throws {RangeError} If they have another.
  */
-export function checkBuiltFor(doing: string, imageSize: number, images: Images): void {
+export function checkImageSize(action: string, imageSize: number, images: Images): void {
   if (!isTensor(images) || images.rank !== 4) return;
   const [, height, width] = images.shape;
   if (height !== imageSize || width !== imageSize) {
     throw new RangeError(
-      `${doing}: the images must be ${imageSize}×${imageSize}, for which it was built, found ${height}×${width}. ` +
-        "The option imageSize builds it for others.",
+      `${action}: the images must be ${imageSize}×${imageSize}, the option imageSize, found ${height}×${width}. ` +
+        "Build the network with another imageSize.",
     );
   }
 }

@@ -1,45 +1,69 @@
-import { checkOptions, type Features, type Images, tidy } from "../tensor/mod.ts";
+import { type Features, type Images, tidy } from "../tensor/mod.ts";
+import { checkInteger, checkOneOf, checkOptions } from "../tensor/internal.ts";
 import {
+  type Activation,
   avgPool,
-  checkWhole,
+  type Conv2d,
   conv2d,
+  type Flatten,
   flatten,
   type ForwardOptions,
+  type Linear,
   linear,
   maxPool,
   Module,
+  type Pool,
   relu,
+  type Sequential,
   sequential,
   sigmoid,
   tanh,
   xavierUniform,
 } from "../nn/mod.ts";
 import { checkArguments } from "../nn/checks.ts";
-import { checkOneOf } from "./one_of.ts";
+import type { ClassifierOptions } from "./options.ts";
 
-const ACTIVATIONS = { relu, sigmoid, tanh };
+/** The activation after each layer of a LeNet. */
+export type LeNetActivation = "relu" | "sigmoid" | "tanh";
 
-/** What follows each layer of a LeNet. */
-export type LeNetActivation = keyof typeof ACTIVATIONS;
+const ACTIVATIONS = { relu, sigmoid, tanh } satisfies Record<LeNetActivation, () => Activation>;
+
+const BUILDING = "Building lenet";
 
 /** The options of {@linkcode lenet}. */
-export interface LeNetOptions<InChannels extends number, Classes extends number> {
-  /** Channels of the images; 1 unless said otherwise. */
+export interface LeNetOptions<InChannels extends number = number, Classes extends number = number>
+  extends Pick<ClassifierOptions<InChannels, Classes>, "inChannels" | "classes"> {
+  /**
+   * Channels of the images.
+   *
+   * @default 1
+   */
   inChannels?: InChannels;
-  /** Classes to tell apart; 10 unless said otherwise. */
+  /**
+   * Number of classes.
+   *
+   * @default 10
+   */
   classes?: Classes;
   /**
-   * What follows each layer: relu with maximum pooling as today, or sigmoid or tanh with average
+   * The activation after each layer: relu comes with maximum pooling, sigmoid and tanh with average
    * pooling as in 1998.
+   *
+   * @default "relu"
    */
   activation?: LeNetActivation;
 }
 
-/** Two convolutions with pooling. */
+/** Two convolutions, each with an activation and pooling. */
+export type LeNetFeatures<InChannels extends number> = Sequential<
+  readonly [Conv2d<InChannels, 6>, Activation, Pool, Conv2d<6, 16>, Activation, Pool]
+>;
+
+/** Returns the two convolutions with pooling. */
 function features<InChannels extends number>(
   inChannels: InChannels,
   activation: LeNetActivation,
-) {
+): LeNetFeatures<InChannels> {
   const activate = ACTIVATIONS[activation];
   const pool = activation === "relu" ? maxPool : avgPool;
   const initial = activation === "relu" ? {} : { weightInitializer: xavierUniform() };
@@ -53,8 +77,23 @@ function features<InChannels extends number>(
   );
 }
 
-/** Three linear layers over what is left of the image, 5×5 pixels. */
-function classifier<Classes extends number>(classes: Classes, activation: LeNetActivation) {
+/** Three linear layers, with an activation between them. */
+export type LeNetClassifier<Classes extends number> = Sequential<
+  readonly [
+    Flatten,
+    Linear<400, 120>,
+    Activation,
+    Linear<120, 84>,
+    Activation,
+    Linear<84, Classes>,
+  ]
+>;
+
+/** Returns the three linear layers over the last feature maps, 5×5 pixels. */
+function classifier<Classes extends number>(
+  classes: Classes,
+  activation: LeNetActivation,
+): LeNetClassifier<Classes> {
   const activate = ACTIVATIONS[activation];
   const initial = activation === "relu" ? {} : { weightInitializer: xavierUniform() };
   return sequential(
@@ -71,20 +110,28 @@ function classifier<Classes extends number>(classes: Classes, activation: LeNetA
 export class LeNet<InChannels extends number, Classes extends number>
   extends Module<Images<InChannels>, Features<Classes>> {
   /** Two convolutions, each with an activation and pooling. */
-  readonly features: ReturnType<typeof features<InChannels>>;
+  readonly features: LeNetFeatures<InChannels>;
   /** Three linear layers. */
-  readonly classifier: ReturnType<typeof classifier<Classes>>;
+  readonly classifier: LeNetClassifier<Classes>;
 
   /** See {@linkcode lenet}. */
-  constructor(inChannels: InChannels, classes: Classes, activation: LeNetActivation) {
+  constructor(options: LeNetOptions<InChannels, Classes>) {
     super();
-    checkWhole("Building lenet", "inChannels", inChannels);
-    checkWhole("Building lenet", "classes", classes);
-    checkOneOf("Building lenet", "activation", activation, Object.keys(ACTIVATIONS));
-    this.features = features(inChannels, activation);
-    this.classifier = classifier(classes, activation);
+    checkOptions<LeNetOptions>(BUILDING, options, "{ classes: 10 }", {
+      inChannels: true,
+      classes: true,
+      activation: true,
+    });
+    const { inChannels = 1 as number as InChannels, classes = 10 as number as Classes } = options;
+    const { activation = "relu" } = options;
+    checkInteger(BUILDING, "inChannels", inChannels);
+    checkInteger(BUILDING, "classes", classes);
+    checkOneOf(BUILDING, "activation", activation, Object.keys(ACTIVATIONS));
+    this.features = features<InChannels>(inChannels, activation);
+    this.classifier = classifier<Classes>(classes, activation);
   }
 
+  /** Returns the logits `[batch, classes]`. */
   override forward(images: Images<InChannels>, options?: ForwardOptions): Features<Classes> {
     return tidy(() => this.classifier.forward(this.features.forward(images, options), options));
   }
@@ -92,13 +139,13 @@ export class LeNet<InChannels extends number, Classes extends number>
 
 /**
  * LeNet-5 for images of 28×28 pixels: two convolutions with pooling, then three linear layers
- * (LeCun et al. 1998, section II.B, with every map connected to every map, and logits in place of
- * the radial-basis output).
+ * (LeCun et al. 1998, section II.B). Every feature map is connected to every map before it, and the
+ * output is logits in place of radial basis functions.
  *
  * Images `[batch, 28, 28, inChannels]` to logits `[batch, classes]`.
  *
- * @throws {RangeError} If a number is not a whole one of at least 1, or there is no such
- * activation; in `forward`, if the images are of another size.
+ * @throws {RangeError} If a number is not a whole number of at least 1, or there is no such
+ * activation. In `forward`, if the images have another size.
  * @throws {TypeError} If an option is of the wrong kind.
  *
  * @example
@@ -112,15 +159,7 @@ export class LeNet<InChannels extends number, Classes extends number>
 export function lenet<const InChannels extends number = 1, const Classes extends number = 10>(
   options?: LeNetOptions<InChannels, Classes>,
 ): LeNet<NoInfer<InChannels>, NoInfer<Classes>>;
-export function lenet(
-  options: LeNetOptions<number, number> = {},
-): LeNet<number, number> {
-  checkArguments("Building lenet", arguments, 1);
-  checkOptions<LeNetOptions<number, number>>("Building lenet", options, "{ classes: 10 }", {
-    inChannels: true,
-    classes: true,
-    activation: true,
-  });
-  const { inChannels = 1, classes = 10, activation = "relu" } = options;
-  return new LeNet(inChannels, classes, activation);
+export function lenet(options: LeNetOptions = {}): LeNet<number, number> {
+  checkArguments(BUILDING, arguments, 1);
+  return new LeNet(options);
 }

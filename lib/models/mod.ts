@@ -1,48 +1,88 @@
 /** The networks. */
-export { AlexNet, alexnet, type AlexNetOptions, type AlexNetVariant } from "./alexnet.ts";
+export { alexnet, type AlexNetOptions, type AlexNetVariant } from "./alexnet.ts";
 export {
-  GoogLeNet,
   googlenet,
   type GoogLeNetOptions,
   type GoogLeNetOutputs,
-  type GoogLeNetVariant,
-  GoogLeNetWithAuxiliary,
-  Inception,
-  inception,
+  type GoogLeNetSettings,
 } from "./googlenet.ts";
-export { LeNet, lenet, type LeNetActivation, type LeNetOptions } from "./lenet.ts";
-export { NiN, nin, ninBlock, type NiNOptions } from "./nin.ts";
+export {
+  type GoogLeNetVariant,
+  inception,
+  type InceptionChannels,
+  type InceptionOptions,
+} from "./inception.ts";
+export {
+  lenet,
+  type LeNetActivation,
+  type LeNetClassifier,
+  type LeNetFeatures,
+  type LeNetOptions,
+} from "./lenet.ts";
+export { nin, ninBlock, type NiNOptions } from "./nin.ts";
+export type { ClassifierOptions } from "./options.ts";
 export {
   basicBlock,
   bottleneck,
+  type Convolution,
+  type ForShortcut,
+  type ResidualBlockInit,
+  type ResidualBlockOptions,
+  type ResNetBlock,
+  type ResNetShortcut,
+  type ResNetVersion,
+  type Times4,
+} from "./residual_block.ts";
+export {
+  type CifarDepth,
   cifarResnet,
   type CifarResNetOptions,
-  type Convolution,
-  ResidualBlock,
-  type ResidualBlockOptions,
-  ResNet,
+  type ForDepth,
   resnet,
   resnet101,
   resnet152,
   resnet18,
   resnet34,
   resnet50,
-  type ResNetBlock,
+  type ResNetFunction,
   type ResNetOptions,
-  type ResNetShortcut,
   type ResNetStem,
   type ResNetVariantOptions,
-  type ResNetVersion,
+  type StageDepths,
 } from "./resnet.ts";
-export { VGG, vgg, type VGGArchitecture, vggBlock, type VGGDepth, type VGGOptions } from "./vgg.ts";
+export {
+  vgg,
+  type VGGArchitecture,
+  vggBlock,
+  type VGGBlockOptions,
+  type VGGDepth,
+  type VGGLayer,
+  type VGGOptions,
+} from "./vgg.ts";
+export type {
+  AlexNet,
+  GoogLeNet,
+  GoogLeNetWithAuxiliary,
+  Inception,
+  LeNet,
+  NiN,
+  ResidualBlock,
+  ResNet,
+  VGG,
+} from "./internal.ts";
 
 import { takeForwardOptionsOnly } from "../nn/forward_guard.ts";
-import { AlexNet } from "./alexnet.ts";
-import { GoogLeNet, GoogLeNetWithAuxiliary, Inception } from "./googlenet.ts";
-import { LeNet } from "./lenet.ts";
-import { NiN } from "./nin.ts";
-import { ResidualBlock, ResNet } from "./resnet.ts";
-import { VGG } from "./vgg.ts";
+import {
+  AlexNet,
+  GoogLeNet,
+  GoogLeNetWithAuxiliary,
+  Inception,
+  LeNet,
+  NiN,
+  ResidualBlock,
+  ResNet,
+  VGG,
+} from "./internal.ts";
 
 takeForwardOptionsOnly(
   ...[AlexNet, GoogLeNet, GoogLeNetWithAuxiliary, Inception, LeNet, NiN, ResidualBlock],

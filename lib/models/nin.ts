@@ -1,6 +1,7 @@
-import { checkOptions, type Features, type Images, ops, tidy } from "../tensor/mod.ts";
+import { type Features, type Images, ops, tidy } from "../tensor/mod.ts";
+import { checkInteger, checkOptions } from "../tensor/internal.ts";
 import {
-  checkWhole,
+  type Activation,
   type Conv2d,
   conv2d,
   type Conv2dOptions,
@@ -11,16 +12,17 @@ import {
   maxPool,
   Module,
   relu,
+  type Sequential,
   sequential,
 } from "../nn/mod.ts";
 import { checkArguments } from "../nn/checks.ts";
-import { checkLargeEnough, type Windows, windowsOf } from "./image_size.ts";
-import { widened } from "./width.ts";
+import { checkLargeEnough, type WindowLayers, windowLayers } from "./image_size.ts";
+import { type ClassifierOptions, scaleChannels } from "./options.ts";
 
 /**
- * A block of a network in network: a convolution and two 1×1 convolutions, each with relu, so that
- * each pixel's channels go through a small network of their own (Lin et al. 2014, section 3.1). The
- * sizes are those of {@linkcode conv2d} with the same options.
+ * A block of a network in network: a convolution and two 1×1 convolutions, each with relu. The 1×1
+ * convolutions are a small network on the channels of each pixel (Lin et al. 2014, section 3.1).
+ * The output size is the size of {@linkcode conv2d} with the same options.
  *
  * @throws {RangeError} If an option is not a whole number that is large enough.
  * @throws {TypeError} If an option is of the wrong kind.
@@ -38,9 +40,19 @@ export function ninBlock<const InChannels extends number, const OutChannels exte
   inChannels: InChannels,
   outChannels: OutChannels,
   options: Pick<Conv2dOptions, "kernelSize" | "stride" | "padding">,
-) {
-  checkArguments("Building ninBlock", arguments, 3);
-  checkOptions<typeof options>("Building ninBlock", options, "{ kernelSize: 3 }", {
+): Sequential<
+  readonly [
+    Conv2d<InChannels, OutChannels>,
+    Activation,
+    Conv2d<OutChannels, OutChannels>,
+    Activation,
+    Conv2d<OutChannels, OutChannels>,
+    Activation,
+  ]
+> {
+  const action = "Building ninBlock";
+  checkArguments(action, arguments, 3);
+  checkOptions<typeof options>(action, options, "{ kernelSize: 3 }", {
     kernelSize: true,
     stride: true,
     padding: true,
@@ -56,25 +68,37 @@ export function ninBlock<const InChannels extends number, const OutChannels exte
 }
 
 /**
- * Gives a convolution small weights and biases of one, so that the relu behind it lets every
- * channel through at first.
+ * Gives the last convolution small weights and biases of one, so that the relu after it passes
+ * every channel at the start.
  */
-function openAtFirst({ weight, bias }: Conv2d<number, number>): void {
+function initializeLastBlock({ weight, bias }: Conv2d<number, number>): void {
   tidy(() => {
     weight.assign(ops.mul(weight, 0.1));
     bias?.assign(ops.ones(bias.shape));
   });
 }
 
+const BUILDING = "Building nin";
+
 /** The options of {@linkcode nin}. */
-export interface NiNOptions<InChannels extends number, Classes extends number> {
-  /** Channels of the images; 1 unless said otherwise. */
+export interface NiNOptions<InChannels extends number = number, Classes extends number = number>
+  extends Omit<ClassifierOptions<InChannels, Classes>, "imageSize"> {
+  /**
+   * Channels of the images.
+   *
+   * @default 1
+   */
   inChannels?: InChannels;
-  /** Classes to tell apart; 10 unless said otherwise. */
+  /**
+   * Number of classes.
+   *
+   * @default 10
+   */
   classes?: Classes;
   /**
-   * What the numbers of channels are multiplied by, except that of the classes; 1 unless said
-   * otherwise.
+   * Factor on the numbers of channels, except for the last, the number of classes.
+   *
+   * @default 1
    */
   width?: number;
 }
@@ -82,29 +106,28 @@ export interface NiNOptions<InChannels extends number, Classes extends number> {
 /** A network in network; made by {@linkcode nin}. */
 export class NiN<InChannels extends number, Classes extends number>
   extends Module<Images<InChannels>, Features<Classes>> {
-  /** Four blocks with pooling between them; the last gives a map for each class. */
+  /** Four blocks with pooling between them; the last one has a feature map for each class. */
   readonly features: Module<Images<InChannels>, Images<Classes>>;
-  /** The mean of each class's map. */
+  /** The mean of each class's feature map. */
   readonly avgpool: GlobalAveragePool = globalAveragePool();
-  readonly #windows: Windows;
+  readonly #windowLayers: WindowLayers;
 
   /** See {@linkcode nin}. */
   constructor(options: NiNOptions<InChannels, Classes>) {
     super();
-    const doing = "Building nin";
-    checkOptions<NiNOptions<number, number>>(doing, options, "{ classes: 10 }", {
+    checkOptions<NiNOptions>(BUILDING, options, "{ classes: 10 }", {
       inChannels: true,
       classes: true,
       width: true,
     });
-    const { inChannels = 1 as number as InChannels, classes = 10 as number as Classes, width = 1 } =
-      options;
-    checkWhole(doing, "inChannels", inChannels);
-    checkWhole(doing, "classes", classes);
-    const c = (channels: number) => widened(doing, channels, width);
+    const { inChannels = 1 as number as InChannels, classes = 10 as number as Classes } = options;
+    const { width = 1 } = options;
+    checkInteger(BUILDING, "inChannels", inChannels);
+    checkInteger(BUILDING, "classes", classes);
+    const c = (channels: number) => scaleChannels(BUILDING, channels, width);
     const pool = () => maxPool({ kernelSize: 3, stride: 2 });
-    const last = ninBlock(c(384), classes, { kernelSize: 3, padding: 1 });
-    openAtFirst(last.layers[4]);
+    const lastBlock = ninBlock(c(384), classes, { kernelSize: 3, padding: 1 });
+    initializeLastBlock(lastBlock.layers[4]);
     this.features = sequential(
       ninBlock(inChannels, c(96), { kernelSize: 11, stride: 4 }),
       pool(),
@@ -113,31 +136,32 @@ export class NiN<InChannels extends number, Classes extends number>
       ninBlock(c(256), c(384), { kernelSize: 3, padding: 1 }),
       pool(),
       dropout(0.5),
-      last,
+      lastBlock,
     );
-    this.#windows = windowsOf(this);
+    this.#windowLayers = windowLayers(this);
   }
 
+  /** Returns the logits `[batch, classes]`. */
   override forward(images: Images<InChannels>, options?: ForwardOptions): Features<Classes> {
-    checkLargeEnough("Running nin", this.#windows, images);
+    checkLargeEnough("Running nin", this.#windowLayers, images);
     return tidy(() => this.avgpool.forward(this.features.forward(images, options)));
   }
 }
 
 /**
- * A network in network: blocks with small networks for each pixel, and in place of linear layers
- * one map for each class, whose mean is the logit (Lin et al. 2014), in the sizes of AlexNet.
+ * A network in network with the layer sizes of AlexNet: blocks with a small network on each pixel,
+ * and in place of linear layers one feature map for each class, whose mean is the logit (Lin et al.
+ * 2014).
  *
- * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. At 224×224 the sides of
- * the maps are 54, 26, 12 and 5. The last block ends in a relu as the others do, so that logits are
- * not negative.
+ * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. At 224×224 the feature
+ * maps have sides of 54, 26, 12 and 5. The last block ends in a relu like the others, so the logits
+ * are never negative.
  *
- * All weights start as {@linkcode heNormal} and all biases at zero, but for the last convolution's:
- * a tenth of that, and one. Else the relu behind the map of a class can be closed to all images
- * from the start, and the class never learns.
+ * All weights start as {@linkcode heNormal} and all biases at zero, except for the last
+ * convolution: its weights are a tenth of that, and its biases one. Otherwise the relu after the
+ * feature map of a class can be zero for all images from the start, and the class never learns.
  *
- * @throws {RangeError} If a number is out of range; in `forward`, if the images are too small, with
- * the smallest that will do.
+ * @throws {RangeError} If a number is out of range. In `forward`, if the images are too small.
  * @throws {TypeError} If an option is of the wrong kind.
  *
  * @example
@@ -149,13 +173,13 @@ export class NiN<InChannels extends number, Classes extends number>
  * const table = summary(narrow, [96, 96, 1], { depth: 2 });
  * assert.deepEqual(table.rows[0]?.outputShape, [22, 22, 12]);
  * assert.deepEqual(table.rows.at(-1)?.outputShape, [7]);
- * assert.throws(() => summary(narrow, [32, 32, 1]), /The smallest that will do are 67×67/);
+ * assert.throws(() => summary(narrow, [32, 32, 1]), /must be at least 67×67, found 32×32/);
  * ```
  */
 export function nin<const InChannels extends number = 1, const Classes extends number = 10>(
   options?: NiNOptions<InChannels, Classes>,
 ): NiN<NoInfer<InChannels>, NoInfer<Classes>>;
-export function nin(options: NiNOptions<number, number> = {}): NiN<number, number> {
-  checkArguments("Building nin", arguments, 1);
+export function nin(options: NiNOptions = {}): NiN<number, number> {
+  checkArguments(BUILDING, arguments, 1);
   return new NiN(options);
 }

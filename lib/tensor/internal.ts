@@ -2,18 +2,24 @@
 export {
   checkArray,
   checkBoolean,
+  checkFinite,
   checkFunction,
+  checkInstance,
   checkInteger,
   checkNumber,
   checkOneOf,
   checkOptions,
+  checkPair,
+  checkSignal,
   checkString,
   checkSynchronous,
   checkTensor,
   type OptionNames,
   show,
 } from "./checks.ts";
-export { valuesToCheck } from "./backend/values_to_check.ts";
+export {
+  valuesToCheck,
+} from "./backend/values_to_check.ts";
 export {
   type Attributes,
   type AttrValue,
@@ -21,7 +27,16 @@ export {
   DT_INT32,
   GraphDef,
 } from "./backend/graph_def.ts";
-export { linkInterrupt } from "./interrupt.ts";
-export { observeKernels, watchVariables } from "./kernel_trace.ts";
-export { checkPrecision } from "./precision.ts";
-export { watchState } from "./watched_state.ts";
+export {
+  linkInterrupt,
+} from "./interrupt.ts";
+export {
+  observeKernels,
+  watchVariables,
+} from "./kernel_trace.ts";
+export {
+  checkPrecision,
+} from "./precision.ts";
+export {
+  watchState,
+} from "./watched_state.ts";

@@ -26,6 +26,8 @@ import {
 import { withForwardHook } from "../nn/observe.ts";
 import {
   AlexNet,
+  AuxiliaryHead,
+  ConvRelu,
   GoogLeNet,
   GoogLeNetWithAuxiliary,
   Inception,
@@ -34,8 +36,7 @@ import {
   ResidualBlock,
   ResNet,
   VGG,
-} from "../models/mod.ts";
-import { AuxiliaryHead, ConvRelu } from "../models/googlenet.ts";
+} from "../models/internal.ts";
 
 /** For each feature here its number in PyTorch; undefined where that is the same. */
 export type Order = Int32Array | undefined;

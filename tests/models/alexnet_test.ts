@@ -11,7 +11,7 @@ import {
   batchOf,
   dropouts,
   readNetworks,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 type Variant = { variant: AlexNetVariant };
 type Options = Variant & { inChannels: number; classes: number; width: number; imageSize: number };
@@ -196,7 +196,7 @@ Deno.test("AlexNet: a bad option throws and leaves nothing", async () => {
       [
         {},
         "RangeError",
-        "variant must be one of original, torchvision, d2l, found undefined",
+        'variant must be one of "original", "torchvision", "d2l", found undefined',
       ],
       [{ variant: "toString" }, "RangeError", "d2l, found toString"],
       [{ variant: "original", classes: 0 }, "RangeError", "classes must be a whole number"],

@@ -24,7 +24,7 @@ import {
   batchOf,
   dropouts,
   readNetworks,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 type Kind = { variant: GoogLeNetVariant; auxiliary: boolean };
 type Options = {
@@ -116,7 +116,7 @@ Deno.test("GoogLeNet has the article's b1 to b5, and the operations of the paper
 
 Deno.test("inception by hand: four branches of one image, joined along the channels", () => {
   for (const [variant, window] of [["d2l", 25], ["torchvision", 9]] as const) {
-    using block = inception(1, 1, [1, 1], [1, 1], 1, { variant });
+    using block = inception(1, [1, [1, 1], [1, 1], 1], { variant });
     const { branch1, branch2, branch3, branch4 } = block;
     [branch1, branch2, branch3, branch4].forEach((branch, i) => {
       for (const [path, parameter] of branch.namedParameters()) {
@@ -230,7 +230,7 @@ Deno.test("GoogLeNet: a bad option throws and leaves nothing", async () => {
       [
         () => googlenet({} as never),
         "RangeError",
-        `${doing} variant must be one of d2l, torchvision, found undefined.`,
+        `${doing} variant must be one of "d2l", "torchvision", found undefined.`,
       ],
       [
         () => googlenet({ variant: "d2l", classes: 0 }),
@@ -243,19 +243,19 @@ Deno.test("GoogLeNet: a bad option throws and leaves nothing", async () => {
         `${doing} width must be a finite number above 0, found Infinity.`,
       ],
       [
-        () => inception(3, 4, [4, 4], [4, 0], 4),
+        () => inception(3, [4, [4, 4], [4, 0], 4]),
         "RangeError",
         "Building inception: c3 must be a whole number of at least 1, found 0.",
       ],
       [
-        () => inception(3, 4, 4 as never, [4, 4], 4),
+        () => inception(3, [4, 4 as never, [4, 4], 4]),
         "TypeError",
         "Building inception: c2 must be two numbers of channels, found 4.",
       ],
       [
-        () => inception(3, 4, [4, 4], [4, 4], 4, { variant: "original" as never }),
+        () => inception(3, [4, [4, 4], [4, 4], 4], { variant: "original" as never }),
         "RangeError",
-        "Building inception: variant must be one of d2l, torchvision, found original.",
+        'Building inception: variant must be one of "d2l", "torchvision", found "original".',
       ],
     ] as const
   ) {

@@ -233,12 +233,12 @@ Deno.test("LeNet: a bad option throws before anything is made", async () => {
       [
         { activation: "swish" },
         "RangeError",
-        "activation must be one of relu, sigmoid, tanh, found swish",
+        'activation must be one of "relu", "sigmoid", "tanh", found "swish"',
       ],
       [
         { activation: "toString" },
         "RangeError",
-        "activation must be one of relu, sigmoid, tanh, found toString",
+        'activation must be one of "relu", "sigmoid", "tanh", found "toString"',
       ],
       [10, "TypeError", "the options must be an object such as { classes: 10 }, found 10"],
     ] as const

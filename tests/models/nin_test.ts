@@ -9,7 +9,7 @@ import {
   assertTrainingDiffers,
   batchOf,
   readNetworks,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 const fixture = readNetworks<{ inChannels: number; classes: number; width: number }>("nin");
 const narrow = () => nin({ width: 1 / 4 });

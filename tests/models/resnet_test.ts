@@ -34,7 +34,7 @@ import {
   assertTrainingDiffers,
   batchOf,
   readNetworks,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 const VARIANTS = { 18: resnet18, 34: resnet34, 50: resnet50, 101: resnet101, 152: resnet152 };
 type Depth = keyof typeof VARIANTS;
@@ -172,24 +172,24 @@ Deno.test("article 000's ResNet-18 has its stage table for 1×224×224: 56, 28, 
 
 Deno.test("article 003's ResNets: a valid 3×3 stem and a pooling that keeps the size, for 32×32×3", async (t) => {
   for (const [build, parameters] of [[resnet18, 11_689_512], [resnet34, 21_797_672]] as const) {
-    using model = build({ stem: "keras", version: "v1", classes: 10 });
+    using model = build({ stem: "unpadded", version: "v1", classes: 10 });
     assert.deepEqual(shapes(model, [32, 32, 3]), {
       ...{ conv1: "30×30×64", bn1: "30×30×64", maxpool: "30×30×64" },
       ...{ layer1: "30×30×64", layer2: "15×15×128", layer3: "8×8×256", layer4: "4×4×512" },
       ...{ avgpool: "1×1×512", flatten: "512", fc: "10" },
     });
     assert.equal(count(model), parameters - (7 * 7 - 3 * 3) * 3 * 64 - 513 * 990);
-    using small = build({ stem: "keras", classes: 10, width: 1 / 16 });
+    using small = build({ stem: "unpadded", classes: 10, width: 1 / 16 });
     assert.deepEqual(small.forward(ops.ones([2, 32, 32, 3]), { training: true }).shape, [2, 10]);
   }
-  using model = resnet({ block: "basic", stages: [1], stem: "keras", channels: 1, classes: 2 });
+  using model = resnet({ block: "basic", stages: [1], stem: "unpadded", channels: 1, classes: 2 });
   await t.assertSnapshot(summary(model, [32, 32, 3]).toString());
 });
 
 Deno.test("the stem of article 003 by hand: pooling sees the pixel, the next and the ones below", () => {
   using model = constantKernels(
     resnet({
-      ...{ block: "basic", stages: [1], stem: "keras", shortcut: "none", version: "v2" },
+      ...{ block: "basic", stages: [1], stem: "unpadded", shortcut: "none", version: "v2" },
       ...{ channels: 1, inChannels: 1, classes: 1 },
     }),
     { conv1: 1 },
@@ -207,7 +207,7 @@ Deno.test("article 004's ResNets: grey images, a grid of 4×1, an embedding of 2
       inChannels: 1,
       classes: 9,
       stem: "cifar",
-      grid: [4, 1],
+      poolSize: [4, 1],
       embedding: 256,
     } as const;
     using model = VARIANTS[depth](options);
@@ -232,7 +232,7 @@ Deno.test("article 004's ResNets: grey images, a grid of 4×1, an embedding of 2
 Deno.test("forwardWithEmbedding gives what forward gives, and what the last layer makes it of", async () => {
   for (const embedding of [undefined, 5]) {
     setSeed(1);
-    using model = narrow({ embedding, grid: [2, 1] });
+    using model = narrow({ embedding, poolSize: [2, 1] });
     const { images } = batchOf(3, 9, 1);
     await assertNoLeak(() => {
       const outputs = model.forwardWithEmbedding(images);
@@ -497,8 +497,8 @@ Deno.test("ResNets use the batch's statistics in training only, leave their outp
   for (const options of ALL) {
     assertTrainingDiffers(() => narrow(options), images);
   }
-  for (const stem of ["imagenet", "keras"] as const) {
-    assertTrainingDiffers(() => narrow({ stem, embedding: 4, grid: [2, 1] }), images);
+  for (const stem of ["imagenet", "unpadded"] as const) {
+    assertTrainingDiffers(() => narrow({ stem, embedding: 4, poolSize: [2, 1] }), images);
   }
 });
 
@@ -518,7 +518,7 @@ Deno.test("ResNets: running statistics change in training only", () => {
 });
 
 Deno.test("ResNets: images with other channels, or too small for the stem, are refused with the layer", async () => {
-  using model = narrow({ stem: "keras" });
+  using model = narrow({ stem: "unpadded" });
   const conv1 = "At conv1 (conv2d 1 → 8, 3×3): ";
   await assertRefused(() => summary(model, [9, 9, 3]), "RangeError", conv1, "found [1, 9, 9, 3]");
   await assertRefused(() => summary(model, [9, 2, 1]), "RangeError", conv1, "2");
@@ -584,13 +584,13 @@ Deno.test("a block: a bad number, option or shortcut throws and leaves nothing",
         () => basicBlock(8, 8, { version: "v3" as never }),
         "RangeError",
         "Building basicBlock: ",
-        "version must be one of v1, v1.5, v2, found v3.",
+        'version must be one of "v1", "v1.5", "v2", found "v3".',
       ],
       [
         () => bottleneck(8, 8, { shortcut: "D" as "B" }),
         "RangeError",
         "Building bottleneck: ",
-        "shortcut must be one of A, B, C, none, found D.",
+        'shortcut must be one of "A", "B", "C", "none", found "D".',
       ],
       [
         () => basicBlock(8, 8, { convolution: "conv2d" as never }),
@@ -615,7 +615,7 @@ Deno.test("ResNets: a bad option throws and leaves nothing", async () => {
       [
         { stages: [1] },
         "RangeError",
-        "block must be one of basic, bottleneck, found undefined.",
+        'block must be one of "basic", "bottleneck", found undefined.',
       ],
       [{ block: "toString", stages: [1] }, "RangeError", "basic, bottleneck, found toString."],
       [
@@ -635,18 +635,22 @@ Deno.test("ResNets: a bad option throws and leaves nothing", async () => {
       [
         { ...right, version: "v3" },
         "RangeError",
-        "version must be one of v1, v1.5, v2, found v3.",
+        'version must be one of "v1", "v1.5", "v2", found "v3".',
       ],
-      [{ ...right, version: 2 }, "RangeError", "version must be one of v1, v1.5, v2, found 2."],
+      [
+        { ...right, version: 2 },
+        "RangeError",
+        'version must be one of "v1", "v1.5", "v2", found 2.',
+      ],
       [
         { ...right, shortcut: "D" },
         "RangeError",
-        "shortcut must be one of A, B, C, none, found D.",
+        'shortcut must be one of "A", "B", "C", "none", found "D".',
       ],
       [
         { ...right, stem: "large" },
         "RangeError",
-        "stem must be one of imagenet, cifar, keras, found large.",
+        'stem must be one of "imagenet", "cifar", "unpadded", found "large".',
       ],
       [{ ...right, channels: 0 }, "RangeError", `channels ${whole} 0.`],
       [{ ...right, width: 0 }, "RangeError", "width must be a finite number above 0, found 0."],
@@ -665,13 +669,13 @@ Deno.test("ResNets: a bad option throws and leaves nothing", async () => {
     await assertRefused(() => resnet(options as never), kind, "Building resnet: ", message);
   }
   for (
-    const [grid, kind, message] of [
+    const [poolSize, kind, message] of [
       [4, "TypeError", "size must be [height, width], found 4."],
       [[4], "RangeError", "size must be one number or [vertical, horizontal], found [4]."],
       [[4, 0], "RangeError", `size ${whole} 0.`],
     ] as const
   ) {
-    const options = { ...right, grid };
+    const options = { ...right, poolSize };
     const doing = "Building adaptiveAveragePool: ";
     await assertRefused(() => resnet(options as never), kind, doing, message);
   }
@@ -720,6 +724,6 @@ Deno.test("the CIFAR family: a depth that is not 6n + 2 is refused with the near
     () => cifarResnet({ depth: 20, shortcut: "D" as "B" }),
     "RangeError",
     "Building resnet: ",
-    "shortcut must be one of A, B, C, none, found D.",
+    'shortcut must be one of "A", "B", "C", "none", found "D".',
   );
 });

@@ -123,8 +123,8 @@ export function networks(
 ) {
   const usual: ResNet<3, 1000> = resnet({ block: "basic", stages: [2, 2, 2, 2] });
   const known: Classifier<Images<1>, 9> = resnet({
-    ...{ block, stages, shortcut, width: 1 / 2, version: "v2", stem: "keras" },
-    ...{ inChannels: 1, classes: 9, grid: [4, 1], embedding: 256 },
+    ...{ block, stages, shortcut, width: 1 / 2, version: "v2", stem: "unpadded" },
+    ...{ inChannels: 1, classes: 9, poolSize: [4, 1], embedding: 256 },
   });
   resnet({ block, stages: [count, 2, count] });
   resnet({ block, stages: [1] });
@@ -149,8 +149,8 @@ export function networks(
   resnet18({ clases: 10 });
   // @ts-expect-error: how many blocks the stages have is what the name says
   resnet18({ stages: [2, 2] });
-  // @ts-expect-error: a grid has a height and a width
-  resnet18({ grid: [4] });
+  // @ts-expect-error: a pool size has a height and a width
+  resnet18({ poolSize: [4] });
   // @ts-expect-error: a convolution is a function that makes layers, not a layer
   resnet18({ convolution: conv2d(8, 8, { kernelSize: 3 }) });
   // @ts-expect-error: it takes images with 3 channels unless told otherwise

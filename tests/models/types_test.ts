@@ -95,14 +95,14 @@ export function options(variant: AlexNetVariant, depth: VGGDepth, blocks: VGGArc
 }
 
 export function blocks() {
-  const joined: Images<256> = inception(192, 64, [96, 128], [16, 32], 32).forward(
-    vggBlock(1, 3, 192).forward(colour),
+  const joined: Images<256> = inception(192, [64, [96, 128], [16, 32], 32]).forward(
+    vggBlock(3, 192, { convolutions: 1 }).forward(colour),
   );
   const chain = sequential(
     ninBlock(1, 96, { kernelSize: 11, stride: 4 }),
-    vggBlock(2, 96, 192),
-    inception(192, 64, [96, 128], [16, 32], 32),
-    inception(256, 128, [128, 192], [32, 96], 64),
+    vggBlock(96, 192, { convolutions: 2 }),
+    inception(192, [64, [96, 128], [16, 32], 32]),
+    inception(256, [128, [128, 192], [32, 96], 64]),
     globalAveragePool(),
     linear(480, 10),
   );
@@ -110,16 +110,16 @@ export function blocks() {
   // @ts-expect-error: 64 + 128 + 32 + 32 channels are 256
   const wrongSum: Images<288> = joined;
   // @ts-expect-error: this block takes images with 192 channels, and those have 3
-  inception(192, 64, [96, 128], [16, 32], 32).forward(colour);
+  inception(192, [64, [96, 128], [16, 32], 32]).forward(colour);
   // @ts-expect-error: a branch of two convolutions has two numbers of channels
-  inception(192, 64, 128, [16, 32], 32);
+  inception(192, [64, 128, [16, 32], 32]);
   sequential(
-    inception(192, 64, [96, 128], [16, 32], 32),
+    inception(192, [64, [96, 128], [16, 32], 32]),
     // @ts-expect-error: this layer takes images with 480 channels, but the layer before it gives images with 256 channels
-    inception(480, 192, [96, 208], [16, 48], 64),
+    inception(480, [192, [96, 208], [16, 48], 64]),
   );
   // @ts-expect-error: this layer takes images with 64 channels, but the layer before it gives images with 128 channels
-  sequential(vggBlock(2, 3, 128), relu(), vggBlock(2, 64, 256));
+  sequential(vggBlock(3, 128, { convolutions: 2 }), relu(), vggBlock(64, 256, { convolutions: 2 }));
   // @ts-expect-error: this layer takes images with 3 channels, but the layer before it gives images with 96 channels
   sequential(ninBlock(1, 96, { kernelSize: 11 }), conv2d(3, 8, { kernelSize: 1 }));
   // @ts-expect-error: a block of a NiN has a window

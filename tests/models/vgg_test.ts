@@ -19,7 +19,7 @@ import {
   assertTrainingDiffers,
   batchOf,
   readNetworks,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 type Kind = { architecture: VGGDepth; batchNorm: boolean };
 type Options = {
@@ -97,14 +97,14 @@ Deno.test("the article's VGG", () => {
 });
 
 Deno.test("vggBlock by hand: a padded convolution, relu, and the largest of each 2×2", async () => {
-  using block = vggBlock(1, 1, 2);
+  using block = vggBlock(1, 2, { convolutions: 1 });
   const [kernel, bias] = block.parameters();
   kernel!.assign(ops.concat([ops.ones([3, 3, 1, 1]), ops.full([3, 3, 1, 1], -1)], 3));
   bias!.assign(ops.tensor([0, 5]));
   const image = ops.tensor([1, 2, 3, 4], [1, 2, 2, 1]);
   // Each 3×3 window sees all four numbers, whose sum is 10.
   assertClose(block.forward(image), [10, 0], 0);
-  using normalized = vggBlock(2, 1, 2, { batchNorm: true });
+  using normalized = vggBlock(1, 2, { convolutions: 2, batchNorm: true });
   assert.deepEqual(normalized.layers.map((layer) => layer.describe()), [
     "conv2d 1 → 2, 3×3, padding 1",
     "batchNorm 2",
@@ -115,7 +115,7 @@ Deno.test("vggBlock by hand: a padded convolution, relu, and the largest of each
     "maxPool 2×2, stride 2",
   ]);
   await assertNoLeak(() =>
-    assert.throws(() => vggBlock(0, 1, 2), {
+    assert.throws(() => vggBlock(1, 2, { convolutions: 0 }), {
       name: "RangeError",
       message: "Building vggBlock: convolutions must be a whole number of at least 1, found 0.",
     })

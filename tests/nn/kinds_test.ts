@@ -90,33 +90,31 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
   [/resnet: classes .* found null/, () => untyped.resnet18({ classes: null })],
   [/resnet: the options must be an object/, () => untyped.resnet(null)],
   [
-    /convolution gives must be a module, found 5/,
+    /the result of convolution must be a module, found 5/,
     () => untyped.basicBlock(1, 1, { convolution: () => 5 }),
   ],
-  [
-    /kind must be one of basic, bottleneck, found plain/,
-    () => new untyped.ResidualBlock("plain", 1, 1, 1, {}),
-  ],
-  [/middle must be a whole number/, () => new lib.ResidualBlock("basic", 1, 1.5, 1, {})],
   [
     /batchNorm must be true or false, found "no"/,
     () => untyped.vgg({ architecture: 11, batchNorm: "no" }),
   ],
-  [/batchNorm must be true or false, found 1/, () => untyped.vggBlock(1, 1, 1, { batchNorm: 1 })],
+  [
+    /batchNorm must be true or false, found 1/,
+    () => untyped.vggBlock(1, 1, { convolutions: 1, batchNorm: 1 }),
+  ],
   [
     /auxiliary must be true or false, found "no"/,
     () => untyped.googlenet({ variant: "d2l", auxiliary: "no" }),
   ],
   [
     /auxiliary must be true or false, found 1/,
-    () => new untyped.GoogLeNet({ variant: "d2l", auxiliary: 1 }),
+    () => untyped.googlenet({ variant: "d2l", auxiliary: 1 }),
   ],
-  [/c2 must be two numbers/, () => new untyped.Inception("d2l", 1, 1, 1, [1, 1], 1)],
+  [/branch 2 must be two numbers/, () => untyped.inception(1, [1, 1, [1, 1], 1])],
   [
-    /variant must be one of d2l, torchvision, found d2l/,
-    () => new untyped.Inception("d2l", 1, 1, [1, 1], [1, 1], 1),
+    /variant must be one of "d2l", "torchvision", found "D2L"/,
+    () => untyped.inception(1, [1, [1, 1], [1, 1], 1], { variant: "D2L" }),
   ],
-  [/variant must be one of original, .* found undefined/, () => new untyped.AlexNet({})],
+  [/variant must be one of "original", .* found undefined/, () => untyped.alexnet({})],
   [
     /activation must be one of .* found the function relu \(call it/,
     () => untyped.lenet({ activation: relu }),
@@ -136,12 +134,3 @@ for (const [message, call] of CALLS) {
     );
   });
 }
-
-Deno.test("the public constructors have the defaults of the functions", () => {
-  assert.equal(new lib.AlexNet({ variant: "d2l", width: 1 / 64 }).imageSize, 224);
-  const vgg = new lib.VGG({ architecture: [[1, 1]], hidden: 1, imageSize: 2 });
-  assert.equal(String(vgg.classifier.children().get("6")), "linear 1 → 1000");
-  assert.equal(new lib.NiN({ width: 1 / 64 }).features.children().size, 8);
-  const { fc } = new lib.GoogLeNet({ variant: "torchvision", width: 1 / 64, imageSize: 64 });
-  assert.equal(fc.outFeatures, 1000);
-});

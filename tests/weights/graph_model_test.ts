@@ -97,8 +97,8 @@ for (
       () =>
         assertSame(
           resnet({
-            ...{ block: "basic", stages: [1, 1], stem: "keras", width: 1 / 8, classes: 9 },
-            ...{ grid: [4, 1], embedding: 16, inChannels: 1 },
+            ...{ block: "basic", stages: [1, 1], stem: "unpadded", width: 1 / 8, classes: 9 },
+            ...{ poolSize: [4, 1], embedding: 16, inChannels: 1 },
           }),
           [40, 24, 1],
         ),

@@ -38,7 +38,7 @@ const cases: [file: string, make: () => Classifier, size: number][] = [
   ["vgg.safetensors", smallVgg, 12],
   [
     "inception.safetensors",
-    () => inception(3, 2, [3, 4], [2, 3], 2, { variant: "torchvision" }),
+    () => inception(3, [2, [3, 4], [2, 3], 2], { variant: "torchvision" }),
     6,
   ],
   ["resnetv2_timm.safetensors", smallResnetV2, 32],
