@@ -1,6 +1,7 @@
 /** The sizes of images that a network can take, from a walk over its convolutions and poolings. */
 import { type Images, isTensor } from "../tensor/mod.ts";
-import { type AnyModule, Conv2d, Pool } from "../nn/mod.ts";
+import type { AnyModule } from "../nn/mod.ts";
+import { Conv2d, Pool } from "../nn/internal.ts";
 
 type Size = readonly [height: number, width: number];
 

@@ -20,7 +20,7 @@ import {
   type Conv2dOptions,
   flatten,
   type ForwardOptions,
-  type Less,
+  type LessThan,
   type Linear,
   linear,
   maxPool,
@@ -102,7 +102,7 @@ const BLOCK_OPTIONS: OptionNames<ResidualBlockOptions> = {
  */
 type ForShortcut<Shortcut, InChannels extends number, OutChannels extends number, Given> =
   Shortcut extends "A"
-    ? Less<OutChannels, InChannels> extends true
+    ? LessThan<OutChannels, InChannels> extends true
       ? `shortcut A adds channels of zeros, so a block of ${InChannels} channels cannot give ${OutChannels}; take B`
     : Given
     : Given;

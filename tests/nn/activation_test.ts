@@ -19,7 +19,7 @@ import {
   layers,
   load,
   someImages,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 const made = { relu, leakyRelu: () => leakyRelu(0.2), sigmoid, tanh, gelu };
 const names = Object.keys(made) as (keyof typeof made)[];

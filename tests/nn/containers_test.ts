@@ -15,11 +15,9 @@ import {
   localResponseNorm,
   maxPool,
   ops,
-  Parallel,
   parallel,
   Random,
   relu,
-  Residual,
   residual,
   Sequential,
   sequential,
@@ -30,8 +28,9 @@ import {
   tidy,
   valueAndGradients,
 } from "resnet-lab";
+import { Parallel, Residual } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { assertGradientsByDifferences, assertLeavesOnlyOutput, someImages } from "./fixture.ts";
+import { assertGradientsByDifferences, assertLeavesOnlyOutput, someImages } from "./_helpers.ts";
 
 const one = { kernelSize: 1, useBias: false } as const;
 const times = (factor: number) => ({ ...one, weightInitializer: constantInitializer(factor) });
@@ -213,8 +212,8 @@ Deno.test("containers: what is no layer is an error that says which and what it 
   const forgot = "must be a module, found the function relu (call it: relu())";
   for (
     const [build, message] of [
-      [() => sequential(), "sequential: at least one layer is needed"],
-      [() => parallel(), "parallel: at least one branch is needed"],
+      [() => sequential(), "sequential: there must be at least one layer, found none"],
+      [() => parallel(), "parallel: there must be at least one branch, found none"],
       [() => sequential(conv, relu as never), `sequential: layer 1 ${forgot}`],
       [
         () => sequential((() => relu()) as never),
@@ -239,7 +238,7 @@ Deno.test("containers: what is no layer is an error that says which and what it 
       [() => new Parallel([relu as never]), `parallel: branch 0 ${forgot}`],
       [
         () => new Residual({} as never, undefined),
-        "residual: the body must be a module, found an object of another kind",
+        "residual: the body must be a module, found an object",
       ],
     ] as const
   ) {
@@ -257,8 +256,8 @@ testOnEachBackend(
         assert.throws(() => residual(conv2d(2, 2, { kernelSize: 3 })).forward(x), {
           name: "RangeError",
           message:
-            "residual: the body gives a tensor of float32 [1, 2, 2, 2], but the input is a tensor of float32 " +
-            "[1, 4, 4, 2], and the two are added. Give the shortcut the same stride and channels as the body.",
+            "residual: the output of the body must have the shape of the input, to which it is added, found a tensor " +
+            "of float32 [1, 2, 2, 2] and a tensor of float32 [1, 4, 4, 2]. Give the shortcut the same stride and channels as the body.",
         }),
       2,
     );
@@ -270,8 +269,8 @@ testOnEachBackend(
       assert.throws(() => block.forward(x), {
         name: "RangeError",
         message:
-          "residual: the body gives a tensor of float32 [1, 2, 2, 3], but the shortcut gives a tensor of " +
-          "float32 [1, 4, 4, 3], and the two are added. Give the shortcut the same stride and channels as the body.",
+          "residual: the output of the body must have the shape of the output of the shortcut, to which it is added, found a tensor " +
+          "of float32 [1, 2, 2, 3] and a tensor of float32 [1, 4, 4, 3]. Give the shortcut the same stride and channels as the body.",
       })
     );
     const joined = parallel(conv2d(2, 3, one), maxPool({ kernelSize: 2 }));
@@ -279,15 +278,15 @@ testOnEachBackend(
       assert.throws(() => joined.forward(x), {
         name: "RangeError",
         message:
-          "parallel: branches are joined along the channels, so all must give images of one batch, height and " +
-          "width, but branch 0 gives a tensor of float32 [1, 4, 4, 3] and branch 1 gives a tensor of float32 [1, 2, 2, 2].",
+          "parallel: the outputs of all branches must be images of one batch, height and width, found a tensor of " +
+          "float32 [1, 4, 4, 3] of branch 0 and a tensor of float32 [1, 2, 2, 2] of branch 1.",
       })
     );
     const pooled = parallel(globalAveragePool() as never);
     await assertNoLeak(() =>
       assert.throws(() => pooled.forward(x as never), {
         name: "RangeError",
-        message: /^parallel: branches/,
+        message: /^parallel: the outputs of all branches/,
       })
     );
   },
@@ -298,6 +297,6 @@ Deno.test("summary finds a residual block that does not fit, and says where", ()
   assert.throws(() => summary(model, [4, 4, 1]), {
     name: "RangeError",
     message:
-      /^At 1 \(residual\): the body gives a tensor of float32 \[1, 2, 2, 2\], but the input is/,
+      /^At 1 \(residual\): the output of the body must have the shape of the input, .* found a tensor of float32 \[1, 2, 2, 2\] and/,
   });
 });

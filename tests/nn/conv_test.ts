@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import {
   constantInitializer,
-  Conv2d,
   conv2d,
-  fansOf,
   heNormal,
   type Initializer,
   ops,
@@ -11,6 +9,7 @@ import {
   tidy,
   valueAndGradients,
 } from "resnet-lab";
+import { Conv2d, fansOf } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import {
   assertGradientsByDifferences,
@@ -20,7 +19,7 @@ import {
   layers,
   load,
   someImages,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 testOnEachBackend("conv2d gives the shape that the formula says, and summary the same", () => {
   for (
@@ -160,12 +159,12 @@ Deno.test("conv2d: a bad option throws before anything is made", async () => {
       [
         () => conv2d(3, 8, { kernelSize: 3, groups: 2 }),
         RangeError,
-        "2 groups must divide the channels, found 3 in and 8 out",
+        "groups must divide the channels, found 2 groups with 3 channels in and 8 out",
       ],
       [
         () => conv2d(4, 9, { kernelSize: 3, groups: 2 }),
         RangeError,
-        "2 groups must divide the channels, found 4 in and 9 out",
+        "groups must divide the channels, found 2 groups with 4 channels in and 9 out",
       ],
       [
         () => conv2d(3, 8, { kernelSize: 3, padding: "SAME" as never }),
@@ -185,7 +184,7 @@ Deno.test("conv2d: a bad option throws before anything is made", async () => {
       [
         () => conv2d(3, 8, { kernelSize: 3, weightInitializer: heNormal as never }),
         TypeError,
-        "the initializer must give a tensor of float32 [3, 3, 3, 8], found a function (was it meant to be called?)",
+        "the initializer must return a tensor of float32 [3, 3, 3, 8], found a function (was it meant to be called?)",
       ],
       [
         () =>
@@ -194,12 +193,12 @@ Deno.test("conv2d: a bad option throws before anything is made", async () => {
             weightInitializer: (() => ops.ones([2, 2])) as Initializer,
           }),
         TypeError,
-        "the initializer must give a tensor of float32 [3, 3, 3, 8], found a tensor of float32 [2, 2]",
+        "the initializer must return a tensor of float32 [3, 3, 3, 8], found a tensor of float32 [2, 2]",
       ],
       [
         () => conv2d(3, 8, { kernelSize: 3, weightInitializer: 0 as never }),
         TypeError,
-        "the initializer must give a tensor of float32 [3, 3, 3, 8], found 0",
+        "the initializer must return a tensor of float32 [3, 3, 3, 8], found 0",
       ],
     ] as const
   ) {
@@ -229,12 +228,12 @@ testOnEachBackend(
         ],
         [[0, 8, 8, 3], RangeError, "the input must not be empty, found [0, 8, 8, 3]."],
         [ops.ones([1, 8, 8, 3], "int32"), TypeError, "the input must be float32, found int32."],
-        [disposed, TypeError, "the input was disposed and holds no values."],
+        [disposed, TypeError, "the input must be alive, found a disposed tensor [1,8,8,3]."],
         [undefined, TypeError, "the input must be a tensor, found undefined."],
         [
           new Float32Array(3),
           TypeError,
-          "the input must be a tensor, found an object of another kind.",
+          "the input must be a tensor, found an object (Float32Array).",
         ],
       ] as const
     ) {
@@ -257,7 +256,8 @@ testOnEachBackend(
     layer.dispose();
     assert.throws(() => layer.forward(ops.ones([1, 8, 8, 3])), {
       name: "TypeError",
-      message: "conv2d 3 → 8, 5×5, stride 2: it was disposed and cannot run.",
+      message:
+        "conv2d 3 → 8, 5×5, stride 2: the module must be alive, found it disposed. Make it again.",
     });
   },
 );

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { dropout, grad, ops, setSeed, summary, tidy } from "resnet-lab";
 import { assertClose, testOnEachBackend } from "../helpers.ts";
-import { assertLeavesOnlyOutput, someImages } from "./fixture.ts";
+import { assertLeavesOnlyOutput, someImages } from "./_helpers.ts";
 
 testOnEachBackend("dropout does nothing in inference, and gives a tensor of its own", () => {
   const x = someImages(2, 3, 3, 4);

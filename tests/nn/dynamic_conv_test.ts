@@ -3,7 +3,6 @@ import {
   adam,
   basicBlock,
   captureActivations,
-  Conv2d,
   conv2d,
   crossEntropy,
   dispose,
@@ -20,6 +19,7 @@ import {
   tidy,
   valueAndGradients,
 } from "resnet-lab";
+import { Conv2d } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import {
   assertGradientsByDifferences,
@@ -30,7 +30,7 @@ import {
   layers,
   load,
   someImages,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 export function types(grey: Images<1>, colour: Images<3>) {
   const layer = dynamicConv2d(3, 8, { kernelSize: 3 });
@@ -229,7 +229,7 @@ Deno.test("setTemperature reaches every dynamic convolution of a model", () => {
 
 Deno.test("setTemperature refuses a model without dynamic convolutions, and what is no temperature", () => {
   const layer = dynamicConv2d(1, 1, { kernelSize: 1 });
-  const positive = "Setting the temperature: temperature must be a positive number, found";
+  const positive = "Setting the temperature: temperature must be a finite number above 0, found";
   for (
     const [run, name, message] of [
       [() => setTemperature(layer, 0), "RangeError", `${positive} 0.`],
@@ -239,7 +239,7 @@ Deno.test("setTemperature refuses a model without dynamic convolutions, and what
       [
         () => setTemperature(conv2d(1, 1, { kernelSize: 1 }), 1),
         "RangeError",
-        "Setting the temperature: the model has no dynamic convolution.",
+        "Setting the temperature: the model must have a dynamic convolution, found conv2d 1 → 1, 1×1 without one.",
       ],
       [
         () => setTemperature(5 as never, 1),
@@ -286,12 +286,12 @@ Deno.test("dynamicConv2d: a bad option throws before anything is made", async ()
       [
         () => dynamicConv2d(3, 8, { kernelSize: 3, temperature: 0 }),
         "RangeError",
-        "temperature must be a positive number, found 0",
+        "temperature must be a finite number above 0, found 0",
       ],
       [
         () => dynamicConv2d(3, 8, { kernelSize: 3, temperature: "1" as never }),
         "TypeError",
-        'temperature must be a positive number, found "1"',
+        'temperature must be a finite number above 0, found "1"',
       ],
       [
         () => dynamicConv2d(3, 8, { kernelSize: 3, reduction: 4 }),
@@ -305,7 +305,7 @@ Deno.test("dynamicConv2d: a bad option throws before anything is made", async ()
             weightInitializer: () => ops.ones([2, 2]) as never,
           }),
         "TypeError",
-        "the initializer must give a tensor of float32 [4, 3, 3, 3, 8], found a tensor of float32 [2, 2]",
+        "the initializer must return a tensor of float32 [4, 3, 3, 3, 8], found a tensor of float32 [2, 2]",
       ],
     ] as const
   ) {

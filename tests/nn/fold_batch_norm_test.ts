@@ -3,7 +3,6 @@ import {
   type AnyModule,
   BatchNorm,
   batchNorm,
-  Conv2d,
   conv2d,
   dropout,
   dynamicConv2d,
@@ -26,6 +25,7 @@ import {
   tidy,
   vgg,
 } from "resnet-lab";
+import { Conv2d } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import {
   assertGradientsByDifferences,
@@ -36,7 +36,7 @@ import {
   someImages,
   type StoredImages,
   type StoredVector,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 /** Gives each batch norm of a model statistics and parameters, as if it had been trained. */
 function disturb(model: AnyModule, seed = 3): void {
@@ -347,7 +347,7 @@ testOnEachBackend("a folded model gives gradients, and refuses training in words
   const refusal = {
     name: "RangeError",
     message:
-      "batchNorm 3, folded: it is part of the convolution before it since foldBatchNorm, so there is nothing left to train. " +
+      "batchNorm 3, folded: the layer must not be folded for training, found it folded, with nothing left to train. " +
       "Train a model that is not folded, and fold it afterwards.",
   };
   assert.throws(() => model.forward(x, { training: true }), refusal);

@@ -27,7 +27,7 @@ import {
   type StoredFeatures,
   type StoredImages,
   type StoredVector,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 testOnEachBackend("Grad-CAM by hand: two maps, one for the class and one against it", () => {
   const model = sequential(
@@ -166,15 +166,15 @@ Deno.test("errors say what was found instead, leave nothing, and restore the mod
       "twice",
       0,
       "RangeError",
-      'Computing Grad-CAM at "twice": conv2d 1 → 1, 1×1 must run once in a forward pass, but runs 2 times.',
+      'Computing Grad-CAM at "twice": conv2d 1 → 1, 1×1 must run once in a forward pass, found 2 runs.',
     );
-    refused("never", 0, "RangeError", /must run once in a forward pass, but runs 0 times/);
+    refused("never", 0, "RangeError", /must run once in a forward pass, found 0 runs/);
     refused("aside", 0, "RangeError", /the value does not depend on the input/);
     refused(
       "head.0",
       0,
       "TypeError",
-      'Computing Grad-CAM at "head.0": globalAveragePool must give maps [batch, height, width, channels], found a tensor of float32 [1, 1].',
+      'Computing Grad-CAM at "head.0": globalAveragePool must return feature maps [batch, height, width, channels], found a tensor of float32 [1, 1].',
     );
   });
   const good = sequential(conv2d(1, 2, { kernelSize: 1 }), globalAveragePool(), linear(2, 3));
@@ -192,7 +192,7 @@ Deno.test("errors say what was found instead, leave nothing, and restore the mod
   assert.throws(() => gradCam(maps, "0", x, 0), {
     name: "TypeError",
     message:
-      'Computing Grad-CAM at "0": the model must give logits [batch, classes], found a tensor of float32 [1, 4, 4, 2].',
+      'Computing Grad-CAM at "0": the model must return logits [batch, classes], found a tensor of float32 [1, 4, 4, 2].',
   });
   const colour: Images<3> = someImages(1, 4, 4, 3);
   // @ts-expect-error: the model takes images with one channel

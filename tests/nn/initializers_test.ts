@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import {
   constantInitializer,
-  fansOf,
   heNormal,
   heUniform,
   type Initializer,
@@ -17,6 +16,7 @@ import {
   xavierNormal,
   xavierUniform,
 } from "resnet-lab";
+import { fansOf } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 
 Deno.test("fans by hand: PyTorch's, for weights, kernels and grouped kernels", () => {

@@ -19,7 +19,7 @@ import {
   layers,
   load,
   someImages,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 testOnEachBackend("linear by hand: y = x · weight + bias", () => {
   const layer = linear(2, 3);
@@ -107,12 +107,12 @@ Deno.test("linear: a bad option throws before anything is made", async () => {
       [
         () => linear(2, 2, { weightInitializer: xavierUniform as never }),
         TypeError,
-        "the initializer must give a tensor of float32 [2, 2], found a function (was it meant to be called?)",
+        "the initializer must return a tensor of float32 [2, 2], found a function (was it meant to be called?)",
       ],
       [
         () => linear(2, 2, { weightInitializer: ((s) => ops.ones(s, "int32")) as Initializer }),
         TypeError,
-        "the initializer must give a tensor of float32 [2, 2], found a tensor of int32 [2, 2]",
+        "the initializer must return a tensor of float32 [2, 2], found a tensor of int32 [2, 2]",
       ],
     ] as const
   ) {
@@ -140,7 +140,7 @@ Deno.test("linear: an input that does not fit is an error that says what would",
   layer.dispose();
   assert.throws(() => layer.forward(ops.ones([1, 4])), {
     name: "TypeError",
-    message: "linear 4 → 2: it was disposed and cannot run.",
+    message: "linear 4 → 2: the module must be alive, found it disposed. Make it again.",
   });
 });
 

@@ -23,7 +23,7 @@ import {
   load,
   someImages,
   type Stored,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 const training = { training: true };
 
@@ -230,7 +230,7 @@ testOnEachBackend("batchNorm: a bad input is an error, and the running statistic
       [
         ops.ones([1, 3]),
         "RangeError",
-        "training needs more than one value for each channel, found an input of [1, 3]. " +
+        "the input must have more than one value for each channel in training, found [1, 3]. " +
         "Use a larger batch, or dropLast where the last batch of an epoch has one image.",
       ],
     ] as const

@@ -6,9 +6,9 @@ import {
   globalAveragePool,
   maxPool,
   ops,
-  Pool,
   summary,
 } from "resnet-lab";
+import { Pool } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import {
   assertGradientsByDifferences,
@@ -16,7 +16,7 @@ import {
   assertLikePyTorch,
   layers,
   someImages,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 const make = { maxPool, avgPool };
 

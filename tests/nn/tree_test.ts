@@ -93,9 +93,9 @@ for (const Kind of [InPrivate, InAccessor, InClosure, MadeAnew, InWeakMap, InFun
     const refusal = {
       name: "TypeError",
       message:
-        `Running ${Kind.name}: each variable that it reads must be in its tree, found that of linear 4 → 4, which is not, ` +
-        "so it is neither trained nor saved. Fields named with #, Maps, Sets, closures and static fields are not walked: " +
-        "hold it in a field, an array or a plain object, and freeze it if it shall not be trained.",
+        `Running ${Kind.name}: each variable that it reads must be in its tree, found one of linear 4 → 4 outside it. ` +
+        "It would be neither trained nor saved. Fields named with #, Maps, Sets, closures and static fields are not walked: " +
+        "hold it in a field, an array or a plain object, and freeze it to keep its value.",
     };
     for (const training of [false, true]) {
       const model = new Kind();
@@ -162,7 +162,8 @@ Deno.test("a variable out of the tree is refused as a module is", () => {
   }
   assert.throws(() => new Scaled().forward(ops.ones([1, 4])), {
     name: "TypeError",
-    message: /^Running Scaled: each variable .* found one of \[4\], which is not, so it is neither/,
+    message:
+      /^Running Scaled: each variable .* found one with the shape \[4\] outside it\. It would be neither/,
   });
 });
 
@@ -277,7 +278,7 @@ Deno.test("records without a prototype and of another realm are walked, and cycl
   ]);
   const loop = new Holder([]);
   (loop.held as unknown[]).push(loop);
-  assert.equal(String(loop), "Holder\n  (held.0) Holder, which it is in");
+  assert.equal(String(loop), "Holder\n  (held.0) Holder, which contains itself");
 });
 
 Deno.test("a subclass of sequential has the fields that it adds", () => {
@@ -394,7 +395,9 @@ Deno.test("forward refuses options that do not exist or are of another kind, whe
   for (const training of ["false", 0, null]) {
     assert.throws(() => model.forward(x, { training } as never), {
       name: "TypeError",
-      message: `Running sequential: training must be true or false, found ${training}.`,
+      message: `Running sequential: training must be true or false, found ${
+        JSON.stringify(training)
+      }.`,
     });
   }
   // Also a layer that has none.
@@ -413,7 +416,10 @@ testOnEachBackend(
     model.forward(x);
     model.layers[2].dispose();
     model.layers[2].dispose();
-    const part = { name: "TypeError", message: /^batchNorm 4: it was disposed and cannot run\.$/ };
+    const part = {
+      name: "TypeError",
+      message: /^batchNorm 4: the module must be alive, found it disposed\. Make it again\.$/,
+    };
     for (const training of [false, true]) {
       assert.throws(() => model.forward(x, { training }), part);
     }
@@ -426,7 +432,7 @@ testOnEachBackend(
     model.dispose();
     assert.throws(() => model.forward(x), {
       name: "TypeError",
-      message: "sequential: it was disposed and cannot run.",
+      message: "sequential: the module must be alive, found it disposed. Make it again.",
     });
     for (const call of [() => model.parameters(), () => model.namedParameters()]) {
       assert.throws(call, /Listing the parameters of sequential: 0\.weight must be alive/);

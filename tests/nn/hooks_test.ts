@@ -18,7 +18,7 @@ import {
   tidy,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { someImages } from "./fixture.ts";
+import { someImages } from "./_helpers.ts";
 
 testOnEachBackend(
   "onForward sees each module, the inner first, with its input and output",
@@ -188,7 +188,7 @@ Deno.test("what is no module is an error", () => {
   assert.throws(() => onForward(relu as never, undefined as never, () => {}), {
     name: "TypeError",
     message:
-      "Observing a forward pass: the model must be a module, found the function relu (call it: relu()).",
+      "Running a model with a hook: the model must be a module, found the function relu (call it: relu()).",
   });
 });
 
