@@ -11,12 +11,12 @@ import { Module, type shapeRule } from "./module.ts";
 
 /** A layer that applies a function to each element, such as {@linkcode relu}. */
 export class Activation extends Module<Tensor, Tensor> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: "same";
   readonly #function: (x: Tensor) => Tensor;
 
   /**
-   * @param name The name that {@linkcode summary} prints.
-   * @param f The function, which must keep the shape.
+   * Makes a layer of a function that keeps the shape.
    *
    * @example An activation of your own
    * ```ts
@@ -28,7 +28,11 @@ export class Activation extends Module<Tensor, Tensor> {
    * assert(Math.abs(y - 0.75 * Math.log(3)) < 1e-6);
    * ```
    */
-  constructor(readonly name: string, f: (x: Tensor) => Tensor) {
+  constructor(
+    /** The name that {@linkcode summary} prints. */
+    readonly name: string,
+    f: (x: Tensor) => Tensor,
+  ) {
     super();
     checkString("Building an activation", "the name", name);
     checkFunction("Building an activation", "the function", f);

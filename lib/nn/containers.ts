@@ -52,10 +52,14 @@ export class Sequential<
   In = ChainInput<Layers>,
   Out = ChainOutput<In, Layers>,
 > extends Module<In, Out> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: ChainRule<Layers>;
 
-  /** @param layers The layers, in the order of the forward pass. */
-  constructor(readonly layers: Layers) {
+  /** See {@linkcode sequential}. */
+  constructor(
+    /** The layers, in the order of the forward pass. */
+    readonly layers: Layers,
+  ) {
     super();
     checkModules("Building sequential", "layers", "layer", layers);
   }
@@ -119,12 +123,13 @@ export class Residual<
   In = InputOf<Body>,
   Out = OutputOf<Body>,
 > extends Module<In, Out> {
-  /**
-   * @param body The layers whose output is added.
-   * @param shortcut The layers from the input to the output shape of the body; undefined for the
-   * identity.
-   */
-  constructor(readonly body: Body, readonly shortcut: ShortcutModule) {
+  /** See {@linkcode residual}. */
+  constructor(
+    /** The layers whose output is added. */
+    readonly body: Body,
+    /** The layers from the input to the output shape of the body; undefined for the identity. */
+    readonly shortcut: ShortcutModule,
+  ) {
     super();
     const action = "Building residual";
     checkModule(action, "the body", body);
@@ -201,8 +206,11 @@ export class Parallel<
   In = BranchInput<All>,
   Channels extends number = BranchChannels<In, All>,
 > extends Module<In, Images<Channels>> {
-  /** @param branches The branches, in the order of their channels in the output. */
-  constructor(readonly branches: All) {
+  /** See {@linkcode parallel}. */
+  constructor(
+    /** The branches, in the order of their channels in the output. */
+    readonly branches: All,
+  ) {
     super();
     checkModules("Building parallel", "branches", "branch", branches);
   }

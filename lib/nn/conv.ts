@@ -83,7 +83,9 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
 
   /** See {@linkcode conv2d}. */
   constructor(
+    /** The channels of the input. */
     readonly inChannels: InChannels,
+    /** The channels of the output. */
     readonly outChannels: OutChannels,
     options: Conv2dOptions,
   ) {
@@ -195,8 +197,8 @@ export function pairText(value: Pair): string {
  *
  * The bias starts at zero.
  *
- * @throws {RangeError} If an option is not a whole number of at least 1, the groups do not divide the
- * channels, or the input of `forward` has other channels or is smaller than the window.
+ * @throws {RangeError} If an option is not a whole number of at least 1, the groups do not divide
+ * the channels, or the input of `forward` has other channels or is smaller than the window.
  * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example
@@ -208,8 +210,9 @@ export function pairText(value: Pair): string {
  * assert.deepEqual(layer.forward(ops.zeros([1, 224, 224, 3])).shape, [1, 112, 112, 64]);
  * assert.deepEqual(layer.weight.shape, [7, 7, 3, 64]);
  *
+ * const gray = conv2d(1, 1, { kernelSize: 1 }).forward(ops.zeros([1, 8, 8, 1]));
  * // @ts-expect-error: images with one channel do not fit
- * assert.throws(() => layer.forward(conv2d(1, 1, { kernelSize: 1 }).forward(ops.zeros([1, 8, 8, 1]))));
+ * assert.throws(() => layer.forward(gray));
  * ```
  */
 export function conv2d<const InChannels extends number, const OutChannels extends number>(

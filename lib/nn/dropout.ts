@@ -5,10 +5,14 @@ import { type ForwardOptions, Module, type shapeRule } from "./module.ts";
 
 /** Dropout; made by {@linkcode dropout}. */
 export class Dropout extends Module<Tensor, Tensor> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: "same";
 
   /** See {@linkcode dropout}. */
-  constructor(readonly rate: number) {
+  constructor(
+    /** The probability with which an element is set to zero. */
+    readonly rate: number,
+  ) {
     super();
     const fits = rate >= 0 && rate < 1;
     const condition = "a number of at least 0 and less than 1";

@@ -99,7 +99,9 @@ export class KernelAttention<InChannels extends number>
 
   /** See {@linkcode dynamicConv2d}, which checks the arguments. */
   constructor(
+    /** The channels of the input. */
     readonly inChannels: InChannels,
+    /** The number of kernels. */
     readonly kernels: number,
     reduction: number,
     temperature: number,
@@ -158,7 +160,9 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
 
   /** See {@linkcode dynamicConv2d}. */
   constructor(
+    /** The channels of the input. */
     readonly inChannels: InChannels,
+    /** The channels of the output. */
     readonly outChannels: OutChannels,
     options: DynamicConv2dOptions,
   ) {
@@ -315,7 +319,10 @@ function everyNth(images: Images, axis: 1 | 2, start: number, count: number, ste
  * assert.deepEqual(layer.attention.forward(images).shape, [2, 4]);
  *
  * // In the blocks of a network:
- * const model = resnet({ block: "basic", stages: [1], stem: "cifar", channels: 8, classes: 10, convolution: dynamicConv2d });
+ * const model = resnet({
+ *   ...{ block: "basic", stages: [1], stem: "cifar", channels: 8, classes: 10 },
+ *   convolution: dynamicConv2d,
+ * });
  * assert.deepEqual(model.forward(images).shape, [2, 10]);
  * ```
  */
@@ -333,8 +340,8 @@ export function dynamicConv2d<const InChannels extends number, const OutChannels
  * 30 to 1 in equal steps over the first 10 epochs, so that all kernels learn at first (Chen et al.
  * 2020, section 4).
  *
- * @throws {RangeError} If the temperature is not a finite number above 0, or the model has no dynamic
- * convolution.
+ * @throws {RangeError} If the temperature is not a finite number above 0, or the model has no
+ * dynamic convolution.
  *
  * @example
  * ```ts

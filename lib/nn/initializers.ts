@@ -114,7 +114,8 @@ export function heNormal(): Initializer {
 }
 
 /**
- * Makes an initializer: uniform within `±√(6 / fanIn)`, with the variance of {@linkcode heNormal}, `2 / fanIn`.
+ * Makes an initializer: uniform within `±√(6 / fanIn)`, with the variance of
+ * {@linkcode heNormal}, `2 / fanIn`.
  *
  * @example
  * ```ts
@@ -132,7 +133,8 @@ export function heUniform(): Initializer {
 
 /**
  * Makes an initializer: normal with standard deviation `√(2 / (fanIn + fanOut))`, which keeps the
- * variance of a signal through symmetric activations such as tanh (Glorot and Bengio 2010, section 4.2.1).
+ * variance of a signal through symmetric activations such as tanh (Glorot and Bengio 2010, section
+ * 4.2.1).
  *
  * @example
  * ```ts

@@ -38,7 +38,9 @@ export class Linear<InFeatures extends number, OutFeatures extends number>
 
   /** See {@linkcode linear}. */
   constructor(
+    /** The number of features in. */
     readonly inFeatures: InFeatures,
+    /** The number of features out. */
     readonly outFeatures: OutFeatures,
     options: LinearOptions = {},
   ) {

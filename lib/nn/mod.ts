@@ -16,7 +16,37 @@ export {
   type ShapeRule,
 } from "./module.ts";
 export { checkWhole } from "./checks.ts";
-export type { Add, LessThan, OutputOf } from "./shapes.ts";
+export type { shapeRule, signature } from "./module.ts";
+export type {
+  Add,
+  AddDigits,
+  BranchChannels,
+  Branches,
+  BranchInput,
+  Chain,
+  ChainInput,
+  ChainOutput,
+  ChainRule,
+  CommonInput,
+  CommonMember,
+  Describe,
+  DigitSum,
+  Fits,
+  IsGeneral,
+  KnowsLastAxis,
+  LessThan,
+  LessThanDigit,
+  LessThanDigits,
+  MismatchMessage,
+  NextDigit,
+  OutputOf,
+  Plural,
+  ResidualBody,
+  ResidualShortcut,
+  Reverse,
+  SpreadLayer,
+  Units,
+} from "./shapes.ts";
 export {
   type Parallel,
   parallel,

@@ -4,8 +4,9 @@ import { type ForwardOptions, guardClass, guardForward } from "./forward_guard.t
 
 export type { ForwardOptions } from "./forward_guard.ts";
 
-declare const signature: unique symbol;
-/** The key of {@linkcode ShapeRule}. */
+/** The key under which a module has its types. */
+export declare const signature: unique symbol;
+/** The key under which a module has its {@linkcode ShapeRule}. */
 export declare const shapeRule: unique symbol;
 
 /**
@@ -67,8 +68,8 @@ export abstract class Module<In = never, Out = unknown> {
   /**
    * Computes the output for a batch: inference, or a pass of training with `{ training: true }`.
    *
-   * @throws {TypeError} If an option does not exist, the module was disposed, or it reads a variable
-   * that is not in its tree.
+   * @throws {TypeError} If an option does not exist, the module was disposed, or it reads a
+   * variable that is not in its tree.
    */
   abstract forward(input: In, options?: ForwardOptions): Out;
 
@@ -186,7 +187,7 @@ export abstract class Module<In = never, Out = unknown> {
    * model.forward(ops.ones([2, 32, 32, 3]), { training: true });
    * assert.deepEqual(model.bn1?.runningMean.arraySync(), [0, 0, 0, 0]);
    *
-   * assert.throws(() => model.freeze("layer"), /no module at "layer"; there are conv1, bn1, maxpool, layer1, layer2,/);
+   * assert.throws(() => model.freeze("layer"), /no module at "layer"; there are conv1, bn1, maxpool,/);
    * ```
    */
   freeze(...paths: string[]): void {

@@ -38,6 +38,7 @@ export interface BatchNormOptions {
 /** Batch normalisation of images or features; made by {@linkcode batchNorm}. */
 export class BatchNorm<Channels extends number>
   extends Module<Images<Channels> | Features<Channels>, Tensor> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: "same";
   /** The learned standard deviation of each channel (gamma in the paper). */
   readonly weight: Variable1D;
@@ -55,6 +56,7 @@ export class BatchNorm<Channels extends number>
 
   /** See {@linkcode batchNorm}. */
   constructor(
+    /** The number of channels. */
     readonly channels: Channels,
     options: BatchNormOptions = {},
   ) {
@@ -81,7 +83,8 @@ export class BatchNorm<Channels extends number>
   /**
    * Normalises a batch, and in training updates the running statistics.
    *
-   * @throws {RangeError} If the input has other channels, or in training one value for each channel.
+   * @throws {RangeError} If the input has other channels, or in training one value for each
+   * channel.
    */
   override forward<T extends Images<Channels> | Features<Channels>>(
     x: T,
@@ -225,6 +228,7 @@ export interface LocalResponseNormOptions {
 
 /** Local response normalisation; made by {@linkcode localResponseNorm}. */
 export class LocalResponseNorm extends Module<Tensor4D, Tensor4D> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: "same";
   /** Channels that are summed. */
   readonly size: number;
@@ -276,7 +280,8 @@ export class LocalResponseNorm extends Module<Tensor4D, Tensor4D> {
  * 2012, section 3.3). Images `[batch, height, width, channels]`; the output has the same shape.
  *
  * @throws {RangeError} If an option is out of range.
- * @throws {TypeError} If an option is not a number, or the input of `forward` is not a float32 tensor.
+ * @throws {TypeError} If an option is not a number, or the input of `forward` is not a float32
+ * tensor.
  *
  * @example
  * ```ts

@@ -50,6 +50,7 @@ export interface PoolOptions {
 
 /** Pooling over windows; made by {@linkcode maxPool} and {@linkcode avgPool}. */
 export class Pool extends Module<Tensor4D, Tensor4D> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: "same";
   /** Height and width of the window in pixels. */
   readonly kernelSize: Pair;
@@ -61,7 +62,11 @@ export class Pool extends Module<Tensor4D, Tensor4D> {
   readonly ceilMode: boolean;
 
   /** See {@linkcode maxPool} and {@linkcode avgPool}. */
-  constructor(readonly kind: "maxPool" | "avgPool", options: PoolOptions) {
+  constructor(
+    /** The value of a window: the largest or the mean. */
+    readonly kind: "maxPool" | "avgPool",
+    options: PoolOptions,
+  ) {
     super();
     const action = `Building ${kind}`;
     checkOptions<PoolOptions>(action, options, "{ kernelSize: 2 }", {
@@ -112,13 +117,13 @@ export class Pool extends Module<Tensor4D, Tensor4D> {
 }
 
 /**
- * Makes maximum pooling, the largest value in each window of each channel: images `[batch, height, width, channels]` to
- * `[batch, height′, width′, channels]` with
- * `height′ = ⌊(height + 2·padding − kernelSize) / stride⌋ + 1`, or with `ceilMode` ⌈…⌉ as long as
- * the last window starts inside the image or its top or left padding. Padding never wins.
+ * Makes maximum pooling, the largest value in each window of each channel: images
+ * `[batch, height, width, channels]` to `[batch, height′, width′, channels]` with
+ * `height′ = ⌊(height + 2·padding − kernelSize) / stride⌋ + 1`. With `ceilMode` it is ⌈…⌉ if the
+ * last window starts inside the image or its top or left padding. Padding is never the largest.
  *
- * @throws {RangeError} If an option is out of range; in `forward`, if the window does not fit the image,
- * or the padding is more than half the window.
+ * @throws {RangeError} If an option is out of range; in `forward`, if the window does not fit the
+ * image, or the padding is more than half the window.
  * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example
@@ -156,6 +161,7 @@ export function avgPool(options: PoolOptions): Pool {
 
 /** Global average pooling; made by {@linkcode globalAveragePool}. */
 export class GlobalAveragePool extends Module<Tensor4D, Features> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: "pooled";
 
   /** Averages each channel of a batch of images. */
@@ -171,8 +177,9 @@ export class GlobalAveragePool extends Module<Tensor4D, Features> {
 }
 
 /**
- * Makes global average pooling, the mean of each channel over the whole image: images `[batch, height, width, channels]` to
- * features `[batch, channels]` (Lin et al. 2014, section 3.2).
+ * Makes global average pooling, the mean of each channel over the whole image: images
+ * `[batch, height, width, channels]` to features `[batch, channels]` (Lin et al. 2014, section
+ * 3.2).
  *
  * @throws {TypeError} In `forward`, if the input is not a float32 tensor.
  * @throws {RangeError} In `forward`, if the input is not images.
@@ -193,10 +200,14 @@ export function globalAveragePool(): GlobalAveragePool {
 
 /** Average pooling to a fixed grid; made by {@linkcode adaptiveAveragePool}. */
 export class AdaptiveAveragePool extends Module<Tensor4D, Tensor4D> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: "same";
 
   /** See {@linkcode adaptiveAveragePool}. */
-  constructor(readonly size: readonly [height: number, width: number]) {
+  constructor(
+    /** Rows and columns of the grid. */
+    readonly size: readonly [height: number, width: number],
+  ) {
     super();
     checkArray("Building adaptiveAveragePool", "the size [height, width]", size);
     checkPair("Building adaptiveAveragePool", "size", size);
@@ -289,8 +300,8 @@ export class Flatten extends Module<Tensor4D, Features> {
  * Makes a layer that turns images `[batch, height, width, channels]` into features
  * `[batch, height · width · channels]`, in that order.
  *
- * The type does not know the number of features. {@linkcode summary} or the first forward pass finds
- * a `linear` that does not fit.
+ * The type does not know the number of features. {@linkcode summary} or the first forward pass
+ * finds a `linear` that does not fit.
  *
  * @throws {RangeError} In `forward`, if the input is not images.
  *

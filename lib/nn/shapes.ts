@@ -19,9 +19,11 @@ export type Describe<T> = [T] extends [Images]
   : [T] extends [Images | Features] ? number extends LastAxisOf<T> ? "images or features"
     : `${Plural<LastAxisOf<T>, "channel">} or features`
   : "another kind of tensor";
-type Plural<N extends number, Noun extends string> = `${N} ${Noun}${N extends 1 ? "" : "s"}`;
+/** A count with its noun: `1 channel`, `2 channels`. */
+export type Plural<N extends number, Noun extends string> = `${N} ${Noun}${N extends 1 ? "" : "s"}`;
 
-type IsGeneral<T> = Tensor extends T ? true : false;
+/** Whether a type is any tensor. */
+export type IsGeneral<T> = Tensor extends T ? true : false;
 
 /**
  * Whether a value of type `Given` is assignable to `Taken`, a tensor type or a union of them. For a
@@ -50,14 +52,16 @@ export type ChainInput<Layers extends readonly unknown[]> = Layers extends
  * The input type that fits two layers: for one rank the type that knows its channels, or the first
  * type if nothing fits both.
  */
-type CommonInput<A, B> = IsGeneral<A> extends true ? B
+export type CommonInput<A, B> = IsGeneral<A> extends true ? B
   : IsGeneral<B> extends true ? A
   : [CommonMember<A, B>] extends [never] ? A
   : CommonMember<A, B>;
-type CommonMember<A, B> = A extends unknown
+/** The members of two unions that fit both. */
+export type CommonMember<A, B> = A extends unknown
   ? B extends A ? KnowsLastAxis<A> extends true ? A : B : never
   : never;
-type KnowsLastAxis<T> = keyof LastAxis<number> extends keyof T ? true : false;
+/** Whether a tensor type knows the size of its last axis. */
+export type KnowsLastAxis<T> = keyof LastAxis<number> extends keyof T ? true : false;
 
 /** The output type of a chain of layers. */
 export type ChainOutput<Given, Layers extends readonly unknown[]> = Layers extends
@@ -87,13 +91,14 @@ export type Chain<Given, Layers extends readonly unknown[], Checked extends unkn
  * The type of a layer spread from an array, or a message if it does not fit the layer before it or
  * its own output.
  */
-type SpreadLayer<Given, Layer> = Fits<Given, InputOf<Layer>> extends false
+export type SpreadLayer<Given, Layer> = Fits<Given, InputOf<Layer>> extends false
   ? MismatchMessage<Layer, Given>
   : Fits<OutputOf<Layer, Given>, InputOf<Layer>> extends false
     ? MismatchMessage<Layer, OutputOf<Layer, Given>>
   : Layer;
 
-type MismatchMessage<Layer, Given> = `this layer takes ${Describe<
+/** The message for a layer that does not fit the output before it. */
+export type MismatchMessage<Layer, Given> = `this layer takes ${Describe<
   InputOf<Layer>
 >}, but the layer before it returns ${Describe<Given>}`;
 
@@ -163,10 +168,12 @@ export type BranchChannels<Given, All extends readonly unknown[], Total extends 
 export type Add<A extends number, B extends number> = number extends A | B ? number
   : AddDigits<Reverse<`${A}`>, Reverse<`${B}`>> extends `${infer Sum extends number}` ? Sum
   : number;
-type Reverse<S extends string, Done extends string = ""> = S extends `${infer Head}${infer Rest}`
-  ? Reverse<Rest, `${Head}${Done}`>
+/** The characters of a string in reverse. */
+export type Reverse<S extends string, Done extends string = ""> = S extends
+  `${infer Head}${infer Rest}` ? Reverse<Rest, `${Head}${Done}`>
   : Done;
-type AddDigits<
+/** The sum of two numbers as strings of digits, the last digit first. */
+export type AddDigits<
   A extends string,
   B extends string,
   Carry extends "0" | "1" = "0",
@@ -179,11 +186,13 @@ type AddDigits<
     ? NextDigit<"", RestB, DigitSum<"0", DigitB, Carry>, Done>
   : Carry extends "1" ? `1${Done}`
   : Done;
-type NextDigit<A extends string, B extends string, Sum extends string, Done extends string> =
+/** One step of {@linkcode AddDigits}: appends a digit and carries the rest. */
+export type NextDigit<A extends string, B extends string, Sum extends string, Done extends string> =
   Sum extends `1${infer Digit}`
     ? Digit extends "" ? AddDigits<A, B, "0", `1${Done}`> : AddDigits<A, B, "1", `${Digit}${Done}`>
     : AddDigits<A, B, "0", `${Sum}${Done}`>;
-type Units = {
+/** A tuple of each length below 10, because TypeScript can count the elements of tuples only. */
+export type Units = {
   "0": [];
   "1": [0];
   "2": [0, 0];
@@ -195,7 +204,8 @@ type Units = {
   "8": [0, 0, 0, 0, 0, 0, 0, 0];
   "9": [0, 0, 0, 0, 0, 0, 0, 0, 0];
 };
-type DigitSum<A extends string, B extends string, Carry extends string> = [
+/** The sum of two digits and a carry. */
+export type DigitSum<A extends string, B extends string, Carry extends string> = [
   ...Units[A & keyof Units],
   ...Units[B & keyof Units],
   ...Units[Carry & keyof Units],
@@ -208,13 +218,17 @@ export type LessThan<A extends number, B extends number> = number extends A | B 
  * Compares digits from the left. `SoFar` is the result of the digits before, which counts if both
  * numbers have equally many digits.
  */
-type LessThanDigits<A extends string, B extends string, SoFar extends boolean | "equal" = "equal"> =
-  A extends `${infer DigitA}${infer RestA}`
-    ? B extends `${infer DigitB}${infer RestB}`
-      ? LessThanDigits<RestA, RestB, SoFar extends "equal" ? LessThanDigit<DigitA, DigitB> : SoFar>
-    : false
-    : B extends "" ? SoFar extends true ? true : false
-    : true;
-type LessThanDigit<A extends string, B extends string> = A extends B ? "equal"
+export type LessThanDigits<
+  A extends string,
+  B extends string,
+  SoFar extends boolean | "equal" = "equal",
+> = A extends `${infer DigitA}${infer RestA}`
+  ? B extends `${infer DigitB}${infer RestB}`
+    ? LessThanDigits<RestA, RestB, SoFar extends "equal" ? LessThanDigit<DigitA, DigitB> : SoFar>
+  : false
+  : B extends "" ? SoFar extends true ? true : false
+  : true;
+/** Whether a digit is less than another; `"equal"` if they are equal. */
+export type LessThanDigit<A extends string, B extends string> = A extends B ? "equal"
   : "0123456789" extends `${string}${A}${string}${B}${string}` ? true
   : false;

@@ -62,7 +62,7 @@ testOnEachBackend("residual by hand: y = body(x) + shortcut(x)", () => {
   ]);
 });
 
-testOnEachBackend("a residual block whose body gives zeros is the identity", () => {
+testOnEachBackend("residual() with a body that returns zeros is the identity", () => {
   const block = residual(
     sequential(conv2d(2, 2, { kernelSize: 3, padding: 1 }), conv2d(2, 2, times(0))),
   );
@@ -165,7 +165,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("containers pass on whether this is training", () => {
+Deno.test("sequential, residual and parallel pass on the training option", () => {
   const model = sequential(
     residual(dropout(0.9)),
     parallel(dropout(0.9), sequential(dropout(0.9))),
@@ -181,7 +181,7 @@ Deno.test("containers pass on whether this is training", () => {
   }
 });
 
-Deno.test("a layer that stands twice in a model is one layer", () => {
+Deno.test("sequential() counts a layer that it holds twice once", () => {
   const shared = linear(3, 3);
   const model = sequential(shared, relu(), shared);
   assert.equal(model.parameters().length, 2);
@@ -193,7 +193,7 @@ Deno.test("a layer that stands twice in a model is one layer", () => {
   assert.deepEqual([table.parameters, table.macs], [12, 18]);
 });
 
-Deno.test("shapes of containers, the same from summary", () => {
+Deno.test("summary() reports the output shapes of containers", () => {
   const model = sequential(
     conv2d(3, 4, { kernelSize: 3, stride: 2, padding: 1 }),
     residual(conv2d(4, 4, { kernelSize: 3, padding: 1 })),
@@ -207,7 +207,7 @@ Deno.test("shapes of containers, the same from summary", () => {
   );
 });
 
-Deno.test("containers: what is no layer is an error that says which and what it is", async () => {
+Deno.test("sequential(), residual() and parallel() refuse values that are not modules", async () => {
   const conv = conv2d(3, 8, { kernelSize: 3 });
   const forgot = "must be a module, found the function relu (call it: relu())";
   for (
@@ -248,7 +248,7 @@ Deno.test("containers: what is no layer is an error that says which and what it 
 });
 
 testOnEachBackend(
-  "shapes that cannot be added or joined are an error that gives both, and leave nothing",
+  "residual and parallel refuse outputs of different shapes, and leave no tensor",
   async () => {
     const x = someImages(1, 4, 4, 2);
     await assertNoLeak(
@@ -292,7 +292,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("summary finds a residual block that does not fit, and says where", () => {
+Deno.test("summary() names a residual block that does not fit", () => {
   const model = sequential(conv2d(1, 2, one), residual(conv2d(2, 2, { kernelSize: 3 })));
   assert.throws(() => summary(model, [4, 4, 1]), {
     name: "RangeError",

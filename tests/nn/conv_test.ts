@@ -21,7 +21,7 @@ import {
   someImages,
 } from "./_helpers.ts";
 
-testOnEachBackend("conv2d gives the shape that the formula says, and summary the same", () => {
+testOnEachBackend("conv2d() returns the shape of the formula, and summary() reports it", () => {
   for (
     const [options, input, output] of [
       [{ kernelSize: 3 }, [8, 6, 2], [6, 4, 5]],
@@ -110,7 +110,7 @@ testOnEachBackend("conv2d leaves its output and no other tensor", () => {
   }
 });
 
-Deno.test("conv2d: a build and its disposal, and a training step, leave nothing", async () => {
+Deno.test("conv2d leaves no tensor after building, a training step and dispose()", async () => {
   await assertNoLeak(() => {
     using layer = conv2d(2, 3, { kernelSize: 3 });
     tidy(() => {
@@ -119,7 +119,7 @@ Deno.test("conv2d: a build and its disposal, and a training step, leave nothing"
   });
 });
 
-Deno.test("conv2d: a bad option throws before anything is made", async () => {
+Deno.test("conv2d() refuses a bad option before it makes a tensor", async () => {
   const whole = "must be a whole number of at least 1";
   for (
     const [build, error, message] of [
@@ -209,7 +209,7 @@ Deno.test("conv2d: a bad option throws before anything is made", async () => {
 });
 
 testOnEachBackend(
-  "conv2d: an input that does not fit is an error that says what would",
+  "conv2d() refuses an input that does not fit, and names the shape that would",
   async () => {
     using layer = conv2d(3, 8, { kernelSize: 5, stride: 2 });
     const disposed = ops.ones([1, 8, 8, 3]);
@@ -262,14 +262,14 @@ testOnEachBackend(
   },
 );
 
-Deno.test("conv2d: the output's size of images that are too small is an error", () => {
+Deno.test("Conv2d.outputSize() refuses images that are too small", () => {
   assert.throws(() => conv2d(1, 1, { kernelSize: 3, dilation: 2 }).outputSize([4, 9]), {
     name: "RangeError",
     message: /a window of 5×5 does not fit an image of 4×9/,
   });
 });
 
-Deno.test("conv2d in a few words", () => {
+Deno.test("Conv2d.describe() returns the channels, the window and the options", () => {
   assert.equal(conv2d(3, 64, { kernelSize: 7 }).describe(), "conv2d 3 → 64, 7×7");
   assert.equal(
     conv2d(4, 8, {
@@ -285,7 +285,7 @@ Deno.test("conv2d in a few words", () => {
   assert(conv2d(1, 1, { kernelSize: 1 }) instanceof Conv2d);
 });
 
-Deno.test("conv2d starts as He says, for the connections of its own group, with a bias of zero", () => {
+Deno.test("conv2d() starts with He's variance for the connections of a group, and a bias of zero", () => {
   const layer = conv2d(32, 64, { kernelSize: 3, groups: 2 });
   assert.deepEqual(fansOf(layer.weight.shape), { fanIn: 9 * 16, fanOut: 9 * 64 });
   // 9,216 numbers: the sampling error of a variance is √(2 / n) = 1.5 % of it.

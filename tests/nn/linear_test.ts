@@ -85,7 +85,7 @@ testOnEachBackend("linear leaves its output and no other tensor", async () => {
   });
 });
 
-Deno.test("linear: a bad option throws before anything is made", async () => {
+Deno.test("linear() refuses a bad option before it makes a tensor", async () => {
   for (
     const [build, error, message] of [
       [() => linear(0, 2), RangeError, "inFeatures must be a whole number of at least 1, found 0"],
@@ -122,7 +122,7 @@ Deno.test("linear: a bad option throws before anything is made", async () => {
   }
 });
 
-Deno.test("linear: an input that does not fit is an error that says what would", () => {
+Deno.test("linear() refuses an input that does not fit, and names the shape that would", () => {
   const layer = linear(4, 2);
   const message = (text: string) => `linear 4 → 2: the input must be ${text}`;
   assert.throws(() => layer.forward(ops.ones([1, 5])), {
@@ -144,7 +144,7 @@ Deno.test("linear: an input that does not fit is an error that says what would",
   });
 });
 
-Deno.test("linear starts as He says, with a bias of zero", () => {
+Deno.test("linear() starts with He's variance and a bias of zero", () => {
   const layer = linear(50, 200);
   // 10,000 numbers: the sampling error of a variance is √(2 / n) = 1.4 % of it.
   const variance = ops.variance(layer.weight).dataSync()[0]! / (2 / 50);

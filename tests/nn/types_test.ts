@@ -432,7 +432,7 @@ parallel(conv2d(3, 8, k3), conv2d(4, 8, k3));
 parallel(conv2d(3, 8, k3), sequential(conv2d(3, 8, k3), globalAveragePool()));
 `;
 
-Deno.test("the compiler says in words what does not fit, at the argument that does not", async () => {
+Deno.test("sequential(), residual() and parallel() have compile errors that name what does not fit", async () => {
   const said = await errorsOfCompiler(WRONG);
   for (
     const [argument, message] of [
