@@ -103,11 +103,7 @@ const PLACES: Readonly<Record<string, Row>> = {
   "lsuv 2": [{ tolerance: 1 }, (o) => lib.lsuv(net, image, o)],
   "maxPool 0": [{ kernelSize: 1 }, (o) => lib.maxPool(o)],
   "new BatchNorm 1": [{ epsilon: 1 }, (o) => new lib.BatchNorm(1, o)],
-  "new Conv2d 2": [{ kernelSize: 1 }, (o) => new lib.Conv2d(1, 1, o)],
   "new DynamicConv2d 2": [{ kernelSize: 1 }, (o) => new lib.DynamicConv2d(1, 1, o)],
-  "new Linear 2": [{ useBias: false }, (o) => new lib.Linear(1, 1, o)],
-  "new LocalResponseNorm 0": [{ size: 1 }, (o) => new lib.LocalResponseNorm(o)],
-  "new Pool 1": [{ kernelSize: 1 }, (o) => new lib.Pool("maxPool", o)],
   "onForward 3": [{ training: true }, (o) => lib.onForward(net, image, () => {}, o)],
   "summary 2": [{ depth: 1 }, (o) => lib.summary(net, [4, 4, 1], o)],
   "BatchNorm.forward 1": [{ training: true }, (o) => lib.batchNorm(1).forward(image, o)],
@@ -415,7 +411,8 @@ async function placesWithOptions(): Promise<Map<string, string>> {
       if (kind === "reference") visit(name, symbolAt.get(keyOf(def.target))!, value, prefix);
       if (kind === "function") visitParameters(prefix + name, def.params);
       if (kind === "class") {
-        if (!def.isAbstract) {
+        // A class that is exported as a type alone has no value, and no constructor for users.
+        if (!def.isAbstract && value !== undefined) {
           for (const { params } of def.constructors ?? []) {
             visitParameters(`new ${prefix}${name}`, params);
           }

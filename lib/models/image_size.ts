@@ -1,8 +1,7 @@
 /** Image sizes that a network accepts, found from its convolutions and poolings. */
 import { type Images, isTensor } from "../tensor/mod.ts";
 import type { AnyModule } from "../nn/mod.ts";
-import { Conv2d } from "../nn/conv.ts";
-import { Pool } from "../nn/pool.ts";
+import { Conv2d, Pool } from "../nn/internal.ts";
 
 type Size = readonly [height: number, width: number];
 

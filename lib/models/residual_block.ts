@@ -13,7 +13,7 @@ import {
   batchNorm,
   conv2d,
   type ForwardOptions,
-  type Less,
+  type LessThan,
   Module,
   sequential,
 } from "../nn/mod.ts";
@@ -97,7 +97,7 @@ export type ForShortcut<
   OutChannels extends number,
   Value,
 > = Shortcut extends "A"
-  ? Less<OutChannels, InChannels> extends true
+  ? LessThan<OutChannels, InChannels> extends true
     ? `shortcut A adds channels of zeros, so a block of ${InChannels} channels cannot give ${OutChannels}; take B`
   : Value
   : Value;

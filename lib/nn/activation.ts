@@ -1,16 +1,22 @@
 import { isTensor, ops, type SameShape, type Tensor, tidy } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
-import { checkArguments, checkInput, checkNumber } from "./checks.ts";
+import {
+  checkArguments,
+  checkFinite,
+  checkFunction,
+  checkString,
+  show,
+} from "../tensor/internal.ts";
+import { checkInput } from "./checks.ts";
 import { Module, type shapeRule } from "./module.ts";
 
-/** A function of each element, as a layer; made by {@linkcode relu} and its like. */
+/** A layer that applies a function to each element, such as {@linkcode relu}. */
 export class Activation extends Module<Tensor, Tensor> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: "same";
-  readonly #f: (x: Tensor) => Tensor;
+  readonly #function: (x: Tensor) => Tensor;
 
   /**
-   * @param name What `summary` prints.
-   * @param f The function; it must keep the shape.
+   * Makes a layer of a function that keeps the shape.
    *
    * @example An activation of your own
    * ```ts
@@ -22,39 +28,45 @@ export class Activation extends Module<Tensor, Tensor> {
    * assert(Math.abs(y - 0.75 * Math.log(3)) < 1e-6);
    * ```
    */
-  constructor(readonly name: string, f: (x: Tensor) => Tensor) {
+  constructor(
+    /** The name that {@linkcode summary} prints. */
+    readonly name: string,
+    f: (x: Tensor) => Tensor,
+  ) {
     super();
-    if (typeof name !== "string" || typeof f !== "function") {
-      throw new TypeError(
-        `Building an activation: it must be a name and a function of a tensor, found ${
-          show(name)
-        } and ${typeof f === "function" ? "a function" : show(f)}.`,
-      );
-    }
-    this.#f = f;
+    checkString("Building an activation", "the name", name);
+    checkFunction("Building an activation", "the function", f);
+    this.#function = f;
   }
 
-  /** @throws {RangeError} If the function does not keep the shape. */
+  /**
+   * Applies the function.
+   *
+   * @throws {RangeError} If the function does not keep the shape.
+   */
   override forward<T extends Tensor>(x: T): SameShape<T> {
     checkInput(this, x);
     return tidy(() => {
-      const y = this.#f(x);
+      const y = this.#function(x);
       if (!isTensor(y) || String(y.shape) !== String(x.shape)) {
         throw new RangeError(
-          `${this.name}: an activation must keep the shape, but it made ${show(y)} of ${show(x)}.`,
+          `${this.name}: the output must have the shape of the input, found ${show(y)} for ${
+            show(x)
+          }.`,
         );
       }
       return y;
     }) as SameShape<T>;
   }
 
+  /** Returns the name. */
   override describe(): string {
     return this.name;
   }
 }
 
 /**
- * `y = max(x, 0)` for each element, in any shape (Nair and Hinton 2010).
+ * Makes the layer `y = max(x, 0)` for each element, in any shape (Nair and Hinton 2010).
  *
  * @example
  * ```ts
@@ -70,8 +82,8 @@ export function relu(): Activation {
 }
 
 /**
- * `y = x` where x is positive, `slope · x` elsewhere, for each element, in any shape (Maas et al.
- * 2013).
+ * Makes the layer `y = x` where x is positive and `y = slope · x` elsewhere, for each element, in
+ * any shape (Maas et al. 2013).
  *
  * @throws {RangeError} If the slope is not finite.
  *
@@ -85,12 +97,12 @@ export function relu(): Activation {
  */
 export function leakyRelu(slope = 0.01): Activation {
   checkArguments("Building leakyRelu", arguments, 1);
-  checkNumber("Building leakyRelu", "slope", slope, Number.isFinite(slope), "a finite number");
+  checkFinite("Building leakyRelu", "slope", slope);
   return new Activation(`leakyRelu ${slope}`, (x) => ops.leakyRelu(x, slope));
 }
 
 /**
- * `y = 1 / (1 + e⁻ˣ)` for each element, in any shape.
+ * Makes the layer `y = 1 / (1 + e⁻ˣ)` for each element, in any shape.
  *
  * @example
  * ```ts
@@ -106,7 +118,7 @@ export function sigmoid(): Activation {
 }
 
 /**
- * `y = tanh x` for each element, in any shape.
+ * Makes the layer `y = tanh x` for each element, in any shape.
  *
  * @example
  * ```ts
@@ -122,8 +134,8 @@ export function tanh(): Activation {
 }
 
 /**
- * `y = x · Φ(x)` for each element, in any shape, with Φ the normal distribution function (Hendrycks
- * and Gimpel 2016).
+ * Makes the layer `y = x · Φ(x)` for each element, in any shape, with Φ the normal distribution
+ * function (Hendrycks and Gimpel 2016).
  *
  * @example
  * ```ts

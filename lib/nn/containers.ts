@@ -1,6 +1,6 @@
 import { type Images, isTensor, ops, type TensorContainer, tidy } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
-import { checkArguments, checkModule } from "./checks.ts";
+import { checkArguments, checkArray, show } from "../tensor/internal.ts";
+import { checkModule } from "./checks.ts";
 import {
   type AnyModule,
   type ForwardOptions,
@@ -16,52 +16,55 @@ import type {
   ChainInput,
   ChainOutput,
   ChainRule,
-  Closed,
   OutputOf,
-  Shortcut,
+  ResidualBody,
+  ResidualShortcut,
 } from "./shapes.ts";
 
-/** Runs a module whose types are not known here; its own checks say what does not fit. */
+/** Runs a module of unknown types. The module checks its input itself. */
 function run(module: AnyModule, input: unknown, options?: ForwardOptions): TensorContainer {
   return module.forward(input as never, options) as TensorContainer;
 }
 
-/**
- * Modules with those in one field by their number, so that paths read `0.weight` and not
- * `layers.0.weight`.
- */
-function numbered(children: Map<string, AnyModule>, field: string): Map<string, AnyModule> {
+/** Returns modules without the name of the field, so that paths are `0.weight`, as in PyTorch. */
+function withoutField(children: Map<string, AnyModule>, field: string): Map<string, AnyModule> {
   return new Map(
     [...children].map(([name, child]) => [name.replace(new RegExp(`^${field}\\.`), ""), child]),
   );
 }
 
-function checkModules(what: string, name: string, modules: readonly unknown[]): void {
-  if (!Array.isArray(modules)) {
-    throw new TypeError(
-      `Building ${what}: it must be an array of modules, found ${show(modules)}.`,
-    );
-  }
+function checkModules(
+  action: string,
+  subjects: string,
+  subject: string,
+  modules: readonly unknown[],
+): void {
+  checkArray(action, `the ${subjects}`, modules);
   if (modules.length === 0) {
-    throw new TypeError(`Building ${what}: at least one ${name} is needed.`);
+    throw new TypeError(`${action}: there must be at least one ${subject}, found none.`);
   }
-  modules.forEach((module, i) => checkModule(`Building ${what}`, `${name} ${i}`, module));
+  modules.forEach((module, i) => checkModule(action, `${subject} ${i}`, module));
 }
 
-/** Layers one after the other; made by {@linkcode sequential}. */
+/** Layers that run one after the other; made by {@linkcode sequential}. */
 export class Sequential<
   Layers extends readonly AnyModule[],
   In = ChainInput<Layers>,
   Out = ChainOutput<In, Layers>,
 > extends Module<In, Out> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: ChainRule<Layers>;
 
-  /** @param layers The layers, in the order of the forward pass. */
-  constructor(readonly layers: Layers) {
+  /** See {@linkcode sequential}. */
+  constructor(
+    /** The layers, in the order of the forward pass. */
+    readonly layers: Layers,
+  ) {
     super();
-    checkModules("sequential", "layer", layers);
+    checkModules("Building sequential", "layers", "layer", layers);
   }
 
+  /** Runs the layers, each on the output of the layer before. */
   override forward(input: In, options?: ForwardOptions): Out {
     return tidy(() => {
       let value = input as TensorContainer;
@@ -70,21 +73,23 @@ export class Sequential<
     }) as Out;
   }
 
+  /** Returns the name of the container. */
   override describe(): string {
     return "sequential";
   }
 
+  /** Returns the layers by their index. */
   override children(): Map<string, AnyModule> {
-    return numbered(super.children(), "layers");
+    return withoutField(super.children(), "layers");
   }
 }
 
 /**
- * Layers one after the other: `y = lₙ(… l₂(l₁(x)))`. A layer that does not take what the one before
- * it gives is a compile error at that argument; so is an array of layers, spread as `...blocks`,
- * that do not fit one another.
+ * Makes a model of layers that run one after the other: `y = lₙ(… l₂(l₁(x)))`. A layer that does
+ * not fit the output of the layer before is a compile error at that argument. So is an array,
+ * spread as `...blocks`, whose layers do not fit one another.
  *
- * @throws {TypeError} If there is no layer, or something is not a layer.
+ * @throws {TypeError} If there is no layer, or an argument is not a module.
  *
  * @example
  * ```ts
@@ -100,7 +105,7 @@ export class Sequential<
  * assert.deepEqual(model.forward(ops.zeros([2, 28, 28, 1])).shape, [2, 10]);
  *
  * const body = sequential(conv2d(1, 8, { kernelSize: 3 }), globalAveragePool());
- * // @ts-expect-error: this layer takes 16 features, but the layer before it gives 8 features
+ * // @ts-expect-error: this layer takes 16 features, but the layer before it returns 8 features
  * sequential(body, linear(16, 10));
  * ```
  */
@@ -111,55 +116,62 @@ export function sequential<const Layers extends readonly AnyModule[]>(
   return new Sequential<Layers>(layers as readonly AnyModule[] as Layers);
 }
 
-/** A body and a shortcut around it, added; made by {@linkcode residual}. */
+/** The sum of a body and a shortcut around it; made by {@linkcode residual}. */
 export class Residual<
   Body extends AnyModule,
-  Side extends AnyModule | undefined = undefined,
+  ShortcutModule extends AnyModule | undefined = undefined,
   In = InputOf<Body>,
   Out = OutputOf<Body>,
 > extends Module<In, Out> {
-  /**
-   * @param body The layers whose output is added.
-   * @param shortcut What brings the input into the body's output shape; the input itself where
-   * there is none.
-   */
-  constructor(readonly body: Body, readonly shortcut: Side) {
+  /** See {@linkcode residual}. */
+  constructor(
+    /** The layers whose output is added. */
+    readonly body: Body,
+    /** The layers from the input to the output shape of the body; undefined for the identity. */
+    readonly shortcut: ShortcutModule,
+  ) {
     super();
-    checkModule("Building residual", "the body", body);
-    if (shortcut !== undefined) checkModule("Building residual", "the shortcut", shortcut);
+    const action = "Building residual";
+    checkModule(action, "the body", body);
+    if (shortcut !== undefined) checkModule(action, "the shortcut", shortcut);
   }
 
+  /**
+   * Adds the outputs of the body and the shortcut.
+   *
+   * @throws {RangeError} If they have different shapes.
+   */
   override forward(input: In, options?: ForwardOptions): Out {
     return tidy(() => {
       const y = run(this.body, input, options);
       const x = this.shortcut ? run(this.shortcut, input, options) : input;
       if (!isTensor(y) || !isTensor(x) || String(y.shape) !== String(x.shape)) {
-        const side = this.shortcut ? "the shortcut gives" : "the input is";
+        const other = this.shortcut ? "output of the shortcut" : "input";
         throw new RangeError(
-          `${this.describe()}: the body gives ${show(y)}, but ${side} ${
-            show(x)
-          }, and the two are added. ` +
-            "Give the shortcut the same stride and channels as the body.",
+          `${this.describe()}: the output of the body must have the shape of the ${other}, to which it is added, found ${
+            show(y)
+          } and ${show(x)}. Give the shortcut the same stride and channels as the body.`,
         );
       }
       return ops.add(y, x);
     }) as Out;
   }
 
+  /** Returns the name of the container. */
   override describe(): string {
     return "residual";
   }
 }
 
 /**
- * A residual connection, `y = body(x) + shortcut(x)`, with the identity where no shortcut is given
- * (He et al. 2016, section 3.2).
+ * Makes a residual connection, `y = body(x) + shortcut(x)` (He et al. 2016, section 3.2). Without a
+ * shortcut it is `body(x) + x`.
  *
- * A body whose output cannot be added to the shortcut's is a compile error as far as the channels
- * tell, else an error in `forward` and in {@linkcode summary}.
+ * A body and a shortcut with different channels are a compile error. Other differences are an error
+ * in `forward` and in {@linkcode summary}.
  *
- * @throws {TypeError} If the body or the shortcut is not a layer.
- * @throws {RangeError} In `forward`, if the body and the shortcut give different shapes.
+ * @throws {TypeError} If the body or the shortcut is not a module.
+ * @throws {RangeError} In `forward`, if the outputs of body and shortcut have different shapes.
  *
  * @example
  * ```ts
@@ -175,27 +187,39 @@ export class Residual<
  */
 export function residual<
   const Body extends AnyModule,
-  const Side extends AnyModule | undefined = undefined,
+  const ShortcutModule extends AnyModule | undefined = undefined,
 >(
-  body: Closed<Body, Side> extends Body ? Body : Closed<Body, Side>,
-  shortcut?: Shortcut<Body, Side> extends Side ? Side : Shortcut<Body, Side>,
-): Residual<Body, Side> {
+  body: ResidualBody<Body, ShortcutModule> extends Body ? Body : ResidualBody<Body, ShortcutModule>,
+  shortcut?: ResidualShortcut<Body, ShortcutModule> extends ShortcutModule ? ShortcutModule
+    : ResidualShortcut<Body, ShortcutModule>,
+): Residual<Body, ShortcutModule> {
   checkArguments("Building residual", arguments, 2);
-  return new Residual(body as AnyModule as Body, shortcut as AnyModule | undefined as Side);
+  return new Residual(
+    body as AnyModule as Body,
+    shortcut as AnyModule | undefined as ShortcutModule,
+  );
 }
 
-/** Branches over the same input, joined along the channels; made by {@linkcode parallel}. */
+/** Branches over one input, joined along the channels; made by {@linkcode parallel}. */
 export class Parallel<
   All extends readonly AnyModule[],
   In = BranchInput<All>,
   Channels extends number = BranchChannels<In, All>,
 > extends Module<In, Images<Channels>> {
-  /** @param branches The branches, in the order of their channels in the output. */
-  constructor(readonly branches: All) {
+  /** See {@linkcode parallel}. */
+  constructor(
+    /** The branches, in the order of their channels in the output. */
+    readonly branches: All,
+  ) {
     super();
-    checkModules("parallel", "branch", branches);
+    checkModules("Building parallel", "branches", "branch", branches);
   }
 
+  /**
+   * Concatenates the outputs of the branches.
+   *
+   * @throws {RangeError} If they have different batches, heights or widths.
+   */
   override forward(input: In, options?: ForwardOptions): Images<Channels> {
     return tidy(() => {
       const outputs = this.branches.map((branch) => run(branch, input, options)) as Images[];
@@ -205,30 +229,32 @@ export class Parallel<
           String(output.shape.slice(0, 3)) === String(first?.shape.slice(0, 3));
         if (fits) return;
         throw new RangeError(
-          `${this.describe()}: branches are joined along the channels, so all must give images of one batch, height and width, but branch 0 gives ${
+          `${this.describe()}: the outputs of all branches must be images of one batch, height and width, found ${
             show(first)
-          } and branch ${i} gives ${show(output)}.`,
+          } of branch 0 and ${show(output)} of branch ${i}.`,
         );
       });
       return ops.concat(outputs, 3);
     });
   }
 
+  /** Returns the name of the container. */
   override describe(): string {
     return "parallel";
   }
 
+  /** Returns the branches by their index. */
   override children(): Map<string, AnyModule> {
-    return numbered(super.children(), "branches");
+    return withoutField(super.children(), "branches");
   }
 }
 
 /**
- * Branches over the same images, their outputs joined along the channels (Szegedy et al. 2015,
- * section 4): the channels of the result are the sum, in the type as well.
+ * Makes branches over the same images, whose outputs are joined along the channels (Szegedy et al.
+ * 2015, section 4). The type of the output has the sum of the channels.
  *
- * @throws {TypeError} If there is no branch, or something is not a layer.
- * @throws {RangeError} In `forward`, if the branches give images of different heights or widths.
+ * @throws {TypeError} If there is no branch, or an argument is not a module.
+ * @throws {RangeError} In `forward`, if the outputs have different heights or widths.
  *
  * @example
  * ```ts

@@ -4,22 +4,22 @@ import {
   ops,
   type Padding,
   type Pair,
-  pair,
   type Tensor1D,
   tidy,
   variable,
   type Variable1D,
   type Variable4D,
-  windowGeometry,
 } from "../tensor/mod.ts";
 import {
   checkArguments,
   checkBoolean,
-  checkInput,
+  checkInteger,
   checkPadding,
   checkPair,
-  checkWhole,
-} from "./checks.ts";
+  pair,
+  windowGeometry,
+} from "../tensor/internal.ts";
+import { checkInput } from "./checks.ts";
 import { heNormal, initialize, type Initializer } from "./initializers.ts";
 import { Module } from "./module.ts";
 
@@ -27,17 +27,41 @@ import { Module } from "./module.ts";
 export interface Conv2dOptions {
   /** Height and width of the window in pixels. */
   kernelSize: Pair;
-  /** Pixels from one window to the next. */
+  /**
+   * Pixels from one window to the next.
+   *
+   * @default 1
+   */
   stride?: Pair;
-  /** Zeros around the images. */
+  /**
+   * Zeros around the images.
+   *
+   * @default 0
+   */
   padding?: Padding;
-  /** Distance between neighbouring taps of the window. */
+  /**
+   * Pixels from one position of the kernel to the next.
+   *
+   * @default 1
+   */
   dilation?: Pair;
-  /** Groups of channels that do not see each other. */
+  /**
+   * Groups of channels. An output channel depends only on the input channels of its group.
+   *
+   * @default 1
+   */
   groups?: number;
-  /** Whether a number is added to each output channel; needless before batch norm. */
+  /**
+   * Whether each output channel has a bias. Batch norm after the layer makes it needless.
+   *
+   * @default true
+   */
   useBias?: boolean;
-  /** The initial kernel. */
+  /**
+   * The initial weights.
+   *
+   * @default heNormal()
+   */
   weightInitializer?: Initializer;
 }
 
@@ -46,19 +70,28 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
   extends Module<Images<InChannels>, Images<OutChannels>> {
   /** The weights `[height, width, in / groups, out]`. */
   readonly weight: Variable4D;
-  /** What is added to each output channel `[out]`, if anything. */
+  /** The bias of each output channel `[out]`; undefined with `useBias: false`. */
   readonly bias: Variable1D | undefined;
-  readonly #options: { stride: Pair; padding: Padding; dilation: Pair; groups: number };
+  /** Pixels from one window to the next. */
+  readonly stride: Pair;
+  /** Zeros around the images. */
+  readonly padding: Padding;
+  /** Pixels from one position of the kernel to the next. */
+  readonly dilation: Pair;
+  /** Groups of channels. */
+  readonly groups: number;
 
   /** See {@linkcode conv2d}. */
   constructor(
+    /** The channels of the input. */
     readonly inChannels: InChannels,
+    /** The channels of the output. */
     readonly outChannels: OutChannels,
     options: Conv2dOptions,
   ) {
     super();
-    const doing = "Building conv2d";
-    checkOptions<Conv2dOptions>(doing, options, "{ kernelSize: 3 }", {
+    const action = "Building conv2d";
+    checkOptions<Conv2dOptions>(action, options, "{ kernelSize: 3 }", {
       kernelSize: true,
       stride: true,
       padding: true,
@@ -69,35 +102,39 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
     });
     const { kernelSize, stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
     const { useBias = true, weightInitializer = heNormal() } = options;
-    checkWhole(doing, "inChannels", inChannels);
-    checkWhole(doing, "outChannels", outChannels);
-    checkWhole(doing, "groups", groups);
-    checkPair(doing, "kernelSize", kernelSize);
-    checkPair(doing, "stride", stride);
-    checkPair(doing, "dilation", dilation);
-    checkPadding(doing, padding);
-    checkBoolean(doing, "useBias", useBias);
+    checkInteger(action, "inChannels", inChannels);
+    checkInteger(action, "outChannels", outChannels);
+    checkInteger(action, "groups", groups);
+    checkPair(action, "kernelSize", kernelSize);
+    checkPair(action, "stride", stride);
+    checkPair(action, "dilation", dilation);
+    checkPadding(action, padding);
+    checkBoolean(action, "useBias", useBias);
     if (inChannels % groups !== 0 || outChannels % groups !== 0) {
       throw new RangeError(
-        `${doing}: ${groups} groups must divide the channels, found ${inChannels} in and ${outChannels} out.`,
+        `${action}: groups must divide the channels, found ${groups} groups with ${inChannels} channels in and ${outChannels} out.`,
       );
     }
     const [height, width] = pair(kernelSize);
     const shape = [height, width, inChannels / groups, outChannels] as const;
-    this.weight = initialize(doing, shape, weightInitializer);
+    this.weight = initialize(action, shape, weightInitializer);
     this.bias = useBias ? variable(ops.zeros([outChannels])) : undefined;
-    this.#options = { stride, padding, dilation, groups };
+    this.stride = stride;
+    this.padding = padding;
+    this.dilation = dilation;
+    this.groups = groups;
   }
 
+  /** Convolves a batch of images. */
   override forward(images: Images<InChannels>): Images<OutChannels> {
     checkInput(this, images, ["batch", "height", "width", ["channels", this.inChannels]]);
-    return ops.conv2d(images, this.weight, { ...this.#options, bias: this.bias });
+    const { weight, bias, stride, padding, dilation, groups } = this;
+    return ops.conv2d(images, weight, { stride, padding, dilation, groups, bias });
   }
 
   /**
-   * Makes it give `factor · y + offset`, each `[out]`, in place of the y that it gives now: the
-   * kernel and the bias are multiplied, and the offset added to the bias, which it gets if it has
-   * none. {@linkcode foldBatchNorm} calls it.
+   * Changes the layer so that it returns `factor · y + offset`, each `[out]`, where it returned y.
+   * A layer without a bias gets one. {@linkcode foldBatchNorm} calls it.
    */
   rescale(factor: Tensor1D, offset: Tensor1D): void {
     tidy(() => {
@@ -108,7 +145,7 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
   }
 
   /**
-   * Height and width of the output for images of a height and width.
+   * Returns the height and width of the output for images of a height and width.
    *
    * @throws {RangeError} If the window does not fit.
    *
@@ -123,13 +160,14 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
    */
   outputSize(size: readonly [height: number, width: number]): readonly [number, number] {
     const [height, width] = this.weight.shape;
-    const { stride, padding, dilation } = this.#options;
+    const { stride, padding, dilation } = this;
     const window = { kernelSize: [height, width], stride, padding, dilation } as const;
     return windowGeometry("conv2d", size, window).output;
   }
 
+  /** Returns the channels, the window and the options that are not the default. */
   override describe(): string {
-    const { stride, padding, dilation, groups } = this.#options;
+    const { stride, padding, dilation, groups } = this;
     const [height, width] = this.weight.shape;
     return [
       `conv2d ${this.inChannels} → ${this.outChannels}, ${height}×${width}`,
@@ -140,26 +178,27 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
     ].flat().join(", ");
   }
 
+  /** Returns one multiply-accumulate for each output value and each weight of its channel. */
   override macs(_input: readonly number[], output: readonly number[]): number {
     return output.reduce((product, axis) => product * axis, 1) *
       (this.weight.size / this.outChannels);
   }
 }
 
-/** A pair as text: one number if both are the same. */
+/** Returns a pair as text: one number if both are the same. */
 export function pairText(value: Pair): string {
   const [vertical, horizontal] = pair(value);
   return vertical === horizontal ? String(vertical) : `${vertical}×${horizontal}`;
 }
 
 /**
- * A convolution: images `[batch, height, width, in]` to `[batch, height′, width′, out]` with
+ * Makes a convolution: images `[batch, height, width, in]` to `[batch, height′, width′, out]` with
  * `height′ = ⌊(height + 2·padding − dilation·(kernelSize − 1) − 1) / stride⌋ + 1`.
  *
- * The kernel starts as {@linkcode heNormal}, the bias at zero.
+ * The bias starts at zero.
  *
- * @throws {RangeError} If an option is not a whole number that is large enough, the groups do not
- * divide the channels, or the input of `forward` has other channels or is smaller than the window.
+ * @throws {RangeError} If an option is not a whole number of at least 1, the groups do not divide
+ * the channels, or the input of `forward` has other channels or is smaller than the window.
  * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example
@@ -171,8 +210,9 @@ export function pairText(value: Pair): string {
  * assert.deepEqual(layer.forward(ops.zeros([1, 224, 224, 3])).shape, [1, 112, 112, 64]);
  * assert.deepEqual(layer.weight.shape, [7, 7, 3, 64]);
  *
+ * const gray = conv2d(1, 1, { kernelSize: 1 }).forward(ops.zeros([1, 8, 8, 1]));
  * // @ts-expect-error: images with one channel do not fit
- * assert.throws(() => layer.forward(conv2d(1, 1, { kernelSize: 1 }).forward(ops.zeros([1, 8, 8, 1]))));
+ * assert.throws(() => layer.forward(gray));
  * ```
  */
 export function conv2d<const InChannels extends number, const OutChannels extends number>(

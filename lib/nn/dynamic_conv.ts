@@ -6,24 +6,24 @@ import {
   ops,
   type Padding,
   type Pair,
-  pair,
   type Tensor2D,
   tidy,
   variable,
   type Variable2D,
   type Variable5D,
-  windowGeometry,
 } from "../tensor/mod.ts";
 import {
   checkArguments,
   checkBoolean,
-  checkInput,
-  checkModule,
+  checkInteger,
   checkNumber,
   checkPadding,
   checkPair,
-  checkWhole,
-} from "./checks.ts";
+  pair,
+  type WindowGeometry,
+  windowGeometry,
+} from "../tensor/internal.ts";
+import { checkInput, checkModule } from "./checks.ts";
 import { pairText } from "./conv.ts";
 import { fansOf, heNormal, initialize, type Initializer } from "./initializers.ts";
 import { type Linear, linear } from "./linear.ts";
@@ -33,72 +33,102 @@ import { type AnyModule, Module } from "./module.ts";
 export interface DynamicConv2dOptions {
   /** Height and width of the window in pixels. */
   kernelSize: Pair;
-  /** Pixels from one window to the next. */
+  /**
+   * Pixels from one window to the next.
+   *
+   * @default 1
+   */
   stride?: Pair;
-  /** Zeros around the images. */
+  /**
+   * Zeros around the images.
+   *
+   * @default 0
+   */
   padding?: Padding;
   /**
-   * Whether a number is added to each output channel, mixed as the kernels are; needless before
-   * batch norm.
+   * Whether each kernel has a bias for each output channel. Batch norm after the layer makes it
+   * needless.
+   *
+   * @default true
    */
   useBias?: boolean;
-  /** The kernels that are mixed; 4 unless said otherwise. */
+  /**
+   * The number of kernels that are mixed (K in the paper).
+   *
+   * @default 4
+   */
   kernels?: number;
   /**
-   * What the scores are divided by before the softmax; the paper's start, 30, unless said
-   * otherwise. See {@linkcode setTemperature}.
+   * The number that divides the scores before the softmax. The default is the paper's first value;
+   * see {@linkcode setTemperature}.
+   *
+   * @default 30
    */
   temperature?: number;
   /**
-   * Hidden units of the attention as a part of the channels that come in; 1 / 4 unless said
-   * otherwise.
+   * Hidden units of the attention as a fraction of the input channels.
+   *
+   * @default 1 / 4
    */
   reduction?: number;
-  /** The initial kernels `[kernels, height, width, in, out]`, given the fans of one of them. */
+  /**
+   * The initial kernels `[kernels, height, width, in, out]`, from the fans of one of them.
+   *
+   * @default heNormal()
+   */
   weightInitializer?: Initializer;
 }
 
+/** Checks the number that divides the scores of the attention. */
+function checkTemperature(action: string, value: number): void {
+  const fits = value > 0 && value < Infinity;
+  checkNumber(action, "temperature", value, fits, "a finite number above 0");
+}
+
 /**
- * How much of each kernel an image gets: images `[batch, height, width, in]` to weights
- * `[batch, kernels]` that sum to 1.
+ * The attention over kernels of a {@linkcode dynamicConv2d}: images `[batch, height, width, in]` to
+ * the weights of the kernels, `[batch, kernels]`, which sum to 1.
  */
 export class KernelAttention<InChannels extends number>
   extends Module<Images<InChannels>, Features> {
-  /** From the channels' means to hidden units. */
+  /** The layer from the channels' means to the hidden units. */
   readonly squeeze: Linear<number, number>;
-  /** From hidden units to a score for each kernel. */
+  /** The layer from the hidden units to a score for each kernel. */
   readonly score: Linear<number, number>;
-  #temperature = 1;
+  #temperature: number;
 
-  /** See {@linkcode dynamicConv2d}. */
-  constructor(readonly inChannels: InChannels, readonly kernels: number, reduction: number) {
+  /** See {@linkcode dynamicConv2d}, which checks the arguments. */
+  constructor(
+    /** The channels of the input. */
+    readonly inChannels: InChannels,
+    /** The number of kernels. */
+    readonly kernels: number,
+    reduction: number,
+    temperature: number,
+  ) {
     super();
-    const doing = "Building an attention over kernels";
-    checkWhole(doing, "inChannels", inChannels);
-    checkWhole(doing, "kernels", kernels);
-    const part = reduction > 0 && reduction <= 1;
-    checkNumber(doing, "reduction", reduction, part, "a number above 0 and at most 1");
-    // relu closes about half of the units, for most images the same ones; of fewer, soon none would
-    // be left.
+    // For most images relu closes the same half of the units, so fewer than two for each kernel
+    // would soon leave none.
     const hidden = Math.max(Math.round(inChannels * reduction), 2 * kernels);
     this.squeeze = linear<number, number>(inChannels, hidden);
     this.score = linear<number, number>(hidden, kernels);
+    this.#temperature = temperature;
   }
 
   /**
-   * What the scores are divided by: the higher, the more equal the weights. Not among what is saved
-   * of a model.
+   * The number that divides the scores: the higher, the more equal the weights. A state dict does
+   * not hold it.
    */
   get temperature(): number {
     return this.#temperature;
   }
-  /** @throws {RangeError} If it is not a positive number. */
+  /** @throws {RangeError} If it is not a finite number above 0. */
   set temperature(value: number) {
-    const fits = value > 0 && value < Infinity;
-    checkNumber("Setting the temperature", "temperature", value, fits, "a positive number");
+    checkTemperature("Setting the temperature", value);
     this.#temperature = value;
   }
 
+  /** Returns the weights of the kernels for each image. */
   override forward(images: Images<InChannels>): Features {
     checkInput(this, images, ["batch", "height", "width", ["channels", this.inChannels]]);
     return tidy(() => {
@@ -108,31 +138,37 @@ export class KernelAttention<InChannels extends number>
     });
   }
 
+  /** Returns the number of kernels. */
   override describe(): string {
     return `attention over ${this.kernels} kernels`;
   }
 }
 
-/** A convolution with a kernel of its own for each image; made by {@linkcode dynamicConv2d}. */
+/** A convolution with another kernel for each image; made by {@linkcode dynamicConv2d}. */
 export class DynamicConv2d<InChannels extends number, OutChannels extends number>
   extends Module<Images<InChannels>, Images<OutChannels>> {
   /** The kernels that are mixed `[kernels, height, width, in, out]`. */
   readonly weight: Variable5D;
-  /** The bias of each kernel `[kernels, out]`, if any. */
+  /** The bias of each kernel `[kernels, out]`; undefined with `useBias: false`. */
   readonly bias: Variable2D | undefined;
-  /** The weights of the mixture. */
+  /** The module that returns the weights of the kernels. */
   readonly attention: KernelAttention<InChannels>;
-  readonly #options: { stride: Pair; padding: Padding };
+  /** Pixels from one window to the next. */
+  readonly stride: Pair;
+  /** Zeros around the images. */
+  readonly padding: Padding;
 
   /** See {@linkcode dynamicConv2d}. */
   constructor(
+    /** The channels of the input. */
     readonly inChannels: InChannels,
+    /** The channels of the output. */
     readonly outChannels: OutChannels,
     options: DynamicConv2dOptions,
   ) {
     super();
-    const doing = "Building dynamicConv2d";
-    checkOptions<DynamicConv2dOptions>(doing, options, "{ kernelSize: 3 }", {
+    const action = "Building dynamicConv2d";
+    checkOptions<DynamicConv2dOptions>(action, options, "{ kernelSize: 3 }", {
       kernelSize: true,
       stride: true,
       padding: true,
@@ -144,47 +180,50 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
     });
     const { kernelSize, stride = 1, padding = 0, useBias = true, kernels = 4 } = options;
     const { temperature = 30, reduction = 1 / 4, weightInitializer = heNormal() } = options;
-    checkWhole(doing, "inChannels", inChannels);
-    checkWhole(doing, "outChannels", outChannels);
-    checkPair(doing, "kernelSize", kernelSize);
-    checkPair(doing, "stride", stride);
-    checkPadding(doing, padding);
-    checkBoolean(doing, "useBias", useBias);
-    checkWhole(doing, "kernels", kernels);
-    const hot = temperature > 0 && temperature < Infinity;
-    checkNumber(doing, "temperature", temperature, hot, "a positive number");
-    const part = reduction > 0 && reduction <= 1;
-    checkNumber(doing, "reduction", reduction, part, "a number above 0 and at most 1");
+    checkInteger(action, "inChannels", inChannels);
+    checkInteger(action, "outChannels", outChannels);
+    checkPair(action, "kernelSize", kernelSize);
+    checkPair(action, "stride", stride);
+    checkPadding(action, padding);
+    checkBoolean(action, "useBias", useBias);
+    checkInteger(action, "kernels", kernels);
+    checkTemperature(action, temperature);
+    const isFraction = reduction > 0 && reduction <= 1;
+    checkNumber(action, "reduction", reduction, isFraction, "a number above 0 and at most 1");
     const [height, width] = pair(kernelSize);
-    // An output sees one kernel's worth of inputs, however many are mixed.
+    // An output sums the inputs of one kernel, no matter how many are mixed.
     const fans = fansOf([height, width, inChannels, outChannels]);
     this.weight = initialize(
-      doing,
+      action,
       [kernels, height, width, inChannels, outChannels],
       typeof weightInitializer === "function"
         ? (shape, _, random) => weightInitializer(shape, fans, random)
         : weightInitializer,
     );
     this.bias = useBias ? variable(ops.zeros([kernels, outChannels])) : undefined;
-    this.attention = new KernelAttention(inChannels, kernels, reduction);
-    this.attention.temperature = temperature;
-    this.#options = { stride, padding };
+    this.attention = new KernelAttention(inChannels, kernels, reduction, temperature);
+    this.stride = stride;
+    this.padding = padding;
   }
 
+  /** Convolves each image of a batch with its mixture of the kernels. */
   override forward(images: Images<InChannels>): Images<OutChannels> {
     checkInput(this, images, ["batch", "height", "width", ["channels", this.inChannels]]);
     const [batch, height, width, channels] = images.shape;
     const [kernels, rows, columns] = this.weight.shape;
     const { pads: [top, bottom, left, right], output } = this.#geometry([height, width]);
-    const [down, across] = pair(this.#options.stride);
+    const [down, across] = pair(this.stride);
     return tidy(() => {
       const attention = this.attention.forward(images);
       const mixed = ops.matMul(attention, ops.reshape(this.weight, [kernels, -1]));
       const padded = ops.pad(images, [[0, 0], [top, bottom], [left, right], [0, 0]]);
-      // One row of the window at a time: its columns side by side as channels, then a product of
-      // matrices for all images at once.
+      // One row of the window at a time: its columns become channels side by side, then one product
+      // of matrices does all images.
       const strip = ops.concat(
-        Array.from({ length: columns }, (_, column) => every(padded, 2, column, output[1], across)),
+        Array.from(
+          { length: columns },
+          (_, column) => everyNth(padded, 2, column, output[1], across),
+        ),
         3,
       );
       const kernelRows = ops.split(
@@ -194,7 +233,7 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
       );
       const y = kernelRows
         .map((kernelRow, row) => {
-          const patches = every(strip, 1, row, output[0], down);
+          const patches = everyNth(strip, 1, row, output[0], down);
           return ops.batchMatMul(ops.reshape(patches, [batch, -1, columns * channels]), kernelRow);
         })
         .reduce((sum, part) => ops.add(sum, part));
@@ -206,7 +245,7 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
   }
 
   /**
-   * Height and width of the output for images of a height and width.
+   * Returns the height and width of the output for images of a height and width.
    *
    * @throws {RangeError} If the window does not fit.
    */
@@ -214,14 +253,15 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
     return this.#geometry(size).output;
   }
 
-  #geometry(size: readonly [height: number, width: number]) {
+  #geometry(size: readonly [height: number, width: number]): WindowGeometry {
     const [, height, width] = this.weight.shape;
-    const kernelSize = [height, width] as const;
-    return windowGeometry("dynamicConv2d", size, { ...this.#options, kernelSize });
+    const { stride, padding } = this;
+    return windowGeometry("dynamicConv2d", size, { kernelSize: [height, width], stride, padding });
   }
 
+  /** Returns the channels, the kernels and the options that are not the default. */
   override describe(): string {
-    const { stride, padding } = this.#options;
+    const { stride, padding } = this;
     const [kernels, height, width] = this.weight.shape;
     return [
       `dynamicConv2d ${this.inChannels} → ${this.outChannels}, ${kernels} kernels ${height}×${width}`,
@@ -230,6 +270,10 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
     ].flat().join(", ");
   }
 
+  /**
+   * Returns the multiply-accumulates of a convolution, and one more for each weight and bias that
+   * is mixed.
+   */
   override macs(_input: readonly number[], output: readonly number[]): number {
     const [height = 1, width = 1] = output;
     const mixing = this.weight.size + (this.bias?.size ?? 0);
@@ -237,32 +281,31 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
   }
 }
 
-/** `count` rows (axis 1) or columns (axis 2) of images, from `start` on, every `step`-th. */
-function every(images: Images, axis: 1 | 2, start: number, count: number, step: number): Images {
+/** Returns `count` rows (axis 1) or columns (axis 2) of images: every `step`-th from `start`. */
+function everyNth(images: Images, axis: 1 | 2, start: number, count: number, step: number): Images {
   const begin = [0, 0, 0, 0], size = [-1, -1, -1, -1];
   begin[axis] = start;
   size[axis] = (count - 1) * step + 1;
   const block = ops.slice(images, begin, size);
-  // A 1×1 pooling skips with a gradient, which a strided slice has not in TensorFlow.js.
+  // A pooling of 1×1 pixels, because a strided slice has no gradient in TensorFlow.js.
   return step === 1
     ? block
     : ops.avgPool(block, { kernelSize: 1, stride: axis === 1 ? [step, 1] : [1, step] });
 }
 
 /**
- * Dynamic convolution: each image is convolved with a mixture of its own of K kernels,
+ * Makes a dynamic convolution, which convolves each image with its own mixture of K kernels,
  * `y = (Σ πₖ(x) · Wₖ) * x + Σ πₖ(x) · bₖ`, with
  * `π(x) = softmax(score(relu(squeeze(mean of each channel))) / temperature)` (Chen et al. 2020,
- * sections 3 and 4). Images `[batch, height, width, in]` to the shape that `conv2d` gives, at its
+ * sections 3 and 4). The output has the shape of {@linkcode conv2d}. The cost is its
  * multiply-accumulates and K more for each weight of a kernel.
  *
- * `layer.attention` is the module that gives the weights π `[batch, kernels]`. Its hidden units are
- * `reduction · in`, but at least two for each kernel. The kernels start as {@linkcode heNormal},
- * the bias at zero.
+ * The module `layer.attention` returns the weights π `[batch, kernels]`. It has `reduction · in`
+ * hidden units, but at least two for each kernel. The bias starts at zero.
  *
- * @throws {RangeError} If a size is not a whole number of at least 1, the temperature is not
- * positive, the reduction is not above 0 and at most 1, or the input of `forward` has other
- * channels or is smaller than the window.
+ * @throws {RangeError} If a size is not a whole number of at least 1, the temperature is not above
+ * 0, the reduction is not above 0 and at most 1, or the input of `forward` has other channels or is
+ * smaller than the window.
  * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example
@@ -276,7 +319,10 @@ function every(images: Images, axis: 1 | 2, start: number, count: number, step: 
  * assert.deepEqual(layer.attention.forward(images).shape, [2, 4]);
  *
  * // In the blocks of a network:
- * const model = resnet({ block: "basic", stages: [1], stem: "cifar", channels: 8, classes: 10, convolution: dynamicConv2d });
+ * const model = resnet({
+ *   ...{ block: "basic", stages: [1], stem: "cifar", channels: 8, classes: 10 },
+ *   convolution: dynamicConv2d,
+ * });
  * assert.deepEqual(model.forward(images).shape, [2, 10]);
  * ```
  */
@@ -291,11 +337,11 @@ export function dynamicConv2d<const InChannels extends number, const OutChannels
 
 /**
  * Sets the temperature of all dynamic convolutions of a model. The paper's annealing lowers it from
- * 30 to 1 in equal steps over the first 10 epochs, so that at first all kernels learn (Chen et al.
+ * 30 to 1 in equal steps over the first 10 epochs, so that all kernels learn at first (Chen et al.
  * 2020, section 4).
  *
- * @throws {RangeError} If the temperature is not a positive number, or the model has no dynamic
- * convolution.
+ * @throws {RangeError} If the temperature is not a finite number above 0, or the model has no
+ * dynamic convolution.
  *
  * @example
  * ```ts
@@ -309,11 +355,14 @@ export function dynamicConv2d<const InChannels extends number, const OutChannels
  * ```
  */
 export function setTemperature(model: AnyModule, temperature: number): void {
-  checkModule("Setting the temperature", "the model", model);
+  const action = "Setting the temperature";
+  checkModule(action, "the model", model);
   const attentions = [...model.namedModules().values()]
     .filter((module) => module instanceof KernelAttention);
   if (attentions.length === 0) {
-    throw new RangeError("Setting the temperature: the model has no dynamic convolution.");
+    throw new RangeError(
+      `${action}: the model must have a dynamic convolution, found ${model.describe()} without one.`,
+    );
   }
   for (const attention of attentions) attention.temperature = temperature;
 }

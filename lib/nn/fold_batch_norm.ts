@@ -1,5 +1,4 @@
 import {
-  dependsOn,
   dispose,
   isTensor,
   keep,
@@ -9,46 +8,47 @@ import {
   tidy,
   type Variable,
 } from "../tensor/mod.ts";
-import { watchVariables } from "../tensor/internal.ts";
+import { dependsOn, watchVariables } from "../tensor/internal.ts";
 import { checkInputShape, checkModule } from "./checks.ts";
 import { Conv2d } from "./conv.ts";
 import { innermostRunning } from "./forward_guard.ts";
+import { onForward, withForwardHook } from "./hooks.ts";
 import type { AnyModule } from "./module.ts";
 import { BatchNorm } from "./norm.ts";
-import { onForward, withForwardHook } from "./observe.ts";
 
-/** A batch norm that takes what a convolution gives. */
-interface Pair {
+/** A convolution and the batch norm that takes its output. */
+interface LayerPair {
   readonly conv: Conv2d<number, number>;
   readonly batchNorm: BatchNorm<number>;
-  /** Of the batch norm. */
+  /** The path of the batch norm. */
   readonly path: string;
-  /** What the convolution gave. */
+  /** The output of the convolution. */
   readonly maps: Tensor;
 }
 
 /**
- * Makes each batch norm that directly follows a convolution part of it, for faster inference: with
- * `factor = scale / √(variance + epsilon)`, `kernel′ = kernel · factor` and
- * `bias′ = (bias − mean) · factor + offset` (Jacob et al. 2018, section 3.2). The convolution adds
- * its bias on its way, so a pass over memory is saved.
+ * Folds each batch norm that directly follows a convolution into it, for faster inference: with
+ * `factor = γ / √(variance + epsilon)` for the batch norm's weight γ and bias β, the convolution
+ * gets the weight `weight · factor` and the bias `(bias − mean) · factor + β` (Jacob et al. 2018,
+ * section 3.2). That saves a pass over memory.
  *
- * The model is changed, and gives what it gave before up to rounding. A batch norm that is folded
- * only passes on its input and has no variables, so the model cannot be trained, and its weights
- * fit no other; save those of the unfolded one. What is not folded stays as it is: a batch norm
- * behind something else than a convolution, as half of those in a ResNet v2, one whose convolution
- * feeds something else as well, one that runs more than once or whose convolution does, one with a
- * variable that another module holds or reads, and one where either has a `forward` of its own. A
- * convolution that another model holds as well is changed there, too.
+ * The model is changed, and its outputs stay the same up to rounding. A folded batch norm returns
+ * its input and has no variables, so the model cannot be trained. Its state dict fits no other
+ * model; save the state dict of the model before folding.
  *
- * What follows what is found by running the model on one random input of `inputShape` (without the
- * batch axis), so it holds for models of any make whose forward pass takes one way for all inputs.
- * In PyTorch this is `torch.fx.experimental.optimization.fuse`.
+ * A batch norm is not folded if it follows another layer (as half of those in a ResNet v2), if it
+ * or its convolution runs more than once, if another module uses the output of the convolution or
+ * a variable of the two, or if either has its own `forward`. A convolution that another model
+ * shares is changed there too.
+ *
+ * A dry run on one random input of `inputShape` (without the batch axis) finds which layer follows
+ * which. So it works for every model whose forward pass takes the same path for all inputs. In
+ * PyTorch this is `torch.fx.experimental.optimization.fuse`.
  *
  * @returns The paths of the batch norms that were folded.
- * @throws {RangeError} If a layer does not fit its input, or `inputShape` are not whole numbers
- * above 0.
- * @throws {TypeError} If the model is not a module, gives no tensor, or goes through a step without
+ * @throws {RangeError} If a layer does not fit its input, or `inputShape` is not whole numbers of
+ * at least 1.
+ * @throws {TypeError} If the model is not a module, does not return a tensor, or uses an op without
  * a gradient.
  *
  * @example
@@ -67,86 +67,87 @@ interface Pair {
  * ```
  */
 export function foldBatchNorm(model: AnyModule, inputShape: readonly number[]): string[] {
-  const doing = "Folding batch norms";
-  checkModule(doing, "the model", model);
-  checkInputShape(doing, inputShape);
-  const kept: Tensor[] = [];
+  const action = "Folding batch norms";
+  checkModule(action, "the model", model);
+  checkInputShape(action, inputShape);
+  const keptTensors: Tensor[] = [];
   try {
     return tidy(() => {
       const input = new Random(0).normal([1, ...inputShape]);
-      const pairs = findPairs(model, input, kept);
-      const seenElsewhere = usedElsewhere(model, input, pairs, kept);
-      const alone = pairs.filter((_, i) => !seenElsewhere[i]);
-      for (const { conv, batchNorm } of alone) {
+      const pairs = findPairs(model, input, keptTensors);
+      const areUsedElsewhere = usedElsewhere(model, input, pairs, keptTensors);
+      const foldable = pairs.filter((_, i) => !areUsedElsewhere[i]);
+      for (const { conv, batchNorm } of foldable) {
         const { factor, offset } = batchNorm.fold();
         conv.rescale(factor, offset);
       }
-      return alone.map(({ path }) => path);
+      return foldable.map(({ path }) => path);
     });
   } finally {
-    dispose(kept);
+    dispose(keptTensors);
   }
 }
 
 /**
- * Each convolution with a batch norm that takes what it gives as it is, where each runs once and
+ * Returns each convolution whose output a batch norm takes directly, where each runs once and
  * shares no variable.
  */
-function findPairs(model: AnyModule, input: Tensor, kept: Tensor[]): Pair[] {
+function findPairs(model: AnyModule, input: Tensor, keptTensors: Tensor[]): LayerPair[] {
   const modules = [...model.namedModules().values()];
-  const isPlain = new Set(
+  const plainLayers = new Set(
     modules.filter((module) =>
       hasForwardOf(module, Conv2d.prototype) || hasForwardOf(module, BatchNorm.prototype)
     ),
   );
-  /** The modules that hold a variable, and those that read it as they run. */
-  const users = new Map<Variable, Set<AnyModule | undefined>>();
-  const use = (variable: Variable, user: AnyModule | undefined) =>
+  /** The modules that hold a variable, and the modules that read it when they run. */
+  const users = new Map<Variable, Set<object | undefined>>();
+  const addUser = (variable: Variable, user: object | undefined) =>
     users.set(variable, (users.get(variable) ?? new Set()).add(user));
   for (const module of modules) {
-    for (const variable of module.variables().values()) use(variable, module);
+    for (const variable of module.variables().values()) addUser(variable, module);
   }
-  const given = new Map<unknown, Conv2d<number, number>>();
+  const convOf = new Map<unknown, Conv2d<number, number>>();
   const runs = new Map<AnyModule, number>();
-  const pairs: Pair[] = [];
+  const pairs: LayerPair[] = [];
   watchVariables(
-    (variable) => use(variable, innermostRunning()),
+    (variable) => addUser(variable, innermostRunning()),
     () =>
       onForward(model, input as never, ({ path, module, input, output }) => {
         runs.set(module, (runs.get(module) ?? 0) + 1);
-        if (!isPlain.has(module)) return;
-        if (module instanceof Conv2d) given.set(output, module);
-        const conv = given.get(input);
+        if (!plainLayers.has(module)) return;
+        if (module instanceof Conv2d) convOf.set(output, module);
+        const conv = convOf.get(input);
         if (!(module instanceof BatchNorm) || module.isFolded || !conv || !isTensor(input)) return;
         const maps = keep(ops.clone(input));
-        kept.push(maps);
+        keptTensors.push(maps);
         pairs.push({ conv, batchNorm: module, path, maps });
       }),
   );
-  const isAlone = (module: AnyModule) =>
+  const runsOnceUnshared = (module: AnyModule) =>
     runs.get(module) === 1 &&
     [...module.variables().values()].every((variable) => users.get(variable)?.size === 1);
   return pairs.filter(({ conv, batchNorm }) =>
-    isAlone(conv) && isAlone(batchNorm) && pairs.filter((pair) => pair.conv === conv).length === 1
+    runsOnceUnshared(conv) && runsOnceUnshared(batchNorm) &&
+    pairs.filter((pair) => pair.conv === conv).length === 1
   );
 }
 
-/** Whether a module runs the forward of a layer, and not one of a subclass or of its own. */
+/** Whether a module runs the `forward` of this layer, and not one of a subclass or its own. */
 function hasForwardOf(module: AnyModule, layer: AnyModule): boolean {
   return module.forward === layer.forward;
 }
 
 /**
- * Whether something else than its batch norm sees what the convolution of a pair gives: all but the
- * batch norm are given a copy, and then what the model gives must not depend on the copy.
+ * Whether anything except its batch norm uses the output of a pair's convolution. Everything except
+ * the batch norm gets a copy; the output of the model must not depend on the copy.
  */
 function usedElsewhere(
   model: AnyModule,
   input: Tensor,
-  pairs: readonly Pair[],
-  kept: Tensor[],
+  pairs: readonly LayerPair[],
+  keptTensors: Tensor[],
 ): boolean[] {
-  const pairOf = new Map<AnyModule, Pair>(pairs.map((pair) => [pair.conv, pair]));
+  const pairOf = new Map<AnyModule, LayerPair>(pairs.map((pair) => [pair.conv, pair]));
   const originals = new Map<AnyModule, Tensor>();
   return dependsOn(
     () =>
@@ -154,7 +155,7 @@ function usedElsewhere(
         const output = forward(originals.get(module) ?? input);
         const pair = pairOf.get(module);
         if (!pair || !isTensor(output)) return output;
-        kept.push(keep(output));
+        keptTensors.push(keep(output));
         originals.set(pair.batchNorm, output);
         return pair.maps;
       }, () => model.forward(input as never)) as Tensor,

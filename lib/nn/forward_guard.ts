@@ -1,142 +1,166 @@
 /**
- * Stands before each `forward` of a module: it checks the options, and that what runs belongs to
- * the model.
+ * Wraps each `forward` of a module: checks the options, and that all variables that it reads belong
+ * to the model.
  */
-import { checkOptions, isTensor } from "../tensor/mod.ts";
-import { watchVariables } from "../tensor/internal.ts";
-import type { AnyModule, ForwardOptions } from "./module.ts";
+import { checkOptions, isTensor, type Variable } from "../tensor/mod.ts";
+import { checkBoolean, noteForward, watchVariables } from "../tensor/internal.ts";
 
-type Forward = (this: AnyModule, input: never, options?: ForwardOptions) => unknown;
+/** How a forward pass runs. */
+export interface ForwardOptions {
+  /**
+   * Whether this pass is part of training. Dropout and batch norm behave differently then.
+   *
+   * @default false
+   */
+  readonly training?: boolean;
+}
 
-/** The forward passes that run now, the outermost first. */
-const running: AnyModule[] = [];
-/** The functions that {@linkcode guarded} made. */
-const made = new WeakSet<object>();
+/** The part of a module that the guard uses. module.ts imports this file, so not the class. */
+interface GuardedModule {
+  readonly isDisposed: boolean;
+  describe(): string;
+  namedModules(): Map<string, GuardedModule>;
+  namedVariables(): Map<string, Variable>;
+}
+
+type Forward = (this: GuardedModule, input: never, options?: ForwardOptions) => unknown;
+
+/** The modules whose forward pass runs now, the outermost first. */
+const running: GuardedModule[] = [];
+/** The functions that {@linkcode guarded} returned. */
+const guards = new WeakSet<object>();
 /**
- * Whether a module and all below it were found to read no other variables than their own, in
- * inference and in training.
+ * Modules that were checked, with all below them, to read only their own variables. Each mode is
+ * checked once.
  */
-const passed = { inference: new WeakSet<AnyModule>(), training: new WeakSet<AnyModule>() };
-/** The options of the last call: the same object comes to each part of a model. */
-let checked: ForwardOptions | undefined;
+const verified = {
+  inference: new WeakSet<GuardedModule>(),
+  training: new WeakSet<GuardedModule>(),
+};
+/** The options that were checked last: a model passes the same object to each of its parts. */
+let lastOptions: ForwardOptions | undefined;
 
-/** Guards the methods named `forward` of a class and of those that it extends. */
+/** Guards the methods named `forward` of a class and of the classes that it extends. */
 export function guardClass(prototype: object, base: object): void {
   for (let at = prototype; at !== base; at = Object.getPrototypeOf(at)) guardForward(at);
 }
 
-/** Guards the `forward` that an object has of its own, if it has one. */
+/** Guards the `forward` that is a property of this object itself, if there is one. */
 export function guardForward(owner: object): void {
   const forward = Object.getOwnPropertyDescriptor(owner, "forward");
-  if (typeof forward?.value !== "function" || made.has(forward.value)) return;
+  if (typeof forward?.value !== "function" || guards.has(forward.value)) return;
   if (!forward.configurable && !forward.writable) return;
   Object.defineProperty(owner, "forward", { ...forward, value: guarded(forward.value, owner) });
 }
 
-/** The module whose forward pass runs, the innermost. */
-export function innermostRunning(): AnyModule | undefined {
+/** Returns the innermost module whose forward pass runs now. */
+export function innermostRunning(): object | undefined {
   return running.at(-1);
 }
 
 /** The prototypes of this library's layers and networks. */
-const ofLibrary = new WeakSet<object>();
+const libraryPrototypes = new WeakSet<object>();
 
 /**
- * Has these classes take no other options in `forward` than those of {@linkcode ForwardOptions}.
+ * Makes the `forward` of these classes refuse options other than {@linkcode ForwardOptions}. A
+ * class of the user may take more.
  */
 export function takeForwardOptionsOnly(...classes: readonly { prototype: object }[]): void {
-  for (const { prototype } of classes) ofLibrary.add(prototype);
+  for (const { prototype } of classes) libraryPrototypes.add(prototype);
 }
 
 function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !isTensor(value);
 }
 
-/** Runs what a look at a forward pass does, such as a probe on its features, as if no pass ran. */
-export function aside<T>(work: () => T): T {
+/**
+ * Runs a hook as if no forward pass ran. A hook may read variables of other modules, such as those
+ * of a probe on the features.
+ */
+export function outsideForward<T>(hook: () => T): T {
   const suspended = running.splice(0);
   try {
-    return work();
+    return hook();
   } finally {
     running.push(...suspended);
   }
 }
 
 function guarded(forward: Forward, owner: object): Forward {
-  const run = function (this: AnyModule, ...given: Parameters<Forward>): unknown {
-    const [, options] = given;
-    if (options !== undefined && options !== checked) {
-      checkForwardOptions(this, options, ofLibrary.has(owner));
+  const guard = function (this: GuardedModule, ...parameters: Parameters<Forward>): unknown {
+    const [, options] = parameters;
+    if (options !== undefined && options !== lastOptions) {
+      checkForwardOptions(this, options, libraryPrototypes.has(owner));
     }
     if (this.isDisposed) {
-      throw new TypeError(`${this.describe()}: it was disposed and cannot run.`);
+      throw new TypeError(
+        `${this.describe()}: the module must be alive, found it disposed. Make it again.`,
+      );
     }
+    noteForward(this);
     const isOutermost = running.length === 0;
     running.push(this);
     try {
-      const mode = options?.training ? passed.training : passed.inference;
-      if (!isOutermost || mode.has(this)) return forward.apply(this, given);
-      const result = ownVariablesOnly(this, () => forward.apply(this, given));
-      for (const module of this.namedModules().values()) mode.add(module);
+      const modules = options?.training ? verified.training : verified.inference;
+      if (!isOutermost || modules.has(this)) return forward.apply(this, parameters);
+      const result = refuseOtherVariables(this, () => forward.apply(this, parameters));
+      for (const module of this.namedModules().values()) modules.add(module);
       return result;
     } finally {
       running.pop();
     }
   };
-  made.add(run);
-  return run;
+  guards.add(guard);
+  return guard;
 }
 
 /**
  * Checks the options of a forward pass.
  *
- * @throws {TypeError} If they are no object, or have an option that does not exist or is of the
- * wrong kind.
+ * @throws {TypeError} If they are not an object, or there is an option that does not exist or is of
+ * the wrong kind.
  */
 function checkForwardOptions(
-  module: AnyModule,
+  module: GuardedModule,
   options: ForwardOptions,
   isOfLibrary: boolean,
 ): void {
-  const doing = `Running ${module.describe()}`;
-  // A forward pass of the user's own may take more, and other things.
+  const action = `Running ${module.describe()}`;
+  // The forward pass of a user's class may take other options, or no object at all.
   if (!isOfLibrary) {
     const misspelt = isObject(options) &&
       Object.keys(options).find((name) => name !== "training" && /^(is_?)?trai/i.test(name));
     if (misspelt) {
-      throw new TypeError(`${doing}: there is no option ${misspelt}. Did you mean training?`);
+      throw new TypeError(`${action}: there is no option ${misspelt}. Did you mean training?`);
     }
     return;
   }
-  checkOptions<ForwardOptions>(doing, options, "{ training: true }", { training: true });
-  const { training } = options;
-  if (training !== undefined && typeof training !== "boolean") {
-    throw new TypeError(`${doing}: training must be true or false, found ${training}.`);
-  }
-  checked = options;
+  checkOptions<ForwardOptions>(action, options, "{ training: true }", { training: true });
+  if (options.training !== undefined) checkBoolean(action, "training", options.training);
+  lastOptions = options;
 }
 
 /**
- * Runs a module's forward pass, which may read no variable that is not in its tree: it would be
- * neither trained nor saved nor counted.
+ * Runs a module's forward pass and refuses to read a variable that is not in its tree: the variable
+ * would be neither trained nor saved nor counted.
  *
- * @throws {TypeError} If it reads another one.
+ * @throws {TypeError} If the pass reads such a variable.
  */
-function ownVariablesOnly<T>(module: AnyModule, forward: () => T): T {
+function refuseOtherVariables<T>(module: GuardedModule, forward: () => T): T {
   let own = new Set(module.namedVariables().values());
   return watchVariables((variable) => {
     if (running[0] !== module || own.has(variable)) return;
-    // The tree is walked again, since a module may make a part when it first runs.
+    // A module may make a part when it first runs, so the tree is walked again.
     own = new Set(module.namedVariables().values());
     if (own.has(variable)) return;
-    const part = running.at(-1)!;
-    const found = part === module
-      ? `one of [${variable.shape.join(", ")}]`
-      : `that of ${part.describe()}`;
+    const reader = running.at(-1)!;
+    const origin = reader === module
+      ? `with the shape [${variable.shape.join(", ")}]`
+      : `of ${reader.describe()}`;
     throw new TypeError(
-      `Running ${module.describe()}: each variable that it reads must be in its tree, found ${found}, which is not, ` +
-        "so it is neither trained nor saved. Fields named with #, Maps, Sets, closures and static fields are not walked: " +
-        "hold it in a field, an array or a plain object, and freeze it if it shall not be trained.",
+      `Running ${module.describe()}: each variable that it reads must be in its tree, found one ${origin} outside it. ` +
+        "It would be neither trained nor saved. Fields named with #, Maps, Sets, closures and static fields are not walked: " +
+        "hold it in a field, an array or a plain object, and freeze it to keep its value.",
     );
   }, forward);
 }

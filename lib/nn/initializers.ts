@@ -1,26 +1,31 @@
-/** Initial values of parameters, drawn from the stream that `setSeed` starts. */
+/** Initial values of parameters, drawn from the random stream that `setSeed` starts. */
 import {
-  defaultRandom,
   isTensor,
   ops,
   type Random,
   type RankFor,
   type Tensor,
   tidy,
+  type Variable,
   variable,
 } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
-import { checkArguments, checkNumber } from "./checks.ts";
+import {
+  checkArguments,
+  checkFinite,
+  checkNumber,
+  defaultRandom,
+  show,
+} from "../tensor/internal.ts";
 
-/** The connections into and out of each unit: what the scale of initial weights depends on. */
+/** The connections into and out of each unit, which set the size of the initial weights. */
 export interface Fans {
-  /** Inputs summed by one output. */
+  /** Inputs that one output sums. */
   readonly fanIn: number;
-  /** Outputs that one input goes to. */
+  /** Outputs that use one input. */
   readonly fanOut: number;
 }
 
-/** Makes the initial value of a parameter of a given shape. */
+/** A function that returns the initial value of a parameter of a given shape. */
 export type Initializer = <const S extends readonly number[]>(
   shape: S,
   fans: Fans,
@@ -28,21 +33,13 @@ export type Initializer = <const S extends readonly number[]>(
 ) => Tensor<RankFor<S["length"]>>;
 
 /**
- * The fans of a kernel `[height, width, in, out]` or a weight `[in, out]`: the window's area times
+ * Returns the fans of a weight `[height, width, in, out]` or `[in, out]`: the window's area times
  * the channels.
  *
- * A grouped kernel is `[height, width, in / groups, out]`; its fans are counted as PyTorch does, as
- * if `in / groups` were all.
+ * The weight of a grouped convolution is `[height, width, in / groups, out]`. Its fans are counted
+ * as in PyTorch, as if there were `in / groups` input channels.
  *
  * @throws {RangeError} If the shape has fewer than two axes.
- *
- * @example
- * ```ts
- * import { fansOf } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert.deepEqual(fansOf([3, 3, 16, 32]), { fanIn: 144, fanOut: 288 });
- * ```
  */
 export function fansOf(shape: readonly number[]): Fans {
   const [outputs, inputs] = Array.isArray(shape) ? shape.toReversed() : [];
@@ -56,22 +53,22 @@ export function fansOf(shape: readonly number[]): Fans {
 }
 
 /**
- * A layer's parameter with its initial value.
+ * Makes a layer's parameter with its initial value.
  *
- * @throws {TypeError} If the initializer does not give a float32 tensor of the shape.
+ * @throws {TypeError} If the initializer does not return a float32 tensor of the shape.
  */
 export function initialize<const S extends readonly number[]>(
-  doing: string,
+  action: string,
   shape: S,
   initializer: Initializer,
-) {
+): Variable<RankFor<S["length"]>> {
   const initial = tidy(() => {
     const value = typeof initializer === "function"
       ? initializer(shape, fansOf(shape))
       : initializer;
     if (!isTensor(value) || value.dtype !== "float32" || String(value.shape) !== String(shape)) {
       throw new TypeError(
-        `${doing}: the initializer must give a tensor of float32 [${shape.join(", ")}], found ${
+        `${action}: the initializer must return a tensor of float32 [${shape.join(", ")}], found ${
           show(value)
         }.`,
       );
@@ -82,11 +79,11 @@ export function initialize<const S extends readonly number[]>(
 }
 
 /**
- * Checks the arguments of what makes an initializer; a shape is what {@linkcode initialize} gives
- * one that was not called.
+ * Checks the arguments of a function that makes an initializer. A shape passes: where a user wrote
+ * `heNormal` for `heNormal()`, {@linkcode initialize} calls it with a shape and says so itself.
  */
-function checkCall(name: string, given: ArrayLike<unknown>, most: number): void {
-  if (!Array.isArray(given[0])) checkArguments(`Building ${name}`, given, most);
+function checkCall(name: string, values: ArrayLike<unknown>, most: number): void {
+  if (!Array.isArray(values[0])) checkArguments(`Building ${name}`, values, most);
 }
 
 function scaledNormal(deviation: (fans: Fans) => number): Initializer {
@@ -99,16 +96,16 @@ function scaledUniform(bound: (fans: Fans) => number): Initializer {
 }
 
 /**
- * Normal with standard deviation `√(2 / fanIn)`, which keeps the variance of a signal through
- * layers with relu (He et al. 2015, section 2.2).
+ * Makes an initializer: normal with standard deviation `√(2 / fanIn)`, which keeps the variance of
+ * a signal through layers with relu (He et al. 2015, section 2.2).
  *
  * @example
  * ```ts
- * import { fansOf, heNormal, ops } from "resnet-lab";
+ * import { heNormal, linear, ops } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const weights = heNormal()([200, 300], fansOf([200, 300]));
- * assert(Math.abs(ops.variance(weights).dataSync()[0]! - 2 / 200) < 0.001);
+ * const { weight } = linear(200, 300, { weightInitializer: heNormal() });
+ * assert(Math.abs(ops.variance(weight).dataSync()[0]! - 2 / 200) < 0.001);
  * ```
  */
 export function heNormal(): Initializer {
@@ -117,15 +114,16 @@ export function heNormal(): Initializer {
 }
 
 /**
- * Uniform within `±√(6 / fanIn)`: the variance of {@linkcode heNormal}, `2 / fanIn`.
+ * Makes an initializer: uniform within `±√(6 / fanIn)`, with the variance of
+ * {@linkcode heNormal}, `2 / fanIn`.
  *
  * @example
  * ```ts
- * import { fansOf, heUniform, ops } from "resnet-lab";
+ * import { heUniform, linear, ops } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const weights = heUniform()([6, 100], fansOf([6, 100]));
- * assert(ops.max(ops.abs(weights)).dataSync()[0]! <= 1);
+ * const { weight } = linear(6, 100, { weightInitializer: heUniform() });
+ * assert(ops.max(ops.abs(weight)).dataSync()[0]! <= 1);
  * ```
  */
 export function heUniform(): Initializer {
@@ -134,16 +132,17 @@ export function heUniform(): Initializer {
 }
 
 /**
- * Normal with standard deviation `√(2 / (fanIn + fanOut))`, which keeps the variance through
- * symmetric activations such as tanh (Glorot and Bengio 2010, section 4.2.1).
+ * Makes an initializer: normal with standard deviation `√(2 / (fanIn + fanOut))`, which keeps the
+ * variance of a signal through symmetric activations such as tanh (Glorot and Bengio 2010, section
+ * 4.2.1).
  *
  * @example
  * ```ts
- * import { fansOf, ops, xavierNormal } from "resnet-lab";
+ * import { linear, ops, xavierNormal } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const weights = xavierNormal()([100, 300], fansOf([100, 300]));
- * assert(Math.abs(ops.variance(weights).dataSync()[0]! - 2 / 400) < 0.0005);
+ * const { weight } = linear(100, 300, { weightInitializer: xavierNormal() });
+ * assert(Math.abs(ops.variance(weight).dataSync()[0]! - 2 / 400) < 0.0005);
  * ```
  */
 export function xavierNormal(): Initializer {
@@ -152,16 +151,16 @@ export function xavierNormal(): Initializer {
 }
 
 /**
- * Uniform within `±√(6 / (fanIn + fanOut))`: the variance of {@linkcode xavierNormal},
- * `2 / (fanIn + fanOut)`.
+ * Makes an initializer: uniform within `±√(6 / (fanIn + fanOut))`, with the variance of
+ * {@linkcode xavierNormal}, `2 / (fanIn + fanOut)`.
  *
  * @example
  * ```ts
- * import { fansOf, ops, xavierUniform } from "resnet-lab";
+ * import { linear, ops, xavierUniform } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const weights = xavierUniform()([2, 4], fansOf([2, 4]));
- * assert(ops.max(ops.abs(weights)).dataSync()[0]! <= 1);
+ * const { weight } = linear(2, 4, { weightInitializer: xavierUniform() });
+ * assert(ops.max(ops.abs(weight)).dataSync()[0]! <= 1);
  * ```
  */
 export function xavierUniform(): Initializer {
@@ -170,9 +169,9 @@ export function xavierUniform(): Initializer {
 }
 
 /**
- * Normal with a fixed standard deviation, whatever the fans.
+ * Makes an initializer: normal with a fixed standard deviation, independent of the fans.
  *
- * @throws {RangeError} If the standard deviation is negative or not finite.
+ * @throws {RangeError} If the standard deviation is less than 0 or not finite.
  *
  * @example
  * ```ts
@@ -196,7 +195,7 @@ export function normalInitializer(standardDeviation: number): Initializer {
 }
 
 /**
- * The same value everywhere.
+ * Makes an initializer: the same value everywhere.
  *
  * @throws {RangeError} If the value is not finite.
  *
@@ -210,7 +209,7 @@ export function normalInitializer(standardDeviation: number): Initializer {
  * ```
  */
 export function constantInitializer(value: number): Initializer {
-  checkCall("constant", arguments, 1);
-  checkNumber("Building constant", "value", value, Number.isFinite(value), "a finite number");
+  checkCall("constantInitializer", arguments, 1);
+  checkFinite("Building constantInitializer", "value", value);
   return (shape) => ops.full(shape, value);
 }

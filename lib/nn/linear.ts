@@ -7,15 +7,24 @@ import {
   type Variable1D,
   type Variable2D,
 } from "../tensor/mod.ts";
-import { checkArguments, checkBoolean, checkInput, checkWhole } from "./checks.ts";
+import { checkArguments, checkBoolean, checkInteger } from "../tensor/internal.ts";
+import { checkInput } from "./checks.ts";
 import { heNormal, initialize, type Initializer } from "./initializers.ts";
 import { Module } from "./module.ts";
 
 /** The options of {@linkcode linear}. */
 export interface LinearOptions {
-  /** Whether a number is added to each output. */
+  /**
+   * Whether each output has a bias.
+   *
+   * @default true
+   */
   useBias?: boolean;
-  /** The initial weights. */
+  /**
+   * The initial weights.
+   *
+   * @default heNormal()
+   */
   weightInitializer?: Initializer;
 }
 
@@ -24,28 +33,32 @@ export class Linear<InFeatures extends number, OutFeatures extends number>
   extends Module<Features<InFeatures>, Features<OutFeatures>> {
   /** The weights `[in, out]`. */
   readonly weight: Variable2D;
-  /** What is added to each output `[out]`, if anything. */
+  /** The bias of each output `[out]`; undefined with `useBias: false`. */
   readonly bias: Variable1D | undefined;
 
   /** See {@linkcode linear}. */
   constructor(
+    /** The number of features in. */
     readonly inFeatures: InFeatures,
+    /** The number of features out. */
     readonly outFeatures: OutFeatures,
     options: LinearOptions = {},
   ) {
     super();
-    checkOptions<LinearOptions>("Building linear", options, "{ useBias: false }", {
+    const action = "Building linear";
+    checkOptions<LinearOptions>(action, options, "{ useBias: false }", {
       useBias: true,
       weightInitializer: true,
     });
     const { useBias = true, weightInitializer = heNormal() } = options;
-    checkWhole("Building linear", "inFeatures", inFeatures);
-    checkWhole("Building linear", "outFeatures", outFeatures);
-    checkBoolean("Building linear", "useBias", useBias);
-    this.weight = initialize("Building linear", [inFeatures, outFeatures], weightInitializer);
+    checkInteger(action, "inFeatures", inFeatures);
+    checkInteger(action, "outFeatures", outFeatures);
+    checkBoolean(action, "useBias", useBias);
+    this.weight = initialize(action, [inFeatures, outFeatures], weightInitializer);
     this.bias = useBias ? variable(ops.zeros([outFeatures])) : undefined;
   }
 
+  /** Multiplies a batch of features by the weights, and adds the bias. */
   override forward(features: Features<InFeatures>): Features<OutFeatures> {
     checkInput(this, features, ["batch", ["features", this.inFeatures]]);
     return tidy(() => {
@@ -54,23 +67,25 @@ export class Linear<InFeatures extends number, OutFeatures extends number>
     });
   }
 
+  /** Returns the numbers of features in and out. */
   override describe(): string {
     return `linear ${this.inFeatures} → ${this.outFeatures}`;
   }
 
+  /** Returns one multiply-accumulate for each weight. */
   override macs(): number {
     return this.weight.size;
   }
 }
 
 /**
- * A fully connected layer, `y = x · weight + bias`: features `[batch, in]` to `[batch, out]`.
+ * Makes a fully connected layer, `y = x · weight + bias`: features `[batch, in]` to `[batch, out]`.
  *
- * The weights start as {@linkcode heNormal}, the bias at zero.
+ * The bias starts at zero.
  *
  * @throws {RangeError} If a size is not a whole number of at least 1, or the input of `forward` has
  * another number of features.
- * @throws {TypeError} If the initializer does not give weights of the right shape, or the input is
+ * @throws {TypeError} If the initializer returns weights of another shape or dtype, or the input is
  * not a float32 tensor.
  *
  * @example

@@ -1,23 +1,40 @@
 import { checkOptions, isTensor, ops, tidy, type Variable } from "../tensor/mod.ts";
-import { checkModule, checkNumber, checkWhole } from "./checks.ts";
+import { checkInteger, checkNumber } from "../tensor/internal.ts";
+import { checkModule } from "./checks.ts";
 import { Conv2d } from "./conv.ts";
+import { onForward } from "./hooks.ts";
 import { Linear } from "./linear.ts";
 import type { AnyModule, InputOf } from "./module.ts";
-import { onForward } from "./observe.ts";
 
-const DOING = "Scaling layers to unit variance";
+const ACTION = "Scaling layers to unit variance";
+
+/** The options of {@linkcode lsuv}. */
+export interface LsuvOptions {
+  /**
+   * The largest distance of a standard deviation from 1.
+   *
+   * @default 0.01
+   */
+  tolerance?: number;
+  /**
+   * The most forward passes for one layer.
+   *
+   * @default 10
+   */
+  maxPasses?: number;
+}
 
 /**
- * Layer-sequential unit-variance initialisation (Mishkin and Matas 2016): in the order of the
- * forward pass, divides the weights of each convolution and linear layer by the standard deviation
- * of what it gives for `input`, until that is 1 within `tolerance`.
+ * Initialises weights by layer-sequential unit variance (Mishkin and Matas 2016): in the order of
+ * the forward pass, divides the weights of each convolution and linear layer by the standard
+ * deviation of the layer's output for `input`, until that is 1 within `tolerance`.
  *
- * Frozen layers keep their weights. Weights that several layers share, or of a layer that runs
- * several times, are scaled for the first that runs.
+ * Frozen layers keep their weights. Weights that are used more than once are scaled for their first
+ * use.
  *
  * @returns The standard deviation of each layer's output before the change, by path.
- * @throws {RangeError} If a layer gives the same value everywhere, so that no scale makes its
- * variance 1, or an option is out of range; the model is as it was then.
+ * @throws {RangeError} If an option is out of range, or the output of a layer is constant, so that
+ * no factor makes its variance 1. The model is unchanged then.
  * @throws {TypeError} If the model is not a module.
  *
  * @example
@@ -35,44 +52,46 @@ const DOING = "Scaling layers to unit variance";
 export function lsuv<M extends AnyModule>(
   model: M,
   input: InputOf<M>,
-  options: { tolerance?: number; maxPasses?: number } = {},
+  options: LsuvOptions = {},
 ): Map<string, number> {
-  checkModule(DOING, "the model", model);
-  checkOptions<typeof options>(DOING, options, "{ tolerance: 0.01 }", {
+  checkModule(ACTION, "the model", model);
+  checkOptions<LsuvOptions>(ACTION, options, "{ tolerance: 0.01 }", {
     tolerance: true,
     maxPasses: true,
   });
   const { tolerance = 0.01, maxPasses = 10 } = options;
-  checkNumber(DOING, "tolerance", tolerance, tolerance > 0, "a number above 0");
-  checkWhole(DOING, "maxPasses", maxPasses);
+  checkNumber(ACTION, "tolerance", tolerance, tolerance > 0, "a number above 0");
+  checkInteger(ACTION, "maxPasses", maxPasses);
   const trained = new Set(model.parameters());
-  /** Each weight by the first layer that runs with it. */
+  /** The first layer that runs with each weight. */
   const layers = new Map<Variable, { path: string; layer: AnyModule }>();
   tidy(() => {
     onForward(model, input, ({ path, module }) => {
-      const weights = weightsOf(module);
-      if (!weights || !trained.has(weights) || layers.has(weights)) return;
-      layers.set(weights, { path, layer: module });
+      const weight = module instanceof Conv2d || module instanceof Linear
+        ? module.weight
+        : undefined;
+      if (!weight || !trained.has(weight) || layers.has(weight)) return;
+      layers.set(weight, { path, layer: module });
     });
   });
   const before = new Map<string, number>();
-  const originals = [...layers.keys()].map((weights) => ({ weights, value: ops.clone(weights) }));
+  const originals = [...layers.keys()].map((weight) => ({ weight, value: ops.clone(weight) }));
   try {
-    for (const [weights, { path, layer }] of layers) {
+    for (const [weight, { path, layer }] of layers) {
       for (let pass = 0; pass < maxPasses; pass++) {
         const deviation = outputDeviation(model, input, layer);
         if (!(deviation > 0 && Number.isFinite(deviation))) {
           throw new RangeError(
-            `${DOING}: the output of ${path} (${layer.describe()}) must vary, but its standard deviation is ${deviation}.`,
+            `${ACTION}: the output of ${path} (${layer.describe()}) must have a finite standard deviation above 0, found ${deviation}.`,
           );
         }
         if (pass === 0) before.set(path, deviation);
         if (Math.abs(deviation - 1) < tolerance) break;
-        tidy(() => weights.assign(ops.div(weights, deviation)));
+        tidy(() => weight.assign(ops.div(weight, deviation)));
       }
     }
   } catch (error) {
-    for (const { weights, value } of originals) weights.assign(value);
+    for (const { weight, value } of originals) weight.assign(value);
     throw error;
   } finally {
     for (const { value } of originals) value.dispose();
@@ -80,13 +99,7 @@ export function lsuv<M extends AnyModule>(
   return before;
 }
 
-/** The weights of a convolution or a linear layer. */
-function weightsOf(module: AnyModule): Variable | undefined {
-  if (module instanceof Conv2d) return module.weight;
-  return module instanceof Linear ? module.weight : undefined;
-}
-
-/** The standard deviation of what one layer gives when it first runs. */
+/** Returns the standard deviation of a layer's output when it first runs. */
 function outputDeviation<M extends AnyModule>(
   model: M,
   input: InputOf<M>,

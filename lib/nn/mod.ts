@@ -1,4 +1,12 @@
-/** Modules and layers, their types, initial values, and what a look at a model shows. */
+/**
+ * Neural networks: modules, layers, initializers, and views into a model.
+ *
+ * Functions such as {@linkcode conv2d} make layers. {@linkcode sequential}, {@linkcode residual},
+ * {@linkcode parallel}, or a subclass of {@linkcode Module} join them to a model.
+ * {@linkcode summary} lists shapes, parameters and multiply-accumulates.
+ *
+ * @module
+ */
 export {
   type AnyModule,
   type Classifier,
@@ -7,44 +15,80 @@ export {
   Module,
   type ShapeRule,
 } from "./module.ts";
-export type { Add, Less, OutputOf } from "./shapes.ts";
 export { checkWhole } from "./checks.ts";
-export { Parallel, parallel, Residual, residual, Sequential, sequential } from "./containers.ts";
-export { Conv2d, conv2d, type Conv2dOptions } from "./conv.ts";
+export type { shapeRule, signature } from "./module.ts";
+export type {
+  Add,
+  AddDigits,
+  BranchChannels,
+  Branches,
+  BranchInput,
+  Chain,
+  ChainInput,
+  ChainOutput,
+  ChainRule,
+  CommonInput,
+  CommonMember,
+  Describe,
+  DigitSum,
+  Fits,
+  IsGeneral,
+  KnowsLastAxis,
+  LessThan,
+  LessThanDigit,
+  LessThanDigits,
+  MismatchMessage,
+  NextDigit,
+  OutputOf,
+  Plural,
+  ResidualBody,
+  ResidualShortcut,
+  Reverse,
+  SpreadLayer,
+  Units,
+} from "./shapes.ts";
+export {
+  type Parallel,
+  parallel,
+  type Residual,
+  residual,
+  Sequential,
+  sequential,
+} from "./containers.ts";
+export { type Conv2d, conv2d, type Conv2dOptions } from "./conv.ts";
 export {
   DynamicConv2d,
   dynamicConv2d,
   type DynamicConv2dOptions,
-  KernelAttention,
+  type KernelAttention,
   setTemperature,
 } from "./dynamic_conv.ts";
-export { Linear, linear, type LinearOptions } from "./linear.ts";
+export { type Linear, linear, type LinearOptions } from "./linear.ts";
 export { Activation, gelu, leakyRelu, relu, sigmoid, tanh } from "./activation.ts";
 export {
   BatchNorm,
   batchNorm,
   type BatchNormOptions,
-  LocalResponseNorm,
+  type LocalResponseNorm,
   localResponseNorm,
   type LocalResponseNormOptions,
 } from "./norm.ts";
 export {
-  AdaptiveAveragePool,
+  type AdaptiveAveragePool,
   adaptiveAveragePool,
   avgPool,
-  Flatten,
+  type Flatten,
   flatten,
-  GlobalAveragePool,
+  type GlobalAveragePool,
   globalAveragePool,
   maxPool,
-  Pool,
+  type Pool,
   type PoolOptions,
 } from "./pool.ts";
-export { Dropout, dropout } from "./dropout.ts";
+export { type Dropout, dropout } from "./dropout.ts";
 export {
   constantInitializer,
   type Fans,
-  fansOf,
   heNormal,
   heUniform,
   type Initializer,
@@ -52,11 +96,11 @@ export {
   xavierNormal,
   xavierUniform,
 } from "./initializers.ts";
-export { lsuv } from "./lsuv.ts";
+export { lsuv, type LsuvOptions } from "./lsuv.ts";
 export { foldBatchNorm } from "./fold_batch_norm.ts";
 export { gradCam } from "./grad_cam.ts";
-export { captureActivations, type ForwardCall, onForward } from "./observe.ts";
-export { Summary, summary, type SummaryRow } from "./summary.ts";
+export { captureActivations, type ForwardCall, onForward } from "./hooks.ts";
+export { type Summary, summary, type SummaryOptions, type SummaryRow } from "./summary.ts";
 
 import { takeForwardOptionsOnly } from "./forward_guard.ts";
 import { Activation } from "./activation.ts";

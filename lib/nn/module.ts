@@ -1,50 +1,36 @@
-import {
-  dispose,
-  type Features,
-  isTensor,
-  isVariable,
-  type Tensor,
-  type Variable,
-} from "../tensor/mod.ts";
-import { show, watchState } from "../tensor/internal.ts";
-import { guardClass, guardForward } from "./forward_guard.ts";
+import { dispose, type Features, isTensor, type Tensor, type Variable } from "../tensor/mod.ts";
+import { isVariable, show } from "../tensor/internal.ts";
+import { type ForwardOptions, guardClass, guardForward } from "./forward_guard.ts";
 
-/** How a forward pass runs. */
-export interface ForwardOptions {
-  /**
-   * Whether this pass is part of training, which dropout and batch norm treat differently; false
-   * unless said otherwise.
-   */
-  readonly training?: boolean;
-}
+export type { ForwardOptions } from "./forward_guard.ts";
 
-declare const signature: unique symbol;
-/** The key of {@linkcode ShapeRule}. */
+/** The key under which a module has its types. */
+export declare const signature: unique symbol;
+/** The key under which a module has its {@linkcode ShapeRule}. */
 export declare const shapeRule: unique symbol;
 
 /**
- * How the output's type follows from the input's, for layers that fit many inputs: `"same"` keeps
- * it (relu, pooling), `"pooled"` makes features of images with as many channels. `undefined` where
- * the layer has one output type.
+ * The rule from the input type to the output type of a layer that fits many inputs. `"same"` keeps
+ * the type (relu, pooling), `"pooled"` turns images into features with as many channels, and
+ * `undefined` means that the layer has one output type.
  */
 export type ShapeRule = "same" | "pooled" | undefined;
 
 /**
- * A part of a network with a forward pass, and parameters that are found by walking its fields.
+ * A part of a network with a forward pass. Walking its fields finds its parameters.
  *
- * Fields that are variables, modules, or arrays and records of them to any depth, belong to it and
- * give the paths: `stage2.0.conv1.weight`. A subclass says what it takes and gives,
- * `Module<Images<3>, Features<10>>`, declares its parts as `readonly` fields, and writes `forward`,
- * in `tidy` if it makes more tensors than the one it returns.
+ * Fields that are variables, modules, or arrays and records of them to any depth, belong to the
+ * module. Their names make the paths, such as `stage2.0.conv1.weight`. A subclass names its input
+ * and output types, `Module<Images<3>, Features<10>>`, declares its parts as `readonly` fields, and
+ * writes `forward`. It uses `tidy` there if it makes more tensors than the one that it returns.
  *
- * Modules and variables in a Map, a Set, or an object of another class are refused when the tree is
- * walked. Fields named with `#`, closures and static fields cannot be walked: the first forward
- * pass refuses to read a variable that is not in the tree. A model that shall stay apart, such as a
- * teacher whose outputs the loss compares with, runs outside `forward`; one that runs inside is
- * held in a field and frozen.
+ * Walking the tree refuses modules and variables in a Map, a Set, or an object of another class.
+ * Fields named with `#`, closures and static fields cannot be walked: the first forward pass
+ * refuses to read a variable that is not in the tree. A model that does not belong to this one,
+ * such as a teacher in distillation, runs outside `forward`; or it is held in a field and frozen.
  *
- * @typeParam In What `forward` takes, such as `Images<64>`.
- * @typeParam Out What `forward` gives.
+ * @typeParam In The input of `forward`, such as `Images<64>`.
+ * @typeParam Out The output of `forward`.
  *
  * @example
  * ```ts
@@ -71,43 +57,43 @@ export type ShapeRule = "same" | "pooled" | undefined;
 export abstract class Module<In = never, Out = unknown> {
   /** For the compiler only. */
   declare readonly [signature]: (input: In) => Out;
-  #frozen = false;
-  #disposed = false;
+  #isFrozen = false;
+  #isDisposed = false;
 
+  /** Subclasses call it as `super()`. */
   constructor() {
-    watchState(this);
     guardClass(new.target.prototype, Module.prototype);
   }
 
   /**
-   * Computes the output for a batch.
+   * Computes the output for a batch: inference, or a pass of training with `{ training: true }`.
    *
-   * @throws {TypeError} If there is an option that does not exist, the module was disposed, or it
-   * reads a variable that is not in its tree.
+   * @throws {TypeError} If an option does not exist, the module was disposed, or it reads a
+   * variable that is not in its tree.
    */
   abstract forward(input: In, options?: ForwardOptions): Out;
 
-  /** The layer in a few words, as {@linkcode summary} prints it. */
+  /** Returns a short description, which {@linkcode summary} and error messages print. */
   describe(): string {
     return this.constructor.name;
   }
 
   /**
-   * The multiply-accumulate operations of one forward pass over shapes without the batch axis,
-   * children not counted.
+   * Returns the multiply-accumulates of one forward pass without those of the children. The shapes
+   * have no batch axis.
    */
   macs(_inputShape: readonly number[], _outputShape: readonly number[]): number {
     return 0;
   }
 
-  /** The modules directly below this one, by the name of the field. */
+  /** Returns the modules directly below this one, by the name of the field. */
   children(): Map<string, AnyModule> {
     return new Map(
       parts(this).filter((part): part is [string, AnyModule] => part[1] instanceof Module),
     );
   }
 
-  /** The variables directly in this module, by the name of the field. */
+  /** Returns the variables directly in this module, by the name of the field. */
   variables(): Map<string, Variable> {
     return new Map(
       parts(this).filter((part): part is [string, Variable] => isVariable(part[1])),
@@ -115,18 +101,18 @@ export abstract class Module<In = never, Out = unknown> {
   }
 
   /**
-   * This module under the empty path, and all below it, each once, parents first.
+   * Returns this module under the empty path and all modules below it, each once, parents first.
    *
-   * @throws {TypeError} If a module or variable is where the tree does not reach, such as in a Map.
+   * @throws {TypeError} If a module or variable is where the walk does not reach, such as in a Map.
    */
   namedModules(): Map<string, AnyModule> {
-    const found = modulesIn(this);
-    checkReached(this, found);
-    return found;
+    const modules = modulesIn(this);
+    checkReached(this, modules);
+    return modules;
   }
 
   /**
-   * Every parameter and running statistic in the tree by its path, each once.
+   * Returns every parameter and running statistic in the tree by its path, each once.
    *
    * @throws {TypeError} As {@linkcode namedModules}.
    */
@@ -135,8 +121,8 @@ export abstract class Module<In = never, Out = unknown> {
   }
 
   /**
-   * Every parameter in the tree that is trained, by its path: frozen ones and running statistics
-   * are not among them.
+   * Returns every parameter in the tree that is trained, by its path. Frozen parameters and running
+   * statistics are not among them.
    *
    * @throws {TypeError} If one of them was disposed, or as {@linkcode namedModules}.
    */
@@ -147,43 +133,43 @@ export abstract class Module<In = never, Out = unknown> {
         `Listing the parameters of ${this.describe()}: ${path} must be alive, found it disposed. Make the model again.`,
       );
     }
-    const still = new Set<Variable>();
+    const frozen = new Set<Variable>();
     for (const module of this.namedModules().values()) {
-      if (module.#frozen) {
-        for (const variable of module.variables().values()) still.add(variable);
+      if (module.#isFrozen) {
+        for (const variable of module.variables().values()) frozen.add(variable);
       }
     }
     return new Map(
       [...this.namedVariables()].filter(([, variable]) =>
-        variable.trainable && !still.has(variable)
+        variable.trainable && !frozen.has(variable)
       ),
     );
   }
 
-  /** Every parameter in the tree that is trained, in the order of {@linkcode namedParameters}. */
+  /** Returns every parameter that is trained, in the order of {@linkcode namedParameters}. */
   parameters(): Variable[] {
     return [...this.namedParameters().values()];
   }
 
   /**
-   * Whether the variables directly in this module stand still. A layer with running statistics
-   * leaves them alone then.
+   * Whether the variables directly in this module are frozen. A frozen layer also keeps its running
+   * statistics.
    */
   get isFrozen(): boolean {
-    return this.#frozen;
+    return this.#isFrozen;
   }
 
   /**
-   * Makes the modules at `paths` stand still with all below them, or the whole module where no path
-   * is given.
+   * Freezes the modules at `paths` with all modules below them, or the whole module if there is no
+   * path.
    *
-   * Their parameters are no longer among {@linkcode parameters}, so freeze before the optimizer is
-   * made: {@linkcode fit} refuses to start with one that would change them. Their batch norms run
-   * with the running statistics also in training, and keep them. Gradients flow through to what
-   * comes before, and dropout goes on dropping.
+   * {@linkcode parameters} no longer returns their parameters, so make the optimizer after
+   * freezing: {@linkcode fit} refuses an optimizer that would change them. Frozen batch norms use
+   * and keep their running statistics in training. Gradients still flow to the layers before, and
+   * dropout stays active.
    *
-   * @throws {RangeError} If there is no module at a path, with the nearest that there are; nothing
-   * is frozen then.
+   * @throws {RangeError} If there is no module at a path; the message lists the nearest paths.
+   * Nothing is frozen then.
    *
    * @example
    * ```ts
@@ -191,8 +177,8 @@ export abstract class Module<In = never, Out = unknown> {
    * import assert from "node:assert/strict";
    *
    * const model = resnet({ block: "basic", stages: [1, 1], channels: 4, classes: 2 });
-   * model.freeze(); // All of it…
-   * model.unfreeze("layer2.0.conv2", "fc"); // … but these.
+   * model.freeze(); // All layers …
+   * model.unfreeze("layer2.0.conv2", "fc"); // … except these.
    * assert.deepEqual([...model.namedParameters().keys()], [
    *   "layer2.0.conv2.weight",
    *   "fc.weight",
@@ -201,7 +187,7 @@ export abstract class Module<In = never, Out = unknown> {
    * model.forward(ops.ones([2, 32, 32, 3]), { training: true });
    * assert.deepEqual(model.bn1?.runningMean.arraySync(), [0, 0, 0, 0]);
    *
-   * assert.throws(() => model.freeze("layer"), /no module at "layer"; there are conv1, bn1, maxpool, layer1, layer2,/);
+   * assert.throws(() => model.freeze("layer"), /no module at "layer"; there are conv1, bn1, maxpool,/);
    * ```
    */
   freeze(...paths: string[]): void {
@@ -209,11 +195,11 @@ export abstract class Module<In = never, Out = unknown> {
   }
 
   /**
-   * Undoes {@linkcode freeze} for the modules at `paths` and all below them, or for the whole
-   * module where no path is given. An optimizer made before does not train them; make it again.
+   * Undoes {@linkcode freeze} for the modules at `paths` and all modules below them, or for the
+   * whole module if there is no path. An optimizer made before does not train them; make it again.
    *
-   * @throws {RangeError} If there is no module at a path, with the nearest that there are; nothing
-   * is unfrozen then.
+   * @throws {RangeError} If there is no module at a path; the message lists the nearest paths.
+   * Nothing is unfrozen then.
    */
   unfreeze(...paths: string[]): void {
     this.#setFrozen(false, paths);
@@ -221,145 +207,144 @@ export abstract class Module<In = never, Out = unknown> {
 
   #setFrozen(frozen: boolean, paths: readonly string[]): void {
     const modules = this.namedModules();
-    const doing = `${frozen ? "Freezing" : "Unfreezing"} parts of ${this.describe()}`;
-    const chosen = paths.length === 0
-      ? [this]
-      : paths.map((path) => moduleAt(doing, modules, path));
-    for (const top of chosen) {
-      for (const module of top.namedModules().values()) module.#frozen = frozen;
+    const action = `${frozen ? "Freezing" : "Unfreezing"} parts of ${this.describe()}`;
+    const tops = paths.length === 0 ? [this] : paths.map((path) => moduleAt(action, modules, path));
+    for (const top of tops) {
+      for (const module of top.namedModules().values()) module.#isFrozen = frozen;
     }
   }
 
   /**
-   * Frees the memory of all parameters and running statistics; the module cannot be used
-   * afterwards.
+   * Frees the memory of all parameters and running statistics. Afterwards neither this module nor
+   * the modules below it can run.
    */
   dispose(): void {
-    this.#disposed = true;
-    dispose([...variablesOf(modulesIn(this)).values()]);
+    const modules = modulesIn(this);
+    for (const module of modules.values()) module.#isDisposed = true;
+    dispose([...variablesOf(modules).values()]);
   }
 
-  /** Whether {@linkcode dispose} was called. */
+  /** Whether {@linkcode dispose} was called for this module or a module above it. */
   get isDisposed(): boolean {
-    return this.#disposed;
+    return this.#isDisposed;
   }
 
-  /** {@linkcode dispose}, for `using`. */
+  /** Calls {@linkcode dispose} at the end of a scope with `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  /** The tree of modules, one to a line. */
+  /** Returns the tree of modules, one on each line. */
   toString(): string {
     return treeOf(this, []);
   }
 
-  /** What `console.log` and a cell's last expression show: the tree, not the insides of tensors. */
+  /** Returns the tree, which `console.log` and a notebook cell show in place of the fields. */
   [Symbol.for("Deno.customInspect")](): string {
     return this.toString();
   }
 }
 
-/** Any module, whatever it takes and gives. */
+/** A module of any input and output type. */
 export interface AnyModule extends Module<never, unknown> {}
 
-/** What a module takes. */
+/** The input type of a module. */
 export type InputOf<M> = M extends { readonly [signature]: (input: infer In) => unknown } ? In
   : never;
 
-/** A module that takes `In` and gives features for `Classes` classes: a classifier. */
+/** A module from `In` to one feature, the logit, for each of `Classes` classes. */
 export type Classifier<In extends Tensor, Classes extends number> = Module<In, Features<Classes>>;
 
-/** The path of a part of something with a path. */
+/** Returns the path of a part below a path. */
 export function joinPath(path: string, name: string): string {
   return path === "" ? name : `${path}.${name}`;
 }
 
 /**
- * The module at a path, of those of a model.
+ * Returns the module at a path of a model.
  *
- * @throws {RangeError} If there is none, with the nearest that there are.
+ * @throws {RangeError} If there is none; the message lists the nearest paths.
  */
 export function moduleAt(
-  doing: string,
+  action: string,
   modules: ReadonlyMap<string, AnyModule>,
   path: string,
 ): AnyModule {
   if (typeof path !== "string") {
     throw new TypeError(
-      `${doing}: each path must be a string such as "layer1.0", found ${show(path)}.`,
+      `${action}: each path must be a string such as "layer1.0", found ${show(path)}.`,
     );
   }
   const module = path === "" ? modules.get("") : below(modules.get("")!, path);
   if (module) return module;
   throw new RangeError(
-    `${doing}: there is no module at ${JSON.stringify(path)}; ${nearest(path, modules)}.`,
+    `${action}: there is no module at ${JSON.stringify(path)}; ${nearestPaths(path, modules)}.`,
   );
 }
 
-/** The module at a path below another, also where it has other paths as well. */
-function below(module: AnyModule, path: string): AnyModule | undefined {
-  for (const [name, child] of module.children()) {
+/** Returns the module at a path below another. A module may have several paths. */
+function below(top: AnyModule, path: string): AnyModule | undefined {
+  for (const [name, child] of top.children()) {
     if (path === name) return child;
-    const found = path.startsWith(`${name}.`)
+    const module = path.startsWith(`${name}.`)
       ? below(child, path.slice(name.length + 1))
       : undefined;
-    if (found) return found;
+    if (module) return module;
   }
 }
 
 /**
- * What there is instead of a module at `path`: the longest path on the way to it that leads to one,
- * and the parts of that.
+ * Returns the paths nearest to one without a module: its longest prefix that has a module, and the
+ * parts of that module.
  */
-function nearest(path: string, modules: ReadonlyMap<string, AnyModule>): string {
+function nearestPaths(path: string, modules: ReadonlyMap<string, AnyModule>): string {
   let above = path;
   do above = above.slice(0, Math.max(0, above.lastIndexOf("."))); while (!modules.has(above));
   const children = [...modules.get(above)!.children().keys()].map((name) => joinPath(above, name));
-  const there = above === "" ? children : [above, ...children];
-  return there.length === 0 ? "it has no parts" : `there are ${there.join(", ")}`;
+  const paths = above === "" ? children : [above, ...children];
+  return paths.length === 0 ? "it has no parts" : `there are ${paths.join(", ")}`;
 }
 
-/** The tree of a module as text; `above` are those that it is in. */
+/** Returns the tree of a module as text; `above` are the modules that contain it. */
 function treeOf(module: AnyModule, above: readonly AnyModule[]): string {
-  if (above.includes(module)) return `${module.describe()}, which it is in`;
+  if (above.includes(module)) return `${module.describe()}, which contains itself`;
   const children = [...module.children()].map(([name, child]) =>
     `(${name}) ${treeOf(child, [...above, module])}`.replaceAll("\n", "\n  ")
   );
   return [module.describe(), ...children].join("\n  ");
 }
 
-/** A module under the empty path, and all below it, each once, parents first. */
+/** Returns a module under the empty path and all modules below it, each once, parents first. */
 function modulesIn(top: AnyModule): Map<string, AnyModule> {
-  const found = new Map<string, AnyModule>();
+  const modules = new Map<string, AnyModule>();
   const seen = new Set<AnyModule>();
   const visit = (path: string, module: AnyModule) => {
     if (seen.has(module)) return;
     seen.add(module);
-    found.set(path, module);
+    modules.set(path, module);
     guardForward(module);
     for (const [name, child] of module.children()) visit(joinPath(path, name), child);
   };
   visit("", top);
-  return found;
+  return modules;
 }
 
-/** The variables of modules by their path, each once. */
+/** Returns the variables of modules by their path, each once. */
 function variablesOf(modules: ReadonlyMap<string, AnyModule>): Map<string, Variable> {
-  const found = new Map<string, Variable>();
+  const variables = new Map<string, Variable>();
   const seen = new Set<Variable>();
   for (const [path, module] of modules) {
     for (const [name, variable] of module.variables()) {
-      if (!seen.has(variable)) found.set(joinPath(path, name), variable);
+      if (!seen.has(variable)) variables.set(joinPath(path, name), variable);
       seen.add(variable);
     }
   }
-  return found;
+  return variables;
 }
 
 /**
- * The modules and variables in the fields of an object, in arrays and plain records as `name.0`,
- * `name.key`…
+ * Returns the modules and variables in the fields of an object. Parts of arrays and plain records
+ * are named `name.0` and `name.key`.
  */
 function parts(owner: object, above: readonly object[] = []): [string, unknown][] {
   return Object.entries(owner).flatMap(([name, value]) => {
@@ -371,7 +356,7 @@ function parts(owner: object, above: readonly object[] = []): [string, unknown][
 }
 
 /**
- * Whether something is an array or a plain record, whose contents belong to the module that holds
+ * Whether a value is an array or a plain record, whose contents belong to the module that holds
  * it.
  */
 function isWalked(value: unknown): value is object {
@@ -379,7 +364,7 @@ function isWalked(value: unknown): value is object {
 }
 
 /**
- * Whether something was written as `{ … }`, or has no prototype, as the groups of `Object.groupBy`.
+ * Whether a value was written as `{ … }`, or has no prototype, as the result of `Object.groupBy`.
  */
 function isRecord(value: unknown): value is object {
   if (typeof value !== "object" || value === null) return false;
@@ -390,19 +375,19 @@ function isRecord(value: unknown): value is object {
 /**
  * Checks that each module and variable that modules hold is in the tree.
  *
- * @throws {TypeError} If one is not, with its place.
+ * @throws {TypeError} If one is not; the message names its path.
  */
 function checkReached(top: AnyModule, modules: ReadonlyMap<string, AnyModule>): void {
   const hidden = [...modules].flatMap(([path, module]) => hiddenIn(module, path));
   if (hidden.length === 0) return;
   const reached = new Set<unknown>([...modules.values(), ...variablesOf(modules).values()]);
-  for (const { part, place, container } of hidden) {
+  for (const { part, path, container } of hidden) {
     if (reached.has(part)) continue;
     const found = part instanceof Module ? part.describe() : "a variable";
     throw new TypeError(
       `Walking ${top.describe()}: modules and variables must be in fields, arrays or plain objects, found ${found} in ${container}` +
         `${
-          place === "" ? "" : ` at ${place}`
+          path === "" ? "" : ` at ${path}`
         }, where it is neither trained nor saved. Hold it in a field too.`,
     );
   }
@@ -412,51 +397,51 @@ function nameOfClass(value: object): string {
   return value.constructor?.name ?? "an object";
 }
 
-/** A module or variable in a container that the tree does not reach into. */
-interface Hidden {
+/** A module or variable in a container that the walk does not enter. */
+interface HiddenPart {
   readonly part: unknown;
   /** The path of the container. */
-  readonly place: string;
+  readonly path: string;
   /** The container, in words. */
   readonly container: string;
 }
 
 /**
- * The modules and variables that a module holds in Maps, Sets, objects of other classes, and under
- * symbols.
+ * Returns the modules and variables that a module holds in Maps, Sets, objects of other classes,
+ * and under symbols.
  */
-function hiddenIn(owner: AnyModule, path: string): Hidden[] {
-  const found: Hidden[] = [];
+function hiddenIn(owner: AnyModule, ownerPath: string): HiddenPart[] {
+  const hidden: HiddenPart[] = [];
   const seen = new Set<object>();
-  const search = (value: unknown, place: string, container?: string): void => {
+  const search = (value: unknown, path: string, container?: string): void => {
     if (typeof value !== "object" || value === null) return;
     if (value instanceof Module || isVariable(value)) {
-      if (container) found.push({ part: value, place, container });
+      if (container) hidden.push({ part: value, path, container });
       return;
     }
     if (seen.has(value) || isTensor(value) || ArrayBuffer.isView(value)) return;
     seen.add(value);
     if (value instanceof Map || value instanceof Set) {
       for (const [key, item] of value.entries()) {
-        for (const part of [key, item]) search(part, place, `a ${nameOfClass(value)}`);
+        for (const part of [key, item]) search(part, path, `a ${nameOfClass(value)}`);
       }
     }
     if (Array.isArray(value)) {
       value.forEach((item, i) => {
         if (typeof item === "object") {
-          search(item, container ? place : joinPath(place, `${i}`), container);
+          search(item, container ? path : joinPath(path, `${i}`), container);
         }
       });
-    } else searchFields(value, place, isWalked(value) ? container : `a ${nameOfClass(value)}`);
+    } else searchFields(value, path, isWalked(value) ? container : `a ${nameOfClass(value)}`);
   };
-  const searchFields = (holder: object, place: string, container?: string): void => {
+  const searchFields = (holder: object, path: string, container?: string): void => {
     for (const key of Reflect.ownKeys(holder)) {
       const field = Object.getOwnPropertyDescriptor(holder, key)!;
       const isField = typeof key === "string" && field.enumerable;
-      const where = isField && !container ? joinPath(place, String(key)) : place;
-      search(field.value, where, isField ? container : `the field ${String(key)}`);
+      const fieldPath = isField && !container ? joinPath(path, String(key)) : path;
+      search(field.value, fieldPath, isField ? container : `the field ${String(key)}`);
     }
   };
-  searchFields(owner, path);
-  return found;
+  searchFields(owner, ownerPath);
+  return hidden;
 }

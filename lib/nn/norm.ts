@@ -14,16 +14,23 @@ import {
   variable,
   type Variable1D,
 } from "../tensor/mod.ts";
-import { checkArguments, checkInput, checkNumber, checkWhole, IMAGE_AXES } from "./checks.ts";
+import { checkArguments, checkFinite, checkInteger, checkNumber } from "../tensor/internal.ts";
+import { checkInput, IMAGE_AXES } from "./checks.ts";
 import { type ForwardOptions, Module, type shapeRule } from "./module.ts";
 
 /** The options of {@linkcode batchNorm}. */
 export interface BatchNormOptions {
-  /** What is added to the variance under the root. */
+  /**
+   * The number added to the variance under the root.
+   *
+   * @default 1e-5
+   */
   epsilon?: number;
   /**
-   * The weight of a new batch in the running statistics: 0.1 is PyTorch's default, and TensorFlow's
-   * momentum of 0.9.
+   * The weight of a new batch in the running statistics, as in PyTorch. TensorFlow's momentum is
+   * `1 − momentum`.
+   *
+   * @default 0.1
    */
   momentum?: number;
 }
@@ -31,6 +38,7 @@ export interface BatchNormOptions {
 /** Batch normalisation of images or features; made by {@linkcode batchNorm}. */
 export class BatchNorm<Channels extends number>
   extends Module<Images<Channels> | Features<Channels>, Tensor> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: "same";
   /** The learned standard deviation of each channel (gamma in the paper). */
   readonly weight: Variable1D;
@@ -40,28 +48,30 @@ export class BatchNorm<Channels extends number>
   readonly runningMean: Variable1D;
   /** The variance of each channel that inference uses. */
   readonly runningVariance: Variable1D;
-  /** What is added to the variance under the root. */
+  /** The number added to the variance under the root. */
   readonly epsilon: number;
   /** The weight of a new batch in the running statistics. */
   readonly momentum: number;
-  #folded = false;
+  #isFolded = false;
 
   /** See {@linkcode batchNorm}. */
   constructor(
+    /** The number of channels. */
     readonly channels: Channels,
     options: BatchNormOptions = {},
   ) {
     super();
-    checkOptions<BatchNormOptions>("Building batchNorm", options, "{ momentum: 0.1 }", {
+    const action = "Building batchNorm";
+    checkOptions<BatchNormOptions>(action, options, "{ momentum: 0.1 }", {
       epsilon: true,
       momentum: true,
     });
     const { epsilon = 1e-5, momentum = 0.1 } = options;
-    checkWhole("Building batchNorm", "channels", channels);
-    const small = epsilon >= 0 && Number.isFinite(epsilon);
-    checkNumber("Building batchNorm", "epsilon", epsilon, small, "a finite number of at least 0");
-    const part = momentum >= 0 && momentum <= 1;
-    checkNumber("Building batchNorm", "momentum", momentum, part, "a number from 0 to 1");
+    checkInteger(action, "channels", channels);
+    const isEpsilon = epsilon >= 0 && Number.isFinite(epsilon);
+    checkNumber(action, "epsilon", epsilon, isEpsilon, "a finite number of at least 0");
+    const isShare = momentum >= 0 && momentum <= 1;
+    checkNumber(action, "momentum", momentum, isShare, "a number from 0 to 1");
     this.weight = variable(ops.ones([channels]));
     this.bias = variable(ops.zeros([channels]));
     this.runningMean = variable(ops.zeros([channels]), { trainable: false });
@@ -70,6 +80,12 @@ export class BatchNorm<Channels extends number>
     this.momentum = momentum;
   }
 
+  /**
+   * Normalises a batch, and in training updates the running statistics.
+   *
+   * @throws {RangeError} If the input has other channels, or in training one value for each
+   * channel.
+   */
   override forward<T extends Images<Channels> | Features<Channels>>(
     x: T,
     { training = false }: ForwardOptions = {},
@@ -80,10 +96,10 @@ export class BatchNorm<Channels extends number>
       x,
       isTensor(x) && x.rank === 2 ? ["batch", channels] : ["batch", "height", "width", channels],
     );
-    if (this.#folded) {
+    if (this.#isFolded) {
       if (!training) return ops.clone(x);
       throw new RangeError(
-        `${this.describe()}: it is part of the convolution before it since foldBatchNorm, so there is nothing left to train. ` +
+        `${this.describe()}: the layer must not be folded for training, found it folded, with nothing left to train. ` +
           "Train a model that is not folded, and fold it afterwards.",
       );
     }
@@ -99,7 +115,7 @@ export class BatchNorm<Channels extends number>
     }
     if (x.size === this.channels) {
       throw new RangeError(
-        `${this.describe()}: training needs more than one value for each channel, found an input of [${
+        `${this.describe()}: the input must have more than one value for each channel in training, found [${
           x.shape.join(", ")
         }]. ` +
           "Use a larger batch, or dropLast where the last batch of an epoch has one image.",
@@ -117,48 +133,51 @@ export class BatchNorm<Channels extends number>
     });
   }
 
-  /** Whether it has handed over what it does; see {@linkcode foldBatchNorm}. */
+  /** Whether {@linkcode foldBatchNorm} made this layer part of the convolution before it. */
   get isFolded(): boolean {
-    return this.#folded;
+    return this.#isFolded;
   }
 
   /**
-   * Hands over what it does in inference, `y = factor · x + offset`, and only passes on what it is
-   * given from now on, without variables; {@linkcode foldBatchNorm} calls it.
+   * Returns the factor and the offset of inference, `y = factor · x + offset`. From then on the
+   * layer has no variables and returns its input. {@linkcode foldBatchNorm} calls it.
    */
   fold(): { factor: Tensor1D; offset: Tensor1D } {
     const { weight, bias, runningMean, runningVariance, epsilon } = this;
     const factor = tidy(() => ops.div(weight, ops.sqrt(ops.add(runningVariance, epsilon))));
     const offset = tidy(() => ops.sub(bias, ops.mul(runningMean, factor)));
     dispose([...this.variables().values()]);
-    this.#folded = true;
+    this.#isFolded = true;
     return { factor, offset };
   }
 
+  /** Returns the parameters and running statistics; none after {@linkcode BatchNorm.fold}. */
   override variables(): Map<string, Variable> {
-    return this.#folded ? new Map() : super.variables();
+    return this.#isFolded ? new Map() : super.variables();
   }
 
+  /** Returns the number of channels. */
   override describe(): string {
-    return `batchNorm ${this.channels}${this.#folded ? ", folded" : ""}`;
+    return `batchNorm ${this.channels}${this.#isFolded ? ", folded" : ""}`;
   }
 }
 
 /**
- * Batch normalisation, `y = (x − mean) / √(variance + epsilon) · weight + bias` for each channel:
- * with the batch's statistics in training, with running ones in inference (Ioffe and Szegedy 2015).
+ * Makes batch normalisation, `y = (x − mean) / √(variance + epsilon) · weight + bias` for each
+ * channel. Training uses the statistics of the batch, inference the running statistics (Ioffe and
+ * Szegedy 2015).
  *
  * After each training batch `running = (1 − momentum) · running + momentum · batch`, with the
- * unbiased variance, as PyTorch does; TensorFlow calls `1 − momentum` the momentum. A frozen one
- * ({@linkcode Module.freeze}) runs with the running statistics in training, too, and keeps them, as
- * Keras has it; in PyTorch this takes `requires_grad_(False)` and `eval()`.
+ * unbiased variance, as in PyTorch. A frozen layer ({@linkcode Module.freeze}) uses and keeps its
+ * running statistics in training too, as in Keras; PyTorch needs `requires_grad_(False)` and
+ * `eval()` for that.
  *
- * Images `[batch, height, width, channels]` or features `[batch, channels]`; the output has the
- * input's shape.
+ * The input is images `[batch, height, width, channels]` or features `[batch, channels]`; the
+ * output has the same shape.
  *
  * @throws {RangeError} If an option is out of range, the input of `forward` has other channels, or
  * in training there is one value for each channel, which has no variance.
- * @throws {TypeError} If an option is no number, or the input is not a float32 tensor.
+ * @throws {TypeError} If an option is not a number, or the input is not a float32 tensor.
  *
  * @example
  * ```ts
@@ -179,69 +198,90 @@ export function batchNorm<const Channels extends number>(
   return new BatchNorm(channels, options);
 }
 
-/**
- * The options of {@linkcode localResponseNorm}, with the paper's constants where they are not
- * given.
- */
+/** The options of {@linkcode localResponseNorm}; the defaults are the paper's constants. */
 export interface LocalResponseNormOptions {
   /**
-   * Channels that are summed: the channel and as many on each side, so an odd number; 5 unless said
-   * otherwise.
+   * Channels that are summed: the channel itself and as many on each side, so an odd number.
+   *
+   * @default 5
    */
   size?: number;
-  /** What is added to the sum (k in the paper); 2 unless said otherwise. */
+  /**
+   * The number added to the sum (k in the paper).
+   *
+   * @default 2
+   */
   bias?: number;
   /**
-   * The weight of the sum; 1e-4 unless said otherwise. PyTorch divides it by `size`, the paper does
-   * not.
+   * The factor of the sum. PyTorch divides it by `size`, the paper does not.
+   *
+   * @default 1e-4
    */
   alpha?: number;
-  /** The exponent; 0.75 unless said otherwise. */
+  /**
+   * The exponent.
+   *
+   * @default 0.75
+   */
   beta?: number;
 }
 
 /** Local response normalisation; made by {@linkcode localResponseNorm}. */
 export class LocalResponseNorm extends Module<Tensor4D, Tensor4D> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: "same";
-  readonly #options: Required<LocalResponseNormOptions>;
+  /** Channels that are summed. */
+  readonly size: number;
+  /** The number added to the sum. */
+  readonly bias: number;
+  /** The factor of the sum. */
+  readonly alpha: number;
+  /** The exponent. */
+  readonly beta: number;
 
   /** See {@linkcode localResponseNorm}. */
   constructor(options: LocalResponseNormOptions = {}) {
     super();
-    const doing = "Building localResponseNorm";
-    checkOptions<LocalResponseNormOptions>(doing, options, "{ size: 5 }", {
+    const action = "Building localResponseNorm";
+    checkOptions<LocalResponseNormOptions>(action, options, "{ size: 5 }", {
       size: true,
       bias: true,
       alpha: true,
       beta: true,
     });
     const { size = 5, bias = 2, alpha = 1e-4, beta = 0.75 } = options;
-    checkNumber(doing, "size", size, size >= 1 && size % 2 === 1, "an odd whole number");
-    checkNumber(doing, "bias", bias, bias > 0 && Number.isFinite(bias), "a finite number above 0");
-    const positive = alpha >= 0 && Number.isFinite(alpha);
-    checkNumber(doing, "alpha", alpha, positive, "a finite number of at least 0");
-    checkNumber(doing, "beta", beta, Number.isFinite(beta), "a finite number");
-    this.#options = { size, bias, alpha, beta };
+    checkNumber(action, "size", size, size >= 1 && size % 2 === 1, "an odd whole number");
+    checkNumber(action, "bias", bias, bias > 0 && Number.isFinite(bias), "a finite number above 0");
+    const isFactor = alpha >= 0 && Number.isFinite(alpha);
+    checkNumber(action, "alpha", alpha, isFactor, "a finite number of at least 0");
+    checkFinite(action, "beta", beta);
+    this.size = size;
+    this.bias = bias;
+    this.alpha = alpha;
+    this.beta = beta;
   }
 
+  /** Normalises a batch of images. */
   override forward<T extends Images>(x: T): SameShape<T> {
     checkInput(this, x, IMAGE_AXES);
-    return ops.localResponseNorm(x, this.#options);
+    const { size, bias, alpha, beta } = this;
+    return ops.localResponseNorm(x, { size, bias, alpha, beta });
   }
 
+  /** Returns the number of channels that are summed. */
   override describe(): string {
-    return `localResponseNorm ${this.#options.size}`;
+    return `localResponseNorm ${this.size}`;
   }
 }
 
 /**
- * Local response normalisation across neighbouring channels,
+ * Makes local response normalisation across neighbouring channels,
  * `y_c = x_c / (bias + alpha · Σ x²_j)^beta` over the `size` channels j around c (Krizhevsky et al.
- * 2012, section 3.3, whose constants are the defaults). Images `[batch, height, width, channels]`;
- * the output has the input's shape.
+ * 2012, section 3.3). Images `[batch, height, width, channels]`; the output has the same shape.
  *
  * @throws {RangeError} If an option is out of range.
- * @throws {TypeError} If an option is no number, or the input of `forward` is not a float32 tensor.
+ * @throws {TypeError} If an option is not a number, or the input of `forward` is not a float32
+ * tensor.
  *
  * @example
  * ```ts

@@ -6,20 +6,20 @@ import {
   ops,
   type Padding,
   type Pair,
-  pair,
+  type Tensor2D,
   type Tensor4D,
   tidy,
-  windowGeometry,
 } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
 import {
   checkArguments,
+  checkArray,
   checkBoolean,
-  checkInput,
   checkPadding,
   checkPair,
-  IMAGE_AXES,
-} from "./checks.ts";
+  pair,
+  windowGeometry,
+} from "../tensor/internal.ts";
+import { checkInput, IMAGE_AXES } from "./checks.ts";
 import { pairText } from "./conv.ts";
 import { Module, type shapeRule } from "./module.ts";
 
@@ -27,62 +27,87 @@ import { Module, type shapeRule } from "./module.ts";
 export interface PoolOptions {
   /** Height and width of the window in pixels. */
   kernelSize: Pair;
-  /** Pixels from one window to the next; the kernel size unless said otherwise. */
+  /**
+   * Pixels from one window to the next.
+   *
+   * @default kernelSize
+   */
   stride?: Pair;
-  /** Rows and columns around the images. */
+  /**
+   * Rows and columns around the images.
+   *
+   * @default 0
+   */
   padding?: Padding;
   /**
-   * Whether a last window that reaches over the bottom or right edge counts, if it starts inside;
-   * false unless said otherwise.
+   * Whether a last window counts that starts inside the image and reaches over its bottom or right
+   * edge.
+   *
+   * @default false
    */
   ceilMode?: boolean;
 }
 
 /** Pooling over windows; made by {@linkcode maxPool} and {@linkcode avgPool}. */
 export class Pool extends Module<Tensor4D, Tensor4D> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: "same";
-
-  /** The options, with what they are where they were not given. */
-  readonly options: Readonly<Required<PoolOptions>>;
+  /** Height and width of the window in pixels. */
+  readonly kernelSize: Pair;
+  /** Pixels from one window to the next. */
+  readonly stride: Pair;
+  /** Rows and columns around the images. */
+  readonly padding: Padding;
+  /** Whether a last window counts that reaches over an edge. */
+  readonly ceilMode: boolean;
 
   /** See {@linkcode maxPool} and {@linkcode avgPool}. */
-  constructor(readonly kind: "maxPool" | "avgPool", options: PoolOptions) {
+  constructor(
+    /** The value of a window: the largest or the mean. */
+    readonly kind: "maxPool" | "avgPool",
+    options: PoolOptions,
+  ) {
     super();
-    if (kind !== "maxPool" && kind !== "avgPool") {
-      throw new RangeError(
-        `Building a pooling: kind must be maxPool or avgPool, found ${show(kind)}.`,
-      );
-    }
-    const doing = `Building ${kind}`;
-    checkOptions<PoolOptions>(doing, options, "{ kernelSize: 2 }", {
+    const action = `Building ${kind}`;
+    checkOptions<PoolOptions>(action, options, "{ kernelSize: 2 }", {
       kernelSize: true,
       stride: true,
       padding: true,
       ceilMode: true,
     });
     const { kernelSize, stride = kernelSize, padding = 0, ceilMode = false } = options;
-    checkPair(doing, "kernelSize", kernelSize);
-    checkPair(doing, "stride", stride);
-    checkPadding(doing, padding);
-    checkBoolean(doing, "ceilMode", ceilMode);
-    this.options = { kernelSize, stride, padding, ceilMode };
+    checkPair(action, "kernelSize", kernelSize);
+    checkPair(action, "stride", stride);
+    checkPadding(action, padding);
+    checkBoolean(action, "ceilMode", ceilMode);
+    this.kernelSize = kernelSize;
+    this.stride = stride;
+    this.padding = padding;
+    this.ceilMode = ceilMode;
   }
 
+  /** Pools a batch of images. */
   override forward<T extends Images>(x: T): Images<LastAxisOf<T>> {
     checkInput(this, x, IMAGE_AXES);
-    return ops[this.kind](x, this.options);
+    return ops[this.kind](x, this.#window());
   }
 
   /**
-   * Height and width of the output for images of a height and width; see
+   * Returns the height and width of the output for images of a height and width; see
    * {@linkcode Conv2d.outputSize}.
    */
   outputSize(size: readonly [height: number, width: number]): readonly [number, number] {
-    return windowGeometry(this.kind, size, this.options).output;
+    return windowGeometry(this.kind, size, this.#window()).output;
   }
 
+  #window(): Required<PoolOptions> {
+    const { kernelSize, stride, padding, ceilMode } = this;
+    return { kernelSize, stride, padding, ceilMode };
+  }
+
+  /** Returns the window and the options that are not the default. */
   override describe(): string {
-    const { kernelSize, stride, padding, ceilMode } = this.options;
+    const { kernelSize, stride, padding, ceilMode } = this;
     return [
       `${this.kind} ${pair(kernelSize).join("×")}, stride ${pairText(stride)}`,
       padding === 0 || padding === "valid" ? [] : `padding ${padding}`,
@@ -92,13 +117,13 @@ export class Pool extends Module<Tensor4D, Tensor4D> {
 }
 
 /**
- * The largest value in each window of each channel: images `[batch, height, width, channels]` to
- * `[batch, height′, width′, channels]` with
- * `height′ = ⌊(height + 2·padding − kernelSize) / stride⌋ + 1`, or with `ceilMode` ⌈…⌉ as long as
- * the last window starts inside the image or its top or left padding. Padding never wins.
+ * Makes maximum pooling, the largest value in each window of each channel: images
+ * `[batch, height, width, channels]` to `[batch, height′, width′, channels]` with
+ * `height′ = ⌊(height + 2·padding − kernelSize) / stride⌋ + 1`. With `ceilMode` it is ⌈…⌉ if the
+ * last window starts inside the image or its top or left padding. Padding is never the largest.
  *
- * @throws {RangeError} If an option is not a whole number that is large enough; in `forward`, if
- * the window does not fit the image, or the padding is more than half the window.
+ * @throws {RangeError} If an option is out of range; in `forward`, if the window does not fit the
+ * image, or the padding is more than half the window.
  * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example
@@ -116,9 +141,9 @@ export function maxPool(options: PoolOptions): Pool {
 }
 
 /**
- * The mean of each window of each channel, with the shapes and errors of {@linkcode maxPool}. The
- * zeros of a numeric padding count (PyTorch's default); those of `"same"` (TensorFlow's) and what a
- * window of `ceilMode` reaches over the edge do not.
+ * Makes average pooling, the mean of each window of each channel, with the shapes and errors of
+ * {@linkcode maxPool}. The zeros of a numeric padding count in the mean (PyTorch's default). The
+ * zeros of `"same"` (TensorFlow's rule) and the part of a `ceilMode` window beyond the edge do not.
  *
  * @example
  * ```ts
@@ -136,21 +161,25 @@ export function avgPool(options: PoolOptions): Pool {
 
 /** Global average pooling; made by {@linkcode globalAveragePool}. */
 export class GlobalAveragePool extends Module<Tensor4D, Features> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: "pooled";
 
+  /** Averages each channel of a batch of images. */
   override forward<T extends Images>(x: T): Features<LastAxisOf<T>> {
     checkInput(this, x, IMAGE_AXES);
     return ops.mean(x, [1, 2]);
   }
 
+  /** Returns the layer's name. */
   override describe(): string {
     return "globalAveragePool";
   }
 }
 
 /**
- * The mean of each channel over the whole image: images `[batch, height, width, channels]` to
- * features `[batch, channels]` (Lin et al. 2014, section 3.2).
+ * Makes global average pooling, the mean of each channel over the whole image: images
+ * `[batch, height, width, channels]` to features `[batch, channels]` (Lin et al. 2014, section
+ * 3.2).
  *
  * @throws {TypeError} In `forward`, if the input is not a float32 tensor.
  * @throws {RangeError} In `forward`, if the input is not images.
@@ -171,19 +200,20 @@ export function globalAveragePool(): GlobalAveragePool {
 
 /** Average pooling to a fixed grid; made by {@linkcode adaptiveAveragePool}. */
 export class AdaptiveAveragePool extends Module<Tensor4D, Tensor4D> {
+  /** For the compiler only: see {@linkcode ShapeRule}. */
   declare readonly [shapeRule]: "same";
 
   /** See {@linkcode adaptiveAveragePool}. */
-  constructor(readonly size: readonly [height: number, width: number]) {
+  constructor(
+    /** Rows and columns of the grid. */
+    readonly size: readonly [height: number, width: number],
+  ) {
     super();
-    if (!Array.isArray(size)) {
-      throw new TypeError(
-        `Building adaptiveAveragePool: size must be [height, width], found ${show(size)}.`,
-      );
-    }
+    checkArray("Building adaptiveAveragePool", "the size [height, width]", size);
     checkPair("Building adaptiveAveragePool", "size", size);
   }
 
+  /** Pools a batch of images to the grid. */
   override forward<T extends Images>(x: T): Images<LastAxisOf<T>> {
     checkInput(this, x, IMAGE_AXES);
     const [batch, height, width, channels] = x.shape;
@@ -208,16 +238,17 @@ export class AdaptiveAveragePool extends Module<Tensor4D, Tensor4D> {
     });
   }
 
+  /** Returns the size of the grid. */
   override describe(): string {
     return `adaptiveAveragePool ${this.size.join("×")}`;
   }
 }
 
 /**
- * The matrix `[bins, size]` whose row i takes the mean from `⌊i · size / bins⌋` up to
+ * Returns the matrix `[bins, size]` whose row i is the mean from `⌊i · size / bins⌋` up to
  * `⌈(i + 1) · size / bins⌉`.
  */
-function binMeans(bins: number, size: number) {
+function binMeans(bins: number, size: number): Tensor2D {
   const rows = Array.from({ length: bins }, (_, i) => {
     const start = Math.floor((i * size) / bins);
     const end = Math.ceil(((i + 1) * size) / bins);
@@ -227,10 +258,10 @@ function binMeans(bins: number, size: number) {
 }
 
 /**
- * The mean of each cell of a grid of `size` over the image, whatever the image's size: images
- * `[batch, height, width, channels]` to `[batch, size[0], size[1], channels]`. Cell i goes from
- * `⌊i · height / size⌋` up to `⌈(i + 1) · height / size⌉`, so that neighbours overlap where the
- * size does not divide, as PyTorch's do.
+ * Makes adaptive average pooling, the mean of each cell of a grid of `size` over an image of any
+ * size: images `[batch, height, width, channels]` to `[batch, size[0], size[1], channels]`. Cell i
+ * covers `⌊i · height / size⌋` up to `⌈(i + 1) · height / size⌉`, so neighbours overlap where the
+ * height is not a multiple of the size, as in PyTorch.
  *
  * @throws {RangeError} If the size is not two whole numbers of at least 1.
  * @throws {TypeError} If the size is not an array of numbers.
@@ -251,24 +282,26 @@ export function adaptiveAveragePool(
   return new AdaptiveAveragePool(size);
 }
 
-/** Images as features; made by {@linkcode flatten}. */
+/** The step from images to features; made by {@linkcode flatten}. */
 export class Flatten extends Module<Tensor4D, Features> {
+  /** Flattens a batch of images. */
   override forward(x: Images): Features {
     checkInput(this, x, IMAGE_AXES);
     return ops.reshape(x, [x.shape[0], x.size / x.shape[0]]);
   }
 
+  /** Returns the layer's name. */
   override describe(): string {
     return "flatten";
   }
 }
 
 /**
- * Images `[batch, height, width, channels]` as features `[batch, height · width · channels]`, in
- * that order.
+ * Makes a layer that turns images `[batch, height, width, channels]` into features
+ * `[batch, height · width · channels]`, in that order.
  *
- * The type cannot tell how many features that makes; a `linear` that does not fit is found by
- * `summary` or the first forward pass.
+ * The type does not know the number of features. {@linkcode summary} or the first forward pass
+ * finds a `linear` that does not fit.
  *
  * @throws {RangeError} In `forward`, if the input is not images.
  *

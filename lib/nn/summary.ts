@@ -1,43 +1,43 @@
 import { checkOptions, isTensor, ops, tidy, type Variable } from "../tensor/mod.ts";
-import { checkInputShape, checkModule, checkWhole } from "./checks.ts";
+import { checkInteger } from "../tensor/internal.ts";
+import { checkInputShape, checkModule } from "./checks.ts";
+import { onForward } from "./hooks.ts";
 import { type AnyModule, joinPath } from "./module.ts";
-import { onForward } from "./observe.ts";
 
 /** One layer in a {@linkcode Summary}. */
 export interface SummaryRow {
-  /** Where the layer is in the model: `stage2.0.conv1`. */
+  /** The path of the layer in the model: `stage2.0.conv1`. */
   readonly path: string;
-  /** The layer in a few words. */
+  /** The description of the layer. */
   readonly layer: string;
-  /** The shape it gives, without the batch axis. */
+  /** The shape of the output, without the batch axis. */
   readonly outputShape: readonly number[];
-  /** Numbers in it that are trained: frozen ones are not counted. */
+  /** The number of trained parameters; frozen parameters do not count. */
   readonly parameters: number;
-  /** Multiply-accumulate operations for one input. */
+  /** Multiply-accumulates for one input. */
   readonly macs: number;
 }
 
-/**
- * The layers of a model with their output shapes, parameters and multiply-accumulates; made by
- * {@linkcode summary}.
- */
+/** The table that {@linkcode summary} returns. */
 export class Summary {
   /** See {@linkcode summary}. */
   constructor(
+    /** The shape of one input, without the batch axis. */
     readonly inputShape: readonly number[],
+    /** The layers, in the order of the forward pass. */
     readonly rows: readonly SummaryRow[],
     /**
-     * Numbers in the whole model that are trained, shared ones once, those that inference does not
-     * reach as well.
+     * The number of trained parameters of the whole model. Shared parameters count once, and layers
+     * that inference does not run count too.
      */
     readonly parameters: number,
-    /** Multiply-accumulate operations for one input. */
+    /** Multiply-accumulates for one input. */
     readonly macs: number,
   ) {}
 
-  /** The table as text, with a closing line of totals. */
+  /** Returns the table as text, with a last line of totals. */
   toString(): string {
-    const number = (value: number) => value === 0 ? "" : value.toLocaleString("en-US");
+    const formatCount = (value: number) => value === 0 ? "" : value.toLocaleString("en-US");
     const table = [
       ["path", "layer", "output", "parameters", "MACs"],
       ["", "input", this.inputShape.join("×"), "", ""],
@@ -45,10 +45,10 @@ export class Summary {
         row.path,
         row.layer,
         row.outputShape.join("×"),
-        number(row.parameters),
-        number(row.macs),
+        formatCount(row.parameters),
+        formatCount(row.macs),
       ]),
-      ["", "total", "", number(this.parameters), number(this.macs)],
+      ["", "total", "", formatCount(this.parameters), formatCount(this.macs)],
     ];
     const widths = [0, 1, 2, 3, 4].map((column) =>
       Math.max(...table.map((cells) => cells[column]!.length))
@@ -62,24 +62,32 @@ export class Summary {
     return [lines[0], rule, ...lines.slice(1, -1), rule, lines.at(-1)].join("\n");
   }
 
-  /** What `console.log` and a cell's last expression show. */
+  /** Returns the text that `console.log` and a notebook cell show. */
   [Symbol.for("Deno.customInspect")](): string {
     return this.toString();
   }
 }
 
+/** The options of {@linkcode summary}. */
+export interface SummaryOptions {
+  /**
+   * The depth of the rows in the model's tree. Parts below it are added up: 1 makes a row for each
+   * direct part of the model.
+   *
+   * @default Infinity
+   */
+  depth?: number;
+}
+
 /**
- * The layers of a model in the order of the forward pass, with the shapes they give for one input
- * of `inputShape` (without the batch axis), their parameters and multiply-accumulates.
+ * Returns the layers of a model in the order of the forward pass, with their output shapes,
+ * parameters and multiply-accumulates for one input of `inputShape` (without the batch axis).
  *
- * It runs the model once on a single input of zeros, so that a layer that does not fit is found
- * before any data is.
+ * It runs the model once on an input of zeros, so it finds a layer that does not fit before there
+ * is any data.
  *
- * With `depth` the parts below that many steps of the path are added up: 1 gives a row for each
- * direct part of the model.
- *
- * @throws {RangeError} If a layer does not fit its input, with the layer's path, what it expects
- * and what it found; or if `depth` or `inputShape` are not whole numbers above 0.
+ * @throws {RangeError} If a layer does not fit its input, with the layer's path and both shapes; or
+ * if `depth` or `inputShape` are not whole numbers of at least 1.
  * @throws {TypeError} If the model is not a module.
  *
  * @example
@@ -99,20 +107,21 @@ export class Summary {
 export function summary(
   model: AnyModule,
   inputShape: readonly number[],
-  options: { depth?: number } = {},
+  options: SummaryOptions = {},
 ): Summary {
-  checkModule("Summarising a model", "the model", model);
-  checkOptions<typeof options>("Summarising a model", options, "{ depth: 1 }", { depth: true });
+  const action = "Summarising a model";
+  checkModule(action, "the model", model);
+  checkOptions<SummaryOptions>(action, options, "{ depth: 1 }", { depth: true });
   const { depth = Infinity } = options;
-  checkInputShape("Summarising a model", inputShape);
-  if (depth !== Infinity) checkWhole("Summarising a model", "depth", depth);
+  checkInputShape(action, inputShape);
+  if (depth !== Infinity) checkInteger(action, "depth", depth);
   const rows: SummaryRow[] = [];
   const add = (row: SummaryRow) => {
-    const at = rows.findIndex(({ path }) => path === row.path);
-    const earlier = rows[at];
+    const index = rows.findIndex(({ path }) => path === row.path);
+    const earlier = rows[index];
     if (earlier === undefined) rows.push(row);
     else {
-      rows[at] = {
+      rows[index] = {
         ...row,
         parameters: earlier.parameters + row.parameters,
         macs: earlier.macs + row.macs,
@@ -134,9 +143,9 @@ export function summary(
         }
         const outputShape = shapeOf(output);
         const macs = module.macs(shapeOf(input), outputShape);
-        const shown = module.children().size === 0 || parameters > 0 || macs > 0 ||
+        const isShown = module.children().size === 0 || parameters > 0 || macs > 0 ||
           steps.length === depth;
-        if (!shown) return;
+        if (!isShown) return;
         if (steps.length <= depth) {
           add({ path, layer: module.describe(), outputShape, parameters, macs });
         } else {

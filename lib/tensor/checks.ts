@@ -446,3 +446,18 @@ export function show(value: unknown): string {
   }
   return String(value);
 }
+
+/**
+ * Checks that a function did not receive more arguments than it takes: it would ignore them.
+ *
+ * @throws {TypeError} If there are more than `most`.
+ */
+export function checkArguments(action: string, values: ArrayLike<unknown>, most: number): void {
+  if (values.length <= most) return;
+  const allowed = most === 0 ? "no arguments" : `at most ${most} argument${most === 1 ? "" : "s"}`;
+  throw new TypeError(
+    `${action}: there must be ${allowed}, found ${values.length}, the last of them ${
+      show(values[values.length - 1])
+    }.`,
+  );
+}

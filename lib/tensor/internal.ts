@@ -1,5 +1,9 @@
 /** Exports that the other rooms of lib share, and that are not public. */
 export {
+  dependsOn,
+} from "./autograd/grad.ts";
+export {
+  checkArguments,
   checkArray,
   checkBoolean,
   checkFinite,
@@ -9,6 +13,7 @@ export {
   checkNumber,
   checkOneOf,
   checkOptions,
+  checkPadding,
   checkPair,
   checkSignal,
   checkString,
@@ -38,5 +43,20 @@ export {
   checkPrecision,
 } from "./precision.ts";
 export {
+  noteForward,
   watchState,
 } from "./watched_state.ts";
+export {
+  valuesToCheck,
+} from "./compile.ts";
+export {
+  pair,
+  type WindowGeometry,
+  windowGeometry,
+} from "./ops/window.ts";
+export {
+  defaultRandom,
+} from "./random.ts";
+export {
+  isVariable,
+} from "./variable.ts";

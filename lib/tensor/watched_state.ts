@@ -4,42 +4,22 @@
  */
 import { isTensor } from "./checks.ts";
 
-/** A class whose instances are watched: an object with a method `forward`. */
-type Prototype = { forward: (...parameters: unknown[]) => unknown };
+/** The objects whose `forward` was called, for each {@linkcode watchCalls} that runs now. */
+const watchers: Set<object>[] = [];
 
-const known = new WeakSet<object>();
-const prototypes = new Set<WeakRef<Prototype>>();
-
-/** Has an object's state watched while a compiled function calls its `forward`. */
-export function watchState(object: object): void {
-  let prototype = Object.getPrototypeOf(object);
-  for (; prototype && !known.has(prototype); prototype = Object.getPrototypeOf(prototype)) {
-    known.add(prototype);
-    if (Object.hasOwn(prototype, "forward")) prototypes.add(new WeakRef(prototype));
-  }
+/** Tells {@linkcode watchCalls} that the `forward` of an object was called. */
+export function noteForward(object: object): void {
+  for (const called of watchers) called.add(object);
 }
 
-/** Runs `work`, and gives the objects whose `forward` it called. */
+/** Runs `work`, and returns its result and the objects whose `forward` it called. */
 export function watchCalls<T>(work: () => T): { result: T; called: Set<object> } {
   const called = new Set<object>();
-  const restore: (() => void)[] = [];
+  watchers.push(called);
   try {
-    for (const reference of prototypes) {
-      const prototype = reference.deref();
-      if (!prototype) {
-        prototypes.delete(reference);
-        continue;
-      }
-      const { forward } = prototype;
-      prototype.forward = function (...parameters) {
-        called.add(this);
-        return forward.apply(this, parameters);
-      };
-      restore.push(() => prototype.forward = forward);
-    }
     return { result: work(), called };
   } finally {
-    for (const undo of restore) undo();
+    watchers.splice(watchers.indexOf(called), 1);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { type Images, isTensor, type Precision, tidy } from "../tensor/mod.ts";
 import { checkPrecision, show } from "../tensor/internal.ts";
-import { withForwardHook } from "../nn/observe.ts";
+import { withForwardHook } from "../nn/hooks.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import { ImageDataset, type Transform } from "../data/mod.ts";
 import type { Optimizer } from "./optimizers.ts";

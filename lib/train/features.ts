@@ -10,7 +10,7 @@ import {
   withPrecision,
 } from "../tensor/mod.ts";
 import { checkSynchronous, linkInterrupt, show } from "../tensor/internal.ts";
-import { onForward, withForwardHook } from "../nn/observe.ts";
+import { onForward, withForwardHook } from "../nn/hooks.ts";
 import { type AnyModule, Module } from "../nn/mod.ts";
 import { batches, ImageDataset, type Transform, transformOf } from "../data/mod.ts";
 import { modelsWithTransform } from "../data/model_transform.ts";

@@ -5,14 +5,11 @@
  */
 import { isTensor, ops, type Tensor, tidy } from "../tensor/mod.ts";
 import { observeKernels } from "../tensor/internal.ts";
+import { Activation, type AnyModule, BatchNorm, DynamicConv2d, Sequential } from "../nn/mod.ts";
 import {
-  Activation,
   AdaptiveAveragePool,
-  type AnyModule,
-  BatchNorm,
   Conv2d,
   Dropout,
-  DynamicConv2d,
   Flatten,
   GlobalAveragePool,
   KernelAttention,
@@ -21,9 +18,8 @@ import {
   Parallel,
   Pool,
   Residual,
-  Sequential,
-} from "../nn/mod.ts";
-import { withForwardHook } from "../nn/observe.ts";
+  withForwardHook,
+} from "../nn/internal.ts";
 import {
   AlexNet,
   AuxiliaryHead,

@@ -1,7 +1,7 @@
 import { checkOptions, ops, type Tensor, tidy, type Variable } from "../tensor/mod.ts";
 import { show } from "../tensor/internal.ts";
-import { type AnyModule, BatchNorm, Conv2d, Linear, Module } from "../nn/mod.ts";
-import { checkInputShape } from "../nn/checks.ts";
+import { type AnyModule, BatchNorm, Module } from "../nn/mod.ts";
+import { checkInputShape, Conv2d, Linear } from "../nn/internal.ts";
 import type { Transform } from "../data/mod.ts";
 import { type ModelOrders, type Order, ordersByRun, ordersByStructure } from "./feature_order.ts";
 import { isInOwnOrder, markOwnOrder } from "./own_order.ts";

@@ -5,7 +5,6 @@ import {
   type AnyModule,
   crossEntropy,
   dispose,
-  Dropout,
   type Features,
   type Images,
   type Labels,
@@ -19,8 +18,9 @@ import {
   valueAndGradients,
   type Variable,
 } from "resnet-lab";
+import { Dropout } from "../../lib/nn/internal.ts";
 import { assertNoLeak } from "../helpers.ts";
-import { numbersOf, type Stored } from "../nn/fixture.ts";
+import { numbersOf, type Stored } from "../nn/_helpers.ts";
 
 /** One training step and one inference of a network in PyTorch. */
 export interface NetworkCase<Options> {

@@ -14,7 +14,7 @@ import {
   type Variable,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, centralDifference, testOnEachBackend } from "../helpers.ts";
-import { assertLeavesOnlyOutput, assertStored, read, type Stored } from "../nn/fixture.ts";
+import { assertLeavesOnlyOutput, assertStored, read, type Stored } from "../nn/_helpers.ts";
 
 const ACTIVATIONS = ["relu", "sigmoid", "tanh"] as const;
 

@@ -24,7 +24,7 @@ import {
   summary,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { assertGradientsByDifferences } from "../nn/fixture.ts";
+import { assertGradientsByDifferences } from "../nn/_helpers.ts";
 import {
   assertEveryParameterLearns,
   assertLikePyTorch,

@@ -10,7 +10,7 @@ import {
   type Features,
   globalAveragePool,
   type Images,
-  type Less,
+  type LessThan,
   linear,
   relu,
   type ResNet,
@@ -186,18 +186,18 @@ export function generic<In extends number, Classes extends number>(
 /** Digit by digit, from the left; shorter numbers are less. */
 export function less() {
   const right: [
-    ...[Less<1, 2>, Less<9, 10>, Less<99, 100>, Less<128, 129>, Less<64, 256>, Less<0, 1>],
-    ...[Less<199, 200>, Less<1023, 1024>],
+    ...[LessThan<1, 2>, LessThan<9, 10>, LessThan<99, 100>, LessThan<128, 129>, LessThan<64, 256>, LessThan<0, 1>],
+    ...[LessThan<199, 200>, LessThan<1023, 1024>],
   ] = [true, true, true, true, true, true, true, true];
   const wrong: [
-    ...[Less<2, 1>, Less<10, 9>, Less<100, 99>, Less<64, 64>, Less<256, 64>, Less<1, 0>],
-    ...[Less<200, 199>, Less<0, 0>],
+    ...[LessThan<2, 1>, LessThan<10, 9>, LessThan<100, 99>, LessThan<64, 64>, LessThan<256, 64>, LessThan<1, 0>],
+    ...[LessThan<200, 199>, LessThan<0, 0>],
   ] = [false, false, false, false, false, false, false, false];
-  const unknown: [boolean, boolean] = [true, true] satisfies [Less<number, 2>, Less<2, number>];
+  const unknown: [boolean, boolean] = [true, true] satisfies [LessThan<number, 2>, LessThan<2, number>];
   // @ts-expect-error: 3 is less than 4
-  const no: Less<3, 4> = false;
+  const no: LessThan<3, 4> = false;
   // @ts-expect-error: 30 is not less than 4
-  const yes: Less<30, 4> = true;
+  const yes: LessThan<30, 4> = true;
   return [...right, ...wrong, ...unknown, no, yes];
 }
 

@@ -19,12 +19,12 @@ import {
   layers,
   load,
   someImages,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 const made = { relu, leakyRelu: () => leakyRelu(0.2), sigmoid, tanh, gelu };
 const names = Object.keys(made) as (keyof typeof made)[];
 
-testOnEachBackend("activations by hand", () => {
+testOnEachBackend("relu, leakyRelu, sigmoid, tanh and gelu compute values by hand", () => {
   const at = (layer: Activation, x: number) => layer.forward(ops.tensor([x])).dataSync();
   assertClose(at(relu(), -3), [0], 0);
   assertClose(at(relu(), 3), [3], 0);
@@ -73,7 +73,7 @@ Deno.test("activations are called by their names", () => {
   ]);
 });
 
-Deno.test("an activation of one's own may make tensors on the way, but must keep the shape", () => {
+Deno.test("Activation may make intermediate tensors, but must keep the shape", () => {
   const cube = new Activation("cube", (x) => ops.mul(x, ops.mul(x, x)));
   const x = ops.tensor([1, -2]);
   assertClose(cube.forward(x), [1, -8], 0);
@@ -81,11 +81,11 @@ Deno.test("an activation of one's own may make tensors on the way, but must keep
   assert.throws(() => new Activation("norm", (x) => ops.sum(x)).forward(x), {
     name: "RangeError",
     message:
-      "norm: an activation must keep the shape, but it made a tensor of float32 [] of a tensor of float32 [2].",
+      "norm: the output must have the shape of the input, found a tensor of float32 [] for a tensor of float32 [2].",
   });
 });
 
-Deno.test("activations: a bad slope, and inputs that are no float32 tensors", () => {
+Deno.test("leakyRelu() refuses a bad slope, and activations refuse inputs that are not float32 tensors", () => {
   for (const slope of [NaN, Infinity]) {
     assert.throws(() => leakyRelu(slope), {
       name: "RangeError",

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { checkOptions, checkWhole, linear, ops, relu } from "resnet-lab";
+import { linear, ops, relu } from "resnet-lab";
+import { checkInteger, checkOptions } from "../../lib/tensor/internal.ts";
 
-Deno.test("checkWhole takes whole numbers that are large enough", () => {
-  checkWhole("Building a net", "depth", 1);
-  checkWhole("Building a net", "padding", 0, 0);
+Deno.test("checkInteger() refuses what is no whole number of at least 1", () => {
+  checkInteger("Building a net", "depth", 1);
+  checkInteger("Building a net", "padding", 0, 0);
   for (
     const [value, kind, found] of [
       [0, "RangeError", "0"],
@@ -18,17 +19,17 @@ Deno.test("checkWhole takes whole numbers that are large enough", () => {
       [ops.ones([2]), "TypeError", "a tensor of float32 [2]"],
       [relu, "TypeError", "the function relu (call it: relu())"],
       [linear(2, 3), "TypeError", "the module linear 2 → 3"],
-      [{}, "TypeError", "an object of another kind"],
+      [{}, "TypeError", "an object"],
     ] as const
   ) {
-    assert.throws(() => checkWhole("Building a net", "depth", value as number), {
+    assert.throws(() => checkInteger("Building a net", "depth", value as number), {
       name: kind,
       message: `Building a net: depth must be a whole number of at least 1, found ${found}.`,
     });
   }
 });
 
-Deno.test("checkOptions takes an object that is no list and no module", () => {
+Deno.test("checkOptions() takes an object that is no list and no module", () => {
   const names = { depth: true } as const;
   checkOptions<{ depth?: number }>("Building a net", {}, "{ depth: 20 }", names);
   for (
@@ -51,7 +52,7 @@ Deno.test("checkOptions takes an object that is no list and no module", () => {
   }
 });
 
-Deno.test("checkOptions refuses an option that does not exist, and names the nearest", () => {
+Deno.test("checkOptions() refuses an option that does not exist, and names the nearest", () => {
   type Options = Record<"learningRate" | "batchSize" | "classes" | "validation" | "useBias", 1>;
   const names = {
     learningRate: true,

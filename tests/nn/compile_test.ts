@@ -93,7 +93,7 @@ for (const [name, [make, input]] of Object.entries(layers)) {
   }
 }
 
-Deno.test("dropout compiled drops others at each call", () => {
+Deno.test("compile(): dropout drops other elements at each call", () => {
   const layer = lab.dropout(0.5);
   using f = compile((x: Features) => layer.forward(x, { training: true }));
   tidy(() => {

@@ -15,11 +15,9 @@ import {
   localResponseNorm,
   maxPool,
   ops,
-  Parallel,
   parallel,
   Random,
   relu,
-  Residual,
   residual,
   Sequential,
   sequential,
@@ -30,8 +28,9 @@ import {
   tidy,
   valueAndGradients,
 } from "resnet-lab";
+import { Parallel, Residual } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { assertGradientsByDifferences, assertLeavesOnlyOutput, someImages } from "./fixture.ts";
+import { assertGradientsByDifferences, assertLeavesOnlyOutput, someImages } from "./_helpers.ts";
 
 const one = { kernelSize: 1, useBias: false } as const;
 const times = (factor: number) => ({ ...one, weightInitializer: constantInitializer(factor) });
@@ -63,7 +62,7 @@ testOnEachBackend("residual by hand: y = body(x) + shortcut(x)", () => {
   ]);
 });
 
-testOnEachBackend("a residual block whose body gives zeros is the identity", () => {
+testOnEachBackend("residual() with a body that returns zeros is the identity", () => {
   const block = residual(
     sequential(conv2d(2, 2, { kernelSize: 3, padding: 1 }), conv2d(2, 2, times(0))),
   );
@@ -166,7 +165,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("containers pass on whether this is training", () => {
+Deno.test("sequential, residual and parallel pass on the training option", () => {
   const model = sequential(
     residual(dropout(0.9)),
     parallel(dropout(0.9), sequential(dropout(0.9))),
@@ -182,7 +181,7 @@ Deno.test("containers pass on whether this is training", () => {
   }
 });
 
-Deno.test("a layer that stands twice in a model is one layer", () => {
+Deno.test("sequential() counts a layer that it holds twice once", () => {
   const shared = linear(3, 3);
   const model = sequential(shared, relu(), shared);
   assert.equal(model.parameters().length, 2);
@@ -194,7 +193,7 @@ Deno.test("a layer that stands twice in a model is one layer", () => {
   assert.deepEqual([table.parameters, table.macs], [12, 18]);
 });
 
-Deno.test("shapes of containers, the same from summary", () => {
+Deno.test("summary() reports the output shapes of containers", () => {
   const model = sequential(
     conv2d(3, 4, { kernelSize: 3, stride: 2, padding: 1 }),
     residual(conv2d(4, 4, { kernelSize: 3, padding: 1 })),
@@ -208,13 +207,13 @@ Deno.test("shapes of containers, the same from summary", () => {
   );
 });
 
-Deno.test("containers: what is no layer is an error that says which and what it is", async () => {
+Deno.test("sequential(), residual() and parallel() refuse values that are not modules", async () => {
   const conv = conv2d(3, 8, { kernelSize: 3 });
   const forgot = "must be a module, found the function relu (call it: relu())";
   for (
     const [build, message] of [
-      [() => sequential(), "sequential: at least one layer is needed"],
-      [() => parallel(), "parallel: at least one branch is needed"],
+      [() => sequential(), "sequential: there must be at least one layer, found none"],
+      [() => parallel(), "parallel: there must be at least one branch, found none"],
       [() => sequential(conv, relu as never), `sequential: layer 1 ${forgot}`],
       [
         () => sequential((() => relu()) as never),
@@ -239,7 +238,7 @@ Deno.test("containers: what is no layer is an error that says which and what it 
       [() => new Parallel([relu as never]), `parallel: branch 0 ${forgot}`],
       [
         () => new Residual({} as never, undefined),
-        "residual: the body must be a module, found an object of another kind",
+        "residual: the body must be a module, found an object",
       ],
     ] as const
   ) {
@@ -249,7 +248,7 @@ Deno.test("containers: what is no layer is an error that says which and what it 
 });
 
 testOnEachBackend(
-  "shapes that cannot be added or joined are an error that gives both, and leave nothing",
+  "residual and parallel refuse outputs of different shapes, and leave no tensor",
   async () => {
     const x = someImages(1, 4, 4, 2);
     await assertNoLeak(
@@ -257,8 +256,8 @@ testOnEachBackend(
         assert.throws(() => residual(conv2d(2, 2, { kernelSize: 3 })).forward(x), {
           name: "RangeError",
           message:
-            "residual: the body gives a tensor of float32 [1, 2, 2, 2], but the input is a tensor of float32 " +
-            "[1, 4, 4, 2], and the two are added. Give the shortcut the same stride and channels as the body.",
+            "residual: the output of the body must have the shape of the input, to which it is added, found a tensor " +
+            "of float32 [1, 2, 2, 2] and a tensor of float32 [1, 4, 4, 2]. Give the shortcut the same stride and channels as the body.",
         }),
       2,
     );
@@ -270,8 +269,8 @@ testOnEachBackend(
       assert.throws(() => block.forward(x), {
         name: "RangeError",
         message:
-          "residual: the body gives a tensor of float32 [1, 2, 2, 3], but the shortcut gives a tensor of " +
-          "float32 [1, 4, 4, 3], and the two are added. Give the shortcut the same stride and channels as the body.",
+          "residual: the output of the body must have the shape of the output of the shortcut, to which it is added, found a tensor " +
+          "of float32 [1, 2, 2, 3] and a tensor of float32 [1, 4, 4, 3]. Give the shortcut the same stride and channels as the body.",
       })
     );
     const joined = parallel(conv2d(2, 3, one), maxPool({ kernelSize: 2 }));
@@ -279,25 +278,25 @@ testOnEachBackend(
       assert.throws(() => joined.forward(x), {
         name: "RangeError",
         message:
-          "parallel: branches are joined along the channels, so all must give images of one batch, height and " +
-          "width, but branch 0 gives a tensor of float32 [1, 4, 4, 3] and branch 1 gives a tensor of float32 [1, 2, 2, 2].",
+          "parallel: the outputs of all branches must be images of one batch, height and width, found a tensor of " +
+          "float32 [1, 4, 4, 3] of branch 0 and a tensor of float32 [1, 2, 2, 2] of branch 1.",
       })
     );
     const pooled = parallel(globalAveragePool() as never);
     await assertNoLeak(() =>
       assert.throws(() => pooled.forward(x as never), {
         name: "RangeError",
-        message: /^parallel: branches/,
+        message: /^parallel: the outputs of all branches/,
       })
     );
   },
 );
 
-Deno.test("summary finds a residual block that does not fit, and says where", () => {
+Deno.test("summary() names a residual block that does not fit", () => {
   const model = sequential(conv2d(1, 2, one), residual(conv2d(2, 2, { kernelSize: 3 })));
   assert.throws(() => summary(model, [4, 4, 1]), {
     name: "RangeError",
     message:
-      /^At 1 \(residual\): the body gives a tensor of float32 \[1, 2, 2, 2\], but the input is/,
+      /^At 1 \(residual\): the output of the body must have the shape of the input, .* found a tensor of float32 \[1, 2, 2, 2\] and/,
   });
 });

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import {
   constantInitializer,
-  Conv2d,
   conv2d,
-  fansOf,
   heNormal,
   type Initializer,
   ops,
@@ -11,6 +9,7 @@ import {
   tidy,
   valueAndGradients,
 } from "resnet-lab";
+import { Conv2d, fansOf } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import {
   assertGradientsByDifferences,
@@ -20,9 +19,9 @@ import {
   layers,
   load,
   someImages,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
-testOnEachBackend("conv2d gives the shape that the formula says, and summary the same", () => {
+testOnEachBackend("conv2d() returns the shape of the formula, and summary() reports it", () => {
   for (
     const [options, input, output] of [
       [{ kernelSize: 3 }, [8, 6, 2], [6, 4, 5]],
@@ -111,7 +110,7 @@ testOnEachBackend("conv2d leaves its output and no other tensor", () => {
   }
 });
 
-Deno.test("conv2d: a build and its disposal, and a training step, leave nothing", async () => {
+Deno.test("conv2d leaves no tensor after building, a training step and dispose()", async () => {
   await assertNoLeak(() => {
     using layer = conv2d(2, 3, { kernelSize: 3 });
     tidy(() => {
@@ -120,7 +119,7 @@ Deno.test("conv2d: a build and its disposal, and a training step, leave nothing"
   });
 });
 
-Deno.test("conv2d: a bad option throws before anything is made", async () => {
+Deno.test("conv2d() refuses a bad option before it makes a tensor", async () => {
   const whole = "must be a whole number of at least 1";
   for (
     const [build, error, message] of [
@@ -160,12 +159,12 @@ Deno.test("conv2d: a bad option throws before anything is made", async () => {
       [
         () => conv2d(3, 8, { kernelSize: 3, groups: 2 }),
         RangeError,
-        "2 groups must divide the channels, found 3 in and 8 out",
+        "groups must divide the channels, found 2 groups with 3 channels in and 8 out",
       ],
       [
         () => conv2d(4, 9, { kernelSize: 3, groups: 2 }),
         RangeError,
-        "2 groups must divide the channels, found 4 in and 9 out",
+        "groups must divide the channels, found 2 groups with 4 channels in and 9 out",
       ],
       [
         () => conv2d(3, 8, { kernelSize: 3, padding: "SAME" as never }),
@@ -185,7 +184,7 @@ Deno.test("conv2d: a bad option throws before anything is made", async () => {
       [
         () => conv2d(3, 8, { kernelSize: 3, weightInitializer: heNormal as never }),
         TypeError,
-        "the initializer must give a tensor of float32 [3, 3, 3, 8], found a function (was it meant to be called?)",
+        "the initializer must return a tensor of float32 [3, 3, 3, 8], found a function (was it meant to be called?)",
       ],
       [
         () =>
@@ -194,12 +193,12 @@ Deno.test("conv2d: a bad option throws before anything is made", async () => {
             weightInitializer: (() => ops.ones([2, 2])) as Initializer,
           }),
         TypeError,
-        "the initializer must give a tensor of float32 [3, 3, 3, 8], found a tensor of float32 [2, 2]",
+        "the initializer must return a tensor of float32 [3, 3, 3, 8], found a tensor of float32 [2, 2]",
       ],
       [
         () => conv2d(3, 8, { kernelSize: 3, weightInitializer: 0 as never }),
         TypeError,
-        "the initializer must give a tensor of float32 [3, 3, 3, 8], found 0",
+        "the initializer must return a tensor of float32 [3, 3, 3, 8], found 0",
       ],
     ] as const
   ) {
@@ -210,7 +209,7 @@ Deno.test("conv2d: a bad option throws before anything is made", async () => {
 });
 
 testOnEachBackend(
-  "conv2d: an input that does not fit is an error that says what would",
+  "conv2d() refuses an input that does not fit, and names the shape that would",
   async () => {
     using layer = conv2d(3, 8, { kernelSize: 5, stride: 2 });
     const disposed = ops.ones([1, 8, 8, 3]);
@@ -229,12 +228,12 @@ testOnEachBackend(
         ],
         [[0, 8, 8, 3], RangeError, "the input must not be empty, found [0, 8, 8, 3]."],
         [ops.ones([1, 8, 8, 3], "int32"), TypeError, "the input must be float32, found int32."],
-        [disposed, TypeError, "the input was disposed and holds no values."],
+        [disposed, TypeError, "the input must be alive, found a disposed tensor [1,8,8,3]."],
         [undefined, TypeError, "the input must be a tensor, found undefined."],
         [
           new Float32Array(3),
           TypeError,
-          "the input must be a tensor, found an object of another kind.",
+          "the input must be a tensor, found an object (Float32Array).",
         ],
       ] as const
     ) {
@@ -257,19 +256,20 @@ testOnEachBackend(
     layer.dispose();
     assert.throws(() => layer.forward(ops.ones([1, 8, 8, 3])), {
       name: "TypeError",
-      message: "conv2d 3 → 8, 5×5, stride 2: it was disposed and cannot run.",
+      message:
+        "conv2d 3 → 8, 5×5, stride 2: the module must be alive, found it disposed. Make it again.",
     });
   },
 );
 
-Deno.test("conv2d: the output's size of images that are too small is an error", () => {
+Deno.test("Conv2d.outputSize() refuses images that are too small", () => {
   assert.throws(() => conv2d(1, 1, { kernelSize: 3, dilation: 2 }).outputSize([4, 9]), {
     name: "RangeError",
     message: /a window of 5×5 does not fit an image of 4×9/,
   });
 });
 
-Deno.test("conv2d in a few words", () => {
+Deno.test("Conv2d.describe() returns the channels, the window and the options", () => {
   assert.equal(conv2d(3, 64, { kernelSize: 7 }).describe(), "conv2d 3 → 64, 7×7");
   assert.equal(
     conv2d(4, 8, {
@@ -285,7 +285,7 @@ Deno.test("conv2d in a few words", () => {
   assert(conv2d(1, 1, { kernelSize: 1 }) instanceof Conv2d);
 });
 
-Deno.test("conv2d starts as He says, for the connections of its own group, with a bias of zero", () => {
+Deno.test("conv2d() starts with He's variance for the connections of a group, and a bias of zero", () => {
   const layer = conv2d(32, 64, { kernelSize: 3, groups: 2 });
   assert.deepEqual(fansOf(layer.weight.shape), { fanIn: 9 * 16, fanOut: 9 * 64 });
   // 9,216 numbers: the sampling error of a variance is √(2 / n) = 1.5 % of it.

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { dropout, grad, ops, setSeed, summary, tidy } from "resnet-lab";
 import { assertClose, testOnEachBackend } from "../helpers.ts";
-import { assertLeavesOnlyOutput, someImages } from "./fixture.ts";
+import { assertLeavesOnlyOutput, someImages } from "./_helpers.ts";
 
-testOnEachBackend("dropout does nothing in inference, and gives a tensor of its own", () => {
+testOnEachBackend("dropout copies its input in inference", () => {
   const x = someImages(2, 3, 3, 4);
   const y = dropout(0.9).forward(x);
   assertClose(y, x, 0);
@@ -22,15 +22,18 @@ testOnEachBackend("dropout in training drops its share and scales the rest", () 
   assert(Math.abs(dropped - rate) < 4 * Math.sqrt(rate * (1 - rate) / count), `${dropped}`);
 });
 
-testOnEachBackend("dropout draws anew each time, and the same after the same seed", () => {
-  const layer = dropout(0.5);
-  const draw = () => [...layer.forward(ops.ones([64]), { training: true }).dataSync()];
-  setSeed(1);
-  const first = draw(), second = draw();
-  setSeed(1);
-  assert.deepEqual(draw(), first);
-  assert.notDeepEqual(second, first);
-});
+testOnEachBackend(
+  "dropout draws a new mask each time, and the same masks after the same seed",
+  () => {
+    const layer = dropout(0.5);
+    const draw = () => [...layer.forward(ops.ones([64]), { training: true }).dataSync()];
+    setSeed(1);
+    const first = draw(), second = draw();
+    setSeed(1);
+    assert.deepEqual(draw(), first);
+    assert.notDeepEqual(second, first);
+  },
+);
 
 testOnEachBackend("dropout: the gradient passes where the value did, with the same scale", () => {
   const layer = dropout(0.5);
@@ -44,7 +47,7 @@ testOnEachBackend("dropout: the gradient passes where the value did, with the sa
   assert(y.includes(0) && y.includes(2));
 });
 
-Deno.test("dropout with rate 0 keeps everything in training as well", () => {
+Deno.test("dropout with rate 0 keeps all elements in training too", () => {
   const x = someImages(1, 2, 2, 2);
   assertClose(dropout(0).forward(x, { training: true }), x, 0);
 });
@@ -68,7 +71,7 @@ testOnEachBackend("dropout leaves its output and no other tensor, and keeps any 
   });
 });
 
-Deno.test("dropout: a rate outside [0, 1) is an error", () => {
+Deno.test("dropout() refuses a rate outside [0, 1)", () => {
   for (
     const [rate, kind, found] of [
       [1, "RangeError", "1"],

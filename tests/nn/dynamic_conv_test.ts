@@ -3,7 +3,6 @@ import {
   adam,
   basicBlock,
   captureActivations,
-  Conv2d,
   conv2d,
   crossEntropy,
   dispose,
@@ -20,6 +19,7 @@ import {
   tidy,
   valueAndGradients,
 } from "resnet-lab";
+import { Conv2d } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import {
   assertGradientsByDifferences,
@@ -30,7 +30,7 @@ import {
   layers,
   load,
   someImages,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 export function types(grey: Images<1>, colour: Images<3>) {
   const layer = dynamicConv2d(3, 8, { kernelSize: 3 });
@@ -56,23 +56,26 @@ function attend(layer: DynamicConv2d<number, number>, weights: readonly number[]
   score.bias?.assign(ops.tensor(weights.map((weight) => Math.max(-100, Math.log(weight)))));
 }
 
-testOnEachBackend("dynamicConv2d gives conv2d's shape, and summary and outputSize the same", () => {
-  for (
-    const [options, input, output] of [
-      [{ kernelSize: 3 }, [8, 6, 2], [6, 4, 5]],
-      [{ kernelSize: 3, padding: 1, stride: 2 }, [8, 7, 2], [4, 4, 5]],
-      [{ kernelSize: [3, 1], stride: [2, 1], padding: "valid" }, [8, 7, 2], [3, 7, 5]],
-      [{ kernelSize: 3, padding: "same", stride: 2 }, [8, 7, 2], [4, 4, 5]],
-      [{ kernelSize: 1, stride: 2 }, [7, 4, 2], [4, 2, 5]],
-      [{ kernelSize: 2, stride: 3, kernels: 1 }, [8, 5, 2], [3, 2, 5]],
-    ] as const
-  ) {
-    const layer = dynamicConv2d(2, 5, options);
-    assert.deepEqual(layer.forward(ops.zeros([3, ...input])).shape, [3, ...output]);
-    assert.deepEqual(summary(layer, input).rows.at(-1)?.outputShape, output);
-    assert.deepEqual(layer.outputSize([input[0], input[1]]), output.slice(0, 2));
-  }
-});
+testOnEachBackend(
+  "dynamicConv2d() returns the shape of conv2d, and summary() and outputSize() report it",
+  () => {
+    for (
+      const [options, input, output] of [
+        [{ kernelSize: 3 }, [8, 6, 2], [6, 4, 5]],
+        [{ kernelSize: 3, padding: 1, stride: 2 }, [8, 7, 2], [4, 4, 5]],
+        [{ kernelSize: [3, 1], stride: [2, 1], padding: "valid" }, [8, 7, 2], [3, 7, 5]],
+        [{ kernelSize: 3, padding: "same", stride: 2 }, [8, 7, 2], [4, 4, 5]],
+        [{ kernelSize: 1, stride: 2 }, [7, 4, 2], [4, 2, 5]],
+        [{ kernelSize: 2, stride: 3, kernels: 1 }, [8, 5, 2], [3, 2, 5]],
+      ] as const
+    ) {
+      const layer = dynamicConv2d(2, 5, options);
+      assert.deepEqual(layer.forward(ops.zeros([3, ...input])).shape, [3, ...output]);
+      assert.deepEqual(summary(layer, input).rows.at(-1)?.outputShape, output);
+      assert.deepEqual(layer.outputSize([input[0], input[1]]), output.slice(0, 2));
+    }
+  },
+);
 
 Deno.test("dynamicConv2d counts parameters and multiply-accumulates", () => {
   // 4 kernels of 3·3·16·32 and biases of 32; attention 16 → 8 → 4. Each map costs what conv2d's does, each mixture K per weight.
@@ -86,7 +89,7 @@ Deno.test("dynamicConv2d counts parameters and multiply-accumulates", () => {
   assert.equal(small.macs, 16 * 32 * 9 * 16 + 2 * 9 * 16 * 32 + 16 * 16 + 16 * 2);
 });
 
-testOnEachBackend("dynamicConv2d by hand: two images, each with a mixture of its own", () => {
+testOnEachBackend("dynamicConv2d by hand: two images, each with its own mixture", () => {
   const layer = dynamicConv2d(1, 1, { kernelSize: [1, 2], kernels: 2, temperature: 2 });
   const { squeeze, score } = layer.attention;
   layer.weight.assign(ops.tensor([1, 10, 2, 30], [2, 1, 2, 1, 1]));
@@ -121,7 +124,7 @@ testOnEachBackend("dynamicConv2d with one kernel is conv2d", () => {
 });
 
 testOnEachBackend(
-  "dynamicConv2d: attention to one kernel picks it, to all alike means them",
+  "dynamicConv2d: attention to one kernel selects it, equal attention averages all",
   () => {
     const images = someImages(2, 5, 5, 2);
     const layer = dynamicConv2d(2, 3, { kernelSize: 3, padding: 1, kernels: 3 });
@@ -180,7 +183,7 @@ testOnEachBackend("dynamicConv2d: gradients by central differences", () => {
 });
 
 testOnEachBackend(
-  "dynamicConv2d leaves its output and no other tensor, its attention as well",
+  "dynamicConv2d and its attention leave their output and no other tensor",
   () => {
     const images = ops.ones([2, 6, 6, 4]);
     for (const stride of [1, 2]) {
@@ -193,7 +196,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("dynamicConv2d: a build and its disposal, and a training step, leave nothing", async () => {
+Deno.test("dynamicConv2d leaves no tensor after building, a training step and dispose()", async () => {
   await assertNoLeak(() => {
     using layer = dynamicConv2d(2, 3, { kernelSize: 3, stride: 2, temperature: 1 });
     tidy(() => {
@@ -202,7 +205,7 @@ Deno.test("dynamicConv2d: a build and its disposal, and a training step, leave n
   });
 });
 
-testOnEachBackend("the higher the temperature, the more equal the attention", () => {
+testOnEachBackend("KernelAttention is more equal the higher the temperature", () => {
   setSeed(4);
   const layer = dynamicConv2d(3, 4, { kernelSize: 3 });
   assert.equal(layer.attention.temperature, 30);
@@ -227,9 +230,9 @@ Deno.test("setTemperature reaches every dynamic convolution of a model", () => {
   }
 });
 
-Deno.test("setTemperature refuses a model without dynamic convolutions, and what is no temperature", () => {
+Deno.test("setTemperature() refuses a model without dynamic convolutions, and a bad temperature", () => {
   const layer = dynamicConv2d(1, 1, { kernelSize: 1 });
-  const positive = "Setting the temperature: temperature must be a positive number, found";
+  const positive = "Setting the temperature: temperature must be a finite number above 0, found";
   for (
     const [run, name, message] of [
       [() => setTemperature(layer, 0), "RangeError", `${positive} 0.`],
@@ -239,7 +242,7 @@ Deno.test("setTemperature refuses a model without dynamic convolutions, and what
       [
         () => setTemperature(conv2d(1, 1, { kernelSize: 1 }), 1),
         "RangeError",
-        "Setting the temperature: the model has no dynamic convolution.",
+        "Setting the temperature: the model must have a dynamic convolution, found conv2d 1 → 1, 1×1 without one.",
       ],
       [
         () => setTemperature(5 as never, 1),
@@ -251,7 +254,7 @@ Deno.test("setTemperature refuses a model without dynamic convolutions, and what
   assert.equal(layer.attention.temperature, 30);
 });
 
-Deno.test("dynamicConv2d: a bad option throws before anything is made", async () => {
+Deno.test("dynamicConv2d() refuses a bad option before it makes a tensor", async () => {
   const whole = "must be a whole number of at least 1";
   for (
     const [build, name, message] of [
@@ -286,12 +289,12 @@ Deno.test("dynamicConv2d: a bad option throws before anything is made", async ()
       [
         () => dynamicConv2d(3, 8, { kernelSize: 3, temperature: 0 }),
         "RangeError",
-        "temperature must be a positive number, found 0",
+        "temperature must be a finite number above 0, found 0",
       ],
       [
         () => dynamicConv2d(3, 8, { kernelSize: 3, temperature: "1" as never }),
         "TypeError",
-        'temperature must be a positive number, found "1"',
+        'temperature must be a finite number above 0, found "1"',
       ],
       [
         () => dynamicConv2d(3, 8, { kernelSize: 3, reduction: 4 }),
@@ -305,7 +308,7 @@ Deno.test("dynamicConv2d: a bad option throws before anything is made", async ()
             weightInitializer: () => ops.ones([2, 2]) as never,
           }),
         "TypeError",
-        "the initializer must give a tensor of float32 [4, 3, 3, 3, 8], found a tensor of float32 [2, 2]",
+        "the initializer must return a tensor of float32 [4, 3, 3, 3, 8], found a tensor of float32 [2, 2]",
       ],
     ] as const
   ) {
@@ -316,7 +319,7 @@ Deno.test("dynamicConv2d: a bad option throws before anything is made", async ()
 });
 
 testOnEachBackend(
-  "dynamicConv2d: an input that does not fit is an error that says what would",
+  "dynamicConv2d() refuses an input that does not fit, and names the shape that would",
   () => {
     const layer = dynamicConv2d(3, 8, { kernelSize: 5 });
     const input = "dynamicConv2d 3 → 8, 4 kernels 5×5: the input must";
@@ -344,7 +347,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("dynamicConv2d in a few words", () => {
+Deno.test("DynamicConv2d.describe() returns the channels, the kernels and the options", () => {
   const options = { kernelSize: [3, 1], stride: [2, 1], padding: "same", kernels: 2 } as const;
   assert.equal(
     dynamicConv2d(4, 8, options).describe(),
@@ -353,7 +356,7 @@ Deno.test("dynamicConv2d in a few words", () => {
   assert(dynamicConv2d(1, 1, { kernelSize: 1 }) instanceof DynamicConv2d);
 });
 
-Deno.test("dynamicConv2d: each kernel starts as a convolution's own, and no two are the same", () => {
+Deno.test("dynamicConv2d() starts each kernel as conv2d() does, and no two are the same", () => {
   const layer = dynamicConv2d(16, 64, { kernelSize: 3 });
   const kernels = ops.unstack(layer.weight);
   for (const kernel of kernels) {

@@ -3,7 +3,6 @@ import {
   type AnyModule,
   BatchNorm,
   batchNorm,
-  Conv2d,
   conv2d,
   dropout,
   dynamicConv2d,
@@ -26,6 +25,7 @@ import {
   tidy,
   vgg,
 } from "resnet-lab";
+import { Conv2d } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import {
   assertGradientsByDifferences,
@@ -36,7 +36,7 @@ import {
   someImages,
   type StoredImages,
   type StoredVector,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 /** Gives each batch norm of a model statistics and parameters, as if it had been trained. */
 function disturb(model: AnyModule, seed = 3): void {
@@ -75,31 +75,34 @@ function unfolded(model: AnyModule): string[] {
     .map(([path]) => path);
 }
 
-testOnEachBackend("folding by hand: factor 10 / √(3 + 1), then the mean and the offset", () => {
-  const norm = () => {
-    const layer = batchNorm(1, { epsilon: 1 });
-    layer.weight.assign(ops.tensor([10]));
-    layer.bias.assign(ops.tensor([2]));
-    layer.runningMean.assign(ops.tensor([4]));
-    layer.runningVariance.assign(ops.tensor([3]));
-    return layer;
-  };
-  const biased = sequential(conv2d(1, 1, { kernelSize: 1 }), norm());
-  biased.layers[0].weight.assign(ops.tensor([3], [1, 1, 1, 1]));
-  biased.layers[0].bias!.assign(ops.tensor([7]));
-  assert.deepEqual(foldBatchNorm(biased, [2, 2, 1]), ["1"]);
-  assertClose(biased.layers[0].weight, [15]); // 3 · 5
-  assertClose(biased.layers[0].bias!, [17]); // (7 − 4) · 5 + 2
-  assertClose(biased.forward(ops.ones([1, 1, 2, 1])), [32, 32]);
+testOnEachBackend(
+  "foldBatchNorm() by hand: factor 10 / √(3 + 1), then the mean and the offset",
+  () => {
+    const norm = () => {
+      const layer = batchNorm(1, { epsilon: 1 });
+      layer.weight.assign(ops.tensor([10]));
+      layer.bias.assign(ops.tensor([2]));
+      layer.runningMean.assign(ops.tensor([4]));
+      layer.runningVariance.assign(ops.tensor([3]));
+      return layer;
+    };
+    const biased = sequential(conv2d(1, 1, { kernelSize: 1 }), norm());
+    biased.layers[0].weight.assign(ops.tensor([3], [1, 1, 1, 1]));
+    biased.layers[0].bias!.assign(ops.tensor([7]));
+    assert.deepEqual(foldBatchNorm(biased, [2, 2, 1]), ["1"]);
+    assertClose(biased.layers[0].weight, [15]); // 3 · 5
+    assertClose(biased.layers[0].bias!, [17]); // (7 − 4) · 5 + 2
+    assertClose(biased.forward(ops.ones([1, 1, 2, 1])), [32, 32]);
 
-  const plain = sequential(conv2d(1, 1, { kernelSize: 1, useBias: false }), norm());
-  plain.layers[0].weight.assign(ops.tensor([3], [1, 1, 1, 1]));
-  foldBatchNorm(plain, [2, 2, 1]);
-  assertClose(plain.layers[0].bias!, [-18]); // −4 · 5 + 2
-  assertClose(plain.forward(ops.ones([1, 1, 2, 1])), [-3, -3]);
-  assert.deepEqual([...plain.namedParameters().keys()], ["0.weight", "0.bias"]);
-  assert.equal(String(plain.layers[1]), "batchNorm 1, folded");
-});
+    const plain = sequential(conv2d(1, 1, { kernelSize: 1, useBias: false }), norm());
+    plain.layers[0].weight.assign(ops.tensor([3], [1, 1, 1, 1]));
+    foldBatchNorm(plain, [2, 2, 1]);
+    assertClose(plain.layers[0].bias!, [-18]); // −4 · 5 + 2
+    assertClose(plain.forward(ops.ones([1, 1, 2, 1])), [-3, -3]);
+    assert.deepEqual([...plain.namedParameters().keys()], ["0.weight", "0.bias"]);
+    assert.equal(String(plain.layers[1]), "batchNorm 1, folded");
+  },
+);
 
 interface Fold {
   kernel: StoredImages;
@@ -113,7 +116,7 @@ interface Fold {
   foldedBias: StoredVector;
 }
 
-testOnEachBackend("the folded kernel and bias are PyTorch's", () => {
+testOnEachBackend("foldBatchNorm() makes PyTorch's weight and bias", () => {
   const cases: Fold[] = read("inference.json").fold;
   assert.equal(cases.length, 2);
   for (const { kernel, bias, epsilon, foldedKernel, foldedBias, ...stored } of cases) {
@@ -134,7 +137,7 @@ testOnEachBackend("the folded kernel and bias are PyTorch's", () => {
 const narrow = { width: 1 / 8, classes: 10 } as const;
 const images = () => someImages(2, 32, 32, 3);
 
-Deno.test("a ResNet-18 folds whole", () => {
+Deno.test("foldBatchNorm() folds every batch norm of a ResNet-18", () => {
   for (const version of ["v1", "v1.5"] as const) {
     for (const shortcut of ["A", "B", "C", "none"] as const) {
       const model = resnet18({ ...narrow, version, shortcut, stem: "cifar" });
@@ -147,7 +150,7 @@ Deno.test("a ResNet-18 folds whole", () => {
   assert.equal(assertSameFolded(bottlenecks, images()).length, 1 + 3 * 3 + 2);
 });
 
-Deno.test("a ResNet-18 v2 folds where a convolution feeds a batch norm alone", () => {
+Deno.test("foldBatchNorm() folds a ResNet-18 v2 where a convolution feeds a batch norm alone", () => {
   const blocks = [1, 2, 3, 4].flatMap((stage) => [0, 1].map((i) => `layer${stage}.${i}`));
   const inner = blocks.map((path) => `${path}.bn2`);
   // What a block gets goes to its first batch norm and around it.
@@ -168,7 +171,7 @@ Deno.test("a ResNet-18 v2 folds where a convolution feeds a batch norm alone", (
   assert.equal(assertSameFolded(plain, images()).length, 17);
 });
 
-Deno.test("VGG, GoogLeNet and a model of one's own fold whole, also in groups", () => {
+Deno.test("foldBatchNorm() folds every batch norm of VGG, GoogLeNet and a user's model with groups", () => {
   const vgg11 = vgg({ architecture: 11, batchNorm: true, imageSize: 32, hidden: 16, ...narrow });
   assert.equal(assertSameFolded(vgg11, images()).length, 8);
   const inceptions = googlenet({ variant: "torchvision", imageSize: 64, ...narrow });
@@ -206,7 +209,7 @@ class Twice extends Module<Images, Images> {
   }
 }
 
-Deno.test("what cannot be folded without a change stays as it is", () => {
+Deno.test("foldBatchNorm() leaves alone what would change the outputs", () => {
   const x = someImages(2, 6, 6, 3);
   const around = sequential(
     conv2d(3, 3, { kernelSize: 1 }),
@@ -262,7 +265,7 @@ class Sharing extends Module<Images, Images> {
 }
 
 testOnEachBackend(
-  "foldBatchNorm() leaves alone what shares a variable, and changes no other layer",
+  "foldBatchNorm() leaves alone layers that share a variable, and changes no other layer",
   () => {
     const x = someImages(2, 4, 4, 3);
     const cases: [way: string, folded: string[]][] = [
@@ -295,7 +298,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("foldBatchNorm() leaves alone layers with a forward of their own", () => {
+Deno.test("foldBatchNorm() leaves alone layers with their own forward", () => {
   class Positive extends Conv2d<3, 3> {
     override forward(x: Images<3>): Images<3> {
       return tidy(() => ops.relu(super.forward(x)));
@@ -331,14 +334,14 @@ Deno.test("foldBatchNorm() leaves alone layers with a forward of their own", () 
   }
 });
 
-Deno.test("foldBatchNorm() folds what is frozen, and leaves it frozen", () => {
+Deno.test("foldBatchNorm() folds frozen layers, and leaves them frozen", () => {
   const model = sequential(conv2d(3, 3, { kernelSize: 1 }), batchNorm(3));
   model.freeze();
   assert.deepEqual(assertSameFolded(model, someImages(2, 4, 4, 3)), ["1"]);
   assert.deepEqual(model.parameters(), []);
 });
 
-testOnEachBackend("a folded model gives gradients, and refuses training in words", () => {
+testOnEachBackend("foldBatchNorm(): a folded model has gradients, and refuses training", () => {
   const model = sequential(conv2d(2, 3, { kernelSize: 3, useBias: false }), batchNorm(3));
   disturb(model);
   foldBatchNorm(model, [4, 4, 2]);
@@ -347,7 +350,7 @@ testOnEachBackend("a folded model gives gradients, and refuses training in words
   const refusal = {
     name: "RangeError",
     message:
-      "batchNorm 3, folded: it is part of the convolution before it since foldBatchNorm, so there is nothing left to train. " +
+      "batchNorm 3, folded: the layer must not be folded for training, found it folded, with nothing left to train. " +
       "Train a model that is not folded, and fold it afterwards.",
   };
   assert.throws(() => model.forward(x, { training: true }), refusal);
@@ -355,7 +358,7 @@ testOnEachBackend("a folded model gives gradients, and refuses training in words
   assert.throws(() => model.forward(x, { training: true }), refusal);
 });
 
-Deno.test("Grad-CAM sees the same through a folded model", () => {
+Deno.test("gradCam() returns the same maps for a folded model", () => {
   const model = resnet({ block: "basic", stages: [1, 1], stem: "cifar", channels: 4, classes: 5 });
   disturb(model);
   const x = someImages(2, 12, 12, 3);
@@ -365,7 +368,7 @@ Deno.test("Grad-CAM sees the same through a folded model", () => {
 });
 
 testOnEachBackend(
-  "folding leaves no tensor but a bias in place of four, nothing on errors",
+  "foldBatchNorm() leaves one bias in place of four variables, and no tensor on errors",
   async () => {
     const model = resnet({ block: "basic", stages: [1], stem: "cifar", channels: 4, classes: 2 });
     await assertNoLeak(() => void foldBatchNorm(model, [8, 8, 3]), 3 * (1 - 4));
@@ -399,7 +402,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("the summary and the paths of a folded model", () => {
+Deno.test("foldBatchNorm(): summary() and paths of a folded model", () => {
   const model = sequential(conv2d(3, 4, { kernelSize: 3, useBias: false }), batchNorm(4), relu());
   foldBatchNorm(model, [8, 8, 3]);
   assert.deepEqual([...model.namedVariables().keys()], ["0.weight", "0.bias"]);

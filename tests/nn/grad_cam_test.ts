@@ -27,9 +27,9 @@ import {
   type StoredFeatures,
   type StoredImages,
   type StoredVector,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
-testOnEachBackend("Grad-CAM by hand: two maps, one for the class and one against it", () => {
+testOnEachBackend("gradCam() by hand: two maps, one for the class and one against it", () => {
   const model = sequential(
     conv2d(1, 2, { kernelSize: 1, useBias: false }),
     globalAveragePool(),
@@ -43,7 +43,7 @@ testOnEachBackend("Grad-CAM by hand: two maps, one for the class and one against
   assertClose(gradCam(model, "0", image, 1), [0, 20, 40, 0]);
 });
 
-testOnEachBackend("before a mean and a linear layer it is the class activation map", () => {
+testOnEachBackend("gradCam() before a mean and a linear layer is the class activation map", () => {
   const model = sequential(
     conv2d(3, 4, { kernelSize: 3, padding: 1 }),
     relu(),
@@ -80,7 +80,7 @@ interface Reference {
   weight: StoredFeatures;
 }
 
-testOnEachBackend("Grad-CAM is that by PyTorch's autograd", () => {
+testOnEachBackend("gradCam() is PyTorch's", () => {
   const { x, classIndex, map, kernels, biases, weight }: Reference = read("inference.json").gradCam;
   const model = sequential(
     conv2d(3, 4, { kernelSize: 3, padding: 1 }),
@@ -103,7 +103,7 @@ testOnEachBackend("Grad-CAM is that by PyTorch's autograd", () => {
   assert(numbersOf(map).some((value) => value > 0.01));
 });
 
-Deno.test("the map has the size of the image, resized bilinearly behind the relu", () => {
+Deno.test("gradCam() resizes the map bilinearly to the image after the relu", () => {
   const model = sequential(
     conv2d(1, 1, { kernelSize: 1, useBias: false }),
     maxPool({ kernelSize: 2 }),
@@ -119,7 +119,7 @@ Deno.test("the map has the size of the image, resized bilinearly behind the relu
   assertClose(ops.slice(map, [0, 0, 0, 0], [1, 1, 4, 1]), [8, 6, 2, 0]);
 });
 
-Deno.test("an image's map does not depend on the others of the batch", () => {
+Deno.test("gradCam() of an image does not depend on the rest of the batch", () => {
   const model = resnet({ block: "basic", stages: [1, 1], stem: "cifar", channels: 4, classes: 3 });
   const x = someImages(3, 8, 8, 3);
   const all = gradCam(model, "layer1", x, 2);
@@ -127,7 +127,7 @@ Deno.test("an image's map does not depend on the others of the batch", () => {
   assertClose(second, ops.slice(all, [1, 0, 0, 0], [1, -1, -1, -1]), 1e-5);
 });
 
-Deno.test("any layer with maps will do, also within a block", () => {
+Deno.test("gradCam() accepts every layer with feature maps, also within a block", () => {
   const model = googlenet({ variant: "torchvision", width: 1 / 8, classes: 4, imageSize: 64 });
   const x = someImages(1, 64, 64, 3);
   for (const path of ["conv1", "inception4a.branch2.1", "inception5b"]) {
@@ -150,7 +150,7 @@ class Paths extends Module<Images<1>, Features<2>> {
   }
 }
 
-Deno.test("errors say what was found instead, leave nothing, and restore the model", async () => {
+Deno.test("gradCam() names its errors, leaves no tensor, and restores the model", async () => {
   using model = new Paths();
   using x = ops.ones([1, 4, 4, 1]);
   const refused = (path: string, classIndex: number, name: string, message: string | RegExp) =>
@@ -166,15 +166,15 @@ Deno.test("errors say what was found instead, leave nothing, and restore the mod
       "twice",
       0,
       "RangeError",
-      'Computing Grad-CAM at "twice": conv2d 1 → 1, 1×1 must run once in a forward pass, but runs 2 times.',
+      'Computing Grad-CAM at "twice": conv2d 1 → 1, 1×1 must run once in a forward pass, found 2 runs.',
     );
-    refused("never", 0, "RangeError", /must run once in a forward pass, but runs 0 times/);
+    refused("never", 0, "RangeError", /must run once in a forward pass, found 0 runs/);
     refused("aside", 0, "RangeError", /the value does not depend on the input/);
     refused(
       "head.0",
       0,
       "TypeError",
-      'Computing Grad-CAM at "head.0": globalAveragePool must give maps [batch, height, width, channels], found a tensor of float32 [1, 1].',
+      'Computing Grad-CAM at "head.0": globalAveragePool must return feature maps [batch, height, width, channels], found a tensor of float32 [1, 1].',
     );
   });
   const good = sequential(conv2d(1, 2, { kernelSize: 1 }), globalAveragePool(), linear(2, 3));
@@ -192,7 +192,7 @@ Deno.test("errors say what was found instead, leave nothing, and restore the mod
   assert.throws(() => gradCam(maps, "0", x, 0), {
     name: "TypeError",
     message:
-      'Computing Grad-CAM at "0": the model must give logits [batch, classes], found a tensor of float32 [1, 4, 4, 2].',
+      'Computing Grad-CAM at "0": the model must return logits [batch, classes], found a tensor of float32 [1, 4, 4, 2].',
   });
   const colour: Images<3> = someImages(1, 4, 4, 3);
   // @ts-expect-error: the model takes images with one channel
@@ -200,7 +200,7 @@ Deno.test("errors say what was found instead, leave nothing, and restore the mod
   assert(!Object.hasOwn(good.layers[0], "forward"));
 });
 
-testOnEachBackend("Grad-CAM leaves the map and nothing else", async () => {
+testOnEachBackend("gradCam() leaves the map and no other tensor", async () => {
   const model = sequential(conv2d(1, 2, { kernelSize: 3 }), relu(), flatten(), linear(32, 3));
   const x = someImages(2, 6, 6, 1);
   await assertNoLeak(() => gradCam(model, "1", x, 1).dispose());

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import {
   constantInitializer,
-  fansOf,
   heNormal,
   heUniform,
   type Initializer,
@@ -17,9 +16,10 @@ import {
   xavierNormal,
   xavierUniform,
 } from "resnet-lab";
+import { fansOf } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 
-Deno.test("fans by hand: PyTorch's, for weights, kernels and grouped kernels", () => {
+Deno.test("fansOf() returns PyTorch's fans for linear layers, convolutions and groups", () => {
   assert.deepEqual(fansOf([5, 7]), { fanIn: 5, fanOut: 7 });
   assert.deepEqual(fansOf([3, 3, 16, 32]), { fanIn: 144, fanOut: 288 });
   assert.deepEqual(fansOf([5, 1, 2, 4]), { fanIn: 10, fanOut: 20 });
@@ -77,7 +77,7 @@ for (const [name, initializer, varianceOf, distribution] of cases) {
   );
 }
 
-testOnEachBackend("constant gives the same value everywhere", () => {
+testOnEachBackend("constantInitializer() makes the same value everywhere", () => {
   assertClose(constantInitializer(-2.5)([2, 3], fansOf([2, 3])), new Float32Array(6).fill(-2.5), 0);
   const model = sequential(
     linear(4, 3, { weightInitializer: constantInitializer(0.5) }),
@@ -87,7 +87,7 @@ testOnEachBackend("constant gives the same value everywhere", () => {
 });
 
 testOnEachBackend(
-  "He's variance keeps a signal alive through 30 layers with relu, Xavier's one with tanh",
+  "heNormal() keeps the variance of a signal through 30 layers with relu, xavierNormal() with tanh",
   () => {
     setSeed(4);
     const deep = (weightInitializer: Initializer, activate: typeof relu) =>
@@ -110,7 +110,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("initializers draw from the stream that setSeed starts, or from the one that is given", () => {
+Deno.test("initializers draw from the stream of setSeed(), or from the Random that they receive", () => {
   const draw = (random?: Random) => heNormal()([3, 2], fansOf([3, 2]), random).arraySync();
   setSeed(9);
   const first = draw(), second = draw();
@@ -120,13 +120,13 @@ Deno.test("initializers draw from the stream that setSeed starts, or from the on
   assert.deepEqual(draw(new Random(2)), draw(new Random(2)));
 });
 
-Deno.test("initializers leave nothing besides what they give", async () => {
+Deno.test("initializers leave no tensor except their result", async () => {
   for (const [, initializer] of [...cases, ["constant", constantInitializer(1)] as const]) {
     await assertNoLeak(() => initializer([4, 4], fansOf([4, 4])).dispose());
   }
 });
 
-Deno.test("initializers: a bad number is an error", () => {
+Deno.test("normalInitializer() and constantInitializer() refuse a bad number", () => {
   for (
     const [build, kind, message] of [
       [

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import * as lib from "resnet-lab";
+import { fansOf } from "../../lib/nn/internal.ts";
 import { assertNoLeak } from "../helpers.ts";
 
 // deno-lint-ignore no-explicit-any -- as in a cell, which is not type-checked.
@@ -35,7 +36,10 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
   [/stride .* found null/, () => conv2d(1, 1, { kernelSize: 1, stride: null })],
   [/kernelSize .* found an object/, () => conv2d(1, 1, { kernelSize: {} })],
   [/kernelSize .* found undefined/, () => conv2d(1, 1, {})],
-  [/2 groups must divide/, () => conv2d(3, 4, { kernelSize: 1, groups: 2 })],
+  [
+    /groups must divide the channels, found 2 groups/,
+    () => conv2d(3, 4, { kernelSize: 1, groups: 2 }),
+  ],
   [/inChannels .* found "3"/, () => conv2d("3", 1, { kernelSize: 1 })],
   [/initializer .* found "he"/, () => conv2d(1, 1, { kernelSize: 1, weightInitializer: "he" })],
   [
@@ -58,10 +62,6 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
     /maxPool: there must be at most 1 argument, found 2, the last of them 2/,
     () => untyped.maxPool(2, 2),
   ],
-  [
-    /kind must be maxPool or avgPool, found "max"/,
-    () => new untyped.Pool("max", { kernelSize: 2 }),
-  ],
   [/relu: there must be no arguments, found 1, the last of them true/, () => relu(true)],
   [/gelu: there must be no arguments/, () => untyped.gelu("tanh")],
   [/heNormal: there must be no arguments/, () => heNormal({ mode: "fan_out" })],
@@ -72,19 +72,19 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
   [/rate .* found 1\./, () => lib.dropout(1)],
   [/rate .* found an object/, () => untyped.dropout({ rate: 0.5 })],
   [/slope .* found null/, () => untyped.leakyRelu(null)],
-  [/must be \[height, width\], found 7/, () => untyped.adaptiveAveragePool(7)],
-  [/an array of modules, found the module relu/, () => new untyped.Sequential(relu())],
-  [/a name and a function of a tensor, found "x"/, () => new untyped.Activation("x")],
+  [/the size \[height, width\] must be an array, found 7/, () => untyped.adaptiveAveragePool(7)],
+  [/the layers must be an array, found the module relu/, () => new untyped.Sequential(relu())],
+  [/the function must be a function, found undefined/, () => new untyped.Activation("x")],
   [
-    /an activation must keep the shape, but it made an object/,
+    /the output must have the shape of the input, found a promise/,
     () => new untyped.Activation("x", () => Promise.resolve(x)).forward(x),
   ],
-  [/a function that sees, found undefined/, () => untyped.onForward(model, x)],
+  [/the hook must be a function, found undefined/, () => untyped.onForward(model, x)],
   [/path must be a string .* found \["1"\]/, () => untyped.sequential(relu()).freeze(["1"])],
   [/path must be a string .* found the module/, () => untyped.sequential(relu()).freeze(relu())],
   [/path must be a string .* found undefined/, () => untyped.gradCam(model, undefined, x, 0)],
-  [/the shape must end in inputs and outputs, found 5/, () => untyped.fansOf(5)],
-  [/reduction .* found 2/, () => new lib.KernelAttention(4, 2, 2)],
+  [/the shape must end in inputs and outputs, found 5/, () => fansOf(5 as never)],
+  [/reduction .* found 2/, () => dynamicConv2d(4, 2, { kernelSize: 1, reduction: 2 })],
   // The networks.
   [/resnet18: there must be at most 1/, () => untyped.resnet18({ width: 1 / 64 }, true)],
   [/resnet: classes .* found null/, () => untyped.resnet18({ classes: null })],

@@ -19,7 +19,7 @@ import {
   layers,
   load,
   someImages,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 testOnEachBackend("linear by hand: y = x · weight + bias", () => {
   const layer = linear(2, 3);
@@ -85,7 +85,7 @@ testOnEachBackend("linear leaves its output and no other tensor", async () => {
   });
 });
 
-Deno.test("linear: a bad option throws before anything is made", async () => {
+Deno.test("linear() refuses a bad option before it makes a tensor", async () => {
   for (
     const [build, error, message] of [
       [() => linear(0, 2), RangeError, "inFeatures must be a whole number of at least 1, found 0"],
@@ -107,12 +107,12 @@ Deno.test("linear: a bad option throws before anything is made", async () => {
       [
         () => linear(2, 2, { weightInitializer: xavierUniform as never }),
         TypeError,
-        "the initializer must give a tensor of float32 [2, 2], found a function (was it meant to be called?)",
+        "the initializer must return a tensor of float32 [2, 2], found a function (was it meant to be called?)",
       ],
       [
         () => linear(2, 2, { weightInitializer: ((s) => ops.ones(s, "int32")) as Initializer }),
         TypeError,
-        "the initializer must give a tensor of float32 [2, 2], found a tensor of int32 [2, 2]",
+        "the initializer must return a tensor of float32 [2, 2], found a tensor of int32 [2, 2]",
       ],
     ] as const
   ) {
@@ -122,7 +122,7 @@ Deno.test("linear: a bad option throws before anything is made", async () => {
   }
 });
 
-Deno.test("linear: an input that does not fit is an error that says what would", () => {
+Deno.test("linear() refuses an input that does not fit, and names the shape that would", () => {
   const layer = linear(4, 2);
   const message = (text: string) => `linear 4 → 2: the input must be ${text}`;
   assert.throws(() => layer.forward(ops.ones([1, 5])), {
@@ -140,11 +140,11 @@ Deno.test("linear: an input that does not fit is an error that says what would",
   layer.dispose();
   assert.throws(() => layer.forward(ops.ones([1, 4])), {
     name: "TypeError",
-    message: "linear 4 → 2: it was disposed and cannot run.",
+    message: "linear 4 → 2: the module must be alive, found it disposed. Make it again.",
   });
 });
 
-Deno.test("linear starts as He says, with a bias of zero", () => {
+Deno.test("linear() starts with He's variance and a bias of zero", () => {
   const layer = linear(50, 200);
   // 10,000 numbers: the sampling error of a variance is √(2 / n) = 1.4 % of it.
   const variance = ops.variance(layer.weight).dataSync()[0]! / (2 / 50);

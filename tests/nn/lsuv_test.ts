@@ -23,7 +23,7 @@ const deviation = (x: Parameters<typeof ops.variance>[0]) =>
   Math.sqrt(ops.variance(x).dataSync()[0]!);
 
 testOnEachBackend(
-  "lsuv by hand: one linear layer is divided by the deviation of what it gives",
+  "lsuv() by hand: divides one linear layer by the deviation of its output",
   () => {
     const layer = linear(1, 1, { weightInitializer: constantInitializer(5) });
     // Outputs −15, −5, 5, 15: their deviation is √125.
@@ -34,7 +34,7 @@ testOnEachBackend(
   },
 );
 
-testOnEachBackend("lsuv gives every layer's output unit variance, and leaves nothing", async () => {
+testOnEachBackend("lsuv() makes the variance of every output 1, and leaves no tensor", async () => {
   setSeed(2);
   const small = { weightInitializer: normalInitializer(0.01) };
   using model = sequential(
@@ -63,7 +63,7 @@ testOnEachBackend("lsuv gives every layer's output unit variance, and leaves not
   });
 });
 
-Deno.test("lsuv goes in the order of the forward pass, not of the fields", () => {
+Deno.test("lsuv() goes in the order of the forward pass, not of the fields", () => {
   class Backwards extends Module<Features<4>, Features<4>> {
     readonly second = linear(4, 4);
     readonly first = linear(4, 4, { weightInitializer: normalInitializer(20) });
@@ -80,7 +80,7 @@ Deno.test("lsuv goes in the order of the forward pass, not of the fields", () =>
   assertClose(model.unused.weight, new Float32Array(16), 0);
 });
 
-Deno.test("lsuv repeats where a bias is in the way, and stops after maxPasses", () => {
+Deno.test("lsuv() repeats if there is a bias, and stops after maxPasses", () => {
   const make = () => {
     const layer = linear(2, 2, { weightInitializer: constantInitializer(10) });
     layer.bias?.assign(ops.tensor([-0.5, 0.5]));
@@ -94,7 +94,7 @@ Deno.test("lsuv repeats where a bias is in the way, and stops after maxPasses", 
   assertClose(deviation(often.forward(x)), 1, 2e-4);
 });
 
-Deno.test("lsuv: a layer whose output does not vary, a bad option or model is an error", async () => {
+Deno.test("lsuv() refuses a constant output, a bad option and a bad model", async () => {
   using dead = sequential(
     linear(2, 2),
     linear(2, 3, { weightInitializer: constantInitializer(0) }),
@@ -104,7 +104,7 @@ Deno.test("lsuv: a layer whose output does not vary, a bad option or model is an
     assert.throws(() => lsuv(dead, x), {
       name: "RangeError",
       message:
-        "Scaling layers to unit variance: the output of 1 (linear 2 → 3) must vary, but its standard deviation is 0.",
+        "Scaling layers to unit variance: the output of 1 (linear 2 → 3) must have a finite standard deviation above 0, found 0.",
     })
   );
   assert.throws(() => lsuv(dead, x, { tolerance: 0 }), {
@@ -161,7 +161,10 @@ Deno.test("lsuv() leaves frozen layers alone, and the model as it was on an erro
   model.layers[2].weight.assign(ops.zeros([4, 2]));
   const before = weights();
   await assertNoLeak(() => {
-    assert.throws(() => lsuv(model, x), /the output of 2 \(linear 4 → 2\) must vary/);
+    assert.throws(
+      () => lsuv(model, x),
+      /the output of 2 \(linear 4 → 2\) must have a finite standard deviation above 0/,
+    );
   });
   assert.deepEqual(weights(), before);
 });

@@ -31,7 +31,7 @@ class Mixed extends Module<Tensor, Tensor> {
   }
 }
 
-Deno.test("paths follow fields, arrays in arrays and records; what is shared comes once", () => {
+Deno.test("namedParameters() follows fields, arrays in arrays and records, and lists shared parts once", () => {
   const model = new Mixed();
   assert.deepEqual([...model.namedModules().keys()], [
     "",
@@ -71,7 +71,7 @@ Deno.test("paths follow fields, arrays in arrays and records; what is shared com
   assert.deepEqual([...model.variables().keys()], ["gain", "seen", "heads.right.deep"]);
 });
 
-Deno.test("a variable under two names is one parameter", () => {
+Deno.test("namedParameters() lists a variable with two names once", () => {
   class Tied extends Module<Features<2>, Features<2>> {
     readonly encode = linear(2, 2);
     readonly decode = this.encode.weight;
@@ -82,7 +82,7 @@ Deno.test("a variable under two names is one parameter", () => {
   assert.deepEqual([...new Tied().namedParameters().keys()], ["decode", "encode.bias"]);
 });
 
-Deno.test("a module inside itself does not hang the walk", () => {
+Deno.test("namedModules() ends for a module inside itself", () => {
   class Loop extends Module<Tensor, Tensor> {
     readonly layer = linear(1, 1);
     readonly self: Loop = this;
@@ -95,7 +95,7 @@ Deno.test("a module inside itself does not hang the walk", () => {
   loop.dispose();
 });
 
-Deno.test("nested containers give the paths of checkpoints", () => {
+Deno.test("namedVariables() of nested containers has the paths of checkpoints", () => {
   class Net extends Module<Images<3>, Images<8>> {
     readonly stage1 = sequential(
       sequential(conv2d(3, 8, { kernelSize: 3 }), batchNorm(8)),
@@ -116,7 +116,7 @@ Deno.test("nested containers give the paths of checkpoints", () => {
   ]);
 });
 
-Deno.test("dispose frees every variable, once, and twice does no harm", async () => {
+Deno.test("dispose() frees every variable once, and can be called twice", async () => {
   await assertNoLeak(() => {
     const model = new Mixed();
     model.dispose();
@@ -129,7 +129,7 @@ Deno.test("dispose frees every variable, once, and twice does no harm", async ()
   });
 });
 
-Deno.test("dispose frees what a half-built module has", async () => {
+Deno.test("dispose() frees the variables of a half-built module", async () => {
   class Half extends Module<Tensor, Tensor> {
     readonly first = linear(2, 2);
     readonly second?: Module<Tensor, Tensor>;
@@ -151,7 +151,7 @@ Deno.test("dispose frees what a half-built module has", async () => {
   );
 });
 
-Deno.test("a module's tree as text, also in console.log", () => {
+Deno.test("toString() returns the tree, which console.log prints too", () => {
   const model = sequential(conv2d(1, 2, { kernelSize: 3 }), sequential(relu()));
   const text = [
     "sequential",
@@ -165,7 +165,7 @@ Deno.test("a module's tree as text, also in console.log", () => {
   assert.equal(new Mixed().macs([1], [1]), 0);
 });
 
-Deno.test("building and running a network makes no tensor but its variables and outputs", () => {
+Deno.test("a network makes no tensors except its variables and outputs", () => {
   const before = memory().tensors;
   const model = sequential(conv2d(1, 2, { kernelSize: 3 }), batchNorm(2));
   assert.equal(memory().tensors - before, model.namedVariables().size);
@@ -187,7 +187,7 @@ function blocks() {
 }
 const trained = (model: Module) => [...model.namedParameters().keys()];
 
-Deno.test("freeze takes parts, by path or by module, out of the parameters, and unfreeze puts them back", () => {
+Deno.test("freeze() takes parts out of parameters(), and unfreeze() puts them back", () => {
   const model = blocks();
   const all = trained(model);
   const others = [...model.namedVariables().keys()];
@@ -214,7 +214,7 @@ Deno.test("freeze takes parts, by path or by module, out of the parameters, and 
   assert.deepEqual(trained(model), ["layer1.0.weight", "layer1.0.bias"]);
 });
 
-Deno.test("a variable that a frozen module shares stands still", () => {
+Deno.test("freeze() freezes a variable that a frozen module shares", () => {
   class Tied extends Module<Features<2>, Features<2>> {
     readonly encode = linear(2, 2);
     readonly decode = this.encode.weight;
@@ -227,7 +227,7 @@ Deno.test("a variable that a frozen module shares stands still", () => {
   assert.deepEqual(trained(model), []);
 });
 
-Deno.test("freeze refuses what is no path, names the nearest, and freezes nothing", () => {
+Deno.test("freeze() refuses a value that is not a path, names the nearest, and freezes nothing", () => {
   const model = blocks();
   const all = trained(model);
   const cases: [string[], string][] = [

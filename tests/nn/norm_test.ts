@@ -23,7 +23,7 @@ import {
   load,
   someImages,
   type Stored,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 const training = { training: true };
 
@@ -47,7 +47,7 @@ testOnEachBackend("batchNorm normalises over batch, height and width of each cha
 });
 
 testOnEachBackend(
-  "a frozen batchNorm runs with the running statistics in training, and keeps them",
+  "batchNorm, frozen, uses and keeps its running statistics in training",
   async () => {
     const layer = batchNorm(2, { epsilon: 1e-2 });
     layer.runningMean.assign(ops.tensor([0.3, -0.2]));
@@ -130,7 +130,7 @@ Deno.test("batchNorm: inference changes nothing, and does not depend on the batc
   assert.deepEqual([layer.runningMean.dataSync(), layer.runningVariance.dataSync()], before);
 });
 
-Deno.test("batchNorm: what is trained and what is only kept", () => {
+Deno.test("batchNorm lists weight and bias as parameters, and its statistics as variables", () => {
   const layer = batchNorm(5);
   assert.deepEqual([...layer.namedParameters().keys()], ["weight", "bias"]);
   assert.deepEqual([...layer.namedVariables().keys()], [
@@ -163,7 +163,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("batchNorm: a bad option throws before anything is made", async () => {
+Deno.test("batchNorm() refuses a bad option before it makes a tensor", async () => {
   for (
     const [build, kind, message] of [
       [() => batchNorm(0), "RangeError", "channels must be a whole number of at least 1, found 0"],
@@ -205,7 +205,7 @@ Deno.test("batchNorm: a bad option throws before anything is made", async () => 
   }
 });
 
-testOnEachBackend("batchNorm: a bad input is an error, and the running statistics stay", () => {
+testOnEachBackend("batchNorm refuses a bad input, and its running statistics stay", () => {
   const layer = batchNorm(3);
   for (
     const [x, kind, message] of [
@@ -230,7 +230,7 @@ testOnEachBackend("batchNorm: a bad input is an error, and the running statistic
       [
         ops.ones([1, 3]),
         "RangeError",
-        "training needs more than one value for each channel, found an input of [1, 3]. " +
+        "the input must have more than one value for each channel in training, found [1, 3]. " +
         "Use a larger batch, or dropLast where the last batch of an epoch has one image.",
       ],
     ] as const
@@ -269,14 +269,14 @@ testOnEachBackend("localResponseNorm: gradient by central differences, one tenso
   assert.deepEqual(summary(layer, [3, 3, 4]).rows[0]?.outputShape, [3, 3, 4]);
 });
 
-Deno.test("localResponseNorm starts from the constants of the paper", () => {
+Deno.test("localResponseNorm() has the constants of the paper as defaults", () => {
   const x = someImages(1, 2, 2, 8);
   const paper = localResponseNorm({ size: 5, bias: 2, alpha: 1e-4, beta: 0.75 });
   assertClose(localResponseNorm().forward(x), paper.forward(x), 0);
   assert.equal(localResponseNorm().describe(), "localResponseNorm 5");
 });
 
-Deno.test("localResponseNorm: a bad option or input is an error", () => {
+Deno.test("localResponseNorm() refuses a bad option or input", () => {
   for (
     const [options, kind, message] of [
       [{ size: 4 }, "RangeError", "size must be an odd whole number, found 4"],

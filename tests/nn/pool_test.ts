@@ -6,9 +6,9 @@ import {
   globalAveragePool,
   maxPool,
   ops,
-  Pool,
   summary,
 } from "resnet-lab";
+import { Pool } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import {
   assertGradientsByDifferences,
@@ -16,7 +16,7 @@ import {
   assertLikePyTorch,
   layers,
   someImages,
-} from "./fixture.ts";
+} from "./_helpers.ts";
 
 const make = { maxPool, avgPool };
 
@@ -32,7 +32,7 @@ testOnEachBackend("maxPool and avgPool by hand", () => {
   assertClose(maxPool({ kernelSize: [3, 1], stride: 1 }).forward(image), [7, 8, 10], 0);
 });
 
-testOnEachBackend("padding never wins a maximum, and zeros count in a mean", () => {
+testOnEachBackend("maxPool ignores padding, and avgPool counts its zeros", () => {
   const image = ops.full([1, 2, 2, 1], -9);
   assertClose(
     maxPool({ kernelSize: 3, stride: 1, padding: 1 }).forward(image),
@@ -45,7 +45,7 @@ testOnEachBackend("padding never wins a maximum, and zeros count in a mean", () 
   );
 });
 
-testOnEachBackend("ceilMode counts a window over the edge, with what is inside it", () => {
+testOnEachBackend("maxPool and avgPool with ceilMode count a window over the edge", () => {
   const image = ops.tensor([...Array(16).keys()].map((i) => i + 1), [1, 4, 4, 1]);
   const plain = { kernelSize: 3, stride: 2, ceilMode: true };
   assertClose(maxPool(plain).forward(image), [11, 12, 15, 16], 0);
@@ -81,7 +81,7 @@ for (const { options: { size }, ...example } of layers.adaptiveAveragePool) {
   );
 }
 
-testOnEachBackend("adaptiveAveragePool keeps images and channels apart", () => {
+testOnEachBackend("adaptiveAveragePool keeps images and channels separate", () => {
   const x = ops.tensor([1, 10, 3, 30, 5, 50, 7, 70], [2, 1, 2, 2]);
   assertClose(adaptiveAveragePool([1, 1]).forward(x), [2, 20, 6, 60]);
 });
@@ -112,7 +112,7 @@ testOnEachBackend("pooling: gradients by central differences", () => {
 });
 
 testOnEachBackend(
-  "pooling: the shape that the formula says, the same from summary, one tensor left",
+  "maxPool and avgPool return the shape of the formula, and leave one tensor",
   () => {
     for (
       const [layer, output] of [
@@ -141,7 +141,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("pooling in a few words", () => {
+Deno.test("Pool.describe() returns the window and the options", () => {
   assert.deepEqual(
     [
       maxPool({ kernelSize: 2 }),
@@ -164,7 +164,7 @@ Deno.test("pooling in a few words", () => {
   );
 });
 
-Deno.test("pooling: a bad option is an error when the layer is built", () => {
+Deno.test("maxPool() and avgPool() refuse a bad option", () => {
   const whole = "must be a whole number of at least 1, found";
   for (
     const [build, kind, message] of [
@@ -208,7 +208,7 @@ Deno.test("pooling: a bad option is an error when the layer is built", () => {
   }
 });
 
-Deno.test("pooling: an input that does not fit is an error that says what would, and leaves nothing", async () => {
+Deno.test("pooling layers refuse an input that does not fit, and leave no tensor", async () => {
   const features = ops.ones([2, 3]);
   for (
     const layer of [

@@ -32,7 +32,7 @@ const block = () =>
   );
 
 testOnEachBackend(
-  "summary by hand: rows in the order of the forward pass, shapes, parameters, MACs",
+  "summary() by hand: rows in the order of the forward pass, shapes, parameters, MACs",
   () => {
     const table = summary(sequential(block(), globalAveragePool(), linear(4, 3)), [6, 6, 2]);
     assert.deepEqual(
@@ -57,7 +57,7 @@ testOnEachBackend(
   },
 );
 
-testOnEachBackend("summary gives the shapes of the real forward pass", () => {
+testOnEachBackend("summary() reports the shapes of a real forward pass", () => {
   const model = sequential(block(), parallel(conv2d(4, 2, { kernelSize: 1 }), relu()), flatten());
   const table = summary(model, [7, 5, 2], { depth: 1 });
   tidy(() => {
@@ -69,7 +69,7 @@ testOnEachBackend("summary gives the shapes of the real forward pass", () => {
   });
 });
 
-Deno.test("depth adds up what is below", () => {
+Deno.test("summary() with depth adds up the parts below", () => {
   const model = sequential(block(), sequential(globalAveragePool(), linear(4, 3)));
   const one = summary(model, [6, 6, 2], { depth: 1 });
   assert.deepEqual(one.rows, [
@@ -96,7 +96,7 @@ class TwoHeads extends Module<Images<1>, { embedding: Features<2>; logits: Featu
   }
 }
 
-Deno.test("summary of a module with variables of its own, several outputs, and a head for training only", () => {
+Deno.test("summary() of a module with its own variables, several outputs, and a head for training only", () => {
   const table = summary(new TwoHeads(), [4, 4, 1]);
   assert.deepEqual(table.rows.map(({ path, parameters }) => [path, parameters]), [
     ["embed.0", 4],
@@ -111,7 +111,7 @@ Deno.test("summary of a module with variables of its own, several outputs, and a
   );
 });
 
-Deno.test("summary leaves the model and the memory as they were", async () => {
+Deno.test("summary() leaves the model and the memory unchanged", async () => {
   using model = sequential(conv2d(1, 2, { kernelSize: 3 }), batchNorm(2), flatten(), linear(8, 2));
   const before = [...model.namedVariables().values()].map((variable) => [...variable.dataSync()]);
   await assertNoLeak(() => {
@@ -122,7 +122,7 @@ Deno.test("summary leaves the model and the memory as they were", async () => {
   assert.deepEqual(after, before);
 });
 
-Deno.test("summary finds a layer that does not fit before any data does, and says which", () => {
+Deno.test("summary() names a layer that does not fit", () => {
   assert.throws(() => summary(lenet(), [32, 32, 1]), {
     name: "RangeError",
     message:
@@ -141,7 +141,7 @@ Deno.test("summary finds a layer that does not fit before any data does, and say
   });
 });
 
-Deno.test("summary: what is no shape, no depth or no model is an error", () => {
+Deno.test("summary() refuses a bad shape, depth or model", () => {
   const model = linear(2, 2);
   for (
     const [shape, found] of [[[], "[]"], [[0], "[0]"], [[2.5], "[2.5]"], [28, "28"], [
@@ -169,7 +169,7 @@ Deno.test("summary: what is no shape, no depth or no model is an error", () => {
   });
 });
 
-Deno.test("the printed table", () => {
+Deno.test("Summary.toString() returns the table", () => {
   const table = summary(sequential(conv2d(1, 2, { kernelSize: 3 }), relu()), [40, 40, 1]);
   assert.equal(
     table.toString(),
@@ -186,7 +186,7 @@ Deno.test("the printed table", () => {
   assert.equal(Deno.inspect(table), table.toString());
 });
 
-Deno.test("summary counts what is trained: nothing of a frozen part", () => {
+Deno.test("summary() counts no parameters of a frozen part", () => {
   const model = sequential(block(), globalAveragePool(), linear(4, 3));
   const { macs } = summary(model, [6, 6, 2]);
   model.freeze("0.body");

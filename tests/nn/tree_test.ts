@@ -89,13 +89,13 @@ class Deeper extends Two {
 }
 
 for (const Kind of [InPrivate, InAccessor, InClosure, MadeAnew, InWeakMap, InFunction, Deeper]) {
-  testOnEachBackend(`a model that runs a module out of its tree is refused: ${Kind.name}`, () => {
+  testOnEachBackend(`forward refuses to run a module outside the tree: ${Kind.name}`, () => {
     const refusal = {
       name: "TypeError",
       message:
-        `Running ${Kind.name}: each variable that it reads must be in its tree, found that of linear 4 → 4, which is not, ` +
-        "so it is neither trained nor saved. Fields named with #, Maps, Sets, closures and static fields are not walked: " +
-        "hold it in a field, an array or a plain object, and freeze it if it shall not be trained.",
+        `Running ${Kind.name}: each variable that it reads must be in its tree, found one of linear 4 → 4 outside it. ` +
+        "It would be neither trained nor saved. Fields named with #, Maps, Sets, closures and static fields are not walked: " +
+        "hold it in a field, an array or a plain object, and freeze it to keep its value.",
     };
     for (const training of [false, true]) {
       const model = new Kind();
@@ -111,7 +111,7 @@ for (const Kind of [InPrivate, InAccessor, InClosure, MadeAnew, InWeakMap, InFun
   });
 }
 
-Deno.test("what runs a model refuses one that runs a module out of its tree", async () => {
+Deno.test("summary, fit and others refuse a model that runs a module outside its tree", async () => {
   const images = new ImageDataset({
     name: "two",
     pixels: new Uint8Array(8),
@@ -153,7 +153,7 @@ Deno.test("what runs a model refuses one that runs a module out of its tree", as
   }
 });
 
-Deno.test("a variable out of the tree is refused as a module is", () => {
+Deno.test("forward refuses to read a variable outside the tree", () => {
   class Scaled extends Module<X, X> {
     readonly #gain = variable(ops.ones([4]));
     override forward(x: X): X {
@@ -162,11 +162,12 @@ Deno.test("a variable out of the tree is refused as a module is", () => {
   }
   assert.throws(() => new Scaled().forward(ops.ones([1, 4])), {
     name: "TypeError",
-    message: /^Running Scaled: each variable .* found one of \[4\], which is not, so it is neither/,
+    message:
+      /^Running Scaled: each variable .* found one with the shape \[4\] outside it\. It would be neither/,
   });
 });
 
-Deno.test("a forward that is a field is guarded as well, once the tree was walked", () => {
+Deno.test("forward as a field is guarded after the tree was walked", () => {
   class Arrow extends Module<X, X> {
     readonly #other = four();
     override forward = (x: X): X => this.#other.forward(x);
@@ -176,7 +177,7 @@ Deno.test("a forward that is a field is guarded as well, once the tree was walke
   assert.throws(() => model.forward(ops.ones([1, 4])), /Running Arrow: .* must be in its tree/);
 });
 
-Deno.test("a part that runs in training alone is refused in training", () => {
+Deno.test("forward refuses in training a part that runs in training only", () => {
   class Auxiliary extends Module<X, X> {
     readonly #head = four();
     readonly body = four();
@@ -210,7 +211,7 @@ class Bag {
   constructor(readonly part: unknown) {}
 }
 
-Deno.test("modules and variables in containers that are not walked are refused by every walk", () => {
+Deno.test("namedModules() refuses modules and variables in containers that it does not walk", () => {
   const inSymbol = new Holder(undefined);
   Object.assign(inSymbol, { [Symbol("head")]: four() });
   const notEnumerable = new Holder(undefined);
@@ -247,7 +248,7 @@ Deno.test("modules and variables in containers that are not walked are refused b
   }
 });
 
-Deno.test("what is reached on another way may be in any container", () => {
+Deno.test("namedModules() accepts in any container a module that it reaches another way", () => {
   class Indexed extends Module<X, X> {
     readonly layers = [four(), four()];
     readonly byName = new Map(this.layers.map((layer, i) => [`layer${i}`, layer]));
@@ -261,7 +262,7 @@ Deno.test("what is reached on another way may be in any container", () => {
   assert.equal(model.parameters().length, 4);
 });
 
-Deno.test("records without a prototype and of another realm are walked, and cycles end", () => {
+Deno.test("namedModules() walks records without a prototype and of another realm, and ends at cycles", () => {
   const record = Object.assign(Object.create(null), { a: four() });
   assert.deepEqual([...new Holder(record).children().keys()], ["held.a"]);
   const grouped = Object.groupBy([four(), four()], (_, i) => `branch${i}`);
@@ -277,10 +278,10 @@ Deno.test("records without a prototype and of another realm are walked, and cycl
   ]);
   const loop = new Holder([]);
   (loop.held as unknown[]).push(loop);
-  assert.equal(String(loop), "Holder\n  (held.0) Holder, which it is in");
+  assert.equal(String(loop), "Holder\n  (held.0) Holder, which contains itself");
 });
 
-Deno.test("a subclass of sequential has the fields that it adds", () => {
+Deno.test("children() of a subclass of Sequential includes its fields", () => {
   class Headed extends Sequential<[AnyModule], X, Features> {
     readonly head = linear(4, 2);
     override forward(x: X): Features {
@@ -297,7 +298,7 @@ Deno.test("a subclass of sequential has the fields that it adds", () => {
   assert.deepEqual(model.forward(ops.ones([1, 4])).shape, [1, 2]);
 });
 
-Deno.test("what is right runs: layers without variables made in forward, lazy parts, ties, a teacher in the loss, a probe", () => {
+Deno.test("forward accepts layers without variables made in forward, lazy parts, ties, a teacher in the loss, a probe", () => {
   class Fresh extends Module<X, X> {
     lazy?: Module<X, X>;
     override forward(x: X, options?: { training?: boolean }): X {
@@ -356,7 +357,7 @@ Deno.test("what is right runs: layers without variables made in forward, lazy pa
 });
 
 testOnEachBackend(
-  "the first pass is checked without a tensor left behind, and folding and Grad-CAM still run",
+  "forward leaves no tensor after its check, and foldBatchNorm() and gradCam() run",
   async () => {
     const model = resnet({ block: "basic", stages: [1], stem: "cifar", channels: 4, classes: 2 });
     const x = ops.ones([1, 8, 8, 3]);
@@ -371,7 +372,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("forward refuses options that do not exist or are of another kind, wherever they come in", () => {
+Deno.test("forward refuses options that do not exist or are of another kind at every level", () => {
   const model = sequential(batchNorm(4), dropout(0.5));
   class Inside extends Module<X, Tensor> {
     readonly norm = batchNorm(4);
@@ -394,7 +395,9 @@ Deno.test("forward refuses options that do not exist or are of another kind, whe
   for (const training of ["false", 0, null]) {
     assert.throws(() => model.forward(x, { training } as never), {
       name: "TypeError",
-      message: `Running sequential: training must be true or false, found ${training}.`,
+      message: `Running sequential: training must be true or false, found ${
+        JSON.stringify(training)
+      }.`,
     });
   }
   // Also a layer that has none.
@@ -406,14 +409,17 @@ Deno.test("forward refuses options that do not exist or are of another kind, whe
 });
 
 testOnEachBackend(
-  "a model that was disposed says so, in whole and in part, and twice does no harm",
+  "dispose() makes a model and its parts refuse to run, and can be called twice",
   () => {
     const model = sequential(linear(4, 4), relu(), batchNorm(4));
     const x: X = ops.ones([2, 4]);
     model.forward(x);
     model.layers[2].dispose();
     model.layers[2].dispose();
-    const part = { name: "TypeError", message: /^batchNorm 4: it was disposed and cannot run\.$/ };
+    const part = {
+      name: "TypeError",
+      message: /^batchNorm 4: the module must be alive, found it disposed\. Make it again\.$/,
+    };
     for (const training of [false, true]) {
       assert.throws(() => model.forward(x, { training }), part);
     }
@@ -426,7 +432,7 @@ testOnEachBackend(
     model.dispose();
     assert.throws(() => model.forward(x), {
       name: "TypeError",
-      message: "sequential: it was disposed and cannot run.",
+      message: "sequential: the module must be alive, found it disposed. Make it again.",
     });
     for (const call of [() => model.parameters(), () => model.namedParameters()]) {
       assert.throws(call, /Listing the parameters of sequential: 0\.weight must be alive/);
@@ -436,7 +442,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("what the tree reaches is saved and counted", () => {
+Deno.test("namedVariables() lists all that the tree reaches", () => {
   const model = new Holder({ a: [four()] });
   assert.deepEqual([...model.namedVariables().keys()], ["held.a.0.weight", "held.a.0.bias"]);
   const chain = new Chain({ a: [four()] }), shape = { inputShape: [4] };
@@ -448,7 +454,7 @@ Deno.test("what the tree reaches is saved and counted", () => {
   crossEntropy(ops.ones([1, 2]), ops.tensor([0], [1], "int32"));
 });
 
-Deno.test("a forward pass of one's own may take more than the options of all", () => {
+Deno.test("forward of a user's class may take other options", () => {
   class Scaled extends Module<X, X> {
     override forward(x: X, options?: { training?: boolean; scale?: number }): X {
       return ops.mul(x, options?.scale ?? 1);

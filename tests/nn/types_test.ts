@@ -63,39 +63,39 @@ export function chains() {
   const logits: Features<10> = right.forward(colour);
   right.forward(anyImages);
   sequential(flatten(), linear(400, 10));
-  // @ts-expect-error: this layer takes images with 128 channels, but the layer before it gives images with 64 channels
+  // @ts-expect-error: this layer takes images with 128 channels, but the layer before it returns images with 64 channels
   sequential(conv2d(3, 64, k3), relu(), conv2d(128, 10, k3));
-  // @ts-expect-error: this layer takes 32 channels or features, but the layer before it gives images with 64 channels
+  // @ts-expect-error: this layer takes 32 channels or features, but the layer before it returns images with 64 channels
   sequential(conv2d(3, 64, k3), batchNorm(32));
-  // @ts-expect-error: this layer takes 64 features, but the layer before it gives images with 64 channels
+  // @ts-expect-error: this layer takes 64 features, but the layer before it returns images with 64 channels
   sequential(conv2d(3, 64, k3), linear(64, 10));
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it gives 8 features
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it returns 8 features
   sequential(linear(4, 8), conv2d(8, 8, k3));
-  // @ts-expect-error: this layer takes 16 features, but the layer before it gives 8 features
+  // @ts-expect-error: this layer takes 16 features, but the layer before it returns 8 features
   sequential(linear(4, 8), linear(16, 10));
-  // @ts-expect-error: this layer takes 16 features, but the layer before it gives 8 features (dropout and relu keep them)
+  // @ts-expect-error: this layer takes 16 features, but the layer before it returns 8 features (dropout and relu keep them)
   sequential(linear(4, 8), dropout(0.5), relu(), linear(16, 10));
-  // @ts-expect-error: this layer takes 10 channels or features, but the layer before it gives 8 features
+  // @ts-expect-error: this layer takes 10 channels or features, but the layer before it returns 8 features
   sequential(linear(4, 8), batchNorm(10));
-  // @ts-expect-error: this layer takes images, but the layer before it gives features
+  // @ts-expect-error: this layer takes images, but the layer before it returns features
   sequential(flatten(), maxPool({ kernelSize: 2 }));
-  // @ts-expect-error: this layer takes images, but the layer before it gives 8 features
+  // @ts-expect-error: this layer takes images, but the layer before it returns 8 features
   sequential(linear(4, 8), avgPool({ kernelSize: 2 }));
-  // @ts-expect-error: this layer takes images, but the layer before it gives 8 features
+  // @ts-expect-error: this layer takes images, but the layer before it returns 8 features
   sequential(linear(4, 8), adaptiveAveragePool([1, 1]));
-  // @ts-expect-error: this layer takes images, but the layer before it gives 8 features
+  // @ts-expect-error: this layer takes images, but the layer before it returns 8 features
   sequential(linear(4, 8), localResponseNorm());
-  // @ts-expect-error: this layer takes images, but the layer before it gives 8 features
+  // @ts-expect-error: this layer takes images, but the layer before it returns 8 features
   sequential(linear(4, 8), globalAveragePool());
-  // @ts-expect-error: this layer takes images, but the layer before it gives 8 features
+  // @ts-expect-error: this layer takes images, but the layer before it returns 8 features
   sequential(linear(4, 8), flatten());
-  // @ts-expect-error: this layer takes images, but the layer before it gives features with 64 channels pooled already
+  // @ts-expect-error: this layer takes images, but the layer before it returns features with 64 channels pooled already
   sequential(conv2d(3, 64, k3), globalAveragePool(), globalAveragePool());
-  // @ts-expect-error: this layer takes 512 features, but the layer before it gives 64 features
+  // @ts-expect-error: this layer takes 512 features, but the layer before it returns 64 features
   sequential(conv2d(3, 64, k3), globalAveragePool(), linear(512, 10));
-  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it gives images with 64 channels
+  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it returns images with 64 channels
   sequential(batchNorm(64), relu(), conv2d(3, 64, k3));
-  // @ts-expect-error: the network gives 10 features
+  // @ts-expect-error: the network returns 10 features
   const wrong: Features<5> = right.forward(colour);
   // @ts-expect-error: the network takes images with 3 channels
   right.forward(grey);
@@ -137,15 +137,15 @@ export function nested() {
   sequential(conv2d(3, 8, k3), activate, conv2d(8, 8, k3));
   const pooled = sequential(relu(), globalAveragePool());
   sequential(conv2d(3, 8, k3), pooled, linear(8, 10));
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it gives images with 16 channels
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it returns images with 16 channels
   sequential(conv2d(3, 16, k3), head);
-  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it gives images with 8 channels
+  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it returns images with 8 channels
   sequential(stage, stage);
-  // @ts-expect-error: this layer takes images with 4 channels, but the layer before it gives images with 8 channels
+  // @ts-expect-error: this layer takes images with 4 channels, but the layer before it returns images with 8 channels
   sequential(conv2d(3, 8, k3), activate, conv2d(4, 8, k3));
-  // @ts-expect-error: this layer takes 4 features, but the layer before it gives 8 features
+  // @ts-expect-error: this layer takes 4 features, but the layer before it returns 8 features
   sequential(conv2d(3, 8, k3), pooled, linear(4, 10));
-  // @ts-expect-error: this layer takes images, but the layer before it gives 4 features
+  // @ts-expect-error: this layer takes images, but the layer before it returns 4 features
   sequential(linear(3, 4), sequential(maxPool({ kernelSize: 2 }), relu()));
   return logits;
 }
@@ -161,13 +161,13 @@ export function spread(depth: number) {
     globalAveragePool(),
     linear(8, 10),
   ).forward(colour);
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it gives images with 9 channels
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it returns images with 9 channels
   sequential(conv2d(3, 9, k3), ...blocks);
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it, one of the same array, gives 16
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it, one of the same array, returns 16
   sequential(conv2d(3, 8, k3), ...widening);
-  // @ts-expect-error: this layer takes images with 9 channels, but the layer before it gives images with 8 channels
+  // @ts-expect-error: this layer takes images with 9 channels, but the layer before it returns images with 8 channels
   sequential(conv2d(3, 8, k3), ...blocks, conv2d(9, 4, k3));
-  // @ts-expect-error: this layer takes images with 9 channels, but the layer before it gives images with 8 channels
+  // @ts-expect-error: this layer takes images with 9 channels, but the layer before it returns images with 8 channels
   sequential(...blocks, conv2d(9, 4, k3));
   // @ts-expect-error: the blocks take images with 8 channels
   sequential(...blocks).forward(colour);
@@ -179,9 +179,9 @@ export function spread(depth: number) {
   const staged: Features<10> = sequential(...stages, globalAveragePool(), linear(32, 10)).forward(
     colour,
   );
-  // @ts-expect-error: a linear layer gives features, not images
+  // @ts-expect-error: a linear layer returns features, not images
   stages.push(linear(8, 8));
-  // @ts-expect-error: this layer takes 8 features, but the layer before it gives images
+  // @ts-expect-error: this layer takes 8 features, but the layer before it returns images
   sequential(...stages, linear(8, 8));
   const branches = Array.from({ length: depth }, () => conv2d(3, 8, k3));
   const joined: Images = parallel(...branches).forward(colour);
@@ -193,21 +193,21 @@ export function residuals() {
   const z: Images<8> = residual(conv2d(3, 8, k3), conv2d(3, 8, { kernelSize: 1 })).forward(colour);
   residual(sequential(linear(4, 4), relu()));
   residual(conv2d(8, 8, k3), undefined);
-  // @ts-expect-error: the body takes images with 4 channels and gives images with 8 channels; pass a shortcut
+  // @ts-expect-error: the body takes images with 4 channels and returns images with 8 channels; pass a shortcut
   residual(conv2d(4, 8, k3));
-  // @ts-expect-error: the body takes 4 features and gives 8 features; pass a shortcut
+  // @ts-expect-error: the body takes 4 features and returns 8 features; pass a shortcut
   residual(linear(4, 8));
-  // @ts-expect-error: the body takes images with 4 channels and gives 4 features
+  // @ts-expect-error: the body takes images with 4 channels and returns 4 features
   residual(sequential(conv2d(4, 4, k3), globalAveragePool()));
   // @ts-expect-error: the shortcut takes images with 3 channels, but the body takes images with 4 channels
   residual(conv2d(4, 8, k3), conv2d(3, 8, { kernelSize: 1 }));
-  // @ts-expect-error: the shortcut gives images with 16 channels, but the body gives images with 8 channels
+  // @ts-expect-error: the shortcut returns images with 16 channels, but the body returns images with 8 channels
   residual(conv2d(4, 8, k3), conv2d(4, 16, { kernelSize: 1 }));
-  // @ts-expect-error: the shortcut gives images with 4 channels, but the body gives images with 8 channels
+  // @ts-expect-error: the shortcut returns images with 4 channels, but the body returns images with 8 channels
   residual(conv2d(4, 8, k3), avgPool({ kernelSize: 1 }));
   // @ts-expect-error: the shortcut takes 4 features, but the body takes images with 4 channels
   residual(conv2d(4, 8, k3), linear(4, 8));
-  // @ts-expect-error: this layer takes images with 16 channels, but the layer before it gives images with 8 channels
+  // @ts-expect-error: this layer takes images with 16 channels, but the layer before it returns images with 8 channels
   sequential(residual(conv2d(8, 8, k3)), conv2d(16, 8, k3));
   // @ts-expect-error: the block takes images with 8 channels
   residual(conv2d(8, 8, k3)).forward(colour);
@@ -226,11 +226,11 @@ export function branches() {
   parallel(conv2d(3, 8, k3), conv2d(4, 8, k3));
   // @ts-expect-error: this branch takes 3 features, but another takes images with 3 channels
   parallel(conv2d(3, 8, k3), linear(3, 8));
-  // @ts-expect-error: a branch must give images, but this one gives 8 features
+  // @ts-expect-error: a branch must return images, but this one returns 8 features
   parallel(conv2d(3, 8, k3), sequential(conv2d(3, 8, k3), globalAveragePool()));
-  // @ts-expect-error: a branch must give images, but this one gives 8 features
+  // @ts-expect-error: a branch must return images, but this one returns 8 features
   parallel(linear(3, 8), linear(3, 8));
-  // @ts-expect-error: this layer takes images with 128 channels, but the layer before it gives images with 127 channels
+  // @ts-expect-error: this layer takes images with 128 channels, but the layer before it returns images with 127 channels
   sequential(block, conv2d(128, 8, k3));
   // @ts-expect-error: the channels of the branches add up to 127
   const wrong: Images<124> = block.forward(colour);
@@ -310,9 +310,9 @@ export function modules() {
   }
   const model = sequential(new Embed(), linear(16, 10));
   const logits: Features<10> = model.forward(colour);
-  // @ts-expect-error: this layer takes 32 features, but the layer before it gives 16 features
+  // @ts-expect-error: this layer takes 32 features, but the layer before it returns 16 features
   sequential(new Embed(), linear(32, 10));
-  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it gives images with 8 channels
+  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it returns images with 8 channels
   sequential(conv2d(3, 8, k3), new Embed());
   // @ts-expect-error: the module takes images with 3 channels
   new Embed().forward(grey);
@@ -324,7 +324,7 @@ export function modules() {
   // @ts-expect-error: a module must say what its forward pass is
   class Empty extends Module<Images<3>, Features<16>> {}
   class WrongOutput extends Module<Images<3>, Features<16>> {
-    // @ts-expect-error: the class promises 16 features, but forward gives images with 3 channels
+    // @ts-expect-error: the class promises 16 features, but forward returns images with 3 channels
     override forward(images: Images<3>) {
       return relu().forward(images);
     }
@@ -353,9 +353,9 @@ export function classifiers() {
   const fewer: Classifier<Images<1>, 5> = lenet();
   // @ts-expect-error: this LeNet tells 5 classes apart, not 10
   const more: Classifier<Images<3>, 10> = five;
-  // @ts-expect-error: a convolution gives images, not features
+  // @ts-expect-error: a convolution returns images, not features
   const images: Classifier<Images<3>, 10> = conv2d(3, 10, k3);
-  // @ts-expect-error: this layer takes images with 1 channel, but the layer before it gives images with 3 channels
+  // @ts-expect-error: this layer takes images with 1 channel, but the layer before it returns images with 3 channels
   sequential(conv2d(1, 3, k3), lenet());
   return { right, built, colourful, fewer, more, images };
 }
@@ -366,7 +366,7 @@ export function lookingAt() {
   const output: OutputOf<typeof model> = eight;
   // @ts-expect-error: the model takes images with 3 channels
   const wrongInput: InputOf<typeof model> = grey;
-  // @ts-expect-error: the model gives 8 features
+  // @ts-expect-error: the model returns 8 features
   const wrongOutput: OutputOf<typeof model> = ten;
   // @ts-expect-error: a shape is an array of numbers
   summary(model, 28);
@@ -396,7 +396,7 @@ export function generic<In extends number, Width extends number, Classes extends
     linear(width, classes),
   );
   const classifier: Classifier<Images<In>, Classes> = model;
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it gives any number of them
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it returns any number of them
   sequential(conv2d(inChannels, width, k3), conv2d(8, 8, k3));
   return classifier;
 }
@@ -413,7 +413,7 @@ export function deep() {
   // deno-fmt-ignore
   sequential(stem, b, r,
     c, b, r, c, b, r, c, b, r, c, b, r, c, b, r, c, b, r, c, b, r, c, b, r, c, b, r, c, b, r,
-    // @ts-expect-error: this layer takes 9 features, but the layer before it gives 8 features
+    // @ts-expect-error: this layer takes 9 features, but the layer before it returns 8 features
     c, b, r, c, b, r, c, b, r, c, b, r, c, b, r, c, b, r, c, b, r, c, b, r, globalAveragePool(), linear(9, 10));
   return logits;
 }
@@ -432,26 +432,26 @@ parallel(conv2d(3, 8, k3), conv2d(4, 8, k3));
 parallel(conv2d(3, 8, k3), sequential(conv2d(3, 8, k3), globalAveragePool()));
 `;
 
-Deno.test("the compiler says in words what does not fit, at the argument that does not", async () => {
+Deno.test("sequential(), residual() and parallel() have compile errors that name what does not fit", async () => {
   const said = await errorsOfCompiler(WRONG);
   for (
     const [argument, message] of [
       [
         "Conv2d<128, 10>",
-        "this layer takes images with 128 channels, but the layer before it gives images with 64 channels",
+        "this layer takes images with 128 channels, but the layer before it returns images with 64 channels",
       ],
       [
         "Linear<16, 10>",
-        "this layer takes 16 features, but the layer before it gives 8 features",
+        "this layer takes 16 features, but the layer before it returns 8 features",
       ],
       [
         "BatchNorm<32>",
-        "this layer takes 32 channels or features, but the layer before it gives images with 64 channels",
+        "this layer takes 32 channels or features, but the layer before it returns images with 64 channels",
       ],
-      ["Pool", "this layer takes images, but the layer before it gives 8 features"],
+      ["Pool", "this layer takes images, but the layer before it returns 8 features"],
       [
         "Conv2d<4, 8>",
-        "the body takes images with 4 channels and gives images with 8 channels, which cannot be added; pass a shortcut that makes the same change",
+        "the body takes images with 4 channels and returns images with 8 channels, which cannot be added; pass a shortcut that makes the same change",
       ],
       [
         "Conv2d<3, 8>",
@@ -459,13 +459,13 @@ Deno.test("the compiler says in words what does not fit, at the argument that do
       ],
       [
         "Conv2d<4, 16>",
-        "the shortcut gives images with 16 channels, but the body gives images with 8 channels",
+        "the shortcut returns images with 16 channels, but the body returns images with 8 channels",
       ],
       [
         "Conv2d<4, 8>",
         "this branch takes images with 4 channels, but another takes images with 3 channels",
       ],
-      ["Sequential<", "a branch must give images, but this one gives 8 features"],
+      ["Sequential<", "a branch must return images, but this one returns 8 features"],
     ] as const
   ) {
     const line = said.split("\n").find((text) => text.includes(`'"${message}"'`));

@@ -1,29 +1,30 @@
-/**
- * Watching a forward pass from outside: what each module took and gave, and which module failed.
- */
+/** Forward hooks: functions that run at each module's forward pass. */
 import { dispose, isTensor, keep, type Tensor, tidy } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
+import { checkFunction } from "../tensor/internal.ts";
 import { checkModule } from "./checks.ts";
-import { aside } from "./forward_guard.ts";
+import { outsideForward } from "./forward_guard.ts";
 import type { AnyModule, ForwardOptions, InputOf } from "./module.ts";
 
-/** One module's part in a forward pass. */
+/** The forward pass of one module. */
 export interface ForwardCall {
-  /** The module's path; empty for the whole model. */
+  /** The module's path, which is empty for the whole model. */
   readonly path: string;
+  /** The module that ran. */
   readonly module: AnyModule;
+  /** The input of the module. */
   readonly input: unknown;
+  /** The output of the module. */
   readonly output: unknown;
 }
 
 /**
- * Runs `model.forward` and calls `see` after each module's forward pass, the inner before the
- * outer. What `see` is given lives as long as the forward pass lets it: read or clone it there.
+ * Runs `model.forward` and calls `hook` after each module's forward pass, inner modules first. The
+ * forward pass disposes its intermediate tensors, so `hook` reads or clones them.
  *
  * The forward methods are wrapped for the time of the call only.
  *
- * @returns What the forward pass gives.
- * @throws What a module throws, with the path of the innermost module that failed before the
+ * @returns The output of the model.
+ * @throws The error of a module, with the path of the innermost module that failed before its
  * message.
  *
  * @example
@@ -31,72 +32,70 @@ export interface ForwardCall {
  * import { linear, onForward, ops, relu, sequential } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const seen: string[] = [];
+ * const lines: string[] = [];
  * const model = sequential(linear(4, 3), relu());
  * onForward(model, ops.ones([2, 4]), ({ path, module }) => {
- *   seen.push(`${path || "model"}: ${module.describe()}`);
+ *   lines.push(`${path || "model"}: ${module.describe()}`);
  * });
- * assert.deepEqual(seen, ["0: linear 4 → 3", "1: relu", "model: sequential"]);
+ * assert.deepEqual(lines, ["0: linear 4 → 3", "1: relu", "model: sequential"]);
  * ```
  */
 export function onForward<M extends AnyModule>(
   model: M,
   input: InputOf<M>,
-  see: (observation: ForwardCall) => void,
+  hook: (call: ForwardCall) => void,
   options?: ForwardOptions,
 ): unknown {
-  checkModule("Observing a forward pass", "the model", model);
-  if (typeof see !== "function") {
-    throw new TypeError(
-      `Observing a forward pass: it must be given a function that sees, found ${show(see)}.`,
-    );
-  }
-  let placed: unknown;
+  const action = "Running a model with a hook";
+  checkModule(action, "the model", model);
+  checkFunction(action, "the hook", hook);
+  /** The error that is on its way out, which outer modules pass on as it is. */
+  let thrown: unknown;
   return withForwardHook(model, ({ path, module, input, forward }) => {
     let output: unknown;
     try {
       output = forward(input);
     } catch (error) {
-      if (error === placed || path === "") throw error;
-      throw placed = atPath(path, module, error);
+      if (error === thrown || path === "") throw error;
+      throw thrown = withPath(path, module, error);
     }
     try {
-      aside(() => see({ path, module, input, output }));
+      outsideForward(() => hook({ path, module, input, output }));
     } catch (error) {
-      throw placed = error; // not the module's fault
+      throw thrown = error; // The hook failed, not the module.
     }
     return output;
   }, () => model.forward(input as never, options));
 }
 
-/** One module's forward pass that is about to run. */
-export interface Call extends Omit<ForwardCall, "output"> {
-  /** Runs it, on this input or another. */
+/** The forward pass of one module before it runs. */
+export interface PendingForward extends Omit<ForwardCall, "output"> {
+  /** Runs the forward pass on this input or another. */
   readonly forward: (input: unknown) => unknown;
 }
 
 /**
- * Runs `work` while `around` stands in for the forward methods of the model and of all modules
- * below it: what `around` gives is what the module gives.
+ * Runs `work` while `hook` replaces the forward methods of the model and of all modules below it.
+ * The result of `hook` is the output of the module.
  */
 export function withForwardHook<T>(
   model: AnyModule,
-  around: (call: Call) => unknown,
+  hook: (pending: PendingForward) => unknown,
   work: () => T,
 ): T {
-  const restore: (() => void)[] = [];
+  const restorers: (() => void)[] = [];
   const wrap = (path: string, module: AnyModule) => {
     const forward = module.forward;
     const own = Object.getOwnPropertyDescriptor(module, "forward");
     const value = (input: unknown, options?: ForwardOptions): unknown =>
-      around({
+      hook({
         path,
         module,
         input,
         forward: (input) => forward.call(module, input as never, options),
       });
     Object.defineProperty(module, "forward", { value, configurable: true });
-    restore.push(() => {
+    restorers.push(() => {
       if (own) Object.defineProperty(module, "forward", own);
       else Reflect.deleteProperty(module, "forward");
     });
@@ -105,27 +104,27 @@ export function withForwardHook<T>(
     for (const [path, module] of model.namedModules()) wrap(path, module);
     return work();
   } finally {
-    for (const undo of restore) undo();
+    for (const restore of restorers) restore();
   }
 }
 
 /**
- * An error with the place in the model before its message, which a layer begins with its own
- * description.
+ * Returns an error whose message names the module's path. The description with which a layer opens
+ * its messages moves behind the path.
  */
-function atPath(path: string, module: AnyModule, error: unknown): unknown {
+function withPath(path: string, module: AnyModule, error: unknown): unknown {
   if (!(error instanceof Error)) return error;
-  const Kind = [RangeError, TypeError].find((kind) => error instanceof kind) ?? Error;
+  const ErrorClass = [RangeError, TypeError].find((type) => error instanceof type) ?? Error;
   const layer = module.describe();
   const message = error.message.startsWith(`${layer}: `)
     ? error.message.slice(layer.length + 2)
     : error.message;
-  return new Kind(`At ${path} (${layer}): ${message}`, { cause: error });
+  return new ErrorClass(`At ${path} (${layer}): ${message}`, { cause: error });
 }
 
 /**
- * What each module below the model gives for an input, by path, in the order of the forward pass;
- * of a module that runs more than once, the last. The caller disposes the tensors.
+ * Returns the output of each module below the model, by path, in the order of the forward pass. For
+ * a module that runs more than once it is the last output. The caller disposes the tensors.
  *
  * @throws {RangeError} If a layer does not fit its input, with the layer's path.
  *

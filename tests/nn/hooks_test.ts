@@ -18,10 +18,10 @@ import {
   tidy,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { someImages } from "./fixture.ts";
+import { someImages } from "./_helpers.ts";
 
 testOnEachBackend(
-  "onForward sees each module, the inner first, with its input and output",
+  "onForward() calls the hook for each module, inner modules first",
   () => {
     const model = sequential(linear(2, 3), sequential(relu(), dropout(0.5)));
     const x = ops.tensor([[1, -1]]);
@@ -44,7 +44,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("onForward passes on whether this is training", () => {
+Deno.test("onForward() passes on the training option", () => {
   const model = sequential(dropout(0.9));
   let values = new Set<number>();
   onForward(model, ops.ones([100]), ({ output }) => {
@@ -55,7 +55,7 @@ Deno.test("onForward passes on whether this is training", () => {
 
 const failing = () => sequential(flatten(), sequential(linear(8, 4), linear(5, 2) as never));
 
-Deno.test("an error names the innermost module once, and keeps its class and cause", async () => {
+Deno.test("onForward() names the innermost module of an error once, and keeps its class and cause", async () => {
   using model = failing();
   const x = ops.ones([1, 2, 2, 2]);
   await assertNoLeak(() =>
@@ -87,7 +87,7 @@ Deno.test("an error names the innermost module once, and keeps its class and cau
   });
 });
 
-Deno.test("what the observer throws comes out as it is", () => {
+Deno.test("onForward() passes on an error of the hook unchanged", () => {
   const stop = new Error("enough");
   const model = sequential(sequential(relu()), relu());
   assert.throws(
@@ -99,7 +99,7 @@ Deno.test("what the observer throws comes out as it is", () => {
   );
 });
 
-Deno.test("an error of another class keeps its message under the path", () => {
+Deno.test("onForward() keeps the message of an error of another class after the path", () => {
   class Broken extends Module<Tensor, Tensor> {
     override forward(): Tensor {
       throw new Error("out of order");
@@ -111,7 +111,7 @@ Deno.test("an error of another class keeps its message under the path", () => {
   });
 });
 
-Deno.test("the forward methods are themselves again after a success, an error, and an observer in an observer", () => {
+Deno.test("onForward() restores the forward methods after a success, an error, and nested hooks", () => {
   class Own extends Module<Tensor, Tensor> {
     override forward = (x: Tensor): Tensor => ops.neg(x);
   }
@@ -141,27 +141,30 @@ Deno.test("the forward methods are themselves again after a success, an error, a
   assert(seen.includes("inner 1") && seen.at(-1) === "");
 });
 
-testOnEachBackend("captureActivations keeps what each module gives, and nothing else", async () => {
-  using model = sequential(conv2d(2, 3, { kernelSize: 3 }), relu(), globalAveragePool());
-  const x = someImages(2, 5, 5, 2);
-  await assertNoLeak(() => {
-    const activations = captureActivations(model, x);
-    assert.deepEqual([...activations].map(([path, { shape }]) => [path, shape]), [
-      ["0", [2, 3, 3, 3]],
-      ["1", [2, 3, 3, 3]],
-      ["2", [2, 3]],
-    ]);
-    const [convolved, positive, pooled] = [...activations.values()];
-    tidy(() => {
-      assertClose(positive!, ops.relu(convolved!), 0);
-      assertClose(pooled!, ops.mean(positive!, [1, 2]));
-      assertClose(pooled!, model.forward(x));
+testOnEachBackend(
+  "captureActivations() keeps the output of each module and no other tensor",
+  async () => {
+    using model = sequential(conv2d(2, 3, { kernelSize: 3 }), relu(), globalAveragePool());
+    const x = someImages(2, 5, 5, 2);
+    await assertNoLeak(() => {
+      const activations = captureActivations(model, x);
+      assert.deepEqual([...activations].map(([path, { shape }]) => [path, shape]), [
+        ["0", [2, 3, 3, 3]],
+        ["1", [2, 3, 3, 3]],
+        ["2", [2, 3]],
+      ]);
+      const [convolved, positive, pooled] = [...activations.values()];
+      tidy(() => {
+        assertClose(positive!, ops.relu(convolved!), 0);
+        assertClose(pooled!, ops.mean(positive!, [1, 2]));
+        assertClose(pooled!, model.forward(x));
+      });
+      dispose([...activations.values()]);
     });
-    dispose([...activations.values()]);
-  });
-});
+  },
+);
 
-Deno.test("captureActivations sees inside a tidy, and of a module that runs twice the last", async () => {
+Deno.test("captureActivations() works inside tidy, and returns the last output of a module that runs twice", async () => {
   class Twice extends Module<Features<2>, Features<2>> {
     readonly layer = linear(2, 2, { useBias: false });
     override forward(x: Features<2>) {
@@ -178,21 +181,21 @@ Deno.test("captureActivations sees inside a tidy, and of a module that runs twic
   });
 });
 
-Deno.test("captureActivations leaves nothing when a module fails", async () => {
+Deno.test("captureActivations() leaves no tensor when a module fails", async () => {
   using model = failing();
   const x = ops.ones([1, 2, 2, 2]);
   await assertNoLeak(() => assert.throws(() => captureActivations(model, x), /At 1\.1/));
 });
 
-Deno.test("what is no module is an error", () => {
+Deno.test("onForward() and captureActivations() refuse a value that is not a module", () => {
   assert.throws(() => onForward(relu as never, undefined as never, () => {}), {
     name: "TypeError",
     message:
-      "Observing a forward pass: the model must be a module, found the function relu (call it: relu()).",
+      "Running a model with a hook: the model must be a module, found the function relu (call it: relu()).",
   });
 });
 
-Deno.test("an output that is no tensor is left out of the activations", () => {
+Deno.test("captureActivations() leaves out an output that is not a tensor", () => {
   class Both extends Module<Images, { embedding: Features; logits: Features }> {
     readonly pool = globalAveragePool();
     override forward(images: Images) {
