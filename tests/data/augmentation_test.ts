@@ -15,7 +15,7 @@ import {
   type Transform,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { distinct } from "./images.ts";
+import { distinct } from "./_helpers.ts";
 
 const random = () => new Random(5);
 
@@ -292,12 +292,12 @@ const wrong: [string, () => unknown, string][] = [
   [
     "randomCrop refuses a padding of 0",
     () => randomCrop({ padding: 0 }),
-    "Cropping images at random: padding must be a positive integer, found 0.",
+    "Cropping images at random: padding must be a whole number of at least 1, found 0.",
   ],
   [
     "randomResizedCrop refuses half a pixel",
     () => randomResizedCrop({ size: [4, 2.5] }),
-    "Cropping images at random: width must be a positive integer, found 2.5.",
+    "Cropping images at random: width must be a whole number of at least 1, found 2.5.",
   ],
   [
     "randomResizedCrop refuses more than the image",
@@ -312,22 +312,22 @@ const wrong: [string, () => unknown, string][] = [
   [
     "colorJitter refuses less than nothing",
     () => colorJitter({ contrast: -0.1 }),
-    "Changing colours at random: contrast must be a number of at least 0, found -0.1.",
+    "Changing colours at random: contrast must be a finite number of at least 0, found -0.1.",
   ],
   [
     "colorJitter refuses NaN",
     () => colorJitter({ saturation: NaN }),
-    "Changing colours at random: saturation must be a number of at least 0, found NaN.",
+    "Changing colours at random: saturation must be a finite number of at least 0, found NaN.",
   ],
   [
     "colorJitter refuses images that are not in colour",
     () => colorJitter({})(ops.zeros([2, 4, 4, 4]) as Images, random()),
-    "Changing colours at random: expected images with 3 channels, found [2,4,4,4].",
+    "Changing colours at random: the images must have 3 channels, found [2,4,4,4].",
   ],
   [
     "cutout refuses a size of 0",
     () => cutout({ size: 0 }),
-    "Cutting squares out: size must be a positive integer, found 0.",
+    "Cutting squares out: size must be a whole number of at least 1, found 0.",
   ],
 ];
 for (const [name, make, message] of wrong) {
@@ -344,7 +344,7 @@ const misspelt: [string, () => unknown, string][] = [
   [
     "randomCrop",
     () => randomCrop({} as unknown as { padding: number }),
-    "Cropping images at random: padding must be a positive integer, found undefined.",
+    "Cropping images at random: padding must be a whole number of at least 1, found undefined.",
   ],
   [
     "randomCrop",
@@ -401,6 +401,6 @@ Deno.test("randomResizedCrop and colorJitter refuse numbers of a wrong kind", ()
   });
   assert.throws(() => colorJitter({ contrast: "0.4" as unknown as number }), {
     name: "RangeError",
-    message: /: contrast must be a number of at least 0, found "0\.4"\.$/,
+    message: /: contrast must be a finite number of at least 0, found "0\.4"\.$/,
   });
 });

@@ -131,7 +131,8 @@ for (
   Deno.test(`batches refuse a batchSize of ${found} before any image is read`, () => {
     assert.throws(() => batches(ten, { batchSize }), {
       name: "RangeError",
-      message: `Making batches of "ten": batchSize must be a positive integer, found ${found}.`,
+      message:
+        `Making batches of "ten": batchSize must be a whole number of at least 1, found ${found}.`,
     });
   });
 }
@@ -163,7 +164,7 @@ const untyped: [string, () => unknown, RegExp][] = [
     "a batchSize in words",
     // @ts-expect-error: a number
     () => batches(ten, { batchSize: "2" }),
-    /TypeError: .*batchSize must be a positive integer, found "2"/,
+    /TypeError: .*batchSize must be a whole number of at least 1, found "2"/,
   ],
   [
     "a shuffle that is true",
@@ -197,13 +198,13 @@ const untyped: [string, () => unknown, RegExp][] = [
         transform: (x) => ops.slice(x, [0, 0, 0, 0], [1, -1, -1, -1]),
       }),
     ],
-    /TypeError: .*the transform must give images \[2, height, width, channels\], found a tensor of float32 \[1,/,
+    /TypeError: .*the result of the transform must be images \[2, height, width, channels\], found a tensor of float32 \[1,/,
   ],
   [
     "a transform that gives a promise",
     // @ts-expect-error: images
     () => [...batches(ten, { batchSize: 2, transform: async (x) => await x })],
-    /TypeError: .*the transform must give images \[2, height, width, channels\], found an object/,
+    /TypeError: .*the result of the transform must be images \[2, height, width, channels\], found an object/,
   ],
 ];
 for (const [name, make, message] of untyped) {

@@ -142,7 +142,7 @@ Deno.test("catsAndDogs refuses another archive than the publisher's, and keeps n
     await assert.rejects(readCatsAndDogs({ url, size: [1, 1] }), {
       name: "Error",
       message:
-        /: expected a file with the SHA-256 b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9, found [0-9a-f]{64}\. Nothing was kept\. To go on without cats and dogs, call syntheticImages\(\{ count, seed, size, classes: 2 \}\)/,
+        /: the SHA-256 of the file must be b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9, found [0-9a-f]{64}\. The file was removed\. To continue without cats and dogs, call syntheticImages\(\{ count, seed, size, classes: 2 \}\)/,
     });
     assert.deepEqual(await names(cache), []);
   });
@@ -173,7 +173,7 @@ Deno.test("catsAndDogs leaves nothing half unpacked behind", async () => {
       await assert.rejects(readCatsAndDogs({ ...source, size: [1, 1] }), {
         name: "RangeError",
         message:
-          /^Unpacking .*kagglecatsanddogs_5340\.zip to .*: expected a whole \.zip and room for its files, found: .+\.$/,
+          /^Unpacking .*kagglecatsanddogs_5340\.zip to .*: the file must be a whole \.zip, and the disk must have space for its files, found: .+\.$/,
       });
       assert.deepEqual(await names(cache), ["kagglecatsanddogs_5340.zip"]);
     });
@@ -210,7 +210,7 @@ Deno.test("catsAndDogs() says which photographs are missing, from the cache and 
     const folder = `${cache}/PetImages`;
     const missing = (where: string, count: number, first: string, remedy: string) => ({
       name: "Error",
-      message: `Reading cats and dogs from ${where}: expected the files 0.jpg to ${
+      message: `Reading cats and dogs from ${where}: the folder must have the files 0.jpg to ${
         where === folder ? 2 : 12499
       }.jpg of Cat and of Dog, found ${count} of them missing, such as ${first}. ${remedy}`,
     });

@@ -185,7 +185,7 @@ Deno.test("cifar10 refuses another archive than the publisher's, and keeps nothi
     await assert.rejects(readCifar10(options), {
       name: "Error",
       message:
-        /: expected a file with the SHA-256 c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd, found [0-9a-f]{64}\. Nothing was kept\. To go on without CIFAR-10, call syntheticImages/,
+        /: the SHA-256 of the file must be c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd, found [0-9a-f]{64}\. The file was removed\. To continue without CIFAR-10, call syntheticImages/,
     });
     assert.deepEqual(await Array.fromAsync(Deno.readDir(file.slice(0, file.lastIndexOf("/")))), []);
   });
@@ -220,25 +220,25 @@ const damages: [string, (files: Files) => Files, string, RegExp][] = [
     "that is truncated",
     (files) => ({ ...files, "data_batch_3.bin": written(2).subarray(0, 6000) }),
     "RangeError",
-    /^Reading CIFAR-10 from .*data_batch_3\.bin.*: expected 6146 bytes, 2 images of 3073, found 6000\. The file is truncated\.$/,
+    /^Reading CIFAR-10 from .*data_batch_3\.bin.*: the file must have 6146 bytes, 2 images of 3073, found 6000\. The file is truncated\.$/,
   ],
   [
     "with bytes after the end",
     (files) => ({ ...files, "test_batch.bin": new Uint8Array([...written(5), 0]) }),
     "RangeError",
-    /^Reading CIFAR-10 from .*test_batch\.bin.*: expected 6146 bytes, 2 images of 3073, found 6147\. There are bytes after the end\.$/,
+    /^Reading CIFAR-10 from .*test_batch\.bin.*: the file must have 6146 bytes, 2 images of 3073, found 6147\. There are bytes after the end\.$/,
   ],
   [
     "with a label that is no class",
     (files) => ({ ...files, "data_batch_2.bin": written(1).fill(10, 3073, 3074) }),
     "RangeError",
-    /^Reading CIFAR-10 from .*data_batch_2\.bin.*: expected labels from 0 to 9, found 10 at image 1\. The file is damaged\.$/,
+    /^Reading CIFAR-10 from .*data_batch_2\.bin.*: labels must be from 0 to 9, found 10 at image 1\. The file is damaged\.$/,
   ],
   [
     "that is missing",
     ({ "data_batch_5.bin": _, ...files }) => files,
     "Error",
-    /^Reading CIFAR-10 from .*: expected the files? .*data_batch_5\.bin.*, found .*\.bin\.$/,
+    /^Reading CIFAR-10 from .*: the folder must have the files? .*data_batch_5\.bin.*, found .*\.bin\.$/,
   ],
 ];
 for (const [what, damage, name, message] of damages) {
@@ -269,7 +269,7 @@ Deno.test("cifar10 refuses an archive that is truncated, and what is no archive"
       await assert.rejects(readCifar10({ ...options, sha256: hash(bytes) }), {
         name: "RangeError",
         message:
-          /^Unpacking .*cifar-10-binary\.tar\.gz: expected a whole \.tar\.gz, found one that is damaged or truncated \(.+\)\.$/,
+          /^Unpacking .*cifar-10-binary\.tar\.gz: the file must be a whole \.tar\.gz, found one that is damaged or truncated \(.+\)\.$/,
       });
     });
   }
@@ -277,7 +277,7 @@ Deno.test("cifar10 refuses an archive that is truncated, and what is no archive"
   await withServer(noTar, async (options) => {
     await assert.rejects(readCifar10({ ...options, sha256: hash(noTar) }), {
       message:
-        /^Reading CIFAR-10 from .*: expected the file cifar-10-batches-bin\/data_batch_1\.bin, found no file that ends in \.bin\.$/,
+        /^Reading CIFAR-10 from .*: the archive must have the file cifar-10-batches-bin\/data_batch_1\.bin, found no file that ends in \.bin\.$/,
     });
   });
 });
@@ -288,7 +288,7 @@ Deno.test("cifar10 wants 10,000 images in each file", () =>
     await assert.rejects(cifar10({ folder }), {
       name: "RangeError",
       message:
-        /data_batch_1\.bin: expected 30730000 bytes, 10000 images of 3073, found 6146\. The file is truncated\.$/,
+        /data_batch_1\.bin: the file must have 30730000 bytes, 10000 images of 3073, found 6146\. The file is truncated\.$/,
     });
   }));
 
@@ -297,7 +297,7 @@ Deno.test("cifar10 says which files a folder without them should hold", () =>
     await assert.rejects(cifar10({ folder }), {
       name: "Error",
       message:
-        `Reading CIFAR-10 from the folder ${folder}: expected the files data_batch_1.bin, data_batch_2.bin, data_batch_3.bin, ` +
+        `Reading CIFAR-10 from the folder ${folder}: the folder must have the files data_batch_1.bin, data_batch_2.bin, data_batch_3.bin, ` +
         "data_batch_4.bin, data_batch_5.bin, test_batch.bin, found no data_batch_1.bin.",
     });
   }));
@@ -404,7 +404,8 @@ Deno.test("cifar10() unpacks no archive beyond the size of its files", async () 
   await withServer(bomb, async (options) => {
     await assert.rejects(readCifar10({ ...options, sha256: hash(bomb) }), {
       name: "RangeError",
-      message: /^Unpacking .*: expected a whole \.tar\.gz, .*\(more than 1085452 bytes\)\.$/,
+      message:
+        /^Unpacking .*: the file must be a whole \.tar\.gz, .*\(more than 1085452 bytes\)\.$/,
     });
   });
 });

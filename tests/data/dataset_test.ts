@@ -243,39 +243,55 @@ Deno.test("ImageDataset says that its pixels were given to another thread", () =
 
 /** What the types refuse, given to the constructor as a cell could. */
 const misfits: [object, string, string][] = [
-  [{ labels: [0, 1, 2, 0] }, "RangeError", "expected labels from 0 to 1, found 2 at image 2."],
-  [{ labels: [0, 1, -1, 0] }, "RangeError", "expected labels from 0 to 1, found -1 at image 2."],
+  [
+    { labels: [0, 1, 2, 0] },
+    "RangeError",
+    "labels must be whole numbers from 0 to 1, found 2 at image 2.",
+  ],
+  [
+    { labels: [0, 1, -1, 0] },
+    "RangeError",
+    "labels must be whole numbers from 0 to 1, found -1 at image 2.",
+  ],
   [
     { labels: Int8Array.of(0, 1, -1, 0) },
     "RangeError",
-    "expected labels from 0 to 1, found -1 at image 2.",
+    "labels must be whole numbers from 0 to 1, found -1 at image 2.",
   ],
-  [{ labels: [0, 0.5, 1, 0] }, "RangeError", "expected labels from 0 to 1, found 0.5 at image 1."],
+  [
+    { labels: [0, 0.5, 1, 0] },
+    "RangeError",
+    "labels must be whole numbers from 0 to 1, found 0.5 at image 1.",
+  ],
   [
     { labels: Float32Array.of(0, 0.5, 1, 0) },
     "RangeError",
-    "expected labels from 0 to 1, found 0.5 at image 1.",
+    "labels must be whole numbers from 0 to 1, found 0.5 at image 1.",
   ],
-  [{ labels: [0, NaN, 1, 0] }, "RangeError", "expected labels from 0 to 1, found NaN at image 1."],
+  [
+    { labels: [0, NaN, 1, 0] },
+    "RangeError",
+    "labels must be whole numbers from 0 to 1, found NaN at image 1.",
+  ],
   [
     { labels: BigInt64Array.of(0n, 1n, 2n ** 62n, 0n) },
     "RangeError",
-    "expected labels from 0 to 1, found 4611686018427387904 at image 2.",
+    "labels must be whole numbers from 0 to 1, found 4611686018427387904 at image 2.",
   ],
   [
     { labels: ["0", "1", "0", "1"] },
     "TypeError",
-    'labels must be class numbers, found "0" at image 0.',
+    'labels must be whole numbers from 0 to 1, found "0" at image 0.',
   ],
   [
     { labels: [true, false, true, false] },
     "TypeError",
-    "labels must be class numbers, found true at image 0.",
+    "labels must be whole numbers from 0 to 1, found true at image 0.",
   ],
   [
     { labels: [0, , 1, 0] },
     "TypeError",
-    "labels must be class numbers, found undefined at image 1.",
+    "labels must be whole numbers from 0 to 1, found undefined at image 1.",
   ],
   [
     { labels: new Set([0, 1]) },
@@ -292,18 +308,18 @@ const misfits: [object, string, string][] = [
   ): [object, string, string] => [
     { pixels },
     "TypeError",
-    `pixels must be a Uint8Array of bytes or a Float32Array of numbers that are used as they are, found ${kind}. ` +
+    `pixels must be a Uint8Array of bytes or a Float32Array of numbers that are used unchanged, found ${kind}. ` +
     "Convert them with Uint8Array.from(pixels) or, for 16 bits, Float32Array.from(pixels, (x) => x / 65535).",
   ]),
   [
     { pixels: Float64Array.from({ length: 24 }, (_, i) => i === 7 ? NaN : 0) },
     "RangeError",
-    "expected finite numbers that float32 can hold, found NaN in image 1.",
+    "pixels must be finite numbers that float32 can hold, found NaN in image 1.",
   ],
   [
     { pixels: Float64Array.from({ length: 24 }, (_, i) => i === 7 ? 1e300 : 0) },
     "RangeError",
-    "expected finite numbers that float32 can hold, found 1e+300 in image 1.",
+    "pixels must be finite numbers that float32 can hold, found 1e+300 in image 1.",
   ],
   [
     { classNames: ["cat", "cat"] },
@@ -315,10 +331,14 @@ const misfits: [object, string, string][] = [
   [
     { classNames: "ab" },
     "TypeError",
-    'classNames must be an array of names such as ["cat", "dog"], found "ab".',
+    'classNames must be an array, found "ab".',
   ],
-  [{ height: "1" }, "TypeError", 'height must be a positive integer, found "1".'],
-  [{ classes: undefined }, "TypeError", "classes must be a positive integer, found undefined."],
+  [{ height: "1" }, "TypeError", 'height must be a whole number of at least 1, found "1".'],
+  [
+    { classes: undefined },
+    "TypeError",
+    "classes must be a whole number of at least 1, found undefined.",
+  ],
 ];
 for (const [misfit, name, message] of misfits) {
   Deno.test(`ImageDataset refuses what the types refuse: ${message.slice(0, 60)}`, () => {
@@ -396,62 +416,62 @@ const wrong: [string, () => unknown, string][] = [
   [
     "fewer labels than images",
     () => new ImageDataset({ ...parts, labels: new Uint8Array(3) }),
-    'Making the image set "four": expected as many images as labels, 3 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
+    'Making the image set "four": pixels must be as many images as labels, 3 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
   ],
   [
     "more labels than images",
     () => new ImageDataset({ ...parts, labels: new Uint8Array(5) }),
-    'Making the image set "four": expected as many images as labels, 5 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
+    'Making the image set "four": pixels must be as many images as labels, 5 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
   ],
   [
     "no images",
     () => new ImageDataset({ ...parts, pixels: new Uint8Array(), labels: new Uint8Array() }),
-    'Making the image set "four": expected at least one image, found 0.',
+    'Making the image set "four": there must be at least one image, found 0.',
   ],
   [
     "a label that is no class",
     () => new ImageDataset({ ...parts, labels: new Uint8Array([0, 1, 2, 0]) }),
-    'Making the image set "four": expected labels from 0 to 1, found 2 at image 2.',
+    'Making the image set "four": labels must be whole numbers from 0 to 1, found 2 at image 2.',
   ],
   [
     "a height that is no size",
     () => new ImageDataset({ ...parts, height: 0.5 }),
-    'Making the image set "four": height must be a positive integer, found 0.5.',
+    'Making the image set "four": height must be a whole number of at least 1, found 0.5.',
   ],
   [
     "a class without a name",
     () => new ImageDataset({ ...parts, classes: 3 }),
-    'Making the image set "four": expected a name for each of 3 classes, found 2 names.',
+    'Making the image set "four": classNames must be a name for each of 3 classes, found 2 names.',
   ],
   [
     "an empty batch",
     () => four.images([]),
-    'Reading "four": expected at least one index, found none.',
+    'Reading "four": there must be at least one index, found none.',
   ],
   [
     "an index after the last",
     () => four.images([0, 4]),
-    'Reading "four": expected indices from 0 to 3, found 4.',
+    'Reading "four": an index must be a whole number from 0 to 3, found 4.',
   ],
   [
     "a negative index",
     () => four.labelTensor([-1]),
-    'Reading "four": expected indices from 0 to 3, found -1.',
+    'Reading "four": an index must be a whole number from 0 to 3, found -1.',
   ],
   [
     "an index between two images",
     () => four.subset([0.5]),
-    'Reading "four": expected indices from 0 to 3, found 0.5.',
+    'Reading "four": an index must be a whole number from 0 to 3, found 0.5.',
   ],
   [
     "taking no image",
     () => four.take(0),
-    'Taking the first images of "four": expected an integer from 1 to 4, found 0.',
+    'Taking the first images of "four": count must be a whole number from 1 to 4, found 0.',
   ],
   [
     "taking more images than there are",
     () => four.take(5),
-    'Taking the first images of "four": expected an integer from 1 to 4, found 5.',
+    'Taking the first images of "four": count must be a whole number from 1 to 4, found 5.',
   ],
   [
     "a fraction that leaves nothing",

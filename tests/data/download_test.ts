@@ -201,7 +201,7 @@ Deno.test("download refuses another file than the one expected, and keeps nothin
     await assert.rejects(download(url, { file, sha256 }), {
       name: "Error",
       message: new RegExp(
-        `^Downloading http.*data\\.bin: expected a file with the SHA-256 ${sha256}, found [0-9a-f]{64}\\. Nothing was kept\\.$`,
+        `^Downloading http.*data\\.bin: the SHA-256 of the file must be ${sha256}, found [0-9a-f]{64}\\. The file was removed\\.$`,
       ),
     });
     assert.deepEqual(await filesBeside(file), []);
@@ -298,7 +298,7 @@ Deno.test("download refuses a SHA-256 that is none", async () => {
   await assert.rejects(download("http://127.0.0.1/", { file: "x", sha256: "8d4fb7e" }), {
     name: "RangeError",
     message:
-      'Downloading http://127.0.0.1/: expected a SHA-256 of 64 hexadecimal digits, or 8 or more of its first, found "8d4fb7e".',
+      'Downloading http://127.0.0.1/: sha256 must be 64 hexadecimal digits, or at least the first 8 of them, found "8d4fb7e".',
   });
 });
 
@@ -308,7 +308,7 @@ Deno.test("download takes the first digits of a SHA-256 where no more is known",
     await assertComplete(file);
     await assert.rejects(
       download(url, { file: `${file}.other`, sha256: "00000000" }),
-      /expected a file with the SHA-256 00000000…, found [0-9a-f]{64}\. Nothing was kept/,
+      /the SHA-256 of the file must be 00000000…, found [0-9a-f]{64}\. The file was removed/,
     );
     assert.deepEqual(await filesBeside(file), ["data.bin"]);
   });
@@ -327,7 +327,7 @@ Deno.test("download() keeps what it has where a server sends a web page in its p
       await assert.rejects(download(url, { file, sha256 }), {
         name: "Error",
         message: new RegExp(
-          `^Downloading http.*: expected a file with the SHA-256 ${sha256}, found [0-9a-f]{64}\\. ` +
+          `^Downloading http.*: the SHA-256 of the file must be ${sha256}, found [0-9a-f]{64}\\. ` +
             "It is a web page: perhaps the network asks for a log-in\\. What earlier calls received stays in .*data\\.bin\\.part\\.$",
         ),
       });
@@ -394,7 +394,7 @@ Deno.test("download() takes no more than maxBytes, whatever the server announces
       await assert.rejects(download(url, { file, sha256, maxBytes: 300_000, retryDelay: 1 }), {
         name: "RangeError",
         message:
-          /^Downloading http.*: the file must have at most 300000 bytes, found \d+ or more\. Check the address; a file that is larger needs a larger maxBytes\.$/,
+          /^Downloading http.*: the file must have at most 300000 bytes, found \d+ or more\. Check the address; a larger file needs a larger maxBytes\.$/,
       }, what);
       assert.deepEqual(await filesBeside(file), []);
     });
@@ -455,7 +455,11 @@ Deno.test("download() refuses options that do not exist, of another kind, or out
     ],
     [{ sha256 }, "TypeError", "file must be a string, found undefined."],
     [{ file: "x" }, "TypeError", "sha256 must be a string, found undefined."],
-    [{ ...right, maxBytes: 0 }, "RangeError", "maxBytes must be a positive integer, found 0."],
+    [
+      { ...right, maxBytes: 0 },
+      "RangeError",
+      "maxBytes must be a whole number of at least 1, found 0.",
+    ],
     [
       { ...right, retries: NaN },
       "RangeError",
@@ -496,7 +500,7 @@ Deno.test("download() refuses to write where there is a folder or a device", asy
     await Deno.symlink("/dev/zero", `${file}.zero`);
     for (const path of [file, `${file}.zero`]) {
       await assert.rejects(download(url, { file: path, sha256 }), {
-        message: new RegExp(`^Writing ${path}: expected a file, found something else\\. `),
+        message: new RegExp(`^Writing ${path}: it must be a file, found something else\\. `),
       });
     }
   });

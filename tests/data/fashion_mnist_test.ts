@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { fashionMnist } from "resnet-lab";
 import { fashionMnistFile } from "../../lib/data/fashion_mnist.ts";
-import { gunzip } from "../../lib/data/gzip.ts";
+import { gunzip } from "../../lib/data/fashion_mnist.ts";
 
 const labelsFile = "t10k-labels-idx1-ubyte";
 /**
@@ -117,14 +117,14 @@ Deno.test("a file of the system's folder is taken first, and its content checked
     await assert.rejects(fashionMnistFile(labelsFile, options), {
       name: "RangeError",
       message:
-        /^Reading Fashion-MNIST from .*t10k-labels-idx1-ubyte\.gz: expected content with the SHA-256 0402a96d[0-9a-f]{56}, found [0-9a-f]{64}\. Install the file again\.$/,
+        /^Reading Fashion-MNIST from .*t10k-labels-idx1-ubyte\.gz: the SHA-256 of the content must be 0402a96d[0-9a-f]{56}, found [0-9a-f]{64}\. Install the file again\.$/,
     });
 
     await Deno.writeFile(file, published.subarray(0, 3000));
     await assert.rejects(fashionMnistFile(labelsFile, options), {
       name: "RangeError",
       message:
-        /^Decompressing .*t10k-labels-idx1-ubyte\.gz: expected whole gzip data, found 3000 bytes that are damaged or truncated/,
+        /^Decompressing .*t10k-labels-idx1-ubyte\.gz: the file must be whole gzip data, found 3000 bytes that are damaged or truncated/,
     });
   }));
 
@@ -135,7 +135,7 @@ Deno.test("gunzip refuses damaged bytes, bytes after the end, and what is no gzi
     await assert.rejects(gunzip(bytes, "labels", 10_008), {
       name: "RangeError",
       message: new RegExp(
-        `^Decompressing labels: expected whole gzip data, found ${bytes.length} `,
+        `^Decompressing labels: the file must be whole gzip data, found ${bytes.length} `,
       ),
     });
   }
@@ -157,7 +157,7 @@ Deno.test("fashionMnist() refuses options that do not exist or are of another ki
       { Subset: true },
       "there is no option Subset. Did you mean subset? The options are subset, onProgress, signal.",
     ],
-    [{ subset: "no" }, 'subset must be a boolean, found "no".'],
+    [{ subset: "no" }, 'subset must be true or false, found "no".'],
     [
       { subset: true, signal: new AbortController() },
       "signal must be an AbortSignal such as controller.signal, found an object of another kind.",

@@ -223,9 +223,9 @@ Deno.test("imageFolder leaves out what it cannot read, and says which files and 
       ["cat/2.jpg", /^The file is empty$/],
       ["cat/3.jpg", /premature end of JPEG image/],
       ["cat/4.jpg", /unsupported image format/],
-      ["cat/6.jpg", /^Expected an image of the formats \.avif, .*, found svg$/],
+      ["cat/6.jpg", /^The format must be one of \.avif, .*, found svg$/],
       ["dog/1.png", /png/],
-      ["dog/2.png", /^Expected at most 89478485 pixels, found 100000 × 100000$/],
+      ["dog/2.png", /^The image must have at most 89478485 pixels, found 100000 × 100000$/],
       ["dog/3.png", /corrupt header$/],
       ["dog/5.jpg", /No such file/],
     ];
@@ -300,8 +300,8 @@ Deno.test("imageFolder() lists every file that it does not read, and no kind of 
     assert(socket);
     const { dataset, skipped } = await imageFolder(folder, { size: [2, 2] });
     assert.deepEqual([...dataset.labels], [0, 0, 0, 0, 1]);
-    const name = /^Expected a name that ends in \.avif, \.gif, .*, \.webp$/;
-    const kind = /^Expected a file, found a pipe, socket or device$/;
+    const name = /^The name must end in \.avif, \.gif, .*, \.webp$/;
+    const kind = /^It must be a file, found a pipe, socket or device$/;
     const reasons: [string, RegExp][] = [
       ["broken", /No such file/],
       ["cat/2.bmp", name],
@@ -314,7 +314,7 @@ Deno.test("imageFolder() lists every file that it does not read, and no kind of 
       ["cat/round/other.csv", name],
       ["cat/socket.png", kind],
       ["cat/zero.png", kind],
-      ["other.csv", /^Expected files in folders of the classes$/],
+      ["other.csv", /^Files must be in folders of the classes$/],
     ];
     const found = skipped.filter(({ file }) => !/^cat\/round\/(broken|cat|dog)$/.test(file));
     assert.deepEqual(found.map(({ file }) => file), reasons.map(([file]) => file));
@@ -358,7 +358,7 @@ Deno.test("imageFolder() lists images whose pixels it would take for others", as
     const { skipped } = await imageFolder(folder, { size: [1, 1] });
     assert.deepEqual(skipped, [{
       file: "a/2.tif",
-      reason: "Expected a TIFF in red, green and blue, found one in YCbCr",
+      reason: "A TIFF must be in red, green and blue, found YCbCr",
     }]);
   });
 });
@@ -375,7 +375,7 @@ Deno.test("imageFolder() takes no folder for two classes", () =>
     await assert.rejects(imageFolder(folder, { size }), {
       name: "Error",
       message:
-        `Reading images from the folder ${folder}: each class must have a folder of its own, found one folder for 1 and 2.`,
+        `Reading images from the folder ${folder}: each class must have a separate folder, found one folder for 1 and 2.`,
     });
   }));
 
@@ -404,12 +404,12 @@ Deno.test("imageFolder() refuses options that do not exist or are of another kin
     ],
     [{}, "TypeError", "size must be [height, width] such as [224, 224], found undefined."],
     [{ size: 224 }, "TypeError", "size must be [height, width] such as [224, 224], found 224."],
-    [{ size: ["2", 2] }, "TypeError", 'height must be a positive integer, found "2".'],
+    [{ size: ["2", 2] }, "TypeError", 'height must be a whole number of at least 1, found "2".'],
     [{ size: [2, 2], channels: 4 }, "RangeError", "channels must be 1 or 3, found 4."],
     [
       { size: [2, 2], classes: "cat" },
       "TypeError",
-      'classes must be an array of names such as ["cat", "dog"], found "cat".',
+      'classes must be an array, found "cat".',
     ],
     [{ size: [2, 2], classes: [""] }, "RangeError", 'classes[0] must not be empty, found "".'],
     [
@@ -484,29 +484,29 @@ Deno.test("imageFolder says what is missing", () =>
   }, async (folder) => {
     const size = [2, 2] as const;
     const cases: [string, string[] | undefined, string][] = [
-      ["none", undefined, "expected a folder FOLDER/none, found none that can be read (No such"],
-      ["flat", undefined, "expected a folder for each class, found none."],
+      ["none", undefined, "the folder must be readable, found No such"],
+      ["flat", undefined, "there must be a folder for each class, found none."],
       [
         "text",
         undefined,
-        "expected images of each class, found no file in cat that ends in .avif, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp " +
-        "(cat/readme.txt: Expected a name that ends in ",
+        "there must be images of each class, found no file in cat that ends in .avif, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp " +
+        "(cat/readme.txt: The name must end in ",
       ],
       [
         "set",
         undefined,
-        "expected an image of each class, found none in dog that can be read (dog/1.png: Input buffer contains unsupported " +
+        "there must be an image of each class, found none in dog that can be read (dog/1.png: Input buffer contains unsupported " +
         "image format).",
       ],
       [
         "set",
         ["cat", "fish", "owl"],
-        "expected a folder for each of the classes cat, fish, owl, found no fish, owl, only cat, dog.",
+        "there must be a folder for each of the classes cat, fish, owl, found no fish, owl, only cat, dog.",
       ],
       [
         "flat",
         ["cat"],
-        "expected a folder for each of the classes cat, found no cat, only no folder at all.",
+        "there must be a folder for each of the classes cat, found no cat, only no folder at all.",
       ],
     ];
     for (const [set, classes, message] of cases) {
@@ -528,13 +528,19 @@ Deno.test("imageFolder says what is missing", () =>
 Deno.test("imageFolder refuses sizes that are none", () =>
   withFiles({ "a/1.png": plain([1, 2, 3]) }, async (folder) => {
     const wrong: [Parameters<typeof imageFolder>[1], string][] = [
-      [{ size: [0, 2] }, "height must be a positive integer, found 0."],
-      [{ size: [2, 2.5] }, "width must be a positive integer, found 2.5."],
-      [{ size: [2, 2], imagesPerClass: 0 }, "imagesPerClass must be a positive integer, found 0."],
-      [{ size: [2, 2], shorterSide: NaN }, "shorterSide must be a positive integer, found NaN."],
+      [{ size: [0, 2] }, "height must be a whole number of at least 1, found 0."],
+      [{ size: [2, 2.5] }, "width must be a whole number of at least 1, found 2.5."],
+      [
+        { size: [2, 2], imagesPerClass: 0 },
+        "imagesPerClass must be a whole number of at least 1, found 0.",
+      ],
+      [
+        { size: [2, 2], shorterSide: NaN },
+        "shorterSide must be a whole number of at least 1, found NaN.",
+      ],
       [
         { size: [2, 5], shorterSide: 4 },
-        "expected a shorterSide of at least 5, from which 2 × 5 can be cut, found 4.",
+        "shorterSide must be at least 5, from which 2 × 5 can be cut, found 4.",
       ],
     ];
     for (const [options, message] of wrong) {

@@ -118,18 +118,18 @@ Deno.test("syntheticImages refuses to draw no image, half an image, and a seed t
   for (const count of [0, 1.5, NaN]) {
     assert.throws(() => syntheticImages({ count, seed: 1 }), {
       name: "RangeError",
-      message: `Drawing images: count must be a positive integer, found ${count}.`,
+      message: `Drawing images: count must be a whole number of at least 1, found ${count}.`,
     });
   }
   for (const classes of [0, 2.5, 11]) {
     assert.throws(() => syntheticImages({ count: 1, seed: 1, classes }), {
       name: "RangeError",
-      message: `Drawing images: classes must be an integer from 1 to 10, found ${classes}.`,
+      message: `Drawing images: classes must be a whole number from 1 to 10, found ${classes}.`,
     });
   }
   assert.throws(() => syntheticImages({ count: 1, seed: 1, size: [8, 0.5] }), {
     name: "RangeError",
-    message: "Drawing images: width must be a positive integer, found 0.5.",
+    message: "Drawing images: width must be a whole number of at least 1, found 0.5.",
   });
   assert.throws(() => syntheticImages({ count: 1, seed: 0.5 }), {
     name: "RangeError",
@@ -144,7 +144,7 @@ Deno.test("syntheticImages refuses options that do not exist or are of another k
       "there is no option n. Did you mean count? The options are count, seed, size, classes.",
     ],
     [undefined, "the options must be an object such as { count: 1000, seed: 1 }, found undefined."],
-    [{ seed: 1 }, "count must be a positive integer, found undefined."],
+    [{ seed: 1 }, "count must be a whole number of at least 1, found undefined."],
     [
       { count: 1, seed: 1, size: 32 },
       "size must be [height, width] such as [224, 224], found 32.",

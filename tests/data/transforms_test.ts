@@ -14,7 +14,7 @@ import {
 } from "resnet-lab";
 import { describeTransform, transformFrom } from "../../lib/data/transforms.ts";
 import { assertClose, testOnEachBackend } from "../helpers.ts";
-import { distinct } from "./images.ts";
+import { distinct } from "./_helpers.ts";
 import resized from "../fixtures/data/resize.json" with { type: "json" };
 
 const random = () => new Random(5);
@@ -85,22 +85,22 @@ const wrong: [string, () => unknown, string][] = [
   [
     "resize refuses a size of 0",
     () => resize(0, 4),
-    "Resizing images: expected a height and width of positive integers, found 0 × 4.",
+    "Resizing images: height must be a whole number of at least 1, found 0.",
   ],
   [
     "resize refuses half a pixel",
     () => resize(4, 2.5),
-    "Resizing images: expected a height and width of positive integers, found 4 × 2.5.",
+    "Resizing images: width must be a whole number of at least 1, found 2.5.",
   ],
   [
     "normalize refuses a standard deviation of 0",
     () => normalize({ mean: 0, standardDeviation: 0 }),
-    "Normalizing images: expected as many positive standard deviations as finite means, found means [0] and standard deviations [0].",
+    "Normalizing images: there must be as many positive standard deviations as finite means, found means [0] and standard deviations [0].",
   ],
   [
     "normalize refuses a mean that is not a number",
     () => normalize({ mean: NaN, standardDeviation: 1 }),
-    "Normalizing images: expected as many positive standard deviations as finite means, found means [NaN] and standard deviations [1].",
+    "Normalizing images: there must be as many positive standard deviations as finite means, found means [NaN] and standard deviations [1].",
   ],
   [
     "normalize refuses another number of channels",
@@ -109,7 +109,7 @@ const wrong: [string, () => unknown, string][] = [
         ops.zeros([2, 4, 4, 1]),
         random(),
       ),
-    "Normalizing images [2,4,4,1]: expected a mean for each of 1 channels, found 3.",
+    "Normalizing images [2,4,4,1]: there must be a mean for each of 1 channels, found 3.",
   ],
 ];
 for (const [name, make, message] of wrong) {
@@ -138,18 +138,18 @@ const untyped: [string, () => unknown, RegExp][] = [
     "normalize refuses a text",
     // @ts-expect-error: a number
     () => normalize({ mean: "0.5", standardDeviation: 0.5 }),
-    /expected as many positive standard deviations as finite means/,
+    /there must be as many positive standard deviations as finite means/,
   ],
   [
     "normalize refuses no channels",
     () => normalize({ mean: [], standardDeviation: [] }),
-    /expected as many positive standard deviations as finite means/,
+    /there must be as many positive standard deviations as finite means/,
   ],
   [
     "resize refuses a list",
     // @ts-expect-error: height and width, two arguments
     () => resize([4, 4]),
-    /expected a height and width of positive integers, found \[4, 4\] × undefined/,
+    /height must be a whole number of at least 1, found \[4, 4\]/,
   ],
   [
     "compose refuses what is no function",
@@ -212,7 +212,7 @@ for (
   Deno.test(`a transform that the library does not make is refused: ${description}`, () => {
     assert.throws(() => transformFrom("Reading x", description), {
       name: "RangeError",
-      message: /^Reading x: the transform in the file must be one that the library can make, found/,
+      message: /^Reading x: the transform in the file must be resize or normalize, found/,
     });
   });
 }

@@ -146,14 +146,14 @@ Deno.test("AlexNet: images too small are refused with the layer and the size tha
   // torchvision gives 63×63 as the smallest size of its AlexNet.
   for (
     const [variant, at, smallest] of [
-      ["original", "2×2 at features.7 (maxPool 3×3, stride 2)", 67],
-      ["torchvision", "1×1 at features.12 (maxPool 3×3, stride 2)", 63],
-      ["d2l", "2×2 at features.5 (maxPool 3×3, stride 2)", 65],
+      ["original", "2×2 is left for features.7 (maxPool 3×3, stride 2)", 67],
+      ["torchvision", "1×1 is left for features.12 (maxPool 3×3, stride 2)", 63],
+      ["d2l", "2×2 is left for features.5 (maxPool 3×3, stride 2)", 65],
     ] as const
   ) {
     const options = { variant, inChannels: 1, width: 1 / 16 };
     const message =
-      `alexnet: images of 32×32 are too small: they are down to ${at}. The smallest that will do are ${smallest}×${smallest}.`;
+      `alexnet: the images must be at least ${smallest}×${smallest}, found 32×32, of which ${at}.`;
     await assertNoLeak(() => {
       assert.throws(() => alexnet({ ...options, imageSize: 32 }), {
         name: "RangeError",
@@ -167,7 +167,7 @@ Deno.test("AlexNet: images too small are refused with the layer and the size tha
       });
       assert.throws(
         () => summary(model, [200, smallest - 1, 1]),
-        /images of 200×\d\d are too small/,
+        /the images must be at least .*, found 200×\d\d/,
       );
     });
   }
@@ -178,7 +178,7 @@ Deno.test("AlexNet: the article's 3×227×227 does not fit what it builds for 1�
   assert.throws(() => summary(model, [227, 227, 1]), {
     name: "RangeError",
     message:
-      "Running alexnet: the images must be 224×224, for which it was built, found 227×227. The option imageSize builds it for others.",
+      "Running alexnet: the images must be 224×224, the option imageSize, found 227×227. Build the network with another imageSize.",
   });
   assert.throws(() => summary(model, [224, 224, 3]), {
     name: "RangeError",

@@ -183,10 +183,9 @@ Deno.test("GoogLeNet drops in training only, leaves its outputs alone, and nothi
 
 Deno.test("GoogLeNet: images too small are refused with the layer and the size that will do", async () => {
   const options = { inChannels: 1, width: 1 / 8 };
-  const tooSmall = "The smallest that will do are";
   // torchvision gives 15×15 as the smallest size.
   const running =
-    `googlenet: images of 14×14 are too small: they are down to 1×1 at maxpool3 (maxPool 3×3, stride 2, ceil mode). ${tooSmall} 15×15.`;
+    "googlenet: the images must be at least 15×15, found 14×14, of which 1×1 is left for maxpool3 (maxPool 3×3, stride 2, ceil mode).";
   await assertNoLeak(() => {
     assert.throws(() => googlenet({ ...options, variant: "torchvision", imageSize: 14 }), {
       name: "RangeError",
@@ -205,7 +204,7 @@ Deno.test("GoogLeNet: images too small are refused with the layer and the size t
       {
         name: "RangeError",
         message:
-          `Building googlenet: images of 64×64 are too small: they are down to 4×4 at aux1.pool (avgPool 5×5, stride 3). ${tooSmall} 65×65.`,
+          "Building googlenet: the images must be at least 65×65, found 64×64, of which 4×4 is left for aux1.pool (avgPool 5×5, stride 3).",
       },
     );
     using model = googlenet({ ...options, variant: "d2l", auxiliary: true, imageSize: 65 });
@@ -213,7 +212,7 @@ Deno.test("GoogLeNet: images too small are refused with the layer and the size t
     assert.throws(() => model.forwardWithAuxiliary(images), {
       name: "RangeError",
       message:
-        "Running googlenet: the images must be 65×65, for which it was built, found 80×80. The option imageSize builds it for others.",
+        "Running googlenet: the images must be 65×65, the option imageSize, found 80×80. Build the network with another imageSize.",
     });
   });
 });

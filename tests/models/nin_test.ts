@@ -112,7 +112,7 @@ Deno.test("NiN at 32×32 is refused with the layer and the size that will do", a
     assert.throws(() => summary(model, [32, 32, 1]), {
       name: "RangeError",
       message:
-        "Running nin: images of 32×32 are too small: they are down to 2×2 at features.3 (maxPool 3×3, stride 2). The smallest that will do are 67×67.",
+        "Running nin: the images must be at least 67×67, found 32×32, of which 2×2 is left for features.3 (maxPool 3×3, stride 2).",
     })
   );
   assert.throws(() => summary(model, [66, 67, 1]), { name: "RangeError" });

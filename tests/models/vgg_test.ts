@@ -157,7 +157,7 @@ Deno.test("VGG drops in training only, leaves its output alone, and nothing once
 Deno.test("VGG at 16×16 is refused with the layer and the size that will do", async () => {
   const options = { architecture: 16, inChannels: 1, width: 1 / 16, hidden: 8 } as const;
   const message =
-    "vgg: images of 16×16 are too small: they are down to 1×1 at features.30 (maxPool 2×2, stride 2). The smallest that will do are 32×32.";
+    "vgg: the images must be at least 32×32, found 16×16, of which 1×1 is left for features.30 (maxPool 2×2, stride 2).";
   await assertNoLeak(() => {
     assert.throws(() => vgg({ ...options, imageSize: 16 }), {
       name: "RangeError",
@@ -184,7 +184,7 @@ Deno.test("VGG: a bad option throws and leaves nothing", async () => {
         "architecture must be one of 11, 13, 16, 19 or blocks such as [[1, 64], [2, 128]], found 12",
       ],
       [{ architecture: [] }, "TypeError", "found []"],
-      [{ architecture: [[1, 8], 16] }, "TypeError", "found [[1,8],16]"],
+      [{ architecture: [[1, 8], 16] }, "TypeError", "found [[1, 8], 16]"],
       [{}, "TypeError", "found undefined"],
       [
         { architecture: [[1, 8], [0, 8]] },
