@@ -414,7 +414,8 @@ async function placesWithOptions(): Promise<Map<string, string>> {
       if (kind === "reference") visit(name, symbolAt.get(keyOf(def.target))!, value, prefix);
       if (kind === "function") visitParameters(prefix + name, def.params);
       if (kind === "class") {
-        if (!def.isAbstract) {
+        // A class that is exported as a type alone has no value, and no constructor for users.
+        if (!def.isAbstract && value !== undefined) {
           for (const { params } of def.constructors ?? []) {
             visitParameters(`new ${prefix}${name}`, params);
           }

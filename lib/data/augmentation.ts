@@ -19,7 +19,8 @@ import type { AnyChannelsTransform, Transform } from "./transforms.ts";
  * const images = ops.ones([8, 5, 5, 1]);
  * const moved = randomCrop({ padding: 1 })(images, new Random(0));
  * assert.deepEqual(moved.shape, [8, 5, 5, 1]);
- * assert(ops.min(moved, [1, 2, 3]).dataSync().includes(0)); // Some moved: a zero came in from the side.
+ * // Some moved: a zero came in from the side.
+ * assert(ops.min(moved, [1, 2, 3]).dataSync().includes(0));
  * ```
  */
 export function randomCrop(options: { padding: number }): AnyChannelsTransform {
@@ -32,8 +33,8 @@ export function randomCrop(options: { padding: number }): AnyChannelsTransform {
       const [batch, height, width] = images.shape;
       const sides = [padding, padding] as const;
       const padded = ops.pad(images, [[0, 0], sides, sides, [0, 0]]);
-      // Corners are fractions of the last row and column. "nearest" removes their rounding errors, so
-      // pixels are copied exactly.
+      // Corners are fractions of the last row and column. "nearest" removes their rounding errors,
+      // so pixels are copied exactly.
       const last = [height + 2 * padding - 1, width + 2 * padding - 1];
       const offsets = ops.floor(random.uniform([batch, 2], { max: 2 * padding + 1 }));
       const topLeft = ops.div(offsets, ops.tensor(last));
@@ -206,11 +207,11 @@ export interface ColorJitterOptions {
  * Changes the colours of each image `[batch, height, width, 3]`, from 0 to 1, at random: its
  * brightness, then its contrast, then its saturation.
  *
- * Each change has a random factor `f` for each image, uniform from `max(0, 1 − x)` to `1 + x`, where
- * `x` is the option. The image becomes `f · image + (1 − f) · other`, clipped to 0 and 1. `other` is
- * black for brightness, the mean of the grey image for contrast, and the grey image for saturation;
- * grey is `0.2989 · red + 0.587 · green + 0.114 · blue`. These are the formulas of torchvision's
- * `ColorJitter`, which applies the three in random order. Use it before `normalize`.
+ * Each change has a random factor `f` for each image, uniform from `max(0, 1 − x)` to `1 + x`,
+ * where `x` is the option. The image becomes `f · image + (1 − f) · other`, clipped to 0 and 1.
+ * `other` is black for brightness, the mean of the grey image for contrast, and the grey image for
+ * saturation; grey is `0.2989 · red + 0.587 · green + 0.114 · blue`. These are the formulas of
+ * torchvision's `ColorJitter`, which applies the three in random order. Use it before `normalize`.
  *
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws {RangeError} If a number is negative or not finite, or the images do not have three

@@ -12,6 +12,8 @@ import { applyTransform, type Transform } from "./transforms.ts";
 /** Images `[batch, height, width, channels]` with their labels `[batch]`; it owns both tensors. */
 export class Batch<Channels extends number = number> {
   /**
+   * A batch that owns its tensors.
+   *
    * @param images The images.
    * @param labels Their class numbers.
    */

@@ -192,8 +192,8 @@ const PLANE_SIZE = 32 * 32;
 const IMAGE_SIZE = 3 * PLANE_SIZE;
 
 /**
- * Reads records of a label and the red, green and blue plane of an image. Writes the labels, and the
- * pixels with the channels last.
+ * Reads records of a label and the red, green and blue plane of an image. Writes the labels, and
+ * the pixels with the channels last.
  *
  * @throws {RangeError} If there are not as many records as labels, or a label is above 9.
  */

@@ -110,7 +110,11 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   /** The names of the classes by class number. */
   readonly classNames: readonly string[];
 
-  /** @param init The pixels, labels, sizes and names. */
+  /**
+   * A set of the images and labels.
+   *
+   * @param init The pixels, labels, sizes and names.
+   */
   constructor(init: ImageDatasetInit<Channels, Classes>) {
     checkOptions<typeof init>(
       "Making an image set",

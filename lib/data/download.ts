@@ -207,7 +207,9 @@ async function downloadWithRetries(url: string | URL, options: DownloadOptions):
       if (!(error instanceof RetryableError || error instanceof Deno.errors.NotFound)) throw error;
       if (failures >= retries) {
         throw new Error(
-          `Downloading ${url}: the last of ${failures + 1} attempts failed: ${error.message}. ` +
+          `Downloading ${url}: attempt ${failures + 1} of ${
+            retries + 1
+          } failed: ${error.message}. ` +
             `Check the network and call again to resume, or put the file at ${file} by hand.`,
           { cause: error.cause },
         );

@@ -100,9 +100,9 @@ const NOT_A_FILE = "It must be a file, found a pipe, socket or device";
  *
  * Files that end in .jpg, .jpeg, .png, .webp, .gif, .tif, .tiff or .avif are read, also in folders
  * within the class folders. An animation counts as its first picture. Each image is turned upright
- * by its EXIF orientation. Transparent pixels become white, and 16 bits become the upper 8. Then the
- * image is resized in proportion (bilinear, with smoothing where it gets smaller), and cut to `size`
- * around its middle.
+ * by its EXIF orientation. Transparent pixels become white, and 16 bits become the upper 8. Then
+ * the image is resized in proportion (bilinear, with smoothing where it gets smaller), and cut to
+ * `size` around its middle.
  *
  * The pixels equal `Image.open(file).convert("RGB")` in Pillow, or `convert("L")` with
  * `channels: 1`, followed by torchvision's `Resize` and `CenterCrop`, to within 1 of 255. Only the
@@ -115,9 +115,9 @@ const NOT_A_FILE = "It must be a file, found a pipe, socket or device";
  * `skipped` lists every file in the folder that is not in the set, with the reason: other kinds of
  * files (such as .bmp and .heic), images that are empty, truncated or damaged, images of more than
  * 89,478,485 pixels (Pillow's limit) or 256 MiB, broken links, pipes and devices, and files beside
- * the class folders. Not listed are hidden files, classes that are not in `classes`, and files after
- * the first `imagesPerClass`. A folder with several links to it is read once. The pixels are bytes,
- * `height · width · channels` for each image.
+ * the class folders. Not listed are hidden files, classes that are not in `classes`, and files
+ * after the first `imagesPerClass`. A folder with several links to it is read once. The pixels are
+ * bytes, `height · width · channels` for each image.
  *
  * With `classes` the number of classes is part of the type: `ImageDataset<3, 2>` for
  * `classes: ["cat", "dog"]`. Make a test set with `split`.
@@ -143,7 +143,8 @@ const NOT_A_FILE = "It must be a file, found a pipe, socket or device";
  * }
  * await Deno.writeTextFile(`${folder}/night/2.png`, "not an image");
  *
- * const { dataset, skipped } = await imageFolder(folder, { size: [2, 2], classes: ["day", "night"] });
+ * const options = { size: [2, 2], classes: ["day", "night"] } as const;
+ * const { dataset, skipped } = await imageFolder(folder, options);
  * assert.deepEqual(dataset.images([0]).shape, [1, 2, 2, 3]);
  * assert.deepEqual([...dataset.labels], [0, 1]);
  * assert.equal(skipped[0]!.file, "night/2.png");
@@ -535,7 +536,9 @@ function cmykToRgb(data: Uint8Array, count: number): void {
   }
 }
 
-/** Converts RGB to grey in place, as Pillow does it: the luma of ITU-R 601-2 in units of 1/65,536. */
+/**
+ * Converts RGB to grey in place, as Pillow does it: the luma of ITU-R 601-2 in units of 1/65,536.
+ */
 function rgbToGrey(data: Uint8Array, count: number): void {
   for (let i = 0; i < count; i++) {
     const [red, green, blue] = [data[3 * i]!, data[3 * i + 1]!, data[3 * i + 2]!];

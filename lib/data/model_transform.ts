@@ -20,7 +20,8 @@ const models = new Set<WeakRef<AnyModule>>();
  *
  * @example
  * ```ts
- * import { fashionMnist, fit, flatten, linear, normalize, sequential, sgd, transformOf } from "resnet-lab";
+ * import { fashionMnist, fit, flatten, linear, sequential } from "resnet-lab";
+ * import { normalize, sgd, transformOf } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const { train } = await fashionMnist({ subset: true });
@@ -28,8 +29,7 @@ const models = new Set<WeakRef<AnyModule>>();
  * assert.equal(transformOf(model), undefined);
  * const transform = normalize({ mean: 0.286, standardDeviation: 0.353 });
  * const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
- * const steps = fit(model, { train: train.take(100), optimizer, batchSize: 50, epochs: 1, transform });
- * for await (const _ of steps);
+ * await fit(model, train.take(100), { optimizer, epochs: 1, batchSize: 50, transform });
  * assert.equal(transformOf(model), transform);
  * ```
  */

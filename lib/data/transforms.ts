@@ -104,8 +104,8 @@ export function transformFrom(action: string, description: string): Transform {
  * Resizes images `[batch, height, width, channels]` by bilinear interpolation.
  *
  * Pixels are squares with their centres at half positions, so row `i` of the result reads the row
- * `(i + ½) · oldHeight / newHeight − ½`, as in PyTorch's `interpolate(mode="bilinear")`. There is no
- * smoothing where images get smaller.
+ * `(i + ½) · oldHeight / newHeight − ½`, as in PyTorch's `interpolate(mode="bilinear")`. There is
+ * no smoothing where images get smaller.
  *
  * @throws {TypeError} If a size is no number.
  * @throws {RangeError} If it is not a whole number of at least 1.
@@ -191,8 +191,8 @@ interface Statistics {
 }
 
 /**
- * Returns a transform that applies transforms one after the other. Without transforms it returns its
- * input unchanged.
+ * Returns a transform that applies transforms one after the other. Without transforms it returns
+ * its input unchanged.
  *
  * @throws {TypeError} If a transform is no function.
  *

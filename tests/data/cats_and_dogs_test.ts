@@ -100,7 +100,7 @@ async function names(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
 }
 
-Deno.test("catsAndDogs downloads, unpacks, reads, and says what it could not read; the second time from the cache", async () => {
+Deno.test("catsAndDogs() downloads, unpacks, reads, and lists unreadable files; the second time from the cache", async () => {
   const requests = await withServer(archive, async (source, cache) => {
     for (let time = 1; time <= 2; time++) {
       let received = 0, read = 0;
@@ -127,7 +127,7 @@ Deno.test("catsAndDogs downloads, unpacks, reads, and says what it could not rea
   assert.equal(requests, 1);
 });
 
-Deno.test("catsAndDogs reads a folder, and fewer of each class", async () => {
+Deno.test("catsAndDogs() reads a folder, and fewer of each class", async () => {
   await withServer(archive, async (source, cache) => {
     await readCatsAndDogs({ ...source, photographs: 1, size: [1, 1] });
     const folder = `${cache}/PetImages`;
@@ -137,7 +137,7 @@ Deno.test("catsAndDogs reads a folder, and fewer of each class", async () => {
   });
 });
 
-Deno.test("catsAndDogs refuses another archive than the publisher's, and keeps nothing of it", async () => {
+Deno.test("catsAndDogs() refuses another archive than the publisher's, and removes it", async () => {
   await withServer(archive, async ({ url }, cache) => {
     await assert.rejects(readCatsAndDogs({ url, size: [1, 1] }), {
       name: "Error",
@@ -148,19 +148,19 @@ Deno.test("catsAndDogs refuses another archive than the publisher's, and keeps n
   });
 });
 
-Deno.test("catsAndDogs says that there is no server, and how to go on without it", async () => {
+Deno.test("catsAndDogs() reports a missing server, and how to continue without it", async () => {
   await withServer(archive, async () => {
     // Port 1 of this machine: nobody listens there.
     const url = "http://127.0.0.1:1/kagglecatsanddogs_5340.zip";
     await assert.rejects(readCatsAndDogs({ url, retries: 0, size: [1, 1] }), {
       name: "Error",
       message:
-        /^Downloading http.*: tried 1 times, .*by hand\. To go on without cats and dogs, call syntheticImages\(\{ count, seed, size, classes: 2 \}\): images of two classes that are drawn, so no accuracy on them is one on photographs\.$/,
+        /^Downloading http.*: attempt 1 of 1 failed: .*by hand\. To continue without cats and dogs, call syntheticImages\(\{ count, seed, size, classes: 2 \}\): drawn images of two classes, whose accuracy says nothing about photographs\.$/,
     });
   });
 });
 
-Deno.test("catsAndDogs leaves nothing half unpacked behind", async () => {
+Deno.test("catsAndDogs() leaves no half unpacked folder", async () => {
   // A directory that says that there is more than there is, one that is cut off, and none.
   const short = Uint8Array.from(archive);
   const at = short.findLastIndex((_, i) =>
@@ -180,7 +180,7 @@ Deno.test("catsAndDogs leaves nothing half unpacked behind", async () => {
   }
 });
 
-Deno.test("catsAndDogs writes nothing outside of its folder", async () => {
+Deno.test("catsAndDogs() writes nothing outside of its folder", async () => {
   const evil = zipped([
     ["PetImages/Cat/0.jpg", await photograph(1)],
     ["PetImages/Dog/0.jpg", await photograph(2)],
@@ -196,7 +196,7 @@ Deno.test("catsAndDogs writes nothing outside of its folder", async () => {
   });
 });
 
-Deno.test("catsAndDogs stops at a signal", async () => {
+Deno.test("catsAndDogs() stops at a signal", async () => {
   await withServer(archive, async (source) => {
     const reason = new Error("stopped");
     const signal = AbortSignal.abort(reason);
@@ -204,7 +204,7 @@ Deno.test("catsAndDogs stops at a signal", async () => {
   });
 });
 
-Deno.test("catsAndDogs() says which photographs are missing, from the cache and from a folder", async () => {
+Deno.test("catsAndDogs() reports missing photographs in the cache and in a folder", async () => {
   await withServer(archive, async (source, cache) => {
     const size = [1, 1] as const;
     const folder = `${cache}/PetImages`;
@@ -222,7 +222,7 @@ Deno.test("catsAndDogs() says which photographs are missing, from the cache and 
     const copy = `${cache}/copy`;
     await Deno.rename(folder, copy);
     const own =
-      'Pictures of your own can be read by imageFolder(folder, { size, classes: ["Cat", "Dog"] }).';
+      'Read your own pictures with imageFolder(folder, { size, classes: ["Cat", "Dog"] }).';
     await assert.rejects(
       catsAndDogs({ folder: copy, size }),
       missing(copy, 24_995, "Cat/10.jpg", own),
@@ -235,7 +235,7 @@ Deno.test("catsAndDogs() says which photographs are missing, from the cache and 
   });
 });
 
-Deno.test("catsAndDogs() removes what a killed call had half unpacked, and waits for one that unpacks", async () => {
+Deno.test("catsAndDogs() removes the half unpacked folder of a killed call, and waits for a call that unpacks", async () => {
   await withServer(archive, async (source, cache) => {
     await Deno.mkdir(`${cache}/unpacking_abc/Cat`, { recursive: true });
     await Deno.writeTextFile(`${cache}/unpacking_abc/Cat/0.jpg`, "half");
@@ -251,7 +251,7 @@ Deno.test("catsAndDogs() removes what a killed call had half unpacked, and waits
   });
 });
 
-Deno.test("catsAndDogs() unpacks no archive that says to have more than two gigabytes", async () => {
+Deno.test("catsAndDogs() refuses an archive that declares more than two gigabytes", async () => {
   const bomb = zipped([
     ["PetImages/Cat/0.jpg", await photograph(1), 2 ** 31 - 1],
     ["PetImages/Dog/0.jpg", await photograph(2), 2 ** 31 - 1],

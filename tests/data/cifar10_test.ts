@@ -142,13 +142,13 @@ async function writeFiles(folder: string, files: Files): Promise<void> {
   }
 }
 
-Deno.test("cifar10 puts labels and planes of a folder's files where they belong, channels last", () =>
+Deno.test("cifar10() reads labels and colour planes of a folder's files, channels last", () =>
   withFolder(async (folder) => {
     await writeFiles(folder, whole);
     assertRead(await readCifar10({ folder, imagesPerFile }));
   }));
 
-Deno.test("cifar10 names the classes as the publisher's batches.meta.txt does, in its order", () =>
+Deno.test("cifar10() names the classes as the publisher's batches.meta.txt does, in its order", () =>
   withFolder(async (folder) => {
     await writeFiles(folder, whole);
     const { train, test } = await readCifar10({ folder, imagesPerFile });
@@ -157,7 +157,7 @@ Deno.test("cifar10 names the classes as the publisher's batches.meta.txt does, i
     assert.deepEqual(test.classNames, published);
   }));
 
-Deno.test("cifar10 downloads the archive, with progress, and asks no server the second time", async () => {
+Deno.test("cifar10() downloads the archive once, with progress", async () => {
   const content = await archive(whole);
   const ranges = await withServer(content, async (options, file) => {
     const seen: number[] = [];
@@ -170,7 +170,7 @@ Deno.test("cifar10 downloads the archive, with progress, and asks no server the 
   assert.deepEqual(ranges, [null]);
 });
 
-Deno.test("cifar10 goes on with a download that was interrupted", async () => {
+Deno.test("cifar10() resumes an interrupted download", async () => {
   const content = await archive(whole);
   const ranges = await withServer(content, async (options, file) => {
     await Deno.mkdir(file.slice(0, file.lastIndexOf("/")));
@@ -180,7 +180,7 @@ Deno.test("cifar10 goes on with a download that was interrupted", async () => {
   assert.deepEqual(ranges, ["bytes=1000-"]);
 });
 
-Deno.test("cifar10 refuses another archive than the publisher's, and keeps nothing of it", async () => {
+Deno.test("cifar10() refuses another archive than the publisher's, and removes it", async () => {
   await withServer(await archive(whole), async (options, file) => {
     await assert.rejects(readCifar10(options), {
       name: "Error",
@@ -191,22 +191,22 @@ Deno.test("cifar10 refuses another archive than the publisher's, and keeps nothi
   });
 });
 
-Deno.test("cifar10 says that there is no server, where to put the file, and how to go on without it", async () => {
+Deno.test("cifar10() reports a missing server, where to put the file, and how to continue without it", async () => {
   // Port 1 of this machine: nobody listens there.
   await withServer(new Uint8Array(), async (_, file) => {
     const options = { url: "http://127.0.0.1:1/cifar-10-binary.tar.gz", retries: 0 };
     await assert.rejects(readCifar10(options), {
       name: "Error",
       message: new RegExp(
-        "^Downloading http.*cifar-10-binary\\.tar\\.gz: tried 1 times, and the last one failed: .*" +
-          `or put the file at ${file} by hand\\. To go on without CIFAR-10, call syntheticImages\\(\\{ count, seed \\}\\): ` +
-          "images of the same shape that are drawn, so no accuracy on them is one on CIFAR-10\\.$",
+        "^Downloading http.*cifar-10-binary\\.tar\\.gz: attempt 1 of 1 failed: .*" +
+          `or put the file at ${file} by hand\\. To continue without CIFAR-10, call syntheticImages\\(\\{ count, seed \\}\\): ` +
+          "drawn images of the same shape, whose accuracy says nothing about CIFAR-10\\.$",
       ),
     });
   });
 });
 
-Deno.test("cifar10 stops at a signal", async () => {
+Deno.test("cifar10() stops at a signal", async () => {
   const content = await archive(whole);
   await withServer(content, async (options) => {
     const reason = new Error("stopped");
@@ -238,17 +238,17 @@ const damages: [string, (files: Files) => Files, string, RegExp][] = [
     "that is missing",
     ({ "data_batch_5.bin": _, ...files }) => files,
     "Error",
-    /^Reading CIFAR-10 from .*: the folder must have the files? .*data_batch_5\.bin.*, found .*\.bin\.$/,
+    /^Reading CIFAR-10 from .*: the (?:folder|archive) must have the files? .*data_batch_5\.bin.*, found .*\.bin\.$/,
   ],
 ];
 for (const [what, damage, name, message] of damages) {
-  Deno.test(`cifar10 refuses a file ${what}, in a folder`, () =>
+  Deno.test(`cifar10() refuses a file ${what}, in a folder`, () =>
     withFolder(async (folder) => {
       await writeFiles(folder, damage(whole));
       await assert.rejects(readCifar10({ folder, imagesPerFile }), { name, message });
     }));
 
-  Deno.test(`cifar10 refuses a file ${what}, in the archive`, async () => {
+  Deno.test(`cifar10() refuses a file ${what}, in the archive`, async () => {
     const content = await archive(damage(whole));
     await withServer(content, async (options) => {
       const sha256 = hash(content);
@@ -257,7 +257,7 @@ for (const [what, damage, name, message] of damages) {
   });
 }
 
-Deno.test("cifar10 refuses an archive that is truncated, and what is no archive", async () => {
+Deno.test("cifar10() refuses a truncated archive, and a file that is no archive", async () => {
   const content = await archive(whole);
   for (
     const bytes of [
@@ -282,7 +282,7 @@ Deno.test("cifar10 refuses an archive that is truncated, and what is no archive"
   });
 });
 
-Deno.test("cifar10 wants 10,000 images in each file", () =>
+Deno.test("cifar10() expects 10,000 images in each file", () =>
   withFolder(async (folder) => {
     await writeFiles(folder, whole);
     await assert.rejects(cifar10({ folder }), {
@@ -292,7 +292,7 @@ Deno.test("cifar10 wants 10,000 images in each file", () =>
     });
   }));
 
-Deno.test("cifar10 says which files a folder without them should hold", () =>
+Deno.test("cifar10() lists the files that a folder lacks", () =>
   withFolder(async (folder) => {
     await assert.rejects(cifar10({ folder }), {
       name: "Error",
@@ -366,7 +366,7 @@ testOnEachBackend(
   },
 );
 
-testOnEachBackend("cifar10Statistics are those of 0 to 255, divided", () => {
+testOnEachBackend("cifar10Statistics are the statistics of bytes, divided by 255", () => {
   assertClose(ops.mul(ops.tensor(cifar10Statistics.mean), 255), [125.3, 123.0, 113.9], 1e-3);
   assertClose(
     ops.mul(ops.tensor(cifar10Statistics.standardDeviation), 255),
@@ -398,7 +398,7 @@ export async function types() {
   cifar10({ folder: 1 });
 }
 
-Deno.test("cifar10() unpacks no archive beyond the size of its files", async () => {
+Deno.test("cifar10() stops unpacking at the size of its files", async () => {
   const bomb = await archive({ ...whole, "data_batch_1.bin": new Uint8Array(2 ** 24) });
   assert(bomb.length < 200_000);
   await withServer(bomb, async (options) => {
@@ -416,7 +416,7 @@ Deno.test("cifar10() refuses options that do not exist or are of another kind", 
       { Folder: "x" },
       "there is no option Folder. Did you mean folder? The options are folder, onProgress, signal.",
     ],
-    [{ folder: new URL("file:///x") }, "folder must be a string, found an object of another kind."],
+    [{ folder: new URL("file:///x") }, "folder must be a string, found an object (URL)."],
     [{ onProgress: 1 }, "onProgress must be a function, found 1."],
   ];
   for (const [options, message] of wrong) {

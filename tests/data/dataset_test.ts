@@ -28,7 +28,7 @@ const uneven = new ImageDataset({
   classNames: ["many", "few"],
 });
 
-testOnEachBackend("images gives all images as float32 from 0 to 1", () =>
+testOnEachBackend("images() returns all images as float32 from 0 to 1", () =>
   assertNoLeak(() => {
     const images = four.images();
     assert.deepEqual(images.shape, [4, 1, 2, 3]);
@@ -37,7 +37,7 @@ testOnEachBackend("images gives all images as float32 from 0 to 1", () =>
     images.dispose();
   }));
 
-testOnEachBackend("images gives exactly 0 and 1 for black and white", () => {
+testOnEachBackend("images() returns exactly 0 and 1 for black and white", () => {
   const extremes = new ImageDataset({
     ...parts,
     pixels: Uint8Array.from({ length: 24 }, (_, i) => i % 2 * 255),
@@ -83,14 +83,14 @@ testOnEachBackend(
     }),
 );
 
-testOnEachBackend("labelTensor gives all class numbers", () => {
+testOnEachBackend("labelTensor() returns all class numbers", () => {
   const labels = four.labelTensor();
   assert.equal(labels.dtype, "int32");
   assert.deepEqual(labels.arraySync(), [1, 0, 1, 0]);
   labels.dispose();
 });
 
-Deno.test("subset and take give sets of their own", () => {
+Deno.test("subset() and take() return separate sets", () => {
   const subset = four.subset([2, 1]);
   assert.deepEqual([...subset.pixels], [20, 21, 22, 23, 24, 25, 10, 11, 12, 13, 14, 15]);
   assert.deepEqual([...subset.labels], [1, 0]);
@@ -105,7 +105,7 @@ Deno.test("subset and take give sets of their own", () => {
   assert.deepEqual([...first.labels], [1]);
 });
 
-Deno.test("split divides every class, loses no image and keeps the order", () => {
+Deno.test("split() divides every class, loses no image and keeps the order", () => {
   const [first, rest] = uneven.split(0.8, { seed: 3 });
   assert.deepEqual([first.count, rest.count], [24, 6]);
   assert.equal(first.labels.filter((label) => label === 0).length, 16);
@@ -120,7 +120,7 @@ Deno.test("split divides every class, loses no image and keeps the order", () =>
   }
 });
 
-Deno.test("split is the same for the same seed, and another for another", () => {
+Deno.test("split() is the same for the same seed, and another for another", () => {
   const pixels = (seed: number) => [...uneven.split(0.5, { seed })[0].pixels];
   assert.deepEqual(pixels(1), pixels(1));
   assert.notDeepEqual(pixels(1), pixels(2));
@@ -142,18 +142,21 @@ const thousand = {
   classNames: Array.from({ length: 1000 }, (_, i) => `class ${i}`),
 };
 
-testOnEachBackend("labels are class numbers of any size, in parts of the set too", () => {
-  const set = new ImageDataset({ ...thousand, labels: Int32Array.of(300, 999, 0, 255) });
-  assert(set.labels instanceof Int32Array);
-  const tensors = [set.labelTensor(), set.labelTensor([1, 0]), set.subset([1]).labelTensor()];
-  assert.deepEqual(tensors.map((tensor) => [...tensor.dataSync()]), [
-    [300, 999, 0, 255],
-    [999, 300],
-    [999],
-  ]);
-  assert.deepEqual([...set.take(2).labels], [300, 999]);
-  tensors.forEach((tensor) => tensor.dispose());
-});
+testOnEachBackend(
+  "labelTensor() returns class numbers of any size, in parts of the set too",
+  () => {
+    const set = new ImageDataset({ ...thousand, labels: Int32Array.of(300, 999, 0, 255) });
+    assert(set.labels instanceof Int32Array);
+    const tensors = [set.labelTensor(), set.labelTensor([1, 0]), set.subset([1]).labelTensor()];
+    assert.deepEqual(tensors.map((tensor) => [...tensor.dataSync()]), [
+      [300, 999, 0, 255],
+      [999, 300],
+      [999],
+    ]);
+    assert.deepEqual([...set.take(2).labels], [300, 999]);
+    tensors.forEach((tensor) => tensor.dispose());
+  },
+);
 
 for (
   const Kind of [
@@ -166,13 +169,13 @@ for (
     Float64Array,
   ]
 ) {
-  Deno.test(`ImageDataset takes labels from a ${Kind.name}, part of a buffer or whole`, () => {
+  Deno.test(`ImageDataset accepts labels from a ${Kind.name}, part of a buffer or whole`, () => {
     const labels = Kind.of(7, 300, 999, 0, 2).subarray(1);
     assert.deepEqual([...new ImageDataset({ ...thousand, labels }).labels], [300, 999, 0, 2]);
   });
 }
 
-Deno.test("ImageDataset takes labels from plain arrays and of 64 bits", () => {
+Deno.test("ImageDataset accepts labels from plain arrays and of 64 bits", () => {
   for (
     const labels of [[300, 999, 0, 2], [300n, 999n, 0n, 2n], BigInt64Array.of(300n, 999n, 0n, 2n)]
   ) {
@@ -180,7 +183,7 @@ Deno.test("ImageDataset takes labels from plain arrays and of 64 bits", () => {
   }
 });
 
-Deno.test("ImageDataset copies labels and names, so that who changes them afterwards changes nothing", () => {
+Deno.test("ImageDataset copies labels and names, so that later changes of them have no effect", () => {
   const labels = Int32Array.of(1, 0, 1, 0), classNames = ["cat", "dog"];
   const set = new ImageDataset({ ...parts, labels, classNames });
   labels.fill(77);
@@ -232,7 +235,7 @@ function growing(): Uint8Array {
   return bytes;
 }
 
-Deno.test("ImageDataset says that its pixels were given to another thread", () => {
+Deno.test("ImageDataset reports pixels that were transferred to another thread", () => {
   const pixels = Uint8Array.of(7, 8);
   const set = new ImageDataset({ ...blackWhite, pixels });
   structuredClone(pixels, { transfer: [pixels.buffer] });
@@ -296,12 +299,12 @@ const misfits: [object, string, string][] = [
   [
     { labels: new Set([0, 1]) },
     "TypeError",
-    "labels must be an array of class numbers, found an object of another kind. The numbers of a tensor are in its dataSync().",
+    "labels must be an array of class numbers, found an object (Set). The numbers of a tensor are in its dataSync().",
   ],
   [
     { labels: new DataView(new ArrayBuffer(4)) },
     "TypeError",
-    "labels must be an array of class numbers, found an object of another kind. The numbers of a tensor are in its dataSync().",
+    "labels must be an array of class numbers, found an object (DataView). The numbers of a tensor are in its dataSync().",
   ],
   ...([["a Uint16Array", new Uint16Array(24)], ["a Int8Array", new Int8Array(24)]] as const).map((
     [kind, pixels],
@@ -379,7 +382,7 @@ Deno.test("ImageDataset refuses options that do not exist, and names the nearest
   });
 });
 
-Deno.test("a subclass of ImageDataset may have fields of its own", async () => {
+Deno.test("a subclass of ImageDataset may have more fields", async () => {
   class Named extends ImageDataset<3, 2> {
     readonly files = ["1.png", "2.png", "3.png", "4.png"];
   }
@@ -486,7 +489,7 @@ const wrong: [string, () => unknown, string][] = [
   [
     "to split a class of one image",
     () => four.subset([0, 1, 3]).split(0.5, { seed: 0 }),
-    'Splitting the image set "four": each class must have at least two images, one for either set, found one of the class ' +
+    'Splitting the image set "four": each class must have at least two images, one for each set, found one of the class ' +
     '"dog", image 0. Add images of it, or leave it out with subset().',
   ],
 ];

@@ -31,7 +31,7 @@ async function withCache(test: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
-Deno.test("the subset that ships has 600 training and 100 test images of each class", async () => {
+Deno.test("fashionMnist() with subset has 600 training and 100 test images of each class", async () => {
   const { train, test } = await fashionMnist({ subset: true });
   assert.deepEqual(
     [train.count, train.height, train.width, train.channels, train.classes],
@@ -49,7 +49,7 @@ const installed = await Deno.stat("/usr/share/datasets/fashion-mnist").then(
   () => false,
 );
 Deno.test({
-  name: "the full set has 6,000 and 1,000 of each class, and the subset is a seeded tenth of it",
+  name: "fashionMnist() has 6,000 and 1,000 of each class, and the subset is a seeded tenth of it",
   ignore: !installed,
   async fn() {
     const full = await fashionMnist();
@@ -74,7 +74,7 @@ Deno.test({
   },
 });
 
-Deno.test("a file of the full set is downloaded once, then read from the cache", () =>
+Deno.test("fashionMnist() downloads a file once, then reads it from the cache", () =>
   withCache(async (cache) => {
     let requests = 0;
     const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
@@ -102,7 +102,7 @@ Deno.test("a file of the full set is downloaded once, then read from the cache",
     assert.equal(requests, 1);
   }));
 
-Deno.test("a file of the system's folder is taken first, and its content checked", () =>
+Deno.test("fashionMnist() prefers a file of the system's folder, and checks its content", () =>
   withCache(async (folder) => {
     const options = { systemFolder: folder, publisher: "http://127.0.0.1:1" };
     const file = `${folder}/${labelsFile}.gz`;
@@ -128,7 +128,7 @@ Deno.test("a file of the system's folder is taken first, and its content checked
     });
   }));
 
-Deno.test("gunzip refuses damaged bytes, bytes after the end, and what is no gzip", async () => {
+Deno.test("gunzip() refuses damaged bytes, bytes after the end, and other formats", async () => {
   const damaged = published.slice();
   damaged[2000]! ^= 0xff;
   for (const bytes of [damaged, new Uint8Array([...published, 1, 2, 3]), new Uint8Array(50)]) {
@@ -141,7 +141,7 @@ Deno.test("gunzip refuses damaged bytes, bytes after the end, and what is no gzi
   }
 });
 
-Deno.test("gunzip refuses content of more bytes than it may have", async () => {
+Deno.test("gunzip() refuses content of more bytes than it may have", async () => {
   const zeros = new Blob([new Uint8Array(2 ** 24)]).stream();
   const bomb = await new Response(zeros.pipeThrough(new CompressionStream("gzip"))).bytes();
   await assert.rejects(gunzip(bomb, "zeros", 10_008), {
@@ -160,7 +160,7 @@ Deno.test("fashionMnist() refuses options that do not exist or are of another ki
     [{ subset: "no" }, 'subset must be true or false, found "no".'],
     [
       { subset: true, signal: new AbortController() },
-      "signal must be an AbortSignal such as controller.signal, found an object of another kind.",
+      "signal must be an AbortSignal such as controller.signal, found an object (AbortController).",
     ],
   ];
   for (const [options, message] of wrong) {

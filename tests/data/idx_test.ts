@@ -10,13 +10,13 @@ const twoImages = new Uint8Array([
   ...[10, 20, 30, 40, 50, 255],
 ]);
 
-Deno.test("decodeIdx reads the shape and the values", () => {
+Deno.test("decodeIdx() reads the shape and the values", () => {
   const { shape, values } = decodeIdx(twoImages, "images");
   assert.deepEqual(shape, [2, 1, 3]);
   assert.deepEqual([...values], [10, 20, 30, 40, 50, 255]);
 });
 
-Deno.test("decodeIdx reads sizes as big-endian, and bytes that start inside a larger buffer", () => {
+Deno.test("decodeIdx() reads sizes as big-endian, and bytes that start inside a larger buffer", () => {
   const padded = new Uint8Array(3 + 8 + 258);
   padded.set([0, 0, 8, 1, 0, 0, 1, 2, 7], 3);
   const { shape, values } = decodeIdx(padded.subarray(3), "labels");
@@ -24,11 +24,11 @@ Deno.test("decodeIdx reads sizes as big-endian, and bytes that start inside a la
   assert.equal(values[0], 7);
 });
 
-Deno.test("encodeIdx writes what decodeIdx reads", () => {
+Deno.test("encodeIdx() writes what decodeIdx reads", () => {
   assert.deepEqual(encodeIdx(decodeIdx(twoImages, "images")), twoImages);
 });
 
-Deno.test("encodeIdx refuses values that are not those of the shape", () => {
+Deno.test("encodeIdx() refuses values that do not match the shape", () => {
   assert.throws(() => encodeIdx({ shape: [2, 2], values: new Uint8Array(3) }), {
     name: "RangeError",
     message: "Writing IDX: there must be 4 values for the shape [2,2], found 3.",
@@ -91,7 +91,7 @@ const broken: [string, Uint8Array<ArrayBuffer>, string, RegExp][] = [
   ],
 ];
 for (const [what, bytes, name, message] of broken) {
-  Deno.test(`decodeIdx refuses ${what}`, () => {
+  Deno.test(`decodeIdx() refuses ${what}`, () => {
     assert.throws(() => decodeIdx(bytes, "train-images"), { name, message });
   });
 }
@@ -102,7 +102,7 @@ function withByte(position: number, byte: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-Deno.test("encodeIdx refuses numbers that are no bytes, and sizes that are none", () => {
+Deno.test("encodeIdx() refuses numbers that are no bytes, and invalid sizes", () => {
   const wrong: [object, string, string][] = [
     [
       { shape: [2], values: Int32Array.of(300, 999) },
@@ -130,7 +130,7 @@ Deno.test("encodeIdx refuses numbers that are no bytes, and sizes that are none"
   }
 });
 
-Deno.test("decodeIdx refuses what is no array of bytes", () => {
+Deno.test("decodeIdx() refuses values that are no array of bytes", () => {
   const words = new Uint16Array(8) as unknown as Uint8Array<ArrayBuffer>;
   assert.throws(() => decodeIdx(words, "words"), {
     name: "TypeError",

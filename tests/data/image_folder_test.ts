@@ -48,7 +48,7 @@ function assertNear(found: ArrayLike<number>, wanted: ArrayLike<number>, most: n
   }
 }
 
-Deno.test("imageFolder takes the classes from the folders and the order from the names, whatever finishes first", () =>
+Deno.test("imageFolder() takes the classes from the folders and the order from the names, whichever file is read first", () =>
   withFiles({
     "tree/b.png": plain([40, 50, 60], 500, 500),
     "tree/a.PNG": plain([10, 20, 30]),
@@ -76,7 +76,7 @@ Deno.test("imageFolder takes the classes from the folders and the order from the
     assert.equal(dataset.name, folder.split("/").at(-1));
   }));
 
-Deno.test("imageFolder takes the classes asked for, in that order, and no more", () =>
+Deno.test("imageFolder() reads only the folders of the option classes, in that order", () =>
   withFiles({
     "bird/1.png": plain([1, 1, 1]),
     "fish/1.png": plain([2, 2, 2]),
@@ -88,7 +88,7 @@ Deno.test("imageFolder takes the classes asked for, in that order, and no more",
     assert.deepEqual([...dataset.pixels], [3, 3, 3, 1, 1, 1]);
   }));
 
-Deno.test("imageFolder reads the first files of each class where it is asked to", () =>
+Deno.test("imageFolder() reads the first imagesPerClass files of each class", () =>
   withFiles({
     "a/1.png": plain([1, 1, 1]),
     "a/2.png": plain([2, 2, 2]),
@@ -101,7 +101,7 @@ Deno.test("imageFolder reads the first files of each class where it is asked to"
     assert.equal(dataset.name, "few");
   }));
 
-Deno.test("imageFolder keeps the pixels of an image of the right size as they are", () =>
+Deno.test("imageFolder() does not change the pixels of an image of the right size", () =>
   withFiles({ "a/1.png": photograph }, async (folder) => {
     const { dataset } = await imageFolder(folder, { size: [height, width] });
     assert.deepEqual(dataset.pixels, pixels);
@@ -109,7 +109,7 @@ Deno.test("imageFolder keeps the pixels of an image of the right size as they ar
 
 for (const { size: [h, w], shorterSide, values } of expected.resized) {
   Deno.test(
-    `imageFolder resizes and cuts to ${h} × ${w} as torchvision does${
+    `imageFolder() resizes and cuts to ${h} × ${w} as torchvision does${
       shorterSide ? `, from ${shorterSide}` : ""
     }`,
     () =>
@@ -123,7 +123,7 @@ for (const { size: [h, w], shorterSide, values } of expected.resized) {
   );
 }
 
-Deno.test("imageFolder cuts off both ends of the longer side alike, standing or lying", () => {
+Deno.test("imageFolder() cuts off both ends of the longer side equally, portrait or landscape", () => {
   // Three stripes: red, 2 of green, blue. Only the middle is left of it.
   const stripes = [[255, 0, 0], [0, 255, 0], [0, 255, 0], [0, 0, 255]];
   const lying = Uint8Array.from([...stripes, ...stripes].flat());
@@ -137,7 +137,7 @@ Deno.test("imageFolder cuts off both ends of the longer side alike, standing or 
   });
 });
 
-Deno.test("imageFolder makes grey, palette, 16-bit and transparent PNGs 8-bit colour", () =>
+Deno.test("imageFolder() converts grey, palette, 16-bit and transparent PNGs to 8-bit colour", () =>
   withFiles({
     "a/1 grey.png": plain([100]),
     "a/2 grey and alpha.png": plain([100, 255]),
@@ -167,7 +167,7 @@ Deno.test("imageFolder makes grey, palette, 16-bit and transparent PNGs 8-bit co
     assertNear(dataset.pixels, colors.flat(), 1);
   }));
 
-Deno.test("imageFolder reads JPEGs: grey, progressive, CMYK, turned by its camera", async () => {
+Deno.test("imageFolder() reads JPEGs: grey, progressive, CMYK, rotated by EXIF", async () => {
   const right = await source().jpeg({ quality: 95, chromaSubsampling: "4:4:4" }).toBuffer();
   const files = {
     "a/1.jpg": right,
@@ -194,7 +194,7 @@ Deno.test("imageFolder reads JPEGs: grey, progressive, CMYK, turned by its camer
   });
 });
 
-Deno.test("imageFolder leaves out what it cannot read, and says which files and why", async () => {
+Deno.test("imageFolder() leaves out unreadable files, and lists them with the reason", async () => {
   const whole = await jpeg();
   const png = photograph;
   const huge = Uint8Array.from(png);
@@ -249,7 +249,7 @@ for (const { name, file, tolerance, expected } of pillow) {
     }));
 }
 
-Deno.test("imageFolder() brings a ramp of 391 pixels to 48 that end in 252, as a JPEG too", async () => {
+Deno.test("imageFolder() resizes a ramp of 391 pixels to 48 that end in 252, as a JPEG too", async () => {
   // Column 47 reads from 382.85 on: the mean of what is there, weighted by a triangle, is 252
   // (Pillow, test of the fixture).
   const row = Uint8Array.from({ length: 391 * 391 }, (_, i) => Math.round((i % 391) * 255 / 390));
@@ -274,7 +274,7 @@ Deno.test("imageFolder() does not apply colour profiles, as Pillow", async () =>
   });
 });
 
-Deno.test("imageFolder() lists every file that it does not read, and no kind of file stops it", async () => {
+Deno.test("imageFolder() lists every file that it does not read, whatever kind of file it is", async () => {
   const image = plain([1, 2, 3]);
   await withFiles({
     "cat/1.png": image,
@@ -322,7 +322,7 @@ Deno.test("imageFolder() lists every file that it does not read, and no kind of 
   });
 });
 
-Deno.test("imageFolder() lists images whose pixels it would take for others", async () => {
+Deno.test("imageFolder() lists images whose pixels the decoder would misread", async () => {
   // A TIFF of one pixel in YCbCr without compression: its header, a directory of ten fields, and
   // the pixel.
   const fields = [
@@ -363,7 +363,7 @@ Deno.test("imageFolder() lists images whose pixels it would take for others", as
   });
 });
 
-Deno.test("imageFolder() takes no folder for two classes", () =>
+Deno.test("imageFolder() refuses one folder for two classes", () =>
   withFiles({ "1/1.png": plain([1, 2, 3]) }, async (folder) => {
     const size = [2, 2] as const;
     await assert.rejects(imageFolder(folder, { size, classes: ["1", "1"] }), {
@@ -379,7 +379,7 @@ Deno.test("imageFolder() takes no folder for two classes", () =>
     });
   }));
 
-Deno.test("imageFolder() finds a class whose name is written with other characters of the same look", () =>
+Deno.test("imageFolder() finds a class whose name is in another Unicode form", () =>
   withFiles({ "cafe\u0301/1.png": plain([1, 2, 3]) }, async (folder) => {
     const { dataset } = await imageFolder(folder, { size: [2, 2], classes: ["caf\u00e9"] });
     assert.deepEqual([dataset.count, dataset.classNames], [1, ["caf\u00e9"]]);
@@ -415,7 +415,7 @@ Deno.test("imageFolder() refuses options that do not exist or are of another kin
     [
       { size: [2, 2], signal: new AbortController() },
       "TypeError",
-      "signal must be an AbortSignal such as controller.signal, found an object of another kind.",
+      "signal must be an AbortSignal such as controller.signal, found an object (AbortController).",
     ],
     [{ size: [2, 2], onProgress: true }, "TypeError", "onProgress must be a function, found true."],
   ];
@@ -427,7 +427,7 @@ Deno.test("imageFolder() refuses options that do not exist or are of another kin
   }
 });
 
-Deno.test("imageFolder survives 200 damaged files", async () => {
+Deno.test("imageFolder() survives 200 damaged files", async () => {
   const whole = [await jpeg(), photograph];
   const files: Files = { "a/0.jpg": whole[0]! };
   let state = 1;
@@ -445,7 +445,7 @@ Deno.test("imageFolder survives 200 damaged files", async () => {
   });
 });
 
-Deno.test("imageFolder counts up its progress, and stops at a signal", () =>
+Deno.test("imageFolder() reports its progress, and stops at a signal", () =>
   withFiles(
     Object.fromEntries(
       Array.from({ length: 40 }, (_, n) => [`a/${10 + n}.png`, plain([1, 2, 3])]),
@@ -475,7 +475,7 @@ Deno.test("imageFolder counts up its progress, and stops at a signal", () =>
     },
   ));
 
-Deno.test("imageFolder says what is missing", () =>
+Deno.test("imageFolder() reports missing folders and images", () =>
   withFiles({
     "set/cat/1.png": plain([1, 2, 3]),
     "set/dog/1.png": text("no image"),
@@ -525,7 +525,7 @@ Deno.test("imageFolder says what is missing", () =>
     }
   }));
 
-Deno.test("imageFolder refuses sizes that are none", () =>
+Deno.test("imageFolder() refuses invalid sizes", () =>
   withFiles({ "a/1.png": plain([1, 2, 3]) }, async (folder) => {
     const wrong: [Parameters<typeof imageFolder>[1], string][] = [
       [{ size: [0, 2] }, "height must be a whole number of at least 1, found 0."],

@@ -22,7 +22,7 @@ import {
 import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
 
 testOnEachBackend(
-  "syntheticImages gives images of CIFAR-10's shape, ten classes in turn, and says that they are no photographs",
+  "syntheticImages() gives images of CIFAR-10's shape, ten classes in turn, and says that they are no photographs",
   () =>
     assertNoLeak(() => {
       const set: ImageDataset<3, 10> = syntheticImages({ count: 25, seed: 1 });
@@ -39,7 +39,7 @@ testOnEachBackend(
     }),
 );
 
-Deno.test("syntheticImages draws as many of the classes as asked, at any size, in the middle", () => {
+Deno.test("syntheticImages() draws the first classes, at any size, in the middle", () => {
   const set: ImageDataset<3, 2> = syntheticImages({
     count: 200,
     seed: 1,
@@ -68,7 +68,7 @@ Deno.test("syntheticImages draws as many of the classes as asked, at any size, i
   assert(middle > 0.15 && middle > 1.5 * side, `${middle} and ${side}`);
 });
 
-Deno.test("syntheticImages draws the same for the same seed on each backend, and else for another", async () => {
+Deno.test("syntheticImages() draws the same images for the same seed on each backend, and others for another", async () => {
   const { pixels } = syntheticImages({ count: 30, seed: 1 });
   assert.deepEqual(syntheticImages({ count: 30, seed: 1 }).pixels, pixels);
   await useBackend(CPU, () => {
@@ -77,7 +77,7 @@ Deno.test("syntheticImages draws the same for the same seed on each backend, and
   assert.notDeepEqual(syntheticImages({ count: 30, seed: 2 }).pixels, pixels);
 });
 
-Deno.test("syntheticImages: colours and brightness say nothing of the class", () => {
+Deno.test("syntheticImages(): colours and brightness say nothing about the class", () => {
   const { pixels, count } = syntheticImages({ count: 2000, seed: 1 });
   // The mean over 200 images of a class, whose means spread by about 0.25, has a standard deviation
   // of 0.018.
@@ -88,7 +88,7 @@ Deno.test("syntheticImages: colours and brightness say nothing of the class", ()
   }
 });
 
-Deno.test("syntheticImages: a linear model hardly does better than guessing, a small convolutional network does", async () => {
+Deno.test("syntheticImages(): a linear model is hardly better than guessing, a small convolutional network is", async () => {
   setSeed(1);
   const transform = normalize({ mean: 0.5, standardDeviation: 0.25 });
   const train = syntheticImages({ count: 1000, seed: 1 });
@@ -114,7 +114,7 @@ Deno.test("syntheticImages: a linear model hardly does better than guessing, a s
   assert(low < 0.15 && high > 0.2, `${low} and ${high}`);
 });
 
-Deno.test("syntheticImages refuses to draw no image, half an image, and a seed that is none", () => {
+Deno.test("syntheticImages() refuses no image, half an image, and an invalid seed", () => {
   for (const count of [0, 1.5, NaN]) {
     assert.throws(() => syntheticImages({ count, seed: 1 }), {
       name: "RangeError",
@@ -137,7 +137,7 @@ Deno.test("syntheticImages refuses to draw no image, half an image, and a seed t
   });
 });
 
-Deno.test("syntheticImages refuses options that do not exist or are of another kind", () => {
+Deno.test("syntheticImages() refuses options that do not exist or are of another kind", () => {
   const wrong: [object | undefined, string][] = [
     [
       { n: 100, seed: 1 },

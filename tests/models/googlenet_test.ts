@@ -62,7 +62,7 @@ function loss(model: ReturnType<typeof narrow>, images: Images, labels: Labels):
 
 for (const expected of fixture.cases) {
   testOnEachBackend(
-    `GoogLeNet (${expected.options.variant}) is PyTorch's: logits, and a training step with its heads`,
+    `GoogLeNet (${expected.options.variant}) equals PyTorch: logits, and a training step with its heads`,
     () => {
       using model = googlenet(expected.options);
       assertLikePyTorch(model, expected, (images) => {
@@ -89,7 +89,7 @@ Deno.test("GoogLeNet of torchvision has 6,624,904 parameters, 1.50 billion multi
   assert.deepEqual([inference.parameters, inference.macs], [withHeads.parameters, without.macs]);
 });
 
-Deno.test("GoogLeNet has the article's b1 to b5, and the operations of the paper's table", async (t) => {
+Deno.test("GoogLeNet has the stages b1 to b5 of d2l, and the operations of the paper's table", async (t) => {
   using model = googlenet({ variant: "d2l" });
   const table = summary(model, [224, 224, 1], { depth: 1 });
   const shape = (name: string) => table.rows.find(({ path }) => path === name)?.outputShape;
@@ -100,8 +100,8 @@ Deno.test("GoogLeNet has the article's b1 to b5, and the operations of the paper
     [7, 7, 832],
     [1024],
   ]);
-  // Millions of operations in table 1 of the paper, which rounds up or down; not those of the first convolution and of 5a, which do
-  // not follow from its channels.
+  // Millions of operations in table 1 of the paper, which rounds up or down; not those of the first
+  // convolution and of 5a, which do not follow from its channels.
   const paper = {
     ...{ inception3a: 128, inception3b: 304 },
     ...{ inception4a: 73, inception4b: 88, inception4c: 100, inception4d: 119, inception4e: 170 },
@@ -114,7 +114,7 @@ Deno.test("GoogLeNet has the article's b1 to b5, and the operations of the paper
   await t.assertSnapshot(table.toString());
 });
 
-Deno.test("inception by hand: four branches of one image, joined along the channels", () => {
+Deno.test("inception() by hand: four branches of one image, joined along the channels", () => {
   for (const [variant, window] of [["d2l", 25], ["torchvision", 9]] as const) {
     using block = inception(1, [1, [1, 1], [1, 1], 1], { variant });
     const { branch1, branch2, branch3, branch4 } = block;
@@ -141,7 +141,7 @@ Deno.test("inception by hand: four branches of one image, joined along the chann
   }
 });
 
-Deno.test("GoogLeNet drops much in its heads, and before its last layer in torchvision's variant", () => {
+Deno.test("GoogLeNet has dropout in its heads, and before its last layer in torchvision's variant", () => {
   using simplified = narrow("d2l"), torchvision = narrow("torchvision");
   const heads = ["aux1.dropout 0.7", "aux2.dropout 0.7"];
   assert.deepEqual(dropouts(simplified), heads);
@@ -169,7 +169,7 @@ Deno.test("GoogLeNet overfits one batch", () => {
   }
 });
 
-Deno.test("GoogLeNet drops in training only, leaves its outputs alone, and nothing once disposed", () => {
+Deno.test("GoogLeNet drops in training only, leaves only its outputs, and no tensor once disposed", () => {
   setSeed(1);
   const { images } = batchOf(2, 65, 1);
   assertTrainingDiffers(() => narrow("torchvision"), images);
@@ -181,7 +181,7 @@ Deno.test("GoogLeNet drops in training only, leaves its outputs alone, and nothi
   assert.deepEqual(Object.values(outputs).map(({ shape }) => shape), [[2, 10], [2, 10], [2, 10]]);
 });
 
-Deno.test("GoogLeNet: images too small are refused with the layer and the size that will do", async () => {
+Deno.test("googlenet() refuses images that are too small, with the layer and the smallest size", async () => {
   const options = { inChannels: 1, width: 1 / 8 };
   // torchvision gives 15×15 as the smallest size.
   const running =
@@ -217,7 +217,7 @@ Deno.test("GoogLeNet: images too small are refused with the layer and the size t
   });
 });
 
-Deno.test("GoogLeNet: a bad option throws and leaves nothing", async () => {
+Deno.test("googlenet() and inception() refuse a bad option and leave no tensor", async () => {
   const doing = "Building googlenet:";
   for (
     const [build, kind, message] of [
@@ -228,7 +228,7 @@ Deno.test("GoogLeNet: a bad option throws and leaves nothing", async () => {
       ],
       [
         () => googlenet({} as never),
-        "RangeError",
+        "TypeError",
         `${doing} variant must be one of "d2l", "torchvision", found undefined.`,
       ],
       [
@@ -244,12 +244,12 @@ Deno.test("GoogLeNet: a bad option throws and leaves nothing", async () => {
       [
         () => inception(3, [4, [4, 4], [4, 0], 4]),
         "RangeError",
-        "Building inception: c3 must be a whole number of at least 1, found 0.",
+        "Building inception: branch 3 must be a whole number of at least 1, found 0.",
       ],
       [
         () => inception(3, [4, 4 as never, [4, 4], 4]),
         "TypeError",
-        "Building inception: c2 must be two numbers of channels, found 4.",
+        "Building inception: branch 2 must be two numbers of channels such as [96, 128], found 4.",
       ],
       [
         () => inception(3, [4, [4, 4], [4, 4], 4], { variant: "original" as never }),

@@ -1,4 +1,7 @@
-/** Configurations of ResNets that must not compile, next to those that must. The functions are checked, never called. */
+/**
+ * Configurations of ResNets that must not compile, next to those that must. The functions are
+ * checked, never called.
+ */
 import assert from "node:assert/strict";
 import {
   basicBlock,
@@ -209,7 +212,7 @@ bottleneck(256, 32, { shortcut: "A" });
 resnet({ block: "basic", stages: [2, 0, 2] });
 `;
 
-Deno.test("the compiler says in words what is wrong with a ResNet", async () => {
+Deno.test("resnet() and its blocks: compile errors in words", async () => {
   const said = await errorsOfCompiler(WRONG);
   const cannot = (from: number, to: number) =>
     `shortcut A adds channels of zeros, so a block of ${from} channels cannot give ${to}; take B`;
