@@ -26,7 +26,7 @@ testOnEachBackend("randomCrop() returns windows of the padded image, pixel for p
   const original = images.arraySync();
   const seen = new Set<string>();
   moved.arraySync().forEach((image, b) => {
-    // The offset at which the window fits, found by trying all.
+    // The offset at which the window fits; all are tried.
     const fits = (dy: number, dx: number) =>
       image.every((row, y) =>
         row.every((pixel, x) =>
@@ -50,12 +50,11 @@ for (const size of [28, 32, 224]) {
       assertNoLeak(() => {
         const images = distinct(8, size, size, 1);
         const moved = randomCrop({ padding: 4 })(images, random());
-        // Every value is a whole number that was there before, or the padding's 0; none is a
-        // mixture.
+        // Every value is a whole number of the image, or the padding's 0; none is interpolated.
         const values = moved.dataSync();
         const before = new Set<number>(images.dataSync()).add(0);
         assert(values.every((value) => before.has(value)));
-        // Rows and columns go on by 1 and by the width.
+        // Neighbours differ by 1 along a row and by the width along a column.
         const inner = values[size * (size >> 1) + (size >> 1)]!;
         assert.equal(values[size * (size >> 1) + (size >> 1) + 1], inner + 1);
         assert.equal(values[size * ((size >> 1) + 1) + (size >> 1)], inner + size);
@@ -109,7 +108,7 @@ testOnEachBackend(
     const areas: number[] = [], ratios: number[] = [], tops: number[] = [], lefts: number[] = [];
     for (const crop of crops) {
       const [top, left] = crop[0]![0]!, [bottom, right] = crop[1]![2]!;
-      // In between it goes on evenly, each channel along its axis only.
+      // Values between them are linear, each channel along its axis only.
       const middle = (left! + right!) / 2;
       assertClose(
         crop.flat(2),
@@ -136,8 +135,8 @@ testOnEachBackend(
       tops.push((top! - 1) / (height - cutHeight));
       lefts.push((left! - 1) / (width - cutWidth));
     }
-    // Even over the range: a mean in its middle, with a standard deviation of a sixtieth to a
-    // seventieth of it.
+    // Uniform over the range: the mean is the middle, with a standard deviation of a sixtieth to a
+    // seventieth of the range.
     for (
       const [values, low, high] of [[areas, 0.1, 0.3], [ratios, -1, 1], [tops, 0, 1], [
         lefts,
@@ -214,7 +213,7 @@ testOnEachBackend("colorJitter() stays from 0 to 1 and never inverts colours", (
   const all = { brightness: 3, contrast: 3, saturation: 3 };
   const result = colorJitter(all)(images, random()).dataSync();
   assert(result.every((value) => value >= 0 && value <= 1));
-  // A negative factor would make the second pixel the brighter one.
+  // With a negative factor the second pixel would be brighter.
   const pair = ops.tile(ops.tensor([0.9, 0.9, 0.9, 0.1, 0.1, 0.1], [1, 1, 2, 3]), [50, 1, 1, 1]);
   const pixels = colorJitter({ contrast: 3 })(pair, random()).arraySync();
   assert(pixels.every(([row]) => row![0]![0]! >= row![1]![0]! - 1e-6));
@@ -244,7 +243,7 @@ for (const size of [3, 4]) {
         ).join();
         seen.set(zeros, (seen.get(zeros) ?? 0) + 1);
       });
-      // By hand: from ⌊size / 2⌋ before the pixel, as much of the square as is in the image.
+      // By hand: the square starts ⌊size / 2⌋ before the pixel, and ends at the edge of the image.
       const expected = new Set<string>();
       for (let y = 0; y < height; y++) {
         for (let x = 0; x < width; x++) {
@@ -340,7 +339,7 @@ for (const [name, make, message] of wrong) {
   Deno.test(name, () => assert.throws(make, { name: "RangeError", message }));
 }
 
-/** Options as a cell could give them, where no types are checked. */
+/** Options of a cell, whose types are not checked. */
 const misspelt: [string, () => unknown, string][] = [
   [
     "randomCrop",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { batches, ImageDataset, type Images, memory, ops, Random } from "resnet-lab";
 import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
 
-/** Ten images of one pixel, whose pixel and class are the position. */
+/** Ten images of one pixel; pixel and class are the position. */
 const ten = new ImageDataset({
   name: "ten",
   pixels: Uint8Array.from({ length: 10 }, (_, i) => i),
@@ -16,7 +16,7 @@ const ten = new ImageDataset({
 
 type Options = Omit<Parameters<typeof batches<1, 10>>[1], "batchSize">;
 
-/** The class numbers of each batch; asserts that the images are those of the classes. */
+/** Returns the class numbers of each batch; asserts that the images match them. */
 function pass(batchSize: number, options: Options = {}): number[][] {
   const result = [];
   for (using batch of batches(ten, { batchSize, ...options })) {

@@ -5,7 +5,7 @@ import sharp from "sharp";
 import { catsAndDogs } from "resnet-lab";
 import { readCatsAndDogs } from "../../lib/data/cats_and_dogs.ts";
 
-/** A JPEG of one grey. */
+/** A grey JPEG. */
 async function photograph(grey: number): Promise<Uint8Array> {
   const create = { width: 20, height: 16, channels: 3, background: { r: grey, g: grey, b: grey } };
   return await sharp({ create: { ...create, channels: 3 } }).jpeg().toBuffer();
@@ -14,8 +14,8 @@ async function photograph(grey: number): Promise<Uint8Array> {
 const text = (content: string) => new TextEncoder().encode(content);
 
 /**
- * A zip archive as the format's specification (APPNOTE.TXT) has it: local headers with deflated
- * content, the directory, its end. Contents may be said to be larger than they are.
+ * Returns a zip archive by the format's specification (APPNOTE.TXT): local headers with deflated
+ * content, the directory, its end. The directory may declare a larger size.
  */
 function zipped(
   files: [name: string, content: Uint8Array, size?: number][],
@@ -53,7 +53,7 @@ function zipped(
 }
 
 /**
- * The archive in small: photographs, an empty file, other files, and a name that leads out of the
+ * A small archive: photographs, an empty file, other files, and a name that leads out of the
  * folder.
  */
 const archive = zipped([
@@ -70,7 +70,7 @@ const archive = zipped([
 const hash = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 /**
- * Runs `test` with an empty cache folder and a server of `content`; gives the number of requests.
+ * Runs `test` with an empty cache folder and a server of `content`; returns the number of requests.
  */
 async function withServer(
   content: Uint8Array<ArrayBuffer>,
@@ -150,7 +150,7 @@ Deno.test("catsAndDogs() refuses another archive than the publisher's, and remov
 
 Deno.test("catsAndDogs() reports a missing server, and how to continue without it", async () => {
   await withServer(archive, async () => {
-    // Port 1 of this machine: nobody listens there.
+    // No server listens on port 1.
     const url = "http://127.0.0.1:1/kagglecatsanddogs_5340.zip";
     await assert.rejects(readCatsAndDogs({ url, retries: 0, size: [1, 1] }), {
       name: "Error",
@@ -161,7 +161,7 @@ Deno.test("catsAndDogs() reports a missing server, and how to continue without i
 });
 
 Deno.test("catsAndDogs() leaves no half unpacked folder", async () => {
-  // A directory that says that there is more than there is, one that is cut off, and none.
+  // A directory that declares more files than there are, a truncated one, and none.
   const short = Uint8Array.from(archive);
   const at = short.findLastIndex((_, i) =>
     new TextDecoder().decode(short.subarray(i, i + 19)) === "PetImages/Dog/0.jpg"
@@ -218,7 +218,7 @@ Deno.test("catsAndDogs() reports missing photographs in the cache and in a folde
       readCatsAndDogs({ ...source, size, photographs: 3 }),
       missing(folder, 3, "Cat/2.jpg", "Remove the folder and call again."),
     );
-    // A copy that is asked for by name; of 25,000 photographs it has five.
+    // A copy in the option folder; it has five of 25,000 photographs.
     const copy = `${cache}/copy`;
     await Deno.rename(folder, copy);
     const own =
@@ -243,7 +243,7 @@ Deno.test("catsAndDogs() removes the half unpacked folder of a killed call, and 
     const all = await Promise.all([1, 2, 3].map(() => readCatsAndDogs(options)));
     assert.deepEqual(all.map(({ dataset }) => dataset.count), [3, 3, 3]);
     assert.deepEqual(await names(cache), ["PetImages"]);
-    // One that was killed after it unpacked.
+    // A call that was killed after it unpacked.
     await Deno.writeFile(`${cache}/kagglecatsanddogs_5340.zip`, archive);
     await Deno.writeFile(`${cache}/kagglecatsanddogs_5340.zip.part`, archive);
     await readCatsAndDogs(options);

@@ -24,14 +24,14 @@ const names = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "
   .concat("test_batch").map((name) => `${name}.bin`);
 const imagesPerFile = 2;
 
-/** The byte of a pixel, another one for nearby files, images, channels, rows and columns. */
+/** Returns the byte of a pixel; nearby files, images, channels, rows and columns differ. */
 const pixel = (file: number, image: number, channel: number, row: number, column: number) =>
   (file * 101 + image * 59 + channel * 83 + row * 7 + column) % 256;
 const label = (file: number, image: number) => (file * 2 + image) % 10;
 
 /**
- * A file as the publisher describes it: for each image its label, then the red, the green and the
- * blue plane, row by row.
+ * Returns a file in the publisher's format: for each image its label, then the red, the green and
+ * the blue plane, row by row.
  */
 function written(file: number): Uint8Array<ArrayBuffer> {
   const bytes: number[] = [];
@@ -51,7 +51,7 @@ function written(file: number): Uint8Array<ArrayBuffer> {
 type Files = Record<string, Uint8Array<ArrayBuffer>>;
 const whole: Files = Object.fromEntries(names.map((name, file) => [name, written(file)]));
 
-/** An archive with what the publisher's holds: a folder, the six files, and two texts. */
+/** Returns an archive like the publisher's: a folder, the six files, and two text files. */
 async function archive(files: Files): Promise<Uint8Array<ArrayBuffer>> {
   const top = "cifar-10-batches-bin/";
   const texts = { "batches.meta.txt": "airplane\nautomobile\n", "readme.html": "<html></html>" };
@@ -82,8 +82,8 @@ async function withFolder(test: (folder: string) => Promise<void>): Promise<void
 }
 
 /**
- * Runs `test` with an empty cache folder and a server of `content` that knows ranges; gives the
- * ranges it was asked for.
+ * Runs `test` with an empty cache folder and a server of `content` that supports ranges; returns
+ * the requested ranges.
  */
 async function withServer(
   content: Uint8Array<ArrayBuffer>,
@@ -111,7 +111,7 @@ async function withServer(
   return ranges;
 }
 
-/** Every label and every pixel where the format puts them. */
+/** Asserts that every label and every pixel is in its place. */
 function assertRead({ train, test }: Awaited<ReturnType<typeof cifar10>>): void {
   assert.deepEqual([train.count, test.count], [5 * imagesPerFile, imagesPerFile]);
   assert.deepEqual([train.name, test.name], ["CIFAR-10, train", "CIFAR-10, test"]);
@@ -192,7 +192,7 @@ Deno.test("cifar10() refuses another archive than the publisher's, and removes i
 });
 
 Deno.test("cifar10() reports a missing server, where to put the file, and how to continue without it", async () => {
-  // Port 1 of this machine: nobody listens there.
+  // No server listens on port 1.
   await withServer(new Uint8Array(), async (_, file) => {
     const options = { url: "http://127.0.0.1:1/cifar-10-binary.tar.gz", retries: 0 };
     await assert.rejects(readCifar10(options), {
@@ -302,7 +302,7 @@ Deno.test("cifar10() lists the files that a folder lacks", () =>
     });
   }));
 
-/** He et al. (arXiv:1512.03385, section 4.2), as `cifar10` describes it. */
+/** The augmentation of He et al. (arXiv:1512.03385, section 4.2), as in the doc of `cifar10`. */
 const augmentation = compose(
   normalize(cifar10Statistics),
   randomCrop({ padding: 4 }),
@@ -325,7 +325,7 @@ testOnEachBackend(
     });
     const random = new Random(3);
     const result = augmentation(set.images(Array(batch).fill(0)), random).dataSync();
-    // By hand: the normalized image in the middle of 40 × 40 zeros, and all windows of it, mirrored
+    // By hand: the normalized image in the middle of 40 × 40 zeros, and all its windows, mirrored
     // and not, by their values.
     const { mean, standardDeviation } = cifar10Statistics;
     const padded = (row: number, column: number, channel: number) =>
@@ -375,7 +375,7 @@ testOnEachBackend("cifar10Statistics are the statistics of bytes, divided by 255
   );
 });
 
-/** What must not compile; checked, never called. */
+/** Lines that must not compile. The function is checked, never called. */
 export async function types() {
   const { train } = await cifar10();
   const fits: ImageDataset<3, 10> = train;

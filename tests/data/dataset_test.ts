@@ -132,7 +132,7 @@ Deno.test("split() leaves at least one image of each class on either side", () =
     assert.deepEqual(sets.map(({ count }) => count), counts);
     for (const { labels } of sets) assert.deepEqual([...new Set(labels)], [0, 1]);
   }
-  // A class of which there is no image is in neither.
+  // A class without images is in neither set.
   assert.deepEqual(four.subset([0, 2]).split(0.5, { seed: 1 }).map(({ count }) => count), [1, 1]);
 });
 
@@ -244,7 +244,7 @@ Deno.test("ImageDataset reports pixels that were transferred to another thread",
   }
 });
 
-/** What the types refuse, given to the constructor as a cell could. */
+/** Values that the types refuse, as a cell could pass them to the constructor. */
 const misfits: [object, string, string][] = [
   [
     { labels: [0, 1, 2, 0] },
@@ -393,7 +393,7 @@ Deno.test("a subclass of ImageDataset may have more fields", async () => {
   }
   const { count } = await extractFeatures((images) => ops.mul(images, 2), named);
   assert.equal(count, 4);
-  // All that a set was made of makes another.
+  // The fields of a set make another set.
   assert.deepEqual([...new ImageDataset({ ...four, labels: [1, 1, 1, 0] }).labels], [1, 1, 1, 0]);
 });
 

@@ -9,8 +9,7 @@ const sha256 = createHash("sha256").update(content).digest("hex");
 type Handler = (request: Request, number: number) => Response | Promise<Response>;
 
 /**
- * Runs `test` with a server on this machine and an empty folder; gives the `range` header of every
- * request that came.
+ * Runs `test` with a local server and an empty folder; returns the `range` header of every request.
  */
 async function withServer(
   handler: Handler,
@@ -33,7 +32,7 @@ async function withServer(
 
 const whole: Handler = () => new Response(content);
 
-/** A server that knows ranges. */
+/** A server that supports ranges. */
 const ranged: Handler = (request) => {
   const start = request.headers.get("range")?.match(/^bytes=(\d+)-$/)?.[1];
   if (start === undefined) return new Response(content);
@@ -42,7 +41,7 @@ const ranged: Handler = (request) => {
 };
 
 /**
- * Sends the first bytes of what `handler` would, announces all of them, and breaks the connection.
+ * Announces all bytes of `handler`, sends the first ones, and breaks the connection.
  */
 const dropsAfter = (bytes: number, handler: Handler): Handler => async (request, number) => {
   const response = await handler(request, number);
@@ -140,7 +139,7 @@ for (
       },
     );
     assert.equal(ranges.length, 3);
-    // Each try asks for what is missing after the bytes that arrived before.
+    // Each attempt requests the bytes after the ones that have arrived.
     if (handler === ranged) assert.deepEqual(ranges, [null, "bytes=100000-", "bytes=200000-"]);
   });
 }
@@ -232,7 +231,7 @@ Deno.test("download() gives up on a server that falls silent", async () => {
 });
 
 Deno.test("download() reports a missing server", async () => {
-  // A port that was free a moment ago: nobody listens there.
+  // A port that was free a moment ago, without a server.
   const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr;
   listener.close();
@@ -341,7 +340,7 @@ Deno.test("download() keeps the part file where a server sends a web page instea
 });
 
 Deno.test("download() keeps the part file where a server continues with other bytes", async () => {
-  // First the rest is wrong, then the whole is a page, then all is well.
+  // First the rest is wrong, then the whole is a web page, then everything is right.
   const wrongRest: Handler = () => new Response("<html>", { status: 206 });
   let good = false;
   const ranges = await withServer(

@@ -109,7 +109,7 @@ Deno.test("fashionMnist() prefers a file of the system's folder, and checks its 
     await Deno.writeFile(file, published);
     assert.equal((await fashionMnistFile(labelsFile, options)).length, 10_008);
 
-    // Another file of the same name, whole in itself.
+    // Another whole file of the same name.
     const other = new Blob([new Uint8Array(100)]).stream().pipeThrough(
       new CompressionStream("gzip"),
     );

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { decodeIdx, encodeIdx, type Idx } from "../../lib/data/idx.ts";
 
-/** Two images of 1 × 3, written out by hand from the format's description. */
+/** Two images of 1 × 3, by hand from the format's description. */
 const twoImages = new Uint8Array([
   ...[0x00, 0x00, 0x08, 0x03],
   ...[0, 0, 0, 2],

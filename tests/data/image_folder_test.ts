@@ -8,7 +8,7 @@ import pillow from "../fixtures/data/pillow.json" with { type: "json" };
 
 type Files = Record<string, Uint8Array>;
 
-/** Runs `test` with a folder that holds `files` by path. */
+/** Runs `test` with a folder of `files`, by path. */
 async function withFiles(files: Files, test: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
@@ -29,7 +29,7 @@ function plain(color: number[], height = 4, width = 4, depth: 8 | 16 = 8): Uint8
   return encode({ width, height, channels: color.length, depth, data });
 }
 
-/** A smooth picture with another colour at each place. */
+/** A smooth picture with another colour at each pixel. */
 const { height, width } = expected;
 const pixels = Uint8Array.fromBase64(expected.pixels);
 const photograph = encode({ width, height, channels: 3, data: pixels });
@@ -124,7 +124,7 @@ for (const { size: [h, w], shorterSide, values } of expected.resized) {
 }
 
 Deno.test("imageFolder() cuts off both ends of the longer side equally, portrait or landscape", () => {
-  // Three stripes: red, 2 of green, blue. Only the middle is left of it.
+  // Stripes: red, two of green, blue. Only the middle is left.
   const stripes = [[255, 0, 0], [0, 255, 0], [0, 255, 0], [0, 0, 255]];
   const lying = Uint8Array.from([...stripes, ...stripes].flat());
   const standing = Uint8Array.from(stripes.flatMap((stripe) => [...stripe, ...stripe]));
@@ -185,7 +185,8 @@ Deno.test("imageFolder() reads JPEGs: grey, progressive, CMYK, rotated by EXIF",
     assertNear(image(0), pixels, 12);
     assertNear(image(1), pixels, 30);
     assertNear(image(2), pixels, 12);
-    // Inks have fewer colours than light: only about the same. For the right values see Pillow's.
+    // CMYK has fewer colours than RGB, so these are approximate. The Pillow fixture has exact
+    // values.
     const mean = image(3).reduce((sum, value, i) => sum + Math.abs(value - pixels[i]!), 0) / size;
     assert(mean < 25, `CMYK is off by ${mean} on average`);
     const grey = image(4);
@@ -250,8 +251,8 @@ for (const { name, file, tolerance, expected } of pillow) {
 }
 
 Deno.test("imageFolder() resizes a ramp of 391 pixels to 48 that end in 252, as a JPEG too", async () => {
-  // Column 47 reads from 382.85 on: the mean of what is there, weighted by a triangle, is 252
-  // (Pillow, test of the fixture).
+  // Column 47 reads from 382.85 on: the mean of these pixels, weighted by a triangle, is 252, as in
+  // Pillow.
   const row = Uint8Array.from({ length: 391 * 391 }, (_, i) => Math.round((i % 391) * 255 / 390));
   const raw = sharp(row, { raw: { width: 391, height: 391, channels: 1 } });
   await withFiles({

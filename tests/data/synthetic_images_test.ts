@@ -49,8 +49,8 @@ Deno.test("syntheticImages() draws the first classes, at any size, in the middle
   assert.deepEqual([set.height, set.width, set.classes, set.count], [20, 60, 2, 200]);
   assert.deepEqual(set.classNames, ["disc", "ring"]);
   assert.deepEqual([...set.labels], Array.from({ length: 200 }, (_, i) => i % 2));
-  // A disc's middle has another colour than the far left and right, which differ by light and noise
-  // only.
+  // The middle of a disc has another colour than the far left and right, which differ only by light
+  // and noise.
   let middle = 0, side = 0;
   for (let image = 0; image < 200; image += 2) {
     const mean = (column: number) => {
@@ -109,7 +109,7 @@ Deno.test("syntheticImages(): a linear model is hardly better than guessing, a s
     flatten(),
     linear(4 * 4 * 64, 10),
   );
-  // Guessing gets 0.1, with a standard deviation of 0.01.
+  // Guessing has 0.1, with a standard deviation of 0.01.
   const [low, high] = [await accuracy(flat, 3e-4), await accuracy(convolutional, 2e-3)];
   assert(low < 0.15 && high > 0.2, `${low} and ${high}`);
 });

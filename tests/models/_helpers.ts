@@ -1,6 +1,6 @@
 /**
- * What PyTorch computed for narrow networks (tests/fixtures/make_model_fixtures.py), and the checks
- * that all networks share.
+ * PyTorch's results for narrow networks (tests/fixtures/make_model_fixtures.py), and assertions
+ * that the tests of all networks share.
  */
 import assert from "node:assert/strict";
 import {
@@ -37,12 +37,12 @@ export interface NetworkCase<Options> {
   logits: Stored;
   loss: number;
   auxiliary: Stored[];
-  /** Of the first and the last layers, by PyTorch's names. */
+  /** Gradients of the first and the last layers, by PyTorch's names. */
   gradients: Record<string, Stored>;
   /** All running statistics after the step, one after the other. */
   running: Stored | null;
 }
-/** What a network of torchvision has at its full size. */
+/** Parameters, multiply-accumulates and shapes of a network of torchvision at its full size. */
 export interface Count<Options> {
   options: Options;
   input: [number, number, number];
@@ -60,8 +60,8 @@ export function readNetworks<Options, CountOptions = Options>(
 }
 
 /**
- * The numbers of make_model_fixtures.py for a seed: a hash of the index, spread over −1 to 1, each
- * passed through `change`.
+ * Returns the numbers of make_model_fixtures.py for a seed: a hash of the index, scaled to −1 to 1,
+ * then changed by `change`.
  */
 function numbers(
   seed: number,
@@ -80,13 +80,13 @@ function numbers(
   return ops.tensor(values, shape);
 }
 
-/** PyTorch's name of one of our parameters or running statistics. */
+/** Returns PyTorch's name of a parameter or running statistic. */
 function nameInPyTorch(path: string): string {
   return path.replace(/kernel$|scale$/, "weight").replace(/offset$/, "bias")
     .replace(/runningMean$/, "running_mean").replace(/runningVariance$/, "running_var");
 }
 
-/** Our variables by PyTorch's names, which must be the same. */
+/** Returns our variables by PyTorch's names; asserts that the names are the same. */
 function byName(model: AnyModule, names: readonly string[]): Map<string, Variable> {
   const variables = new Map(
     [...model.namedVariables()].map(([path, variable]) => [nameInPyTorch(path), variable]),
@@ -95,7 +95,7 @@ function byName(model: AnyModule, names: readonly string[]): Map<string, Variabl
   return variables;
 }
 
-/** Gives every parameter and running statistic the numbers that PyTorch had. */
+/** Assigns PyTorch's numbers to every parameter and running statistic. */
 function fill(variables: Map<string, Variable>, names: readonly string[]): void {
   names.forEach((name, seed) => {
     const variable = variables.get(name)!;
@@ -108,7 +108,7 @@ function fill(variables: Map<string, Variable>, names: readonly string[]): void 
   });
 }
 
-/** Turns dropout off, whose random numbers no other library has. */
+/** Turns dropout off, since its random numbers differ between libraries. */
 export function withoutDropout<M extends AnyModule>(model: M): M {
   for (const module of model.namedModules().values()) {
     if (module instanceof Dropout) {
@@ -118,21 +118,23 @@ export function withoutDropout<M extends AnyModule>(model: M): M {
   return model;
 }
 
-/** Where a network has dropout, and at which rate. */
+/** Returns the path and the rate of each dropout of a network. */
 export function dropouts(model: AnyModule): string[] {
   return [...model.namedModules()].flatMap(([path, module]) =>
     module instanceof Dropout ? [`${path} ${module.rate}`] : []
   );
 }
 
-/** The largest absolute value of stored tensors. */
+/** Returns the largest absolute value of stored tensors. */
 function largest(...stored: Stored[]): number {
   return Math.max(
     ...stored.map((one) => numbersOf(one).reduce((a, b) => Math.max(a, Math.abs(b)), 0)),
   );
 }
 
-/** Asserts that two tensors agree to a part of a scale, the largest of the expected numbers. */
+/**
+ * Asserts that two tensors agree to a fraction of a scale, by default the largest expected value.
+ */
 function assertNear(
   actual: Tensor,
   expected: Stored,
@@ -151,16 +153,16 @@ function assertNear(
   });
 }
 
-/** A network that takes any images and gives logits. */
+/** A network from any images to logits. */
 type Network = AnyModule & {
   forward(images: Images, options?: { training?: boolean }): Features;
 };
-/** What a training step needs of a network: its logits, and those of auxiliary heads. */
+/** Returns the logits of a network and of its auxiliary heads, for a training step. */
 export type Outputs = (images: Images) => readonly [Features, ...Features[]];
 
 /**
- * Asserts that a network has PyTorch's names, logits, and in a training step its loss, gradients of
- * the first and last layers, and running statistics.
+ * Asserts that a network has PyTorch's names and logits, and in a training step PyTorch's loss,
+ * gradients of the first and last layers, and running statistics.
  */
 export function assertLikePyTorch<Options>(
   model: Network,
@@ -187,8 +189,8 @@ export function assertLikePyTorch<Options>(
     assert(Math.abs(loss - expected.loss) < 1e-4 * expected.loss, `${loss}, ${expected.loss}`);
     const paths = [...model.namedParameters().keys()].map(nameInPyTorch);
     for (const [name, gradient] of Object.entries(expected.gradients)) {
-      // A bias before batch norm has a gradient of zero, and rounding errors of the size of its
-      // kernel's.
+      // A bias before batch norm has a gradient of zero, with rounding errors of the size of the
+      // weight's.
       const layer = name.slice(0, name.lastIndexOf("."));
       const scale = largest(expected.gradients[name]!, expected.gradients[`${layer}.weight`]!);
       assertNear(gradients[paths.indexOf(name)]!, gradient, 1e-3, `gradient of ${name}`, scale);
@@ -202,14 +204,14 @@ export function assertLikePyTorch<Options>(
   });
 }
 
-/** Asserts that a summary has the shapes that PyTorch's layers of the same names give. */
+/** Asserts that a summary has the output shapes of PyTorch's layers of the same names. */
 export function assertShapes(
   model: AnyModule,
   { input, shapes }: Pick<Count<unknown>, "input" | "shapes">,
 ): void {
   for (const { path, outputShape } of summary(model, input).rows) {
     const expected = shapes[path];
-    // PyTorch's global average pooling leaves a picture of 1×1, ours not always; its flatten is no
+    // PyTorch's global average pooling returns images of 1×1, ours not always; its flatten is no
     // layer.
     const words = (shape: readonly number[]) => shape.join("×").replace(/^1×1×/, "");
     if (expected) assert.equal(words(outputShape), words(expected), path);
@@ -217,7 +219,7 @@ export function assertShapes(
   }
 }
 
-/** Some labelled images. */
+/** Returns labelled images. */
 export function batchOf(
   ...[count, size, channels]: [count: number, size: number, channels: number]
 ): { images: Images; labels: Labels } {
@@ -226,7 +228,7 @@ export function batchOf(
 }
 
 /**
- * Asserts that each parameter of a network gets a gradient that is finite and, but for exceptions,
+ * Asserts that each parameter of a network gets a gradient that is finite, and except for `except`
  * not zero.
  */
 export function assertEveryParameterLearns(
@@ -265,9 +267,8 @@ export function assertOverfits(
 }
 
 /**
- * Asserts that an inference is the same each time and a training pass another, for its dropout or
- * batch norm, that they leave no tensor but their outputs, and that a network that is disposed
- * leaves nothing.
+ * Asserts that inference is the same each time, that a training pass differs (dropout, batch norm),
+ * that both leave no tensor but their outputs, and that a disposed network leaves no tensor.
  */
 export function assertTrainingDiffers(build: () => Network, images: Images): void {
   const before = memory().tensors;
@@ -284,8 +285,8 @@ export function assertTrainingDiffers(build: () => Network, images: Images): voi
 }
 
 /**
- * Asserts that something throws an error of a kind, whose message starts by what was being done,
- * and leaves no tensor.
+ * Asserts that a call throws an error of a class, whose message starts with the action, and leaves
+ * no tensor.
  */
 export async function assertRefused(
   refused: () => unknown,

@@ -18,7 +18,7 @@ type Options = Variant & { inChannels: number; classes: number; width: number; i
 const fixture = readNetworks<Options, Variant>("alexnet");
 const VARIANTS = ["original", "torchvision", "d2l"] as const;
 
-/** One that is quick: 2×2 pixels are left of 99×99. */
+/** A quick one: 99×99 pixels become 2×2. */
 const narrow = (variant: AlexNetVariant) =>
   alexnet({ variant, inChannels: 1, classes: 10, width: 1 / 16, imageSize: 99 });
 
@@ -42,7 +42,7 @@ Deno.test("AlexNet of torchvision has its parameters, multiply-accumulates and s
 Deno.test("AlexNet of the paper has feature maps of 55, 27, 13 and 6, and two groups", async (t) => {
   using model = alexnet({ variant: "original" });
   const table = summary(model, [227, 227, 3]);
-  // Kernels see half of the channels in convolutions 2, 4 and 5 (sections 3.2 and 3.5).
+  // Convolutions 2, 4 and 5 have two groups (sections 3.2 and 3.5).
   const convolutions = [
     [55 * 55, 96, 11 * 11 * 3],
     [27 * 27, 256, 5 * 5 * 48],
@@ -104,7 +104,7 @@ Deno.test("AlexNet has dropout of a half before or after the hidden layers", () 
     using model = narrow(variant);
     return dropouts(model);
   });
-  // PyTorch's names of torchvision's; behind relu in the paper (section 4.2) and the article.
+  // torchvision's paths; after relu in the paper (section 4.2) and in d2l.
   assert.deepEqual(places, [
     ["classifier.2 0.5", "classifier.5 0.5"],
     ["classifier.0 0.5", "classifier.3 0.5"],
@@ -144,7 +144,7 @@ Deno.test("AlexNet drops in training only, leaves only its output, and no tensor
 });
 
 Deno.test("alexnet() refuses images that are too small, with the layer and the smallest size", async () => {
-  // torchvision gives 63×63 as the smallest size of its AlexNet.
+  // The smallest size in torchvision is 63×63.
   for (
     const [variant, at, smallest] of [
       ["original", "2×2 is left for features.7 (maxPool 3×3, stride 2)", 67],

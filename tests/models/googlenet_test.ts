@@ -38,7 +38,7 @@ type Options = {
 const fixture = readNetworks<Options, Kind>("googlenet");
 const VARIANTS = ["d2l", "torchvision"] as const;
 
-/** The sizes of images that are quick: 5×5 pixels of 65×65 are left for the d2l variant's heads. */
+/** Sizes of quick images: 65×65 become 5×5 for the heads of the d2l variant. */
 const SIZE = { d2l: 65, torchvision: 32 };
 const narrow = (variant: GoogLeNetVariant) =>
   googlenet({
@@ -100,8 +100,8 @@ Deno.test("GoogLeNet has the stages b1 to b5 of d2l, and the operations of the p
     [7, 7, 832],
     [1024],
   ]);
-  // Millions of operations in table 1 of the paper, which rounds up or down; not those of the first
-  // convolution and of 5a, which do not follow from its channels.
+  // Millions of operations in table 1 of the paper, which rounds up or down. The first convolution
+  // and 5a are left out: the table's numbers do not follow from its channels.
   const paper = {
     ...{ inception3a: 128, inception3b: 304 },
     ...{ inception4a: 73, inception4b: 88, inception4c: 100, inception4d: 119, inception4e: 170 },
@@ -125,12 +125,12 @@ Deno.test("inception() by hand: four branches of one image, joined along the cha
       }
     });
     for (const [path, statistic] of block.namedVariables()) {
-      // With these, batch norm adds its offset and nothing else.
+      // With this variance batch norm only adds its bias.
       if (/runningVariance/.test(path)) statistic.assign(ops.full(statistic.shape, 1 - 1e-3));
     }
     const y = block.forward(ops.tensor([1, 2, 3, 4], [1, 2, 2, 1]));
     assert.deepEqual(y.shape, [1, 2, 2, 4]);
-    // Each larger window sees all four pixels: x; Σ (x + 1) + 1; Σ (x + 2) + 2; max x + 3.
+    // Each larger window covers all four pixels: x; Σ (x + 1) + 1; Σ (x + 2) + 2; max x + 3.
     assertClose(y, [
       ...[1, 15, 20, 7],
       ...[2, 15, 20, 7],
@@ -183,7 +183,7 @@ Deno.test("GoogLeNet drops in training only, leaves only its outputs, and no ten
 
 Deno.test("googlenet() refuses images that are too small, with the layer and the smallest size", async () => {
   const options = { inChannels: 1, width: 1 / 8 };
-  // torchvision gives 15×15 as the smallest size.
+  // The smallest size in torchvision is 15×15.
   const running =
     "googlenet: the images must be at least 15×15, found 14×14, of which 1×1 is left for maxpool3 (maxPool 3×3, stride 2, ceil mode).";
   await assertNoLeak(() => {

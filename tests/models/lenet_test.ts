@@ -32,7 +32,7 @@ interface LeNetFixture {
 }
 const fixture: LeNetFixture = read("lenet.json");
 
-/** The numbers that tests/fixtures/make_nn_fixtures.py makes for a seed. */
+/** Returns the numbers of tests/fixtures/make_nn_fixtures.py for a seed. */
 function numbers(seed: number, shape: readonly number[]): Tensor {
   const count = shape.reduce((product, axis) => product * axis, 1);
   return ops.tensor(
@@ -45,8 +45,8 @@ function numbers(seed: number, shape: readonly number[]): Tensor {
 }
 
 /**
- * PyTorch's parameter of that seed, in our layout: kernels and weights the other way round,
- * flattened images in their own order.
+ * Returns PyTorch's parameter of a seed in our layout: weights are transposed, and the features of
+ * a flattened image reordered.
  */
 function fromPyTorch(seed: number, { shape }: Variable): Tensor {
   if (shape.length === 1) return ops.mul(numbers(seed, shape), 0.1);

@@ -45,8 +45,8 @@ const BLOCKS = ["basic", "bottleneck"] as const;
 const fixture = readNetworks<ResNetOptions, { depth: Depth; version: ResNetVersion }>("resnet");
 
 /**
- * One that is quick, with every kind of block: first of a stage that keeps or halves the size, and
- * not first.
+ * A quick one with every kind of block: the first of a stage that keeps or halves the size, and a
+ * later one.
  */
 const narrow = (options: Partial<ResNetOptions> = {}) =>
   resnet({
@@ -64,7 +64,7 @@ const ALL = BLOCKS.flatMap((block) =>
   VERSIONS.flatMap((version) => SHORTCUTS.map((shortcut) => ({ block, version, shortcut })))
 );
 
-/** The shapes that the parts of a network give. */
+/** Returns the output shapes of the parts of a network. */
 function shapes(model: AnyModule, input: readonly number[]): Record<string, string> {
   const { rows } = summary(model, input, { depth: 1 });
   return Object.fromEntries(rows.map(({ path, outputShape }) => [path, outputShape.join("×")]));
@@ -100,7 +100,7 @@ Deno.test("ResNets of 18 to 152 layers have the parameters, multiply-accumulates
     const table = summary(model, [224, 224, 3]);
     const what = `${depth} ${version}`;
     assert.deepEqual([table.parameters, table.macs], [expected.parameters, expected.macs], what);
-    // The file has no shapes where they are timm's.
+    // The fixture has no shapes of timm's networks.
     if (version !== "v2") {
       assertShapes(model, expected);
       assert.deepEqual([table.parameters, Math.round(table.macs / 1e6) / 1e3], golden[what], what);
@@ -116,14 +116,14 @@ Deno.test("resnet() with shortcut A lacks the projections' parameters, and with 
   }
   using a = resnet18({ shortcut: "A" });
   using c = resnet18({ shortcut: "C" });
-  // What A leaves out of the 1,814,073,344 for 18 layers.
+  // Shortcut A leaves these out of the 1,814,073,344 for 18 layers.
   const projections = 28 * 28 * 64 * 128 + 14 * 14 * 128 * 256 + 7 * 7 * 256 * 512;
   assert.equal(summary(a, [224, 224, 3]).macs, 1_814_073_344 - projections);
   // A 1×1 convolution and a batch norm for the blocks that keep their shape: two in the first
   // stage, one in each other.
   const more = [64, 64, 128, 256, 512].reduce((sum, n) => sum + n * n + 2 * n, 0);
   assert.equal(count(c), 11_689_512 + more);
-  // In v2 a projection has no batch norm: of one channel for each of the three changes of shape.
+  // In v2 a projection has no batch norm.
   using b2 = narrow({ version: "v2" });
   using a2 = narrow({ version: "v2", shortcut: "A" });
   assert.equal(count(b2) - count(a2), 8 * 16);
@@ -170,7 +170,7 @@ Deno.test("resnet18() for 1×224×224 has stages of 56, 28, 14, 7 (article 000)"
     ...{ layer1: "56×56×64", layer2: "28×28×128", layer3: "14×14×256", layer4: "7×7×512" },
     ...{ avgpool: "1×1×512", flatten: "512", fc: "10" },
   });
-  // torchvision's, with one channel in place of three and 10 classes in place of 1000.
+  // torchvision's count, for one channel in place of three and 10 classes in place of 1000.
   assert.equal(count(model), 11_689_512 - 7 * 7 * 2 * 64 - 513 * 990);
   await t.assertSnapshot(summary(model, [224, 224, 1]).toString());
 });
@@ -252,8 +252,7 @@ Deno.test("forwardWithEmbedding() returns the logits of forward(), and the input
 });
 
 /**
- * Fills each kernel with one number, given by path, zero unless given, and makes batch norm the
- * identity.
+ * Fills each convolution with one number by path, or zero, and makes batch norm the identity.
  */
 function constantKernels<M extends AnyModule>(model: M, numbers: Record<string, number>): M {
   for (const [path, variable] of model.namedVariables()) {
@@ -278,8 +277,8 @@ Deno.test("basicBlock() by hand: shortcuts that keep the shape", () => {
       ...{ conv1: 1, conv2: last },
       ...{ "downsample.0": 3, downsample: 3 },
     });
-  // Each 3×3 window sees all four pixels: x1 = Σ x = 6, then x2 = 4 · 6; in v2 of the positive
-  // ones, 8 and 32.
+  // Each 3×3 window covers all four pixels: x1 = Σ x = 6, then x2 = 4 · 6; in v2 only positive
+  // pixels count, 8 and 32.
   for (const version of ["v1", "v1.5"] as const) {
     for (
       const [shortcut, expected] of [
@@ -290,7 +289,7 @@ Deno.test("basicBlock() by hand: shortcuts that keep the shape", () => {
       ] as const
     ) {
       assertClose(block({ version, shortcut }, 1).forward(small), expected);
-      // A relu comes behind the addition.
+      // A relu follows the addition.
       assertClose(block({ version, shortcut }, -1).forward(small), [0, 0, 0, 0]);
     }
   }
@@ -298,7 +297,7 @@ Deno.test("basicBlock() by hand: shortcuts that keep the shape", () => {
     const [shortcut, expected, negative] of [
       ["A", [33, 30, 35, 36], [-31, -34, -29, -28]],
       ["B", [33, 30, 35, 36], [-31, -34, -29, -28]],
-      // The projection sees what the first convolution sees, after relu: 1, 0, 3, 4.
+      // The projection has the input of the first convolution, after relu: 1, 0, 3, 4.
       ["C", [35, 32, 41, 44], [-29, -32, -23, -20]],
       ["none", [32, 32, 32, 32], [-32, -32, -32, -32]],
     ] as const
@@ -314,8 +313,8 @@ Deno.test("basicBlock() by hand: shortcuts that change the shape", () => {
       ...{ "downsample.0": 2, downsample: 2 },
     });
   for (const version of VERSIONS) {
-    // With kernels of zeros the shortcut alone is left. A takes every second pixel and adds a
-    // channel of zeros.
+    // With weights of zero only the shortcut is left. A takes every second pixel and adds a channel
+    // of zeros.
     assertClose(block({ version, shortcut: "A" }).forward(large), [0, 0, 2, 0, 8, 0, 10, 0]);
     for (const shortcut of ["B", "C"] as const) {
       assertClose(block({ version, shortcut }).forward(large), [0, 0, 4, 4, 16, 16, 20, 20]);
@@ -324,14 +323,14 @@ Deno.test("basicBlock() by hand: shortcuts that change the shape", () => {
   }
   const odd: Images<1> = ops.reshape(ops.range(0, 9), [1, 3, 3, 1]);
   assertClose(block({ shortcut: "A" }).forward(odd), [0, 0, 2, 0, 6, 0, 8, 0]);
-  // In v2 option A passes negative numbers on, and a projection sees none.
+  // In v2 shortcut A passes negative numbers, and a projection gets none.
   const below: Images<1> = ops.sub(large, 20);
   assertClose(block({ version: "v2", shortcut: "A" }).forward(below), [
     ...[-20, 0, -18, 0, -12, 0, -10, 0],
   ]);
   assertClose(block({ version: "v2", shortcut: "B" }).forward(below), Array(8).fill(0));
   assertClose(block({ version: "v1", shortcut: "A" }).forward(below), Array(8).fill(0));
-  // More channels at the same size: article 003 asks for a stride only, and could not add.
+  // More channels at the same size: article 003 projects only with a stride, and cannot add.
   using wider = constantKernels(basicBlock(1, 2), { "downsample.0": 2 });
   assertClose(wider.forward(small), [2, 2, 0, 0, 6, 6, 8, 8]);
 });
@@ -346,7 +345,7 @@ Deno.test("basicBlock() and bottleneck(): the stride by hand", () => {
     using block = constantKernels(bottleneck(1, 1, { stride: 2, version }), kernels);
     const y = block.forward(large);
     assert.deepEqual(y.shape, [1, 2, 2, 4]);
-    // The 1×1 convolution of v1 takes the pixels 0, 2, 8 and 10, of which each window sees all.
+    // The 1×1 convolution of v1 takes the pixels 0, 2, 8 and 10; each window covers all of them.
     const expected = version === "v1" ? Array(4).fill(0 + 2 + 8 + 10) : windows;
     assertClose(y, expected.flatMap((value) => Array(4).fill(value)));
   }
@@ -359,7 +358,7 @@ Deno.test("basicBlock() and bottleneck(): gradients of images and parameters agr
       setSeed(4);
       using block = bottleneck(2, 1, { stride: 2, version, shortcut });
       for (const [path, parameter] of block.namedParameters()) {
-        // So that nothing stands where relu has its bend.
+        // Keeps values away from 0, where relu has no derivative.
         if (path.endsWith("offset")) parameter.assign(ops.full(parameter.shape, 0.7));
       }
       assertGradientsByDifferences((images) => block.forward(images), x, block.parameters(), {
@@ -378,7 +377,7 @@ Deno.test("resnet() without shortcut has the parameters of shortcut A, and adds 
     assert.deepEqual(parameters(plain), parameters(residual));
     assert.equal(summary(plain, [32, 32, 3]).macs, summary(residual, [32, 32, 3]).macs);
   }
-  // Of blocks of zeros nothing is left but what was added: the embedding is the mean of the first
+  // Of blocks of zeros only the shortcut is left: the embedding is the mean of the first feature
   // map.
   const [residual, plain] = (["A", "none"] as const).map((shortcut) =>
     constantKernels(narrow({ shortcut, channels: 1, stages: [2, 1] }), { conv1: 1 })

@@ -68,8 +68,8 @@ Deno.test("VGG-16 has 138,357,544 parameters and 15.47 billion multiply-accumula
 });
 
 Deno.test("vgg() has torchvision's parameters and multiply-accumulates at every depth", () => {
-  // Full linear layers are most of the parameters and all the same; they are counted with 16 hidden
-  // units in place of 4096.
+  // The linear layers are most of the parameters and the same for all depths, so they are counted
+  // with 16 hidden units in place of 4096.
   const parameters = (hidden: number) => 25089 * hidden + (hidden + 1) * (hidden + 1000);
   const macs = (hidden: number) => 25088 * hidden + hidden * hidden + hidden * 1000;
   assert.equal(fixture.counts.length, 8);
@@ -103,7 +103,7 @@ Deno.test("vggBlock() by hand: a padded convolution, relu, and the largest of ea
   kernel!.assign(ops.concat([ops.ones([3, 3, 1, 1]), ops.full([3, 3, 1, 1], -1)], 3));
   bias!.assign(ops.tensor([0, 5]));
   const image = ops.tensor([1, 2, 3, 4], [1, 2, 2, 1]);
-  // Each 3×3 window sees all four numbers, whose sum is 10.
+  // Each 3×3 window covers all four numbers, whose sum is 10.
   assertClose(block.forward(image), [10, 0], 0);
   using normalized = vggBlock(1, 2, { convolutions: 2, batchNorm: true });
   assert.deepEqual(normalized.layers.map((layer) => layer.describe()), [
@@ -131,8 +131,7 @@ Deno.test("VGG: every parameter gets a finite gradient that is not zero, but a b
     assertEveryParameterLearns(
       model,
       () => crossEntropy(model.forward(images, { training: true }), labels),
-      // The gradient of a bias that batch norm takes away again is zero, with or without rounding
-      // errors.
+      // Batch norm subtracts the bias again, so its gradient is zero up to rounding errors.
       (path) => batchNorm && /features.*bias/.test(path),
     );
   }
@@ -171,7 +170,7 @@ Deno.test("vgg() refuses images of 16×16, with the layer and the smallest size"
       name: "RangeError",
       message: `Running ${message}`,
     });
-    // What is larger is averaged.
+    // Feature maps of larger images are averaged.
     assert.deepEqual(summary(model, [70, 40, 1]).rows.at(-1)?.outputShape, [1000]);
   });
 });
