@@ -347,12 +347,12 @@ const VARIANTS = {
 } as const;
 
 /** Builds a ResNet of one depth. */
-export type ResNetFunction = <
-  const InChannels extends number = 3,
-  const Classes extends number = 1000,
->(
-  options?: ResNetVariantOptions<InChannels, Classes>,
-) => ResNet<NoInfer<InChannels>, NoInfer<Classes>>;
+export interface ResNetFunction {
+  /** Returns the network; {@linkcode resnet} documents the options. */
+  <const InChannels extends number = 3, const Classes extends number = 1000>(
+    options?: ResNetVariantOptions<InChannels, Classes>,
+  ): ResNet<NoInfer<InChannels>, NoInfer<Classes>>;
+}
 
 /** Returns the function that builds the variant of a depth. */
 function variant(depth: keyof typeof VARIANTS): ResNetFunction {

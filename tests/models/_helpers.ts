@@ -291,13 +291,13 @@ export function assertTrainingDiffers(build: () => Network, images: Images): voi
 export async function assertRefused(
   refused: () => unknown,
   kind: "RangeError" | "TypeError",
-  doing: string,
+  action: string,
   message: string,
 ): Promise<void> {
   await assertNoLeak(() =>
     assert.throws(refused, (error: Error) => {
       assert.equal(error.name, kind);
-      assert(error.message.startsWith(doing), error.message);
+      assert(error.message.startsWith(action), error.message);
       assert(error.message.includes(message), error.message);
       return true;
     })

@@ -218,28 +218,28 @@ Deno.test("googlenet() refuses images that are too small, with the layer and the
 });
 
 Deno.test("googlenet() and inception() refuse a bad option and leave no tensor", async () => {
-  const doing = "Building googlenet:";
+  const action = "Building googlenet:";
   for (
     const [build, kind, message] of [
       [
         () => googlenet("d2l" as never),
         "TypeError",
-        `${doing} the options must be an object such as { variant: "d2l" }`,
+        `${action} the options must be an object such as { variant: "d2l" }`,
       ],
       [
         () => googlenet({} as never),
         "TypeError",
-        `${doing} variant must be one of "d2l", "torchvision", found undefined.`,
+        `${action} variant must be one of "d2l", "torchvision", found undefined.`,
       ],
       [
         () => googlenet({ variant: "d2l", classes: 0 }),
         "RangeError",
-        `${doing} classes must be a whole number of at least 1, found 0.`,
+        `${action} classes must be a whole number of at least 1, found 0.`,
       ],
       [
         () => googlenet({ variant: "d2l", width: Infinity }),
         "RangeError",
-        `${doing} width must be a finite number above 0, found Infinity.`,
+        `${action} width must be a finite number above 0, found Infinity.`,
       ],
       [
         () => inception(3, [4, [4, 4], [4, 0], 4]),

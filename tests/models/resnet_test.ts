@@ -548,7 +548,7 @@ Deno.test("resnet() refuses images with other channels, or too small for the ste
 Deno.test("basicBlock() and bottleneck() refuse a bad number or option and leave no tensor", async () => {
   const whole = "must be a whole number of at least 1, found";
   for (
-    const [build, kind, doing, message] of [
+    const [build, kind, action, message] of [
       [
         () => basicBlock(64, 32 as never, { shortcut: "A" }),
         "RangeError",
@@ -613,7 +613,7 @@ Deno.test("basicBlock() and bottleneck() refuse a bad number or option and leave
         'convolution must be a function, found "conv2d".',
       ],
     ] as const
-  ) await assertRefused(build, kind, doing, message);
+  ) await assertRefused(build, kind, action, message);
 });
 
 Deno.test("resnet() refuses a bad option and leaves no tensor", async () => {
@@ -694,8 +694,8 @@ Deno.test("resnet() refuses a bad option and leaves no tensor", async () => {
     ] as const
   ) {
     const options = { ...right, poolSize };
-    const doing = "Building adaptiveAveragePool: ";
-    await assertRefused(() => resnet(options as never), kind, doing, message);
+    const action = "Building adaptiveAveragePool: ";
+    await assertRefused(() => resnet(options as never), kind, action, message);
   }
   await assertRefused(
     () => resnet101(10 as never),
