@@ -4,7 +4,8 @@
  *
  *     deno run -A scripts/make_fashion_mnist_subset.ts
  */
-import { encodeIdx, fashionMnist } from "../lib/data/mod.ts";
+import { encodeIdx } from "../lib/data/internal.ts";
+import { fashionMnist } from "../lib/data/mod.ts";
 import { gzipSync } from "node:zlib";
 
 const folder = new URL("../data/fashion_mnist_subset/", import.meta.url);

@@ -10,7 +10,6 @@ import * as lib from "resnet-lab";
 
 /** The types with named properties that are values and no options, with the reason. */
 const VALUES: Readonly<Record<string, string>> = {
-  Idx: "what decodeIdx gives",
   KernelTrace: "what traceKernels gives",
   Layout: "plotly's",
   NetworkResult: "a result as it is stored, with whatever was measured",

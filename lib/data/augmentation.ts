@@ -1,14 +1,15 @@
-import { checkOptions, ops, type Tensor4D, tidy } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
-import { checkPositive, checkSize } from "./checks.ts";
+import { ops, type Tensor4D, tidy } from "../tensor/mod.ts";
+import { checkInteger, checkNumber, checkOptions, show } from "../tensor/internal.ts";
+import { checkSize } from "./checks.ts";
 import type { AnyChannelsTransform, Transform } from "./transforms.ts";
 
 /**
- * Moves each image by its own random offset of up to `padding` pixels along both axes: pads with
- * zeros on all sides, then cuts a window of the old size. He et al. (arXiv:1512.03385, section 4.2)
- * train on CIFAR-10 so, with `padding` 4.
+ * Moves each image by a random offset of up to `padding` pixels along both axes: pads it with zeros
+ * on all sides, then cuts out a window of the old size. He et al. (arXiv:1512.03385, section 4.2)
+ * train on CIFAR-10 with `padding` 4.
  *
- * @throws {RangeError} If `padding` is not a positive integer.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind.
+ * @throws {RangeError} If `padding` is not a whole number of at least 1.
  *
  * @example
  * ```ts
@@ -18,21 +19,22 @@ import type { AnyChannelsTransform, Transform } from "./transforms.ts";
  * const images = ops.ones([8, 5, 5, 1]);
  * const moved = randomCrop({ padding: 1 })(images, new Random(0));
  * assert.deepEqual(moved.shape, [8, 5, 5, 1]);
- * assert(ops.min(moved, [1, 2, 3]).dataSync().includes(0)); // Some moved: a zero came in from the side.
+ * // Some moved: a zero came in from the side.
+ * assert(ops.min(moved, [1, 2, 3]).dataSync().includes(0));
  * ```
  */
 export function randomCrop(options: { padding: number }): AnyChannelsTransform {
-  const doing = "Cropping images at random";
-  checkOptions<typeof options>(doing, options, "{ padding: 4 }", { padding: true });
+  const action = "Cropping images at random";
+  checkOptions<typeof options>(action, options, "{ padding: 4 }", { padding: true });
   const { padding } = options;
-  checkPositive(doing, { padding });
+  checkInteger(action, "padding", padding);
   return (images, random) =>
     tidy(() => {
       const [batch, height, width] = images.shape;
       const sides = [padding, padding] as const;
       const padded = ops.pad(images, [[0, 0], sides, sides, [0, 0]]);
-      // Corners as parts of the last row and column; "nearest" undoes their rounding, so pixels are
-      // copied exactly.
+      // Corners are fractions of the last row and column. "nearest" removes their rounding errors,
+      // so pixels are copied exactly.
       const last = [height + 2 * padding - 1, width + 2 * padding - 1];
       const offsets = ops.floor(random.uniform([batch, 2], { max: 2 * padding + 1 }));
       const topLeft = ops.div(offsets, ops.tensor(last));
@@ -65,11 +67,11 @@ export function randomCrop(options: { padding: number }): AnyChannelsTransform {
  * ```
  */
 export function randomFlip(...options: []): AnyChannelsTransform {
-  for (const given of options) checkOptions("Mirroring images at random", given, "{}", {});
+  for (const option of options) checkOptions("Mirroring images at random", option, "{}", {});
   return (images, random) =>
     tidy(() => {
       const [batch, height, width] = images.shape;
-      // A box from right to left mirrors; its positions are whole numbers, so pixels are copied
+      // A box from right to left mirrors. Its positions are whole numbers, so pixels are copied
       // exactly.
       const flip = ops.floor(random.uniform([batch, 1], { max: 2 }));
       const zero = ops.zerosLike(flip);
@@ -79,35 +81,43 @@ export function randomFlip(...options: []): AnyChannelsTransform {
     });
 }
 
-/** What can be asked of {@linkcode randomResizedCrop}. */
+/** The options of {@linkcode randomResizedCrop}. */
 export interface RandomResizedCropOptions {
   /** The size of the result in pixels. */
   size: readonly [height: number, width: number];
-  /** The least and the greatest part of the image's area that is cut out. Default 0.08 to 1. */
+  /**
+   * Range of the area of the cut, as a fraction of the image's area.
+   *
+   * @default [0.08, 1]
+   */
   scale?: readonly [least: number, greatest: number];
-  /** The least and the greatest width of the cut as a multiple of its height. Default ¾ to 4⁄3. */
+  /**
+   * Range of the width of the cut, as a multiple of its height.
+   *
+   * @default [3 / 4, 4 / 3]
+   */
   ratio?: readonly [least: number, greatest: number];
 }
 
 /**
- * Cuts a rectangle of random area, proportions and place out of each image and stretches it to
- * `size`: the augmentation of Szegedy et al. (arXiv:1409.4842, section 6) with which networks are
- * trained on ImageNet.
+ * Cuts a rectangle of random area, aspect ratio and position out of each image and resizes it to
+ * `size`: the augmentation of Szegedy et al. (arXiv:1409.4842, section 6), usual for ImageNet.
  *
- * The area is even over `scale`, the logarithm of the proportions over that of `ratio`, as in
- * torchvision; a side that would be longer than the image's is made as long (torchvision draws
- * again). Pixels are interpolated from the middle of the rectangle's first pixel to the middle of
- * its last, and not smoothed where it is made smaller.
+ * The area is uniform over `scale`, and the logarithm of the aspect ratio over the logarithms of
+ * `ratio`, as in torchvision. A side that would be longer than the image's is cut to it;
+ * torchvision draws again. Pixels are interpolated from the centre of the rectangle's first pixel
+ * to the centre of its last, without smoothing where the image gets smaller.
  *
- * @throws {RangeError} If a size is not a positive integer, `scale` is not two numbers in order,
- * above 0 and at most 1, or `ratio` not two positive numbers in order.
+ * @throws {TypeError} If an option does not exist, or a size is of the wrong kind.
+ * @throws {RangeError} If a size is not a whole number of at least 1, `scale` is not two numbers in
+ * order, above 0 and at most 1, or `ratio` not two positive numbers in order.
  *
  * @example
  * ```ts
  * import { ops, Random, randomResizedCrop } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * // Two columns, 0 and 1: some of the crops see more of the left one, some more of the right one.
+ * // Two columns, 0 and 1: some crops have more of the left one, some more of the right one.
  * const images = ops.tile(ops.tensor([0, 1], [1, 1, 2, 1]), [16, 2, 1, 1]);
  * const crops = randomResizedCrop({ size: [3, 5], scale: [0.25, 1] })(images, new Random(0));
  * assert.deepEqual(crops.shape, [16, 3, 5, 1]);
@@ -115,23 +125,23 @@ export interface RandomResizedCropOptions {
  * ```
  */
 export function randomResizedCrop(options: RandomResizedCropOptions): AnyChannelsTransform {
-  const doing = "Cropping images at random";
-  checkOptions<RandomResizedCropOptions>(doing, options, "{ size: [224, 224] }", {
+  const action = "Cropping images at random";
+  checkOptions<RandomResizedCropOptions>(action, options, "{ size: [224, 224] }", {
     size: true,
     scale: true,
     ratio: true,
   });
   const { size, scale = [0.08, 1], ratio = [3 / 4, 4 / 3] } = options;
-  checkSize(doing, size);
+  checkSize(action, size);
   const [height, width] = size;
-  for (const [name, limits, most] of [["scale", scale, 1], ["ratio", ratio, 1e6]] as const) {
-    const fits = Array.isArray(limits) && limits.length === 2 &&
-      limits.every((limit) => typeof limit === "number") && limits[0] > 0 &&
-      limits[0] <= limits[1] && limits[1] <= most;
+  for (const [name, range, most] of [["scale", scale, 1], ["ratio", ratio, 1e6]] as const) {
+    const fits = Array.isArray(range) && range.length === 2 &&
+      range.every((end) => typeof end === "number") && range[0] > 0 && range[0] <= range[1] &&
+      range[1] <= most;
     if (!fits) {
       throw new RangeError(
-        `${doing}: ${name} must be two numbers in order, above 0 and at most ${most}, found ${
-          show(limits)
+        `${action}: ${name} must be two numbers in order, above 0 and at most ${most}, found ${
+          show(range)
         }.`,
       );
     }
@@ -146,7 +156,7 @@ export function randomResizedCrop(options: RandomResizedCropOptions): AnyChannel
       const proportions = ops.exp(
         random.uniform([batch, 1], { min: Math.log(ratio[0]), max: Math.log(ratio[1]) }),
       );
-      const place = random.uniform([batch, 2]);
+      const position = random.uniform([batch, 2]);
       // Height and width of each cut, from 1 pixel to the whole image.
       const cut = ops.minimum(
         ops.maximum(
@@ -155,26 +165,41 @@ export function randomResizedCrop(options: RandomResizedCropOptions): AnyChannel
         ),
         ops.tensor([oldHeight, oldWidth]),
       );
-      const topLeft = ops.mul(place, ops.sub(ops.tensor([oldHeight, oldWidth]), cut));
+      const topLeft = ops.mul(position, ops.sub(ops.tensor([oldHeight, oldWidth]), cut));
       const bottomRight = ops.add(topLeft, ops.sub(cut, 1));
-      // As parts of the last row and column, and a little less, so that no rounding leads out of
-      // the image, where all is 0.
-      const toParts = ops.tensor(
+      // Fractions of the last row and column, and a little less, so that rounding never leads out
+      // of the image, where pixels are 0.
+      const toFractions = ops.tensor(
         [oldHeight, oldWidth].map((side) => (1 - 1e-6) / Math.max(side - 1, 1)),
       );
       return ops.cropAndResize(
         images,
-        ops.mul(ops.concat([topLeft, bottomRight], 1), ops.concat([toParts, toParts])),
+        ops.mul(ops.concat([topLeft, bottomRight], 1), ops.concat([toFractions, toFractions])),
         ops.range(0, batch, 1, "int32"),
         [height, width],
       );
     });
 }
 
-/** How far {@linkcode colorJitter} goes: 0 changes nothing, 0.4 draws factors from 0.6 to 1.4. */
+/** The options of {@linkcode colorJitter}: 0 changes nothing, 0.4 draws factors from 0.6 to 1.4. */
 export interface ColorJitterOptions {
+  /**
+   * Range of the factor of the brightness around 1.
+   *
+   * @default 0
+   */
   brightness?: number;
+  /**
+   * Range of the factor of the contrast around 1.
+   *
+   * @default 0
+   */
   contrast?: number;
+  /**
+   * Range of the factor of the saturation around 1.
+   *
+   * @default 0
+   */
   saturation?: number;
 }
 
@@ -182,15 +207,15 @@ export interface ColorJitterOptions {
  * Changes the colours of each image `[batch, height, width, 3]`, from 0 to 1, at random: its
  * brightness, then its contrast, then its saturation.
  *
- * Each has a factor `f` of its own for each image, even from `max(0, 1 − x)` to `1 + x` for the `x`
- * given. The image becomes `f · image + (1 − f) · other`, cut off at 0 and 1, where `other` is
- * black for brightness, the mean of the image's grey for contrast, and its grey for saturation;
- * grey is `0.2989 · red + 0.587 · green + 0.114 · blue`. These are the formulas of torchvision's
- * `ColorJitter`, which takes the three in random order. Since it is about light and dark, it comes
- * before `normalize`.
+ * Each change has a random factor `f` for each image, uniform from `max(0, 1 − x)` to `1 + x`,
+ * where `x` is the option. The image becomes `f · image + (1 − f) · other`, clipped to 0 and 1.
+ * `other` is black for brightness, the mean of the grey image for contrast, and the grey image for
+ * saturation; grey is `0.2989 · red + 0.587 · green + 0.114 · blue`. These are the formulas of
+ * torchvision's `ColorJitter`, which applies the three in random order. Use it before `normalize`.
  *
- * @throws {RangeError} If a number is negative or not finite, or, when applied, the images have not
- * three channels.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind.
+ * @throws {RangeError} If a number is negative or not finite, or the images do not have three
+ * channels.
  *
  * @example
  * ```ts
@@ -205,59 +230,57 @@ export interface ColorJitterOptions {
  * ```
  */
 export function colorJitter(options: ColorJitterOptions): Transform<3> {
-  const doing = "Changing colours at random";
-  checkOptions<ColorJitterOptions>(doing, options, "{ brightness: 0.4 }", {
+  const action = "Changing colours at random";
+  checkOptions<ColorJitterOptions>(action, options, "{ brightness: 0.4 }", {
     brightness: true,
     contrast: true,
     saturation: true,
   });
   const { brightness = 0, contrast = 0, saturation = 0 } = options;
   for (const [name, value] of Object.entries({ brightness, contrast, saturation })) {
-    if (typeof value !== "number" || !(value >= 0 && value < Infinity)) {
-      throw new RangeError(
-        `${doing}: ${name} must be a number of at least 0, found ${show(value)}.`,
-      );
-    }
+    const fits = value >= 0 && value < Infinity;
+    checkNumber(action, name, value, fits, "a finite number of at least 0");
   }
   return (images, random) =>
     tidy(() => {
       if (images.shape[3] !== 3) {
         throw new RangeError(
-          `Changing colours at random: expected images with 3 channels, found [${images.shape}].`,
+          `${action}: the images must have 3 channels, found [${images.shape}].`,
         );
       }
-      const mixed = (image: Tensor4D, other: Tensor4D, range: number): Tensor4D => {
+      const blend = (image: Tensor4D, other: Tensor4D, range: number): Tensor4D => {
         const min = Math.max(0, 1 - range);
         const factor = random.uniform([images.shape[0], 1, 1, 1], { min, max: 1 + range });
         const result = ops.add(ops.mul(factor, image), ops.mul(ops.sub(1, factor), other));
         return ops.clip(result, 0, 1);
       };
       let result: Tensor4D = images;
-      if (brightness > 0) result = mixed(result, ops.zerosLike(result), brightness);
+      if (brightness > 0) result = blend(result, ops.zerosLike(result), brightness);
       if (contrast > 0) {
-        result = mixed(result, ops.mean(grey(result), [1, 2, 3], { keepDims: true }), contrast);
+        result = blend(result, ops.mean(grey(result), [1, 2, 3], { keepDims: true }), contrast);
       }
       if (saturation > 0) {
-        result = mixed(result, grey(result), saturation);
+        result = blend(result, grey(result), saturation);
       }
       return ops.clone(result);
     });
 }
 
-/** `[batch, height, width, 1]` */
+/** Returns the grey images, `[batch, height, width, 1]`. */
 function grey(images: Tensor4D): Tensor4D {
   return ops.sum(ops.mul(images, ops.tensor([0.2989, 0.587, 0.114])), [3], { keepDims: true });
 }
 
 /**
- * Sets a square of `size` × `size` pixels to 0 in each image, around a pixel drawn at random: the
- * part of it that lies in the image.
+ * Sets a square of `size` × `size` pixels around a random pixel of each image to 0. The square may
+ * reach out of the image.
  *
  * DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout",
- * arXiv:1708.04552, section 3. There 0 is the average colour, for the images are normalized before:
- * so is it after `normalize`, and before it 0 is black. For CIFAR-10 they take 16 pixels.
+ * arXiv:1708.04552, section 3. They normalize the images before, so that 0 is the average colour.
+ * Before `normalize` 0 is black. For CIFAR-10 they use 16 pixels.
  *
- * @throws {RangeError} If `size` is not a positive integer.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind.
+ * @throws {RangeError} If `size` is not a whole number of at least 1.
  *
  * @example
  * ```ts
@@ -271,19 +294,22 @@ function grey(images: Tensor4D): Tensor4D {
  * ```
  */
 export function cutout(options: { size: number }): AnyChannelsTransform {
-  const doing = "Cutting squares out";
-  checkOptions<typeof options>(doing, options, "{ size: 16 }", { size: true });
+  const action = "Cutting squares out";
+  checkOptions<typeof options>(action, options, "{ size: 16 }", { size: true });
   const { size } = options;
-  checkPositive(doing, { size });
+  checkInteger(action, "size", size);
   return (images, random) =>
     tidy((): Tensor4D => {
       const [batch, height, width] = images.shape;
-      /** 1 where the positions along an axis are in the square, `[batch, length]`. */
+      /** Returns 1 for the positions along an axis that are in the square, `[batch, length]`. */
       const inside = (length: number) => {
         const centre = ops.floor(random.uniform([batch, 1], { max: length }));
         const offset = ops.sub(ops.range(0, length), ops.sub(centre, Math.floor(size / 2)));
-        const enough = ops.greaterEqual(offset, 0);
-        return ops.mul(ops.cast(enough, "float32"), ops.cast(ops.less(offset, size), "float32"));
+        const afterStart = ops.greaterEqual(offset, 0);
+        return ops.mul(
+          ops.cast(afterStart, "float32"),
+          ops.cast(ops.less(offset, size), "float32"),
+        );
       };
       const rows = ops.reshape(inside(height), [batch, height, 1, 1]);
       const columns = ops.reshape(inside(width), [batch, 1, width, 1]);

@@ -1,22 +1,22 @@
+import { defaultRandom, dispose, type Images, type Labels, Random, tidy } from "../tensor/mod.ts";
 import {
+  checkBoolean,
+  checkFunction,
+  checkInstance,
+  checkInteger,
   checkOptions,
-  defaultRandom,
-  dispose,
-  type Images,
-  type Labels,
-  Random,
-  tidy,
-} from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
-import { checkPositive } from "./checks.ts";
+} from "../tensor/internal.ts";
 import { checkDataset, type ImageDataset } from "./dataset.ts";
 import { applyTransform, type Transform } from "./transforms.ts";
 
-/**
- * Images `[batch, height, width, channels]` with their class numbers `[batch]`; it owns both
- * tensors.
- */
+/** Images `[batch, height, width, channels]` with their labels `[batch]`; it owns both tensors. */
 export class Batch<Channels extends number = number> {
+  /**
+   * A batch that owns its tensors.
+   *
+   * @param images The images.
+   * @param labels Their class numbers.
+   */
   constructor(readonly images: Images<Channels>, readonly labels: Labels) {}
 
   /** Frees both tensors. */
@@ -24,39 +24,41 @@ export class Batch<Channels extends number = number> {
     dispose([this.images, this.labels]);
   }
 
+  /** Frees both tensors at the end of a `using` block. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 }
 
-/** How {@linkcode batches} goes through a set. */
+/** The options of {@linkcode batches}. */
 export interface BatchesOptions<In extends number, Out extends number> {
-  /** The number of images in a batch. */
+  /** Number of images in a batch. */
   batchSize: number;
-  /** Draws the order of the images; without it they come in the order of the set. */
+  /** Source of the random order; without it the images have the order of the set. */
   shuffle?: Random;
-  /** Leaves out the last batch if it is smaller than the others. Default false. */
+  /**
+   * Whether to leave out the last batch if it is smaller than the others.
+   *
+   * @default false
+   */
   dropLast?: boolean;
-  /** What is done to the images of each batch: resizing, normalizing, augmentation. */
+  /** Transform of the images of each batch: resizing, normalizing, augmentation. */
   transform?: Transform<In, Out>;
 }
 
-/**
- * The batches of one pass through a set, made one at a time; going through it again draws a new
- * order.
- */
+/** The batches of one epoch, made one at a time. Each iteration over it draws a new order. */
 export interface Batches<Channels extends number> extends Iterable<Batch<Channels>> {
-  /** The number of batches. */
+  /** Number of batches. */
   readonly length: number;
 }
 
 /**
- * Goes through a set in batches: each image once, in random order if `shuffle` is given. The same
- * seed gives the same order, with or without a `transform` that draws random numbers.
+ * Returns the batches of one epoch: each image once, in random order with `shuffle`. The same seed
+ * gives the same order, with or without a `transform` that draws random numbers.
  *
- * @returns Batches to be gone through with `for (using batch of …)`, which frees each one at the
- * end of its turn.
- * @throws {RangeError} If `batchSize` is not an integer from 1 to the number of images.
+ * Iterate with `for (using batch of …)`, which frees each batch at the end of its turn.
+ *
+ * @throws {RangeError} If `batchSize` is not a whole number from 1 to the number of images.
  * @throws {TypeError} If there is no such option, or one is of the wrong kind.
  *
  * @example
@@ -86,44 +88,35 @@ export function batches(
 ): Batches<number> {
   checkDataset("Making batches", dataset);
   const { count, name } = dataset;
-  const doing = `Making batches of "${name}"`;
-  checkOptions<BatchesOptions<number, number>>(doing, options, "{ batchSize: 100 }", {
+  const action = `Making batches of "${name}"`;
+  checkOptions<BatchesOptions<number, number>>(action, options, "{ batchSize: 100 }", {
     batchSize: true,
     shuffle: true,
     dropLast: true,
     transform: true,
   });
   const { batchSize, shuffle, dropLast = false, transform } = options;
-  checkPositive(doing, { batchSize });
+  checkInteger(action, "batchSize", batchSize);
   if (batchSize > count) {
     throw new RangeError(
-      `${doing}: batchSize must be at most ${count}, the number of images, found ${batchSize}.`,
+      `${action}: batchSize must be at most ${count}, the number of images, found ${batchSize}.`,
     );
   }
-  for (
-    const [option, fits, wanted, value] of [
-      ["shuffle", shuffle === undefined || shuffle instanceof Random, "a Random", shuffle],
-      ["dropLast", typeof dropLast === "boolean", "true or false", dropLast],
-      ["transform", ["undefined", "function"].includes(typeof transform), "a function", transform],
-    ] as const
-  ) {
-    if (!fits) {
-      throw new TypeError(`${doing}: ${option} must be ${wanted}, found ${show(value)}.`);
-    }
-  }
+  if (shuffle !== undefined) checkInstance(action, "shuffle", shuffle, Random, "a Random");
+  checkBoolean(action, "dropLast", dropLast);
+  if (transform !== undefined) checkFunction(action, "transform", transform);
   const length = dropLast ? Math.floor(count / batchSize) : Math.ceil(count / batchSize);
   return {
     length,
     *[Symbol.iterator]() {
       const order = shuffle?.permutation(count) ?? Int32Array.from({ length: count }, (_, i) => i);
-      // A stream of its own, so that what a transform draws does not change the order of the next
-      // pass.
+      // The transform has a separate stream, so that its draws do not change the next order.
       const random = shuffle?.fork() ?? defaultRandom();
       for (let i = 0; i < length; i++) {
         const indices = order.subarray(i * batchSize, (i + 1) * batchSize);
         const images = tidy(() => {
           const batch = dataset.images(indices);
-          return transform ? applyTransform(doing, transform, batch, random) : batch;
+          return transform ? applyTransform(action, transform, batch, random) : batch;
         });
         yield new Batch(images, dataset.labelTensor(indices));
       }

@@ -4,15 +4,8 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as delay } from "node:timers/promises";
 // @ts-types="@types/yauzl"
 import { type Entry, openPromise } from "yauzl";
-import { checkOptions } from "../tensor/mod.ts";
-import { linkInterrupt } from "../tensor/internal.ts";
-import { checkKinds } from "./checks.ts";
-import {
-  cacheFolder,
-  type DownloadOptions,
-  downloadOrAdvise,
-  type DownloadProgress,
-} from "./download.ts";
+import { checkOptions, checkString, linkInterrupt } from "../tensor/internal.ts";
+import { cacheFolder, download, type DownloadOptions, type DownloadProgress } from "./download.ts";
 import {
   checkFolderOptions,
   type ImageFolder,
@@ -21,36 +14,36 @@ import {
   type ImageFolderProgress,
 } from "./image_folder.ts";
 
-/** What can be asked of {@linkcode catsAndDogs}. */
+/** The options of {@linkcode catsAndDogs}. */
 export interface CatsAndDogsOptions
   extends Pick<ImageFolderOptions, "size" | "shorterSide" | "imagesPerClass" | "signal"> {
-  /** A folder that holds the unpacked folders `Cat` and `Dog`. */
+  /** A folder with the unpacked folders `Cat` and `Dog`. */
   folder?: string;
-  /** Called as the download goes on, where it is needed, and then after each image. */
+  /** Called during the download, if there is one, and then after each image. */
   onProgress?: (progress: DownloadProgress | ImageFolderProgress) => void;
 }
 
 /**
- * Cats against dogs: 25,000 photographs, half of them of cats and half of dogs, at the size asked
- * for.
+ * Cats against dogs: 25,000 photographs, half of them of cats and half of dogs, at one size.
  *
- * The files come from `folder` where it is given, else from the cache folder, else from the
- * publisher (825 MB, once; the archive is checked against its SHA-256, unpacked and removed). A few
- * of them cannot be read (Cat/666.jpg and Dog/11702.jpg are empty) and are listed in `skipped`; see
- * {@linkcode imageFolder} for how the others are brought to one size. All at 224 × 224 take 3.8 GB;
- * `imagesPerClass` takes fewer, the first by name. There is no set to test on: split some off with
+ * The files come from `folder` if it is given, else from the cache folder, else from the publisher
+ * (825 MB, once; the archive is checked against its SHA-256, unpacked and removed). A few files
+ * cannot be read (Cat/666.jpg and Dog/11702.jpg are empty); they are listed in `skipped`.
+ * {@linkcode imageFolder} resizes the others. All of them at 224 × 224 take 3.8 GB;
+ * `imagesPerClass` reads fewer, the first by name. There is no separate test set; make one with
  * `split`.
  *
- * Nothing takes the place of the photographs where they cannot be had; whoever wants to go on
- * without them calls `syntheticImages({ count, seed, size, classes: 2 })`.
+ * To continue without the photographs, use
+ * `syntheticImages({ count, seed, size, classes: 2 })`.
  *
  * Elson, Douceur, Howell and Saul, "Asirra: A CAPTCHA that Exploits Interest-Aligned Manual Image
  * Categorization", CCS 2007; https://www.microsoft.com/en-us/download/details.aspx?id=54765.
  *
- * @throws {TypeError | RangeError} If an option is wrong as {@linkcode imageFolder} says, or the
- * archive cannot be unpacked.
- * @throws {Error} If the archive is not to be downloaded, or one of the files to be read is
- * missing: 0.jpg to 12499.jpg of each class.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind.
+ * @throws {RangeError} If an option is out of range, as in {@linkcode imageFolder}, or the archive
+ * cannot be unpacked.
+ * @throws {Error} If the archive cannot be downloaded, or one of the files 0.jpg to 12499.jpg of a
+ * class that are to be read is missing.
  *
  * @example
  * ```ts
@@ -58,7 +51,7 @@ export interface CatsAndDogsOptions
  * import { encode } from "fast-png";
  * import assert from "node:assert/strict";
  *
- * // A folder like the real one for the sake of the example: two grey cats, two grey dogs.
+ * // A folder like the real one for this example: two grey cats, two grey dogs.
  * const folder = await Deno.makeTempDir();
  * for (const name of ["Cat", "Dog"]) {
  *   await Deno.mkdir(`${folder}/${name}`);
@@ -75,8 +68,8 @@ export interface CatsAndDogsOptions
  * ```
  */
 export async function catsAndDogs(options: CatsAndDogsOptions): Promise<ImageFolder<2>> {
-  const doing = "Reading cats and dogs";
-  checkOptions<CatsAndDogsOptions>(doing, options, "{ size: [224, 224] }", {
+  const action = "Reading cats and dogs";
+  checkOptions<CatsAndDogsOptions>(action, options, "{ size: [224, 224] }", {
     size: true,
     shorterSide: true,
     imagesPerClass: true,
@@ -84,19 +77,19 @@ export async function catsAndDogs(options: CatsAndDogsOptions): Promise<ImageFol
     onProgress: true,
     signal: true,
   });
-  checkKinds(doing, "string", { folder: options.folder });
+  if (options.folder !== undefined) checkString(action, "folder", options.folder);
   return await readCatsAndDogs(options);
 }
 
-/** {@linkcode catsAndDogs} from any address. */
+/** Reads {@linkcode catsAndDogs} from any address. */
 export async function readCatsAndDogs({
   folder,
   url =
     "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/kagglecatsanddogs_5340.zip",
-  // The publisher names none. This is what two other libraries hold the file of the same address
-  // to: TensorFlow Datasets (tensorflow_datasets/url_checksums/cats_vs_dogs.txt of its release
-  // 4.9.9, with the size 824,887,076) and the Go package dogcat, an example of GoMLX (its constant
-  // DownloadChecksum).
+  // The publisher names no checksum. Two other libraries check the file of the same address against
+  // this SHA-256: TensorFlow Datasets (tensorflow_datasets/url_checksums/cats_vs_dogs.txt of its
+  // release 4.9.9, with the size 824,887,076) and the Go package dogcat, an example of GoMLX (its
+  // constant DownloadChecksum).
   sha256 = "b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9",
   maxBytes = 824_887_076,
   photographs = 12_500,
@@ -106,21 +99,21 @@ export async function readCatsAndDogs({
   & CatsAndDogsOptions
   & Partial<Pick<DownloadOptions, "sha256" | "retries" | "maxBytes">>
   & { url?: string; photographs?: number }): Promise<ImageFolder<2>> {
-  const all = { ...options, name: "cats and dogs", classes: ["Cat", "Dog"] } as const;
-  checkFolderOptions(folder ?? join(cacheFolder(), "cats-and-dogs"), all);
-  using stop = linkInterrupt(options.signal);
-  const { signal } = stop;
+  const folderOptions = { ...options, name: "cats and dogs", classes: ["Cat", "Dog"] } as const;
+  checkFolderOptions(folder ?? join(cacheFolder(), "cats-and-dogs"), folderOptions);
+  using interrupt = linkInterrupt(options.signal);
+  const { signal } = interrupt;
   const { onProgress } = options;
-  const place = folder ??
-    await unpacked(url, { sha256, retries, maxBytes, onProgress, signal });
-  await checkComplete(place, options.imagesPerClass, photographs, folder === undefined);
-  return await imageFolder(place, { ...all, signal });
+  const imagesFolder = folder ??
+    await cachedPhotographs(url, { sha256, retries, maxBytes, onProgress, signal });
+  await checkComplete(imagesFolder, options.imagesPerClass, photographs, folder === undefined);
+  return await imageFolder(imagesFolder, { ...folderOptions, signal });
 }
 
 /**
- * Checks that the files are there, by their names: 0.jpg, 1.jpg, … in `Cat` and in `Dog`.
+ * Checks that the files 0.jpg, 1.jpg, … exist in `Cat` and in `Dog`.
  *
- * @throws {Error} If one of those that are to be read is missing.
+ * @throws {Error} If one that is to be read is missing.
  */
 async function checkComplete(
   folder: string,
@@ -130,56 +123,59 @@ async function checkComplete(
 ): Promise<void> {
   const missing: string[] = [];
   for (const name of ["Cat", "Dog"]) {
-    const wanted = Array.from({ length: photographs }, (_, n) => `${n}.jpg`).sort();
-    const found = new Set<string>();
+    const files = Array.from({ length: photographs }, (_, n) => `${n}.jpg`).sort();
+    const present = new Set<string>();
     try {
-      for await (const entry of Deno.readDir(join(folder, name))) found.add(entry.name);
+      for await (const entry of Deno.readDir(join(folder, name))) present.add(entry.name);
     } catch {
-      return; // imageFolder() says what is wrong with it.
+      return; // imageFolder() reports it.
     }
-    for (const file of wanted.slice(0, imagesPerClass)) {
-      if (!found.has(file)) missing.push(`${name}/${file}`);
+    for (const file of files.slice(0, imagesPerClass)) {
+      if (!present.has(file)) missing.push(`${name}/${file}`);
     }
   }
   if (missing.length > 0) {
     throw new Error(
-      `Reading cats and dogs from ${folder}: expected the files 0.jpg to ${
+      `Reading cats and dogs from ${folder}: the folder must have the files 0.jpg to ${
         photographs - 1
       }.jpg of Cat and of Dog, found ${missing.length} of them missing, such as ${missing[0]}. ` +
         (cached
           ? "Remove the folder and call again."
-          : 'Pictures of your own can be read by imageFolder(folder, { size, classes: ["Cat", "Dog"] }).'),
+          : 'Read your own pictures with imageFolder(folder, { size, classes: ["Cat", "Dog"] }).'),
     );
   }
 }
 
 /**
- * The folder of the unpacked photographs in the cache, which appears there only when it is
+ * Returns the folder of the unpacked photographs in the cache. It gets its name only when it is
  * complete.
  */
-async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Promise<string> {
+async function cachedPhotographs(
+  url: string,
+  options: Omit<DownloadOptions, "file">,
+): Promise<string> {
   const { signal } = options;
   const folder = join(cacheFolder(), "cats-and-dogs", "PetImages");
   const archive = join(dirname(folder), "kagglecatsanddogs_5340.zip");
   if (await exists(folder)) {
-    // Left over from a call that was killed, or from one that was slower than another.
+    // A call that was killed, or was slower than another, leaves files.
     for (const end of ["", ".part", ".new.part"]) await Deno.remove(archive + end).catch(() => {});
     return folder;
   }
-  await downloadOrAdvise(
-    url,
-    { file: archive, ...options },
-    "To go on without cats and dogs, call syntheticImages({ count, seed, size, classes: 2 }): images of two classes that are drawn, so no " +
-      "accuracy on them is one on photographs.",
-  );
-  // One call at a time unpacks. The folder is locked, not the archive, which a slower download may
-  // replace. A lock ends with its process, so a half unpacked folder is left over from a killed
-  // one.
+  await download(url, {
+    file: archive,
+    advice:
+      "To continue without cats and dogs, call syntheticImages({ count, seed, size, classes: 2 }): drawn images of two classes, whose " +
+      "accuracy says nothing about photographs.",
+    ...options,
+  });
+  // One call at a time unpacks. The lock is on the folder, since a slower download may replace the
+  // archive. A lock ends with its process, so a killed one leaves a half unpacked folder.
   using handle = await Deno.open(dirname(folder));
   while (!await handle.tryLock(true)) {
     await delay(100, undefined, { signal }).catch(() => signal?.throwIfAborted());
   }
-  if (await exists(folder)) return await unpacked(url, options); // Another call was quicker.
+  if (await exists(folder)) return await cachedPhotographs(url, options); // Another call was quicker.
   for await (const { name } of Deno.readDir(dirname(folder))) {
     if (name.startsWith("unpacking_")) {
       await Deno.remove(join(dirname(folder), name), { recursive: true });
@@ -197,19 +193,17 @@ async function unpacked(url: string, options: Omit<DownloadOptions, "file">): Pr
   return folder;
 }
 
-/**
- * The most bytes that all photographs may have together; those of the publisher have about 0.85
- * billion.
- */
+/** The most bytes of all photographs together; the publisher's have about 0.85 billion. */
 const MAX_BYTES = 2 ** 31;
 
+/** Unpacks the photographs of an archive into a folder. */
 async function unpack(archive: string, folder: string, signal?: AbortSignal): Promise<void> {
   for (const name of ["Cat", "Dog"]) await Deno.mkdir(join(folder, name));
   try {
     const zip = await openPromise(archive, { autoClose: false });
     try {
-      // All sizes are known before anything is unpacked. The reader holds each file to the size
-      // that the directory says.
+      // All sizes are checked before anything is unpacked. The reader limits each file to the size
+      // in the directory.
       const entries = new Map<string, Entry>();
       let bytes = 0;
       for await (const entry of zip.eachEntry()) {
@@ -232,7 +226,7 @@ async function unpack(archive: string, folder: string, signal?: AbortSignal): Pr
   } catch (error) {
     signal?.throwIfAborted();
     throw new RangeError(
-      `Unpacking ${archive} to ${folder}: expected a whole .zip and room for its files, found: ${
+      `Unpacking ${archive} to ${folder}: the file must be a whole .zip, and the disk must have space for its files, found: ${
         error instanceof Error ? error.message : error
       }.`,
       { cause: error },
@@ -240,6 +234,7 @@ async function unpack(archive: string, folder: string, signal?: AbortSignal): Pr
   }
 }
 
+/** Whether there is a folder of this path. */
 async function exists(path: string): Promise<boolean> {
   try {
     return (await Deno.stat(path)).isDirectory;

@@ -1,10 +1,15 @@
-import { checkOptions, type Images, type Labels, ops, Random, tidy } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
-import { checkNames, checkPositive } from "./checks.ts";
+import { type Images, type Labels, ops, Random, tidy } from "../tensor/mod.ts";
+import {
+  checkInstance,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  checkString,
+  show,
+} from "../tensor/internal.ts";
+import { checkClassNames } from "./checks.ts";
 
-/**
- * Class numbers as they come from files, tensors and other libraries; each must be a whole number.
- */
+/** Class numbers, as files, tensors and other libraries provide them; each is a whole number. */
 export type ClassNumbers =
   | readonly number[]
   | readonly bigint[]
@@ -21,31 +26,33 @@ export type ClassNumbers =
   | BigInt64Array
   | BigUint64Array;
 
-/** What an {@linkcode ImageDataset} is made of. */
+/** The content of an {@linkcode ImageDataset}. */
 export interface ImageDatasetInit<Channels extends number, Classes extends number> {
-  /** What the set is called in messages and titles. */
+  /** The name of the set in messages and titles. */
   name: string;
   /**
    * The pixels of all images in row-major order, `[count, height, width, channels]`: bytes from 0
-   * to 255, or floating-point numbers that are used as they are, such as feature maps, which must
-   * be finite.
+   * to 255, or finite floating-point numbers that are used unchanged, such as feature maps.
    *
-   * A `Uint8Array` or `Float32Array` is kept, not copied: who changes it afterwards changes the
-   * set. A `Uint8ClampedArray`, as a canvas gives it, is read as bytes; `Float16Array` and
+   * A `Uint8Array` or `Float32Array` is not copied: a later change of the array changes the set. A
+   * `Uint8ClampedArray`, as a canvas returns it, is read as bytes. `Float16Array` and
    * `Float64Array` become float32. Integers of other sizes are refused, because their range is
-   * unknown: 16-bit images may hold 10, 12 or 16 bits.
+   * unknown: 16-bit images may have 10, 12 or 16 bits.
    */
   pixels: Uint8Array | Uint8ClampedArray | Float16Array | Float32Array | Float64Array;
   /**
    * The class number of each image, from 0 to one less than the number of classes. They are copied.
    */
   labels: ClassNumbers;
+  /** Height of the images in pixels. */
   height: number;
+  /** Width of the images in pixels. */
   width: number;
+  /** Number of channels. */
   channels: Channels;
-  /** The number of classes. */
+  /** Number of classes. */
   classes: Classes;
-  /** The names of the classes, by class number: strings that differ. They are copied. */
+  /** The names of the classes by class number; they must differ. They are copied. */
   classNames: readonly string[];
 }
 
@@ -53,16 +60,16 @@ export interface ImageDatasetInit<Channels extends number, Classes extends numbe
 export type Indices = readonly number[] | Int32Array;
 
 /**
- * Images of one size with a class each, held as bytes where they can be, a quarter of what float32
- * takes; tensors are made when asked for.
+ * Images of one size with their classes. Pixels that are bytes stay bytes, a quarter of the memory
+ * of float32; the methods make tensors of them.
  *
- * The numbers of channels and of classes are part of the type, so that a model for three channels
- * is not fed with one. The labels are held as int32, so there may be any number of classes.
+ * The numbers of channels and of classes are part of the type, so that images with one channel do
+ * not reach a model for three. The labels are int32, so there may be any number of classes.
  *
  * @throws {TypeError} (the constructor) If an option is of the wrong kind or does not exist.
- * @throws {RangeError} (the constructor) If there are no images, a size is not a positive integer,
- * the number of pixels is not `count · height · width · channels`, there is not a name of its own
- * for each class, a label is no class, or a pixel is not finite.
+ * @throws {RangeError} (the constructor) If there are no images, a size is not a whole number of at
+ * least 1, the number of pixels is not `count · height · width · channels`, the class names are not
+ * one for each class or do not differ, a label is no class, or a pixel is not finite.
  *
  * @example
  * ```ts
@@ -86,15 +93,28 @@ export type Indices = readonly number[] | Int32Array;
  * ```
  */
 export class ImageDataset<Channels extends number = number, Classes extends number = number> {
+  /** The name of the set in messages and titles. */
   readonly name: string;
+  /** The pixels of all images in row-major order. */
   readonly pixels: Uint8Array | Float32Array;
+  /** The class number of each image. */
   readonly labels: Int32Array;
+  /** Height of the images in pixels. */
   readonly height: number;
+  /** Width of the images in pixels. */
   readonly width: number;
+  /** Number of channels. */
   readonly channels: Channels;
+  /** Number of classes. */
   readonly classes: Classes;
+  /** The names of the classes by class number. */
   readonly classNames: readonly string[];
 
+  /**
+   * A set of the images and labels.
+   *
+   * @param init The pixels, labels, sizes and names.
+   */
   constructor(init: ImageDatasetInit<Channels, Classes>) {
     checkOptions<typeof init>(
       "Making an image set",
@@ -112,37 +132,37 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
       },
     );
     const { name, height, width, channels, classes, classNames } = init;
-    if (typeof name !== "string") {
-      throw new TypeError(`Making an image set: name must be a string, found ${show(name)}.`);
+    checkString("Making an image set", "name", name);
+    const action = `Making the image set "${name}"`;
+    for (const [subject, value] of Object.entries({ height, width, channels, classes })) {
+      checkInteger(action, subject, value);
     }
-    const making = `Making the image set "${name}"`;
-    checkPositive(making, { height, width, channels, classes });
-    checkNames(making, "classNames", classNames);
+    checkClassNames(action, "classNames", classNames);
     if (classNames.length !== classes) {
       throw new RangeError(
-        `${making}: expected a name for each of ${classes} classes, found ${classNames.length} names.`,
+        `${action}: classNames must be a name for each of ${classes} classes, found ${classNames.length} names.`,
       );
     }
-    const labels = classNumbers(making, init.labels, classes);
+    const labels = toInt32Labels(action, init.labels, classes);
     if (labels.length === 0) {
-      throw new RangeError(`${making}: expected at least one image, found 0.`);
+      throw new RangeError(`${action}: there must be at least one image, found 0.`);
     }
     const size = height * width * channels;
-    const pixels = bytesOrFloats(making, init.pixels);
+    const pixels = toBytesOrFloats(action, init.pixels);
     if (pixels.length !== labels.length * size) {
       throw new RangeError(
-        `${making}: expected as many images as labels, ${labels.length} of ${height} × ${width} × ${channels}, found ` +
+        `${action}: pixels must be as many images as labels, ${labels.length} of ${height} × ${width} × ${channels}, found ` +
           `${pixels.length} pixels, which is ${pixels.length / size} images.`,
       );
     }
-    const broken = pixels instanceof Float32Array
+    const notFinite = pixels instanceof Float32Array
       ? pixels.findIndex((x) => !Number.isFinite(x))
       : -1;
-    if (broken >= 0) {
+    if (notFinite >= 0) {
       throw new RangeError(
-        `${making}: expected finite numbers that float32 can hold, found ${
-          init.pixels[broken]
-        } in image ${Math.floor(broken / size)}.`,
+        `${action}: pixels must be finite numbers that float32 can hold, found ${
+          init.pixels[notFinite]
+        } in image ${Math.floor(notFinite / size)}.`,
       );
     }
     this.name = name;
@@ -155,21 +175,22 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
     this.classNames = [...classNames];
   }
 
-  /** The number of images. */
+  /** Number of images. */
   get count(): number {
     return this.labels.length;
   }
 
   /**
-   * Images as float32 from 0 to 1 (the byte divided by 255), or as they are where they are held as
-   * float32: all, or those at `indices` in that order.
+   * Returns images as float32: all, or the images at `indices` in that order. Bytes are divided by
+   * 255, which gives 0 to 1; floating-point pixels stay unchanged.
    *
    * @returns `[batch, height, width, channels]`; the caller disposes it.
+   * @throws {TypeError} If `indices` is no array of numbers.
    * @throws {RangeError} If `indices` is empty or an index is out of range.
    */
   images(indices?: Indices): Images<Channels> {
     const pixels = indices === undefined ? this.pixels : this.#gather(indices);
-    this.#checkHeld();
+    this.#checkNotTransferred();
     const shape = [indices?.length ?? this.count, this.height, this.width, this.channels] as const;
     return tidy(() => {
       const images = ops.tensor(pixels, shape);
@@ -178,7 +199,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   }
 
   /**
-   * The class numbers as int32: all, or those at `indices` in that order.
+   * Returns the class numbers as int32: all, or the ones at `indices` in that order.
    *
    * @returns `[batch]`; the caller disposes it.
    * @throws {RangeError} If `indices` is empty or an index is out of range.
@@ -192,7 +213,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   }
 
   /**
-   * The images at `indices` as a set of their own, in that order.
+   * Returns a set of the images at `indices`, in that order.
    *
    * @throws {RangeError} If `indices` is empty or an index is out of range.
    *
@@ -211,28 +232,24 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   }
 
   /**
-   * The first `count` images as a set of their own.
+   * Returns a set of the first `count` images.
    *
-   * @throws {RangeError} If `count` is not an integer from 1 to the number of images.
+   * @throws {TypeError} If `count` is no number.
+   * @throws {RangeError} If it is not a whole number from 1 to the number of images.
    */
   take(count: number): ImageDataset<Channels, Classes> {
-    if (!Number.isInteger(count) || count < 1 || count > this.count) {
-      throw new RangeError(
-        `Taking the first images of "${this.name}": expected an integer from 1 to ${this.count}, found ${
-          show(count)
-        }.`,
-      );
-    }
+    checkInteger(`Taking the first images of "${this.name}"`, "count", count, 1, this.count);
     const size = this.pixels.length / this.count;
     return this.#with(this.pixels.subarray(0, count * size), this.labels.subarray(0, count));
   }
 
   /**
-   * Two sets without a common image: of every class, `fraction` of its images (rounded, but at
-   * least one) go to the first and the others (at least one) to the second, chosen by `seed`. The
-   * order of the images is kept.
+   * Splits the set into two without a common image. Of every class, `fraction` of the images
+   * (rounded, at least one) go to the first set and the others (at least one) to the second, chosen
+   * by `seed`. The order of the images stays.
    *
-   * @throws {TypeError} If an option does not exist or is of the wrong kind.
+   * @throws {TypeError} If an option does not exist, or an option or `fraction` is of the wrong
+   * kind.
    * @throws {RangeError} If `fraction` is not between 0 and 1, or a class has only one image, which
    * cannot be in both sets.
    *
@@ -251,41 +268,38 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
     fraction: number,
     options: { seed: number },
   ): [ImageDataset<Channels, Classes>, ImageDataset<Channels, Classes>] {
-    const splitting = `Splitting the image set "${this.name}"`;
-    checkOptions<typeof options>(splitting, options, "{ seed: 1 }", { seed: true });
-    if (typeof fraction !== "number" || !(fraction > 0 && fraction < 1)) {
-      throw new RangeError(
-        `${splitting}: the fraction must be between 0 and 1, found ${show(fraction)}.`,
-      );
-    }
+    const action = `Splitting the image set "${this.name}"`;
+    checkOptions<typeof options>(action, options, "{ seed: 1 }", { seed: true });
+    const fits = fraction > 0 && fraction < 1;
+    checkNumber(action, "the fraction", fraction, fits, "between 0 and 1");
     const random = new Random(options.seed);
     const members: number[][] = this.classNames.map(() => []);
     this.labels.forEach((label, index) => members[label]!.push(index));
     const single = members.findIndex(({ length }) => length === 1);
     if (single >= 0) {
       throw new RangeError(
-        `${splitting}: each class must have at least two images, one for either set, found one of the class ` +
+        `${action}: each class must have at least two images, one for each set, found one of the class ` +
           `"${this.classNames[single]}", image ${
             members[single]
           }. Add images of it, or leave it out with subset().`,
       );
     }
     const first: number[] = [];
-    const rest: number[] = [];
+    const second: number[] = [];
     for (const indices of members) {
       // Clamped, so that no class is missing from one of the sets.
       const size = Math.max(1, Math.min(Math.round(fraction * indices.length), indices.length - 1));
       random.permutation(indices.length).forEach((from, to) =>
-        (to < size ? first : rest).push(indices[from]!)
+        (to < size ? first : second).push(indices[from]!)
       );
     }
     const ascending = (a: number, b: number) => a - b;
-    return [this.subset(first.sort(ascending)), this.subset(rest.sort(ascending))];
+    return [this.subset(first.sort(ascending)), this.subset(second.sort(ascending))];
   }
 
-  /** Copies the pixels of each image as one block. */
+  /** Returns a copy of the pixels of the images at `indices`. */
   #gather(indices: Indices): Uint8Array | Float32Array {
-    this.#check(indices);
+    this.#checkIndices(indices);
     const size = this.pixels.length / this.count;
     const length = indices.length * size;
     const pixels = this.pixels instanceof Uint8Array
@@ -298,100 +312,90 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   }
 
   #labelsAt(indices: Indices): Int32Array {
-    this.#check(indices);
+    this.#checkIndices(indices);
     return Int32Array.from(indices, (index) => this.labels[index]!);
   }
 
-  #check(indices: Indices): void {
-    this.#checkHeld();
-    if (!Array.isArray(indices) && kindOf(indices) === undefined) {
+  #checkIndices(indices: Indices): void {
+    this.#checkNotTransferred();
+    const action = `Reading "${this.name}"`;
+    if (!Array.isArray(indices) && typedArrayName(indices) === undefined) {
       throw new TypeError(
-        `Reading "${this.name}": the indices must be an array of numbers, found ${show(indices)}.`,
+        `${action}: the indices must be an array of numbers, found ${show(indices)}.`,
       );
     }
     if (indices.length === 0) {
-      throw new RangeError(`Reading "${this.name}": expected at least one index, found none.`);
+      throw new RangeError(`${action}: there must be at least one index, found none.`);
     }
     for (const index of indices) {
-      if (!Number.isInteger(index) || index < 0 || index >= this.count) {
-        throw new RangeError(
-          `Reading "${this.name}": expected indices from 0 to ${this.count - 1}, found ${
-            show(index)
-          }.`,
-        );
-      }
+      if (Number.isInteger(index) && index >= 0 && index < this.count) continue;
+      checkInteger(action, "an index", index, 0, this.count - 1); // Too slow for every index.
     }
   }
 
-  /** An array that was transferred to a worker is empty; it would read as zeros. */
-  #checkHeld(): void {
+  /** An array that was transferred to a worker is empty and would be read as zeros. */
+  #checkNotTransferred(): void {
     if (this.pixels.length === 0 || this.labels.length === 0) {
       throw new TypeError(
-        `Reading "${this.name}": its pixels and labels must be in this thread, but they were transferred to another. ` +
+        `Reading "${this.name}": its pixels and labels must be in this thread, found arrays that were transferred to another. ` +
           "Send a copy instead.",
       );
     }
   }
 
-  /** Named one by one, because a subclass may have more fields. */
+  /** Returns a set of other images. Lists the fields, because a subclass may have more. */
   #with(pixels: Uint8Array | Float32Array, labels: Int32Array): ImageDataset<Channels, Classes> {
     const { name, height, width, channels, classes, classNames } = this;
     return new ImageDataset({ name, pixels, labels, height, width, channels, classes, classNames });
   }
 }
 
-/**
- * The name of a typed array's kind, which also holds for subclasses and for arrays of another
- * realm.
- */
-function kindOf(array: unknown): string | undefined {
+/** Returns the name of a typed array's class, also for subclasses and arrays of another realm. */
+function typedArrayName(array: unknown): string | undefined {
   return ArrayBuffer.isView(array) && !(array instanceof DataView)
     ? (array as Uint8Array)[Symbol.toStringTag]
     : undefined;
 }
 
 /**
- * Class numbers as int32.
+ * Returns class numbers as int32.
  *
  * @throws {TypeError} If they are no array of numbers.
  * @throws {RangeError} If one is no class.
  */
-function classNumbers(making: string, labels: unknown, classes: number): Int32Array {
-  if (!Array.isArray(labels) && kindOf(labels) === undefined) {
+function toInt32Labels(action: string, labels: unknown, classes: number): Int32Array {
+  if (!Array.isArray(labels) && typedArrayName(labels) === undefined) {
     throw new TypeError(
-      `${making}: labels must be an array of class numbers, found ${show(labels)}. ` +
+      `${action}: labels must be an array of class numbers, found ${show(labels)}. ` +
         "The numbers of a tensor are in its dataSync().",
     );
   }
-  const given = labels as ArrayLike<unknown>;
-  const result = new Int32Array(given.length);
-  for (let i = 0; i < given.length; i++) {
-    const label = given[i];
-    const number = typeof label === "bigint" ? Number(label) : label;
-    if (typeof number !== "number") {
-      throw new TypeError(
-        `${making}: labels must be class numbers, found ${show(label)} at image ${i}.`,
+  const values = labels as ArrayLike<unknown>;
+  const result = new Int32Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    const label = typeof value === "bigint" ? Number(value) : value;
+    if (!(Number.isInteger(label) && Number(label) >= 0 && Number(label) < classes)) {
+      throw new (typeof label === "number" ? RangeError : TypeError)(
+        `${action}: labels must be whole numbers from 0 to ${classes - 1}, found ${
+          show(value)
+        } at image ${i}.`,
       );
     }
-    if (!Number.isInteger(number) || number < 0 || number >= classes) {
-      throw new RangeError(
-        `${making}: expected labels from 0 to ${classes - 1}, found ${label} at image ${i}.`,
-      );
-    }
-    result[i] = number;
+    result[i] = Number(label);
   }
   return result;
 }
 
 /**
- * Pixels as bytes or float32, without a copy where they are that already.
+ * Returns pixels as bytes or float32; bytes and float32 are not copied.
  *
  * @throws {TypeError} If their meaning is not known.
  */
-function bytesOrFloats(making: string, pixels: unknown): Uint8Array | Float32Array {
-  const kind = kindOf(pixels);
+function toBytesOrFloats(action: string, pixels: unknown): Uint8Array | Float32Array {
+  const kind = typedArrayName(pixels);
   const array = pixels as Uint8Array;
-  // Memory that another thread can write, or that can grow, would change after it was checked.
+  // Memory that another thread can write, or that can grow, could change after the check.
   const { buffer } = kind === undefined ? { buffer: undefined } : array;
   const fixed = buffer instanceof ArrayBuffer && !buffer.resizable;
   switch (kind) {
@@ -409,7 +413,7 @@ function bytesOrFloats(making: string, pixels: unknown): Uint8Array | Float32Arr
       return Float32Array.from(array);
     default:
       throw new TypeError(
-        `${making}: pixels must be a Uint8Array of bytes or a Float32Array of numbers that are used as they are, found ${
+        `${action}: pixels must be a Uint8Array of bytes or a Float32Array of numbers that are used unchanged, found ${
           Array.isArray(pixels) ? "a plain array" : kind === undefined ? show(pixels) : `a ${kind}`
         }. Convert them with Uint8Array.from(pixels) or, for 16 bits, Float32Array.from(pixels, (x) => x / 65535).`,
       );
@@ -417,13 +421,10 @@ function bytesOrFloats(making: string, pixels: unknown): Uint8Array | Float32Arr
 }
 
 /**
- * Checks that something is a data set.
+ * Checks that a value is a data set.
  *
  * @throws {TypeError} If it is not.
  */
-export function checkDataset(doing: string, dataset: unknown): asserts dataset is ImageDataset {
-  if (dataset instanceof ImageDataset) return;
-  throw new TypeError(
-    `${doing}: the data set must be an ImageDataset, found ${show(dataset)}.`,
-  );
+export function checkDataset(action: string, dataset: unknown): asserts dataset is ImageDataset {
+  checkInstance(action, "the data set", dataset, ImageDataset, "an ImageDataset");
 }

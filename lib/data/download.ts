@@ -3,96 +3,110 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers";
 import { setTimeout as delay } from "node:timers/promises";
-import { checkOptions } from "../tensor/mod.ts";
-import { linkInterrupt, show } from "../tensor/internal.ts";
-import { checkKinds, checkPositive, checkSignal } from "./checks.ts";
+import {
+  checkFunction,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  checkSignal,
+  checkString,
+  linkInterrupt,
+  show,
+} from "../tensor/internal.ts";
 
 /**
- * The folder in which downloads are kept: the environment variable `RESNET_LAB_CACHE` if it is set,
- * else the user's cache folder as the platform has it (`~/.cache/resnet-lab` on Linux,
+ * Returns the folder of all downloads: the environment variable `RESNET_LAB_CACHE` if it is set,
+ * else a folder in the user's cache folder (`~/.cache/resnet-lab` on Linux,
  * `~/Library/Caches/resnet-lab` on macOS).
- *
- * @example
- * ```ts
- * import { cacheFolder } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * Deno.env.set("RESNET_LAB_CACHE", "/tmp/lab");
- * assert.equal(cacheFolder(), "/tmp/lab");
- * Deno.env.delete("RESNET_LAB_CACHE");
- * ```
  */
 export function cacheFolder(): string {
-  const own = Deno.env.get("RESNET_LAB_CACHE");
-  if (own) return own;
-  // Deno lets a program ask for the home folder only with a permission that nothing else needs.
+  const chosen = Deno.env.get("RESNET_LAB_CACHE");
+  if (chosen) return chosen;
+  // homedir() needs a permission that nothing else needs.
   const home = Deno.env.get("HOME") || homedir();
   return Deno.build.os === "darwin"
     ? join(home, "Library", "Caches", "resnet-lab")
     : join(Deno.env.get("XDG_CACHE_HOME") || join(home, ".cache"), "resnet-lab");
 }
 
-/** How far a download is, in bytes. `total` is undefined if the server does not say. */
+/** The progress of a download. */
 export interface DownloadProgress {
+  /** The path of the file. */
   readonly file: string;
+  /** Bytes received so far. */
   readonly received: number;
+  /** Bytes of the whole file; undefined if the server does not say. */
   readonly total: number | undefined;
 }
 
-/** What {@linkcode download} needs to know beside the address. */
+/** The options of {@linkcode download}. */
 export interface DownloadOptions {
-  /** The path of the file to write. Folders are made as needed. */
+  /** The path of the file to write. Missing folders are made. */
   file: string;
-  /**
-   * The SHA-256 of the file in hexadecimal: its 64 digits, or where no more is published the first
-   * 8 or more.
-   */
+  /** The SHA-256 of the file in hexadecimal: all 64 digits, or at least the first 8. */
   sha256: string;
   /** Called with the bytes received so far, after every piece that arrives. */
   onProgress?: (progress: DownloadProgress) => void;
   /**
-   * Ends the download early, as Stop does in Jupyter; what has arrived is kept, and the next call
-   * goes on from there.
+   * Stops the download, as Jupyter's Stop does. The next call resumes it after the bytes that have
+   * arrived.
    */
   signal?: AbortSignal;
-  /** The most bytes that the file may have; the server can send no more. @default 4 GiB */
+  /**
+   * The most bytes that the file may have.
+   *
+   * @default 4 GiB
+   */
   maxBytes?: number;
-  /** How often to try again after a network failure or a server that is busy. @default 3 */
+  /**
+   * The number of retries after a network failure or an answer of a busy server.
+   *
+   * @default 3
+   */
   retries?: number;
-  /** Milliseconds before the first new try; each later wait is twice as long. @default 1000 */
+  /**
+   * Milliseconds before the first retry. Each later pause is twice as long.
+   *
+   * @default 1000
+   */
   retryDelay?: number;
-  /** Milliseconds without a byte after which a try counts as failed. @default 30_000 */
+  /**
+   * Milliseconds without a byte after which an attempt fails.
+   *
+   * @default 30_000
+   */
   timeout?: number;
+  /** The last sentence of an error: how to continue without the file. */
+  advice?: string;
 }
 
-/** A failure that trying again may fix, from the file's start if `whole`. */
-class Temporary extends Error {
-  constructor(message: string, readonly whole: boolean, options?: ErrorOptions) {
+/** A failure that a retry may fix, from the start of the file if `fromStart`. */
+class RetryableError extends Error {
+  constructor(message: string, readonly fromStart: boolean, options?: ErrorOptions) {
     super(message, options);
   }
 }
 
-/** More bytes than a file may have. */
-class TooMany extends RangeError {}
+/** The file has more bytes than it may have. */
+class TooLargeError extends RangeError {}
 
-/** The longest time that a timer can wait, in milliseconds. */
-const LONGEST = 2 ** 31 - 1;
+/** The longest delay of a timer, in milliseconds. */
+const MAX_DELAY = 2 ** 31 - 1;
 
 /**
- * Downloads a file, once: returns at once if `file` is there with the right SHA-256.
+ * Downloads a file once; if `file` exists with the right SHA-256, nothing is downloaded.
  *
- * Bytes go to `<file>.part`, which becomes `file` only when it is complete and its SHA-256 is
- * right. An interrupted download goes on where it stopped, in this call or in a later one. Where
- * the server does not know how to go on, the whole file goes to `<file>.new.part`, so that a web
- * page in its place destroys nothing. Network failures and busy servers (408, 429, 5xx) are tried
- * again with growing pauses.
+ * Bytes go to `<file>.part`, which gets the name `file` when it is complete and its SHA-256 is
+ * right. This call or a later one resumes an interrupted download. If the server cannot resume, the
+ * whole file goes to `<file>.new.part`, so that a web page in place of the file destroys nothing.
+ * Network failures and answers of busy servers (408, 429, 5xx) lead to retries with growing pauses.
  *
  * @returns The path of the file.
- * @throws {TypeError} If an option does not exist or is of the wrong kind, or `url` is none.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind, or `url` is no URL.
  * @throws {RangeError} If `sha256` is not 8 to 64 hexadecimal digits, a number is out of range, or
  * the file has more than `maxBytes`.
- * @throws {Error} If the server cannot be reached or refuses, the SHA-256 is another, or the file
- * cannot be written.
+ * @throws {Error} If the server cannot be reached or refuses, the SHA-256 differs, the file cannot
+ * be written, or anything fails with an `advice`.
  *
  * @example
  * ```ts
@@ -110,35 +124,27 @@ const LONGEST = 2 ** 31 - 1;
  */
 export async function download(url: string | URL, options: DownloadOptions): Promise<string> {
   checkDownload(url, options);
-  const { file, retries = 3, retryDelay = 1000 } = options;
-  using stop = linkInterrupt(options.signal);
-  const { signal } = stop;
-  let whole = false;
-  for (let failures = 0;; failures++) {
-    try {
-      await attempt(url, { ...options, signal }, whole);
-      return file;
-    } catch (error) {
-      signal?.throwIfAborted();
-      // The part file is gone where another process has just finished it: the next try finds the
-      // file itself.
-      if (!(error instanceof Temporary || error instanceof Deno.errors.NotFound)) throw error;
-      if (failures >= retries) {
-        throw new Error(
-          `Downloading ${url}: tried ${
-            failures + 1
-          } times, and the last one failed: ${error.message}. ` +
-            `Check the network and call again (it goes on where it stopped), or put the file at ${file} by hand.`,
-          { cause: error.cause },
-        );
-      }
-      whole = error instanceof Temporary && error.whole;
-      const pause = Math.min(retryDelay * 2 ** failures, LONGEST);
-      await delay(pause, undefined, { signal }).catch(() => signal?.throwIfAborted());
-    }
+  const { file, advice } = options;
+  using interrupt = linkInterrupt(options.signal);
+  const { signal } = interrupt;
+  try {
+    await downloadWithRetries(url, { ...options, signal });
+    return file;
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (advice === undefined) throw error;
+    throw new Error(`${error instanceof Error ? error.message : error} ${advice}`, {
+      cause: error,
+    });
   }
 }
 
+/**
+ * Checks the arguments of {@linkcode download}.
+ *
+ * @throws {TypeError} If one is of the wrong kind.
+ * @throws {RangeError} If one is out of range.
+ */
 function checkDownload(url: unknown, options: DownloadOptions): void {
   if (!(url instanceof URL) && !(typeof url === "string" && URL.canParse(url))) {
     throw new TypeError(
@@ -147,14 +153,14 @@ function checkDownload(url: unknown, options: DownloadOptions): void {
       }.`,
     );
   }
-  const doing = `Downloading ${url}`;
+  const action = `Downloading ${url}`;
   const { protocol } = new URL(url);
   if (protocol !== "http:" && protocol !== "https:") {
     throw new RangeError(
-      `${doing}: the address must begin with https: or http:, found ${protocol}`,
+      `${action}: the address must begin with https: or http:, found ${show(protocol)}.`,
     );
   }
-  checkOptions<DownloadOptions>(doing, options, "{ file, sha256 }", {
+  checkOptions<DownloadOptions>(action, options, "{ file, sha256 }", {
     file: true,
     sha256: true,
     onProgress: true,
@@ -163,125 +169,147 @@ function checkDownload(url: unknown, options: DownloadOptions): void {
     retries: true,
     retryDelay: true,
     timeout: true,
+    advice: true,
   });
-  const { file, sha256, maxBytes, onProgress, signal } = options;
-  for (const [name, value] of Object.entries({ file, sha256 })) {
-    if (typeof value !== "string") {
-      throw new TypeError(`${doing}: ${name} must be a string, found ${show(value)}.`);
-    }
-  }
-  if (file === "") throw new RangeError(`${doing}: file must be a path, found "".`);
+  const { file, sha256, maxBytes, onProgress, signal, advice } = options;
+  checkString(action, "file", file);
+  checkString(action, "sha256", sha256);
+  if (file === "") throw new RangeError(`${action}: file must be a path, found "".`);
   if (!/^[0-9a-f]{8,64}$/i.test(sha256)) {
     throw new RangeError(
-      `${doing}: expected a SHA-256 of 64 hexadecimal digits, or 8 or more of its first, found "${sha256}".`,
+      `${action}: sha256 must be 64 hexadecimal digits, or at least the first 8 of them, found ${
+        show(sha256)
+      }.`,
     );
   }
-  checkKinds(doing, "function", { onProgress });
-  checkSignal(doing, signal);
-  checkPositive(doing, { maxBytes }, "optional");
-  for (
-    const [name, least] of [["retries", 0], ["retryDelay", 0], ["timeout", 1]] as const
-  ) {
+  if (onProgress !== undefined) checkFunction(action, "onProgress", onProgress);
+  checkSignal(action, signal);
+  if (advice !== undefined) checkString(action, "advice", advice);
+  if (maxBytes !== undefined) checkInteger(action, "maxBytes", maxBytes);
+  for (const [name, least] of [["retries", 0], ["retryDelay", 0], ["timeout", 1]] as const) {
     const value = options[name];
-    const fits = value === undefined || name === "retries" && value === Infinity ||
-      typeof value === "number" && value >= least && value <= LONGEST;
-    if (!fits) {
-      throw new RangeError(
-        `${doing}: ${name} must be a number from ${least} to ${LONGEST}, found ${show(value)}.`,
-      );
+    if (value === undefined || name === "retries" && value === Infinity) continue;
+    const fits = value >= least && value <= MAX_DELAY;
+    checkNumber(action, name, value, fits, `a number from ${least} to ${MAX_DELAY}`);
+  }
+}
+
+/** Downloads the file in one or more attempts. */
+async function downloadWithRetries(url: string | URL, options: DownloadOptions): Promise<void> {
+  const { file, signal, retries = 3, retryDelay = 1000 } = options;
+  let fromStart = false;
+  for (let failures = 0;; failures++) {
+    try {
+      return await attempt(url, options, fromStart);
+    } catch (error) {
+      signal?.throwIfAborted();
+      // NotFound: another process has just finished the part file. The next attempt finds the file.
+      if (!(error instanceof RetryableError || error instanceof Deno.errors.NotFound)) throw error;
+      if (failures >= retries) {
+        throw new Error(
+          `Downloading ${url}: attempt ${failures + 1} of ${
+            retries + 1
+          } failed: ${error.message}. ` +
+            `Check the network and call again to resume, or put the file at ${file} by hand.`,
+          { cause: error.cause },
+        );
+      }
+      fromStart = error instanceof RetryableError && error.fromStart;
+      const pause = Math.min(retryDelay * 2 ** failures, MAX_DELAY);
+      await delay(pause, undefined, { signal }).catch(() => signal?.throwIfAborted());
     }
   }
 }
 
 /**
- * One try: asks for what is missing of the part file, or for all of it, and renames what is then
+ * Requests the bytes that the part file lacks, or all of them, and renames the file when it is
  * complete.
  */
 async function attempt(
   url: string | URL,
   { file, sha256, onProgress, signal, maxBytes = 2 ** 32, timeout = 30_000 }: DownloadOptions,
-  whole: boolean,
+  fromStart: boolean,
 ): Promise<void> {
   const expected = sha256.toLowerCase();
-  const part = `${file}.part`, fresh = `${file}.new.part`;
-  await writing(file, Deno.mkdir(dirname(file), { recursive: true }));
-  if ((await writing(file, hashOf(file, signal).catch(ifNotFound)))?.startsWith(expected)) {
-    // Left over where another process was quicker.
-    for (const path of [part, fresh]) await Deno.remove(path).catch(ifNotFound);
+  const part = `${file}.part`, newPart = `${file}.new.part`;
+  await disk(file, Deno.mkdir(dirname(file), { recursive: true }));
+  if ((await disk(file, hashOf(file, signal).catch(ifNotFound)))?.startsWith(expected)) {
+    // Another process was quicker.
+    for (const path of [part, newPart]) await Deno.remove(path).catch(ifNotFound);
     return;
   }
-  let present = (await Deno.stat(part).catch(ifNotFound))?.size ?? 0;
-  if (present > maxBytes) {
+  let partSize = (await Deno.stat(part).catch(ifNotFound))?.size ?? 0;
+  if (partSize > maxBytes) {
     await Deno.remove(part);
-    present = 0;
+    partSize = 0;
   }
-  const asked = present > 0 && !whole;
+  const resuming = partSize > 0 && !fromStart;
 
-  // A try ends when nothing arrives for a while, not after a fixed time: large files may take long.
+  // The time limit is on silence, since a large file may take long.
   const silence = new AbortController();
   const timer = setTimeout(
     () => silence.abort(new Error(`nothing arrived for ${timeout / 1000} s`)),
     timeout,
   );
   try {
-    const { status, statusText, headers, body } = await receiving(fetch(url, {
+    const { status, statusText, headers, body } = await network(fetch(url, {
       headers: {
-        // Byte ranges and the SHA-256 are those of the file itself, not of a compressed transfer of
-        // it.
+        // Byte ranges and the SHA-256 are of the file itself, not of a compressed transfer.
         "accept-encoding": "identity",
-        ...(asked ? { range: `bytes=${present}-` } : {}),
+        ...(resuming ? { range: `bytes=${partSize}-` } : {}),
       },
       signal: AbortSignal.any([silence.signal, ...(signal ? [signal] : [])]),
     }));
-    const resumed = asked && status === 206;
-    if (resumed && !startsAt(headers, present)) {
-      throw new Temporary(`the server sent other bytes than those after ${present}`, true);
+    const resumed = resuming && status === 206;
+    if (resumed && !startsAt(headers, partSize)) {
+      throw new RetryableError(`the server sent other bytes than the ones after ${partSize}`, true);
     }
-    // 200 is the whole file, also where the server does not know ranges; the part stays until that
-    // is found to be right.
-    const target = resumed || present === 0 || status === 416 ? part : fresh;
+    // 200 is the whole file, also from a server without ranges. The part stays until that file is
+    // known to be right.
+    const target = resumed || partSize === 0 || status === 416 ? part : newPart;
     if (status === 200 || resumed) {
-      const start = resumed ? present : 0;
+      const start = resumed ? partSize : 0;
       let position = start;
       const length = headers.get("content-length");
       const total = length === null ? undefined : position + Number(length);
       const reader = body?.getReader();
       try {
-        checkBytes(url, total ?? 0, maxBytes);
-        using handle = await writing(file, Deno.open(target, { create: true, write: true }));
-        // At its position, not appended: where two processes write the same part file, each writes
-        // the same bytes.
+        checkSize(url, total ?? 0, maxBytes);
+        using handle = await disk(file, Deno.open(target, { create: true, write: true }));
+        // Written at a position, not appended: two processes write the same bytes to one part file.
         await handle.seek(position, Deno.SeekMode.Start);
-        for (let piece; (piece = (await receiving(reader?.read()))?.value);) {
-          checkBytes(url, position + piece.length, maxBytes);
-          await writing(file, writeWhole(handle, piece));
+        for (let piece; (piece = (await network(reader?.read()))?.value);) {
+          checkSize(url, position + piece.length, maxBytes);
+          await disk(file, writeAll(handle, piece));
           position += piece.length;
           timer.refresh();
           onProgress?.({ file, received: position, total });
         }
         await handle.truncate(position);
       } catch (error) {
-        if (error instanceof TooMany) await undo(target, start);
+        if (error instanceof TooLargeError) await truncateFile(target, start);
         // The new bytes replace the part if there are more of them.
-        else if (target === fresh && position > present) await Deno.rename(fresh, part);
-        else if (target === fresh) await Deno.remove(fresh).catch(ifNotFound);
+        else if (target === newPart && position > partSize) await Deno.rename(newPart, part);
+        else if (target === newPart) await Deno.remove(newPart).catch(ifNotFound);
         throw error;
       }
-    } else if (status !== 416) { // 416: there is nothing after the bytes that are here already.
+    } else if (status !== 416) { // 416: the part file has all bytes.
       const answer = `the server answered ${status} ${statusText}`.trimEnd();
-      if (status === 408 || status === 429 || status >= 500) throw new Temporary(answer, whole);
+      if (status === 408 || status === 429 || status >= 500) {
+        throw new RetryableError(answer, fromStart);
+      }
       throw new Error(`Downloading ${url}: ${answer}.`);
     }
-    const found = await hashOf(target, signal);
-    if (!found.startsWith(expected)) {
-      const mismatch = `expected a file with the SHA-256 ${expected}${
+    const digest = await hashOf(target, signal);
+    if (!digest.startsWith(expected)) {
+      const mismatch = `the SHA-256 of the file must be ${expected}${
         expected.length < 64 ? "…" : ""
-      }, found ${found}`;
-      // Bytes of an earlier try may be to blame: once more, from the start. They stay until
-      // something better is here.
+      }, found ${digest}`;
+      // The bytes of an earlier attempt may be wrong: once more from the start. They stay until
+      // better ones have arrived.
       if (status !== 200) {
-        if (resumed) await undo(part, present);
-        throw new Temporary(mismatch, true);
+        if (resumed) await truncateFile(part, partSize);
+        throw new RetryableError(mismatch, true);
       }
       await Deno.remove(target);
       const page = headers.get("content-type")?.startsWith("text/html")
@@ -289,44 +317,62 @@ async function attempt(
         : "";
       throw new Error(
         `Downloading ${url}: ${mismatch}.${page} ${
-          target === fresh ? `What earlier calls received stays in ${part}` : "Nothing was kept"
+          target === newPart ? `The bytes of earlier calls stay in ${part}` : "The file was removed"
         }.`,
       );
     }
     await Deno.rename(target, file);
-    if (target === fresh) await Deno.remove(part).catch(ifNotFound);
+    if (target === newPart) await Deno.remove(part).catch(ifNotFound);
   } finally {
     clearTimeout(timer);
     silence.abort();
   }
 }
 
-/** Whether an answer to a request for a range starts there, as far as the server says. */
+/** Whether the answer to a request for a range starts there, as far as the server says. */
 function startsAt(headers: Headers, position: number): boolean {
   const range = headers.get("content-range");
   return range === null || range.startsWith(`bytes ${position}-`);
 }
 
-/** Refuses more bytes than a file may have: a server can send them without end. */
-function checkBytes(url: string | URL, found: number, most: number): void {
-  if (found > most) {
-    throw new TooMany(
-      `Downloading ${url}: the file must have at most ${most} bytes, found ${found} or more. ` +
-        "Check the address; a file that is larger needs a larger maxBytes.",
+/**
+ * Checks the size of the file: a server can send bytes without end.
+ *
+ * @throws {TooLargeError} If it is more than `maxBytes`.
+ */
+function checkSize(url: string | URL, size: number, maxBytes: number): void {
+  if (size > maxBytes) {
+    throw new TooLargeError(
+      `Downloading ${url}: the file must have at most ${maxBytes} bytes, found ${size} or more. ` +
+        "Check the address; a larger file needs a larger maxBytes.",
     );
   }
 }
 
-/** Removes what a try wrote to a file after its first bytes. */
-async function undo(path: string, bytes: number): Promise<void> {
-  if (bytes > 0) await Deno.truncate(path, bytes);
+/** Returns a stream that passes bytes on, and fails after more than `maxBytes`. */
+export function limitBytes(
+  maxBytes: number,
+): TransformStream<BufferSource, Uint8Array<ArrayBuffer>> {
+  let count = 0;
+  return new TransformStream({
+    transform(piece: BufferSource, controller) {
+      count += piece.byteLength;
+      if (count > maxBytes) throw new RangeError(`more than ${maxBytes} bytes`);
+      controller.enqueue(piece as Uint8Array<ArrayBuffer>);
+    },
+  });
+}
+
+/** Removes all bytes of a file after the first `size`. */
+async function truncateFile(path: string, size: number): Promise<void> {
+  if (size > 0) await Deno.truncate(path, size);
   else await Deno.remove(path).catch(ifNotFound);
 }
 
-/** The SHA-256 of a file, in hexadecimal. */
+/** Returns the SHA-256 of a file, in hexadecimal. */
 async function hashOf(file: string, signal?: AbortSignal): Promise<string> {
   // Reading a pipe or a device might never end.
-  if (!(await Deno.stat(file)).isFile) throw new Error("expected a file, found something else");
+  if (!(await Deno.stat(file)).isFile) throw new Error("it must be a file, found something else");
   const hash = createHash("sha256");
   for await (const piece of (await Deno.open(file)).readable) {
     signal?.throwIfAborted();
@@ -335,58 +381,39 @@ async function hashOf(file: string, signal?: AbortSignal): Promise<string> {
   return hash.digest("hex");
 }
 
-/** For `.catch`: a file that is not there is undefined. */
+/** For `.catch`: returns undefined for a missing file. */
 function ifNotFound(error: unknown): undefined {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
-/** Waits for the network; its failures are temporary. */
-async function receiving<T>(work: T): Promise<Awaited<T>> {
+/** Awaits the network. Its failures are retryable. */
+async function network<T>(work: T): Promise<Awaited<T>> {
   try {
     return await work;
   } catch (error) {
-    // What went wrong stands in the cause of "fetch failed".
+    // The error is "fetch failed"; its cause says more.
     const { cause = error } = error instanceof Error ? error : {};
     const message = cause instanceof Error ? cause.message : String(cause);
-    throw new Temporary(message, false, { cause: error });
+    throw new RetryableError(message, false, { cause: error });
   }
 }
 
-/** Waits for the disk; its failures say which file and what to do. */
-async function writing<T>(file: string, work: Promise<T>): Promise<T> {
+/** Awaits the disk. Its failures name the file and a remedy. */
+async function disk<T>(file: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
     throw new Error(
       code === "ENOSPC"
-        ? `Writing ${file}: the disk is full. Free some space and call again; the download goes on where it stopped.`
+        ? `Writing ${file}: the disk is full. Free some space and call again to resume.`
         : `Writing ${file}: ${message}. The environment variable RESNET_LAB_CACHE can name another folder.`,
       { cause: error },
     );
   }
 }
 
-async function writeWhole(handle: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+/** Writes all bytes. */
+async function writeAll(handle: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let n = 0; n < bytes.length;) n += await handle.write(bytes.subarray(n));
-}
-
-/**
- * {@linkcode download}, whose error ends in advice on how to go on without the file.
- *
- * @returns The path of the file.
- */
-export async function downloadOrAdvise(
-  url: string,
-  options: DownloadOptions,
-  advice: string,
-): Promise<string> {
-  try {
-    return await download(url, options);
-  } catch (error) {
-    options.signal?.throwIfAborted();
-    throw new Error(`${error instanceof Error ? error.message : error} ${advice}`, {
-      cause: error,
-    });
-  }
 }

@@ -1,12 +1,10 @@
 import { createHash } from "node:crypto";
-import { checkOptions } from "../tensor/mod.ts";
-import { checkKinds, checkSignal } from "./checks.ts";
+import { checkBoolean, checkFunction, checkOptions, checkSignal } from "../tensor/internal.ts";
 import { ImageDataset } from "./dataset.ts";
-import { cacheFolder, download, type DownloadProgress } from "./download.ts";
-import { gunzip } from "./gzip.ts";
+import { cacheFolder, download, type DownloadProgress, limitBytes } from "./download.ts";
 import { decodeIdx } from "./idx.ts";
 
-const classNames = [
+const CLASS_NAMES = [
   "t-shirt/top",
   "trouser",
   "pullover",
@@ -20,15 +18,14 @@ const classNames = [
 ];
 
 /**
- * The four files: the size and the SHA-256 of the IDX content, and those of the .gz as its
- * publisher serves it.
+ * The four files: size and SHA-256 of the IDX content and of the publisher's .gz file.
  *
- * The publisher names MD5s only. Debian's files hold the same compressed bytes under a gzip header
- * without file name and with another time; with the publisher's header put back (name, 2017-08-31
- * 10:50 UTC) each of the four has exactly the published MD5, so these SHA-256s, taken from the
- * files so restored, are those of the publisher's files.
+ * The publisher names MD5s only. Debian's files have the same compressed bytes after a gzip header
+ * without file name and with another time. With the publisher's header (file name, 2017-08-31 10:50
+ * UTC) each of the four files has exactly the published MD5, so the SHA-256 of such a file is the
+ * SHA-256 of the publisher's file.
  */
-const files = {
+const FILES = {
   "train-images-idx3-ubyte": {
     bytes: 47_040_016,
     gzipBytes: 26_421_880,
@@ -54,24 +51,28 @@ const files = {
     gzip: "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
   },
 };
-type FileName = keyof typeof files;
+type FileName = keyof typeof FILES;
 
-/** What {@linkcode fashionMnist} gives. */
+/** The two sets of Fashion-MNIST. */
 export interface FashionMnist {
+  /** 60,000 images, 6,000 of the subset. */
   readonly train: ImageDataset<1, 10>;
+  /** 10,000 images, 1,000 of the subset. */
   readonly test: ImageDataset<1, 10>;
 }
 
-/** What can be asked of {@linkcode fashionMnist}. */
+/** The options of {@linkcode fashionMnist}. */
 export interface FashionMnistOptions {
   /**
-   * Only the 6,000 training and 1,000 test images that ship with the library, 600 and 100 of each
-   * class.
+   * Whether to read only the 6,000 training and 1,000 test images that ship with the library, 600
+   * and 100 of each class.
+   *
+   * @default false
    */
   subset?: boolean;
-  /** Called as a download goes on, where one is needed. */
+  /** Called during the download, if there is one. */
   onProgress?: (progress: DownloadProgress) => void;
-  /** Ends a download early, as Stop does in Jupyter. */
+  /** Stops the download, as Jupyter's Stop does. */
   signal?: AbortSignal;
 }
 
@@ -79,13 +80,15 @@ export interface FashionMnistOptions {
  * Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28 × 28 grey, in ten classes
  * of equal size.
  *
- * The full set comes from Debian's package `dataset-fashion-mnist` where it is installed, else from
+ * The full set comes from Debian's package `dataset-fashion-mnist` if it is installed, else from
  * the cache folder, else from its publisher (30 MB, once).
  *
  * Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
  * Algorithms", arXiv:1708.07747.
  *
- * @throws {Error} If the full set is neither there nor to be downloaded, or a file is damaged.
+ * @throws {TypeError} If there is no such option, or one is of the wrong kind.
+ * @throws {RangeError} If a file is damaged.
+ * @throws {Error} If the full set cannot be downloaded.
  *
  * @example
  * ```ts
@@ -99,20 +102,20 @@ export interface FashionMnistOptions {
  * ```
  */
 export async function fashionMnist(options: FashionMnistOptions = {}): Promise<FashionMnist> {
-  const doing = "Reading Fashion-MNIST";
-  checkOptions<FashionMnistOptions>(doing, options, "{ subset: true }", {
+  const action = "Reading Fashion-MNIST";
+  checkOptions<FashionMnistOptions>(action, options, "{ subset: true }", {
     subset: true,
     onProgress: true,
     signal: true,
   });
   const { subset = false, onProgress, signal } = options;
-  checkKinds(doing, "boolean", { subset });
-  checkKinds(doing, "function", { onProgress });
-  checkSignal(doing, signal);
+  checkBoolean(action, "subset", subset);
+  if (onProgress !== undefined) checkFunction(action, "onProgress", onProgress);
+  checkSignal(action, signal);
   const read = subset
-    ? (name: FileName) => unzipped(new URL(`${name}.gz`, subsetFolder), files[name].bytes)
+    ? (name: FileName) => readGzip(new URL(`${name}.gz`, SUBSET_FOLDER), FILES[name].bytes)
     : (name: FileName) => fashionMnistFile(name, { onProgress, signal });
-  const half = async (name: string, prefix: "train" | "t10k") => {
+  const readHalf = async (name: string, prefix: "train" | "t10k") => {
     const images = decodeIdx(await read(`${prefix}-images-idx3-ubyte`), `${name} images`);
     const labels = decodeIdx(await read(`${prefix}-labels-idx1-ubyte`), `${name} labels`);
     return new ImageDataset({
@@ -123,28 +126,32 @@ export async function fashionMnist(options: FashionMnistOptions = {}): Promise<F
       width: 28,
       channels: 1,
       classes: 10,
-      classNames,
+      classNames: CLASS_NAMES,
     });
   };
   const name = subset ? "Fashion-MNIST subset" : "Fashion-MNIST";
   return {
-    train: await half(`${name}, train`, "train"),
-    test: await half(`${name}, test`, "t10k"),
+    train: await readHalf(`${name}, train`, "train"),
+    test: await readHalf(`${name}, test`, "t10k"),
   };
 }
 
-const subsetFolder = new URL("../../data/fashion_mnist_subset/", import.meta.url);
+const SUBSET_FOLDER = new URL("../../data/fashion_mnist_subset/", import.meta.url);
 
 /**
- * The IDX content of one file of the full set, from the first place that has it, checked against
- * its SHA-256.
+ * Returns the IDX content of one file of the full set, from the first place that has it, checked
+ * against its SHA-256.
  */
 export async function fashionMnistFile(name: FileName, {
   systemFolder = "/usr/share/datasets/fashion-mnist",
   publisher = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
   ...options
-}: Omit<FashionMnistOptions, "subset"> & { systemFolder?: string; publisher?: string } = {}) {
-  const { content, gzip, bytes, gzipBytes } = files[name];
+}: Omit<FashionMnistOptions, "subset"> & { systemFolder?: string; publisher?: string } =
+  {}
+): Promise<
+  Uint8Array<ArrayBuffer>
+> {
+  const { content, gzip, bytes, gzipBytes } = FILES[name];
   const installed = `${systemFolder}/${name}.gz`;
   const file = await Deno.stat(installed).then(
     () => installed,
@@ -156,17 +163,46 @@ export async function fashionMnistFile(name: FileName, {
         ...options,
       }),
   );
-  const unpacked = await unzipped(file, bytes);
-  const found = createHash("sha256").update(unpacked).digest("hex");
-  if (found !== content) {
+  const unpacked = await readGzip(file, bytes);
+  const digest = createHash("sha256").update(unpacked).digest("hex");
+  if (digest !== content) {
     throw new RangeError(
-      `Reading Fashion-MNIST from ${file}: expected content with the SHA-256 ${content}, found ${found}. ` +
+      `Reading Fashion-MNIST from ${file}: the SHA-256 of the content must be ${content}, found ${digest}. ` +
         "Install the file again.",
     );
   }
   return unpacked;
 }
 
-async function unzipped(file: string | URL, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  return await gunzip(await Deno.readFile(file), String(file), bytes);
+/** Reads a gzip file whose content has at most `maxBytes`. */
+async function readGzip(file: string | URL, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  return await gunzip(await Deno.readFile(file), String(file), maxBytes);
+}
+
+/**
+ * Returns the content of gzip data.
+ *
+ * @param source The name of the file, for the error message.
+ * @param maxBytes The most bytes that the content may have: a kilobyte of gzip can hold a megabyte
+ * of zeros.
+ * @throws {RangeError} If the bytes are no gzip, damaged, truncated (gzip ends with a checksum and
+ * the length), or too many.
+ */
+export async function gunzip(
+  bytes: Uint8Array<ArrayBuffer>,
+  source: string,
+  maxBytes: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))
+    .pipeThrough(limitBytes(maxBytes));
+  try {
+    return await new Response(stream).bytes();
+  } catch (error) {
+    throw new RangeError(
+      `Decompressing ${source}: the file must be whole gzip data, found ${bytes.length} bytes that are damaged or truncated (${
+        error instanceof Error ? error.message : error
+      }).`,
+      { cause: error },
+    );
+  }
 }

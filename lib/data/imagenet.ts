@@ -1,10 +1,13 @@
 /**
- * Mean and standard deviation of the red, green and blue of ImageNet's training images, pixels from 0 to 1: what `normalize` takes,
- * and what networks pretrained on ImageNet expect.
+ * Mean and standard deviation of the red, green and blue of ImageNet's training images, for pixels
+ * from 0 to 1; the options of {@linkcode normalize}. Networks pretrained on ImageNet expect images
+ * normalized with them.
  *
- * They are the figures of torchvision's models (torchvision.transforms._presets.ImageClassification), which timm uses as well. At
- * test time these networks see images whose shorter side is resized to 256, cut to 224 × 224 around the middle, as {@linkcode
- * imageFolder} does with `{ size: [224, 224], shorterSide: 256 }`, and then normalized.
+ * These are the figures of torchvision's models
+ * (torchvision.transforms._presets.ImageClassification); timm uses them as well. At test time the
+ * shorter side of an image is resized to 256, and the middle 224 × 224 pixels are cut out, as
+ * {@linkcode imageFolder} does with `{ size: [224, 224], shorterSide: 256 }`. Then the image is
+ * normalized.
  *
  * @example
  * ```ts

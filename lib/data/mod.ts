@@ -1,6 +1,4 @@
-/**
- * Image sets: reading, downloading, batches, and what is done to images on their way to a model.
- */
+/** Image sets: reading, downloading, batches, and transforms of images. */
 export {
   colorJitter,
   type ColorJitterOptions,
@@ -10,11 +8,11 @@ export {
   randomResizedCrop,
   type RandomResizedCropOptions,
 } from "./augmentation.ts";
-export { Batch, type Batches, batches, type BatchesOptions } from "./batches.ts";
+export { type Batch, type Batches, batches, type BatchesOptions } from "./batches.ts";
 export { catsAndDogs, type CatsAndDogsOptions } from "./cats_and_dogs.ts";
 export { type Cifar10, cifar10, type Cifar10Options, cifar10Statistics } from "./cifar10.ts";
 export { type ClassNumbers, ImageDataset, type ImageDatasetInit, type Indices } from "./dataset.ts";
-export { cacheFolder, download, type DownloadOptions, type DownloadProgress } from "./download.ts";
+export { download, type DownloadOptions, type DownloadProgress } from "./download.ts";
 export { syntheticImages, type SyntheticImagesOptions } from "./synthetic_images.ts";
 export { type FashionMnist, fashionMnist, type FashionMnistOptions } from "./fashion_mnist.ts";
 export {
@@ -22,14 +20,18 @@ export {
   imageFolder,
   type ImageFolderOptions,
   type ImageFolderProgress,
+  type SkippedFile,
 } from "./image_folder.ts";
 export { imagenetStatistics } from "./imagenet.ts";
-export { decodeIdx, encodeIdx, type Idx } from "./idx.ts";
-export { bindTransform, transformOf } from "./model_transform.ts";
+export { transformOf } from "./model_transform.ts";
 export {
   type AnyChannelsTransform,
   compose,
+  type FirstChannels,
+  type LastChannels,
   normalize,
   resize,
+  type SomeTransform,
   type Transform,
+  type TransformChain,
 } from "./transforms.ts";

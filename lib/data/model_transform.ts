@@ -1,100 +1,79 @@
-import { show } from "../tensor/internal.ts";
+import { checkFunction } from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import type { Transform } from "./transforms.ts";
 import { checkModule } from "../nn/checks.ts";
 
 /** The transform of each model that has one. */
 const transforms = new WeakMap<AnyModule, Transform>();
-/** The models that have one, to look through. */
+/** The models that have a transform; a WeakMap cannot be listed. */
 const models = new Set<WeakRef<AnyModule>>();
 
 /**
- * The transform that a model was trained with, which {@linkcode fit}, {@linkcode evaluate} and
- * others use where none is given; undefined where there is none. A model around a trained one has
- * the transform of that part, unless it has one of its own.
+ * Returns the transform that a model was trained with, undefined if there is none.
+ * {@linkcode fit}, {@linkcode evaluate} and others use it where no transform is given. A model
+ * around a trained one has the transform of that part, unless it has its own.
  *
- * `forward`, `gradCam` and whatever else takes images and no set takes them as the model sees them,
- * transformed.
+ * Functions that take images without a set, such as `forward` and `gradCam`, do not transform them.
  *
  * @throws {TypeError} If it is no model.
- * @throws {RangeError} If its parts have several transforms and it has none of its own.
+ * @throws {RangeError} If its parts have several transforms and it has none itself.
  *
  * @example
  * ```ts
- * import { bindTransform, flatten, linear, normalize, ops, Random, sequential, transformOf } from "resnet-lab";
+ * import { fashionMnist, fit, flatten, linear, sequential } from "resnet-lab";
+ * import { normalize, sgd, transformOf } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const model = sequential(flatten(), linear(4, 2));
+ * const { train } = await fashionMnist({ subset: true });
+ * const model = sequential(flatten(), linear(784, 10));
  * assert.equal(transformOf(model), undefined);
- * bindTransform(model, normalize({ mean: 0.5, standardDeviation: 0.25 })); // As fit does.
- * const images = transformOf(model)!(ops.ones([1, 2, 2, 1]), new Random(0));
- * assert.deepEqual([...images.dataSync()], [2, 2, 2, 2]);
+ * const transform = normalize({ mean: 0.286, standardDeviation: 0.353 });
+ * const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
+ * await fit(model, train.take(100), { optimizer, epochs: 1, batchSize: 50, transform });
+ * assert.equal(transformOf(model), transform);
  * ```
  */
 export function transformOf(model: AnyModule): Transform | undefined {
-  const doing = "Looking up the transform of a model";
-  checkModule(doing, "the model", model);
+  const action = "Looking up the transform of a model";
+  checkModule(action, "the model", model);
   if (transforms.has(model) || models.size === 0) return transforms.get(model);
-  const found = new Set(
+  const partTransforms = new Set(
     [...model.namedModules().values()].map((part) => transforms.get(part)).filter((t) => t),
   );
-  if (found.size > 1) {
+  if (partTransforms.size > 1) {
     throw new RangeError(
-      `${doing}: the parts of a model must have one transform, found ${found.size}. ` +
-        "Say which with bindTransform(model, transform).",
+      `${action}: the parts of the model must have one transform, found ${partTransforms.size}. ` +
+        "Give the transform as an option.",
     );
   }
-  return [...found][0];
+  return [...partTransforms][0];
 }
 
 /**
- * Gives a model the transform that its images need, in place of the one that it had; none where it
- * is undefined.
- *
- * {@linkcode fit} does so with its `transform`, and {@linkcode loadStateDict} with that of the file.
- * Weights from elsewhere need it done here: those of {@linkcode pretrained}, say,
- * `normalize(imagenetStatistics)`.
+ * Gives a model the transform of its images, in place of an earlier one; undefined removes it.
+ * {@linkcode fit} and {@linkcode loadStateDict} call it.
  *
  * @throws {TypeError} If it is no model, or the transform is no function.
- *
- * @example
- * ```ts
- * import { bindTransform, evaluate, fashionMnist, flatten, linear, normalize, sequential } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const { test } = await fashionMnist({ subset: true });
- * const model = sequential(flatten(), linear(784, 10));
- * const transform = normalize({ mean: 0.286, standardDeviation: 0.353 });
- * const { loss } = await evaluate(model, test, { transform });
- * bindTransform(model, transform);
- * assert.equal((await evaluate(model, test)).loss, loss);
- * ```
  */
 export function bindTransform(model: AnyModule, transform: Transform | undefined): void {
-  const doing = "Binding a transform to a model";
-  checkModule(doing, "the model", model);
+  const action = "Binding a transform to a model";
+  checkModule(action, "the model", model);
   if (transform === undefined) {
     transforms.delete(model);
     return;
   }
-  if (typeof transform !== "function") {
-    throw new TypeError(
-      `${doing}: the transform must be a function such as normalize(imagenetStatistics), found ${
-        show(transform)
-      }.`,
-    );
-  }
+  checkFunction(action, "the transform", transform);
   if (!transforms.has(model)) models.add(new WeakRef(model));
   transforms.set(model, transform);
 }
 
-/** The models in use that have a transform. */
+/** Returns the models in use that have a transform. */
 export function modelsWithTransform(): AnyModule[] {
-  const found: AnyModule[] = [];
+  const used: AnyModule[] = [];
   for (const reference of models) {
     const model = reference.deref();
-    if (model && transforms.has(model)) found.push(model);
+    if (model && transforms.has(model)) used.push(model);
     else models.delete(reference);
   }
-  return found;
+  return used;
 }

@@ -6,24 +6,24 @@ export interface Pixels {
   readonly channels: number;
 }
 
-/** Which old pixels of an axis make each new one, and how much each counts. */
+/** The old pixels of an axis that make each new one, and their weights. */
 interface Windows {
   /** The first old pixel of each new one. */
   readonly starts: Int32Array;
-  /** Where the weights of each new pixel begin, and where those of the last one end. */
+  /** Start of the weights of each new pixel, and the end of the last one's. */
   readonly offsets: Int32Array;
-  /** In parts of 2²². */
+  /** Fixed point, in units of 2⁻²². */
   readonly weights: Int32Array;
 }
 
 /**
- * Resizes an image to `scaled` and cuts `size` out of it, `from` a corner: bilinear, smoothed where
- * it is made smaller.
+ * Resizes an image to `scaled`, and returns the `size` pixels that start at `from`. The
+ * interpolation is bilinear, with smoothing where the image gets smaller.
  *
- * It is Pillow's `Image.resize(…, BILINEAR)` to the last bit: a triangle as wide as two pixels of
- * the larger of the two images, in fixed point, first along the rows and then along the columns,
- * each rounded to bytes (libImaging/Resample.c). Pillow 13 begins with the columns where an image
- * is tall, which makes a difference of at most 1. Only the pixels that the cut needs are computed.
+ * Equals Pillow's `Image.resize(…, BILINEAR)` to the last bit: the filter is a triangle as wide as
+ * two pixels of the smaller image, in fixed point, first along the rows and then along the columns,
+ * with rounding to bytes after each (libImaging/Resample.c). Pillow 13 begins with the columns of a
+ * tall image, which makes a difference of at most 1. Only the pixels of the result are computed.
  */
 export function resample(
   { data, height, width, channels }: Pixels,
@@ -45,7 +45,7 @@ export function resample(
   const sums = new Int32Array(stride);
   for (let row = 0; row < size[0]; row++) {
     sums.fill(HALF);
-    // Old row by old row, in the order of memory.
+    // One old row after the other, in the order of memory.
     let pixel = (rows.starts[row]! - above) * stride;
     for (let k = rows.offsets[row]!; k < rows.offsets[row + 1]!; k++) {
       const weight = rows.weights[k]!;
@@ -58,7 +58,7 @@ export function resample(
 
 const BITS = 22, HALF = 1 << (BITS - 1);
 
-/** Resizes a row of red, green and blue, of which each has a sum of its own: this is faster. */
+/** Resizes a row of red, green and blue. Three separate sums are faster than an inner loop. */
 function squeezeColours(
   data: Uint8Array,
   start: number,
@@ -101,22 +101,25 @@ function squeezeGrey(
   }
 }
 
-/** The windows of `count` pixels from position `first` on, where `old` pixels become `length`. */
-function windows(old: number, length: number, first: number, count: number): Windows {
-  const scale = old / length;
-  const reach = Math.max(scale, 1);
+/**
+ * Returns the windows of `count` pixels from position `first` on, where `oldLength` pixels become
+ * `length`.
+ */
+function windows(oldLength: number, length: number, first: number, count: number): Windows {
+  const scale = oldLength / length;
+  const radius = Math.max(scale, 1);
   const starts = new Int32Array(count), offsets = new Int32Array(count + 1);
   const weights: number[] = [];
   for (let i = 0; i < count; i++) {
     const centre = (first + i + 0.5) * scale;
-    const start = Math.max(0, Math.trunc(centre - reach + 0.5));
-    const end = Math.min(old, Math.trunc(centre + reach + 0.5));
-    const shares = Array.from(
+    const start = Math.max(0, Math.trunc(centre - radius + 0.5));
+    const end = Math.min(oldLength, Math.trunc(centre + radius + 0.5));
+    const heights = Array.from(
       { length: end - start },
-      (_, at) => Math.max(0, 1 - Math.abs((start + at - centre + 0.5) / reach)),
+      (_, k) => Math.max(0, 1 - Math.abs((start + k - centre + 0.5) / radius)),
     );
-    const sum = shares.reduce((a, b) => a + b, 0);
-    for (const share of shares) weights.push(Math.floor(0.5 + share / sum * 2 ** BITS));
+    const sum = heights.reduce((a, b) => a + b, 0);
+    for (const height of heights) weights.push(Math.floor(0.5 + height / sum * 2 ** BITS));
     starts[i] = start;
     offsets[i + 1] = weights.length;
   }

@@ -1,15 +1,15 @@
-import { checkOptions, dispose, Random, type Tensor } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
-import { allocate, checkPositive, checkSize } from "./checks.ts";
+import { dispose, Random, type Tensor } from "../tensor/mod.ts";
+import { checkInteger, checkOptions } from "../tensor/internal.ts";
+import { allocate, checkSize } from "./checks.ts";
 import { ImageDataset } from "./dataset.ts";
 
 const { abs, cos, hypot, max, min, sin } = Math;
 
 /**
- * For each class, how deep a point is inside its shape, negative outside; shapes reach about 1 from
- * their centre, patterns everywhere.
+ * The signed distance of a point to the edge of each class's shape, roughly: positive inside,
+ * negative outside. Shapes have a radius of about 1; patterns fill the plane.
  */
-const depths: Record<string, (x: number, y: number) => number> = {
+const SIGNED_DISTANCES: Record<string, (x: number, y: number) => number> = {
   "disc": (x, y) => 0.8 - hypot(x, y),
   "ring": (x, y) => 0.25 - abs(hypot(x, y) - 0.7),
   "square": (x, y) => 0.75 - max(abs(x), abs(y)),
@@ -21,34 +21,42 @@ const depths: Record<string, (x: number, y: number) => number> = {
   "checkerboard": (x, y) => (sin(5 * x) * sin(5 * y)) / 5,
   "dots": (x, y) => (cos(6 * x) + cos(6 * y) - 0.8) / 6,
 };
-const classNames = Object.keys(depths);
+const CLASS_NAMES = Object.keys(SIGNED_DISTANCES);
 
-/** What {@linkcode syntheticImages} draws. */
+/** The options of {@linkcode syntheticImages}. */
 export interface SyntheticImagesOptions<Classes extends number = number> {
-  /** The number of images. */
+  /** Number of images. */
   count: number;
+  /** The seed of the random numbers. */
   seed: number;
-  /** The size of the images in pixels; 32 × 32, as CIFAR-10's, unless given. */
+  /**
+   * The size of the images in pixels; the default is the size of CIFAR-10.
+   *
+   * @default [32, 32]
+   */
   size?: readonly [height: number, width: number];
-  /** The number of classes, from 1 to 10: the first of them are drawn. All ten unless given. */
+  /**
+   * Number of classes, from 1 to 10; the first ones of the ten are drawn.
+   *
+   * @default 10
+   */
   classes?: Classes;
 }
 
 /**
- * Images drawn by a seed, to try out on them what cannot be tried on photographs where they cannot
- * be had: in place of CIFAR-10 32 × 32 in colour in ten classes; in place of cats and dogs, two
- * classes of the size asked for.
+ * Images drawn at random, for use where photographs are not available: 32 × 32 in colour and ten
+ * classes in place of CIFAR-10, or two classes of any size in place of cats and dogs.
  *
- * The classes are seven shapes and three patterns, each image at a place, size, angle and in
- * colours of its own, unevenly lit, with noise. As neither colours nor light and dark say anything
- * of the class, a linear model hardly does better than guessing, and a convolutional network does.
- * An accuracy on these images says nothing about photographs.
+ * The classes are seven shapes and three patterns. Each image has a random position, size, angle
+ * and colours, uneven light, and noise. Colours and brightness say nothing about the class, so a
+ * linear model is hardly better than guessing, while a convolutional network is. An accuracy on
+ * these images says nothing about photographs.
  *
- * The image `i` is of class `i` mod `classes`. The same seed gives the same images, on every
- * backend.
+ * Image `i` has the class `i` mod `classes`. The same seed gives the same images, on every backend.
  *
- * @throws {RangeError} If `count` or a size is not a positive integer, `classes` not an integer
- * from 1 to 10, or the seed not a whole number of 32 bits.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind.
+ * @throws {RangeError} If `count` or a size is not a whole number of at least 1, `classes` not a
+ * whole number from 1 to 10, or the seed not a whole number of 32 bits.
  *
  * @example
  * ```ts
@@ -69,60 +77,55 @@ export interface SyntheticImagesOptions<Classes extends number = number> {
 export function syntheticImages(
   options: Omit<SyntheticImagesOptions, "classes">,
 ): ImageDataset<3, 10>;
+/** {@linkcode syntheticImages} with another number of classes. */
 export function syntheticImages<const Classes extends number>(
   options: SyntheticImagesOptions<Classes> & { classes: Classes },
 ): ImageDataset<3, Classes>;
 export function syntheticImages(options: SyntheticImagesOptions): ImageDataset<3> {
-  const doing = "Drawing images";
-  checkOptions<SyntheticImagesOptions>(doing, options, "{ count: 1000, seed: 1 }", {
+  const action = "Drawing images";
+  checkOptions<SyntheticImagesOptions>(action, options, "{ count: 1000, seed: 1 }", {
     count: true,
     seed: true,
     size: true,
     classes: true,
   });
   const { count, seed, size = [32, 32], classes = 10 } = options;
-  checkSize(doing, size);
+  checkSize(action, size);
   const [height, width] = size;
-  checkPositive(doing, { count });
-  if (!Number.isInteger(classes) || classes < 1 || classes > classNames.length) {
-    throw new RangeError(
-      `${doing}: classes must be an integer from 1 to ${classNames.length}, found ${
-        show(classes)
-      }.`,
-    );
-  }
+  checkInteger(action, "count", count);
+  checkInteger(action, "classes", classes, 1, CLASS_NAMES.length);
   const imageSize = height * width * 3;
-  const pixels = allocate(doing, count, imageSize);
-  // Shapes are as large as fits the shorter side, and lie about the middle.
+  const pixels = allocate(action, count, imageSize);
+  // The size and the offset of the shapes follow the shorter side.
   const unit = min(height, width) / 32;
   const random = new Random(seed);
-  const draws = numbers(random.uniform([count, 13]));
-  // One stretch of noise for all images; each takes its part of it, from a place of its own.
-  const noise = numbers(random.uniform([4 * imageSize]));
-  const shapes = Object.values(depths);
+  const parameters = valuesOf(random.uniform([count, 13]));
+  // All images share the noise; each starts at a random position in it.
+  const noise = valuesOf(random.uniform([4 * imageSize]));
+  const shapes = Object.values(SIGNED_DISTANCES);
   let next = 0, to = 0;
-  const between = (low: number, high: number) => low + (high - low) * draws[next++]!;
+  const between = (low: number, high: number) => low + (high - low) * parameters[next++]!;
   for (let image = 0; image < count; image++) {
-    const depth = shapes[image % classes]!;
+    const signedDistance = shapes[image % classes]!;
     const centreX = width / 2 + unit * between(-5, 5);
     const centreY = height / 2 + unit * between(-5, 5);
     const [radius, angle] = [unit * between(7, 12), between(0, 2 * Math.PI)];
     const [across, down] = [cos(angle) / radius, sin(angle) / radius];
     const [lightX, lightY] = [between(-0.32, 0.32) / width, between(-0.32, 0.32) / height];
-    const ground = [between(0, 1), between(0, 1), between(0, 1)];
-    // Brighter or darker than the ground by 0.3 to 0.7 in each channel, and on average over the
-    // images no brighter.
-    const ink = ground.map((value) => (value + between(0.3, 0.7)) % 1);
+    const background = [between(0, 1), between(0, 1), between(0, 1)];
+    // In each channel 0.3 to 0.7 brighter or darker than the background, and as bright on average.
+    const foreground = background.map((value) => (value + between(0.3, 0.7)) % 1);
     let from = Math.floor(between(0, 3 * imageSize));
     for (let row = 0; row < height; row++) {
       for (let column = 0; column < width; column++) {
         const [x, y] = [column + 0.5 - centreX, row + 0.5 - centreY];
-        const inside = depth(across * x + down * y, across * y - down * x);
-        // The share of the pixel that is inside, roughly, for soft edges.
-        const share = max(0, min(1, 0.5 + radius * inside));
+        const distance = signedDistance(across * x + down * y, across * y - down * x);
+        // The part of the pixel that is inside, roughly, for soft edges.
+        const coverage = max(0, min(1, 0.5 + radius * distance));
         const light = lightX * x + lightY * y;
         for (let channel = 0; channel < 3; channel++) {
-          const colour = ground[channel]! + share * (ink[channel]! - ground[channel]!);
+          const colour = background[channel]! +
+            coverage * (foreground[channel]! - background[channel]!);
           const value = colour + light + 0.4 * (noise[from++]! - 0.5);
           pixels[to++] = max(0, min(255, Math.round(255 * value)));
         }
@@ -137,12 +140,12 @@ export function syntheticImages(options: SyntheticImagesOptions): ImageDataset<3
     width,
     channels: 3,
     classes,
-    classNames: classNames.slice(0, classes),
+    classNames: CLASS_NAMES.slice(0, classes),
   });
 }
 
-/** The numbers of a tensor, which is freed. */
-function numbers(tensor: Tensor): ArrayLike<number> {
+/** Returns the values of a tensor, and frees it. */
+function valuesOf(tensor: Tensor): ArrayLike<number> {
   const values = tensor.dataSync();
   dispose(tensor);
   return values;

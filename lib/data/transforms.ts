@@ -1,5 +1,4 @@
 import {
-  checkOptions,
   type Images,
   isTensor,
   type LastAxisOf,
@@ -8,45 +7,47 @@ import {
   type Tensor4D,
   tidy,
 } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
+import { checkFunction, checkInteger, checkOptions, show } from "../tensor/internal.ts";
 
 /**
- * Turns a batch of images into another, as a whole; what is drawn at random comes from `random`.
+ * Turns a batch of images into another. Random numbers come from `random`.
  *
- * The images given are not disposed; the caller disposes those returned.
+ * A transform does not dispose its input. The caller disposes the result.
  */
 export type Transform<In extends number = number, Out extends number = In> = (
   images: Images<In>,
   random: Random,
 ) => Images<Out>;
 
-/** A {@linkcode Transform} for images of any channel count, which it keeps. */
+/** A {@linkcode Transform} for images with any number of channels, which it does not change. */
 export type AnyChannelsTransform = <Channels extends number>(
   images: Images<Channels>,
   random: Random,
 ) => Images<Channels>;
 
 /**
- * The images that a transform makes of a batch.
+ * Returns the transformed images.
  *
- * @throws {TypeError} If they are no images, or not as many.
+ * @throws {TypeError} If the result is no batch of images, or has another number of images.
  */
 export function applyTransform(
-  doing: string,
+  action: string,
   transform: Transform,
   images: Images,
   random: Random,
 ): Images {
-  const made: unknown = transform(images, random);
-  if (isTensor(made) && made.rank === 4 && made.shape[0] === images.shape[0]) return made as Images;
+  const result: unknown = transform(images, random);
+  if (isTensor(result) && result.rank === 4 && result.shape[0] === images.shape[0]) {
+    return result as Images;
+  }
   throw new TypeError(
-    `${doing}: the transform must give images [${
+    `${action}: the result of the transform must be images [${
       images.shape[0]
-    }, height, width, channels], found ${show(made)}.`,
+    }, height, width, channels], found ${show(result)}.`,
   );
 }
 
-/** A step of a transform as it is saved with the weights of a model. */
+/** A step of a transform, as the file of a model stores it. */
 type Step =
   | { readonly resize: readonly [height: number, width: number] }
   | {
@@ -56,42 +57,42 @@ type Step =
     };
   };
 
-/** The steps of each transform that was made here. */
-const stepsOf = new WeakMap<Transform, readonly Step[]>();
+/** The steps of each transform of the library. */
+const transformSteps = new WeakMap<Transform, readonly Step[]>();
 
-/** A transform with its steps, which do not change from now on. */
-function described<T extends Transform>(transform: T, steps: readonly Step[]): T {
-  stepsOf.set(transform, steps);
+/** Stores the steps of a transform, and returns it. */
+function withSteps<T extends Transform>(transform: T, steps: readonly Step[]): T {
+  transformSteps.set(transform, steps);
   return transform;
 }
 
 /**
- * A transform as JSON that {@linkcode transformFrom} reads; undefined for a function of the user's
- * own.
+ * Returns a transform as JSON that {@linkcode transformFrom} reads, undefined for a transform that
+ * is not the library's.
  */
 export function describeTransform(transform: Transform): string | undefined {
-  const steps = stepsOf.get(transform);
+  const steps = transformSteps.get(transform);
   return steps && JSON.stringify(steps);
 }
 
 /**
- * The transform that {@linkcode describeTransform} wrote down.
+ * Returns the transform of a description by {@linkcode describeTransform}.
  *
- * @throws {RangeError} If it did not.
+ * @throws {RangeError} If the description is of something else.
  */
-export function transformFrom(doing: string, description: string): Transform {
+export function transformFrom(action: string, description: string): Transform {
   try {
     const steps: unknown = JSON.parse(description);
     if (!Array.isArray(steps)) throw new RangeError("The steps must be an array.");
     return compose(...steps.map((step: object): Transform => {
-      const [[name, values] = [], ...more] = Object.entries(step);
-      if (name === "resize" && more.length === 0) return resize(values[0], values[1]);
-      if (name === "normalize" && more.length === 0) return normalize(values);
+      const [[name, values] = [], ...rest] = Object.entries(step);
+      if (name === "resize" && rest.length === 0) return resize(values[0], values[1]);
+      if (name === "normalize" && rest.length === 0) return normalize(values);
       throw new RangeError(`There is no step ${show(name)}.`);
     }));
   } catch (cause) {
     throw new RangeError(
-      `${doing}: the transform in the file must be one that the library can make, found ${
+      `${action}: the transform in the file must be resize or normalize, found ${
         show(description)
       }.`,
       { cause },
@@ -102,11 +103,12 @@ export function transformFrom(doing: string, description: string): Transform {
 /**
  * Resizes images `[batch, height, width, channels]` by bilinear interpolation.
  *
- * Pixels are squares with their centres at half positions, so that row `i` of the result reads the
- * row `(i + ½) · oldHeight / newHeight − ½`: PyTorch's `interpolate(mode="bilinear")`. Nothing is
- * smoothed before making smaller.
+ * Pixels are squares with their centres at half positions, so row `i` of the result reads the row
+ * `(i + ½) · oldHeight / newHeight − ½`, as in PyTorch's `interpolate(mode="bilinear")`. There is
+ * no smoothing where images get smaller.
  *
- * @throws {RangeError} If a size is not a positive integer.
+ * @throws {TypeError} If a size is no number.
+ * @throws {RangeError} If it is not a whole number of at least 1.
  *
  * @example
  * ```ts
@@ -119,25 +121,20 @@ export function transformFrom(doing: string, description: string): Transform {
  * ```
  */
 export function resize(height: number, width: number): AnyChannelsTransform {
-  for (const size of [height, width]) {
-    if (!Number.isInteger(size) || size < 1) {
-      throw new RangeError(
-        `Resizing images: expected a height and width of positive integers, found ${
-          show(height)
-        } × ${show(width)}.`,
-      );
-    }
-  }
+  const action = "Resizing images";
+  checkInteger(action, "height", height);
+  checkInteger(action, "width", width);
   const transform: AnyChannelsTransform = (images) => ops.resizeBilinear(images, [height, width]);
-  return described(transform, [{ resize: [height, width] }]);
+  return withSteps(transform, [{ resize: [height, width] }]);
 }
 
 /**
  * Shifts and scales pixels: `(x − mean) / standardDeviation`, with one number for all channels or
  * one for each.
  *
- * @throws {RangeError} If a standard deviation is not positive or a mean not finite, or, when
- * applied, there are not as many numbers as channels.
+ * @throws {TypeError} If an option does not exist.
+ * @throws {RangeError} If a standard deviation is not positive, a mean is not finite, or the images
+ * have another number of channels than there are numbers.
  *
  * @example
  * ```ts
@@ -152,15 +149,16 @@ export function resize(height: number, width: number): AnyChannelsTransform {
 export function normalize(
   options: { mean: number; standardDeviation: number },
 ): AnyChannelsTransform;
+/** {@linkcode normalize} with one number for each channel. */
 export function normalize<const Mean extends readonly number[]>(
   options: { mean: Mean; standardDeviation: { readonly [channel in keyof Mean]: number } },
 ): Transform<Mean["length"]>;
 export function normalize(
   options: Statistics,
 ): AnyChannelsTransform {
-  const doing = "Normalizing images";
-  const such = "{ mean: 0.5, standardDeviation: 0.25 }";
-  checkOptions<Statistics>(doing, options, such, { mean: true, standardDeviation: true });
+  const action = "Normalizing images";
+  const example = "{ mean: 0.5, standardDeviation: 0.25 }";
+  checkOptions<Statistics>(action, options, example, { mean: true, standardDeviation: true });
   const mean = [options.mean].flat();
   const standardDeviation = [options.standardDeviation].flat();
   if (
@@ -168,22 +166,22 @@ export function normalize(
     !standardDeviation.every((s) => s > 0 && s < Infinity)
   ) {
     throw new RangeError(
-      `Normalizing images: expected as many positive standard deviations as finite means, found means [${mean}] and standard ` +
-        `deviations [${standardDeviation}].`,
+      `${action}: there must be as many positive standard deviations as finite means, found ` +
+        `means [${mean}] and standard deviations [${standardDeviation}].`,
     );
   }
   const transform = <Channels extends number>(images: Images<Channels>): Images<Channels> => {
     const channels = images.shape[3];
     if (mean.length !== 1 && mean.length !== channels) {
       throw new RangeError(
-        `Normalizing images [${images.shape}]: expected a mean for each of ${channels} channels, found ${mean.length}.`,
+        `Normalizing images [${images.shape}]: there must be a mean for each of ${channels} channels, found ${mean.length}.`,
       );
     }
     return tidy((): Tensor4D =>
       ops.div(ops.sub(images, ops.tensor(mean)), ops.tensor(standardDeviation))
     );
   };
-  return described(transform, [{ normalize: { mean, standardDeviation } }]);
+  return withSteps(transform, [{ normalize: { mean, standardDeviation } }]);
 }
 
 /** The options of {@linkcode normalize}. */
@@ -193,9 +191,10 @@ interface Statistics {
 }
 
 /**
- * Transforms one after the other, first to last; none where none is given.
+ * Returns a transform that applies transforms one after the other. Without transforms it returns
+ * its input unchanged.
  *
- * @throws {TypeError} If one is no function.
+ * @throws {TypeError} If a transform is no function.
  *
  * @example
  * ```ts
@@ -209,49 +208,57 @@ interface Statistics {
  * ```
  */
 export function compose<const T extends readonly SomeTransform[]>(
-  ...transforms: Chain<T> extends T ? T : Chain<T>
-): T[number] extends AnyChannelsTransform ? AnyChannelsTransform : Transform<First<T>, Last<T>>;
+  ...transforms: TransformChain<T> extends T ? T : TransformChain<T>
+): T[number] extends AnyChannelsTransform ? AnyChannelsTransform
+  : Transform<FirstChannels<T>, LastChannels<T>>;
 export function compose(...transforms: Transform[]): Transform {
-  transforms.forEach((transform, i) => {
-    if (typeof transform === "function") return;
-    throw new TypeError(
-      `Composing transforms: transform ${i} must be a function, found ${show(transform)}.`,
-    );
-  });
+  transforms.forEach((transform, i) =>
+    checkFunction("Composing transforms", `transform ${i}`, transform)
+  );
   const transform: Transform = (images, random) =>
     tidy(() => transforms.reduce((batch, transform) => transform(batch, random), images));
-  const steps = transforms.map((part) => stepsOf.get(part));
-  return steps.every((part) => part !== undefined) ? described(transform, steps.flat()) : transform;
+  const steps = transforms.map((transform) => transformSteps.get(transform));
+  return steps.every((step) => step !== undefined) ? withSteps(transform, steps.flat()) : transform;
 }
 
-type SomeTransform = (images: never, random: Random) => Images;
+/** A transform for images with any fixed number of channels. */
+export type SomeTransform = (images: never, random: Random) => Images;
 
-/** The channels that transforms take: those of the first one that does not take any number. */
-type First<T extends readonly unknown[]> = T extends readonly [infer F, ...infer Rest]
-  ? F extends AnyChannelsTransform ? First<Rest>
+/**
+ * The number of input channels of a chain of transforms: the channels of the first transform that
+ * has a fixed number.
+ */
+export type FirstChannels<T extends readonly unknown[]> = T extends
+  readonly [infer F, ...infer Rest] ? F extends AnyChannelsTransform ? FirstChannels<Rest>
   : F extends (images: infer X, random: Random) => Images ? LastAxisOf<X>
   : never
   : number;
 
-/** The channels that transforms give: those of the last one that does not keep them. */
-type Last<T extends readonly unknown[]> = T extends readonly [...infer Rest, infer F]
-  ? F extends AnyChannelsTransform ? Last<Rest>
+/**
+ * The number of output channels of a chain of transforms: the channels of the last transform that
+ * has a fixed number.
+ */
+export type LastChannels<T extends readonly unknown[]> = T extends readonly [...infer Rest, infer F]
+  ? F extends AnyChannelsTransform ? LastChannels<Rest>
   : F extends (images: never, random: Random) => infer Y ? LastAxisOf<Y>
   : never
   : number;
 
 /**
- * The transforms themselves, with a message in place of each that does not take what those before
- * it give.
+ * The transforms themselves, with a message in place of each one that does not accept the images of
+ * the one before it.
  */
-type Chain<T extends readonly unknown[], Before extends readonly unknown[] = []> = T extends
-  readonly [infer F, ...infer Rest] ? [
-    Last<Before> extends First<[F]> ? F : number extends First<[F]> | Last<Before> ? F
-    : `this transform takes images with ${First<
-      [F]
-    >} channels, but the one before it gives images with ${Last<
-      Before
-    >} channels`,
-    ...Chain<Rest, [...Before, F]>,
+export type TransformChain<
+  T extends readonly unknown[],
+  Before extends readonly unknown[] = [],
+> = T extends readonly [infer F, ...infer Rest] ? [
+    LastChannels<Before> extends FirstChannels<[F]> ? F
+      : number extends FirstChannels<[F]> | LastChannels<Before> ? F
+      : `this transform takes images with ${FirstChannels<
+        [F]
+      >} channels, but the one before it gives images with ${LastChannels<
+        Before
+      >} channels`,
+    ...TransformChain<Rest, [...Before, F]>,
   ]
   : [];

@@ -330,7 +330,8 @@ export class GoogLeNetWithAuxiliary<InChannels extends number, Classes extends n
    * import { crossEntropy, dispose, googlenet, ops } from "resnet-lab";
    * import assert from "node:assert/strict";
    *
-   * const model = googlenet({ variant: "torchvision", width: 1 / 16, classes: 5, auxiliary: true });
+   * const options = { variant: "torchvision", width: 1 / 16, classes: 5, auxiliary: true } as const;
+   * const model = googlenet(options);
    * const labels = ops.tensor([0, 1], [2], "int32");
    * const outputs = model.forwardWithAuxiliary(ops.ones([2, 32, 32, 3]), { training: true });
    * const { logits, auxiliary1, auxiliary2 } = outputs;

@@ -200,7 +200,8 @@ function checkInceptionChannels(action: string, outChannels: InceptionChannels):
  * Images `[batch, height, width, inChannels]` to `[batch, height, width, channels]`, where
  * `channels` is the sum of the channels of the branches, in the type as well.
  *
- * @throws {RangeError} If a number is not a whole number of at least 1, or there is no such variant.
+ * @throws {RangeError} If a number is not a whole number of at least 1, or there is no such
+ * variant.
  * @throws {TypeError} If an argument or option is of the wrong kind.
  *
  * @example

@@ -313,11 +313,14 @@ function checkStages(stages: readonly number[]): void {
  * import { ops, resnet, resnet18, summary } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const model = resnet({ block: "basic", stages: [1, 1], stem: "cifar", channels: 8, classes: 10 });
- * assert.deepEqual(summary(model, [28, 28, 3]).rows.at(-1)?.outputShape, [10]);
+ * const model = resnet({ block: "basic", stages: [1, 1], stem: "cifar", channels: 8 });
+ * assert.deepEqual(summary(model, [28, 28, 3]).rows.at(-1)?.outputShape, [1000]);
  *
  * // An embedding of 256 features, then 9 classes.
- * const speech = resnet18({ width: 1 / 8, inChannels: 1, classes: 9, stem: "cifar", poolSize: [4, 1], embedding: 256 });
+ * const speech = resnet18({
+ *   ...{ width: 1 / 8, inChannels: 1, classes: 9, stem: "cifar" },
+ *   ...{ poolSize: [4, 1], embedding: 256 },
+ * });
  * const { logits, embedding } = speech.forwardWithEmbedding(ops.zeros([1, 32, 16, 1]));
  * assert.deepEqual([logits.shape, embedding.shape], [[1, 9], [1, 256]]);
  * ```
@@ -344,12 +347,12 @@ const VARIANTS = {
 } as const;
 
 /** Builds a ResNet of one depth. */
-export type ResNetFunction = <
-  const InChannels extends number = 3,
-  const Classes extends number = 1000,
->(
-  options?: ResNetVariantOptions<InChannels, Classes>,
-) => ResNet<NoInfer<InChannels>, NoInfer<Classes>>;
+export interface ResNetFunction {
+  /** Returns the network; {@linkcode resnet} documents the options. */
+  <const InChannels extends number = 3, const Classes extends number = 1000>(
+    options?: ResNetVariantOptions<InChannels, Classes>,
+  ): ResNet<NoInfer<InChannels>, NoInfer<Classes>>;
+}
 
 /** Returns the function that builds the variant of a depth. */
 function variant(depth: keyof typeof VARIANTS): ResNetFunction {
@@ -376,7 +379,8 @@ function variant(depth: keyof typeof VARIANTS): ResNetFunction {
  * import assert from "node:assert/strict";
  *
  * const model = resnet18({ inChannels: 1, classes: 10 });
- * const stages = summary(model, [224, 224, 1], { depth: 1 }).rows.filter(({ path }) => path.startsWith("layer"));
+ * const { rows } = summary(model, [224, 224, 1], { depth: 1 });
+ * const stages = rows.filter(({ path }) => path.startsWith("layer"));
  * assert.deepEqual(stages.map(({ outputShape }) => outputShape[0]), [56, 28, 14, 7]);
  * ```
  */

@@ -24,13 +24,11 @@ import {
   type Batch,
   type Batches,
   batches,
-  bindTransform,
   type ImageDataset,
   type Transform,
   transformOf,
 } from "../data/mod.ts";
-import { applyTransform } from "../data/transforms.ts";
-import { checkDataset } from "../data/dataset.ts";
+import { applyTransform, bindTransform, checkDataset } from "../data/internal.ts";
 import { checkKinds, checkLogits, checkOptimizer, explained } from "./checks.ts";
 import { clipGradients } from "./clip.ts";
 import { yieldToEventLoop } from "./event_loop.ts";

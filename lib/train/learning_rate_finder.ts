@@ -9,7 +9,8 @@ import {
 import { show } from "../tensor/internal.ts";
 import { checkModule } from "../nn/checks.ts";
 import type { AnyModule, Classifier } from "../nn/mod.ts";
-import { bindTransform, type ImageDataset, transformOf } from "../data/mod.ts";
+import { type ImageDataset, transformOf } from "../data/mod.ts";
+import { bindTransform } from "../data/internal.ts";
 import { checkOptimizer } from "./checks.ts";
 import { DivergenceError, fit, type FitOptions } from "./fit.ts";
 import type { Optimizer } from "./optimizers.ts";

@@ -1,4 +1,5 @@
-import { cacheFolder, download, type DownloadOptions } from "../data/mod.ts";
+import { download, type DownloadOptions } from "../data/mod.ts";
+import { cacheFolder } from "../data/internal.ts";
 import { checkOptions } from "../tensor/mod.ts";
 import { readPth } from "./pth.ts";
 import type { StoredTensor } from "./stored_tensor.ts";
@@ -79,7 +80,7 @@ export type PretrainedOptions = Pick<DownloadOptions, "onProgress" | "signal">;
 
 /**
  * The weights of a network that was trained on ImageNet's 1000 classes, from torchvision's public
- * hub: downloaded once, checked against its SHA-256, and kept in {@linkcode cacheFolder}. (Of
+ * hub: downloaded once, checked against its SHA-256, and kept in the cache folder. (Of
  * vgg11, vgg11_bn, vgg13, vgg13_bn and resnet152 only the first eight digits of it are published.)
  *
  * All take images in [0, 1] normalised with the means 0.485, 0.456, 0.406 and standard deviations

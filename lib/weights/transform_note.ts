@@ -4,8 +4,8 @@
  * It goes with the tensors, not with their map, so that it is not lost where the map is copied or
  * filtered.
  */
-import { bindTransform, type Transform, transformOf } from "../data/mod.ts";
-import { describeTransform, transformFrom } from "../data/transforms.ts";
+import { type Transform, transformOf } from "../data/mod.ts";
+import { bindTransform, describeTransform, transformFrom } from "../data/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import type { StateDict } from "./state.ts";
 import type { StoredTensor } from "./stored_tensor.ts";

@@ -15,18 +15,18 @@ import {
   type Transform,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { distinct } from "./images.ts";
+import { distinct } from "./_helpers.ts";
 
 const random = () => new Random(5);
 
-testOnEachBackend("randomCrop gives windows of the padded image, pixel for pixel", () => {
+testOnEachBackend("randomCrop() returns windows of the padded image, pixel for pixel", () => {
   const [batch, height, width, padding] = [64, 5, 7, 2];
   const images = distinct(batch, height, width, 2);
   const moved = randomCrop({ padding })(images, random());
   const original = images.arraySync();
   const seen = new Set<string>();
   moved.arraySync().forEach((image, b) => {
-    // The offset at which the window fits, found by trying all.
+    // The offset at which the window fits; all are tried.
     const fits = (dy: number, dx: number) =>
       image.every((row, y) =>
         row.every((pixel, x) =>
@@ -45,17 +45,16 @@ testOnEachBackend("randomCrop gives windows of the padded image, pixel for pixel
 
 for (const size of [28, 32, 224]) {
   testOnEachBackend(
-    `randomCrop copies pixels exactly at ${size} × ${size}`,
+    `randomCrop() copies pixels exactly at ${size} × ${size}`,
     () =>
       assertNoLeak(() => {
         const images = distinct(8, size, size, 1);
         const moved = randomCrop({ padding: 4 })(images, random());
-        // Every value is a whole number that was there before, or the padding's 0; none is a
-        // mixture.
+        // Every value is a whole number of the image, or the padding's 0; none is interpolated.
         const values = moved.dataSync();
         const before = new Set<number>(images.dataSync()).add(0);
         assert(values.every((value) => before.has(value)));
-        // Rows and columns go on by 1 and by the width.
+        // Neighbours differ by 1 along a row and by the width along a column.
         const inner = values[size * (size >> 1) + (size >> 1)]!;
         assert.equal(values[size * (size >> 1) + (size >> 1) + 1], inner + 1);
         assert.equal(values[size * ((size >> 1) + 1) + (size >> 1)], inner + size);
@@ -65,7 +64,7 @@ for (const size of [28, 32, 224]) {
   );
 }
 
-testOnEachBackend("randomFlip mirrors about half of the images, pixel for pixel", () => {
+testOnEachBackend("randomFlip() mirrors about half of the images, pixel for pixel", () => {
   const images = distinct(64, 3, 5, 2);
   const mirrored = ops.reverse(images, [2]).arraySync();
   const original = images.arraySync();
@@ -88,7 +87,7 @@ function places(batch: number, height: number, width: number): Images {
 }
 
 testOnEachBackend(
-  "randomResizedCrop of the whole image is the image, or its corners and middle",
+  "randomResizedCrop() of the whole image is the image, or its corners and middle",
   () => {
     const images = distinct(3, 5, 5, 2);
     const whole = { scale: [1, 1], ratio: [1, 1] } as const;
@@ -101,7 +100,7 @@ testOnEachBackend(
 );
 
 testOnEachBackend(
-  "randomResizedCrop cuts even rectangles of the areas and proportions asked for",
+  "randomResizedCrop() cuts even rectangles of the areas and proportions asked for",
   () => {
     const [batch, height, width] = [400, 40, 60];
     const options = { size: [2, 3], scale: [0.1, 0.3], ratio: [0.5, 2] } as const;
@@ -109,7 +108,7 @@ testOnEachBackend(
     const areas: number[] = [], ratios: number[] = [], tops: number[] = [], lefts: number[] = [];
     for (const crop of crops) {
       const [top, left] = crop[0]![0]!, [bottom, right] = crop[1]![2]!;
-      // In between it goes on evenly, each channel along its axis only.
+      // Values between them are linear, each channel along its axis only.
       const middle = (left! + right!) / 2;
       assertClose(
         crop.flat(2),
@@ -136,8 +135,8 @@ testOnEachBackend(
       tops.push((top! - 1) / (height - cutHeight));
       lefts.push((left! - 1) / (width - cutWidth));
     }
-    // Even over the range: a mean in its middle, with a standard deviation of a sixtieth to a
-    // seventieth of it.
+    // Uniform over the range: the mean is the middle, with a standard deviation of a sixtieth to a
+    // seventieth of the range.
     for (
       const [values, low, high] of [[areas, 0.1, 0.3], [ratios, -1, 1], [tops, 0, 1], [
         lefts,
@@ -157,18 +156,21 @@ testOnEachBackend(
   },
 );
 
-testOnEachBackend("randomResizedCrop never looks out of the image, however rounding falls", () => {
-  for (const [from, to] of [[32, 32], [33, 17], [224, 112], [7, 64], [1, 4], [5, 1]] as const) {
-    const images = ops.ones([64, from, from, 1]);
-    for (const scale of [[0.08, 1], [1, 1]] as const) {
-      const crops = randomResizedCrop({ size: [to, to], scale })(images, random());
-      assertClose(ops.min(crops, [0, 1, 2, 3]), [1], 1e-6);
+testOnEachBackend(
+  "randomResizedCrop() never reads outside of the image, whatever the rounding",
+  () => {
+    for (const [from, to] of [[32, 32], [33, 17], [224, 112], [7, 64], [1, 4], [5, 1]] as const) {
+      const images = ops.ones([64, from, from, 1]);
+      for (const scale of [[0.08, 1], [1, 1]] as const) {
+        const crops = randomResizedCrop({ size: [to, to], scale })(images, random());
+        assertClose(ops.min(crops, [0, 1, 2, 3]), [1], 1e-6);
+      }
     }
-  }
-});
+  },
+);
 
 testOnEachBackend(
-  "colorJitter by hand: brightness, contrast and saturation, each with a factor for each image",
+  "colorJitter() by hand: brightness, contrast and saturation, each with a factor for each image",
   () => {
     // Two pixels; the greys are 0.2989 · 0.2 + 0.587 · 0.4 + 0.114 · 0.6 = 0.36298 and 0.8 of all,
     // 0.79992.
@@ -203,7 +205,7 @@ testOnEachBackend(
   },
 );
 
-testOnEachBackend("colorJitter stays from 0 to 1 and never turns colours round", () => {
+testOnEachBackend("colorJitter() stays from 0 to 1 and never inverts colours", () => {
   const images = ops.tensor(
     Float32Array.from({ length: 50 * 12 }, (_, i) => (i * 37 % 101) / 100),
     [50, 2, 2, 3],
@@ -211,56 +213,59 @@ testOnEachBackend("colorJitter stays from 0 to 1 and never turns colours round",
   const all = { brightness: 3, contrast: 3, saturation: 3 };
   const result = colorJitter(all)(images, random()).dataSync();
   assert(result.every((value) => value >= 0 && value <= 1));
-  // A negative factor would make the second pixel the brighter one.
+  // With a negative factor the second pixel would be brighter.
   const pair = ops.tile(ops.tensor([0.9, 0.9, 0.9, 0.1, 0.1, 0.1], [1, 1, 2, 3]), [50, 1, 1, 1]);
   const pixels = colorJitter({ contrast: 3 })(pair, random()).arraySync();
   assert(pixels.every(([row]) => row![0]![0]! >= row![1]![0]! - 1e-6));
 });
 
-testOnEachBackend("colorJitter of nothing changes nothing", () => {
+testOnEachBackend("colorJitter() without options changes nothing", () => {
   const images = ops.tensor([0.1, 0.5, 0.9], [1, 1, 1, 3]);
   assertClose(colorJitter({})(images, random()), images, 0);
 });
 
 for (const size of [3, 4]) {
-  testOnEachBackend(`cutout sets squares of ${size} to 0, around each pixel about as often`, () => {
-    const [batch, height, width] = [400, 5, 7];
-    const images = distinct(batch, height, width, 2);
-    const before = images.arraySync();
-    const seen = new Map<string, number>();
-    cutout({ size })(images, random()).arraySync().forEach((image, b) => {
-      const zeros = image.flatMap((row, y) =>
-        row.flatMap((pixel, x) => {
-          assert(
-            pixel.every((value) => value === 0) || String(pixel) === String(before[b]![y]![x]),
-          );
-          return pixel[0] === 0 ? [`${y} ${x}`] : [];
-        })
-      ).join();
-      seen.set(zeros, (seen.get(zeros) ?? 0) + 1);
-    });
-    // By hand: from ⌊size / 2⌋ before the pixel, as much of the square as is in the image.
-    const expected = new Set<string>();
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) {
-        const zeros: string[] = [];
-        for (let row = 0; row < height; row++) {
-          for (let column = 0; column < width; column++) {
-            const [down, right] = [
-              row - y + Math.floor(size / 2),
-              column - x + Math.floor(size / 2),
-            ];
-            if (down >= 0 && down < size && right >= 0 && right < size) {
-              zeros.push(`${row} ${column}`);
+  testOnEachBackend(
+    `cutout() sets squares of ${size} to 0, around each pixel about as often`,
+    () => {
+      const [batch, height, width] = [400, 5, 7];
+      const images = distinct(batch, height, width, 2);
+      const before = images.arraySync();
+      const seen = new Map<string, number>();
+      cutout({ size })(images, random()).arraySync().forEach((image, b) => {
+        const zeros = image.flatMap((row, y) =>
+          row.flatMap((pixel, x) => {
+            assert(
+              pixel.every((value) => value === 0) || String(pixel) === String(before[b]![y]![x]),
+            );
+            return pixel[0] === 0 ? [`${y} ${x}`] : [];
+          })
+        ).join();
+        seen.set(zeros, (seen.get(zeros) ?? 0) + 1);
+      });
+      // By hand: the square starts ⌊size / 2⌋ before the pixel, and ends at the edge of the image.
+      const expected = new Set<string>();
+      for (let y = 0; y < height; y++) {
+        for (let x = 0; x < width; x++) {
+          const zeros: string[] = [];
+          for (let row = 0; row < height; row++) {
+            for (let column = 0; column < width; column++) {
+              const [down, right] = [
+                row - y + Math.floor(size / 2),
+                column - x + Math.floor(size / 2),
+              ];
+              if (down >= 0 && down < size && right >= 0 && right < size) {
+                zeros.push(`${row} ${column}`);
+              }
             }
           }
+          expected.add(zeros.join());
         }
-        expected.add(zeros.join());
       }
-    }
-    assert.deepEqual([...seen.keys()].filter((zeros) => !expected.has(zeros)), []);
-    assert.equal(seen.size, expected.size);
-  });
+      assert.deepEqual([...seen.keys()].filter((zeros) => !expected.has(zeros)), []);
+      assert.equal(seen.size, expected.size);
+    },
+  );
 }
 
 const transforms: Record<string, AnyChannelsTransform | Transform<3>> = {
@@ -272,7 +277,7 @@ const transforms: Record<string, AnyChannelsTransform | Transform<3>> = {
   "cutout": cutout({ size: 2 }),
 };
 for (const [name, transform] of Object.entries(transforms)) {
-  testOnEachBackend(`${name} leaves no tensor behind but its result, and keeps its input`, () => {
+  testOnEachBackend(`${name}() leaves no tensor but its result, and keeps its input`, () => {
     const images: Images<3> = distinct(4, 5, 5, 3);
     const before = memory().tensors;
     const result = transform(images, random());
@@ -282,7 +287,7 @@ for (const [name, transform] of Object.entries(transforms)) {
     images.dispose();
   });
 
-  testOnEachBackend(`${name} does the same for the same seed`, () => {
+  testOnEachBackend(`${name}() does the same for the same seed`, () => {
     const images: Images<3> = distinct(16, 5, 5, 3);
     assertClose(transform(images, random()), transform(images, random()), 0);
   });
@@ -292,12 +297,12 @@ const wrong: [string, () => unknown, string][] = [
   [
     "randomCrop refuses a padding of 0",
     () => randomCrop({ padding: 0 }),
-    "Cropping images at random: padding must be a positive integer, found 0.",
+    "Cropping images at random: padding must be a whole number of at least 1, found 0.",
   ],
   [
     "randomResizedCrop refuses half a pixel",
     () => randomResizedCrop({ size: [4, 2.5] }),
-    "Cropping images at random: width must be a positive integer, found 2.5.",
+    "Cropping images at random: width must be a whole number of at least 1, found 2.5.",
   ],
   [
     "randomResizedCrop refuses more than the image",
@@ -312,29 +317,29 @@ const wrong: [string, () => unknown, string][] = [
   [
     "colorJitter refuses less than nothing",
     () => colorJitter({ contrast: -0.1 }),
-    "Changing colours at random: contrast must be a number of at least 0, found -0.1.",
+    "Changing colours at random: contrast must be a finite number of at least 0, found -0.1.",
   ],
   [
     "colorJitter refuses NaN",
     () => colorJitter({ saturation: NaN }),
-    "Changing colours at random: saturation must be a number of at least 0, found NaN.",
+    "Changing colours at random: saturation must be a finite number of at least 0, found NaN.",
   ],
   [
     "colorJitter refuses images that are not in colour",
     () => colorJitter({})(ops.zeros([2, 4, 4, 4]) as Images, random()),
-    "Changing colours at random: expected images with 3 channels, found [2,4,4,4].",
+    "Changing colours at random: the images must have 3 channels, found [2,4,4,4].",
   ],
   [
     "cutout refuses a size of 0",
     () => cutout({ size: 0 }),
-    "Cutting squares out: size must be a positive integer, found 0.",
+    "Cutting squares out: size must be a whole number of at least 1, found 0.",
   ],
 ];
 for (const [name, make, message] of wrong) {
   Deno.test(name, () => assert.throws(make, { name: "RangeError", message }));
 }
 
-/** Options as a cell could give them, where no types are checked. */
+/** Options of a cell, whose types are not checked. */
 const misspelt: [string, () => unknown, string][] = [
   [
     "randomCrop",
@@ -344,7 +349,7 @@ const misspelt: [string, () => unknown, string][] = [
   [
     "randomCrop",
     () => randomCrop({} as unknown as { padding: number }),
-    "Cropping images at random: padding must be a positive integer, found undefined.",
+    "Cropping images at random: padding must be a whole number of at least 1, found undefined.",
   ],
   [
     "randomCrop",
@@ -384,7 +389,7 @@ const misspelt: [string, () => unknown, string][] = [
   [
     "compose",
     () => (compose as (...transforms: unknown[]) => unknown)(randomFlip(), { padding: 4 }),
-    "Composing transforms: transform 1 must be a function, found an object of another kind.",
+    "Composing transforms: transform 1 must be a function, found an object.",
   ],
 ];
 for (const [name, make, message] of misspelt) {
@@ -393,14 +398,14 @@ for (const [name, make, message] of misspelt) {
   });
 }
 
-Deno.test("randomResizedCrop and colorJitter refuse numbers of a wrong kind", () => {
+Deno.test("randomResizedCrop() and colorJitter() refuse numbers of a wrong kind", () => {
   const scale = "ab" as unknown as [1, 1];
   assert.throws(() => randomResizedCrop({ size: [2, 2], scale }), {
     name: "RangeError",
     message: /: scale must be two numbers in order, above 0 and at most 1, found "ab"\.$/,
   });
   assert.throws(() => colorJitter({ contrast: "0.4" as unknown as number }), {
-    name: "RangeError",
-    message: /: contrast must be a number of at least 0, found "0\.4"\.$/,
+    name: "TypeError",
+    message: /: contrast must be a finite number of at least 0, found "0\.4"\.$/,
   });
 });

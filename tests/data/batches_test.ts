@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { batches, ImageDataset, type Images, memory, ops, Random } from "resnet-lab";
 import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
 
-/** Ten images of one pixel, whose pixel and class are the position. */
+/** Ten images of one pixel; pixel and class are the position. */
 const ten = new ImageDataset({
   name: "ten",
   pixels: Uint8Array.from({ length: 10 }, (_, i) => i),
@@ -16,7 +16,7 @@ const ten = new ImageDataset({
 
 type Options = Omit<Parameters<typeof batches<1, 10>>[1], "batchSize">;
 
-/** The class numbers of each batch; asserts that the images are those of the classes. */
+/** Returns the class numbers of each batch; asserts that the images match them. */
 function pass(batchSize: number, options: Options = {}): number[][] {
   const result = [];
   for (using batch of batches(ten, { batchSize, ...options })) {
@@ -37,24 +37,24 @@ testOnEachBackend(
     }),
 );
 
-Deno.test("batches leave out a smaller last batch if told so", () => {
+Deno.test("batches() leaves out a smaller last batch with dropLast", () => {
   assert.deepEqual(pass(4, { dropLast: true }), [[0, 1, 2, 3], [4, 5, 6, 7]]);
   assert.equal(batches(ten, { batchSize: 4, dropLast: true }).length, 2);
   assert.equal(pass(5, { dropLast: true }).length, 2);
 });
 
-Deno.test("batches in random order hold every image once", () => {
+Deno.test("batches() has every image once in random order", () => {
   const seen = pass(3, { shuffle: new Random(1) }).flat();
   assert.notDeepEqual(seen, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   assert.deepEqual(seen.sort((a, b) => a - b), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
-testOnEachBackend("batches come in the same order for the same seed", () => {
+testOnEachBackend("batches() has the same order for the same seed", () => {
   assert.deepEqual(pass(3, { shuffle: new Random(1) }), pass(3, { shuffle: new Random(1) }));
   assert.notDeepEqual(pass(3, { shuffle: new Random(1) }), pass(3, { shuffle: new Random(2) }));
 });
 
-Deno.test("batches draw a new order for each pass", () => {
+Deno.test("batches() draws a new order for each epoch", () => {
   const again = batches(ten, { batchSize: 10, shuffle: new Random(1) });
   const orders = [1, 2].map(() => {
     for (using batch of again) return [...batch.labels.dataSync()];
@@ -62,7 +62,7 @@ Deno.test("batches draw a new order for each pass", () => {
   assert.notDeepEqual(orders[0], orders[1]);
 });
 
-Deno.test("batches come in the same order with a transform that draws random numbers", () => {
+Deno.test("batches() has the same order with a transform that draws random numbers", () => {
   const orders = (draws: boolean) => {
     const shuffle = new Random(1);
     return [1, 2].map(() =>
@@ -78,7 +78,7 @@ Deno.test("batches come in the same order with a transform that draws random num
   assert.deepEqual(orders(true), orders(false));
 });
 
-Deno.test("batches transform the images, and free what the transform leaves", () =>
+Deno.test("batches() transforms the images, and frees the tensors of the transform", () =>
   assertNoLeak(() => {
     const doubled = (images: Images<1>) => {
       const kept = ops.mul(images, 255);
@@ -91,7 +91,7 @@ Deno.test("batches transform the images, and free what the transform leaves", ()
     }
   }));
 
-Deno.test("batches hold two tensors at a time, and none after a pass that ends early", () =>
+Deno.test("batches() holds two tensors at a time, and none after an epoch that ends early", () =>
   assertNoLeak(() => {
     const before = memory().tensors;
     for (using batch of batches(ten, { batchSize: 2 })) {
@@ -100,7 +100,7 @@ Deno.test("batches hold two tensors at a time, and none after a pass that ends e
     }
   }));
 
-Deno.test("a batch is freed by dispose, where it outlives its turn", () =>
+Deno.test("Batch.dispose() frees a batch that outlives its turn", () =>
   assertNoLeak(() => {
     const all = [...batches(ten, { batchSize: 5 })];
     assert.deepEqual(all.map((batch) => batch.labels.arraySync()), [[0, 1, 2, 3, 4], [
@@ -113,7 +113,7 @@ Deno.test("a batch is freed by dispose, where it outlives its turn", () =>
     all.forEach((batch) => batch.dispose());
   }));
 
-Deno.test("batches leave nothing behind where a transform fails", () =>
+Deno.test("batches() leaves no tensor where a transform fails", () =>
   assertNoLeak(() => {
     const fails = (images: Images<1>) => {
       ops.mul(images, 2);
@@ -128,16 +128,17 @@ for (
     "Infinity",
   ]] as const
 ) {
-  Deno.test(`batches refuse a batchSize of ${found} before any image is read`, () => {
+  Deno.test(`batches() refuses a batchSize of ${found} before any image is read`, () => {
     assert.throws(() => batches(ten, { batchSize }), {
       name: "RangeError",
-      message: `Making batches of "ten": batchSize must be a positive integer, found ${found}.`,
+      message:
+        `Making batches of "ten": batchSize must be a whole number of at least 1, found ${found}.`,
     });
   });
 }
 
 for (const dropLast of [false, true]) {
-  Deno.test(`batches refuse a batchSize above the number of images, dropLast ${dropLast}`, () => {
+  Deno.test(`batches() refuses a batchSize above the number of images, dropLast ${dropLast}`, () => {
     assert.throws(() => batches(ten, { batchSize: 11, dropLast }), {
       name: "RangeError",
       message:
@@ -163,7 +164,7 @@ const untyped: [string, () => unknown, RegExp][] = [
     "a batchSize in words",
     // @ts-expect-error: a number
     () => batches(ten, { batchSize: "2" }),
-    /TypeError: .*batchSize must be a positive integer, found "2"/,
+    /TypeError: .*batchSize must be a whole number of at least 1, found "2"/,
   ],
   [
     "a shuffle that is true",
@@ -197,16 +198,15 @@ const untyped: [string, () => unknown, RegExp][] = [
         transform: (x) => ops.slice(x, [0, 0, 0, 0], [1, -1, -1, -1]),
       }),
     ],
-    /TypeError: .*the transform must give images \[2, height, width, channels\], found a tensor of float32 \[1,/,
+    /TypeError: .*the result of the transform must be images \[2, height, width, channels\], found a tensor of float32 \[1,/,
   ],
   [
     "a transform that gives a promise",
     // @ts-expect-error: images
     () => [...batches(ten, { batchSize: 2, transform: async (x) => await x })],
-    /TypeError: .*the transform must give images \[2, height, width, channels\], found an object/,
+    /TypeError: .*the result of the transform must be images \[2, height, width, channels\], found a promise/,
   ],
 ];
 for (const [name, make, message] of untyped) {
-  Deno.test(`batches refuse ${name}, in words`, () =>
-    assertNoLeak(() => assert.throws(make, message)));
+  Deno.test(`batches() refuses ${name}`, () => assertNoLeak(() => assert.throws(make, message)));
 }

@@ -5,7 +5,7 @@ import sharp from "sharp";
 import { catsAndDogs } from "resnet-lab";
 import { readCatsAndDogs } from "../../lib/data/cats_and_dogs.ts";
 
-/** A JPEG of one grey. */
+/** A grey JPEG. */
 async function photograph(grey: number): Promise<Uint8Array> {
   const create = { width: 20, height: 16, channels: 3, background: { r: grey, g: grey, b: grey } };
   return await sharp({ create: { ...create, channels: 3 } }).jpeg().toBuffer();
@@ -14,8 +14,8 @@ async function photograph(grey: number): Promise<Uint8Array> {
 const text = (content: string) => new TextEncoder().encode(content);
 
 /**
- * A zip archive as the format's specification (APPNOTE.TXT) has it: local headers with deflated
- * content, the directory, its end. Contents may be said to be larger than they are.
+ * Returns a zip archive by the format's specification (APPNOTE.TXT): local headers with deflated
+ * content, the directory, its end. The directory may declare a larger size.
  */
 function zipped(
   files: [name: string, content: Uint8Array, size?: number][],
@@ -53,7 +53,7 @@ function zipped(
 }
 
 /**
- * The archive in small: photographs, an empty file, other files, and a name that leads out of the
+ * A small archive: photographs, an empty file, other files, and a name that leads out of the
  * folder.
  */
 const archive = zipped([
@@ -70,7 +70,7 @@ const archive = zipped([
 const hash = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 /**
- * Runs `test` with an empty cache folder and a server of `content`; gives the number of requests.
+ * Runs `test` with an empty cache folder and a server of `content`; returns the number of requests.
  */
 async function withServer(
   content: Uint8Array<ArrayBuffer>,
@@ -100,7 +100,7 @@ async function names(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
 }
 
-Deno.test("catsAndDogs downloads, unpacks, reads, and says what it could not read; the second time from the cache", async () => {
+Deno.test("catsAndDogs() downloads, unpacks, reads, and lists unreadable files; the second time from the cache", async () => {
   const requests = await withServer(archive, async (source, cache) => {
     for (let time = 1; time <= 2; time++) {
       let received = 0, read = 0;
@@ -127,7 +127,7 @@ Deno.test("catsAndDogs downloads, unpacks, reads, and says what it could not rea
   assert.equal(requests, 1);
 });
 
-Deno.test("catsAndDogs reads a folder, and fewer of each class", async () => {
+Deno.test("catsAndDogs() reads a folder, and fewer of each class", async () => {
   await withServer(archive, async (source, cache) => {
     await readCatsAndDogs({ ...source, photographs: 1, size: [1, 1] });
     const folder = `${cache}/PetImages`;
@@ -137,31 +137,31 @@ Deno.test("catsAndDogs reads a folder, and fewer of each class", async () => {
   });
 });
 
-Deno.test("catsAndDogs refuses another archive than the publisher's, and keeps nothing of it", async () => {
+Deno.test("catsAndDogs() refuses another archive than the publisher's, and removes it", async () => {
   await withServer(archive, async ({ url }, cache) => {
     await assert.rejects(readCatsAndDogs({ url, size: [1, 1] }), {
       name: "Error",
       message:
-        /: expected a file with the SHA-256 b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9, found [0-9a-f]{64}\. Nothing was kept\. To go on without cats and dogs, call syntheticImages\(\{ count, seed, size, classes: 2 \}\)/,
+        /: the SHA-256 of the file must be b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9, found [0-9a-f]{64}\. The file was removed\. To continue without cats and dogs, call syntheticImages\(\{ count, seed, size, classes: 2 \}\)/,
     });
     assert.deepEqual(await names(cache), []);
   });
 });
 
-Deno.test("catsAndDogs says that there is no server, and how to go on without it", async () => {
+Deno.test("catsAndDogs() reports a missing server, and how to continue without it", async () => {
   await withServer(archive, async () => {
-    // Port 1 of this machine: nobody listens there.
+    // No server listens on port 1.
     const url = "http://127.0.0.1:1/kagglecatsanddogs_5340.zip";
     await assert.rejects(readCatsAndDogs({ url, retries: 0, size: [1, 1] }), {
       name: "Error",
       message:
-        /^Downloading http.*: tried 1 times, .*by hand\. To go on without cats and dogs, call syntheticImages\(\{ count, seed, size, classes: 2 \}\): images of two classes that are drawn, so no accuracy on them is one on photographs\.$/,
+        /^Downloading http.*: attempt 1 of 1 failed: .*by hand\. To continue without cats and dogs, call syntheticImages\(\{ count, seed, size, classes: 2 \}\): drawn images of two classes, whose accuracy says nothing about photographs\.$/,
     });
   });
 });
 
-Deno.test("catsAndDogs leaves nothing half unpacked behind", async () => {
-  // A directory that says that there is more than there is, one that is cut off, and none.
+Deno.test("catsAndDogs() leaves no half unpacked folder", async () => {
+  // A directory that declares more files than there are, a truncated one, and none.
   const short = Uint8Array.from(archive);
   const at = short.findLastIndex((_, i) =>
     new TextDecoder().decode(short.subarray(i, i + 19)) === "PetImages/Dog/0.jpg"
@@ -173,14 +173,14 @@ Deno.test("catsAndDogs leaves nothing half unpacked behind", async () => {
       await assert.rejects(readCatsAndDogs({ ...source, size: [1, 1] }), {
         name: "RangeError",
         message:
-          /^Unpacking .*kagglecatsanddogs_5340\.zip to .*: expected a whole \.zip and room for its files, found: .+\.$/,
+          /^Unpacking .*kagglecatsanddogs_5340\.zip to .*: the file must be a whole \.zip, and the disk must have space for its files, found: .+\.$/,
       });
       assert.deepEqual(await names(cache), ["kagglecatsanddogs_5340.zip"]);
     });
   }
 });
 
-Deno.test("catsAndDogs writes nothing outside of its folder", async () => {
+Deno.test("catsAndDogs() writes nothing outside of its folder", async () => {
   const evil = zipped([
     ["PetImages/Cat/0.jpg", await photograph(1)],
     ["PetImages/Dog/0.jpg", await photograph(2)],
@@ -196,7 +196,7 @@ Deno.test("catsAndDogs writes nothing outside of its folder", async () => {
   });
 });
 
-Deno.test("catsAndDogs stops at a signal", async () => {
+Deno.test("catsAndDogs() stops at a signal", async () => {
   await withServer(archive, async (source) => {
     const reason = new Error("stopped");
     const signal = AbortSignal.abort(reason);
@@ -204,13 +204,13 @@ Deno.test("catsAndDogs stops at a signal", async () => {
   });
 });
 
-Deno.test("catsAndDogs() says which photographs are missing, from the cache and from a folder", async () => {
+Deno.test("catsAndDogs() reports missing photographs in the cache and in a folder", async () => {
   await withServer(archive, async (source, cache) => {
     const size = [1, 1] as const;
     const folder = `${cache}/PetImages`;
     const missing = (where: string, count: number, first: string, remedy: string) => ({
       name: "Error",
-      message: `Reading cats and dogs from ${where}: expected the files 0.jpg to ${
+      message: `Reading cats and dogs from ${where}: the folder must have the files 0.jpg to ${
         where === folder ? 2 : 12499
       }.jpg of Cat and of Dog, found ${count} of them missing, such as ${first}. ${remedy}`,
     });
@@ -218,11 +218,11 @@ Deno.test("catsAndDogs() says which photographs are missing, from the cache and 
       readCatsAndDogs({ ...source, size, photographs: 3 }),
       missing(folder, 3, "Cat/2.jpg", "Remove the folder and call again."),
     );
-    // A copy that is asked for by name; of 25,000 photographs it has five.
+    // A copy in the option folder; it has five of 25,000 photographs.
     const copy = `${cache}/copy`;
     await Deno.rename(folder, copy);
     const own =
-      'Pictures of your own can be read by imageFolder(folder, { size, classes: ["Cat", "Dog"] }).';
+      'Read your own pictures with imageFolder(folder, { size, classes: ["Cat", "Dog"] }).';
     await assert.rejects(
       catsAndDogs({ folder: copy, size }),
       missing(copy, 24_995, "Cat/10.jpg", own),
@@ -235,7 +235,7 @@ Deno.test("catsAndDogs() says which photographs are missing, from the cache and 
   });
 });
 
-Deno.test("catsAndDogs() removes what a killed call had half unpacked, and waits for one that unpacks", async () => {
+Deno.test("catsAndDogs() removes the half unpacked folder of a killed call, and waits for a call that unpacks", async () => {
   await withServer(archive, async (source, cache) => {
     await Deno.mkdir(`${cache}/unpacking_abc/Cat`, { recursive: true });
     await Deno.writeTextFile(`${cache}/unpacking_abc/Cat/0.jpg`, "half");
@@ -243,7 +243,7 @@ Deno.test("catsAndDogs() removes what a killed call had half unpacked, and waits
     const all = await Promise.all([1, 2, 3].map(() => readCatsAndDogs(options)));
     assert.deepEqual(all.map(({ dataset }) => dataset.count), [3, 3, 3]);
     assert.deepEqual(await names(cache), ["PetImages"]);
-    // One that was killed after it unpacked.
+    // A call that was killed after it unpacked.
     await Deno.writeFile(`${cache}/kagglecatsanddogs_5340.zip`, archive);
     await Deno.writeFile(`${cache}/kagglecatsanddogs_5340.zip.part`, archive);
     await readCatsAndDogs(options);
@@ -251,7 +251,7 @@ Deno.test("catsAndDogs() removes what a killed call had half unpacked, and waits
   });
 });
 
-Deno.test("catsAndDogs() unpacks no archive that says to have more than two gigabytes", async () => {
+Deno.test("catsAndDogs() refuses an archive that declares more than two gigabytes", async () => {
   const bomb = zipped([
     ["PetImages/Cat/0.jpg", await photograph(1), 2 ** 31 - 1],
     ["PetImages/Dog/0.jpg", await photograph(2), 2 ** 31 - 1],

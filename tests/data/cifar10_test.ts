@@ -24,14 +24,14 @@ const names = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "
   .concat("test_batch").map((name) => `${name}.bin`);
 const imagesPerFile = 2;
 
-/** The byte of a pixel, another one for nearby files, images, channels, rows and columns. */
+/** Returns the byte of a pixel; nearby files, images, channels, rows and columns differ. */
 const pixel = (file: number, image: number, channel: number, row: number, column: number) =>
   (file * 101 + image * 59 + channel * 83 + row * 7 + column) % 256;
 const label = (file: number, image: number) => (file * 2 + image) % 10;
 
 /**
- * A file as the publisher describes it: for each image its label, then the red, the green and the
- * blue plane, row by row.
+ * Returns a file in the publisher's format: for each image its label, then the red, the green and
+ * the blue plane, row by row.
  */
 function written(file: number): Uint8Array<ArrayBuffer> {
   const bytes: number[] = [];
@@ -51,7 +51,7 @@ function written(file: number): Uint8Array<ArrayBuffer> {
 type Files = Record<string, Uint8Array<ArrayBuffer>>;
 const whole: Files = Object.fromEntries(names.map((name, file) => [name, written(file)]));
 
-/** An archive with what the publisher's holds: a folder, the six files, and two texts. */
+/** Returns an archive like the publisher's: a folder, the six files, and two text files. */
 async function archive(files: Files): Promise<Uint8Array<ArrayBuffer>> {
   const top = "cifar-10-batches-bin/";
   const texts = { "batches.meta.txt": "airplane\nautomobile\n", "readme.html": "<html></html>" };
@@ -82,8 +82,8 @@ async function withFolder(test: (folder: string) => Promise<void>): Promise<void
 }
 
 /**
- * Runs `test` with an empty cache folder and a server of `content` that knows ranges; gives the
- * ranges it was asked for.
+ * Runs `test` with an empty cache folder and a server of `content` that supports ranges; returns
+ * the requested ranges.
  */
 async function withServer(
   content: Uint8Array<ArrayBuffer>,
@@ -111,7 +111,7 @@ async function withServer(
   return ranges;
 }
 
-/** Every label and every pixel where the format puts them. */
+/** Asserts that every label and every pixel is in its place. */
 function assertRead({ train, test }: Awaited<ReturnType<typeof cifar10>>): void {
   assert.deepEqual([train.count, test.count], [5 * imagesPerFile, imagesPerFile]);
   assert.deepEqual([train.name, test.name], ["CIFAR-10, train", "CIFAR-10, test"]);
@@ -142,13 +142,13 @@ async function writeFiles(folder: string, files: Files): Promise<void> {
   }
 }
 
-Deno.test("cifar10 puts labels and planes of a folder's files where they belong, channels last", () =>
+Deno.test("cifar10() reads labels and colour planes of a folder's files, channels last", () =>
   withFolder(async (folder) => {
     await writeFiles(folder, whole);
     assertRead(await readCifar10({ folder, imagesPerFile }));
   }));
 
-Deno.test("cifar10 names the classes as the publisher's batches.meta.txt does, in its order", () =>
+Deno.test("cifar10() names the classes as the publisher's batches.meta.txt does, in its order", () =>
   withFolder(async (folder) => {
     await writeFiles(folder, whole);
     const { train, test } = await readCifar10({ folder, imagesPerFile });
@@ -157,7 +157,7 @@ Deno.test("cifar10 names the classes as the publisher's batches.meta.txt does, i
     assert.deepEqual(test.classNames, published);
   }));
 
-Deno.test("cifar10 downloads the archive, with progress, and asks no server the second time", async () => {
+Deno.test("cifar10() downloads the archive once, with progress", async () => {
   const content = await archive(whole);
   const ranges = await withServer(content, async (options, file) => {
     const seen: number[] = [];
@@ -170,7 +170,7 @@ Deno.test("cifar10 downloads the archive, with progress, and asks no server the 
   assert.deepEqual(ranges, [null]);
 });
 
-Deno.test("cifar10 goes on with a download that was interrupted", async () => {
+Deno.test("cifar10() resumes an interrupted download", async () => {
   const content = await archive(whole);
   const ranges = await withServer(content, async (options, file) => {
     await Deno.mkdir(file.slice(0, file.lastIndexOf("/")));
@@ -180,33 +180,33 @@ Deno.test("cifar10 goes on with a download that was interrupted", async () => {
   assert.deepEqual(ranges, ["bytes=1000-"]);
 });
 
-Deno.test("cifar10 refuses another archive than the publisher's, and keeps nothing of it", async () => {
+Deno.test("cifar10() refuses another archive than the publisher's, and removes it", async () => {
   await withServer(await archive(whole), async (options, file) => {
     await assert.rejects(readCifar10(options), {
       name: "Error",
       message:
-        /: expected a file with the SHA-256 c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd, found [0-9a-f]{64}\. Nothing was kept\. To go on without CIFAR-10, call syntheticImages/,
+        /: the SHA-256 of the file must be c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd, found [0-9a-f]{64}\. The file was removed\. To continue without CIFAR-10, call syntheticImages/,
     });
     assert.deepEqual(await Array.fromAsync(Deno.readDir(file.slice(0, file.lastIndexOf("/")))), []);
   });
 });
 
-Deno.test("cifar10 says that there is no server, where to put the file, and how to go on without it", async () => {
-  // Port 1 of this machine: nobody listens there.
+Deno.test("cifar10() reports a missing server, where to put the file, and how to continue without it", async () => {
+  // No server listens on port 1.
   await withServer(new Uint8Array(), async (_, file) => {
     const options = { url: "http://127.0.0.1:1/cifar-10-binary.tar.gz", retries: 0 };
     await assert.rejects(readCifar10(options), {
       name: "Error",
       message: new RegExp(
-        "^Downloading http.*cifar-10-binary\\.tar\\.gz: tried 1 times, and the last one failed: .*" +
-          `or put the file at ${file} by hand\\. To go on without CIFAR-10, call syntheticImages\\(\\{ count, seed \\}\\): ` +
-          "images of the same shape that are drawn, so no accuracy on them is one on CIFAR-10\\.$",
+        "^Downloading http.*cifar-10-binary\\.tar\\.gz: attempt 1 of 1 failed: .*" +
+          `or put the file at ${file} by hand\\. To continue without CIFAR-10, call syntheticImages\\(\\{ count, seed \\}\\): ` +
+          "drawn images of the same shape, whose accuracy says nothing about CIFAR-10\\.$",
       ),
     });
   });
 });
 
-Deno.test("cifar10 stops at a signal", async () => {
+Deno.test("cifar10() stops at a signal", async () => {
   const content = await archive(whole);
   await withServer(content, async (options) => {
     const reason = new Error("stopped");
@@ -220,35 +220,35 @@ const damages: [string, (files: Files) => Files, string, RegExp][] = [
     "that is truncated",
     (files) => ({ ...files, "data_batch_3.bin": written(2).subarray(0, 6000) }),
     "RangeError",
-    /^Reading CIFAR-10 from .*data_batch_3\.bin.*: expected 6146 bytes, 2 images of 3073, found 6000\. The file is truncated\.$/,
+    /^Reading CIFAR-10 from .*data_batch_3\.bin.*: the file must have 6146 bytes, 2 images of 3073, found 6000\. The file is truncated\.$/,
   ],
   [
     "with bytes after the end",
     (files) => ({ ...files, "test_batch.bin": new Uint8Array([...written(5), 0]) }),
     "RangeError",
-    /^Reading CIFAR-10 from .*test_batch\.bin.*: expected 6146 bytes, 2 images of 3073, found 6147\. There are bytes after the end\.$/,
+    /^Reading CIFAR-10 from .*test_batch\.bin.*: the file must have 6146 bytes, 2 images of 3073, found 6147\. There are bytes after the end\.$/,
   ],
   [
     "with a label that is no class",
     (files) => ({ ...files, "data_batch_2.bin": written(1).fill(10, 3073, 3074) }),
     "RangeError",
-    /^Reading CIFAR-10 from .*data_batch_2\.bin.*: expected labels from 0 to 9, found 10 at image 1\. The file is damaged\.$/,
+    /^Reading CIFAR-10 from .*data_batch_2\.bin.*: labels must be from 0 to 9, found 10 at image 1\. The file is damaged\.$/,
   ],
   [
     "that is missing",
     ({ "data_batch_5.bin": _, ...files }) => files,
     "Error",
-    /^Reading CIFAR-10 from .*: expected the files? .*data_batch_5\.bin.*, found .*\.bin\.$/,
+    /^Reading CIFAR-10 from .*: the (?:folder|archive) must have the files? .*data_batch_5\.bin.*, found .*\.bin\.$/,
   ],
 ];
 for (const [what, damage, name, message] of damages) {
-  Deno.test(`cifar10 refuses a file ${what}, in a folder`, () =>
+  Deno.test(`cifar10() refuses a file ${what}, in a folder`, () =>
     withFolder(async (folder) => {
       await writeFiles(folder, damage(whole));
       await assert.rejects(readCifar10({ folder, imagesPerFile }), { name, message });
     }));
 
-  Deno.test(`cifar10 refuses a file ${what}, in the archive`, async () => {
+  Deno.test(`cifar10() refuses a file ${what}, in the archive`, async () => {
     const content = await archive(damage(whole));
     await withServer(content, async (options) => {
       const sha256 = hash(content);
@@ -257,7 +257,7 @@ for (const [what, damage, name, message] of damages) {
   });
 }
 
-Deno.test("cifar10 refuses an archive that is truncated, and what is no archive", async () => {
+Deno.test("cifar10() refuses a truncated archive, and a file that is no archive", async () => {
   const content = await archive(whole);
   for (
     const bytes of [
@@ -269,7 +269,7 @@ Deno.test("cifar10 refuses an archive that is truncated, and what is no archive"
       await assert.rejects(readCifar10({ ...options, sha256: hash(bytes) }), {
         name: "RangeError",
         message:
-          /^Unpacking .*cifar-10-binary\.tar\.gz: expected a whole \.tar\.gz, found one that is damaged or truncated \(.+\)\.$/,
+          /^Unpacking .*cifar-10-binary\.tar\.gz: the file must be a whole \.tar\.gz, found one that is damaged or truncated \(.+\)\.$/,
       });
     });
   }
@@ -277,32 +277,32 @@ Deno.test("cifar10 refuses an archive that is truncated, and what is no archive"
   await withServer(noTar, async (options) => {
     await assert.rejects(readCifar10({ ...options, sha256: hash(noTar) }), {
       message:
-        /^Reading CIFAR-10 from .*: expected the file cifar-10-batches-bin\/data_batch_1\.bin, found no file that ends in \.bin\.$/,
+        /^Reading CIFAR-10 from .*: the archive must have the file cifar-10-batches-bin\/data_batch_1\.bin, found no file that ends in \.bin\.$/,
     });
   });
 });
 
-Deno.test("cifar10 wants 10,000 images in each file", () =>
+Deno.test("cifar10() expects 10,000 images in each file", () =>
   withFolder(async (folder) => {
     await writeFiles(folder, whole);
     await assert.rejects(cifar10({ folder }), {
       name: "RangeError",
       message:
-        /data_batch_1\.bin: expected 30730000 bytes, 10000 images of 3073, found 6146\. The file is truncated\.$/,
+        /data_batch_1\.bin: the file must have 30730000 bytes, 10000 images of 3073, found 6146\. The file is truncated\.$/,
     });
   }));
 
-Deno.test("cifar10 says which files a folder without them should hold", () =>
+Deno.test("cifar10() lists the files that a folder lacks", () =>
   withFolder(async (folder) => {
     await assert.rejects(cifar10({ folder }), {
       name: "Error",
       message:
-        `Reading CIFAR-10 from the folder ${folder}: expected the files data_batch_1.bin, data_batch_2.bin, data_batch_3.bin, ` +
+        `Reading CIFAR-10 from the folder ${folder}: the folder must have the files data_batch_1.bin, data_batch_2.bin, data_batch_3.bin, ` +
         "data_batch_4.bin, data_batch_5.bin, test_batch.bin, found no data_batch_1.bin.",
     });
   }));
 
-/** He et al. (arXiv:1512.03385, section 4.2), as `cifar10` describes it. */
+/** The augmentation of He et al. (arXiv:1512.03385, section 4.2), as in the doc of `cifar10`. */
 const augmentation = compose(
   normalize(cifar10Statistics),
   randomCrop({ padding: 4 }),
@@ -325,7 +325,7 @@ testOnEachBackend(
     });
     const random = new Random(3);
     const result = augmentation(set.images(Array(batch).fill(0)), random).dataSync();
-    // By hand: the normalized image in the middle of 40 × 40 zeros, and all windows of it, mirrored
+    // By hand: the normalized image in the middle of 40 × 40 zeros, and all its windows, mirrored
     // and not, by their values.
     const { mean, standardDeviation } = cifar10Statistics;
     const padded = (row: number, column: number, channel: number) =>
@@ -366,7 +366,7 @@ testOnEachBackend(
   },
 );
 
-testOnEachBackend("cifar10Statistics are those of 0 to 255, divided", () => {
+testOnEachBackend("cifar10Statistics are the statistics of bytes, divided by 255", () => {
   assertClose(ops.mul(ops.tensor(cifar10Statistics.mean), 255), [125.3, 123.0, 113.9], 1e-3);
   assertClose(
     ops.mul(ops.tensor(cifar10Statistics.standardDeviation), 255),
@@ -375,7 +375,7 @@ testOnEachBackend("cifar10Statistics are those of 0 to 255, divided", () => {
   );
 });
 
-/** What must not compile; checked, never called. */
+/** Lines that must not compile. The function is checked, never called. */
 export async function types() {
   const { train } = await cifar10();
   const fits: ImageDataset<3, 10> = train;
@@ -398,13 +398,14 @@ export async function types() {
   cifar10({ folder: 1 });
 }
 
-Deno.test("cifar10() unpacks no archive beyond the size of its files", async () => {
+Deno.test("cifar10() stops unpacking at the size of its files", async () => {
   const bomb = await archive({ ...whole, "data_batch_1.bin": new Uint8Array(2 ** 24) });
   assert(bomb.length < 200_000);
   await withServer(bomb, async (options) => {
     await assert.rejects(readCifar10({ ...options, sha256: hash(bomb) }), {
       name: "RangeError",
-      message: /^Unpacking .*: expected a whole \.tar\.gz, .*\(more than 1085452 bytes\)\.$/,
+      message:
+        /^Unpacking .*: the file must be a whole \.tar\.gz, .*\(more than 1085452 bytes\)\.$/,
     });
   });
 });
@@ -415,7 +416,7 @@ Deno.test("cifar10() refuses options that do not exist or are of another kind", 
       { Folder: "x" },
       "there is no option Folder. Did you mean folder? The options are folder, onProgress, signal.",
     ],
-    [{ folder: new URL("file:///x") }, "folder must be a string, found an object of another kind."],
+    [{ folder: new URL("file:///x") }, "folder must be a string, found an object (URL)."],
     [{ onProgress: 1 }, "onProgress must be a function, found 1."],
   ];
   for (const [options, message] of wrong) {

@@ -28,7 +28,7 @@ const uneven = new ImageDataset({
   classNames: ["many", "few"],
 });
 
-testOnEachBackend("images gives all images as float32 from 0 to 1", () =>
+testOnEachBackend("images() returns all images as float32 from 0 to 1", () =>
   assertNoLeak(() => {
     const images = four.images();
     assert.deepEqual(images.shape, [4, 1, 2, 3]);
@@ -37,7 +37,7 @@ testOnEachBackend("images gives all images as float32 from 0 to 1", () =>
     images.dispose();
   }));
 
-testOnEachBackend("images gives exactly 0 and 1 for black and white", () => {
+testOnEachBackend("images() returns exactly 0 and 1 for black and white", () => {
   const extremes = new ImageDataset({
     ...parts,
     pixels: Uint8Array.from({ length: 24 }, (_, i) => i % 2 * 255),
@@ -83,14 +83,14 @@ testOnEachBackend(
     }),
 );
 
-testOnEachBackend("labelTensor gives all class numbers", () => {
+testOnEachBackend("labelTensor() returns all class numbers", () => {
   const labels = four.labelTensor();
   assert.equal(labels.dtype, "int32");
   assert.deepEqual(labels.arraySync(), [1, 0, 1, 0]);
   labels.dispose();
 });
 
-Deno.test("subset and take give sets of their own", () => {
+Deno.test("subset() and take() return separate sets", () => {
   const subset = four.subset([2, 1]);
   assert.deepEqual([...subset.pixels], [20, 21, 22, 23, 24, 25, 10, 11, 12, 13, 14, 15]);
   assert.deepEqual([...subset.labels], [1, 0]);
@@ -105,7 +105,7 @@ Deno.test("subset and take give sets of their own", () => {
   assert.deepEqual([...first.labels], [1]);
 });
 
-Deno.test("split divides every class, loses no image and keeps the order", () => {
+Deno.test("split() divides every class, loses no image and keeps the order", () => {
   const [first, rest] = uneven.split(0.8, { seed: 3 });
   assert.deepEqual([first.count, rest.count], [24, 6]);
   assert.equal(first.labels.filter((label) => label === 0).length, 16);
@@ -120,7 +120,7 @@ Deno.test("split divides every class, loses no image and keeps the order", () =>
   }
 });
 
-Deno.test("split is the same for the same seed, and another for another", () => {
+Deno.test("split() is the same for the same seed, and another for another", () => {
   const pixels = (seed: number) => [...uneven.split(0.5, { seed })[0].pixels];
   assert.deepEqual(pixels(1), pixels(1));
   assert.notDeepEqual(pixels(1), pixels(2));
@@ -132,7 +132,7 @@ Deno.test("split() leaves at least one image of each class on either side", () =
     assert.deepEqual(sets.map(({ count }) => count), counts);
     for (const { labels } of sets) assert.deepEqual([...new Set(labels)], [0, 1]);
   }
-  // A class of which there is no image is in neither.
+  // A class without images is in neither set.
   assert.deepEqual(four.subset([0, 2]).split(0.5, { seed: 1 }).map(({ count }) => count), [1, 1]);
 });
 
@@ -142,18 +142,21 @@ const thousand = {
   classNames: Array.from({ length: 1000 }, (_, i) => `class ${i}`),
 };
 
-testOnEachBackend("labels are class numbers of any size, in parts of the set too", () => {
-  const set = new ImageDataset({ ...thousand, labels: Int32Array.of(300, 999, 0, 255) });
-  assert(set.labels instanceof Int32Array);
-  const tensors = [set.labelTensor(), set.labelTensor([1, 0]), set.subset([1]).labelTensor()];
-  assert.deepEqual(tensors.map((tensor) => [...tensor.dataSync()]), [
-    [300, 999, 0, 255],
-    [999, 300],
-    [999],
-  ]);
-  assert.deepEqual([...set.take(2).labels], [300, 999]);
-  tensors.forEach((tensor) => tensor.dispose());
-});
+testOnEachBackend(
+  "labelTensor() returns class numbers of any size, in parts of the set too",
+  () => {
+    const set = new ImageDataset({ ...thousand, labels: Int32Array.of(300, 999, 0, 255) });
+    assert(set.labels instanceof Int32Array);
+    const tensors = [set.labelTensor(), set.labelTensor([1, 0]), set.subset([1]).labelTensor()];
+    assert.deepEqual(tensors.map((tensor) => [...tensor.dataSync()]), [
+      [300, 999, 0, 255],
+      [999, 300],
+      [999],
+    ]);
+    assert.deepEqual([...set.take(2).labels], [300, 999]);
+    tensors.forEach((tensor) => tensor.dispose());
+  },
+);
 
 for (
   const Kind of [
@@ -166,13 +169,13 @@ for (
     Float64Array,
   ]
 ) {
-  Deno.test(`ImageDataset takes labels from a ${Kind.name}, part of a buffer or whole`, () => {
+  Deno.test(`ImageDataset accepts labels from a ${Kind.name}, part of a buffer or whole`, () => {
     const labels = Kind.of(7, 300, 999, 0, 2).subarray(1);
     assert.deepEqual([...new ImageDataset({ ...thousand, labels }).labels], [300, 999, 0, 2]);
   });
 }
 
-Deno.test("ImageDataset takes labels from plain arrays and of 64 bits", () => {
+Deno.test("ImageDataset accepts labels from plain arrays and of 64 bits", () => {
   for (
     const labels of [[300, 999, 0, 2], [300n, 999n, 0n, 2n], BigInt64Array.of(300n, 999n, 0n, 2n)]
   ) {
@@ -180,7 +183,7 @@ Deno.test("ImageDataset takes labels from plain arrays and of 64 bits", () => {
   }
 });
 
-Deno.test("ImageDataset copies labels and names, so that who changes them afterwards changes nothing", () => {
+Deno.test("ImageDataset copies labels and names, so that later changes of them have no effect", () => {
   const labels = Int32Array.of(1, 0, 1, 0), classNames = ["cat", "dog"];
   const set = new ImageDataset({ ...parts, labels, classNames });
   labels.fill(77);
@@ -232,7 +235,7 @@ function growing(): Uint8Array {
   return bytes;
 }
 
-Deno.test("ImageDataset says that its pixels were given to another thread", () => {
+Deno.test("ImageDataset reports pixels that were transferred to another thread", () => {
   const pixels = Uint8Array.of(7, 8);
   const set = new ImageDataset({ ...blackWhite, pixels });
   structuredClone(pixels, { transfer: [pixels.buffer] });
@@ -241,69 +244,85 @@ Deno.test("ImageDataset says that its pixels were given to another thread", () =
   }
 });
 
-/** What the types refuse, given to the constructor as a cell could. */
+/** Values that the types refuse, as a cell could pass them to the constructor. */
 const misfits: [object, string, string][] = [
-  [{ labels: [0, 1, 2, 0] }, "RangeError", "expected labels from 0 to 1, found 2 at image 2."],
-  [{ labels: [0, 1, -1, 0] }, "RangeError", "expected labels from 0 to 1, found -1 at image 2."],
+  [
+    { labels: [0, 1, 2, 0] },
+    "RangeError",
+    "labels must be whole numbers from 0 to 1, found 2 at image 2.",
+  ],
+  [
+    { labels: [0, 1, -1, 0] },
+    "RangeError",
+    "labels must be whole numbers from 0 to 1, found -1 at image 2.",
+  ],
   [
     { labels: Int8Array.of(0, 1, -1, 0) },
     "RangeError",
-    "expected labels from 0 to 1, found -1 at image 2.",
+    "labels must be whole numbers from 0 to 1, found -1 at image 2.",
   ],
-  [{ labels: [0, 0.5, 1, 0] }, "RangeError", "expected labels from 0 to 1, found 0.5 at image 1."],
+  [
+    { labels: [0, 0.5, 1, 0] },
+    "RangeError",
+    "labels must be whole numbers from 0 to 1, found 0.5 at image 1.",
+  ],
   [
     { labels: Float32Array.of(0, 0.5, 1, 0) },
     "RangeError",
-    "expected labels from 0 to 1, found 0.5 at image 1.",
+    "labels must be whole numbers from 0 to 1, found 0.5 at image 1.",
   ],
-  [{ labels: [0, NaN, 1, 0] }, "RangeError", "expected labels from 0 to 1, found NaN at image 1."],
+  [
+    { labels: [0, NaN, 1, 0] },
+    "RangeError",
+    "labels must be whole numbers from 0 to 1, found NaN at image 1.",
+  ],
   [
     { labels: BigInt64Array.of(0n, 1n, 2n ** 62n, 0n) },
     "RangeError",
-    "expected labels from 0 to 1, found 4611686018427387904 at image 2.",
+    "labels must be whole numbers from 0 to 1, found 4611686018427387904 at image 2.",
   ],
   [
     { labels: ["0", "1", "0", "1"] },
     "TypeError",
-    'labels must be class numbers, found "0" at image 0.',
+    'labels must be whole numbers from 0 to 1, found "0" at image 0.',
   ],
   [
     { labels: [true, false, true, false] },
     "TypeError",
-    "labels must be class numbers, found true at image 0.",
+    "labels must be whole numbers from 0 to 1, found true at image 0.",
   ],
   [
     { labels: [0, , 1, 0] },
     "TypeError",
-    "labels must be class numbers, found undefined at image 1.",
+    "labels must be whole numbers from 0 to 1, found undefined at image 1.",
   ],
   [
     { labels: new Set([0, 1]) },
     "TypeError",
-    "labels must be an array of class numbers, found an object of another kind. The numbers of a tensor are in its dataSync().",
+    "labels must be an array of class numbers, found an object (Set). The numbers of a tensor are in its dataSync().",
   ],
   [
     { labels: new DataView(new ArrayBuffer(4)) },
     "TypeError",
-    "labels must be an array of class numbers, found an object of another kind. The numbers of a tensor are in its dataSync().",
+    "labels must be an array of class numbers, found an object (DataView). The numbers of a tensor are in its dataSync().",
   ],
   ...([["a Uint16Array", new Uint16Array(24)], ["a Int8Array", new Int8Array(24)]] as const).map((
     [kind, pixels],
   ): [object, string, string] => [
     { pixels },
     "TypeError",
-    `pixels must be a Uint8Array of bytes or a Float32Array of numbers that are used as they are, found ${kind}. ` +
+    `pixels must be a Uint8Array of bytes or a Float32Array of numbers that are used unchanged, found ${kind}. ` +
     "Convert them with Uint8Array.from(pixels) or, for 16 bits, Float32Array.from(pixels, (x) => x / 65535).",
   ]),
   [
     { pixels: Float64Array.from({ length: 24 }, (_, i) => i === 7 ? NaN : 0) },
     "RangeError",
-    "expected finite numbers that float32 can hold, found NaN in image 1.",
+    "pixels must be finite numbers that float32 can hold, found NaN in image 1.",
   ],
   [
     { pixels: Float64Array.from({ length: 24 }, (_, i) => i === 7 ? 1e300 : 0) },
     "RangeError",
-    "expected finite numbers that float32 can hold, found 1e+300 in image 1.",
+    "pixels must be finite numbers that float32 can hold, found 1e+300 in image 1.",
   ],
   [
     { classNames: ["cat", "cat"] },
@@ -315,10 +334,14 @@ const misfits: [object, string, string][] = [
   [
     { classNames: "ab" },
     "TypeError",
-    'classNames must be an array of names such as ["cat", "dog"], found "ab".',
+    'classNames must be an array, found "ab".',
   ],
-  [{ height: "1" }, "TypeError", 'height must be a positive integer, found "1".'],
-  [{ classes: undefined }, "TypeError", "classes must be a positive integer, found undefined."],
+  [{ height: "1" }, "TypeError", 'height must be a whole number of at least 1, found "1".'],
+  [
+    { classes: undefined },
+    "TypeError",
+    "classes must be a whole number of at least 1, found undefined.",
+  ],
 ];
 for (const [misfit, name, message] of misfits) {
   Deno.test(`ImageDataset refuses what the types refuse: ${message.slice(0, 60)}`, () => {
@@ -359,7 +382,7 @@ Deno.test("ImageDataset refuses options that do not exist, and names the nearest
   });
 });
 
-Deno.test("a subclass of ImageDataset may have fields of its own", async () => {
+Deno.test("a subclass of ImageDataset may have more fields", async () => {
   class Named extends ImageDataset<3, 2> {
     readonly files = ["1.png", "2.png", "3.png", "4.png"];
   }
@@ -370,7 +393,7 @@ Deno.test("a subclass of ImageDataset may have fields of its own", async () => {
   }
   const { count } = await extractFeatures((images) => ops.mul(images, 2), named);
   assert.equal(count, 4);
-  // All that a set was made of makes another.
+  // The fields of a set make another set.
   assert.deepEqual([...new ImageDataset({ ...four, labels: [1, 1, 1, 0] }).labels], [1, 1, 1, 0]);
 });
 
@@ -396,62 +419,62 @@ const wrong: [string, () => unknown, string][] = [
   [
     "fewer labels than images",
     () => new ImageDataset({ ...parts, labels: new Uint8Array(3) }),
-    'Making the image set "four": expected as many images as labels, 3 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
+    'Making the image set "four": pixels must be as many images as labels, 3 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
   ],
   [
     "more labels than images",
     () => new ImageDataset({ ...parts, labels: new Uint8Array(5) }),
-    'Making the image set "four": expected as many images as labels, 5 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
+    'Making the image set "four": pixels must be as many images as labels, 5 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
   ],
   [
     "no images",
     () => new ImageDataset({ ...parts, pixels: new Uint8Array(), labels: new Uint8Array() }),
-    'Making the image set "four": expected at least one image, found 0.',
+    'Making the image set "four": there must be at least one image, found 0.',
   ],
   [
     "a label that is no class",
     () => new ImageDataset({ ...parts, labels: new Uint8Array([0, 1, 2, 0]) }),
-    'Making the image set "four": expected labels from 0 to 1, found 2 at image 2.',
+    'Making the image set "four": labels must be whole numbers from 0 to 1, found 2 at image 2.',
   ],
   [
     "a height that is no size",
     () => new ImageDataset({ ...parts, height: 0.5 }),
-    'Making the image set "four": height must be a positive integer, found 0.5.',
+    'Making the image set "four": height must be a whole number of at least 1, found 0.5.',
   ],
   [
     "a class without a name",
     () => new ImageDataset({ ...parts, classes: 3 }),
-    'Making the image set "four": expected a name for each of 3 classes, found 2 names.',
+    'Making the image set "four": classNames must be a name for each of 3 classes, found 2 names.',
   ],
   [
     "an empty batch",
     () => four.images([]),
-    'Reading "four": expected at least one index, found none.',
+    'Reading "four": there must be at least one index, found none.',
   ],
   [
     "an index after the last",
     () => four.images([0, 4]),
-    'Reading "four": expected indices from 0 to 3, found 4.',
+    'Reading "four": an index must be a whole number from 0 to 3, found 4.',
   ],
   [
     "a negative index",
     () => four.labelTensor([-1]),
-    'Reading "four": expected indices from 0 to 3, found -1.',
+    'Reading "four": an index must be a whole number from 0 to 3, found -1.',
   ],
   [
     "an index between two images",
     () => four.subset([0.5]),
-    'Reading "four": expected indices from 0 to 3, found 0.5.',
+    'Reading "four": an index must be a whole number from 0 to 3, found 0.5.',
   ],
   [
     "taking no image",
     () => four.take(0),
-    'Taking the first images of "four": expected an integer from 1 to 4, found 0.',
+    'Taking the first images of "four": count must be a whole number from 1 to 4, found 0.',
   ],
   [
     "taking more images than there are",
     () => four.take(5),
-    'Taking the first images of "four": expected an integer from 1 to 4, found 5.',
+    'Taking the first images of "four": count must be a whole number from 1 to 4, found 5.',
   ],
   [
     "a fraction that leaves nothing",
@@ -466,7 +489,7 @@ const wrong: [string, () => unknown, string][] = [
   [
     "to split a class of one image",
     () => four.subset([0, 1, 3]).split(0.5, { seed: 0 }),
-    'Splitting the image set "four": each class must have at least two images, one for either set, found one of the class ' +
+    'Splitting the image set "four": each class must have at least two images, one for each set, found one of the class ' +
     '"dog", image 0. Add images of it, or leave it out with subset().',
   ],
 ];

@@ -9,8 +9,7 @@ const sha256 = createHash("sha256").update(content).digest("hex");
 type Handler = (request: Request, number: number) => Response | Promise<Response>;
 
 /**
- * Runs `test` with a server on this machine and an empty folder; gives the `range` header of every
- * request that came.
+ * Runs `test` with a local server and an empty folder; returns the `range` header of every request.
  */
 async function withServer(
   handler: Handler,
@@ -33,7 +32,7 @@ async function withServer(
 
 const whole: Handler = () => new Response(content);
 
-/** A server that knows ranges. */
+/** A server that supports ranges. */
 const ranged: Handler = (request) => {
   const start = request.headers.get("range")?.match(/^bytes=(\d+)-$/)?.[1];
   if (start === undefined) return new Response(content);
@@ -42,7 +41,7 @@ const ranged: Handler = (request) => {
 };
 
 /**
- * Sends the first bytes of what `handler` would, announces all of them, and breaks the connection.
+ * Announces all bytes of `handler`, sends the first ones, and breaks the connection.
  */
 const dropsAfter = (bytes: number, handler: Handler): Handler => async (request, number) => {
   const response = await handler(request, number);
@@ -68,7 +67,7 @@ async function writePart(file: string, bytes: Uint8Array): Promise<void> {
   await Deno.writeFile(`${file}.part`, bytes);
 }
 
-Deno.test("download fetches a file, with progress to its end, and asks no server the second time", async () => {
+Deno.test("download() fetches a file once, with progress to its end", async () => {
   const ranges = await withServer(whole, async (url, file) => {
     const seen: [number, number | undefined][] = [];
     const onProgress = ({ received, total }: { received: number; total?: number }) =>
@@ -82,7 +81,7 @@ Deno.test("download fetches a file, with progress to its end, and asks no server
   assert.deepEqual(ranges, [null]);
 });
 
-Deno.test("download replaces a file whose bytes were damaged since", async () => {
+Deno.test("download() replaces a file that was damaged later", async () => {
   await withServer(whole, async (url, file) => {
     await download(url, { file, sha256 });
     await Deno.writeFile(file, content.slice().fill(0, 1000, 1001));
@@ -91,7 +90,7 @@ Deno.test("download replaces a file whose bytes were damaged since", async () =>
   });
 });
 
-Deno.test("download goes on where an earlier call stopped", async () => {
+Deno.test("download() resumes where an earlier call stopped", async () => {
   const ranges = await withServer(ranged, async (url, file) => {
     await writePart(file, content.subarray(0, 123_456));
     const totals = new Set<number | undefined>();
@@ -102,7 +101,7 @@ Deno.test("download goes on where an earlier call stopped", async () => {
   assert.deepEqual(ranges, ["bytes=123456-"]);
 });
 
-Deno.test("download starts over where the server ignores the range", async () => {
+Deno.test("download() starts over where the server ignores the range", async () => {
   const ranges = await withServer(whole, async (url, file) => {
     await writePart(file, content.subarray(0, 123_456));
     await download(url, { file, sha256 });
@@ -111,7 +110,7 @@ Deno.test("download starts over where the server ignores the range", async () =>
   assert.deepEqual(ranges, ["bytes=123456-"]);
 });
 
-Deno.test("download needs nothing more where the part file is already whole", async () => {
+Deno.test("download() accepts a part file that is already whole", async () => {
   await withServer(ranged, async (url, file) => {
     await writePart(file, content);
     await download(url, { file, sha256 });
@@ -122,7 +121,7 @@ Deno.test("download needs nothing more where the part file is already whole", as
 for (
   const [what, handler] of [["that knows ranges", ranged], ["that ignores ranges", whole]] as const
 ) {
-  Deno.test(`download mends wrong bytes of an earlier try, with a server ${what}`, async () => {
+  Deno.test(`download() replaces wrong bytes of an earlier attempt, with a server ${what}`, async () => {
     await withServer(handler, async (url, file) => {
       await writePart(file, new Uint8Array(content.length + 10));
       await download(url, { file, sha256, retryDelay: 1 });
@@ -130,7 +129,7 @@ for (
     });
   });
 
-  Deno.test(`download survives a connection that drops midway, with a server ${what}`, async () => {
+  Deno.test(`download() survives a connection that drops midway, with a server ${what}`, async () => {
     const drops = dropsAfter(100_000, handler);
     const ranges = await withServer(
       (request, number) => (number <= 2 ? drops : handler)(request, number),
@@ -140,17 +139,17 @@ for (
       },
     );
     assert.equal(ranges.length, 3);
-    // Each try asks for what is missing after the bytes that arrived before.
+    // Each attempt requests the bytes after the ones that have arrived.
     if (handler === ranged) assert.deepEqual(ranges, [null, "bytes=100000-", "bytes=200000-"]);
   });
 }
 
-Deno.test("download keeps what arrived where every try drops, and says what to do", async () => {
+Deno.test("download() keeps the bytes that arrived where every attempt drops, and gives a remedy", async () => {
   const ranges = await withServer(dropsAfter(100_000, ranged), async (url, file) => {
     await assert.rejects(download(url, { file, sha256, retries: 1, retryDelay: 1 }), {
       name: "Error",
       message:
-        /^Downloading http.*data\.bin: tried 2 times, and the last one failed: .*body.*\. Check the network and call again \(it goes on where it stopped\), or put the file at .*data\.bin by hand\.$/,
+        /^Downloading http.*data\.bin: attempt 2 of 2 failed: .*body.*\. Check the network and call again to resume, or put the file at .*data\.bin by hand\.$/,
     });
     assert.deepEqual(await filesBeside(file), ["data.bin.part"]);
     assert.equal((await Deno.stat(`${file}.part`)).size, 200_000);
@@ -158,7 +157,7 @@ Deno.test("download keeps what arrived where every try drops, and says what to d
   assert.equal(ranges.length, 2);
 });
 
-Deno.test("download says that the server has no such file, without trying again", async () => {
+Deno.test("download() reports a file that the server does not have, without a retry", async () => {
   const ranges = await withServer(
     () => new Response("nothing here", { status: 404, statusText: "Not Found" }),
     async (url, file) => {
@@ -172,7 +171,7 @@ Deno.test("download says that the server has no such file, without trying again"
   assert.equal(ranges.length, 1);
 });
 
-Deno.test("download tries again where the server is busy", async () => {
+Deno.test("download() retries where the server is busy", async () => {
   const ranges = await withServer(
     (request, number) =>
       number < 3 ? new Response("busy", { status: 503 }) : whole(request, number),
@@ -184,7 +183,7 @@ Deno.test("download tries again where the server is busy", async () => {
   assert.equal(ranges.length, 3);
 });
 
-Deno.test("download waits twice as long before each new try", async () => {
+Deno.test("download() waits twice as long before each retry", async () => {
   const times: number[] = [];
   await withServer(
     () => (times.push(performance.now()), new Response("busy", { status: 503 })),
@@ -196,12 +195,12 @@ Deno.test("download waits twice as long before each new try", async () => {
   assert(second! - first! >= 59 && third! - second! >= 119, String(times));
 });
 
-Deno.test("download refuses another file than the one expected, and keeps nothing of it", async () => {
+Deno.test("download() refuses a file with another SHA-256, and removes it", async () => {
   const ranges = await withServer(() => new Response("something else"), async (url, file) => {
     await assert.rejects(download(url, { file, sha256 }), {
       name: "Error",
       message: new RegExp(
-        `^Downloading http.*data\\.bin: expected a file with the SHA-256 ${sha256}, found [0-9a-f]{64}\\. Nothing was kept\\.$`,
+        `^Downloading http.*data\\.bin: the SHA-256 of the file must be ${sha256}, found [0-9a-f]{64}\\. The file was removed\\.$`,
       ),
     });
     assert.deepEqual(await filesBeside(file), []);
@@ -209,7 +208,7 @@ Deno.test("download refuses another file than the one expected, and keeps nothin
   assert.equal(ranges.length, 1);
 });
 
-Deno.test("download gives up on a server that falls silent", async () => {
+Deno.test("download() gives up on a server that falls silent", async () => {
   const controllers: ReadableStreamDefaultController[] = [];
   await withServer(
     () =>
@@ -224,26 +223,26 @@ Deno.test("download gives up on a server that falls silent", async () => {
     async (url, file) => {
       const options = { file, sha256, retries: 0, timeout: 1000 };
       await assert.rejects(download(url, options), {
-        message: /tried 1 times.*nothing arrived for 1 s/,
+        message: /attempt 1 of 1 failed.*nothing arrived for 1 s/,
       });
       assert.equal((await Deno.stat(`${file}.part`)).size, 1000);
     },
   );
 });
 
-Deno.test("download says that there is no server", async () => {
-  // A port that was free a moment ago: nobody listens there.
+Deno.test("download() reports a missing server", async () => {
+  // A port that was free a moment ago, without a server.
   const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr;
   listener.close();
   const file = `${await Deno.makeTempDir()}/data.bin`;
   await assert.rejects(
     download(`http://127.0.0.1:${port}/data.bin`, { file, sha256, retries: 1, retryDelay: 1 }),
-    { message: /tried 2 times, and the last one failed: .*[Cc]onnect.*Check the network/ },
+    { message: /attempt 2 of 2 failed: .*[Cc]onnect.*Check the network/ },
   );
 });
 
-Deno.test("download stops at a signal, and keeps what arrived for the next call", async () => {
+Deno.test("download() stops at a signal, and keeps the bytes that arrived for the next call", async () => {
   await withServer(ranged, async (url, file) => {
     const controller = new AbortController();
     const reason = new Error("stopped");
@@ -262,7 +261,7 @@ Deno.test("download stops at a signal, and keeps what arrived for the next call"
   });
 });
 
-Deno.test("download twice at once gives one whole file", async () => {
+Deno.test("download() twice at once writes one whole file", async () => {
   await withServer(ranged, async (url, file) => {
     const options = { file, sha256, retryDelay: 1 };
     await Promise.all([1, 2, 3].map(() => download(url, options)));
@@ -284,7 +283,7 @@ Deno.test({
   },
 });
 
-Deno.test("download says which file it cannot write, and how to choose another folder", async () => {
+Deno.test("download() reports the file that it cannot write, and how to choose another folder", async () => {
   await withServer(whole, async (url, file) => {
     const folder = file.slice(0, file.lastIndexOf("/"));
     await Deno.writeTextFile(folder, "a file where a folder should be");
@@ -294,21 +293,21 @@ Deno.test("download says which file it cannot write, and how to choose another f
   });
 });
 
-Deno.test("download refuses a SHA-256 that is none", async () => {
+Deno.test("download() refuses a malformed SHA-256", async () => {
   await assert.rejects(download("http://127.0.0.1/", { file: "x", sha256: "8d4fb7e" }), {
     name: "RangeError",
     message:
-      'Downloading http://127.0.0.1/: expected a SHA-256 of 64 hexadecimal digits, or 8 or more of its first, found "8d4fb7e".',
+      'Downloading http://127.0.0.1/: sha256 must be 64 hexadecimal digits, or at least the first 8 of them, found "8d4fb7e".',
   });
 });
 
-Deno.test("download takes the first digits of a SHA-256 where no more is known", async () => {
+Deno.test("download() accepts the first digits of a SHA-256", async () => {
   await withServer(whole, async (url, file) => {
     await download(url, { file, sha256: sha256.slice(0, 8) });
     await assertComplete(file);
     await assert.rejects(
       download(url, { file: `${file}.other`, sha256: "00000000" }),
-      /expected a file with the SHA-256 00000000…, found [0-9a-f]{64}\. Nothing was kept/,
+      /the SHA-256 of the file must be 00000000…, found [0-9a-f]{64}\. The file was removed/,
     );
     assert.deepEqual(await filesBeside(file), ["data.bin"]);
   });
@@ -317,7 +316,7 @@ Deno.test("download takes the first digits of a SHA-256 where no more is known",
 const htmlPage: Handler = () =>
   new Response("<html>Please log in</html>", { headers: { "content-type": "text/html" } });
 
-Deno.test("download() keeps what it has where a server sends a web page in its place", async () => {
+Deno.test("download() keeps the part file where a server sends a web page instead", async () => {
   const part = content.subarray(0, 270_000);
   let page = true;
   await withServer(
@@ -327,8 +326,8 @@ Deno.test("download() keeps what it has where a server sends a web page in its p
       await assert.rejects(download(url, { file, sha256 }), {
         name: "Error",
         message: new RegExp(
-          `^Downloading http.*: expected a file with the SHA-256 ${sha256}, found [0-9a-f]{64}\\. ` +
-            "It is a web page: perhaps the network asks for a log-in\\. What earlier calls received stays in .*data\\.bin\\.part\\.$",
+          `^Downloading http.*: the SHA-256 of the file must be ${sha256}, found [0-9a-f]{64}\\. ` +
+            "It is a web page: perhaps the network asks for a log-in\\. The bytes of earlier calls stay in .*data\\.bin\\.part\\.$",
         ),
       });
       assert.deepEqual(await filesBeside(file), ["data.bin.part"]);
@@ -340,8 +339,8 @@ Deno.test("download() keeps what it has where a server sends a web page in its p
   );
 });
 
-Deno.test("download() keeps what it has where a server goes on with something else", async () => {
-  // First the rest is wrong, then the whole is a page, then all is well.
+Deno.test("download() keeps the part file where a server continues with other bytes", async () => {
+  // First the rest is wrong, then the whole is a web page, then everything is right.
   const wrongRest: Handler = () => new Response("<html>", { status: 206 });
   let good = false;
   const ranges = await withServer(
@@ -360,7 +359,7 @@ Deno.test("download() keeps what it has where a server goes on with something el
   assert.deepEqual(ranges, ["bytes=270000-", null, "bytes=270000-"]);
 });
 
-Deno.test("download() starts over where the server sends another range than asked for", async () => {
+Deno.test("download() starts over where the server sends another range than requested", async () => {
   const ranges = await withServer(
     (request) =>
       request.headers.has("range")
@@ -384,7 +383,7 @@ const endless = () =>
     pull: (controller) => controller.enqueue(new Uint8Array(65_536)),
   });
 
-Deno.test("download() takes no more than maxBytes, whatever the server announces", async () => {
+Deno.test("download() accepts no more than maxBytes, whatever the server announces", async () => {
   const tooMany: [string, Handler][] = [
     ["endless", () => new Response(endless())],
     ["announced", () => new Response(endless(), { headers: { "content-length": "1000000000" } })],
@@ -394,7 +393,7 @@ Deno.test("download() takes no more than maxBytes, whatever the server announces
       await assert.rejects(download(url, { file, sha256, maxBytes: 300_000, retryDelay: 1 }), {
         name: "RangeError",
         message:
-          /^Downloading http.*: the file must have at most 300000 bytes, found \d+ or more\. Check the address; a file that is larger needs a larger maxBytes\.$/,
+          /^Downloading http.*: the file must have at most 300000 bytes, found \d+ or more\. Check the address; a larger file needs a larger maxBytes\.$/,
       }, what);
       assert.deepEqual(await filesBeside(file), []);
     });
@@ -424,7 +423,7 @@ Deno.test("download() keeps a right part where more than maxBytes follow, and dr
   );
 });
 
-Deno.test("download() removes parts that are left beside a whole file", async () => {
+Deno.test("download() removes leftover part files beside a whole file", async () => {
   await withServer(whole, async (url, file) => {
     await writePart(file, content);
     await Deno.writeFile(file, content);
@@ -434,7 +433,7 @@ Deno.test("download() removes parts that are left beside a whole file", async ()
   });
 });
 
-Deno.test("download() stops at a signal while it waits for a new try, with the signal's reason", async () => {
+Deno.test("download() stops at a signal while it waits for a retry, with the signal's reason", async () => {
   await withServer(() => new Response("busy", { status: 503 }), async (url, file) => {
     const reason = new Error("stopped");
     const controller = new AbortController();
@@ -451,11 +450,15 @@ Deno.test("download() refuses options that do not exist, of another kind, or out
       { ...right, sha_256: "" },
       "TypeError",
       "there is no option sha_256. Did you mean sha256? The options are file, sha256, onProgress, signal, maxBytes, retries, " +
-      "retryDelay, timeout.",
+      "retryDelay, timeout, advice.",
     ],
     [{ sha256 }, "TypeError", "file must be a string, found undefined."],
     [{ file: "x" }, "TypeError", "sha256 must be a string, found undefined."],
-    [{ ...right, maxBytes: 0 }, "RangeError", "maxBytes must be a positive integer, found 0."],
+    [
+      { ...right, maxBytes: 0 },
+      "RangeError",
+      "maxBytes must be a whole number of at least 1, found 0.",
+    ],
     [
       { ...right, retries: NaN },
       "RangeError",
@@ -474,7 +477,7 @@ Deno.test("download() refuses options that do not exist, of another kind, or out
     [
       { ...right, signal: {} },
       "TypeError",
-      "signal must be an AbortSignal such as controller.signal, found an object of another kind.",
+      "signal must be an AbortSignal such as controller.signal, found an object.",
     ],
   ];
   for (const [options, name, message] of wrong) {
@@ -496,7 +499,7 @@ Deno.test("download() refuses to write where there is a folder or a device", asy
     await Deno.symlink("/dev/zero", `${file}.zero`);
     for (const path of [file, `${file}.zero`]) {
       await assert.rejects(download(url, { file: path, sha256 }), {
-        message: new RegExp(`^Writing ${path}: expected a file, found something else\\. `),
+        message: new RegExp(`^Writing ${path}: it must be a file, found something else\\. `),
       });
     }
   });

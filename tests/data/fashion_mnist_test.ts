@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { fashionMnist } from "resnet-lab";
 import { fashionMnistFile } from "../../lib/data/fashion_mnist.ts";
-import { gunzip } from "../../lib/data/gzip.ts";
+import { gunzip } from "../../lib/data/fashion_mnist.ts";
 
 const labelsFile = "t10k-labels-idx1-ubyte";
 /**
@@ -31,7 +31,7 @@ async function withCache(test: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
-Deno.test("the subset that ships has 600 training and 100 test images of each class", async () => {
+Deno.test("fashionMnist() with subset has 600 training and 100 test images of each class", async () => {
   const { train, test } = await fashionMnist({ subset: true });
   assert.deepEqual(
     [train.count, train.height, train.width, train.channels, train.classes],
@@ -49,7 +49,7 @@ const installed = await Deno.stat("/usr/share/datasets/fashion-mnist").then(
   () => false,
 );
 Deno.test({
-  name: "the full set has 6,000 and 1,000 of each class, and the subset is a seeded tenth of it",
+  name: "fashionMnist() has 6,000 and 1,000 of each class, and the subset is a seeded tenth of it",
   ignore: !installed,
   async fn() {
     const full = await fashionMnist();
@@ -74,7 +74,7 @@ Deno.test({
   },
 });
 
-Deno.test("a file of the full set is downloaded once, then read from the cache", () =>
+Deno.test("fashionMnist() downloads a file once, then reads it from the cache", () =>
   withCache(async (cache) => {
     let requests = 0;
     const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
@@ -102,14 +102,14 @@ Deno.test("a file of the full set is downloaded once, then read from the cache",
     assert.equal(requests, 1);
   }));
 
-Deno.test("a file of the system's folder is taken first, and its content checked", () =>
+Deno.test("fashionMnist() prefers a file of the system's folder, and checks its content", () =>
   withCache(async (folder) => {
     const options = { systemFolder: folder, publisher: "http://127.0.0.1:1" };
     const file = `${folder}/${labelsFile}.gz`;
     await Deno.writeFile(file, published);
     assert.equal((await fashionMnistFile(labelsFile, options)).length, 10_008);
 
-    // Another file of the same name, whole in itself.
+    // Another whole file of the same name.
     const other = new Blob([new Uint8Array(100)]).stream().pipeThrough(
       new CompressionStream("gzip"),
     );
@@ -117,31 +117,31 @@ Deno.test("a file of the system's folder is taken first, and its content checked
     await assert.rejects(fashionMnistFile(labelsFile, options), {
       name: "RangeError",
       message:
-        /^Reading Fashion-MNIST from .*t10k-labels-idx1-ubyte\.gz: expected content with the SHA-256 0402a96d[0-9a-f]{56}, found [0-9a-f]{64}\. Install the file again\.$/,
+        /^Reading Fashion-MNIST from .*t10k-labels-idx1-ubyte\.gz: the SHA-256 of the content must be 0402a96d[0-9a-f]{56}, found [0-9a-f]{64}\. Install the file again\.$/,
     });
 
     await Deno.writeFile(file, published.subarray(0, 3000));
     await assert.rejects(fashionMnistFile(labelsFile, options), {
       name: "RangeError",
       message:
-        /^Decompressing .*t10k-labels-idx1-ubyte\.gz: expected whole gzip data, found 3000 bytes that are damaged or truncated/,
+        /^Decompressing .*t10k-labels-idx1-ubyte\.gz: the file must be whole gzip data, found 3000 bytes that are damaged or truncated/,
     });
   }));
 
-Deno.test("gunzip refuses damaged bytes, bytes after the end, and what is no gzip", async () => {
+Deno.test("gunzip() refuses damaged bytes, bytes after the end, and other formats", async () => {
   const damaged = published.slice();
   damaged[2000]! ^= 0xff;
   for (const bytes of [damaged, new Uint8Array([...published, 1, 2, 3]), new Uint8Array(50)]) {
     await assert.rejects(gunzip(bytes, "labels", 10_008), {
       name: "RangeError",
       message: new RegExp(
-        `^Decompressing labels: expected whole gzip data, found ${bytes.length} `,
+        `^Decompressing labels: the file must be whole gzip data, found ${bytes.length} `,
       ),
     });
   }
 });
 
-Deno.test("gunzip refuses content of more bytes than it may have", async () => {
+Deno.test("gunzip() refuses content of more bytes than it may have", async () => {
   const zeros = new Blob([new Uint8Array(2 ** 24)]).stream();
   const bomb = await new Response(zeros.pipeThrough(new CompressionStream("gzip"))).bytes();
   await assert.rejects(gunzip(bomb, "zeros", 10_008), {
@@ -157,10 +157,10 @@ Deno.test("fashionMnist() refuses options that do not exist or are of another ki
       { Subset: true },
       "there is no option Subset. Did you mean subset? The options are subset, onProgress, signal.",
     ],
-    [{ subset: "no" }, 'subset must be a boolean, found "no".'],
+    [{ subset: "no" }, 'subset must be true or false, found "no".'],
     [
       { subset: true, signal: new AbortController() },
-      "signal must be an AbortSignal such as controller.signal, found an object of another kind.",
+      "signal must be an AbortSignal such as controller.signal, found an object (AbortController).",
     ],
   ];
   for (const [options, message] of wrong) {

@@ -8,7 +8,7 @@ import pillow from "../fixtures/data/pillow.json" with { type: "json" };
 
 type Files = Record<string, Uint8Array>;
 
-/** Runs `test` with a folder that holds `files` by path. */
+/** Runs `test` with a folder of `files`, by path. */
 async function withFiles(files: Files, test: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
@@ -29,7 +29,7 @@ function plain(color: number[], height = 4, width = 4, depth: 8 | 16 = 8): Uint8
   return encode({ width, height, channels: color.length, depth, data });
 }
 
-/** A smooth picture with another colour at each place. */
+/** A smooth picture with another colour at each pixel. */
 const { height, width } = expected;
 const pixels = Uint8Array.fromBase64(expected.pixels);
 const photograph = encode({ width, height, channels: 3, data: pixels });
@@ -48,7 +48,7 @@ function assertNear(found: ArrayLike<number>, wanted: ArrayLike<number>, most: n
   }
 }
 
-Deno.test("imageFolder takes the classes from the folders and the order from the names, whatever finishes first", () =>
+Deno.test("imageFolder() takes the classes from the folders and the order from the names, whichever file is read first", () =>
   withFiles({
     "tree/b.png": plain([40, 50, 60], 500, 500),
     "tree/a.PNG": plain([10, 20, 30]),
@@ -76,7 +76,7 @@ Deno.test("imageFolder takes the classes from the folders and the order from the
     assert.equal(dataset.name, folder.split("/").at(-1));
   }));
 
-Deno.test("imageFolder takes the classes asked for, in that order, and no more", () =>
+Deno.test("imageFolder() reads only the folders of the option classes, in that order", () =>
   withFiles({
     "bird/1.png": plain([1, 1, 1]),
     "fish/1.png": plain([2, 2, 2]),
@@ -88,7 +88,7 @@ Deno.test("imageFolder takes the classes asked for, in that order, and no more",
     assert.deepEqual([...dataset.pixels], [3, 3, 3, 1, 1, 1]);
   }));
 
-Deno.test("imageFolder reads the first files of each class where it is asked to", () =>
+Deno.test("imageFolder() reads the first imagesPerClass files of each class", () =>
   withFiles({
     "a/1.png": plain([1, 1, 1]),
     "a/2.png": plain([2, 2, 2]),
@@ -101,7 +101,7 @@ Deno.test("imageFolder reads the first files of each class where it is asked to"
     assert.equal(dataset.name, "few");
   }));
 
-Deno.test("imageFolder keeps the pixels of an image of the right size as they are", () =>
+Deno.test("imageFolder() does not change the pixels of an image of the right size", () =>
   withFiles({ "a/1.png": photograph }, async (folder) => {
     const { dataset } = await imageFolder(folder, { size: [height, width] });
     assert.deepEqual(dataset.pixels, pixels);
@@ -109,7 +109,7 @@ Deno.test("imageFolder keeps the pixels of an image of the right size as they ar
 
 for (const { size: [h, w], shorterSide, values } of expected.resized) {
   Deno.test(
-    `imageFolder resizes and cuts to ${h} × ${w} as torchvision does${
+    `imageFolder() resizes and cuts to ${h} × ${w} as torchvision does${
       shorterSide ? `, from ${shorterSide}` : ""
     }`,
     () =>
@@ -123,8 +123,8 @@ for (const { size: [h, w], shorterSide, values } of expected.resized) {
   );
 }
 
-Deno.test("imageFolder cuts off both ends of the longer side alike, standing or lying", () => {
-  // Three stripes: red, 2 of green, blue. Only the middle is left of it.
+Deno.test("imageFolder() cuts off both ends of the longer side equally, portrait or landscape", () => {
+  // Stripes: red, two of green, blue. Only the middle is left.
   const stripes = [[255, 0, 0], [0, 255, 0], [0, 255, 0], [0, 0, 255]];
   const lying = Uint8Array.from([...stripes, ...stripes].flat());
   const standing = Uint8Array.from(stripes.flatMap((stripe) => [...stripe, ...stripe]));
@@ -137,7 +137,7 @@ Deno.test("imageFolder cuts off both ends of the longer side alike, standing or 
   });
 });
 
-Deno.test("imageFolder makes grey, palette, 16-bit and transparent PNGs 8-bit colour", () =>
+Deno.test("imageFolder() converts grey, palette, 16-bit and transparent PNGs to 8-bit colour", () =>
   withFiles({
     "a/1 grey.png": plain([100]),
     "a/2 grey and alpha.png": plain([100, 255]),
@@ -167,7 +167,7 @@ Deno.test("imageFolder makes grey, palette, 16-bit and transparent PNGs 8-bit co
     assertNear(dataset.pixels, colors.flat(), 1);
   }));
 
-Deno.test("imageFolder reads JPEGs: grey, progressive, CMYK, turned by its camera", async () => {
+Deno.test("imageFolder() reads JPEGs: grey, progressive, CMYK, rotated by EXIF", async () => {
   const right = await source().jpeg({ quality: 95, chromaSubsampling: "4:4:4" }).toBuffer();
   const files = {
     "a/1.jpg": right,
@@ -185,7 +185,8 @@ Deno.test("imageFolder reads JPEGs: grey, progressive, CMYK, turned by its camer
     assertNear(image(0), pixels, 12);
     assertNear(image(1), pixels, 30);
     assertNear(image(2), pixels, 12);
-    // Inks have fewer colours than light: only about the same. For the right values see Pillow's.
+    // CMYK has fewer colours than RGB, so these are approximate. The Pillow fixture has exact
+    // values.
     const mean = image(3).reduce((sum, value, i) => sum + Math.abs(value - pixels[i]!), 0) / size;
     assert(mean < 25, `CMYK is off by ${mean} on average`);
     const grey = image(4);
@@ -194,7 +195,7 @@ Deno.test("imageFolder reads JPEGs: grey, progressive, CMYK, turned by its camer
   });
 });
 
-Deno.test("imageFolder leaves out what it cannot read, and says which files and why", async () => {
+Deno.test("imageFolder() leaves out unreadable files, and lists them with the reason", async () => {
   const whole = await jpeg();
   const png = photograph;
   const huge = Uint8Array.from(png);
@@ -223,9 +224,9 @@ Deno.test("imageFolder leaves out what it cannot read, and says which files and 
       ["cat/2.jpg", /^The file is empty$/],
       ["cat/3.jpg", /premature end of JPEG image/],
       ["cat/4.jpg", /unsupported image format/],
-      ["cat/6.jpg", /^Expected an image of the formats \.avif, .*, found svg$/],
+      ["cat/6.jpg", /^The format must be one of \.avif, .*, found svg$/],
       ["dog/1.png", /png/],
-      ["dog/2.png", /^Expected at most 89478485 pixels, found 100000 × 100000$/],
+      ["dog/2.png", /^The image must have at most 89478485 pixels, found 100000 × 100000$/],
       ["dog/3.png", /corrupt header$/],
       ["dog/5.jpg", /No such file/],
     ];
@@ -249,9 +250,9 @@ for (const { name, file, tolerance, expected } of pillow) {
     }));
 }
 
-Deno.test("imageFolder() brings a ramp of 391 pixels to 48 that end in 252, as a JPEG too", async () => {
-  // Column 47 reads from 382.85 on: the mean of what is there, weighted by a triangle, is 252
-  // (Pillow, test of the fixture).
+Deno.test("imageFolder() resizes a ramp of 391 pixels to 48 that end in 252, as a JPEG too", async () => {
+  // Column 47 reads from 382.85 on: the mean of these pixels, weighted by a triangle, is 252, as in
+  // Pillow.
   const row = Uint8Array.from({ length: 391 * 391 }, (_, i) => Math.round((i % 391) * 255 / 390));
   const raw = sharp(row, { raw: { width: 391, height: 391, channels: 1 } });
   await withFiles({
@@ -274,7 +275,7 @@ Deno.test("imageFolder() does not apply colour profiles, as Pillow", async () =>
   });
 });
 
-Deno.test("imageFolder() lists every file that it does not read, and no kind of file stops it", async () => {
+Deno.test("imageFolder() lists every file that it does not read, whatever kind of file it is", async () => {
   const image = plain([1, 2, 3]);
   await withFiles({
     "cat/1.png": image,
@@ -300,8 +301,8 @@ Deno.test("imageFolder() lists every file that it does not read, and no kind of 
     assert(socket);
     const { dataset, skipped } = await imageFolder(folder, { size: [2, 2] });
     assert.deepEqual([...dataset.labels], [0, 0, 0, 0, 1]);
-    const name = /^Expected a name that ends in \.avif, \.gif, .*, \.webp$/;
-    const kind = /^Expected a file, found a pipe, socket or device$/;
+    const name = /^The name must end in \.avif, \.gif, .*, \.webp$/;
+    const kind = /^It must be a file, found a pipe, socket or device$/;
     const reasons: [string, RegExp][] = [
       ["broken", /No such file/],
       ["cat/2.bmp", name],
@@ -314,7 +315,7 @@ Deno.test("imageFolder() lists every file that it does not read, and no kind of 
       ["cat/round/other.csv", name],
       ["cat/socket.png", kind],
       ["cat/zero.png", kind],
-      ["other.csv", /^Expected files in folders of the classes$/],
+      ["other.csv", /^Files must be in folders of the classes$/],
     ];
     const found = skipped.filter(({ file }) => !/^cat\/round\/(broken|cat|dog)$/.test(file));
     assert.deepEqual(found.map(({ file }) => file), reasons.map(([file]) => file));
@@ -322,7 +323,7 @@ Deno.test("imageFolder() lists every file that it does not read, and no kind of 
   });
 });
 
-Deno.test("imageFolder() lists images whose pixels it would take for others", async () => {
+Deno.test("imageFolder() lists images whose pixels the decoder would misread", async () => {
   // A TIFF of one pixel in YCbCr without compression: its header, a directory of ten fields, and
   // the pixel.
   const fields = [
@@ -358,12 +359,12 @@ Deno.test("imageFolder() lists images whose pixels it would take for others", as
     const { skipped } = await imageFolder(folder, { size: [1, 1] });
     assert.deepEqual(skipped, [{
       file: "a/2.tif",
-      reason: "Expected a TIFF in red, green and blue, found one in YCbCr",
+      reason: "A TIFF must be in red, green and blue, found YCbCr",
     }]);
   });
 });
 
-Deno.test("imageFolder() takes no folder for two classes", () =>
+Deno.test("imageFolder() refuses one folder for two classes", () =>
   withFiles({ "1/1.png": plain([1, 2, 3]) }, async (folder) => {
     const size = [2, 2] as const;
     await assert.rejects(imageFolder(folder, { size, classes: ["1", "1"] }), {
@@ -375,11 +376,11 @@ Deno.test("imageFolder() takes no folder for two classes", () =>
     await assert.rejects(imageFolder(folder, { size }), {
       name: "Error",
       message:
-        `Reading images from the folder ${folder}: each class must have a folder of its own, found one folder for 1 and 2.`,
+        `Reading images from the folder ${folder}: each class must have a separate folder, found one folder for 1 and 2.`,
     });
   }));
 
-Deno.test("imageFolder() finds a class whose name is written with other characters of the same look", () =>
+Deno.test("imageFolder() finds a class whose name is in another Unicode form", () =>
   withFiles({ "cafe\u0301/1.png": plain([1, 2, 3]) }, async (folder) => {
     const { dataset } = await imageFolder(folder, { size: [2, 2], classes: ["caf\u00e9"] });
     assert.deepEqual([dataset.count, dataset.classNames], [1, ["caf\u00e9"]]);
@@ -404,18 +405,18 @@ Deno.test("imageFolder() refuses options that do not exist or are of another kin
     ],
     [{}, "TypeError", "size must be [height, width] such as [224, 224], found undefined."],
     [{ size: 224 }, "TypeError", "size must be [height, width] such as [224, 224], found 224."],
-    [{ size: ["2", 2] }, "TypeError", 'height must be a positive integer, found "2".'],
+    [{ size: ["2", 2] }, "TypeError", 'height must be a whole number of at least 1, found "2".'],
     [{ size: [2, 2], channels: 4 }, "RangeError", "channels must be 1 or 3, found 4."],
     [
       { size: [2, 2], classes: "cat" },
       "TypeError",
-      'classes must be an array of names such as ["cat", "dog"], found "cat".',
+      'classes must be an array, found "cat".',
     ],
     [{ size: [2, 2], classes: [""] }, "RangeError", 'classes[0] must not be empty, found "".'],
     [
       { size: [2, 2], signal: new AbortController() },
       "TypeError",
-      "signal must be an AbortSignal such as controller.signal, found an object of another kind.",
+      "signal must be an AbortSignal such as controller.signal, found an object (AbortController).",
     ],
     [{ size: [2, 2], onProgress: true }, "TypeError", "onProgress must be a function, found true."],
   ];
@@ -427,7 +428,7 @@ Deno.test("imageFolder() refuses options that do not exist or are of another kin
   }
 });
 
-Deno.test("imageFolder survives 200 damaged files", async () => {
+Deno.test("imageFolder() survives 200 damaged files", async () => {
   const whole = [await jpeg(), photograph];
   const files: Files = { "a/0.jpg": whole[0]! };
   let state = 1;
@@ -445,7 +446,7 @@ Deno.test("imageFolder survives 200 damaged files", async () => {
   });
 });
 
-Deno.test("imageFolder counts up its progress, and stops at a signal", () =>
+Deno.test("imageFolder() reports its progress, and stops at a signal", () =>
   withFiles(
     Object.fromEntries(
       Array.from({ length: 40 }, (_, n) => [`a/${10 + n}.png`, plain([1, 2, 3])]),
@@ -475,7 +476,7 @@ Deno.test("imageFolder counts up its progress, and stops at a signal", () =>
     },
   ));
 
-Deno.test("imageFolder says what is missing", () =>
+Deno.test("imageFolder() reports missing folders and images", () =>
   withFiles({
     "set/cat/1.png": plain([1, 2, 3]),
     "set/dog/1.png": text("no image"),
@@ -484,29 +485,29 @@ Deno.test("imageFolder says what is missing", () =>
   }, async (folder) => {
     const size = [2, 2] as const;
     const cases: [string, string[] | undefined, string][] = [
-      ["none", undefined, "expected a folder FOLDER/none, found none that can be read (No such"],
-      ["flat", undefined, "expected a folder for each class, found none."],
+      ["none", undefined, "the folder must be readable, found No such"],
+      ["flat", undefined, "there must be a folder for each class, found none."],
       [
         "text",
         undefined,
-        "expected images of each class, found no file in cat that ends in .avif, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp " +
-        "(cat/readme.txt: Expected a name that ends in ",
+        "there must be images of each class, found no file in cat that ends in .avif, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp " +
+        "(cat/readme.txt: The name must end in ",
       ],
       [
         "set",
         undefined,
-        "expected an image of each class, found none in dog that can be read (dog/1.png: Input buffer contains unsupported " +
+        "there must be an image of each class, found none in dog that can be read (dog/1.png: Input buffer contains unsupported " +
         "image format).",
       ],
       [
         "set",
         ["cat", "fish", "owl"],
-        "expected a folder for each of the classes cat, fish, owl, found no fish, owl, only cat, dog.",
+        "there must be a folder for each of the classes cat, fish, owl, found no fish, owl, only cat, dog.",
       ],
       [
         "flat",
         ["cat"],
-        "expected a folder for each of the classes cat, found no cat, only no folder at all.",
+        "there must be a folder for each of the classes cat, found no cat, only no folder at all.",
       ],
     ];
     for (const [set, classes, message] of cases) {
@@ -525,16 +526,22 @@ Deno.test("imageFolder says what is missing", () =>
     }
   }));
 
-Deno.test("imageFolder refuses sizes that are none", () =>
+Deno.test("imageFolder() refuses invalid sizes", () =>
   withFiles({ "a/1.png": plain([1, 2, 3]) }, async (folder) => {
     const wrong: [Parameters<typeof imageFolder>[1], string][] = [
-      [{ size: [0, 2] }, "height must be a positive integer, found 0."],
-      [{ size: [2, 2.5] }, "width must be a positive integer, found 2.5."],
-      [{ size: [2, 2], imagesPerClass: 0 }, "imagesPerClass must be a positive integer, found 0."],
-      [{ size: [2, 2], shorterSide: NaN }, "shorterSide must be a positive integer, found NaN."],
+      [{ size: [0, 2] }, "height must be a whole number of at least 1, found 0."],
+      [{ size: [2, 2.5] }, "width must be a whole number of at least 1, found 2.5."],
+      [
+        { size: [2, 2], imagesPerClass: 0 },
+        "imagesPerClass must be a whole number of at least 1, found 0.",
+      ],
+      [
+        { size: [2, 2], shorterSide: NaN },
+        "shorterSide must be a whole number of at least 1, found NaN.",
+      ],
       [
         { size: [2, 5], shorterSide: 4 },
-        "expected a shorterSide of at least 5, from which 2 × 5 can be cut, found 4.",
+        "shorterSide must be at least 5, from which 2 × 5 can be cut, found 4.",
       ],
     ];
     for (const [options, message] of wrong) {

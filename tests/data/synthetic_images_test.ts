@@ -21,7 +21,7 @@ import {
 import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
 
 testOnEachBackend(
-  "syntheticImages gives images of CIFAR-10's shape, ten classes in turn, and says that they are no photographs",
+  "syntheticImages() gives images of CIFAR-10's shape, ten classes in turn, and says that they are no photographs",
   () =>
     assertNoLeak(() => {
       const set: ImageDataset<3, 10> = syntheticImages({ count: 25, seed: 1 });
@@ -38,7 +38,7 @@ testOnEachBackend(
     }),
 );
 
-Deno.test("syntheticImages draws as many of the classes as asked, at any size, in the middle", () => {
+Deno.test("syntheticImages() draws the first classes, at any size, in the middle", () => {
   const set: ImageDataset<3, 2> = syntheticImages({
     count: 200,
     seed: 1,
@@ -48,8 +48,8 @@ Deno.test("syntheticImages draws as many of the classes as asked, at any size, i
   assert.deepEqual([set.height, set.width, set.classes, set.count], [20, 60, 2, 200]);
   assert.deepEqual(set.classNames, ["disc", "ring"]);
   assert.deepEqual([...set.labels], Array.from({ length: 200 }, (_, i) => i % 2));
-  // A disc's middle has another colour than the far left and right, which differ by light and noise
-  // only.
+  // The middle of a disc has another colour than the far left and right, which differ only by light
+  // and noise.
   let middle = 0, side = 0;
   for (let image = 0; image < 200; image += 2) {
     const mean = (column: number) => {
@@ -67,7 +67,7 @@ Deno.test("syntheticImages draws as many of the classes as asked, at any size, i
   assert(middle > 0.15 && middle > 1.5 * side, `${middle} and ${side}`);
 });
 
-Deno.test("syntheticImages draws the same for the same seed on each backend, and else for another", async () => {
+Deno.test("syntheticImages() draws the same images for the same seed on each backend, and others for another", async () => {
   const { pixels } = syntheticImages({ count: 30, seed: 1 });
   assert.deepEqual(syntheticImages({ count: 30, seed: 1 }).pixels, pixels);
   await useBackend("cpu", () => {
@@ -76,7 +76,7 @@ Deno.test("syntheticImages draws the same for the same seed on each backend, and
   assert.notDeepEqual(syntheticImages({ count: 30, seed: 2 }).pixels, pixels);
 });
 
-Deno.test("syntheticImages: colours and brightness say nothing of the class", () => {
+Deno.test("syntheticImages(): colours and brightness say nothing about the class", () => {
   const { pixels, count } = syntheticImages({ count: 2000, seed: 1 });
   // The mean over 200 images of a class, whose means spread by about 0.25, has a standard deviation
   // of 0.018.
@@ -87,7 +87,7 @@ Deno.test("syntheticImages: colours and brightness say nothing of the class", ()
   }
 });
 
-Deno.test("syntheticImages: a linear model hardly does better than guessing, a small convolutional network does", async () => {
+Deno.test("syntheticImages(): a linear model is hardly better than guessing, a small convolutional network is", async () => {
   setSeed(1);
   const transform = normalize({ mean: 0.5, standardDeviation: 0.25 });
   const train = syntheticImages({ count: 1000, seed: 1 });
@@ -108,27 +108,27 @@ Deno.test("syntheticImages: a linear model hardly does better than guessing, a s
     flatten(),
     linear(4 * 4 * 64, 10),
   );
-  // Guessing gets 0.1, with a standard deviation of 0.01.
+  // Guessing has 0.1, with a standard deviation of 0.01.
   const [low, high] = [await accuracy(flat, 3e-4), await accuracy(convolutional, 2e-3)];
   assert(low < 0.15 && high > 0.2, `${low} and ${high}`);
 });
 
-Deno.test("syntheticImages refuses to draw no image, half an image, and a seed that is none", () => {
+Deno.test("syntheticImages() refuses no image, half an image, and an invalid seed", () => {
   for (const count of [0, 1.5, NaN]) {
     assert.throws(() => syntheticImages({ count, seed: 1 }), {
       name: "RangeError",
-      message: `Drawing images: count must be a positive integer, found ${count}.`,
+      message: `Drawing images: count must be a whole number of at least 1, found ${count}.`,
     });
   }
   for (const classes of [0, 2.5, 11]) {
     assert.throws(() => syntheticImages({ count: 1, seed: 1, classes }), {
       name: "RangeError",
-      message: `Drawing images: classes must be an integer from 1 to 10, found ${classes}.`,
+      message: `Drawing images: classes must be a whole number from 1 to 10, found ${classes}.`,
     });
   }
   assert.throws(() => syntheticImages({ count: 1, seed: 1, size: [8, 0.5] }), {
     name: "RangeError",
-    message: "Drawing images: width must be a positive integer, found 0.5.",
+    message: "Drawing images: width must be a whole number of at least 1, found 0.5.",
   });
   assert.throws(() => syntheticImages({ count: 1, seed: 0.5 }), {
     name: "RangeError",
@@ -136,14 +136,14 @@ Deno.test("syntheticImages refuses to draw no image, half an image, and a seed t
   });
 });
 
-Deno.test("syntheticImages refuses options that do not exist or are of another kind", () => {
+Deno.test("syntheticImages() refuses options that do not exist or are of another kind", () => {
   const wrong: [object | undefined, string][] = [
     [
       { n: 100, seed: 1 },
       "there is no option n. Did you mean count? The options are count, seed, size, classes.",
     ],
     [undefined, "the options must be an object such as { count: 1000, seed: 1 }, found undefined."],
-    [{ seed: 1 }, "count must be a positive integer, found undefined."],
+    [{ seed: 1 }, "count must be a whole number of at least 1, found undefined."],
     [
       { count: 1, seed: 1, size: 32 },
       "size must be [height, width] such as [224, 224], found 32.",

@@ -14,30 +14,30 @@ import {
 } from "resnet-lab";
 import { describeTransform, transformFrom } from "../../lib/data/transforms.ts";
 import { assertClose, testOnEachBackend } from "../helpers.ts";
-import { distinct } from "./images.ts";
+import { distinct } from "./_helpers.ts";
 import resized from "../fixtures/data/resize.json" with { type: "json" };
 
 const random = () => new Random(5);
 
-testOnEachBackend("resize makes wider by hand: weights ¾ and ¼, edges repeated", () => {
+testOnEachBackend("resize() to a larger width by hand: weights ¾ and ¼, edges repeated", () => {
   const images = ops.tensor([0, 4, 8, 0], [1, 2, 2, 1]);
   const wider = resize(2, 4)(images, random());
   assertClose(wider, [0, 1, 3, 4, 8, 6, 2, 0]);
 });
 
-testOnEachBackend("resize to half averages pairs, and keeps channels apart", () => {
+testOnEachBackend("resize() to half averages pairs, channel by channel", () => {
   const images = ops.tensor([0, 1, 4, 3, 8, 5, 2, 7], [1, 2, 2, 2]);
   const smaller = resize(1, 1)(images, random());
   assertClose(smaller, [(0 + 4 + 8 + 2) / 4, (1 + 3 + 5 + 7) / 4]);
 });
 
-testOnEachBackend("resize to the same size changes nothing", () => {
+testOnEachBackend("resize() to the same size changes nothing", () => {
   const images = distinct(2, 3, 4, 2);
   assertClose(resize(3, 4)(images, random()), images, 0);
 });
 
 for (const { height, width, values } of resized.resized) {
-  testOnEachBackend(`resize to ${height} × ${width} agrees with PyTorch`, () => {
+  testOnEachBackend(`resize() to ${height} × ${width} agrees with PyTorch`, () => {
     const images = ops.tensor(resized.images, [2, 5, 7, 3]);
     const result = resize(height, width)(images, random());
     assert.deepEqual(result.shape, [2, height, width, 3]);
@@ -45,7 +45,7 @@ for (const { height, width, values } of resized.resized) {
   });
 }
 
-testOnEachBackend("normalize takes a number for each channel", () => {
+testOnEachBackend("normalize() accepts a number for each channel", () => {
   const images = ops.tensor([0.25, 1, 0.5, 0], [1, 1, 2, 2]);
   const result = normalize({ mean: [0.25, 0.5], standardDeviation: [0.25, 0.5] })(images, random());
   assertClose(result, [0, 1, 1, -1]);
@@ -57,7 +57,7 @@ const transforms: Record<string, AnyChannelsTransform> = {
   "compose": compose(randomCrop({ padding: 1 }), randomFlip(), resize(6, 6)),
 };
 for (const [name, transform] of Object.entries(transforms)) {
-  testOnEachBackend(`${name} leaves no tensor behind but its result, and keeps its input`, () => {
+  testOnEachBackend(`${name}() leaves no tensor but its result, and keeps its input`, () => {
     const images = distinct(4, 5, 5, 3);
     const before = memory().tensors;
     const result = transform(images, random());
@@ -67,13 +67,13 @@ for (const [name, transform] of Object.entries(transforms)) {
     images.dispose();
   });
 
-  testOnEachBackend(`${name} does the same for the same seed`, () => {
+  testOnEachBackend(`${name}() does the same for the same seed`, () => {
     const images = distinct(16, 5, 5, 1);
     assertClose(transform(images, random()), transform(images, random()), 0);
   });
 }
 
-testOnEachBackend("compose goes from first to last", () => {
+testOnEachBackend("compose() applies transforms from first to last", () => {
   const shift: Transform<1> = (images) => ops.add(images, 1);
   const double: Transform<1> = (images) => ops.mul(images, 2);
   const images: Images<1> = ops.tensor([3], [1, 1, 1, 1]);
@@ -85,22 +85,22 @@ const wrong: [string, () => unknown, string][] = [
   [
     "resize refuses a size of 0",
     () => resize(0, 4),
-    "Resizing images: expected a height and width of positive integers, found 0 × 4.",
+    "Resizing images: height must be a whole number of at least 1, found 0.",
   ],
   [
     "resize refuses half a pixel",
     () => resize(4, 2.5),
-    "Resizing images: expected a height and width of positive integers, found 4 × 2.5.",
+    "Resizing images: width must be a whole number of at least 1, found 2.5.",
   ],
   [
     "normalize refuses a standard deviation of 0",
     () => normalize({ mean: 0, standardDeviation: 0 }),
-    "Normalizing images: expected as many positive standard deviations as finite means, found means [0] and standard deviations [0].",
+    "Normalizing images: there must be as many positive standard deviations as finite means, found means [0] and standard deviations [0].",
   ],
   [
     "normalize refuses a mean that is not a number",
     () => normalize({ mean: NaN, standardDeviation: 1 }),
-    "Normalizing images: expected as many positive standard deviations as finite means, found means [NaN] and standard deviations [1].",
+    "Normalizing images: there must be as many positive standard deviations as finite means, found means [NaN] and standard deviations [1].",
   ],
   [
     "normalize refuses another number of channels",
@@ -109,14 +109,14 @@ const wrong: [string, () => unknown, string][] = [
         ops.zeros([2, 4, 4, 1]),
         random(),
       ),
-    "Normalizing images [2,4,4,1]: expected a mean for each of 1 channels, found 3.",
+    "Normalizing images [2,4,4,1]: there must be a mean for each of 1 channels, found 3.",
   ],
 ];
 for (const [name, make, message] of wrong) {
   Deno.test(name, () => assert.throws(make, { name: "RangeError", message }));
 }
 
-Deno.test("compose of nothing gives the images as they are", () => {
+Deno.test("compose() of nothing returns the images unchanged", () => {
   const images = distinct(2, 3, 3, 1);
   assert.equal(compose()(images, random()), images);
 });
@@ -138,18 +138,18 @@ const untyped: [string, () => unknown, RegExp][] = [
     "normalize refuses a text",
     // @ts-expect-error: a number
     () => normalize({ mean: "0.5", standardDeviation: 0.5 }),
-    /expected as many positive standard deviations as finite means/,
+    /there must be as many positive standard deviations as finite means/,
   ],
   [
     "normalize refuses no channels",
     () => normalize({ mean: [], standardDeviation: [] }),
-    /expected as many positive standard deviations as finite means/,
+    /there must be as many positive standard deviations as finite means/,
   ],
   [
     "resize refuses a list",
     // @ts-expect-error: height and width, two arguments
     () => resize([4, 4]),
-    /expected a height and width of positive integers, found \[4, 4\] × undefined/,
+    /height must be a whole number of at least 1, found \[4, 4\]/,
   ],
   [
     "compose refuses what is no function",
@@ -162,7 +162,7 @@ for (const [name, make, message] of untyped) {
   Deno.test(name, () => assert.throws(make, { message }));
 }
 
-testOnEachBackend("a transform that was written down does the same when it is read", () => {
+testOnEachBackend("transformFrom() reads a transform of describeTransform()", () => {
   const images = distinct(2, 5, 4, 3);
   for (
     const transform of [
@@ -183,7 +183,7 @@ testOnEachBackend("a transform that was written down does the same when it is re
   }
 });
 
-Deno.test("a function of the user's own cannot be written down, nor can what it is part of", () => {
+Deno.test("describeTransform() returns undefined for a user's function, and a chain with one", () => {
   const own: Transform<1> = (images) => ops.mul(images, 2);
   assert.equal(describeTransform(own), undefined);
   assert.equal(describeTransform(compose(resize(2, 2), own)), undefined);
@@ -209,10 +209,10 @@ for (
     "[[[[]]]]",
   ]
 ) {
-  Deno.test(`a transform that the library does not make is refused: ${description}`, () => {
+  Deno.test(`transformFrom() refuses a transform that is not the library's: ${description}`, () => {
     assert.throws(() => transformFrom("Reading x", description), {
       name: "RangeError",
-      message: /^Reading x: the transform in the file must be one that the library can make, found/,
+      message: /^Reading x: the transform in the file must be resize or normalize, found/,
     });
   });
 }

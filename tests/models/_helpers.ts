@@ -1,4 +1,7 @@
-/** What PyTorch computed for narrow networks (tests/fixtures/make_model_fixtures.py), and the checks that all networks share. */
+/**
+ * PyTorch's results for narrow networks (tests/fixtures/make_model_fixtures.py), and assertions
+ * that the tests of all networks share.
+ */
 import assert from "node:assert/strict";
 import {
   adam,
@@ -27,17 +30,19 @@ export interface NetworkCase<Options> {
   options: Options;
   images: [number, number, number, number];
   labels: number[];
-  /** PyTorch's names of parameters and running statistics, in the order in which they were filled. */
+  /**
+   * PyTorch's names of parameters and running statistics, in the order in which they were filled.
+   */
   names: string[];
   logits: Stored;
   loss: number;
   auxiliary: Stored[];
-  /** Of the first and the last layers, by PyTorch's names. */
+  /** Gradients of the first and the last layers, by PyTorch's names. */
   gradients: Record<string, Stored>;
   /** All running statistics after the step, one after the other. */
   running: Stored | null;
 }
-/** What a network of torchvision has at its full size. */
+/** Parameters, multiply-accumulates and shapes of a network of torchvision at its full size. */
 export interface Count<Options> {
   options: Options;
   input: [number, number, number];
@@ -54,7 +59,10 @@ export function readNetworks<Options, CountOptions = Options>(
   return JSON.parse(Deno.readTextFileSync(file));
 }
 
-/** The numbers of make_model_fixtures.py for a seed: a hash of the index, spread over −1 to 1, each passed through `change`. */
+/**
+ * Returns the numbers of make_model_fixtures.py for a seed: a hash of the index, scaled to −1 to 1,
+ * then changed by `change`.
+ */
 function numbers(
   seed: number,
   shape: readonly number[],
@@ -72,12 +80,12 @@ function numbers(
   return ops.tensor(values, shape);
 }
 
-/** PyTorch's name of one of our parameters or running statistics. */
+/** Returns PyTorch's name of a parameter or running statistic. */
 function nameInPyTorch(path: string): string {
   return path.replace(/runningMean$/, "running_mean").replace(/runningVariance$/, "running_var");
 }
 
-/** Our variables by PyTorch's names, which must be the same. */
+/** Returns our variables by PyTorch's names; asserts that the names are the same. */
 function byName(model: AnyModule, names: readonly string[]): Map<string, Variable> {
   const variables = new Map(
     [...model.namedVariables()].map(([path, variable]) => [nameInPyTorch(path), variable]),
@@ -86,7 +94,7 @@ function byName(model: AnyModule, names: readonly string[]): Map<string, Variabl
   return variables;
 }
 
-/** Gives every parameter and running statistic the numbers that PyTorch had. */
+/** Assigns PyTorch's numbers to every parameter and running statistic. */
 function fill(variables: Map<string, Variable>, names: readonly string[]): void {
   names.forEach((name, seed) => {
     const variable = variables.get(name)!;
@@ -99,7 +107,7 @@ function fill(variables: Map<string, Variable>, names: readonly string[]): void 
   });
 }
 
-/** Turns dropout off, whose random numbers no other library has. */
+/** Turns dropout off, since its random numbers differ between libraries. */
 export function withoutDropout<M extends AnyModule>(model: M): M {
   for (const module of model.namedModules().values()) {
     if (module instanceof Dropout) {
@@ -109,21 +117,23 @@ export function withoutDropout<M extends AnyModule>(model: M): M {
   return model;
 }
 
-/** Where a network has dropout, and at which rate. */
+/** Returns the path and the rate of each dropout of a network. */
 export function dropouts(model: AnyModule): string[] {
   return [...model.namedModules()].flatMap(([path, module]) =>
     module instanceof Dropout ? [`${path} ${module.rate}`] : []
   );
 }
 
-/** The largest absolute value of stored tensors. */
+/** Returns the largest absolute value of stored tensors. */
 function largest(...stored: Stored[]): number {
   return Math.max(
     ...stored.map((one) => numbersOf(one).reduce((a, b) => Math.max(a, Math.abs(b)), 0)),
   );
 }
 
-/** Asserts that two tensors agree to a part of a scale, the largest of the expected numbers. */
+/**
+ * Asserts that two tensors agree to a fraction of a scale, by default the largest expected value.
+ */
 function assertNear(
   actual: Tensor,
   expected: Stored,
@@ -142,16 +152,16 @@ function assertNear(
   });
 }
 
-/** A network that takes any images and gives logits. */
+/** A network from any images to logits. */
 type Network = AnyModule & {
   forward(images: Images, options?: { training?: boolean }): Features;
 };
-/** What a training step needs of a network: its logits, and those of auxiliary heads. */
+/** Returns the logits of a network and of its auxiliary heads, for a training step. */
 export type Outputs = (images: Images) => readonly [Features, ...Features[]];
 
 /**
- * Asserts that a network has PyTorch's names, logits, and in a training step its loss, gradients of the first and last layers, and
- * running statistics.
+ * Asserts that a network has PyTorch's names and logits, and in a training step PyTorch's loss,
+ * gradients of the first and last layers, and running statistics.
  */
 export function assertLikePyTorch<Options>(
   model: Network,
@@ -178,7 +188,8 @@ export function assertLikePyTorch<Options>(
     assert(Math.abs(loss - expected.loss) < 1e-4 * expected.loss, `${loss}, ${expected.loss}`);
     const paths = [...model.namedParameters().keys()].map(nameInPyTorch);
     for (const [name, gradient] of Object.entries(expected.gradients)) {
-      // A bias before batch norm has a gradient of zero, and rounding errors of the size of its kernel's.
+      // A bias before batch norm has a gradient of zero, with rounding errors of the size of the
+      // weight's.
       const layer = name.slice(0, name.lastIndexOf("."));
       const scale = largest(expected.gradients[name]!, expected.gradients[`${layer}.weight`]!);
       assertNear(gradients[paths.indexOf(name)]!, gradient, 1e-3, `gradient of ${name}`, scale);
@@ -192,21 +203,22 @@ export function assertLikePyTorch<Options>(
   });
 }
 
-/** Asserts that a summary has the shapes that PyTorch's layers of the same names give. */
+/** Asserts that a summary has the output shapes of PyTorch's layers of the same names. */
 export function assertShapes(
   model: AnyModule,
   { input, shapes }: Pick<Count<unknown>, "input" | "shapes">,
 ): void {
   for (const { path, outputShape } of summary(model, input).rows) {
     const expected = shapes[path];
-    // PyTorch's global average pooling leaves a picture of 1×1, ours not always; its flatten is no layer.
+    // PyTorch's global average pooling returns images of 1×1, ours not always; its flatten is no
+    // layer.
     const words = (shape: readonly number[]) => shape.join("×").replace(/^1×1×/, "");
     if (expected) assert.equal(words(outputShape), words(expected), path);
     else assert.equal(path, "flatten");
   }
 }
 
-/** Some labelled images. */
+/** Returns labelled images. */
 export function batchOf(
   ...[count, size, channels]: [count: number, size: number, channels: number]
 ): { images: Images; labels: Labels } {
@@ -214,7 +226,10 @@ export function batchOf(
   return { images, labels: ops.tensor([...Array(count).keys()], [count], "int32") };
 }
 
-/** Asserts that each parameter of a network gets a gradient that is finite and, but for exceptions, not zero. */
+/**
+ * Asserts that each parameter of a network gets a gradient that is finite, and except for `except`
+ * not zero.
+ */
 export function assertEveryParameterLearns(
   model: AnyModule,
   loss: () => Scalar,
@@ -251,8 +266,8 @@ export function assertOverfits(
 }
 
 /**
- * Asserts that an inference is the same each time and a training pass another, for its dropout or batch norm, that they leave no tensor
- * but their outputs, and that a network that is disposed leaves nothing.
+ * Asserts that inference is the same each time, that a training pass differs (dropout, batch norm),
+ * that both leave no tensor but their outputs, and that a disposed network leaves no tensor.
  */
 export function assertTrainingDiffers(build: () => Network, images: Images): void {
   const before = memory().tensors;
@@ -268,19 +283,38 @@ export function assertTrainingDiffers(build: () => Network, images: Images): voi
   assert.equal(memory().tensors, before);
 }
 
-/** Asserts that something throws an error of a kind, whose message starts by what was being done, and leaves no tensor. */
+/**
+ * Asserts that a call throws an error of a class, whose message starts with the action, and leaves
+ * no tensor.
+ */
 export async function assertRefused(
   refused: () => unknown,
   kind: "RangeError" | "TypeError",
-  doing: string,
+  action: string,
   message: string,
 ): Promise<void> {
   await assertNoLeak(() =>
     assert.throws(refused, (error: Error) => {
       assert.equal(error.name, kind);
-      assert(error.message.startsWith(doing), error.message);
+      assert(error.message.startsWith(action), error.message);
       assert(error.message.includes(message), error.message);
       return true;
     })
   );
+}
+
+/**
+ * Fills each convolution with one number by path, or zero, and makes batch norm the identity.
+ */
+export function constantKernels<M extends AnyModule>(model: M, numbers: Record<string, number>): M {
+  for (const [path, variable] of model.namedVariables()) {
+    const [, layer, name] = /^(.*)\.(\w+)$/.exec(path)!;
+    using value = variable.rank === 4
+      ? ops.full(variable.shape, numbers[layer!] ?? 0)
+      : name === "runningVariance"
+      ? ops.full(variable.shape, 1 - 1e-5)
+      : ops.clone(variable);
+    variable.assign(value);
+  }
+  return model;
 }

@@ -18,12 +18,12 @@ type Options = Variant & { inChannels: number; classes: number; width: number; i
 const fixture = readNetworks<Options, Variant>("alexnet");
 const VARIANTS = ["original", "torchvision", "d2l"] as const;
 
-/** One that is quick: 2×2 pixels are left of 99×99. */
+/** A quick one: 99×99 pixels become 2×2. */
 const narrow = (variant: AlexNetVariant) =>
   alexnet({ variant, inChannels: 1, classes: 10, width: 1 / 16, imageSize: 99 });
 
 for (const expected of fixture.cases) {
-  Deno.test(`AlexNet (${expected.options.variant}) is PyTorch's: logits, and a training step`, () => {
+  Deno.test(`AlexNet (${expected.options.variant}) equals PyTorch: logits, and a training step`, () => {
     using model = alexnet(expected.options);
     assertLikePyTorch(model, expected);
   });
@@ -39,10 +39,10 @@ Deno.test("AlexNet of torchvision has its parameters, multiply-accumulates and s
   assertShapes(model, expected);
 });
 
-Deno.test("the original AlexNet has the paper's maps of 55, 27, 13 and 6, and two groups", async (t) => {
+Deno.test("AlexNet of the paper has feature maps of 55, 27, 13 and 6, and two groups", async (t) => {
   using model = alexnet({ variant: "original" });
   const table = summary(model, [227, 227, 3]);
-  // Kernels see half of the channels in convolutions 2, 4 and 5 (sections 3.2 and 3.5).
+  // Convolutions 2, 4 and 5 have two groups (sections 3.2 and 3.5).
   const convolutions = [
     [55 * 55, 96, 11 * 11 * 3],
     [27 * 27, 256, 5 * 5 * 48],
@@ -65,7 +65,7 @@ Deno.test("the original AlexNet has the paper's maps of 55, 27, 13 and 6, and tw
   await t.assertSnapshot(table.toString());
 });
 
-Deno.test("the simplified AlexNet has the article's maps: 54, 26, 12 and 5", async (t) => {
+Deno.test("AlexNet of d2l has feature maps of 54, 26, 12 and 5", async (t) => {
   using model = alexnet({ variant: "d2l" });
   const table = summary(model, [224, 224, 1]);
   // Article 002's nn.Sequential, layer by layer.
@@ -85,7 +85,8 @@ Deno.test("the simplified AlexNet has the article's maps: 54, 26, 12 and 5", asy
 Deno.test("AlexNet: width multiplies channels and hidden units, an even number for two groups", () => {
   using model = alexnet({ variant: "original", width: 0.03, imageSize: 67 });
   const shapes = [...model.namedParameters()].map(([path, { shape }]) => `${path} ${shape}`);
-  // 96, 256 and 384 times 0.03 are 2.88, 7.68 and 11.52, in twos 2, 8 and 12; 4096 times 0.03 is 122.88.
+  // 96, 256 and 384 times 0.03 are 2.88, 7.68 and 11.52, in twos 2, 8 and 12; 4096 times 0.03 is
+  // 122.88.
   assert.deepEqual(shapes.filter((shape) => !shape.includes("bias")), [
     "features.0.weight 11,11,3,2",
     "features.4.weight 5,5,1,8",
@@ -98,12 +99,12 @@ Deno.test("AlexNet: width multiplies channels and hidden units, an even number f
   ]);
 });
 
-Deno.test("AlexNet drops half of what goes into or comes out of the hidden layers", () => {
+Deno.test("AlexNet has dropout of a half before or after the hidden layers", () => {
   const places = VARIANTS.map((variant) => {
     using model = narrow(variant);
     return dropouts(model);
   });
-  // PyTorch's names of torchvision's; behind relu in the paper (section 4.2) and the article.
+  // torchvision's paths; after relu in the paper (section 4.2) and in d2l.
   assert.deepEqual(places, [
     ["classifier.2 0.5", "classifier.5 0.5"],
     ["classifier.0 0.5", "classifier.3 0.5"],
@@ -135,25 +136,25 @@ Deno.test("AlexNet overfits one batch", () => {
   }
 });
 
-Deno.test("AlexNet drops in training only, leaves its output alone, and nothing once disposed", () => {
+Deno.test("AlexNet drops in training only, leaves only its output, and no tensor once disposed", () => {
   for (const variant of VARIANTS) {
     setSeed(1);
     assertTrainingDiffers(() => narrow(variant), batchOf(2, 99, 1).images);
   }
 });
 
-Deno.test("AlexNet: images too small are refused with the layer and the size that will do", async () => {
-  // torchvision gives 63×63 as the smallest size of its AlexNet.
+Deno.test("alexnet() refuses images that are too small, with the layer and the smallest size", async () => {
+  // The smallest size in torchvision is 63×63.
   for (
     const [variant, at, smallest] of [
-      ["original", "2×2 at features.7 (maxPool 3×3, stride 2)", 67],
-      ["torchvision", "1×1 at features.12 (maxPool 3×3, stride 2)", 63],
-      ["d2l", "2×2 at features.5 (maxPool 3×3, stride 2)", 65],
+      ["original", "2×2 is left for features.7 (maxPool 3×3, stride 2)", 67],
+      ["torchvision", "1×1 is left for features.12 (maxPool 3×3, stride 2)", 63],
+      ["d2l", "2×2 is left for features.5 (maxPool 3×3, stride 2)", 65],
     ] as const
   ) {
     const options = { variant, inChannels: 1, width: 1 / 16 };
     const message =
-      `alexnet: images of 32×32 are too small: they are down to ${at}. The smallest that will do are ${smallest}×${smallest}.`;
+      `alexnet: the images must be at least ${smallest}×${smallest}, found 32×32, of which ${at}.`;
     await assertNoLeak(() => {
       assert.throws(() => alexnet({ ...options, imageSize: 32 }), {
         name: "RangeError",
@@ -167,18 +168,18 @@ Deno.test("AlexNet: images too small are refused with the layer and the size tha
       });
       assert.throws(
         () => summary(model, [200, smallest - 1, 1]),
-        /images of 200×\d\d are too small/,
+        /the images must be at least .*, found 200×\d\d/,
       );
     });
   }
 });
 
-Deno.test("AlexNet: the article's 3×227×227 does not fit what it builds for 1×224×224", () => {
+Deno.test("AlexNet of d2l for 1×224×224 refuses images of 3×227×227", () => {
   using model = alexnet({ variant: "d2l", width: 1 / 16 });
   assert.throws(() => summary(model, [227, 227, 1]), {
     name: "RangeError",
     message:
-      "Running alexnet: the images must be 224×224, for which it was built, found 227×227. The option imageSize builds it for others.",
+      "Running alexnet: the images must be 224×224, the option imageSize, found 227×227. Build the network with another imageSize.",
   });
   assert.throws(() => summary(model, [224, 224, 3]), {
     name: "RangeError",
@@ -189,16 +190,16 @@ Deno.test("AlexNet: the article's 3×227×227 does not fit what it builds for 1�
   assert.deepEqual(summary(averaging, [300, 250, 3]).rows.at(-1)?.outputShape, [1000]);
 });
 
-Deno.test("AlexNet: a bad option throws and leaves nothing", async () => {
+Deno.test("alexnet() refuses a bad option and leaves no tensor", async () => {
   for (
     const [options, kind, message] of [
       ["original", "TypeError", 'the options must be an object such as { variant: "original" }'],
       [
         {},
-        "RangeError",
+        "TypeError",
         'variant must be one of "original", "torchvision", "d2l", found undefined',
       ],
-      [{ variant: "toString" }, "RangeError", "d2l, found toString"],
+      [{ variant: "toString" }, "RangeError", '"d2l", found "toString"'],
       [{ variant: "original", classes: 0 }, "RangeError", "classes must be a whole number"],
       [{ variant: "original", inChannels: "3" }, "TypeError", "inChannels must be a whole number"],
       [{ variant: "original", width: 0 }, "RangeError", "width must be a finite number above 0"],

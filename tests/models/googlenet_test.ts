@@ -38,7 +38,7 @@ type Options = {
 const fixture = readNetworks<Options, Kind>("googlenet");
 const VARIANTS = ["d2l", "torchvision"] as const;
 
-/** The sizes of images that are quick: 5×5 pixels of 65×65 are left for the d2l variant's heads. */
+/** Sizes of quick images: 65×65 become 5×5 for the heads of the d2l variant. */
 const SIZE = { d2l: 65, torchvision: 32 };
 const narrow = (variant: GoogLeNetVariant) =>
   googlenet({
@@ -62,7 +62,7 @@ function loss(model: ReturnType<typeof narrow>, images: Images, labels: Labels):
 
 for (const expected of fixture.cases) {
   testOnEachBackend(
-    `GoogLeNet (${expected.options.variant}) is PyTorch's: logits, and a training step with its heads`,
+    `GoogLeNet (${expected.options.variant}) equals PyTorch: logits, and a training step with its heads`,
     () => {
       using model = googlenet(expected.options);
       assertLikePyTorch(model, expected, (images) => {
@@ -89,7 +89,7 @@ Deno.test("GoogLeNet of torchvision has 6,624,904 parameters, 1.50 billion multi
   assert.deepEqual([inference.parameters, inference.macs], [withHeads.parameters, without.macs]);
 });
 
-Deno.test("GoogLeNet has the article's b1 to b5, and the operations of the paper's table", async (t) => {
+Deno.test("GoogLeNet has the stages b1 to b5 of d2l, and the operations of the paper's table", async (t) => {
   using model = googlenet({ variant: "d2l" });
   const table = summary(model, [224, 224, 1], { depth: 1 });
   const shape = (name: string) => table.rows.find(({ path }) => path === name)?.outputShape;
@@ -100,8 +100,8 @@ Deno.test("GoogLeNet has the article's b1 to b5, and the operations of the paper
     [7, 7, 832],
     [1024],
   ]);
-  // Millions of operations in table 1 of the paper, which rounds up or down; not those of the first convolution and of 5a, which do
-  // not follow from its channels.
+  // Millions of operations in table 1 of the paper, which rounds up or down. The first convolution
+  // and 5a are left out: the table's numbers do not follow from its channels.
   const paper = {
     ...{ inception3a: 128, inception3b: 304 },
     ...{ inception4a: 73, inception4b: 88, inception4c: 100, inception4d: 119, inception4e: 170 },
@@ -114,7 +114,7 @@ Deno.test("GoogLeNet has the article's b1 to b5, and the operations of the paper
   await t.assertSnapshot(table.toString());
 });
 
-Deno.test("inception by hand: four branches of one image, joined along the channels", () => {
+Deno.test("inception() by hand: four branches of one image, joined along the channels", () => {
   for (const [variant, window] of [["d2l", 25], ["torchvision", 9]] as const) {
     using block = inception(1, [1, [1, 1], [1, 1], 1], { variant });
     const { branch1, branch2, branch3, branch4 } = block;
@@ -125,12 +125,12 @@ Deno.test("inception by hand: four branches of one image, joined along the chann
       }
     });
     for (const [path, statistic] of block.namedVariables()) {
-      // With these, batch norm adds its offset and nothing else.
+      // With this variance batch norm only adds its bias.
       if (/runningVariance/.test(path)) statistic.assign(ops.full(statistic.shape, 1 - 1e-3));
     }
     const y = block.forward(ops.tensor([1, 2, 3, 4], [1, 2, 2, 1]));
     assert.deepEqual(y.shape, [1, 2, 2, 4]);
-    // Each larger window sees all four pixels: x; Σ (x + 1) + 1; Σ (x + 2) + 2; max x + 3.
+    // Each larger window covers all four pixels: x; Σ (x + 1) + 1; Σ (x + 2) + 2; max x + 3.
     assertClose(y, [
       ...[1, 15, 20, 7],
       ...[2, 15, 20, 7],
@@ -141,7 +141,7 @@ Deno.test("inception by hand: four branches of one image, joined along the chann
   }
 });
 
-Deno.test("GoogLeNet drops much in its heads, and before its last layer in torchvision's variant", () => {
+Deno.test("GoogLeNet has dropout in its heads, and before its last layer in torchvision's variant", () => {
   using simplified = narrow("d2l"), torchvision = narrow("torchvision");
   const heads = ["aux1.dropout 0.7", "aux2.dropout 0.7"];
   assert.deepEqual(dropouts(simplified), heads);
@@ -169,7 +169,7 @@ Deno.test("GoogLeNet overfits one batch", () => {
   }
 });
 
-Deno.test("GoogLeNet drops in training only, leaves its outputs alone, and nothing once disposed", () => {
+Deno.test("GoogLeNet drops in training only, leaves only its outputs, and no tensor once disposed", () => {
   setSeed(1);
   const { images } = batchOf(2, 65, 1);
   assertTrainingDiffers(() => narrow("torchvision"), images);
@@ -181,12 +181,11 @@ Deno.test("GoogLeNet drops in training only, leaves its outputs alone, and nothi
   assert.deepEqual(Object.values(outputs).map(({ shape }) => shape), [[2, 10], [2, 10], [2, 10]]);
 });
 
-Deno.test("GoogLeNet: images too small are refused with the layer and the size that will do", async () => {
+Deno.test("googlenet() refuses images that are too small, with the layer and the smallest size", async () => {
   const options = { inChannels: 1, width: 1 / 8 };
-  const tooSmall = "The smallest that will do are";
-  // torchvision gives 15×15 as the smallest size.
+  // The smallest size in torchvision is 15×15.
   const running =
-    `googlenet: images of 14×14 are too small: they are down to 1×1 at maxpool3 (maxPool 3×3, stride 2, ceil mode). ${tooSmall} 15×15.`;
+    "googlenet: the images must be at least 15×15, found 14×14, of which 1×1 is left for maxpool3 (maxPool 3×3, stride 2, ceil mode).";
   await assertNoLeak(() => {
     assert.throws(() => googlenet({ ...options, variant: "torchvision", imageSize: 14 }), {
       name: "RangeError",
@@ -205,7 +204,7 @@ Deno.test("GoogLeNet: images too small are refused with the layer and the size t
       {
         name: "RangeError",
         message:
-          `Building googlenet: images of 64×64 are too small: they are down to 4×4 at aux1.pool (avgPool 5×5, stride 3). ${tooSmall} 65×65.`,
+          "Building googlenet: the images must be at least 65×65, found 64×64, of which 4×4 is left for aux1.pool (avgPool 5×5, stride 3).",
       },
     );
     using model = googlenet({ ...options, variant: "d2l", auxiliary: true, imageSize: 65 });
@@ -213,44 +212,44 @@ Deno.test("GoogLeNet: images too small are refused with the layer and the size t
     assert.throws(() => model.forwardWithAuxiliary(images), {
       name: "RangeError",
       message:
-        "Running googlenet: the images must be 65×65, for which it was built, found 80×80. The option imageSize builds it for others.",
+        "Running googlenet: the images must be 65×65, the option imageSize, found 80×80. Build the network with another imageSize.",
     });
   });
 });
 
-Deno.test("GoogLeNet: a bad option throws and leaves nothing", async () => {
-  const doing = "Building googlenet:";
+Deno.test("googlenet() and inception() refuse a bad option and leave no tensor", async () => {
+  const action = "Building googlenet:";
   for (
     const [build, kind, message] of [
       [
         () => googlenet("d2l" as never),
         "TypeError",
-        `${doing} the options must be an object such as { variant: "d2l" }`,
+        `${action} the options must be an object such as { variant: "d2l" }`,
       ],
       [
         () => googlenet({} as never),
-        "RangeError",
-        `${doing} variant must be one of "d2l", "torchvision", found undefined.`,
+        "TypeError",
+        `${action} variant must be one of "d2l", "torchvision", found undefined.`,
       ],
       [
         () => googlenet({ variant: "d2l", classes: 0 }),
         "RangeError",
-        `${doing} classes must be a whole number of at least 1, found 0.`,
+        `${action} classes must be a whole number of at least 1, found 0.`,
       ],
       [
         () => googlenet({ variant: "d2l", width: Infinity }),
         "RangeError",
-        `${doing} width must be a finite number above 0, found Infinity.`,
+        `${action} width must be a finite number above 0, found Infinity.`,
       ],
       [
         () => inception(3, [4, [4, 4], [4, 0], 4]),
         "RangeError",
-        "Building inception: c3 must be a whole number of at least 1, found 0.",
+        "Building inception: branch 3 must be a whole number of at least 1, found 0.",
       ],
       [
         () => inception(3, [4, 4 as never, [4, 4], 4]),
         "TypeError",
-        "Building inception: c2 must be two numbers of channels, found 4.",
+        "Building inception: branch 2 must be two numbers of channels such as [96, 128], found 4.",
       ],
       [
         () => inception(3, [4, [4, 4], [4, 4], 4], { variant: "original" as never }),

@@ -32,7 +32,7 @@ interface LeNetFixture {
 }
 const fixture: LeNetFixture = read("lenet.json");
 
-/** The numbers that tests/fixtures/make_nn_fixtures.py makes for a seed. */
+/** Returns the numbers of tests/fixtures/make_nn_fixtures.py for a seed. */
 function numbers(seed: number, shape: readonly number[]): Tensor {
   const count = shape.reduce((product, axis) => product * axis, 1);
   return ops.tensor(
@@ -44,7 +44,10 @@ function numbers(seed: number, shape: readonly number[]): Tensor {
   );
 }
 
-/** PyTorch's parameter of that seed, in our layout: kernels and weights the other way round, flattened images in their own order. */
+/**
+ * Returns PyTorch's parameter of a seed in our layout: weights are transposed, and the features of
+ * a flattened image reordered.
+ */
 function fromPyTorch(seed: number, { shape }: Variable): Tensor {
   if (shape.length === 1) return ops.mul(numbers(seed, shape), 0.1);
   const channelsFirst = shape[0] === 400 ? [120, 16, 5, 5] : shape.toReversed();
@@ -220,7 +223,7 @@ Deno.test("LeNet overfits one batch", () => {
   assert.deepEqual([...ops.argMax(model.forward(images)).dataSync()], labels);
 });
 
-Deno.test("LeNet: a bad option throws before anything is made", async () => {
+Deno.test("lenet() refuses a bad option and leaves no tensor", async () => {
   for (
     const [options, kind, message] of [
       [{ classes: 0 }, "RangeError", "classes must be a whole number of at least 1, found 0"],
@@ -252,7 +255,7 @@ Deno.test("LeNet: a bad option throws before anything is made", async () => {
   }
 });
 
-Deno.test("LeNet: images of another size are an error that names the layer's sizes", async () => {
+Deno.test("LeNet refuses images of another size, with the sizes of the layer", async () => {
   using model = lenet();
   const images = ops.ones([1, 32, 32, 1]);
   await assertNoLeak(() =>

@@ -15,13 +15,13 @@ const fixture = readNetworks<{ inChannels: number; classes: number; width: numbe
 const narrow = () => nin({ width: 1 / 4 });
 
 for (const expected of fixture.cases) {
-  Deno.test("NiN is PyTorch's: logits, and a training step", () => {
+  Deno.test("NiN equals PyTorch: logits, and a training step", () => {
     using model = nin(expected.options);
     assertLikePyTorch(model, expected);
   });
 }
 
-Deno.test("NiN has the article's maps: 54, 26, 12, 5, then 10 classes", async (t) => {
+Deno.test("NiN has feature maps of 54, 26, 12, 5, then 10 classes", async (t) => {
   using model = nin();
   assert.deepEqual(
     summary(model, [224, 224, 1], { depth: 2 }).rows.map(({ outputShape }) => outputShape),
@@ -51,7 +51,7 @@ Deno.test("NiN has the article's maps: 54, 26, 12, 5, then 10 classes", async (t
   await t.assertSnapshot(table.toString());
 });
 
-Deno.test("ninBlock by hand: a convolution, then each pixel's channels through two small layers", () => {
+Deno.test("ninBlock() by hand: a convolution, then each pixel's channels through two small layers", () => {
   using block = ninBlock(1, 2, { kernelSize: 2 });
   const [kernel, bias, mix, mixBias, last, lastBias] = block.parameters();
   kernel!.assign(ops.tensor([1, -1, 1, 0, 1, 0, 1, 0], [2, 2, 1, 2]));
@@ -60,7 +60,8 @@ Deno.test("ninBlock by hand: a convolution, then each pixel's channels through t
   mixBias!.assign(ops.tensor([0, 1]));
   last!.assign(ops.tensor([1, 0, 1, 1], [1, 1, 2, 2]));
   lastBias!.assign(ops.tensor([-20, 1]));
-  // relu(1 + 2 + 3 + 4, 2 − 1) = (10, 1); relu(10 + 3, 20 − 4 + 1) = (13, 17); relu(13 + 17 − 20, 17 + 1).
+  // relu(1 + 2 + 3 + 4, 2 − 1) = (10, 1); relu(10 + 3, 20 − 4 + 1) = (13, 17); relu(13 + 17 − 20,
+  // 17 + 1).
   assertClose(block.forward(ops.tensor([1, 2, 3, 4], [1, 2, 2, 1])), [10, 18], 0);
 });
 
@@ -101,25 +102,25 @@ Deno.test("NiN overfits one batch", () => {
   );
 });
 
-Deno.test("NiN drops in training only, leaves its output alone, and nothing once disposed", () => {
+Deno.test("NiN drops in training only, leaves only its output, and no tensor once disposed", () => {
   setSeed(1);
   assertTrainingDiffers(narrow, batchOf(2, 99, 1).images);
 });
 
-Deno.test("NiN at 32×32 is refused with the layer and the size that will do", async () => {
+Deno.test("nin() refuses images of 32×32, with the layer and the smallest size", async () => {
   using model = narrow();
   await assertNoLeak(() =>
     assert.throws(() => summary(model, [32, 32, 1]), {
       name: "RangeError",
       message:
-        "Running nin: images of 32×32 are too small: they are down to 2×2 at features.3 (maxPool 3×3, stride 2). The smallest that will do are 67×67.",
+        "Running nin: the images must be at least 67×67, found 32×32, of which 2×2 is left for features.3 (maxPool 3×3, stride 2).",
     })
   );
   assert.throws(() => summary(model, [66, 67, 1]), { name: "RangeError" });
   assert.deepEqual(summary(model, [67, 67, 1]).rows.at(-1)?.outputShape, [10]);
 });
 
-Deno.test("NiN: a bad option throws and leaves nothing", async () => {
+Deno.test("nin() refuses a bad option and leaves no tensor", async () => {
   for (
     const [options, kind, message] of [
       [10, "TypeError", "the options must be an object such as { classes: 10 }, found 10"],

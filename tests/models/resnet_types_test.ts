@@ -1,4 +1,7 @@
-/** Configurations of ResNets that must not compile, next to those that must. The functions are checked, never called. */
+/**
+ * Configurations of ResNets that must not compile, next to ones that must. The functions are
+ * checked, never called.
+ */
 import assert from "node:assert/strict";
 import {
   basicBlock,
@@ -30,7 +33,7 @@ declare const colour: Images<3>;
 declare const wide: Images<64>;
 
 export function depths(depth: number, either: 20 | 32) {
-  // The paper's, and the smallest.
+  // The depths of the paper, and the smallest.
   cifarResnet({ depth: 8 });
   cifarResnet({ depth: 20 });
   cifarResnet({ depth: 56, shortcut: "none" });
@@ -64,13 +67,13 @@ export function shortcuts(
   basicBlock(64, 128, { shortcut: "A", stride: 2 });
   bottleneck(256, 64, { shortcut: "A" });
   bottleneck(256, 128, { shortcut: "A" });
-  // Only option A cannot.
+  // Only shortcut A cannot.
   basicBlock(64, 32);
   basicBlock(64, 32, { stride: 2 });
   basicBlock(64, 32, { shortcut: "C" });
   basicBlock(64, 32, { shortcut: "none" });
   bottleneck(256, 32, { version: "v2" });
-  // What is not known is left to the run.
+  // Unknown numbers are checked at run time.
   basicBlock(64, 32, { shortcut });
   basicBlock(inChannels, outChannels, { shortcut: "A" });
   basicBlock(64, outChannels, { shortcut: "A", version });
@@ -171,7 +174,7 @@ export function networks(
   ];
 }
 
-/** Numbers that are type parameters go through. */
+/** Type parameters are accepted as numbers. */
 export function generic<In extends number, Classes extends number>(
   inChannels: In,
   classes: Classes,
@@ -209,7 +212,7 @@ bottleneck(256, 32, { shortcut: "A" });
 resnet({ block: "basic", stages: [2, 0, 2] });
 `;
 
-Deno.test("the compiler says in words what is wrong with a ResNet", async () => {
+Deno.test("resnet() and its blocks: compile errors in words", async () => {
   const said = await errorsOfCompiler(WRONG);
   const cannot = (from: number, to: number) =>
     `shortcut A adds channels of zeros, so a block of ${from} channels cannot give ${to}; take B`;

@@ -1,4 +1,6 @@
-/** What must not compile, next to what must. The functions are checked, never called. */
+/**
+ * Lines that must not compile, next to lines that must. The functions are checked, never called.
+ */
 import {
   type AlexNet,
   alexnet,
@@ -149,7 +151,7 @@ export function heads(auxiliary: boolean) {
   return { all, classifier, none, auxiliary3 };
 }
 
-/** Numbers that are type parameters go through. */
+/** Type parameters are accepted as numbers. */
 export function generic<In extends number, Classes extends number>(
   inChannels: In,
   classes: Classes,

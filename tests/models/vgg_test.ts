@@ -46,7 +46,7 @@ const narrow = (batchNorm: boolean) =>
 
 for (const expected of fixture.cases) {
   const { architecture, batchNorm } = expected.options;
-  Deno.test(`VGG ${architecture}${batchNorm ? " with batch norm" : ""} is PyTorch's: logits, and a training step`, () => {
+  Deno.test(`VGG ${architecture}${batchNorm ? " with batch norm" : ""} equals PyTorch: logits, and a training step`, () => {
     using model = vgg(expected.options);
     assertLikePyTorch(model, expected);
   });
@@ -67,8 +67,9 @@ Deno.test("VGG-16 has 138,357,544 parameters and 15.47 billion multiply-accumula
   await t.assertSnapshot(table.toString());
 });
 
-Deno.test("every VGG has torchvision's parameters and multiply-accumulates", () => {
-  // Full linear layers are most of the parameters and all the same; they are counted with 16 hidden units in place of 4096.
+Deno.test("vgg() has torchvision's parameters and multiply-accumulates at every depth", () => {
+  // The linear layers are most of the parameters and the same for all depths, so they are counted
+  // with 16 hidden units in place of 4096.
   const parameters = (hidden: number) => 25089 * hidden + (hidden + 1) * (hidden + 1000);
   const macs = (hidden: number) => 25088 * hidden + hidden * hidden + hidden * 1000;
   assert.equal(fixture.counts.length, 8);
@@ -80,7 +81,7 @@ Deno.test("every VGG has torchvision's parameters and multiply-accumulates", () 
   }
 });
 
-Deno.test("the article's VGG", () => {
+Deno.test("vgg() with the blocks of d2l, for 1×224×224", () => {
   const conv_arch = [[1, 64], [1, 128], [2, 256], [2, 512], [2, 512]] as const;
   using model = vgg({ architecture: conv_arch, inChannels: 1, classes: 10, width: 1 / 4 });
   assert.deepEqual(
@@ -96,13 +97,13 @@ Deno.test("the article's VGG", () => {
   );
 });
 
-Deno.test("vggBlock by hand: a padded convolution, relu, and the largest of each 2×2", async () => {
+Deno.test("vggBlock() by hand: a padded convolution, relu, and the largest of each 2×2", async () => {
   using block = vggBlock(1, 2, { convolutions: 1 });
   const [kernel, bias] = block.parameters();
   kernel!.assign(ops.concat([ops.ones([3, 3, 1, 1]), ops.full([3, 3, 1, 1], -1)], 3));
   bias!.assign(ops.tensor([0, 5]));
   const image = ops.tensor([1, 2, 3, 4], [1, 2, 2, 1]);
-  // Each 3×3 window sees all four numbers, whose sum is 10.
+  // Each 3×3 window covers all four numbers, whose sum is 10.
   assertClose(block.forward(image), [10, 0], 0);
   using normalized = vggBlock(1, 2, { convolutions: 2, batchNorm: true });
   assert.deepEqual(normalized.layers.map((layer) => layer.describe()), [
@@ -130,7 +131,7 @@ Deno.test("VGG: every parameter gets a finite gradient that is not zero, but a b
     assertEveryParameterLearns(
       model,
       () => crossEntropy(model.forward(images, { training: true }), labels),
-      // The gradient of a bias that batch norm takes away again is zero, with or without rounding errors.
+      // Batch norm subtracts the bias again, so its gradient is zero up to rounding errors.
       (path) => batchNorm && /features.*bias/.test(path),
     );
   }
@@ -148,16 +149,16 @@ Deno.test("VGG overfits one batch", () => {
   }
 });
 
-Deno.test("VGG drops in training only, leaves its output alone, and nothing once disposed", () => {
+Deno.test("VGG drops in training only, leaves only its output, and no tensor once disposed", () => {
   setSeed(1);
   assertTrainingDiffers(() => narrow(false), batchOf(2, 32, 1).images);
   assertTrainingDiffers(() => narrow(true), batchOf(2, 32, 1).images);
 });
 
-Deno.test("VGG at 16×16 is refused with the layer and the size that will do", async () => {
+Deno.test("vgg() refuses images of 16×16, with the layer and the smallest size", async () => {
   const options = { architecture: 16, inChannels: 1, width: 1 / 16, hidden: 8 } as const;
   const message =
-    "vgg: images of 16×16 are too small: they are down to 1×1 at features.30 (maxPool 2×2, stride 2). The smallest that will do are 32×32.";
+    "vgg: the images must be at least 32×32, found 16×16, of which 1×1 is left for features.30 (maxPool 2×2, stride 2).";
   await assertNoLeak(() => {
     assert.throws(() => vgg({ ...options, imageSize: 16 }), {
       name: "RangeError",
@@ -169,12 +170,12 @@ Deno.test("VGG at 16×16 is refused with the layer and the size that will do", a
       name: "RangeError",
       message: `Running ${message}`,
     });
-    // What is larger is averaged.
+    // Feature maps of larger images are averaged.
     assert.deepEqual(summary(model, [70, 40, 1]).rows.at(-1)?.outputShape, [1000]);
   });
 });
 
-Deno.test("VGG: a bad option throws and leaves nothing", async () => {
+Deno.test("vgg() refuses a bad option and leaves no tensor", async () => {
   for (
     const [options, kind, message] of [
       [16, "TypeError", "the options must be an object such as { architecture: 16 }, found 16"],
@@ -184,7 +185,7 @@ Deno.test("VGG: a bad option throws and leaves nothing", async () => {
         "architecture must be one of 11, 13, 16, 19 or blocks such as [[1, 64], [2, 128]], found 12",
       ],
       [{ architecture: [] }, "TypeError", "found []"],
-      [{ architecture: [[1, 8], 16] }, "TypeError", "found [[1,8],16]"],
+      [{ architecture: [[1, 8], 16] }, "TypeError", "found [[1, 8], 16]"],
       [{}, "TypeError", "found undefined"],
       [
         { architecture: [[1, 8], [0, 8]] },

@@ -1,7 +1,9 @@
-/** Images for the tests of what is done to them. */
+/** Images for the tests of transforms. */
 import { type Images, ops } from "resnet-lab";
 
-/** `batch` images of different whole numbers from 1 on: every pixel of every image is unlike all others. */
+/**
+ * Returns `batch` images of the whole numbers from 1 on, so that all pixels of all images differ.
+ */
 export function distinct(batch: number, height: number, width: number, channels: number): Images {
   const values = Float32Array.from({ length: batch * height * width * channels }, (_, i) => i + 1);
   return ops.tensor(values, [batch, height, width, channels]);
