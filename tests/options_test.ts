@@ -10,6 +10,7 @@ import * as lib from "resnet-lab";
 
 /** The types with named properties that are values and no options, with the reason. */
 const VALUES: Readonly<Record<string, string>> = {
+  Drawable: "a Figure, or an object with its data and layout",
   KernelTrace: "what traceKernels gives",
   Layout: "plotly's",
   NetworkResult: "a result as it is stored, with whatever was measured",
@@ -263,6 +264,10 @@ const PLACES: Readonly<Record<string, Row>> = {
   "networkDiagram 1": [
     { title: "A" },
     (o) => lib.networkDiagram(lib.summary(net, [4, 4, 1]).rows, o),
+  ],
+  "renderPng 1": [
+    { scale: 1 },
+    (o) => lib.renderPng(lib.lineChart([{ name: "a", y: [1, 2] }], { x: axis, y: axis }), o),
   ],
   "scatterChart 0[]": [
     { name: "a", x: [1], y: [1] },

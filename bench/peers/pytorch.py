@@ -1,18 +1,18 @@
-"""PyTorch at work. After the work, the command line says how: channels_last, compile, bf16, or nothing of that."""
+"""PyTorch as a system of the benchmark. The flags are channels_last, compile and bf16."""
 
 import os
 
 import torch
 import torchvision
-from serve import given, serve
+from serve import parse_arguments, serve
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock
 from torchvision.transforms import v2
 
-work, words = given()
-batch, (height, width, channels) = work["batch"], work["image"]
-layout = torch.channels_last if "channels_last" in words else torch.contiguous_format
+workload, flags = parse_arguments()
+batch, (height, width, channels) = workload["batch"], workload["image"]
+layout = torch.channels_last if "channels_last" in flags else torch.contiguous_format
 
 
 def resnet18():
@@ -23,31 +23,31 @@ def resnet18():
 
 
 class OptionA(nn.Module):
-    """Every second pixel, with channels of zeros where there are too few."""
+    """Shortcut of every second pixel, padded with channels of zeros."""
 
     def forward(self, x):
         return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, x.shape[1]))
 
 
 def resnet20():
-    blocks, before = [], 16
-    for after in (16, 32, 64):
+    blocks, in_channels = [], 16
+    for out_channels in (16, 32, 64):
         for _ in range(3):
-            changes = before != after
-            blocks.append(BasicBlock(before, after, 2 if changes else 1, OptionA() if changes else None))
-            before = after
+            changes = in_channels != out_channels
+            blocks.append(BasicBlock(in_channels, out_channels, 2 if changes else 1, OptionA() if changes else None))
+            in_channels = out_channels
     stem = [nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True)]
     return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
-def conv(before, after, size, **options):
-    return [nn.Conv2d(before, after, size, **options), nn.ReLU(inplace=True)]
+def conv(in_channels, out_channels, size, **options):
+    return [nn.Conv2d(in_channels, out_channels, size, **options), nn.ReLU(inplace=True)]
 
 
 def linears(*sizes, rate=0.0):
     layers = [nn.Flatten()]
-    for before, after in zip(sizes[:-2], sizes[1:-1]):
-        layers += [nn.Linear(before, after), nn.ReLU(inplace=True)] + ([nn.Dropout(rate)] if rate else [])
+    for in_channels, out_channels in zip(sizes[:-2], sizes[1:-1]):
+        layers += [nn.Linear(in_channels, out_channels), nn.ReLU(inplace=True)] + ([nn.Dropout(rate)] if rate else [])
     return [*layers, nn.Linear(sizes[-2], sizes[-1])]
 
 
@@ -66,11 +66,11 @@ def alexnet():
 
 
 def vgg11():
-    layers, before = [], 1
-    for convolutions, after in [(1, 32), (1, 64), (2, 128), (2, 256), (2, 256)]:
+    layers, in_channels = [], 1
+    for convolutions, out_channels in [(1, 32), (1, 64), (2, 128), (2, 256), (2, 256)]:
         for _ in range(convolutions):
-            layers += conv(before, after, 3, padding=1)
-            before = after
+            layers += conv(in_channels, out_channels, 3, padding=1)
+            in_channels = out_channels
         layers.append(nn.MaxPool2d(2))
     return nn.Sequential(*layers, *linears(256 * 7 * 7, 2048, 2048, 10, rate=0.5))
 
@@ -94,7 +94,7 @@ parameters = 0
 
 def build():
     global parameters
-    model = networks[work["network"]]().to(memory_format=layout)
+    model = networks[workload["network"]]().to(memory_format=layout)
     parameters = sum(p.numel() for p in model.parameters())
     return model
 
@@ -105,16 +105,16 @@ def noise():
 
 
 def autocast():
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled="bf16" in words)
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled="bf16" in flags)
 
 
 def compiled(model):
-    return torch.compile(model) if "compile" in words else model
+    return torch.compile(model) if "compile" in flags else model
 
 
 def train():
     model = build()
-    optimizer = torch.optim.SGD(model.parameters(), work["learningRate"], momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), workload["learningRate"], momentum=0.9)
     run = compiled(model)
     images, labels = noise()
 
@@ -171,7 +171,7 @@ def epoch():
     return step
 
 
-# TensorFlow does so, and momentum of units that never fire shrinks to such numbers.
+# As TensorFlow does. The momentum of inactive units becomes denormal, which is slow.
 torch.set_flush_denormal(True)
 serve(
     f"PyTorch {torch.__version__}",

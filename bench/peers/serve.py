@@ -1,19 +1,19 @@
-"""The half of a bench that a system in Python runs; ../serve.ts is the same in TypeScript."""
+"""The benchmark process of a system in Python; ../serve.ts is its counterpart in TypeScript."""
 
 import json
 import sys
 import time
 
 
-def given():
-    """The work on the command line, and the words after it."""
+def parse_arguments():
+    """Returns the workload on the command line and the flags after it."""
     return json.loads(sys.argv[1]), sys.argv[2:]
 
 
 def serve(version, tasks, parameters):
     """
-    Reads lines such as `train 3` until there are no more, does as many steps of that task, and answers each with a line of JSON: how
-    long they took. A task is made ready when it is first asked for.
+    Reads lines such as `train 3` from standard input, runs that many steps of the task, and answers
+    each line with the time in JSON. The first line of a task sets the task up.
     """
     ready = {}
     for line in sys.stdin:

@@ -60,7 +60,10 @@ const maxBars = 2000;
  *   y: { title: "Parameters" },
  * });
  * assert.deepEqual(figure.data[0]?.text, ["11.7M", "138M"]);
- * assert.equal(figure.description, "Parameters by model: ResNet-18 11,689,512; VGG-16 138,357,544.");
+ * assert.equal(
+ *   figure.description,
+ *   "Parameters by model: ResNet-18 11,689,512; VGG-16 138,357,544.",
+ * );
  * ```
  */
 export function barChart(

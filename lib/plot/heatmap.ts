@@ -174,8 +174,8 @@ export type ConfusionMatrixPlotOptions = FigureOptions;
 /**
  * Draws how often each true class (row) was predicted as each class (column).
  *
- * The numbers are counts. The colour is the share of the row, so that classes with few and with
- * many images look alike. With more than 25 classes only the hover text shows the counts.
+ * The numbers are counts. The colour is the share of the row, so that classes of different size can
+ * be compared. With more than 25 classes only the hover text shows the counts.
  *
  * @param confusion Counts, `confusion[true class][predicted class]`.
  * @param classNames The name of each class.

@@ -89,7 +89,8 @@ export async function renderSvg(figure: Drawable): Promise<string> {
  * import { barChart, renderPng } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const figure = barChart(["cat", "dog"], [3, 5], { x: { title: "Class" }, y: { title: "Images" } });
+ * const axes = { x: { title: "Class" }, y: { title: "Images" } };
+ * const figure = barChart(["cat", "dog"], [3, 5], axes);
  * const png = await renderPng(figure);
  * assert.equal(new TextDecoder().decode(png.subarray(1, 4)), "PNG");
  * ```

@@ -26,7 +26,7 @@ const rows = [{ path: "0", layer: "flatten", outputShape: [2], parameters: 0, ma
 const history = { steps: [{ step: 1, loss: 1, learningRate: 1 }], epochs: [] };
 const graph = { nodes: [{ id: "a", label: "a" }], edges: [] };
 
-/** Calls of every chart with its required options and others, because cells are not type-checked. */
+/** Calls of every chart with its options, because cells are not type-checked. */
 // deno-lint-ignore no-explicit-any
 const chartsWith: Record<string, (more: any) => unknown> = {
   lineChart: (more) => lineChart([{ name: "a", y: [1] }], { x, y, ...more }),
