@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
-import { writeTextAtomicallySync } from "../weights/files.ts";
+import { writeTextAtomicallySync } from "../data/files.ts";
 
 /**
  * Whether the notebook is executed with `deno task run --write`, which sets this environment

@@ -2,7 +2,12 @@
 export {
   checkArray,
   checkFunction,
+  checkInstance,
+  checkInteger,
+  checkNumber,
+  checkOneOf,
   checkOptions,
+  checkString,
   checkSynchronous,
   checkTensor,
   show,

@@ -12,8 +12,9 @@ import {
 } from "../tensor/mod.ts";
 import { type Module, onForward } from "../nn/mod.ts";
 import { checkInputShape, checkModule } from "../nn/checks.ts";
-import { checkPath, writeAtomically } from "./files.ts";
-import { graphNotes } from "./transform_note.ts";
+import { writeAtomically } from "../data/files.ts";
+import { checkPath } from "./files.ts";
+import { graphNotes } from "./tensor_notes.ts";
 
 /** An attribute of a node, as TensorFlow writes it in JSON. */
 type Attribute = Readonly<Record<string, unknown>>;

@@ -187,7 +187,7 @@ Deno.test({
           import { readCatsAndDogs } from "${lib("data/cats_and_dogs.ts")}";
           import { readCifar10 } from "${lib("data/cifar10.ts")}";
           import { fashionMnistFile } from "${lib("data/fashion_mnist.ts")}";
-          import { hubState } from "${lib("weights/pretrained.ts")}";
+          import { readFromHub } from "${lib("weights/pretrained.ts")}";
           const slow = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => {
             console.log("under way");
             return new Response(new ReadableStream({ start: (c) => c.enqueue(new Uint8Array(9)) }));
@@ -207,7 +207,7 @@ Deno.test({
           `console.log("under way"),
           download("http://127.0.0.1:1/", { file: cache + "/y", sha256: "01234567", retryDelay: 60_000 })`,
         ],
-        ["pretrained()", `hubState("x-01234567.pth", { hub: url })`],
+        ["pretrained()", `readFromHub("x-01234567.pth", { hub: url })`],
         ["cifar10()", `readCifar10({ url })`],
         [
           "fashionMnist()",

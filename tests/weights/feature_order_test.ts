@@ -27,7 +27,7 @@ import {
   writeSafetensors,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { fixture } from "./fixture.ts";
+import { fixture } from "./_helpers.ts";
 
 const references: Record<string, { shape: number[]; output: number[] }> = JSON.parse(
   Deno.readTextFileSync(fixture("feature_order.json")),

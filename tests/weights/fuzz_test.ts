@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { Random, type StateDict } from "resnet-lab";
 import { parsePth } from "../../lib/weights/pth.ts";
 import { parseSafetensors } from "../../lib/weights/safetensors.ts";
-import { fixture } from "./fixture.ts";
+import { fixture } from "./_helpers.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 type Mutation = (bytes: Bytes, random: Random) => Bytes;

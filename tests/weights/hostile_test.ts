@@ -2,7 +2,7 @@
  * Files that are made to take time or memory: each is read or refused in words, in little of both.
  */
 import assert from "node:assert/strict";
-import { fixture } from "./fixture.ts";
+import { fixture } from "./_helpers.ts";
 
 const MB = 10 ** 6;
 /**

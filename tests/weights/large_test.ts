@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import { readPth } from "resnet-lab";
 import { parsePth } from "../../lib/weights/pth.ts";
-import { fixture, plain } from "./fixture.ts";
+import { fixture, plain } from "./_helpers.ts";
 
 /** Little-endian numbers of so many bytes each. */
 const numbers = (...fields: [value: number, bytes: number][]) =>

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { pretrained } from "resnet-lab";
-import { hubState } from "../../lib/weights/pretrained.ts";
-import { fixture, plain } from "./fixture.ts";
+import { readFromHub } from "../../lib/weights/pretrained.ts";
+import { fixture, plain } from "./_helpers.ts";
 
 /**
  * Runs `body` with a hub of one file, an empty cache folder, and a list of the paths that are asked
@@ -37,18 +37,18 @@ Deno.test("pretrained weights are downloaded once, checked against the digits in
   await withHub(content, async (hub, requests, cache) => {
     const seen: number[] = [];
     const onProgress = ({ received }: { received: number }) => seen.push(received);
-    const tensors = await hubState(`tiny-${digits}.pth`, { hub, onProgress });
+    const tensors = await readFromHub(`tiny-${digits}.pth`, { hub, onProgress });
     assert.deepEqual(plain(tensors).transposed, ["F32", [3, 2], [0, 3, 1, 4, 2, 5]]);
     assert.equal(seen.at(-1), content.length);
     assert.deepEqual(await Deno.readFile(`${cache}/torchvision/tiny-${digits}.pth`), content);
-    await hubState(`tiny-${digits}.pth`, { hub });
+    await readFromHub(`tiny-${digits}.pth`, { hub });
     assert.deepEqual(requests, [`/models/tiny-${digits}.pth`]);
   });
 });
 
 Deno.test("pretrained weights of another SHA-256 are refused, and not kept", async () => {
   await withHub(content, async (hub, _requests, cache) => {
-    await assert.rejects(hubState("tiny-01234567.pth", { hub }), {
+    await assert.rejects(readFromHub("tiny-01234567.pth", { hub }), {
       name: "Error",
       message:
         /^Downloading .*tiny-01234567\.pth: expected a file with the SHA-256 01234567…, found [0-9a-f]{64}\. Nothing was kept\.$/,
@@ -81,12 +81,12 @@ Deno.test("pretrained weights are held to all digits that are known, and to a si
   await withHub(content, async (hub, _requests, cache) => {
     const full = createHash("sha256").update(content).digest("hex");
     const other = digits + "0".repeat(56);
-    await assert.rejects(hubState(`tiny-${digits}.pth`, { hub, sha256: other }), {
+    await assert.rejects(readFromHub(`tiny-${digits}.pth`, { hub, sha256: other }), {
       name: "Error",
       message: new RegExp(`: expected a file with the SHA-256 ${other}, found ${full}`),
     });
     const maxBytes = content.length - 1;
-    await assert.rejects(hubState(`tiny-${digits}.pth`, { hub, sha256: full, maxBytes }), {
+    await assert.rejects(readFromHub(`tiny-${digits}.pth`, { hub, sha256: full, maxBytes }), {
       name: "RangeError",
       message: new RegExp(`: the file must have at most ${maxBytes} bytes`),
     });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readPth, type StoredTensor } from "resnet-lab";
 import { parsePth } from "../../lib/weights/pth.ts";
-import { fixture, plain, rowMajor, temporary, views } from "./fixture.ts";
+import { fixture, plain, rowMajor, temporary, views } from "./_helpers.ts";
 
 for (const file of ["layouts.pth", "layouts_legacy.pth"]) {
   Deno.test(`readPth reads every type and layout of ${file}`, async () => {

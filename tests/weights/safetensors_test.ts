@@ -9,7 +9,7 @@ import {
   writeGraphModel,
   writeSafetensors,
 } from "resnet-lab";
-import { fixture, plain, rowMajor, temporary } from "./fixture.ts";
+import { fixture, plain, rowMajor, temporary } from "./_helpers.ts";
 
 /** A file with a header as it is given, and data of some bytes. */
 function fileOf(header: string | object, dataLength = 0, headerLength?: bigint): Uint8Array {
@@ -328,4 +328,14 @@ Deno.test("readers and writers of files refuse what is no path", async () => {
       ]
     ) await assert.rejects(work, { name: "TypeError", message });
   }
+});
+
+Deno.test("writeSafetensors() refuses a file that may not be written, as cp does", async () => {
+  const folder = await Deno.makeTempDir(), file = `${folder}/a.safetensors`;
+  using one = ops.tensor([1]);
+  await writeSafetensors(file, new Map([["a", StoredTensor.of(one)]]));
+  await Deno.chmod(file, 0o444);
+  if (Deno.uid() === 0) return; // Root may write to anything.
+  await assert.rejects(writeSafetensors(file, new Map()), /^Error: Writing .*: Permission denied/);
+  assert.equal((await readSafetensors(file)).size, 1);
 });

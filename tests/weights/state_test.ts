@@ -28,7 +28,7 @@ import {
   vgg,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { expected, fixture, images, names } from "./fixture.ts";
+import { expected, fixture, images, names } from "./_helpers.ts";
 
 type Classifier = Module<Images<3>, Tensor>;
 const cases: [file: string, make: () => Classifier, size: number][] = [
