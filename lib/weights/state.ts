@@ -365,7 +365,7 @@ export function loadStateDict(
     const likely = prefix === undefined ? likelyPrefix(tensors, variables) : undefined;
     throw new RangeError(
       [
-        `${action}: the tensors must be the ${entries.length} of ${model.describe()}, found others. ` +
+        `${action}: the state dict must have the ${entries.length} tensors of ${model.describe()}, found others. ` +
         "Nothing was loaded; except: [paths] leaves layers out.",
         ...likely === undefined ? [] : [
           `Names in the state dict begin with ${show(likely)}; prefix: ${show(likely)} removes it.`,

@@ -150,7 +150,7 @@ export class StoredTensor {
    * ```
    */
   static of(tensor: Tensor): StoredTensor {
-    checkTensor("Storing a tensor", tensor);
+    checkTensor("Storing a tensor", tensor, { name: "the value" });
     const { buffer, byteOffset, byteLength } = tensor.dataSync();
     const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice();
     const dtype = tensor.dtype === "bool" ? "BOOL" : tensor.dtype === "int32" ? "I32" : "F32";

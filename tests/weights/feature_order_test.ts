@@ -265,7 +265,7 @@ function orderOf(model: AnyModule, path: string, layer: AnyModule, options = {})
 const TWO_OF_THREE = [0, 3, 1, 4, 2, 5], THREE_OF_TWO = [0, 2, 4, 1, 3, 5];
 const SAME = [0, 1, 2, 3, 4, 5];
 
-Deno.test("stateDict follows sequential, parallel and residual without an input shape", () => {
+Deno.test("stateDict() follows sequential, parallel and residual without an input shape", () => {
   const fc = linear(6, 1), point = conv(2, 3, 1), norm = batchNorm(3);
   const cases: [AnyModule, string, number[]][] = [
     [sequential(point, flatten(), fc), "2", TWO_OF_THREE],
@@ -280,7 +280,7 @@ Deno.test("stateDict follows sequential, parallel and residual without an input 
   for (const [model, path, order] of cases) assert.deepEqual(orderOf(model, path, fc), order, path);
 });
 
-Deno.test("stateDict takes a user's block among known layers as it is", () => {
+Deno.test("stateDict() takes a user's block among known layers as it is", () => {
   class Block extends Module<Images, Images> {
     readonly norm = batchNorm(2);
     readonly conv = conv(2, 2, 1);
@@ -291,16 +291,16 @@ Deno.test("stateDict takes a user's block among known layers as it is", () => {
   const fc = linear(6, 1);
   const known = sequential(new Block(), conv(2, 3, 1), flatten(), fc) as AnyModule;
   assert.deepEqual(orderOf(known, "3", fc), TWO_OF_THREE);
-  // A block of which nothing says how many channels it gives.
+  // The structure does not show how many channels the block returns.
   const unknown = sequential(new Block(), flatten(), fc) as AnyModule;
   assert.throws(
-    () => loadStateDict(unknown, new Map()),
+    () => loadStateDict(unknown, file(stateDict(unknown))),
     /order of the features that 2 takes must be known/,
   );
   assert.deepEqual(orderOf(unknown, "2", fc, { inputShape: [3, 1, 2] }), THREE_OF_TWO);
 });
 
-Deno.test("loadStateDict refuses a file of another order than is known, and names inputShape", () => {
+Deno.test("loadStateDict() refuses a file of another order than is known, and names inputShape", () => {
   const unclear: [AnyModule, layers: string][] = [
     [nets["fields"]!(), "fc1, fc2"],
     [nets["colour pixels"]!(), "b, a"],
@@ -310,11 +310,15 @@ Deno.test("loadStateDict refuses a file of another order than is known, and name
   ];
   for (const [model, layers] of unclear) {
     const message = new RegExp(
-      `: the order of the features that ${layers} takes must be known, because PyTorch flattens maps by channel and we by ` +
-        "pixel, found that the fields of .* do not tell it\\. Give the shape of one input, .* \\{ inputShape: \\[28, 28, 1\\] \\}\\.$",
+      `: the order of the features that ${layers} takes must be known, because PyTorch flattens feature maps by channel and this library by ` +
+        "pixel, found that the fields of .* do not tell it\\. Pass the shape of one input, .* \\{ inputShape: \\[28, 28, 1\\] \\}\\.$",
     );
-    assert.throws(() => loadStateDict(model, new Map()), { name: "RangeError", message });
-    // Within this library nothing need be known.
+    const state = file(stateDict(model));
+    assert.throws(() => loadStateDict(model, state), { name: "RangeError", message });
+    // Wrong names are reported first.
+    state.set("wrong", state.values().next().value!);
+    assert.throws(() => loadStateDict(model, state), /Not in the model: wrong \[/);
+    // Within this library the order need not be known.
     loadStateDict(model, stateDict(model));
   }
   // What is left out needs no order.
@@ -324,7 +328,7 @@ Deno.test("loadStateDict refuses a file of another order than is known, and name
   assert.equal(stateDict(new Net({ fc: linear(7, 2) }, (m, x) => m.fc(flat(x)))).size, 2);
 });
 
-Deno.test("stateDict refuses what a run does not tell either", () => {
+Deno.test("stateDict() refuses orders that a run does not show either", () => {
   const fc = linear(24, 3), inputShape = [5, 4, 2];
   const two = new Net(
     { conv: conv(2, 4), fc },
@@ -350,19 +354,22 @@ Deno.test("stateDict refuses what a run does not tell either", () => {
     assert.throws(() => stateDict(model, { inputShape }), {
       name: "RangeError",
       message:
-        /features that fc takes must be known, .*, found a forward pass in which it cannot be followed\. Flatten maps/,
+        /features that fc takes must be known, .*, found a forward pass in which it cannot be followed\. Flatten feature maps/,
     });
   }
   // Its outputs are its inputs, so they are in the order of the flatten too.
   assert.equal(stateDict(twice, { inputShape }).size, 4);
 });
 
-Deno.test("inputShape must be one that the model runs on", () => {
+Deno.test("stateDict() refuses an inputShape that the model cannot run on", () => {
   const model = nets["fields"]!();
   for (
     const [inputShape, message] of [
-      [[8, 6, 3], /must run on an input of inputShape \[8, 6, 3\], found: .*found \[2, 8, 6, 3\]/],
-      [[8, 8, 2], /must run on an input of inputShape \[8, 8, 2\], found: /],
+      [
+        [8, 6, 3],
+        /must run on an input of inputShape \[8, 6, 3\], found the error: .*found \[2, 8, 6, 3\]/,
+      ],
+      [[8, 8, 2], /must run on an input of inputShape \[8, 8, 2\], found the error: /],
       [[8, 6.5, 2], /the input shape must be whole numbers above 0/],
       [[], /the input shape must be whole numbers above 0/],
       [28, /the input shape must be whole numbers above 0/],
@@ -380,7 +387,7 @@ Deno.test("inputShape must be one that the model runs on", () => {
   assert.throws(() => loadStateDict(model, new Map(), misspelt), /no option imageShape/);
 });
 
-Deno.test("a state of unknown order comes back from a file, in which PyTorch does not know it", async () => {
+Deno.test("writeSafetensors() marks features of unknown order, and readSafetensors() reads them back", async () => {
   class Own extends Module<Images<2>, Features<3>> {
     readonly conv = conv(2, 4);
     readonly fc = linear(24, 3);

@@ -172,7 +172,7 @@ const kinds: {
 ];
 
 for (const { name, files, parse, mutations, count } of kinds) {
-  Deno.test(`${count} damaged ${name} files are refused in words or read`, async () => {
+  Deno.test(`readPth() and readSafetensors() refuse or read ${count} damaged ${name} files`, async () => {
     const random = new Random(count);
     let refused = 0, readable = 0;
     for (let i = 0; i < count; i++) {
@@ -193,7 +193,7 @@ for (const { name, files, parse, mutations, count } of kinds) {
         assert(error instanceof RangeError || error instanceof TypeError, `${what}: ${error}`);
         assert.match(
           error.message,
-          /^Reading (damaged file: (expected .+, found .+|the tensor .+ (has|reaches) .+)|a stored tensor: its type .+ found F4)\.$/s,
+          /^Reading (damaged file: .+ must .+, found .+|a stored tensor: its type .+ found F4)\.$/s,
           what,
         );
         assert(error.message.length < 1000, `${what}: a message of ${error.message.length}`);

@@ -33,7 +33,7 @@ async function withHub(
 const content = await Deno.readFile(fixture("layouts.pth"));
 const digits = createHash("sha256").update(content).digest("hex").slice(0, 8);
 
-Deno.test("pretrained weights are downloaded once, checked against the digits in the name, and kept", async () => {
+Deno.test("pretrained() weights are downloaded once, checked against the digits in the name, and kept", async () => {
   await withHub(content, async (hub, requests, cache) => {
     const seen: number[] = [];
     const onProgress = ({ received }: { received: number }) => seen.push(received);
@@ -46,7 +46,7 @@ Deno.test("pretrained weights are downloaded once, checked against the digits in
   });
 });
 
-Deno.test("pretrained weights of another SHA-256 are refused, and not kept", async () => {
+Deno.test("pretrained() weights of another SHA-256 are refused, and not kept", async () => {
   await withHub(content, async (hub, _requests, cache) => {
     await assert.rejects(readFromHub("tiny-01234567.pth", { hub }), {
       name: "Error",
@@ -57,14 +57,14 @@ Deno.test("pretrained weights of another SHA-256 are refused, and not kept", asy
   });
 });
 
-Deno.test("pretrained names the networks that there are", async () => {
+Deno.test("pretrained() names the networks that there are", async () => {
   await assert.rejects(
     // @ts-expect-error: no such network
     pretrained("resnet1000"),
     {
       name: "RangeError",
       message:
-        /^Loading pretrained weights: the network must be one of alexnet, vgg11, .*, resnet152, found resnet1000\.$/,
+        /^Loading pretrained weights: the network must be one of "alexnet", "vgg11", .*, "resnet152", found "resnet1000"\.$/,
     },
   );
 });
@@ -77,7 +77,7 @@ Deno.test("pretrained() refuses options that do not exist", async () => {
   });
 });
 
-Deno.test("pretrained weights are held to all digits that are known, and to a size", async () => {
+Deno.test("pretrained() weights are held to all digits that are known, and to a size", async () => {
   await withHub(content, async (hub, _requests, cache) => {
     const full = createHash("sha256").update(content).digest("hex");
     const other = digits + "0".repeat(56);
