@@ -1,6 +1,8 @@
 /** Exports that the other rooms of lib share, and that are not public. */
 export {
   checkArray,
+  checkBoolean,
+  checkFinite,
   checkFunction,
   checkInstance,
   checkInteger,

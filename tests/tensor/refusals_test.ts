@@ -231,7 +231,7 @@ Deno.test("loadStateDict() loads nothing into a model of which one layer was dis
   layer.dispose();
   assert.throws(() => loadStateDict(model, state), {
     name: "TypeError",
-    message: /the model must not be disposed, found/,
+    message: /the model must be alive, found/,
   });
   assert.deepEqual([...model.namedVariables().values()][0]!.dataSync(), before);
 });
