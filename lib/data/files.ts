@@ -1,17 +1,17 @@
 /**
- * Writing of files that must never be half there. It imports nothing but Node's path functions, so
- * that every room, and a script that runs before set-up, can use it.
+ * Atomic writing of files. This module imports only Node's path functions, so that every room above
+ * `data`, and a script that runs before set-up, can use it.
  */
 import { basename, dirname, join, resolve } from "node:path";
 
 /**
- * Writes pieces to a file that is there whole or not at all: they go to a temporary file beside it,
- * which is renamed at the end.
+ * Writes pieces to a file atomically: they go to a temporary file beside it, which is renamed at
+ * the end. So the file is either complete or unchanged.
  *
  * Links and special files are treated as `cp` treats them: a symbolic link stays, and the file that
- * it leads to is written; an existing file keeps its mode and its owner; a device or a named pipe is
- * written in place. Another hard link to the file keeps the old content, because the rename replaces
- * the file.
+ * it leads to is written; an existing file keeps its mode and its owner; a device or a named pipe
+ * is written in place. Another hard link to the file keeps the old content, because the rename
+ * replaces the file.
  *
  * @throws {Error} If the file cannot be written. The temporary file is removed.
  */
@@ -103,7 +103,9 @@ function failure(file: string, target: Target | undefined, error: unknown): Erro
   return new Error(`Writing ${file}: ${reason}`, { cause: error });
 }
 
-/** The path at the end of a chain of symbolic links to no file; the path itself if it is no link. */
+/**
+ * The path at the end of a chain of symbolic links to no file; the path itself if it is no link.
+ */
 function endOfLinks(file: string): string {
   for (let path = file, links = 0; links <= 40; links++) {
     if (!unlessMissing(() => Deno.lstatSync(path))?.isSymlink) return path;
@@ -113,8 +115,8 @@ function endOfLinks(file: string): string {
 }
 
 /**
- * Removes the temporary files that killed writers of a file left. A file is a leftover if nobody has
- * written to it for an hour.
+ * Removes the temporary files that killed writers of a file left. A file is a leftover if nobody
+ * has written to it for an hour.
  */
 function removeLeftovers(path: string): void {
   const folder = dirname(path), start = `${basename(path)}.`;

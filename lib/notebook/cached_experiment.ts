@@ -20,14 +20,14 @@ type Runs<Value> = Record<string, Value & Provenance>;
  * for this {@linkcode runScale}, else from `measure`.
  *
  * With `deno task run --write`, each run is stored as soon as it is measured, so that a stopped
- * experiment can continue. Runs at the scale smoke are not stored. To measure a run again, remove it
- * from the file.
+ * experiment can continue. Runs at the scale smoke are not stored. To measure a run again, remove
+ * it from the file.
  *
  * @param experiment The name of the file: letters, digits, `_` and `-`.
  * @param run The name of the run, with everything that differs from other runs: network, depth,
  * seed. The name alone identifies a run: a change of `measure` does not invalidate stored runs.
- * @param measure Measures the run. The result must be a plain object of numbers, strings and arrays,
- * without the names of {@linkcode Provenance}.
+ * @param measure Measures the run. The result must be a plain object of numbers, strings and
+ * arrays, without the names of {@linkcode Provenance}.
  * @throws {TypeError} If an argument is of another kind, or the result holds a value that JSON
  * cannot store, such as NaN or a typed array.
  * @throws {RangeError} If the experiment is not the name of a file, or the file is damaged.
@@ -37,7 +37,8 @@ type Runs<Value> = Record<string, Value & Provenance>;
  * import { cachedExperiment } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const { sum, machine } = await cachedExperiment("nothing_yet", "1 + 1", () => Promise.resolve({ sum: 2 }));
+ * const measure = () => Promise.resolve({ sum: 1 + 1 });
+ * const { sum, machine } = await cachedExperiment("nothing_yet", "1 + 1", measure);
  * assert.equal(sum, 2);
  * assert(machine.length > 0);
  * ```

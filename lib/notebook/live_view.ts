@@ -8,8 +8,8 @@ const MAX_POINTS = 150;
 type Point = readonly [x: number, y: number];
 
 /**
- * Returns a running training as HTML: a line of text, a progress bar, and curves of the loss by step
- * and the accuracies by epoch.
+ * Returns a running training as HTML: a line of text, a progress bar, and curves of the loss by
+ * step and the accuracies by epoch.
  *
  * It is not a plotly figure, because JupyterLab's plotly renderer ignores updates, and drawing
  * without a browser takes a tenth of a second, a hundred times as long as this view.

@@ -26,14 +26,15 @@ const MAX_SHARE = 0.01;
  * and accuracies. Both are updated in place about twice a second, which takes at most about a
  * hundredth of the time. A terminal shows only the line.
  *
- * Stop ends the training after the current step. The model keeps what it has learnt, and the history
- * up to that step is returned. If the training throws, the chart up to the error stays, and the
- * error is thrown on.
+ * Stop ends the training after the current step. The model keeps what it has learnt, and the
+ * history up to that step is returned. If the training throws, the chart up to the error stays, and
+ * the error is thrown on.
  *
  * @param training The result of {@linkcode fit}, without `await`, or a generator that iterates over
  * it.
  * @returns The history of the training.
- * @throws {TypeError} If the argument is not a training, such as the history of one that was awaited.
+ * @throws {TypeError} If the argument is not a training, such as the history of one that was
+ * awaited.
  *
  * @example
  * ```ts

@@ -1,9 +1,9 @@
 import { checkOptions, show } from "../tensor/internal.ts";
 
-const SCALES = ["smoke", "cpu", "gpu"] as const;
-
 /** The amount of computation of a notebook; see {@linkcode runScale}. */
-export type RunScale = typeof SCALES[number];
+export type RunScale = "smoke" | "cpu" | "gpu";
+
+const SCALES: readonly RunScale[] = ["smoke", "cpu", "gpu"];
 
 /**
  * Returns the amount of computation of a notebook: `"smoke"` takes about a minute on the data that

@@ -311,7 +311,8 @@ const BY_POSITION = new Set("LRN PadV2 Slice SplitV Tile Reverse GatherV2 Cumsum
 const REDUCTIONS = new Set("Mean Sum Max Min Prod All Any".split(" "));
 
 /**
- * Finds the orders by a run of a model on one input; for layers that do not run, from the structure.
+ * Finds the orders by a run of a model on one input; for layers that do not run, from the
+ * structure.
  *
  * @throws {RangeError} If the model cannot run on such an input.
  */

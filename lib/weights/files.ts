@@ -31,7 +31,8 @@ export async function sourceOf(handle: Deno.FsFile, file: string): Promise<Sourc
 }
 
 /**
- * Reads the bytes of a file. They are in memory once; `Deno.readFile` holds them twice for a moment.
+ * Reads the bytes of a file. They are in memory once; `Deno.readFile` holds them twice for a
+ * moment.
  *
  * @throws {Deno.errors.NotFound} If there is no such file.
  * @throws {RangeError} If the file becomes shorter meanwhile.

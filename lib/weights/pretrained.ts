@@ -3,15 +3,35 @@ import { checkOneOf, checkOptions } from "../tensor/internal.ts";
 import { readPth } from "./pth.ts";
 import type { StoredTensor } from "./stored_tensor.ts";
 
+/** The networks that {@linkcode pretrained} has weights for. */
+export type PretrainedName =
+  | "alexnet"
+  | "vgg11"
+  | "vgg11_bn"
+  | "vgg13"
+  | "vgg13_bn"
+  | "vgg16"
+  | "vgg16_bn"
+  | "vgg19"
+  | "vgg19_bn"
+  | "googlenet"
+  | "resnet18"
+  | "resnet34"
+  | "resnet50"
+  | "resnet101"
+  | "resnet152";
+
 /**
  * torchvision's files, which it calls `DEFAULT`, with their SHA-256 and their size in MiB.
  *
  * torchvision publishes only the first eight digits of the SHA-256, in the file names, and the size
- * with three decimals. The full digests are those that at least two independent public projects use;
- * all begin with torchvision's eight digits. For vgg11, vgg11_bn, vgg13, vgg13_bn and resnet152
- * fewer than two projects were found, so only eight digits are checked.
+ * with three decimals. The full digests are those that at least two independent public projects
+ * use; all begin with torchvision's eight digits. For vgg11, vgg11_bn, vgg13, vgg13_bn and
+ * resnet152 fewer than two projects were found, so only eight digits are checked.
  */
-const FILES = {
+const FILES: Readonly<
+  Record<PretrainedName, readonly [file: string, sha256: string, mib: number]>
+> = {
   alexnet: [
     "alexnet-owt-7be5be79.pth",
     "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
@@ -67,10 +87,7 @@ const FILES = {
     170.53,
   ],
   resnet152: ["resnet152-f82ba261.pth", "f82ba261", 230.474],
-} as const satisfies Record<string, readonly [file: string, sha256: string, mebibytes: number]>;
-
-/** The networks that {@linkcode pretrained} has weights for. */
-export type PretrainedName = keyof typeof FILES;
+};
 
 /** The options of {@linkcode pretrained}. */
 export type PretrainedOptions = Pick<DownloadOptions, "onProgress" | "signal">;
@@ -83,8 +100,8 @@ export type PretrainedOptions = Pick<DownloadOptions, "onProgress" | "signal">;
  *
  * The images must be in [0, 1] and normalised with the means 0.485, 0.456, 0.406 and the standard
  * deviations 0.229, 0.224, 0.225. GoogLeNet was trained with means and standard deviations of 0.5.
- * Its state dict includes the auxiliary heads: build the network with `auxiliary: true`, or load with
- * `{ except: ["aux1", "aux2"] }`.
+ * Its state dict includes the auxiliary heads: build the network with `auxiliary: true`, or load
+ * with `{ except: ["aux1", "aux2"] }`.
  *
  * @throws {TypeError} If the name is not a string, or an option does not exist or is of the wrong
  * kind.
@@ -120,9 +137,9 @@ export async function pretrained(
     onProgress: true,
     signal: true,
   });
-  const [file, sha256, mebibytes] = FILES[name];
+  const [file, sha256, mib] = FILES[name];
   // The table's sizes are rounded to thousandths of a MiB.
-  const maxBytes = Math.ceil((mebibytes + 0.0005) * 2 ** 20);
+  const maxBytes = Math.ceil((mib + 0.0005) * 2 ** 20);
   return await readFromHub(file, { ...options, sha256, maxBytes });
 }
 

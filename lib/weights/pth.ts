@@ -86,8 +86,8 @@ export interface PthOptions {
 
 /**
  * Reads the state dict in a `.pth` or `.pt` file, as `torch.save(model.state_dict(), file)` writes
- * it: its tensors by name, in the order of the file. For a checkpoint, `key` and `except` choose the
- * tensors. Each storage is read once, and only if a chosen tensor needs it.
+ * it: its tensors by name, in the order of the file. For a checkpoint, `key` and `except` choose
+ * the tensors. Each storage is read once, and only if a chosen tensor needs it.
  *
  * Such a file holds a pickle, a small program in Python's own format. This reader knows only the
  * instructions and functions that make tensors, so no code of the file runs. Without options,
@@ -95,8 +95,8 @@ export interface PthOptions {
  * chosen tensors. The reader also knows the format before PyTorch 1.6, which the hub's oldest files
  * have.
  *
- * @throws {RangeError} If the file is damaged or truncated, counts and sizes do not fit the file, or
- * a name in the options matches nothing.
+ * @throws {RangeError} If the file is damaged or truncated, counts and sizes do not fit the file,
+ * or a name in the options matches nothing.
  * @throws {TypeError} If the file holds something other than tensors by name, or tensors that are
  * complex, quantized, sparse, nested, on the meta device, or of a subclass.
  * @throws {Deno.errors.NotFound} If there is no such file.
@@ -453,8 +453,8 @@ const LEGACY_VERSION = 1001;
 
 /**
  * Reads the format before PyTorch 1.6: five pickles, namely a magic number, the format's version,
- * properties of the machine, the tensors, and the keys of the storages; then for each key the number
- * of elements and the elements. The whole file is read.
+ * properties of the machine, the tensors, and the keys of the storages; then for each key the
+ * number of elements and the elements. The whole file is read.
  */
 async function readLegacy(source: Source, start: Uint8Array, action: string): Promise<Content> {
   if (String(start) !== String(LEGACY_START)) {

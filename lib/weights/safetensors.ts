@@ -19,9 +19,9 @@ const MAX_HEADER = 100_000_000;
  * Reads a safetensors file: its tensors by name, in the order of the file. The tensors are views of
  * one copy of the file in memory.
  *
- * The format: https://huggingface.co/docs/safetensors. The reader checks all of it: the length of the
- * header, that the header is JSON with unique names, dtypes and shapes, and that the tensors cover
- * the data without gap or overlap.
+ * The format: https://huggingface.co/docs/safetensors. The reader checks all of it: the length of
+ * the header, that the header is JSON with unique names, dtypes and shapes, and that the tensors
+ * cover the data without gap or overlap.
  *
  * @throws {RangeError} If a length, a count or a range does not fit the file.
  * @throws {TypeError} If the header violates the format, or names an unknown dtype.
@@ -44,8 +44,8 @@ export async function readSafetensors(file: string): Promise<Map<string, StoredT
 }
 
 /**
- * Reads the metadata in the header of a safetensors file, as {@linkcode writeSafetensors} writes it,
- * and nothing else of the file.
+ * Reads the metadata in the header of a safetensors file, as {@linkcode writeSafetensors} writes
+ * it, and nothing else of the file.
  *
  * @throws {RangeError | TypeError} As {@linkcode readSafetensors}.
  *
@@ -294,9 +294,9 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 /**
  * Writes tensors to a safetensors file, which PyTorch, JAX and others read, and metadata for
- * {@linkcode readSafetensorsMetadata}. If the tensors are the state dict of a model with a transform,
- * the metadata includes the transform for {@linkcode loadStateDict}; for a custom function it
- * includes only that there is one.
+ * {@linkcode readSafetensorsMetadata}. If the tensors are the state dict of a model with a
+ * transform, the metadata includes the transform for {@linkcode loadStateDict}; for a custom
+ * function it includes only that there is one.
  *
  * The file is complete or absent at any time: a temporary file is renamed at the end.
  *

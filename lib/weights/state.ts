@@ -204,24 +204,23 @@ export interface StateDictOptions {
 }
 
 /**
- * Returns the state dict of a model: its parameters and running statistics by PyTorch's names and in
- * PyTorch's layout, ready for {@linkcode writeSafetensors}.
+ * Returns the state dict of a model: its parameters and running statistics by PyTorch's names and
+ * in PyTorch's layout, ready for {@linkcode writeSafetensors}.
  *
  * Convolution weights become `[out, in, height, width]`, weights of linear layers `[out, in]`.
- * `kernel` and
- * `scale` are called `weight`, `offset` is `bias`, `runningMean` and `runningVariance` are
- * `running_mean` and `running_var`.
- * Each batch norm also has PyTorch's `num_batches_tracked`, which is 0. So torchvision loads the
- * state dicts of AlexNet (its variant `"torchvision"`), VGG, GoogLeNet and the ResNets with
- * `strict=True`. A variable with several paths appears under each of them, as in PyTorch. Variables
- * of custom layers keep their names and layout.
+ * `kernel` and `scale` are called `weight`, `offset` is `bias`, `runningMean` and `runningVariance`
+ * are `running_mean` and `running_var`. Each batch norm also has PyTorch's `num_batches_tracked`,
+ * which is 0. So torchvision loads the state dicts of AlexNet (its variant `"torchvision"`), VGG,
+ * GoogLeNet and the ResNets with `strict=True`. A variable with several paths appears under each of
+ * them, as in PyTorch. Variables of custom layers keep their names and layout.
  *
- * PyTorch flattens feature maps by channel, row and column, this library by row, column and channel.
- * So the weights of a layer after a flatten must be reordered. For the networks of this library, and
- * for models made of `sequential`, `parallel` and `residual`, the structure shows which layers these
- * are. For a custom forward pass, a run on zeros of `inputShape` shows it. Without `inputShape`, the
- * features of such layers keep their order. {@linkcode loadStateDict} accepts them, and
- * {@linkcode writeSafetensors} marks them in their names, so that PyTorch refuses them.
+ * PyTorch flattens feature maps by channel, row and column, this library by row, column and
+ * channel. So the weights of a layer after a flatten must be reordered. For the networks of this
+ * library, and for models made of `sequential`, `parallel` and `residual`, the structure shows
+ * which layers these are. For a custom forward pass, a run on zeros of `inputShape` shows it.
+ * Without `inputShape`, the features of such layers keep their order. {@linkcode loadStateDict}
+ * accepts them, and {@linkcode writeSafetensors} marks them in their names, so that PyTorch refuses
+ * them.
  *
  * @throws {TypeError} If it is no model, or was disposed.
  * @throws {RangeError} If the run on zeros of `inputShape` does not tell the order of features.
@@ -238,7 +237,8 @@ export interface StateDictOptions {
  *
  * @example A custom forward pass
  * ```ts
- * import { conv2d, type Images, linear, loadStateDict, Module, ops, stateDict, tidy } from "resnet-lab";
+ * import { conv2d, type Images, linear, Module, ops, tidy } from "resnet-lab";
+ * import { loadStateDict, stateDict } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * class Net extends Module<Images<1>> {
@@ -251,7 +251,7 @@ export interface StateDictOptions {
  * loadStateDict(new Net(), stateDict(new Net())); // within this library
  * const forPyTorch = stateDict(new Net(), { inputShape: [5, 5, 1] });
  * assert.equal(forPyTorch.size, 4);
- * assert.throws(() => loadStateDict(new Net(), forPyTorch), /the order of the features that fc takes must be known/);
+ * assert.throws(() => loadStateDict(new Net(), forPyTorch), /that fc takes must be known/);
  * loadStateDict(new Net(), forPyTorch, { inputShape: [5, 5, 1] });
  * ```
  */
@@ -290,8 +290,8 @@ export interface LoadOptions extends StateDictOptions {
    */
   readonly prefix?: string;
   /**
-   * The transform that the model needs, instead of the one in the state dict. A state dict holds the
-   * transform unless it is a custom function. See {@linkcode transformOf}.
+   * The transform that the model needs, instead of the one in the state dict. A state dict holds
+   * the transform unless it is a custom function. See {@linkcode transformOf}.
    */
   readonly transform?: Transform;
 }
@@ -307,9 +307,9 @@ export interface LoadOptions extends StateDictOptions {
  * Everything is checked first. If anything is wrong, the error lists all of it, and the model stays
  * unchanged.
  *
- * @throws {RangeError} If tensors are missing, not in the model, of another shape, not fractions, or
- * not finite; if the transform in the state dict cannot be made; if `except` or `prefix` matches no
- * name; or if the order of features is not known, as in {@linkcode stateDict}.
+ * @throws {RangeError} If tensors are missing, not in the model, of another shape, not fractions,
+ * or not finite; if the transform in the state dict cannot be made; if `except` or `prefix` matches
+ * no name; or if the order of features is not known, as in {@linkcode stateDict}.
  * @throws {TypeError} If the model is no model or was disposed, or the tensors are no map of stored
  * tensors.
  *

@@ -42,8 +42,11 @@ const ALL_SIZES: ReadonlyMap<string, number> = new Map(
  * `"BF16"` bfloat16, `"I64"` int64. {@linkcode StoredTensor.values} reads the types named here. The
  * format has other types, such as `"C64"`; only {@linkcode StoredTensor.bytes} reads them.
  */
-// deno-lint-ignore ban-types
-export type StoredType = keyof typeof SIZES | (string & {});
+export type StoredType =
+  | ("F64" | "F32" | "F16" | "BF16" | "F8_E5M2" | "F8_E4M3")
+  | ("I64" | "I32" | "I16" | "I8" | "U64" | "U32" | "U16" | "U8" | "BOOL")
+  // deno-lint-ignore ban-types
+  | (string & {});
 
 /** Whether a value is the name of a type. */
 export function isStoredType(name: unknown): name is StoredType {
@@ -75,8 +78,8 @@ export type StoredValues =
 export type StateDict = ReadonlyMap<string, StoredTensor>;
 
 /**
- * A tensor of a file: its dtype, its shape, and a view of its bytes in the file. Numbers and tensors
- * are only made on demand, so that a file is in memory once.
+ * A tensor of a file: its dtype, its shape, and a view of its bytes in the file. Numbers and
+ * tensors are only made on demand, so that a file is in memory once.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * A reader of zip files without compression, as PyTorch writes them, also beyond 4 GiB. It reads the
- * directory at the end of the file, and then only the requested entries. The format: PKWARE's
+ * A reader of zip files without compression, as PyTorch writes them, also beyond 4 GiB. It reads
+ * the directory at the end of the file, and then only the requested entries. The format: PKWARE's
  * APPNOTE.TXT, sections 4.3 and 4.5.3.
  */
 import { crc32 } from "node:zlib";
@@ -114,8 +114,8 @@ export class Zip {
    * Reads some entries and checks their checksums.
    *
    * @returns The bytes of each entry, in the order of the names.
-   * @throws {RangeError} If an entry does not exist, is compressed or encrypted, overlaps another, or
-   * has a wrong checksum.
+   * @throws {RangeError} If an entry does not exist, is compressed or encrypted, overlaps another,
+   * or has a wrong checksum.
    */
   async read(names: readonly string[]): Promise<Uint8Array<ArrayBuffer>[]> {
     const ranges: { entry: Entry; start: number }[] = [];
@@ -174,8 +174,8 @@ export class Zip {
   }
 
   /**
-   * The packed and unpacked size of an entry, and the position of its header. Numbers beyond 32 bits
-   * are in the extra field of zip64.
+   * The packed and unpacked size of an entry, and the position of its header. Numbers beyond 32
+   * bits are in the extra field of zip64.
    */
   #sizes(position: number): [packed: number, size: number, header: number] {
     const view = viewOf(this.#directory);
