@@ -1,4 +1,4 @@
-/** Writing over what is there already: as other tools do it (cp, editors), and never half. */
+/** Atomic writing to existing files, links and devices, as cp and editors treat them. */
 import assert from "node:assert/strict";
 import { writeAtomically, writeTextAtomicallySync } from "../../lib/data/files.ts";
 
@@ -35,7 +35,7 @@ for (const [name, write] of Object.entries(writers)) {
   test("makes the file that a link leads to where there is none yet", async (folder) => {
     Deno.mkdirSync(`${folder}/real`);
     Deno.symlinkSync("real", `${folder}/linked`);
-    // Relative to the folder that the link is in, which is reached through another link.
+    // A link is relative to its own folder, which is reached through another link here.
     Deno.symlinkSync("../target", `${folder}/real/link`);
     await write(`${folder}/linked/link`, "new");
     assert.equal(text(`${folder}/target`), "new");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { check, checkClose, checkEqual, type Numeric, ops } from "resnet-lab";
 import { assertNoLeak } from "../helpers.ts";
 
-/** What `body` prints. */
+/** The lines that `body` prints. */
 function printed(body: () => void): string[] {
   const lines: string[] = [];
   const log = console.log;
@@ -15,7 +15,7 @@ function printed(body: () => void): string[] {
   return lines;
 }
 
-/** The error of a claim that does not hold; it prints nothing. */
+/** The error message of a claim that does not hold. The claim must print nothing. */
 function failure(body: () => void): string {
   let message = "";
   const lines = printed(() => {

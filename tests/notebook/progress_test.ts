@@ -56,7 +56,7 @@ async function* upTo(count: number, of: AsyncIterable<Progress>, error?: Error) 
   }
 }
 
-/** A display that writes down what it is asked to show. */
+/** A display that records its calls. */
 function recorder(wait = 0) {
   const updates: string[] = [], epochs: string[] = [], ends: string[] = [];
   const display: Display = {
@@ -115,8 +115,7 @@ Deno.test("follow() shows nothing of a training that fails before its first step
 Deno.test("follow() updates at most twice a second", async () => {
   const { display, updates } = recorder();
   const start = performance.now();
-  // Two seconds: an update that takes 20 ms by chance, instead of hardly any, still leaves time for
-  // the next.
+  // Two seconds, so that there is time for the next update even if one takes 20 ms by chance.
   await follow(training(900, 1), display);
   const most = 1 + Math.floor((performance.now() - start) / 500);
   assert(

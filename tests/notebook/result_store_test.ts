@@ -3,7 +3,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { join } from "node:path";
 import { readStore, updateStore } from "../../lib/notebook/result_store.ts";
 
-/** A file in a folder of its own, which is removed afterwards. */
+/** Calls `use` with a file in a new folder, which is removed afterwards. */
 async function inFolder(use: (file: string, folder: string) => Promise<void> | void) {
   const folder = await Deno.makeTempDir();
   try {
@@ -13,7 +13,7 @@ async function inFolder(use: (file: string, folder: string) => Promise<void> | v
   }
 }
 
-/** Another process that runs some lines with updateStore, `file` and `empty`. */
+/** Starts a process that runs some lines with updateStore and `file`. */
 function other(file: string, lines: string): Deno.ChildProcess {
   const code = `import { updateStore } from ${
     JSON.stringify(new URL("../../lib/notebook/result_store.ts", import.meta.url).href)
@@ -89,7 +89,7 @@ Deno.test("updateStore() leaves the file as it was when the process is killed at
       await process.output();
       const { runs } = readStore(url, { runs: [0] });
       assert.deepEqual(runs, runs.map((_, index) => index));
-      // The lock of the killed one is gone.
+      // The killed process holds no lock any more.
       updateStore(url, { runs: [0] }, (stored) => stored);
     }
   });

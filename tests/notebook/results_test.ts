@@ -61,6 +61,6 @@ Deno.test("addResult() refuses unknown properties and values of another kind", (
       return true;
     });
   }
-  // Nothing of these is in the table.
+  // The table has none of them.
   assert.equal(addResult(row).filter(({ network }) => network === row.network).length, 1);
 });

@@ -1,4 +1,4 @@
-/** Networks with a forward pass of their own that flatten maps in many ways, against PyTorch. */
+/** Networks with custom forward passes that flatten feature maps in many ways, against PyTorch. */
 import assert from "node:assert/strict";
 import {
   adaptiveAveragePool,
@@ -39,7 +39,7 @@ function numbers(shape: readonly number[], seed: number): number[] {
   return Array.from({ length }, (_, i) => ((i * 7919 + seed * 104729) % 1021) / 512 - 1);
 }
 
-/** A file of PyTorch's for a model of these shapes. */
+/** A state dict as PyTorch writes it, for a model of these shapes. */
 function file(shapes: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {
   const names = [...shapes.keys()].filter((name) => !name.endsWith("num_batches_tracked")).sort();
   return new Map(names.map((name, seed) => {
@@ -50,12 +50,12 @@ function file(shapes: ReadonlyMap<string, StoredTensor>): Map<string, StoredTens
   }));
 }
 
-/** Any layers, whose types the networks here know better. */
+/** Layers of any type. */
 type Parts = Record<string, Module<Images, Images> & Module<Tensor, Tensor>>;
 // deno-lint-ignore no-explicit-any
 type Any = any;
 
-/** A network with parts in the order given, and a forward pass that is no chain of them. */
+/** A network with the given layers, and a forward pass that does not run them in order. */
 class Net extends Module<Tensor, Tensor> {
   constructor(parts: Any, readonly run: (parts: Any, x: Any) => Tensor) {
     super();
@@ -235,7 +235,7 @@ for (const [name, make] of Object.entries(nets)) {
         using x = ops.tensor(numbers([2, ...shape], 1), [2, ...shape]) as Tensor;
         using y = model.forward(x);
         assertClose(y, output, 1e-4);
-        // And what is written is what was read.
+        // The written state dict equals the one that was read.
         for (const [name, tensor] of stateDict(model, options)) {
           if (!state.has(name)) continue;
           assert.deepEqual(tensor.values(), state.get(name)!.values(), name);
@@ -245,10 +245,7 @@ for (const [name, make] of Object.entries(nets)) {
   );
 }
 
-/**
- * The numbers of a linear layer's weight that tell its inputs apart, and the order in which they
- * are written.
- */
+/** Gives each input of a linear layer a different weight, and returns their order in PyTorch. */
 function orderOf(model: AnyModule, path: string, layer: AnyModule, options = {}): number[] {
   const { weight } = layer as unknown as { weight: Any };
   const [inputs, outputs] = weight.shape;
@@ -261,7 +258,7 @@ function orderOf(model: AnyModule, path: string, layer: AnyModule, options = {})
     Number,
   );
 }
-/** The order of features of 2×1 pixels of 3 channels in PyTorch, and of 3×1 of 2. */
+/** The order in PyTorch of the features of 2×1 pixels and 3 channels, and of 3×1 and 2. */
 const TWO_OF_THREE = [0, 3, 1, 4, 2, 5], THREE_OF_TWO = [0, 2, 4, 1, 3, 5];
 const SAME = [0, 1, 2, 3, 4, 5];
 
@@ -321,10 +318,10 @@ Deno.test("loadStateDict() refuses a file of another order than is known, and na
     // Within this library the order need not be known.
     loadStateDict(model, stateDict(model));
   }
-  // What is left out needs no order.
+  // Excepted layers need no order.
   const [fields] = unclear[0]!, state = file(stateDict(fields, { inputShape: [8, 6, 2] }));
   loadStateDict(fields, state, { except: ["fc1", "fc2"] });
-  // Maps of one pixel or one channel have one order, as have features of a prime number.
+  // A prime number of features has one order, as there is one pixel or one channel.
   assert.equal(stateDict(new Net({ fc: linear(7, 2) }, (m, x) => m.fc(flat(x)))).size, 2);
 });
 
@@ -357,7 +354,7 @@ Deno.test("stateDict() refuses orders that a run does not show either", () => {
         /features that fc takes must be known, .*, found a forward pass in which it cannot be followed\. Flatten feature maps/,
     });
   }
-  // Its outputs are its inputs, so they are in the order of the flatten too.
+  // The outputs of the layer are its inputs, so they have the order of the flatten too.
   assert.equal(stateDict(twice, { inputShape }).size, 4);
 });
 
@@ -409,7 +406,7 @@ Deno.test("writeSafetensors() marks features of unknown order, and readSafetenso
     assert.deepEqual([...read.keys()], [...stateDict(model).keys()]);
     loadStateDict(copy, read);
     assert.deepEqual(copy.forward(x).dataSync(), y);
-    // What is known later changes nothing: the file says in which order it is.
+    // An inputShape changes nothing, because the file says that the order is ours.
     loadStateDict(copy, stateDict(new Own()));
     loadStateDict(copy, read, { inputShape: [5, 4, 2] });
     assert.deepEqual(copy.forward(x).dataSync(), y);

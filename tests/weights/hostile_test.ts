@@ -1,13 +1,11 @@
-/**
- * Files that are made to take time or memory: each is read or refused in words, in little of both.
- */
+/** Files made to take much time or memory. Each must be read or refused in little of both. */
 import assert from "node:assert/strict";
 import { fixture } from "./_helpers.ts";
 
 const MB = 10 ** 6;
 /**
- * A zip file with a data.pkl and other entries, by hand as in large_test.ts; all entries have the
- * same content where `overlap`.
+ * A zip file with a data.pkl and other entries, written by hand as in large_test.ts. With
+ * `overlap`, all entries share their content.
  */
 const HELPERS = `
 import { crc32 } from "node:zlib";
@@ -49,7 +47,7 @@ const view = (key, count) => Buffer.concat([text("w" + key), Buffer.from("ctorch
   Buffer.from("J"), number(count, 4), Buffer.from("tQK\\0J"), number(count, 4), Buffer.from("\\x85K\\x01\\x85tR", "latin1")]);
 `;
 
-/** What each file is made of, and what reads it. */
+/** The code that makes each file, its size in MB, and the error. */
 const files: Record<string, [make: string, size: number, message: RegExp]> = {
   "dictionaries without a start": [
     `repeat("}", size)`,
@@ -191,7 +189,7 @@ for (const [name, [make, megabytes, message]] of Object.entries(files)) {
         assert(seconds < 5, `${seconds} s`);
       }
       if (Deno.build.os === "linux") {
-        // Besides what the file takes, the engine collects what is no longer used when it likes.
+        // Beside the memory for the file, there is garbage that V8 has not collected yet.
         assert(
           memory < 3 * size + 2 ** 24,
           `${(memory / size).toFixed(2)} times the file in memory`,

@@ -4,10 +4,7 @@ import { pretrained } from "resnet-lab";
 import { readFromHub } from "../../lib/weights/pretrained.ts";
 import { fixture, plain } from "./_helpers.ts";
 
-/**
- * Runs `body` with a hub of one file, an empty cache folder, and a list of the paths that are asked
- * for.
- */
+/** Runs `body` with a hub of one file, an empty cache folder, and a list of requested paths. */
 async function withHub(
   content: Uint8Array<ArrayBuffer>,
   body: (hub: string, requests: string[], cache: string) => Promise<void>,

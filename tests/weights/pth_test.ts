@@ -20,7 +20,7 @@ for (const file of ["layouts.pth", "layouts_legacy.pth"]) {
   });
 }
 
-/** What a pickle is made of, by hand from Python's documentation of its instructions. */
+/** Parts of a pickle, written by hand from Python's documentation of the instructions. */
 const text = (value: string) => {
   const bytes = new TextEncoder().encode(value);
   return [0x58, bytes.length, 0, 0, 0, ...bytes]; // BINUNICODE
@@ -57,8 +57,8 @@ const named = (value: number[]) => [...PROTO, DICT, ...text("w"), ...value, SETI
 const ascii = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes);
 
 /**
- * A file of PyTorch's format before 1.6 with a pickle as its tensors; the storage 0, if it needs
- * one, has the floats 0, 1, 2, 3.
+ * A file of the format before PyTorch 1.6, with a pickle for the tensors. If the pickle needs the
+ * storage 0, it has the floats 0, 1, 2, 3.
  */
 function legacy(pickle: number[]): Uint8Array<ArrayBuffer> {
   const hasStorage = ascii(new Uint8Array(pickle)).includes("storage");
@@ -85,7 +85,7 @@ Deno.test("readPth() reads a file put together by hand", async () => {
   });
 });
 
-const foreign: [what: string, pickle: number[], name: string, message: string][] = [
+const foreign: [title: string, pickle: number[], name: string, message: string][] = [
   [
     "a function of the system",
     [...PROTO, ...global("os", "system"), ...tuple(text("echo pwned")), REDUCE, STOP],
@@ -330,8 +330,8 @@ const foreign: [what: string, pickle: number[], name: string, message: string][]
     'found the unknown key "0"',
   ],
 ];
-for (const [what, pickle, name, message] of foreign) {
-  Deno.test(`readPth() refuses ${what}`, async () => {
+for (const [title, pickle, name, message] of foreign) {
+  Deno.test(`readPth() refuses ${title}`, async () => {
     await assert.rejects(parsePth(legacy(pickle), "a.pth"), (error) => {
       assert(error instanceof Error);
       assert.equal(error.name, name);
@@ -347,13 +347,13 @@ async function changed(change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<Ar
   const bytes = await Deno.readFile(fixture("layouts.pth"));
   return change(bytes) ?? bytes;
 }
-/** Leaves out the checksum of an entry, so that damage gets past it. */
+/** Removes the checksum of an entry, so that the reader does not notice damage by it. */
 function withoutChecksum(bytes: Uint8Array, entry: string): void {
   const central = ascii(bytes).lastIndexOf(entry) - 46;
   bytes.fill(0, central + 16, central + 20);
 }
 const damaged: [
-  what: string,
+  title: string,
   change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer> | void,
   name: string,
   message: RegExp,
@@ -391,7 +391,7 @@ const damaged: [
   [
     "another byte order",
     (bytes) => {
-      // The big-endian machine's word, and no checksum to tell.
+      // The word that a big-endian machine writes.
       bytes.set(new TextEncoder().encode("bigend"), ascii(bytes).indexOf("little"));
       withoutChecksum(bytes, "layouts/byteorder");
     },
@@ -401,8 +401,8 @@ const damaged: [
   [
     "a storage of another length",
     (bytes) => {
-      // Behind the place "cpu": an instruction that keeps it, and one that pushes the number of
-      // elements.
+      // After the device "cpu" come an instruction that memoises it, and one that pushes the number
+      // of elements.
       bytes[ascii(bytes).indexOf("cpu") + 6] = 3;
       withoutChecksum(bytes, "layouts/data.pkl");
     },
@@ -428,8 +428,8 @@ const damaged: [
     /the storage 0, 2 elements of F64, must have 16 bytes, found no such storage/,
   ],
 ];
-for (const [what, change, name, message] of damaged) {
-  Deno.test(`readPth() refuses ${what}, in the zip format`, async () => {
+for (const [title, change, name, message] of damaged) {
+  Deno.test(`readPth() refuses ${title}, in the zip format`, async () => {
     const bytes = await changed(change);
     await assert.rejects(parsePth(bytes, "a.pth"), {
       name,
@@ -467,7 +467,7 @@ Deno.test("readPth() names a missing file", async () => {
   await assert.rejects(readPth(file), { message: new RegExp(`^Reading ${file}: `) });
 });
 
-/** What is in pth_negative.pth, as PyTorch 2.15 prints it. */
+/** The content of pth_negative.pth, as PyTorch 2.15 prints it. */
 const negative: typeof rowMajor = {
   "conj().imag": ["F32", [2], [-3, -4]],
   transposed: ["F32", [3, 2], [-2, -6, -4, -8, -0, 10]],
@@ -562,6 +562,6 @@ Deno.test("readPth() says that a file has a whole model, and which options there
     readPth(file, { key: 3 }),
     /key must be a name .* or an array of names, found 3\./,
   );
-  // @ts-expect-error: a path that is no list
+  // @ts-expect-error: a path, not an array
   await assert.rejects(readPth(file, { except: "epoch" }), TypeError);
 });

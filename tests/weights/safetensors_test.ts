@@ -11,7 +11,7 @@ import {
 } from "resnet-lab";
 import { fixture, plain, rowMajor, temporary } from "./_helpers.ts";
 
-/** A file with a header as it is given, and data of some bytes. */
+/** A file with a header and `dataLength` bytes of data. */
 function fileOf(header: string | object, dataLength = 0, headerLength?: bigint): Uint8Array {
   const json = new TextEncoder().encode(
     typeof header === "string" ? header : JSON.stringify(header),
@@ -85,7 +85,7 @@ const entry = (begin: number, end: number, shape = [end - begin], dtype = "U8") 
   shape,
   data_offsets: [begin, end],
 });
-const broken: [what: string, bytes: Uint8Array, name: string, message: RegExp][] = [
+const broken: [title: string, bytes: Uint8Array, name: string, message: RegExp][] = [
   ["an empty file", new Uint8Array(), "RangeError", /must begin with 8 bytes .*, found 0 bytes/],
   [
     "a header beyond the end",
@@ -197,8 +197,8 @@ const broken: [what: string, bytes: Uint8Array, name: string, message: RegExp][]
     /__metadata__ must be an object of strings, found \["a"\]/,
   ],
 ];
-for (const [what, bytes, name, message] of broken) {
-  Deno.test(`readSafetensors() refuses ${what}`, async () => {
+for (const [title, bytes, name, message] of broken) {
+  Deno.test(`readSafetensors() refuses ${title}`, async () => {
     const file = await temporary("broken.safetensors", bytes);
     const sentence = new RegExp(`^Reading ${file}: .*${message.source}`);
     await assert.rejects(readSafetensors(file), { name, message: sentence });
@@ -250,19 +250,19 @@ Deno.test("writeSafetensors() refuses names and metadata that the format forbids
       /well-formed text/,
     ],
     [
-      // @ts-expect-error: notes are texts
+      // @ts-expect-error: metadata must be strings
       () => writeSafetensors(file, new Map([["a", one]]), { epochs: 12 }),
       "TypeError",
       /each value in __metadata__ must be a string, found 12 for "epochs"/,
     ],
     [
-      // @ts-expect-error: tensors are stored tensors
+      // @ts-expect-error: not a stored tensor
       () => writeSafetensors(file, new Map([["a", ops.tensor([1])]])),
       "TypeError",
       /the tensor "a" must be a StoredTensor, which StoredTensor\.of makes of a tensor, found a tensor/,
     ],
     [
-      // @ts-expect-error: tensors are in a map
+      // @ts-expect-error: not a map
       () => writeSafetensors(file, { a: one }),
       "TypeError",
       /the state dict must be a map of stored tensors by name/,
@@ -324,7 +324,7 @@ Deno.test("readSafetensors() reads types that a model does not need, and carries
       });
     }
   }
-  // What was not understood is written as it was.
+  // Tensors of unknown types are written unchanged.
   const again = await temporary("b.safetensors");
   await writeSafetensors(again, tensors);
   assert.deepEqual((await readSafetensors(again)).get("c")!.bytes(), tensors.get("c")!.bytes());

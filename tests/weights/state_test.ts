@@ -93,8 +93,8 @@ for (const [file, make, size] of cases) {
 }
 
 /**
- * The names of a model's state, for the networks of torchvision and timm at their full depth; names
- * do not depend on the width.
+ * The names of a model's state dict, for the networks of torchvision and timm at full depth. The
+ * names do not depend on the width.
  */
 const width = 1 / 64;
 const named: Record<string, () => AnyModule> = {
@@ -117,7 +117,7 @@ for (const [name, make] of Object.entries(named)) {
 
 Deno.test("stateDict() orders the weights of a linear layer after a flatten by channel, height and width", () => {
   using model = sequential(conv2d(1, 2, { kernelSize: 1 }), flatten(), linear(6, 1));
-  // Features of 1×3 pixels of 2 channels: here by pixel, there by channel.
+  // Features of 1×3 pixels and 2 channels: by pixel here, by channel in PyTorch.
   using weight = ops.tensor([0, 1, 10, 11, 20, 21], [6, 1]);
   model.layers[2].weight.assign(weight);
   const stored = stateDict(model).get("2.weight")!;
@@ -133,7 +133,7 @@ Deno.test("stateDict() orders a batch norm after a flatten, and counts the chann
     linear(6, 1),
     linear(1, 1),
   );
-  // Two pixels of 3 channels.
+  // Two pixels and 3 channels.
   using scale = ops.tensor([0, 1, 2, 10, 11, 12]);
   model.layers[2].scale.assign(scale);
   const state = stateDict(model);
@@ -225,7 +225,7 @@ Deno.test("loadStateDict() leaves excepted paths unchanged, whatever the state d
     loadStateDict(model, state, { except: ["3"] });
     assert.deepEqual([...model.layers[3].weight.dataSync()], head);
     assert.deepEqual(model.layers[0].kernel.dataSync(), trained.layers[0].kernel.dataSync());
-    // A path names what is at it or below, not what begins with the same letters.
+    // A path matches names at or below it, not names that begin with the same letters.
     assert.throws(() => loadStateDict(model, state, { except: ["3.w"] }), {
       name: "RangeError",
       message:
@@ -254,7 +254,7 @@ Deno.test("loadStateDict() and stateDict refuse a value that is no model or no s
     // @ts-expect-error: no model
     [() => loadStateDict("resnet18", state), /the model must be a module, found "resnet18"/],
     [
-      // @ts-expect-error: no map
+      // @ts-expect-error: not a map
       () => loadStateDict(model, {}),
       /the state dict must be a map of stored tensors by name, as readSafetensors and readPth/,
     ],
@@ -264,11 +264,11 @@ Deno.test("loadStateDict() and stateDict refuse a value that is no model or no s
       /the tensor "0\.weight" must be a StoredTensor/,
     ],
     [
-      // @ts-expect-error: a path that is no list
+      // @ts-expect-error: a path, not an array
       () => loadStateDict(model, state, { except: "fc" }),
       /except must be an array, found "fc"/,
     ],
-    // @ts-expect-error: options that are a path
+    // @ts-expect-error: a path, not options
     [() => loadStateDict(model, state, ["fc"]), /the options must be an object such as/],
   ];
   for (const [work, message] of refused) assert.throws(work, { name: "TypeError", message });
@@ -291,7 +291,7 @@ class Tied extends Module<Tensor, Tensor> {
   }
 }
 const inputShape = [3];
-/** PyTorch's state_dict of such a module, and what safetensors' save_model writes of it. */
+/** PyTorch's state_dict of this module, and the names that safetensors' save_model writes. */
 const tiedNames =
   "a.bias a.weight b.bias b.weight bn.bias bn.num_batches_tracked bn.running_mean " +
   "bn.running_var bn.weight bn2.bias bn2.num_batches_tracked bn2.running_mean bn2.running_var " +
@@ -359,7 +359,7 @@ Deno.test("loadStateDict() takes tensors below a prefix, and says which one", ()
     message:
       'Loading a state dict: prefix must begin names in the state dict, found "net.". The first name is 0.weight.',
   });
-  // @ts-expect-error: a prefix that is no text
+  // @ts-expect-error: a prefix that is no string
   assert.throws(() => loadStateDict(model, state, { prefix: 3 }), TypeError);
 });
 
@@ -381,6 +381,6 @@ Deno.test("fromTimm() and toTimm refuse two tensors for one name", () => {
       "Renaming tensors from timm: the new names must differ, found conv1.weight for stem.conv.weight and conv1.weight.",
   });
   assert.throws(() => toTimm(state), /Renaming tensors for timm: .* found stem\.conv\.weight for/);
-  // @ts-expect-error: no map
+  // @ts-expect-error: not a map
   assert.throws(() => fromTimm({}), TypeError);
 });

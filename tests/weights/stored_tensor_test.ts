@@ -96,7 +96,7 @@ Deno.test("StoredTensor refuses a number of bytes that does not fit its shape", 
 
 Deno.test("StoredTensor.of() refuses a value that is no tensor", () => {
   assert.throws(
-    // @ts-expect-error: it takes tensors
+    // @ts-expect-error: not a tensor
     () => StoredTensor.of([1, 2]),
     {
       name: "TypeError",
