@@ -68,8 +68,8 @@ export function checkEqual<T>(claim: string, actual: T, expected: NoInfer<T>): v
   if (!isDeepStrictEqual(actual, expected) || contains(actual, Number.isNaN)) {
     fail(claim, `expected ${inspectValue(expected)}, found ${inspectValue(actual)}`);
   }
-  const found = inspectValue(actual);
-  pass(found.length <= MAX_SHOWN ? `${claim}: ${found}` : claim);
+  const text = inspectValue(actual);
+  pass(text.length <= MAX_SHOWN ? `${claim}: ${text}` : claim);
 }
 
 /**
@@ -104,24 +104,24 @@ export function checkClose(
   const action = `Checking "${claim}"`;
   const fits = tolerance >= 0 && tolerance < Infinity;
   checkNumber(action, "the tolerance", tolerance, fits, "a finite number of at least 0");
-  const found = flatten(action, actual), target = flatten(action, expected);
-  if (!isDeepStrictEqual(found.shape, target.shape)) {
-    fail(claim, `expected ${describeShape(target.shape)}, found ${describeShape(found.shape)}`);
+  const left = flatten(action, actual), right = flatten(action, expected);
+  if (!isDeepStrictEqual(left.shape, right.shape)) {
+    fail(claim, `expected ${describeShape(right.shape)}, found ${describeShape(left.shape)}`);
   }
-  if (found.values.length === 0) {
+  if (left.values.length === 0) {
     throw new RangeError(`${action}: there must be at least one number, found none.`);
   }
   let worst = 0, largest = -1;
-  for (let i = 0; i < found.values.length; i++) {
-    const a = found.values[i]!, b = target.values[i]!;
+  for (let i = 0; i < left.values.length; i++) {
+    const a = left.values[i]!, b = right.values[i]!;
     const distance = Math.abs(a - b);
     const difference = a === b ? 0 : Number.isNaN(distance) ? Infinity : distance;
     if (difference > largest) [worst, largest] = [i, difference];
   }
-  const a = found.values[worst]!, b = target.values[worst]!;
-  const isNumber = found.shape.length === 0;
+  const a = left.values[worst]!, b = right.values[worst]!;
+  const isNumber = left.shape.length === 0;
   if (largest > tolerance) {
-    const where = isNumber ? "" : ` at [${indexOf(worst, found.shape).join(", ")}]`;
+    const where = isNumber ? "" : ` at [${indexOf(worst, left.shape).join(", ")}]`;
     fail(claim, `expected ${b} ± ${tolerance}${where}, found ${a}`);
   }
   pass(

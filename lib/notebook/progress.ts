@@ -102,10 +102,10 @@ function currentDisplay(): Display {
 /** One output of a cell: a light view during the training, and at the end the figure. */
 export function jupyterDisplay(jupyter: Pick<typeof Deno.jupyter, "display">): Display {
   const display_id = crypto.randomUUID();
-  let shown = false;
+  let isShown = false;
   async function show(content: unknown, raw: boolean) {
-    await jupyter.display(content, { display_id, update: shown, raw });
-    shown = true;
+    await jupyter.display(content, { display_id, update: isShown, raw });
+    isShown = true;
   }
   const update = (line: string, history: History) =>
     show({ "text/html": liveView(line, history), "text/plain": line }, true);

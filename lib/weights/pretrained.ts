@@ -1,4 +1,4 @@
-import { cacheFolder, download, type DownloadOptions } from "../data/mod.ts";
+import { cacheFolder, download, type DownloadOptions } from "../data/download.ts";
 import { checkOneOf, checkOptions } from "../tensor/internal.ts";
 import { readPth } from "./pth.ts";
 import type { StoredTensor } from "./stored_tensor.ts";

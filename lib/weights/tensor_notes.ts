@@ -5,8 +5,8 @@
  * A note belongs to the tensor, not to the map that holds it, so that it survives when the map is
  * copied or filtered.
  */
-import { bindTransform, type Transform, transformOf } from "../data/mod.ts";
-import { describeTransform, transformFrom } from "../data/transforms.ts";
+import { bindTransform, transformOf } from "../data/model_transform.ts";
+import { describeTransform, type Transform, transformFrom } from "../data/transforms.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import type { StateDict, StoredTensor } from "./stored_tensor.ts";
 
