@@ -171,7 +171,7 @@ function checkOrders(
         (isRun
           ? "a forward pass in which it cannot be followed. Flatten feature maps with flatten() or ops.reshape directly before the layer, " +
             "or bring them into PyTorch's order first, with ops.transpose(maps, [0, 3, 1, 2])."
-          : `that the fields of ${model.describe()} do not tell it. Pass the shape of one input, without the batch axis, such as ` +
+          : `that the fields of ${model.describe()} do not show it. Pass the shape of one input, without the batch axis, such as ` +
             "{ inputShape: [28, 28, 1] }."),
     );
   }
@@ -222,8 +222,8 @@ export interface StateDictOptions {
  * accepts them, and {@linkcode writeSafetensors} marks them in their names, so that PyTorch refuses
  * them.
  *
- * @throws {TypeError} If it is no model, or was disposed.
- * @throws {RangeError} If the run on zeros of `inputShape` does not tell the order of features.
+ * @throws {TypeError} If the model is not a module, or was disposed.
+ * @throws {RangeError} If the run on zeros of `inputShape` does not show the order of features.
  *
  * @example
  * ```ts
@@ -310,8 +310,8 @@ export interface LoadOptions extends StateDictOptions {
  * @throws {RangeError} If tensors are missing, not in the model, of another shape, not fractions,
  * or not finite; if the transform in the state dict cannot be made; if `except` or `prefix` matches
  * no name; or if the order of features is not known, as in {@linkcode stateDict}.
- * @throws {TypeError} If the model is no model or was disposed, or the tensors are no map of stored
- * tensors.
+ * @throws {TypeError} If the model is not a module or was disposed, or the tensors are not a map of
+ * stored tensors.
  *
  * @example
  * ```ts

@@ -308,7 +308,7 @@ Deno.test("loadStateDict() refuses a file of another order than is known, and na
   for (const [model, layers] of unclear) {
     const message = new RegExp(
       `: the order of the features that ${layers} takes must be known, because PyTorch flattens feature maps by channel and this library by ` +
-        "pixel, found that the fields of .* do not tell it\\. Pass the shape of one input, .* \\{ inputShape: \\[28, 28, 1\\] \\}\\.$",
+        "pixel, found that the fields of .* do not show it\\. Pass the shape of one input, .* \\{ inputShape: \\[28, 28, 1\\] \\}\\.$",
     );
     const state = file(stateDict(model));
     assert.throws(() => loadStateDict(model, state), { name: "RangeError", message });
