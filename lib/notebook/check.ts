@@ -1,19 +1,20 @@
 import { inspect, isDeepStrictEqual } from "node:util";
 import { isTensor, type Tensor } from "../tensor/mod.ts";
+import { checkBoolean, checkNumber, show } from "../tensor/internal.ts";
 
-/** What {@linkcode checkClose} compares: a number, a tensor, a typed array, or arrays of these. */
+/** The numbers that {@linkcode checkClose} compares: a number, a tensor, or arrays of these. */
 export type Numeric = number | Tensor | (ArrayLike<number> & ArrayBufferView) | readonly Numeric[];
 
-/** Found values up to this many characters stand in the line of a claim that holds. */
-const shortLength = 60;
+/** The longest value in characters that the line of a claim that holds shows. */
+const MAX_SHOWN = 60;
 
 /**
  * Checks a claim: prints `✓ claim` if it holds.
  *
- * @param claim What is claimed, in words.
+ * @param claim The claim in words.
  * @param condition Whether it holds.
  * @throws {Error} `✗ claim` if it does not hold.
- * @throws {TypeError} If `condition` is neither true nor false; a tensor of one truth value is not.
+ * @throws {TypeError} If `condition` is neither true nor false, such as a tensor.
  *
  * @example
  * ```ts
@@ -21,31 +22,26 @@ const shortLength = 60;
  * import assert from "node:assert/strict";
  *
  * check("a stride of 2 halves 28 pixels", 28 / 2 === 14);
- * assert.throws(() => check("padding 1 keeps a 1×1 convolution's size", false), /^Error: ✗ padding 1/);
+ * assert.throws(() => check("padding 1 keeps 28 pixels", false), /^Error: ✗ padding 1/);
  * ```
  */
 export function check(claim: string, condition: boolean): asserts condition {
-  if (typeof condition !== "boolean") {
-    throw new TypeError(
-      `Checking "${claim}": expected true or false, found ${show(condition)}`,
-    );
-  }
+  checkBoolean(`Checking "${claim}"`, "the condition", condition);
   if (!condition) fail(claim, "expected true, found false");
   pass(claim);
 }
 
 /**
- * Checks that a value is what it should be, in depth: prints `✓ claim`, with the value if it is
- * short.
+ * Checks that two values are deeply equal: prints `✓ claim`, with the value if it is short.
  *
- * NaN never passes, not even where NaN is expected. For tensors use {@linkcode checkClose}.
+ * NaN never passes, not even if NaN is expected. For tensors use {@linkcode checkClose}.
  *
- * @param claim What is claimed, in words.
- * @param actual The value found.
- * @param expected The value it should be.
+ * @param claim The claim in words.
+ * @param actual The actual value.
+ * @param expected The expected value.
  * @throws {Error} `✗ claim: expected …, found …` if they differ.
- * @throws {TypeError} If either is or holds a tensor, or they are objects whose content cannot be
- * seen, such as promises.
+ * @throws {TypeError} If either contains a tensor, or they are objects without visible content,
+ * such as promises.
  *
  * @example
  * ```ts
@@ -53,43 +49,41 @@ export function check(claim: string, condition: boolean): asserts condition {
  * import assert from "node:assert/strict";
  *
  * checkEqual("LeNet's parameters", summary(lenet(), [28, 28, 1]).parameters, 61_706);
- * assert.throws(() => checkEqual("shape", [2, 3], [3, 2]), /✗ shape: expected \[ 3, 2 \], found \[ 2, 3 \]/);
+ * assert.throws(() => checkEqual("width", 2, 3), /✗ width: expected 3, found 2/);
  * ```
  */
 export function checkEqual<T>(claim: string, actual: T, expected: NoInfer<T>): void {
-  if (holds(actual, isTensor) || holds(expected, isTensor)) {
+  if (contains(actual, isTensor) || contains(expected, isTensor)) {
     throw new TypeError(
-      `Checking "${claim}": expected values that are no tensors, found a tensor; use checkClose, or its shape or arraySync()`,
+      `Checking "${claim}": the values must not be tensors, found one. Use checkClose, or the tensor's shape or arraySync().`,
     );
   }
-  // To isDeepStrictEqual two objects with nothing but private fields are equal.
-  if (!Object.is(actual, expected) && holds(actual, isOpaque) && holds(expected, isOpaque)) {
+  // isDeepStrictEqual treats two objects with only private fields as equal.
+  if (!Object.is(actual, expected) && contains(actual, isOpaque) && contains(expected, isOpaque)) {
     throw new TypeError(
-      `Checking "${claim}": expected values whose content can be compared, found ${
-        show(actual)
-      }; ` +
-        "await a promise, and compare the properties of an object",
+      `Checking "${claim}": the values must have visible content, found ${show(actual)}. ` +
+        "Await a promise, and compare the properties of an object.",
     );
   }
-  if (!isDeepStrictEqual(actual, expected) || holds(actual, Number.isNaN)) {
-    fail(claim, `expected ${show(expected)}, found ${show(actual)}`);
+  if (!isDeepStrictEqual(actual, expected) || contains(actual, Number.isNaN)) {
+    fail(claim, `expected ${inspectValue(expected)}, found ${inspectValue(actual)}`);
   }
-  const found = show(actual);
-  pass(found.length <= shortLength ? `${claim}: ${found}` : claim);
+  const text = inspectValue(actual);
+  pass(text.length <= MAX_SHOWN ? `${claim}: ${text}` : claim);
 }
 
 /**
- * Checks that numbers are of the same shape and `|actual − expected| ≤ tolerance` for each: prints
- * `✓ claim`, with the number or the largest difference. NaN never passes.
+ * Checks that numbers have the same shape, and that `|actual − expected| ≤ tolerance` for each:
+ * prints `✓ claim`, with the number or the largest difference. NaN never passes.
  *
- * @param claim What is claimed, in words.
- * @param actual The numbers found.
- * @param expected The numbers they should be.
+ * @param claim The claim in words.
+ * @param actual The actual numbers.
+ * @param expected The expected numbers.
  * @param tolerance The largest difference that passes, in the unit of the numbers.
  * @throws {Error} `✗ claim: expected …, found …` if the shapes differ or a number is too far off.
- * @throws {TypeError} If either holds something other than numbers.
- * @throws {RangeError} If there is no number at all, the arrays in an array differ in shape, or the
- * tolerance is no number from 0 up.
+ * @throws {TypeError} If either contains a value that is no number, or the tolerance is no number.
+ * @throws {RangeError} If there are no numbers, the arrays in an array differ in shape, or the
+ * tolerance is negative or not finite.
  *
  * @example
  * ```ts
@@ -97,8 +91,8 @@ export function checkEqual<T>(claim: string, actual: T, expected: NoInfer<T>): v
  * import assert from "node:assert/strict";
  *
  * checkClose("ln 2", Math.log(2), 0.693, 0.001);
- * checkClose("softmax of equal logits", ops.softmax(ops.zeros([1, 4])), [[0.25, 0.25, 0.25, 0.25]], 1e-6);
- * assert.throws(() => checkClose("π", 3.2, Math.PI, 0.01), /✗ π: expected 3\.14159.* ± 0\.01, found 3\.2/);
+ * checkClose("softmax of equal logits", ops.softmax(ops.zeros([1, 2])), [[0.5, 0.5]], 1e-6);
+ * assert.throws(() => checkClose("π", 3.2, 3.14, 0.01), /✗ π: expected 3\.14 ± 0\.01, found 3\.2/);
  * ```
  */
 export function checkClose(
@@ -107,29 +101,28 @@ export function checkClose(
   expected: Numeric,
   tolerance: number,
 ): void {
-  const doing = `Checking "${claim}"`;
-  if (!(typeof tolerance === "number" && tolerance >= 0 && tolerance < Infinity)) {
-    throw new RangeError(`${doing}: expected a tolerance from 0 up, found ${show(tolerance)}`);
+  const action = `Checking "${claim}"`;
+  const fits = tolerance >= 0 && tolerance < Infinity;
+  checkNumber(action, "the tolerance", tolerance, fits, "a finite number of at least 0");
+  const left = flatten(action, actual), right = flatten(action, expected);
+  if (!isDeepStrictEqual(left.shape, right.shape)) {
+    fail(claim, `expected ${describeShape(right.shape)}, found ${describeShape(left.shape)}`);
   }
-  const found = flatten(doing, actual), wanted = flatten(doing, expected);
-  if (!isDeepStrictEqual(found.shape, wanted.shape)) {
-    fail(claim, `expected ${sayShape(wanted.shape)}, found ${sayShape(found.shape)}`);
-  }
-  if (found.values.length === 0) {
-    throw new RangeError(`${doing}: expected at least one number, found none`);
+  if (left.values.length === 0) {
+    throw new RangeError(`${action}: there must be at least one number, found none.`);
   }
   let worst = 0, largest = -1;
-  for (let i = 0; i < found.values.length; i++) {
-    const a = found.values[i]!, b = wanted.values[i]!;
+  for (let i = 0; i < left.values.length; i++) {
+    const a = left.values[i]!, b = right.values[i]!;
     const distance = Math.abs(a - b);
     const difference = a === b ? 0 : Number.isNaN(distance) ? Infinity : distance;
     if (difference > largest) [worst, largest] = [i, difference];
   }
-  const a = found.values[worst]!, b = wanted.values[worst]!;
-  const isNumber = found.shape.length === 0;
+  const a = left.values[worst]!, b = right.values[worst]!;
+  const isNumber = left.shape.length === 0;
   if (largest > tolerance) {
-    const place = isNumber ? "" : ` at [${position(worst, found.shape).join(", ")}]`;
-    fail(claim, `expected ${b} ± ${tolerance}${place}, found ${a}`);
+    const where = isNumber ? "" : ` at [${indexOf(worst, left.shape).join(", ")}]`;
+    fail(claim, `expected ${b} ± ${tolerance}${where}, found ${a}`);
   }
   pass(
     isNumber
@@ -146,32 +139,32 @@ function fail(claim: string, why: string): never {
   throw new Error(`✗ ${claim}: ${why}`);
 }
 
-/** Numbers of any kind in a row, and their shape; that of a single number is []. */
-function flatten(doing: string, numbers: Numeric): { shape: number[]; values: ArrayLike<number> } {
+/** The numbers in row-major order, and their shape; the shape of a single number is []. */
+function flatten(action: string, numbers: Numeric): { shape: number[]; values: ArrayLike<number> } {
   if (typeof numbers === "number") return { shape: [], values: [numbers] };
   if (isTensor(numbers)) {
     const { dtype }: { dtype: string } = numbers;
     if (dtype === "string" || dtype === "complex64") {
-      throw new TypeError(`${doing}: expected real numbers, found a tensor of ${dtype}`);
+      throw new TypeError(`${action}: the numbers must be real, found a tensor of ${dtype}.`);
     }
     return { shape: numbers.shape, values: numbers.dataSync() };
   }
   if (isTyped(numbers)) return { shape: [numbers.length], values: numbers };
   if (!Array.isArray(numbers)) {
-    throw new TypeError(`${doing}: expected numbers, found ${show(numbers)}`);
+    throw new TypeError(`${action}: the values must be numbers, found ${show(numbers)}.`);
   }
   if (numbers.length > 0 && numbers.every((part) => typeof part === "number") && isFull(numbers)) {
     return { shape: [numbers.length], values: numbers };
   }
-  // Array.from takes the holes of an array for undefined, which map would leave out.
-  const parts = Array.from(numbers, (part) => flatten(doing, part));
+  // Array.from reads the holes of an array as undefined; map would skip them.
+  const parts = Array.from(numbers, (part) => flatten(action, part));
   const shape = parts[0]?.shape ?? [];
   for (const part of parts) {
     if (!isDeepStrictEqual(part.shape, shape)) {
       throw new RangeError(
-        `${doing}: expected parts of one shape, found ${sayShape(shape)} beside ${
-          sayShape(part.shape)
-        }`,
+        `${action}: the arrays in an array must have one shape, found ${describeShape(shape)} and ${
+          describeShape(part.shape)
+        }.`,
       );
     }
   }
@@ -181,7 +174,7 @@ function flatten(doing: string, numbers: Numeric): { shape: number[]; values: Ar
   };
 }
 
-/** Whether a value is a typed array of numbers, which those of BigInt are not. */
+/** Whether a value is a typed array of numbers, not of BigInt. */
 function isTyped(value: unknown): value is ArrayLike<number> & ArrayBufferView {
   return ArrayBuffer.isView(value) && "length" in value &&
     !(value instanceof BigInt64Array || value instanceof BigUint64Array);
@@ -192,8 +185,8 @@ function isFull(values: readonly unknown[]): boolean {
   return !values.includes(undefined);
 }
 
-/** The index along each axis of the element at `flat` in row-major order. */
-function position(flat: number, shape: readonly number[]): number[] {
+/** The index along each axis of an element in row-major order. */
+function indexOf(flat: number, shape: readonly number[]): number[] {
   return shape.reduceRight<number[]>((rest, length) => {
     const index = flat % length;
     flat = (flat - index) / length;
@@ -201,21 +194,21 @@ function position(flat: number, shape: readonly number[]): number[] {
   }, []);
 }
 
-/** Whether a value or anything in it is of some kind. */
-function holds(value: unknown, isSome: (part: unknown) => boolean, seen = new Set()): boolean {
-  if (isSome(value)) return true;
+/** Whether a value, or any value in it, passes a test. */
+function contains(value: unknown, test: (part: unknown) => boolean, seen = new Set()): boolean {
+  if (test(value)) return true;
   if (typeof value !== "object" || value === null || seen.has(value)) return false;
-  if (ArrayBuffer.isView(value)) return isTyped(value) && Array.prototype.some.call(value, isSome);
+  if (ArrayBuffer.isView(value)) return isTyped(value) && Array.prototype.some.call(value, test);
   seen.add(value);
   const parts = value instanceof Map
     ? [...value.keys(), ...value.values()]
     : value instanceof Set
     ? [...value]
     : Object.values(value);
-  return parts.some((part) => holds(part, isSome, seen));
+  return parts.some((part) => contains(part, test, seen));
 }
 
-/** Whether nothing of an object can be seen: a promise, or one whose fields are all private. */
+/** Whether an object has no visible content: a promise, or only private fields. */
 function isOpaque(value: unknown): boolean {
   if (typeof value !== "object" || value === null || Object.keys(value).length > 0) return false;
   const prototype = Object.getPrototypeOf(value);
@@ -224,13 +217,11 @@ function isOpaque(value: unknown): boolean {
     prototype !== null && prototype !== Object.prototype;
 }
 
-function show(value: unknown): string {
-  return isTensor(value)
-    ? `a tensor of shape [${value.shape.join(", ")}]`
-    : inspect(value, { breakLength: Infinity, compact: true });
+function inspectValue(value: unknown): string {
+  return inspect(value, { breakLength: Infinity, compact: true });
 }
 
-function sayShape(shape: readonly number[]): string {
+function describeShape(shape: readonly number[]): string {
   return shape.length === 0 ? "a single number" : `shape [${shape.join(", ")}]`;
 }
 

@@ -1,21 +1,17 @@
-import { jointExtent } from "../plot/internal.ts";
+import { colors, jointExtent } from "../plot/internal.ts";
 import type { History } from "../train/mod.ts";
 
-/** A curve has at most this many points, each the mean of as many steps as it takes. */
-const mostPoints = 150;
-
-/** The colours of training and validation in trainingCurves. */
-const colors = ["#0072b2", "#d55e00"];
+/** The most points of a curve. Each is the mean of several steps in a long training. */
+const MAX_POINTS = 150;
 
 type Point = readonly [x: number, y: number];
 
 /**
- * A training under way as HTML: how it stands in words, as a bar, and as curves of the loss by step
- * and the accuracies by epoch.
+ * Returns a running training as HTML: a line of text, a progress bar, and curves of the loss by
+ * step and the accuracies by epoch.
  *
- * It is no plotly figure, because JupyterLab's plotly renderer ignores what comes after the first
- * drawing, and drawing without a browser takes a tenth of a second, a hundred times as long as
- * this.
+ * It is not a plotly figure, because JupyterLab's plotly renderer ignores updates, and drawing
+ * without a browser takes a tenth of a second, a hundred times as long as this view.
  */
 export function liveView(line: string, { steps, epochs }: History): string {
   const { step, totalSteps } = steps.at(-1)!;
@@ -35,9 +31,9 @@ ${
   }</div>`;
 }
 
-/** At most `mostPoints` points, each the mean of neighbours. */
+/** Averages neighbours, so that at most `MAX_POINTS` points are left. */
 function means(points: readonly Point[]): Point[] {
-  const size = Math.ceil(points.length / mostPoints);
+  const size = Math.ceil(points.length / MAX_POINTS);
   return Array.from({ length: Math.ceil(points.length / size) }, (_, i) => {
     const part = points.slice(i * size, (i + 1) * size);
     const mean = (axis: 0 | 1) => part.reduce((sum, point) => sum + point[axis], 0) / part.length;
@@ -45,29 +41,26 @@ function means(points: readonly Point[]): Point[] {
   });
 }
 
-/**
- * Curves over 1 to `last`, between the extremes of their heights, each with a dot at its end, as
- * SVG.
- */
+/** Draws curves over the range from 1 to `last` as SVG, each with a dot at its end. */
 function chart(
   xTitle: string,
   last: number,
   curves: Readonly<Record<string, readonly Point[]>>,
 ): string {
-  // A loss that is no number has no place; the line above says it.
+  // A loss that is not finite cannot be drawn. The line of text shows it.
   const drawn = Object.entries(curves)
     .map(([title, points]) => [title, points.filter(([, y]) => Number.isFinite(y))] as const)
     .filter(([, points]) => points.length > 0);
   if (drawn.length === 0) return "";
   const [low, high] = jointExtent(drawn.map(([, points]) => points.map(([, y]) => y)));
-  const place = ([x, y]: Point) => [
+  const pixels = ([x, y]: Point) => [
     (50 + 280 * (x - 1) / (last - 1 || 1)).toFixed(1),
     (130 - 100 * (y - low) / (high - low || 1)).toFixed(1),
   ];
   const titles = drawn.map(([title], i) => `<tspan fill="${colors[i]}">${title}</tspan>`);
   const paths = drawn.map(([, points], i) => {
-    const places = points.map(place), [x, y] = places.at(-1)!;
-    return `<path d="M${places.join("L")}" fill="none" stroke="${colors[i]}" stroke-width="2" />
+    const path = points.map(pixels), [x, y] = path.at(-1)!;
+    return `<path d="M${path.join("L")}" fill="none" stroke="${colors[i]}" stroke-width="2" />
 <circle cx="${x}" cy="${y}" r="3" fill="${colors[i]}" />`;
   });
   return `<svg viewBox="0 0 350 150" style="width: 49%" font-size="11" fill="currentColor">

@@ -1,8 +1,9 @@
-/** What only makes sense in a notebook: live progress, checks, and how much to compute. */
-import "./late_outputs.ts";
+/** Tools for notebook cells: live progress, checks, run scales, stored results and statistics. */
+import "./flush_outputs.ts";
 export { check, checkClose, checkEqual, type Numeric } from "./check.ts";
-export { processorName } from "./processor_name.ts";
+export { processorName } from "./result_store.ts";
 export { showProgress } from "./progress.ts";
 export { byRunScale, type RunScale, runScale } from "./run_scale.ts";
 export { addResult, type NetworkResult, type StoredResult } from "./results.ts";
 export { cachedExperiment, type Provenance } from "./cached_experiment.ts";
+export { type MeanAndInterval, meanAndInterval } from "./statistics.ts";

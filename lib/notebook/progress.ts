@@ -3,38 +3,38 @@ import type { EpochProgress, History, Progress } from "../train/mod.ts";
 import { checkTraining } from "../train/history.ts";
 import { liveView } from "./live_view.ts";
 
-/** Where a training shows how it goes. */
+/** An output that shows the progress of a training. */
 export interface Display {
-  /** Shows how it stands, in place of what was shown before. */
+  /** Shows the current state in place of the previous one. */
   update?(line: string, history: History): Promise<void> | void;
-  /** Shows how an epoch ended. */
+  /** Shows the result of an epoch. */
   epoch?(line: string): void;
-  /** Shows how all ended, in place of what was shown before. */
+  /** Shows the end of the training in place of the last state. */
   end(line: string, history: History): Promise<void> | void;
 }
 
-/** The least time between the starts of two updates, in milliseconds. */
-const shortest = 500;
-/** An update waits until it takes no more than this part of the time since the one before, */
-const share = 0.01;
+/** The least and the most time between two updates, in milliseconds. */
+const MIN_INTERVAL = 500, MAX_INTERVAL = 2000;
 /**
- * but no longer than this: the first is slow because its code is new, others because the machine is
- * busy.
+ * The greatest share of the time that updates may take. `MAX_INTERVAL` limits the wait after a slow
+ * update: the first one is slow because its code is not compiled yet.
  */
-const longest = 2000;
+const MAX_SHARE = 0.01;
 
 /**
- * Trains to the end and shows how it goes: a chart of losses, learning rates and accuracies and a
- * line that says how far it is, both updated in place about twice a second, for about a hundredth
- * of the time at most. In a terminal it is just the line.
+ * Trains to the end and shows the progress: a line of text, and a chart of losses, learning rates
+ * and accuracies. Both are updated in place about twice a second, which takes at most about a
+ * hundredth of the time. A terminal shows only the line.
  *
- * Stop ends the training after the step under way: the model stays as trained so far, and what was
- * reported so far is returned.
+ * Stop ends the training after the current step. The model keeps what it has learnt, and the
+ * history up to that step is returned. If the training throws, the chart up to the error stays, and
+ * the error is thrown on.
  *
- * @param training What {@linkcode fit} gives, without `await`, or a generator that goes through it.
- * @throws {TypeError} If it is none.
- * @throws What the training throws, with the chart of what came before on show.
- * @throws {TypeError} If it is not a training, such as the history of one that was awaited.
+ * @param training The result of {@linkcode fit}, without `await`, or a generator that iterates over
+ * it.
+ * @returns The history of the training.
+ * @throws {TypeError} If the argument is not a training, such as the history of one that was
+ * awaited.
  *
  * @example
  * ```ts
@@ -51,10 +51,10 @@ const longest = 2000;
  * ```
  */
 export async function showProgress(training: AsyncIterable<Progress>): Promise<History> {
-  return await follow(training, displayHere());
+  return await follow(training, currentDisplay());
 }
 
-/** {@linkcode showProgress} on any display. */
+/** Trains to the end and shows the progress on a display. */
 export async function follow(
   training: AsyncIterable<Progress>,
   display: Display,
@@ -77,10 +77,11 @@ export async function follow(
       }
       if (!display.update || now < due) continue;
       await display.update(stepLine(history, now - start), history);
-      due = now + Math.min(longest, Math.max(shortest, (performance.now() - now) / share));
+      due = now +
+        Math.min(MAX_INTERVAL, Math.max(MIN_INTERVAL, (performance.now() - now) / MAX_SHARE));
     }
   } catch (error) {
-    // An error of the training matters more than one of drawing it.
+    // The error of the training matters more than an error of the display.
     await end(true).catch(() => {});
     throw error;
   }
@@ -88,28 +89,23 @@ export async function follow(
   return history;
 }
 
-/**
- * In a notebook the output of the cell, else standard output, rewritten where that is a terminal.
- */
-function displayHere(): Display {
+/** The output of the cell in a notebook; elsewhere the terminal or standard output. */
+function currentDisplay(): Display {
   try {
     return jupyterDisplay(Deno.jupyter);
-  } catch { // Deno refuses Deno.jupyter outside of a kernel.
+  } catch { // Deno.jupyter throws outside of a kernel.
     const log = (line: string) => console.log(line);
     return Deno.stdout.isTerminal() ? terminalDisplay() : { epoch: log, end: log };
   }
 }
 
-/**
- * One output of a cell: a light view that is quick to update, and at the end the figure, which
- * takes a second to draw.
- */
+/** One output of a cell: a light view during the training, and at the end the figure. */
 export function jupyterDisplay(jupyter: Pick<typeof Deno.jupyter, "display">): Display {
   const display_id = crypto.randomUUID();
-  let shown = false;
+  let isShown = false;
   async function show(content: unknown, raw: boolean) {
-    await jupyter.display(content, { display_id, update: shown, raw });
-    shown = true;
+    await jupyter.display(content, { display_id, update: isShown, raw });
+    isShown = true;
   }
   const update = (line: string, history: History) =>
     show({ "text/html": liveView(line, history), "text/plain": line }, true);
@@ -123,23 +119,23 @@ export function jupyterDisplay(jupyter: Pick<typeof Deno.jupyter, "display">): D
   };
 }
 
-/** The curves of all that has a place on them: a loss that is no number has none. */
+/** The training curves of all finite values; undefined if there are none. */
 function curves(line: string, { steps, epochs }: History): Figure | undefined {
-  const drawn = {
+  const finite = {
     steps: steps.filter(({ loss, learningRate }) => Number.isFinite(loss + learningRate)),
     epochs: epochs.filter(({ trainLoss, trainAccuracy, validation }) =>
       Number.isFinite(trainLoss + trainAccuracy + (validation?.loss ?? 0)) &&
       Number.isFinite(validation?.accuracy ?? 0)
     ),
   };
-  if (drawn.steps.length + drawn.epochs.length === 0) return undefined;
-  return trainingCurves(drawn, {
+  if (finite.steps.length + finite.epochs.length === 0) return undefined;
+  return trainingCurves(finite, {
     title: `<span style="font-size: 12px">${line}</span>`,
     description: `Training curves. ${line}.`,
   });
 }
 
-/** One line of a terminal. */
+/** One line of a terminal, which each update overwrites. */
 function terminalDisplay(): Display {
   const encoder = new TextEncoder();
   const write = (text: string) => void Deno.stdout.writeSync(encoder.encode(`\r\x1b[K${text}`));
@@ -175,11 +171,11 @@ function epochLine(progress: EpochProgress): string {
 
 function endLine({ steps, epochs }: History, milliseconds: number, failed: boolean): string {
   const last = steps.at(-1)!, epoch = epochs.at(-1);
-  const place = `step ${count(last.step)} of ${count(last.totalSteps)}`;
+  const position = `step ${count(last.step)} of ${count(last.totalSteps)}`;
   const how = failed
-    ? `Failed after ${place}`
+    ? `Failed after ${position}`
     : epochs.length < last.epochs
-    ? `Stopped at ${place}`
+    ? `Stopped at ${position}`
     : `Finished ${count(last.step)} steps`;
   return join(
     `${how} in ${duration(milliseconds)}`,

@@ -1,69 +1,83 @@
 /**
- * What notebooks keep in data/: the only files that they write in the project, and only when told
- * to.
+ * Storage of results in data/. These are the only files of the project that notebooks write, and
+ * they write them only with `deno task run --write`.
  */
 import { existsSync } from "node:fs";
+import { cpus } from "node:os";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
-import { writeTextAtomicallySync } from "../weights/files.ts";
+import { writeTextAtomicallySync } from "../data/files.ts";
 
-/**
- * Whether the notebook is executed with `deno task run --write`, which sets this environment
- * variable.
- */
-export function isKeeping(): boolean {
+/** Whether `deno task run --write` executes the notebook. It sets this environment variable. */
+export function isWriting(): boolean {
   return Deno.env.get("RESNET_LAB_WRITE") === "1";
 }
 
 /**
- * The JSON that a file keeps, or `empty` where there is nothing yet.
+ * Returns the name of this machine's processors, to store with measurements:
+ * `2 × Intel(R) Xeon(R) Processor`.
  *
- * @throws {RangeError} If it is not JSON, or an array where an object belongs or the other way
- * round.
+ * @example
+ * ```ts
+ * import { processorName } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.match(processorName(), /^[1-9]\d* × ./);
+ * ```
  */
-export function readKept<Value extends object>(file: URL, empty: Value): Value {
+export function processorName(): string {
+  return `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown processor"}`;
+}
+
+/**
+ * Reads a JSON file, or returns `empty` if there is none yet.
+ *
+ * @throws {RangeError} If it is not JSON, or an array instead of an object or the reverse.
+ */
+export function readStore<Value extends object>(file: URL, empty: Value): Value {
   const text = existsSync(file) ? Deno.readTextFileSync(file) : "";
-  // changeKept makes an empty file first.
+  // updateStore makes an empty file to lock it.
   if (text === "") return empty;
-  const wanted = Array.isArray(empty) ? "an array" : "an object";
-  let why = `another kind of value than ${wanted}`;
+  const kind = Array.isArray(empty) ? "an array" : "an object";
+  let reason = `another kind of value than ${kind}`;
   try {
     const value = JSON.parse(text);
-    const isWanted = typeof value === "object" && value !== null &&
+    const fits = typeof value === "object" && value !== null &&
       Array.isArray(value) === Array.isArray(empty);
-    if (isWanted) return value;
+    if (fits) return value;
   } catch (error) {
-    why = error instanceof Error ? error.message : String(error);
+    reason = error instanceof Error ? error.message : String(error);
   }
   throw new RangeError(
-    `Reading data/${basename(fileURLToPath(file))}: the file must be JSON that holds ${wanted}, ` +
-      `found ${why}. Restore it with git checkout, or delete it to measure anew.`,
+    `Reading data/${basename(fileURLToPath(file))}: the file must be JSON that holds ${kind}, ` +
+      `found ${reason}. Restore it with git checkout, or delete it to measure again.`,
   );
 }
 
 /**
- * Changes the JSON that a file keeps. Others who do the same wait meanwhile, so that no change is
- * lost, and a reader finds what was there before or after, never a part.
+ * Updates a JSON file. Concurrent updates wait for each other, so that none is lost. A reader sees
+ * the file before or after an update, never a part.
  *
- * @param change From what is kept to what is kept from now on.
+ * @param change Returns the new value for the current one.
+ * @param space The indentation of the JSON.
  */
-export function changeKept<Value extends object>(
+export function updateStore<Value extends object>(
   file: URL,
   empty: Value,
-  change: (kept: Value) => Value,
+  change: (current: Value) => Value,
   space?: number,
 ): void {
-  using _ = locked(file);
-  const json = JSON.stringify(change(readKept(file, empty)), null, space);
+  using _ = lock(file);
+  const json = JSON.stringify(change(readStore(file, empty)), null, space);
   writeTextAtomicallySync(fileURLToPath(file), json + "\n");
 }
 
-/** The file, locked until its handle is closed, also by the end of the process. */
-function locked(file: URL): Deno.FsFile {
+/** Locks the file until its handle is closed, or the process ends. */
+function lock(file: URL): Deno.FsFile {
   while (true) {
     const handle = Deno.openSync(file, { read: true, write: true, create: true });
     handle.lockSync(true);
-    // While this one waited another may have put a new file in its place.
+    // During the wait for the lock, another process can have replaced the file.
     if (existsSync(file) && Deno.statSync(file).ino === handle.statSync().ino) return handle;
     handle.close();
   }

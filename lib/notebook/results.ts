@@ -1,52 +1,51 @@
-import { checkOptions } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
-import { changeKept, isKeeping, readKept } from "./result_store.ts";
-import { processorName } from "./processor_name.ts";
+import { checkNumber, checkOptions, checkString } from "../tensor/internal.ts";
+import { isWriting, processorName, readStore, updateStore } from "./result_store.ts";
 import { type RunScale, runScale } from "./run_scale.ts";
 
-/** How well and how fast a network learnt, with what is needed to judge it. */
+/** The test accuracy and training time of a network, with its size and training conditions. */
 export interface NetworkResult {
   /** The network in a few words: `AlexNet, quarter width, 64×64`. */
   readonly network: string;
   /** The number of the notebook that trained it. */
   readonly notebook: number;
-  /** The part of the test images that it names rightly, from 0 to 1. */
+  /** The test accuracy, from 0 to 1. */
   readonly accuracy: number;
-  /** Trainable numbers. */
+  /** The number of trainable parameters. */
   readonly parameters: number;
-  /** Multiply-accumulate operations for one image. */
+  /** The multiply-accumulate operations for one image. */
   readonly macs: number;
-  /** Seconds of training, evaluation not counted. */
+  /** The training time in seconds, without evaluation. */
   readonly seconds: number;
-  /** Training images. */
+  /** The number of training images. */
   readonly images: number;
-  /** How often each was seen. */
+  /** The number of epochs. */
   readonly epochs: number;
-  /** The seed of weights and order. */
+  /** The seed of the initial weights and of the order of the images. */
   readonly seed: number;
 }
 
-/** A result as it is kept: with the scale and the machine it comes from. */
+/** A stored result, with the scale and the machine of its run. */
 export interface StoredResult extends NetworkResult {
+  /** The scale of the run; see {@linkcode runScale}. */
   readonly scale: RunScale;
+  /** The processors, as {@linkcode processorName} returns them. */
   readonly machine: string;
 }
 
-/** Where results are kept. */
-const kept = new URL("../../data/results.json", import.meta.url);
+/** The file of stored results. */
+const STORE = new URL("../../data/results.json", import.meta.url);
 
-/** What this notebook has measured so far. */
-const measured: StoredResult[] = [];
+/** The results of this notebook so far. */
+const ownResults: StoredResult[] = [];
 
 /**
- * The table that grows from notebook to notebook: what the notebooks before this one measured at
- * this scale, and this result.
+ * Adds a result to the table that grows from notebook to notebook, and returns the table: the
+ * results of earlier notebooks at this scale, and those of this notebook.
  *
- * The result is kept for later notebooks where the notebook is executed with
- * `deno task run --write` (which sets the environment variable RESNET_LAB_WRITE); else nothing is
- * written.
+ * With `deno task run --write`, which sets the environment variable RESNET_LAB_WRITE, the result is
+ * stored for later notebooks.
  *
- * @throws {TypeError} If the result has a property that does not exist, or one is of another kind.
+ * @throws {TypeError} If the result has an unknown property, or one of another kind.
  * @throws {RangeError} If the accuracy is not from 0 to 1, or another number is negative or not
  * finite.
  *
@@ -74,17 +73,17 @@ const measured: StoredResult[] = [];
 export function addResult(result: NetworkResult): Record<string, string | number>[] {
   checkResult(result);
   const own: StoredResult = { ...result, scale: runScale(), machine: processorName() };
-  const withOwn = (before: readonly StoredResult[]) => {
-    const all = [...before, ...measured, own].reduce(
+  const withOwn = (stored: readonly StoredResult[]) => {
+    const all = [...stored, ...ownResults, own].reduce(
       (rows, row) => rows.set([row.scale, row.notebook, row.network].join("/"), row),
       new Map<string, StoredResult>(),
     );
     return [...all.values()].sort((a, b) => a.notebook - b.notebook);
   };
   let rows: StoredResult[] = [];
-  if (isKeeping()) changeKept<StoredResult[]>(kept, [], (before) => rows = withOwn(before), 2);
-  else rows = withOwn(readKept<StoredResult[]>(kept, []));
-  measured.push(own);
+  if (isWriting()) updateStore<StoredResult[]>(STORE, [], (stored) => rows = withOwn(stored), 2);
+  else rows = withOwn(readStore<StoredResult[]>(STORE, []));
+  ownResults.push(own);
   return rows
     .filter((row) => row.scale === own.scale && row.notebook <= own.notebook)
     .map((row) => ({
@@ -99,8 +98,8 @@ export function addResult(result: NetworkResult): Record<string, string | number
 }
 
 function checkResult(result: NetworkResult): void {
-  const doing = "Adding to the results";
-  checkOptions<NetworkResult>(doing, result, '{ network: "LeNet", notebook: 4, … }', {
+  const action = "Adding to the results";
+  checkOptions<NetworkResult>(action, result, '{ network: "LeNet", notebook: 4, … }', {
     network: true,
     notebook: true,
     accuracy: true,
@@ -112,24 +111,19 @@ function checkResult(result: NetworkResult): void {
     seed: true,
   });
   const { network, accuracy, seconds, ...numbers } = result;
-  if (typeof network !== "string") {
-    throw new TypeError(`${doing}: network must be a string, found ${show(network)}.`);
-  }
+  checkString(action, "network", network);
   for (const name of ["notebook", "parameters", "macs", "images", "epochs", "seed"] as const) {
     const value = numbers[name];
-    if (typeof value !== "number") {
-      throw new TypeError(`${doing}: ${name} must be a number, found ${show(value)}.`);
-    }
-    if (!(value >= 0 && value < Infinity)) {
-      throw new RangeError(`${doing}: ${name} must be a number from 0 up, found ${value}.`);
-    }
+    const fits = value >= 0 && value < Infinity;
+    checkNumber(action, name, value, fits, "a finite number of at least 0");
   }
-  if (typeof accuracy !== "number" || !(accuracy >= 0 && accuracy <= 1)) {
-    throw new RangeError(
-      `${doing}: accuracy must be a share from 0 to 1, found ${show(accuracy)}.`,
-    );
-  }
-  if (typeof seconds !== "number" || !(seconds > 0 && seconds < Infinity)) {
-    throw new RangeError(`${doing}: seconds must be a number above 0, found ${show(seconds)}.`);
-  }
+  checkNumber(
+    action,
+    "accuracy",
+    accuracy,
+    accuracy >= 0 && accuracy <= 1,
+    "a number from 0 to 1",
+  );
+  const isDuration = seconds > 0 && seconds < Infinity;
+  checkNumber(action, "seconds", seconds, isDuration, "a finite number above 0");
 }

@@ -1,14 +1,16 @@
-import { checkOptions } from "../tensor/mod.ts";
+import { checkOptions, show } from "../tensor/internal.ts";
 
-const scales = ["smoke", "cpu", "gpu"] as const;
+/** The amount of computation of a notebook; see {@linkcode runScale}. */
+export type RunScale = "smoke" | "cpu" | "gpu";
 
-/** How much a notebook computes; see {@linkcode runScale}. */
-export type RunScale = typeof scales[number];
+const SCALES: readonly RunScale[] = ["smoke", "cpu", "gpu"];
 
 /**
- * How much a notebook computes: `"smoke"` runs in about a minute on the data that ships, `"cpu"` in
- * minutes on a laptop, `"gpu"` with the papers' settings. The environment variable RESNET_LAB_SCALE
- * says which; without it, cpu.
+ * Returns the amount of computation of a notebook: `"smoke"` takes about a minute on the data that
+ * ships, `"cpu"` minutes on a laptop, `"gpu"` has the papers' settings. The environment variable
+ * RESNET_LAB_SCALE sets it.
+ *
+ * @default "cpu"
  *
  * @throws {RangeError} If RESNET_LAB_SCALE is set to anything else.
  *
@@ -22,22 +24,22 @@ export type RunScale = typeof scales[number];
  */
 export function runScale(): RunScale {
   const name = Deno.env.get("RESNET_LAB_SCALE") ?? "cpu";
-  const found = scales.find((scale) => scale === name);
-  if (found === undefined) {
+  const scale = SCALES.find((scale) => scale === name);
+  if (scale === undefined) {
     throw new RangeError(
-      `Choosing how much to compute: RESNET_LAB_SCALE must be ${
-        scales.join(", ")
-      }, found "${name}"`,
+      `Choosing the run scale: RESNET_LAB_SCALE must be one of ${
+        SCALES.map(show).join(", ")
+      }, found ${show(name)}.`,
     );
   }
-  return found;
+  return scale;
 }
 
 /**
- * The one of three values that belongs to the {@linkcode runScale} at which the notebook runs.
+ * Returns the value for the {@linkcode runScale} of the notebook.
  *
- * @throws {RangeError} If RESNET_LAB_SCALE is set to something that is no scale.
- * @throws {TypeError} If there is no value for the scale, or one for something that is no scale.
+ * @throws {RangeError} If RESNET_LAB_SCALE is set to an unknown scale.
+ * @throws {TypeError} If the value for the scale is missing, or there is one for an unknown scale.
  *
  * @example
  * ```ts
@@ -49,18 +51,17 @@ export function runScale(): RunScale {
  * ```
  */
 export function byRunScale<T>(values: Readonly<Record<RunScale, T>>): T {
-  checkOptions<Record<RunScale, T>>("Choosing by scale", values, "{ smoke: 1, cpu: 5, gpu: 20 }", {
+  const action = "Choosing by run scale";
+  checkOptions<Record<RunScale, T>>(action, values, "{ smoke: 1, cpu: 5, gpu: 20 }", {
     smoke: true,
     cpu: true,
     gpu: true,
   });
-  const name = runScale();
-  if (!Object.hasOwn(values, name)) {
+  const scale = runScale();
+  if (!Object.hasOwn(values, scale)) {
     throw new TypeError(
-      `Choosing by scale: expected a value for ${name}, found only ${
-        Object.keys(values).join(", ")
-      }`,
+      `${action}: the values must include ${scale}, found only ${Object.keys(values).join(", ")}.`,
     );
   }
-  return values[name];
+  return values[scale];
 }

@@ -2,3 +2,7 @@
 export {
   jointExtent,
 } from "./numbers.ts";
+
+export {
+  colors,
+} from "./style.ts";

@@ -423,7 +423,9 @@ function editDistance(a: string, b: string): number {
 
 /** A value as an error message shows it. */
 export function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "string") {
+    return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value);
+  }
   if (typeof value === "function") {
     return value.name === ""
       ? "a function (was it meant to be called?)"

@@ -19,8 +19,9 @@ import {
 } from "../tensor/internal.ts";
 import { type Module, onForward } from "../nn/mod.ts";
 import { checkInputShape, checkModule } from "../nn/checks.ts";
-import { checkPath, writeAtomically } from "./files.ts";
-import { graphNotes } from "./transform_note.ts";
+import { writeAtomically } from "../data/files.ts";
+import { checkPath } from "./files.ts";
+import { graphNotes } from "./tensor_notes.ts";
 
 /** The options of a kernel of TensorFlow.js, which differ from kernel to kernel. */
 // deno-lint-ignore no-explicit-any

@@ -1,11 +1,12 @@
 /**
- * A reader of Python's pickle that knows what files of tensors need and nothing else: it makes
- * numbers, texts, tuples, lists and dictionaries, and calls functions of ours by the names of
- * Python's. For any other name, and for what Python would make with it, a {@linkcode Foreign}
- * stands. No code is run.
+ * A reader of the part of Python's pickle format that files of tensors use. It makes numbers,
+ * strings, tuples, lists and dictionaries. Where a pickle calls a Python function, it calls our
+ * replacement for it. Any other Python name, and every object made with it, becomes a
+ * {@linkcode Foreign}. No code of the file runs.
  */
+import { show } from "../tensor/internal.ts";
 
-/** Something of Python that a pickle may name, and what it does where it is called. */
+/** A Python class or function that a pickle may name, with our replacement for a call of it. */
 export class Global {
   constructor(
     readonly name: string,
@@ -13,33 +14,30 @@ export class Global {
   ) {}
 }
 
-/** Something of Python that is not known here, such as a class, or an object of it. */
+/** A Python class or function that the reader does not know, or an object made with it. */
 export class Foreign {
   constructor(readonly name: string) {}
 }
 
-/** What a pickle may refer to. */
-export interface PickleWorld {
-  /** What is being done, for messages. */
-  readonly doing: string;
-  /** By module and name, such as `"collections OrderedDict"`. */
+/** The surroundings of a pickle. */
+export interface PickleContext {
+  /** The action of the caller, for messages. */
+  readonly action: string;
+  /** The known classes and functions by module and name, such as `"collections OrderedDict"`. */
   readonly globals: ReadonlyMap<string, Global>;
-  /** What lies outside of the pickle. */
+  /** Returns an object outside of the pickle by its id. */
   readonly persistent: (id: unknown) => unknown;
-  /** The memory in bytes that its values may take, about. */
+  /** The most memory that the values may take, in bytes, roughly. */
   readonly memory: number;
 }
 
-/**
- * Values that wait on the stack at most; Python's own pickles put down what they have after a
- * thousand.
- */
-const LARGEST_STACK = 2 ** 20;
+/** The most values on the stack. Python's pickler never stacks more than about a thousand. */
+const MAX_STACK = 2 ** 20;
 
 /** The memory that values take in V8, in bytes. */
 const COSTS = { dictionary: 184, list: 32, text: 32, slot: 8, memo: 49 } as const;
 
-/** All instructions of pickle up to protocol 5, with the names of Python's documentation. */
+/** The instructions that files of tensors use, by their names in Python's pickletools. */
 const OPCODES: Readonly<Record<number, string>> = {
   0x28: "MARK",
   0x29: "EMPTY_TUPLE",
@@ -49,35 +47,21 @@ const OPCODES: Readonly<Record<number, string>> = {
   0x32: "DUP",
   0x42: "BINBYTES",
   0x43: "SHORT_BINBYTES",
-  0x46: "FLOAT",
   0x47: "BINFLOAT",
-  0x49: "INT",
   0x4a: "BININT",
   0x4b: "BININT1",
-  0x4c: "LONG",
   0x4d: "BININT2",
   0x4e: "NONE",
-  0x50: "PERSID",
   0x51: "BINPERSID",
   0x52: "REDUCE",
-  0x53: "STRING",
-  0x54: "BINSTRING",
-  0x55: "SHORT_BINSTRING",
-  0x56: "UNICODE",
   0x58: "BINUNICODE",
   0x5d: "EMPTY_LIST",
   0x61: "APPEND",
   0x62: "BUILD",
   0x63: "GLOBAL",
-  0x64: "DICT",
   0x65: "APPENDS",
-  0x67: "GET",
   0x68: "BINGET",
-  0x69: "INST",
   0x6a: "LONG_BINGET",
-  0x6c: "LIST",
-  0x6f: "OBJ",
-  0x70: "PUT",
   0x71: "BINPUT",
   0x72: "LONG_BINPUT",
   0x73: "SETITEM",
@@ -86,9 +70,6 @@ const OPCODES: Readonly<Record<number, string>> = {
   0x7d: "EMPTY_DICT",
   0x80: "PROTO",
   0x81: "NEWOBJ",
-  0x82: "EXT1",
-  0x83: "EXT2",
-  0x84: "EXT4",
   0x85: "TUPLE1",
   0x86: "TUPLE2",
   0x87: "TUPLE3",
@@ -107,44 +88,40 @@ const OPCODES: Readonly<Record<number, string>> = {
   0x94: "MEMOIZE",
   0x95: "FRAME",
   0x96: "BYTEARRAY8",
-  0x97: "NEXT_BUFFER",
-  0x98: "READONLY_BUFFER",
 };
 
 /**
- * The value of the pickle that begins at a position of some bytes, and the position after it.
+ * Reads the pickle that begins at a position. Tuples and lists become arrays, dictionaries maps.
  *
- * Tuples and lists come as arrays, dictionaries as maps.
- *
- * @throws {RangeError} If it ends too early, refers to what is not there, or would take too much
- * memory.
- * @throws {TypeError} If it has an instruction or a protocol that is not read here, named in the
- * message.
+ * @returns The value, the position after the pickle, and the first {@linkcode Foreign} in it.
+ * @throws {RangeError} If the pickle is truncated or inconsistent, or would take too much memory.
+ * @throws {TypeError} If it has an unknown instruction or protocol.
  */
 export function unpickle(
   bytes: Uint8Array,
   start: number,
-  { doing, globals, persistent, memory }: PickleWorld,
+  { action, globals, persistent, memory }: PickleContext,
 ): { value: unknown; end: number; foreign: Foreign | undefined } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  /** Values that are kept for later, by number; Python counts them, and others are in a map. */
-  const memo: unknown[] = [], sparse = new Map<number, unknown>();
+  /** The memoised values by index: without gaps, as Python writes them, and all others. */
+  const memo: unknown[] = [], sparseMemo = new Map<number, unknown>();
   const marks: number[] = [];
   const stack: unknown[] = [];
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let position = start;
+  /** The position of the current instruction. */
   let at = start;
   let spent = 0;
   let foreign: Foreign | undefined;
 
-  const wrong = (expected: string, found: string, Kind = RangeError) =>
-    new Kind(`${doing}: expected ${expected}, found ${found} at byte ${at} of its pickle.`);
+  const wrong = (condition: string, found: string, ErrorClass = RangeError) =>
+    new ErrorClass(`${action}: the pickle must have ${condition}, found ${found} at byte ${at}.`);
   const spend = (cost: number) => {
     spent += cost;
     if (spent > memory) throw wrong(`values of at most ${memory} bytes for such a file`, "more");
   };
   const push = (value: unknown) => {
-    if (stack.length >= LARGEST_STACK) throw wrong(`at most ${LARGEST_STACK} values`, "more");
+    if (stack.length >= MAX_STACK) throw wrong(`at most ${MAX_STACK} values`, "more");
     stack.push(value);
   };
   const take = (count: number): number => {
@@ -161,12 +138,12 @@ export function unpickle(
     try {
       return decoder.decode(bytes.subarray(from, position));
     } catch {
-      throw wrong("a text in UTF-8", "other bytes", TypeError);
+      throw wrong("strings in UTF-8", "other bytes", TypeError);
     }
   };
   const line = (): string => {
     const end = bytes.indexOf(0x0a, position);
-    if (end < 0) throw wrong("a line", "no end of it");
+    if (end < 0) throw wrong("a line that ends", "no end");
     const result = text(end - position);
     position = end + 1;
     return result;
@@ -186,19 +163,18 @@ export function unpickle(
     stack.push(value);
     return value;
   };
-  const keep = (index: number) => {
+  const memoize = (index: number) => {
     const value = top(), isNext = index === memo.length;
     spend(isNext ? 2 * COSTS.slot : COSTS.memo);
     if (index <= memo.length) memo[index] = value;
-    else sparse.set(index, value);
+    else sparseMemo.set(index, value);
   };
   const recall = (index: number): unknown => {
     if (index < memo.length) return memo[index];
-    if (!sparse.has(index)) throw wrong("a value that was kept before", `none under ${index}`);
-    return sparse.get(index);
+    if (!sparseMemo.has(index)) throw wrong("a memoised value", `none at index ${index}`);
+    return sparseMemo.get(index);
   };
-  /** Looks up a name of Python. */
-  const named = (name: string): Global | Foreign => {
+  const lookUp = (name: string): Global | Foreign => {
     const known = globals.get(name);
     if (known) return known;
     const unknown = new Foreign(name.replace(" ", "."));
@@ -209,29 +185,33 @@ export function unpickle(
   const call = (callee: unknown, values: unknown): unknown => {
     if (callee instanceof Foreign) return callee;
     if (!(callee instanceof Global && callee.call)) {
-      throw wrong("something to call", kindOf(callee), TypeError);
+      throw wrong("a function to call", describeValue(callee), TypeError);
     }
-    if (!Array.isArray(values)) throw wrong("values to call it with", kindOf(values), TypeError);
+    if (!Array.isArray(values)) {
+      throw wrong("arguments for a call", describeValue(values), TypeError);
+    }
     spend(COSTS.dictionary);
     return callee.call(values);
   };
   const append = (items: readonly unknown[]) => {
     const list = top();
     if (list instanceof Foreign) return;
-    if (!Array.isArray(list)) throw wrong("a list", kindOf(list), TypeError);
-    // An array that grows has room for 16 more.
+    if (!Array.isArray(list)) throw wrong("a list", describeValue(list), TypeError);
+    // V8 reserves 16 more slots when an array grows.
     spend((list.length === 0 ? 16 * COSTS.slot : 0) + COSTS.slot * items.length);
     for (const item of items) list.push(item);
   };
   const setItems = (items: readonly unknown[]) => {
     const dictionary = top();
     if (dictionary instanceof Foreign) return;
-    if (!(dictionary instanceof Map)) throw wrong("a dictionary", kindOf(dictionary), TypeError);
-    if (items.length % 2 !== 0) throw wrong("names with values", "a name without one");
+    if (!(dictionary instanceof Map)) {
+      throw wrong("a dictionary", describeValue(dictionary), TypeError);
+    }
+    if (items.length % 2 !== 0) throw wrong("a value for each name", "a name without one");
     spend(COSTS.memo * items.length / 2);
     for (let i = 0; i < items.length; i += 2) {
       if (dictionary.has(items[i])) {
-        throw wrong("each name once", `${kindOf(items[i])} twice`, TypeError);
+        throw wrong("each name once", `${describeValue(items[i])} twice`, TypeError);
       }
       dictionary.set(items[i], items[i + 1]);
     }
@@ -257,7 +237,7 @@ export function unpickle(
         return { value, end: position, foreign };
       }
       case "MARK":
-        if (marks.length >= LARGEST_STACK) throw wrong(`at most ${LARGEST_STACK} marks`, "more");
+        if (marks.length >= MAX_STACK) throw wrong(`at most ${MAX_STACK} marks`, "more");
         marks.push(stack.length);
         break;
       case "NONE":
@@ -327,7 +307,7 @@ export function unpickle(
         push(new Map());
         break;
       case "POP":
-        // A mark counts as a value here.
+        // In Python a mark is a value on the stack.
         if (stack.length === marks.at(-1)) marks.pop();
         else pop();
         break;
@@ -367,13 +347,13 @@ export function unpickle(
         setItems(popToMark());
         break;
       case "BINPUT":
-        keep(bytes[take(1)]!);
+        memoize(bytes[take(1)]!);
         break;
       case "LONG_BINPUT":
-        keep(view.getUint32(take(4), true));
+        memoize(view.getUint32(take(4), true));
         break;
       case "MEMOIZE":
-        keep(memo.length);
+        memoize(memo.length);
         break;
       case "BINGET":
         push(recall(bytes[take(1)]!));
@@ -382,14 +362,14 @@ export function unpickle(
         push(recall(view.getUint32(take(4), true)));
         break;
       case "GLOBAL":
-        push(named(`${line()} ${line()}`));
+        push(lookUp(`${line()} ${line()}`));
         break;
       case "STACK_GLOBAL": {
         const [module, name] = [pop(), pop()].reverse();
         if (typeof module !== "string" || typeof name !== "string") {
-          throw wrong("the name of something of Python", kindOf(name), TypeError);
+          throw wrong("the name of a class or function", describeValue(name), TypeError);
         }
-        push(named(`${module} ${name}`));
+        push(lookUp(`${module} ${name}`));
         break;
       }
       case "BINPERSID":
@@ -409,36 +389,31 @@ export function unpickle(
         break;
       }
       case "BUILD": {
-        // PyTorch notes the versions of modules beside the dictionary of their tensors.
+        // PyTorch sets the versions of modules as an attribute of the dictionary of tensors.
         const attributes = pop(), owner = top();
         if (owner instanceof Foreign) break;
         if (!(owner instanceof Map && attributes instanceof Map)) {
-          throw wrong("a dictionary with attributes", kindOf(owner), TypeError);
+          throw wrong("a dictionary with attributes", describeValue(owner), TypeError);
         }
         break;
       }
       default:
         throw wrong(
-          "an instruction that files of tensors have",
-          `0x${opcode.toString(16).padStart(2, "0")} (${OPCODES[opcode] ?? "no instruction"})`,
+          "the instructions of a file of tensors",
+          `0x${opcode.toString(16).padStart(2, "0")}`,
           TypeError,
         );
     }
   }
 }
 
-/** What a value of a pickle is, for messages. */
-export function kindOf(value: unknown): string {
+/** A value of a pickle as an error message shows it. */
+export function describeValue(value: unknown): string {
   if (value === null) return "None";
   if (value instanceof Map) return "a dictionary";
   if (value instanceof Global) return value.name;
   if (value instanceof Foreign) return show(value.name);
   if (Array.isArray(value)) return `a list of ${value.length}`;
-  if (typeof value === "string") return show(value);
   if (typeof value === "object") return "a tensor";
-  return String(value);
-}
-
-function show(text: string): string {
-  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
+  return show(value);
 }

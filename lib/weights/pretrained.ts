@@ -1,20 +1,38 @@
 import { download, type DownloadOptions } from "../data/mod.ts";
 import { cacheFolder } from "../data/internal.ts";
-import { checkOptions } from "../tensor/mod.ts";
+import { checkOneOf, checkOptions } from "../tensor/internal.ts";
 import { readPth } from "./pth.ts";
 import type { StoredTensor } from "./stored_tensor.ts";
 
+/** The networks that {@linkcode pretrained} has weights for. */
+export type PretrainedName =
+  | "alexnet"
+  | "vgg11"
+  | "vgg11_bn"
+  | "vgg13"
+  | "vgg13_bn"
+  | "vgg16"
+  | "vgg16_bn"
+  | "vgg19"
+  | "vgg19_bn"
+  | "googlenet"
+  | "resnet18"
+  | "resnet34"
+  | "resnet50"
+  | "resnet101"
+  | "resnet152";
+
 /**
- * torchvision's files, those it calls `DEFAULT`, with their SHA-256 and the most bytes that they
- * have.
+ * torchvision's files, which it calls `DEFAULT`, with their SHA-256 and their size in MiB.
  *
- * torchvision publishes only the first eight digits, in the files' names, and the sizes in MiB with
- * three decimals. The digests of 64 digits are those that at least two public projects, which do
- * not depend on each other, hold the files to; all begin with torchvision's eight. For vgg11,
- * vgg11_bn, vgg13, vgg13_bn and resnet152 no two were found: there the eight digits are all that is
- * checked.
+ * torchvision publishes only the first eight digits of the SHA-256, in the file names, and the size
+ * with three decimals. The full digests are those that at least two independent public projects
+ * use; all begin with torchvision's eight digits. For vgg11, vgg11_bn, vgg13, vgg13_bn and
+ * resnet152 fewer than two projects were found, so only eight digits are checked.
  */
-const FILES = {
+const FILES: Readonly<
+  Record<PretrainedName, readonly [file: string, sha256: string, mib: number]>
+> = {
   alexnet: [
     "alexnet-owt-7be5be79.pth",
     "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
@@ -70,25 +88,24 @@ const FILES = {
     170.53,
   ],
   resnet152: ["resnet152-f82ba261.pth", "f82ba261", 230.474],
-} as const satisfies Record<string, readonly [file: string, sha256: string, mebibytes: number]>;
+};
 
-/** The networks that {@linkcode pretrained} has weights for. */
-export type PretrainedName = keyof typeof FILES;
-
-/** How {@linkcode pretrained} downloads. */
+/** The options of {@linkcode pretrained}. */
 export type PretrainedOptions = Pick<DownloadOptions, "onProgress" | "signal">;
 
 /**
- * The weights of a network that was trained on ImageNet's 1000 classes, from torchvision's public
- * hub: downloaded once, checked against its SHA-256, and kept in the cache folder. (Of
- * vgg11, vgg11_bn, vgg13, vgg13_bn and resnet152 only the first eight digits of it are published.)
+ * Returns the state dict of a network that was trained on ImageNet's 1000 classes. It comes from
+ * torchvision's public hub, is checked against its SHA-256, and is stored in the cache folder: the
+ * environment variable `RESNET_LAB_CACHE`, else the platform's. (For vgg11, vgg11_bn, vgg13,
+ * vgg13_bn and resnet152 only the first eight digits of the SHA-256 are checked.)
  *
- * All take images in [0, 1] normalised with the means 0.485, 0.456, 0.406 and standard deviations
- * 0.229, 0.224, 0.225, except GoogLeNet, which was trained with means and standard deviations of
- * 0.5; its file has the auxiliary heads too, so build it with `auxiliary: true` or load it
- * `{ except: ["aux1", "aux2"] }`.
+ * The images must be in [0, 1] and normalised with the means 0.485, 0.456, 0.406 and the standard
+ * deviations 0.229, 0.224, 0.225. GoogLeNet was trained with means and standard deviations of 0.5.
+ * Its state dict includes the auxiliary heads: build the network with `auxiliary: true`, or load
+ * with `{ except: ["aux1", "aux2"] }`.
  *
- * @throws {TypeError} If an option does not exist or is of the wrong kind.
+ * @throws {TypeError} If the name is not a string, or an option does not exist or is of the wrong
+ * kind.
  * @throws {RangeError} If there is no such network.
  * @throws {Error} If the hub cannot be reached, or sends another file.
  *
@@ -97,7 +114,7 @@ export type PretrainedOptions = Pick<DownloadOptions, "onProgress" | "signal">;
  * import { loadStateDict, pretrained, resnet50 } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * // A network with a new head for two classes; it needs the hub the first time.
+ * // A network with a new head for two classes. The first call downloads the weights.
  * async function catsAndDogs() {
  *   const model = resnet50({ classes: 2 });
  *   loadStateDict(model, await pretrained("resnet50"), { except: ["fc"] });
@@ -107,7 +124,7 @@ export type PretrainedOptions = Pick<DownloadOptions, "onProgress" | "signal">;
  * await assert.rejects(
  *   // @ts-expect-error: there is no such network
  *   pretrained("resnet51"),
- *   /the network must be one of alexnet, .*, found resnet51/,
+ *   /the network must be one of "alexnet", .*, found "resnet51"/,
  * );
  * ```
  */
@@ -115,26 +132,20 @@ export async function pretrained(
   name: PretrainedName,
   options: PretrainedOptions = {},
 ): Promise<Map<string, StoredTensor>> {
-  const doing = "Loading pretrained weights";
-  if (typeof name !== "string" || !Object.hasOwn(FILES, name)) {
-    throw new RangeError(
-      `${doing}: the network must be one of ${Object.keys(FILES).join(", ")}, found ${
-        String(name)
-      }.`,
-    );
-  }
-  checkOptions<PretrainedOptions>(doing, options, "{ signal }", { onProgress: true, signal: true });
-  const [file, sha256, mebibytes] = FILES[name];
-  // The size is rounded to thousandths of a MiB.
-  const maxBytes = Math.ceil((mebibytes + 0.0005) * 2 ** 20);
-  return await hubState(file, { ...options, sha256, maxBytes });
+  const action = "Loading pretrained weights";
+  checkOneOf(action, "the network", name, Object.keys(FILES));
+  checkOptions<PretrainedOptions>(action, options, "{ signal }", {
+    onProgress: true,
+    signal: true,
+  });
+  const [file, sha256, mib] = FILES[name];
+  // The table's sizes are rounded to thousandths of a MiB.
+  const maxBytes = Math.ceil((mib + 0.0005) * 2 ** 20);
+  return await readFromHub(file, { ...options, sha256, maxBytes });
 }
 
-/**
- * The tensors of a file of the hub, which has its first digits of the SHA-256 at the end of its
- * name.
- */
-export async function hubState(
+/** Downloads and reads a file of the hub. Its name ends in the first digits of its SHA-256. */
+export async function readFromHub(
   fileName: string,
   {
     hub = "https://download.pytorch.org/models",

@@ -1,13 +1,13 @@
 import { checkOptions, show } from "../tensor/internal.ts";
 import { checkPath, type Source, sourceOf } from "./files.ts";
-import { Foreign, Global, kindOf, unpickle } from "./pickle.ts";
-import { exceptions } from "./state.ts";
+import { describeValue, Foreign, Global, type PickleContext, unpickle } from "./pickle.ts";
+import { pathMatcher } from "./state.ts";
 import { elementSize, isCount, isCounts, StoredTensor, type StoredType } from "./stored_tensor.ts";
 import { Zip } from "./zip.ts";
 
 /**
- * PyTorch's names of storages: the type of their elements, or the bytes of one where it is not read
- * here.
+ * The type of the elements of PyTorch's storages, or the bytes of an element if the reader does not
+ * know the type.
  */
 const STORAGE_TYPES: ReadonlyMap<string, StoredType | number> = new Map<
   string,
@@ -33,7 +33,7 @@ const STORAGE_TYPES: ReadonlyMap<string, StoredType | number> = new Map<
   ["torch QUInt2x4Storage", 1],
 ]);
 
-/** PyTorch's names of the types of tensors that have an untyped storage. */
+/** The types of tensors whose storage is untyped, by PyTorch's names. */
 const DTYPES: ReadonlyMap<string, StoredType> = new Map([
   ["torch uint16", "U16"],
   ["torch uint32", "U32"],
@@ -45,7 +45,7 @@ const DTYPES: ReadonlyMap<string, StoredType> = new Map([
   ["torch float8_e8m0fnu", "F8_E8M0"],
 ]);
 
-/** Elements that tensors are views of; their bytes are found when the pickle is read. */
+/** The elements that tensors are views of. Its bytes are loaded after the pickle is read. */
 class Storage {
   data: Uint8Array<ArrayBuffer> | undefined;
 
@@ -58,7 +58,7 @@ class Storage {
   }
 }
 
-/** A tensor as the pickle describes it. */
+/** A tensor of the pickle. */
 class View {
   constructor(
     readonly storage: Storage,
@@ -70,34 +70,35 @@ class View {
   ) {}
 }
 
-/** The most axes that a tensor of PyTorch can have. */
-const MOST_AXES = 64;
+/** The most axes that PyTorch allows. */
+const MAX_AXES = 64;
 
 /** The options of {@linkcode readPth}. */
 export interface PthOptions {
   /**
-   * The name under which a checkpoint has its tensors, such as `"state_dict"`; several names for a
+   * The name of the state dict in a checkpoint, such as `"state_dict"`; an array of names for a
    * dictionary in a dictionary.
    */
   readonly key?: string | readonly string[];
-  /** Names of what is left out, with all names below them, such as `["epoch"]`. */
+  /** Names to leave out, with all names below them, such as `["epoch"]`. */
   readonly except?: readonly string[];
 }
 
 /**
- * Reads a `.pth` or `.pt` file that PyTorch's `torch.save(model.state_dict(), file)` wrote: its
- * tensors by name, in the order of the file. Of each storage that they need, the file is read once.
- * Of a checkpoint, `key` and `except` choose what is read.
+ * Reads the state dict in a `.pth` or `.pt` file, as `torch.save(model.state_dict(), file)` writes
+ * it: its tensors by name, in the order of the file. For a checkpoint, `key` and `except` choose
+ * the tensors. Each storage is read once, and only if a chosen tensor needs it.
  *
- * Such a file has a pickle in it, a small program in Python's own format. It is read by a machine
- * that knows what tensors need and nothing else: no code is run. Without options, anything else in
- * it is an error that names it; with them, it is passed over where it is not wanted. The format of
- * PyTorch before 1.6, which the hub's oldest files have, is read as well.
+ * Such a file holds a pickle, a small program in Python's own format. This reader knows only the
+ * instructions and functions that make tensors, so no code of the file runs. Without options,
+ * anything else in the file is an error that names it; with options, it may be there beside the
+ * chosen tensors. The reader also knows the format before PyTorch 1.6, which the hub's oldest files
+ * have.
  *
- * @throws {RangeError} If it is damaged or truncated, counts and sizes do not fit the file, or
- * there is nothing of the names in the options.
- * @throws {TypeError} If it holds something else than tensors by name, or tensors of a kind that is
- * not read here: complex, quantized, sparse, nested, on no device, or of a class of their own.
+ * @throws {RangeError} If the file is damaged or truncated, counts and sizes do not fit the file,
+ * or a name in the options matches nothing.
+ * @throws {TypeError} If the file holds something other than tensors by name, or tensors that are
+ * complex, quantized, sparse, nested, on the meta device, or of a subclass.
  * @throws {Deno.errors.NotFound} If there is no such file.
  *
  * @example
@@ -127,7 +128,7 @@ export async function readPth(
   return await parse(await sourceOf(handle, file), file, options);
 }
 
-/** {@linkcode readPth} of bytes. */
+/** Parses the bytes of a `.pth` file; `source` is its name in errors. */
 export async function parsePth(
   bytes: Uint8Array<ArrayBuffer>,
   source: string,
@@ -143,136 +144,150 @@ async function parse(
   file: string,
   { key = [], except = [] }: PthOptions,
 ): Promise<Map<string, StoredTensor>> {
-  const doing = `Reading ${file}`;
+  const action = `Reading ${file}`;
   const keys = typeof key === "string" ? [key] : key;
   if (!Array.isArray(keys) || !keys.every((key) => typeof key === "string")) {
     throw new TypeError(
-      `${doing}: key must be a name or several such as "state_dict", found ${show(key)}.`,
+      `${action}: key must be a name such as "state_dict" or an array of names, found ${
+        show(key)
+      }.`,
     );
   }
   const start = await source.read(0, Math.min(source.size, LEGACY_START.length));
-  // Every zip file begins with these letters, and no pickle does.
+  // Zip files begin with "PK". No pickle does.
   const isZip = start[0] === 0x50 && start[1] === 0x4b;
   const { value, foreign, load } = isZip
-    ? await readZip(source, doing)
-    : await readLegacy(source, start, doing);
-  const chosen = below(value, keys, doing);
-  const names = [...chosen.keys()].map((name) => {
+    ? await readZip(source, action)
+    : await readLegacy(source, start, action);
+  const dictionary = dictionaryAt(value, keys, action);
+  const names = [...dictionary.keys()].map((name) => {
     if (typeof name === "string") return name;
-    throw new TypeError(`${doing}: expected names that are texts, found ${kindOf(name)}.`);
+    throw new TypeError(`${action}: each name must be a string, found ${describeValue(name)}.`);
   });
-  const excepted = exceptions(doing, except, names);
+  const isExcepted = pathMatcher(action, except, names);
   const views = new Map<string, View>();
   for (const name of names) {
-    const found = chosen.get(name);
-    if (excepted(name)) continue;
-    if (!(found instanceof View)) throw noTensor(doing, name, found, chosen, keys);
-    views.set(name, found);
+    if (isExcepted(name)) continue;
+    const view = dictionary.get(name);
+    if (!(view instanceof View)) throw notATensor(action, name, dictionary, keys);
+    views.set(name, view);
   }
   if (foreign && keys.length + except.length === 0) {
     throw new TypeError(
-      `${doing}: expected nothing of Python but what makes tensors, found ${
-        kindOf(foreign)
+      `${action}: the pickle must name only functions that make tensors, found ${
+        describeValue(foreign)
       }, which could run code. ` +
         "The option key or except reads the tensors beside it, and runs nothing.",
     );
   }
   const storages = new Set([...views.values()].map(({ storage }) => storage));
   await load([...storages]);
-  for (const storage of storages) checkLength(storage, doing);
+  for (const storage of storages) checkLength(storage, action);
   return new Map(
     [...views].map(([name, view]) => [
       name,
-      storedTensor(view, `${doing}: the tensor ${JSON.stringify(name)}`),
+      storedTensor(view, `${action}: the tensor ${show(name)}`),
     ]),
   );
 }
 
-/** The dictionary that the keys lead to. */
-function below(value: unknown, keys: readonly string[], doing: string): Map<unknown, unknown> {
-  let found = value;
+/** The dictionary under a path of keys. */
+function dictionaryAt(
+  value: unknown,
+  keys: readonly string[],
+  action: string,
+): Map<unknown, unknown> {
+  let current = value;
   for (const [i, key] of keys.entries()) {
-    if (found instanceof Map && !found.has(key)) {
-      throw new RangeError(
-        `${doing}: key must be a name in the file, found ${show(key)}. There are ${
-          listed([...found.keys()].filter((name) => typeof name === "string"))
-        }.`,
-      );
-    }
-    if (!(found instanceof Map)) {
+    if (!(current instanceof Map)) {
       throw new TypeError(
-        `${doing}: expected a dictionary under ${keys.slice(0, i).join(", ")}, found ${
-          kindOf(found)
+        `${action}: key must lead through dictionaries, found ${describeValue(current)} under ${
+          keys.slice(0, i).join(", ")
         }.`,
       );
     }
-    found = found.get(key);
+    if (!current.has(key)) {
+      throw new RangeError(
+        `${action}: key must be a name in the file, found ${show(key)}. The names are ${
+          list([...current.keys()].filter((name) => typeof name === "string"))
+        }.`,
+      );
+    }
+    current = current.get(key);
   }
-  if (found instanceof Map) return found;
+  if (current instanceof Map) return current;
   throw new TypeError(
-    `${doing}: expected tensors by name, found ${kindOf(found)}.${
-      found instanceof Foreign ? ` It could run code, so it was not made. ${TENSORS_ALONE}` : ""
+    `${action}: the file must hold tensors by name, found ${describeValue(current)}.${
+      current instanceof Foreign
+        ? ` It could run code, so it was not made. ${SAVE_STATE_DICT_REMEDY}`
+        : ""
     }`,
   );
 }
 
-const TENSORS_ALONE = "In Python, torch.save(model.state_dict(), file) writes the tensors alone.";
+const SAVE_STATE_DICT_REMEDY =
+  "In Python, torch.save(model.state_dict(), file) writes the tensors alone.";
 
-/** The error for something that is no tensor, with the options that help. */
-function noTensor(
-  doing: string,
+/** The error for a name without a tensor. It names the options that help. */
+function notATensor(
+  action: string,
   name: string,
-  found: unknown,
-  chosen: ReadonlyMap<unknown, unknown>,
+  dictionary: ReadonlyMap<unknown, unknown>,
   keys: readonly string[],
 ): TypeError {
   const isTensor = (value: unknown) => value instanceof View;
-  const others = [...chosen].filter(([, value]) => !isTensor(value)).map(([key]) => key);
-  const hints = [
-    ...pathsToTensors(chosen, keys).slice(0, 3).map((path) =>
+  const others = [...dictionary].filter(([, value]) => !isTensor(value)).map(([key]) => key);
+  const remedies = [
+    ...pathsToTensors(dictionary, keys).slice(0, 3).map((path) =>
       `{ key: ${show(path.length === 1 ? path[0] : path)} } reads those under that name.`
     ),
-    chosen.values().some(isTensor)
-      ? `{ except: [${listed(others.map(show))}] } reads the others.`
+    dictionary.values().some(isTensor)
+      ? `{ except: [${list(others.map(show))}] } reads the others.`
       : [],
   ].flat();
   return new TypeError(
-    `${doing}: expected a tensor for each name, found ${kindOf(found)} for ${show(name)}. ${
-      hints.length > 0 ? hints.join(" ") : TENSORS_ALONE
-    }`,
+    `${action}: each name must have a tensor, found ${describeValue(dictionary.get(name))} for ${
+      show(name)
+    }. ${remedies.length > 0 ? remedies.join(" ") : SAVE_STATE_DICT_REMEDY}`,
   );
 }
 
-/** Where dictionaries in a dictionary have tensors, those near the top first. */
-function pathsToTensors(top: ReadonlyMap<unknown, unknown>, keys: readonly string[]): string[][] {
-  const found: string[][] = [], seen = new Set<unknown>([top]);
-  let level: [ReadonlyMap<unknown, unknown>, string[]][] = [[top, [...keys]]];
+/** The paths to nested dictionaries with tensors, level by level. */
+function pathsToTensors(
+  dictionary: ReadonlyMap<unknown, unknown>,
+  keys: readonly string[],
+): string[][] {
+  const paths: string[][] = [], visited = new Set<unknown>([dictionary]);
+  let level: [ReadonlyMap<unknown, unknown>, string[]][] = [[dictionary, [...keys]]];
   while (level.length > 0) {
     const next: typeof level = [];
-    for (const [dictionary, path] of level) {
-      for (const [key, value] of dictionary) {
-        if (typeof key !== "string" || !(value instanceof Map) || seen.has(value)) continue;
-        seen.add(value);
-        next.push([value, [...path, key]]);
-        if (value.values().some((value) => value instanceof View)) found.push([...path, key]);
+    for (const [parent, path] of level) {
+      for (const [key, child] of parent) {
+        if (typeof key !== "string" || !(child instanceof Map) || visited.has(child)) continue;
+        visited.add(child);
+        next.push([child, [...path, key]]);
+        if (child.values().some((value) => value instanceof View)) paths.push([...path, key]);
       }
     }
     level = next;
   }
-  return found;
+  return paths;
 }
 
-/** Some names of many. */
-function listed(names: readonly unknown[]): string {
+/** The first 20 names, separated by commas. */
+function list(names: readonly unknown[]): string {
   return names.slice(0, 20).join(", ") + (names.length > 20 ? ", …" : "");
 }
 
-/** What a pickle of PyTorch's may name, with storages that it refers to, each once. */
-function pytorch(doing: string, fileSize: number) {
+/** The context for a pickle of PyTorch, with the storages by key that the pickle refers to. */
+function pytorchContext(
+  action: string,
+  fileSize: number,
+): { storages: Map<string, Storage>; context: PickleContext } {
   const storages = new Map<string, Storage>();
   const wrong = () =>
     new TypeError(
-      `${doing}: expected a tensor made of a storage, an offset, a shape and strides, found something else in its pickle.`,
+      `${action}: a tensor must be made of a storage, an offset, a shape and strides, found other arguments in the pickle.`,
     );
   const view = (
     [storage, offset, shape, strides]: readonly unknown[],
@@ -281,7 +296,7 @@ function pytorch(doing: string, fileSize: number) {
   ): View | Foreign => {
     if (storage instanceof Foreign) return storage;
     const isShort = [shape, strides].every((axes) =>
-      Array.isArray(axes) && axes.length <= MOST_AXES
+      Array.isArray(axes) && axes.length <= MAX_AXES
     );
     if (
       !(storage instanceof Storage) || !isCount(offset) || !isShort || !isCounts(shape) ||
@@ -290,22 +305,22 @@ function pytorch(doing: string, fileSize: number) {
       throw wrong();
     }
     const dtype = dtypeOf(storage);
-    // A tensor can be marked as the negative of its storage, or its conjugate.
-    const marks = metadata instanceof Map
-      ? [...metadata].filter(([, isSet]) => isSet).map(([mark]) => mark)
+    // The metadata can mark a tensor as the negative of its storage, or its conjugate.
+    const flags = metadata instanceof Map
+      ? [...metadata].filter(([, isSet]) => isSet).map(([flag]) => flag)
       : [];
-    const other = marks.find((mark) => mark !== "neg");
-    if (other !== undefined) return new Foreign(`a tensor with the mark ${kindOf(other)}`);
+    const other = flags.find((flag) => flag !== "neg");
+    if (other !== undefined) return new Foreign(`a tensor with the flag ${describeValue(other)}`);
     if (dtype instanceof Foreign) return dtype;
-    const isNegated = marks.length > 0;
+    const isNegated = flags.length > 0;
     if (isNegated && !["F64", "F32", "F16", "BF16"].includes(dtype)) {
       return new Foreign(`a negated tensor of ${dtype}`);
     }
     return new View(storage, dtype, offset, shape, strides, isNegated);
   };
   /**
-   * A tensor of the type of its storage: storage, offset, shape, strides, whether it has a
-   * gradient, hooks, and metadata.
+   * Rebuilds a tensor with the type of its storage. The arguments are storage, offset, shape,
+   * strides, whether it needs a gradient, hooks, and metadata.
    */
   const rebuild = (values: readonly unknown[]) =>
     view(values, ({ type }) => {
@@ -314,28 +329,30 @@ function pytorch(doing: string, fileSize: number) {
         ? dtype
         : new Foreign(`a tensor of ${type.replace(" ", ".")}`);
     }, values[6]);
-  /** A tensor of its own type: as above, with the type before the metadata. */
+  /** Rebuilds a tensor with its own type, which is the argument before the metadata. */
   const rebuildTyped = (values: readonly unknown[]) =>
     view(values, () => {
       const type = values[6], dtype = type instanceof Global ? DTYPES.get(type.name) : undefined;
-      return dtype ?? new Foreign(`a tensor of ${kindOf(type)}`);
+      return dtype ?? new Foreign(`a tensor of ${describeValue(type)}`);
     }, values[7]);
   /**
-   * A tensor with attributes of its own: a function that makes it, its class, the function's
-   * values, and the attributes.
+   * Rebuilds a tensor that has attributes. The arguments are a function that makes the tensor, its
+   * class, the function's arguments, and the attributes.
    */
   const rebuildWithAttributes = ([make, type, values]: readonly unknown[]) => {
     if (!(make instanceof Global && make.call && Array.isArray(values))) {
-      return make instanceof Foreign ? make : new Foreign("a tensor of another kind");
+      return make instanceof Foreign ? make : new Foreign("a tensor of an unknown kind");
     }
     if (type instanceof Global && type.name === "torch Tensor") return make.call(values);
-    return new Foreign(`a tensor of the class ${kindOf(type)}`);
+    return new Foreign(`a tensor of the class ${describeValue(type)}`);
   };
   const globals = new Map(
     [
       new Global("collections OrderedDict", ([items = []]) => {
         if (Array.isArray(items) && items.length === 0) return new Map();
-        throw new TypeError(`${doing}: expected an empty OrderedDict, found ${kindOf(items)}.`);
+        throw new TypeError(
+          `${action}: an OrderedDict must be empty when it is made, found ${describeValue(items)}.`,
+        );
       }),
       new Global(
         "torch._utils _rebuild_tensor",
@@ -351,20 +368,20 @@ function pytorch(doing: string, fileSize: number) {
     ].map((global) => [global.name, global]),
   );
   const persistent = (id: unknown): Storage | Foreign => {
-    const [what, type, key, , count, view = null]: readonly unknown[] = Array.isArray(id) ? id : [];
-    if (what === "storage" && type instanceof Foreign) return type;
+    const [kind, type, key, , count, view = null]: readonly unknown[] = Array.isArray(id) ? id : [];
+    if (kind === "storage" && type instanceof Foreign) return type;
     if (
-      what !== "storage" || !(type instanceof Global && STORAGE_TYPES.has(type.name)) ||
+      kind !== "storage" || !(type instanceof Global && STORAGE_TYPES.has(type.name)) ||
       typeof key !== "string" || !isCount(count) || view !== null
     ) {
       throw new TypeError(
-        `${doing}: expected a storage with its type, its key and its number of elements, found something else in its pickle.`,
+        `${action}: a storage must have a type, a key and a number of elements, found other values in the pickle.`,
       );
     }
     const storage = storages.get(key) ?? new Storage(type.name, key, count);
     if (storage.type !== type.name || storage.count !== count) {
       throw new TypeError(
-        `${doing}: expected the storage ${key} to be ${storage.count} elements of ${
+        `${action}: the storage ${key} must be ${storage.count} elements of ${
           typeOf(storage.type)
         } everywhere, found ${count} of ${typeOf(type.name)}.`,
       );
@@ -372,38 +389,35 @@ function pytorch(doing: string, fileSize: number) {
     storages.set(key, storage);
     return storage;
   };
-  // With the pickle itself, and what the engine needs besides, less than three times the file; and
-  // a little for small ones.
+  // Half of the file, so that all memory, with the file and V8's overhead, stays below three times
+  // the file. Small files get 3 MiB more.
   const memory = Math.round(fileSize / 2) + 3 * 2 ** 20;
-  return { storages, world: { doing, globals, persistent, memory } };
+  return { storages, context: { action, globals, persistent, memory } };
 }
 
-/** The name of a type of elements, for messages. */
+/** The type of the elements of a storage, for messages. */
 function typeOf(storageType: string): string {
   const type = STORAGE_TYPES.get(storageType);
   return typeof type === "string" ? type : storageType.replace(" ", ".");
 }
 
-/** What a reader of one of the formats gives. */
+/** The content of a file in either format. */
 interface Content {
   readonly value: unknown;
-  /** The first thing of Python that is not known here. */
+  /** The first unknown Python object in the pickle. */
   readonly foreign: Foreign | undefined;
-  /** Reads the bytes of storages. */
+  /** Loads the bytes of storages. */
   readonly load: (storages: readonly Storage[]) => Promise<void>;
 }
 
-/**
- * The format since PyTorch 1.6: a zip file of data.pkl and of one entry for each storage, not
- * compressed.
- */
-async function readZip(source: Source, doing: string): Promise<Content> {
-  const zip = await Zip.open(source, doing);
+/** Reads the format since PyTorch 1.6: a zip file of data.pkl and one entry for each storage. */
+async function readZip(source: Source, action: string): Promise<Content> {
+  const zip = await Zip.open(source, action);
   const name = zip.names.find((name) => /^[^/]+\/data\.pkl$/.test(name));
   if (name === undefined) {
     const count = [...zip.names].length;
     throw new TypeError(
-      `${doing}: expected a zip file with a data.pkl in a folder, as torch.save writes it, found ${
+      `${action}: the zip file must have a data.pkl in a folder, as torch.save writes it, found ${
         count === 0 ? "no entries" : `${count} other entries`
       }.`,
     );
@@ -411,60 +425,60 @@ async function readZip(source: Source, doing: string): Promise<Content> {
   const folder = name.slice(0, -"data.pkl".length), byteorder = `${folder}byteorder`;
   if (zip.has(`${folder}constants.pkl`)) {
     throw new TypeError(
-      `${doing}: expected tensors by name, found a program of TorchScript. In Python, ` +
+      `${action}: the file must hold tensors by name, found a TorchScript program. In Python, ` +
         "torch.save(torch.jit.load(file).state_dict(), file) writes its tensors alone.",
     );
   }
   const [pickle, order] = await zip.read(zip.has(byteorder) ? [name, byteorder] : [name]);
   const text = order && new TextDecoder().decode(order.subarray(0, 20));
   if (text !== undefined && text !== "little") {
-    throw new TypeError(`${doing}: expected the byte order little, found ${text}.`);
+    throw new TypeError(`${action}: the byte order must be little, found ${text}.`);
   }
-  const { world } = pytorch(doing, source.size);
-  const { value, foreign } = unpickle(pickle!, 0, world);
+  const { context } = pytorchContext(action, source.size);
+  const { value, foreign } = unpickle(pickle!, 0, context);
   const load = async (storages: readonly Storage[]) => {
     const entry = ({ key }: Storage) => `${folder}data/${key}`;
-    const there = storages.filter((storage) => zip.has(entry(storage)));
-    const bytes = await zip.read(there.map(entry));
-    there.forEach((storage, i) => storage.data = bytes[i]);
+    const present = storages.filter((storage) => zip.has(entry(storage)));
+    const bytes = await zip.read(present.map(entry));
+    present.forEach((storage, i) => storage.data = bytes[i]);
   };
   return { value, foreign, load };
 }
 
-/** The first bytes of a file of PyTorch's format before 1.6: its magic number, in a pickle. */
+/** The first bytes of the format before PyTorch 1.6: a magic number in a pickle. */
 const LEGACY_START = new Uint8Array([
   ...[0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e],
 ]);
 const LEGACY_VERSION = 1001;
 
 /**
- * The format before PyTorch 1.6: pickles of a magic number, the version of the format, the machine,
- * the tensors and the keys of their storages, and then for each key its number of elements and
- * these. It is read whole.
+ * Reads the format before PyTorch 1.6: five pickles, namely a magic number, the format's version,
+ * properties of the machine, the tensors, and the keys of the storages; then for each key the
+ * number of elements and the elements. The whole file is read.
  */
-async function readLegacy(source: Source, start: Uint8Array, doing: string): Promise<Content> {
+async function readLegacy(source: Source, start: Uint8Array, action: string): Promise<Content> {
   if (String(start) !== String(LEGACY_START)) {
     throw new TypeError(
-      `${doing}: expected a file that torch.save wrote, which begins with PK or PyTorch's number, found another.`,
+      `${action}: the file must begin with PK or PyTorch's magic number, as torch.save writes it, found other bytes.`,
     );
   }
   const bytes = await source.read(0, source.size);
-  const { storages, world } = pytorch(doing, source.size);
+  const { storages, context } = pytorchContext(action, source.size);
   let position = start.length, foreign: Foreign | undefined;
   const next = (): unknown => {
-    const { value, end, foreign: found } = unpickle(bytes, position, world);
-    position = end;
-    foreign ??= found;
-    return value;
+    const result = unpickle(bytes, position, context);
+    position = result.end;
+    foreign ??= result.foreign;
+    return result.value;
   };
   const version = next(), machine = next();
   if (version !== LEGACY_VERSION) {
     throw new TypeError(
-      `${doing}: expected the version ${LEGACY_VERSION} of the format, found ${kindOf(version)}.`,
+      `${action}: the format's version must be ${LEGACY_VERSION}, found ${describeValue(version)}.`,
     );
   }
   if (!(machine instanceof Map && machine.get("little_endian") === true)) {
-    throw new TypeError(`${doing}: expected the byte order little, found another.`);
+    throw new TypeError(`${action}: the byte order must be little, found another.`);
   }
   const value = next(), keys = next();
   for (const key of Array.isArray(keys) ? keys : []) {
@@ -472,15 +486,15 @@ async function readLegacy(source: Source, start: Uint8Array, doing: string): Pro
     const size = storage?.length ?? 0;
     if (!storage || storage.data || size > bytes.length - position - 8) {
       throw new RangeError(
-        `${doing}: expected the elements of a storage of the tensors, found ${
-          storage ? "the end of the file" : `the key ${kindOf(key)}`
+        `${action}: the elements of a storage must follow, found ${
+          storage ? "the end of the file" : `the unknown key ${describeValue(key)}`
         } at byte ${position}.`,
       );
     }
     const count = new DataView(bytes.buffer, bytes.byteOffset).getBigInt64(position, true);
     if (count !== BigInt(storage.count)) {
       throw new RangeError(
-        `${doing}: expected ${storage.count} elements of the storage ${key}, found ${count}.`,
+        `${action}: the storage ${key} must have ${storage.count} elements, found ${count}.`,
       );
     }
     storage.data = bytes.subarray(position + 8, position + 8 + size);
@@ -488,7 +502,7 @@ async function readLegacy(source: Source, start: Uint8Array, doing: string): Pro
   }
   if (position !== bytes.length) {
     throw new RangeError(
-      `${doing}: expected the end of the file at byte ${position}, found ${
+      `${action}: the file must end at byte ${position}, found ${
         bytes.length - position
       } bytes more.`,
     );
@@ -496,36 +510,38 @@ async function readLegacy(source: Source, start: Uint8Array, doing: string): Pro
   return { value, foreign, load: () => Promise.resolve() };
 }
 
-/** Checks that a storage has all of its bytes. */
-function checkLength({ type, key, count, data, length }: Storage, doing: string): void {
+/** Checks that all bytes of a storage were loaded. */
+function checkLength({ type, key, count, data, length }: Storage, action: string): void {
   if (data?.length !== length) {
     throw new RangeError(
-      `${doing}: expected ${length} bytes for the storage ${key}, ${count} elements of ${
+      `${action}: the storage ${key}, ${count} elements of ${
         typeOf(type)
-      }, found ${data ? data.length : "no such storage"}.`,
+      }, must have ${length} bytes, found ${data ? data.length : "no such storage"}.`,
     );
   }
 }
 
-/** The tensor that a view is, without a copy. */
+/** Makes the stored tensor of a view, without a copy. */
 function storedTensor(
   { storage, dtype, offset, shape, strides, isNegated }: View,
-  what: string,
+  subject: string,
 ): StoredTensor {
   const size = elementSize(dtype), count = storage.length / size;
   const needed = shape.reduce((product, axis) => product * axis, 1);
-  // Also where the product is no number: infinity times zero. An expanded tensor could be of any
-  // size.
+  // An expanded tensor repeats elements, so a small file could hold one of any size. The negation
+  // also refuses NaN, the product of infinity and zero.
   if (!(needed <= count)) {
     throw new RangeError(
-      `${what} has the shape [${shape}], and its storage only ${count} elements. In Python, .contiguous() before torch.save gives each its own.`,
+      `${subject} must have at most the ${count} elements of its storage, found the shape ${
+        show(shape)
+      }. In Python, call .contiguous() before torch.save to copy repeated elements.`,
     );
   }
   if (needed === 0) return new StoredTensor(dtype, shape, new Uint8Array());
   const end = shape.reduce((last, axis, i) => last + (axis - 1) * strides[i]!, offset) + 1;
   if (end > count) {
     throw new RangeError(
-      `${what} reaches to element ${end} of its storage, which has ${count}.`,
+      `${subject} must end within the ${count} elements of its storage, found the end ${end}.`,
     );
   }
   const bytes = storage.data!.subarray(offset * size, end * size);

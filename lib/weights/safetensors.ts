@@ -1,22 +1,30 @@
-import { elementSize, isCounts, isStoredType, StoredTensor, storedTypes } from "./stored_tensor.ts";
-import { checkPath, readNext, readWhole, writeAtomically } from "./files.ts";
-import { namesForFile, namesFromFile } from "./own_order.ts";
-import { noteFromFile, withTransformNote } from "./transform_note.ts";
+import { writeAtomically } from "../data/files.ts";
+import { show } from "../tensor/internal.ts";
+import { checkPath, readExactly, readFile } from "./files.ts";
+import {
+  checkStateDict,
+  elementSize,
+  isCounts,
+  isStoredType,
+  type StateDict,
+  StoredTensor,
+  storedTypes,
+} from "./stored_tensor.ts";
+import { namesForFile, namesFromFile, noteFromFile, withTransformNote } from "./tensor_notes.ts";
 
 /** The largest header that the format allows, in bytes. */
-const LARGEST_HEADER = 100_000_000;
+const MAX_HEADER = 100_000_000;
 
 /**
- * Reads a safetensors file: its tensors by name, in the order of the file. They are views of the
- * file, which is read once and held once.
+ * Reads a safetensors file: its tensors by name, in the order of the file. The tensors are views of
+ * one copy of the file in memory.
  *
- * The format: https://huggingface.co/docs/safetensors. All of it is checked: the header's length,
- * that it is JSON without a name twice, dtypes and shapes, and that the ranges of the tensors cover
- * the data without gap or overlap.
+ * The format: https://huggingface.co/docs/safetensors. The reader checks all of it: the length of
+ * the header, that the header is JSON with unique names, dtypes and shapes, and that the tensors
+ * cover the data without gap or overlap.
  *
  * @throws {RangeError} If a length, a count or a range does not fit the file.
- * @throws {TypeError} If the header is not what the format says, or has a dtype that is not read
- * here.
+ * @throws {TypeError} If the header violates the format, or names an unknown dtype.
  * @throws {Deno.errors.NotFound} If there is no such file.
  *
  * @example
@@ -32,12 +40,12 @@ const LARGEST_HEADER = 100_000_000;
  */
 export async function readSafetensors(file: string): Promise<Map<string, StoredTensor>> {
   checkPath("Reading a safetensors file", "file", file);
-  return parseSafetensors(await readWhole(file), file).tensors;
+  return parseSafetensors(await readFile(file), file).tensors;
 }
 
 /**
- * The notes in the header of a safetensors file, which {@linkcode writeSafetensors} wrote there.
- * Only the header is read.
+ * Reads the metadata in the header of a safetensors file, as {@linkcode writeSafetensors} writes
+ * it, and nothing else of the file.
  *
  * @throws {RangeError | TypeError} As {@linkcode readSafetensors}.
  *
@@ -55,11 +63,11 @@ export async function readSafetensorsMetadata(file: string): Promise<Record<stri
   checkPath("Reading a safetensors file", "file", file);
   using handle = await Deno.open(file);
   const { size } = await handle.stat();
-  const length = headerLength(await readNext(handle, Math.min(8, size), file), size, file);
-  return parseHeader(await readNext(handle, length, file), size - 8 - length, file).metadata;
+  const length = headerLength(await readExactly(handle, Math.min(8, size), file), size, file);
+  return parseHeader(await readExactly(handle, length, file), size - 8 - length, file).metadata;
 }
 
-/** {@linkcode readSafetensors} of bytes. */
+/** Parses the bytes of a safetensors file; `source` is its name in errors. */
 export function parseSafetensors(
   bytes: Uint8Array<ArrayBuffer>,
   source: string,
@@ -77,57 +85,55 @@ export function parseSafetensors(
   return { tensors: namesFromFile(tensors), metadata };
 }
 
-/** The length of the header, which the first 8 bytes say. */
+/** The length of the header, from the first 8 bytes. */
 function headerLength(bytes: Uint8Array<ArrayBuffer>, fileSize: number, source: string): number {
   if (fileSize < 8) {
     throw new RangeError(
-      `Reading ${source}: expected a safetensors file, which begins with 8 bytes for the length of its header, found ${fileSize} bytes.`,
+      `Reading ${source}: a safetensors file must begin with 8 bytes for the length of its header, found ${fileSize} bytes.`,
     );
   }
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  const most = Math.min(LARGEST_HEADER, fileSize - 8);
-  if (length > most) {
+  const max = Math.min(MAX_HEADER, fileSize - 8);
+  if (length > max) {
     throw new RangeError(
-      `Reading ${source}: expected a header of at most ${most} bytes (the file has ${fileSize}, and the format allows ${LARGEST_HEADER}), ` +
+      `Reading ${source}: the header must have at most ${max} bytes (the file has ${fileSize}, and the format allows ${MAX_HEADER}), ` +
         `found the length ${length}. The file is truncated, damaged, or no safetensors file.`,
     );
   }
   return Number(length);
 }
 
-/** What the header says of a tensor, checked. */
+/** The checked entry of a tensor in the header. */
 interface Entry {
   readonly name: string;
   readonly dtype: StoredTensor["dtype"];
   readonly shape: readonly number[];
-  /** Its first byte in the data, and the one after its last. */
+  /** The position of its first byte in the data, and the position after its last. */
   readonly begin: number;
   readonly end: number;
 }
 
-/** The header: entries in the order of their data, which they cover without gap or overlap. */
+/** Parses the header; the entries are in the order of their data. */
 function parseHeader(
   bytes: Uint8Array,
   dataLength: number,
   source: string,
 ): { entries: Entry[]; metadata: Record<string, string> } {
-  const doing = `Reading ${source}`;
-  checkOutline(bytes, bytes.length + dataLength, doing);
-  const header = parseJson(bytes, doing);
+  const action = `Reading ${source}`;
+  checkOutline(bytes, bytes.length + dataLength, action);
+  const header = parseJson(bytes, action);
   let metadata: Record<string, string> = {};
   const entries: Entry[] = [];
   for (const [name, value] of header) {
-    if (name !== "__metadata__") entries.push(parseEntry(name, value, doing));
-    else metadata = parseMetadata(value, doing);
+    if (name !== "__metadata__") entries.push(parseEntry(name, value, action));
+    else metadata = parseMetadata(value, action);
   }
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let position = 0;
   for (const { name, begin, end } of entries) {
     if (begin !== position) {
       throw new RangeError(
-        `${doing}: expected the data of ${
-          show(name)
-        } to begin at byte ${position}, found ${begin}: ${
+        `${action}: the data of ${show(name)} must begin at byte ${position}, found ${begin}: ${
           begin < position ? "it overlaps the tensor before it" : "there is a gap"
         }.`,
       );
@@ -136,43 +142,43 @@ function parseHeader(
   }
   if (position !== dataLength) {
     throw new RangeError(
-      `${doing}: expected ${position} bytes of data, as the header says, found ${dataLength}. ` +
+      `${action}: the file must have ${position} bytes of data, as its header says, found ${dataLength}. ` +
         (dataLength < position ? "The file is truncated." : "There are bytes after the end."),
     );
   }
   return { entries, metadata };
 }
 
-/** How deep a header is: the whole, an entry, and its shape. */
-const DEEPEST = 3;
-/** The memory in bytes that parts of a header take when they are read, about. */
+/** The greatest depth of a header: the header itself, an entry, and its shape. */
+const MAX_DEPTH = 3;
+/** The memory in bytes that a parsed object, string or number takes, roughly. */
 const COSTS = { object: 400, text: 60, number: 16 } as const;
 
 /**
- * Checks, before anything is made of a header, that it is no deeper and takes no more memory than
- * the format and the file call for.
+ * Checks a header before it is parsed, so that a small hostile file cannot take much memory: the
+ * header may be no deeper than the format allows, and its size must fit the file's.
  */
-function checkOutline(bytes: Uint8Array, fileSize: number, doing: string): void {
-  const most = fileSize / 2 + 2 ** 24;
+function checkOutline(bytes: Uint8Array, fileSize: number, action: string): void {
+  const maxMemory = fileSize / 2 + 2 ** 24;
   if (bytes[0] !== 0x7b) {
     const start = new TextDecoder().decode(bytes.subarray(0, 10));
-    throw new TypeError(`${doing}: expected a header that begins with {, found ${show(start)}.`);
+    throw new TypeError(`${action}: the header must begin with {, found ${show(start)}.`);
   }
   let depth = 0, memory = 0;
-  for (let i = 0; i < bytes.length && memory <= most; i++) {
+  for (let i = 0; i < bytes.length && memory <= maxMemory; i++) {
     switch (bytes[i]) {
-      case 0x22: // A text, up to the next quotation mark that no backslash stands before.
+      case 0x22: // A string, up to the next quotation mark without a backslash before it.
         memory += COSTS.text;
         for (i++; i < bytes.length && bytes[i] !== 0x22; i++) if (bytes[i] === 0x5c) i++;
-        if (i >= bytes.length) throw noJson(doing, "a text without end");
+        if (i >= bytes.length) throw noJson(action, "a string without end");
         break;
       case 0x7b: // {
         memory += COSTS.object;
       // falls through
       case 0x5b: // [
-        if (++depth > DEEPEST) {
+        if (++depth > MAX_DEPTH) {
           throw new TypeError(
-            `${doing}: expected a header of entries with a dtype, a shape and data_offsets, found one that is deeper, at byte ${i}.`,
+            `${action}: the header must have entries with a dtype, a shape and data_offsets, found a deeper one at byte ${i}.`,
           );
         }
         break;
@@ -184,41 +190,38 @@ function checkOutline(bytes: Uint8Array, fileSize: number, doing: string): void 
         memory += COSTS.number;
     }
   }
-  if (memory > most) {
+  if (memory > maxMemory) {
     throw new RangeError(
-      `${doing}: expected a header whose parts take at most ${
-        Math.round(most)
-      } bytes of memory, as for a file of ${fileSize} bytes, found more.`,
+      `${action}: the header of a file of ${fileSize} bytes must take at most ${
+        Math.round(maxMemory)
+      } bytes of memory, found more.`,
     );
   }
 }
 
 /** The names and values of the header. */
-function parseJson(bytes: Uint8Array, doing: string): [string, unknown][] {
+function parseJson(bytes: Uint8Array, action: string): [string, unknown][] {
   let text: string;
   let header: unknown;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     header = JSON.parse(text);
   } catch (error) {
-    throw noJson(doing, error instanceof Error ? error.message : error, error);
+    throw noJson(action, error instanceof Error ? error.message : error, error);
   }
-  checkNames(text, doing);
+  checkNames(text, action);
   return Object.entries(header as object);
 }
 
-function noJson(doing: string, reason: unknown, cause?: unknown): TypeError {
+function noJson(action: string, reason: unknown, cause?: unknown): TypeError {
   return new TypeError(
-    `${doing}: expected a header of JSON in UTF-8, found something else (${reason}). The file is damaged, or no safetensors file.`,
+    `${action}: the header must be JSON in UTF-8, found other bytes (${reason}). The file is damaged, or no safetensors file.`,
     { cause },
   );
 }
 
-/**
- * Checks that no object in a valid JSON text has a name twice, of which `JSON.parse` keeps the last
- * without a word.
- */
-function checkNames(text: string, doing: string): void {
+/** Checks that no object in a valid JSON text has a name twice: `JSON.parse` keeps the last one. */
+function checkNames(text: string, action: string): void {
   const open: Set<string>[] = [];
   for (const [token, string, colon] of text.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}]/g)) {
     if (token === "{") open.push(new Set());
@@ -227,7 +230,7 @@ function checkNames(text: string, doing: string): void {
       const name: string = JSON.parse(string);
       if (open.at(-1)?.has(name)) {
         throw new TypeError(
-          `${doing}: expected each name once in the header, found ${show(name)} twice.`,
+          `${action}: each name must be in the header once, found ${show(name)} twice.`,
         );
       }
       open.at(-1)?.add(name);
@@ -235,13 +238,17 @@ function checkNames(text: string, doing: string): void {
   }
 }
 
-function parseMetadata(value: unknown, doing: string): Record<string, string> {
-  const entries = isRecord(value) ? Object.entries(value) : undefined;
+function parseMetadata(value: unknown, action: string): Record<string, string> {
+  if (!isRecord(value)) {
+    throw new TypeError(
+      `${action}: __metadata__ must be an object of strings, found ${show(value)}.`,
+    );
+  }
   return Object.fromEntries(
-    (entries ?? [["__metadata__", value]]).map(([name, text]): [string, string] => {
-      if (entries && typeof text === "string") return [name, text];
+    Object.entries(value).map(([name, text]): [string, string] => {
+      if (typeof text === "string") return [name, text];
       throw new TypeError(
-        `${doing}: expected a text for each name in __metadata__, found ${show(text)} for ${
+        `${action}: each value in __metadata__ must be a string, found ${show(text)} for ${
           show(name)
         }.`,
       );
@@ -249,20 +256,22 @@ function parseMetadata(value: unknown, doing: string): Record<string, string> {
   );
 }
 
-function parseEntry(name: string, value: unknown, doing: string): Entry {
+function parseEntry(name: string, value: unknown, action: string): Entry {
   const { dtype, shape, data_offsets: offsets }: Record<string, unknown> = isRecord(value)
     ? value
     : {};
   if (typeof dtype !== "string" || !isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) {
     throw new TypeError(
-      `${doing}: expected a dtype, a shape and two data_offsets of whole numbers for ${
+      `${action}: ${
         show(name)
-      }, found ${show(value)}.`,
+      } must have a dtype, a shape and two data_offsets of whole numbers, found ${show(dtype)}, ${
+        show(shape)
+      } and ${show(offsets)}.`,
     );
   }
   if (!isStoredType(dtype)) {
     throw new TypeError(
-      `${doing}: expected the dtype of ${show(name)} to be one of ${storedTypes}, found ${
+      `${action}: the dtype of ${show(name)} must be one of ${storedTypes.join(", ")}, found ${
         show(dtype)
       }.`,
     );
@@ -271,7 +280,7 @@ function parseEntry(name: string, value: unknown, doing: string): Entry {
   const length = shape.reduce((product, axis) => product * axis, elementSize(dtype));
   if (end - begin !== length) {
     throw new RangeError(
-      `${doing}: expected ${length} bytes for ${show(name)}, ${dtype} ${show(shape)}, found ${
+      `${action}: ${show(name)}, ${dtype} ${show(shape)}, must have ${length} bytes, found ${
         end - begin
       } (${begin} to ${end}).`,
     );
@@ -283,22 +292,17 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A value as a message shows it; a header can be long. */
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
-}
-
 /**
- * Writes tensors to a safetensors file that PyTorch, JAX and others read, with notes for
- * {@linkcode readSafetensorsMetadata}. Tensors of a model with a transform take it along as a note,
- * for {@linkcode loadStateDict}; of one that is a function of the user's own it says only that there is
- * one.
+ * Writes tensors to a safetensors file, which PyTorch, JAX and others read, and metadata for
+ * {@linkcode readSafetensorsMetadata}. If the tensors are the state dict of a model with a
+ * transform, the metadata includes the transform for {@linkcode loadStateDict}; for a custom
+ * function it includes only that there is one.
  *
- * The file is there whole or not at all: what is written gets its name at the end.
+ * The file is complete or absent at any time: a temporary file is renamed at the end.
  *
  * @throws {RangeError} If a name cannot be written, or the header is longer than the format allows.
- * @throws {TypeError} If the tensors are no map of stored tensors, or a note is no text.
+ * @throws {TypeError} If the tensors are no map of stored tensors, or a value of the metadata is no
+ * string.
  * @throws {Error} If the file cannot be written.
  *
  * @example
@@ -312,17 +316,13 @@ function show(value: unknown): string {
  */
 export async function writeSafetensors(
   file: string,
-  tensors: ReadonlyMap<string, StoredTensor>,
+  tensors: StateDict,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   checkPath("Writing a safetensors file", "file", file);
-  const doing = `Writing ${file}`;
-  if (!(tensors instanceof Map)) {
-    throw new TypeError(
-      `${doing}: expected a map from names to stored tensors, found ${show(tensors)}.`,
-    );
-  }
-  const notes = withTransformNote(doing, tensors, parseMetadata(metadata, doing));
+  const action = `Writing ${file}`;
+  checkStateDict(action, tensors);
+  const notes = withTransformNote(action, tensors, parseMetadata(metadata, action));
   const header: [string, unknown][] = [];
   if (Object.keys(notes).length > 0) header.push(["__metadata__", notes]);
   // Large elements first, so that each begins at a multiple of its size.
@@ -331,13 +331,6 @@ export async function writeSafetensors(
   );
   let position = 0;
   for (const [name, tensor] of sorted) {
-    if (!(tensor instanceof StoredTensor)) {
-      throw new TypeError(
-        `${doing}: expected a stored tensor for ${
-          show(name)
-        }, found another value. StoredTensor.of makes one of a tensor.`,
-      );
-    }
     const { dtype, shape, size } = tensor;
     const end = position + size * elementSize(dtype);
     header.push([name, { dtype, shape, data_offsets: [position, end] }]);
@@ -346,18 +339,18 @@ export async function writeSafetensors(
   for (const text of [...tensors.keys(), ...Object.entries(notes).flat()]) {
     if (text === "__metadata__" || !text.isWellFormed()) {
       throw new RangeError(
-        `${doing}: expected names and notes of whole characters other than __metadata__, found ${
+        `${action}: names and metadata must be well-formed text other than __metadata__, found ${
           show(text)
         }.`,
       );
     }
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
-  // The data begins at a multiple of 8.
+  // The format aligns the data to 8 bytes.
   const length = Math.ceil(json.length / 8) * 8;
-  if (length > LARGEST_HEADER) {
+  if (length > MAX_HEADER) {
     throw new RangeError(
-      `${doing}: the format allows a header of ${LARGEST_HEADER} bytes, but the names, shapes and notes take ${length}.`,
+      `${action}: the header of names, shapes and metadata must have at most ${MAX_HEADER} bytes, found ${length}.`,
     );
   }
   const start = new Uint8Array(8 + length).fill(0x20);

@@ -1,46 +1,46 @@
-import { checkOptions, ops, type Tensor, tidy, type Variable } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
+import { ops, type Tensor, tidy, type Variable } from "../tensor/mod.ts";
+import {
+  checkArray,
+  checkFunction,
+  checkInstance,
+  checkOptions,
+  checkString,
+  show,
+} from "../tensor/internal.ts";
 import { type AnyModule, BatchNorm, Module } from "../nn/mod.ts";
 import { checkInputShape, Conv2d, Linear } from "../nn/internal.ts";
 import type { Transform } from "../data/mod.ts";
 import { type ModelOrders, type Order, ordersByRun, ordersByStructure } from "./feature_order.ts";
-import { isInOwnOrder, markOwnOrder } from "./own_order.ts";
-import { StoredTensor } from "./stored_tensor.ts";
-import { noteTransform, transformToBind } from "./transform_note.ts";
+import { checkStateDict, type StateDict, StoredTensor } from "./stored_tensor.ts";
+import { isInOwnOrder, markOwnOrder, noteTransform, transformToBind } from "./tensor_notes.ts";
 
-/** The tensors of a model by PyTorch's names, in PyTorch's layout. */
-export type StateDict = ReadonlyMap<string, StoredTensor>;
-
-/** How PyTorch lays out a variable. */
+/** The layout of a variable in PyTorch. */
 interface Layout {
-  /** PyTorch's shape. */
+  /** The shape in PyTorch. */
   readonly shape: readonly number[];
-  /** PyTorch's layout of a value in ours. */
-  readonly theirs: (value: Tensor) => Tensor;
-  /** Our layout of a value in PyTorch's. */
-  readonly ours: (value: Tensor) => Tensor;
-  /** Our layout of a value in PyTorch's, but with features in our order. */
-  readonly oursInOrder: (value: Tensor) => Tensor;
-  /**
-   * The orders of the features along our axes where they are not PyTorch's; "unknown" where they
-   * cannot be told.
-   */
+  /** Converts a value from our layout to PyTorch's. */
+  readonly toPyTorch: (value: Tensor) => Tensor;
+  /** Converts a value from PyTorch's layout to ours. */
+  readonly fromPyTorch: (value: Tensor) => Tensor;
+  /** Converts a value from PyTorch's layout to ours, if its features are in our order already. */
+  readonly fromOwnOrder: (value: Tensor) => Tensor;
+  /** The orders of the features along our axes; "unknown" if they are not known. */
   readonly orders: readonly Order[] | "unknown";
 }
 
 /**
- * A parameter or running statistic of a model under one of PyTorch's names; a variable with several
- * paths has several.
+ * A parameter or running statistic of a model under one of its names in PyTorch. A variable with
+ * several paths has several entries.
  */
-interface Part extends Layout {
+interface Entry extends Layout {
   readonly name: string;
   readonly module: AnyModule;
   readonly variable: Variable;
   /**
-   * The name of PyTorch's count of batches, which it keeps after the statistics of a batch norm,
-   * and nothing depends on.
+   * The name of PyTorch's `num_batches_tracked`, which follows the statistics of a batch norm. No
+   * computation uses it.
    */
-  readonly counter: string | undefined;
+  readonly batchCountName: string | undefined;
 }
 
 /** PyTorch's names of a batch norm's running statistics; all other names are the same. */
@@ -49,49 +49,46 @@ const STATISTICS: Readonly<Record<string, string>> = {
   runningVariance: "running_var",
 };
 
-/**
- * The parameters and running statistics of a model by all of their paths, in the order of its
- * layers.
- */
-function partsOf(doing: string, model: AnyModule, inputShape?: readonly number[]): Part[] {
-  const orders = ordersOf(doing, model, inputShape);
-  const parts: Part[] = [];
-  const above = new Set<AnyModule>();
+/** The entries of a model's state dict under all paths, in the order of its layers. */
+function entriesOf(action: string, model: AnyModule, inputShape?: readonly number[]): Entry[] {
+  const orders = ordersOf(action, model, inputShape);
+  const entries: Entry[] = [];
+  const ancestors = new Set<AnyModule>();
   const visit = (path: string, module: AnyModule) => {
-    if (above.has(module)) return;
-    above.add(module);
+    if (ancestors.has(module)) return;
+    ancestors.add(module);
     const at = (name: string) => path === "" ? name : `${path}.${name}`;
     const names = module instanceof BatchNorm ? STATISTICS : {};
     for (const [name, variable] of module.variables()) {
-      parts.push({
+      entries.push({
         name: at(names[name] ?? name),
         module,
         variable,
-        counter: module instanceof BatchNorm && name === "runningVariance"
+        batchCountName: module instanceof BatchNorm && name === "runningVariance"
           ? at("num_batches_tracked")
           : undefined,
         ...layoutOf(module, name, variable, orders),
       });
     }
     for (const [name, child] of module.children()) visit(at(name), child);
-    above.delete(module);
+    ancestors.delete(module);
   };
   visit("", model);
-  return parts;
+  return entries;
 }
 
-/** The orders of features that the structure tells, or a run on an input of a shape. */
-function ordersOf(doing: string, model: AnyModule, inputShape?: readonly number[]): ModelOrders {
+/** The orders of features, found from the structure or, with an input shape, by a run. */
+function ordersOf(action: string, model: AnyModule, inputShape?: readonly number[]): ModelOrders {
   if (inputShape === undefined) return ordersByStructure(model);
-  checkInputShape(doing, inputShape);
+  checkInputShape(action, inputShape);
   try {
     return ordersByRun(model, inputShape);
   } catch (error) {
     const reason = error instanceof Error ? error.message : error;
     throw new RangeError(
-      `${doing}: the model must run on an input of inputShape ${
-        shown(inputShape)
-      }, found: ${reason}`,
+      `${action}: the model must run on an input of inputShape ${
+        show(inputShape)
+      }, found the error: ${reason}`,
       { cause: error },
     );
   }
@@ -108,30 +105,30 @@ function layoutOf(
     const [height, width, inChannels, outChannels] = module.weight.shape;
     return {
       shape: [outChannels, inChannels, height, width],
-      theirs: (value) => ops.transpose(value, [3, 2, 0, 1]),
-      ours: (value) => ops.transpose(value, [2, 3, 1, 0]),
-      oursInOrder: (value) => ops.transpose(value, [2, 3, 1, 0]),
+      toPyTorch: (value) => ops.transpose(value, [3, 2, 0, 1]),
+      fromPyTorch: (value) => ops.transpose(value, [2, 3, 1, 0]),
+      fromOwnOrder: (value) => ops.transpose(value, [2, 3, 1, 0]),
       orders: [],
     };
   }
   const isWeight = module instanceof Linear && name === "weight";
   if (isWeight || module instanceof Linear && name === "bias" || module instanceof BatchNorm) {
     const known = orders.get(module);
-    const along = known && (isWeight ? [known.input, known.output] : [known.output]);
+    const axes = known && (isWeight ? [known.input, known.output] : [known.output]);
     return {
       shape: shape.toReversed(),
-      theirs: (value) => ops.transpose(ordered(value, along?.map(inverse) ?? [])),
-      ours: (value) => ordered(ops.transpose(value), along ?? []),
-      oursInOrder: (value) => ops.transpose(value),
-      orders: along ?? "unknown",
+      toPyTorch: (value) => ops.transpose(reorder(value, axes?.map(inverse) ?? [])),
+      fromPyTorch: (value) => reorder(ops.transpose(value), axes ?? []),
+      fromOwnOrder: (value) => ops.transpose(value),
+      orders: axes ?? "unknown",
     };
   }
   const same = (value: Tensor) => value;
-  return { shape, theirs: same, ours: same, oursInOrder: same, orders: [] };
+  return { shape, toPyTorch: same, fromPyTorch: same, fromOwnOrder: same, orders: [] };
 }
 
-/** The elements along each axis in the order of the given positions. */
-function ordered(value: Tensor, orders: readonly Order[]): Tensor {
+/** Gathers the elements along each axis in an order. */
+function reorder(value: Tensor, orders: readonly Order[]): Tensor {
   return orders.reduce(
     (value: Tensor, order, axis) =>
       order ? ops.gather(value, ops.tensor(order, [order.length], "int32"), axis) : value,
@@ -142,42 +139,42 @@ function ordered(value: Tensor, orders: readonly Order[]): Tensor {
 function inverse(order: Order): Order {
   if (!order) return undefined;
   const result = new Int32Array(order.length);
-  order.forEach((theirs, ours) => result[theirs] = ours);
+  order.forEach((target, index) => result[target] = index);
   return result;
 }
 
 /**
- * Checks that the order of the features of all parts is known, and one for all paths of a variable.
+ * Checks that the order of the features of all entries is known, and that all entries of a variable
+ * have the same order.
  */
 function checkOrders(
-  doing: string,
+  action: string,
   model: AnyModule,
-  parts: readonly Part[],
+  entries: readonly Entry[],
   isRun: boolean,
 ): void {
-  const unknown = [...new Set(parts.filter(({ orders }) => orders === "unknown"))];
-  const [first] = unknown;
-  if (first) {
-    const names = unknown.map(({ name }) => name.slice(0, Math.max(0, name.lastIndexOf("."))));
-    const layers = [...new Set(names)].join(", ");
+  const unknown = entries.filter(({ orders }) => orders === "unknown");
+  if (unknown.length > 0) {
+    const paths = unknown.map(({ name }) => name.slice(0, Math.max(0, name.lastIndexOf("."))));
+    const layers = [...new Set(paths)].join(", ");
     throw new RangeError(
-      `${doing}: the order of the features that ${
+      `${action}: the order of the features that ${
         layers || model.describe()
       } takes must be known, because ` +
-        "PyTorch flattens maps by channel and we by pixel, found " +
+        "PyTorch flattens feature maps by channel and this library by pixel, found " +
         (isRun
-          ? "a forward pass in which it cannot be followed. Flatten maps with flatten() or ops.reshape directly before the layer, " +
+          ? "a forward pass in which it cannot be followed. Flatten feature maps with flatten() or ops.reshape directly before the layer, " +
             "or bring them into PyTorch's order first, with ops.transpose(maps, [0, 3, 1, 2])."
-          : `that the fields of ${model.describe()} do not tell it. Give the shape of one input, without the batch axis, such as ` +
+          : `that the fields of ${model.describe()} do not show it. Pass the shape of one input, without the batch axis, such as ` +
             "{ inputShape: [28, 28, 1] }."),
     );
   }
-  for (const [one, ...others] of groups(parts)) {
+  for (const [first, ...others] of byVariable(entries)) {
     for (const other of others) {
-      if (String(one!.orders) !== String(other.orders)) {
+      if (String(first!.orders) !== String(other.orders)) {
         throw new RangeError(
-          `${doing}: ${
-            one!.name
+          `${action}: ${
+            first!.name
           } and ${other.name} are one variable, so they must take features in one order, found two.`,
         );
       }
@@ -185,41 +182,42 @@ function checkOrders(
   }
 }
 
-/** The parts of each variable. */
-function groups(parts: readonly Part[]): Part[][] {
-  return [...Map.groupBy(parts, ({ variable }) => variable).values()];
+/** The entries of each variable. */
+function byVariable(entries: readonly Entry[]): Entry[][] {
+  return [...Map.groupBy(entries, ({ variable }) => variable).values()];
 }
 
 /** The options of {@linkcode stateDict}. */
 export interface StateDictOptions {
   /**
-   * The shape of one input without the batch axis, such as `[28, 28, 1]`. A model with a forward
-   * pass of its own needs it to exchange weights with PyTorch, where the order of features depends
-   * on what that pass does with maps. The model runs once on zeros of that shape.
+   * The shape of one input without the batch axis, such as `[28, 28, 1]`. A model with its own
+   * forward pass needs it to exchange weights with PyTorch if the pass flattens feature maps: the
+   * model runs once on zeros of that shape, which shows the order of its features.
    */
   readonly inputShape?: readonly number[];
 }
 
 /**
- * The parameters and running statistics of a model by PyTorch's names and in PyTorch's layout,
- * ready for {@linkcode writeSafetensors}.
+ * Returns the state dict of a model: its parameters and running statistics by PyTorch's names and
+ * in PyTorch's layout, ready for {@linkcode writeSafetensors}.
  *
- * Weights of convolutions become `[out, in, height, width]`, those of linear layers `[out, in]`.
- * `runningMean` and `runningVariance` are called `running_mean` and `running_var`, and each batch
- * norm has PyTorch's `num_batches_tracked`, which is 0. So what is written for AlexNet (its variant `"torchvision"`), VGG, GoogLeNet and the ResNets
- * loads in torchvision with `strict=True`. A variable that a model has at several paths is there
- * under all of them, as in PyTorch. Variables of layers of your own keep their names and layout.
+ * Convolution weights become `[out, in, height, width]`, weights of linear layers `[out, in]`.
+ * `runningMean` and `runningVariance` are called `running_mean` and `running_var`. Each batch norm
+ * also has PyTorch's `num_batches_tracked`, which is 0. So torchvision loads the state dicts of
+ * AlexNet (its variant `"torchvision"`), VGG, GoogLeNet and the ResNets with `strict=True`. A
+ * variable with several paths appears under each of them, as in PyTorch. Variables of custom layers
+ * keep their names and layout.
  *
- * PyTorch flattens maps by channel, row and column, and this library by row, column and channel. So
- * the weights of a layer after a flatten are in another order there. The structure tells which
- * layers these are for the networks of this library and for what is made of `sequential`,
- * `parallel` and `residual`. For a forward pass of your own, a run on zeros of `inputShape` does.
- * Without it, the features of such layers keep their order: {@linkcode loadStateDict} takes them, and
- * {@linkcode writeSafetensors} puts that in their names, so that PyTorch does not take them for its
- * own.
+ * PyTorch flattens feature maps by channel, row and column, this library by row, column and
+ * channel. So the weights of a layer after a flatten must be reordered. For the networks of this
+ * library, and for models made of `sequential`, `parallel` and `residual`, the structure shows
+ * which layers these are. For a custom forward pass, a run on zeros of `inputShape` shows it.
+ * Without `inputShape`, the features of such layers keep their order. {@linkcode loadStateDict}
+ * accepts them, and {@linkcode writeSafetensors} marks them in their names, so that PyTorch refuses
+ * them.
  *
- * @throws {TypeError} If it is no model, or was disposed.
- * @throws {RangeError} If the run on zeros of `inputShape` does not tell the order of features.
+ * @throws {TypeError} If the model is not a module, or was disposed.
+ * @throws {RangeError} If the run on zeros of `inputShape` does not show the order of features.
  *
  * @example
  * ```ts
@@ -231,9 +229,10 @@ export interface StateDictOptions {
  * assert.deepEqual(state.get("weight")!.shape, [8, 3, 5, 5]);
  * ```
  *
- * @example A forward pass of your own
+ * @example A custom forward pass
  * ```ts
- * import { conv2d, type Images, linear, loadStateDict, Module, ops, stateDict, tidy } from "resnet-lab";
+ * import { conv2d, type Images, linear, Module, ops, tidy } from "resnet-lab";
+ * import { loadStateDict, stateDict } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * class Net extends Module<Images<1>> {
@@ -246,7 +245,7 @@ export interface StateDictOptions {
  * loadStateDict(new Net(), stateDict(new Net())); // within this library
  * const forPyTorch = stateDict(new Net(), { inputShape: [5, 5, 1] });
  * assert.equal(forPyTorch.size, 4);
- * assert.throws(() => loadStateDict(new Net(), forPyTorch), /the order of the features that fc takes must be known/);
+ * assert.throws(() => loadStateDict(new Net(), forPyTorch), /that fc takes must be known/);
  * loadStateDict(new Net(), forPyTorch, { inputShape: [5, 5, 1] });
  * ```
  */
@@ -254,18 +253,18 @@ export function stateDict(
   model: AnyModule,
   options: StateDictOptions = {},
 ): Map<string, StoredTensor> {
-  const doing = "Taking the state of a model";
-  checkModel(doing, model);
-  checkOptions<StateDictOptions>(doing, options, "{ inputShape: [28, 28, 1] }", {
+  const action = "Taking the state dict of a model";
+  checkModel(action, model);
+  checkOptions<StateDictOptions>(action, options, "{ inputShape: [28, 28, 1] }", {
     inputShape: true,
   });
-  const parts = partsOf(doing, model, options.inputShape);
-  if (options.inputShape !== undefined) checkOrders(doing, model, parts, true);
+  const entries = entriesOf(action, model, options.inputShape);
+  if (options.inputShape !== undefined) checkOrders(action, model, entries, true);
   const state = new Map<string, StoredTensor>();
-  for (const { name, variable, counter, theirs, orders } of parts) {
-    tidy(() => void state.set(name, StoredTensor.of(theirs(variable))));
+  for (const { name, variable, batchCountName, toPyTorch, orders } of entries) {
+    tidy(() => void state.set(name, StoredTensor.of(toPyTorch(variable))));
     if (orders === "unknown") markOwnOrder(state.get(name)!);
-    if (counter) state.set(counter, new StoredTensor("I64", [], new Uint8Array(8)));
+    if (batchCountName) state.set(batchCountName, new StoredTensor("I64", [], new Uint8Array(8)));
   }
   noteTransform(state, model);
   return state;
@@ -274,39 +273,39 @@ export function stateDict(
 /** The options of {@linkcode loadStateDict}. */
 export interface LoadOptions extends StateDictOptions {
   /**
-   * Paths of what is left as it is, such as `["fc"]` for a new head; in the file it may be there,
-   * missing, or of another shape.
+   * Paths to leave unchanged in the model, such as `["fc"]` for a new head. Their tensors in the
+   * state dict are ignored.
    */
   readonly except?: readonly string[];
   /**
-   * The start of the names in the file, such as `"module."`; other tensors are left out.
-   * `nn.DataParallel`, `torch.compile` (`"_orig_mod."`) and training frameworks add it.
+   * The prefix of the names in the state dict, such as `"module."`, which is removed. Tensors
+   * without it are ignored. `nn.DataParallel`, `torch.compile` (`"_orig_mod."`) and training
+   * frameworks add one.
    */
   readonly prefix?: string;
   /**
-   * The transform that the model needs, in place of the one in the file, which holds it unless it
-   * is a function of the user's own. See {@linkcode transformOf}.
+   * The transform that the model needs, instead of the one in the state dict. A state dict holds
+   * the transform unless it is a custom function. See {@linkcode transformOf}.
    */
   readonly transform?: Transform;
 }
 
 /**
- * Gives a model the parameters and running statistics of a file, by PyTorch's names and in
- * PyTorch's layout; {@linkcode stateDict} says which. Fractions of any width become float32;
- * PyTorch's counts of batches are ignored. Of a variable at several paths, one name is enough; if
- * the file has several, their numbers must be the same.
+ * Loads a state dict, as {@linkcode stateDict} describes it, into a model. Fractions of any width
+ * become float32, and `num_batches_tracked` is ignored. For a variable with several paths, one name
+ * is enough; if the state dict has several, their numbers must be equal.
  *
- * The transform that the model of the file was trained with goes to this one: see
- * {@linkcode transformOf}. Without one in the file the model keeps its own.
+ * The model also gets the transform that the state dict's model was trained with: see
+ * {@linkcode transformOf}. If the state dict has none, the model keeps its own.
  *
- * Everything is checked first: where anything is wrong, all of it is listed, and nothing in the
- * model is changed.
+ * Everything is checked first. If anything is wrong, the error lists all of it, and the model stays
+ * unchanged.
  *
- * @throws {RangeError} If tensors are missing, not in the model, of another shape, or hold what is
- * no finite fraction; if the transform in the file cannot be made; if `except` or `prefix` names
- * what is not there; or if the order of features is not known, as in {@linkcode stateDict}.
- * @throws {TypeError} If it is no model, it was disposed, or the tensors are no map of stored
- * tensors.
+ * @throws {RangeError} If tensors are missing, not in the model, of another shape, not fractions,
+ * or not finite; if the transform in the state dict cannot be made; if `except` or `prefix` matches
+ * no name; or if the order of features is not known, as in {@linkcode stateDict}.
+ * @throws {TypeError} If the model is not a module or was disposed, or the tensors are not a map of
+ * stored tensors.
  *
  * @example
  * ```ts
@@ -317,7 +316,7 @@ export interface LoadOptions extends StateDictOptions {
  * const cats = resnet18({ width: 1 / 16, classes: 2 });
  * assert.throws(
  *   () => loadStateDict(cats, stateDict(trained)),
- *   /Of another shape: fc.weight \(expected \[2, 32\], found \[10, 32\]\)/,
+ *   /Of another shape: fc.weight \(must be \[2, 32\], found \[10, 32\]\)/,
  * );
  * loadStateDict(cats, stateDict(trained), { except: ["fc"] });
  * assert.deepEqual(cats.conv1.weight.dataSync(), trained.conv1.weight.dataSync());
@@ -328,178 +327,211 @@ export function loadStateDict(
   tensors: StateDict,
   options: LoadOptions = {},
 ): void {
-  const doing = "Loading the state of a model";
-  checkModel(doing, model);
-  checkOptions<LoadOptions>(doing, options, '{ except: ["fc"] }', {
+  const action = "Loading a state dict";
+  checkModel(action, model);
+  checkOptions<LoadOptions>(action, options, '{ except: ["fc"] }', {
     except: true,
     prefix: true,
     inputShape: true,
     transform: true,
   });
-  checkTensors(doing, tensors);
+  checkStateDict(action, tensors);
   const { except = [], prefix, inputShape, transform } = options;
-  if (transform !== undefined && typeof transform !== "function") {
-    throw new TypeError(`${doing}: transform must be a function, found ${show(transform)}.`);
-  }
-  const given = prefix === undefined ? tensors : withoutPrefix(doing, tensors, prefix);
-  const all = partsOf(doing, model, inputShape);
-  const excepted = exceptions(doing, except, [...all.map(({ name }) => name), ...given.keys()]);
-  const parts = all.filter(({ name }) => !excepted(name));
-  for (const group of groups(all)) {
-    const [left, loaded] = [true, false].map((is) =>
-      group.find(({ name }) => excepted(name) === is)
-    );
-    if (left && loaded) {
-      throw new RangeError(
-        `${doing}: except must name all paths of a variable or none, found ${left.name} without ${loaded.name}, ` +
-          "which is the same variable.",
-      );
-    }
-  }
-  const isOwn = (name: string) => given.has(name) && isInOwnOrder(given.get(name)!);
-  checkOrders(doing, model, parts.filter(({ name }) => !isOwn(name)), inputShape !== undefined);
-  const known = new Set(all.flatMap(({ name, counter }) => counter ? [name, counter] : [name]));
-  const wanted = groups(parts);
-  const found = parts.filter(({ name }) => given.has(name));
-  const problems = [
-    problem(
-      "Missing",
-      wanted.filter((group) => !group.some(({ name }) => given.has(name)))
-        .map(([part]) => named(part!)),
-    ),
-    problem(
-      "Not in the model",
-      [...given].filter(([name]) => !known.has(name) && !excepted(name))
-        .map(([name, { shape }]) => named({ name, shape })),
-    ),
-    problem(
-      "Of another shape",
-      found.filter(({ name, shape }) => String(given.get(name)!.shape) !== String(shape))
-        .map(({ name, shape }) =>
-          `${name} (expected ${shown(shape)}, found ${shown(given.get(name)!.shape)})`
-        ),
-    ),
-    problem(
-      "Of another type",
-      found.filter(({ name }) => !given.get(name)!.isFloat)
-        .map(({ name }) => `${name} (expected fractions, found ${given.get(name)!.dtype})`),
-    ),
-  ].flat();
+  if (transform !== undefined) checkFunction(action, "transform", transform);
+  const state = prefix === undefined ? tensors : withoutPrefix(action, tensors, prefix);
+  const all = entriesOf(action, model, inputShape);
+  const isExcepted = pathMatcher(action, except, [...all.map(({ name }) => name), ...state.keys()]);
+  checkExceptedVariables(action, all, isExcepted);
+  const entries = all.filter(({ name }) => !isExcepted(name));
+  const isOwn = (name: string) => state.has(name) && isInOwnOrder(state.get(name)!);
+  const variables = byVariable(entries);
+  const problems = problemsOf(state, all, entries, variables, isExcepted);
   if (problems.length === 0) {
-    problems.push(
-      ...problem(
-        "With numbers that are not finite",
-        found.filter(({ name }) => !isAllFinite(given.get(name)!)).map(named),
-      ),
-      ...problem(
-        "One variable with two values",
-        wanted.flatMap((group) => {
-          const [one, ...others] = group.filter(({ name }) => given.has(name));
-          return others.filter((other) => !haveSameValues(one!, other, given))
-            .map((other) => `${one!.name} and ${other.name}`);
-        }),
-      ),
+    checkOrders(
+      action,
+      model,
+      entries.filter(({ name }) => !isOwn(name)),
+      inputShape !== undefined,
     );
+    problems.push(...valueProblemsOf(state, entries, variables));
   }
   if (problems.length > 0) {
-    const likely = likelyPrefix(tensors, wanted);
+    const likely = prefix === undefined ? likelyPrefix(tensors, variables) : undefined;
     throw new RangeError(
       [
-        `${doing}: expected the ${parts.length} tensors of ${model.describe()}, found others. ` +
-        "Nothing was loaded; except: [paths] leaves parts out.",
-        ...likely === undefined || prefix !== undefined ? [] : [
-          `Names in the file begin with ${show(likely)}; prefix: ${show(likely)} takes that away.`,
+        `${action}: the state dict must have the ${entries.length} tensors of ${model.describe()}, found others. ` +
+        "Nothing was loaded; except: [paths] leaves layers out.",
+        ...likely === undefined ? [] : [
+          `Names in the state dict begin with ${show(likely)}; prefix: ${show(likely)} removes it.`,
         ],
         ...problems,
       ].join("\n"),
     );
   }
-  const bind = transformToBind(doing, model, given, transform);
-  for (const group of wanted) {
-    const { name, variable, ours, oursInOrder } = group.find(({ name }) => given.has(name))!;
-    const layout = isOwn(name) ? oursInOrder : ours;
-    tidy(() => variable.assign(layout(given.get(name)!.tensor())));
+  const bind = transformToBind(action, model, state, transform);
+  for (const group of variables) {
+    const { name, variable, fromPyTorch, fromOwnOrder } = group.find(({ name }) =>
+      state.has(name)
+    )!;
+    const convert = isOwn(name) ? fromOwnOrder : fromPyTorch;
+    tidy(() => variable.assign(convert(state.get(name)!.tensor())));
   }
   bind();
 }
 
-/** The tensors whose names begin with a prefix, by the rest of their names. */
-function withoutPrefix(doing: string, tensors: StateDict, prefix: string): StateDict {
-  if (typeof prefix !== "string") {
-    throw new TypeError(
-      `${doing}: prefix must be the start of names such as "module.", found ${show(prefix)}.`,
-    );
+/** Checks that all paths of a variable are excepted, or none. */
+function checkExceptedVariables(
+  action: string,
+  entries: readonly Entry[],
+  isExcepted: (name: string) => boolean,
+): void {
+  for (const group of byVariable(entries)) {
+    const excepted = group.find(({ name }) => isExcepted(name));
+    const loaded = group.find(({ name }) => !isExcepted(name));
+    if (excepted && loaded) {
+      throw new RangeError(
+        `${action}: except must name all paths of a variable or none, found ${excepted.name} without ${loaded.name}, ` +
+          "which is the same variable.",
+      );
+    }
   }
-  const named = [...tensors].filter(([name]) => name.startsWith(prefix));
-  if (named.length === 0) {
+}
+
+/** The names, shapes and types of a state dict that do not fit the entries of a model, as text. */
+function problemsOf(
+  state: StateDict,
+  all: readonly Entry[],
+  entries: readonly Entry[],
+  variables: readonly Entry[][],
+  isExcepted: (name: string) => boolean,
+): string[] {
+  const known = new Set(
+    all.flatMap(({ name, batchCountName }) => batchCountName ? [name, batchCountName] : [name]),
+  );
+  const present = entries.filter(({ name }) => state.has(name));
+  return [
+    problem(
+      "Missing",
+      variables.filter((group) => !group.some(({ name }) => state.has(name)))
+        .map(([entry]) => withShape(entry!)),
+    ),
+    problem(
+      "Not in the model",
+      [...state].filter(([name]) => !known.has(name) && !isExcepted(name))
+        .map(([name, { shape }]) => withShape({ name, shape })),
+    ),
+    problem(
+      "Of another shape",
+      present.filter(({ name, shape }) => String(state.get(name)!.shape) !== String(shape))
+        .map(({ name, shape }) =>
+          `${name} (must be ${show(shape)}, found ${show(state.get(name)!.shape)})`
+        ),
+    ),
+    problem(
+      "Of another type",
+      present.filter(({ name }) => !state.get(name)!.isFloat)
+        .map(({ name }) => `${name} (must be fractions, found ${state.get(name)!.dtype})`),
+    ),
+  ].flat();
+}
+
+/** The values of a state dict that cannot be loaded, as text. */
+function valueProblemsOf(
+  state: StateDict,
+  entries: readonly Entry[],
+  variables: readonly Entry[][],
+): string[] {
+  const present = entries.filter(({ name }) => state.has(name));
+  return [
+    problem(
+      "With numbers that are not finite",
+      present.filter(({ name }) => !isAllFinite(state.get(name)!)).map(withShape),
+    ),
+    problem(
+      "One variable with two values",
+      variables.flatMap((group) => {
+        const [first, ...others] = group.filter(({ name }) => state.has(name));
+        return others.filter((other) => !haveSameValues(first!, other, state))
+          .map((other) => `${first!.name} and ${other.name}`);
+      }),
+    ),
+  ].flat();
+}
+
+/** The tensors whose names begin with a prefix, under the rest of their names. */
+function withoutPrefix(action: string, tensors: StateDict, prefix: string): StateDict {
+  checkString(action, "prefix", prefix);
+  const matches = [...tensors].filter(([name]) => name.startsWith(prefix));
+  if (matches.length === 0) {
     const first = tensors.keys().next().value;
     throw new RangeError(
-      `${doing}: prefix must be the start of names in the file, found ${show(prefix)}. ` +
-        (first === undefined ? "The file has no tensors." : `The first name there is ${first}.`),
+      `${action}: prefix must begin names in the state dict, found ${show(prefix)}. ` +
+        (first === undefined ? "There are no tensors." : `The first name is ${first}.`),
     );
   }
-  return new Map(named.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+  return new Map(matches.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
 }
 
-/** The prefix of the model's names in a file, if removing it finds more of them. */
-function likelyPrefix(tensors: StateDict, wanted: readonly Part[][]): string | undefined {
-  const withPrefix = (prefix: string) =>
-    wanted.filter((group) => group.some(({ name }) => tensors.has(prefix + name))).length;
-  const [first] = wanted[0] ?? [];
+/** The prefix of the model's names in a state dict, if removing it matches more variables. */
+function likelyPrefix(tensors: StateDict, variables: readonly Entry[][]): string | undefined {
+  const countMatches = (prefix: string) =>
+    variables.filter((group) => group.some(({ name }) => tensors.has(prefix + name))).length;
+  const [first] = variables[0] ?? [];
   const prefixes = [...tensors.keys()].filter((name) => first && name.endsWith(`.${first.name}`))
     .slice(0, 20).map((name) => name.slice(0, -first!.name.length));
-  const counts = prefixes.map(withPrefix), most = Math.max(...counts);
-  return most > withPrefix("") ? prefixes[counts.indexOf(most)] : undefined;
+  const counts = prefixes.map(countMatches), most = Math.max(...counts);
+  return most > countMatches("") ? prefixes[counts.indexOf(most)] : undefined;
 }
 
-/**
- * Whether two tensors of a file give a variable the same numbers, each in the layout of its part.
- */
-function haveSameValues(one: Part, other: Part, tensors: StateDict): boolean {
+/** Whether the tensors of two entries of a variable hold the same values. */
+function haveSameValues(one: Entry, other: Entry, state: StateDict): boolean {
   return tidy(() => {
-    const [a, b] = [one, other].map(({ name, ours }) => ours(tensors.get(name)!.tensor()));
+    const [a, b] = [one, other].map(({ name, fromPyTorch }) =>
+      fromPyTorch(state.get(name)!.tensor())
+    );
     return ops.all(ops.equal(a!, b!)).dataSync()[0] === 1;
   });
 }
 
-/** Whether a name is at or below one of the paths, of which each must lead somewhere. */
-export function exceptions(
-  doing: string,
+/**
+ * Returns a function that tells whether a name is at or below one of some paths.
+ *
+ * @throws {TypeError} If the paths are no array.
+ * @throws {RangeError} If no name is at or below one of the paths.
+ */
+export function pathMatcher(
+  action: string,
   paths: readonly string[],
   names: readonly string[],
 ): (name: string) => boolean {
-  if (!Array.isArray(paths)) {
-    throw new TypeError(`${doing}: except must be paths such as ["fc"], found ${paths}.`);
-  }
-  const below = (path: string, name: string) => name === path || name.startsWith(`${path}.`);
+  checkArray(action, "except", paths);
+  const isBelow = (path: string, name: string) => name === path || name.startsWith(`${path}.`);
   for (const path of paths) {
-    if (!names.some((name) => below(path, name))) {
+    if (!names.some((name) => isBelow(path, name))) {
       const first = new Set(names.map((name) => name.split(".")[0]));
       throw new RangeError(
-        `${doing}: except must name parts of the model or the file, found ${
-          JSON.stringify(path)
-        }. The first parts of the paths there are ${[...first].join(", ")}.`,
+        `${action}: except must name paths of the model or the file, found ${
+          show(path)
+        }. The first parts of the paths are ${[...first].join(", ")}.`,
       );
     }
   }
-  return (name) => paths.some((path) => below(path, name));
+  return (name) => paths.some((path) => isBelow(path, name));
 }
 
-/** How many tensors of a kind a message lists. */
-const MOST_LISTED = 20;
+/** The most tensors that one line of a message lists. */
+const MAX_LISTED = 20;
 
-function problem(what: string, found: readonly string[]): string[] {
-  if (found.length === 0) return [];
-  const more = found.length > MOST_LISTED ? ` and ${found.length - MOST_LISTED} more` : "";
-  return [`${what}: ${found.slice(0, MOST_LISTED).join(", ")}${more}.`];
+function problem(title: string, items: readonly string[]): string[] {
+  if (items.length === 0) return [];
+  const more = items.length > MAX_LISTED ? ` and ${items.length - MAX_LISTED} more` : "";
+  return [`${title}: ${items.slice(0, MAX_LISTED).join(", ")}${more}.`];
 }
 
-function named({ name, shape }: { readonly name: string; readonly shape: readonly number[] }) {
-  return `${name} ${shown(shape)}`;
-}
-
-function shown(shape: readonly number[]): string {
-  return `[${shape.join(", ")}]`;
+function withShape(
+  { name, shape }: { readonly name: string; readonly shape: readonly number[] },
+): string {
+  return `${name} ${show(shape)}`;
 }
 
 function isAllFinite(stored: StoredTensor): boolean {
@@ -507,22 +539,11 @@ function isAllFinite(stored: StoredTensor): boolean {
   return finite.dataSync()[0] === 1;
 }
 
-/** Checks that a value is a map of stored tensors. */
-export function checkTensors(doing: string, tensors: unknown): void {
-  if (!(tensors instanceof Map) || ![...tensors.values()].every((x) => x instanceof StoredTensor)) {
-    throw new TypeError(
-      `${doing}: expected stored tensors by name, as readSafetensors and readPth give them, found something else.`,
-    );
-  }
-}
-
-function checkModel(doing: string, model: unknown): void {
-  if (!(model instanceof Module)) {
-    throw new TypeError(`${doing}: expected a model, found ${typeof model}.`);
-  }
+function checkModel(action: string, model: unknown): void {
+  checkInstance(action, "the model", model, Module, "a module");
   for (const [path, variable] of model.namedVariables()) {
     if (variable.isDisposed) {
-      throw new TypeError(`${doing}: the model must not be disposed, found ${path} disposed.`);
+      throw new TypeError(`${action}: the model must be alive, found ${path} disposed.`);
     }
   }
 }

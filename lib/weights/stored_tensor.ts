@@ -1,9 +1,9 @@
-import { isTensor, ops, type Tensor } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
+import { ops, type Tensor } from "../tensor/mod.ts";
+import { checkInstance, checkOneOf, checkTensor, show } from "../tensor/internal.ts";
 
 const FLOATS = ["F64", "F32", "F16", "BF16", "F8_E5M2", "F8_E4M3"] as const;
 
-/** The bytes of one element of the types whose numbers are read here. */
+/** The bytes of one element, for each type whose numbers can be read. */
 const SIZES = {
   F64: 8,
   F32: 4,
@@ -22,10 +22,7 @@ const SIZES = {
   BOOL: 1,
 } as const;
 
-/**
- * The bytes of one element of other types that files have: their tensors are carried along as
- * bytes.
- */
+/** The bytes of one element, for the types of the format that are only kept as bytes. */
 const OTHER_SIZES: Readonly<Record<string, number>> = {
   C64: 8,
   F8_E8M0: 1,
@@ -42,21 +39,24 @@ const ALL_SIZES: ReadonlyMap<string, number> = new Map(
 
 /**
  * The type of the elements of a stored tensor, by the names of safetensors: `"F32"` is float32,
- * `"BF16"` bfloat16, `"I64"` int64. {@linkcode StoredTensor.values} reads those named here; a
- * tensor of another type of the format, such as `"C64"`, has only {@linkcode StoredTensor.bytes}.
+ * `"BF16"` bfloat16, `"I64"` int64. {@linkcode StoredTensor.values} reads the types named here. The
+ * format has other types, such as `"C64"`; only {@linkcode StoredTensor.bytes} reads them.
  */
-// deno-lint-ignore ban-types
-export type StoredType = keyof typeof SIZES | (string & {});
+export type StoredType =
+  | ("F64" | "F32" | "F16" | "BF16" | "F8_E5M2" | "F8_E4M3")
+  | ("I64" | "I32" | "I16" | "I8" | "U64" | "U32" | "U16" | "U8" | "BOOL")
+  // deno-lint-ignore ban-types
+  | (string & {});
 
-/** Whether this is a type of a file's elements. */
+/** Whether a value is the name of a type. */
 export function isStoredType(name: unknown): name is StoredType {
   return typeof name === "string" && ALL_SIZES.has(name);
 }
 
-/** All types, for messages. */
-export const storedTypes = [...ALL_SIZES.keys()].join(", ");
+/** The names of all types. */
+export const storedTypes: readonly string[] = [...ALL_SIZES.keys()];
 
-/** The bytes of one element; a part of a byte for types of four or six bits. */
+/** The bytes of one element; less than 1 for types of four or six bits. */
 export function elementSize(dtype: StoredType): number {
   return ALL_SIZES.get(dtype)!;
 }
@@ -74,9 +74,12 @@ export type StoredValues =
   | Uint16Array<ArrayBuffer>
   | Uint8Array<ArrayBuffer>;
 
+/** The tensors of a model by PyTorch's names, in PyTorch's layout. */
+export type StateDict = ReadonlyMap<string, StoredTensor>;
+
 /**
- * A tensor of a file: its dtype and shape, and a view of its bytes in the file, of which numbers or
- * a tensor are made when asked for. So a file that was read is in memory once.
+ * A tensor of a file: its dtype, its shape, and a view of its bytes in the file. Numbers and
+ * tensors are only made on demand, so that a file is in memory once.
  *
  * @example
  * ```ts
@@ -96,12 +99,14 @@ export class StoredTensor {
   readonly #isNegated: boolean;
 
   /**
-   * From bytes, little-endian. Without strides they are the elements in row-major order; with them
-   * (elements from one index to the next, for each axis) they begin with the first element, and
-   * hold all others. Where `isNegated`, which floats can be, each number has the other sign.
+   * Makes a stored tensor of bytes, little-endian.
    *
-   * @throws {TypeError} If there is no such type, or the shape is no list of whole numbers.
-   * @throws {RangeError} If the bytes are not those of the shape.
+   * @param data The elements in row-major order; with strides, the bytes from the first element to
+   * the last.
+   * @param strides For each axis, the number of elements from one index to the next.
+   * @param isNegated Whether each number has the opposite sign of its bytes. Only for fractions.
+   * @throws {TypeError} If `dtype` is not a string, or the shape is not whole numbers.
+   * @throws {RangeError} If there is no such type, or the number of bytes does not fit the shape.
    */
   constructor(
     readonly dtype: StoredType,
@@ -110,20 +115,23 @@ export class StoredTensor {
     strides?: readonly number[],
     isNegated = false,
   ) {
-    const doing = "Making a stored tensor", size = isStoredType(dtype) ? elementSize(dtype) : NaN;
-    if (Number.isNaN(size)) {
-      throw new TypeError(`${doing}: dtype must be one of ${storedTypes}, found ${show(dtype)}.`);
-    }
+    const action = "Making a stored tensor";
+    checkOneOf(action, "dtype", dtype, storedTypes);
     if (!isCounts(shape)) {
-      throw new TypeError(`${doing}: shape must be whole numbers, found ${show(shape)}.`);
+      throw new TypeError(
+        `${action}: shape must be whole numbers of at least 0, found ${show(shape)}.`,
+      );
     }
+    const size = elementSize(dtype);
     const needed = size *
       (strides && this.size > 0
         ? shape.reduce((last, axis, i) => last + (axis - 1) * strides[i]!, 1)
         : this.size);
     if (strides ? data.length < needed : data.length !== needed) {
       throw new RangeError(
-        `${doing}: expected ${needed} bytes for ${dtype} [${shape}], found ${data.length}.`,
+        `${action}: the data of ${dtype} ${
+          show(shape)
+        } must have ${needed} bytes, found ${data.length}.`,
       );
     }
     this.#data = data;
@@ -132,9 +140,9 @@ export class StoredTensor {
   }
 
   /**
-   * What a tensor holds, ready to be written: float32 as F32, int32 as I32, bool as BOOL.
+   * Copies the elements of a tensor: float32 as F32, int32 as I32, bool as BOOL.
    *
-   * @throws {TypeError} If it is no tensor, or was disposed.
+   * @throws {TypeError} If the value is not a tensor, or was disposed.
    *
    * @example
    * ```ts
@@ -145,9 +153,7 @@ export class StoredTensor {
    * ```
    */
   static of(tensor: Tensor): StoredTensor {
-    if (!isTensor(tensor)) {
-      throw new TypeError(`Storing a tensor: expected a tensor, found ${typeof tensor}.`);
-    }
+    checkTensor("Storing a tensor", tensor, { name: "the value" });
     const { buffer, byteOffset, byteLength } = tensor.dataSync();
     const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice();
     const dtype = tensor.dtype === "bool" ? "BOOL" : tensor.dtype === "int32" ? "I32" : "F32";
@@ -159,17 +165,14 @@ export class StoredTensor {
     return this.shape.reduce((product, axis) => product * axis, 1);
   }
 
-  /**
-   * Whether the elements are fractions of a type that is read: F64, F32, F16, BF16, F8_E5M2,
-   * F8_E4M3.
-   */
+  /** Whether the elements are fractions that can be read: F64, F32, F16, BF16, F8_E5M2, F8_E4M3. */
   get isFloat(): boolean {
     return FLOATS.some((name) => name === this.dtype);
   }
 
-  /** The elements in row-major order, little-endian; a view where the file has them so. */
+  /** Returns the elements in row-major order, little-endian; a view if the file has them so. */
   bytes(): Uint8Array<ArrayBuffer> {
-    const bytes = this.#strides ? this.#inOrder() : this.#data;
+    const bytes = this.#strides ? this.#toRowMajor() : this.#data;
     if (!this.#isNegated) return bytes;
     // The sign is the highest bit of the last byte.
     const negated = bytes.slice(), size = elementSize(this.dtype);
@@ -177,8 +180,8 @@ export class StoredTensor {
     return negated;
   }
 
-  /** A copy of the elements, which strides place, in row-major order. */
-  #inOrder(): Uint8Array<ArrayBuffer> {
+  /** Copies the elements into row-major order. */
+  #toRowMajor(): Uint8Array<ArrayBuffer> {
     const size = elementSize(this.dtype), count = this.size;
     const { buffer, byteOffset: start } = aligned(this.#data, size);
     const length = Math.floor(this.#data.length / size);
@@ -198,11 +201,11 @@ export class StoredTensor {
           this.#gather(new BigUint64Array(buffer, start, length), new BigUint64Array(count)),
         );
       default:
-        throw this.#unread();
+        throw this.#unreadable();
     }
   }
 
-  #unread(): TypeError {
+  #unreadable(): TypeError {
     return new TypeError(
       `Reading a stored tensor: its type must be one of ${
         Object.keys(SIZES).join(", ")
@@ -211,13 +214,13 @@ export class StoredTensor {
   }
 
   /**
-   * The numbers in row-major order: F32, F16, BF16, F8_E5M2 and F8_E4M3 as float32, BOOL as 0 and
-   * 1, others as they are. A view of the file where that is possible; copy it to change it.
+   * Returns the numbers in row-major order: F32, F16, BF16, F8_E5M2 and F8_E4M3 as float32, BOOL as
+   * 0 and 1, other types unchanged. The result can be a view of the file; copy it before a change.
    *
-   * @throws {TypeError} If the type is one of those that are not read, such as C64.
+   * @throws {TypeError} If the type is only kept as bytes, such as C64.
    */
   values(): StoredValues {
-    if (!Object.hasOwn(SIZES, this.dtype)) throw this.#unread();
+    if (!Object.hasOwn(SIZES, this.dtype)) throw this.#unreadable();
     const bytes = aligned(this.bytes(), elementSize(this.dtype));
     const view = [bytes.buffer, bytes.byteOffset, this.size] as const;
     switch (this.dtype) {
@@ -228,14 +231,14 @@ export class StoredTensor {
       case "F16":
         return new Float32Array(new Float16Array(...view));
       case "BF16": {
-        // A bfloat16 is the upper half of a float32; nothing built in widens it.
+        // A bfloat16 is the upper half of a float32. No typed array converts it.
         const halves = new Uint16Array(...view);
         const wide = new Uint32Array(halves);
         for (let i = 0; i < wide.length; i++) wide[i] = wide[i]! << 16;
         return new Float32Array(wide.buffer);
       }
       case "F8_E5M2":
-        // The upper half of a float16.
+        // An F8_E5M2 is the upper half of a float16.
         return new Float32Array(new Float16Array(Uint16Array.from(bytes, (x) => x << 8).buffer));
       case "F8_E4M3":
         return Float32Array.from(bytes, (x) => E4M3[x]!);
@@ -257,16 +260,16 @@ export class StoredTensor {
       case "BOOL":
         return new Uint8Array(...view);
       default:
-        throw this.#unread();
+        throw this.#unreadable();
     }
   }
 
   /**
-   * A tensor with a copy of the numbers: float32 of fractions, int32 of whole numbers, bool of
-   * BOOL.
+   * Makes a tensor with a copy of the numbers: float32 for fractions, int32 for whole numbers, bool
+   * for BOOL.
    *
    * @throws {RangeError} If there are more than six axes, or a whole number is beyond int32.
-   * @throws {TypeError} If the type is one of those that are not read, such as C64.
+   * @throws {TypeError} If the type is only kept as bytes, such as C64.
    *
    * @example
    * ```ts
@@ -290,7 +293,7 @@ export class StoredTensor {
     return ops.tensor(Array.from(values, Number), this.shape, dtype);
   }
 
-  /** Fills `to` with the elements of `from`, which are where the strides say. */
+  /** Copies the elements of `from`, laid out by the strides, to `to` in row-major order. */
   #gather<T, To extends { [i: number]: T }>(from: { readonly [i: number]: T }, to: To): To {
     const { shape, size } = this, strides = this.#strides!;
     const index = shape.map(() => 0);
@@ -308,7 +311,21 @@ export class StoredTensor {
 }
 
 /**
- * The numbers of float8 with four bits of exponent and three of fraction, which has no infinity
+ * Checks that a value is a map of stored tensors by name.
+ *
+ * @throws {TypeError} If it is not.
+ */
+export function checkStateDict(action: string, tensors: unknown): asserts tensors is StateDict {
+  const noun = "a map of stored tensors by name, as readSafetensors and readPth return it";
+  checkInstance(action, "the state dict", tensors, Map, noun);
+  for (const [name, tensor] of tensors) {
+    const noun = "a StoredTensor, which StoredTensor.of makes of a tensor";
+    checkInstance(action, `the tensor ${show(name)}`, tensor, StoredTensor, noun);
+  }
+}
+
+/**
+ * The numbers of F8_E4M3, a float8 with four bits of exponent, three of fraction, and no infinity
  * (Micikevicius et al. 2022, FP8 formats for deep learning, table 1).
  */
 const E4M3 = Float32Array.from({ length: 256 }, (_, x) => {
@@ -317,24 +334,24 @@ const E4M3 = Float32Array.from({ length: 256 }, (_, x) => {
   return sign * (exponent === 0 ? fraction * 2 ** -6 : (1 + fraction) * 2 ** (exponent - 7));
 });
 
-/** The bytes of a typed array, as a view. */
+/** A view of the bytes of a typed array. */
 function bytesOf(
   { buffer, byteOffset, byteLength }: ArrayBufferView<ArrayBuffer>,
 ): Uint8Array<ArrayBuffer> {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-/** The same bytes at a position that a typed array of such elements can begin at. */
+/** The bytes, copied if they begin at no multiple of the element size: typed arrays need that. */
 function aligned(bytes: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer> {
   return bytes.byteOffset % size === 0 ? bytes : bytes.slice();
 }
 
-/** Whether a value is a whole number from 0 on, as sizes, offsets and strides are. */
+/** Whether a value is a whole number of at least 0: a size, an offset or a stride. */
 export function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
-/** Whether a value is an array of such numbers. */
+/** Whether a value is an array of whole numbers of at least 0. */
 export function isCounts(value: unknown): value is number[] {
   return Array.isArray(value) && value.every(isCount);
 }

@@ -1,10 +1,13 @@
-import { checkTensors, type StateDict } from "./state.ts";
-import { StoredTensor } from "./stored_tensor.ts";
+import { checkStateDict, type StateDict, StoredTensor } from "./stored_tensor.ts";
 
 /**
- * The tensors of one of timm's pre-activation ResNets (`resnetv2_18`, 34, 50, 101, 152) under the
- * names of ResNets here, ready for {@linkcode loadStateDict} into a `resnet50({ version: "v2" })`; its
- * head, a 1×1 convolution, becomes a linear layer. {@linkcode toTimm} is the way back.
+ * Converts the state dict of a pre-activation ResNet of timm (`resnetv2_18`, 34, 50, 101, 152) to
+ * the names of this library, ready for {@linkcode loadStateDict} into a
+ * `resnet50({ version: "v2" })`. timm's head, a 1×1 convolution, becomes a linear layer.
+ * {@linkcode toTimm} is the inverse.
+ *
+ * @throws {TypeError} If the argument is not a map of stored tensors.
+ * @throws {RangeError} If two tensors get the same name.
  *
  * @example
  * ```ts
@@ -19,7 +22,7 @@ import { StoredTensor } from "./stored_tensor.ts";
  * ```
  */
 export function fromTimm(tensors: StateDict): Map<string, StoredTensor> {
-  return renamed(
+  return rename(
     "Renaming tensors from timm",
     tensors,
     (name) =>
@@ -34,12 +37,15 @@ export function fromTimm(tensors: StateDict): Map<string, StoredTensor> {
 }
 
 /**
- * The tensors of a ResNet of version `"v2"`, as {@linkcode stateDict} gives them, under the names of
- * timm's `resnetv2_18` to `resnetv2_152`, which load them with `strict=True`. {@linkcode fromTimm}
- * is the way back, and has an example.
+ * Converts the state dict of a ResNet of version `"v2"` to the names of timm's `resnetv2_18` to
+ * `resnetv2_152`, which load it with `strict=True`. {@linkcode fromTimm} is the inverse, and has an
+ * example.
+ *
+ * @throws {TypeError} If the argument is not a map of stored tensors.
+ * @throws {RangeError} If two tensors get the same name.
  */
 export function toTimm(tensors: StateDict): Map<string, StoredTensor> {
-  return renamed(
+  return rename(
     "Renaming tensors for timm",
     tensors,
     (name) =>
@@ -53,26 +59,26 @@ export function toTimm(tensors: StateDict): Map<string, StoredTensor> {
   );
 }
 
-/** The tensors under new names and, with the same elements, in new shapes. */
-function renamed(
-  doing: string,
+/** Renames tensors, and changes their shapes where the elements stay the same. */
+function rename(
+  action: string,
   tensors: StateDict,
-  rename: (name: string) => string,
-  reshape: (name: string, shape: readonly number[]) => readonly number[],
+  nameOf: (name: string) => string,
+  shapeOf: (name: string, shape: readonly number[]) => readonly number[],
 ): Map<string, StoredTensor> {
-  checkTensors(doing, tensors);
-  const result = new Map<string, StoredTensor>(), origins = new Map<string, string>();
-  for (const [name, tensor] of tensors) {
-    const other = rename(name), shape = reshape(other, tensor.shape);
-    const origin = origins.get(other);
-    if (origin !== undefined) {
+  checkStateDict(action, tensors);
+  const result = new Map<string, StoredTensor>(), oldNames = new Map<string, string>();
+  for (const [oldName, tensor] of tensors) {
+    const name = nameOf(oldName), shape = shapeOf(name, tensor.shape);
+    const other = oldNames.get(name);
+    if (other !== undefined) {
       throw new RangeError(
-        `${doing}: each must get a name of its own, found ${other} for ${origin} and ${name}.`,
+        `${action}: the new names must differ, found ${name} for ${other} and ${oldName}.`,
       );
     }
-    origins.set(other, name);
+    oldNames.set(name, oldName);
     const isSame = shape === tensor.shape;
-    result.set(other, isSame ? tensor : new StoredTensor(tensor.dtype, shape, tensor.bytes()));
+    result.set(name, isSame ? tensor : new StoredTensor(tensor.dtype, shape, tensor.bytes()));
   }
   return result;
 }

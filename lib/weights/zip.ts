@@ -1,62 +1,60 @@
 /**
- * Entries of zip files that are stored without compression, as PyTorch writes them, also beyond 4
- * GiB. Only the directory at the end of the file is read, and then what is asked for. The format:
- * PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.3.
+ * A reader of zip files without compression, as PyTorch writes them, also beyond 4 GiB. It reads
+ * the directory at the end of the file, and then only the requested entries. The format: PKWARE's
+ * APPNOTE.TXT, sections 4.3 and 4.5.3.
  */
 import { crc32 } from "node:zlib";
+import { show } from "../tensor/internal.ts";
 import type { Source } from "./files.ts";
 
-/**
- * The bytes of the end of the directory without its comment, and of that with the locator of zip64
- * before it.
- */
+/** The bytes of the records at the end: the end record without its comment, and those of zip64. */
 const END = 22, LOCATOR = 20, END_64 = 56;
-const LONGEST_COMMENT = 2 ** 16 - 1;
-/** The value of a field whose number is in the extra field of zip64. */
+const MAX_COMMENT = 2 ** 16 - 1;
+/** The value of a 16 or 32 bit field whose number is in the extra field of zip64. */
 const IN_EXTRA_16 = 0xffff, IN_EXTRA_32 = 0xffffffff;
 
-/** An entry as the directory describes it. */
+/** An entry of the directory. */
 interface Entry {
   readonly name: string;
   readonly size: number;
   readonly checksum: number;
-  /** Where its own header begins. */
+  /** The position of the entry's own header in the file. */
   readonly header: number;
 }
 
 /** A zip file. */
 export class Zip {
   readonly #source: Source;
-  readonly #doing: string;
-  /** The directory, and where in it each entry is described. */
+  readonly #action: string;
   readonly #directory: Uint8Array;
-  readonly #places: ReadonlyMap<string, number>;
-  /** Where the directory begins in the file, and the entries end. */
+  /** The position of each entry in the directory. */
+  readonly #positions: ReadonlyMap<string, number>;
+  /** The position in the file where the entries end and the directory begins. */
   readonly #end: number;
 
   private constructor(
     source: Source,
-    doing: string,
+    action: string,
     directory: Uint8Array,
-    places: ReadonlyMap<string, number>,
+    positions: ReadonlyMap<string, number>,
     end: number,
   ) {
     this.#source = source;
-    this.#doing = doing;
+    this.#action = action;
     this.#directory = directory;
-    this.#places = places;
+    this.#positions = positions;
     this.#end = end;
   }
 
   /**
    * Reads the directory.
    *
-   * @throws {RangeError} If it is not whole.
+   * @throws {RangeError} If it is damaged.
    */
-  static async open(source: Source, doing: string): Promise<Zip> {
+  static async open(source: Source, action: string): Promise<Zip> {
     const tail = await source.read(
-      Math.max(0, source.size - END - LONGEST_COMMENT),
-      Math.min(source.size, END + LONGEST_COMMENT),
+      Math.max(0, source.size - END - MAX_COMMENT),
+      Math.min(source.size, END + MAX_COMMENT),
     );
     const view = viewOf(tail);
     let end = tail.length - END;
@@ -64,59 +62,60 @@ export class Zip {
       end >= 0 && !(view.getUint32(end, true) === 0x06054b50 &&
         view.getUint16(end + 20, true) === tail.length - END - end)
     ) end--;
-    if (end < 0) throw damaged(doing, "there is no directory at its end");
+    if (end < 0) throw damaged(action, "there is no directory at its end");
     const at = source.size - tail.length + end;
     let count = view.getUint16(end + 10, true), length = view.getUint32(end + 12, true);
     let start = view.getUint32(end + 16, true), last = at;
     if (
       count === IN_EXTRA_16 || length === IN_EXTRA_32 || start === IN_EXTRA_32
     ) {
-      const locator = viewOf(await bytesAt(source, doing, at - LOCATOR, LOCATOR));
+      const locator = viewOf(await bytesAt(source, action, at - LOCATOR, LOCATOR));
       last = numberAt(locator, 8);
-      const record = viewOf(await bytesAt(source, doing, last, END_64));
+      const record = viewOf(await bytesAt(source, action, last, END_64));
       if (locator.getUint32(0, true) !== 0x07064b50 || record.getUint32(0, true) !== 0x06064b50) {
-        throw damaged(doing, "the end of its directory is no zip64");
+        throw damaged(action, "the zip64 record of its directory is invalid");
       }
       [count, length, start] = [numberAt(record, 32), numberAt(record, 40), numberAt(record, 48)];
     }
-    if (start + length > last) throw damaged(doing, "its directory is longer than it");
-    const directory = await bytesAt(source, doing, start, length);
-    const places = new Map<string, number>(), entries = viewOf(directory);
+    if (start + length > last) throw damaged(action, "its directory is larger than the file");
+    const directory = await bytesAt(source, action, start, length);
+    const positions = new Map<string, number>(), entries = viewOf(directory);
     const decoder = new TextDecoder();
-    let place = 0;
-    while (place < length) {
-      if (length - place < 46 || entries.getUint32(place, true) !== 0x02014b50) {
-        throw damaged(doing, "an entry of its directory is none");
+    let position = 0;
+    while (position < length) {
+      if (length - position < 46 || entries.getUint32(position, true) !== 0x02014b50) {
+        throw damaged(action, "its directory has an invalid entry");
       }
-      const [name, extra, comment] = [28, 30, 32].map((i) => entries.getUint16(place + i, true));
-      const next = place + 46 + name! + extra! + comment!;
-      if (next > length) throw damaged(doing, "its directory ends in an entry");
-      const text = decoder.decode(directory.subarray(place + 46, place + 46 + name!));
-      if (places.has(text)) throw damaged(doing, `the entry ${shown(text)} is there twice`);
-      places.set(text, place);
-      place = next;
+      const [name, extra, comment] = [28, 30, 32].map((i) => entries.getUint16(position + i, true));
+      const next = position + 46 + name! + extra! + comment!;
+      if (next > length) throw damaged(action, "its directory ends within an entry");
+      const text = decoder.decode(directory.subarray(position + 46, position + 46 + name!));
+      if (positions.has(text)) throw damaged(action, `the entry ${show(text)} is there twice`);
+      positions.set(text, position);
+      position = next;
     }
-    if (places.size !== count) {
-      throw damaged(doing, `its directory has ${places.size} entries in place of ${count}`);
+    if (positions.size !== count) {
+      throw damaged(action, `its directory has ${positions.size} entries instead of ${count}`);
     }
-    return new Zip(source, doing, directory, places, start);
+    return new Zip(source, action, directory, positions, start);
   }
 
   /** The names of all entries. */
   get names(): MapIterator<string> {
-    return this.#places.keys();
+    return this.#positions.keys();
   }
 
   /** Whether there is an entry of this name. */
   has(name: string): boolean {
-    return this.#places.has(name);
+    return this.#positions.has(name);
   }
 
   /**
-   * The bytes of some entries, in the order of the names, after a look at their checksums.
+   * Reads some entries and checks their checksums.
    *
-   * @throws {RangeError} If one is not there, compressed or encrypted, shares bytes with another,
-   * or its checksum is another.
+   * @returns The bytes of each entry, in the order of the names.
+   * @throws {RangeError} If an entry does not exist, is compressed or encrypted, overlaps another,
+   * or has a wrong checksum.
    */
   async read(names: readonly string[]): Promise<Uint8Array<ArrayBuffer>[]> {
     const ranges: { entry: Entry; start: number }[] = [];
@@ -131,22 +130,22 @@ export class Zip {
     }
     let end = 0;
     for (const { entry, start } of ranges.toSorted((a, b) => a.entry.header - b.entry.header)) {
-      // Otherwise a small file could have any number of large entries.
+      // If entries could overlap, a small file could have any number of large ones.
       if (entry.header < end) {
-        throw damaged(this.#doing, `the entry ${shown(entry.name)} shares bytes with another`);
+        throw damaged(this.#action, `the entry ${show(entry.name)} shares bytes with another`);
       }
       end = start + entry.size;
     }
     const result: Uint8Array<ArrayBuffer>[] = [];
     for (const { entry, start } of ranges) {
       const bytes = await this.#bytes(entry, start, entry.size);
-      // PyTorch can leave the checksums out, which are 0 then.
-      const found = entry.checksum === 0 ? 0 : checksumOf(bytes);
-      if (found !== entry.checksum) {
+      // PyTorch can omit the checksums: they are 0 then.
+      const checksum = entry.checksum === 0 ? 0 : checksumOf(bytes);
+      if (checksum !== entry.checksum) {
         throw new RangeError(
-          `${this.#doing}: expected the checksum ${hex(entry.checksum)} of the entry ${
-            shown(entry.name)
-          }, found ${hex(found)}. The file is damaged.`,
+          `${this.#action}: the entry ${show(entry.name)} must have the checksum ${
+            hex(entry.checksum)
+          }, found ${hex(checksum)}. The file is damaged.`,
         );
       }
       result.push(bytes);
@@ -154,18 +153,18 @@ export class Zip {
     return result;
   }
 
-  /** Reads the entry of the directory. */
+  /** Parses an entry of the directory. */
   #entry(name: string): Entry {
-    const place = this.#places.get(name);
-    if (place === undefined) throw damaged(this.#doing, `there is no entry ${shown(name)}`);
+    const position = this.#positions.get(name);
+    if (position === undefined) throw damaged(this.#action, `there is no entry ${show(name)}`);
     const view = viewOf(this.#directory);
-    const [flags, method] = [8, 10].map((i) => view.getUint16(place + i, true));
-    const checksum = view.getUint32(place + 16, true);
-    const [packed, size, header] = this.#numbers(place);
+    const [flags, method] = [8, 10].map((i) => view.getUint16(position + i, true));
+    const checksum = view.getUint32(position + 16, true);
+    const [packed, size, header] = this.#sizes(position);
     if (method !== 0 || flags! & 1) {
       throw new RangeError(
-        `${this.#doing}: expected entries without compression, as torch.save writes them, found ${
-          shown(name)
+        `${this.#action}: entries must be uncompressed, as torch.save writes them, found ${
+          show(name)
         } compressed or encrypted.`,
       );
     }
@@ -175,21 +174,21 @@ export class Zip {
   }
 
   /**
-   * The length of an entry in the file and out of it, and where its header begins: those that do
-   * not fit are in the extra field.
+   * The packed and unpacked size of an entry, and the position of its header. Numbers beyond 32
+   * bits are in the extra field of zip64.
    */
-  #numbers(place: number): [packed: number, size: number, header: number] {
+  #sizes(position: number): [packed: number, size: number, header: number] {
     const view = viewOf(this.#directory);
-    const [packed, size, header] = [20, 24, 42].map((i) => view.getUint32(place + i, true));
-    const extra = place + 46 + view.getUint16(place + 28, true);
-    const end = extra + view.getUint16(place + 30, true);
+    const [packed, size, header] = [20, 24, 42].map((i) => view.getUint32(position + i, true));
+    const extra = position + 46 + view.getUint16(position + 28, true);
+    const end = extra + view.getUint16(position + 30, true);
     let next = end, stop = end;
     for (let at = extra; at + 4 <= end;) {
       const length = view.getUint16(at + 2, true);
       if (view.getUint16(at, true) === 1) [next, stop] = [at + 4, Math.min(end, at + 4 + length)];
       at += 4 + length;
     }
-    // The extra field has them in this order.
+    // The order in the extra field differs from the order of the result.
     const whole = [size, packed, header].map((number) => {
       if (number !== IN_EXTRA_32 || next + 8 > stop) return number!;
       next += 8;
@@ -204,24 +203,24 @@ export class Zip {
   }
 
   #damaged({ name }: Entry): RangeError {
-    return damaged(this.#doing, `the entry ${shown(name)} is not whole`);
+    return damaged(this.#action, `the entry ${show(name)} is truncated or damaged`);
   }
 }
 
-async function bytesAt(source: Source, doing: string, start: number, length: number) {
+async function bytesAt(source: Source, action: string, start: number, length: number) {
   if (!(start >= 0 && start + length <= source.size)) {
-    throw damaged(doing, "its directory lies outside of it");
+    throw damaged(action, "its directory is outside of the file");
   }
   return await source.read(start, length);
 }
 
-function damaged(doing: string, reason: string): RangeError {
+function damaged(action: string, reason: string): RangeError {
   return new RangeError(
-    `${doing}: expected a whole zip file, as torch.save writes it, found another (${reason}).`,
+    `${action}: the file must be an intact zip file, as torch.save writes it, found that ${reason}.`,
   );
 }
 
-/** The CRC-32 of any number of bytes; the function of Node.js takes the length modulo 2³². */
+/** The CRC-32 of any number of bytes. Node's function takes the length modulo 2³². */
 function checksumOf(bytes: Uint8Array): number {
   let checksum = 0;
   for (let i = 0; i < bytes.length; i += 2 ** 30) {
@@ -234,13 +233,9 @@ function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
   return new DataView(buffer, byteOffset, byteLength);
 }
 
-/** A number of 8 bytes; one that is too large for a file comes as it is, about. */
+/** An 8-byte number, rounded if it is beyond 2⁵³: no file is that large. */
 function numberAt(view: DataView, position: number): number {
   return Number(view.getBigUint64(position, true));
-}
-
-function shown(name: string): string {
-  return name.length > 100 ? `${name.slice(0, 100)}…` : name;
 }
 
 function hex(value: number): string {

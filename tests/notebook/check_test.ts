@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { check, checkClose, checkEqual, type Numeric, ops } from "resnet-lab";
 import { assertNoLeak } from "../helpers.ts";
 
-/** What `body` prints. */
+/** The lines that `body` prints. */
 function printed(body: () => void): string[] {
   const lines: string[] = [];
   const log = console.log;
@@ -15,7 +15,7 @@ function printed(body: () => void): string[] {
   return lines;
 }
 
-/** The error of a claim that does not hold; it prints nothing. */
+/** The error message of a claim that does not hold. The claim must print nothing. */
 function failure(body: () => void): string {
   let message = "";
   const lines = printed(() => {
@@ -31,7 +31,7 @@ function failure(body: () => void): string {
   return message;
 }
 
-Deno.test("check prints a claim that holds and throws one that does not", () => {
+Deno.test("check() prints a claim that holds and throws one that does not", () => {
   assert.deepEqual(printed(() => check("two is even", 2 % 2 === 0)), ["✓ two is even"]);
   assert.equal(
     failure(() => check("three is even", false)),
@@ -39,25 +39,26 @@ Deno.test("check prints a claim that holds and throws one that does not", () => 
   );
 });
 
-Deno.test("check narrows a type", () => {
+Deno.test("check() narrows a type", () => {
   const value: string | undefined = ["a"][0];
   check("there is a letter", value !== undefined);
   assert.equal(value.length, 1);
 });
 
-Deno.test("check takes nothing but true and false", () => {
+Deno.test("check() takes nothing but true and false", () => {
   const tensor = ops.tensor([0]);
   // @ts-expect-error: a tensor is no condition
   assert.throws(() => check("is zero", tensor), {
     name: "TypeError",
-    message: 'Checking "is zero": expected true or false, found a tensor of shape [1]',
+    message:
+      'Checking "is zero": the condition must be true or false, found a tensor of float32 [1].',
   });
   // @ts-expect-error: a number is no condition
   assert.throws(() => check("is one", 1), TypeError);
   tensor.dispose();
 });
 
-Deno.test("checkEqual prints a value that is short", () => {
+Deno.test("checkEqual() prints a value that is short", () => {
   assert.deepEqual(
     printed(() => {
       checkEqual("parameters", 61_706, 61_706);
@@ -68,7 +69,7 @@ Deno.test("checkEqual prints a value that is short", () => {
   );
 });
 
-Deno.test("checkEqual throws what differs in depth", () => {
+Deno.test("checkEqual() throws if values differ in depth", () => {
   assert.equal(
     failure(() => checkEqual("shape", { a: [1, 2] }, { a: [1, 3] })),
     "✗ shape: expected { a: [ 1, 3 ] }, found { a: [ 1, 2 ] }",
@@ -81,7 +82,7 @@ Deno.test("checkEqual throws what differs in depth", () => {
   assert.match(failure(() => checkEqual("one", 1, "1")), /^✗ one: expected '1', found 1$/);
 });
 
-Deno.test("checkEqual never passes NaN", () => {
+Deno.test("checkEqual() never passes NaN", () => {
   assert.equal(failure(() => checkEqual("loss", NaN, NaN)), "✗ loss: expected NaN, found NaN");
   assert.match(failure(() => checkEqual("rows", [[1], [NaN]], [[1], [NaN]])), /^✗ rows/);
   assert.match(
@@ -90,13 +91,13 @@ Deno.test("checkEqual never passes NaN", () => {
   );
 });
 
-Deno.test("checkEqual refuses tensors, which are equal to nothing but themselves", () => {
+Deno.test("checkEqual() refuses tensors, which are equal to nothing but themselves", () => {
   const x = ops.tensor([1]);
-  assert.throws(() => checkEqual("x", x, x), { name: "TypeError", message: /use checkClose/ });
+  assert.throws(() => checkEqual("x", x, x), { name: "TypeError", message: /Use checkClose/ });
   x.dispose();
 });
 
-Deno.test("checkClose compares numbers, arrays, typed arrays and tensors", async () => {
+Deno.test("checkClose() compares numbers, arrays, typed arrays and tensors", async () => {
   await assertNoLeak(() => {
     const x = ops.tensor([1, 2, 3, 4], [2, 2]), scalar = ops.scalar(2);
     assert.deepEqual(
@@ -120,7 +121,7 @@ Deno.test("checkClose compares numbers, arrays, typed arrays and tensors", async
   });
 });
 
-Deno.test("checkClose says which number is farthest off", () => {
+Deno.test("checkClose() says which number is farthest off", () => {
   assert.equal(
     failure(() => checkClose("π", 3.2, 3.1, 0.01)),
     "✗ π: expected 3.1 ± 0.01, found 3.2",
@@ -131,7 +132,7 @@ Deno.test("checkClose says which number is farthest off", () => {
   );
 });
 
-Deno.test("checkClose never passes NaN", () => {
+Deno.test("checkClose() never passes NaN", () => {
   for (
     const [actual, expected] of [
       [NaN, NaN],
@@ -144,7 +145,7 @@ Deno.test("checkClose never passes NaN", () => {
   }
 });
 
-Deno.test("checkClose compares shapes", () => {
+Deno.test("checkClose() compares shapes", () => {
   assert.equal(
     failure(() => checkClose("x", [[1, 2]], [1, 2], 1)),
     "✗ x: expected shape [2], found shape [1, 2]",
@@ -155,25 +156,27 @@ Deno.test("checkClose compares shapes", () => {
   );
 });
 
-Deno.test("checkClose refuses what it cannot compare", () => {
+Deno.test("checkClose() refuses values that it cannot compare", () => {
   for (const tolerance of [-1, NaN, Infinity]) {
     assert.throws(() => checkClose("x", 1, 1, tolerance), {
       name: "RangeError",
-      message: `Checking "x": expected a tolerance from 0 up, found ${tolerance}`,
+      message:
+        `Checking "x": the tolerance must be a finite number of at least 0, found ${tolerance}.`,
     });
   }
   assert.throws(() => checkClose("x", [], [], 1), {
     name: "RangeError",
-    message: 'Checking "x": expected at least one number, found none',
+    message: 'Checking "x": there must be at least one number, found none.',
   });
   assert.throws(() => checkClose("x", [[1], [1, 2]], 1, 1), {
     name: "RangeError",
-    message: 'Checking "x": expected parts of one shape, found shape [1] beside shape [2]',
+    message:
+      'Checking "x": the arrays in an array must have one shape, found shape [1] and shape [2].',
   });
   // @ts-expect-error: a string is no number
   assert.throws(() => checkClose("x", "1", 1, 1), {
     name: "TypeError",
-    message: `Checking "x": expected numbers, found '1'`,
+    message: 'Checking "x": the values must be numbers, found "1".',
   });
   // @ts-expect-error: undefined is no number
   assert.throws(() => checkClose("x", [undefined], [1], 1), TypeError);
@@ -181,7 +184,7 @@ Deno.test("checkClose refuses what it cannot compare", () => {
   assert.throws(() => checkClose("x", new DataView(new ArrayBuffer(4)), 1, 1), TypeError);
 });
 
-Deno.test("checkEqual never passes NaN in a Map, a Set or a cycle", () => {
+Deno.test("checkEqual() never passes NaN in a Map, a Set or a cycle", () => {
   const cycle = (value: number) => {
     const object: { value: number; self?: unknown } = { value };
     object.self = object;
@@ -193,7 +196,7 @@ Deno.test("checkEqual never passes NaN in a Map, a Set or a cycle", () => {
   assert.equal(printed(() => checkEqual("one", cycle(1), cycle(1))).length, 1);
 });
 
-Deno.test("checkEqual refuses promises and other objects of which nothing can be compared", () => {
+Deno.test("checkEqual() refuses promises and other objects of which nothing can be compared", () => {
   class Hidden {
     #value: number;
     constructor(value: number) {
@@ -212,7 +215,7 @@ Deno.test("checkEqual refuses promises and other objects of which nothing can be
   for (const make of cases) {
     assert.throws(() => checkEqual("same", make(), make()), {
       name: "TypeError",
-      message: /^Checking "same": expected values whose content can be compared, found /,
+      message: /^Checking "same": the values must have visible content, found /,
     });
   }
   const one = new Hidden(1);
@@ -224,7 +227,7 @@ Deno.test("checkEqual refuses promises and other objects of which nothing can be
   );
 });
 
-Deno.test("checkEqual refuses tensors inside of arrays and objects", () => {
+Deno.test("checkEqual() refuses tensors inside of arrays and objects", () => {
   const x = ops.tensor([1]);
   assert.throws(() => checkEqual("x", [{ x }], [{ x }]), {
     name: "TypeError",
@@ -233,7 +236,7 @@ Deno.test("checkEqual refuses tensors inside of arrays and objects", () => {
   x.dispose();
 });
 
-Deno.test("checkClose takes nothing but numbers", () => {
+Deno.test("checkClose() takes nothing but numbers", () => {
   const odd: unknown[] = [
     "3",
     3n,
@@ -255,18 +258,18 @@ Deno.test("checkClose takes nothing but numbers", () => {
     const numbers = value as Numeric;
     assert.throws(() => checkClose("odd", numbers, numbers, 1), {
       name: "TypeError",
-      message: /^Checking "odd": expected numbers, found /,
+      message: /^Checking "odd": the values must be numbers, found /,
     }, String(value));
   }
   for (const tolerance of ["1", "", null, NaN, -1, Infinity, 1n]) {
     assert.throws(() => checkClose("odd", 1, 1, tolerance as number), {
-      name: "RangeError",
-      message: /expected a tolerance from 0 up/,
+      name: typeof tolerance === "number" ? "RangeError" : "TypeError",
+      message: /the tolerance must be a finite number of at least 0/,
     });
   }
 });
 
-Deno.test("checkClose compares a million numbers in a second or two", () => {
+Deno.test("checkClose() compares a million numbers in a second or two", () => {
   const numbers = Array.from({ length: 1_000_000 }, (_, index) => index);
   const start = performance.now();
   assert.equal(printed(() => checkClose("all", numbers, Float64Array.from(numbers), 0)).length, 1);

@@ -42,7 +42,7 @@ interface Request {
   interruptAfter?: number;
 }
 
-/** A kernel that lives until it is disposed. */
+/** A kernel that runs until it is disposed. */
 function startKernel() {
   const child = spawn(python, [fileURLToPath(new URL("kernel.py", import.meta.url))], {
     cwd: environment.root,
@@ -64,7 +64,7 @@ function startKernel() {
   };
 }
 
-/** What a cell printed, and how its result looks. */
+/** The output of a cell: printed text and result. */
 function said({ outputs }: Result): string {
   return outputs.map(({ text, data }) => text ?? String(data?.["text/plain"])).join("");
 }
@@ -107,8 +107,8 @@ Deno.test({
 
     for (const time of ["first", "second"]) {
       await t.step(`ends training within one step, the ${time} time`, async () => {
-        // On a busy machine the signal itself may be under way for longer than a step: the best of
-        // three stops counts.
+        // On a busy machine the signal itself can take longer than a step, so the best of three
+        // stops counts.
         let result: Result, steps, after: number, tries = 0;
         do {
           result = await run({
@@ -187,7 +187,7 @@ Deno.test({
           import { readCatsAndDogs } from "${lib("data/cats_and_dogs.ts")}";
           import { readCifar10 } from "${lib("data/cifar10.ts")}";
           import { fashionMnistFile } from "${lib("data/fashion_mnist.ts")}";
-          import { hubState } from "${lib("weights/pretrained.ts")}";
+          import { readFromHub } from "${lib("weights/pretrained.ts")}";
           const slow = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => {
             console.log("under way");
             return new Response(new ReadableStream({ start: (c) => c.enqueue(new Uint8Array(9)) }));
@@ -207,7 +207,7 @@ Deno.test({
           `console.log("under way"),
           download("http://127.0.0.1:1/", { file: cache + "/y", sha256: "01234567", retryDelay: 60_000 })`,
         ],
-        ["pretrained()", `hubState("x-01234567.pth", { hub: url })`],
+        ["pretrained()", `readFromHub("x-01234567.pth", { hub: url })`],
         ["cifar10()", `readCifar10({ url })`],
         [
           "fashionMnist()",
@@ -263,7 +263,7 @@ Deno.test({
   },
 });
 
-// While Deno reads and compiles the modules, while TensorFlow starts, and after.
+// Stops while Deno compiles the modules, while TensorFlow starts, and afterwards.
 for (const interruptAfter of [0, 0.1, 0.4, 0.8, 1.5]) {
   Deno.test({
     name: `Stop ${interruptAfter} s after the start of the first import keeps the kernel`,
@@ -274,7 +274,7 @@ for (const interruptAfter of [0, 0.1, 0.4, 0.8, 1.5]) {
       const first = await kernel.run({ code, interruptAfter });
       assert(first.alive, "the kernel died");
       assert.deepEqual(first.outputs.filter(({ type }) => type === "error"), []);
-      // The library is there, and hears the next Stop.
+      // The library is loaded, and reacts to the next Stop.
       const loop = `
         const signal = interruptSignal();
         console.log("under way");

@@ -35,7 +35,7 @@ function curves(view: string): string[] {
   return [...view.matchAll(/ d="M(.*)" fill="none" stroke="#/g)].map(([, corners]) => corners!);
 }
 
-Deno.test("the live view draws losses from corner to corner of their chart", () => {
+Deno.test("liveView() draws losses from corner to corner of their chart", () => {
   const view = liveView("How it stands", { steps: steps([3, 2, 1]), epochs: [] });
   assert.deepEqual(curves(view), ["50.0,30.0L190.0,80.0L330.0,130.0"]);
   assert.match(view, /How it stands\n<progress value="3" max="1000"/);
@@ -43,7 +43,7 @@ Deno.test("the live view draws losses from corner to corner of their chart", () 
   assert.doesNotMatch(view, /Epoch/);
 });
 
-Deno.test("the live view draws accuracies on one scale", () => {
+Deno.test("liveView() draws accuracies on one scale", () => {
   const view = liveView("", {
     steps: steps([1]),
     epochs: [epoch(1, 0.5, 0.6), epoch(2, 0.9, 0.8)],
@@ -58,13 +58,13 @@ Deno.test("the live view draws accuracies on one scale", () => {
   );
 });
 
-Deno.test("the live view leaves out what there is not", () => {
+Deno.test("liveView() leaves out missing values", () => {
   const view = liveView("", { steps: steps([1]), epochs: [epoch(1, 0.5)] });
   assert.deepEqual(curves(view), ["50.0,130.0", "50.0,130.0"]);
   assert.doesNotMatch(view, /Validation|NaN|Infinity/);
 });
 
-Deno.test("the live view of a long training stays small: points are means of neighbours", () => {
+Deno.test("liveView() stays small in a long training: points are means of neighbours", () => {
   const view = liveView("", { steps: steps(Array(300).fill([0, 1]).flat()), epochs: [] });
   const [corners = ""] = curves(view);
   assert.equal(corners.split("L").length, 150);

@@ -56,7 +56,7 @@ async function* upTo(count: number, of: AsyncIterable<Progress>, error?: Error) 
   }
 }
 
-/** A display that writes down what it is asked to show. */
+/** A display that records its calls. */
 function recorder(wait = 0) {
   const updates: string[] = [], epochs: string[] = [], ends: string[] = [];
   const display: Display = {
@@ -70,13 +70,13 @@ function recorder(wait = 0) {
   return { display, updates, epochs, ends };
 }
 
-Deno.test("progress returns all that the training reported", async () => {
+Deno.test("follow() returns the history of the training", async () => {
   const history = await follow(training(), recorder().display);
   assert.deepEqual(history.steps.map(({ step }) => step), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   assert.deepEqual(history.epochs.map(({ epoch }) => epoch), [1, 2]);
 });
 
-Deno.test("progress says how far it is, each epoch, and how it ended", async () => {
+Deno.test("follow() shows the position, each epoch, and the end", async () => {
   const { display, updates, epochs, ends } = recorder();
   await follow(training(), display);
   assert.match(
@@ -92,31 +92,30 @@ Deno.test("progress says how far it is, each epoch, and how it ended", async () 
   ]);
 });
 
-Deno.test("progress says where it was stopped", async () => {
+Deno.test("follow() shows where the training was stopped", async () => {
   const { display, ends } = recorder();
   const { steps } = await follow(upTo(3, training()), display);
   assert.equal(steps.length, 3);
   assert.deepEqual(ends, ["Stopped at step 3 of 10 in 0 s · loss 0.333"]);
 });
 
-Deno.test("progress says where it failed, and throws the error on", async () => {
+Deno.test("follow() shows where the training failed, and throws its error", async () => {
   const { display, ends } = recorder();
   const error = new DivergenceError("Training stopped at step 4 of 10");
   await assert.rejects(follow(upTo(3, training(), error), display), error);
   assert.deepEqual(ends, ["Failed after step 3 of 10 in 0 s · loss 0.333"]);
 });
 
-Deno.test("progress shows nothing of a training that fails before its first step", async () => {
+Deno.test("follow() shows nothing of a training that fails before its first step", async () => {
   const { display, updates, ends } = recorder();
   await assert.rejects(follow(upTo(0, training(), new RangeError("No")), display), /No/);
   assert.deepEqual([updates, ends], [[], []]);
 });
 
-Deno.test("progress updates at most twice a second", async () => {
+Deno.test("follow() updates at most twice a second", async () => {
   const { display, updates } = recorder();
   const start = performance.now();
-  // Two seconds: an update that takes 20 ms by chance, instead of hardly any, still leaves time for
-  // the next.
+  // Two seconds, so that there is time for the next update even if one takes 20 ms by chance.
   await follow(training(900, 1), display);
   const most = 1 + Math.floor((performance.now() - start) / 500);
   assert(
@@ -125,13 +124,13 @@ Deno.test("progress updates at most twice a second", async () => {
   );
 });
 
-Deno.test("progress takes a hundredth of the time where an update is slow", async () => {
+Deno.test("follow() takes a hundredth of the time where an update is slow", async () => {
   const { display, updates } = recorder(20);
   await follow(training(400, 1), display);
   assert.equal(updates.length, 1);
 });
 
-Deno.test("progress in a kernel updates one output, with a static picture at the end only", async () => {
+Deno.test("jupyterDisplay() updates one output, with a static picture at the end only", async () => {
   const shown: { content: unknown; options?: Deno.jupyter.DisplayOptions }[] = [];
   await follow(
     training(400, 1),
@@ -157,7 +156,7 @@ Deno.test("progress in a kernel updates one output, with a static picture at the
   assert(last.content.data.some(({ name }) => name === "validation"));
 });
 
-Deno.test("showProgress prints a line per epoch where there is neither a kernel nor a terminal", async () => {
+Deno.test("showProgress() prints a line per epoch where there is neither a kernel nor a terminal", async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
@@ -174,7 +173,7 @@ Deno.test("showProgress prints a line per epoch where there is neither a kernel 
   );
 });
 
-Deno.test("showProgress leaves no tensor behind", async () => {
+Deno.test("showProgress() leaves no tensor behind", async () => {
   const { test } = await fashionMnist({ subset: true });
   await assertNoLeak(async () => {
     using model = sequential(flatten(), linear(784, 10));
@@ -186,7 +185,7 @@ Deno.test("showProgress leaves no tensor behind", async () => {
   });
 });
 
-Deno.test("showProgress refuses what is no training", async () => {
+Deno.test("showProgress() refuses a value that is no training", async () => {
   for (const training of [undefined, { steps: [], epochs: [] }, Promise.resolve()]) {
     await assert.rejects(showProgress(training as unknown as AsyncIterable<Progress>), {
       name: "TypeError",
@@ -196,12 +195,12 @@ Deno.test("showProgress refuses what is no training", async () => {
   }
 });
 
-Deno.test("progress throws what the training throws, also where drawing fails", async () => {
+Deno.test("follow() throws the error of the training, even if the display fails", async () => {
   const display: Display = { end: () => Promise.reject(new Error("no display")) };
   await assert.rejects(follow(upTo(3, training(), new Error("no data")), display), /no data/);
 });
 
-Deno.test("progress draws a training whose loss is no number as far as it goes", async () => {
+Deno.test("follow() draws the finite values of a training", async () => {
   async function* diverging() {
     for await (const progress of training(10)) {
       yield progress.kind === "step" && progress.step > 5 ? { ...progress, loss: NaN } : progress;

@@ -1,21 +1,21 @@
 import assert from "node:assert/strict";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { join } from "node:path";
-import { changeKept, readKept } from "../../lib/notebook/result_store.ts";
+import { readStore, updateStore } from "../../lib/notebook/result_store.ts";
 
-/** A file in a folder of its own, which is removed afterwards. */
+/** Calls `use` with a file in a new folder, which is removed afterwards. */
 async function inFolder(use: (file: string, folder: string) => Promise<void> | void) {
   const folder = await Deno.makeTempDir();
   try {
-    await use(join(folder, "kept.json"), folder);
+    await use(join(folder, "store.json"), folder);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-/** Another process that runs some lines with changeKept, `file` and `empty`. */
+/** Starts a process that runs some lines with updateStore and `file`. */
 function other(file: string, lines: string): Deno.ChildProcess {
-  const code = `import { changeKept } from ${
+  const code = `import { updateStore } from ${
     JSON.stringify(new URL("../../lib/notebook/result_store.ts", import.meta.url).href)
   };
     const file = new URL(${JSON.stringify(pathToFileURL(file).href)});
@@ -36,21 +36,21 @@ function other(file: string, lines: string): Deno.ChildProcess {
   }).spawn();
 }
 
-Deno.test("changeKept loses nothing when several processes write at once", async () => {
+Deno.test("updateStore() loses nothing when several processes write at once", async () => {
   await inFolder(async (file, folder) => {
     const runs = 40;
     const processes = ["a", "b", "c"].map((name) =>
       other(
         file,
         `for (let i = 0; i < ${runs}; i++) {
-          changeKept(file, {}, (kept) => ({ ...kept, ["${name}" + i]: "x".repeat(1000) }));
+          updateStore(file, {}, (stored) => ({ ...stored, ["${name}" + i]: "x".repeat(1000) }));
         }`,
       )
     );
     let reads = 0;
     const url = pathToFileURL(file);
     const reading = setInterval(() => {
-      readKept(url, {}); // Never half a file.
+      readStore(url, {}); // Never half a file.
       reads++;
     }, 5);
     try {
@@ -61,79 +61,79 @@ Deno.test("changeKept loses nothing when several processes write at once", async
     } finally {
       clearInterval(reading);
     }
-    assert.equal(Object.keys(readKept(url, {})).length, 3 * runs);
+    assert.equal(Object.keys(readStore(url, {})).length, 3 * runs);
     assert(reads > 0);
-    assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["kept.json"]);
+    assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["store.json"]);
   });
 });
 
-Deno.test("changeKept leaves the file as it was when the process is killed at any time", async () => {
+Deno.test("updateStore() leaves the file as it was when the process is killed at any time", async () => {
   await inFolder(async (file) => {
     const url = pathToFileURL(file);
-    changeKept<{ runs: number[] }>(url, { runs: [] }, () => ({ runs: [0] }));
+    updateStore<{ runs: number[] }>(url, { runs: [] }, () => ({ runs: [0] }));
     for (let kill = 0; kill < 3; kill++) {
       const process = other(
         file,
         `while (true) {
-          changeKept(file, { runs: [] }, ({ runs }) => ({ runs: [...runs, runs.length] }));
+          updateStore(file, { runs: [] }, ({ runs }) => ({ runs: [...runs, runs.length] }));
         }`,
       );
-      const before = readKept(url, { runs: [0] }).runs.length;
+      const before = readStore(url, { runs: [0] }).runs.length;
       let hasEnded = false;
       process.status.then(() => hasEnded = true);
-      while (readKept(url, { runs: [0] }).runs.length < before + 3) {
+      while (readStore(url, { runs: [0] }).runs.length < before + 3) {
         assert(!hasEnded, "the process ended by itself");
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
       process.kill("SIGKILL");
       await process.output();
-      const { runs } = readKept(url, { runs: [0] });
+      const { runs } = readStore(url, { runs: [0] });
       assert.deepEqual(runs, runs.map((_, index) => index));
-      // The lock of the killed one is gone.
-      changeKept(url, { runs: [0] }, (kept) => kept);
+      // The killed process holds no lock any more.
+      updateStore(url, { runs: [0] }, (stored) => stored);
     }
   });
 });
 
-Deno.test("changeKept writes to the file that a link leads to, with its mode", async () => {
+Deno.test("updateStore() writes to the file that a link leads to, with its mode", async () => {
   await inFolder(async (file, folder) => {
     const target = join(folder, "real.json");
     await Deno.writeTextFile(target, '{"a": 1}');
     await Deno.chmod(target, 0o640);
     await Deno.symlink(target, file);
-    changeKept(pathToFileURL(file), {}, (kept) => ({ ...kept, b: 2 }));
+    updateStore(pathToFileURL(file), {}, (stored) => ({ ...stored, b: 2 }));
     assert((await Deno.lstat(file)).isSymlink);
     assert.deepEqual(JSON.parse(await Deno.readTextFile(target)), { a: 1, b: 2 });
     assert.equal((await Deno.stat(target)).mode! & 0o777, 0o640);
   });
 });
 
-Deno.test("changeKept changes nothing when the change fails", async () => {
+Deno.test("updateStore() changes nothing when the change fails", async () => {
   await inFolder((file, folder) => {
     const url = pathToFileURL(file);
-    changeKept<object>(url, {}, () => ({ a: 1 }));
+    updateStore<object>(url, {}, () => ({ a: 1 }));
     const fail = () => {
       throw new Error("no");
     };
-    assert.throws(() => changeKept(url, {}, fail), /no/);
-    assert.deepEqual(readKept(url, {}), { a: 1 });
-    assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["kept.json"]);
+    assert.throws(() => updateStore(url, {}, fail), /no/);
+    assert.deepEqual(readStore(url, {}), { a: 1 });
+    assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["store.json"]);
   });
 });
 
-Deno.test("readKept says which file is damaged", async () => {
+Deno.test("readStore() says which file is damaged", async () => {
   await inFolder(async (file) => {
     const url = pathToFileURL(file);
-    assert.deepEqual(readKept(url, []), []);
+    assert.deepEqual(readStore(url, []), []);
     for (const text of ['{"a": 1', "[1]", "5", "null"]) {
       await Deno.writeTextFile(fileURLToPath(url), text);
-      assert.throws(() => readKept(url, {}), {
+      assert.throws(() => readStore(url, {}), {
         name: "RangeError",
         message:
-          /^Reading data\/kept\.json: the file must be JSON that holds an object, found .*git/,
+          /^Reading data\/store\.json: the file must be JSON that holds an object, found .*git/,
       });
     }
     await Deno.writeTextFile(file, "");
-    assert.deepEqual(readKept(url, {}), {});
+    assert.deepEqual(readStore(url, {}), {});
   });
 });

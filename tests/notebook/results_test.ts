@@ -13,7 +13,7 @@ const row = {
   seed: 3,
 };
 
-Deno.test("addResult puts a result last, with images per second, and keeps nothing unless told to", () => {
+Deno.test("addResult() puts a result last, with images per second, and stores nothing without RESNET_LAB_WRITE", () => {
   const file = new URL("../../data/results.json", import.meta.url);
   const before = read(file);
   assert.deepEqual(addResult(row).at(-1), {
@@ -28,7 +28,7 @@ Deno.test("addResult puts a result last, with images per second, and keeps nothi
   assert.equal(read(file), before);
 });
 
-Deno.test("addResult leaves out the notebooks after this one, and keeps those of this one", () => {
+Deno.test("addResult() leaves out later notebooks, and includes earlier results of this one", () => {
   addResult({ ...row, notebook: 0, network: "first" });
   const names = addResult({ ...row, notebook: 0, network: "second" }).map(({ network }) => network);
   assert.deepEqual(names, ["first", "second"]);
@@ -42,15 +42,15 @@ function read(file: URL): string | undefined {
   }
 }
 
-Deno.test("addResult refuses what does not exist and what is no result", () => {
+Deno.test("addResult() refuses unknown properties and values of another kind", () => {
   const cases: [object, RegExp][] = [
     [{ epoch: 5 }, /there is no option epoch\. Did you mean epochs\?/],
-    [{ accuracy: 91.2 }, /accuracy must be a share from 0 to 1, found 91\.2/],
-    [{ accuracy: NaN }, /accuracy must be a share from 0 to 1, found NaN/],
-    [{ seconds: 0 }, /seconds must be a number above 0, found 0/],
-    [{ images: "600" }, /images must be a number, found "600"/],
-    [{ macs: undefined }, /macs must be a number, found undefined/],
-    [{ parameters: -1 }, /parameters must be a number from 0 up, found -1/],
+    [{ accuracy: 91.2 }, /accuracy must be a number from 0 to 1, found 91\.2/],
+    [{ accuracy: NaN }, /accuracy must be a number from 0 to 1, found NaN/],
+    [{ seconds: 0 }, /seconds must be a finite number above 0, found 0/],
+    [{ images: "600" }, /images must be a finite number of at least 0, found "600"/],
+    [{ macs: undefined }, /macs must be a finite number of at least 0, found undefined/],
+    [{ parameters: -1 }, /parameters must be a finite number of at least 0, found -1/],
     [{ network: 5 }, /network must be a string, found 5/],
   ];
   for (const [change, message] of cases) {
@@ -61,6 +61,6 @@ Deno.test("addResult refuses what does not exist and what is no result", () => {
       return true;
     });
   }
-  // Nothing of these is in the table.
+  // The table has none of them.
   assert.equal(addResult(row).filter(({ network }) => network === row.network).length, 1);
 });

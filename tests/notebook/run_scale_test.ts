@@ -16,34 +16,34 @@ function withScale(name: string | undefined, body: () => void): void {
   }
 }
 
-Deno.test("the scale is cpu unless RESNET_LAB_SCALE says otherwise", () => {
+Deno.test("runScale() is cpu if RESNET_LAB_SCALE is not set", () => {
   const values = { smoke: 1, cpu: 5, gpu: 20 };
   withScale(undefined, () => assert.deepEqual([runScale(), byRunScale(values)], ["cpu", 5]));
   withScale("smoke", () => assert.deepEqual([runScale(), byRunScale(values)], ["smoke", 1]));
   withScale("gpu", () => assert.deepEqual([runScale(), byRunScale(values)], ["gpu", 20]));
 });
 
-Deno.test("a scale that there is not is an error", () => {
+Deno.test("byRunScale() refuses an unknown scale in RESNET_LAB_SCALE", () => {
   for (const name of ["GPU", ""]) {
     withScale(name, () =>
       assert.throws(() => byRunScale({ smoke: 1, cpu: 5, gpu: 20 }), {
         name: "RangeError",
         message:
-          `Choosing how much to compute: RESNET_LAB_SCALE must be smoke, cpu, gpu, found "${name}"`,
+          `Choosing the run scale: RESNET_LAB_SCALE must be one of "smoke", "cpu", "gpu", found "${name}".`,
       }));
   }
 });
 
-Deno.test("a value that is not there is an error", () => {
+Deno.test("byRunScale() refuses values without the current scale", () => {
   withScale("gpu", () =>
     // @ts-expect-error: a value for gpu is missing
     assert.throws(() => byRunScale({ smoke: 1, cpu: 5 }), {
       name: "TypeError",
-      message: "Choosing by scale: expected a value for gpu, found only smoke, cpu",
+      message: "Choosing by run scale: the values must include gpu, found only smoke, cpu.",
     }));
 });
 
-Deno.test("all values are of one type", () => {
+Deno.test("byRunScale() takes values of one type", () => {
   const epochs: number = byRunScale({ smoke: 1, cpu: 5, gpu: 20 });
   assert.equal(typeof epochs, "number");
   // @ts-expect-error: the value for gpu is no number
@@ -51,11 +51,11 @@ Deno.test("all values are of one type", () => {
   assert(wrong);
 });
 
-Deno.test("byRunScale refuses a value for what is no scale", () => {
+Deno.test("byRunScale() refuses a value for an unknown scale", () => {
   const values = { smoke: 1, cpu: 2, gpu: 3, tpu: 4 };
   assert.throws(() => byRunScale(values), {
     name: "TypeError",
     message:
-      "Choosing by scale: there is no option tpu. Did you mean cpu? The options are smoke, cpu, gpu.",
+      "Choosing by run scale: there is no option tpu. Did you mean cpu? The options are smoke, cpu, gpu.",
   });
 });

@@ -193,11 +193,11 @@ const disposed: Record<string, [run: () => unknown, message: RegExp]> = {
   ],
   "the state of a model": [
     () => stateDict(spent),
-    /^Taking the state of a model: the model must not be disposed, found 0\.kernel disposed\.$/,
+    /^Taking the state dict of a model: the model must be alive, found 0\.kernel disposed\.$/,
   ],
   "loading state into a model": [
     () => loadStateDict(spent, state),
-    /^Loading the state of a model: the model must not be disposed, found 0\.kernel disposed\.$/,
+    /^Loading a state dict: the model must be alive, found 0\.kernel disposed\.$/,
   ],
   "a compiled function": [
     () => {
@@ -231,7 +231,7 @@ Deno.test("loadStateDict() loads nothing into a model of which one layer was dis
   layer.dispose();
   assert.throws(() => loadStateDict(model, state), {
     name: "TypeError",
-    message: /the model must not be disposed, found/,
+    message: /the model must be alive, found/,
   });
   assert.deepEqual([...model.namedVariables().values()][0]!.dataSync(), before);
 });

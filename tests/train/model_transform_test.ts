@@ -239,8 +239,8 @@ Deno.test("a transform of the user's own is not lost in a file: loading asks for
     assert.throws(() => loadStateDict(again, state), {
       name: "RangeError",
       message:
-        "Loading the state of a model: the model in the file was trained with a transform of the user's own, which a file cannot hold. " +
-        "Give it: { transform }, or { transform: compose() } for none.",
+        "Loading a state dict: the transform in the file must be one that a file can hold, found a function of the user. " +
+        "Pass it as { transform }, or { transform: compose() } for none.",
     });
     assert.deepEqual([...again.parameters()[0]!.dataSync()], before);
     loadStateDict(again, state, { transform: own });

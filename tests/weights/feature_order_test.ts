@@ -1,4 +1,4 @@
-/** Networks with a forward pass of their own that flatten maps in many ways, against PyTorch. */
+/** Networks with custom forward passes that flatten feature maps in many ways, against PyTorch. */
 import assert from "node:assert/strict";
 import {
   adaptiveAveragePool,
@@ -27,7 +27,7 @@ import {
   writeSafetensors,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { fixture } from "./fixture.ts";
+import { fixture } from "./_helpers.ts";
 
 const references: Record<string, { shape: number[]; output: number[] }> = JSON.parse(
   Deno.readTextFileSync(fixture("feature_order.json")),
@@ -39,7 +39,7 @@ function numbers(shape: readonly number[], seed: number): number[] {
   return Array.from({ length }, (_, i) => ((i * 7919 + seed * 104729) % 1021) / 512 - 1);
 }
 
-/** A file of PyTorch's for a model of these shapes. */
+/** A state dict as PyTorch writes it, for a model of these shapes. */
 function file(shapes: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {
   const names = [...shapes.keys()].filter((name) => !name.endsWith("num_batches_tracked")).sort();
   return new Map(names.map((name, seed) => {
@@ -50,12 +50,12 @@ function file(shapes: ReadonlyMap<string, StoredTensor>): Map<string, StoredTens
   }));
 }
 
-/** Any layers, whose types the networks here know better. */
+/** Layers of any type. */
 type Parts = Record<string, Module<Images, Images> & Module<Tensor, Tensor>>;
 // deno-lint-ignore no-explicit-any
 type Any = any;
 
-/** A network with parts in the order given, and a forward pass that is no chain of them. */
+/** A network with the given layers, and a forward pass that does not run them in order. */
 class Net extends Module<Tensor, Tensor> {
   constructor(parts: Any, readonly run: (parts: Any, x: Any) => Tensor) {
     super();
@@ -235,7 +235,7 @@ for (const [name, make] of Object.entries(nets)) {
         using x = ops.tensor(numbers([2, ...shape], 1), [2, ...shape]) as Tensor;
         using y = model.forward(x);
         assertClose(y, output, 1e-4);
-        // And what is written is what was read.
+        // The written state dict equals the one that was read.
         for (const [name, tensor] of stateDict(model, options)) {
           if (!state.has(name)) continue;
           assert.deepEqual(tensor.values(), state.get(name)!.values(), name);
@@ -245,10 +245,7 @@ for (const [name, make] of Object.entries(nets)) {
   );
 }
 
-/**
- * The numbers of a linear layer's weight that tell its inputs apart, and the order in which they
- * are written.
- */
+/** Gives each input of a linear layer a different weight, and returns their order in PyTorch. */
 function orderOf(model: AnyModule, path: string, layer: AnyModule, options = {}): number[] {
   const { weight } = layer as unknown as { weight: Any };
   const [inputs, outputs] = weight.shape;
@@ -261,11 +258,11 @@ function orderOf(model: AnyModule, path: string, layer: AnyModule, options = {})
     Number,
   );
 }
-/** The order of features of 2×1 pixels of 3 channels in PyTorch, and of 3×1 of 2. */
+/** The order in PyTorch of the features of 2×1 pixels and 3 channels, and of 3×1 and 2. */
 const TWO_OF_THREE = [0, 3, 1, 4, 2, 5], THREE_OF_TWO = [0, 2, 4, 1, 3, 5];
 const SAME = [0, 1, 2, 3, 4, 5];
 
-Deno.test("stateDict follows sequential, parallel and residual without an input shape", () => {
+Deno.test("stateDict() follows sequential, parallel and residual without an input shape", () => {
   const fc = linear(6, 1), point = conv(2, 3, 1), norm = batchNorm(3);
   const cases: [AnyModule, string, number[]][] = [
     [sequential(point, flatten(), fc), "2", TWO_OF_THREE],
@@ -280,7 +277,7 @@ Deno.test("stateDict follows sequential, parallel and residual without an input 
   for (const [model, path, order] of cases) assert.deepEqual(orderOf(model, path, fc), order, path);
 });
 
-Deno.test("stateDict takes a user's block among known layers as it is", () => {
+Deno.test("stateDict() takes a user's block among known layers as it is", () => {
   class Block extends Module<Images, Images> {
     readonly norm = batchNorm(2);
     readonly conv = conv(2, 2, 1);
@@ -291,16 +288,16 @@ Deno.test("stateDict takes a user's block among known layers as it is", () => {
   const fc = linear(6, 1);
   const known = sequential(new Block(), conv(2, 3, 1), flatten(), fc) as AnyModule;
   assert.deepEqual(orderOf(known, "3", fc), TWO_OF_THREE);
-  // A block of which nothing says how many channels it gives.
+  // The structure does not show how many channels the block returns.
   const unknown = sequential(new Block(), flatten(), fc) as AnyModule;
   assert.throws(
-    () => loadStateDict(unknown, new Map()),
+    () => loadStateDict(unknown, file(stateDict(unknown))),
     /order of the features that 2 takes must be known/,
   );
   assert.deepEqual(orderOf(unknown, "2", fc, { inputShape: [3, 1, 2] }), THREE_OF_TWO);
 });
 
-Deno.test("loadStateDict refuses a file of another order than is known, and names inputShape", () => {
+Deno.test("loadStateDict() refuses a file of another order than is known, and names inputShape", () => {
   const unclear: [AnyModule, layers: string][] = [
     [nets["fields"]!(), "fc1, fc2"],
     [nets["colour pixels"]!(), "b, a"],
@@ -310,21 +307,25 @@ Deno.test("loadStateDict refuses a file of another order than is known, and name
   ];
   for (const [model, layers] of unclear) {
     const message = new RegExp(
-      `: the order of the features that ${layers} takes must be known, because PyTorch flattens maps by channel and we by ` +
-        "pixel, found that the fields of .* do not tell it\\. Give the shape of one input, .* \\{ inputShape: \\[28, 28, 1\\] \\}\\.$",
+      `: the order of the features that ${layers} takes must be known, because PyTorch flattens feature maps by channel and this library by ` +
+        "pixel, found that the fields of .* do not show it\\. Pass the shape of one input, .* \\{ inputShape: \\[28, 28, 1\\] \\}\\.$",
     );
-    assert.throws(() => loadStateDict(model, new Map()), { name: "RangeError", message });
-    // Within this library nothing need be known.
+    const state = file(stateDict(model));
+    assert.throws(() => loadStateDict(model, state), { name: "RangeError", message });
+    // Wrong names are reported first.
+    state.set("wrong", state.values().next().value!);
+    assert.throws(() => loadStateDict(model, state), /Not in the model: wrong \[/);
+    // Within this library the order need not be known.
     loadStateDict(model, stateDict(model));
   }
-  // What is left out needs no order.
+  // Excepted layers need no order.
   const [fields] = unclear[0]!, state = file(stateDict(fields, { inputShape: [8, 6, 2] }));
   loadStateDict(fields, state, { except: ["fc1", "fc2"] });
-  // Maps of one pixel or one channel have one order, as have features of a prime number.
+  // A prime number of features has one order, as there is one pixel or one channel.
   assert.equal(stateDict(new Net({ fc: linear(7, 2) }, (m, x) => m.fc(flat(x)))).size, 2);
 });
 
-Deno.test("stateDict refuses what a run does not tell either", () => {
+Deno.test("stateDict() refuses orders that a run does not show either", () => {
   const fc = linear(24, 3), inputShape = [5, 4, 2];
   const two = new Net(
     { conv: conv(2, 4), fc },
@@ -350,19 +351,22 @@ Deno.test("stateDict refuses what a run does not tell either", () => {
     assert.throws(() => stateDict(model, { inputShape }), {
       name: "RangeError",
       message:
-        /features that fc takes must be known, .*, found a forward pass in which it cannot be followed\. Flatten maps/,
+        /features that fc takes must be known, .*, found a forward pass in which it cannot be followed\. Flatten feature maps/,
     });
   }
-  // Its outputs are its inputs, so they are in the order of the flatten too.
+  // The outputs of the layer are its inputs, so they have the order of the flatten too.
   assert.equal(stateDict(twice, { inputShape }).size, 4);
 });
 
-Deno.test("inputShape must be one that the model runs on", () => {
+Deno.test("stateDict() refuses an inputShape that the model cannot run on", () => {
   const model = nets["fields"]!();
   for (
     const [inputShape, message] of [
-      [[8, 6, 3], /must run on an input of inputShape \[8, 6, 3\], found: .*found \[2, 8, 6, 3\]/],
-      [[8, 8, 2], /must run on an input of inputShape \[8, 8, 2\], found: /],
+      [
+        [8, 6, 3],
+        /must run on an input of inputShape \[8, 6, 3\], found the error: .*found \[2, 8, 6, 3\]/,
+      ],
+      [[8, 8, 2], /must run on an input of inputShape \[8, 8, 2\], found the error: /],
       [[8, 6.5, 2], /the input shape must be whole numbers above 0/],
       [[], /the input shape must be whole numbers above 0/],
       [28, /the input shape must be whole numbers above 0/],
@@ -380,7 +384,7 @@ Deno.test("inputShape must be one that the model runs on", () => {
   assert.throws(() => loadStateDict(model, new Map(), misspelt), /no option imageShape/);
 });
 
-Deno.test("a state of unknown order comes back from a file, in which PyTorch does not know it", async () => {
+Deno.test("writeSafetensors() marks features of unknown order, and readSafetensors() reads them back", async () => {
   class Own extends Module<Images<2>, Features<3>> {
     readonly conv = conv(2, 4);
     readonly fc = linear(24, 3);
@@ -402,7 +406,7 @@ Deno.test("a state of unknown order comes back from a file, in which PyTorch doe
     assert.deepEqual([...read.keys()], [...stateDict(model).keys()]);
     loadStateDict(copy, read);
     assert.deepEqual(copy.forward(x).dataSync(), y);
-    // What is known later changes nothing: the file says in which order it is.
+    // An inputShape changes nothing, because the file says that the order is ours.
     loadStateDict(copy, stateDict(new Own()));
     loadStateDict(copy, read, { inputShape: [5, 4, 2] });
     assert.deepEqual(copy.forward(x).dataSync(), y);

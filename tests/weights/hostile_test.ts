@@ -1,13 +1,11 @@
-/**
- * Files that are made to take time or memory: each is read or refused in words, in little of both.
- */
+/** Files made to take much time or memory. Each must be read or refused in little of both. */
 import assert from "node:assert/strict";
-import { fixture } from "./fixture.ts";
+import { fixture } from "./_helpers.ts";
 
 const MB = 10 ** 6;
 /**
- * A zip file with a data.pkl and other entries, by hand as in large_test.ts; all entries have the
- * same content where `overlap`.
+ * A zip file with a data.pkl and other entries, written by hand as in large_test.ts. With
+ * `overlap`, all entries share their content.
  */
 const HELPERS = `
 import { crc32 } from "node:zlib";
@@ -49,9 +47,13 @@ const view = (key, count) => Buffer.concat([text("w" + key), Buffer.from("ctorch
   Buffer.from("J"), number(count, 4), Buffer.from("tQK\\0J"), number(count, 4), Buffer.from("\\x85K\\x01\\x85tR", "latin1")]);
 `;
 
-/** What each file is made of, and what reads it. */
+/** The code that makes each file, its size in MB, and the error. */
 const files: Record<string, [make: string, size: number, message: RegExp]> = {
-  "dictionaries without a start": [`repeat("}", size)`, 40, /begins with PK or PyTorch's number/],
+  "dictionaries without a start": [
+    `repeat("}", size)`,
+    40,
+    /begin with PK or PyTorch's magic number/,
+  ],
   "dictionaries, in the old format": [
     `legacy(repeat("}", size))`,
     40,
@@ -86,14 +88,14 @@ const files: Record<string, [make: string, size: number, message: RegExp]> = {
   "long numbers": [
     `zipped(repeat("\\x8a\\xff" + "\\x55".repeat(255) + "0", size))`,
     40,
-    /expected a value, found none|expected .* found/,
+    /must have a value, found none|must have .* found/,
   ],
   "a shape of a million axes, many times": [
     `zipped(repeat("K\\x01", 0), Buffer.from("("), repeat("K\\x01", 1e6), Buffer.from("tq\\x070"), Buffer.from("ctorch._utils\\n_rebuild_tensor_v2\\nq\\x080(" ),
       text("storage"), Buffer.from("ctorch\\nFloatStorage\\n"), text("0"), text("cpu"), Buffer.from("K\\x04tQq\\x090"),
       repeat("h\\x08(h\\x09K\\0h\\x07h\\x07tR0", size))`,
     20,
-    /expected a tensor made of a storage/,
+    /a tensor must be made of a storage/,
   ],
   "entries that share their bytes": [
     `(() => {
@@ -104,43 +106,43 @@ const files: Record<string, [make: string, size: number, message: RegExp]> = {
         { name: "a/data.pkl", content: pickle(Buffer.from("}("), views, Buffer.from("u")) }]);
     })()`,
     9,
-    /the entry a\/data\/\d+ shares bytes with another/,
+    /the entry "a\/data\/\d+" shares bytes with another/,
   ],
   "a directory of many entries": [
     `zip([{ name: "a/data.pkl", content: pickle(Buffer.from("}")) }, ...Array.from({ length: 60000 }, (_, i) => ({ name: String(1e6 + i).padStart(size / 60000 - 46), content: Buffer.alloc(0), shared: 0 }))])`,
     9,
     /read 0/,
   ],
-  "objects in objects": [`header(repeat('{"a":', size))`, 20, /found one that is deeper/],
+  "objects in objects": [`header(repeat('{"a":', size))`, 20, /found a deeper one/],
   "arrays in arrays": [
     `header(Buffer.concat([Buffer.from('{"a":'), repeat("[", size)]))`,
     20,
-    /found one that is deeper/,
+    /found a deeper one/,
   ],
   "an array of many numbers": [
     `header(Buffer.concat([Buffer.from('{"a":{"dtype":"F32","shape":['), repeat("1,", size), Buffer.from("1]}}")]))`,
     20,
-    /expected a header whose parts take at most \d+ bytes of memory/,
+    /the header of a file of \d+ bytes must take at most \d+ bytes of memory/,
   ],
   "many tensors of nothing": [
     `header(Buffer.from(JSON.stringify(Object.fromEntries(Array.from({ length: size / 65 }, (_, i) => [String(1e6 + i), { dtype: "F32", shape: [0], data_offsets: [0, 0] }])))))`,
     20,
-    /expected a header whose parts take at most \d+ bytes of memory/,
+    /the header of a file of \d+ bytes must take at most \d+ bytes of memory/,
   ],
   "many notes": [
     `header(Buffer.from(JSON.stringify({ __metadata__: Object.fromEntries(Array.from({ length: size / 14 }, (_, i) => [String(1e6 + i), ""])) })))`,
     20,
-    /expected a header whose parts take at most \d+ bytes of memory/,
+    /the header of a file of \d+ bytes must take at most \d+ bytes of memory/,
   ],
   "one note that is not closed": [
     `header(repeat('{"' + '\\\\'.repeat(1000), size).map((x, i) => i > 1 && x === 0x22 ? 0x61 : x))`,
     20,
-    /expected a header of JSON in UTF-8, found something else \(a text without end/,
+    /the header must be JSON in UTF-8, found other bytes \(a string without end/,
   ],
 };
 
 for (const [name, [make, megabytes, message]] of Object.entries(files)) {
-  Deno.test(`a file of ${name} takes neither time nor memory`, async () => {
+  Deno.test(`readPth() and readSafetensors() refuse a file of ${name} in little time and memory`, async () => {
     const cache = new URL("../../.cache/", import.meta.url).pathname;
     await Deno.mkdir(cache, { recursive: true });
     const folder = await Deno.makeTempDir({ dir: cache }), file = `${folder}/file`;
@@ -187,7 +189,7 @@ for (const [name, [make, megabytes, message]] of Object.entries(files)) {
         assert(seconds < 5, `${seconds} s`);
       }
       if (Deno.build.os === "linux") {
-        // Besides what the file takes, the engine collects what is no longer used when it likes.
+        // Beside the memory for the file, there is garbage that V8 has not collected yet.
         assert(
           memory < 3 * size + 2 ** 24,
           `${(memory / size).toFixed(2)} times the file in memory`,

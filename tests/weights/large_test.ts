@@ -1,21 +1,18 @@
-/**
- * Files beyond 4 GiB, which are sparse here and take no room, and small ones with the fields of
- * zip64.
- */
+/** Files beyond 4 GiB, which are sparse and take no space, and small files with zip64 fields. */
 import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import { readPth } from "resnet-lab";
 import { parsePth } from "../../lib/weights/pth.ts";
-import { fixture, plain } from "./fixture.ts";
+import { fixture, plain } from "./_helpers.ts";
 
-/** Little-endian numbers of so many bytes each. */
+/** Little-endian numbers, each with its number of bytes. */
 const numbers = (...fields: [value: number, bytes: number][]) =>
   fields.flatMap(([value, bytes]) =>
     Array.from({ length: bytes }, (_, i) => Number(BigInt(value) >> BigInt(8 * i) & 255n))
   );
 const bytesOf = (text: string) => [...new TextEncoder().encode(text)];
 
-/** An entry: what it is called, what it begins with, how long it is, and what zip64 is used for. */
+/** An entry: its name, its first bytes, its length, and its fields that use zip64. */
 interface Part {
   name: string;
   content: number[];
@@ -32,7 +29,7 @@ function zip(parts: Part[], zip64: boolean) {
   let at = 0;
   for (const { name, content, length = content.length, zip64 = false } of parts) {
     const letters = bytesOf(name), MANY = 2 ** 32 - 1;
-    // Checksums of entries that have holes are left out, as PyTorch can leave them out.
+    // Entries with holes have no checksum. PyTorch can omit checksums too.
     const checksum = length === content.length ? crc32(new Uint8Array(content)) : 0;
     const large = zip64 || length >= MANY, far = zip64 || at >= MANY;
     const head = (extra: number[]) => [
@@ -74,7 +71,7 @@ function zip(parts: Part[], zip64: boolean) {
   return pieces;
 }
 
-/** Tensors of float32 in a storage each, by name. */
+/** A pickle of float32 tensors by name, each with its own storage. */
 function pth(tensors: Record<string, { values: number[]; count?: number }>, zip64 = false) {
   const text = (value: string) => [0x58, ...numbers([value.length, 4]), ...bytesOf(value)];
   const long = (value: number) => [0x8a, 8, ...numbers([value, 8])];
@@ -96,7 +93,7 @@ function pth(tensors: Record<string, { values: number[]; count?: number }>, zip6
   ], true);
 }
 
-Deno.test("readPth reads what is before and behind 4 GiB, and not what is left out", async () => {
+Deno.test("readPth() reads what is before and behind 4 GiB, and not what is left out", async () => {
   const folder = await Deno.makeTempDir(), file = `${folder}/large.pth`;
   const pieces = pth({
     first: { values: [1, 2] },
@@ -125,7 +122,7 @@ function whole(pieces: { at: number; bytes: number[] }[]): Uint8Array<ArrayBuffe
   return new Uint8Array(pieces.flatMap(({ bytes }) => bytes));
 }
 
-Deno.test("parsePth reads small files with the fields of zip64", async () => {
+Deno.test("parsePth() reads small files with the fields of zip64", async () => {
   const tensors = { a: { values: [1, 2] }, b: { values: [3] } };
   for (const zip64 of [false, true]) {
     assert.deepEqual(plain(await parsePth(whole(pth(tensors, zip64)), "a.pth")), {
@@ -135,13 +132,12 @@ Deno.test("parsePth reads small files with the fields of zip64", async () => {
   }
 });
 
-Deno.test("parsePth refuses fields of zip64 that lie, and reads no memory for them", async () => {
+Deno.test("parsePth() refuses fields of zip64 that lie, and reads no memory for them", async () => {
   const tensors = { a: { values: [1, 2] }, b: { values: [3] } };
   const file = whole(pth(tensors, true));
   const numbersOf = new DataView(file.buffer);
   let refused = 0;
-  // Each field of eight bytes with a small number becomes one that is large, or not a number of
-  // bytes at all.
+  // Each small number in a field of eight bytes is replaced by large ones.
   for (let i = 0; i + 8 <= file.length; i++) {
     const value = numbersOf.getBigUint64(i, true);
     if (value === 0n || value > 4096n) continue;
@@ -150,7 +146,7 @@ Deno.test("parsePth refuses fields of zip64 that lie, and reads no memory for th
       new DataView(changed.buffer).setBigUint64(i, lie, true);
       const before = Deno.memoryUsage().external;
       await parsePth(changed, "a.pth").then(() => {}, (error) => {
-        assert.match(`${error}`, /^(RangeError|TypeError): Reading a\.pth: expected .* found /s);
+        assert.match(`${error}`, /^(RangeError|TypeError): Reading a\.pth: .* must .* found /s);
         refused++;
       });
       assert(Deno.memoryUsage().external - before < 2 ** 20);
@@ -159,7 +155,7 @@ Deno.test("parsePth refuses fields of zip64 that lie, and reads no memory for th
   assert(refused > 40, String(refused));
 });
 
-Deno.test("parsePth checks checksums and ends of a file that PyTorch wrote, with zip64 or without", async () => {
+Deno.test("parsePth() checks checksums and ends of a file that PyTorch wrote, with zip64 or without", async () => {
   const file = await Deno.readFile(fixture("layouts.pth"));
   const withComment = new Uint8Array([...file, 1, 2, 3]);
   new DataView(withComment.buffer).setUint16(file.length - 2, 3, true);
@@ -167,7 +163,7 @@ Deno.test("parsePth checks checksums and ends of a file that PyTorch wrote, with
   for (const length of [file.length - 1, file.length - 22, 100, 22, 4]) {
     await assert.rejects(parsePth(file.slice(0, length), "a.pth"), {
       name: "RangeError",
-      message: /expected a whole zip file, as torch\.save writes it, found another \(/,
+      message: /must be an intact zip file, as torch\.save writes it, found that /,
     });
   }
 });

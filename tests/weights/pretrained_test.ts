@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { pretrained } from "resnet-lab";
-import { hubState } from "../../lib/weights/pretrained.ts";
-import { fixture, plain } from "./fixture.ts";
+import { readFromHub } from "../../lib/weights/pretrained.ts";
+import { fixture, plain } from "./_helpers.ts";
 
-/**
- * Runs `body` with a hub of one file, an empty cache folder, and a list of the paths that are asked
- * for.
- */
+/** Runs `body` with a hub of one file, an empty cache folder, and a list of requested paths. */
 async function withHub(
   content: Uint8Array<ArrayBuffer>,
   body: (hub: string, requests: string[], cache: string) => Promise<void>,
@@ -33,22 +30,22 @@ async function withHub(
 const content = await Deno.readFile(fixture("layouts.pth"));
 const digits = createHash("sha256").update(content).digest("hex").slice(0, 8);
 
-Deno.test("pretrained weights are downloaded once, checked against the digits in the name, and kept", async () => {
+Deno.test("pretrained() weights are downloaded once, checked against the digits in the name, and kept", async () => {
   await withHub(content, async (hub, requests, cache) => {
     const seen: number[] = [];
     const onProgress = ({ received }: { received: number }) => seen.push(received);
-    const tensors = await hubState(`tiny-${digits}.pth`, { hub, onProgress });
+    const tensors = await readFromHub(`tiny-${digits}.pth`, { hub, onProgress });
     assert.deepEqual(plain(tensors).transposed, ["F32", [3, 2], [0, 3, 1, 4, 2, 5]]);
     assert.equal(seen.at(-1), content.length);
     assert.deepEqual(await Deno.readFile(`${cache}/torchvision/tiny-${digits}.pth`), content);
-    await hubState(`tiny-${digits}.pth`, { hub });
+    await readFromHub(`tiny-${digits}.pth`, { hub });
     assert.deepEqual(requests, [`/models/tiny-${digits}.pth`]);
   });
 });
 
-Deno.test("pretrained weights of another SHA-256 are refused, and not kept", async () => {
+Deno.test("pretrained() weights of another SHA-256 are refused, and not kept", async () => {
   await withHub(content, async (hub, _requests, cache) => {
-    await assert.rejects(hubState("tiny-01234567.pth", { hub }), {
+    await assert.rejects(readFromHub("tiny-01234567.pth", { hub }), {
       name: "Error",
       message:
         /^Downloading .*tiny-01234567\.pth: the SHA-256 of the file must be 01234567…, found [0-9a-f]{64}\. The file was removed\.$/,
@@ -57,14 +54,14 @@ Deno.test("pretrained weights of another SHA-256 are refused, and not kept", asy
   });
 });
 
-Deno.test("pretrained names the networks that there are", async () => {
+Deno.test("pretrained() names the networks that there are", async () => {
   await assert.rejects(
     // @ts-expect-error: no such network
     pretrained("resnet1000"),
     {
       name: "RangeError",
       message:
-        /^Loading pretrained weights: the network must be one of alexnet, vgg11, .*, resnet152, found resnet1000\.$/,
+        /^Loading pretrained weights: the network must be one of "alexnet", "vgg11", .*, "resnet152", found "resnet1000"\.$/,
     },
   );
 });
@@ -77,16 +74,16 @@ Deno.test("pretrained() refuses options that do not exist", async () => {
   });
 });
 
-Deno.test("pretrained weights are held to all digits that are known, and to a size", async () => {
+Deno.test("pretrained() weights are held to all digits that are known, and to a size", async () => {
   await withHub(content, async (hub, _requests, cache) => {
     const full = createHash("sha256").update(content).digest("hex");
     const other = digits + "0".repeat(56);
-    await assert.rejects(hubState(`tiny-${digits}.pth`, { hub, sha256: other }), {
+    await assert.rejects(readFromHub(`tiny-${digits}.pth`, { hub, sha256: other }), {
       name: "Error",
       message: new RegExp(`: the SHA-256 of the file must be ${other}, found ${full}`),
     });
     const maxBytes = content.length - 1;
-    await assert.rejects(hubState(`tiny-${digits}.pth`, { hub, sha256: full, maxBytes }), {
+    await assert.rejects(readFromHub(`tiny-${digits}.pth`, { hub, sha256: full, maxBytes }), {
       name: "RangeError",
       message: new RegExp(`: the file must have at most ${maxBytes} bytes`),
     });

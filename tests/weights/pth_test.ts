@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { readPth, type StoredTensor } from "resnet-lab";
 import { parsePth } from "../../lib/weights/pth.ts";
-import { fixture, plain, rowMajor, temporary, views } from "./fixture.ts";
+import { fixture, plain, rowMajor, temporary, views } from "./_helpers.ts";
 
 for (const file of ["layouts.pth", "layouts_legacy.pth"]) {
-  Deno.test(`readPth reads every type and layout of ${file}`, async () => {
+  Deno.test(`readPth() reads every type and layout of ${file}`, async () => {
     const tensors = await readPth(fixture(file));
     assert.deepEqual(plain(tensors), { ...rowMajor, ...views });
     // In the order of the dictionary.
     assert.deepEqual([...tensors.keys()], [...Object.keys(rowMajor), ...Object.keys(views)]);
   });
 
-  Deno.test(`readPth gives views of shared storages of ${file}`, async () => {
+  Deno.test(`readPth() gives views of shared storages of ${file}`, async () => {
     const tensors = await readPth(fixture(file));
     const whole = tensors.get("shared, whole")!.bytes();
     const part = tensors.get("shared, from 2")!.bytes();
@@ -20,7 +20,7 @@ for (const file of ["layouts.pth", "layouts_legacy.pth"]) {
   });
 }
 
-/** What a pickle is made of, by hand from Python's documentation of its instructions. */
+/** Parts of a pickle, written by hand from Python's documentation of the instructions. */
 const text = (value: string) => {
   const bytes = new TextEncoder().encode(value);
   return [0x58, bytes.length, 0, 0, 0, ...bytes]; // BINUNICODE
@@ -57,8 +57,8 @@ const named = (value: number[]) => [...PROTO, DICT, ...text("w"), ...value, SETI
 const ascii = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes);
 
 /**
- * A file of PyTorch's format before 1.6 with a pickle as its tensors; the storage 0, if it needs
- * one, has the floats 0, 1, 2, 3.
+ * A file of the format before PyTorch 1.6, with a pickle for the tensors. If the pickle needs the
+ * storage 0, it has the floats 0, 1, 2, 3.
  */
 function legacy(pickle: number[]): Uint8Array<ArrayBuffer> {
   const hasStorage = ascii(new Uint8Array(pickle)).includes("storage");
@@ -74,7 +74,7 @@ function legacy(pickle: number[]): Uint8Array<ArrayBuffer> {
   ]);
 }
 
-Deno.test("readPth reads a file put together by hand", async () => {
+Deno.test("readPth() reads a file put together by hand", async () => {
   const view = tensor({
     offset: count(1),
     shape: tuple(count(2), count(2)),
@@ -85,18 +85,18 @@ Deno.test("readPth reads a file put together by hand", async () => {
   });
 });
 
-const foreign: [what: string, pickle: number[], name: string, message: string][] = [
+const foreign: [title: string, pickle: number[], name: string, message: string][] = [
   [
     "a function of the system",
     [...PROTO, ...global("os", "system"), ...tuple(text("echo pwned")), REDUCE, STOP],
     "TypeError",
-    'expected tensors by name, found "os.system". It could run code, so it was not made. In Python,',
+    'the file must hold tensors by name, found "os.system". It could run code, so it was not made. In Python,',
   ],
   [
-    "a function of the system that nothing is made with",
+    "a function of the system that makes nothing",
     [...PROTO, ...global("os", "system"), ...tuple(text("echo pwned")), REDUCE, 0x30, DICT, STOP],
     "TypeError",
-    'expected nothing of Python but what makes tensors, found "os.system", which could run code. The option key or except',
+    'the pickle must name only functions that make tensors, found "os.system", which could run code. The option key or except',
   ],
   [
     "a function of PyTorch that is not known",
@@ -114,34 +114,39 @@ const foreign: [what: string, pickle: number[], name: string, message: string][]
     "an object",
     named([...global("a", "B"), ...tuple(), 0x81]),
     "TypeError",
-    'a tensor for each name, found "a.B" for "w"',
+    'each name must have a tensor, found "a.B" for "w"',
   ],
   [
     "an object of nothing",
     [...PROTO, DICT, 0x81, STOP],
     "RangeError",
-    "expected a value, found none",
+    "must have a value, found none",
   ],
-  ["an instance", [...PROTO, MARK, 0x69, ...line("a"), ...line("b")], "TypeError", "0x69 (INST)"],
+  [
+    "an instance",
+    [...PROTO, MARK, 0x69, ...line("a"), ...line("b")],
+    "TypeError",
+    "found 0x69 at byte",
+  ],
   [
     "a global of later protocols",
     [0x80, 4, ...text("os"), ...text("system"), 0x93, STOP],
     "TypeError",
-    'expected tensors by name, found "os.system"',
+    'the file must hold tensors by name, found "os.system"',
   ],
   [
-    "a global whose name is none",
+    "a global without a name",
     [0x80, 4, NONE, NONE, 0x93, STOP],
     "TypeError",
-    "expected the name of something of Python, found None",
+    "must have the name of a class or function, found None",
   ],
-  ["what is no instruction", [...PROTO, 0xff, STOP], "TypeError", "0xff (no instruction)"],
+  ["an unknown instruction", [...PROTO, 0xff, STOP], "TypeError", "found 0xff at byte"],
   ["a later protocol", [0x80, 6, DICT, STOP], "TypeError", "pickle protocol 2 to 5, found 6"],
   [
-    "a call of what is none",
+    "a call of a number",
     named([...count(1), ...tuple(), REDUCE]),
     "TypeError",
-    "to call, found 1",
+    "a function to call, found 1",
   ],
   [
     "a call of a type",
@@ -153,13 +158,13 @@ const foreign: [what: string, pickle: number[], name: string, message: string][]
     "a call without values",
     named([...global("collections", "OrderedDict"), NONE, REDUCE]),
     "TypeError",
-    "values to call it with, found None",
+    "arguments for a call, found None",
   ],
   [
     "an OrderedDict with a start",
     named([...global("collections", "OrderedDict"), ...tuple(count(7)), REDUCE]),
     "TypeError",
-    "expected an empty OrderedDict, found 7",
+    "an OrderedDict must be empty when it is made, found 7",
   ],
   [
     "a number for the tensors",
@@ -167,12 +172,17 @@ const foreign: [what: string, pickle: number[], name: string, message: string][]
     "TypeError",
     "tensors by name, found 3",
   ],
-  ["a number for a tensor", named(count(3)), "TypeError", 'for each name, found 3 for "w"'],
+  [
+    "a number for a tensor",
+    named(count(3)),
+    "TypeError",
+    'each name must have a tensor, found 3 for "w"',
+  ],
   [
     "a number for a name",
     [...PROTO, DICT, ...count(3), NONE, SETITEM, STOP],
     "TypeError",
-    "names that are texts, found 3",
+    "each name must be a string, found 3",
   ],
   [
     "a name twice",
@@ -181,17 +191,17 @@ const foreign: [what: string, pickle: number[], name: string, message: string][]
     'each name once, found "w" twice',
   ],
   ["a value beside the end", [...PROTO, NONE, NONE, STOP], "RangeError", "one value, found more"],
-  ["nothing at the end", [...PROTO, STOP], "RangeError", "expected a value, found none"],
-  ["a tuple without a mark", [...PROTO, TUPLE, STOP], "RangeError", "expected a mark, found none"],
+  ["nothing at the end", [...PROTO, STOP], "RangeError", "must have a value, found none"],
+  ["a tuple without a mark", [...PROTO, TUPLE, STOP], "RangeError", "must have a mark, found none"],
   [
-    "a memory of nothing",
+    "an empty memo",
     [...PROTO, 0x68, 9, STOP],
     "RangeError",
-    "kept before, found none under 9",
+    "a memoised value, found none at index 9",
   ],
-  ["a list that is none", [...PROTO, NONE, NONE, APPEND, STOP], "TypeError", "a list, found None"],
+  ["no list", [...PROTO, NONE, NONE, APPEND, STOP], "TypeError", "a list, found None"],
   [
-    "a dictionary that is none",
+    "no dictionary",
     [...PROTO, LIST, NONE, NONE, SETITEM, STOP],
     "TypeError",
     "a dictionary, found a list of 0",
@@ -200,7 +210,7 @@ const foreign: [what: string, pickle: number[], name: string, message: string][]
     "a name without a value",
     [...PROTO, DICT, MARK, NONE, 0x75, STOP],
     "RangeError",
-    "names with values, found a name without one",
+    "a value for each name, found a name without one",
   ],
   [
     "attributes of a number",
@@ -214,14 +224,29 @@ const foreign: [what: string, pickle: number[], name: string, message: string][]
     "RangeError",
     "4294967295 more bytes",
   ],
-  ["a text that is none", [...PROTO, 0x58, 1, 0, 0, 0, 0xff], "TypeError", "a text in UTF-8"],
-  ["another reference than to a storage", named([NONE, PERSID]), "TypeError", "a storage with its"],
-  ["a module", named(storage({ name: "module" })), "TypeError", "a storage with its type"],
   [
-    "a type of elements that is none",
+    "a string that is not UTF-8",
+    [...PROTO, 0x58, 1, 0, 0, 0, 0xff],
+    "TypeError",
+    "strings in UTF-8",
+  ],
+  [
+    "another reference than to a storage",
+    named([NONE, PERSID]),
+    "TypeError",
+    "a storage must have a type, a key",
+  ],
+  [
+    "a module",
+    named(storage({ name: "module" })),
+    "TypeError",
+    "a storage must have a type, a key",
+  ],
+  [
+    "an unknown type of elements",
     named(tensor({ from: storage({ type: "NewStorage" }) })),
     "RangeError",
-    'expected the elements of a storage of the tensors, found the key "0"',
+    'the elements of a storage must follow, found the unknown key "0"',
   ],
   [
     "a storage of two types",
@@ -233,44 +258,49 @@ const foreign: [what: string, pickle: number[], name: string, message: string][]
       STOP,
     ],
     "TypeError",
-    "the storage 0 to be 4 elements of F32 everywhere, found 4 of I32",
+    "the storage 0 must be 4 elements of F32 everywhere, found 4 of I32",
   ],
   [
     "a tensor of nothing",
     named(tensor({ from: [NONE] })),
     "TypeError",
-    "a tensor made of a storage",
+    "a tensor must be made of a storage",
   ],
   [
     "a negative axis",
     named(tensor({ shape: tuple(long(-1n)) })),
     "TypeError",
-    "a tensor made of a storage",
+    "a tensor must be made of a storage",
   ],
   [
     "a negative offset",
     named(tensor({ offset: long(-1n) })),
     "TypeError",
-    "a tensor made of a storage",
+    "a tensor must be made of a storage",
   ],
-  ["strides for other axes", named(tensor({ strides: tuple() })), "TypeError", "a tensor made of"],
+  [
+    "strides for other axes",
+    named(tensor({ strides: tuple() })),
+    "TypeError",
+    "a tensor must be made of",
+  ],
   [
     "a tensor beyond its storage",
     named(tensor({ offset: count(3) })),
     "RangeError",
-    'the tensor "w" reaches to element 5 of its storage, which has 4',
+    'the tensor "w" must end within the 4 elements of its storage, found the end 5',
   ],
   [
     "strides beyond its storage",
     named(tensor({ strides: tuple(long(2n ** 52n)) })),
     "RangeError",
-    "reaches to element",
+    "must end within the 4 elements",
   ],
   [
     "a tensor that one element was expanded to",
     named(tensor({ shape: tuple(long(2n ** 40n)), strides: tuple(count(0)) })),
     "RangeError",
-    "has the shape [1099511627776], and its storage only 4 elements. In Python, .contiguous()",
+    "must have at most the 4 elements of its storage, found the shape [1099511627776]. In Python, call .contiguous()",
   ],
   [
     "axes whose product is infinite, times zero",
@@ -279,29 +309,29 @@ const foreign: [what: string, pickle: number[], name: string, message: string][]
       strides: tuple(...Array.from({ length: 31 }, () => count(1))),
     })),
     "RangeError",
-    "and its storage only 4 elements",
+    "must have at most the 4 elements of its storage",
   ],
   [
     "a storage of any size",
     named(tensor({ from: storage({ elements: long(2n ** 50n) }) })),
     "RangeError",
-    "the elements of a storage of the tensors, found the end of the file",
+    "the elements of a storage must follow, found the end of the file",
   ],
   [
     "a storage of another number of elements",
     named(tensor({ from: storage({ elements: count(3) }) })),
     "RangeError",
-    "expected 3 elements of the storage 0, found 4",
+    "the storage 0 must have 3 elements, found 4",
   ],
   [
     "a storage that is not in the file",
     named(tensor({ from: storage({ key: "1" }) })),
     "RangeError",
-    'found the key "0"',
+    'found the unknown key "0"',
   ],
 ];
-for (const [what, pickle, name, message] of foreign) {
-  Deno.test(`readPth refuses ${what}`, async () => {
+for (const [title, pickle, name, message] of foreign) {
+  Deno.test(`readPth() refuses ${title}`, async () => {
     await assert.rejects(parsePth(legacy(pickle), "a.pth"), (error) => {
       assert(error instanceof Error);
       assert.equal(error.name, name);
@@ -317,79 +347,89 @@ async function changed(change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<Ar
   const bytes = await Deno.readFile(fixture("layouts.pth"));
   return change(bytes) ?? bytes;
 }
-/** Leaves out the checksum of an entry, so that damage gets past it. */
+/** Removes the checksum of an entry, so that the reader does not notice damage by it. */
 function withoutChecksum(bytes: Uint8Array, entry: string): void {
   const central = ascii(bytes).lastIndexOf(entry) - 46;
   bytes.fill(0, central + 16, central + 20);
 }
 const damaged: [
-  what: string,
+  title: string,
   change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer> | void,
   name: string,
   message: RegExp,
 ][] = [
-  ["an empty file", () => new Uint8Array(), "TypeError", /begins with PK or PyTorch's number/],
+  [
+    "an empty file",
+    () => new Uint8Array(),
+    "TypeError",
+    /must begin with PK or PyTorch's magic number/,
+  ],
   [
     "another file",
     () => new Uint8Array([1, 2, 3]),
     "TypeError",
-    /begins with PK or PyTorch's number/,
+    /must begin with PK or PyTorch's magic number/,
   ],
-  ["another pickle", () => new Uint8Array([0x80, 2, 0x4e, 0x2e]), "TypeError", /begins with PK/],
+  [
+    "another pickle",
+    () => new Uint8Array([0x80, 2, 0x4e, 0x2e]),
+    "TypeError",
+    /must begin with PK/,
+  ],
   [
     "a truncated file",
     (bytes) => bytes.subarray(0, -100),
     "RangeError",
-    /expected a whole zip file, as torch\.save writes it, found another \(/,
+    /must be an intact zip file, as torch\.save writes it, found that /,
   ],
   [
     "a flipped bit in the numbers",
     (bytes) => void (bytes[ascii(bytes).indexOf("layouts/data/1FB") + 80]! ^= 1),
     "RangeError",
-    /expected the checksum 0x[0-9a-f]{8} of the entry layouts\/data\/\d+, found 0x[0-9a-f]{8}\. The file is damaged/,
+    /the entry "layouts\/data\/\d+" must have the checksum 0x[0-9a-f]{8}, found 0x[0-9a-f]{8}\. The file is damaged/,
   ],
   [
     "another byte order",
     (bytes) => {
-      // The big-endian machine's word, and no checksum to tell.
+      // The word that a big-endian machine writes.
       bytes.set(new TextEncoder().encode("bigend"), ascii(bytes).indexOf("little"));
       withoutChecksum(bytes, "layouts/byteorder");
     },
     "TypeError",
-    /expected the byte order little, found bigend/,
+    /the byte order must be little, found bigend/,
   ],
   [
     "a storage of another length",
     (bytes) => {
-      // Behind the place "cpu": an instruction that keeps it, and one that pushes the number of
-      // elements.
+      // After the device "cpu" come an instruction that memoises it, and one that pushes the number
+      // of elements.
       bytes[ascii(bytes).indexOf("cpu") + 6] = 3;
       withoutChecksum(bytes, "layouts/data.pkl");
     },
     "RangeError",
-    /expected 24 bytes for the storage 0, 3 elements of F64, found 16\./,
+    /the storage 0, 3 elements of F64, must have 24 bytes, found 16\./,
   ],
   [
     "a compressed entry",
     (bytes) => void (bytes[ascii(bytes).lastIndexOf("layouts/data/0") - 46 + 10] = 8),
     "RangeError",
-    /expected entries without compression, .*, found layouts\/data\/0 compressed/,
+    /entries must be uncompressed, .*, found "layouts\/data\/0" compressed/,
   ],
   [
     "a zip file of other things",
     (bytes) => void bytes.set([0x78], ascii(bytes).lastIndexOf("layouts/data.pkl") + 8),
     "TypeError",
-    /with a data\.pkl in a folder, as torch\.save writes it, found \d+ other entries/,
+    /the zip file must have a data\.pkl in a folder, as torch\.save writes it, found \d+ other entries/,
   ],
   [
     "a storage that is not in the file",
     (bytes) => void bytes.set([0x78], ascii(bytes).lastIndexOf("layouts/data/0") + 13),
     "RangeError",
-    /expected 16 bytes for the storage 0, 2 elements of F64, found no such storage/,
+    /the storage 0, 2 elements of F64, must have 16 bytes, found no such storage/,
   ],
 ];
-for (const [what, change, name, message] of damaged) {
-  Deno.test(`readPth refuses ${what}, in the format of today`, async () => {
+for (const [title, change, name, message] of damaged) {
+  Deno.test(`readPth() refuses ${title}, in the zip format`, async () => {
     const bytes = await changed(change);
     await assert.rejects(parsePth(bytes, "a.pth"), {
       name,
@@ -398,19 +438,20 @@ for (const [what, change, name, message] of damaged) {
   });
 }
 
-Deno.test("readPth says what to do with a checkpoint and with TorchScript", async () => {
+Deno.test("readPth() says what to do with a checkpoint and with TorchScript", async () => {
   await assert.rejects(readPth(fixture("checkpoint.pth")), {
     name: "TypeError",
     message:
-      /checkpoint\.pth: expected a tensor for each name, found 3 for "epoch"\. \{ key: "state_dict" \} reads those under that name\.$/,
+      /checkpoint\.pth: each name must have a tensor, found 3 for "epoch"\. \{ key: "state_dict" \} reads those under that name\.$/,
   });
   await assert.rejects(readPth(fixture("torchscript.pth")), {
     name: "TypeError",
-    message: /torchscript\.pth: expected tensors by name, found a program of TorchScript\. In Pyth/,
+    message:
+      /torchscript\.pth: the file must hold tensors by name, found a TorchScript program\. In Pyth/,
   });
 });
 
-Deno.test("readPth reads files without checksums, which PyTorch can leave out", async () => {
+Deno.test("readPth() reads files without checksums, which PyTorch can leave out", async () => {
   const bytes = await changed((bytes) => {
     for (let i = 0; i < bytes.length - 46; i++) {
       const isCentral = ascii(bytes.subarray(i, i + 4)) === "PK\x01\x02";
@@ -420,13 +461,13 @@ Deno.test("readPth reads files without checksums, which PyTorch can leave out", 
   assert.deepEqual(plain(await parsePth(bytes, "a.pth")), { ...rowMajor, ...views });
 });
 
-Deno.test("readPth says which file is not there", async () => {
+Deno.test("readPth() names a missing file", async () => {
   await assert.rejects(readPth("/no/such.pth"), { name: "NotFound", message: /\/no\/such\.pth/ });
   const file = await temporary("empty.pth", new Uint8Array());
   await assert.rejects(readPth(file), { message: new RegExp(`^Reading ${file}: `) });
 });
 
-/** What is in pth_negative.pth, as PyTorch 2.15 prints it. */
+/** The content of pth_negative.pth, as PyTorch 2.15 prints it. */
 const negative: typeof rowMajor = {
   "conj().imag": ["F32", [2], [-3, -4]],
   transposed: ["F32", [3, 2], [-2, -6, -4, -8, -0, 10]],
@@ -439,12 +480,12 @@ const negative: typeof rowMajor = {
   resolved: ["F32", [2], [-3, -4]],
 };
 for (const file of ["pth_negative.pth", "pth_negative_legacy.pth"]) {
-  Deno.test(`readPth negates tensors that ${file} marks as negative`, async () => {
+  Deno.test(`readPth() negates tensors that ${file} marks as negative`, async () => {
     assert.deepEqual(plain(await readPth(fixture(file))), negative);
   });
 }
 
-Deno.test("readPth reads types without a storage of their own, and tensors with attributes", async () => {
+Deno.test("readPth() reads types without a storage of their own, and tensors with attributes", async () => {
   assert.deepEqual(plain(await readPth(fixture("pth_types.pth"))), {
     uint16: ["U16", [2], [0, 65535]],
     uint32: ["U32", [2], [0, 2 ** 32 - 1]],
@@ -465,14 +506,14 @@ const beside =
 const numbersOf = (tensors: ReadonlyMap<string, StoredTensor>) =>
   [...tensors].map(([name, tensor]) => [name, [...tensor.values()]]);
 for (const kind of ["2", "4", "5", "legacy"]) {
-  Deno.test(`readPth reads what is wanted of a checkpoint, and names the options (${kind})`, async () => {
+  Deno.test(`readPth() reads the chosen tensors of a checkpoint, and names the options (${kind})`, async () => {
     const file = fixture(`pth_checkpoint_${kind}.pth`), isNested = kind !== "legacy";
     const except = beside.split(" ").concat(isNested ? "model" : []);
     const quoted = except.map((name) => JSON.stringify(name)).join(", ");
     const hint = `{ except: [${quoted}] } reads the others.`;
     await assert.rejects(readPth(file), {
       name: "TypeError",
-      message: `Reading ${file}: expected a tensor for each name, found 3 for "epoch". ${
+      message: `Reading ${file}: each name must have a tensor, found 3 for "epoch". ${
         isNested ? '{ key: ["model", "net"] } reads those under that name. ' : ""
       }${hint}`,
     });
@@ -482,7 +523,7 @@ for (const kind of ["2", "4", "5", "legacy"]) {
       const others = except.filter((name) => name !== wanted);
       await assert.rejects(readPth(file, { except: others }), {
         name: "TypeError",
-        message: new RegExp(`expected a tensor for each name, found .* for "${wanted}"\\.`),
+        message: new RegExp(`each name must have a tensor, found .* for "${wanted}"\\.`),
       });
     }
     if (!isNested) return;
@@ -493,20 +534,21 @@ for (const kind of ["2", "4", "5", "legacy"]) {
     );
     await assert.rejects(readPth(file, { key: "modle" }), {
       name: "RangeError",
-      message: /key must be a name in the file, found "modle"\. There are weight, epoch, complex,/,
+      message:
+        /key must be a name in the file, found "modle"\. The names are weight, epoch, complex,/,
     });
     await assert.rejects(readPth(file, { key: ["weight", "x"] }), {
       name: "TypeError",
-      message: /expected a dictionary under weight, found a tensor\./,
+      message: /key must lead through dictionaries, found a tensor under weight\./,
     });
     await assert.rejects(readPth(file, { except: ["epohc"] }), {
       name: "RangeError",
-      message: /except must name parts of the model or the file, found "epohc"/,
+      message: /except must name paths of the model or the file, found "epohc"/,
     });
   });
 }
 
-Deno.test("readPth says that a file has a whole model, and which options there are", async () => {
+Deno.test("readPth() says that a file has a whole model, and which options there are", async () => {
   await assert.rejects(readPth(fixture("pth_model.pth")), {
     name: "TypeError",
     message:
@@ -515,8 +557,11 @@ Deno.test("readPth says that a file has a whole model, and which options there a
   const file = fixture("checkpoint.pth");
   const misspelt = { keys: "state_dict" } as object;
   await assert.rejects(readPth(file, misspelt), /no option keys\. Did you mean key\?/);
-  // @ts-expect-error: a key that is none
-  await assert.rejects(readPth(file, { key: 3 }), /key must be a name or several .*, found 3\./);
-  // @ts-expect-error: a path that is no list
+  await assert.rejects(
+    // @ts-expect-error: no key
+    readPth(file, { key: 3 }),
+    /key must be a name .* or an array of names, found 3\./,
+  );
+  // @ts-expect-error: a path, not an array
   await assert.rejects(readPth(file, { except: "epoch" }), TypeError);
 });

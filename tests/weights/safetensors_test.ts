@@ -9,9 +9,9 @@ import {
   writeGraphModel,
   writeSafetensors,
 } from "resnet-lab";
-import { fixture, plain, rowMajor, temporary } from "./fixture.ts";
+import { fixture, plain, rowMajor, temporary } from "./_helpers.ts";
 
-/** A file with a header as it is given, and data of some bytes. */
+/** A file with a header and `dataLength` bytes of data. */
 function fileOf(header: string | object, dataLength = 0, headerLength?: bigint): Uint8Array {
   const json = new TextEncoder().encode(
     typeof header === "string" ? header : JSON.stringify(header),
@@ -22,7 +22,7 @@ function fileOf(header: string | object, dataLength = 0, headerLength?: bigint):
   return bytes;
 }
 
-Deno.test("readSafetensors reads every type, as the safetensors package wrote them", async () => {
+Deno.test("readSafetensors() reads every type, as the safetensors package wrote them", async () => {
   assert.deepEqual(plain(await readSafetensors(fixture("types.safetensors"))), rowMajor);
   assert.deepEqual(await readSafetensorsMetadata(fixture("types.safetensors")), {
     format: "pt",
@@ -30,14 +30,14 @@ Deno.test("readSafetensors reads every type, as the safetensors package wrote th
   });
 });
 
-Deno.test("readSafetensors gives views of one buffer", async () => {
+Deno.test("readSafetensors() gives views of one buffer", async () => {
   const tensors = [...(await readSafetensors(fixture("vgg.safetensors"))).values()];
   const { buffer } = tensors[0]!.bytes();
   assert.equal(buffer.byteLength, (await Deno.stat(fixture("vgg.safetensors"))).size);
   for (const tensor of tensors) assert.equal(tensor.bytes().buffer, buffer);
 });
 
-Deno.test("writeSafetensors writes what readSafetensors reads, every type, in one atomic step", async () => {
+Deno.test("writeSafetensors() writes what readSafetensors reads, every type, in one atomic step", async () => {
   const original = await readSafetensors(fixture("types.safetensors"));
   const file = await temporary("copy.safetensors", new Uint8Array([1, 2, 3]));
   await writeSafetensors(file, original, { größe: "weit", __proto__: "x", "": "\n" });
@@ -48,14 +48,14 @@ Deno.test("writeSafetensors writes what readSafetensors reads, every type, in on
   ]);
 });
 
-Deno.test("writeSafetensors writes tensors with strides in row-major order", async () => {
+Deno.test("writeSafetensors() writes tensors with strides in row-major order", async () => {
   const bytes = new Uint8Array([0, 1, 2, 3, 4, 5]);
   const file = await temporary("views.safetensors");
   await writeSafetensors(file, new Map([["t", new StoredTensor("U8", [3, 2], bytes, [1, 3])]]));
   assert.deepEqual(plain(await readSafetensors(file)), { t: ["U8", [3, 2], [0, 3, 1, 4, 2, 5]] });
 });
 
-Deno.test("writeSafetensors begins data at a multiple of 8, and every tensor at one of its element's size", async () => {
+Deno.test("writeSafetensors() begins data at a multiple of 8, and every tensor at one of its element's size", async () => {
   const tensors = new Map([
     ["bytes", new StoredTensor("U8", [3], new Uint8Array([1, 2, 3]))],
     ["doubles", new StoredTensor("F64", [1], new Uint8Array(8))],
@@ -70,7 +70,7 @@ Deno.test("writeSafetensors begins data at a multiple of 8, and every tensor at 
   for (const tensor of read.values()) assert.equal(tensor.values().buffer, tensor.bytes().buffer);
 });
 
-Deno.test("writeSafetensors writes names of every kind, and no tensors at all", async () => {
+Deno.test("writeSafetensors() writes names of every kind, and no tensors at all", async () => {
   const one = StoredTensor.of(ops.tensor([1]));
   const names = ["__proto__", "", '"quoted"', "a\\b\n", "0", "größe.重み.🙂"];
   const file = await temporary("names.safetensors");
@@ -85,19 +85,29 @@ const entry = (begin: number, end: number, shape = [end - begin], dtype = "U8") 
   shape,
   data_offsets: [begin, end],
 });
-const broken: [what: string, bytes: Uint8Array, name: string, message: RegExp][] = [
-  ["an empty file", new Uint8Array(), "RangeError", /begins with 8 bytes .*, found 0 bytes/],
-  ["a header beyond the end", fileOf("{}", 0, 3n), "RangeError", /at most 2 bytes .* length 3\./],
+const broken: [title: string, bytes: Uint8Array, name: string, message: RegExp][] = [
+  ["an empty file", new Uint8Array(), "RangeError", /must begin with 8 bytes .*, found 0 bytes/],
+  [
+    "a header beyond the end",
+    fileOf("{}", 0, 3n),
+    "RangeError",
+    /the header must have at most 2 bytes .* length 3\./,
+  ],
   [
     "a header of any length",
     fileOf("{}", 0, 2n ** 64n - 1n),
     "RangeError",
     /found the length 18446744073709551615\. The file is truncated, damaged, or no safetensors/,
   ],
-  ["no JSON", fileOf("{a}"), "TypeError", /expected a header of JSON in UTF-8, found/],
-  ["an empty header", fileOf(""), "TypeError", /begins with \{, found ""/],
-  ["an array", fileOf("[]"), "TypeError", /begins with \{, found "\[\]"/],
-  ["space before the header", fileOf(" {}"), "TypeError", /begins with \{, found " \{\}"/],
+  ["no JSON", fileOf("{a}"), "TypeError", /the header must be JSON in UTF-8, found/],
+  ["an empty header", fileOf(""), "TypeError", /the header must begin with \{, found ""/],
+  ["an array", fileOf("[]"), "TypeError", /the header must begin with \{, found "\[\]"/],
+  [
+    "space before the header",
+    fileOf(" {}"),
+    "TypeError",
+    /the header must begin with \{, found " \{\}"/,
+  ],
   [
     "a name that is no UTF-8",
     withByte(fileOf({ aa: entry(0, 1) }, 1), 10, 0xff),
@@ -108,7 +118,7 @@ const broken: [what: string, bytes: Uint8Array, name: string, message: RegExp][]
     "a name twice",
     fileOf(`{"a": ${JSON.stringify(entry(0, 0))}, "\\u0061" : ${JSON.stringify(entry(0, 0))}}`),
     "TypeError",
-    /expected each name once in the header, found "a" twice/,
+    /each name must be in the header once, found "a" twice/,
   ],
   [
     "a field twice",
@@ -116,7 +126,12 @@ const broken: [what: string, bytes: Uint8Array, name: string, message: RegExp][]
     "TypeError",
     /found "dtype" twice/,
   ],
-  ["no entry", fileOf({ a: 3 }), "TypeError", /two data_offsets .* for "a", found 3/],
+  [
+    "no entry",
+    fileOf({ a: 3 }),
+    "TypeError",
+    /"a" must have a dtype, .* and two data_offsets .*, found undefined, undefined and undefined/,
+  ],
   [
     "an entry without dtype",
     fileOf({ a: { shape: [], data_offsets: [0, 1] } }, 1),
@@ -130,33 +145,33 @@ const broken: [what: string, bytes: Uint8Array, name: string, message: RegExp][]
     "an unknown dtype",
     fileOf({ a: entry(0, 1, [1], "F5") }, 1),
     "TypeError",
-    /the dtype of "a" to be one of F64, .*BOOL, .*, found "F5"/,
+    /the dtype of "a" must be one of F64, .*BOOL, .*, found "F5"/,
   ],
   ["a dtype of Object", fileOf({ a: entry(0, 1, [1], "toString") }, 1), "TypeError", /toString/],
   [
     "other bytes than those of the shape",
     fileOf({ a: entry(0, 4, [2], "F32") }, 4),
     "RangeError",
-    /expected 8 bytes for "a", F32 \[2\], found 4 \(0 to 4\)/,
+    /"a", F32 \[2\], must have 8 bytes, found 4 \(0 to 4\)/,
   ],
   ["an end before the beginning", fileOf({ a: entry(4, 0, [0]) }, 4), "RangeError", /found -4/],
   [
     "more elements than numbers count",
     fileOf({ a: entry(0, 0, [2 ** 53 - 1, 2 ** 53 - 1, 2 ** 53 - 1]) }),
     "RangeError",
-    /bytes for "a"/,
+    /"a", U8 .* must have .* bytes, found 0/,
   ],
   [
     "axes whose product is infinite, times zero",
     fileOf({ a: entry(0, 0, [...Array(30).fill(2 ** 52), 0]) }),
     "RangeError",
-    /bytes for "a"/,
+    /"a", U8 .* must have .* bytes, found 0/,
   ],
   [
     "ranges that overlap",
     fileOf({ a: entry(0, 4), b: entry(2, 6) }, 6),
     "RangeError",
-    /the data of "b" to begin at byte 4, found 2: it overlaps/,
+    /the data of "b" must begin at byte 4, found 2: it overlaps/,
   ],
   ["the same range twice", fileOf({ a: entry(0, 4), b: entry(0, 4) }, 4), "RangeError", /overlaps/],
   ["a gap", fileOf({ a: entry(0, 4), b: entry(5, 6) }, 6), "RangeError", /byte 4, found 5.* a gap/],
@@ -173,17 +188,17 @@ const broken: [what: string, bytes: Uint8Array, name: string, message: RegExp][]
     /4 bytes of data.*, found 3.*trunc/,
   ],
   ["too much data", fileOf({ a: entry(0, 4) }, 5), "RangeError", /found 5\. There are bytes after/],
-  ["data of no tensor", fileOf({}, 5), "RangeError", /expected 0 bytes of data/],
+  ["data of no tensor", fileOf({}, 5), "RangeError", /must have 0 bytes of data/],
   ["notes that are no texts", fileOf({ __metadata__: { a: 1 } }), "TypeError", /found 1 for "a"/],
   [
     "notes that are a list",
     fileOf({ __metadata__: ["a"] }),
     "TypeError",
-    /found \["a"\] for "__meta/,
+    /__metadata__ must be an object of strings, found \["a"\]/,
   ],
 ];
-for (const [what, bytes, name, message] of broken) {
-  Deno.test(`readSafetensors refuses ${what}`, async () => {
+for (const [title, bytes, name, message] of broken) {
+  Deno.test(`readSafetensors() refuses ${title}`, async () => {
     const file = await temporary("broken.safetensors", bytes);
     const sentence = new RegExp(`^Reading ${file}: .*${message.source}`);
     await assert.rejects(readSafetensors(file), { name, message: sentence });
@@ -197,17 +212,17 @@ function withByte(bytes: Uint8Array, position: number, byte: number): Uint8Array
   return bytes;
 }
 
-Deno.test("readSafetensorsMetadata refuses a header of more than 100 MB before it reads it", async () => {
+Deno.test("readSafetensorsMetadata() refuses a header of more than 100 MB before it reads it", async () => {
   const file = await temporary("long.safetensors", fileOf("{}", 0, 100_000_001n));
   await Deno.truncate(file, 200_000_000);
   await assert.rejects(readSafetensorsMetadata(file), {
     name: "RangeError",
-    message: /a header of at most 100000000 bytes .* found the length 100000001/,
+    message: /the header must have at most 100000000 bytes .* found the length 100000001/,
   });
   await Deno.remove(file);
 });
 
-Deno.test("readSafetensors takes a header with spaces behind it, tensors in any order, and notes of 2 MB", async () => {
+Deno.test("readSafetensors() takes a header with spaces behind it, tensors in any order, and notes of 2 MB", async () => {
   const note = 'x\\"'.repeat(500_000);
   const header = JSON.stringify({ __metadata__: { note }, b: entry(1, 2), a: entry(0, 1) }) + "   ";
   const file = await temporary("odd.safetensors", fileOf(header, 2));
@@ -216,46 +231,46 @@ Deno.test("readSafetensors takes a header with spaces behind it, tensors in any 
   await Deno.remove(file);
 });
 
-Deno.test("readSafetensors says which file is not there", async () => {
+Deno.test("readSafetensors() names a missing file", async () => {
   await assert.rejects(readSafetensors("/no/such.safetensors"), {
     name: "NotFound",
     message: /\/no\/such\.safetensors/,
   });
 });
 
-Deno.test("writeSafetensors refuses what the format does not take, and leaves the file as it was", async () => {
+Deno.test("writeSafetensors() refuses names and metadata that the format forbids, and leaves the file unchanged", async () => {
   const file = await temporary("kept.safetensors", new Uint8Array([1, 2, 3]));
   const one = StoredTensor.of(ops.tensor([1]));
   const refused: [() => Promise<void>, string, RegExp][] = [
     [() => writeSafetensors(file, new Map([["__metadata__", one]])), "RangeError", /__metadata__/],
-    [() => writeSafetensors(file, new Map([["\ud800", one]])), "RangeError", /whole characters/],
+    [() => writeSafetensors(file, new Map([["\ud800", one]])), "RangeError", /well-formed text/],
     [
       () => writeSafetensors(file, new Map([["a", one]]), { note: "\udc00" }),
       "RangeError",
-      /whole characters/,
+      /well-formed text/,
     ],
     [
-      // @ts-expect-error: notes are texts
+      // @ts-expect-error: metadata must be strings
       () => writeSafetensors(file, new Map([["a", one]]), { epochs: 12 }),
       "TypeError",
-      /expected a text for each name in __metadata__, found 12 for "epochs"/,
+      /each value in __metadata__ must be a string, found 12 for "epochs"/,
     ],
     [
-      // @ts-expect-error: tensors are stored tensors
+      // @ts-expect-error: not a stored tensor
       () => writeSafetensors(file, new Map([["a", ops.tensor([1])]])),
       "TypeError",
-      /expected a stored tensor for "a", found another value\. StoredTensor\.of makes one/,
+      /the tensor "a" must be a StoredTensor, which StoredTensor\.of makes of a tensor, found a tensor/,
     ],
     [
-      // @ts-expect-error: tensors are in a map
+      // @ts-expect-error: not a map
       () => writeSafetensors(file, { a: one }),
       "TypeError",
-      /expected a map from names to stored tensors/,
+      /the state dict must be a map of stored tensors by name/,
     ],
     [
       () => writeSafetensors(file, new Map([["n".repeat(100_000_000), one]])),
       "RangeError",
-      /allows a header of 100000000 bytes, but the names, shapes and notes take 1000000\d\d/,
+      /the header of names, shapes and metadata must have at most 100000000 bytes, found 1000000\d\d/,
     ],
   ];
   for (const [write, name, message] of refused) {
@@ -267,7 +282,7 @@ Deno.test("writeSafetensors refuses what the format does not take, and leaves th
   assert.deepEqual([...await Deno.readFile(file)], [1, 2, 3]);
 });
 
-Deno.test("writeSafetensors that fails midway leaves the file as it was, and nothing beside it", async () => {
+Deno.test("writeSafetensors() that fails midway leaves the file as it was, and nothing beside it", async () => {
   const file = await temporary("kept.safetensors", new Uint8Array([1, 2, 3]));
   const failing = new StoredTensor("U8", [1], new Uint8Array(1));
   failing.bytes = () => {
@@ -285,7 +300,7 @@ Deno.test("writeSafetensors that fails midway leaves the file as it was, and not
   });
 });
 
-Deno.test("readSafetensors reads types that a model does not need, and carries others along as bytes", async () => {
+Deno.test("readSafetensors() reads types that a model does not need, and carries others along as bytes", async () => {
   const types = fileOf({
     ...{ u: entry(0, 4, [2], "U16"), v: entry(4, 8, [1], "U32"), w: entry(8, 16, [1], "U64") },
     ...{ e: entry(16, 18, [2], "F8_E4M3"), c: entry(18, 26, [1], "C64") },
@@ -309,13 +324,13 @@ Deno.test("readSafetensors reads types that a model does not need, and carries o
       });
     }
   }
-  // What was not understood is written as it was.
+  // Tensors of unknown types are written unchanged.
   const again = await temporary("b.safetensors");
   await writeSafetensors(again, tensors);
   assert.deepEqual((await readSafetensors(again)).get("c")!.bytes(), tensors.get("c")!.bytes());
 });
 
-Deno.test("readers and writers of files refuse what is no path", async () => {
+Deno.test("readPth(), readSafetensors() and the writers refuse a value that is no path", async () => {
   for (const path of [undefined, 3, "", null] as unknown as string[]) {
     const message = /: (file|folder) must be a path such as "model\.pth", found /;
     for (
@@ -328,4 +343,14 @@ Deno.test("readers and writers of files refuse what is no path", async () => {
       ]
     ) await assert.rejects(work, { name: "TypeError", message });
   }
+});
+
+Deno.test("writeSafetensors() refuses a file that may not be written, as cp does", async () => {
+  const folder = await Deno.makeTempDir(), file = `${folder}/a.safetensors`;
+  using one = ops.tensor([1]);
+  await writeSafetensors(file, new Map([["a", StoredTensor.of(one)]]));
+  await Deno.chmod(file, 0o444);
+  if (Deno.uid() === 0) return; // Root may write to anything.
+  await assert.rejects(writeSafetensors(file, new Map()), /^Error: Writing .*: Permission denied/);
+  assert.equal((await readSafetensors(file)).size, 1);
 });

@@ -28,7 +28,7 @@ import {
   vgg,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { expected, fixture, images, names } from "./fixture.ts";
+import { expected, fixture, images, names } from "./_helpers.ts";
 
 type Classifier = Module<Images<3>, Tensor>;
 const cases: [file: string, make: () => Classifier, size: number][] = [
@@ -73,7 +73,7 @@ for (const [file, make, size] of cases) {
     });
   });
 
-  Deno.test(`stateDict gives back the tensors of ${file}, to the bit and in their order`, async () => {
+  Deno.test(`stateDict() gives back the tensors of ${file}, to the bit and in their order`, async () => {
     await assertNoLeak(async () => {
       using model = make();
       const theirs = await read(file);
@@ -93,8 +93,8 @@ for (const [file, make, size] of cases) {
 }
 
 /**
- * The names of a model's state, for the networks of torchvision and timm at their full depth; names
- * do not depend on the width.
+ * The names of a model's state dict, for the networks of torchvision and timm at full depth. The
+ * names do not depend on the width.
  */
 const width = 1 / 64;
 const named: Record<string, () => AnyModule> = {
@@ -108,16 +108,16 @@ const named: Record<string, () => AnyModule> = {
   resnetv2_50: () => resnet50({ version: "v2", width }),
 };
 for (const [name, make] of Object.entries(named)) {
-  Deno.test(`stateDict has the names of ${name} in PyTorch`, () => {
+  Deno.test(`stateDict() has the names of ${name} in PyTorch`, () => {
     using model = make();
     const state = name.startsWith("resnetv2") ? toTimm(stateDict(model)) : stateDict(model);
     assert.deepEqual([...state.keys()].sort(), names[name]!.sort());
   });
 }
 
-Deno.test("a linear layer behind a flatten takes features by channel, height and width in PyTorch", () => {
+Deno.test("stateDict() orders the weights of a linear layer after a flatten by channel, height and width", () => {
   using model = sequential(conv2d(1, 2, { kernelSize: 1 }), flatten(), linear(6, 1));
-  // Features of 1×3 pixels of 2 channels: here by pixel, there by channel.
+  // Features of 1×3 pixels and 2 channels: by pixel here, by channel in PyTorch.
   using weight = ops.tensor([0, 1, 10, 11, 20, 21], [6, 1]);
   model.layers[2].weight.assign(weight);
   const stored = stateDict(model).get("2.weight")!;
@@ -125,7 +125,7 @@ Deno.test("a linear layer behind a flatten takes features by channel, height and
   assert.deepEqual([...stored.values()], [0, 10, 20, 1, 11, 21]);
 });
 
-Deno.test("so does a batch norm behind it, and a flatten behind branches counts the channels of all", () => {
+Deno.test("stateDict() orders a batch norm after a flatten, and counts the channels of all branches", () => {
   using model = sequential(
     parallel(conv2d(1, 2, { kernelSize: 1 }), conv2d(1, 1, { kernelSize: 1 })),
     flatten(),
@@ -133,7 +133,7 @@ Deno.test("so does a batch norm behind it, and a flatten behind branches counts 
     linear(6, 1),
     linear(1, 1),
   );
-  // Two pixels of 3 channels.
+  // Two pixels and 3 channels.
   using scale = ops.tensor([0, 1, 2, 10, 11, 12]);
   model.layers[2].weight.assign(scale);
   const state = stateDict(model);
@@ -149,7 +149,7 @@ Deno.test("so does a batch norm behind it, and a flatten behind branches counts 
   assert.deepEqual([...copy.layers[2].weight.dataSync()], [0, 1, 2, 10, 11, 12]);
 });
 
-Deno.test("layers of one's own keep the names and the layout of their variables", () => {
+Deno.test("stateDict() keeps the names and the layout of the variables of custom layers", () => {
   class Shift extends Module<Tensor, Tensor> {
     readonly amount = variable(ops.tensor([[1, 2, 3]]));
     override forward(x: Tensor): Tensor {
@@ -179,7 +179,7 @@ const vector = (...numbers: number[]) => {
   return StoredTensor.of(tensor);
 };
 
-Deno.test("loadStateDict lists all that is wrong at once, and then changes nothing", async () => {
+Deno.test("loadStateDict() lists all problems at once, and then changes nothing", async () => {
   await assertNoLeak(() => {
     using model = block();
     const before = numbersOf(model);
@@ -192,18 +192,18 @@ Deno.test("loadStateDict lists all that is wrong at once, and then changes nothi
     assert.throws(() => loadStateDict(model, state), {
       name: "RangeError",
       message: [
-        "Loading the state of a model: expected the 7 tensors of sequential, found others. Nothing was loaded; except: [paths] leaves parts out.",
+        "Loading a state dict: the state dict must have the 7 tensors of sequential, found others. Nothing was loaded; except: [paths] leaves layers out.",
         "Missing: 0.weight [2, 1, 1, 1].",
         "Not in the model: head.weight [1], 9.num_batches_tracked [1].",
-        "Of another shape: 1.bias (expected [2], found [3]).",
-        "Of another type: 1.weight (expected fractions, found I64).",
+        "Of another shape: 1.bias (must be [2], found [3]).",
+        "Of another type: 1.weight (must be fractions, found I64).",
       ].join("\n"),
     });
     assert.deepEqual(numbersOf(model), before);
   }, 7);
 });
 
-Deno.test("loadStateDict refuses numbers that are not finite, and then changes nothing", () => {
+Deno.test("loadStateDict() refuses numbers that are not finite, and then changes nothing", () => {
   using model = block();
   const before = numbersOf(model);
   const state = stateDict(model);
@@ -215,7 +215,7 @@ Deno.test("loadStateDict refuses numbers that are not finite, and then changes n
   assert.deepEqual(numbersOf(model), before);
 });
 
-Deno.test("loadStateDict leaves what is excepted as it is, whatever the file has there", async () => {
+Deno.test("loadStateDict() leaves excepted paths unchanged, whatever the state dict has there", async () => {
   await assertNoLeak(() => {
     using trained = block(5), model = block(2);
     const state = stateDict(trained);
@@ -225,16 +225,16 @@ Deno.test("loadStateDict leaves what is excepted as it is, whatever the file has
     loadStateDict(model, state, { except: ["3"] });
     assert.deepEqual([...model.layers[3].weight.dataSync()], head);
     assert.deepEqual(model.layers[0].weight.dataSync(), trained.layers[0].weight.dataSync());
-    // A path names what is at it or below, not what begins with the same letters.
+    // A path matches names at or below it, not names that begin with the same letters.
     assert.throws(() => loadStateDict(model, state, { except: ["3.w"] }), {
       name: "RangeError",
       message:
-        'Loading the state of a model: except must name parts of the model or the file, found "3.w". The first parts of the paths there are 0, 1, 3.',
+        'Loading a state dict: except must name paths of the model or the file, found "3.w". The first parts of the paths are 0, 1, 3.',
     });
   });
 });
 
-Deno.test("loadStateDict ignores counts of batches, also where they are missing", () => {
+Deno.test("loadStateDict() ignores counts of batches, also where they are missing", () => {
   using model = block();
   const state = stateDict(model);
   assert.deepEqual([...state.get("1.num_batches_tracked")!.values()], [0n]);
@@ -242,27 +242,33 @@ Deno.test("loadStateDict ignores counts of batches, also where they are missing"
   loadStateDict(model, state);
 });
 
-Deno.test("loadStateDict and stateDict refuse what is no model and no state", () => {
+Deno.test("loadStateDict() and stateDict refuse a value that is no model or no state dict", () => {
   using model = block();
   const state = stateDict(model);
   const refused: [() => void, RegExp][] = [
-    // @ts-expect-error: no model
-    [() => stateDict({}), /^Taking the state of a model: expected a model, found object\.$/],
-    // @ts-expect-error: no model
-    [() => loadStateDict("resnet18", state), /expected a model, found string/],
     [
-      // @ts-expect-error: no map
+      // @ts-expect-error: no model
+      () => stateDict({}),
+      /^Taking the state dict of a model: the model must be a module, found an object\.$/,
+    ],
+    // @ts-expect-error: no model
+    [() => loadStateDict("resnet18", state), /the model must be a module, found "resnet18"/],
+    [
+      // @ts-expect-error: not a map
       () => loadStateDict(model, {}),
-      /expected stored tensors by name, as readSafetensors and readPth/,
+      /the state dict must be a map of stored tensors by name, as readSafetensors and readPth/,
     ],
-    // @ts-expect-error: tensors that are none
-    [() => loadStateDict(model, new Map([["0.weight", 3]])), /expected stored tensors by name/],
     [
-      // @ts-expect-error: a path that is no list
-      () => loadStateDict(model, state, { except: "fc" }),
-      /except must be paths such as \["fc"\], found fc/,
+      // @ts-expect-error: no stored tensors
+      () => loadStateDict(model, new Map([["0.weight", 3]])),
+      /the tensor "0\.weight" must be a StoredTensor/,
     ],
-    // @ts-expect-error: options that are a path
+    [
+      // @ts-expect-error: a path, not an array
+      () => loadStateDict(model, state, { except: "fc" }),
+      /except must be an array, found "fc"/,
+    ],
+    // @ts-expect-error: a path, not options
     [() => loadStateDict(model, state, ["fc"]), /the options must be an object such as/],
   ];
   for (const [work, message] of refused) assert.throws(work, { name: "TypeError", message });
@@ -285,7 +291,7 @@ class Tied extends Module<Tensor, Tensor> {
   }
 }
 const inputShape = [3];
-/** PyTorch's state_dict of such a module, and what safetensors' save_model writes of it. */
+/** PyTorch's state_dict of this module, and the names that safetensors' save_model writes. */
 const tiedNames =
   "a.bias a.weight b.bias b.weight bn.bias bn.num_batches_tracked bn.running_mean " +
   "bn.running_var bn.weight bn2.bias bn2.num_batches_tracked bn2.running_mean bn2.running_var " +
@@ -294,14 +300,14 @@ const savedNames =
   "a.bias a.weight bn.bias bn.num_batches_tracked bn.running_mean bn.running_var " +
   "bn.weight";
 
-Deno.test("stateDict has a variable under all of its paths, as PyTorch's state_dict", () => {
+Deno.test("stateDict() has a variable under all of its paths, as PyTorch's state_dict", () => {
   using model = new Tied();
   const state = stateDict(model, { inputShape });
   assert.deepEqual([...state.keys()].sort(), tiedNames.split(" "));
   assert.deepEqual(state.get("c.weight")!.values(), state.get("a.weight")!.values());
 });
 
-Deno.test("loadStateDict takes a variable from any of its paths, and refuses two values", async () => {
+Deno.test("loadStateDict() takes a variable from any of its paths, and refuses two values", async () => {
   await assertNoLeak(() => {
     using trained = new Tied(), model = new Tied();
     const state = stateDict(trained, { inputShape });
@@ -333,7 +339,7 @@ Deno.test("loadStateDict takes a variable from any of its paths, and refuses two
   });
 });
 
-Deno.test("loadStateDict takes tensors below a prefix, and says which one", () => {
+Deno.test("loadStateDict() takes tensors below a prefix, and says which one", () => {
   using trained = block(), model = block();
   const state = stateDict(trained);
   for (const prefix of ["module.", "_orig_mod.", "_orig_mod.module.", "model.net."]) {
@@ -342,7 +348,7 @@ Deno.test("loadStateDict takes tensors below a prefix, and says which one", () =
     assert.throws(() => loadStateDict(model, prefixed), {
       name: "RangeError",
       message: new RegExp(
-        `\nNames in the file begin with "${prefix}"; prefix: "${prefix}" takes that away\\.\nMissing`,
+        `\nNames in the state dict begin with "${prefix}"; prefix: "${prefix}" removes it\\.\nMissing`,
       ),
     });
     loadStateDict(model, prefixed, { prefix });
@@ -351,30 +357,30 @@ Deno.test("loadStateDict takes tensors below a prefix, and says which one", () =
   assert.throws(() => loadStateDict(model, state, { prefix: "net." }), {
     name: "RangeError",
     message:
-      'Loading the state of a model: prefix must be the start of names in the file, found "net.". The first name there is 0.weight.',
+      'Loading a state dict: prefix must begin names in the state dict, found "net.". The first name is 0.weight.',
   });
-  // @ts-expect-error: a prefix that is no text
+  // @ts-expect-error: a prefix that is no string
   assert.throws(() => loadStateDict(model, state, { prefix: 3 }), TypeError);
 });
 
-Deno.test("loadStateDict lists a few tensors of many, and refuses a disposed model", () => {
+Deno.test("loadStateDict() lists a few tensors of many, and refuses a disposed model", () => {
   using model = resnet18({ width: 1 / 64 });
   assert.throws(() => loadStateDict(model, new Map()), /Missing: conv1\.weight .* and 82 more\.$/s);
   const gone = block(), state = stateDict(gone);
   gone.dispose();
   for (const work of [() => loadStateDict(gone, state), () => void stateDict(gone)]) {
-    assert.throws(work, { name: "TypeError", message: /must not be disposed, found 0\.weight/ });
+    assert.throws(work, { name: "TypeError", message: /must be alive, found 0\.weight/ });
   }
 });
 
-Deno.test("fromTimm and toTimm refuse two tensors for one name", () => {
+Deno.test("fromTimm() and toTimm refuse two tensors for one name", () => {
   const state = new Map([["stem.conv.weight", vector(1)], ["conv1.weight", vector(2)]]);
   assert.throws(() => fromTimm(state), {
     name: "RangeError",
     message:
-      "Renaming tensors from timm: each must get a name of its own, found conv1.weight for stem.conv.weight and conv1.weight.",
+      "Renaming tensors from timm: the new names must differ, found conv1.weight for stem.conv.weight and conv1.weight.",
   });
   assert.throws(() => toTimm(state), /Renaming tensors for timm: .* found stem\.conv\.weight for/);
-  // @ts-expect-error: no map
+  // @ts-expect-error: not a map
   assert.throws(() => fromTimm({}), TypeError);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { memory, ops, StoredTensor } from "resnet-lab";
 import { assertNoLeak } from "../helpers.ts";
 
-Deno.test("StoredTensor.of and tensor go back and forth", async () => {
+Deno.test("StoredTensor.of() and tensor go back and forth", async () => {
   await assertNoLeak(() => {
     using x = ops.tensor([1.5, -2, 3e38, 0, 5, 6], [3, 1, 2]);
     using whole = ops.tensor([-(2 ** 31), 7], [2], "int32");
@@ -17,14 +17,14 @@ Deno.test("StoredTensor.of and tensor go back and forth", async () => {
   });
 });
 
-Deno.test("StoredTensor.of keeps the numbers of its tensor when that goes", () => {
+Deno.test("StoredTensor.of() keeps the numbers of its tensor when that goes", () => {
   const x = ops.tensor([1, 2]);
   const stored = StoredTensor.of(x);
   x.dispose();
   assert.deepEqual([...stored.values()], [1, 2]);
 });
 
-Deno.test("values is a view where the bytes lie right, and right where they do not", () => {
+Deno.test("StoredTensor.values() is a view of aligned bytes, and a copy of others", () => {
   const bytes = new Uint8Array(17);
   bytes.set([0, 0, 128, 63, 0, 0, 0, 64], 8); // 1 and 2
   const stored = new StoredTensor("F32", [2], bytes.subarray(8, 16));
@@ -34,7 +34,7 @@ Deno.test("values is a view where the bytes lie right, and right where they do n
   assert.deepEqual([...new StoredTensor("F32", [2], bytes.subarray(9, 17)).values()], [1, 2]);
 });
 
-Deno.test("tensor has a copy of the numbers", () => {
+Deno.test("StoredTensor.tensor() copies the numbers", () => {
   const bytes = new Uint8Array([0, 0, 128, 63]);
   using tensor = new StoredTensor("F32", [1], bytes).tensor();
   bytes.fill(0);
@@ -53,7 +53,7 @@ for (
     ["BOOL", [0, 1], "bool", [0, 1]],
   ] as const
 ) {
-  Deno.test(`tensor makes ${dtypeHere} of ${dtype}`, () => {
+  Deno.test(`StoredTensor.tensor() makes ${dtypeHere} of ${dtype}`, () => {
     const shape = [numbers.length];
     using tensor = new StoredTensor(dtype, shape, new Uint8Array(bytes)).tensor();
     assert.equal(tensor.dtype, dtypeHere);
@@ -61,7 +61,7 @@ for (
   });
 }
 
-Deno.test("tensor refuses whole numbers beyond int32, and more than six axes", () => {
+Deno.test("StoredTensor.tensor() refuses whole numbers beyond int32, and more than six axes", () => {
   const { tensors: before } = memory();
   const large = new StoredTensor("I64", [1], new Uint8Array([0, 0, 0, 0, 1, 0, 0, 0]));
   assert.throws(() => large.tensor(), {
@@ -73,7 +73,7 @@ Deno.test("tensor refuses whole numbers beyond int32, and more than six axes", (
   assert.equal(memory().tensors, before);
 });
 
-Deno.test("strides say where elements are, for elements of every size", () => {
+Deno.test("StoredTensor reads elements by strides, for elements of every size", () => {
   for (const [dtype, size] of [["U8", 1], ["I16", 2], ["I32", 4], ["I64", 8]] as const) {
     const bytes = new Uint8Array(6 * size);
     for (let i = 0; i < 6; i++) bytes[i * size] = i;
@@ -83,21 +83,24 @@ Deno.test("strides say where elements are, for elements of every size", () => {
   }
 });
 
-Deno.test("a stored tensor refuses bytes that are not those of its shape", () => {
+Deno.test("StoredTensor refuses a number of bytes that does not fit its shape", () => {
   assert.throws(() => new StoredTensor("F32", [2, 3], new Uint8Array(20)), {
     name: "RangeError",
-    message: "Making a stored tensor: expected 24 bytes for F32 [2,3], found 20.",
+    message: "Making a stored tensor: the data of F32 [2, 3] must have 24 bytes, found 20.",
   });
   assert.throws(() => new StoredTensor("F32", [2, 2], new Uint8Array(16), [1, 3]), {
     name: "RangeError",
-    message: "Making a stored tensor: expected 20 bytes for F32 [2,2], found 16.",
+    message: "Making a stored tensor: the data of F32 [2, 2] must have 20 bytes, found 16.",
   });
 });
 
-Deno.test("StoredTensor.of refuses what is no tensor", () => {
+Deno.test("StoredTensor.of() refuses a value that is no tensor", () => {
   assert.throws(
-    // @ts-expect-error: it takes tensors
+    // @ts-expect-error: not a tensor
     () => StoredTensor.of([1, 2]),
-    { name: "TypeError", message: "Storing a tensor: expected a tensor, found object." },
+    {
+      name: "TypeError",
+      message: "Storing a tensor: the value must be a tensor, found [1, 2].",
+    },
   );
 });

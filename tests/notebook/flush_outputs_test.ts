@@ -3,14 +3,14 @@ import { join } from "node:path";
 import { exists, jupyterVariables, places, thisEnvironment } from "../../scripts/environment.ts";
 
 Deno.test({
-  name: "in the kernel, every output comes before its cell is done",
+  name: "flush_outputs.ts keeps every output with its cell in the kernel",
   ignore: !exists(places(thisEnvironment().root).stamp),
   async fn() {
     const environment = thisEnvironment();
-    const module = join(environment.root, "lib", "notebook", "late_outputs.ts");
+    const module = join(environment.root, "lib", "notebook", "flush_outputs.ts");
     const { success, stdout, stderr } = await new Deno.Command(places(environment.root).python, {
       args: [
-        join(import.meta.dirname!, "late_outputs.py"),
+        join(import.meta.dirname!, "flush_outputs.py"),
         ...[environment.root, `await import(${JSON.stringify(module)});`],
       ],
       env: jupyterVariables(environment),

@@ -1,7 +1,6 @@
-/** Writing over what is there already: as other tools do it (cp, editors), and never half. */
+/** Atomic writing to existing files, links and devices, as cp and editors treat them. */
 import assert from "node:assert/strict";
-import { ops, readSafetensors, StoredTensor, writeSafetensors } from "resnet-lab";
-import { writeAtomically, writeTextAtomicallySync } from "../../lib/weights/files.ts";
+import { writeAtomically, writeTextAtomicallySync } from "../../lib/data/files.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const writers: Record<string, (file: string, text: string) => Promise<void> | void> = {
@@ -11,7 +10,7 @@ const writers: Record<string, (file: string, text: string) => Promise<void> | vo
 
 for (const [name, write] of Object.entries(writers)) {
   const test = (title: string, work: (folder: string) => Promise<void> | void) =>
-    Deno.test(`${name} ${title}`, async () => {
+    Deno.test(`${name}() ${title}`, async () => {
       const folder = await Deno.makeTempDir();
       await work(folder);
       await Deno.remove(folder, { recursive: true });
@@ -36,7 +35,7 @@ for (const [name, write] of Object.entries(writers)) {
   test("makes the file that a link leads to where there is none yet", async (folder) => {
     Deno.mkdirSync(`${folder}/real`);
     Deno.symlinkSync("real", `${folder}/linked`);
-    // Relative to the folder that the link is in, which is reached through another link.
+    // A link is relative to its own folder, which is reached through another link here.
     Deno.symlinkSync("../target", `${folder}/real/link`);
     await write(`${folder}/linked/link`, "new");
     assert.equal(text(`${folder}/target`), "new");
@@ -96,7 +95,7 @@ for (const [name, write] of Object.entries(writers)) {
   test("says that a folder is none, and that there is no folder", async (folder) => {
     await assert.rejects(async () => await write(folder, "new"), {
       name: "Error",
-      message: `Writing ${folder}: the path must be that of a file, found a folder.`,
+      message: `Writing ${folder}: the path must lead to a file, found a folder.`,
     });
     await assert.rejects(async () => await write(`${folder}/no/a`, "new"), {
       message: new RegExp(`^Writing ${folder}/no/a: No such file or directory`),
@@ -117,7 +116,7 @@ for (const [name, write] of Object.entries(writers)) {
   });
 }
 
-Deno.test("writeAtomically leaves the old file and nothing else where a piece fails", async () => {
+Deno.test("writeAtomically() leaves the old file and nothing else where a piece fails", async () => {
   const folder = await Deno.makeTempDir(), file = `${folder}/a`;
   await Deno.writeTextFile(file, "old");
   const pieces = (function* () {
@@ -127,14 +126,4 @@ Deno.test("writeAtomically leaves the old file and nothing else where a piece fa
   await assert.rejects(writeAtomically(file, pieces), { message: `Writing ${file}: no more` });
   assert.equal(await Deno.readTextFile(file), "old");
   assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["a"]);
-});
-
-Deno.test("writeSafetensors refuses a file that may not be written, as cp does", async () => {
-  const folder = await Deno.makeTempDir(), file = `${folder}/a.safetensors`;
-  using one = ops.tensor([1]);
-  await writeSafetensors(file, new Map([["a", StoredTensor.of(one)]]));
-  await Deno.chmod(file, 0o444);
-  if (Deno.uid() === 0) return; // Root may write to anything.
-  await assert.rejects(writeSafetensors(file, new Map()), /^Error: Writing .*: Permission denied/);
-  assert.equal((await readSafetensors(file)).size, 1);
 });
