@@ -1,10 +1,11 @@
 /**
- * Trains LeNet at batch 32 and prints the resident memory on the way; it fails if that grows over 1,000 steps.
+ * Trains LeNet at batch 32 and prints the resident memory on the way; it fails if that grows over
+ * 1,000 steps.
  *
  *     deno run -A --v8-flags=--expose-gc bench/memory.ts
  *
- * It collects garbage before it looks, because V8 lets 60 MiB of it lie around before it does. 500 steps before the 1,000 fill
- * TensorFlow's pools.
+ * It collects garbage before it looks, because V8 lets 60 MiB of it lie around before it does. 500
+ * steps before the 1,000 fill TensorFlow's pools.
  */
 import { adam, backend, fashionMnist, fit, lenet, memory } from "resnet-lab";
 

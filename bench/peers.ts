@@ -7,7 +7,8 @@ export function peersPython(root: string): string {
 }
 
 /**
- * Installs PyTorch and Keras into a virtual environment of their own, `.venv/peers`; does nothing where they are there already.
+ * Installs PyTorch and Keras into a virtual environment of their own, `.venv/peers`; does nothing
+ * where they are there already.
  *
  * @throws {SetupError} If they cannot be installed; the message says why.
  */

@@ -13,7 +13,10 @@ export interface Measurement {
   readonly mode: string;
   /** Images in a step; 1 where a start is timed. */
   readonly images: number;
-  /** Seconds for a step, one number for each round; the n-th rounds of all systems were run one after the other. */
+  /**
+   * Seconds for a step, one number for each round; the n-th rounds of all systems were run one
+   * after the other.
+   */
   readonly seconds: readonly number[];
   /** The most memory the process held up to the end of the task, in MiB. */
   readonly peakMemory?: number;
@@ -48,7 +51,10 @@ export function speedup(ours: Measurement, other: Measurement): Spread {
   return spread(ours.seconds.map((seconds, round) => other.seconds[round]! / seconds));
 }
 
-/** A row of the table: one task of one work in one precision, with the fastest system of each column. */
+/**
+ * A row of the table: one task of one work in one precision, with the fastest system of each
+ * column.
+ */
 export interface Row {
   readonly title: string;
   readonly ours: Measurement;
@@ -80,7 +86,10 @@ export function rowsOf(measurements: readonly Measurement[]): Row[] {
   });
 }
 
-/** How fast this library is, and how many times as fast as each peer: medians, with quartiles of the ratios. */
+/**
+ * How fast this library is, and how many times as fast as each peer: medians, with quartiles of the
+ * ratios.
+ */
 export function speedTable(rows: readonly Row[]): string {
   const ratio = (row: Row, other?: Measurement) => {
     if (!other) return "";
@@ -117,7 +126,9 @@ export function memoryTable(rows: readonly Row[]): string {
   );
 }
 
-/** Speeds in fp32 against PyTorch eager, which has 1; nothing where a system has no time for a row. */
+/**
+ * Speeds in fp32 against PyTorch eager, which has 1; nothing where a system has no time for a row.
+ */
 export function speedChart(rows: readonly Row[]): Figure | undefined {
   const shown = rows.filter(({ ours, peers }) =>
     ours.precision === "fp32" && (ours.task === "train" || ours.task === "infer") &&

@@ -1,4 +1,7 @@
-/** This library at work: what a user gets from `fit`, from `forward` after `foldBatchNorm`, both compiled or not, and from `batches`. */
+/**
+ * This library at work: what a user gets from `fit`, from `forward` after `foldBatchNorm`, both
+ * compiled or not, and from `batches`.
+ */
 import {
   alexnet,
   batches,

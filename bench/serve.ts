@@ -13,8 +13,9 @@ export function given(): { work: Work; words: readonly string[] } {
 export type Tasks = Partial<Record<Task, () => (steps: number) => void | Promise<void>>>;
 
 /**
- * Reads lines such as `train 3` until there are no more, does as many steps of that task, and answers each with a line of JSON: how
- * long they took. A task is made ready when it is first asked for.
+ * Reads lines such as `train 3` until there are no more, does as many steps of that task, and
+ * answers each with a line of JSON: how long they took. A task is made ready when it is first asked
+ * for.
  */
 export async function serve(version: string, tasks: Tasks, parameters: () => number) {
   const ready: Partial<Record<string, (steps: number) => void | Promise<void>>> = {};

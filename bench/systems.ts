@@ -1,4 +1,7 @@
-/** What is compared: this library and its peers, each a process of its own that answers `train 3` with the time it took. */
+/**
+ * What is compared: this library and its peers, each a process of its own that answers `train 3`
+ * with the time it took.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +11,10 @@ import { type Environment, exists } from "../scripts/environment.ts";
 import { peersPython } from "./peers.ts";
 import type { Task, Work } from "./works.ts";
 
-/** A column of the tables; "not compiled" is this library without `compile`. PyTorch's two have several systems, of which the fastest counts. */
+/**
+ * A column of the tables; "not compiled" is this library without `compile`. PyTorch's two have
+ * several systems, of which the fastest counts.
+ */
 export type Column =
   | "ResNet Lab"
   | "not compiled"
@@ -29,7 +35,10 @@ export interface System {
   readonly words: readonly string[];
 }
 
-/** Everything that can be run here: without PyTorch and Keras where they are not set up, without torch.compile if it is to be quick. */
+/**
+ * Everything that can be run here: without PyTorch and Keras where they are not set up, without
+ * torch.compile if it is to be quick.
+ */
 export function systemsHere(
   { root, deno }: Pick<Environment, "root" | "deno">,
   { quick }: { quick: boolean },
@@ -95,7 +104,10 @@ export interface Reply {
   readonly version: string;
 }
 
-/** A system that is running; it waits, and takes no time of the processor, until it is told what to do. */
+/**
+ * A system that is running; it waits, and takes no time of the processor, until it is told what to
+ * do.
+ */
 export class Runner implements Disposable {
   readonly #process: ChildProcess;
   readonly #replies: AsyncIterator<string>;

@@ -1,6 +1,9 @@
 /** What is timed: the same for each system. */
 
-/** A step of training (forward, backward, optimizer, the loss read back), of inference, one epoch of input, or one start. */
+/**
+ * A step of training (forward, backward, optimizer, the loss read back), of inference, one epoch of
+ * input, or one start.
+ */
 export type Task = "train" | "infer" | "epoch" | "start";
 
 /** A piece of work, as every system is given it. */
@@ -15,7 +18,9 @@ export interface Work {
   readonly batch: number;
   readonly learningRate: number;
   readonly tasks: readonly Task[];
-  /** Training steps in a round, as many as take about a second; three times as many of inference. */
+  /**
+   * Training steps in a round, as many as take about a second; three times as many of inference.
+   */
   readonly steps: number;
   /** Whether it is timed in bfloat16 as well. */
   readonly bf16: boolean;

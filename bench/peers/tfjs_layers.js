@@ -1,4 +1,7 @@
-/** TensorFlow.js's own layers at work, on the TensorFlow that this library computes with, and without anything of this library. */
+/**
+ * TensorFlow.js's own layers at work, on the TensorFlow that this library computes with, and
+ * without anything of this library.
+ */
 import { createRequire } from "node:module";
 import util from "node:util";
 import { given, serve } from "../serve.ts";
@@ -69,7 +72,10 @@ function resnet18(x) {
   return through(x, ...head());
 }
 
-/** Every second pixel, with channels of zeros where there are too few: padding of the last axis, under another name. */
+/**
+ * Every second pixel, with channels of zeros where there are too few: padding of the last axis,
+ * under another name.
+ */
 function optionA(x) {
   return through(
     x,

@@ -85,7 +85,8 @@ Deno.test("the simplified AlexNet has the article's maps: 54, 26, 12 and 5", asy
 Deno.test("AlexNet: width multiplies channels and hidden units, an even number for two groups", () => {
   using model = alexnet({ variant: "original", width: 0.03, imageSize: 67 });
   const shapes = [...model.namedParameters()].map(([path, { shape }]) => `${path} ${shape}`);
-  // 96, 256 and 384 times 0.03 are 2.88, 7.68 and 11.52, in twos 2, 8 and 12; 4096 times 0.03 is 122.88.
+  // 96, 256 and 384 times 0.03 are 2.88, 7.68 and 11.52, in twos 2, 8 and 12; 4096 times 0.03 is
+  // 122.88.
   assert.deepEqual(shapes.filter((shape) => !shape.includes("bias")), [
     "features.0.kernel 11,11,3,2",
     "features.4.kernel 5,5,1,8",

@@ -1,4 +1,7 @@
-/** What PyTorch computed for narrow networks (tests/fixtures/make_model_fixtures.py), and the checks that all networks share. */
+/**
+ * What PyTorch computed for narrow networks (tests/fixtures/make_model_fixtures.py), and the checks
+ * that all networks share.
+ */
 import assert from "node:assert/strict";
 import {
   adam,
@@ -27,7 +30,9 @@ export interface NetworkCase<Options> {
   options: Options;
   images: [number, number, number, number];
   labels: number[];
-  /** PyTorch's names of parameters and running statistics, in the order in which they were filled. */
+  /**
+   * PyTorch's names of parameters and running statistics, in the order in which they were filled.
+   */
   names: string[];
   logits: Stored;
   loss: number;
@@ -54,7 +59,10 @@ export function readNetworks<Options, CountOptions = Options>(
   return JSON.parse(Deno.readTextFileSync(file));
 }
 
-/** The numbers of make_model_fixtures.py for a seed: a hash of the index, spread over −1 to 1, each passed through `change`. */
+/**
+ * The numbers of make_model_fixtures.py for a seed: a hash of the index, spread over −1 to 1, each
+ * passed through `change`.
+ */
 function numbers(
   seed: number,
   shape: readonly number[],
@@ -151,8 +159,8 @@ type Network = AnyModule & {
 export type Outputs = (images: Images) => readonly [Features, ...Features[]];
 
 /**
- * Asserts that a network has PyTorch's names, logits, and in a training step its loss, gradients of the first and last layers, and
- * running statistics.
+ * Asserts that a network has PyTorch's names, logits, and in a training step its loss, gradients of
+ * the first and last layers, and running statistics.
  */
 export function assertLikePyTorch<Options>(
   model: Network,
@@ -179,7 +187,8 @@ export function assertLikePyTorch<Options>(
     assert(Math.abs(loss - expected.loss) < 1e-4 * expected.loss, `${loss}, ${expected.loss}`);
     const paths = [...model.namedParameters().keys()].map(nameInPyTorch);
     for (const [name, gradient] of Object.entries(expected.gradients)) {
-      // A bias before batch norm has a gradient of zero, and rounding errors of the size of its kernel's.
+      // A bias before batch norm has a gradient of zero, and rounding errors of the size of its
+      // kernel's.
       const layer = name.slice(0, name.lastIndexOf("."));
       const scale = largest(expected.gradients[name]!, expected.gradients[`${layer}.weight`]!);
       assertNear(gradients[paths.indexOf(name)]!, gradient, 1e-3, `gradient of ${name}`, scale);
@@ -200,7 +209,8 @@ export function assertShapes(
 ): void {
   for (const { path, outputShape } of summary(model, input).rows) {
     const expected = shapes[path];
-    // PyTorch's global average pooling leaves a picture of 1×1, ours not always; its flatten is no layer.
+    // PyTorch's global average pooling leaves a picture of 1×1, ours not always; its flatten is no
+    // layer.
     const words = (shape: readonly number[]) => shape.join("×").replace(/^1×1×/, "");
     if (expected) assert.equal(words(outputShape), words(expected), path);
     else assert.equal(path, "flatten");
@@ -215,7 +225,10 @@ export function batchOf(
   return { images, labels: ops.tensor([...Array(count).keys()], [count], "int32") };
 }
 
-/** Asserts that each parameter of a network gets a gradient that is finite and, but for exceptions, not zero. */
+/**
+ * Asserts that each parameter of a network gets a gradient that is finite and, but for exceptions,
+ * not zero.
+ */
 export function assertEveryParameterLearns(
   model: AnyModule,
   loss: () => Scalar,
@@ -252,8 +265,9 @@ export function assertOverfits(
 }
 
 /**
- * Asserts that an inference is the same each time and a training pass another, for its dropout or batch norm, that they leave no tensor
- * but their outputs, and that a network that is disposed leaves nothing.
+ * Asserts that an inference is the same each time and a training pass another, for its dropout or
+ * batch norm, that they leave no tensor but their outputs, and that a network that is disposed
+ * leaves nothing.
  */
 export function assertTrainingDiffers(build: () => Network, images: Images): void {
   const before = memory().tensors;
@@ -269,7 +283,10 @@ export function assertTrainingDiffers(build: () => Network, images: Images): voi
   assert.equal(memory().tensors, before);
 }
 
-/** Asserts that something throws an error of a kind, whose message starts by what was being done, and leaves no tensor. */
+/**
+ * Asserts that something throws an error of a kind, whose message starts by what was being done,
+ * and leaves no tensor.
+ */
 export async function assertRefused(
   refused: () => unknown,
   kind: "RangeError" | "TypeError",

@@ -100,8 +100,8 @@ Deno.test("GoogLeNet has the article's b1 to b5, and the operations of the paper
     [7, 7, 832],
     [1024],
   ]);
-  // Millions of operations in table 1 of the paper, which rounds up or down; not those of the first convolution and of 5a, which do
-  // not follow from its channels.
+  // Millions of operations in table 1 of the paper, which rounds up or down; not those of the first
+  // convolution and of 5a, which do not follow from its channels.
   const paper = {
     ...{ inception3a: 128, inception3b: 304 },
     ...{ inception4a: 73, inception4b: 88, inception4c: 100, inception4d: 119, inception4e: 170 },

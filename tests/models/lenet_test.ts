@@ -44,7 +44,10 @@ function numbers(seed: number, shape: readonly number[]): Tensor {
   );
 }
 
-/** PyTorch's parameter of that seed, in our layout: kernels and weights the other way round, flattened images in their own order. */
+/**
+ * PyTorch's parameter of that seed, in our layout: kernels and weights the other way round,
+ * flattened images in their own order.
+ */
 function fromPyTorch(seed: number, { shape }: Variable): Tensor {
   if (shape.length === 1) return ops.mul(numbers(seed, shape), 0.1);
   const channelsFirst = shape[0] === 400 ? [120, 16, 5, 5] : shape.toReversed();

@@ -60,7 +60,8 @@ Deno.test("ninBlock by hand: a convolution, then each pixel's channels through t
   mixBias!.assign(ops.tensor([0, 1]));
   last!.assign(ops.tensor([1, 0, 1, 1], [1, 1, 2, 2]));
   lastBias!.assign(ops.tensor([-20, 1]));
-  // relu(1 + 2 + 3 + 4, 2 − 1) = (10, 1); relu(10 + 3, 20 − 4 + 1) = (13, 17); relu(13 + 17 − 20, 17 + 1).
+  // relu(1 + 2 + 3 + 4, 2 − 1) = (10, 1); relu(10 + 3, 20 − 4 + 1) = (13, 17); relu(13 + 17 − 20,
+  // 17 + 1).
   assertClose(block.forward(ops.tensor([1, 2, 3, 4], [1, 2, 2, 1])), [10, 18], 0);
 });
 

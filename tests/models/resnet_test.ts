@@ -44,7 +44,10 @@ const SHORTCUTS = ["A", "B", "C", "none"] as const;
 const BLOCKS = ["basic", "bottleneck"] as const;
 const fixture = readNetworks<ResNetOptions, { depth: Depth; version: ResNetVersion }>("resnet");
 
-/** One that is quick, with every kind of block: first of a stage that keeps or halves the size, and not first. */
+/**
+ * One that is quick, with every kind of block: first of a stage that keeps or halves the size, and
+ * not first.
+ */
 const narrow = (options: Partial<ResNetOptions> = {}) =>
   resnet({
     block: "basic",
@@ -116,7 +119,8 @@ Deno.test("shortcut A has the projections' parameters less, C a projection for e
   // What A leaves out of the 1,814,073,344 for 18 layers.
   const projections = 28 * 28 * 64 * 128 + 14 * 14 * 128 * 256 + 7 * 7 * 256 * 512;
   assert.equal(summary(a, [224, 224, 3]).macs, 1_814_073_344 - projections);
-  // A 1×1 convolution and a batch norm for the blocks that keep their shape: two in the first stage, one in each other.
+  // A 1×1 convolution and a batch norm for the blocks that keep their shape: two in the first
+  // stage, one in each other.
   const more = [64, 64, 128, 256, 512].reduce((sum, n) => sum + n * n + 2 * n, 0);
   assert.equal(count(c), 11_689_512 + more);
   // In v2 a projection has no batch norm: of one channel for each of the three changes of shape.
@@ -148,7 +152,8 @@ Deno.test("the CIFAR family has the paper's parameters, multiply-accumulates and
       ...{ avgpool: "1×1×64", flatten: "64", fc: "10" },
     });
   }
-  // Number of weights and biases by hand: stem, then per stage two kernels and two batch norms a block, then 64 × 10 + 10.
+  // Number of weights and biases by hand: stem, then per stage two kernels and two batch norms a
+  // block, then 64 × 10 + 10.
   const stage = (from: number, to: number, n: number) =>
     9 * from * to + 9 * to * to * (2 * n - 1) + 4 * to * n;
   const byHand = (n: number) =>
@@ -246,7 +251,10 @@ Deno.test("forwardWithEmbedding gives what forward gives, and what the last laye
   }
 });
 
-/** Fills each kernel with one number, given by path, zero unless given, and makes batch norm the identity. */
+/**
+ * Fills each kernel with one number, given by path, zero unless given, and makes batch norm the
+ * identity.
+ */
 function constantKernels<M extends AnyModule>(model: M, numbers: Record<string, number>): M {
   for (const [path, variable] of model.namedVariables()) {
     const [, layer, name] = /^(.*)\.(\w+)$/.exec(path)!;
@@ -270,7 +278,8 @@ Deno.test("basicBlock by hand: shortcuts that keep the shape", () => {
       ...{ conv1: 1, conv2: last },
       ...{ "downsample.0": 3, downsample: 3 },
     });
-  // Each 3×3 window sees all four pixels: x1 = Σ x = 6, then x2 = 4 · 6; in v2 of the positive ones, 8 and 32.
+  // Each 3×3 window sees all four pixels: x1 = Σ x = 6, then x2 = 4 · 6; in v2 of the positive
+  // ones, 8 and 32.
   for (const version of ["v1", "v1.5"] as const) {
     for (
       const [shortcut, expected] of [
@@ -305,7 +314,8 @@ Deno.test("basicBlock by hand: shortcuts that change the shape", () => {
       ...{ "downsample.0": 2, downsample: 2 },
     });
   for (const version of VERSIONS) {
-    // With kernels of zeros the shortcut alone is left. A takes every second pixel and adds a channel of zeros.
+    // With kernels of zeros the shortcut alone is left. A takes every second pixel and adds a
+    // channel of zeros.
     assertClose(block({ version, shortcut: "A" }).forward(large), [0, 0, 2, 0, 8, 0, 10, 0]);
     for (const shortcut of ["B", "C"] as const) {
       assertClose(block({ version, shortcut }).forward(large), [0, 0, 4, 4, 16, 16, 20, 20]);
@@ -368,7 +378,8 @@ Deno.test("the plain twin has option A's parameters, of the same names and shape
     assert.deepEqual(parameters(plain), parameters(residual));
     assert.equal(summary(plain, [32, 32, 3]).macs, summary(residual, [32, 32, 3]).macs);
   }
-  // Of blocks of zeros nothing is left but what was added: the embedding is the mean of the first map.
+  // Of blocks of zeros nothing is left but what was added: the embedding is the mean of the first
+  // map.
   const [residual, plain] = (["A", "none"] as const).map((shortcut) =>
     constantKernels(narrow({ shortcut, channels: 1, stages: [2, 1] }), { conv1: 1 })
   );

@@ -68,7 +68,8 @@ Deno.test("VGG-16 has 138,357,544 parameters and 15.47 billion multiply-accumula
 });
 
 Deno.test("every VGG has torchvision's parameters and multiply-accumulates", () => {
-  // Full linear layers are most of the parameters and all the same; they are counted with 16 hidden units in place of 4096.
+  // Full linear layers are most of the parameters and all the same; they are counted with 16 hidden
+  // units in place of 4096.
   const parameters = (hidden: number) => 25089 * hidden + (hidden + 1) * (hidden + 1000);
   const macs = (hidden: number) => 25088 * hidden + hidden * hidden + hidden * 1000;
   assert.equal(fixture.counts.length, 8);
@@ -130,7 +131,8 @@ Deno.test("VGG: every parameter gets a finite gradient that is not zero, but a b
     assertEveryParameterLearns(
       model,
       () => crossEntropy(model.forward(images, { training: true }), labels),
-      // The gradient of a bias that batch norm takes away again is zero, with or without rounding errors.
+      // The gradient of a bias that batch norm takes away again is zero, with or without rounding
+      // errors.
       (path) => batchNorm && /features.*bias/.test(path),
     );
   }

@@ -32,7 +32,8 @@ Deno.test("fans by hand: PyTorch's, for weights, kernels and grouped kernels", (
   }
 });
 
-// [initializer, variance that its paper gives, its largest value if there is one, kurtosis of its distribution]
+// [initializer, variance that its paper gives, its largest value if there is one, kurtosis of its
+// distribution]
 const cases: [
   string,
   Initializer,

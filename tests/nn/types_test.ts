@@ -1,4 +1,7 @@
-/** Compositions that must not compile, next to those that must. The functions are checked, never called. */
+/**
+ * Compositions that must not compile, next to those that must. The functions are checked, never
+ * called.
+ */
 import assert from "node:assert/strict";
 import {
   adaptiveAveragePool,
@@ -63,19 +66,25 @@ export function chains() {
   const logits: Features<10> = right.forward(colour);
   right.forward(anyImages);
   sequential(flatten(), linear(400, 10));
-  // @ts-expect-error: this layer takes images with 128 channels, but the layer before it gives images with 64 channels
+  // @ts-expect-error: this layer takes images with 128 channels, but the layer before it gives
+  // images with 64 channels
   sequential(conv2d(3, 64, k3), relu(), conv2d(128, 10, k3));
-  // @ts-expect-error: this layer takes 32 channels or features, but the layer before it gives images with 64 channels
+  // @ts-expect-error: this layer takes 32 channels or features, but the layer before it gives
+  // images with 64 channels
   sequential(conv2d(3, 64, k3), batchNorm(32));
-  // @ts-expect-error: this layer takes 64 features, but the layer before it gives images with 64 channels
+  // @ts-expect-error: this layer takes 64 features, but the layer before it gives images with 64
+  // channels
   sequential(conv2d(3, 64, k3), linear(64, 10));
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it gives 8 features
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it gives 8
+  // features
   sequential(linear(4, 8), conv2d(8, 8, k3));
   // @ts-expect-error: this layer takes 16 features, but the layer before it gives 8 features
   sequential(linear(4, 8), linear(16, 10));
-  // @ts-expect-error: this layer takes 16 features, but the layer before it gives 8 features (dropout and relu keep them)
+  // @ts-expect-error: this layer takes 16 features, but the layer before it gives 8 features
+  // (dropout and relu keep them)
   sequential(linear(4, 8), dropout(0.5), relu(), linear(16, 10));
-  // @ts-expect-error: this layer takes 10 channels or features, but the layer before it gives 8 features
+  // @ts-expect-error: this layer takes 10 channels or features, but the layer before it gives 8
+  // features
   sequential(linear(4, 8), batchNorm(10));
   // @ts-expect-error: this layer takes images, but the layer before it gives features
   sequential(flatten(), maxPool({ kernelSize: 2 }));
@@ -89,11 +98,13 @@ export function chains() {
   sequential(linear(4, 8), globalAveragePool());
   // @ts-expect-error: this layer takes images, but the layer before it gives 8 features
   sequential(linear(4, 8), flatten());
-  // @ts-expect-error: this layer takes images, but the layer before it gives features with 64 channels pooled already
+  // @ts-expect-error: this layer takes images, but the layer before it gives features with 64
+  // channels pooled already
   sequential(conv2d(3, 64, k3), globalAveragePool(), globalAveragePool());
   // @ts-expect-error: this layer takes 512 features, but the layer before it gives 64 features
   sequential(conv2d(3, 64, k3), globalAveragePool(), linear(512, 10));
-  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it gives images with 64 channels
+  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it gives images
+  // with 64 channels
   sequential(batchNorm(64), relu(), conv2d(3, 64, k3));
   // @ts-expect-error: the network gives 10 features
   const wrong: Features<5> = right.forward(colour);
@@ -137,11 +148,14 @@ export function nested() {
   sequential(conv2d(3, 8, k3), activate, conv2d(8, 8, k3));
   const pooled = sequential(relu(), globalAveragePool());
   sequential(conv2d(3, 8, k3), pooled, linear(8, 10));
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it gives images with 16 channels
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it gives images
+  // with 16 channels
   sequential(conv2d(3, 16, k3), head);
-  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it gives images with 8 channels
+  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it gives images
+  // with 8 channels
   sequential(stage, stage);
-  // @ts-expect-error: this layer takes images with 4 channels, but the layer before it gives images with 8 channels
+  // @ts-expect-error: this layer takes images with 4 channels, but the layer before it gives images
+  // with 8 channels
   sequential(conv2d(3, 8, k3), activate, conv2d(4, 8, k3));
   // @ts-expect-error: this layer takes 4 features, but the layer before it gives 8 features
   sequential(conv2d(3, 8, k3), pooled, linear(4, 10));
@@ -161,17 +175,22 @@ export function spread(depth: number) {
     globalAveragePool(),
     linear(8, 10),
   ).forward(colour);
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it gives images with 9 channels
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it gives images
+  // with 9 channels
   sequential(conv2d(3, 9, k3), ...blocks);
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it, one of the same array, gives 16
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it, one of the
+  // same array, gives 16
   sequential(conv2d(3, 8, k3), ...widening);
-  // @ts-expect-error: this layer takes images with 9 channels, but the layer before it gives images with 8 channels
+  // @ts-expect-error: this layer takes images with 9 channels, but the layer before it gives images
+  // with 8 channels
   sequential(conv2d(3, 8, k3), ...blocks, conv2d(9, 4, k3));
-  // @ts-expect-error: this layer takes images with 9 channels, but the layer before it gives images with 8 channels
+  // @ts-expect-error: this layer takes images with 9 channels, but the layer before it gives images
+  // with 8 channels
   sequential(...blocks, conv2d(9, 4, k3));
   // @ts-expect-error: the blocks take images with 8 channels
   sequential(...blocks).forward(colour);
-  // Stages of different widths share the type that leaves the channels open; they are checked when the model is summarised.
+  // Stages of different widths share the type that leaves the channels open; they are checked when
+  // the model is summarised.
   const stages: Module<Images, Images>[] = [];
   for (const width of [8, 16]) {
     stages.push(sequential(conv2d(width, 2 * width, k3), relu()), maxPool({ kernelSize: 2 }));
@@ -193,21 +212,26 @@ export function residuals() {
   const z: Images<8> = residual(conv2d(3, 8, k3), conv2d(3, 8, { kernelSize: 1 })).forward(colour);
   residual(sequential(linear(4, 4), relu()));
   residual(conv2d(8, 8, k3), undefined);
-  // @ts-expect-error: the body takes images with 4 channels and gives images with 8 channels; pass a shortcut
+  // @ts-expect-error: the body takes images with 4 channels and gives images with 8 channels; pass
+  // a shortcut
   residual(conv2d(4, 8, k3));
   // @ts-expect-error: the body takes 4 features and gives 8 features; pass a shortcut
   residual(linear(4, 8));
   // @ts-expect-error: the body takes images with 4 channels and gives 4 features
   residual(sequential(conv2d(4, 4, k3), globalAveragePool()));
-  // @ts-expect-error: the shortcut takes images with 3 channels, but the body takes images with 4 channels
+  // @ts-expect-error: the shortcut takes images with 3 channels, but the body takes images with 4
+  // channels
   residual(conv2d(4, 8, k3), conv2d(3, 8, { kernelSize: 1 }));
-  // @ts-expect-error: the shortcut gives images with 16 channels, but the body gives images with 8 channels
+  // @ts-expect-error: the shortcut gives images with 16 channels, but the body gives images with 8
+  // channels
   residual(conv2d(4, 8, k3), conv2d(4, 16, { kernelSize: 1 }));
-  // @ts-expect-error: the shortcut gives images with 4 channels, but the body gives images with 8 channels
+  // @ts-expect-error: the shortcut gives images with 4 channels, but the body gives images with 8
+  // channels
   residual(conv2d(4, 8, k3), avgPool({ kernelSize: 1 }));
   // @ts-expect-error: the shortcut takes 4 features, but the body takes images with 4 channels
   residual(conv2d(4, 8, k3), linear(4, 8));
-  // @ts-expect-error: this layer takes images with 16 channels, but the layer before it gives images with 8 channels
+  // @ts-expect-error: this layer takes images with 16 channels, but the layer before it gives
+  // images with 8 channels
   sequential(residual(conv2d(8, 8, k3)), conv2d(16, 8, k3));
   // @ts-expect-error: the block takes images with 8 channels
   residual(conv2d(8, 8, k3)).forward(colour);
@@ -222,7 +246,8 @@ export function branches() {
   );
   const y: Images<127> = block.forward(colour);
   const large: Images<1999> = parallel(conv2d(3, 999, k3), conv2d(3, 1000, k3)).forward(colour);
-  // @ts-expect-error: this branch takes images with 4 channels, but another takes images with 3 channels
+  // @ts-expect-error: this branch takes images with 4 channels, but another takes images with 3
+  // channels
   parallel(conv2d(3, 8, k3), conv2d(4, 8, k3));
   // @ts-expect-error: this branch takes 3 features, but another takes images with 3 channels
   parallel(conv2d(3, 8, k3), linear(3, 8));
@@ -230,7 +255,8 @@ export function branches() {
   parallel(conv2d(3, 8, k3), sequential(conv2d(3, 8, k3), globalAveragePool()));
   // @ts-expect-error: a branch must give images, but this one gives 8 features
   parallel(linear(3, 8), linear(3, 8));
-  // @ts-expect-error: this layer takes images with 128 channels, but the layer before it gives images with 127 channels
+  // @ts-expect-error: this layer takes images with 128 channels, but the layer before it gives
+  // images with 127 channels
   sequential(block, conv2d(128, 8, k3));
   // @ts-expect-error: the channels of the branches add up to 127
   const wrong: Images<124> = block.forward(colour);
@@ -312,7 +338,8 @@ export function modules() {
   const logits: Features<10> = model.forward(colour);
   // @ts-expect-error: this layer takes 32 features, but the layer before it gives 16 features
   sequential(new Embed(), linear(32, 10));
-  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it gives images with 8 channels
+  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it gives images
+  // with 8 channels
   sequential(conv2d(3, 8, k3), new Embed());
   // @ts-expect-error: the module takes images with 3 channels
   new Embed().forward(grey);
@@ -355,7 +382,8 @@ export function classifiers() {
   const more: Classifier<Images<3>, 10> = five;
   // @ts-expect-error: a convolution gives images, not features
   const images: Classifier<Images<3>, 10> = conv2d(3, 10, k3);
-  // @ts-expect-error: this layer takes images with 1 channel, but the layer before it gives images with 3 channels
+  // @ts-expect-error: this layer takes images with 1 channel, but the layer before it gives images
+  // with 3 channels
   sequential(conv2d(1, 3, k3), lenet());
   return { right, built, colourful, fewer, more, images };
 }
@@ -396,7 +424,8 @@ export function generic<In extends number, Width extends number, Classes extends
     linear(width, classes),
   );
   const classifier: Classifier<Images<In>, Classes> = model;
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it gives any number of them
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it gives any
+  // number of them
   sequential(conv2d(inChannels, width, k3), conv2d(8, 8, k3));
   return classifier;
 }

@@ -6,7 +6,10 @@ export function fixture(name: string): string {
   return new URL(`../fixtures/weights/${name}`, import.meta.url).pathname;
 }
 
-/** What PyTorch computed: logits, or maps [batch, height, width, channels], by the file of the weights; names of torchvision and timm. */
+/**
+ * What PyTorch computed: logits, or maps [batch, height, width, channels], by the file of the
+ * weights; names of torchvision and timm.
+ */
 export const { expected, names }: {
   expected: Record<string, number[]>;
   names: Record<string, string[]>;
@@ -18,7 +21,10 @@ export function images(count: number, height: number, width: number): Images<3> 
   return ops.tensor(numbers.map((_, i) => (i * 7919) % 1024 / 512 - 1), [count, height, width, 3]);
 }
 
-/** What odd_tensors of make_weight_fixtures.py makes, worked out by hand: the type, the shape, and the numbers in row-major order. */
+/**
+ * What odd_tensors of make_weight_fixtures.py makes, worked out by hand: the type, the shape, and
+ * the numbers in row-major order.
+ */
 export const rowMajor: Readonly<Record<string, [string, number[], number[]]>> = {
   F64: ["F64", [2], [1.5, -2.25]],
   F32: ["F32", [2, 2], [1.5, -2.25, Math.fround(0.1), Math.fround(3e38)]],
