@@ -1,5 +1,10 @@
 /**
- * Image sets: reading, downloading, batches, and what is done to images on their way to a model.
+ * Data: image datasets, downloads, image folders, batches, transforms and augmentation.
+ *
+ * A dataset holds its images as bytes. {@linkcode normalize} and the other transforms prepare a
+ * batch for a model; augmentation changes training images at random.
+ *
+ * @module
  */
 export {
   colorJitter,

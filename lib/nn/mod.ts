@@ -1,4 +1,12 @@
-/** Modules and layers, their types, initial values, and what a look at a model shows. */
+/**
+ * Neural networks: modules, layers, initializers, and views into a model.
+ *
+ * Functions such as {@linkcode conv2d} make layers. {@linkcode sequential}, {@linkcode residual},
+ * {@linkcode parallel}, or a subclass of {@linkcode Module} join them to a model.
+ * {@linkcode summary} lists shapes, parameters and multiply-accumulates.
+ *
+ * @module
+ */
 export {
   type AnyModule,
   type Classifier,

@@ -1,4 +1,10 @@
-/** What only makes sense in a notebook: live progress, checks, and how much to compute. */
+/**
+ * Notebooks: live progress, checks of claims, stored results, and the scale of a run.
+ *
+ * These functions are made for cells: they print, display and read environment variables.
+ *
+ * @module
+ */
 import "./late_outputs.ts";
 export { check, checkClose, checkEqual, type Numeric } from "./check.ts";
 export { processorName } from "./processor_name.ts";

@@ -1,4 +1,10 @@
-/** Pure functions from numbers to figures, and the one that draws them without a browser. */
+/**
+ * Plots: pure functions from numbers to figures, and pictures of figures without a browser.
+ *
+ * A figure shows itself in a notebook. {@linkcode renderPng} draws it to a file.
+ *
+ * @module
+ */
 export { barChart, type BarChartOptions } from "./bar_chart.ts";
 export { contourPlot, type ContourPlotOptions } from "./contour.ts";
 export { Figure, type FigureBundle, type Trace } from "./figure.ts";
