@@ -20,18 +20,16 @@ const usage =
 
   deno task bench [--setup] [--quick] [--only NAME]… [--rounds N] [--write]
 
-  --setup   installs PyTorch and Keras first, into .venv/peers (6 GB); without them only tfjs-layers is compared
+  --setup   installs PyTorch and Keras first, into .venv/peers (6 GB); without them only tfjs-layers races
   --quick   two minutes: ${
     works.filter(({ quick }) => quick).map(({ name }) => name).join(" and ")
   } in 3 rounds, without torch.compile
   --only    one of ${works.map(({ name }) => name).join(", ")}; may be repeated
-  --rounds  how often each system has its turn, 11 if not given
-  --write   keeps results.json and results.png in bench/ and the tables in README.md; otherwise they go to .cache/bench
+  --rounds  turns of each system, 11 if not given
+  --write   writes results.json, results.png and the tables of README.md in bench/; without it the
+            first two go to .cache/bench
 
-Each system is a process of its own. They take turns, a second each, so that what the machine does besides hits all alike; a ratio
-is that of two neighbours in one round, and stands as median and quartiles over the rounds. What is compiled or allocated in the
-first steps is not timed. All train on noise in memory by SGD with momentum and read back the loss of each step; this library by
-its loop, fit, compiled and not, which makes its batches from bytes and also counts accuracy and the length of the gradient.
+bench/README.md describes the method.
 `;
 
 interface Orders {
@@ -188,7 +186,7 @@ async function bench({ works, quick, rounds, write }: Orders, environment: Envir
   const chart = speedChart(rowsOf(measurements));
   if (chart) await Deno.writeFile(join(folder, "results.png"), await renderPng(chart));
   if (write) {
-    const readme = join(root, "README.md");
+    const readme = join(root, "bench", "README.md");
     const place = /(?<=<!-- bench -->\n)[^]*(?=<!-- end of bench -->)/;
     await Deno.writeTextFile(
       readme,
