@@ -1,4 +1,4 @@
-/** Lint rule for comments: `deno fmt` wraps code at 100 columns, but no comments. */
+/** Lint rule for comments, because `deno fmt` wraps code only. */
 const plugin: Deno.lint.Plugin = {
   name: "comments",
   rules: {
@@ -36,7 +36,7 @@ function* linesOf(text: string, start: number, end: number) {
   }
 }
 
-/** Whether a line of a comment has a space to break at behind its marker and its first word. */
+/** Whether a line of a comment has a space to break at after its first word. */
 function canBreak(comment: string): boolean {
   return /\S\s+\S/.test(comment.replace(/^\s*(\/\/|\/\*+|\*)?\s*|\s*\*\/$/g, ""));
 }

@@ -1,18 +1,18 @@
-"""PyTorch at work. After the work, the command line says how: channels_last, compile, bf16, or nothing of that."""
+"""The system of PyTorch. The flags after the workload are channels_last, compile and bf16."""
 
 import os
 
 import torch
 import torchvision
-from serve import given, serve
+from serve import parse_arguments, serve
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock
 from torchvision.transforms import v2
 
-work, words = given()
-batch, (height, width, channels) = work["batch"], work["image"]
-layout = torch.channels_last if "channels_last" in words else torch.contiguous_format
+workload, flags = parse_arguments()
+batch, (height, width, channels) = workload["batch"], workload["image"]
+layout = torch.channels_last if "channels_last" in flags else torch.contiguous_format
 
 
 def resnet18():
@@ -94,7 +94,7 @@ parameters = 0
 
 def build():
     global parameters
-    model = networks[work["network"]]().to(memory_format=layout)
+    model = networks[workload["network"]]().to(memory_format=layout)
     parameters = sum(p.numel() for p in model.parameters())
     return model
 
@@ -105,16 +105,16 @@ def noise():
 
 
 def autocast():
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled="bf16" in words)
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled="bf16" in flags)
 
 
 def compiled(model):
-    return torch.compile(model) if "compile" in words else model
+    return torch.compile(model) if "compile" in flags else model
 
 
 def train():
     model = build()
-    optimizer = torch.optim.SGD(model.parameters(), work["learningRate"], momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), workload["learningRate"], momentum=0.9)
     run = compiled(model)
     images, labels = noise()
 

@@ -1,4 +1,4 @@
-"""Keras on TensorFlow at work. After the work, the command line says bf16 for mixed_bfloat16."""
+"""The system of Keras on TensorFlow. The flag bf16 after the workload selects mixed_bfloat16."""
 
 import os
 
@@ -7,14 +7,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
-from serve import given, serve
+from serve import parse_arguments, serve
 
-work, words = given()
-batch, (height, width, channels) = work["batch"], work["image"]
-if "bf16" in words:
+workload, flags = parse_arguments()
+batch, (height, width, channels) = workload["batch"], workload["image"]
+if "bf16" in flags:
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
 
-# "same" pads strided convolutions elsewhere than PyTorch, by as much: the same sums of as many products.
+# "same" pads strided convolutions on other sides than PyTorch, by the same number of pixels. The
+# number of operations is equal.
 
 
 def normed(x, filters, size, stride=1):
@@ -104,7 +105,7 @@ parameters = 0
 def build():
     global parameters
     images = keras.Input((height, width, channels))
-    logits = layers.Activation("linear", dtype="float32")(networks[work["network"]](images))
+    logits = layers.Activation("linear", dtype="float32")(networks[workload["network"]](images))
     model = keras.Model(images, logits)
     parameters = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     return model
@@ -117,7 +118,7 @@ def noise():
 def train():
     model = build()
     model.compile(
-        keras.optimizers.SGD(work["learningRate"], momentum=0.9),
+        keras.optimizers.SGD(workload["learningRate"], momentum=0.9),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         # Slower on CPUs.
         jit_compile=False,
