@@ -1,20 +1,28 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { exists, jupyterVariables, places, thisEnvironment } from "../../scripts/environment.ts";
+import {
+  exists,
+  jupyterVariables,
+  projectPaths,
+  thisEnvironment,
+} from "../../scripts/environment.ts";
 
 Deno.test({
   name: "in the kernel, every output comes before its cell is done",
-  ignore: !exists(places(thisEnvironment().root).stamp),
+  ignore: !exists(projectPaths(thisEnvironment().root).stamp),
   async fn() {
     const environment = thisEnvironment();
     const module = join(environment.root, "lib", "notebook", "late_outputs.ts");
-    const { success, stdout, stderr } = await new Deno.Command(places(environment.root).python, {
-      args: [
-        join(import.meta.dirname!, "late_outputs.py"),
-        ...[environment.root, `await import(${JSON.stringify(module)});`],
-      ],
-      env: jupyterVariables(environment),
-    }).output();
+    const { success, stdout, stderr } = await new Deno.Command(
+      projectPaths(environment.root).python,
+      {
+        args: [
+          join(import.meta.dirname!, "late_outputs.py"),
+          ...[environment.root, `await import(${JSON.stringify(module)});`],
+        ],
+        env: jupyterVariables(environment),
+      },
+    ).output();
     assert(success, new TextDecoder().decode(stderr));
     assert.equal(new TextDecoder().decode(stdout), "0\n", "cells with outputs that came late");
   },
