@@ -1,6 +1,6 @@
 /**
- * Helpers for all tests: comparison of numbers, gradients by differences, tests on each backend, and
- * leaks of tensors.
+ * Helpers for all tests: comparison of numbers, gradients by differences, tests on each backend,
+ * and leaks of tensors.
  */
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
