@@ -1,4 +1,4 @@
-"""The system of PyTorch. The flags after the workload are channels_last, compile and bf16."""
+"""PyTorch as a system of the benchmark. The flags are channels_last, compile and bf16."""
 
 import os
 
@@ -23,31 +23,31 @@ def resnet18():
 
 
 class OptionA(nn.Module):
-    """Every second pixel, with channels of zeros where there are too few."""
+    """Shortcut of every second pixel, padded with channels of zeros."""
 
     def forward(self, x):
         return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, x.shape[1]))
 
 
 def resnet20():
-    blocks, before = [], 16
-    for after in (16, 32, 64):
+    blocks, in_channels = [], 16
+    for out_channels in (16, 32, 64):
         for _ in range(3):
-            changes = before != after
-            blocks.append(BasicBlock(before, after, 2 if changes else 1, OptionA() if changes else None))
-            before = after
+            changes = in_channels != out_channels
+            blocks.append(BasicBlock(in_channels, out_channels, 2 if changes else 1, OptionA() if changes else None))
+            in_channels = out_channels
     stem = [nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True)]
     return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
-def conv(before, after, size, **options):
-    return [nn.Conv2d(before, after, size, **options), nn.ReLU(inplace=True)]
+def conv(in_channels, out_channels, size, **options):
+    return [nn.Conv2d(in_channels, out_channels, size, **options), nn.ReLU(inplace=True)]
 
 
 def linears(*sizes, rate=0.0):
     layers = [nn.Flatten()]
-    for before, after in zip(sizes[:-2], sizes[1:-1]):
-        layers += [nn.Linear(before, after), nn.ReLU(inplace=True)] + ([nn.Dropout(rate)] if rate else [])
+    for in_channels, out_channels in zip(sizes[:-2], sizes[1:-1]):
+        layers += [nn.Linear(in_channels, out_channels), nn.ReLU(inplace=True)] + ([nn.Dropout(rate)] if rate else [])
     return [*layers, nn.Linear(sizes[-2], sizes[-1])]
 
 
@@ -66,11 +66,11 @@ def alexnet():
 
 
 def vgg11():
-    layers, before = [], 1
-    for convolutions, after in [(1, 32), (1, 64), (2, 128), (2, 256), (2, 256)]:
+    layers, in_channels = [], 1
+    for convolutions, out_channels in [(1, 32), (1, 64), (2, 128), (2, 256), (2, 256)]:
         for _ in range(convolutions):
-            layers += conv(before, after, 3, padding=1)
-            before = after
+            layers += conv(in_channels, out_channels, 3, padding=1)
+            in_channels = out_channels
         layers.append(nn.MaxPool2d(2))
     return nn.Sequential(*layers, *linears(256 * 7 * 7, 2048, 2048, 10, rate=0.5))
 
@@ -171,7 +171,7 @@ def epoch():
     return step
 
 
-# TensorFlow does so, and momentum of units that never fire shrinks to such numbers.
+# As TensorFlow does. The momentum of inactive units becomes denormal, which is slow.
 torch.set_flush_denormal(True)
 serve(
     f"PyTorch {torch.__version__}",

@@ -1,4 +1,4 @@
-"""The loop of a system in Python; ../serve.ts is the same in TypeScript."""
+"""The benchmark process of a system in Python; ../serve.ts is its counterpart in TypeScript."""
 
 import json
 import sys
@@ -6,22 +6,22 @@ import time
 
 
 def parse_arguments():
-    """The workload on the command line, and the flags after it."""
+    """Returns the workload on the command line and the flags after it."""
     return json.loads(sys.argv[1]), sys.argv[2:]
 
 
 def serve(version, tasks, parameters):
     """
-    Reads lines such as `train 3`, runs as many steps of that task, and answers each line with the
-    time as JSON. A task is prepared at its first line.
+    Reads lines such as `train 3` from standard input, runs that many steps of the task, and answers
+    each line with the time in JSON. The first line of a task sets the task up.
     """
-    prepared = {}
+    ready = {}
     for line in sys.stdin:
         task, steps = line.split()
-        if task not in prepared:
-            prepared[task] = tasks[task]()
+        if task not in ready:
+            ready[task] = tasks[task]()
         start = time.perf_counter()
         for _ in range(int(steps)):
-            prepared[task]()
+            ready[task]()
         seconds = time.perf_counter() - start
         print(json.dumps({"seconds": seconds, "parameters": parameters(), "version": version}), flush=True)

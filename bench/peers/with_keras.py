@@ -1,4 +1,4 @@
-"""The system of Keras on TensorFlow. The flag bf16 after the workload selects mixed_bfloat16."""
+"""Keras on TensorFlow as a system of the benchmark. The flag bf16 selects mixed_bfloat16."""
 
 import os
 
@@ -14,34 +14,33 @@ batch, (height, width, channels) = workload["batch"], workload["image"]
 if "bf16" in flags:
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
 
-# "same" pads strided convolutions on other sides than PyTorch, by the same number of pixels. The
-# number of operations is equal.
+# "same" pads strided convolutions at other sides than PyTorch, so the amount of work is equal.
 
 
-def normed(x, filters, size, stride=1):
+def conv_bn(x, filters, size, stride=1):
     x = layers.Conv2D(filters, size, stride, padding="same", use_bias=False)(x)
     return layers.BatchNormalization()(x)
 
 
 def basic_block(x, filters, stride, shortcut):
-    y = layers.ReLU()(normed(x, filters, 3, stride))
-    return layers.ReLU()(layers.Add()([normed(y, filters, 3), shortcut]))
+    y = layers.ReLU()(conv_bn(x, filters, 3, stride))
+    return layers.ReLU()(layers.Add()([conv_bn(y, filters, 3), shortcut]))
 
 
 def resnet18(x):
-    x = layers.ReLU()(normed(x, 64, 3))
+    x = layers.ReLU()(conv_bn(x, 64, 3))
     for filters, stride in [(64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)]:
-        x = basic_block(x, filters, stride, normed(x, filters, 1, 2) if stride == 2 else x)
+        x = basic_block(x, filters, stride, conv_bn(x, filters, 1, 2) if stride == 2 else x)
     return layers.Dense(10)(layers.GlobalAveragePooling2D()(x))
 
 
 def option_a(x):
-    """Every second pixel, with channels of zeros where there are too few."""
+    """Shortcut of every second pixel, padded with channels of zeros."""
     return ops.pad(x[:, ::2, ::2], [(0, 0), (0, 0), (0, 0), (0, x.shape[3])])
 
 
 def resnet20(x):
-    x = layers.ReLU()(normed(x, 16, 3))
+    x = layers.ReLU()(conv_bn(x, 16, 3))
     for filters in (16, 32, 64):
         for _ in range(3):
             changes = x.shape[3] != filters
@@ -50,15 +49,15 @@ def resnet20(x):
 
 
 def resnet50(x):
-    x = layers.ReLU()(normed(x, 64, 7, 2))
+    x = layers.ReLU()(conv_bn(x, 64, 7, 2))
     x = layers.MaxPooling2D(3, 2, padding="same")(x)
     for filters, blocks in [(64, 3), (128, 4), (256, 6), (512, 3)]:
         for i in range(blocks):
             stride = 2 if i == 0 and filters > 64 else 1
-            y = layers.ReLU()(normed(x, filters, 1))
-            y = layers.ReLU()(normed(y, filters, 3, stride))
-            shortcut = normed(x, 4 * filters, 1, stride) if i == 0 else x
-            x = layers.ReLU()(layers.Add()([normed(y, 4 * filters, 1), shortcut]))
+            y = layers.ReLU()(conv_bn(x, filters, 1))
+            y = layers.ReLU()(conv_bn(y, filters, 3, stride))
+            shortcut = conv_bn(x, 4 * filters, 1, stride) if i == 0 else x
+            x = layers.ReLU()(layers.Add()([conv_bn(y, 4 * filters, 1), shortcut]))
     return layers.Dense(10)(layers.GlobalAveragePooling2D()(x))
 
 
@@ -120,7 +119,7 @@ def train():
     model.compile(
         keras.optimizers.SGD(workload["learningRate"], momentum=0.9),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        # Slower on CPUs.
+        # Compiled code is slower on CPUs.
         jit_compile=False,
     )
     images, labels = noise()
