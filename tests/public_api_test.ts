@@ -4,11 +4,10 @@
  *
  * After a change of a room's mod.ts, this writes lib/mod.ts anew:
  *
- *     deno test -A tests/public_api_test.ts -- --update
+ *     deno test -A --no-check tests/public_api_test.ts -- --update
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import * as lib from "resnet-lab";
 
 /** The rooms in the order of lib/mod.ts, which is the order in which they import one another. */
 const ROOMS = ["tensor", "nn", "models", "data", "train", "weights", "plot", "notebook"];
@@ -64,7 +63,7 @@ Deno.test("lib/mod.ts exports all that its rooms export, and nothing else", asyn
   assert.equal(
     read("lib", "mod.ts"),
     expected,
-    "to write lib/mod.ts anew: deno test -A tests/public_api_test.ts -- --update",
+    "to write lib/mod.ts anew: deno test -A --no-check tests/public_api_test.ts -- --update",
   );
 });
 
@@ -84,17 +83,22 @@ Deno.test("resnet-lab/ROOM is an entry point for each room", async () => {
   }
 });
 
-Deno.test(`resnet-lab exports at most ${MAX_VALUES} values`, () => {
-  const names = Object.keys(lib), used = usedIn(notebookCode());
+Deno.test(`resnet-lab exports at most ${MAX_VALUES} values`, async () => {
+  const names = await exportedValues(), used = usedIn(notebookCode());
   const unused = names.filter((name) => !used.has(name)).join(", ");
   assert(names.length <= MAX_VALUES, `${names.length} values; used by no notebook: ${unused}`);
 });
 
-Deno.test("each value of resnet-lab is used in a notebook, the README or a test", () => {
+Deno.test("each value of resnet-lab is used in a notebook, the README or a test", async () => {
   const readme = Array.from(read("README.md").matchAll(/```ts.*\n([^]*?)```/g), ([, code]) => code);
   const used = usedIn([notebookCode(), ...readme, ...testCode()].join("\n"));
-  assert.deepEqual(Object.keys(lib).filter((name) => !used.has(name)), []);
+  assert.deepEqual((await exportedValues()).filter((name) => !used.has(name)), []);
 });
+
+/** The values of resnet-lab. Imported late, so that a broken lib/mod.ts can be written first. */
+async function exportedValues(): Promise<string[]> {
+  return Object.keys(await import("resnet-lab"));
+}
 
 /** The names that code imports from resnet-lab, or reads from a namespace import of it. */
 function usedIn(code: string): Set<string> {
