@@ -83,14 +83,15 @@ Deno.test({
   },
 });
 
-Deno.test("a script in a folder beside the project prints no warning", async () => {
+Deno.test("a script in a folder beside the project imports resnet-lab and a room of it, without a warning", async () => {
   const beside = await Deno.makeTempDir({ prefix: "beside " });
   try {
     const own = join(beside, "own");
     await Deno.mkdir(own);
     await Deno.symlink(root, join(beside, "resnet-lab"));
     await Deno.writeTextFile(join(own, "deno.json"), config!);
-    const program = 'import { lenet, ops } from "resnet-lab";\n' +
+    const program = 'import { ops } from "resnet-lab";\n' +
+      'import { lenet } from "resnet-lab/models";\n' +
       "console.log(lenet().forward(ops.zeros([1, 28, 28, 1])).shape.length);";
     await Deno.writeTextFile(join(own, "hello.ts"), program);
     const said = await deno(own, "run", "-A", "hello.ts");
