@@ -15,9 +15,9 @@ const VALUES: Readonly<Record<string, string>> = {
   Layout: "plotly's",
   NetworkResult: "a result as it is stored, with whatever was measured",
   Optimizer: "an object with methods, possibly of the caller's own class",
-  SummaryRow: "what summary gives",
+  SummaryRow: "a result of summary",
   Trace: "plotly's",
-  TrainingHistory: "what collectHistory gives, and recorded results with whatever was measured",
+  TrainingHistory: "a result of collectHistory, or a stored one with further measurements",
 };
 
 /**
