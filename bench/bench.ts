@@ -5,7 +5,7 @@ import {
   type Environment,
   exists,
   loadAddon,
-  places,
+  projectPaths,
   run,
   SetupError,
 } from "../scripts/environment.ts";
@@ -13,42 +13,40 @@ import { setUpOrExit } from "../scripts/setup.ts";
 import { peersPython, setUpPeers } from "./peers.ts";
 import { type Measurement, memoryTable, rowsOf, speedChart, speedTable } from "./report.ts";
 import { Runner, type System, systemsHere } from "./systems.ts";
-import { imagesOfEpoch, type Task, type Work, works } from "./works.ts";
+import { imagesOfEpoch, type Task, type Workload, workloads } from "./workloads.ts";
 
 const usage =
-  `Times this library, tfjs-layers, PyTorch and Keras at the same work on this machine's processor.
+  `Times this library, tfjs-layers, PyTorch and Keras at the same workload on this machine's processor.
 
   deno task bench [--setup] [--quick] [--only NAME]… [--rounds N] [--write]
 
-  --setup   installs PyTorch and Keras first, into .venv/peers (6 GB); without them only tfjs-layers is compared
+  --setup   installs PyTorch and Keras first, into .venv/peers (6 GB); without them only tfjs-layers races
   --quick   two minutes: ${
-    works.filter(({ quick }) => quick).map(({ name }) => name).join(" and ")
+    workloads.filter(({ quick }) => quick).map(({ name }) => name).join(" and ")
   } in 3 rounds, without torch.compile
-  --only    one of ${works.map(({ name }) => name).join(", ")}; may be repeated
-  --rounds  how often each system has its turn, 11 if not given
-  --write   keeps results.json and results.png in bench/ and the tables in README.md; otherwise they go to .cache/bench
+  --only    one of ${workloads.map(({ name }) => name).join(", ")}; may be repeated
+  --rounds  turns of each system, 11 if not given
+  --write   writes results.json, results.png and the tables of README.md in bench/; without it the
+            first two go to .cache/bench
 
-Each system is a process of its own. They take turns, a second each, so that what the machine does besides hits all alike; a ratio
-is that of two neighbours in one round, and stands as median and quartiles over the rounds. What is compiled or allocated in the
-first steps is not timed. All train on noise in memory by SGD with momentum and read back the loss of each step; this library by
-its loop, fit, compiled and not, which makes its batches from bytes and also counts accuracy and the length of the gradient.
+bench/README.md describes the method.
 `;
 
-interface Orders {
+interface CliOptions {
   readonly setup: boolean;
   readonly write: boolean;
   readonly quick: boolean;
-  readonly works: readonly Work[];
+  readonly workloads: readonly Workload[];
   readonly rounds: number;
 }
 
 /**
  * Reads the command line.
  *
- * @throws {RangeError} If there is no such work, or the number of rounds is none.
+ * @throws {RangeError} If a workload does not exist, or the number of rounds is wrong.
  * @throws {TypeError} If an option does not exist.
  */
-export function readOrders(args: readonly string[]): Orders {
+export function parseArguments(args: readonly string[]): CliOptions {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -62,35 +60,43 @@ export function readOrders(args: readonly string[]): Orders {
   const { setup, quick, only, write } = values;
   const rounds = Number(values.rounds ?? (quick ? 3 : 11));
   if (!Number.isInteger(rounds) || rounds < 1) {
-    throw new RangeError(`The rounds must be a positive integer, found "${values.rounds}".`);
-  }
-  const stray = only?.find((name) => !works.some((work) => work.name === name));
-  if (stray !== undefined) {
     throw new RangeError(
-      `There is no work "${stray}". There are: ${works.map(({ name }) => name).join(", ")}.`,
+      `The rounds must be a whole number of at least 1, found "${values.rounds}".`,
     );
   }
-  const chosen = works.filter((work) => only ? only.includes(work.name) : work.quick || !quick);
-  return { setup, write, quick, works: chosen, rounds };
+  const unknown = only?.find((name) => !workloads.some((workload) => workload.name === name));
+  if (unknown !== undefined) {
+    throw new RangeError(
+      `There is no workload "${unknown}". There are: ${
+        workloads.map(({ name }) => name).join(", ")
+      }.`,
+    );
+  }
+  const chosen = workloads.filter((workload) =>
+    only ? only.includes(workload.name) : workload.quick || !quick
+  );
+  return { setup, write, quick, workloads: chosen, rounds };
 }
 
-/** What the systems took for one work. One that fails is left out, and `log` says so. */
+/** Times the systems at one workload. A system that fails is left out, and `log` says so. */
 async function race(
-  work: Work,
+  workload: Workload,
   systems: readonly System[],
   rounds: number,
   { log, status }: Pick<Environment, "log" | "status">,
 ): Promise<{ measurements: Measurement[]; versions: string[] }> {
   const runners = new Map<System, Runner>();
-  const lost = new Set<System>();
+  const failed = new Set<System>();
   const versions = new Set<string>();
   const parameters = new Map<number, string>();
 
-  /** Seconds for a step. A system is started when its turn first comes; for "start", each time. */
-  async function turn(system: System, task: Task, steps: number): Promise<number> {
+  /**
+   * Returns the seconds for a step. Starts a system at its first turn; for "start", at every turn.
+   */
+  async function takeTurn(system: System, task: Task, steps: number): Promise<number> {
     const running = runners.get(system);
     if (task === "start") running?.[Symbol.dispose]();
-    const runner = running && task !== "start" ? running : new Runner(system, work);
+    const runner = running && task !== "start" ? running : new Runner(system, workload);
     runners.set(system, runner);
     const reply = await runner.run(task, steps);
     versions.add(reply.version);
@@ -104,33 +110,34 @@ async function race(
 
   try {
     const measurements: Measurement[] = [];
-    for (const task of work.tasks) {
-      const steps = task === "infer" ? 3 * work.steps : work.steps;
-      const able = systems.filter(({ precision, tasks }) =>
-        tasks.includes(task) && (precision === "fp32" || work.bf16)
+    for (const task of workload.tasks) {
+      const steps = task === "infer" ? 3 * workload.steps : workload.steps;
+      const capable = systems.filter(({ precision, tasks }) =>
+        tasks.includes(task) && (precision === "fp32" || workload.bf16)
       );
-      const times = new Map(able.map((system): [System, number[]] => [system, []]));
-      // Round 0 warms up, and is not kept.
+      const times = new Map(capable.map((system): [System, number[]] => [system, []]));
+      // Round 0 warms up and does not count.
       for (let round = 0; round <= rounds; round++) {
-        for (const system of round % 2 ? able : able.toReversed()) {
-          if (lost.has(system)) continue;
-          status(`${work.name}, ${task}, round ${round} of ${rounds}: ${nameOf(system)}`);
+        for (const system of round % 2 ? capable : capable.toReversed()) {
+          if (failed.has(system)) continue;
+          status(`${workload.name}, ${task}, round ${round} of ${rounds}: ${nameOf(system)}`);
           try {
             const warmup = task === "start" || task === "epoch" ? 1 : Math.max(3, steps);
-            const seconds = await turn(system, task, round === 0 ? warmup : steps);
+            const seconds = await takeTurn(system, task, round === 0 ? warmup : steps);
             if (round > 0) times.get(system)!.push(seconds);
           } catch (error) {
-            log(`${nameOf(system)} is left out of ${work.name}: ${messageOf(error)}`);
-            lost.add(system);
+            log(`${nameOf(system)} is left out of ${workload.name}: ${messageOf(error)}`);
+            failed.add(system);
           }
         }
       }
       for (const [system, seconds] of times) {
-        if (lost.has(system)) continue;
+        if (failed.has(system)) continue;
         measurements.push({
-          ...{ work: work.name, title: work.title, task },
+          ...{ workload: workload.name, title: workload.title, task },
           ...{ column: system.column, precision: system.precision, mode: system.mode },
-          images: { train: work.batch, infer: work.batch, epoch: imagesOfEpoch, start: 1 }[task],
+          images:
+            { train: workload.batch, infer: workload.batch, epoch: imagesOfEpoch, start: 1 }[task],
           seconds,
           peakMemory: runners.get(system)!.peakMemory(),
         });
@@ -151,18 +158,18 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Times the works one after the other, and prints and keeps what is there after each of them. */
-async function bench({ works, quick, rounds, write }: Orders, environment: Environment) {
+/** Times the workloads one after the other. After each it prints and writes the results so far. */
+async function bench({ workloads, quick, rounds, write }: CliOptions, environment: Environment) {
   const { root } = environment;
   const systems = systemsHere(environment, { quick });
-  const { tensorFlow } = await loadAddon(environment, places(root).addon);
+  const { tensorFlow } = await loadAddon(environment, projectPaths(root).addon);
   const versions = new Set([`Deno ${Deno.version.deno}`, `TensorFlow ${tensorFlow}`]);
   const measurements: Measurement[] = [];
   const folder = write ? join(root, "bench") : join(root, ".cache", "bench");
   await Deno.mkdir(folder, { recursive: true });
   let text = "";
-  for (const work of works) {
-    const found = await race(work, systems, rounds, environment);
+  for (const workload of workloads) {
+    const found = await race(workload, systems, rounds, environment);
     measurements.push(...found.measurements);
     for (const version of found.versions) versions.add(version);
     const date = new Date().toISOString().slice(0, 10);
@@ -188,7 +195,7 @@ async function bench({ works, quick, rounds, write }: Orders, environment: Envir
   const chart = speedChart(rowsOf(measurements));
   if (chart) await Deno.writeFile(join(folder, "results.png"), await renderPng(chart));
   if (write) {
-    const readme = join(root, "README.md");
+    const readme = join(root, "bench", "README.md");
     const place = /(?<=<!-- bench -->\n)[^]*(?=<!-- end of bench -->)/;
     await Deno.writeTextFile(
       readme,
@@ -204,16 +211,16 @@ if (import.meta.main) {
     console.log(usage);
     Deno.exit();
   }
-  let orders;
+  let options;
   try {
-    orders = readOrders(Deno.args);
+    options = parseArguments(Deno.args);
   } catch (error) {
     console.error(`${messageOf(error)}\n\n${usage}`);
     Deno.exit(1);
   }
   const environment = await setUpOrExit();
   try {
-    if (orders.setup) await setUpPeers(environment);
+    if (options.setup) await setUpPeers(environment);
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     console.error(error.message);
@@ -222,5 +229,5 @@ if (import.meta.main) {
   if (!exists(peersPython(environment.root))) {
     environment.log("PyTorch and Keras are left out; deno task bench --setup installs them.");
   }
-  await bench(orders, environment);
+  await bench(options, environment);
 }

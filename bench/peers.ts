@@ -1,23 +1,23 @@
 import { join } from "node:path";
 import { type Environment, exists, findPython, run, SetupError } from "../scripts/environment.ts";
 
-/** The Python that runs PyTorch and Keras, once {@linkcode setUpPeers} has made it. */
+/** Returns the path of the Python with PyTorch and Keras, which {@linkcode setUpPeers} installs. */
 export function peersPython(root: string): string {
   return join(root, ".venv", "peers", "bin", "python");
 }
 
 /**
- * Installs PyTorch and Keras into a virtual environment of their own, `.venv/peers`; does nothing where they are there already.
+ * Installs PyTorch and Keras into the virtual environment `.venv/peers`, once.
  *
- * @throws {SetupError} If they cannot be installed; the message says why.
+ * @throws {SetupError} If they cannot be installed; the message names the reason.
  */
 export async function setUpPeers(environment: Environment): Promise<void> {
   const { root, log, status } = environment;
   const folder = join(root, ".venv", "peers");
   const requirements = join(import.meta.dirname!, "peers", "requirements.txt");
-  const wanted = await Deno.readTextFile(requirements);
+  const pinned = await Deno.readTextFile(requirements);
   const stamp = join(folder, "installed.txt");
-  if (exists(stamp) && await Deno.readTextFile(stamp) === wanted) return;
+  if (exists(stamp) && await Deno.readTextFile(stamp) === pinned) return;
 
   const { python } = await findPython(environment);
   if (python === undefined || python.version.startsWith("3.10.")) {
@@ -42,5 +42,5 @@ export async function setUpPeers(environment: Environment): Promise<void> {
       );
     }
   }
-  await Deno.writeTextFile(stamp, wanted);
+  await Deno.writeTextFile(stamp, pinned);
 }

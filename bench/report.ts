@@ -1,28 +1,30 @@
-/** From times to ratios, tables and a picture. */
+/** Turns times into ratios, tables and a chart. */
 import { barChart, type Figure, type Precision } from "resnet-lab";
 import type { Column } from "./systems.ts";
-import type { Task } from "./works.ts";
+import type { Task } from "./workloads.ts";
 
-/** What one system took for one task of one work. */
+/** The times of one system for one task of one workload. */
 export interface Measurement {
-  readonly work: string;
+  readonly workload: string;
   readonly title: string;
   readonly task: Task;
   readonly column: Column;
   readonly precision: Precision;
   readonly mode: string;
-  /** Images in a step; 1 where a start is timed. */
+  /** Images in a step; 1 for a start. */
   readonly images: number;
-  /** Seconds for a step, one number for each round; the n-th rounds of all systems were run one after the other. */
+  /**
+   * Seconds for a step, one number for each round. All systems run round n before round n + 1.
+   */
   readonly seconds: readonly number[];
-  /** The most memory the process held up to the end of the task, in MiB. */
+  /** The peak memory of the process until the end of the task, in MiB. */
   readonly peakMemory?: number;
 }
 
-/** A value below which a part `q` of the numbers lies, interpolated between neighbours. */
+/** Returns the `q`-quantile of numbers, interpolated between neighbours. */
 export function quantile(numbers: readonly number[], q: number): number {
   if (numbers.length === 0) {
-    throw new RangeError("Taking a quantile: expected numbers, found none.");
+    throw new RangeError("Taking a quantile: numbers must have at least one number, found none.");
   }
   const sorted = numbers.toSorted((a, b) => a - b);
   const position = q * (sorted.length - 1);
@@ -43,16 +45,19 @@ export function spread(numbers: readonly number[]): Spread {
   };
 }
 
-/** How many times as fast as `other` the first one is, from ratios within each round. */
+/** Returns how many times as fast as `other` this library is, from ratios within each round. */
 export function speedup(ours: Measurement, other: Measurement): Spread {
   return spread(ours.seconds.map((seconds, round) => other.seconds[round]! / seconds));
 }
 
-/** A row of the table: one task of one work in one precision, with the fastest system of each column. */
+/**
+ * A row of the table: one task of one workload in one precision, with the fastest system of each
+ * column.
+ */
 export interface Row {
   readonly title: string;
   readonly ours: Measurement;
-  /** Our own fp32, in a row of bf16. */
+  /** This library in fp32, in a row of bf16. */
   readonly ownFp32?: Measurement;
   readonly peers: Partial<Record<Column, Measurement>>;
 }
@@ -60,11 +65,13 @@ export interface Row {
 const peers = ["not compiled", "PyTorch eager", "torch.compile", "Keras", "tfjs-layers"] as const;
 const taskNames = { train: ", training", infer: ", inference", epoch: "", start: "" };
 
-/** The rows, in the order in which they were measured. */
+/** Returns the rows in the order of measurement. */
 export function rowsOf(measurements: readonly Measurement[]): Row[] {
   const ours = measurements.filter(({ column }) => column === "ResNet Lab");
   return ours.map((own) => {
-    const same = measurements.filter(({ work, task }) => work === own.work && task === own.task);
+    const same = measurements.filter(({ workload, task }) =>
+      workload === own.workload && task === own.task
+    );
     const rivals = same.filter(({ precision }) => precision === own.precision);
     const fastest = (column: Column) =>
       rivals.filter((rival) => rival.column === column)
@@ -80,7 +87,10 @@ export function rowsOf(measurements: readonly Measurement[]): Row[] {
   });
 }
 
-/** How fast this library is, and how many times as fast as each peer: medians, with quartiles of the ratios. */
+/**
+ * Returns the table of speeds: images per second of this library, and its ratio to each peer as
+ * median and quartiles.
+ */
 export function speedTable(rows: readonly Row[]): string {
   const ratio = (row: Row, other?: Measurement) => {
     if (!other) return "";
@@ -103,7 +113,7 @@ export function speedTable(rows: readonly Row[]): string {
   );
 }
 
-/** The most memory that each process held in training, in MiB. */
+/** Returns the table of the peak memory in training, in MiB. */
 export function memoryTable(rows: readonly Row[]): string {
   const mebibytes = (measurement?: Measurement) =>
     measurement?.peakMemory === undefined ? "" : number(measurement.peakMemory);
@@ -117,7 +127,10 @@ export function memoryTable(rows: readonly Row[]): string {
   );
 }
 
-/** Speeds in fp32 against PyTorch eager, which has 1; nothing where a system has no time for a row. */
+/**
+ * Draws the speeds in fp32 relative to PyTorch eager, which is 1. A system without a time for a row
+ * has no bar. Returns undefined if no row has PyTorch.
+ */
 export function speedChart(rows: readonly Row[]): Figure | undefined {
   const shown = rows.filter(({ ours, peers }) =>
     ours.precision === "fp32" && (ours.task === "train" || ours.task === "infer") &&
@@ -131,7 +144,7 @@ export function speedChart(rows: readonly Row[]): Figure | undefined {
     });
   const others = peers.filter((column) => column !== "PyTorch eager");
   return barChart(
-    shown.map(({ ours }) => `${ours.work} ${ours.task}`),
+    shown.map(({ ours }) => `${ours.workload} ${ours.task}`),
     {
       "ResNet Lab": speeds(({ ours }) => ours),
       ...Object.fromEntries(
@@ -140,7 +153,7 @@ export function speedChart(rows: readonly Row[]): Figure | undefined {
     },
     {
       title: "Speed in fp32, PyTorch eager = 1",
-      x: { title: "Work" },
+      x: { title: "Workload" },
       y: { title: "Times as fast as PyTorch eager" },
       width: 1200,
       height: 480,
@@ -148,12 +161,12 @@ export function speedChart(rows: readonly Row[]): Figure | undefined {
   );
 }
 
-/** Three digits, and all of those before the point. */
+/** Formats a number with three digits, or with all digits before the point. */
 function number(value: number): string {
   return value < 100 ? value.toPrecision(3) : Math.round(value).toLocaleString("en");
 }
 
-/** A table in Markdown, its columns aligned. */
+/** Returns a Markdown table with aligned columns. */
 function table(head: readonly string[], body: readonly (readonly string[])[]): string {
   const widths = head.map((_, i) => Math.max(3, ...[head, ...body].map((row) => row[i]!.length)));
   const line = (cells: readonly string[]) =>

@@ -1,4 +1,7 @@
-/** This library at work: what a user gets from `fit`, from `forward` after `foldBatchNorm`, both compiled or not, and from `batches`. */
+/**
+ * The system of this library: `fit`, `forward` after `foldBatchNorm`, both compiled or not, and
+ * `batches`.
+ */
 import {
   alexnet,
   batches,
@@ -22,13 +25,13 @@ import {
   vgg,
   withPrecision,
 } from "resnet-lab";
-import { given, serve } from "./serve.ts";
-import { imagesOfEpoch } from "./works.ts";
+import { parseArguments, serve } from "./serve.ts";
+import { imagesOfEpoch } from "./workloads.ts";
 
-const { work, words } = given();
-const precision = words.includes("bf16") ? "bf16" : "fp32";
-const isCompiled = words.includes("compile");
-const [height, width, channels] = work.image;
+const { workload, flags } = parseArguments();
+const precision = flags.includes("bf16") ? "bf16" : "fp32";
+const isCompiled = flags.includes("compile");
+const [height, width, channels] = workload.image;
 
 const networks: Record<string, () => Classifier<Images, 10>> = {
   resnet18: () => resnet18({ stem: "cifar", classes: 10 }),
@@ -39,7 +42,7 @@ const networks: Record<string, () => Classifier<Images, 10>> = {
   lenet: () => lenet(),
 };
 
-/** Noise with random labels. */
+/** Makes a dataset of noise with random labels. */
 function noise(count: number) {
   const random = new Random(0);
   const size = count * height * width * channels;
@@ -53,7 +56,7 @@ function noise(count: number) {
 
 let parameters = 0;
 function build() {
-  const model = networks[work.network]!();
+  const model = networks[workload.network]!();
   parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
   return model;
 }
@@ -61,15 +64,18 @@ function build() {
 await serve("ResNet Lab 0.1.0", {
   train() {
     const model = build();
-    const optimizer = sgd(model.parameters(), { learningRate: work.learningRate, momentum: 0.9 });
+    const optimizer = sgd(model.parameters(), {
+      learningRate: workload.learningRate,
+      momentum: 0.9,
+    });
     const options = {
       optimizer,
       epochs: 1e6,
-      batchSize: work.batch,
+      batchSize: workload.batch,
       precision,
       compile: isCompiled,
     } as const;
-    const training = fit(model, noise(4 * work.batch), options);
+    const training = fit(model, noise(4 * workload.batch), options);
     return async (steps) => {
       while (steps > 0) {
         const { value } = await training.next();
@@ -79,8 +85,8 @@ await serve("ResNet Lab 0.1.0", {
   },
   infer() {
     const model = build();
-    foldBatchNorm(model, work.image);
-    const images = noise(work.batch).images();
+    foldBatchNorm(model, workload.image);
+    const images = noise(workload.batch).images();
     const forward = (x: Images) => withPrecision(precision, () => model.forward(x));
     const predict = isCompiled ? compile(forward) : forward;
     return (steps) => {
@@ -97,7 +103,7 @@ await serve("ResNet Lab 0.1.0", {
     const shuffle = new Random(0);
     return (epochs) => {
       for (; epochs > 0; epochs--) {
-        for (using _ of batches(dataset, { batchSize: work.batch, shuffle, transform }));
+        for (using _ of batches(dataset, { batchSize: workload.batch, shuffle, transform }));
       }
     };
   },

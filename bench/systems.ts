@@ -1,4 +1,7 @@
-/** What is compared: this library and its peers, each a process of its own that answers `train 3` with the time it took. */
+/**
+ * The compared systems: this library and its peers. Each is a process that answers `train 3` with
+ * the time for three steps.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,9 +9,12 @@ import { createInterface } from "node:readline";
 import type { Precision } from "resnet-lab";
 import { type Environment, exists } from "../scripts/environment.ts";
 import { peersPython } from "./peers.ts";
-import type { Task, Work } from "./works.ts";
+import type { Task, Workload } from "./workloads.ts";
 
-/** A column of the tables; "not compiled" is this library without `compile`. PyTorch's two have several systems, of which the fastest counts. */
+/**
+ * A column of the tables; "not compiled" is this library without `compile`. PyTorch's two columns
+ * have several systems, of which the fastest counts.
+ */
 export type Column =
   | "ResNet Lab"
   | "not compiled"
@@ -17,19 +23,22 @@ export type Column =
   | "Keras"
   | "tfjs-layers";
 
-/** One way to do the work. */
+/** A program that runs workloads. */
 export interface System {
   readonly column: Column;
   readonly precision: Precision;
-  /** What tells it from the others of its column. */
+  /** Distinguishes it from the other systems of its column. */
   readonly mode: string;
   readonly tasks: readonly Task[];
-  /** Its program; the work and `words` come behind. */
+  /** The command; the workload and `flags` follow it. */
   readonly program: readonly [string, ...string[]];
-  readonly words: readonly string[];
+  readonly flags: readonly string[];
 }
 
-/** Everything that can be run here: without PyTorch and Keras where they are not set up, without torch.compile if it is to be quick. */
+/**
+ * Returns the systems that can run here: without PyTorch and Keras if they are not installed, and
+ * without torch.compile if `quick`.
+ */
 export function systemsHere(
   { root, deno }: Pick<Environment, "root" | "deno">,
   { quick }: { quick: boolean },
@@ -54,14 +63,14 @@ export function systemsHere(
   const system = (
     of: Pick<System, "column" | "program">,
     precision: Precision,
-    words: string[] = [],
+    flags: string[] = [],
     ...more: Task[]
   ): System => ({
     ...of,
     precision,
-    mode: words.join(" "),
+    mode: flags.join(" "),
     tasks: ["train", "infer", ...more],
-    words: precision === "bf16" ? [...words, "bf16"] : words,
+    flags: precision === "bf16" ? [...flags, "bf16"] : flags,
   });
   const ours = [
     system(lab, "fp32", ["compile"], "epoch", "start"),
@@ -87,46 +96,51 @@ export function systemsHere(
   ];
 }
 
-/** What a system says after some steps. */
+/** The answer of a system after some steps. */
 export interface Reply {
   readonly seconds: number;
-  /** How many numbers are trained. */
+  /** The number of trainable values. */
   readonly parameters: number;
   readonly version: string;
 }
 
-/** A system that is running; it waits, and takes no time of the processor, until it is told what to do. */
+/**
+ * A running system. It waits, without using the processor, for a request.
+ */
 export class Runner implements Disposable {
   readonly #process: ChildProcess;
   readonly #replies: AsyncIterator<string>;
   readonly #started = performance.now();
-  /** The end of what it said on standard error, mostly TensorFlow's greetings. */
-  #said = "";
+  /** The last text on standard error, mostly log lines of TensorFlow. */
+  #errorOutput = "";
 
-  constructor(readonly system: System, work: Work) {
+  constructor(readonly system: System, workload: Workload) {
     const [program, ...args] = system.program;
-    this.#process = spawn(program, [...args, JSON.stringify(work), ...system.words], {
+    this.#process = spawn(program, [...args, JSON.stringify(workload), ...system.flags], {
       stdio: ["pipe", "pipe", "pipe"],
-      // All compute on the processor.
+      // All systems compute on the processor.
       env: { ...Deno.env.toObject(), CUDA_VISIBLE_DEVICES: "-1" },
     });
-    this.#process.stderr!.on("data", (text) => this.#said = `${this.#said}${text}`.slice(-1000));
+    this.#process.stderr!.on(
+      "data",
+      (text) => this.#errorOutput = `${this.#errorOutput}${text}`.slice(-1000),
+    );
     this.#replies = createInterface({ input: this.#process.stdout! })[Symbol.asyncIterator]();
   }
 
-  /** Has `steps` steps of a task done. */
+  /** Runs `steps` steps of a task. */
   async run(task: Task, steps: number): Promise<Reply> {
-    // A system is started by the first step that it trains.
+    // The first training step ends the start.
     this.#process.stdin!.write(`${task === "start" ? "train" : task} ${steps}\n`);
     const { value, done } = await this.#replies.next();
-    if (done) throw new Error(`it ended, saying:\n${this.#said}`);
+    if (done) throw new Error(`it ended with this output:\n${this.#errorOutput}`);
     const reply: Reply = JSON.parse(value);
     return task === "start"
       ? { ...reply, seconds: (performance.now() - this.#started) / 1000 }
       : reply;
   }
 
-  /** The most memory that it ever held, in MiB; only Linux tells. */
+  /** Returns the peak memory in MiB; known on Linux only. */
   peakMemory(): number | undefined {
     if (Deno.build.os !== "linux") return undefined;
     const status = readFileSync(`/proc/${this.#process.pid}/status`, "utf8");

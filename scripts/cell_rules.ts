@@ -1,4 +1,4 @@
-/** Lint rules for the cells of notebooks: a lesson about types must not switch them off. */
+/** Lint rules for notebook cells: a course about types must not switch types off. */
 const plugin: Deno.lint.Plugin = {
   name: "cells",
   rules: {

@@ -16,22 +16,21 @@ interface Notebook {
   }[];
 }
 
-/** The code cells of a notebook as one TypeScript module, and where each line of it comes from. */
+/** The code cells of a notebook as one TypeScript module, and the origin of each line. */
 interface Module {
   readonly name: string;
   readonly text: string;
   /**
-   * For each line of the module: the cell, counted in code cells as Jupyter does, and the line in
-   * it, from 1.
+   * For each line of the module: the number of the code cell and the line in it, both from 1.
    */
   readonly origin: readonly { readonly cell: number; readonly line: number }[];
 }
 
-const longestCell = 25;
+const maxCellLines = 25;
 
 /**
- * Joins the code cells. `void 0;` ends a cell whose last line has no semicolon, so that the next
- * one does not go on with it.
+ * Joins the code cells. `void 0;` ends a cell whose last line has no semicolon, so that its last
+ * statement does not continue in the next cell.
  */
 function joinCells(notebook: Notebook): Omit<Module, "name"> {
   const lines: string[] = [];
@@ -42,33 +41,33 @@ function joinCells(notebook: Notebook): Omit<Module, "name"> {
       origin.push({ cell: index + 1, line: line + 1 });
     });
   });
-  // What makes it a module even without an import; top-level await wants one.
+  // Makes a module even without an import, because only modules have top-level await.
   return { text: [...lines, "export {};", ""].join("\n"), origin };
 }
 
 function codeCells({ cells }: Notebook) {
   return cells
     .filter(({ cell_type }) => cell_type === "code")
-    .map((cell) => ({ ...cell, source: plain(cell.source) }))
+    .map((cell) => ({ ...cell, source: joined(cell.source) }))
     .filter(({ source }) => source.trim() !== "");
 }
 
-/** nbformat keeps a text as a string or as its lines. */
-function plain(text: string | readonly string[]): string {
+/** Joins a text, which nbformat stores as a string or as lines. */
+function joined(text: string | readonly string[]): string {
   return typeof text === "string" ? text : text.join("");
 }
 
 /**
- * What is wrong with a notebook as a document: length of cells, and outputs that are not those of a
- * whole, good run.
+ * Returns the problems of a notebook as a document: cells that are too long, and outputs that do
+ * not come from one run without an error.
  */
 function documentProblems(name: string, notebook: Notebook): string[] {
   const problems: string[] = [];
   codeCells(notebook).forEach(({ source, execution_count, outputs = [] }, index) => {
     const at = `${name} cell [${index + 1}]:`;
     const length = source.split("\n").length;
-    if (length > longestCell) {
-      problems.push(`${at} ${length} lines, at most ${longestCell} are allowed`);
+    if (length > maxCellLines) {
+      problems.push(`${at} ${length} lines, at most ${maxCellLines} are allowed`);
     }
     if (execution_count !== index + 1) {
       problems.push(
@@ -80,14 +79,14 @@ function documentProblems(name: string, notebook: Notebook): string[] {
     if (outputs.some(({ output_type }) => output_type === "error")) {
       problems.push(`${at} its output is an error`);
     }
-    if (outputs.some(({ data }) => plain(data?.["text/plain"] ?? "").startsWith("Promise {"))) {
+    if (outputs.some(({ data }) => joined(data?.["text/plain"] ?? "").startsWith("Promise {"))) {
       problems.push(`${at} its output is a Promise, so an await is missing`);
     }
   });
   return problems;
 }
 
-/** Checks notebooks and returns what is wrong with them, each with notebook, cell and line. */
+/** Checks notebooks. Returns their problems, each with notebook, cell and line. */
 export async function checkNotebooks(
   environment: Environment,
   paths: readonly string[],
@@ -120,7 +119,7 @@ function locate(message: string, modules: ReadonlyMap<string, Module>): string {
 }
 
 async function lint(environment: Environment, folder: string): Promise<string[]> {
-  // As deno.json it would hide that of the project, and with it the import map, from the cells.
+  // Not called deno.json: that would hide the import map of the project from the cells.
   const config = join(folder, "lint.json");
   const plugins = [join(import.meta.dirname!, "cell_rules.ts")];
   const rules = { tags: [], include: ["cells/honest-types"] };
@@ -138,8 +137,7 @@ async function lint(environment: Environment, folder: string): Promise<string[]>
 }
 
 async function typeCheck(environment: Environment, folder: string): Promise<string[]> {
-  // `deno check` passes over .cache, which deno.json excludes; a module that imports the others for
-  // their types does not.
+  // `deno check` skips .cache, which deno.json excludes. It does check what a module imports.
   const all = join(folder, "all.ts");
   const names = Array.from(Deno.readDirSync(folder), ({ name }) => name)
     .filter((name) => name.endsWith(".ipynb.ts"));

@@ -10,28 +10,28 @@ import {
   isOldDeno,
   jupyterVariables,
   loadAddon,
-  places,
+  projectPaths,
   refuseArguments,
   run,
   tensorFlowFolder,
   thisEnvironment,
 } from "./environment.ts";
 
-/** One thing that was looked for. */
-export interface Finding {
-  readonly what: string;
-  /** What is there; undefined if nothing is. */
+/** A thing that the project needs, and whether it is there. */
+export interface Check {
+  readonly name: string;
+  /** A description of the thing that was found; undefined if it is missing. */
   readonly found?: string;
-  /** What to do if it is missing. */
-  readonly mend: string;
-  /** Whether everything works without it, though less well. */
+  /** The instructions if it is missing. */
+  readonly fix: string;
+  /** Whether the project works without it, only less well. */
   readonly optional?: boolean;
 }
 
 const setUpAgain = `npx --yes deno@${denoVersion} task setup`;
 
-/** Looks at everything that the project needs. Changes nothing of it. */
-export function examine(environment: Environment): Promise<Finding[]> {
+/** Checks everything that the project needs, and changes nothing. */
+export function runChecks(environment: Environment): Promise<Check[]> {
   return Promise.all([
     deno(environment),
     python(environment),
@@ -46,46 +46,46 @@ export function examine(environment: Environment): Promise<Finding[]> {
   ]);
 }
 
-function deno({ deno }: Environment): Finding {
+function deno({ deno }: Environment): Check {
   return {
-    what: "Deno",
+    name: "Deno",
     found: isOldDeno(Deno.version.deno) ? undefined : `${Deno.version.deno}, ${deno}`,
-    mend: `${Deno.version.deno} is too old; start every command with npx --yes deno@${denoVersion}`,
+    fix: `${Deno.version.deno} is too old; start every command with npx --yes deno@${denoVersion}`,
   };
 }
 
-async function python(environment: Environment): Promise<Finding> {
+async function python(environment: Environment): Promise<Check> {
   const { python, tooOld } = await findPython(environment);
   return {
-    what: "Python",
+    name: "Python",
     found: python && `${python.version}${python.hasTensorFlow ? "" : ", which has no TensorFlow"}`,
-    mend: (tooOld ? `${tooOld.version} is too old; ` : "") +
+    fix: (tooOld ? `${tooOld.version} is too old; ` : "") +
       "install Python 3.10 to 3.13 (Debian, Ubuntu: sudo apt install python3 python3-venv)",
-    // A virtual environment that works has one.
-    optional: exists(places(environment.root).python),
+    // A finished virtual environment contains a Python.
+    optional: exists(projectPaths(environment.root).python),
   };
 }
 
-async function compiler(environment: Environment): Promise<Finding> {
+async function compiler(environment: Environment): Promise<Check> {
   return {
-    what: "C++ compiler",
+    name: "C++ compiler",
     found: await findCompiler(environment),
-    mend: "nothing to do: set-up takes the one in the Python package ziglang",
+    fix: "nothing to do: set-up uses the compiler of the Python package ziglang",
     optional: true,
   };
 }
 
-function packages({ root }: Environment): Finding {
-  const { addonSource, nodeHeaders } = places(root);
+function packages({ root }: Environment): Check {
+  const { addonSource, nodeHeaders } = projectPaths(root);
   return {
-    what: "npm packages",
+    name: "npm packages",
     found: [addonSource, nodeHeaders].every(exists) ? "node_modules" : undefined,
-    mend: setUpAgain,
+    fix: setUpAgain,
   };
 }
 
-async function jupyter(environment: Environment): Promise<Finding> {
-  const { python } = places(environment.root);
+async function jupyter(environment: Environment): Promise<Check> {
+  const { python } = projectPaths(environment.root);
   const { success, stdout } = await run(environment, [
     python,
     "-I",
@@ -94,13 +94,13 @@ async function jupyter(environment: Environment): Promise<Finding> {
     "--version",
   ]);
   return {
-    what: "JupyterLab",
+    name: "JupyterLab",
     found: success ? `${stdout.trim()}, .venv` : undefined,
-    mend: setUpAgain,
+    fix: setUpAgain,
   };
 }
 
-/** Starts a kernel as JupyterLab does, and has it compute something. */
+/** Starts a kernel as JupyterLab does, and executes a cell. */
 const kernelTrial = `from jupyter_client.manager import start_new_kernel
 manager, client = start_new_kernel(startup_timeout=30, kernel_name="deno")
 try:
@@ -110,16 +110,16 @@ finally:
     client.stop_channels()
     manager.shutdown_kernel(now=True)`;
 
-async function kernel(environment: Environment): Promise<Finding> {
-  const { deno, python } = places(environment.root);
+async function kernel(environment: Environment): Promise<Check> {
+  const { deno, python } = projectPaths(environment.root);
   const [{ success, output }, version] = await Promise.all([
     run(environment, [python, "-I", "-c", kernelTrial], { extra: jupyterVariables(environment) }),
     run(environment, [deno, "--version"]),
   ]);
   return {
-    what: "Deno kernel",
+    name: "Deno kernel",
     found: success ? version.stdout.split("\n")[0] : undefined,
-    mend: exists(python)
+    fix: exists(python)
       ? `it does not start; delete .venv and run ${setUpAgain} (${
         output.trim().split("\n").at(-1)
       })`
@@ -127,12 +127,12 @@ async function kernel(environment: Environment): Promise<Finding> {
   };
 }
 
-async function tensorFlow(environment: Environment): Promise<Finding> {
-  const { addon, python, venv } = places(environment.root);
+async function tensorFlow(environment: Environment): Promise<Check> {
+  const { addon, python, venv } = projectPaths(environment.root);
   if (!exists(addon)) {
     return {
-      what: "Native TensorFlow",
-      mend: exists(python) && tensorFlowFolder(venv) === undefined
+      name: "Native TensorFlow",
+      fix: exists(python) && tensorFlowFolder(venv) === undefined
         ? `install Python 3.10 to 3.13, delete .venv, and run ${setUpAgain}; ` +
           "until then lib runs on the slower WebAssembly backend"
         : setUpAgain,
@@ -140,30 +140,30 @@ async function tensorFlow(environment: Environment): Promise<Finding> {
   }
   const { loads, tensorFlow, usesGpu, output } = await loadAddon(environment, addon);
   return {
-    what: "Native TensorFlow",
+    name: "Native TensorFlow",
     found: loads ? `${tensorFlow}, on the ${usesGpu ? "GPU" : "processor"}` : undefined,
-    mend: `the addon does not load; delete .venv and run ${setUpAgain} (${
+    fix: `the addon does not load; delete .venv and run ${setUpAgain} (${
       output.trim().split("\n")[0]
     })`,
   };
 }
 
-async function gpu(environment: Environment): Promise<Finding> {
+async function gpu(environment: Environment): Promise<Check> {
   return {
-    what: "NVIDIA GPU",
+    name: "NVIDIA GPU",
     found: await findNvidiaGpus(environment),
-    mend:
-      `nothing to do: the scale cpu does without (with a GPU: install its driver, then ${setUpAgain})`,
+    fix:
+      `nothing to do: the scale cpu needs none (with a GPU: install its driver, then ${setUpAgain})`,
     optional: true,
   };
 }
 
-async function dataSets(environment: Environment): Promise<Finding> {
+async function dataSets(environment: Environment): Promise<Check> {
   const folder = join(environment.root, "data");
   const shipped = exists(folder)
     ? Array.from(Deno.readDirSync(folder)).filter((entry) => entry.isDirectory)
     : [];
-  // Asked in a process of its own, because lib may not be loadable when the doctor is needed.
+  // In a separate process, because lib may fail to load.
   const { success, output } = await run(environment, [
     environment.deno,
     ...[
@@ -182,33 +182,36 @@ async function dataSets(environment: Environment): Promise<Finding> {
     ...(exists(system) ? [system] : []),
   ];
   return {
-    what: "Data sets",
+    name: "Data sets",
     found: found.length > 0 ? found.join(", ") : undefined,
-    mend: "git checkout -- data",
+    fix: "git checkout -- data",
   };
 }
 
-async function disk({ root }: Environment): Promise<Finding> {
+async function disk({ root }: Environment): Promise<Check> {
   const { bavail, bsize } = await statfs(root);
   const free = bavail * bsize / 1e9;
-  const needed = exists(places(root).stamp) ? 1 : 5;
+  const needed = exists(projectPaths(root).stamp) ? 1 : 5;
   return {
-    what: "Disk",
+    name: "Disk",
     found: free >= needed ? `${free.toFixed(0)} GB free` : undefined,
-    mend: `only ${free.toFixed(1)} GB are free; free ${needed} GB`,
+    fix: `only ${free.toFixed(1)} GB are free; free ${needed} GB`,
   };
 }
 
 if (import.meta.main) {
-  refuseArguments("doctor", "says what is there, what is missing, and what mends it");
-  const findings = await examine(thisEnvironment());
-  for (const { what, found, mend, optional } of findings) {
+  refuseArguments(
+    "doctor",
+    "shows what is installed, what is missing, and the command that fixes it",
+  );
+  const checks = await runChecks(thisEnvironment());
+  for (const { name, found, fix, optional } of checks) {
     const sign = found !== undefined ? "✓" : optional ? "–" : "✗";
-    console.log(`${sign} ${what.padEnd(18)} ${found ?? mend}`);
+    console.log(`${sign} ${name.padEnd(18)} ${found ?? fix}`);
   }
-  const missing = findings.filter(({ found, optional }) => found === undefined && !optional);
+  const missing = checks.filter(({ found, optional }) => found === undefined && !optional);
   if (missing.length > 0) {
-    console.log(`\nMissing: ${missing.map(({ what }) => what).join(", ")}`);
+    console.log(`\nMissing: ${missing.map(({ name }) => name).join(", ")}`);
     Deno.exit(1);
   }
 }

@@ -1,6 +1,6 @@
 import { delimiter, join } from "node:path";
 
-/** What a set-up works on: where the project is, and what the commands that it starts see. */
+/** The project that set-up works on, and the surroundings of the commands that it starts. */
 export interface Environment {
   /** The project's folder. */
   readonly root: string;
@@ -9,30 +9,30 @@ export interface Environment {
   readonly os: typeof Deno.build.os;
   /** The Deno executable. */
   readonly deno: string;
-  /** Shows a line that stays. */
+  /** Prints a line. */
   readonly log: (line: string) => void;
-  /** Shows what is being done this moment, in place of what was being done before. */
+  /** Shows the current action in place of the one before. */
   readonly status: (line: string) => void;
-  /** Ends the command that is running. */
+  /** Ends the running command. */
   readonly signal?: AbortSignal;
 }
 
-/** The Deno that this project is made with, and the oldest that it runs on. */
+/** The version of Deno that the project is developed with, and the oldest that it supports. */
 export const denoVersion = "2.9.6";
 
-/** Whether a version such as "2.1.10" comes before {@linkcode denoVersion}. */
+/** Whether a version such as "2.1.10" is older than {@linkcode denoVersion}. */
 export function isOldDeno(version: string): boolean {
   return version.localeCompare(denoVersion, "en", { numeric: true }) < 0;
 }
 
-/** A set-up that cannot go on. The message is for the user: what happened and what to do. */
+/** A set-up that cannot continue. The message tells the user the reason and the remedy. */
 export class SetupError extends Error {
   override name = "SetupError";
 }
 
 /**
- * Ends a task that takes no arguments if it was given one: with a line about it for `--help`, else
- * with 1.
+ * Ends a task that takes no arguments if there is one: with a line of help for `--help`, else with
+ * exit code 1.
  */
 export function refuseArguments(task: string, does: string): void {
   const [argument] = Deno.args;
@@ -43,7 +43,7 @@ export function refuseArguments(task: string, does: string): void {
   Deno.exit(isHelp ? 0 : 1);
 }
 
-/** The environment of this process, for the project that this file is in. */
+/** Returns the environment of this process and of the project that contains this file. */
 export function thisEnvironment(): Environment {
   return {
     root: join(import.meta.dirname!, ".."),
@@ -59,14 +59,16 @@ export function thisEnvironment(): Environment {
   };
 }
 
-/** The folders that set-up works with and removes again are named so, with a random end. */
+/** The prefix of the temporary folders of set-up; a random name follows it. */
 export const unfinishedPrefix = ".venv.";
 
 /**
- * Where set-up puts things: all of it in a virtual environment, `.venv` unless it is being made, so
- * that deleting `.venv` undoes it. Nothing in there holds its own path, so it can be moved.
+ * Returns the paths that set-up writes. Almost all are in one virtual environment, so that deleting
+ * `.venv` undoes set-up. No file in it contains its own path, so the project can be moved.
+ *
+ * @param venv The virtual environment; a temporary folder until set-up is complete.
  */
-export function places(root: string, venv: string = join(root, ".venv")) {
+export function projectPaths(root: string, venv: string = join(root, ".venv")) {
   return {
     venv,
     python: join(venv, "bin", "python"),
@@ -82,8 +84,8 @@ export function places(root: string, venv: string = join(root, ".venv")) {
 }
 
 /**
- * The variables for every program that is started. Without those that lead Python to other modules
- * than those in `.venv`, or away from it, which `-I` does for one process but not for its children.
+ * Removes the variables that would lead Python to modules outside of `.venv`. Python's option `-I`
+ * ignores them as well, but not in child processes.
  */
 function cleanVariables(variables: Environment["variables"]): Record<string, string> {
   return Object.fromEntries(
@@ -93,14 +95,13 @@ function cleanVariables(variables: Environment["variables"]): Record<string, str
   );
 }
 
-/** A folder in `.cache` that is removed when it goes out of scope. */
+/** A folder in `.cache` that is removed at the end of its scope. */
 export interface ScratchFolder extends AsyncDisposable {
   readonly path: string;
 }
 
 /**
- * Makes a scratch folder, and removes those that runs of the same kind have left when they were
- * killed.
+ * Makes a scratch folder, and removes the folders with this prefix that killed runs have left.
  */
 export async function scratchFolder(root: string, prefix: string): Promise<ScratchFolder> {
   const cache = join(root, ".cache"), anHourAgo = Date.now() - 3600_000;
@@ -122,8 +123,8 @@ export interface Finished {
 }
 
 /**
- * Runs a command to its end. A program that does not exist is a command that failed. Its standard
- * input is at its end from the start, or with `leash` when this process ends, however that happens.
+ * Runs a command to its end. A program that does not exist counts as a command that failed. Its
+ * standard input is empty; with `leash` it stays open as long as this process lives.
  */
 export async function run(
   { root, variables, signal }: Environment,
@@ -166,7 +167,7 @@ export async function run(
   return { success, stdout, output };
 }
 
-/** The full path of a program, looked up on `PATH` unless it is a path already. */
+/** Returns the path of a program, found on `PATH` if it is a plain name. */
 export function onPath(
   variables: Environment["variables"],
   program: string,
@@ -194,8 +195,8 @@ export interface Python {
 }
 
 /**
- * The Python to build on: the first on `PATH` that TensorFlow supports (3.10 to 3.13), or else a
- * newer one.
+ * Finds a Python on `PATH`: the first one that TensorFlow supports (3.10 to 3.13), or else a newer
+ * one.
  */
 export async function findPython(
   environment: Environment,
@@ -225,8 +226,8 @@ export async function findPython(
 }
 
 /**
- * The NVIDIA GPUs that TensorFlow could use, as `nvidia-smi` lists them. Its CUDA builds are for
- * Linux on x86-64 only.
+ * Lists the NVIDIA GPUs that TensorFlow can use, as `nvidia-smi` does. TensorFlow has CUDA builds
+ * for Linux on x86-64 only.
  */
 export async function findNvidiaGpus(environment: Environment): Promise<string | undefined> {
   if (environment.os !== "linux" || Deno.build.arch !== "x86_64") return undefined;
@@ -235,7 +236,7 @@ export async function findNvidiaGpus(environment: Environment): Promise<string |
 }
 
 /**
- * The C++ compiler of the system, if there is one that answers (macOS has a stub that does not).
+ * Finds the C++ compiler of the system. One that does not answer is skipped: macOS has such a stub.
  */
 export async function findCompiler(environment: Environment): Promise<string | undefined> {
   for (const program of ["c++", "g++", "clang++"]) {
@@ -243,7 +244,7 @@ export async function findCompiler(environment: Environment): Promise<string | u
   }
 }
 
-/** Loads the addon in a process of its own, because a wrong one can end the process. */
+/** Loads the addon in a separate process, because a wrong one can end the process. */
 export async function loadAddon(
   environment: Environment,
   addon: string,
@@ -264,16 +265,15 @@ console.log("TensorFlow=" + addon.TF_Version, "GPU=" + addon.isUsingGpuDevice())
 }
 
 /**
- * The environment variables for JupyterLab and its kernels: our kernel is found before all others,
- * and what JupyterLab remembers stays in the project, so that a personal configuration neither
- * disturbs nor is disturbed. Where this user cannot write in the project it lasts as long as this
- * process.
+ * Returns the environment variables for JupyterLab and its kernels. They put our kernel before all
+ * others and keep JupyterLab's files in the project, apart from the user's own configuration. If
+ * the project cannot be written, the files last as long as this process.
  */
 export function jupyterVariables({ root, variables }: Environment): Record<string, string> {
   const jupyter = writableFolder(join(root, ".cache", "jupyter"));
   return {
     ...cleanVariables(variables),
-    PATH: `${join(places(root).venv, "bin")}${delimiter}${variables.PATH ?? ""}`,
+    PATH: `${join(projectPaths(root).venv, "bin")}${delimiter}${variables.PATH ?? ""}`,
     JUPYTER_PREFER_ENV_PATH: "1",
     JUPYTER_CONFIG_DIR: join(jupyter, "config"),
     JUPYTER_DATA_DIR: join(jupyter, "data"),
@@ -283,11 +283,11 @@ export function jupyterVariables({ root, variables }: Environment): Record<strin
   };
 }
 
-/** The folder itself if this user can write in it, else a temporary one. */
+/** Returns the folder if this user can write in it, else a temporary folder. */
 function writableFolder(folder: string): string {
   try {
     Deno.mkdirSync(folder, { recursive: true });
-    // The mode says nothing about disks mounted to be read, and nothing to root.
+    // Tried by writing, because file modes say nothing about read-only disks or about root.
     Deno.removeSync(Deno.makeTempDirSync({ dir: folder }));
     return folder;
   } catch {
@@ -297,7 +297,7 @@ function writableFolder(folder: string): string {
   }
 }
 
-/** TensorFlow's folder in a virtual environment, if it is there. */
+/** Finds TensorFlow's folder in a virtual environment. */
 export function tensorFlowFolder(venv: string): string | undefined {
   const lib = join(venv, "lib");
   if (!exists(lib)) return undefined;

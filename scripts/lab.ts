@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { exists, jupyterVariables, places } from "./environment.ts";
+import { exists, jupyterVariables, projectPaths } from "./environment.ts";
 import { setUpOrExit } from "./setup.ts";
 
 if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
@@ -18,17 +18,17 @@ if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
 const [folder] = Deno.args;
 const ownFolder = folder?.startsWith("-") === false;
 if (ownFolder && !exists(folder)) {
-  console.error(`There is no folder ${folder} (seen from ${Deno.cwd()}).`);
+  console.error(`There is no folder ${folder} in ${Deno.cwd()}.`);
   Deno.exit(1);
 }
-const environment = await setUpOrExit({ orGoOn: true });
-// Ctrl-C reaches JupyterLab as well, and it is JupyterLab that ends the kernels.
+const environment = await setUpOrExit({ orContinue: true });
+// JupyterLab gets Ctrl-C as well, and ends the kernels.
 Deno.addSignalListener("SIGINT", () => {});
-const child = new Deno.Command(places(environment.root).python, {
+const child = new Deno.Command(projectPaths(environment.root).python, {
   args: [
     ...["-I", "-m", "jupyterlab", ...(ownFolder ? [] : [join(environment.root, "notebooks")])],
     "--MultiKernelManager.default_kernel_name=deno",
-    // In a container everybody is root, and JupyterLab would refuse.
+    // JupyterLab refuses root, which is the usual user in a container.
     ...(Deno.uid() === 0 ? ["--allow-root"] : []),
     ...Deno.args,
   ],

@@ -1,12 +1,12 @@
 /**
- * Makes data/fashion_mnist_subset anew from the full set: a tenth of each class of the training and
- * of the test images.
+ * Writes data/fashion_mnist_subset from the full set: a tenth of each class of the training images
+ * and of the test images.
  *
  *     deno run -A scripts/make_fashion_mnist_subset.ts
  */
+import { gzipSync } from "node:zlib";
 import { encodeIdx } from "../lib/data/internal.ts";
 import { fashionMnist } from "../lib/data/mod.ts";
-import { gzipSync } from "node:zlib";
 
 const folder = new URL("../data/fashion_mnist_subset/", import.meta.url);
 const { train, test } = await fashionMnist();

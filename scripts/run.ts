@@ -1,6 +1,6 @@
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { exists, jupyterVariables, places } from "./environment.ts";
+import { exists, jupyterVariables, projectPaths } from "./environment.ts";
 import { setUpOrExit } from "./setup.ts";
 
 const usage = `Executes notebooks from top to bottom, without a browser, and reports every cell.
@@ -9,12 +9,12 @@ const usage = `Executes notebooks from top to bottom, without a browser, and rep
 
   NN         notebooks by number (01) or path; all of notebooks/ if there are none
   --scale    how much to compute: smoke (about a minute each), cpu (the default, minutes each), gpu
-  --write    keep the outputs in the notebooks and the table of results; without it no file is changed
+  --write    write the outputs to the notebooks and the table of results; without it no file changes
   --timeout  seconds that one cell may take, 3600 if not given
 `;
 
-/** What to execute, and how. */
-export interface Orders {
+/** The options of the command line. */
+export interface CliOptions {
   readonly notebooks: readonly string[];
   readonly scale: string;
   readonly write: boolean;
@@ -24,10 +24,10 @@ export interface Orders {
 /**
  * Reads the command line.
  *
- * @throws {RangeError} If a notebook, the scale or the time limit is none.
+ * @throws {RangeError} If a notebook does not exist, or the scale or the time limit is wrong.
  * @throws {TypeError} If an option does not exist.
  */
-export function readOrders(args: readonly string[], folder: string): Orders {
+export function parseArguments(args: readonly string[], folder: string): CliOptions {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -48,8 +48,8 @@ export function readOrders(args: readonly string[], folder: string): Orders {
   const all = notebooksIn(folder);
   const notebooks = positionals.length === 0 ? all : positionals.map((name) => {
     if (exists(name)) return Deno.realPathSync(name);
-    const found = all.find((path) => basename(path).startsWith(`${name.padStart(2, "0")}_`));
-    if (found) return found;
+    const match = all.find((path) => basename(path).startsWith(`${name.padStart(2, "0")}_`));
+    if (match) return match;
     throw new RangeError(
       `There is no notebook ${name}. There are: ${
         all.map((path) => basename(path).slice(0, 2)).join(", ") || "none"
@@ -60,7 +60,7 @@ export function readOrders(args: readonly string[], folder: string): Orders {
   return { notebooks, scale, write, timeout };
 }
 
-/** The paths of the notebooks in a folder, in order. */
+/** Returns the paths of the notebooks in a folder, in order. */
 export function notebooksIn(folder: string): string[] {
   if (!exists(folder)) return [];
   return Array.from(Deno.readDirSync(folder), ({ name }) => name)
@@ -74,22 +74,22 @@ if (import.meta.main) {
     console.log(usage);
     Deno.exit();
   }
-  let orders;
+  let options;
   try {
-    orders = readOrders(Deno.args, join(import.meta.dirname!, "..", "notebooks"));
+    options = parseArguments(Deno.args, join(import.meta.dirname!, "..", "notebooks"));
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : error}\n\n${usage}`);
     Deno.exit(1);
   }
-  const environment = await setUpOrExit({ orGoOn: true });
-  // Ctrl-C reaches the child as well, and it is the child that ends the kernel.
+  const environment = await setUpOrExit({ orContinue: true });
+  // The child gets Ctrl-C as well, and ends the kernel.
   Deno.addSignalListener("SIGINT", () => {});
-  const { code } = await new Deno.Command(places(environment.root).python, {
-    args: ["-I", join(import.meta.dirname!, "run_notebooks.py"), JSON.stringify(orders)],
+  const { code } = await new Deno.Command(projectPaths(environment.root).python, {
+    args: ["-I", join(import.meta.dirname!, "run_notebooks.py"), JSON.stringify(options)],
     env: {
       ...jupyterVariables(environment),
-      RESNET_LAB_SCALE: orders.scale,
-      RESNET_LAB_WRITE: orders.write ? "1" : "0",
+      RESNET_LAB_SCALE: options.scale,
+      RESNET_LAB_WRITE: options.write ? "1" : "0",
       NO_COLOR: "1",
     },
   }).spawn().status;

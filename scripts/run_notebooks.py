@@ -1,4 +1,7 @@
-"""Executes notebooks in the Deno kernel, from top to bottom. run.ts calls it with its orders as JSON."""
+"""Executes notebooks in the Deno kernel, from top to bottom.
+
+run.ts calls it with its options as JSON.
+"""
 
 import json
 import os
@@ -12,7 +15,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-# Always the same, so that a notebook changes only when its cells or their outputs do.
+# Fixed, so that a notebook changes only with its cells and their outputs.
 METADATA = {
     "kernelspec": {"name": "deno", "display_name": "Deno", "language": "typescript"},
     "language_info": {
@@ -26,7 +29,7 @@ METADATA = {
 }
 
 
-def say(text: str = "", end: str = "\n") -> None:
+def show(text: str = "", end: str = "\n") -> None:
     print(text, end=end, flush=True)
 
 
@@ -36,7 +39,7 @@ def first_line(source: str) -> str:
 
 
 def checks_in(notebook) -> int:
-    """How many claims the notebook checked: lines on stdout that begin with a tick."""
+    """Counts the checked claims of the notebook: lines on stdout that begin with a tick."""
     return sum(
         line.startswith("✓ ")
         for cell in notebook.cells
@@ -46,18 +49,18 @@ def checks_in(notebook) -> int:
     )
 
 
-def why(cell, error: Exception, kernel_errors: str) -> str:
+def reason_of(cell, error: Exception, kernel_errors: str) -> str:
     if isinstance(error, CellExecutionError):
         traces = [output.traceback for output in cell.outputs if output.output_type == "error"]
-        # The kernel says nothing at all about a syntax error.
+        # The kernel sends no message about a syntax error.
         return "\n".join(traces[-1]) if traces else "The kernel cannot parse this cell."
     if isinstance(error, CellTimeoutError):
         return "The cell took longer than the time limit (--timeout)."
-    return f"The kernel died. The last that it said:\n{kernel_errors[-2000:].strip()}"
+    return f"The kernel died. Its last output:\n{kernel_errors[-2000:].strip()}"
 
 
 def execute(notebook, path: pathlib.Path, timeout: float):
-    """Executes the cells in place. Returns the cell that failed, its number and why, or None."""
+    """Executes the cells in place. Returns the failed cell, its number and the reason, or None."""
     client = NotebookClient(
         notebook,
         kernel_name=METADATA["kernelspec"]["name"],
@@ -68,8 +71,8 @@ def execute(notebook, path: pathlib.Path, timeout: float):
         shutdown_kernel="immediate",
     )
 
-    async def take_late_outputs(cell, cell_index, execute_reply) -> None:
-        """Deno 2.9 may send the outputs of a cell after it has said that the cell is done."""
+    async def add_late_outputs(cell, cell_index, execute_reply) -> None:
+        """Deno 2.9 may send outputs of a cell after the message that the cell is done."""
         while True:
             try:
                 message = await client.kc.get_iopub_msg(timeout=0.05)
@@ -78,7 +81,7 @@ def execute(notebook, path: pathlib.Path, timeout: float):
             if message["msg_type"] != "status":
                 client.process_message(message, cell, cell_index)
 
-    client.on_cell_executed = take_late_outputs
+    client.on_cell_executed = add_late_outputs
     number = 0
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         with client.setup_kernel(stderr=errors):
@@ -87,49 +90,49 @@ def execute(notebook, path: pathlib.Path, timeout: float):
                     continue
                 number += 1
                 start = time.perf_counter()
-                say(f"  [{number}] {first_line(cell.source):60} ", end="")
+                show(f"  [{number}] {first_line(cell.source):60} ", end="")
                 try:
                     client.execute_cell(cell, index)
                 except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-                    say("failed")
+                    show("failed")
                     errors.seek(0)
-                    return cell, number, why(cell, error, errors.read())
-                say(f"{time.perf_counter() - start:7.1f} s")
+                    return cell, number, reason_of(cell, error, errors.read())
+                show(f"{time.perf_counter() - start:7.1f} s")
     notebook.metadata = nbformat.from_dict(METADATA)
     return None
 
 
 def write(notebook, path: pathlib.Path) -> None:
-    """Writes the notebook, or nothing: never a part of it."""
+    """Writes the notebook completely or not at all."""
     part = path.with_name(f".{path.name}.part")
     nbformat.write(notebook, part)
     os.replace(part, path)
 
 
 def main() -> bool:
-    orders = json.loads(sys.argv[1])
+    options = json.loads(sys.argv[1])
     rows = []
-    for path in map(pathlib.Path, orders["notebooks"]):
-        say(f"\n{path.name}")
+    for path in map(pathlib.Path, options["notebooks"]):
+        show(f"\n{path.name}")
         notebook = nbformat.read(path, as_version=4)
         start = time.perf_counter()
-        failure = execute(notebook, path, orders["timeout"])
+        failure = execute(notebook, path, options["timeout"])
         seconds = time.perf_counter() - start
         if failure:
             cell, number, reason = failure
-            say(f"\n{path.name}, cell [{number}]:\n\n{cell.source}\n\n{reason}")
-        elif orders["write"]:
+            show(f"\n{path.name}, cell [{number}]:\n\n{cell.source}\n\n{reason}")
+        elif options["write"]:
             write(notebook, path)
         code = sum(cell.cell_type == "code" for cell in notebook.cells)
         result = f"failed at cell [{failure[1]}]" if failure else "passed"
         rows.append((path.stem, code, f"{seconds:.1f}", checks_in(notebook), result))
     table = [("notebook", "cells", "seconds", "checks", "result"), *rows]
     width = max(len(row[0]) for row in table)
-    say()
+    show()
     for name, cells, seconds, checks, result in table:
-        say(f"{name:{width}}  {cells:>5}  {seconds:>7}  {checks:>6}  {result}")
+        show(f"{name:{width}}  {cells:>5}  {seconds:>7}  {checks:>6}  {result}")
     failed = sum(row[4] != "passed" for row in rows)
-    say(f"\nnotebooks: {len(rows) - failed} passed, {failed} failed")
+    show(f"\nnotebooks: {len(rows) - failed} passed, {failed} failed")
     return failed == 0
 
 

@@ -10,7 +10,7 @@ import {
   findPython,
   isOldDeno,
   loadAddon,
-  places,
+  projectPaths,
   refuseArguments,
   run,
   SetupError,
@@ -19,25 +19,24 @@ import {
   unfinishedPrefix,
 } from "./environment.ts";
 
-/** One thing that set-up makes. It is made anew when `key` has changed or a product is gone. */
+/** A step of set-up. It runs again when `key` has changed or a product is missing. */
 interface Step {
   readonly name: string;
   readonly title: string;
-  /** Everything that the products depend on. */
+  /** A text of everything that the products depend on. */
   readonly key: string;
   readonly products: readonly string[];
-  /** The file that keeps the keys of the steps that are done. */
+  /** The file with the keys of the finished steps. */
   readonly stamp: string;
   readonly make: () => Promise<void>;
 }
 
 /**
- * Makes everything that the project needs, and leaves alone what is there already; a project where
- * nothing is missing is not written to. A step that fails or is stopped leaves no stamp, so that
- * the next set-up makes it again from its beginning. A virtual environment that works is replaced
- * in one go, when the new one is complete.
+ * Installs and compiles what the project lacks. It writes nothing to a project that is complete. A
+ * step that fails or is stopped leaves no stamp, so the next set-up repeats it. A virtual
+ * environment that works is replaced only by a complete new one, in one rename.
  *
- * @throws {SetupError} If a step cannot be done; the message says what to do.
+ * @throws {SetupError} If a step fails; the message contains the remedy.
  */
 export async function setUp(environment: Environment): Promise<void> {
   const { root, os, signal } = environment;
@@ -56,7 +55,7 @@ export async function setUp(environment: Environment): Promise<void> {
     if (await isSetUp(environment) && unfinished(root).length === 0) return;
     using lock = await lockSetUp(environment);
     if (!lock) return;
-    await makeWhatIsMissing(environment);
+    await runMissingSteps(environment);
   } catch (error) {
     if (signal?.aborted) {
       throw new SetupError("It was stopped. Run the same command again to go on.");
@@ -66,11 +65,11 @@ export async function setUp(environment: Environment): Promise<void> {
   }
 }
 
-/** Whether every step is done. Reads only. */
+/** Whether every step is done. Writes nothing. */
 async function isSetUp(environment: Environment): Promise<boolean> {
-  const { venv } = places(environment.root);
-  for (const plan of [packages, python, addon, jupyter]) {
-    if (!await isDone(await plan(environment, venv))) return false;
+  const { venv } = projectPaths(environment.root);
+  for (const stepOf of [packages, python, addon, jupyter]) {
+    if (!await isDone(await stepOf(environment, venv))) return false;
   }
   return true;
 }
@@ -79,18 +78,18 @@ async function isDone({ name, key, products, stamp }: Step): Promise<boolean> {
   return (await readStamp(stamp))[name] === key && products.every(exists);
 }
 
-async function makeWhatIsMissing(environment: Environment): Promise<void> {
+async function runMissingSteps(environment: Environment): Promise<void> {
   const { root } = environment;
-  const { venv } = places(root);
-  // A set-up that was killed between its two renames has left the working one beside its place.
+  const { venv } = projectPaths(root);
+  // A set-up that was killed between its two renames has left the old environment here.
   const replaced = join(root, `${unfinishedPrefix}replaced`);
   if (!isThere(venv) && isThere(replaced)) await Deno.rename(replaced, venv);
 
   await make(environment, await packages(environment));
   const inPlace = await isDone(await python(environment, venv));
   const target = inPlace ? venv : await startVenv(environment, replaced);
-  for (const plan of [python, addon, jupyter]) {
-    await make(environment, await plan(environment, target));
+  for (const stepOf of [python, addon, jupyter]) {
+    await make(environment, await stepOf(environment, target));
   }
   if (!inPlace) {
     if (isThere(replaced)) await Deno.remove(replaced, { recursive: true });
@@ -101,8 +100,8 @@ async function makeWhatIsMissing(environment: Environment): Promise<void> {
 }
 
 /**
- * Removes a folder, or leaves it to the next set-up: a pip that outlived its own may still be
- * writing there.
+ * Removes a folder if possible. A pip of a killed set-up may still write to it; then the next
+ * set-up removes it.
  */
 async function removeUnfinished(folder: string): Promise<void> {
   await Deno.remove(folder, { recursive: true }).catch(() => {});
@@ -114,14 +113,14 @@ async function make({ log }: Environment, step: Step): Promise<void> {
   const start = performance.now();
   await step.make();
   const made = { ...await readStamp(step.stamp), [step.name]: step.key };
-  await writeWhole(step.stamp, JSON.stringify(made, null, 2));
+  await writeAtomically(step.stamp, JSON.stringify(made, null, 2));
   log(`  done in ${((performance.now() - start) / 1000).toFixed(1)} s`);
 }
 
 /**
- * The folder of a new virtual environment: one where an earlier set-up got as far as the Python
- * packages, or else a new one, because a pip that outlived its set-up may still be writing to an
- * old one.
+ * Returns the folder for a new virtual environment: one in which an interrupted set-up has finished
+ * the Python packages, or else a new one. Other old folders are not reused, because a pip of a
+ * killed set-up may still write to them.
  */
 async function startVenv(environment: Environment, replaced: string): Promise<string> {
   for (const folder of unfinished(environment.root)) {
@@ -134,7 +133,7 @@ async function startVenv(environment: Environment, replaced: string): Promise<st
   return folder;
 }
 
-/** The leftovers of interrupted set-ups in the project. */
+/** Lists the folders that interrupted set-ups have left. */
 function unfinished(root: string): string[] {
   return Array.from(Deno.readDirSync(root), ({ name }) => name)
     .filter((name) => name.startsWith(unfinishedPrefix))
@@ -142,8 +141,8 @@ function unfinished(root: string): string[] {
 }
 
 /**
- * Two set-ups at once would undo each other's work, so the second waits. No lock where the project
- * cannot be written and nothing is missing but that earlier set-ups' leftovers be removed.
+ * Locks set-up, so that a second one waits for the first. Returns undefined if the project is
+ * read-only and complete; then only old folders would have to be removed.
  */
 async function lockSetUp(environment: Environment): Promise<Deno.FsFile | undefined> {
   const { root, log, signal } = environment;
@@ -162,7 +161,7 @@ async function lockSetUp(environment: Environment): Promise<Deno.FsFile | undefi
   return file;
 }
 
-/** Whether a name is taken, also by a link to nowhere. */
+/** Whether a path exists, be it a broken link. */
 function isThere(path: string): boolean {
   try {
     Deno.lstatSync(path);
@@ -172,7 +171,7 @@ function isThere(path: string): boolean {
   }
 }
 
-/** What is made already: the keys of the steps. Nothing, if set-up never got that far. */
+/** Reads the keys of the finished steps; empty if there is no file. */
 async function readStamp(stamp: string): Promise<Record<string, string>> {
   try {
     return JSON.parse(await Deno.readTextFile(stamp));
@@ -181,10 +180,10 @@ async function readStamp(stamp: string): Promise<Record<string, string>> {
   }
 }
 
-/** The npm packages, by the lock file. */
+/** The npm packages, from the lock file. */
 async function packages(environment: Environment): Promise<Step> {
   const { root, deno } = environment;
-  const { addonSource, nodeHeaders, packagesStamp } = places(root);
+  const { addonSource, nodeHeaders, packagesStamp } = projectPaths(root);
   return {
     name: "packages",
     title: "Installing the npm packages",
@@ -200,10 +199,10 @@ async function packages(environment: Environment): Promise<Step> {
   };
 }
 
-/** The virtual environment with JupyterLab and TensorFlow, by the pinned requirements. */
+/** The virtual environment with JupyterLab and TensorFlow, from the pinned requirements. */
 async function python(environment: Environment, venv: string): Promise<Step> {
   const { root, log } = environment;
-  const { python, stamp } = places(root, venv);
+  const { python, stamp } = projectPaths(root, venv);
   const gpu = await findNvidiaGpus(environment) !== undefined;
   const requirements = gpu ? "requirements-gpu.txt" : "requirements.txt";
   return {
@@ -212,8 +211,8 @@ async function python(environment: Environment, venv: string): Promise<Step> {
       gpu ? "for the GPU, 7 GB" : "2 GB"
     }, 1 to 5 minutes)`,
     key: await hash(root, [requirements]),
-    // The system's Python, on which .venv is built, may be gone, or be of another version, which
-    // has other packages.
+    // The system's Python, on which .venv is built, may be removed or replaced by another version,
+    // which looks for packages elsewhere.
     products: [python, join(await packagesFolder(environment, python), "jupyterlab")],
     stamp,
     async make() {
@@ -237,9 +236,9 @@ async function python(environment: Environment, venv: string): Promise<Step> {
         if (!success) {
           throw new SetupError(`The Python packages could not be installed. ${advice(output)}`);
         }
-        await forgetPath(root, venv);
+        await makeRelocatable(root, venv);
       } catch (error) {
-        // A half-made one is of no use, and holds space that may be what is missing.
+        // An incomplete environment is useless, and the disk may be full.
         await Deno.remove(venv, { recursive: true }).catch(() => {});
         throw error;
       }
@@ -247,7 +246,7 @@ async function python(environment: Environment, venv: string): Promise<Step> {
   };
 }
 
-/** Where the Python of a virtual environment looks for packages; nowhere, if it does not start. */
+/** Returns the folder of the packages of a Python; an empty text if it does not start. */
 async function packagesFolder(environment: Environment, python: string): Promise<string> {
   const { stdout } = await run(environment, [
     python,
@@ -273,11 +272,11 @@ async function makeVirtualEnvironment(
 }
 
 /**
- * Has the programs of a virtual environment find its Python beside themselves. As pip writes them
- * they hold the path at which they were made.
+ * Makes the programs of a virtual environment find its Python beside themselves. pip writes the
+ * absolute path of the environment into them.
  */
-async function forgetPath(root: string, venv: string) {
-  // Where a path has spaces, or is long, pip itself goes by way of the shell.
+async function makeRelocatable(root: string, venv: string) {
+  // For a long path or one with spaces, pip writes a header that calls the shell.
   const header = RegExp(
     `^#!(?:/bin/sh\\n'''exec' "?)?${
       RegExp.escape(venv)
@@ -285,7 +284,7 @@ async function forgetPath(root: string, venv: string) {
   );
   for await (const { name, isFile } of Deno.readDir(join(venv, "bin"))) {
     const file = join(venv, "bin", name);
-    // Scripts are smaller.
+    // Larger files are no scripts.
     if (!isFile || (await Deno.stat(file)).size > 100_000) continue;
     const text = await Deno.readTextFile(file);
     if (!text.includes(basename(venv))) continue;
@@ -293,12 +292,12 @@ async function forgetPath(root: string, venv: string) {
       .replace(header, (_, python) => {
         return `#!/bin/sh\n'''exec' "$(dirname -- "$(realpath -- "$0")")/${python}" "$0" "$@"\n' '''\n`;
       })
-      .replaceAll(basename(venv), basename(places(root).venv));
+      .replaceAll(basename(venv), basename(projectPaths(root).venv));
     await Deno.writeTextFile(file, portable);
   }
 }
 
-/** Runs pip, and ends it when its standard input ends, which it does when set-up is killed. */
+/** Runs pip, and ends it with its standard input, so that it does not outlive a killed set-up. */
 const pipOnLeash = `import os, runpy, threading
 def watch():
     os.read(0, 1)
@@ -306,11 +305,11 @@ def watch():
 threading.Thread(target=watch, daemon=True).start()
 runpy.run_module("pip", run_name="__main__", alter_sys=True)`;
 
-/** Installs the packages of a file of requirements: exactly those files whose hashes it has. */
+/** Installs the packages of a requirements file, which pins each by its hash. */
 async function pip(environment: Environment, venv: string, requirements: string) {
-  const { python } = places(environment.root, venv);
+  const { python } = projectPaths(environment.root, venv);
   const temporary = join(venv, "tmp");
-  // For Macs with an Intel processor some packages have their sources only.
+  // Some packages have no wheel for Macs with an Intel processor.
   const intelMac = environment.os === "darwin" && Deno.build.arch === "x86_64";
   await Deno.mkdir(temporary, { recursive: true });
   try {
@@ -326,7 +325,7 @@ async function pip(environment: Environment, venv: string, requirements: string)
         extra: {
           ...await pipSettings(environment, python),
           PIP_DISABLE_PIP_VERSION_CHECK: "1",
-          // The leftovers of a killed pip go with the folder.
+          // Files that a killed pip leaves are removed with the folder.
           TMPDIR: temporary,
         },
         onLine: environment.status,
@@ -340,18 +339,17 @@ async function pip(environment: Environment, venv: string, requirements: string)
 }
 
 /**
- * The settings of pip that say how the packages are reached. All others could lead them elsewhere,
- * or break them.
+ * The settings of pip for reaching packages. All other settings of the user are ignored, because
+ * they could install to another place or break the set-up.
  */
-const settingsOfReach = [
+const networkSettings = [
   ...["index-url", "pypi-url", "extra-index-url", "no-index", "find-links", "trusted-host"],
   ...["proxy", "cert", "client-cert", "timeout", "default-timeout", "retries", "keyring-provider"],
   ...["cache-dir", "no-cache-dir", "use-feature", "use-deprecated"],
 ];
 
 /**
- * The user's settings of pip, from files and from variables, as far as they say how the packages
- * are reached.
+ * Returns the user's {@linkcode networkSettings} of pip, from files and from variables.
  */
 async function pipSettings(
   environment: Environment,
@@ -363,25 +361,27 @@ async function pipSettings(
     extra: { PIP_QUIET: "0", ...(PIP_CONFIG_FILE === undefined ? {} : { PIP_CONFIG_FILE }) },
   });
   const settings: Record<string, string> = { PIP_CONFIG_FILE: "/dev/null" };
-  // Such as install.find-links='/a\n/b': a section, a name and a string of Python.
+  // A line is install.find-links='/a\n/b': a section, a name and a string of Python.
   for (const [, name, , value] of stdout.matchAll(/^[^.=]+\.([\w-]+)=(['"])(.*)\2$/gm)) {
-    if (!settingsOfReach.includes(name!)) continue;
+    if (!networkSettings.includes(name!)) continue;
     settings[nameOf(name!)] = value!.replace(/\\(.)/g, (_, c) => c === "n" ? "\n" : c);
   }
-  for (const name of settingsOfReach.map(nameOf)) {
+  for (const name of networkSettings.map(nameOf)) {
     const value = environment.variables[name];
     if (value !== undefined) settings[name] = value;
   }
   return settings;
 }
 
-/** The end of the names of addons that are being made. */
-const partEnd = ".part.node";
+/** The suffix of an addon that is not complete yet. */
+const partSuffix = ".part.node";
 
-/** The addon that joins TensorFlow.js to TensorFlow, compiled from the C++ in its npm package. */
+/**
+ * The addon that connects TensorFlow.js to TensorFlow, compiled from the C++ in its npm package.
+ */
 async function addon(environment: Environment, venv: string): Promise<Step> {
   const { root, os } = environment;
-  const { addon, addonSource, nodeHeaders, stamp } = places(root, venv);
+  const { addon, addonSource, nodeHeaders, stamp } = projectPaths(root, venv);
   const name = "addon";
   const tensorFlow = tensorFlowFolder(venv);
   if (tensorFlow === undefined) {
@@ -395,14 +395,13 @@ async function addon(environment: Environment, venv: string): Promise<Step> {
     };
   }
   const [suffix, origin] = os === "darwin" ? ["2.dylib", "@loader_path"] : ["so.2", "$ORIGIN"];
-  // Paths from the project's folder, where the compiler runs, so that a project that was moved
-  // keeps its addon.
+  // Relative to the project, where the compiler runs, so that a moved project keeps its addon.
   const source = relative(root, addonSource);
   const inVenv = relative(venv, tensorFlow);
   const flagsFor = (tensorFlow: string) => [
     ...["-O2", "-shared", "-fPIC", "-std=c++17", "-DNAPI_VERSION=8"],
-    // The N-API functions come from Deno when it loads the addon; only the linker of macOS wants to
-    // be told.
+    // Deno provides the N-API functions when it loads the addon. The linker of macOS needs this
+    // option for that.
     ...(os === "darwin" ? ["-undefined", "dynamic_lookup"] : []),
     `-I${relative(root, nodeHeaders)}`,
     `-I${join(tensorFlow, "include")}`,
@@ -420,9 +419,9 @@ async function addon(environment: Environment, venv: string): Promise<Step> {
     stamp,
     async make() {
       for (const { name } of Deno.readDirSync(venv)) {
-        if (name.endsWith(partEnd)) await Deno.remove(join(venv, name));
+        if (name.endsWith(partSuffix)) await Deno.remove(join(venv, name));
       }
-      const part = join(venv, `${crypto.randomUUID()}${partEnd}`);
+      const part = join(venv, `${crypto.randomUUID()}${partSuffix}`);
       await compile(environment, venv, [...flagsFor(relative(root, tensorFlow)), "-o", part]);
       const { loads, output } = await loadAddon(environment, part);
       if (!loads) {
@@ -436,20 +435,19 @@ async function addon(environment: Environment, venv: string): Promise<Step> {
 }
 
 /**
- * Calls the system's C++ compiler, or the one in the Python package ziglang where the system has
- * none.
+ * Calls the system's C++ compiler, or else the compiler of the Python package ziglang.
  */
 async function compile(environment: Environment, venv: string, flags: readonly string[]) {
-  const { python } = places(environment.root, venv);
+  const { python } = projectPaths(environment.root, venv);
   const compiler = await findCompiler(environment);
   if (compiler === undefined) {
     environment.log(
-      "  there is no C++ compiler here: fetching the one of the Python package ziglang",
+      "  there is no C++ compiler here: installing the Python package ziglang, which has one",
     );
     const { success, output } = await pip(environment, venv, "requirements-ziglang.txt");
     if (!success) {
       throw new SetupError(
-        `There is no C++ compiler, and ziglang, which would do, could not be installed. ${
+        `There is no C++ compiler, and ziglang, which has one, could not be installed. ${
           advice(output)
         }`,
       );
@@ -475,11 +473,11 @@ async function compile(environment: Environment, venv: string, flags: readonly s
 
 /** The Deno kernel, and the settings with which JupyterLab starts. */
 function jupyter({ root, deno: running }: Environment, venv: string): Promise<Step> {
-  const { deno, kernelspec, overrides, stamp } = places(root, venv);
+  const { deno, kernelspec, overrides, stamp } = projectPaths(root, venv);
   const spec = {
-    // Stop is a SIGINT, which ends a process that does not listen yet, as while a cell imports the
-    // library. The shell has it ignored, and Deno inherits that; what listens later, as
-    // lib/tensor/stop.ts does, hears it all the same.
+    // Stop is a SIGINT, which ends a process without a listener, for example while a cell imports
+    // the library. The shell ignores the signal and Deno inherits that; a later listener, such as
+    // the one of lib/tensor/interrupt.ts, still receives it.
     argv: [
       ...["/bin/sh", "-c", `trap "" INT; exec "$0" "$@"`],
       `{resource_dir}/${relative(dirname(kernelspec), deno)}`,
@@ -498,21 +496,21 @@ function jupyter({ root, deno: running }: Environment, venv: string): Promise<St
     products: [deno, kernelspec, overrides],
     stamp,
     async make() {
-      // Deno may live in npm's cache, which gets emptied, so the kernel has a link of its own (or a
-      // copy, across disks).
+      // Deno may be in npm's cache, which can be emptied. So the kernel gets a hard link to it, or
+      // a copy on another disk.
       await Deno.mkdir(dirname(deno), { recursive: true });
       const part = `${deno}.part`;
       if (exists(part)) await Deno.remove(part);
       await Deno.link(running, part).catch(() => Deno.copyFile(running, part));
       await Deno.rename(part, deno);
-      await writeWhole(kernelspec, JSON.stringify(spec, null, 2));
-      await writeWhole(overrides, JSON.stringify(settings, null, 2));
+      await writeAtomically(kernelspec, JSON.stringify(spec, null, 2));
+      await writeAtomically(overrides, JSON.stringify(settings, null, 2));
     },
   });
 }
 
-/** Writes a file, or nothing: never a part of it. */
-async function writeWhole(file: string, text: string) {
+/** Writes a file completely or not at all. */
+async function writeAtomically(file: string, text: string) {
   await Deno.mkdir(dirname(file), { recursive: true });
   await Deno.writeTextFile(`${file}.part`, text);
   await Deno.rename(`${file}.part`, file);
@@ -532,7 +530,7 @@ function howToInstallPython({ os }: Environment): string {
       "and run this again.";
 }
 
-/** What to do about a command that failed, judged by what it said. */
+/** Returns the remedy for a command that failed, from its output. */
 function advice(output: string): string {
   if (/No space left on device|ENOSPC|os error 28|Disk quota exceeded/.test(output)) {
     return "The disk is full. Free 5 GB (here, and in the folder for temporary files) and run this again.";
@@ -545,16 +543,17 @@ function advice(output: string): string {
       unreachable[0]
     }). Connect to it (behind a proxy: set HTTPS_PROXY) and run this again.`;
   }
-  const said = output.trim().split("\n").filter((line) => !/^(Ignoring |Collecting )/.test(line));
-  return `Mend this and run it again:\n${said.slice(-12).map((line) => `  ${line}`).join("\n")}`;
+  const lines = output.trim().split("\n").filter((line) => !/^(Ignoring |Collecting )/.test(line));
+  return `Fix this and run it again:\n${lines.slice(-12).map((line) => `  ${line}`).join("\n")}`;
 }
 
 /**
- * Sets up this project for a command that needs it. A failure, or Ctrl-C, is told to the user and
- * ends the process with 1. A command that can do with what an earlier set-up has made goes on with
- * that.
+ * Sets up this project for a command. A failure or Ctrl-C prints a message and ends the process
+ * with exit code 1.
+ *
+ * @param options.orContinue Whether to continue after a failure if an earlier set-up was complete.
  */
-export async function setUpOrExit({ orGoOn = false } = {}): Promise<Environment> {
+export async function setUpOrExit({ orContinue = false } = {}): Promise<Environment> {
   const environment = thisEnvironment();
   const stop = new AbortController();
   const onStop = () => stop.abort();
@@ -565,11 +564,11 @@ export async function setUpOrExit({ orGoOn = false } = {}): Promise<Environment>
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     console.error(`\nSet-up is not done. ${error.message}`);
-    // The last step of a set-up is the one whose product this is.
-    if (stop.signal.aborted || !orGoOn || !exists(places(environment.root).kernelspec)) {
+    // The kernelspec is a product of the last step.
+    if (stop.signal.aborted || !orContinue || !exists(projectPaths(environment.root).kernelspec)) {
       Deno.exit(1);
     }
-    console.error("\nGoing on with what an earlier set-up has made.\n");
+    console.error("\nContinuing with an earlier set-up.\n");
   } finally {
     for (const signal of signals) Deno.removeSignalListener(signal, onStop);
   }
@@ -577,6 +576,6 @@ export async function setUpOrExit({ orGoOn = false } = {}): Promise<Environment>
 }
 
 if (import.meta.main) {
-  refuseArguments("setup", "only sets up: fetches and compiles what is missing");
+  refuseArguments("setup", "only sets up: installs and compiles what is missing");
   await setUpOrExit();
 }

@@ -1,6 +1,6 @@
 /**
- * What several tests need: closeness of numbers, gradients by differences, every backend, no tensor
- * left behind.
+ * Helpers for all tests: comparison of numbers, gradients by differences, tests on each backend,
+ * and leaks of tensors.
  */
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
@@ -8,8 +8,7 @@ import { runInNewContext } from "node:vm";
 import { memory, ops, type Scalar, type Tensor, useBackend } from "resnet-lab";
 
 /**
- * Asserts that numbers agree to `tolerance`, relative to 1 or to the expected number, whichever is
- * larger.
+ * Asserts that numbers agree to `tolerance`, relative to the larger of 1 and the expected number.
  */
 export function assertClose(
   actual: Tensor | ArrayLike<number> | number,
@@ -32,7 +31,7 @@ export function assertClose(
 setFlagsFromString("--expose-gc");
 const gc: () => void = runInNewContext("gc");
 
-/** Collects garbage, and lets what is found be disposed. */
+/** Collects garbage, and waits until its tensors are disposed. */
 export async function collectGarbage(): Promise<void> {
   for (let i = 0; i < 2; i++) {
     gc();
@@ -40,7 +39,7 @@ export async function collectGarbage(): Promise<void> {
   }
 }
 
-// What the tests before have left behind must not go while one counts tensors.
+// Tensors that earlier tests left behind must not be collected while a test counts tensors.
 let settled = 0;
 Deno.test.beforeEach(async () => {
   if (memory().tensors === settled) return;
@@ -49,7 +48,7 @@ Deno.test.beforeEach(async () => {
 });
 
 /**
- * Registers one test for the backend at hand and one for each of the backends that are everywhere.
+ * Registers a test for the current backend and one for each backend that exists everywhere.
  */
 export function testOnEachBackend(name: string, body: () => void | Promise<void>): void {
   Deno.test(name, body);
@@ -58,23 +57,23 @@ export function testOnEachBackend(name: string, body: () => void | Promise<void>
   }
 }
 
-/** Runs `body` and asserts that as many tensors are alive after it as before, plus `kept`. */
+/** Asserts that `body` leaves `kept` more tensors alive than before it. */
 export async function assertNoLeak(body: () => void | Promise<void>, kept = 0): Promise<void> {
-  const more = async () => {
+  const growth = async () => {
     const before = memory().tensors;
     await body();
     return memory().tensors - before;
   };
-  let left = await more();
+  let left = await growth();
   if (left !== kept) {
-    // Garbage of before may have gone meanwhile: once more, without any.
+    // Older garbage may have been collected meanwhile, so it counts again without any.
     await collectGarbage();
-    left = await more();
+    left = await growth();
   }
   assert.equal(left, kept, "tensors left behind");
 }
 
-/** What the compiler says of a program that is wrong. */
+/** Returns the errors of the compiler for a wrong program. */
 export async function errorsOfCompiler(program: string): Promise<string> {
   const file = await Deno.makeTempFile({ suffix: ".ts" });
   try {
@@ -90,7 +89,7 @@ export async function errorsOfCompiler(program: string): Promise<string> {
   }
 }
 
-/** The gradient of a scalar function at `x` by central differences, element by element. */
+/** Returns the gradient of a scalar function at `x` by central differences. */
 export function centralDifference(f: (x: Tensor) => Scalar, x: Tensor, step = 1e-2): Float32Array {
   const values = Float32Array.from(x.dataSync());
   return values.map((value, i) => {

@@ -1,28 +1,27 @@
 /**
- * Holds every public function to its options: one that does not exist is refused, and so is what is
- * no object.
+ * Tests that every public function refuses an option that does not exist, and options that are no
+ * object.
  *
- * `deno doc` lists where the library takes objects with named properties. Each such place needs a
- * row in PLACES, so a new function cannot be forgotten.
+ * `deno doc` lists the parameters that take objects with named properties. Each of them needs a row
+ * in PLACES, so no new function is forgotten.
  */
 import assert from "node:assert/strict";
 import * as lib from "resnet-lab";
 
-/** The types with named properties that are values and no options, with the reason. */
+/** The types with named properties that are no options, with the reason. */
 const VALUES: Readonly<Record<string, string>> = {
   Drawable: "a Figure, or an object with its data and layout",
   KernelTrace: "what traceKernels gives",
   Layout: "plotly's",
   NetworkResult: "a result as it is stored, with whatever was measured",
   Optimizer: "an object with methods, possibly of the caller's own class",
-  SummaryRow: "what summary gives",
+  SummaryRow: "a result of summary",
   Trace: "plotly's",
-  TrainingHistory: "what collectHistory gives, and recorded results with whatever was measured",
+  TrainingHistory: "a result of collectHistory, or a stored one with further measurements",
 };
 
 /**
- * Options that are right, and a call that takes them; it must refuse others before it does
- * anything.
+ * Valid options, and a call with them. The call must refuse other options before it does anything.
  */
 type Row = readonly [options: object, call: (options: never) => unknown];
 
@@ -299,11 +298,11 @@ interface Type {
 }
 interface Parameter {
   readonly tsType?: Type;
-  /** Where there is a default, or the rest of the arguments. */
+  /** The parameter of a default value or of a rest parameter. */
   readonly left?: Parameter;
   readonly arg?: Parameter;
 }
-/** Where something stands in the source. */
+/** A position in the source. */
 interface Location {
   readonly filename: string;
   readonly line: number;
@@ -321,10 +320,10 @@ interface Documented {
   readonly declarations: readonly Declaration[];
 }
 
-/** The types that hand on the properties of their first argument. */
+/** The types that pass on the properties of their first argument. */
 const WRAPPERS = ["Omit", "Pick", "Partial", "Readonly", "Required", "NoInfer"];
 
-/** The paths of the TypeScript files in a folder and below it. */
+/** Lists the TypeScript files in a folder and its subfolders. */
 async function sourcesIn(folder: URL): Promise<string[]> {
   const found: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(folder)) {
@@ -335,7 +334,8 @@ async function sourcesIn(folder: URL): Promise<string[]> {
 }
 
 /**
- * The places that take objects with named properties, `name parameter.path`, and the type there.
+ * Returns the parameters that take objects with named properties, as `name parameter.path`, and
+ * their types.
  */
 async function placesWithOptions(): Promise<Map<string, string>> {
   const at = (file: string) => new URL(`../lib/${file}`, import.meta.url);
@@ -353,7 +353,7 @@ async function placesWithOptions(): Promise<Map<string, string>> {
   const all = Object.values(nodes).flatMap(({ symbols }) => symbols)
     .flatMap((symbol) => symbol.declarations.map((declaration) => ({ symbol, declaration })));
   for (const { symbol, declaration } of all) symbolAt.set(keyOf(declaration.location), symbol);
-  // Of several types with one name, the public one counts, or else the one that its file exports.
+  // Of several types with one name, the public one counts, or else an exported one.
   const publicTypes = nodes[at("mod.ts").href]!.symbols.flatMap(({ declarations }) => declarations)
     .map(({ location, def }) => keyOf(def?.target ?? location));
   const rank = ({ location, declarationKind }: Declaration) =>
@@ -434,7 +434,7 @@ async function placesWithOptions(): Promise<Map<string, string>> {
       if (kind === "variable" && typeof value === "function") {
         const signatures = types.get(def.tsType?.value?.typeName)?.def.callSignatures ?? [];
         for (const { params } of signatures) visitParameters(prefix + name, params);
-        // deno doc does not know inferred types. The ops that have one take tensors alone.
+        // deno doc does not know inferred types. The ops with such a type take only tensors.
         if (!def.tsType && prefix === "") places.set(`${prefix}${name} 0`, "an inferred type");
       }
     }
@@ -453,17 +453,17 @@ function valueAt(namespace: object, name: string): unknown {
   return (namespace as Record<string, unknown>)[name];
 }
 
-Deno.test("every place that takes options has a row in this test", async () => {
+Deno.test("every parameter with options has a row in this test", async () => {
   const places = await placesWithOptions();
   const known = [...Object.keys(PLACES), ...Object.keys(VALUES)];
   assert(places.size > 100, `deno doc found ${places.size} places`);
   const without = [...places].filter(([place]) => !known.includes(place));
   assert.deepEqual(without, [], "add rows to PLACES, or the types to VALUES");
   const gone = Object.keys(PLACES).filter((place) => !places.has(place));
-  assert.deepEqual(gone, [], "rows of what is no longer there");
+  assert.deepEqual(gone, [], "rows of parameters that do not exist");
 });
 
-/** The error of a call, which may come at once, as a rejection, or with the first value. */
+/** Returns the error that a call throws, rejects with, or throws at the first value. */
 async function errorOf(call: () => unknown): Promise<unknown> {
   try {
     const result = call();
@@ -479,7 +479,7 @@ async function errorOf(call: () => unknown): Promise<unknown> {
 }
 
 for (const [place, [options, call]] of Object.entries(PLACES)) {
-  Deno.test(`${place} refuses an option that does not exist, and what is no object`, async () => {
+  Deno.test(`${place} refuses an option that does not exist, and options that are no object`, async () => {
     const error = await errorOf(() => call({ ...options, noSuchOption: 1 } as never));
     assert(error instanceof TypeError, `expected a TypeError, found ${error}`);
     assert.match(error.message, /noSuchOption/);

@@ -1,7 +1,9 @@
-/** TensorFlow.js's own layers at work, on the TensorFlow that this library computes with, and without anything of this library. */
+/**
+ * The system of tfjs-layers: TensorFlow.js's own layers on the same TensorFlow as this library.
+ */
 import { createRequire } from "node:module";
 import util from "node:util";
-import { given, serve } from "../serve.ts";
+import { parseArguments, serve } from "../serve.ts";
 
 // tfjs-node calls two functions that newer runtimes dropped from node:util.
 Object.assign(util, { isNullOrUndefined: (value) => value == null, isArray: Array.isArray });
@@ -18,7 +20,8 @@ const backend = new NodeJSKernelBackend(
 tf.registerBackend("tensorflow", () => backend, 3);
 await tf.setBackend("tensorflow");
 
-const { work: { network, image: [height, width, channels], batch, learningRate } } = given();
+const { workload: { network, image: [height, width, channels], batch, learningRate } } =
+  parseArguments();
 
 /** Layers one after the other. */
 function through(x, ...layers) {
@@ -69,7 +72,10 @@ function resnet18(x) {
   return through(x, ...head());
 }
 
-/** Every second pixel, with channels of zeros where there are too few: padding of the last axis, under another name. */
+/**
+ * Every second pixel, with channels of zeros where there are too few: padding of the last axis,
+ * under another name.
+ */
 function optionA(x) {
   return through(
     x,

@@ -1,4 +1,11 @@
-/** Image sets: reading, downloading, batches, and transforms of images. */
+/**
+ * Data: image datasets, downloads, image folders, batches, transforms and augmentation.
+ *
+ * A dataset holds its images as bytes. {@linkcode normalize} and the other transforms prepare a
+ * batch for a model; augmentation changes training images at random.
+ *
+ * @module
+ */
 export {
   colorJitter,
   type ColorJitterOptions,

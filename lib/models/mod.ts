@@ -1,4 +1,10 @@
-/** The networks. */
+/**
+ * Models: LeNet, AlexNet, VGG, NiN, GoogLeNet, the ResNets, and the blocks they are built from.
+ *
+ * The paths of their layers are the paths in torchvision, so that weights load by name.
+ *
+ * @module
+ */
 export { alexnet, type AlexNetOptions, type AlexNetVariant } from "./alexnet.ts";
 export {
   googlenet,

@@ -1,4 +1,10 @@
-/** Tools for notebook cells: live progress, checks, run scales, stored results and statistics. */
+/**
+ * Notebooks: live progress, checks of claims, stored results, and the scale of a run.
+ *
+ * These functions are made for cells: they print, display and read environment variables.
+ *
+ * @module
+ */
 import "./flush_outputs.ts";
 export { check, checkClose, checkEqual, type Numeric } from "./check.ts";
 export { processorName } from "./result_store.ts";

@@ -1,4 +1,10 @@
-/** Charts: functions from numbers to figures, and a renderer that needs no browser. */
+/**
+ * Plots: pure functions from numbers to figures, and pictures of figures without a browser.
+ *
+ * A figure shows itself in a notebook. {@linkcode renderPng} draws it to a file.
+ *
+ * @module
+ */
 export type { Layout, PlotData, PlotMarker } from "plotly.js";
 export { barChart, type BarChartOptions } from "./bar_chart.ts";
 export { contourPlot, type ContourPlotOptions } from "./contour.ts";

@@ -1,24 +1,11 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { checkFunction, checkSynchronous, checkTensor } from "./checks.ts";
+import "./disposable.ts";
 import "./reclaim.ts";
 import type { Tensor } from "./types.ts";
 
 /** What {@linkcode tidy} can hand out: a tensor, nothing, or tensors in an array or a record. */
 export type TensorContainer = tf.TensorContainer;
-
-declare module "@tensorflow/tfjs-core" {
-  interface Tensor<R extends tf.Rank = tf.Rank> {
-    /** Disposes the tensor at the end of the block that it was declared in with `using`. */
-    [Symbol.dispose](): void;
-  }
-}
-// Not by an assignment to the property: whether the compiler knows it by then hangs on the order in
-// which it looks at files.
-Object.assign(tf.Tensor.prototype, {
-  [Symbol.dispose](this: tf.Tensor) {
-    this.dispose();
-  },
-});
 
 // Shows a tensor on the console, and as the last expression of a cell, by what it is: dtype, shape
 // and values.

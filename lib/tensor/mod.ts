@@ -1,6 +1,11 @@
 /**
- * The one door to TensorFlow.js: backend choice, honestly typed ops, gradients, memory, seeded
- * random numbers.
+ * Tensors: ops with shapes as types, gradients, memory, seeded random numbers, backends.
+ *
+ * The one room that imports TensorFlow.js. The ops are in the namespace `ops`; {@linkcode grad} and
+ * {@linkcode valueAndGradients} differentiate functions of tensors, {@linkcode tidy} frees
+ * intermediate tensors, and {@linkcode compile} runs a function as one TensorFlow graph.
+ *
+ * @module
  */
 export { backend, useBackend } from "./backend/use.ts";
 export type { BackendName } from "./backend/types.ts";

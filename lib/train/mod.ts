@@ -1,4 +1,10 @@
-/** Training: losses, metrics, optimizers, schedules, and the loop that puts them together. */
+/**
+ * Training: the loop `fit`, losses, metrics, optimizers, schedules, and studies of a trained model.
+ *
+ * {@linkcode fit} trains a model and yields its progress, {@linkcode evaluate} measures it.
+ *
+ * @module
+ */
 export { crossEntropy, type CrossEntropyOptions, type Loss, meanSquaredError } from "./losses.ts";
 export {
   accuracy,

@@ -1,6 +1,9 @@
 /**
- * State dicts, and reading and writing them: safetensors, PyTorch's .pth, and the networks of
- * torchvision and timm.
+ * Weights: state dicts, safetensors and `.pth` files, pretrained weights, and graph models.
+ *
+ * Names and layout of the tensors in a file are those of PyTorch.
+ *
+ * @module
  */
 export { writeGraphModel } from "./graph_model.ts";
 export { pretrained, type PretrainedName, type PretrainedOptions } from "./pretrained.ts";

@@ -10,7 +10,7 @@ import {
 } from "../../bench/report.ts";
 
 const ours: Measurement = {
-  ...{ work: "lenet32", title: "LeNet, 28×28×1, batch 32", task: "train", images: 32 },
+  ...{ workload: "lenet32", title: "LeNet, 28×28×1, batch 32", task: "train", images: 32 },
   ...{ column: "ResNet Lab", precision: "fp32", mode: "" },
   ...{ seconds: [2, 4, 8], peakMemory: 1234.5 },
 };
@@ -25,7 +25,7 @@ const fast: Measurement = {
 const plain: Measurement = { ...ours, column: "not compiled", seconds: [4, 8, 16] };
 const bf16: Measurement = { ...ours, precision: "bf16", seconds: [1, 1, 2] };
 
-Deno.test("a quantile lies between neighbours", () => {
+Deno.test("quantile() interpolates between neighbours", () => {
   // By hand: at position 0.25 · 3 = 0.75 between 1 and 2.
   assert.equal(quantile([4, 1, 3, 2], 0.25), 1.75);
   assert.equal(quantile([4, 1, 3, 2], 0.5), 2.5);
@@ -33,14 +33,14 @@ Deno.test("a quantile lies between neighbours", () => {
   assert.throws(() => quantile([], 0.5), RangeError);
 });
 
-Deno.test("a speed-up is the median of ratios within each round, not the ratio of medians", () => {
+Deno.test("speedup() is the median of ratios within each round, not the ratio of medians", () => {
   // 4/2, 12/4, 16/8.
   assert.deepEqual(speedup(ours, slow), { median: 2, quartiles: [2, 2.5] });
   // 1/2, 4/4, 12/8.
   assert.deepEqual(speedup(ours, fast), { median: 1, quartiles: [0.75, 1.25] });
 });
 
-Deno.test("a row has the fastest system of each column, and for bf16 our own fp32", () => {
+Deno.test("rowsOf() takes the fastest system of each column, and for bf16 our own fp32", () => {
   const [first, second, ...rest] = rowsOf([ours, slow, fast, bf16]);
   assert.equal(first?.peers["PyTorch eager"], fast);
   assert.equal(first?.ownFp32, undefined);
@@ -49,7 +49,7 @@ Deno.test("a row has the fastest system of each column, and for bf16 our own fp3
   assert.equal(rest.length, 0);
 });
 
-Deno.test("the tables say how fast, how many times as fast, and how much memory", () => {
+Deno.test("speedTable() and memoryTable() show speeds, ratios and memory", () => {
   const rows = rowsOf([ours, plain, slow, fast, bf16, { ...ours, task: "start", images: 1 }]);
   assert.equal(
     speedTable(rows),
@@ -64,7 +64,7 @@ Deno.test("the tables say how fast, how many times as fast, and how much memory"
   assert.match(memoryTable(rows), /training +\| +1,235 \| +1,235 \| +99\.9 \|/);
 });
 
-Deno.test("the picture has speeds against PyTorch, and none for a system that fell out", () => {
+Deno.test("speedChart() shows speeds relative to PyTorch, and 0 for a system without a time", () => {
   const chart = speedChart(rowsOf([ours, fast]))!;
   const heights = Object.fromEntries(
     chart.data.map((trace) => ["name" in trace ? trace.name : "", "y" in trace ? trace.y : []]),

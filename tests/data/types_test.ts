@@ -106,7 +106,8 @@ export function transforms() {
   const turns: Transform<3, 1> = compose(randomFlip(), three, toGrey, resize(8, 8));
   // @ts-expect-error: the last one that changes channels gives one
   const notThree: Transform<3, 3> = compose(three, toGrey);
-  // @ts-expect-error: "this transform takes images with 3 channels, but the one before it gives images with 1 channels"
+  // @ts-expect-error: "this transform takes images with 3 channels, but the one before it gives
+  // images with 1 channels"
   compose(toGrey, three);
   // @ts-expect-error: a standard deviation is missing
   normalize({ mean: [0.5, 0.5, 0.5], standardDeviation: [0.2, 0.2] });

@@ -32,7 +32,8 @@ Deno.test("fansOf() returns PyTorch's fans for linear layers, convolutions and g
   }
 });
 
-// [initializer, variance that its paper gives, its largest value if there is one, kurtosis of its distribution]
+// [initializer, variance that its paper gives, its largest value if there is one, kurtosis of its
+// distribution]
 const cases: [
   string,
   Initializer,

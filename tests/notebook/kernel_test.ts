@@ -5,10 +5,15 @@ import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { exists, jupyterVariables, places, thisEnvironment } from "../../scripts/environment.ts";
+import {
+  exists,
+  jupyterVariables,
+  projectPaths,
+  thisEnvironment,
+} from "../../scripts/environment.ts";
 
 const environment = thisEnvironment();
-const { kernelspec, python } = places(environment.root);
+const { kernelspec, python } = projectPaths(environment.root);
 const isSetUp = exists(kernelspec) && exists(python);
 if (!isSetUp) {
   console.warn(

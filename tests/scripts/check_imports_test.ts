@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { checkImports } from "../../scripts/check_imports.ts";
 import { thisEnvironment } from "../../scripts/environment.ts";
 
-/** What the check says about a project with these files. */
+/** The problems of a project with these files. */
 async function check(files: Readonly<Record<string, string>>): Promise<string[]> {
   const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "import order " }));
   try {
@@ -19,7 +19,7 @@ async function check(files: Readonly<Record<string, string>>): Promise<string[]>
 
 const tensor = { "lib/tensor/mod.ts": "export type Tensor = number;" };
 
-Deno.test("a room may import from rooms above it, from itself, and node:", async () => {
+Deno.test("checkImports() lets a room import from rooms above it, from itself, and node:", async () => {
   assert.deepEqual(
     await check({
       ...tensor,
@@ -31,7 +31,7 @@ Deno.test("a room may import from rooms above it, from itself, and node:", async
   );
 });
 
-Deno.test("a room may not import from a room below it, not even a type", async () => {
+Deno.test("checkImports() refuses an import from a room below, even of a type", async () => {
   assert.deepEqual(
     await check({
       "lib/nn/mod.ts": "export type Layer = number;",
@@ -51,7 +51,7 @@ Deno.test("a room may not import from a room below it, not even a type", async (
   );
 });
 
-Deno.test("a file that nothing imports is checked as well", async () => {
+Deno.test("checkImports() also checks a file that nothing imports", async () => {
   const [problem, ...others] = await check({
     "lib/mod.ts": "",
     "lib/train/mod.ts": "",
@@ -61,7 +61,7 @@ Deno.test("a file that nothing imports is checked as well", async () => {
   assert.match(problem!, /lib\/data\/forgotten\.ts imports \.\.\/train\/mod\.ts/);
 });
 
-Deno.test("only the room tensor may import TensorFlow.js", async () => {
+Deno.test("checkImports() lets only the room tensor import TensorFlow.js", async () => {
   const text = 'import "npm:@tensorflow/tfjs-core@4.22.0";';
   assert.deepEqual(await check({ "lib/tensor/ops.ts": text }), []);
   assert.deepEqual(await check({ "lib/nn/relu.ts": text }), [
@@ -69,7 +69,7 @@ Deno.test("only the room tensor may import TensorFlow.js", async () => {
   ]);
 });
 
-Deno.test("lib may not import from outside of lib, nor a room all rooms", async () => {
+Deno.test("checkImports() refuses imports from outside of lib, of lib/mod.ts, and an unknown room", async () => {
   assert.deepEqual(
     await check({ ...tensor, "lib/nn/mod.ts": 'import "../../scripts/a.ts";', "scripts/a.ts": "" }),
     ["lib/nn/mod.ts imports ../../scripts/a.ts: lib may not import from outside of lib"],
@@ -83,5 +83,59 @@ Deno.test("lib may not import from outside of lib, nor a room all rooms", async 
     [
       "lib/attic/mod.ts imports ../tensor/mod.ts: there is no room attic; the rooms are tensor, nn, models, data, train, weights, plot, notebook",
     ],
+  );
+});
+
+Deno.test("checkImports() refuses an import circle, of types and across several files too", async () => {
+  assert.deepEqual(
+    await check({
+      "lib/nn/a.ts": 'import type { B } from "./b.ts";\nexport type A = B | 1;',
+      "lib/nn/b.ts": 'import type { A } from "./a.ts";\nexport type B = A | 2;',
+    }),
+    ["import circle: lib/nn/a.ts → lib/nn/b.ts → lib/nn/a.ts"],
+  );
+  assert.deepEqual(
+    await check({
+      "lib/nn/a.ts": 'import "./b.ts";\nimport "./c.ts";',
+      "lib/nn/b.ts": 'import "./c.ts";',
+      "lib/nn/c.ts": 'import "./d.ts";',
+      "lib/nn/d.ts": 'export const lazy = () => import("./b.ts");',
+    }),
+    ["import circle: lib/nn/b.ts → lib/nn/c.ts → lib/nn/d.ts → lib/nn/b.ts"],
+  );
+  assert.deepEqual(
+    await check({
+      "lib/nn/a.ts": 'import "./b.ts";\nimport "./c.ts";',
+      "lib/nn/b.ts": 'import "./d.ts";',
+      "lib/nn/c.ts": 'import "./d.ts";',
+      "lib/nn/d.ts": "",
+    }),
+    [],
+    "two ways to one file are no circle",
+  );
+});
+
+Deno.test("checkImports() refuses a file of more than 600 lines", async () => {
+  const lines = (count: number) => Array(count).fill("// A line.").join("\n") + "\n";
+  assert.deepEqual(await check({ "lib/nn/mod.ts": lines(600) }), []);
+  assert.deepEqual(await check({ "lib/nn/mod.ts": lines(601) }), [
+    "lib/nn/mod.ts has 601 lines, at most 600",
+  ]);
+});
+
+Deno.test("checkImports() refuses more than 7 import levels in lib/tensor, types left out", async () => {
+  /** Files 1 to `count`, each of which imports the next. */
+  const chain = (room: string, count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [
+      `lib/${room}/${i + 1}.ts`,
+      i + 1 < count ? `import "./${i + 2}.ts";` : 'import type {} from "./types.ts";',
+    ]));
+  const types = { "lib/tensor/types.ts": "", "lib/nn/types.ts": "" };
+  assert.deepEqual(await check({ ...chain("tensor", 7), ...chain("nn", 8), ...types }), []);
+  const [problem, ...others] = await check({ ...chain("tensor", 8), ...types });
+  assert.deepEqual(others, []);
+  assert.match(
+    problem!,
+    /^lib\/tensor has 8 import levels, at most 7: lib\/tensor\/1\.ts → .*8\.ts$/,
   );
 });

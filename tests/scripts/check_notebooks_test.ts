@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { checkNotebooks } from "../../scripts/check_notebooks.ts";
 import { thisEnvironment } from "../../scripts/environment.ts";
 
-/** What the check says about a notebook of these code cells, all executed in order. */
+/** The problems of a notebook with these code cells, all executed in order. */
 async function check(
   sources: readonly string[],
   change: (cells: Record<string, unknown>[]) => void = () => {},
@@ -25,7 +25,7 @@ async function check(
   }
 }
 
-Deno.test("a good notebook has no problems, and nothing is left of the check", async () => {
+Deno.test("checkNotebooks() finds no problem in a good notebook, and leaves no file behind", async () => {
   assert.deepEqual(
     await check([
       'import assert from "node:assert/strict";\nconst numbers = [1, 2] as const;\nnumbers[0]',
@@ -41,20 +41,20 @@ Deno.test("a good notebook has no problems, and nothing is left of the check", a
   assert.deepEqual(left, []);
 });
 
-Deno.test("a type error is shown at its cell and line", async () => {
+Deno.test("checkNotebooks() shows a type error at its cell and line", async () => {
   const [problem, ...others] = await check(["const x = 1;", "\nconst y: string =\n  x;"]);
   assert.deepEqual(others, []);
   assert.match(problem!, /Type 'number' is not assignable to type 'string'/);
   assert.match(problem!, /at 01_case\.ipynb cell \[2\] line 2\b/);
 });
 
-Deno.test("a name that is declared in two cells is refused", async () => {
+Deno.test("checkNotebooks() refuses a name that is declared in two cells", async () => {
   const [problem] = await check(["const x = 1;", "const x = 2;"]);
   assert.match(problem!, /Cannot redeclare block-scoped variable 'x'/);
   assert.match(problem!, /cell \[1\] line 1\b[^]*cell \[2\] line 1\b/);
 });
 
-Deno.test("casts and any are refused, each at its cell and line", async () => {
+Deno.test("checkNotebooks() refuses casts and any, each at its cell and line", async () => {
   assert.deepEqual(
     await check([
       "const x: unknown = 1;\n\nconst y = x as number;",
@@ -68,14 +68,14 @@ Deno.test("casts and any are refused, each at its cell and line", async () => {
   );
 });
 
-Deno.test("a cell may have 25 lines and no more", async () => {
+Deno.test("checkNotebooks() refuses a cell of more than 25 lines", async () => {
   assert.deepEqual(await check(["1;\n".repeat(25).trimEnd()]), []);
   assert.deepEqual(await check(["1;\n".repeat(26).trimEnd()]), [
     "01_case.ipynb cell [1]: 26 lines, at most 25 are allowed",
   ]);
 });
 
-Deno.test("outputs that are not those of one good run from the top are refused", async () => {
+Deno.test("checkNotebooks() refuses outputs that do not come from one run without an error", async () => {
   const refuses = async (change: (cells: Record<string, unknown>[]) => void, message: RegExp) => {
     const problems = await check(["1;", "2;"], change);
     assert.equal(problems.length, 1);

@@ -1,11 +1,11 @@
 /**
- * What the README says under "Your own notebooks", done: its deno.json and its cell in a folder
+ * Tests the section "Your own notebooks" of the README: its deno.json and its cell in a folder
  * beside the project.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { encode } from "fast-png";
-import { exists, places, thisEnvironment } from "../../scripts/environment.ts";
+import { exists, projectPaths, thisEnvironment } from "../../scripts/environment.ts";
 
 const { root } = thisEnvironment();
 const readme = await Deno.readTextFile(join(root, "README.md"));
@@ -21,10 +21,10 @@ async function deno(cwd: string, ...args: string[]): Promise<string> {
 }
 
 /**
- * Pictures of apples, which are red, and of pears, which are green, all a little different, and a
- * file that is none.
+ * Writes pictures of red apples and green pears, all a little different, and a file that is no
+ * picture.
  */
-async function takePictures(folder: string): Promise<void> {
+async function writePictures(folder: string): Promise<void> {
   for (const [name, color] of [["apples", [220, 40, 30]], ["pears", [90, 190, 60]]] as const) {
     await Deno.mkdir(join(folder, name), { recursive: true });
     for (let i = 0; i < 10; i++) {
@@ -41,15 +41,15 @@ async function takePictures(folder: string): Promise<void> {
 Deno.test({
   name:
     "a notebook in a folder beside the project trains on pictures of its own, as the README says",
-  // The notebook needs the kernel and so a project that is set up, as `deno task test` makes sure.
-  ignore: !exists(places(root).stamp),
+  // The notebook needs the kernel, which set-up installs.
+  ignore: !exists(projectPaths(root).stamp),
   async fn() {
     assert(config && cell, "the README has the deno.json and the cell");
     assert(cell.trim().split("\n").length < 15, cell);
     const beside = await Deno.makeTempDir({ prefix: "beside " });
     try {
       const own = join(beside, "own");
-      await takePictures(join(own, "pictures"));
+      await writePictures(join(own, "pictures"));
       await Deno.symlink(root, join(beside, "resnet-lab"));
       await Deno.writeTextFile(join(own, "deno.json"), config);
       const notebook = {
@@ -74,7 +74,7 @@ Deno.test({
         /100\.0 % right on 4 pictures it never saw\nNot read: \[\s+\{\s+file: "pears\/broken\.jpg"/,
       );
 
-      // The kernel does not look at types, so the compiler does.
+      // The kernel does not check types.
       await Deno.writeTextFile(join(own, "cell.ts"), cell);
       await deno(own, "check", "cell.ts");
     } finally {
@@ -83,22 +83,23 @@ Deno.test({
   },
 });
 
-Deno.test("a script in a folder beside the project says nothing but what it prints", async () => {
+Deno.test("a script in a folder beside the project imports resnet-lab and a room of it, without a warning", async () => {
   const beside = await Deno.makeTempDir({ prefix: "beside " });
   try {
     const own = join(beside, "own");
     await Deno.mkdir(own);
     await Deno.symlink(root, join(beside, "resnet-lab"));
     await Deno.writeTextFile(join(own, "deno.json"), config!);
-    const program = 'import { lenet, ops } from "resnet-lab";\n' +
+    const program = 'import { ops } from "resnet-lab";\n' +
+      'import { lenet } from "resnet-lab/models";\n' +
       "console.log(lenet().forward(ops.zeros([1, 28, 28, 1])).shape.length);";
     await Deno.writeTextFile(join(own, "hello.ts"), program);
     const said = await deno(own, "run", "-A", "hello.ts");
-    // Deno tells of what it fetches, the first time on a machine.
+    // Deno prints its downloads, the first time on a machine.
     const rest = said.split("\n").filter((line) => !/^(Download|Initialize) /.test(line));
     assert.deepEqual(rest, [
       "2",
-      ...(exists(places(root).addon)
+      ...(exists(projectPaths(root).addon)
         ? []
         : [rest.find((line) => line.startsWith("Native TensorFlow is not set up"))]),
       "",

@@ -1,17 +1,17 @@
 /**
- * What the README says of permissions: the flags that are enough to train, and what each further
- * thing needs.
+ * Tests what the README says about permissions: the flags for training, and the flags for each
+ * further action.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { exists, places, thisEnvironment } from "../../scripts/environment.ts";
+import { exists, projectPaths, thisEnvironment } from "../../scripts/environment.ts";
 
 const { root } = thisEnvironment();
 const readme = await Deno.readTextFile(join(root, "README.md"));
 const [enough = ""] = /--allow-read .*(?= script\.ts`)/.exec(readme) ?? [];
-const isSetUp = exists(places(root).addon);
+const isSetUp = exists(projectPaths(root).addon);
 
-/** Runs a program in the project with some permissions, and without asking for others. */
+/** Runs a program in the project with these permissions only. */
 async function run(program: string, ...flags: string[]) {
   const folder = await Deno.makeTempDir({ prefix: "permissions " });
   try {
@@ -42,7 +42,7 @@ function training(options = "") {
 
 Deno.test({
   name:
-    "a script trains on native TensorFlow with the permissions of the README, and prints nothing else",
+    "a script trains on native TensorFlow with the permissions in the README, without a warning",
   ignore: !isSetUp,
   async fn() {
     assert.equal(enough, "--allow-read --allow-env --allow-ffi");
@@ -55,7 +55,7 @@ Deno.test({
   },
 });
 
-Deno.test("a script without a permission trains elsewhere, and says in one line why", async () => {
+Deno.test("a script without a permission computes on another backend, and prints one line of warning", async () => {
   const cases = [
     [[], "cpu"],
     [["--allow-env", "--allow-ffi"], "cpu"],
@@ -94,7 +94,7 @@ for (
   ] as const
 ) {
   Deno.test({
-    name: `a script that ${what} needs ${permission} in addition, as the README says`,
+    name: `a script that ${what} needs ${permission} as well, as the README says`,
     ignore: !isSetUp,
     async fn() {
       const flags = enough.split(" ");

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { exists, places, thisEnvironment } from "../../scripts/environment.ts";
-import { readOrders } from "../../scripts/run.ts";
+import { exists, projectPaths, thisEnvironment } from "../../scripts/environment.ts";
+import { parseArguments } from "../../scripts/run.ts";
 
 const scripts = join(import.meta.dirname!, "..", "..", "scripts");
 
-/** Notebooks with these cells, in a temporary folder that is deleted when it goes out of scope. */
+/** Makes notebooks with these cells in a temporary folder, which is deleted after its scope. */
 function notebooks(cellsOf: Record<string, string[]>): Disposable & { folder: string } {
   const folder = Deno.makeTempDirSync();
   for (const [name, sources] of Object.entries(cellsOf)) {
@@ -27,11 +27,11 @@ async function runNotebooks(...args: string[]): Promise<{ code: number; text: st
   return { code, text: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
 }
 
-/** A test that needs the kernel and so a project that is set up, as `deno task test` makes sure. */
-const ignore = !exists(places(thisEnvironment().root).stamp);
+/** Whether to skip tests that need the kernel, which set-up installs. */
+const ignore = !exists(projectPaths(thisEnvironment().root).stamp);
 
 Deno.test({
-  name: "the runner reports cells and checks, and changes no file unless it is told to write",
+  name: "deno task run reports cells and checks, and changes no file without --write",
   ignore,
   async fn() {
     using made = notebooks({
@@ -67,7 +67,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a notebook made to fail ends the runner with 1, says where and why, and stays as it is",
+  name:
+    "deno task run ends with 1 for a notebook that fails, names cell and reason, and writes nothing",
   ignore,
   async fn() {
     using made = notebooks({
@@ -98,23 +99,23 @@ Deno.test({
   },
 });
 
-Deno.test("the runner takes notebooks by number or path, all if none is named", () => {
+Deno.test("parseArguments() finds notebooks by number or path, all if none is named", () => {
   using made = notebooks({ "02_b.ipynb": [], "01_a.ipynb": [] });
   const [first, second] = [join(made.folder, "01_a.ipynb"), join(made.folder, "02_b.ipynb")];
   const defaults = { scale: "cpu", write: false, timeout: 3600 };
-  assert.deepEqual(readOrders([], made.folder), { notebooks: [first, second], ...defaults });
-  assert.deepEqual(readOrders(["02"], made.folder).notebooks, [second]);
-  assert.deepEqual(readOrders(["2", "1"], made.folder).notebooks, [second, first]);
-  assert.deepEqual(readOrders([second], "/").notebooks, [Deno.realPathSync(second)]);
-  assert.deepEqual(readOrders(["01", "--scale", "gpu", "--write"], made.folder), {
+  assert.deepEqual(parseArguments([], made.folder), { notebooks: [first, second], ...defaults });
+  assert.deepEqual(parseArguments(["02"], made.folder).notebooks, [second]);
+  assert.deepEqual(parseArguments(["2", "1"], made.folder).notebooks, [second, first]);
+  assert.deepEqual(parseArguments([second], "/").notebooks, [Deno.realPathSync(second)]);
+  assert.deepEqual(parseArguments(["01", "--scale", "gpu", "--write"], made.folder), {
     ...{ notebooks: [first], scale: "gpu", write: true, timeout: 3600 },
   });
 });
 
-Deno.test("the runner refuses orders that make no sense", async () => {
+Deno.test("parseArguments() refuses unknown notebooks, scales, times and options", async () => {
   using made = notebooks({ "01_a.ipynb": [] });
   const refuses = (args: string[], message: RegExp) =>
-    assert.throws(() => readOrders(args, made.folder), message);
+    assert.throws(() => parseArguments(args, made.folder), message);
   refuses(["07"], /There is no notebook 07\. There are: 01\./);
   refuses(["--scale", "huge"], /must be smoke, cpu or gpu, found "huge"/);
   refuses(["--timeout", "soon"], /must be a number of seconds, found "soon"/);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { exists, places, SetupError } from "../../scripts/environment.ts";
+import { exists, projectPaths, SetupError } from "../../scripts/environment.ts";
 import { setUp } from "../../scripts/setup.ts";
 import {
   goodCompiler,
@@ -9,19 +9,18 @@ import {
   makeProject,
   type Project,
   python,
-} from "./project.ts";
+} from "./_helpers.ts";
 
 /**
- * Asserts that set-up fails with a message for the user, and then succeeds once `mend` has been
- * done.
+ * Asserts that set-up fails with a message, and succeeds after `fix`.
  */
-async function assertFailsThenWorks(project: Project, message: RegExp, mend: () => void) {
+async function assertFailsThenWorks(project: Project, message: RegExp, fix: () => void) {
   await assert.rejects(setUp(project.environment), (error) => {
     assert(error instanceof SetupError, String(error));
     assert.match(error.message, message);
     return true;
   });
-  mend();
+  fix();
   await setUp(project.environment);
   assertWhole(project);
 }
@@ -33,38 +32,38 @@ function unfinished(root: string): string[] {
   );
 }
 
-/** The calls of fakes but for those that only ask. */
-function works(calls: string[]): string[] {
+/** The calls of fakes that change something. */
+function actions(calls: string[]): string[] {
   return calls.filter((call) => !/^nvidia|sysconfig|pip config|sys\.version/.test(call));
 }
 
 function assertWhole({ environment: { root } }: Project) {
-  const { python, addon, deno, kernelspec } = places(root);
+  const { python, addon, deno, kernelspec } = projectPaths(root);
   for (const product of [python, addon, deno, kernelspec]) assert(exists(product), product);
   assert.deepEqual(unfinished(root), [], "half-made files");
 }
 
-Deno.test("set-up makes everything once, and then nothing", async () => {
+Deno.test("setUp() makes everything once, and then nothing", async () => {
   using project = makeProject();
   await setUp(project.environment);
   assertWhole(project);
   const calls = project.calls();
   assert.equal(calls.filter((call) => call.includes("-m venv")).length, 1);
   assert.equal(calls.filter((call) => call.includes("-r requirements.txt")).length, 1);
-  const { kernelspec, deno } = places(project.environment.root);
+  const { kernelspec, deno } = projectPaths(project.environment.root);
   const { argv } = JSON.parse(Deno.readTextFileSync(kernelspec));
   assert.deepEqual(argv.slice(-4), ["jupyter", "--kernel", "--conn", "{connection_file}"]);
   assert.equal(join(argv.at(-5).replace("{resource_dir}", join(kernelspec, ".."))), deno);
   await setUp(project.environment);
-  assert.deepEqual(works(project.calls()), works(calls), "programs called by a second set-up");
+  assert.deepEqual(actions(project.calls()), actions(calls), "programs called by a second set-up");
 });
 
-Deno.test("set-up makes anew what changed or went away, and only that", async () => {
+Deno.test("setUp() repeats only the steps whose inputs changed or whose products are missing", async () => {
   using project = makeProject();
   const { environment, calls } = project;
   await setUp(environment);
   let before = calls().length;
-  Deno.removeSync(places(environment.root).addon);
+  Deno.removeSync(projectPaths(environment.root).addon);
   await setUp(environment);
   assert(calls().slice(before).some((call) => call.includes("tfjs_backend.cc")), "compiles");
   assert(!calls().slice(before).some((call) => / install|venv /.test(call)), "compiles only");
@@ -76,19 +75,19 @@ Deno.test("set-up makes anew what changed or went away, and only that", async ()
   assertWhole(project);
 
   before = calls().length;
-  Deno.removeSync(places(environment.root).python);
+  Deno.removeSync(projectPaths(environment.root).python);
   await setUp(environment);
   assert(calls().slice(before).some((call) => call.includes("-m venv")), "the Python went away");
 });
 
-Deno.test("set-up with a GPU installs TensorFlow for it", async () => {
+Deno.test("setUp() with a GPU installs TensorFlow for it", async () => {
   using project = makeProject({ "nvidia-smi": 'echo "GPU 0"' });
   await setUp(project.environment);
   const gpu = Deno.build.arch === "x86_64" ? "requirements-gpu.txt" : "requirements.txt";
   assert(project.calls().some((call) => call.endsWith(`-r ${gpu}`)));
 });
 
-Deno.test("set-up without Python says how to get one", async () => {
+Deno.test("setUp() without Python says how to install it", async () => {
   using project = makeProject({ python3: undefined });
   await assertFailsThenWorks(
     project,
@@ -97,7 +96,7 @@ Deno.test("set-up without Python says how to get one", async () => {
   );
 });
 
-Deno.test("set-up with a Python that is too old says so, and takes a newer one beside it", async () => {
+Deno.test("setUp() refuses an old Python, and uses a newer one beside it", async () => {
   using project = makeProject({ python3: python("3.8.10") });
   await assertFailsThenWorks(
     project,
@@ -106,23 +105,23 @@ Deno.test("set-up with a Python that is too old says so, and takes a newer one b
   );
 });
 
-Deno.test("set-up with a Python for which there is no TensorFlow does without the addon", async () => {
+Deno.test("setUp() with a Python that has no TensorFlow makes no addon", async () => {
   using project = makeProject({ python3: python("3.14.2") });
   await setUp(project.environment);
   assert(project.log.some((line) => /Python 3\.14\.2 has no TensorFlow yet/.test(line)));
-  assert(!exists(places(project.environment.root).addon));
+  assert(!exists(projectPaths(project.environment.root).addon));
   const calls = project.calls();
   await setUp(project.environment);
-  assert.deepEqual(works(project.calls()), works(calls), "nothing is made again");
+  assert.deepEqual(actions(project.calls()), actions(calls), "nothing is made again");
 });
 
-Deno.test("set-up prefers a Python that has TensorFlow", async () => {
+Deno.test("setUp() prefers a Python that has TensorFlow", async () => {
   using project = makeProject({ python3: python("3.14.2"), "python3.11": python("3.11.9") });
   await setUp(project.environment);
   assert(project.calls().some((call) => call.startsWith("python3.11 -I -m venv")));
 });
 
-Deno.test("set-up without the module venv names the package to install", async () => {
+Deno.test("setUp() without the module venv names the package to install", async () => {
   const venv = 'echo "ensurepip is not available"; exit 1';
   using project = makeProject({ python3: python("3.12.1", { venv }) });
   await assertFailsThenWorks(
@@ -133,7 +132,7 @@ Deno.test("set-up without the module venv names the package to install", async (
 });
 
 for (
-  const [name, said, message] of [
+  const [name, printed, message] of [
     ["the network is down", "Temporary failure in name resolution", /network cannot be reached/],
     ["the disk is full", "[Errno 28] No space left on device", /disk is full.*Free 5 GB/],
     [
@@ -143,16 +142,18 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`set-up where pip fails because ${name} says so and leaves nothing half-made`, async () => {
-    using project = makeProject({ python3: python("3.12.1", { pip: `echo "${said}"; exit 1` }) });
+  Deno.test(`setUp() whose pip fails because ${name} says so, and leaves no incomplete file`, async () => {
+    using project = makeProject({
+      python3: python("3.12.1", { pip: `echo "${printed}"; exit 1` }),
+    });
     await assertFailsThenWorks(project, message, () => {
-      assert(!exists(places(project.environment.root).venv), "a half-made .venv is left");
+      assert(!exists(projectPaths(project.environment.root).venv), "a half-made .venv is left");
       project.setProgram("python3", goodPython);
     });
   });
 }
 
-Deno.test("set-up where npm packages cannot be had says so", async () => {
+Deno.test("setUp() without the npm packages says so", async () => {
   using project = makeProject({ deno: 'echo "error: dns error"; exit 1' });
   await assertFailsThenWorks(
     project,
@@ -161,7 +162,7 @@ Deno.test("set-up where npm packages cannot be had says so", async () => {
   );
 });
 
-Deno.test("set-up where the compiler fails shows what it said, and keeps the Python packages", async () => {
+Deno.test("setUp() shows the output of a compiler that fails, and keeps the Python packages", async () => {
   const fails = `case "$*" in *--version*) ;; *) echo "fatal error: no such file"; exit 1;; esac`;
   using project = makeProject({ "c++": fails });
   await assertFailsThenWorks(
@@ -172,16 +173,16 @@ Deno.test("set-up where the compiler fails shows what it said, and keeps the Pyt
   assert.equal(project.calls().filter((call) => call.includes("-r requirements")).length, 1);
 });
 
-Deno.test("set-up where the addon does not load says so, and leaves none that looks good", async () => {
+Deno.test("setUp() removes an addon that does not load", async () => {
   const fails = `case "$*" in *eval*) echo "undefined symbol: napi_x"; exit 1;; esac`;
   using project = makeProject({ deno: fails });
   await assertFailsThenWorks(project, /does not load.*\n.*undefined symbol/, () => {
-    assert(!exists(places(project.environment.root).addon));
+    assert(!exists(projectPaths(project.environment.root).addon));
     project.setProgram("deno", "");
   });
 });
 
-Deno.test("set-up without a compiler takes the one of ziglang", async () => {
+Deno.test("setUp() without a compiler uses the compiler of ziglang", async () => {
   using project = makeProject({ "c++": undefined });
   await setUp(project.environment);
   assertWhole(project);
@@ -193,7 +194,7 @@ Deno.test("set-up without a compiler takes the one of ziglang", async () => {
   assert(project.calls().some((call) => /-m ziglang c\+\+ .*tfjs_backend\.cc/.test(call)));
 });
 
-Deno.test("set-up without a compiler and without ziglang says so", async () => {
+Deno.test("setUp() without a compiler and without ziglang says so", async () => {
   const pip = 'case "$*" in *ziglang*) echo "ConnectTimeout"; exit 1;; esac';
   using project = makeProject({ "c++": undefined, python3: python("3.12.1", { pip }) });
   await assertFailsThenWorks(
@@ -203,9 +204,9 @@ Deno.test("set-up without a compiler and without ziglang says so", async () => {
   );
 });
 
-Deno.test("set-up replaces a .venv that an earlier run left half-made", async () => {
+Deno.test("setUp() replaces an incomplete .venv", async () => {
   using project = makeProject();
-  const { venv, stamp } = places(project.environment.root);
+  const { venv, stamp } = projectPaths(project.environment.root);
   for (const text of [undefined, '{"python": "', '{"python": "of an earlier version"}']) {
     Deno.mkdirSync(join(venv, "bin"), { recursive: true });
     Deno.writeTextFileSync(join(venv, "bin", "stale"), "");
@@ -217,7 +218,7 @@ Deno.test("set-up replaces a .venv that an earlier run left half-made", async ()
   }
 });
 
-/** Everything in a folder but what changes without harm: paths, with what is in the files. */
+/** The files of a folder: their paths and texts. */
 function contents(folder: string): Record<string, string> {
   return Object.fromEntries(
     Array.from(Deno.readDirSync(folder)).flatMap(({ name, isDirectory }) => {
@@ -236,7 +237,7 @@ for (
     ["an addon that loads", { deno: 'case "$*" in *eval*) exit 1;; esac' }],
   ] as const
 ) {
-  Deno.test(`set-up that fails for want of ${name} leaves the .venv that worked as it was`, async () => {
+  Deno.test(`setUp() that fails without ${name} does not change a .venv that works`, async () => {
     using project = makeProject();
     const { root } = project.environment;
     await setUp(project.environment);
@@ -254,58 +255,59 @@ for (
   });
 }
 
-Deno.test("set-up has nothing to do in a project that was moved", async () => {
+Deno.test("setUp() has nothing to do in a project that was moved", async () => {
   using project = makeProject();
   using elsewhere = makeProject();
   await setUp(project.environment);
-  const calls = works(project.calls()), said = project.log.length;
+  const calls = actions(project.calls()), printed = project.log.length;
   const root = join(elsewhere.environment.root, "new näme");
   Deno.renameSync(project.environment.root, root);
   try {
     const bin = join(root, "bin");
     const moved = { root, deno: join(bin, "deno"), variables: { PATH: bin } };
     await setUp({ ...project.environment, ...moved });
-    assert.deepEqual(project.log.slice(said), []);
+    assert.deepEqual(project.log.slice(printed), []);
     for (const [file, text] of Object.entries(contents(join(root, ".venv")))) {
-      // A fake notes its calls at the path at which it was made.
+      // A fake logs its calls to the absolute path of the project.
       if (file.includes("/bin/")) continue;
       assert(!text.includes(project.environment.root), `${file} holds the path`);
     }
   } finally {
     Deno.renameSync(root, project.environment.root);
   }
-  assert.deepEqual(works(project.calls()), calls);
+  assert.deepEqual(actions(project.calls()), calls);
 });
 
-Deno.test("set-up has nothing to write in a project that is ready", async () => {
+Deno.test("setUp() writes nothing to a complete project", async () => {
   using project = makeProject();
   const { root } = project.environment;
   await setUp(project.environment);
   Deno.removeSync(join(root, ".cache"), { recursive: true });
   await setUp(project.environment);
   assert(!exists(join(root, ".cache")));
-  // Leftovers do not make it fail where nothing can be written, which this stands for.
+  // Nor does it fail because old folders cannot be removed: a file .cache imitates a read-only
+  // disk.
   Deno.writeTextFileSync(join(root, ".cache"), "");
   Deno.mkdirSync(join(root, ".venv.left"));
   await setUp(project.environment);
 });
 
-Deno.test("set-up that was killed between its two renames left the .venv that worked, and the next takes it back", async () => {
+Deno.test("setUp() restores the .venv of a set-up that was killed between its two renames", async () => {
   using project = makeProject({ python3: python("3.12.1") });
   const { root } = project.environment;
   await setUp(project.environment);
-  const before = works(project.calls());
+  const before = actions(project.calls());
   Deno.renameSync(join(root, ".venv"), join(root, ".venv.replaced"));
   await setUp(project.environment);
   assertWhole(project);
-  assert.deepEqual(works(project.calls()), before);
+  assert.deepEqual(actions(project.calls()), before);
 });
 
-Deno.test("set-up makes .venv anew when the system's Python has become another", async () => {
+Deno.test("setUp() makes a new .venv when the system's Python has another version", async () => {
   using project = makeProject();
   await setUp(project.environment);
-  const { python } = places(project.environment.root);
-  // The link to the system's Python now leads to one that looks for its packages elsewhere.
+  const { python } = projectPaths(project.environment.root);
+  // The link to the system's Python now leads to a Python that looks for packages elsewhere.
   Deno.writeTextFileSync(
     python,
     Deno.readTextFileSync(python).replaceAll("python3.12", "python3.13"),
@@ -315,7 +317,7 @@ Deno.test("set-up makes .venv anew when the system's Python has become another",
   assert(project.calls().slice(before).some((call) => call.includes("-m venv")));
 });
 
-Deno.test("pip obeys the user's settings as to where packages are, and no others", async () => {
+Deno.test("setUp() passes only the user's network settings to pip", async () => {
   const pip = 'env > "$(dirname "$0")/../pip-env"';
   using project = makeProject({ python3: python("3.12.1", { pip }) });
   const { environment } = project;
@@ -363,23 +365,23 @@ Deno.test("pip obeys the user's settings as to where packages are, and no others
   });
 });
 
-Deno.test("set-up in a folder that cannot be written says so", async () => {
+Deno.test("setUp() in a folder that cannot be written says so", async () => {
   using project = makeProject();
-  // A file where a folder must be, because to root every folder can be written.
+  // A file in place of a folder, because root can write to every folder.
   Deno.writeTextFileSync(join(project.environment.root, ".cache"), "");
   await assertFailsThenWorks(
     project,
-    /Mend this and run it again:\n.*(exists|directory)/,
+    /Fix this and run it again:\n.*(exists|directory)/,
     () => Deno.removeSync(join(project.environment.root, ".cache")),
   );
 });
 
-Deno.test("set-up on Windows points to WSL", async () => {
+Deno.test("setUp() on Windows names WSL", async () => {
   using project = makeProject();
   await assert.rejects(setUp({ ...project.environment, os: "windows" }), /WSL/);
 });
 
-Deno.test("of two set-ups at once the second waits and finds everything made", async () => {
+Deno.test("setUp() waits for another set-up, and finds everything made", async () => {
   using project = makeProject({ python3: python("3.12.1", { pip: "sleep 0.3" }) });
   await Promise.all([setUp(project.environment), setUp(project.environment)]);
   assertWhole(project);
@@ -387,7 +389,7 @@ Deno.test("of two set-ups at once the second waits and finds everything made", a
   assert.equal(project.calls().filter((call) => call.includes("-m venv")).length, 1);
 });
 
-/** Runs the set-up of a copy of scripts/ in the project, as the task does. */
+/** Runs a copy of scripts/ in the project, as the task does. */
 function startSetUp({ environment: { root, variables } }: Project, script = "setup.ts") {
   const scripts = join(import.meta.dirname!, "..", "..", "scripts");
   Deno.mkdirSync(join(root, "scripts"), { recursive: true });
@@ -402,7 +404,7 @@ function startSetUp({ environment: { root, variables } }: Project, script = "set
   }).spawn();
 }
 
-Deno.test("the command ends with one message and 1", async () => {
+Deno.test("deno task setup ends with one message and exit code 1", async () => {
   using project = makeProject({ python3: undefined });
   const { code, stderr } = await startSetUp(project).output();
   const text = new TextDecoder().decode(stderr);
@@ -411,7 +413,7 @@ Deno.test("the command ends with one message and 1", async () => {
   assert.doesNotMatch(text, /at .*setup\.ts/, "a stack trace");
 });
 
-Deno.test("Ctrl-C in the middle ends the command with one message, and the next run works", async () => {
+Deno.test("deno task setup ends with one message at Ctrl-C, and the next run succeeds", async () => {
   using project = makeProject({ python3: python("3.12.1", { pip: "exec sleep 20" }) });
   const child = startSetUp(project);
   while (!project.calls().some((call) => call.includes(" install --no"))) {
@@ -429,14 +431,14 @@ Deno.test("Ctrl-C in the middle ends the command with one message, and the next 
   assertWhole(project);
 });
 
-Deno.test("a kill in the middle leaves the .venv that worked, pip ends too, and the next run works", async () => {
+Deno.test("deno task setup that is killed leaves the old .venv, ends pip, and the next run succeeds", async () => {
   using project = makeProject();
   const { environment: { root } } = project;
   await setUp(project.environment);
   const before = contents(join(root, ".venv"));
   Deno.writeTextFileSync(join(root, "requirements.txt"), "jupyterlab==5");
-  // A pip as it is, which ends with its standard input, and one that outlives its set-up and goes
-  // on writing.
+  // One pip ends with its standard input, as the real one does. The other outlives its set-up and
+  // continues to write.
   for (
     const pip of [
       "read _; exit 1",
@@ -460,7 +462,7 @@ Deno.test("a kill in the middle leaves the .venv that worked, pip ends too, and 
   assertWhole(project);
 });
 
-Deno.test("JupyterLab opens on an earlier set-up when a new one fails, and not without one", async () => {
+Deno.test("deno task lab opens JupyterLab on an earlier set-up if a new one fails, and not without one", async () => {
   using project = makeProject();
   const pip = "echo ConnectTimeout; exit 1";
   project.setProgram("python3", python("3.12.1", { pip }));
@@ -476,7 +478,7 @@ Deno.test("JupyterLab opens on an earlier set-up when a new one fails, and not w
   assert.equal(code, 0);
   assert.match(
     new TextDecoder().decode(stderr),
-    /network cannot be reached[^]*Going on with what an earlier set-up has made/,
+    /network cannot be reached[^]*Continuing with an earlier set-up/,
   );
   assert(opened());
 });

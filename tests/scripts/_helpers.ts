@@ -1,11 +1,10 @@
 /**
- * A project in a temporary folder, with a PATH on which every program is a small fake that notes
- * its calls.
+ * A project in a temporary folder. Every program on its PATH is a fake that logs its calls.
  */
 import { join } from "node:path";
 import { type Environment, exists } from "../../scripts/environment.ts";
 
-/** A compiler that makes a file that is not empty. */
+/** A compiler that writes a file. */
 export const goodCompiler = `while [ "$1" != -o ] && [ $# -gt 0 ]; do shift; done
 [ -n "$2" ] && echo addon > "$2"
 exit 0`;
@@ -14,8 +13,8 @@ const goodDeno = `case "$*" in *eval*) echo "TensorFlow=2.21.0 GPU=false";; esac
 const packages = `$(dirname "$0")/../lib/python3.12/site-packages`;
 
 /**
- * A Python of a version. `venv` and `pip` are what the modules do, after the fakes for them have
- * done their work.
+ * Returns the script of a fake Python. `venv` and `pip` are commands that run at the end of the
+ * fake modules.
  */
 export function python(version: string, { venv = "", pip = "" } = {}): string {
   return `case "$*" in
@@ -34,7 +33,7 @@ export function python(version: string, { venv = "", pip = "" } = {}): string {
 esac`;
 }
 
-/** A Python that is good for all that set-up asks of it. */
+/** A Python with which set-up succeeds. */
 export const goodPython = python("3.12.1");
 
 /** Programs with which set-up succeeds. */
@@ -43,15 +42,15 @@ export const goodPrograms = { python3: goodPython, "c++": goodCompiler, deno: go
 /** A fake project, deleted when it goes out of scope. */
 export interface Project extends Disposable {
   readonly environment: Environment;
-  /** What was logged so far. */
+  /** The lines that set-up has printed. */
   readonly log: readonly string[];
   /** The calls of fakes so far, oldest first, such as `"python3 -m venv"`. */
   calls(): string[];
-  /** Puts a fake in place, or takes it away. */
+  /** Writes a fake, or removes it. */
   setProgram(name: string, body: string | undefined): void;
 }
 
-/** Makes a project where set-up succeeds, but for the programs that are given. */
+/** Makes a project where set-up succeeds, with some programs replaced or removed. */
 export function makeProject(
   programs: Readonly<Record<string, string | undefined>> = {},
 ): Project {
@@ -92,11 +91,11 @@ export function makeProject(
     },
     setProgram(name, body) {
       const file = join(bin, name);
-      // Removed in any case, because .venv may have a hard link to it.
+      // Always removed first, because .venv may contain a hard link to it.
       if (exists(file)) Deno.removeSync(file);
       if (body === undefined) return;
-      const note = `echo "$(basename "$0") $*" >> "${join(root, "calls")}"`;
-      Deno.writeTextFileSync(file, `#!/bin/sh\nPATH=/usr/bin:/bin\n${note}\n${body}\n`);
+      const logCall = `echo "$(basename "$0") $*" >> "${join(root, "calls")}"`;
+      Deno.writeTextFileSync(file, `#!/bin/sh\nPATH=/usr/bin:/bin\n${logCall}\n${body}\n`);
       Deno.chmodSync(file, 0o755);
     },
     [Symbol.dispose]: () => Deno.removeSync(root, { recursive: true }),

@@ -1,29 +1,34 @@
-/** What is timed: the same for each system. */
+/** The workloads, equal for all systems. */
 
-/** A step of training (forward, backward, optimizer, the loss read back), of inference, one epoch of input, or one start. */
+/**
+ * A step of training (forward, backward, optimizer, reading the loss), a step of inference, an
+ * epoch of the input pipeline, or a start of the process.
+ */
 export type Task = "train" | "infer" | "epoch" | "start";
 
-/** A piece of work, as every system is given it. */
-export interface Work {
-  /** What `--only` calls it. */
+/** A workload, as every system receives it. */
+export interface Workload {
+  /** The name for `--only`. */
   readonly name: string;
   readonly title: string;
-  /** Which network; not used by the input pipeline. */
+  /** The name of the network; not used by the input pipeline. */
   readonly network: string;
   /** Height, width and channels. There are 10 classes. */
   readonly image: readonly [height: number, width: number, channels: number];
   readonly batch: number;
   readonly learningRate: number;
   readonly tasks: readonly Task[];
-  /** Training steps in a round, as many as take about a second; three times as many of inference. */
+  /**
+   * Training steps in a round, which take about a second. Inference runs three times as many.
+   */
   readonly steps: number;
-  /** Whether it is timed in bfloat16 as well. */
+  /** Whether it is also timed in bfloat16. */
   readonly bf16: boolean;
   /** Whether `--quick` times it. */
   readonly quick: boolean;
 }
 
-// So small a learning rate that no network without batch norm diverges on noise.
+// The learning rate is so small that no network without batch norm diverges on noise.
 const network = {
   learningRate: 1e-3,
   tasks: ["train", "infer"],
@@ -34,8 +39,8 @@ const batchNormed = { ...network, learningRate: 0.1 } as const;
 const lenet = { ...network, network: "lenet", image: [28, 28, 1], bf16: false } as const;
 const grey = [224, 224, 1] as const;
 
-/** In the order of the table. */
-export const works: readonly Work[] = [
+/** The workloads in the order of the table. */
+export const workloads: readonly Workload[] = [
   {
     ...batchNormed,
     ...{ name: "resnet18", title: "ResNet-18, 32×32×3, batch 64", network: "resnet18" },

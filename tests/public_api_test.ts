@@ -1,0 +1,135 @@
+/**
+ * Tests of the public API as a whole: the exports of `resnet-lab` are the exports of its rooms, few
+ * enough to learn, and used.
+ *
+ * After a change of a room's mod.ts, this writes lib/mod.ts anew:
+ *
+ *     deno test -A --no-check tests/public_api_test.ts -- --update
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+
+/** The rooms in the order of lib/mod.ts, which is the order in which they import one another. */
+const ROOMS = ["tensor", "nn", "models", "data", "train", "weights", "plot", "notebook"];
+
+/** The most values that the library may export; `ops` counts as one. */
+const MAX_VALUES = 140;
+
+const root = join(import.meta.dirname!, "..");
+const read = (...path: string[]) => Deno.readTextFileSync(join(root, ...path));
+
+/** The names that a mod.ts exports, each as it is written there: `fit`, `type FitOptions`. */
+function exportsOf(text: string): string[] {
+  const lists = text.matchAll(/^export (type )?(?:\{([^}]*)\}|\* as (\w+)) from "[^"]*";/gm);
+  return Array.from(lists).flatMap(([, type = "", list, namespace]) => {
+    const names = (namespace ?? list!).split(",").map((name) => name.trim());
+    return names.filter(Boolean).map((name) => `${type}${name}`);
+  });
+}
+
+/** The text of lib/mod.ts: the exports of each room below the first line of its doc comment. */
+async function expectedText(): Promise<string> {
+  const parts = ROOMS.map((room) => {
+    const text = read("lib", room, "mod.ts");
+    const [, title] = /^\/\*\*\n \* ([^]*?)\n \*\n/.exec(text) ?? [];
+    assert(title !== undefined, `lib/${room}/mod.ts must begin with a doc comment`);
+    const names = exportsOf(text).map((name) => `  ${name},\n`).join("");
+    return `// ${title}\nexport {\n${names}} from "./${room}/mod.ts";\n`;
+  });
+  const [doc] = /^\/\*\*[^]*?\*\/\n/.exec(read("lib", "mod.ts")) ?? [""];
+  return await formatted([doc, ...parts].join("\n"));
+}
+
+async function formatted(text: string): Promise<string> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["fmt", "--line-width", "100", "-"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(text));
+  await writer.close();
+  const { success, stdout, stderr } = await child.output();
+  assert(success, new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout);
+}
+
+Deno.test("lib/mod.ts exports all that its rooms export, and nothing else", async () => {
+  const expected = await expectedText();
+  if (Deno.args.includes("--update")) {
+    await Deno.writeTextFile(join(root, "lib", "mod.ts"), expected);
+  }
+  assert.equal(
+    read("lib", "mod.ts"),
+    expected,
+    "to write lib/mod.ts anew: deno test -A --no-check tests/public_api_test.ts -- --update",
+  );
+});
+
+Deno.test("resnet-lab/ROOM is an entry point for each room", async () => {
+  const { exports, imports } = JSON.parse(read("deno.json"));
+  for (const room of ROOMS) {
+    const file = `./lib/${room}/mod.ts`;
+    assert.equal(exports[`./${room}`], file);
+    assert.equal(imports[`resnet-lab/${room}`], file);
+    assert.match(read(file), /^\/\*\*[^]*? \* @module\n \*\/\n/, `${file} needs a @module comment`);
+    const values = Object.keys(await import(`../lib/${room}/mod.ts`));
+    assert.deepEqual(
+      exportsOf(read(file)).filter((name) => !name.startsWith("type ")).sort(),
+      values.sort(),
+      `${file} may export only by lists, so that lib/mod.ts can be held to them`,
+    );
+  }
+});
+
+Deno.test(`resnet-lab exports at most ${MAX_VALUES} values`, async () => {
+  const names = await exportedValues(), used = usedIn(notebookCode());
+  const unused = names.filter((name) => !used.has(name)).join(", ");
+  assert(names.length <= MAX_VALUES, `${names.length} values; used by no notebook: ${unused}`);
+});
+
+Deno.test("each value of resnet-lab is used in a notebook, the README or a test", async () => {
+  const readme = Array.from(read("README.md").matchAll(/```ts.*\n([^]*?)```/g), ([, code]) => code);
+  const used = usedIn([notebookCode(), ...readme, ...testCode()].join("\n"));
+  assert.deepEqual((await exportedValues()).filter((name) => !used.has(name)), []);
+});
+
+/** The values of resnet-lab. Imported late, so that a broken lib/mod.ts can be written first. */
+async function exportedValues(): Promise<string[]> {
+  return Object.keys(await import("resnet-lab"));
+}
+
+/** The names that code imports from resnet-lab, or reads from a namespace import of it. */
+function usedIn(code: string): Set<string> {
+  const names = new Set<string>();
+  for (const [, list] of code.matchAll(/import \{([^}]*)\} from "resnet-lab(?:\/\w+)?";/g)) {
+    for (const name of list!.split(",")) names.add(name.trim().replace(/ as .*/, ""));
+  }
+  for (const [, namespace] of code.matchAll(/import \* as (\w+) from "resnet-lab(?:\/\w+)?";/g)) {
+    for (const [, name] of code.matchAll(RegExp(`\\b${namespace}\\.(\\w+)`, "g"))) {
+      names.add(name!);
+    }
+  }
+  return names;
+}
+
+/** The code cells of all notebooks. */
+function notebookCode(): string {
+  return Array.from(Deno.readDirSync(join(root, "notebooks")))
+    .filter(({ name }) => name.endsWith(".ipynb"))
+    .flatMap(({ name }) => JSON.parse(read("notebooks", name)).cells)
+    .filter((cell) => cell.cell_type === "code")
+    .map((cell) => [cell.source].flat().join(""))
+    .join("\n");
+}
+
+/** The tests, without those that name all exports. */
+function testCode(folder = "tests"): string[] {
+  return Array.from(Deno.readDirSync(join(root, folder))).flatMap(({ name, isDirectory }) => {
+    if (isDirectory) return testCode(join(folder, name));
+    return /\.ts$/.test(name) && !/^(options|public_api)_test/.test(name)
+      ? [read(folder, name)]
+      : [];
+  });
+}
