@@ -390,7 +390,7 @@ testOnEachBackend(
       assert.throws(() => foldBatchNorm(fresh, [0, 4, 3]), {
         name: "RangeError",
         message:
-          "Folding batch norms: the input shape must be whole numbers above 0 without the batch axis, such as [28, 28, 1], found [0, 4, 3].",
+          "Folding batch norms: the input shape must be whole numbers of at least 1 without the batch axis, such as [28, 28, 1], found [0, 4, 3].",
       });
       assert.throws(() => foldBatchNorm(batchNorm as never, [4, 4, 3]), {
         name: "TypeError",

@@ -143,12 +143,12 @@ Deno.test("normalInitializer() and constantInitializer() refuse a bad number", (
       [
         () => constantInitializer(NaN),
         "RangeError",
-        "constant: value must be a finite number, found NaN",
+        "constantInitializer: value must be a finite number, found NaN",
       ],
       [
         () => constantInitializer("0" as never),
         "TypeError",
-        'constant: value must be a finite number, found "0"',
+        'constantInitializer: value must be a finite number, found "0"',
       ],
     ] as const
   ) {

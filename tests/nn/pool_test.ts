@@ -195,7 +195,7 @@ Deno.test("maxPool() and avgPool() refuse a bad option", () => {
       [
         () => adaptiveAveragePool(7 as never),
         "TypeError",
-        "adaptiveAveragePool: size must be [height, width], found 7.",
+        "adaptiveAveragePool: the size [height, width] must be an array, found 7.",
       ],
       [
         () => adaptiveAveragePool([7] as never),

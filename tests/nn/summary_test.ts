@@ -152,7 +152,7 @@ Deno.test("summary() refuses a bad shape, depth or model", () => {
     assert.throws(() => summary(model, shape as number[]), {
       name: "RangeError",
       message:
-        "Summarising a model: the input shape must be whole numbers above 0 without the batch axis, such as " +
+        "Summarising a model: the input shape must be whole numbers of at least 1 without the batch axis, such as " +
         `[28, 28, 1], found ${found}.`,
     });
   }

@@ -106,7 +106,7 @@ for (const Kind of [InPrivate, InAccessor, InClosure, MadeAnew, InWeakMap, InFun
     // The whole is refused as well where it is a part.
     assert.throws(() => sequential(new Kind()).forward(ops.ones([1, 4])), {
       name: "TypeError",
-      message: /^Running sequential: .*found that of linear 4 → 4, which is not/,
+      message: /^Running sequential: .*found one of linear 4 → 4 outside it/,
     });
   });
 }

@@ -367,9 +367,9 @@ Deno.test("stateDict() refuses an inputShape that the model cannot run on", () =
         /must run on an input of inputShape \[8, 6, 3\], found the error: .*found \[2, 8, 6, 3\]/,
       ],
       [[8, 8, 2], /must run on an input of inputShape \[8, 8, 2\], found the error: /],
-      [[8, 6.5, 2], /the input shape must be whole numbers above 0/],
-      [[], /the input shape must be whole numbers above 0/],
-      [28, /the input shape must be whole numbers above 0/],
+      [[8, 6.5, 2], /the input shape must be whole numbers of at least 1/],
+      [[], /the input shape must be whole numbers of at least 1/],
+      [28, /the input shape must be whole numbers of at least 1/],
     ] as const
   ) {
     const options = { inputShape: inputShape as unknown as number[] };
