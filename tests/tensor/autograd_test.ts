@@ -210,7 +210,7 @@ testOnEachBackend("bad arguments of a gradient are refused in words", () => {
       [
         () => grad(() => 3 as never)(x),
         "TypeError",
-        "Taking a gradient: f(x) must be a tensor, found a number.",
+        "Taking a gradient: f(x) must be a tensor, found 3.",
       ],
       [
         () => grad((_x: Tensor1D) => ops.scalar(1))(x),
@@ -273,7 +273,7 @@ testOnEachBackend("a variable takes over its initial value, and takes new ones",
   assert.throws(() => w.assign(initial), { name: "TypeError", message: /must be alive/ });
   assert.throws(() => variable([1, 2] as never), {
     name: "TypeError",
-    message: "Making a variable: the initial value must be a tensor, found an object (Array).",
+    message: "Making a variable: the initial value must be a tensor, found [1, 2].",
   });
   assert.deepEqual([...w.dataSync()], [3, 4]);
   w.dispose();

@@ -58,7 +58,7 @@ const options: Record<string, [run: () => unknown, message: RegExp]> = {
   ],
   "maxPool, ceilMode in words": [
     () => ops.maxPool(images, { kernelSize: 2, ceilMode: "no" } as never),
-    /^Max pooling: ceilMode must be true or false, found a string\.$/,
+    /^Max pooling: ceilMode must be true or false, found "no"\.$/,
   ],
   "avgPool, pad": [
     () => ops.avgPool(images, { kernelSize: 2, pad: 1 } as never),
@@ -83,7 +83,7 @@ const options: Record<string, [run: () => unknown, message: RegExp]> = {
   ],
   "max, keepDims of 1": [
     () => ops.max(matrix, [0], { keepDims: 1 } as never),
-    /^Taking the maximum: keepDims must be true or false, found a number\.$/,
+    /^Taking the maximum: keepDims must be true or false, found 1\.$/,
   ],
   "matMul, transpose_b": [
     () => ops.matMul(matrix, matrix, { transpose_b: true } as never),
