@@ -92,8 +92,8 @@ export class BatchNorm<Channels extends number>
       return ops.batchNormInference(x, {
         mean: this.runningMean,
         variance: this.runningVariance,
-        scale,
-        offset,
+        weight: scale,
+        bias: offset,
         epsilon,
       });
     }

@@ -246,16 +246,6 @@ export function isCompiling(): boolean {
   return nativeBackend()?.isRecording ?? false;
 }
 
-/**
- * The values of a tensor that an op is about to check itself, so that an error is in our words.
- * While a function is compiled they can be read in no other way; a run of the graph only has the
- * op's check.
- */
-export function valuesToCheck(tensor: Tensor): Float32Array | Int32Array | Uint8Array {
-  const native = nativeBackend();
-  return native?.isRecording ? native.peek(tensor) : tensor.dataSync();
-}
-
 /** The tensors in what a function gave, in order. */
 function tensorsIn(output: unknown): Tensor[] {
   checkSynchronous(doing, output);

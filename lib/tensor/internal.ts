@@ -7,7 +7,7 @@ export {
   checkTensor,
   show,
 } from "./checks.ts";
-export { valuesToCheck } from "./compile.ts";
+export { valuesToCheck } from "./ops/indices.ts";
 export { linkInterrupt } from "./interrupt.ts";
 export { observeKernels, watchVariables } from "./kernel_trace.ts";
 export { checkPrecision } from "./precision.ts";

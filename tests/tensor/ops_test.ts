@@ -234,7 +234,7 @@ const byHand: Record<keyof typeof ops, [run: () => Result, expected: Nested][]> 
     [
       () =>
         Object.values(ops.batchNormTraining(matrix([[1, 4], [3, 4]]), row([2, 1]), row([0, 5]), 3)),
-      // The biased variances are 1 and 0, so y is (x − mean) / 2 · 2 in one column, and the offset
+      // The biased variances are 1 and 0, so y is (x − mean) / 2 · 2 in one column, and the bias
       // in the other.
       [[[-1, 5], [1, 5]], [2, 4], [2, 0]],
     ],
@@ -252,8 +252,8 @@ const byHand: Record<keyof typeof ops, [run: () => Result, expected: Nested][]> 
       ops.batchNormInference(matrix([[1], [3]]), {
         mean: row([1]),
         variance: row([3]),
-        scale: row([10]),
-        offset: row([5]),
+        weight: row([10]),
+        bias: row([5]),
         epsilon: 1,
       }),
     [[5], [15]],
@@ -453,7 +453,7 @@ function smooth(): Record<string, [f: (x: Tensor) => Tensor, at: Tensor]> {
       (x) => ops.batchNormTraining(x, ops.tensor([1, 2, 3]), ops.ones([3]), 0.5).y,
       matrix,
     ],
-    "batchNormTraining, scale": [
+    "batchNormTraining, weight": [
       (x) => ops.batchNormTraining(image, ops.reshape(x, [3]), ops.ones([3]), 0.01).y,
       ops.tensor([1, 2, 3]),
     ],
@@ -462,8 +462,8 @@ function smooth(): Record<string, [f: (x: Tensor) => Tensor, at: Tensor]> {
         ops.batchNormInference(x, {
           mean: ops.tensor([1, 2, 3]),
           variance: ops.tensor([4, 5, 6]),
-          scale: ops.tensor([7, 8, 9]),
-          offset: ops.ones([3]),
+          weight: ops.tensor([7, 8, 9]),
+          bias: ops.ones([3]),
           epsilon: 0.1,
         }),
       matrix,

@@ -35,7 +35,7 @@ import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
 const images = ops.ones([1, 4, 4, 1]), kernel = ops.ones([2, 2, 1, 1]);
 const matrix = ops.ones([2, 2]), labels = ops.zeros([2], "int32");
 const one = ops.ones([1]);
-const statistics = { mean: one, variance: one, scale: one, offset: one, epsilon: 1e-5 };
+const statistics = { mean: one, variance: one, weight: one, bias: one, epsilon: 1e-5 };
 const momentum = { learningRate: 1, momentum: 0, nesterov: false, weightDecay: 0 };
 
 /** Each call has an option that does not exist, or one of the wrong kind. */

@@ -15,15 +15,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Binding } from "./binding.d.ts";
 import type { FusingBackend } from "./deferred_batch_norm.ts";
 import { checkFunction, show } from "../checks.ts";
+import { CPU, FALLBACK_BACKENDS, NATIVE, WASM } from "./names.ts";
 
-/** The name under which the native backend is registered. */
-export const NATIVE = "tensorflow";
-/** The name of TensorFlow.js's backend in WebAssembly, which is loaded when it is asked for. */
-export const WASM = "wasm";
-/** The name of TensorFlow.js's backend in plain JavaScript. */
-export const CPU = "cpu";
-/** The backends on which our kernels are compositions of TensorFlow.js's own. */
-export const FALLBACK_BACKENDS = [WASM, CPU];
+export { CPU, FALLBACK_BACKENDS, NATIVE, WASM };
 
 let native: FusingBackend | undefined;
 

@@ -1,8 +1,7 @@
 /** Tensors from numbers. */
 import * as tf from "@tensorflow/tfjs-core";
-import { nativeBackend } from "../backend/select.ts";
 import { checkFinite, checkInteger, checkShape, checkTensor } from "../checks.ts";
-import { valuesToCheck } from "../compile.ts";
+import { checkIndices } from "./indices.ts";
 import type {
   DataType,
   Rank,
@@ -345,26 +344,6 @@ export function oneHot(labels: Tensor1D, classes: number): Tensor2D {
   checkInteger(what, "the number of classes", classes, 2);
   const checked = checkIndices(what, "a label", labels, classes);
   return tf.oneHot(checked, classes, 1, 0, "float32") as Tensor2D;
-}
-
-/**
- * Checks indices here, because TensorFlow gives zeros for those outside in some ops. What it gives
- * back is to be used: in a compiled function it is checked at each run.
- */
-export function checkIndices(
-  what: string,
-  name: string,
-  indices: Tensor1D,
-  count: number,
-): Tensor1D {
-  const native = nativeBackend();
-  const outside = valuesToCheck(indices).find((index) => index < 0 || index >= count);
-  if (outside !== undefined) {
-    throw new RangeError(`${what}: ${name} must be from 0 to ${count - 1}, found ${outside}.`);
-  }
-  return native?.isRecording
-    ? native.checkInGraph(`${what}: ${name}`, tf.range(0, count, 1, "int32"), indices)
-    : indices;
 }
 
 /**

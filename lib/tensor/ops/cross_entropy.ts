@@ -1,8 +1,7 @@
 /** Cross-entropy of logits with targets or with labels. */
-import * as tf from "@tensorflow/tfjs-core";
 import { checkTensor } from "../checks.ts";
-import { CROSS_ENTROPY, LABEL_CROSS_ENTROPY } from "../kernels/cross_entropy.ts";
-import type { Scalar, Tensor, Tensor1D, Tensor2D } from "../types.ts";
+import * as kernels from "../kernels/cross_entropy.ts";
+import type { Scalar, Tensor1D, Tensor2D } from "../types.ts";
 
 /**
  * The cross-entropy of each row, `−Σⱼ targetsⱼ · log softmax(logits)ⱼ`: logits and targets
@@ -33,9 +32,9 @@ export function softmaxCrossEntropy(logits: Tensor2D, targets: Tensor2D): Tensor
       `${what}: the targets must have the shape of the logits, [${logits.shape}], found [${targets.shape}].`,
     );
   }
-  const [loss, dLogits] = tf.engine().runKernel<Tensor[]>(CROSS_ENTROPY, { logits, targets });
-  dLogits!.dispose();
-  return loss as Tensor1D;
+  const [loss, dLogits] = kernels.softmaxCrossEntropy({ logits, targets });
+  dLogits.dispose();
+  return loss;
 }
 
 /**
@@ -67,7 +66,7 @@ export function labelCrossEntropy(logits: Tensor2D, labels: Tensor1D): Scalar {
       `${what}: there must be a label for each row of [${logits.shape}], found ${labels.size}.`,
     );
   }
-  const [loss, dLogits] = tf.engine().runKernel<Tensor[]>(LABEL_CROSS_ENTROPY, { logits, labels });
-  dLogits!.dispose();
-  return loss as Scalar;
+  const [loss, dLogits] = kernels.labelCrossEntropy({ logits, labels });
+  dLogits.dispose();
+  return loss;
 }

@@ -1,7 +1,7 @@
 /** Resizing and cropping images. */
 import * as tf from "@tensorflow/tfjs-core";
 import { checkInteger, checkTensor, IMAGE_AXES, NUMERIC } from "../checks.ts";
-import { checkIndices } from "./creation.ts";
+import { checkIndices } from "./indices.ts";
 import type { Images, Tensor1D, Tensor2D, Tensor4D } from "../types.ts";
 
 /**

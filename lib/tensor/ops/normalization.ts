@@ -1,7 +1,7 @@
 /** Batch normalisation and local response normalisation. */
 import * as tf from "@tensorflow/tfjs-core";
 import { checkFinite, checkOptions, checkTensor } from "../checks.ts";
-import { BATCH_NORM } from "../kernels/batch_norm.ts";
+import { batchNorm } from "../kernels/batch_norm.ts";
 import "../kernels/native_overrides.ts";
 import { checkImages } from "./window.ts";
 import type { Rank, SameShape, Tensor, Tensor1D, Tensor4D } from "../types.ts";
@@ -60,10 +60,10 @@ function checkArguments(
 }
 
 /**
- * `y = (x − mean) / √(variance + epsilon) · scale + offset` with mean and biased variance of this
+ * `y = (x − mean) / √(variance + epsilon) · weight + bias` with mean and biased variance of this
  * batch, for each channel (Ioffe and Szegedy 2015, algorithm 1).
  *
- * `x` is `[batch, channels]` or `[batch, height, width, channels]`, scale and offset are
+ * `x` is `[batch, channels]` or `[batch, height, width, channels]`, weight and bias are
  * `[channels]`; gradients flow through `y` only.
  *
  * @param running Where given, mean and variance are these, moved towards the batch's.
@@ -85,8 +85,8 @@ function checkArguments(
  */
 export function batchNormTraining<T extends Tensor>(
   x: T,
-  scale: Tensor1D,
-  offset: Tensor1D,
+  weight: Tensor1D,
+  bias: Tensor1D,
   epsilon: number,
   running?: RunningStatistics,
 ): BatchNormResult<T> {
@@ -99,13 +99,12 @@ export function batchNormTraining<T extends Tensor>(
     });
   }
   const { momentum = 1, ...followed } = running ?? {};
-  const channels = checkArguments(what, x, { scale, offset, ...followed }, epsilon);
+  const channels = checkArguments(what, x, { weight, bias, ...followed }, epsilon);
   checkFinite(what, "momentum", momentum);
   return tf.tidy(() => {
     const images: Tensor = x.rank === 4 ? x : tf.reshape(x, [-1, 1, 1, channels]);
-    const [y, mean, variance] = tf.engine().runKernel<Tensor[]>(
-      BATCH_NORM,
-      { x: images, scale, offset, ...followed },
+    const [y, mean, variance] = batchNorm(
+      { x: images, weight, bias, ...followed },
       { epsilon, momentum },
     );
     return {
@@ -117,7 +116,7 @@ export function batchNormTraining<T extends Tensor>(
 }
 
 /**
- * `y = (x − mean) / √(variance + epsilon) · scale + offset` with statistics that are given, as in
+ * `y = (x − mean) / √(variance + epsilon) · weight + bias` with statistics that are given, as in
  * inference.
  *
  * `x` is `[batch, channels]` or `[batch, height, width, channels]`, the others are `[channels]`.
@@ -134,8 +133,8 @@ export function batchNormTraining<T extends Tensor>(
  * const y = ops.batchNormInference(ops.tensor([[1], [3]]), {
  *   mean: ops.tensor([1]),
  *   variance: ops.tensor([4]),
- *   scale: ops.tensor([10]),
- *   offset: ops.tensor([5]),
+ *   weight: ops.tensor([10]),
+ *   bias: ops.tensor([5]),
  *   epsilon: 0,
  * });
  * assert.deepEqual([...y.dataSync()], [5, 15]);
@@ -146,24 +145,24 @@ export function batchNormInference<T extends Tensor>(
   options: {
     mean: Tensor1D;
     variance: Tensor1D;
-    scale: Tensor1D;
-    offset: Tensor1D;
+    weight: Tensor1D;
+    bias: Tensor1D;
     epsilon: number;
   },
 ): SameShape<T> {
   const what = "Normalising with given statistics";
-  const such = "{ mean, variance, scale, offset, epsilon: 1e-5 }";
+  const such = "{ mean, variance, weight, bias, epsilon: 1e-5 }";
   checkOptions<typeof options>(what, options, such, {
     mean: true,
     variance: true,
-    scale: true,
-    offset: true,
+    weight: true,
+    bias: true,
     epsilon: true,
   });
   const { epsilon, ...vectors } = options;
   checkArguments(what, x, vectors, epsilon);
-  const { mean, variance, scale, offset } = vectors;
-  return tf.batchNorm<Rank>(x, mean, variance, offset, scale, epsilon) as SameShape<T>;
+  const { mean, variance, weight, bias } = vectors;
+  return tf.batchNorm<Rank>(x, mean, variance, bias, weight, epsilon) as SameShape<T>;
 }
 
 /** The options of {@linkcode localResponseNorm}. */

@@ -5,18 +5,18 @@ import { checkOptions } from "../checks.ts";
 import { isAllFinite } from "../kernels/finite.ts";
 import "../kernels/gradient_overrides.ts";
 import "../kernels/native_overrides.ts";
+import { maxPoolNonFinite } from "../kernels/pooling.ts";
 import {
   checkImages,
   type Padding,
+  padForKernel,
   padImages,
   type Pair,
   pair,
-  placeWindows,
-  type WindowGeometry,
   windowGeometry,
   type WindowOptions,
 } from "./window.ts";
-import type { Images, LastAxisOf, SameShape, Tensor, Tensor4D } from "../types.ts";
+import type { Images, LastAxisOf, SameShape, Tensor4D } from "../types.ts";
 
 /**
  * The options of {@linkcode maxPool} and {@linkcode avgPool}; the stride is the kernel size unless
@@ -54,12 +54,15 @@ export function maxPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<
   checkPoolOptions(what, options);
   const { kernelSize, stride = kernelSize, padding = 0, ceilMode } = options;
   const window = { kernelSize, stride, padding, ceilMode };
-  const { pads } = windowGeometry(what, checkImages(what, x), window);
+  const { pads, output } = windowGeometry(what, checkImages(what, x), window);
   checkPoolPadding(what, kernelSize, padding);
   const size = pair(kernelSize), strides = pair(stride);
   return tf.tidy(() => {
-    if (!keepsNaN() && !isAllFinite(x)) return maxPoolAny(x, pads, window);
-    const { images, padding } = placeWindows(x, pads, window, -Infinity);
+    if (!keepsNaN() && !isAllFinite(x)) {
+      const [top, , left] = pads;
+      return maxPoolNonFinite(x, { kernelSize, stride, top, left, output });
+    }
+    const { images, padding } = padForKernel(x, pads, window, -Infinity);
     return tf.maxPool(images, [size[0], size[1]], [strides[0], strides[1]], padding);
   }) as Pooled<T>;
 }
@@ -72,50 +75,6 @@ function keepsNaN(): boolean {
   return nativeBackend()?.isUsingGpuDevice ?? false;
 }
 
-/**
- * Max pooling of numbers that are not all finite, and its gradient, as PyTorch has it: NaN counts
- * as the largest number, and the last NaN of a window gets the gradient. In JavaScript, as no
- * backend has it.
- */
-function maxPoolAny(
-  x: Tensor4D,
-  [top, , left]: WindowGeometry["pads"],
-  window: WindowOptions,
-): Tensor4D {
-  const [batch, height, width, channels] = x.shape;
-  const { output: [rows, columns] } = windowGeometry("Max pooling", [height, width], window);
-  const [kernelHeight, kernelWidth] = pair(window.kernelSize);
-  const [vertical, horizontal] = pair(window.stride ?? window.kernelSize);
-  const values = x.dataSync(), largest = new Float32Array(batch * rows * columns * channels);
-  const places = new Int32Array(largest.length);
-  for (let i = 0; i < largest.length; i++) {
-    const channel = i % channels, column = Math.floor(i / channels) % columns;
-    const row = Math.floor(i / channels / columns) % rows;
-    const image = Math.floor(i / channels / columns / rows);
-    let place = -1;
-    for (let u = 0; u < kernelHeight; u++) {
-      const y = row * vertical - top + u;
-      if (y < 0 || y >= height) continue;
-      for (let v = 0; v < kernelWidth; v++) {
-        const x = column * horizontal - left + v;
-        if (x < 0 || x >= width) continue;
-        const seen = ((image * height + y) * width + x) * channels + channel;
-        if (place < 0 || values[seen]! > values[place]! || Number.isNaN(values[seen])) place = seen;
-      }
-    }
-    places[i] = place;
-    largest[i] = values[place]!;
-  }
-  const shape = x.shape;
-  return tf.customGrad((_x) => ({
-    value: tf.tensor4d(largest, [batch, rows, columns, channels]),
-    gradFunc: (dy: Tensor) => {
-      const dx = new Float32Array(values.length);
-      dy.dataSync().forEach((gradient, i) => dx[places[i]!]! += gradient);
-      return tf.tensor4d(dx, shape);
-    },
-  }))(x) as Tensor4D;
-}
 type Pooled<T extends Tensor4D> = SameShape<T> & Images<LastAxisOf<T>>;
 
 /**

@@ -11,7 +11,8 @@ import {
   NUMERIC,
 } from "../checks.ts";
 import "../kernels/native_overrides.ts";
-import { checkIndices, sizeOf } from "./creation.ts";
+import { sizeOf } from "./creation.ts";
+import { checkIndices } from "./indices.ts";
 import type { Rank, RankFor, RankMinus, SameShape, Tensor, Tensor1D } from "../types.ts";
 
 type Numbers = readonly number[];
