@@ -49,9 +49,9 @@ export interface KernelTrace {
  * ```
  */
 export function traceKernels<T extends Tensor>(input: T, run: (input: T) => unknown): KernelTrace {
-  const doing = "Tracing a computation";
-  checkTensor(doing, input, { name: "the input" });
-  checkFunction(doing, "what to run", run);
+  const action = "Tracing a computation";
+  checkTensor(action, input, { name: "the input" });
+  checkFunction(action, "run", run);
   const values: TracedValue[] = [{ kind: "input" }];
   const places = new Map<number, TracedOutput>([[input.id, [0, 0]]]);
   const placeOf = (tensor: Tensor): TracedOutput => {
@@ -69,7 +69,7 @@ export function traceKernels<T extends Tensor>(input: T, run: (input: T) => unkn
     const position = values.push(value) - 1;
     outputs.forEach(({ id }, index) => places.set(id, [position, index]));
   });
-  checkTensor(doing, output, { name: "its result" });
+  checkTensor(action, output, { name: "its result" });
   return { values, output: placeOf(output) };
 }
 

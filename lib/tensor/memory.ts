@@ -53,7 +53,7 @@ Object.assign(tf.Tensor.prototype, {
  * ```
  */
 export function tidy<T extends TensorContainer>(work: () => T): T {
-  checkFunction("Tidying", "what to run", work);
+  checkFunction("Tidying", "work", work);
   return tf.tidy(() => {
     const result = work();
     checkSynchronous("Tidying", result);

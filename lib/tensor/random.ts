@@ -149,14 +149,14 @@ export class Random {
     shape: S,
     options: { min?: number; max?: number } = {},
   ): Tensor<RankFor<S["length"]>> {
-    const what = "Drawing uniform numbers";
-    checkOptions<typeof options>(what, options, "{ max: 255 }", { min: true, max: true });
+    const action = "Drawing uniform numbers";
+    checkOptions<typeof options>(action, options, "{ max: 255 }", { min: true, max: true });
     const { min = 0, max = 1 } = options;
-    checkShape(what, shape);
-    checkFinite(what, "min", min);
-    checkFinite(what, "max", max);
+    checkShape(action, shape);
+    checkFinite(action, "min", min);
+    checkFinite(action, "max", max);
     if (min > max) {
-      throw new RangeError(`${what}: min must not be above max, found ${min} and ${max}.`);
+      throw new RangeError(`${action}: min must not be above max, found ${min} and ${max}.`);
     }
     return tf.tidy(() => {
       const unit = this.#draw("StatelessRandomUniform", shape, portableUniform);
@@ -174,16 +174,16 @@ export class Random {
     shape: S,
     options: { mean?: number; standardDeviation?: number } = {},
   ): Tensor<RankFor<S["length"]>> {
-    const what = "Drawing normal numbers";
+    const action = "Drawing normal numbers";
     const names = { mean: true, standardDeviation: true } as const;
-    checkOptions<typeof options>(what, options, "{ standardDeviation: 0.1 }", names);
+    checkOptions<typeof options>(action, options, "{ standardDeviation: 0.1 }", names);
     const { mean = 0, standardDeviation = 1 } = options;
-    checkShape(what, shape);
-    checkFinite(what, "mean", mean);
-    checkFinite(what, "standardDeviation", standardDeviation);
+    checkShape(action, shape);
+    checkFinite(action, "mean", mean);
+    checkFinite(action, "standardDeviation", standardDeviation);
     if (standardDeviation < 0) {
       throw new RangeError(
-        `${what}: standardDeviation must be at least 0, found ${standardDeviation}.`,
+        `${action}: standardDeviation must be at least 0, found ${standardDeviation}.`,
       );
     }
     return tf.tidy(() => {

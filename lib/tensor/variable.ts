@@ -6,15 +6,15 @@ import type { Rank, Tensor, Variable } from "./types.ts";
 
 const assign = tf.Variable.prototype.assign;
 tf.Variable.prototype.assign = function (value) {
-  const what = "Assigning to a variable";
-  checkTensor(what, this, { name: "the variable" });
-  checkTensor(what, value, { name: "the value" });
+  const action = "Assigning to a variable";
+  checkTensor(action, this, { name: "the variable" });
+  checkTensor(action, value, { name: "the value" });
   if (String(value.shape) !== String(this.shape)) {
     throw new RangeError(
-      `${what}: the value must have the shape [${this.shape}], found [${value.shape}].`,
+      `${action}: the value must have the shape [${this.shape}], found [${value.shape}].`,
     );
   }
-  checkSameDtype(what, this, value);
+  checkSameDtype(action, this, value);
   // TensorFlow.js frees the old value first, which would be the new one.
   if (value === this) return;
   assign.call(this, value);
@@ -44,11 +44,11 @@ export function variable<R extends Rank>(
   initial: Tensor<R>,
   options: { trainable?: boolean } = {},
 ): Variable<R> {
-  const what = "Making a variable";
-  checkTensor(what, initial, { name: "the initial value" });
-  checkOptions<typeof options>(what, options, "{ trainable: false }", { trainable: true });
+  const action = "Making a variable";
+  checkTensor(action, initial, { name: "the initial value" });
+  checkOptions<typeof options>(action, options, "{ trainable: false }", { trainable: true });
   const { trainable = true } = options;
-  checkBoolean(what, "trainable", trainable);
+  checkBoolean(action, "trainable", trainable);
   const result = tf.variable(initial, trainable);
   initial.dispose();
   return result;

@@ -180,20 +180,20 @@ Deno.test("useBackend() can be called within itself, and comes back after an err
 
 Deno.test("what is no function is refused in words, and a promise where work must be synchronous", () => {
   const cases: [() => unknown, RegExp][] = [
-    [() => tidy(1 as never), /^Tidying: what to run must be a function, found 1\.$/],
+    [() => tidy(1 as never), /^Tidying: work must be a function, found 1\.$/],
     [() => compile("f" as never), /^Compiling a function: it must be a function, found "f"\.$/],
     [
       () => grad(undefined as never),
       /^Taking a gradient: f must be a function, found undefined\.$/,
     ],
-    [() => valueAndGradients(null as never, []), /what to run must be a function, found null/],
+    [() => valueAndGradients(null as never, []), /: f must be a function, found null/],
     [() => valueAndGradients(() => ops.scalar(1), 1 as never), /the variables must be an array/],
-    [() => dependsOn(1 as never, []), /what to run must be a function, found 1/],
+    [() => dependsOn(1 as never, []), /: f must be a function, found 1/],
     [
       () => dependsOn(() => ops.scalar(1), [1 as never]),
       /an input must be a tensor, found 1\.$/,
     ],
-    [() => traceKernels(ops.scalar(1), 1 as never), /Tracing a computation: what to run must be/],
+    [() => traceKernels(ops.scalar(1), 1 as never), /Tracing a computation: run must be/],
     [
       () => withPrecision("fp32", 1 as never),
       /Choosing a precision: what to run must be a function/,

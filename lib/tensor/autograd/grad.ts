@@ -79,17 +79,17 @@ export class UnusedInputError extends RangeError {
  * ```
  */
 export function dependsOn(f: () => Tensor, inputs: readonly Tensor[]): boolean[] {
-  const what = "Finding what a value depends on";
-  checkFunction(what, "what to run", f);
-  checkArray(what, "the inputs", inputs);
-  for (const x of inputs) checkTensor(what, x, { name: "an input" });
+  const action = "Finding what a value depends on";
+  checkFunction(action, "f", f);
+  checkArray(action, "the inputs", inputs);
+  for (const x of inputs) checkTensor(action, x, { name: "an input" });
   let found: boolean[] = [];
   if (inputs.length === 0) return found;
   tf.tidy(() => {
     const { gradients } = gradientsWherePresent(() => {
       const y = f();
-      checkSynchronous(what, y);
-      checkTensor(what, y, { name: "the value of the function", dtype: "float32" });
+      checkSynchronous(action, y);
+      checkTensor(action, y, { name: "the value of the function", dtype: "float32" });
       return y;
     }, inputs);
     found = gradients.map((gradient) => gradient !== undefined);
@@ -126,26 +126,28 @@ export function dependsOn(f: () => Tensor, inputs: readonly Tensor[]): boolean[]
 export function grad<X extends Tensor>(
   f: (x: X) => Tensor,
 ): (x: X, upstream?: Tensor) => SameShape<X> {
-  const what = "Taking a gradient";
-  checkFunction(what, "f", f);
+  const action = "Taking a gradient";
+  checkFunction(action, "f", f);
   return (x, upstream) => {
-    checkTensor(what, x, { name: "x", dtype: "float32" });
-    if (upstream) checkTensor(what, upstream, { name: "the upstream gradient", dtype: "float32" });
+    checkTensor(action, x, { name: "x", dtype: "float32" });
+    if (upstream) {
+      checkTensor(action, upstream, { name: "the upstream gradient", dtype: "float32" });
+    }
     return tf.tidy(() => {
       const { gradients } = differentiate(
         () => {
           const y = f(x);
-          checkSynchronous(what, y);
-          checkTensor(what, y, { name: "f(x)", dtype: "float32" });
+          checkSynchronous(action, y);
+          checkTensor(action, y, { name: "f(x)", dtype: "float32" });
           if (!upstream && y.size !== 1) {
             throw new RangeError(
-              `${what}: f(x) must be one number, but it has the shape [${y.shape}]. ` +
+              `${action}: f(x) must be one number, but it has the shape [${y.shape}]. ` +
                 "Reduce it (sum or mean), or pass an upstream gradient of that shape as second argument.",
             );
           }
           if (upstream && String(upstream.shape) !== String(y.shape)) {
             throw new RangeError(
-              `${what}: the upstream gradient must have the shape of f(x), [${y.shape}], found [${upstream.shape}].`,
+              `${action}: the upstream gradient must have the shape of f(x), [${y.shape}], found [${upstream.shape}].`,
             );
           }
           return y;
@@ -185,20 +187,20 @@ export function valueAndGradients<const V extends readonly Variable[]>(
   f: () => Scalar,
   variables: V,
 ): { value: Scalar; gradients: GradientsOf<V> } {
-  const what = "Taking gradients";
-  checkFunction(what, "what to run", f);
-  checkArray(what, "the variables", variables);
+  const action = "Taking gradients";
+  checkFunction(action, "f", f);
+  checkArray(action, "the variables", variables);
   if (variables.length === 0) {
-    throw new RangeError(`${what}: there must be at least one variable, found none.`);
+    throw new RangeError(`${action}: there must be at least one variable, found none.`);
   }
-  for (const x of variables) checkTensor(what, x, { name: "a variable", dtype: "float32" });
+  for (const x of variables) checkTensor(action, x, { name: "a variable", dtype: "float32" });
   const { value, gradients } = differentiate(() => {
     const y = f();
-    checkSynchronous(what, y);
-    checkTensor(what, y, { name: "the value of the function", dtype: "float32" });
+    checkSynchronous(action, y);
+    checkTensor(action, y, { name: "the value of the function", dtype: "float32" });
     if (y.rank !== 0) {
       throw new RangeError(
-        `${what}: the function must give one number, but it gave the shape [${y.shape}]. Reduce it (sum or mean) first.`,
+        `${action}: the function must give one number, but it gave the shape [${y.shape}]. Reduce it (sum or mean) first.`,
       );
     }
     return y;

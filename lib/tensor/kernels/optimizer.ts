@@ -61,14 +61,14 @@ function assign(w: Variable, value: () => Tensor): void {
  * Checks that variables and a gradient are alive, float32, and of one shape, before any of them
  * changes.
  */
-function checkUpdate(doing: string, variables: Readonly<Record<string, Variable | Tensor>>): void {
+function checkUpdate(action: string, variables: Readonly<Record<string, Variable | Tensor>>): void {
   let shape: string | undefined;
   for (const [name, x] of Object.entries(variables)) {
-    checkTensor(doing, x, { name: `the ${name}`, dtype: "float32" });
+    checkTensor(action, x, { name: `the ${name}`, dtype: "float32" });
     shape ??= String(x.shape);
     if (String(x.shape) !== shape) {
       throw new RangeError(
-        `${doing}: the ${name} must have the shape of the parameter, [${shape}], found [${x.shape}].`,
+        `${action}: the ${name} must have the shape of the parameter, [${shape}], found [${x.shape}].`,
       );
     }
   }
@@ -100,9 +100,9 @@ export function updateByMomentum(
   gradient: Tensor,
   options: MomentumUpdate,
 ): void {
-  const doing = "Updating a parameter by momentum";
-  checkUpdate(doing, { parameter, ...(velocity && { velocity }), gradient });
-  checkOptions<MomentumUpdate>(doing, options, "{ learningRate: 0.1, … }", {
+  const action = "Updating a parameter by momentum";
+  checkUpdate(action, { parameter, ...(velocity && { velocity }), gradient });
+  checkOptions<MomentumUpdate>(action, options, "{ learningRate: 0.1, … }", {
     learningRate: true,
     momentum: true,
     nesterov: true,
@@ -162,9 +162,9 @@ export function updateByAdam(
   gradient: Tensor,
   options: AdamUpdate,
 ): void {
-  const doing = "Updating a parameter by Adam";
-  checkUpdate(doing, { parameter, mean, squares, gradient });
-  checkOptions<AdamUpdate>(doing, options, "{ learningRate: 0.001, … }", {
+  const action = "Updating a parameter by Adam";
+  checkUpdate(action, { parameter, mean, squares, gradient });
+  checkOptions<AdamUpdate>(action, options, "{ learningRate: 0.001, … }", {
     learningRate: true,
     betas: true,
     epsilon: true,

@@ -24,7 +24,7 @@ export function sizeOf(shape: Numbers): number {
 }
 
 /** Nested arrays taken apart: their shape, and their numbers in row-major order. */
-function flatten(what: string, values: unknown): { shape: number[]; numbers: number[] } {
+function flatten(action: string, values: unknown): { shape: number[]; numbers: number[] } {
   const shape: number[] = [];
   for (let inner = values; Array.isArray(inner); inner = inner[0]) shape.push(inner.length);
   const numbers: number[] = [];
@@ -32,17 +32,17 @@ function flatten(what: string, values: unknown): { shape: number[]; numbers: num
     if (Array.isArray(value)) {
       if (value.length !== shape[axis]) {
         throw new RangeError(
-          `${what}: arrays of one depth must have one length, found ${
+          `${action}: arrays of one depth must have one length, found ${
             axis < shape.length ? `${shape[axis]} and ${value.length}` : "an array beside a number"
           }.`,
         );
       }
       for (const inner of value) visit(inner, axis + 1);
     } else if (typeof value !== "number") {
-      throw new TypeError(`${what}: the values must be numbers, found ${value}.`);
+      throw new TypeError(`${action}: the values must be numbers, found ${value}.`);
     } else if (axis < shape.length) {
       throw new RangeError(
-        `${what}: arrays of one depth must have one length, found a number beside an array.`,
+        `${action}: arrays of one depth must have one length, found a number beside an array.`,
       );
     } else numbers.push(value);
   };
@@ -52,7 +52,7 @@ function flatten(what: string, values: unknown): { shape: number[]; numbers: num
 
 /** A copy of numbers as the array that holds a dtype. */
 function toTypedArray(
-  what: string,
+  action: string,
   numbers: Numbers | TypedNumbers,
   dtype: DataType,
 ): TypedNumbers {
@@ -66,7 +66,7 @@ function toTypedArray(
       const wrong = whole.findIndex((value, index) => value !== numbers[index]);
       if (wrong >= 0) {
         throw new RangeError(
-          `${what}: int32 takes whole numbers of 32 bits, found ${
+          `${action}: int32 takes whole numbers of 32 bits, found ${
             numbers[wrong]
           } at position ${wrong}.`,
         );
@@ -74,7 +74,7 @@ function toTypedArray(
       return whole;
     }
     default:
-      throw new TypeError(`${what}: the dtype must be float32, int32 or bool, found ${dtype}.`);
+      throw new TypeError(`${action}: the dtype must be float32, int32 or bool, found ${dtype}.`);
   }
 }
 
@@ -119,21 +119,21 @@ export function tensor<const S extends Numbers>(
 ): Tensor<RankFor<S["length"]>>;
 export function tensor(values: TypedNumbers, shape?: undefined, dtype?: DataType): Tensor1D;
 export function tensor(values: unknown, shape?: Numbers, dtype: DataType = "float32"): Tensor {
-  const what = "Creating a tensor";
+  const action = "Creating a tensor";
   const given = values instanceof Float32Array || values instanceof Int32Array ||
       values instanceof Uint8Array
     ? { shape: [values.length], numbers: values }
-    : flatten(what, values);
+    : flatten(action, values);
   const axes = shape ?? given.shape;
-  checkShape(what, axes);
+  checkShape(action, axes);
   if (sizeOf(axes) !== given.numbers.length) {
     throw new RangeError(
-      `${what}: the shape [${axes}] takes ${
+      `${action}: the shape [${axes}] takes ${
         sizeOf(axes)
       } values, but ${given.numbers.length} were given.`,
     );
   }
-  return tf.tensor(toTypedArray(what, given.numbers, dtype), [...axes], dtype);
+  return tf.tensor(toTypedArray(action, given.numbers, dtype), [...axes], dtype);
 }
 
 /**
@@ -283,10 +283,10 @@ export function eye(size: number): Tensor2D {
  * ```
  */
 export function linspace(start: number, stop: number, count: number): Tensor1D {
-  const what = "Spacing numbers evenly";
-  checkFinite(what, "the start", start);
-  checkFinite(what, "the stop", stop);
-  checkInteger(what, "the count", count, 1);
+  const action = "Spacing numbers evenly";
+  checkFinite(action, "the start", start);
+  checkFinite(action, "the stop", stop);
+  checkInteger(action, "the count", count, 1);
   return tf.linspace(start, stop, count);
 }
 
@@ -311,14 +311,14 @@ export function range(
   step = 1,
   dtype: "float32" | "int32" = "float32",
 ): Tensor1D {
-  const what = "Making a range";
-  checkFinite(what, "the start", start);
-  checkFinite(what, "the stop", stop);
-  checkFinite(what, "the step", step);
+  const action = "Making a range";
+  checkFinite(action, "the start", start);
+  checkFinite(action, "the stop", stop);
+  checkFinite(action, "the step", step);
   if (start !== stop && (stop - start) * step <= 0) {
-    throw new RangeError(`${what}: steps of ${step} do not lead from ${start} to ${stop}.`);
+    throw new RangeError(`${action}: steps of ${step} do not lead from ${start} to ${stop}.`);
   }
-  toTypedArray(what, [start, step], dtype);
+  toTypedArray(action, [start, step], dtype);
   return tf.range(start, stop, step, dtype);
 }
 
@@ -339,10 +339,10 @@ export function range(
  * ```
  */
 export function oneHot(labels: Tensor1D, classes: number): Tensor2D {
-  const what = "One-hot encoding";
-  checkTensor(what, labels, { name: "the labels", axes: ["n"], dtype: "int32" });
-  checkInteger(what, "the number of classes", classes, 2);
-  const checked = checkIndices(what, "a label", labels, classes);
+  const action = "One-hot encoding";
+  checkTensor(action, labels, { name: "the labels", axes: ["n"], dtype: "int32" });
+  checkInteger(action, "the number of classes", classes, 2);
+  const checked = checkIndices(action, "a label", labels, classes);
   return tf.oneHot(checked, classes, 1, 0, "float32") as Tensor2D;
 }
 

@@ -23,13 +23,13 @@ import type { Scalar, Tensor1D, Tensor2D } from "../types.ts";
  * ```
  */
 export function softmaxCrossEntropy(logits: Tensor2D, targets: Tensor2D): Tensor1D {
-  const what = "Taking the cross-entropy";
+  const action = "Taking the cross-entropy";
   const axes = ["batch", "classes"];
-  checkTensor(what, logits, { name: "the logits", axes, dtype: "float32" });
-  checkTensor(what, targets, { name: "the targets", axes, dtype: "float32" });
+  checkTensor(action, logits, { name: "the logits", axes, dtype: "float32" });
+  checkTensor(action, targets, { name: "the targets", axes, dtype: "float32" });
   if (String(logits.shape) !== String(targets.shape)) {
     throw new RangeError(
-      `${what}: the targets must have the shape of the logits, [${logits.shape}], found [${targets.shape}].`,
+      `${action}: the targets must have the shape of the logits, [${logits.shape}], found [${targets.shape}].`,
     );
   }
   const [loss, dLogits] = kernels.softmaxCrossEntropy({ logits, targets });
@@ -58,12 +58,12 @@ export function softmaxCrossEntropy(logits: Tensor2D, targets: Tensor2D): Tensor
  * ```
  */
 export function labelCrossEntropy(logits: Tensor2D, labels: Tensor1D): Scalar {
-  const what = "Taking the cross-entropy with labels";
-  checkTensor(what, logits, { name: "the logits", axes: ["batch", "classes"], dtype: "float32" });
-  checkTensor(what, labels, { name: "the labels", axes: ["batch"], dtype: "int32" });
+  const action = "Taking the cross-entropy with labels";
+  checkTensor(action, logits, { name: "the logits", axes: ["batch", "classes"], dtype: "float32" });
+  checkTensor(action, labels, { name: "the labels", axes: ["batch"], dtype: "int32" });
   if (labels.size !== logits.shape[0]) {
     throw new RangeError(
-      `${what}: there must be a label for each row of [${logits.shape}], found ${labels.size}.`,
+      `${action}: there must be a label for each row of [${logits.shape}], found ${labels.size}.`,
     );
   }
   const [loss, dLogits] = kernels.labelCrossEntropy({ logits, labels });

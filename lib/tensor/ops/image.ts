@@ -23,9 +23,9 @@ export function resizeBilinear<C extends number>(
   images: Images<C>,
   size: readonly [height: number, width: number],
 ): Images<C> {
-  const what = "Resizing images";
-  checkTensor(what, images, { name: "the images", axes: IMAGE_AXES, dtype: NUMERIC });
-  for (const side of size) checkInteger(what, "the height and width", side, 1);
+  const action = "Resizing images";
+  checkTensor(action, images, { name: "the images", axes: IMAGE_AXES, dtype: NUMERIC });
+  for (const side of size) checkInteger(action, "the height and width", side, 1);
   return tf.image.resizeBilinear<Tensor4D>(images, [size[0], size[1]], false, true);
 }
 
@@ -59,21 +59,21 @@ export function cropAndResize<C extends number>(
   size: readonly [height: number, width: number],
   method: "bilinear" | "nearest" = "bilinear",
 ): Images<C> {
-  const what = "Cropping images";
-  checkTensor(what, images, { name: "the images", axes: IMAGE_AXES, dtype: NUMERIC });
-  checkTensor(what, boxes, { name: "the boxes", axes: ["n", "4"], dtype: "float32" });
-  checkTensor(what, imageIndices, { name: "the image indices", axes: ["n"], dtype: "int32" });
+  const action = "Cropping images";
+  checkTensor(action, images, { name: "the images", axes: IMAGE_AXES, dtype: NUMERIC });
+  checkTensor(action, boxes, { name: "the boxes", axes: ["n", "4"], dtype: "float32" });
+  checkTensor(action, imageIndices, { name: "the image indices", axes: ["n"], dtype: "int32" });
   if (boxes.shape[1] !== 4 || boxes.shape[0] !== imageIndices.shape[0]) {
     throw new RangeError(
-      `${what}: the boxes must be [n, 4] and the image indices [n], found [${boxes.shape}] and [${imageIndices.shape}].`,
+      `${action}: the boxes must be [n, 4] and the image indices [n], found [${boxes.shape}] and [${imageIndices.shape}].`,
     );
   }
-  for (const side of size) checkInteger(what, "the height and width", side, 1);
+  for (const side of size) checkInteger(action, "the height and width", side, 1);
   if (method !== "bilinear" && method !== "nearest") {
     throw new RangeError(
-      `${what}: the method must be "bilinear" or "nearest", found ${JSON.stringify(method)}.`,
+      `${action}: the method must be "bilinear" or "nearest", found ${JSON.stringify(method)}.`,
     );
   }
-  const checked = checkIndices(what, "an image index", imageIndices, images.shape[0]);
+  const checked = checkIndices(action, "an image index", imageIndices, images.shape[0]);
   return tf.image.cropAndResize(images, boxes, checked, [size[0], size[1]], method);
 }

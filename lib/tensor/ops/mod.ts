@@ -24,6 +24,7 @@ export {
 } from "./creation.ts";
 export * from "./shape.ts";
 export * from "./elementwise.ts";
+export * from "./activation.ts";
 export * from "./reduction.ts";
 export * from "./matrix.ts";
 export * from "./image.ts";

@@ -5,12 +5,12 @@ import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
 import { checkArray, checkTensor, NUMERIC } from "../checks.ts";
 import type { Scalar, Tensor } from "../types.ts";
 
-function checkTensors(doing: string, tensors: readonly Tensor[]): void {
-  checkArray(doing, "the tensors", tensors);
+function checkTensors(action: string, tensors: readonly Tensor[]): void {
+  checkArray(action, "the tensors", tensors);
   if (tensors.length === 0) {
-    throw new RangeError(`${doing}: there must be at least one tensor, found none.`);
+    throw new RangeError(`${action}: there must be at least one tensor, found none.`);
   }
-  for (const x of tensors) checkTensor(doing, x, { dtype: NUMERIC });
+  for (const x of tensors) checkTensor(action, x, { dtype: NUMERIC });
 }
 
 /**

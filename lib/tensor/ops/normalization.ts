@@ -34,28 +34,28 @@ export interface RunningStatistics {
 
 /** Checks what both kinds of batch normalisation take; gives the number of channels. */
 function checkArguments(
-  what: string,
+  action: string,
   x: Tensor,
   vectors: Readonly<Record<string, Tensor1D>>,
   epsilon: number,
 ): number {
-  checkTensor(what, x, { name: "x", dtype: "float32" });
+  checkTensor(action, x, { name: "x", dtype: "float32" });
   const channels = x.shape[x.rank - 1];
   if ((x.rank !== 2 && x.rank !== 4) || channels === undefined || x.size === 0) {
     throw new RangeError(
-      `${what}: x must be [batch, channels] or [batch, height, width, channels] and not empty, found the shape [${x.shape}].`,
+      `${action}: x must be [batch, channels] or [batch, height, width, channels] and not empty, found the shape [${x.shape}].`,
     );
   }
   for (const [name, vector] of Object.entries(vectors)) {
-    checkTensor(what, vector, { name, axes: ["channels"], dtype: "float32" });
+    checkTensor(action, vector, { name, axes: ["channels"], dtype: "float32" });
     if (vector.size !== channels) {
       throw new RangeError(
-        `${what}: ${name} must have one number for each of the ${channels} channels of [${x.shape}], found ${vector.size}.`,
+        `${action}: ${name} must have one number for each of the ${channels} channels of [${x.shape}], found ${vector.size}.`,
       );
     }
   }
-  checkFinite(what, "epsilon", epsilon);
-  if (epsilon < 0) throw new RangeError(`${what}: epsilon must be at least 0, found ${epsilon}.`);
+  checkFinite(action, "epsilon", epsilon);
+  if (epsilon < 0) throw new RangeError(`${action}: epsilon must be at least 0, found ${epsilon}.`);
   return channels;
 }
 
@@ -90,17 +90,17 @@ export function batchNormTraining<T extends Tensor>(
   epsilon: number,
   running?: RunningStatistics,
 ): BatchNormResult<T> {
-  const what = "Normalising a batch";
+  const action = "Normalising a batch";
   if (running) {
-    checkOptions<RunningStatistics>(what, running, "{ mean, variance, momentum: 0.1 }", {
+    checkOptions<RunningStatistics>(action, running, "{ mean, variance, momentum: 0.1 }", {
       mean: true,
       variance: true,
       momentum: true,
     });
   }
   const { momentum = 1, ...followed } = running ?? {};
-  const channels = checkArguments(what, x, { weight, bias, ...followed }, epsilon);
-  checkFinite(what, "momentum", momentum);
+  const channels = checkArguments(action, x, { weight, bias, ...followed }, epsilon);
+  checkFinite(action, "momentum", momentum);
   return tf.tidy(() => {
     const images: Tensor = x.rank === 4 ? x : tf.reshape(x, [-1, 1, 1, channels]);
     const [y, mean, variance] = batchNorm(
@@ -150,9 +150,9 @@ export function batchNormInference<T extends Tensor>(
     epsilon: number;
   },
 ): SameShape<T> {
-  const what = "Normalising with given statistics";
+  const action = "Normalising with given statistics";
   const such = "{ mean, variance, weight, bias, epsilon: 1e-5 }";
-  checkOptions<typeof options>(what, options, such, {
+  checkOptions<typeof options>(action, options, such, {
     mean: true,
     variance: true,
     weight: true,
@@ -160,7 +160,7 @@ export function batchNormInference<T extends Tensor>(
     epsilon: true,
   });
   const { epsilon, ...vectors } = options;
-  checkArguments(what, x, vectors, epsilon);
+  checkArguments(action, x, vectors, epsilon);
   const { mean, variance, weight, bias } = vectors;
   return tf.batchNorm<Rank>(x, mean, variance, bias, weight, epsilon) as SameShape<T>;
 }
@@ -198,21 +198,23 @@ export function localResponseNorm<T extends Tensor4D>(
   x: T,
   options: ResponseNormOptions = {},
 ): SameShape<T> {
-  const what = "Local response normalisation";
-  checkOptions<ResponseNormOptions>(what, options, "{ size: 5 }", {
+  const action = "Local response normalisation";
+  checkOptions<ResponseNormOptions>(action, options, "{ size: 5 }", {
     size: true,
     bias: true,
     alpha: true,
     beta: true,
   });
   const { size = 5, bias = 2, alpha = 1e-4, beta = 0.75 } = options;
-  checkImages(what, x);
+  checkImages(action, x);
   if (!Number.isInteger(size) || size < 1 || size % 2 === 0) {
     throw new RangeError(
-      `${what}: size must be odd (the channel and as many on each side), found ${size}.`,
+      `${action}: size must be odd (the channel and as many on each side), found ${size}.`,
     );
   }
-  for (const [name, value] of Object.entries({ bias, alpha, beta })) checkFinite(what, name, value);
+  for (const [name, value] of Object.entries({ bias, alpha, beta })) {
+    checkFinite(action, name, value);
+  }
   return tf.localResponseNormalization<Tensor4D>(x, (size - 1) / 2, bias, alpha, beta) as SameShape<
     T
   >;

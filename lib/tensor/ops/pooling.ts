@@ -24,8 +24,8 @@ import type { Images, LastAxisOf, SameShape, Tensor4D } from "../types.ts";
  */
 export type PoolOptions = Omit<WindowOptions, "dilation">;
 
-function checkPoolOptions(what: string, options: PoolOptions): void {
-  checkOptions<PoolOptions>(what, options, "{ kernelSize: 2 }", {
+function checkPoolOptions(action: string, options: PoolOptions): void {
+  checkOptions<PoolOptions>(action, options, "{ kernelSize: 2 }", {
     kernelSize: true,
     stride: true,
     padding: true,
@@ -50,12 +50,12 @@ function checkPoolOptions(what: string, options: PoolOptions): void {
  * ```
  */
 export function maxPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<T> {
-  const what = "Max pooling";
-  checkPoolOptions(what, options);
+  const action = "Max pooling";
+  checkPoolOptions(action, options);
   const { kernelSize, stride = kernelSize, padding = 0, ceilMode } = options;
   const window = { kernelSize, stride, padding, ceilMode };
-  const { pads, output } = windowGeometry(what, checkImages(what, x), window);
-  checkPoolPadding(what, kernelSize, padding);
+  const { pads, output } = windowGeometry(action, checkImages(action, x), window);
+  checkPoolPadding(action, kernelSize, padding);
   const size = pair(kernelSize), strides = pair(stride);
   return tf.tidy(() => {
     if (!keepsNaN() && !isAllFinite(x)) {
@@ -95,12 +95,12 @@ type Pooled<T extends Tensor4D> = SameShape<T> & Images<LastAxisOf<T>>;
  * ```
  */
 export function avgPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<T> {
-  const what = "Average pooling";
-  checkPoolOptions(what, options);
+  const action = "Average pooling";
+  checkPoolOptions(action, options);
   const { kernelSize, stride = kernelSize, padding = 0, ceilMode } = options;
   const window = { kernelSize, stride, padding, ceilMode };
-  const { pads } = windowGeometry(what, checkImages(what, x), window);
-  checkPoolPadding(what, kernelSize, padding);
+  const { pads } = windowGeometry(action, checkImages(action, x), window);
+  checkPoolPadding(action, kernelSize, padding);
   const size = pair(kernelSize), strides = pair(stride);
   const means = (images: Tensor4D): Tensor4D =>
     tf.avgPool(images, [size[0], size[1]], [strides[0], strides[1]], "valid");
@@ -116,10 +116,10 @@ export function avgPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<
   }) as Pooled<T>;
 }
 
-function checkPoolPadding(what: string, kernelSize: Pair, padding: Padding): void {
+function checkPoolPadding(action: string, kernelSize: Pair, padding: Padding): void {
   if (typeof padding === "number" && padding > Math.min(...pair(kernelSize)) / 2) {
     throw new RangeError(
-      `${what}: padding must be at most half the window, found ${padding} with a window of ${
+      `${action}: padding must be at most half the window, found ${padding} with a window of ${
         pair(kernelSize).join("×")
       }.`,
     );

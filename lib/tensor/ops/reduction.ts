@@ -33,18 +33,18 @@ export interface Reduction {
 }
 
 function reduction(
-  what: string,
+  action: string,
   f: (x: Tensor, axes: number[], keepDims: boolean) => Tensor,
   { dtype, ofNothing = false }: { dtype: DataType | readonly DataType[]; ofNothing?: boolean },
 ): Reduction {
   return (x: Tensor, axes?: Numbers, options: { keepDims?: boolean } = {}) => {
-    checkTensor(what, x, { dtype });
-    checkOptions<typeof options>(what, options, "{ keepDims: true }", { keepDims: true });
+    checkTensor(action, x, { dtype });
+    checkOptions<typeof options>(action, options, "{ keepDims: true }", { keepDims: true });
     const { keepDims = false } = options;
-    checkBoolean(what, "keepDims", keepDims);
-    const over = axes ? checkAxes(what, x.shape, axes) : x.shape.map((_, axis) => axis);
+    checkBoolean(action, "keepDims", keepDims);
+    const over = axes ? checkAxes(action, x.shape, axes) : x.shape.map((_, axis) => axis);
     if (!ofNothing && over.some((axis) => x.shape[axis] === 0)) {
-      throw new RangeError(`${what}: the shape [${x.shape}] has no elements to reduce.`);
+      throw new RangeError(`${action}: the shape [${x.shape}] has no elements to reduce.`);
     }
     return f(x, over, keepDims) as Tensor<never>;
   };
@@ -185,11 +185,11 @@ export const any: Reduction = reduction("Asking for any", tf.any, { dtype: "bool
  * ```
  */
 export function argMax<R extends Rank>(x: Tensor<R>, axis = -1): Tensor<RankMinus<R, 1>> {
-  const what = "Looking for the largest element";
-  checkTensor(what, x, { dtype: NUMERIC });
-  const along = checkAxis(what, x.shape, axis);
+  const action = "Looking for the largest element";
+  checkTensor(action, x, { dtype: NUMERIC });
+  const along = checkAxis(action, x.shape, axis);
   if (x.shape[along] === 0) {
-    throw new RangeError(`${what}: the shape [${x.shape}] has no elements along axis ${along}.`);
+    throw new RangeError(`${action}: the shape [${x.shape}] has no elements along axis ${along}.`);
   }
   return tf.tidy(() => tf.argMax(ranked(x), along)) as Tensor as Tensor<RankMinus<R, 1>>;
 }
@@ -223,9 +223,9 @@ function ranked<T extends Tensor>(x: T): T {
  * ```
  */
 export function topK(x: Tensor2D, k: number): { values: Tensor2D; indices: Tensor2D } {
-  const what = "Looking for the largest elements";
-  checkTensor(what, x, { axes: ["n", "m"], dtype: NUMERIC });
-  checkInteger(what, "k", k, 1, x.shape[1]);
+  const action = "Looking for the largest elements";
+  checkTensor(action, x, { axes: ["n", "m"], dtype: NUMERIC });
+  checkInteger(action, "k", k, 1, x.shape[1]);
   return tf.tidy(() => {
     const order = ranked(x);
     const { values, indices } = tf.topk(order, k);

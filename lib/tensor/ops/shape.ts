@@ -36,15 +36,15 @@ export function reshape<const S extends Numbers>(
   x: Tensor,
   shape: S,
 ): Tensor<RankFor<S["length"]>> {
-  const what = "Reshaping";
-  checkTensor(what, x);
-  checkArray(what, "the shape", shape);
+  const action = "Reshaping";
+  checkTensor(action, x);
+  checkArray(action, "the shape", shape);
   const known = shape.filter((axis) => axis !== -1);
-  checkShape(what, known);
+  checkShape(action, known);
   const free = shape.length - known.length;
   if (free > 1 || (free === 0 ? sizeOf(known) !== x.size : x.size % sizeOf(known) !== 0)) {
     throw new RangeError(
-      `${what}: [${x.shape}] has ${x.size} elements, which do not fill the shape [${shape}].`,
+      `${action}: [${x.shape}] has ${x.size} elements, which do not fill the shape [${shape}].`,
     );
   }
   return tf.reshape<Rank>(x, [...shape]) as Tensor<RankFor<S["length"]>>;
@@ -68,13 +68,13 @@ export function reshape<const S extends Numbers>(
  * ```
  */
 export function transpose<R extends Rank>(x: Tensor<R>, permutation?: Numbers): Tensor<R> {
-  const what = "Transposing";
-  checkTensor(what, x);
+  const action = "Transposing";
+  checkTensor(action, x);
   if (permutation === undefined) return tf.transpose(x);
-  const axes = checkAxes(what, x.shape, permutation);
+  const axes = checkAxes(action, x.shape, permutation);
   if (axes.length !== x.rank) {
     throw new RangeError(
-      `${what}: the permutation must name each axis of [${x.shape}] once, found [${permutation}].`,
+      `${action}: the permutation must name each axis of [${x.shape}] once, found [${permutation}].`,
     );
   }
   return tf.transpose(x, axes);
@@ -96,8 +96,8 @@ export function transpose<R extends Rank>(x: Tensor<R>, permutation?: Numbers): 
  * ```
  */
 export function slice<R extends Rank>(x: Tensor<R>, begin: Numbers, size: Numbers): Tensor<R> {
-  const what = "Slicing";
-  checkTensor(what, x);
+  const action = "Slicing";
+  checkTensor(action, x);
   const shape: Numbers = x.shape;
   const inside = shape.length > 0 && begin.length === shape.length &&
     size.length === shape.length && shape.every((length, axis) => {
@@ -107,7 +107,7 @@ export function slice<R extends Rank>(x: Tensor<R>, begin: Numbers, size: Number
     });
   if (!inside) {
     throw new RangeError(
-      `${what}: the block from [${begin}] of size [${size}] does not lie inside the shape [${shape}].`,
+      `${action}: the block from [${begin}] of size [${size}] does not lie inside the shape [${shape}].`,
     );
   }
   // The rest is worked out here because the backends do so only while no gradient is recorded.
@@ -135,9 +135,9 @@ export function slice<R extends Rank>(x: Tensor<R>, begin: Numbers, size: Number
  * ```
  */
 export function concat<R extends Rank>(tensors: readonly Tensor<R>[], axis = 0): Tensor<R> {
-  const what = "Joining tensors";
-  const joined = checkAxis(what, checkList(what, tensors).shape, axis);
-  checkShapes(what, tensors, joined);
+  const action = "Joining tensors";
+  const joined = checkAxis(action, checkList(action, tensors).shape, axis);
+  checkShapes(action, tensors, joined);
   return tf.concat<Tensor<R>>([...tensors], joined);
 }
 
@@ -145,23 +145,23 @@ export function concat<R extends Rank>(tensors: readonly Tensor<R>[], axis = 0):
  * The first of several tensors, after checking that there is one, all are alive, and they have one
  * dtype.
  */
-function checkList<R extends Rank>(what: string, tensors: readonly Tensor<R>[]): Tensor<R> {
-  checkArray(what, "the tensors", tensors);
+function checkList<R extends Rank>(action: string, tensors: readonly Tensor<R>[]): Tensor<R> {
+  checkArray(action, "the tensors", tensors);
   const [first, ...others] = tensors;
-  if (!first) throw new RangeError(`${what}: there must be at least one tensor, found none.`);
-  for (const tensor of tensors) checkTensor(what, tensor);
-  checkSameDtype(what, first, ...others);
+  if (!first) throw new RangeError(`${action}: there must be at least one tensor, found none.`);
+  for (const tensor of tensors) checkTensor(action, tensor);
+  checkSameDtype(action, first, ...others);
   return first;
 }
 
-function checkShapes(what: string, tensors: readonly Tensor[], except?: number): void {
+function checkShapes(action: string, tensors: readonly Tensor[], except?: number): void {
   const shapes = tensors.map(({ shape }) => shape.filter((_, axis) => axis !== except).join());
   const wrong = tensors.findIndex((tensor, index) =>
     tensor.rank !== tensors[0]?.rank || shapes[index] !== shapes[0]
   );
   if (wrong >= 0) {
     throw new RangeError(
-      `${what}: the shapes must agree${
+      `${action}: the shapes must agree${
         except === undefined ? "" : ` but for axis ${except}`
       }, found [${tensors[0]?.shape}] and [${tensors[wrong]?.shape}].`,
     );
@@ -187,9 +187,9 @@ export function stack<R extends Rank>(
   tensors: readonly Tensor<R>[],
   axis = 0,
 ): Tensor<RankUp<R>> {
-  const what = "Stacking tensors";
-  const place = checkAxis(what, [tensors.length, ...checkList(what, tensors).shape], axis);
-  checkShapes(what, tensors);
+  const action = "Stacking tensors";
+  const place = checkAxis(action, [tensors.length, ...checkList(action, tensors).shape], axis);
+  checkShapes(action, tensors);
   return tf.stack([...tensors], place) as Tensor as Tensor<RankUp<R>>;
 }
 type RankUp<R extends Rank> = Rank extends R ? Rank
@@ -220,9 +220,9 @@ type RankUp<R extends Rank> = Rank extends R ? Rank
  * ```
  */
 export function unstack<R extends Rank>(x: Tensor<R>, axis = 0): Tensor<RankMinus<R, 1>>[] {
-  const what = "Taking a tensor apart";
-  checkTensor(what, x);
-  return tf.unstack(x, checkAxis(what, x.shape, axis)) as Tensor[] as Tensor<RankMinus<R, 1>>[];
+  const action = "Taking a tensor apart";
+  checkTensor(action, x);
+  return tf.unstack(x, checkAxis(action, x.shape, axis)) as Tensor[] as Tensor<RankMinus<R, 1>>[];
 }
 
 /**
@@ -245,14 +245,14 @@ export function split<R extends Rank>(
   pieces: number | Numbers,
   axis = 0,
 ): Tensor<R>[] {
-  const what = "Splitting";
-  checkTensor(what, x);
-  const along = checkAxis(what, x.shape, axis);
+  const action = "Splitting";
+  checkTensor(action, x);
+  const along = checkAxis(action, x.shape, axis);
   const length = x.shape[along]!;
-  if (typeof pieces === "number") checkInteger(what, "the number of pieces", pieces, 1);
+  if (typeof pieces === "number") checkInteger(action, "the number of pieces", pieces, 1);
   else if (!pieces.every((size) => Number.isInteger(size) && size >= 0)) {
     throw new RangeError(
-      `${what}: the sizes of the pieces must be whole numbers of at least 0, found [${pieces}].`,
+      `${action}: the sizes of the pieces must be whole numbers of at least 0, found [${pieces}].`,
     );
   }
   const fits = typeof pieces === "number"
@@ -260,7 +260,7 @@ export function split<R extends Rank>(
     : pieces.reduce((sum, size) => sum + size, 0) === length;
   if (!fits) {
     throw new RangeError(
-      `${what}: axis ${along} of [${x.shape}] has ${length} elements, which cannot be cut into ${
+      `${action}: axis ${along} of [${x.shape}] has ${length} elements, which cannot be cut into ${
         typeof pieces === "number" ? `${pieces} equal pieces` : `pieces of sizes [${pieces}]`
       }.`,
     );
@@ -287,15 +287,15 @@ export function pad<R extends Rank>(
   paddings: readonly (readonly [before: number, after: number])[],
   value = 0,
 ): Tensor<R> {
-  const what = "Padding";
-  checkTensor(what, x, { dtype: NUMERIC });
+  const action = "Padding";
+  checkTensor(action, x, { dtype: NUMERIC });
   if (paddings.length !== x.rank || x.rank === 0) {
     throw new RangeError(
-      `${what}: each axis of [${x.shape}] needs a pair [before, after], found ${paddings.length} pairs.`,
+      `${action}: each axis of [${x.shape}] needs a pair [before, after], found ${paddings.length} pairs.`,
     );
   }
   for (const pair of paddings) {
-    for (const count of pair) checkInteger(what, "each count", count, 0);
+    for (const count of pair) checkInteger(action, "each count", count, 0);
   }
   return tf.pad<Tensor<R>>(x, paddings.map(([before, after]) => [before, after]), value);
 }
@@ -317,11 +317,11 @@ export function pad<R extends Rank>(
  * ```
  */
 export function gather<R extends Rank>(x: Tensor<R>, indices: Tensor1D, axis = 0): Tensor<R> {
-  const what = "Gathering";
-  checkTensor(what, x);
-  checkTensor(what, indices, { name: "the indices", axes: ["n"], dtype: "int32" });
-  const along = checkAxis(what, x.shape, axis);
-  const checked = checkIndices(what, "an index", indices, x.shape[along]!);
+  const action = "Gathering";
+  checkTensor(action, x);
+  checkTensor(action, indices, { name: "the indices", axes: ["n"], dtype: "int32" });
+  const along = checkAxis(action, x.shape, axis);
+  const checked = checkIndices(action, "an index", indices, x.shape[along]!);
   return tf.gather<Tensor<R>>(x, checked, along);
 }
 
@@ -357,14 +357,14 @@ export function reverse<T extends Tensor>(x: T, axes: Numbers): SameShape<T> {
  * ```
  */
 export function tile<R extends Rank>(x: Tensor<R>, repetitions: Numbers): Tensor<R> {
-  const what = "Tiling";
-  checkTensor(what, x);
+  const action = "Tiling";
+  checkTensor(action, x);
   if (repetitions.length !== x.rank) {
     throw new RangeError(
-      `${what}: each axis of [${x.shape}] needs a number of repetitions, found [${repetitions}].`,
+      `${action}: each axis of [${x.shape}] needs a number of repetitions, found [${repetitions}].`,
     );
   }
-  for (const count of repetitions) checkInteger(what, "a number of repetitions", count, 1);
+  for (const count of repetitions) checkInteger(action, "a number of repetitions", count, 1);
   return tf.tile<Tensor<R>>(x, [...repetitions]);
 }
 
@@ -382,9 +382,9 @@ export function tile<R extends Rank>(x: Tensor<R>, repetitions: Numbers): Tensor
  * ```
  */
 export function expandDims<R extends Rank>(x: Tensor<R>, axis = 0): Tensor<RankUp<R>> {
-  const what = "Adding an axis";
-  checkTensor(what, x);
-  const place = checkAxis(what, [...x.shape, 1], axis);
+  const action = "Adding an axis";
+  checkTensor(action, x);
+  const place = checkAxis(action, [...x.shape, 1], axis);
   return tf.expandDims(x, place) as Tensor as Tensor<RankUp<R>>;
 }
 
@@ -405,13 +405,13 @@ export function squeeze<R extends Rank, const A extends Numbers>(
   x: Tensor<R>,
   axes: A,
 ): Tensor<RankMinus<R, A["length"]>> {
-  const what = "Squeezing";
-  checkTensor(what, x);
-  const gone = checkAxes(what, x.shape, axes);
+  const action = "Squeezing";
+  checkTensor(action, x);
+  const gone = checkAxes(action, x.shape, axes);
   const long = gone.find((axis) => x.shape[axis] !== 1);
   if (long !== undefined) {
     throw new RangeError(
-      `${what}: axis ${long} of [${x.shape}] must have length 1, found ${x.shape[long]}.`,
+      `${action}: axis ${long} of [${x.shape}] must have length 1, found ${x.shape[long]}.`,
     );
   }
   // TensorFlow.js takes an empty list for "all".
