@@ -1,6 +1,6 @@
 /**
- * The one door to TensorFlow.js: backend choice, honestly typed ops, gradients, memory, seeded
- * random numbers.
+ * The one door to TensorFlow.js: choice of the backend, ops with true types, gradients, memory,
+ * seeded random numbers.
  */
 export { backend, CPU, NATIVE, useBackend, WASM } from "./backend/select.ts";
 export { isTensor } from "./checks.ts";

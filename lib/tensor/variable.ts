@@ -15,19 +15,22 @@ tf.Variable.prototype.assign = function (value) {
     );
   }
   checkSameDtype(action, this, value);
-  // TensorFlow.js frees the old value first, which would be the new one.
+  // TensorFlow.js frees the old value first, which would also be the new one.
   if (value === this) return;
   assign.call(this, value);
   noteData(this);
 };
 
 /**
- * A tensor whose value can be replaced with `.assign(…)`: a parameter if `trainable`, else a
+ * Returns a tensor whose value can be replaced with `.assign(…)`: a parameter if `trainable`, else a
  * running statistic.
  *
- * The tensor that is passed in is no longer needed afterwards; it is disposed.
+ * The initial tensor is disposed.
  *
- * @throws {TypeError} If the initial value is no tensor, or was disposed.
+ * @param options `trainable` is true for a parameter.
+ * @default { trainable: true }
+ *
+ * @throws {TypeError} If the initial value is not a tensor, or was disposed.
  *
  * @example
  * ```ts
@@ -55,16 +58,7 @@ export function variable<R extends Rank>(
 }
 
 /**
- * Whether a value is a {@linkcode variable}.
- *
- * @example
- * ```ts
- * import { isVariable, ops, variable } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert(isVariable(variable(ops.zeros([2]))));
- * assert(!isVariable(ops.zeros([2])));
- * ```
+ * Returns whether a value is a {@linkcode variable}.
  */
 export function isVariable(value: unknown): value is Variable {
   return value instanceof tf.Variable;

@@ -178,7 +178,7 @@ testOnEachBackend("bad arguments of a gradient are refused in words", () => {
       [
         () => grad((x: Tensor1D) => x)(x),
         "RangeError",
-        "Taking a gradient: f(x) must be one number, but it has the shape [2]. Reduce it (sum or mean), or pass an " +
+        "Taking a gradient: f(x) must be one number, found the shape [2]. Reduce it (sum or mean), or pass an " +
         "upstream gradient of that shape as second argument.",
       ],
       [
@@ -225,7 +225,7 @@ testOnEachBackend("bad arguments of a gradient are refused in words", () => {
       [
         () => valueAndGradients((() => w) as never, [w]),
         "RangeError",
-        "Taking gradients: the function must give one number, but it gave the shape [2]. Reduce it (sum or mean) first.",
+        "Taking gradients: the value of the function must be one number, found the shape [2]. Reduce it (sum or mean) first.",
       ],
       [() => valueAndGradients(() => ops.sum(w), [x as never]), "RangeError", /does not depend/],
     ];

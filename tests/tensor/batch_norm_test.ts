@@ -75,8 +75,14 @@ testOnEachBackend("batch norm refuses what does not fit in words", () => {
     refused(train(x, three, ops.ones([1])), /bias must have one number .* found 1\.$/);
     refused(train(ops.ones([2, 2, 3])), /or \[batch, height, width, channels\] .* \[2,2,3\]\.$/);
     refused(train(ops.ones([0, 3])), /not empty, found the shape \[0,3\]\.$/);
-    refused(train(x, three, three, -1), /epsilon must be at least 0, found -1\.$/);
-    refused(train(x, three, three, NaN), /epsilon must be a finite number, found NaN\.$/);
+    refused(
+      train(x, three, three, -1),
+      /epsilon must be a finite number of at least 0, found -1\.$/,
+    );
+    refused(
+      train(x, three, three, NaN),
+      /epsilon must be a finite number of at least 0, found NaN\.$/,
+    );
     assert.throws(train(ops.ones([2, 3], "int32")), {
       name: "TypeError",
       message: /x must be float32, found int32/,

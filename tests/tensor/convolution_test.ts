@@ -242,7 +242,7 @@ testOnEachBackend("conv2d(), maxPool() and avgPool() refuse windows that do not 
     refused(() => ops.avgPool(ops.zeros([0, 3, 4, 2]), { kernelSize: 2 }), /must not be empty/);
     refused(
       () => ops.localResponseNorm(images, { size: 4 }),
-      /^Local response normalisation: size must be odd .*, found 4\.$/,
+      /^Local response normalisation: size must be odd, found 4\.$/,
     );
     refused(() => ops.localResponseNorm(images, { alpha: NaN }), /alpha must be a finite number/);
 

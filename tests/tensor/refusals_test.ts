@@ -172,8 +172,8 @@ const disposed: Record<string, [run: () => unknown, message: RegExp]> = {
   ],
   "the norm of gradients": [() => gradientNorm([gone]), /must be alive/],
   "clipping gradients": [() => clipGradients([gone], 1), /must be alive/],
-  "a squared length": [() => squaredNorm([gone]), /^Taking a squared length: .* must be alive/],
-  "a length": [() => vectorNorm([alive, gone]), /^Taking a length: .* must be alive/],
+  "a squared norm": [() => squaredNorm([gone]), /^Computing a squared norm: .* must be alive/],
+  "a norm": [() => vectorNorm([alive, gone]), /^Computing a norm: .* must be alive/],
   "a mean squared error": [
     () => meanSquaredError(gone, alive),
     /^Computing the mean squared error: the predictions must be a tensor that is alive, found a disposed one \[2\]\.$/,

@@ -6,7 +6,7 @@ import { unary, type UnaryOp } from "./define.ts";
 import type { SameShape, Tensor } from "../types.ts";
 
 /**
- * `max(x, 0)` (Nair and Hinton 2010); its gradient at 0 is 0.
+ * Computes `max(x, 0)` (Nair and Hinton 2010); its gradient at 0 is 0.
  *
  * @example
  * ```ts
@@ -19,7 +19,7 @@ import type { SameShape, Tensor } from "../types.ts";
 export const relu: UnaryOp = unary("Taking relu", tf.relu, NUMERIC);
 
 /**
- * `x` where positive, `slope · x` elsewhere (Maas et al. 2013).
+ * Returns `x` where positive, `slope · x` elsewhere (Maas et al. 2013).
  *
  * @throws {RangeError} If the slope is not finite.
  *
@@ -38,7 +38,7 @@ export function leakyRelu<T extends Tensor>(x: T, slope = 0.01): SameShape<T> {
 }
 
 /**
- * `x · Φ(x)` with Φ the normal distribution function (Hendrycks and Gimpel 2016).
+ * Computes `x · Φ(x)`, where Φ is the normal distribution function (Hendrycks and Gimpel 2016).
  *
  * @example
  * ```ts
@@ -59,7 +59,7 @@ export function gelu<T extends Tensor>(x: T): SameShape<T> {
 }
 
 /**
- * `1 / (1 + e⁻ˣ)`
+ * Computes `1 / (1 + e⁻ˣ)`.
  *
  * @example
  * ```ts
@@ -72,7 +72,7 @@ export function gelu<T extends Tensor>(x: T): SameShape<T> {
 export const sigmoid: UnaryOp = unary("Taking the sigmoid", tf.sigmoid);
 
 /**
- * `tanh x = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)`
+ * Computes `tanh x = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)`.
  *
  * @example
  * ```ts
@@ -85,7 +85,7 @@ export const sigmoid: UnaryOp = unary("Taking the sigmoid", tf.sigmoid);
 export const tanh: UnaryOp = unary("Taking tanh", tf.tanh);
 
 /**
- * `log(1 + eˣ)`, without overflow.
+ * Computes `log(1 + eˣ)`, without overflow.
  *
  * @example
  * ```ts
@@ -98,7 +98,7 @@ export const tanh: UnaryOp = unary("Taking tanh", tf.tanh);
 export const softplus: UnaryOp = unary("Taking softplus", tf.softplus);
 
 /**
- * `softmax(x)ᵢ = exp xᵢ / Σⱼ exp xⱼ` along the last axis.
+ * Computes `softmax(x)ᵢ = exp xᵢ / Σⱼ exp xⱼ` along the last axis.
  *
  * @throws {RangeError} If `x` has no axes.
  *
@@ -117,7 +117,7 @@ export function softmax<T extends Tensor>(x: T): SameShape<T> {
 }
 
 /**
- * The logarithm of {@linkcode softmax}, `xᵢ − log Σⱼ exp xⱼ`, without overflow.
+ * Computes the logarithm of {@linkcode softmax}, `xᵢ − log Σⱼ exp xⱼ`, without overflow.
  *
  * @throws {RangeError} If `x` has no axes.
  *

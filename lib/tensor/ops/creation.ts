@@ -1,6 +1,6 @@
 /** Tensors from numbers. */
 import * as tf from "@tensorflow/tfjs-core";
-import { checkFinite, checkInteger, checkShape, checkTensor } from "../checks.ts";
+import { checkFinite, checkInteger, checkShape, checkTensor, show } from "../checks.ts";
 import { checkIndices } from "./indices.ts";
 import type {
   DataType,
@@ -18,12 +18,12 @@ import type {
 type Numbers = readonly number[];
 type TypedNumbers = Float32Array | Int32Array | Uint8Array;
 
-/** The number of elements of a tensor of this shape: the product of its axes. */
+/** Returns the number of elements of a tensor of this shape: the product of its axes. */
 export function sizeOf(shape: Numbers): number {
   return shape.reduce((product, axis) => product * axis, 1);
 }
 
-/** Nested arrays taken apart: their shape, and their numbers in row-major order. */
+/** Returns the shape of nested arrays, and their numbers in row-major order. */
 function flatten(action: string, values: unknown): { shape: number[]; numbers: number[] } {
   const shape: number[] = [];
   for (let inner = values; Array.isArray(inner); inner = inner[0]) shape.push(inner.length);
@@ -39,7 +39,7 @@ function flatten(action: string, values: unknown): { shape: number[]; numbers: n
       }
       for (const inner of value) visit(inner, axis + 1);
     } else if (typeof value !== "number") {
-      throw new TypeError(`${action}: the values must be numbers, found ${value}.`);
+      throw new TypeError(`${action}: the values must be numbers, found ${show(value)}.`);
     } else if (axis < shape.length) {
       throw new RangeError(
         `${action}: arrays of one depth must have one length, found a number beside an array.`,
@@ -50,7 +50,7 @@ function flatten(action: string, values: unknown): { shape: number[]; numbers: n
   return { shape, numbers };
 }
 
-/** A copy of numbers as the array that holds a dtype. */
+/** Returns a copy of numbers as the typed array of a dtype. */
 function toTypedArray(
   action: string,
   numbers: Numbers | TypedNumbers,
@@ -66,7 +66,7 @@ function toTypedArray(
       const wrong = whole.findIndex((value, index) => value !== numbers[index]);
       if (wrong >= 0) {
         throw new RangeError(
-          `${action}: int32 takes whole numbers of 32 bits, found ${
+          `${action}: int32 values must be whole numbers of 32 bits, found ${
             numbers[wrong]
           } at position ${wrong}.`,
         );
@@ -74,18 +74,20 @@ function toTypedArray(
       return whole;
     }
     default:
-      throw new TypeError(`${action}: the dtype must be float32, int32 or bool, found ${dtype}.`);
+      throw new TypeError(
+        `${action}: the dtype must be float32, int32 or bool, found ${show(dtype)}.`,
+      );
   }
 }
 
 /**
- * A tensor of given values: a number, nested arrays, or a flat array with a shape.
+ * Returns a tensor of values: a number, nested arrays, or a flat array with a shape. The values are
+ * copied.
  *
- * The dtype is float32 unless said otherwise, for numbers and for typed arrays alike. The values
- * are copied.
+ * @param dtype The type of the elements, for numbers and typed arrays alike.
+ * @default "float32"
  *
- * @throws {RangeError} If the values are ragged, their number is not the product of the shape, or
- * they are not whole where int32 is asked for.
+ * @throws {RangeError} If the values are ragged, do not fit the shape, or are not whole for int32.
  * @throws {TypeError} If a value is not a number.
  *
  * @example
@@ -120,26 +122,26 @@ export function tensor<const S extends Numbers>(
 export function tensor(values: TypedNumbers, shape?: undefined, dtype?: DataType): Tensor1D;
 export function tensor(values: unknown, shape?: Numbers, dtype: DataType = "float32"): Tensor {
   const action = "Creating a tensor";
-  const given = values instanceof Float32Array || values instanceof Int32Array ||
+  const flat = values instanceof Float32Array || values instanceof Int32Array ||
       values instanceof Uint8Array
     ? { shape: [values.length], numbers: values }
     : flatten(action, values);
-  const axes = shape ?? given.shape;
+  const axes = shape ?? flat.shape;
   checkShape(action, axes);
-  if (sizeOf(axes) !== given.numbers.length) {
+  if (sizeOf(axes) !== flat.numbers.length) {
     throw new RangeError(
-      `${action}: the shape [${axes}] takes ${
+      `${action}: there must be ${
         sizeOf(axes)
-      } values, but ${given.numbers.length} were given.`,
+      } values for the shape [${axes}], found ${flat.numbers.length}.`,
     );
   }
-  return tf.tensor(toTypedArray(action, given.numbers, dtype), [...axes], dtype);
+  return tf.tensor(toTypedArray(action, flat.numbers, dtype), [...axes], dtype);
 }
 
 /**
- * A tensor without axes that holds one number.
+ * Returns a tensor without axes that holds one number.
  *
- * @throws {RangeError} If the value is not whole where int32 is asked for.
+ * @throws {RangeError} If the value is not whole for int32.
  *
  * @example
  * ```ts
@@ -155,7 +157,7 @@ export function scalar(value: number, dtype: DataType = "float32"): Scalar {
 }
 
 /**
- * A tensor of zeros of the given shape.
+ * Returns a tensor of zeros.
  *
  * @throws {RangeError} If the shape is not made of at most six whole numbers of at least 0.
  *
@@ -175,7 +177,7 @@ export function zeros<const S extends Numbers>(
 }
 
 /**
- * A tensor of ones of the given shape.
+ * Returns a tensor of ones.
  *
  * @throws {RangeError} If the shape is not made of at most six whole numbers of at least 0.
  *
@@ -195,10 +197,10 @@ export function ones<const S extends Numbers>(
 }
 
 /**
- * A tensor of the given shape in which every element is `value`.
+ * Returns a tensor in which every element is `value`.
  *
  * @throws {RangeError} If the shape is not made of at most six whole numbers of at least 0, or the
- * value is not whole where int32 is asked for.
+ * value is not whole for int32.
  *
  * @example
  * ```ts
@@ -220,7 +222,7 @@ export function full<const S extends Numbers>(
 }
 
 /**
- * Zeros with the shape and dtype of `x`.
+ * Returns zeros with the shape and dtype of `x`.
  *
  * @example
  * ```ts
@@ -236,7 +238,7 @@ export function zerosLike<T extends Tensor>(x: T): SameShape<T> {
 }
 
 /**
- * Ones with the shape and dtype of `x`.
+ * Returns ones with the shape and dtype of `x`.
  *
  * @example
  * ```ts
@@ -252,7 +254,7 @@ export function onesLike<T extends Tensor>(x: T): SameShape<T> {
 }
 
 /**
- * The identity matrix `[size, size]`.
+ * Returns the identity matrix `[size, size]`.
  *
  * @throws {RangeError} If the size is not a whole number of at least 0.
  *
@@ -270,7 +272,7 @@ export function eye(size: number): Tensor2D {
 }
 
 /**
- * `count` numbers from `start` to `stop`, both included, with equal steps.
+ * Returns `count` numbers from `start` to `stop`, both included, with equal steps.
  *
  * @throws {RangeError} If an end is not finite, or the count is not a whole number of at least 1.
  *
@@ -291,10 +293,10 @@ export function linspace(start: number, stop: number, count: number): Tensor1D {
 }
 
 /**
- * The numbers from `start` up to but without `stop`, a `step` apart.
+ * Returns the numbers from `start` to before `stop` in steps of `step`.
  *
- * @throws {RangeError} If a number is not finite, the step does not lead from start to stop, or
- * they are not whole where int32 is asked for.
+ * @throws {RangeError} If a number is not finite, the step does not lead from start to stop, or the
+ * numbers are not whole for int32.
  *
  * @example
  * ```ts
@@ -316,14 +318,16 @@ export function range(
   checkFinite(action, "the stop", stop);
   checkFinite(action, "the step", step);
   if (start !== stop && (stop - start) * step <= 0) {
-    throw new RangeError(`${action}: steps of ${step} do not lead from ${start} to ${stop}.`);
+    throw new RangeError(
+      `${action}: the step must lead from ${start} to ${stop}, found ${step}.`,
+    );
   }
   toTypedArray(action, [start, step], dtype);
   return tf.range(start, stop, step, dtype);
 }
 
 /**
- * Class numbers `[n]` as rows `[n, classes]` with a 1 at the class and 0 elsewhere, as float32.
+ * Returns class numbers `[n]` as float32 rows `[n, classes]`, with 1 at the class and 0 elsewhere.
  *
  * @throws {RangeError} If a label is not from 0 to `classes − 1`, or there are fewer than two
  * classes.
@@ -347,7 +351,7 @@ export function oneHot(labels: Tensor1D, classes: number): Tensor2D {
 }
 
 /**
- * The same values as another dtype; from float32 to int32 the fraction is dropped, and NaN and
+ * Converts values to another dtype. From float32 to int32 the fraction is dropped, and NaN and
  * infinity become any number. No gradient flows through whole numbers.
  *
  * @example
@@ -365,7 +369,7 @@ export function cast<T extends Tensor>(x: T, dtype: DataType): SameShape<T> {
 }
 
 /**
- * A second tensor with the values of `x`.
+ * Returns a second tensor with the values of `x`.
  *
  * @example
  * ```ts

@@ -4,14 +4,14 @@ import * as kernels from "../kernels/cross_entropy.ts";
 import type { Scalar, Tensor1D, Tensor2D } from "../types.ts";
 
 /**
- * The cross-entropy of each row, `−Σⱼ targetsⱼ · log softmax(logits)ⱼ`: logits and targets
- * `[batch, classes]` to `[batch]`.
+ * Returns the cross-entropy of each row, `−Σⱼ targetsⱼ · log softmax(logits)ⱼ`: `[batch]` for logits
+ * and targets `[batch, classes]`.
  *
  * Each row of targets must sum to 1. Gradients flow to the logits only:
  * `softmax(logits) − targets`.
  *
  * @throws {RangeError} If the logits are not `[batch, classes]`, or the targets have another shape.
- * @throws {TypeError} If one of them is not float32.
+ * @throws {TypeError} If the logits or the targets are not float32.
  *
  * @example
  * ```ts
@@ -38,14 +38,13 @@ export function softmaxCrossEntropy(logits: Tensor2D, targets: Tensor2D): Tensor
 }
 
 /**
- * The mean over the batch of the cross-entropy with labels, `−log softmax(logits)[label]`: logits
- * `[batch, classes]` and labels `[batch]` to one number.
+ * Returns the mean over the batch of the cross-entropy with labels, `−log softmax(logits)[label]`,
+ * for logits `[batch, classes]` and labels `[batch]`.
  *
- * The labels must be from 0 to classes − 1, which is not looked at here. Gradients flow to the
- * logits.
+ * The labels must be from 0 to `classes − 1`; the caller checks that. Gradients flow to the logits.
  *
- * @throws {RangeError} If the logits are not `[batch, classes]`, or there is not a label for each
- * row.
+ * @throws {RangeError} If the logits are not `[batch, classes]`, or the number of labels is
+ * not the number of rows.
  * @throws {TypeError} If the logits are not float32, or the labels not int32.
  *
  * @example
@@ -63,7 +62,7 @@ export function labelCrossEntropy(logits: Tensor2D, labels: Tensor1D): Scalar {
   checkTensor(action, labels, { name: "the labels", axes: ["batch"], dtype: "int32" });
   if (labels.size !== logits.shape[0]) {
     throw new RangeError(
-      `${action}: there must be a label for each row of [${logits.shape}], found ${labels.size}.`,
+      `${action}: there must be a label for each row of the logits [${logits.shape}], found ${labels.size}.`,
     );
   }
   const [loss, dLogits] = kernels.labelCrossEntropy({ logits, labels });

@@ -39,8 +39,8 @@ function toFloat(x: Operand): Operand {
 }
 
 /**
- * `a + b`, broadcast: axes of length 1 and missing leading axes are repeated. A number counts as a
- * float32 tensor without axes, and the result is int32 only where both operands are.
+ * Computes `a + b`, broadcast: axes of length 1 and missing leading axes are repeated. A number
+ * counts as a float32 tensor without axes. The result is int32 only if both operands are.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -56,7 +56,7 @@ function toFloat(x: Operand): Operand {
 export const add: BinaryOp = binary("Adding", sumOf);
 
 /**
- * `a − b`, broadcast as in {@linkcode add}.
+ * Computes `a − b`, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -71,7 +71,7 @@ export const add: BinaryOp = binary("Adding", sumOf);
 export const sub: BinaryOp = binary("Subtracting", tf.sub);
 
 /**
- * `a · b` element by element, broadcast as in {@linkcode add}.
+ * Computes `a · b` element by element, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -86,7 +86,7 @@ export const sub: BinaryOp = binary("Subtracting", tf.sub);
 export const mul: BinaryOp = binary("Multiplying", tf.mul);
 
 /**
- * `a / b` element by element, broadcast as in {@linkcode add}; float32, also of whole numbers.
+ * Computes `a / b` element by element, broadcast as in {@linkcode add}; as float32, even for int32.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -102,7 +102,7 @@ export const mul: BinaryOp = binary("Multiplying", tf.mul);
 export const div: BinaryOp = binary("Dividing", (a, b) => tf.tidy(() => tf.div(toFloat(a), b)));
 
 /**
- * `aᵇ` element by element, broadcast as in {@linkcode add}; float32, also of whole numbers.
+ * Computes `aᵇ` element by element, broadcast as in {@linkcode add}; as float32, even for int32.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -120,7 +120,7 @@ export const pow: BinaryOp = binary(
 );
 
 /**
- * The larger of `a` and `b` element by element, broadcast as in {@linkcode add}.
+ * Returns the larger of `a` and `b` element by element, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -135,7 +135,7 @@ export const pow: BinaryOp = binary(
 export const maximum: BinaryOp = binary("Taking the maximum", tf.maximum);
 
 /**
- * The smaller of `a` and `b` element by element, broadcast as in {@linkcode add}.
+ * Returns the smaller of `a` and `b` element by element, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -150,7 +150,7 @@ export const maximum: BinaryOp = binary("Taking the maximum", tf.maximum);
 export const minimum: BinaryOp = binary("Taking the minimum", tf.minimum);
 
 /**
- * Whether `a = b` element by element, as bool, broadcast as in {@linkcode add}.
+ * Returns whether `a = b` element by element, as bool, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -165,7 +165,7 @@ export const minimum: BinaryOp = binary("Taking the minimum", tf.minimum);
 export const equal: BinaryOp = binary("Comparing", tf.equal, [...NUMERIC, "bool"]);
 
 /**
- * Whether `a > b` element by element, as bool, broadcast as in {@linkcode add}.
+ * Returns whether `a > b` element by element, as bool, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -180,7 +180,7 @@ export const equal: BinaryOp = binary("Comparing", tf.equal, [...NUMERIC, "bool"
 export const greater: BinaryOp = binary("Comparing", tf.greater);
 
 /**
- * Whether `a ≥ b` element by element, as bool, broadcast as in {@linkcode add}.
+ * Returns whether `a ≥ b` element by element, as bool, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -195,7 +195,7 @@ export const greater: BinaryOp = binary("Comparing", tf.greater);
 export const greaterEqual: BinaryOp = binary("Comparing", tf.greaterEqual);
 
 /**
- * Whether `a < b` element by element, as bool, broadcast as in {@linkcode add}.
+ * Returns whether `a < b` element by element, as bool, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -210,7 +210,7 @@ export const greaterEqual: BinaryOp = binary("Comparing", tf.greaterEqual);
 export const less: BinaryOp = binary("Comparing", tf.less);
 
 /**
- * `a` where the bool condition holds, else `b`; all three broadcast as in {@linkcode add}.
+ * Returns `a` where the condition is true, else `b`; all three broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  * @throws {TypeError} If the condition is not bool, or `a` and `b` differ in dtype.
@@ -241,7 +241,7 @@ export function where<C extends Tensor, A extends Tensor, B extends Tensor>(
 }
 
 /**
- * `−x`
+ * Computes `−x`.
  *
  * @example
  * ```ts
@@ -254,7 +254,7 @@ export function where<C extends Tensor, A extends Tensor, B extends Tensor>(
 export const neg: UnaryOp = unary("Negating", tf.neg, NUMERIC);
 
 /**
- * `|x|`
+ * Computes `|x|`.
  *
  * @example
  * ```ts
@@ -267,7 +267,7 @@ export const neg: UnaryOp = unary("Negating", tf.neg, NUMERIC);
 export const abs: UnaryOp = unary("Taking absolute values", tf.abs, NUMERIC);
 
 /**
- * `eˣ`
+ * Computes `eˣ`.
  *
  * @example
  * ```ts
@@ -280,7 +280,7 @@ export const abs: UnaryOp = unary("Taking absolute values", tf.abs, NUMERIC);
 export const exp: UnaryOp = unary("Exponentiating", tf.exp);
 
 /**
- * The natural logarithm: −∞ at 0, NaN below.
+ * Computes the natural logarithm: −∞ at 0, NaN below.
  *
  * @example
  * ```ts
@@ -293,7 +293,7 @@ export const exp: UnaryOp = unary("Exponentiating", tf.exp);
 export const log: UnaryOp = unary("Taking logarithms", tf.log);
 
 /**
- * `√x`; NaN below 0.
+ * Computes `√x`; NaN below 0.
  *
  * @example
  * ```ts
@@ -306,7 +306,7 @@ export const log: UnaryOp = unary("Taking logarithms", tf.log);
 export const sqrt: UnaryOp = unary("Taking square roots", tf.sqrt);
 
 /**
- * `1/√x`
+ * Computes `1/√x`.
  *
  * @example
  * ```ts
@@ -319,7 +319,7 @@ export const sqrt: UnaryOp = unary("Taking square roots", tf.sqrt);
 export const rsqrt: UnaryOp = unary("Taking inverse square roots", tf.rsqrt);
 
 /**
- * `x²`
+ * Computes `x²`.
  *
  * @example
  * ```ts
@@ -332,7 +332,7 @@ export const rsqrt: UnaryOp = unary("Taking inverse square roots", tf.rsqrt);
 export const square: UnaryOp = unary("Squaring", tf.square, NUMERIC);
 
 /**
- * −1, 0 or 1, as `x` is negative, zero or positive; NaN stays NaN.
+ * Returns −1, 0 or 1 where `x` is negative, zero or positive; NaN stays NaN.
  *
  * @example
  * ```ts
@@ -345,13 +345,13 @@ export const square: UnaryOp = unary("Squaring", tf.square, NUMERIC);
 export const sign: UnaryOp = unary("Taking signs", (x) =>
   tf.tidy(() => {
     const y = tf.sign(x);
-    // TensorFlow.js's own backends give 0 for NaN.
+    // WebAssembly and plain JavaScript return 0 for NaN.
     if (nativeBackend() || x.dtype !== "float32" || isAllFinite(x)) return y;
     return tf.where(tf.isNaN(x), x, y);
   }), NUMERIC);
 
 /**
- * The error function `2/√π · ∫₀ˣ exp(−t²) dt`.
+ * Computes the error function `2/√π · ∫₀ˣ exp(−t²) dt`.
  *
  * @example
  * ```ts
@@ -364,7 +364,7 @@ export const sign: UnaryOp = unary("Taking signs", (x) =>
 export const erf: UnaryOp = unary("Taking the error function", tf.erf);
 
 /**
- * The nearest whole number towards −∞; no gradient flows.
+ * Rounds down to whole numbers; no gradient flows.
  *
  * @example
  * ```ts
@@ -377,7 +377,7 @@ export const erf: UnaryOp = unary("Taking the error function", tf.erf);
 export const floor: UnaryOp = unary("Rounding down", tf.floor);
 
 /**
- * Whether each element is finite, as bool.
+ * Returns whether each element is finite, as bool.
  *
  * @example
  * ```ts
@@ -390,7 +390,7 @@ export const floor: UnaryOp = unary("Rounding down", tf.floor);
 export const isFinite: UnaryOp = unary("Looking for finite numbers", tf.isFinite);
 
 /**
- * Whether each element is not a number, as bool.
+ * Returns whether each element is NaN, as bool.
  *
  * @example
  * ```ts
@@ -403,7 +403,7 @@ export const isFinite: UnaryOp = unary("Looking for finite numbers", tf.isFinite
 export const isNaN: UnaryOp = unary("Looking for NaN", tf.isNaN);
 
 /**
- * `x` limited to the interval from `low` to `high`; the gradient outside it is 0.
+ * Limits `x` to the interval from `low` to `high`; the gradient outside it is 0.
  *
  * @throws {RangeError} If `low` is above `high`.
  *
@@ -419,7 +419,7 @@ export function clip<T extends Tensor>(x: T, low: number, high: number): SameSha
   checkTensor("Clipping", x, { dtype: NUMERIC });
   if (!(low <= high)) {
     throw new RangeError(
-      `Clipping: the lower limit must not be above the upper one, found ${low} and ${high}.`,
+      `Clipping: low must be at most high, found ${low} and ${high}.`,
     );
   }
   return tf.clipByValue<Tensor>(x, low, high) as SameShape<T>;

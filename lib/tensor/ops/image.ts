@@ -1,12 +1,12 @@
 /** Resizing and cropping images. */
 import * as tf from "@tensorflow/tfjs-core";
-import { checkInteger, checkTensor, IMAGE_AXES, NUMERIC } from "../checks.ts";
+import { checkInteger, checkOneOf, checkTensor, IMAGE_AXES, NUMERIC } from "../checks.ts";
 import { checkIndices } from "./indices.ts";
 import type { Images, Tensor1D, Tensor2D, Tensor4D } from "../types.ts";
 
 /**
- * Images `[batch, height, width, channels]` at another size, by bilinear interpolation with
- * half-pixel centres, as float32. No gradient flows.
+ * Resizes images `[batch, height, width, channels]` by bilinear interpolation with half-pixel
+ * centres, as float32. No gradient flows.
  *
  * @throws {RangeError} If the height or width is not a whole number of at least 1.
  *
@@ -30,12 +30,13 @@ export function resizeBilinear<C extends number>(
 }
 
 /**
- * One rectangle `[top, left, bottom, right]` from the image at each index, resampled to `size`, as
- * float32: boxes `[n, 4]` and indices `[n]` give `[n, height, width, channels]`. Coordinates are
- * parts of `height − 1` and `width − 1`, and what lies outside the image is 0. No gradient flows.
+ * Crops one rectangle `[top, left, bottom, right]` from the image at each index, and resizes it to
+ * `size`, as float32. Boxes `[n, 4]` and indices `[n]` return `[n, height, width, channels]`.
+ * Coordinates are fractions of `height − 1` and `width − 1`; pixels outside the image are 0. No
+ * gradient flows.
  *
- * @throws {RangeError} If the boxes are not `[n, 4]`, an index is no image, or the size is not
- * positive.
+ * @throws {RangeError} If the boxes are not `[n, 4]`, an index is outside the images, or the size is
+ * not positive.
  * @throws {TypeError} If the image indices are not int32.
  *
  * @example
@@ -69,11 +70,7 @@ export function cropAndResize<C extends number>(
     );
   }
   for (const side of size) checkInteger(action, "the height and width", side, 1);
-  if (method !== "bilinear" && method !== "nearest") {
-    throw new RangeError(
-      `${action}: the method must be "bilinear" or "nearest", found ${JSON.stringify(method)}.`,
-    );
-  }
+  checkOneOf(action, "method", method, ["bilinear", "nearest"]);
   const checked = checkIndices(action, "an image index", imageIndices, images.shape[0]);
   return tf.image.cropAndResize(images, boxes, checked, [size[0], size[1]], method);
 }

@@ -5,7 +5,9 @@ import "../kernels/native_overrides.ts";
 import type { Tensor2D, Tensor3D } from "../types.ts";
 
 /**
- * The matrix product `[n, k] · [k, m] → [n, m]`; either matrix may be transposed first.
+ * Multiplies matrices, `[n, k] · [k, m] → [n, m]`. Either matrix may be transposed first.
+ *
+ * @default { transposeA: false, transposeB: false }
  *
  * @throws {RangeError} If the inner sizes differ.
  *
@@ -47,7 +49,7 @@ export function matMul(
 }
 
 /**
- * Matrix products of two stacks of matrices, `[b, n, k] · [b, k, m] → [b, n, m]`.
+ * Multiplies two stacks of matrices, `[b, n, k] · [b, k, m] → [b, n, m]`.
  *
  * @throws {RangeError} If the stacks or the inner sizes differ.
  *

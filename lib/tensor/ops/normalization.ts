@@ -1,38 +1,38 @@
 /** Batch normalisation and local response normalisation. */
 import * as tf from "@tensorflow/tfjs-core";
-import { checkFinite, checkOptions, checkTensor } from "../checks.ts";
+import { checkFinite, checkInteger, checkNumber, checkOptions, checkTensor } from "../checks.ts";
 import { batchNorm } from "../kernels/batch_norm.ts";
 import "../kernels/native_overrides.ts";
 import { checkImages } from "./window.ts";
 import type { Rank, SameShape, Tensor, Tensor1D, Tensor4D } from "../types.ts";
 
 /**
- * The output of a batch-norm step in training, and the statistics of the batch, or the running ones
- * that follow it.
+ * Output of batch normalisation in training, with the statistics of the batch or the updated running
+ * statistics.
  */
 export type BatchNormResult<T extends Tensor> = {
+  /** The normalised `x`. */
   readonly y: SameShape<T>;
   /** The mean of each channel. */
   readonly mean: Tensor1D;
   /**
-   * The unbiased variance of each channel (divided by n − 1), which is what goes into running
-   * statistics; 0 of a single value.
+   * The unbiased variance of each channel (divided by n − 1), as running statistics use it; 0 for a
+   * single value.
    */
   readonly variance: Tensor1D;
 };
 
 /** Statistics over all batches so far. */
 export interface RunningStatistics {
+  /** The mean of each channel. */
   readonly mean: Tensor1D;
+  /** The variance of each channel. */
   readonly variance: Tensor1D;
-  /**
-   * What part of the new ones is the batch's:
-   * `running = (1 − momentum) · running + momentum · batch`.
-   */
+  /** Weight of the batch: `running = (1 − momentum) · running + momentum · batch`. */
   readonly momentum: number;
 }
 
-/** Checks what both kinds of batch normalisation take; gives the number of channels. */
+/** Checks the arguments of batch normalisation; returns the number of channels. */
 function checkArguments(
   action: string,
   x: Tensor,
@@ -54,19 +54,19 @@ function checkArguments(
       );
     }
   }
-  checkFinite(action, "epsilon", epsilon);
-  if (epsilon < 0) throw new RangeError(`${action}: epsilon must be at least 0, found ${epsilon}.`);
+  const isValid = epsilon >= 0 && Number.isFinite(epsilon);
+  checkNumber(action, "epsilon", epsilon, isValid, "a finite number of at least 0");
   return channels;
 }
 
 /**
- * `y = (x − mean) / √(variance + epsilon) · weight + bias` with mean and biased variance of this
- * batch, for each channel (Ioffe and Szegedy 2015, algorithm 1).
+ * Computes `y = (x − mean) / √(variance + epsilon) · weight + bias` with mean and biased variance of
+ * this batch, for each channel (Ioffe and Szegedy 2015, algorithm 1).
  *
  * `x` is `[batch, channels]` or `[batch, height, width, channels]`, weight and bias are
  * `[channels]`; gradients flow through `y` only.
  *
- * @param running Where given, mean and variance are these, moved towards the batch's.
+ * @param running Running statistics; the result then has them updated by the batch.
  *
  * @throws {RangeError} If `x` has other axes or is empty, the sizes do not fit, or `epsilon` is
  * negative.
@@ -98,13 +98,13 @@ export function batchNormTraining<T extends Tensor>(
       momentum: true,
     });
   }
-  const { momentum = 1, ...followed } = running ?? {};
-  const channels = checkArguments(action, x, { weight, bias, ...followed }, epsilon);
+  const { momentum = 1, ...statistics } = running ?? {};
+  const channels = checkArguments(action, x, { weight, bias, ...statistics }, epsilon);
   checkFinite(action, "momentum", momentum);
   return tf.tidy(() => {
     const images: Tensor = x.rank === 4 ? x : tf.reshape(x, [-1, 1, 1, channels]);
     const [y, mean, variance] = batchNorm(
-      { x: images, weight, bias, ...followed },
+      { x: images, weight, bias, ...statistics },
       { epsilon, momentum },
     );
     return {
@@ -116,7 +116,7 @@ export function batchNormTraining<T extends Tensor>(
 }
 
 /**
- * `y = (x − mean) / √(variance + epsilon) · weight + bias` with statistics that are given, as in
+ * Computes `y = (x − mean) / √(variance + epsilon) · weight + bias` with the given statistics, as in
  * inference.
  *
  * `x` is `[batch, channels]` or `[batch, height, width, channels]`, the others are `[channels]`.
@@ -151,8 +151,8 @@ export function batchNormInference<T extends Tensor>(
   },
 ): SameShape<T> {
   const action = "Normalising with given statistics";
-  const such = "{ mean, variance, weight, bias, epsilon: 1e-5 }";
-  checkOptions<typeof options>(action, options, such, {
+  const example = "{ mean, variance, weight, bias, epsilon: 1e-5 }";
+  checkOptions<typeof options>(action, options, example, {
     mean: true,
     variance: true,
     weight: true,
@@ -166,19 +166,36 @@ export function batchNormInference<T extends Tensor>(
 }
 
 /** The options of {@linkcode localResponseNorm}. */
-interface ResponseNormOptions {
-  /** Channels that are summed: the channel and as many on each side. */
+export interface ResponseNormOptions {
+  /**
+   * Number of channels in the sum: the channel and as many on each side. It must be odd.
+   *
+   * @default 5
+   */
   size?: number;
+  /**
+   * Number added to the sum.
+   *
+   * @default 2
+   */
   bias?: number;
+  /**
+   * Factor of the sum. PyTorch divides it by `size`; the paper does not.
+   *
+   * @default 1e-4
+   */
   alpha?: number;
+  /**
+   * Exponent.
+   *
+   * @default 0.75
+   */
   beta?: number;
 }
 
 /**
- * Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3):
+ * Normalises each channel by its neighbours (Krizhevsky et al. 2012, section 3.3):
  * `y_c = x_c / (bias + alpha · Σ x²_j)^beta` over the `size` channels j around c.
- *
- * `alpha` is the paper's; PyTorch divides it by `size`.
  *
  * @throws {RangeError} If `size` is not odd, or another option not finite.
  * @throws {TypeError} If the images are not float32, or an option does not exist.
@@ -207,11 +224,8 @@ export function localResponseNorm<T extends Tensor4D>(
   });
   const { size = 5, bias = 2, alpha = 1e-4, beta = 0.75 } = options;
   checkImages(action, x);
-  if (!Number.isInteger(size) || size < 1 || size % 2 === 0) {
-    throw new RangeError(
-      `${action}: size must be odd (the channel and as many on each side), found ${size}.`,
-    );
-  }
+  checkInteger(action, "size", size);
+  checkNumber(action, "size", size, size % 2 === 1, "odd");
   for (const [name, value] of Object.entries({ bias, alpha, beta })) {
     checkFinite(action, name, value);
   }

@@ -19,8 +19,7 @@ import {
 import type { Images, LastAxisOf, SameShape, Tensor4D } from "../types.ts";
 
 /**
- * The options of {@linkcode maxPool} and {@linkcode avgPool}; the stride is the kernel size unless
- * given.
+ * The options of {@linkcode maxPool} and {@linkcode avgPool}.
  */
 export type PoolOptions = Omit<WindowOptions, "dilation">;
 
@@ -34,10 +33,11 @@ function checkPoolOptions(action: string, options: PoolOptions): void {
 }
 
 /**
- * The largest value in each window of each channel; padding never wins, and NaN always does.
+ * Returns the largest value in each window of each channel. Padding is never the largest; NaN always
+ * is.
  *
- * @throws {RangeError} If the window does not fit the image, the padding is more than half of it,
- * or an option is no size.
+ * @throws {RangeError} If the window does not fit the image, the padding is more than half the
+ * window, or an option is not a valid size.
  * @throws {TypeError} If the images are not float32, or an option does not exist.
  *
  * @example
@@ -68,21 +68,22 @@ export function maxPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<
 }
 
 /**
- * Whether the max pooling of the backend takes NaN for the largest number: cuDNN's does, as
- * backend.ts asks it to.
+ * Returns whether the backend's max pooling treats NaN as the largest number. cuDNN's does, because
+ * `backend/select.ts` sets TF_ENABLE_MAXPOOL_NANPROP.
  */
 function keepsNaN(): boolean {
   return nativeBackend()?.isUsingGpuDevice ?? false;
 }
 
-type Pooled<T extends Tensor4D> = SameShape<T> & Images<LastAxisOf<T>>;
+/** The result type of a pooling: the channels of `T`. */
+export type Pooled<T extends Tensor4D> = SameShape<T> & Images<LastAxisOf<T>>;
 
 /**
- * The mean of each window of each channel. Zeros of a numeric padding count (PyTorch's default);
- * those of `"same"` (TensorFlow's) and what a window of `ceilMode` reaches over the edge do not.
+ * Returns the mean of each window of each channel. The zeros of a numeric padding count, as in
+ * PyTorch; the zeros of `"same"`, and pixels beyond the edge in `ceilMode`, do not.
  *
- * @throws {RangeError} If the window does not fit the image, the padding is more than half of it,
- * or an option is no size.
+ * @throws {RangeError} If the window does not fit the image, the padding is more than half the
+ * window, or an option is not a valid size.
  * @throws {TypeError} If the images are not float32, or an option does not exist.
  *
  * @example
@@ -110,7 +111,7 @@ export function avgPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<
     const [top, bottom, left, right] = pads;
     const border = [top - counted, bottom - counted, left - counted, right - counted] as const;
     if (border.every((count) => count === 0)) return y;
-    // TensorFlow.js's own "same" in JavaScript has a wrong gradient at the border.
+    // In plain JavaScript the gradient of TensorFlow.js's "same" is wrong at the border.
     const inside: Tensor4D = tf.ones([1, x.shape[1] + 2 * counted, x.shape[2] + 2 * counted, 1]);
     return tf.div(y, means(padImages(inside, border)));
   }) as Pooled<T>;

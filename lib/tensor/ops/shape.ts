@@ -1,4 +1,4 @@
-/** Rearranging the elements of tensors: shape, order, parts. */
+/** Shape, order and parts of tensors. */
 import * as tf from "@tensorflow/tfjs-core";
 import {
   checkArray,
@@ -18,8 +18,8 @@ import type { Rank, RankFor, RankMinus, SameShape, Tensor, Tensor1D } from "../t
 type Numbers = readonly number[];
 
 /**
- * The same elements, in row-major order, under another shape; one axis may be −1 and follows from
- * the rest.
+ * Returns the same elements, in row-major order, with another shape. One axis may be −1; its length
+ * then follows from the others.
  *
  * @throws {RangeError} If the number of elements differs.
  *
@@ -41,18 +41,18 @@ export function reshape<const S extends Numbers>(
   checkArray(action, "the shape", shape);
   const known = shape.filter((axis) => axis !== -1);
   checkShape(action, known);
-  const free = shape.length - known.length;
-  if (free > 1 || (free === 0 ? sizeOf(known) !== x.size : x.size % sizeOf(known) !== 0)) {
+  const unknown = shape.length - known.length;
+  if (unknown > 1 || (unknown === 0 ? sizeOf(known) !== x.size : x.size % sizeOf(known) !== 0)) {
     throw new RangeError(
-      `${action}: [${x.shape}] has ${x.size} elements, which do not fill the shape [${shape}].`,
+      `${action}: the shape must hold the ${x.size} elements of [${x.shape}], found [${shape}].`,
     );
   }
   return tf.reshape<Rank>(x, [...shape]) as Tensor<RankFor<S["length"]>>;
 }
 
 /**
- * The axes of `x` in another order, axis `permutation[i]` as axis `i`; reversed where no
- * permutation is given.
+ * Returns `x` with its axes in another order: axis `permutation[i]` becomes axis `i`. Without a
+ * permutation the order is reversed.
  *
  * @throws {RangeError} If the permutation does not name each axis once.
  *
@@ -81,8 +81,8 @@ export function transpose<R extends Rank>(x: Tensor<R>, permutation?: Numbers): 
 }
 
 /**
- * The block of `x` that starts at `begin` and has `size` elements along each axis; a size of −1
- * means all that remain.
+ * Returns the block of `x` that starts at `begin` and has `size` elements along each axis. A size of
+ * −1 means all that remain.
  *
  * @throws {RangeError} If the block does not lie inside `x`.
  *
@@ -107,10 +107,10 @@ export function slice<R extends Rank>(x: Tensor<R>, begin: Numbers, size: Number
     });
   if (!inside) {
     throw new RangeError(
-      `${action}: the block from [${begin}] of size [${size}] does not lie inside the shape [${shape}].`,
+      `${action}: the block must lie inside the shape [${shape}], found a block from [${begin}] of size [${size}].`,
     );
   }
-  // The rest is worked out here because the backends do so only while no gradient is recorded.
+  // Backends resolve −1 only while no gradient is recorded, so it is resolved here.
   return tf.slice<R, Tensor<R>>(
     x,
     [...begin],
@@ -119,7 +119,7 @@ export function slice<R extends Rank>(x: Tensor<R>, begin: Numbers, size: Number
 }
 
 /**
- * Tensors joined along an existing axis; their other axes must agree.
+ * Joins tensors along an existing axis. Their other axes must agree.
  *
  * @throws {RangeError} If there are no tensors, no such axis, or the other axes differ.
  * @throws {TypeError} If the dtypes differ.
@@ -141,10 +141,7 @@ export function concat<R extends Rank>(tensors: readonly Tensor<R>[], axis = 0):
   return tf.concat<Tensor<R>>([...tensors], joined);
 }
 
-/**
- * The first of several tensors, after checking that there is one, all are alive, and they have one
- * dtype.
- */
+/** Checks that there are tensors, alive and of one dtype. Returns the first. */
 function checkList<R extends Rank>(action: string, tensors: readonly Tensor<R>[]): Tensor<R> {
   checkArray(action, "the tensors", tensors);
   const [first, ...others] = tensors;
@@ -169,7 +166,7 @@ function checkShapes(action: string, tensors: readonly Tensor[], except?: number
 }
 
 /**
- * Tensors of one shape joined along a new axis.
+ * Joins tensors of one shape along a new axis.
  *
  * @throws {RangeError} If there are no tensors, no such axis in the result, or the shapes differ.
  * @throws {TypeError} If the dtypes differ.
@@ -188,9 +185,9 @@ export function stack<R extends Rank>(
   axis = 0,
 ): Tensor<RankUp<R>> {
   const action = "Stacking tensors";
-  const place = checkAxis(action, [tensors.length, ...checkList(action, tensors).shape], axis);
+  const along = checkAxis(action, [tensors.length, ...checkList(action, tensors).shape], axis);
   checkShapes(action, tensors);
-  return tf.stack([...tensors], place) as Tensor as Tensor<RankUp<R>>;
+  return tf.stack([...tensors], along) as Tensor as Tensor<RankUp<R>>;
 }
 type RankUp<R extends Rank> = Rank extends R ? Rank
   : {
@@ -206,7 +203,7 @@ type RankUp<R extends Rank> = Rank extends R ? Rank
   ];
 
 /**
- * `x` taken apart along an axis, which goes away.
+ * Splits `x` along an axis into its slices, without that axis.
  *
  * @throws {RangeError} If there is no such axis.
  *
@@ -226,9 +223,9 @@ export function unstack<R extends Rank>(x: Tensor<R>, axis = 0): Tensor<RankMinu
 }
 
 /**
- * `x` cut along an axis into pieces: so many equal ones, or ones of the given sizes.
+ * Splits `x` along an axis into pieces: a number of equal pieces, or pieces of the given sizes.
  *
- * @throws {RangeError} If there is no such axis, or the pieces do not add up to it.
+ * @throws {RangeError} If there is no such axis, or the pieces do not add up to its length.
  *
  * @example
  * ```ts
@@ -260,8 +257,8 @@ export function split<R extends Rank>(
     : pieces.reduce((sum, size) => sum + size, 0) === length;
   if (!fits) {
     throw new RangeError(
-      `${action}: axis ${along} of [${x.shape}] has ${length} elements, which cannot be cut into ${
-        typeof pieces === "number" ? `${pieces} equal pieces` : `pieces of sizes [${pieces}]`
+      `${action}: the pieces must add up to the ${length} elements of axis ${along} of [${x.shape}], found ${
+        typeof pieces === "number" ? `${pieces} equal pieces` : `sizes [${pieces}]`
       }.`,
     );
   }
@@ -269,7 +266,7 @@ export function split<R extends Rank>(
 }
 
 /**
- * `x` with `[before, after]` elements of `value` added along each axis.
+ * Adds `[before, after]` elements of `value` along each axis of `x`.
  *
  * @throws {RangeError} If there is not one pair for each axis, or a count is negative.
  *
@@ -301,7 +298,7 @@ export function pad<R extends Rank>(
 }
 
 /**
- * The slices of `x` along `axis` at the given positions.
+ * Returns the slices of `x` along `axis` at the given positions.
  *
  * @throws {RangeError} If there is no such axis, or an index lies outside it.
  * @throws {TypeError} If the indices are not int32.
@@ -326,9 +323,9 @@ export function gather<R extends Rank>(x: Tensor<R>, indices: Tensor1D, axis = 0
 }
 
 /**
- * `x` with the order of elements turned round along the axes.
+ * Reverses the order of elements along the axes.
  *
- * @throws {RangeError} If an axis does not exist or is named twice.
+ * @throws {RangeError} If an axis does not exist or is repeated.
  *
  * @example
  * ```ts
@@ -344,7 +341,7 @@ export function reverse<T extends Tensor>(x: T, axes: Numbers): SameShape<T> {
 }
 
 /**
- * `x` repeated so many times along each axis.
+ * Repeats `x` along each axis.
  *
  * @throws {RangeError} If there is not one number of at least 1 for each axis.
  *
@@ -369,7 +366,7 @@ export function tile<R extends Rank>(x: Tensor<R>, repetitions: Numbers): Tensor
 }
 
 /**
- * `x` with a new axis of length 1 at `axis`.
+ * Adds an axis of length 1 at `axis`.
  *
  * @throws {RangeError} If there is no such axis in the result.
  *
@@ -384,14 +381,14 @@ export function tile<R extends Rank>(x: Tensor<R>, repetitions: Numbers): Tensor
 export function expandDims<R extends Rank>(x: Tensor<R>, axis = 0): Tensor<RankUp<R>> {
   const action = "Adding an axis";
   checkTensor(action, x);
-  const place = checkAxis(action, [...x.shape, 1], axis);
-  return tf.expandDims(x, place) as Tensor as Tensor<RankUp<R>>;
+  const along = checkAxis(action, [...x.shape, 1], axis);
+  return tf.expandDims(x, along) as Tensor as Tensor<RankUp<R>>;
 }
 
 /**
- * `x` without the given axes, each of which must have length 1.
+ * Removes axes of length 1.
  *
- * @throws {RangeError} If an axis does not exist, is named twice, or has another length than 1.
+ * @throws {RangeError} If an axis does not exist, is repeated, or has another length than 1.
  *
  * @example
  * ```ts
@@ -407,15 +404,15 @@ export function squeeze<R extends Rank, const A extends Numbers>(
 ): Tensor<RankMinus<R, A["length"]>> {
   const action = "Squeezing";
   checkTensor(action, x);
-  const gone = checkAxes(action, x.shape, axes);
-  const long = gone.find((axis) => x.shape[axis] !== 1);
+  const removed = checkAxes(action, x.shape, axes);
+  const long = removed.find((axis) => x.shape[axis] !== 1);
   if (long !== undefined) {
     throw new RangeError(
       `${action}: axis ${long} of [${x.shape}] must have length 1, found ${x.shape[long]}.`,
     );
   }
-  // TensorFlow.js takes an empty list for "all".
-  return (gone.length === 0 ? tf.clone<Tensor>(x) : tf.squeeze(x, gone)) as Tensor<
+  // TensorFlow.js reads an empty list as all axes.
+  return (removed.length === 0 ? tf.clone<Tensor>(x) : tf.squeeze(x, removed)) as Tensor<
     RankMinus<R, A["length"]>
   >;
 }
