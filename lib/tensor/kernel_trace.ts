@@ -28,7 +28,9 @@ export type TracedOutput = readonly [value: number, output: number];
 
 /** A computation as a list of values; the first is the input. */
 export interface KernelTrace {
+  /** The input, constants and kernels, in the order of their computation. */
   readonly values: readonly TracedValue[];
+  /** The result. */
   readonly output: TracedOutput;
 }
 

@@ -5,7 +5,13 @@
 export { backend, CPU, NATIVE, useBackend, WASM } from "./backend/select.ts";
 export { isTensor } from "./checks.ts";
 export { checkOptions, type OptionNames } from "./checks.ts";
-export { dependsOn, grad, UnusedInputError, valueAndGradients } from "./autograd/grad.ts";
+export {
+  dependsOn,
+  grad,
+  type GradientsOf,
+  UnusedInputError,
+  valueAndGradients,
+} from "./autograd/grad.ts";
 export { isVariable, variable } from "./variable.ts";
 export {
   type AdamUpdate,
@@ -15,7 +21,14 @@ export {
 } from "./kernels/optimizer.ts";
 export { squaredNorm, vectorNorm } from "./ops/norm.ts";
 export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";
-export { type Padding, type Pair, pair, windowGeometry, type WindowOptions } from "./ops/window.ts";
+export {
+  type Padding,
+  type Pair,
+  pair,
+  type WindowGeometry,
+  windowGeometry,
+  type WindowOptions,
+} from "./ops/window.ts";
 export { type Precision, withPrecision } from "./precision.ts";
 export {
   compile,
@@ -36,8 +49,12 @@ export type {
   Labels,
   LastAxis,
   LastAxisOf,
+  Mismatch,
   Rank,
   RankFor,
+  RankMax,
+  RankMinus,
+  RankOf,
   SameShape,
   Scalar,
   Tensor,

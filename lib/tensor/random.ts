@@ -92,6 +92,8 @@ export class Random {
   #draws = 0;
 
   /**
+   * Starts a stream.
+   *
    * @param seed A whole number from −2,147,483,647 to 2,147,483,647.
    * @throws {RangeError} If the seed is not such a number.
    */

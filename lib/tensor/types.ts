@@ -41,6 +41,7 @@ declare const lastAxis: unique symbol;
  * and an unknown `number`, and 3 does not fit 64.
  */
 export interface LastAxis<Size extends number> {
+  /** Holds the size for the compiler. */
   [lastAxis]?(size: Size): void;
 }
 
@@ -70,7 +71,7 @@ export type SameShape<T extends Tensor> = T extends tf.Variable<infer R> ? tf.Te
 
 type Ranks = ["R0", "R1", "R2", "R3", "R4", "R5", "R6"];
 /** Message that the compiler shows at the wrong argument where the channel counts do not fit. */
-type Mismatch<A extends number, B extends number> =
+export type Mismatch<A extends number, B extends number> =
   `the last axes of these two tensors are ${A} and ${B} long, so they cannot be combined element by element`;
 
 /**

@@ -45,6 +45,8 @@ export class UnusedInputError extends RangeError {
   readonly inputs: readonly number[];
 
   /**
+   * Builds the error message.
+   *
    * @param all All inputs.
    * @param unused The positions of the inputs that the value does not depend on.
    */
@@ -154,7 +156,9 @@ export function grad<X extends Tensor>(
 }
 
 /** Tensors of the ranks of variables. */
-type GradientsOf<V extends readonly Variable[]> = { -readonly [K in keyof V]: SameShape<V[K]> };
+export type GradientsOf<V extends readonly Variable[]> = {
+  -readonly [K in keyof V]: SameShape<V[K]>;
+};
 
 /**
  * Returns the value of a scalar function of `variables`, and its gradient with respect to each of
