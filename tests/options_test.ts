@@ -72,7 +72,7 @@ const PLACES: Readonly<Record<string, Row>> = {
   "ops.any 2": [{ keepDims: true }, (o) => ops.any(ops.isFinite(image), [0], o)],
   "ops.avgPool 1": [{ kernelSize: 1 }, (o) => ops.avgPool(image, o)],
   "ops.batchNormInference 1": [
-    { ...channels, scale: mean, offset: mean, epsilon: 1 },
+    { ...channels, weight: mean, bias: mean, epsilon: 1 },
     (o) => ops.batchNormInference(image, o),
   ],
   "ops.batchNormTraining 4": [

@@ -108,8 +108,8 @@ export class BatchNorm<Channels extends number>
       return ops.batchNormInference(x, {
         mean: this.runningMean,
         variance: this.runningVariance,
-        scale: weight,
-        offset: bias,
+        weight,
+        bias,
         epsilon,
       });
     }

@@ -1,8 +1,4 @@
 /** Exports that the other rooms of lib share, and that are not public. */
-export {
-  jointExtent,
-} from "./numbers.ts";
+export { jointExtent } from "./numbers.ts";
 
-export {
-  colors,
-} from "./style.ts";
+export { colors } from "./style.ts";

@@ -1,13 +1,12 @@
 /**
- * Checks of what a caller passes in, in one voice: what was being done, what was expected, what was
- * found. Cells and plain `deno run` are not type-checked, so the running library refuses what the
- * types refuse.
+ * Checks of arguments, with one wording of errors: action, subject, condition, value. Cells and
+ * plain `deno run` are not type-checked, so the running library refuses what the types refuse.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { DataType, Tensor } from "./types.ts";
 
 /**
- * Whether a value is a tensor (a variable is one too).
+ * Returns whether a value is a tensor. A variable is a tensor, too.
  *
  * @example
  * ```ts
@@ -22,25 +21,29 @@ export function isTensor(value: unknown): value is Tensor {
   return value instanceof tf.Tensor;
 }
 
-/** The dtypes that arithmetic takes. */
+/** The dtypes that arithmetic accepts. */
 export const NUMERIC: readonly DataType[] = ["float32", "int32"];
 /** The axes of a batch of images. */
 export const IMAGE_AXES: readonly string[] = ["batch", "height", "width", "channels"];
 
-/** What a tensor must be; what is left out may be anything. */
+/** Requirements of a tensor; a requirement that is left out is not checked. */
 export interface Expected {
-  /** What the tensor is to the operation, as the subject of a sentence. */
+  /**
+   * The subject of error messages.
+   *
+   * @default "the tensor"
+   */
   name?: string;
-  /** The names of its axes, as many as it must have. */
+  /** The names of its axes; the tensor must have as many. */
   axes?: readonly string[];
-  /** The dtype, or one of several. */
+  /** The dtype, or several that are accepted. */
   dtype?: DataType | readonly DataType[];
 }
 
 /**
  * Checks that a value is a tensor that is alive, with the axes and the dtype that are expected.
  *
- * @throws {TypeError} If it is no tensor, was disposed, or has another dtype.
+ * @throws {TypeError} If it is not a tensor, was disposed, or has another dtype.
  * @throws {RangeError} If it has another number of axes.
  */
 export function checkTensor(
@@ -62,19 +65,22 @@ export function checkTensor(
   const dtypes: readonly string[] | undefined = typeof dtype === "string" ? [dtype] : dtype;
   if (dtypes && !dtypes.includes(x.dtype)) {
     throw new TypeError(
-      `${action}: ${name} must be ${dtypes.join(" or ")}, found ${x.dtype}; ops.cast converts.`,
+      `${action}: ${name} must be ${
+        dtypes.join(" or ")
+      }, found ${x.dtype}. Convert it by ops.cast.`,
     );
   }
 }
 
 /**
- * Checks that a function whose tensors are disposed after it has not gone on in the background.
+ * Checks the result of a function whose tensors are disposed after it. The function must not
+ * continue in the background.
  *
  * @throws {TypeError} If its result is a promise.
  */
 export function checkSynchronous(action: string, result: unknown): void {
   if (result instanceof Promise) {
-    // What goes on fails for want of its tensors, which would hide this error.
+    // The rest of the function fails because its tensors are gone, which would hide this error.
     result.catch(() => {});
     throw new TypeError(
       `${action}: the function must be synchronous, but it returned a promise. Await first, and compute afterwards.`,
@@ -91,7 +97,7 @@ export function checkSameDtype(action: string, first: Tensor, ...others: Tensor[
   for (const other of others) {
     if (other.dtype !== first.dtype) {
       throw new TypeError(
-        `${action}: the tensors must have one dtype, found ${first.dtype} and ${other.dtype}; ops.cast converts.`,
+        `${action}: the tensors must have one dtype, found ${first.dtype} and ${other.dtype}. Convert one by ops.cast.`,
       );
     }
   }
@@ -102,7 +108,7 @@ export function checkSameDtype(action: string, first: Tensor, ...others: Tensor[
  *
  * @param condition The condition in words, such as `"at least 0"`.
  *
- * @throws {TypeError} If the value is no number.
+ * @throws {TypeError} If the value is not a number.
  * @throws {RangeError} If `fits` is false.
  */
 export function checkNumber(
@@ -121,7 +127,7 @@ export function checkNumber(
 /**
  * Checks that a value is a whole number from `least` to `most`.
  *
- * @throws {TypeError} If it is no number.
+ * @throws {TypeError} If it is not a number.
  * @throws {RangeError} If it is another number.
  */
 export function checkInteger(
@@ -139,7 +145,7 @@ export function checkInteger(
 /**
  * Checks that a value is a finite number.
  *
- * @throws {TypeError} If it is no number.
+ * @throws {TypeError} If it is not a number.
  * @throws {RangeError} If it is another number.
  */
 export function checkFinite(action: string, subject: string, value: unknown): void {
@@ -147,7 +153,7 @@ export function checkFinite(action: string, subject: string, value: unknown): vo
 }
 
 /**
- * Checks that a value is true or false: anything else would count as one of them.
+ * Checks that a value is true or false.
  *
  * @throws {TypeError} If it is not.
  */
@@ -158,8 +164,7 @@ export function checkBoolean(action: string, subject: string, value: unknown): v
 }
 
 /**
- * Checks that a value is an array, such as one of axes or tensors: a cell of a notebook runs
- * without a look at types.
+ * Checks that a value is an array, such as axes or tensors.
  *
  * @throws {TypeError} If it is not.
  */
@@ -198,7 +203,7 @@ export function checkString(
 /**
  * Checks that a value is one of several.
  *
- * @throws {TypeError} If it is no string.
+ * @throws {TypeError} If it is not a string.
  * @throws {RangeError} If it is another string.
  */
 export function checkOneOf(
@@ -236,7 +241,7 @@ export function checkInstance<T>(
 /**
  * Checks an option `signal`, where it is given.
  *
- * @throws {TypeError} If it is no AbortSignal.
+ * @throws {TypeError} If it is not an AbortSignal.
  */
 export function checkSignal(action: string, signal: unknown): void {
   if (signal === undefined) return;
@@ -277,7 +282,7 @@ export function checkPadding(action: string, padding: unknown): void {
 /**
  * Checks that a shape is made of at most six whole numbers from 0.
  *
- * @throws {TypeError} If it is no array.
+ * @throws {TypeError} If it is not an array.
  * @throws {RangeError} If it is made of something else.
  */
 export function checkShape(action: string, shape: readonly number[]): void {
@@ -290,7 +295,7 @@ export function checkShape(action: string, shape: readonly number[]): void {
 }
 
 /**
- * Checks that an axis exists, and counts a negative one from the last.
+ * Checks that an axis exists. Returns it; a negative one counts from the last axis.
  *
  * @throws {RangeError} If there is no such axis.
  */
@@ -307,10 +312,11 @@ export function checkAxis(action: string, shape: readonly number[], axis: number
 }
 
 /**
- * Checks that axes exist and none comes twice, and counts negative ones from the last.
+ * Checks that axes exist and that none is repeated. Returns them, negative ones counted from the
+ * last axis.
  *
- * @throws {TypeError} If they are no array.
- * @throws {RangeError} If one does not exist or comes twice.
+ * @throws {TypeError} If they are not an array.
+ * @throws {RangeError} If one does not exist or is repeated.
  */
 export function checkAxes(
   action: string,
@@ -333,56 +339,40 @@ export type OptionNames<T> = { readonly [Name in keyof T]-?: true };
 /**
  * Checks that options are an object and that each one exists.
  *
- * @param action What the caller is action, such as `"Building myBlock"`.
- * @param such An example of the options, as it stands in code.
+ * @param action The caller's action, such as `"Building myBlock"`.
+ * @param example An example of the options, as in code.
  * @param names Every option that exists.
  * @throws {TypeError} If `options` is not an object or has an option that is not in `names`.
- *
- * @example
- * ```ts
- * import { checkOptions } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * function myBlock(options: { stride?: number }) {
- *   checkOptions<typeof options>("Building myBlock", options, "{ stride: 2 }", { stride: true });
- * }
- * myBlock({ stride: 2 });
- * const misspelt = { strides: 2 };
- * assert.throws(
- *   () => myBlock(misspelt as { stride?: number }),
- *   /Building myBlock: there is no option strides. Did you mean stride\?/,
- * );
- * ```
  */
 export function checkOptions<T extends object>(
   action: string,
   options: unknown,
-  such: string,
+  example: string,
   names: OptionNames<NoInfer<T>>,
 ): void {
   if (!isPlainObject(options)) {
     throw new TypeError(
-      `${action}: the options must be an object such as ${such}, found ${show(options)}.`,
+      `${action}: the options must be an object such as ${example}, found ${show(options)}.`,
     );
   }
   const known = Object.keys(names);
   const unknown = Object.keys(options).filter((name) => !Object.hasOwn(names, name));
   if (unknown.length === 0) return;
-  const none = `${action}: there ${unknown.length === 1 ? "is no option" : "are no options"} ${
+  const message = `${action}: there ${unknown.length === 1 ? "is no option" : "are no options"} ${
     unknown.join(", ")
   }.`;
   throw new TypeError(
     known.length === 0
-      ? `${none} It takes none.`
-      : `${none} Did you mean ${
+      ? `${message} It takes none.`
+      : `${message} Did you mean ${
         unknown.map((name) => nearest(name, known)).join(", ")
       }? The options are ${known.join(", ")}.`,
   );
 }
 
 /**
- * Whether a value was written as `{ … }`; the constructor's name also knows objects of another
- * realm.
+ * Returns whether a value was written as `{ … }`. The name of the constructor also identifies objects
+ * of another realm.
  */
 function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
@@ -390,21 +380,21 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return prototype === null || prototype.constructor?.name === "Object";
 }
 
-/** The known name that someone who wrote `name` most likely meant. */
+/** Returns the known name that is most like `name`. */
 function nearest(name: string, known: readonly string[]): string {
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
   const initials = (text: string) => text.replaceAll(/(?<=.)[a-z0-9]/g, "").toLowerCase();
-  const wanted = plain(name);
+  const target = plain(name);
   const distance = (other: string) => {
     const candidate = plain(other);
-    if (candidate === wanted || initials(other) === wanted) return 0;
-    if (candidate.includes(wanted) || wanted.includes(candidate)) return 0.5;
-    return editDistance(wanted, candidate);
+    if (candidate === target || initials(other) === target) return 0;
+    if (candidate.includes(target) || target.includes(candidate)) return 0.5;
+    return editDistance(target, candidate);
   };
   return known.reduce((best, other) => distance(other) < distance(best) ? other : best);
 }
 
-/** Levenshtein's distance: how many letters must be inserted, deleted or replaced. */
+/** Returns Levenshtein's distance: the number of letters to insert, delete or replace. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
@@ -421,7 +411,7 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-/** A value as an error message shows it. */
+/** Returns a value as text for an error message. */
 export function show(value: unknown): string {
   if (typeof value === "string") {
     return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value);

@@ -1,10 +1,10 @@
-/** Exports that the other rooms of lib share, and that are not public. */
-export {
-  dependsOn,
-} from "./autograd/grad.ts";
+/** Exports that the other rooms of lib and the tests share, and that are not public. */
+export { dependsOn } from "./autograd/grad.ts";
 export {
   checkArguments,
   checkArray,
+  checkAxes,
+  checkAxis,
   checkBoolean,
   checkFinite,
   checkFunction,
@@ -15,16 +15,18 @@ export {
   checkOptions,
   checkPadding,
   checkPair,
+  checkSameDtype,
+  checkShape,
   checkSignal,
   checkString,
   checkSynchronous,
   checkTensor,
+  IMAGE_AXES,
+  isTensor,
+  NUMERIC,
   type OptionNames,
   show,
 } from "./checks.ts";
-export {
-  valuesToCheck,
-} from "./backend/values_to_check.ts";
 export {
   type Attributes,
   type AttrValue,
@@ -32,31 +34,26 @@ export {
   DT_INT32,
   GraphDef,
 } from "./backend/graph_def.ts";
+export { linkInterrupt } from "./interrupt.ts";
 export {
-  linkInterrupt,
-} from "./interrupt.ts";
-export {
+  type KernelTrace,
   observeKernels,
+  type TracedOutput,
+  type TracedValue,
+  traceKernels,
   watchVariables,
 } from "./kernel_trace.ts";
+export { checkPrecision } from "./precision.ts";
+export { noteForward, watchState } from "./watched_state.ts";
+export { liveNumber } from "./compile.ts";
+export { pair, type WindowGeometry, windowGeometry } from "./ops/window.ts";
+export { defaultRandom } from "./random.ts";
+export { isVariable } from "./variable.ts";
 export {
-  checkPrecision,
-} from "./precision.ts";
-export {
-  noteForward,
-  watchState,
-} from "./watched_state.ts";
-export {
-  valuesToCheck,
-} from "./compile.ts";
-export {
-  pair,
-  type WindowGeometry,
-  windowGeometry,
-} from "./ops/window.ts";
-export {
-  defaultRandom,
-} from "./random.ts";
-export {
-  isVariable,
-} from "./variable.ts";
+  type AdamUpdate,
+  type MomentumUpdate,
+  updateByAdam,
+  updateByMomentum,
+} from "./kernels/optimizer.ts";
+export { valuesToCheck } from "./ops/indices.ts";
+export { squaredNorm, vectorNorm } from "./ops/norm.ts";

@@ -1,10 +1,11 @@
+/** Traces and observes the kernels of TensorFlow.js that a computation calls. */
 import * as tf from "@tensorflow/tfjs-core";
 import { checkFunction, checkTensor } from "./checks.ts";
 import type { Tensor, Variable } from "./types.ts";
 
 /**
- * A value in a computation that was traced: what goes in, what is always the same, or what a kernel
- * of TensorFlow.js makes of others.
+ * A value in a traced computation: the input, a constant, or the result of a kernel of
+ * TensorFlow.js.
  */
 export type TracedValue =
   | { readonly kind: "input" }
@@ -17,66 +18,65 @@ export type TracedValue =
   | {
     readonly kind: "kernel";
     readonly name: string;
-    /** What it takes, by its role. */
+    /** Its inputs by role. */
     readonly inputs: Readonly<Record<string, TracedOutput>>;
     readonly attributes: Readonly<Record<string, unknown>>;
   };
 
-/** The position of a value, and of the output where it has several. */
+/** The position of a value, and the position of one of its outputs. */
 export type TracedOutput = readonly [value: number, output: number];
 
-/** A computation as the values that it runs through; the first is the input. */
+/** A computation as a list of values; the first is the input. */
 export interface KernelTrace {
+  /** The input, constants and kernels, in the order of their computation. */
   readonly values: readonly TracedValue[];
+  /** The result. */
   readonly output: TracedOutput;
 }
 
 /**
- * Runs a computation and notes each kernel of TensorFlow.js that it calls. Tensors that come from
- * elsewhere, such as parameters, are constants in it. What it makes is left to the {@linkcode tidy}
- * around it.
+ * Runs a computation and returns each kernel of TensorFlow.js that it calls. Tensors from elsewhere,
+ * such as parameters, are constants of the trace. The {@linkcode tidy} around it disposes the
+ * tensors that the computation makes.
  *
- * @throws {TypeError} If the computation gives no tensor.
- *
- * @example
- * ```ts
- * import { ops, traceKernels } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const { values } = traceKernels(ops.ones([2]), (x) => ops.relu(ops.mul(x, 3)));
- * const names = values.map((value) => value.kind === "kernel" ? value.name : value.kind);
- * assert.deepEqual(names, ["input", "constant", "Multiply", "Relu"]);
- * ```
+ * @throws {TypeError} If the computation returns no tensor.
  */
 export function traceKernels<T extends Tensor>(input: T, run: (input: T) => unknown): KernelTrace {
-  const doing = "Tracing a computation";
-  checkTensor(doing, input, { name: "the input" });
-  checkFunction(doing, "what to run", run);
+  const action = "Tracing a computation";
+  checkTensor(action, input, { name: "the input" });
+  checkFunction(action, "run", run);
   const values: TracedValue[] = [{ kind: "input" }];
-  const places = new Map<number, TracedOutput>([[input.id, [0, 0]]]);
-  const placeOf = (tensor: Tensor): TracedOutput => {
-    const known = places.get(tensor.id);
+  const positions = new Map<number, TracedOutput>([[input.id, [0, 0]]]);
+  const positionOf = (tensor: Tensor): TracedOutput => {
+    const known = positions.get(tensor.id);
     if (known) return known;
     const { shape, dtype } = tensor, { buffer, byteOffset, byteLength } = tensor.dataSync();
     const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice();
-    const place = [values.push({ kind: "constant", shape, dtype, bytes }) - 1, 0] as const;
-    places.set(tensor.id, place);
-    return place;
+    const position = [values.push({ kind: "constant", shape, dtype, bytes }) - 1, 0] as const;
+    positions.set(tensor.id, position);
+    return position;
   };
   const output = observeKernels(() => run(input), ({ name, inputs, attributes, outputs }) => {
-    const from = Object.entries(inputs).map(([role, tensor]) => [role, placeOf(tensor)] as const);
-    const value = { kind: "kernel", name, inputs: Object.fromEntries(from), attributes } as const;
+    const sources = Object.entries(inputs).map(([role, tensor]) =>
+      [role, positionOf(tensor)] as const
+    );
+    const value = {
+      kind: "kernel",
+      name,
+      inputs: Object.fromEntries(sources),
+      attributes,
+    } as const;
     const position = values.push(value) - 1;
-    outputs.forEach(({ id }, index) => places.set(id, [position, index]));
+    outputs.forEach(({ id }, index) => positions.set(id, [position, index]));
   });
-  checkTensor(doing, output, { name: "its result" });
-  return { values, output: placeOf(output) };
+  checkTensor(action, output, { name: "its result" });
+  return { values, output: positionOf(output) };
 }
 
 /** One call of a kernel of TensorFlow.js. */
 export interface KernelCall {
   readonly name: string;
-  /** The tensors that it takes, by role. */
+  /** Its inputs by role. */
   readonly inputs: Readonly<Record<string, Tensor>>;
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly outputs: readonly Tensor[];
@@ -84,8 +84,8 @@ export interface KernelCall {
 
 type RunKernel = ReturnType<typeof tf.engine>["runKernel"];
 
-/** Runs `work` with a function in the place of the engine's `runKernel`, which it is given. */
-function withRunKernel<T>(replace: (own: RunKernel) => RunKernel, work: () => T): T {
+/** Runs `work` while `replace(original)` stands in for the engine's `runKernel`. */
+function withRunKernel<T>(replace: (original: RunKernel) => RunKernel, work: () => T): T {
   const engine = tf.engine();
   const before = Object.getOwnPropertyDescriptor(engine, "runKernel");
   const value = replace(engine.runKernel.bind(engine));
@@ -99,20 +99,20 @@ function withRunKernel<T>(replace: (own: RunKernel) => RunKernel, work: () => T)
 }
 
 /**
- * Runs `work`, and calls `see` after each kernel that it calls; kernels inside of kernels are not
- * seen.
+ * Runs `work`, and calls `onKernel` after each kernel that it calls, but not for kernels inside of
+ * kernels.
  */
-export function observeKernels<T>(work: () => T, see: (call: KernelCall) => void): T {
+export function observeKernels<T>(work: () => T, onKernel: (call: KernelCall) => void): T {
   let inside = false;
-  return withRunKernel((own) => (name, inputs, attributes = {}) => {
-    if (inside) return own(name, inputs, attributes) as never;
+  return withRunKernel((original) => (name, inputs, attributes = {}) => {
+    if (inside) return original(name, inputs, attributes) as never;
     inside = true;
     try {
-      const output = own<Tensor | Tensor[]>(name, inputs, attributes);
-      const given = Object.entries(inputs).filter(([, tensor]) => tensor);
-      see({
+      const output = original<Tensor | Tensor[]>(name, inputs, attributes);
+      const present = Object.entries(inputs).filter(([, tensor]) => tensor);
+      onKernel({
         name,
-        inputs: Object.fromEntries(given) as Record<string, Tensor>,
+        inputs: Object.fromEntries(present) as Record<string, Tensor>,
         attributes,
         outputs: Array.isArray(output) ? output : [output],
       });
@@ -123,12 +123,12 @@ export function observeKernels<T>(work: () => T, see: (call: KernelCall) => void
   }, work);
 }
 
-/** Runs `work` and calls `see` with each variable that a kernel is about to read, each time. */
-export function watchVariables<T>(see: (variable: Variable) => void, work: () => T): T {
-  return withRunKernel((own) => (name, inputs, attributes) => {
+/** Runs `work`, and calls `onRead` each time that a kernel is about to read a variable. */
+export function watchVariables<T>(onRead: (variable: Variable) => void, work: () => T): T {
+  return withRunKernel((original) => (name, inputs, attributes) => {
     for (const tensor of Object.values(inputs).flat()) {
-      if (tensor instanceof tf.Variable) see(tensor);
+      if (tensor instanceof tf.Variable) onRead(tensor);
     }
-    return own(name, inputs, attributes) as never;
+    return original(name, inputs, attributes) as never;
   }, work);
 }

@@ -1,32 +1,32 @@
+/** Lifetime of tensors: `tidy`, `keep`, `dispose`; and how a tensor prints. */
 import * as tf from "@tensorflow/tfjs-core";
 import { checkFunction, checkSynchronous, checkTensor } from "./checks.ts";
 import "./disposable.ts";
 import "./reclaim.ts";
 import type { Tensor } from "./types.ts";
 
-/** What {@linkcode tidy} can hand out: a tensor, nothing, or tensors in an array or a record. */
+/** Result of {@linkcode tidy}: a tensor, nothing, or tensors in an array or a record. */
 export type TensorContainer = tf.TensorContainer;
 
-// Shows a tensor on the console, and as the last expression of a cell, by what it is: dtype, shape
-// and values.
+// A tensor prints as its dtype, shape and values, on the console and as the result of a cell.
 Object.assign(tf.Tensor.prototype, {
   [Symbol.for("Deno.customInspect")](this: tf.Tensor): string {
     const kind = `Tensor ${this.dtype} [${this.shape.join(", ")}]`;
-    // TensorFlow.js writes "Tensor", then the values on lines of their own, the middle of a long
-    // axis left out.
+    // TensorFlow.js writes "Tensor", then the values on the next lines, without the middle of a long
+    // axis.
     return this.isDisposed ? `${kind}, disposed` : kind + this.toString().slice("Tensor".length);
   },
 });
 
 /**
- * Runs `work` and disposes every tensor it made except those it returns. `work` must be
+ * Runs `work` and disposes every tensor that it made, except those that it returns. `work` must be
  * synchronous.
  *
- * Return tensors or nothing: a large JavaScript array that is returned costs a walk over each of
- * its elements.
+ * Return tensors or nothing: a large JavaScript array is slow, because each of its elements is
+ * visited.
  *
- * @throws {TypeError} If `work` is no function, or returns a promise: what it makes after its first
- * `await` would not be seen.
+ * @throws {TypeError} If `work` is not a function, or returns a promise: tensors that it makes after
+ * its first `await` would not be disposed.
  *
  * @example
  * ```ts
@@ -40,7 +40,7 @@ Object.assign(tf.Tensor.prototype, {
  * ```
  */
 export function tidy<T extends TensorContainer>(work: () => T): T {
-  checkFunction("Tidying", "what to run", work);
+  checkFunction("Tidying", "work", work);
   return tf.tidy(() => {
     const result = work();
     checkSynchronous("Tidying", result);
@@ -52,7 +52,7 @@ export function tidy<T extends TensorContainer>(work: () => T): T {
  * Keeps a tensor from being disposed at the end of the {@linkcode tidy} around it; the caller
  * disposes it later.
  *
- * @throws {TypeError} If it is no tensor, or was disposed.
+ * @throws {TypeError} If it is not a tensor, or was disposed.
  *
  * @example
  * ```ts
@@ -70,7 +70,7 @@ export function keep<T extends Tensor>(tensor: T): T {
 }
 
 /**
- * Frees the memory of every tensor found in `tensors`, an array or record of any depth. A single
+ * Frees the memory of every tensor in `tensors`, an array or record of any depth. A single
  * tensor can also be declared with `using`, which frees it at the end of its block.
  *
  * @example
@@ -93,10 +93,9 @@ export function dispose(tensors: TensorContainer): void {
 }
 
 /**
- * The number of tensors that are alive and the bytes they hold; data that several hold counts for
- * each of them. Tensors and variables that nothing can reach any more are freed, and no longer
- * counted, some time after: when JavaScript next collects garbage, and the program awaits
- * something.
+ * Returns the number of tensors that are alive and their bytes. Data that several tensors share
+ * counts for each of them. Tensors and variables that nothing can reach any more are freed when
+ * JavaScript next collects garbage and the program awaits something; until then they count.
  *
  * @example
  * ```ts

@@ -9,28 +9,13 @@
  */
 export { backend, useBackend } from "./backend/use.ts";
 export type { BackendName } from "./backend/types.ts";
-export { isTensor } from "./checks.ts";
-export { checkOptions, type OptionNames } from "./checks.ts";
-export { dependsOn, grad, UnusedInputError, valueAndGradients } from "./autograd/grad.ts";
-export { isVariable, variable } from "./variable.ts";
-export {
-  type AdamUpdate,
-  type MomentumUpdate,
-  updateByAdam,
-  updateByMomentum,
-} from "./kernels/optimizer.ts";
-export { squaredNorm, vectorNorm } from "./ops/norm.ts";
+export { grad, type GradientsOf, UnusedInputError, valueAndGradients } from "./autograd/grad.ts";
+export { variable } from "./variable.ts";
 export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";
-export { type Padding, type Pair, pair, windowGeometry, type WindowOptions } from "./ops/window.ts";
+export type { Padding, Pair, WindowOptions } from "./ops/window.ts";
 export { type Precision, withPrecision } from "./precision.ts";
-export {
-  compile,
-  type Compiled,
-  type CompiledInput,
-  liveNumber,
-  type Tensors,
-} from "./compile.ts";
-export { defaultRandom, Random, setSeed } from "./random.ts";
+export { compile, type Compiled, type CompiledInput, type Tensors } from "./compile.ts";
+export { Random, setSeed } from "./random.ts";
 export * as ops from "./ops/mod.ts";
 export type {
   Broadcast,
@@ -41,8 +26,12 @@ export type {
   Labels,
   LastAxis,
   LastAxisOf,
+  Mismatch,
   Rank,
   RankFor,
+  RankMax,
+  RankMinus,
+  RankOf,
   SameShape,
   Scalar,
   Tensor,
@@ -59,9 +48,3 @@ export type {
   Variable5D,
 } from "./types.ts";
 export { interruptSignal } from "./interrupt.ts";
-export {
-  type KernelTrace,
-  type TracedOutput,
-  type TracedValue,
-  traceKernels,
-} from "./kernel_trace.ts";

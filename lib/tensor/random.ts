@@ -6,12 +6,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend } from "./backend/select.ts";
 import { runTensorFlowOp } from "./backend/tensorflow_op.ts";
-import { checkFinite, checkInteger, checkOptions, checkShape } from "./checks.ts";
+import { checkFinite, checkInteger, checkNumber, checkOptions, checkShape } from "./checks.ts";
 import type { RankFor, Tensor } from "./types.ts";
 
 type Words = [number, number, number, number];
 
-/** High and low 32 bits of the product of two 32-bit numbers. */
+/** Returns the high and low 32 bits of the product of two 32-bit numbers. */
 function multiply(a: number, b: number): [high: number, low: number] {
   const low = (a & 0xffff) * (b & 0xffff);
   const middle = (a >>> 16) * (b & 0xffff) + Math.floor(low / 0x10000);
@@ -22,7 +22,7 @@ function multiply(a: number, b: number): [high: number, low: number] {
   ];
 }
 
-/** The four words that Philox 4×32-10 makes of a counter and a key. */
+/** Returns the four words that Philox 4×32-10 computes from a counter and a key. */
 function philox([c0, c1, c2, c3]: Words, [k0, k1]: [number, number]): Words {
   for (let round = 0; round < 10; round++) {
     const [high0, low0] = multiply(0xd2511f53, c0);
@@ -35,8 +35,8 @@ function philox([c0, c1, c2, c3]: Words, [k0, k1]: [number, number]): Words {
 }
 
 /**
- * `count` random words for a pair of 32-bit seeds, in the order of TensorFlow's stateless ops,
- * which scramble the seeds first.
+ * Returns `count` random words for a pair of 32-bit seeds, in the order of TensorFlow's stateless
+ * ops, which scramble the seeds first.
  */
 function words(count: number, [seed0, seed1]: [number, number]): Uint32Array {
   const mixed = philox(
@@ -52,17 +52,17 @@ function words(count: number, [seed0, seed1]: [number, number]): Uint32Array {
   return result;
 }
 
-/** A float from 0 up to but without 1, of the low 23 bits of a word. */
+/** Returns a float from 0 to below 1, from the low 23 bits of a word. */
 function toUnit(word: number): number {
   return (word & 0x7fffff) / 0x800000;
 }
 
-function portableUniform(count: number, seeds: [number, number]): Float32Array {
+function uniformInJavaScript(count: number, seeds: [number, number]): Float32Array {
   return Float32Array.from(words(count, seeds).subarray(0, count), toUnit);
 }
 
-/** Standard normal numbers by the Box-Muller transform of pairs. */
-function portableNormal(count: number, seeds: [number, number]): Float32Array {
+/** Returns standard normal numbers, by the Box-Muller transform of pairs. */
+function normalInJavaScript(count: number, seeds: [number, number]): Float32Array {
   const source = words(count, seeds);
   const result = new Float32Array(source.length);
   for (let i = 0; i < source.length; i += 2) {
@@ -92,15 +92,17 @@ export class Random {
   #draws = 0;
 
   /**
+   * Starts a stream.
+   *
    * @param seed A whole number from −2,147,483,647 to 2,147,483,647.
-   * @throws {RangeError} If the seed is not one.
+   * @throws {RangeError} If the seed is not such a number.
    */
   constructor(seed: number) {
     this.restart(seed);
   }
 
   /**
-   * Goes on as if it had been made with this seed.
+   * Restarts the stream with this seed.
    *
    * @throws {RangeError} If the seed is not a whole number from −2,147,483,647 to 2,147,483,647.
    */
@@ -113,7 +115,7 @@ export class Random {
   #next(): [number, number] {
     if (nativeBackend()?.capture.isCapturing) {
       throw new RangeError(
-        "Compiling a function: it draws a random number in JavaScript, which would be the same at each call. Draw a tensor, or draw it outside.",
+        "Compiling a function: the function must not draw random numbers in JavaScript, which would be the same at each call. Draw a tensor, or draw outside.",
       );
     }
     return [this.#seed, this.#draws++];
@@ -122,11 +124,11 @@ export class Random {
   #draw(
     op: string,
     shape: readonly number[],
-    portable: (count: number, seeds: [number, number]) => Float32Array,
+    inJavaScript: (count: number, seeds: [number, number]) => Float32Array,
   ): Tensor {
     const native = nativeBackend();
     if (!native) {
-      return tf.tensor(portable(shape.reduce((a, b) => a * b, 1), this.#next()), [...shape]);
+      return tf.tensor(inJavaScript(shape.reduce((a, b) => a * b, 1), this.#next()), [...shape]);
     }
     const dimensions = tf.tensor1d([...shape], "int32");
     const seed = native.capture.eagerInput(() => tf.tensor1d(this.#next(), "int32"));
@@ -140,7 +142,10 @@ export class Random {
   }
 
   /**
-   * Numbers spread evenly from `min` up to but without `max`.
+   * Returns uniformly distributed numbers from `min` to below `max`.
+   *
+   * @param options The range.
+   * @default { min: 0, max: 1 }
    *
    * @throws {RangeError} If the shape is not made of whole numbers of at least 0, or `min` and
    * `max` are not finite and in order.
@@ -149,51 +154,55 @@ export class Random {
     shape: S,
     options: { min?: number; max?: number } = {},
   ): Tensor<RankFor<S["length"]>> {
-    const what = "Drawing uniform numbers";
-    checkOptions<typeof options>(what, options, "{ max: 255 }", { min: true, max: true });
+    const action = "Drawing uniform numbers";
+    checkOptions<typeof options>(action, options, "{ max: 255 }", { min: true, max: true });
     const { min = 0, max = 1 } = options;
-    checkShape(what, shape);
-    checkFinite(what, "min", min);
-    checkFinite(what, "max", max);
+    checkShape(action, shape);
+    checkFinite(action, "min", min);
+    checkFinite(action, "max", max);
     if (min > max) {
-      throw new RangeError(`${what}: min must not be above max, found ${min} and ${max}.`);
+      throw new RangeError(`${action}: min must not be above max, found ${min} and ${max}.`);
     }
     return tf.tidy(() => {
-      const unit = this.#draw("StatelessRandomUniform", shape, portableUniform);
+      const unit = this.#draw("StatelessRandomUniform", shape, uniformInJavaScript);
       return tf.add(tf.mul(unit, max - min), min) as Tensor<RankFor<S["length"]>>;
     });
   }
 
   /**
-   * Normally distributed numbers.
+   * Returns normally distributed numbers.
    *
-   * @throws {RangeError} If the shape is not made of whole numbers of at least 0, or the mean or
-   * the standard deviation is not finite or the latter negative.
+   * @param options The distribution.
+   * @default { mean: 0, standardDeviation: 1 }
+   *
+   * @throws {RangeError} If the shape is not made of whole numbers of at least 0, the mean or the
+   * standard deviation is not finite, or the standard deviation is negative.
    */
   normal<const S extends readonly number[]>(
     shape: S,
     options: { mean?: number; standardDeviation?: number } = {},
   ): Tensor<RankFor<S["length"]>> {
-    const what = "Drawing normal numbers";
+    const action = "Drawing normal numbers";
     const names = { mean: true, standardDeviation: true } as const;
-    checkOptions<typeof options>(what, options, "{ standardDeviation: 0.1 }", names);
+    checkOptions<typeof options>(action, options, "{ standardDeviation: 0.1 }", names);
     const { mean = 0, standardDeviation = 1 } = options;
-    checkShape(what, shape);
-    checkFinite(what, "mean", mean);
-    checkFinite(what, "standardDeviation", standardDeviation);
-    if (standardDeviation < 0) {
-      throw new RangeError(
-        `${what}: standardDeviation must be at least 0, found ${standardDeviation}.`,
-      );
-    }
+    checkShape(action, shape);
+    checkFinite(action, "mean", mean);
+    checkNumber(
+      action,
+      "standardDeviation",
+      standardDeviation,
+      standardDeviation >= 0 && Number.isFinite(standardDeviation),
+      "a finite number of at least 0",
+    );
     return tf.tidy(() => {
-      const standard = this.#draw("StatelessRandomNormal", shape, portableNormal);
+      const standard = this.#draw("StatelessRandomNormal", shape, normalInJavaScript);
       return tf.add(tf.mul(standard, standardDeviation), mean) as Tensor<RankFor<S["length"]>>;
     });
   }
 
   /**
-   * The numbers from 0 up to but without `count` in random order (Fisher and Yates).
+   * Returns the numbers from 0 to `count − 1` in random order (Fisher and Yates).
    *
    * @throws {RangeError} If `count` is not a whole number of at least 0.
    */
@@ -209,7 +218,7 @@ export class Random {
   }
 
   /**
-   * A whole number from 0 up to but without `below`.
+   * Returns a random whole number from 0 to `below − 1`.
    *
    * @throws {RangeError} If `below` is not a whole number from 1 to 2³².
    */
@@ -218,54 +227,45 @@ export class Random {
     return Math.floor((words(1, this.#next())[0]! / 2 ** 32) * below);
   }
 
-  /** A new stream, independent of what this one draws afterwards. */
+  /** Returns a new stream, independent of the later numbers of this one. */
   fork(): Random {
     return new Random(words(1, this.#next())[0]! & 0x7fffffff);
   }
 }
 
-const shared = new Random(0);
+const defaultStream = new Random(0);
 
 /**
- * Starts the random numbers that layers draw from (initial weights, dropout) anew: the same seed
- * before the same code gives the same network.
+ * Restarts the random numbers of layers (initial weights, dropout): the same seed before the same
+ * code makes the same network.
  *
- * Training then repeats to the last bit on the same machine. TensorFlow shares sums among its
- * threads, as many as there are cores, and rounds them accordingly; so another number of cores
- * gives slightly different numbers, which training amplifies. Where results must not depend on the
- * cores, set the number of threads in the environment before the start: `TF_NUM_INTRAOP_THREADS=1`,
- * or any other number. On processors of one kind all results are then the same to the last bit,
- * however many cores there are.
+ * Training then repeats to the last bit on the same machine. TensorFlow splits sums among its
+ * threads, one for each core, and rounds each part. So another number of cores changes the results
+ * slightly, and training amplifies that. Where results must not depend on the cores, set the number
+ * of threads in the environment before the start: `TF_NUM_INTRAOP_THREADS=1`, or any other number.
+ * Results are then the same to the last bit on all processors of one kind.
  *
  * @throws {RangeError} If the seed is not a whole number of 32 bits.
  *
  * @example
  * ```ts
- * import { defaultRandom, setSeed } from "resnet-lab";
+ * import { lenet, ops, setSeed } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
+ * const images = ops.ones([1, 28, 28, 1]);
  * setSeed(1);
- * const first = defaultRandom().permutation(10);
+ * const first = lenet().forward(images).dataSync();
  * setSeed(1);
- * assert.deepEqual(defaultRandom().permutation(10), first);
+ * assert.deepEqual(lenet().forward(images).dataSync(), first);
  * ```
  */
 export function setSeed(seed: number): void {
-  shared.restart(seed);
+  defaultStream.restart(seed);
 }
 
 /**
- * The stream that {@linkcode setSeed} starts anew.
- *
- * @example
- * ```ts
- * import { defaultRandom, ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const noise = defaultRandom().normal([2, 3]);
- * assert(ops.all(ops.isFinite(noise)).dataSync()[0]);
- * ```
+ * Returns the stream that {@linkcode setSeed} restarts.
  */
 export function defaultRandom(): Random {
-  return shared;
+  return defaultStream;
 }

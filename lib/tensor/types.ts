@@ -1,3 +1,4 @@
+/** Types of tensors. */
 import type * as tf from "@tensorflow/tfjs-core";
 
 /** The number of axes of a tensor, as a type: `Rank.R0` for a scalar up to `Rank.R6`. */
@@ -25,25 +26,28 @@ export type Variable<R extends Rank = Rank> = tf.Variable<R>;
 export type Variable1D = tf.Variable<tf.Rank.R1>;
 /** A variable with two axes, such as the weights of a linear layer. */
 export type Variable2D = tf.Variable<tf.Rank.R2>;
-/** A variable with four axes, such as the kernel of a convolution. */
+/** A variable with four axes, such as the weight of a convolution. */
 export type Variable4D = tf.Variable<tf.Rank.R4>;
-/** A variable with five axes, such as several kernels of a convolution. */
+/** A variable with five axes, such as the weight of a dynamic convolution. */
 export type Variable5D = tf.Variable<tf.Rank.R5>;
-/** What the elements of a tensor are: `"float32"`, `"int32"` or `"bool"`. */
+/** Type of the elements of a tensor. */
 export type DataType = "float32" | "int32" | "bool";
 
 declare const lastAxis: unique symbol;
 
 /**
- * A tensor type that also knows the size of its last axis. The member exists for the compiler only. It is a method, whose parameter
- * TypeScript compares in both directions: 64 fits 64 and an unknown `number`, and 3 does not fit 64.
+ * Size of the last axis, as a part of a tensor type. The member exists for the compiler only. It is
+ * a method, because TypeScript compares the parameters of methods in both directions: 64 fits 64
+ * and an unknown `number`, and 3 does not fit 64.
  */
 export interface LastAxis<Size extends number> {
+  /** Holds the size for the compiler. */
   [lastAxis]?(size: Size): void;
 }
 
 /**
- * A batch of images or feature maps `[batch, height, width, channels]` with the channel count in the type.
+ * A batch of images or feature maps `[batch, height, width, channels]` with the channel count in
+ * the type.
  *
  * A plain `Tensor4D` is accepted where `Images<64>` is asked for; `Images<3>` is not.
  */
@@ -52,27 +56,27 @@ export type Images<Channels extends number = number> = Tensor4D & LastAxis<Chann
 /** A batch of feature vectors `[batch, features]` with the feature count in the type. */
 export type Features<Count extends number = number> = Tensor2D & LastAxis<Count>;
 
-/** Class numbers `[batch]`, dtype int32, from 0 to one less than the number of classes. */
+/** Class numbers `[batch]`, dtype int32, from 0 to `classes − 1`. */
 export type Labels = Tensor1D;
 
 /** The rank of a tensor type. */
 export type RankOf<T extends Tensor> = T extends tf.Tensor<infer R> ? R : never;
 
-/** The size of the last axis as far as the type tells, else `number`. */
+/** The size of the last axis where the type has it, else `number`. */
 export type LastAxisOf<T> = T extends { [lastAxis]?(size: infer Size extends number): void } ? Size
   : number;
 
-/** A value like `T` that is not a variable: what an element-wise op gives back. */
+/** `T`, or a plain tensor where `T` is a variable: the result of an element-wise op. */
 export type SameShape<T extends Tensor> = T extends tf.Variable<infer R> ? tf.Tensor<R> : T;
 
 type Ranks = ["R0", "R1", "R2", "R3", "R4", "R5", "R6"];
-/** The channel counts do not fit: a message that the compiler shows at the wrong argument. */
-type Mismatch<A extends number, B extends number> =
+/** Message that the compiler shows at the wrong argument where the channel counts do not fit. */
+export type Mismatch<A extends number, B extends number> =
   `the last axes of these two tensors are ${A} and ${B} long, so they cannot be combined element by element`;
 
 /**
- * What the second operand of an element-wise op may be: itself, or, where both last axes are known, differ and neither is 1, a
- * message.
+ * `B`, the second operand of an element-wise op; a message where both last axes are known, differ,
+ * and neither is 1.
  */
 export type BroadcastableTo<A, B> = A extends Tensor
   ? B extends Tensor ? number extends LastAxisOf<A> | LastAxisOf<B> ? B
@@ -82,7 +86,10 @@ export type BroadcastableTo<A, B> = A extends Tensor
   : B
   : B;
 
-/** The type of an element-wise result of `A` and `B`: the rank of the larger, and the last axis where it is known. */
+/**
+ * The type of an element-wise result of `A` and `B`: the larger rank, and the last axis where it is
+ * known.
+ */
 export type Broadcast<A, B> = A extends Tensor
   ? B extends Tensor
     ? Tensor<RankMax<RankOf<A>, RankOf<B>>> & LastAxis<BroadcastLast<LastAxisOf<A>, LastAxisOf<B>>>
@@ -97,7 +104,10 @@ type RankNumber = { R0: 0; R1: 1; R2: 2; R3: 3; R4: 4; R5: 5; R6: 6 };
 type Count<N extends number, Result extends unknown[] = []> = Result["length"] extends N ? Result
   : Count<N, [...Result, unknown]>;
 
-/** The rank type for a number of axes: `RankFor<2>` is `Rank.R2`; the general rank where the number is not known. */
+/**
+ * The rank type for a number of axes: `RankFor<2>` is `Rank.R2`. It is the general rank where the
+ * number is not known.
+ */
 export type RankFor<N extends number> = number extends N ? Rank
   : N extends keyof Ranks & number ? `${Ranks[N]}` extends infer Name ? RankNamed<Name> : never
   : Rank;
@@ -105,7 +115,7 @@ type RankNamed<Name> = {
   [R in Rank]: `${R}` extends Name ? R : never;
 }[Rank];
 
-/** The rank that is left when `Axes` axes are reduced away. */
+/** The rank without `Axes` axes: that of a reduction. */
 export type RankMinus<R extends Rank, Axes extends number> = number extends Axes ? Rank
   : Rank extends R ? Rank
   : Count<RankNumber[`${R}`]> extends [...Count<Axes>, ...infer Rest] ? RankFor<Rest["length"]>

@@ -6,28 +6,31 @@ import type { Rank, Tensor, Variable } from "./types.ts";
 
 const assign = tf.Variable.prototype.assign;
 tf.Variable.prototype.assign = function (value) {
-  const what = "Assigning to a variable";
-  checkTensor(what, this, { name: "the variable" });
-  checkTensor(what, value, { name: "the value" });
+  const action = "Assigning to a variable";
+  checkTensor(action, this, { name: "the variable" });
+  checkTensor(action, value, { name: "the value" });
   if (String(value.shape) !== String(this.shape)) {
     throw new RangeError(
-      `${what}: the value must have the shape [${this.shape}], found [${value.shape}].`,
+      `${action}: the value must have the shape [${this.shape}], found [${value.shape}].`,
     );
   }
-  checkSameDtype(what, this, value);
-  // TensorFlow.js frees the old value first, which would be the new one.
+  checkSameDtype(action, this, value);
+  // TensorFlow.js frees the old value first, which would also be the new one.
   if (value === this) return;
   assign.call(this, value);
   noteData(this);
 };
 
 /**
- * A tensor whose value can be replaced with `.assign(…)`: a parameter if `trainable`, else a
+ * Returns a tensor whose value can be replaced with `.assign(…)`: a parameter if `trainable`, else a
  * running statistic.
  *
- * The tensor that is passed in is no longer needed afterwards; it is disposed.
+ * The initial tensor is disposed.
  *
- * @throws {TypeError} If the initial value is no tensor, or was disposed.
+ * @param options `trainable` is true for a parameter.
+ * @default { trainable: true }
+ *
+ * @throws {TypeError} If the initial value is not a tensor, or was disposed.
  *
  * @example
  * ```ts
@@ -44,27 +47,18 @@ export function variable<R extends Rank>(
   initial: Tensor<R>,
   options: { trainable?: boolean } = {},
 ): Variable<R> {
-  const what = "Making a variable";
-  checkTensor(what, initial, { name: "the initial value" });
-  checkOptions<typeof options>(what, options, "{ trainable: false }", { trainable: true });
+  const action = "Making a variable";
+  checkTensor(action, initial, { name: "the initial value" });
+  checkOptions<typeof options>(action, options, "{ trainable: false }", { trainable: true });
   const { trainable = true } = options;
-  checkBoolean(what, "trainable", trainable);
+  checkBoolean(action, "trainable", trainable);
   const result = tf.variable(initial, trainable);
   initial.dispose();
   return result;
 }
 
 /**
- * Whether a value is a {@linkcode variable}.
- *
- * @example
- * ```ts
- * import { isVariable, ops, variable } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert(isVariable(variable(ops.zeros([2]))));
- * assert(!isVariable(ops.zeros([2])));
- * ```
+ * Returns whether a value is a {@linkcode variable}.
  */
 export function isVariable(value: unknown): value is Variable {
   return value instanceof tf.Variable;

@@ -178,7 +178,7 @@ testOnEachBackend("bad arguments of a gradient are refused in words", () => {
       [
         () => grad((x: Tensor1D) => x)(x),
         "RangeError",
-        "Taking a gradient: f(x) must be one number, but it has the shape [2]. Reduce it (sum or mean), or pass an " +
+        "Taking a gradient: f(x) must be one number, found the shape [2]. Reduce it (sum or mean), or pass an " +
         "upstream gradient of that shape as second argument.",
       ],
       [
@@ -210,7 +210,7 @@ testOnEachBackend("bad arguments of a gradient are refused in words", () => {
       [
         () => grad(() => 3 as never)(x),
         "TypeError",
-        "Taking a gradient: f(x) must be a tensor, found a number.",
+        "Taking a gradient: f(x) must be a tensor, found 3.",
       ],
       [
         () => grad((_x: Tensor1D) => ops.scalar(1))(x),
@@ -225,7 +225,7 @@ testOnEachBackend("bad arguments of a gradient are refused in words", () => {
       [
         () => valueAndGradients((() => w) as never, [w]),
         "RangeError",
-        "Taking gradients: the function must give one number, but it gave the shape [2]. Reduce it (sum or mean) first.",
+        "Taking gradients: the value of the function must be one number, found the shape [2]. Reduce it (sum or mean) first.",
       ],
       [() => valueAndGradients(() => ops.sum(w), [x as never]), "RangeError", /does not depend/],
     ];
@@ -273,7 +273,7 @@ testOnEachBackend("a variable takes over its initial value, and takes new ones",
   assert.throws(() => w.assign(initial), { name: "TypeError", message: /must be alive/ });
   assert.throws(() => variable([1, 2] as never), {
     name: "TypeError",
-    message: "Making a variable: the initial value must be a tensor, found an object (Array).",
+    message: "Making a variable: the initial value must be a tensor, found [1, 2].",
   });
   assert.deepEqual([...w.dataSync()], [3, 4]);
   w.dispose();

@@ -28,8 +28,8 @@ for (const fixture of fixtures.batchNorm) {
       const again = ops.batchNormInference(x, {
         mean: result.mean,
         variance: biased,
-        scale,
-        offset,
+        weight: scale,
+        bias: offset,
         epsilon,
       });
       assertClose(again, numbers(y));
@@ -70,13 +70,19 @@ testOnEachBackend("batch norm refuses what does not fit in words", () => {
       assert.throws(run, { name: "RangeError", message });
     refused(
       train(x, ops.ones([2])),
-      /^Normalising a batch: scale must have one number for each of the 3 channels of \[2,3\], found 2\.$/,
+      /^Normalising a batch: weight must have one number for each of the 3 channels of \[2,3\], found 2\.$/,
     );
-    refused(train(x, three, ops.ones([1])), /offset must have one number .* found 1\.$/);
+    refused(train(x, three, ops.ones([1])), /bias must have one number .* found 1\.$/);
     refused(train(ops.ones([2, 2, 3])), /or \[batch, height, width, channels\] .* \[2,2,3\]\.$/);
     refused(train(ops.ones([0, 3])), /not empty, found the shape \[0,3\]\.$/);
-    refused(train(x, three, three, -1), /epsilon must be at least 0, found -1\.$/);
-    refused(train(x, three, three, NaN), /epsilon must be a finite number, found NaN\.$/);
+    refused(
+      train(x, three, three, -1),
+      /epsilon must be a finite number of at least 0, found -1\.$/,
+    );
+    refused(
+      train(x, three, three, NaN),
+      /epsilon must be a finite number of at least 0, found NaN\.$/,
+    );
     assert.throws(train(ops.ones([2, 3], "int32")), {
       name: "TypeError",
       message: /x must be float32, found int32/,
@@ -86,8 +92,8 @@ testOnEachBackend("batch norm refuses what does not fit in words", () => {
         ops.batchNormInference(x, {
           mean: three,
           variance: ops.ones([4]),
-          scale: three,
-          offset: three,
+          weight: three,
+          bias: three,
           epsilon: 1,
         }),
       /^Normalising with given statistics: variance must have one number .* found 4\.$/,

@@ -374,7 +374,7 @@ const refused: Record<string, [f: (x: Tensor1D) => Tensor, message: RegExp]> = {
   ],
   "draws a number": [
     (x) => ops.mul(x, defaultRandom().integer(5)),
-    /draws a random number in JavaScript.* Draw a tensor/,
+    /draw random numbers in JavaScript.* Draw a tensor/,
   ],
   "makes a variable": [
     (x) => {

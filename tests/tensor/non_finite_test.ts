@@ -186,8 +186,8 @@ const kept: Record<string, [f: (x: Tensor4D) => Tensor, count: number]> = {
       ops.relu(ops.batchNormInference(x, {
         mean: channels(0),
         variance: channels(1),
-        scale: channels(1),
-        offset: channels(0),
+        weight: channels(1),
+        bias: channels(0),
         epsilon: 1e-5,
       })),
     4,
@@ -197,7 +197,7 @@ const kept: Record<string, [f: (x: Tensor4D) => Tensor, count: number]> = {
     (x) => grad((x) => ops.relu(normalized(x as Tensor4D)))(x, ones()),
     4 * 128,
   ],
-  "relu of batch norm with NaN in the scale": [
+  "relu of batch norm with NaN in the weight": [
     (x) =>
       ops.relu(
         ops.batchNormTraining(
@@ -209,7 +209,7 @@ const kept: Record<string, [f: (x: Tensor4D) => Tensor, count: number]> = {
       ),
     128,
   ],
-  "relu of batch norm with NaN in the offset": [
+  "relu of batch norm with NaN in the bias": [
     (x) =>
       ops.relu(
         ops.batchNormTraining(

@@ -234,7 +234,7 @@ const byHand: Record<keyof typeof ops, [run: () => Result, expected: Nested][]> 
     [
       () =>
         Object.values(ops.batchNormTraining(matrix([[1, 4], [3, 4]]), row([2, 1]), row([0, 5]), 3)),
-      // The biased variances are 1 and 0, so y is (x − mean) / 2 · 2 in one column, and the offset
+      // The biased variances are 1 and 0, so y is (x − mean) / 2 · 2 in one column, and the bias
       // in the other.
       [[[-1, 5], [1, 5]], [2, 4], [2, 0]],
     ],
@@ -252,8 +252,8 @@ const byHand: Record<keyof typeof ops, [run: () => Result, expected: Nested][]> 
       ops.batchNormInference(matrix([[1], [3]]), {
         mean: row([1]),
         variance: row([3]),
-        scale: row([10]),
-        offset: row([5]),
+        weight: row([10]),
+        bias: row([5]),
         epsilon: 1,
       }),
     [[5], [15]],
@@ -453,7 +453,7 @@ function smooth(): Record<string, [f: (x: Tensor) => Tensor, at: Tensor]> {
       (x) => ops.batchNormTraining(x, ops.tensor([1, 2, 3]), ops.ones([3]), 0.5).y,
       matrix,
     ],
-    "batchNormTraining, scale": [
+    "batchNormTraining, weight": [
       (x) => ops.batchNormTraining(image, ops.reshape(x, [3]), ops.ones([3]), 0.01).y,
       ops.tensor([1, 2, 3]),
     ],
@@ -462,8 +462,8 @@ function smooth(): Record<string, [f: (x: Tensor) => Tensor, at: Tensor]> {
         ops.batchNormInference(x, {
           mean: ops.tensor([1, 2, 3]),
           variance: ops.tensor([4, 5, 6]),
-          scale: ops.tensor([7, 8, 9]),
-          offset: ops.ones([3]),
+          weight: ops.tensor([7, 8, 9]),
+          bias: ops.ones([3]),
           epsilon: 0.1,
         }),
       matrix,
@@ -557,22 +557,22 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
     [
       () => ops.tensor([1, 2, 3], [2, 2]),
       RangeError,
-      "Creating a tensor: the shape [2,2] takes 4 values, but 3 were given.",
+      "Creating a tensor: there must be 4 values for the shape [2,2], found 3.",
     ],
     [() => ops.tensor([1], [-1, -1]), RangeError, "whole numbers of at least 0, found [-1,-1]."],
-    [() => ops.tensor("x" as never), TypeError, "the values must be numbers, found x."],
+    [() => ops.tensor("x" as never), TypeError, 'the values must be numbers, found "x".'],
     [() => ops.tensor(undefined as never), TypeError, "must be numbers, found undefined."],
     [
       () => ops.tensor([1, 1.5], undefined, "int32"),
       RangeError,
-      "int32 takes whole numbers of 32 bits, found 1.5 at position 1.",
+      "int32 values must be whole numbers of 32 bits, found 1.5 at position 1.",
     ],
     [() => ops.tensor(new Float32Array([NaN]), [1], "int32"), RangeError, "found NaN"],
     [() => ops.tensor([2 ** 31], undefined, "int32"), RangeError, "found 2147483648"],
     [
       () => ops.tensor([1], undefined, "float64" as never),
       TypeError,
-      "the dtype must be float32, int32 or bool, found float64.",
+      'the dtype must be float32, int32 or bool, found "float64".',
     ],
   ],
   scalar: [[() => ops.scalar(0.5, "int32"), RangeError, "whole numbers of 32 bits, found 0.5"]],
@@ -584,14 +584,14 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
     ],
     [() => ops.zeros([1.5]), RangeError, "found [1.5]."],
     [() => ops.zeros([1, 1, 1, 1, 1, 1, 1]), RangeError, "at most six whole numbers"],
-    [() => ops.zeros(3 as never), TypeError, "the shape must be an array, found a number."],
+    [() => ops.zeros(3 as never), TypeError, "the shape must be an array, found 3."],
   ],
   ones: [[() => ops.ones([NaN]), RangeError, "found [NaN]."]],
   full: [[() => ops.full([1], NaN, "int32"), RangeError, "found NaN"]],
   zerosLike: [[
     () => ops.zerosLike(none),
     TypeError,
-    "must be a tensor, found an object (Object).",
+    "must be a tensor, found an object.",
   ]],
   onesLike: [[() => ops.onesLike(null as never), TypeError, "must be a tensor, found null."]],
   eye: [[
@@ -604,8 +604,8 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
     [() => ops.linspace(0, 1, 0), RangeError, "the count must be a whole number of at least 1"],
   ],
   range: [
-    [() => ops.range(5, 0), RangeError, "Making a range: steps of 1 do not lead from 5 to 0."],
-    [() => ops.range(0, 5, 0), RangeError, "steps of 0 do not lead from 0 to 5."],
+    [() => ops.range(5, 0), RangeError, "Making a range: the step must lead from 5 to 0, found 1."],
+    [() => ops.range(0, 5, 0), RangeError, "the step must lead from 0 to 5, found 0."],
     [() => ops.range(0, NaN), RangeError, "the stop must be a finite number, found NaN."],
     [() => ops.range(0, 1, 0.5, "int32"), RangeError, "found 0.5"],
   ],
@@ -613,7 +613,7 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
     [
       () => ops.oneHot(row([0, 1]), 3),
       TypeError,
-      "One-hot encoding: the labels must be int32, found float32; ops.cast converts.",
+      "One-hot encoding: the labels must be int32, found float32. Convert it by ops.cast.",
     ],
     [
       () => ops.oneHot(int([0, 3]), 3),
@@ -628,15 +628,15 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
       "must be [n], found the shape [1,1].",
     ],
   ],
-  cast: [[() => ops.cast(row([1]), "string" as never), TypeError, "found string."]],
+  cast: [[() => ops.cast(row([1]), "string" as never), TypeError, 'found "string".']],
   reshape: [
     [
       () => ops.reshape(row([1, 2, 3]), [2, 2]),
       RangeError,
-      "Reshaping: [3] has 3 elements, which do not fill the shape [2,2].",
+      "Reshaping: the shape must hold the 3 elements of [3], found [2,2].",
     ],
-    [() => ops.reshape(row([1, 2]), [-1, -1]), RangeError, "do not fill the shape [-1,-1]."],
-    [() => ops.reshape(row([1, 2]), [0, -1]), RangeError, "do not fill the shape [0,-1]."],
+    [() => ops.reshape(row([1, 2]), [-1, -1]), RangeError, "of [2], found [-1,-1]."],
+    [() => ops.reshape(row([1, 2]), [0, -1]), RangeError, "of [2], found [0,-1]."],
     [() => ops.reshape(row([1, 2]), [-2, -1]), RangeError, "whole numbers of at least 0"],
     [() => ops.reshape(row([1, 2]), 2 as never), TypeError, "the shape must be an array"],
   ],
@@ -649,13 +649,13 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
     [
       () => ops.slice(matrix(square), [0, 1], [2, 2]),
       RangeError,
-      "Slicing: the block from [0,1] of size [2,2] does not lie inside the shape [2,2].",
+      "Slicing: the block must lie inside the shape [2,2], found a block from [0,1] of size [2,2].",
     ],
-    [() => ops.slice(matrix(square), [0], [1]), RangeError, "does not lie inside"],
-    [() => ops.slice(matrix(square), [-1, 0], [1, 1]), RangeError, "does not lie inside"],
-    [() => ops.slice(matrix(square), [3, 0], [-1, 1]), RangeError, "does not lie inside"],
-    [() => ops.slice(matrix(square), [0, 0], [-2, 1]), RangeError, "does not lie inside"],
-    [() => ops.slice(given(ops.scalar(1)), [], []), RangeError, "does not lie inside"],
+    [() => ops.slice(matrix(square), [0], [1]), RangeError, "must lie inside"],
+    [() => ops.slice(matrix(square), [-1, 0], [1, 1]), RangeError, "must lie inside"],
+    [() => ops.slice(matrix(square), [3, 0], [-1, 1]), RangeError, "must lie inside"],
+    [() => ops.slice(matrix(square), [0, 0], [-2, 1]), RangeError, "must lie inside"],
+    [() => ops.slice(given(ops.scalar(1)), [], []), RangeError, "must lie inside"],
   ],
   concat: [
     [() => ops.concat([]), RangeError, "Joining tensors: there must be at least one tensor"],
@@ -674,7 +674,7 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
       RangeError,
       "the shape [1] has 1 axis, so there is no axis 1.",
     ],
-    [() => ops.concat([row([1]), int([1])]), TypeError, "found float32 and int32; ops.cast"],
+    [() => ops.concat([row([1]), int([1])]), TypeError, "found float32 and int32. Convert one by ops.cast"],
     [() => ops.concat(row([1]) as never), TypeError, "the tensors must be an array"],
   ],
   stack: [
@@ -687,9 +687,9 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
     [
       () => ops.split(row([1, 2, 3]), 2),
       RangeError,
-      "Splitting: axis 0 of [3] has 3 elements, which cannot be cut into 2 equal pieces.",
+      "Splitting: the pieces must add up to the 3 elements of axis 0 of [3], found 2 equal pieces.",
     ],
-    [() => ops.split(row([1, 2, 3]), [1, 1]), RangeError, "cut into pieces of sizes [1,1]."],
+    [() => ops.split(row([1, 2, 3]), [1, 1]), RangeError, "of axis 0 of [3], found sizes [1,1]."],
     [() => ops.split(row([1, 2, 3]), 0), RangeError, "must be a whole number of at least 1"],
     [() => ops.split(row([1, 2, 3]), [4, -1]), RangeError, "of at least 0, found [4,-1]."],
   ],
@@ -742,12 +742,12 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
     [
       () => ops.add("1" as never, 1 as never),
       TypeError,
-      "an operand must be a tensor, found a string.",
+      'an operand must be a tensor, found "1".',
     ],
     [
       () => ops.add([1] as never, 1 as never),
       TypeError,
-      "must be a tensor, found an object (Array).",
+      "must be a tensor, found [1].",
     ],
     [
       () => ops.add(undefined as never, 1 as never),
@@ -768,7 +768,7 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
     "the slope must be a finite number",
   ]],
   clip: [
-    [() => ops.clip(row([1]), 2, 1), RangeError, "must not be above the upper one, found 2 and 1."],
+    [() => ops.clip(row([1]), 2, 1), RangeError, "low must be at most high, found 2 and 1."],
     [() => ops.clip(row([1]), NaN, 1), RangeError, "found NaN and 1."],
   ],
   softmax: [[() => ops.softmax(given(ops.scalar(1))), RangeError, "the shape [] has 0 axes"]],
@@ -786,13 +786,13 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
       "each axis can be named once, found [1,-1].",
     ],
     // @ts-expect-error: axes are a list
-    [() => ops.sum(matrix(square), 1), TypeError, "the axes must be an array, found a number."],
+    [() => ops.sum(matrix(square), 1), TypeError, "the axes must be an array, found 1."],
   ],
   mean: [[() => ops.mean(given(ops.zeros([0]))), RangeError, "[0] has no elements to reduce."]],
   variance: [[() => ops.variance(bool([1])), TypeError, "must be float32 or int32, found bool"]],
   max: [[() => ops.max(given(ops.zeros([2, 0])), [1]), RangeError, "no elements to reduce."]],
   any: [[() => ops.any(given(ops.zeros([0], "bool"))), RangeError, "no elements to reduce."]],
-  all: [[() => ops.all(row([1])), TypeError, "Asking for all: the tensor must be bool"]],
+  all: [[() => ops.all(row([1])), TypeError, "Testing all elements: the tensor must be bool"]],
   argMax: [
     [() => ops.argMax(given(ops.scalar(1))), RangeError, "the shape [] has 0 axes"],
     [() => ops.argMax(given(ops.zeros([0]))), RangeError, "has no elements along axis 0."],

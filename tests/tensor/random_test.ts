@@ -177,7 +177,7 @@ Deno.test("what cannot be drawn is refused in words, and draws nothing", () => {
     [() => random.uniform([2], { max: NaN }), "max must be a finite number, found NaN."],
     [
       () => random.normal([2], { standardDeviation: -1 }),
-      "Drawing normal numbers: standardDeviation must be at least 0, found -1.",
+      "Drawing normal numbers: standardDeviation must be a finite number of at least 0, found -1.",
     ],
     [() => random.normal([2], { mean: Infinity }), "mean must be a finite number"],
     [() => random.permutation(-1), "Shuffling: the count must be a whole number from 0 to"],

@@ -35,7 +35,7 @@ import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
 const images = ops.ones([1, 4, 4, 1]), kernel = ops.ones([2, 2, 1, 1]);
 const matrix = ops.ones([2, 2]), labels = ops.zeros([2], "int32");
 const one = ops.ones([1]);
-const statistics = { mean: one, variance: one, scale: one, offset: one, epsilon: 1e-5 };
+const statistics = { mean: one, variance: one, weight: one, bias: one, epsilon: 1e-5 };
 const momentum = { learningRate: 1, momentum: 0, nesterov: false, weightDecay: 0 };
 
 /** Each call has an option that does not exist, or one of the wrong kind. */
@@ -58,7 +58,7 @@ const options: Record<string, [run: () => unknown, message: RegExp]> = {
   ],
   "maxPool, ceilMode in words": [
     () => ops.maxPool(images, { kernelSize: 2, ceilMode: "no" } as never),
-    /^Max pooling: ceilMode must be true or false, found a string\.$/,
+    /^Max pooling: ceilMode must be true or false, found "no"\.$/,
   ],
   "avgPool, pad": [
     () => ops.avgPool(images, { kernelSize: 2, pad: 1 } as never),
@@ -83,7 +83,7 @@ const options: Record<string, [run: () => unknown, message: RegExp]> = {
   ],
   "max, keepDims of 1": [
     () => ops.max(matrix, [0], { keepDims: 1 } as never),
-    /^Taking the maximum: keepDims must be true or false, found a number\.$/,
+    /^Taking the maximum: keepDims must be true or false, found 1\.$/,
   ],
   "matMul, transpose_b": [
     () => ops.matMul(matrix, matrix, { transpose_b: true } as never),
@@ -172,8 +172,8 @@ const disposed: Record<string, [run: () => unknown, message: RegExp]> = {
   ],
   "the norm of gradients": [() => gradientNorm([gone]), /must be alive/],
   "clipping gradients": [() => clipGradients([gone], 1), /must be alive/],
-  "a squared length": [() => squaredNorm([gone]), /^Taking a squared length: .* must be alive/],
-  "a length": [() => vectorNorm([alive, gone]), /^Taking a length: .* must be alive/],
+  "a squared norm": [() => squaredNorm([gone]), /^Computing a squared norm: .* must be alive/],
+  "a norm": [() => vectorNorm([alive, gone]), /^Computing a norm: .* must be alive/],
   "a mean squared error": [
     () => meanSquaredError(gone, alive),
     /^Computing the mean squared error: the predictions must be a tensor that is alive, found a disposed one \[2\]\.$/,

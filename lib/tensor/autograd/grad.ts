@@ -4,7 +4,10 @@ import { gradientsWherePresent } from "./tape.ts";
 import { checkArray, checkFunction, checkSynchronous, checkTensor } from "../checks.ts";
 import type { SameShape, Scalar, Tensor, Variable } from "../types.ts";
 
-/** The value of `f` and its gradients with respect to `inputs`, on each of which it must depend. */
+/**
+ * Returns the value of `f` and its gradients with respect to `inputs`. The value must depend on
+ * each of them.
+ */
 function differentiate(
   f: () => Tensor,
   inputs: readonly Tensor[],
@@ -19,8 +22,8 @@ function differentiate(
 }
 
 /**
- * The error of {@linkcode grad} and {@linkcode valueAndGradients} where the value does not depend
- * on some of its inputs.
+ * Error of {@linkcode grad} and {@linkcode valueAndGradients}: the value does not depend on some of
+ * its inputs.
  *
  * @example
  * ```ts
@@ -38,15 +41,17 @@ function differentiate(
  * ```
  */
 export class UnusedInputError extends RangeError {
-  /** The positions, from 0, of all inputs that have no part in the value. */
+  /** The positions, from 0, of all inputs that the value does not depend on. */
   readonly inputs: readonly number[];
 
   /**
+   * Builds the error message.
+   *
    * @param all All inputs.
-   * @param unused The positions of those that have no part in the value.
+   * @param unused The positions of the inputs that the value does not depend on.
    */
   constructor(all: readonly Tensor[], unused: readonly number[]) {
-    const [first = 0] = unused, more = unused.length - 3;
+    const [first = 0] = unused, moreCount = unused.length - 3;
     const them = unused.length === 1 ? "it" : "them";
     super(
       `Taking a gradient: the value does not depend on ${
@@ -55,7 +60,7 @@ export class UnusedInputError extends RangeError {
           : unused.length === 1
           ? `input ${first} of ${all.length}, of shape [${all[first]?.shape}]`
           : `the inputs ${unused.slice(0, 3).join(", ")}${
-            more > 0 ? ` and ${more} more` : ""
+            moreCount > 0 ? ` and ${moreCount} more` : ""
           } of ${all.length}`
       }. Leave ${them} out, or use ${them} in the function.`,
     );
@@ -64,49 +69,39 @@ export class UnusedInputError extends RangeError {
 }
 
 /**
- * Which of `inputs` the value of `f` depends on, as the steps from them to it tell and not the
- * numbers: `0 · x` depends on x.
+ * Returns for each input whether the value of `f` depends on it, by the steps on the tape and not
+ * by the numbers: `0 · x` depends on x.
  *
- * @throws {TypeError} If `f` gives no float32 tensor, or goes through a step that has no gradient.
- *
- * @example
- * ```ts
- * import { dependsOn, ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const x = ops.scalar(2), y = ops.scalar(3);
- * assert.deepEqual(dependsOn(() => ops.mul(x, 0), [x, y]), [true, false]);
- * ```
+ * @throws {TypeError} If `f` returns no float32 tensor, or goes through a step that has no gradient.
  */
 export function dependsOn(f: () => Tensor, inputs: readonly Tensor[]): boolean[] {
-  const what = "Finding what a value depends on";
-  checkFunction(what, "what to run", f);
-  checkArray(what, "the inputs", inputs);
-  for (const x of inputs) checkTensor(what, x, { name: "an input" });
-  let found: boolean[] = [];
-  if (inputs.length === 0) return found;
+  const action = "Finding what a value depends on";
+  checkFunction(action, "f", f);
+  checkArray(action, "the inputs", inputs);
+  for (const x of inputs) checkTensor(action, x, { name: "an input" });
+  let result: boolean[] = [];
+  if (inputs.length === 0) return result;
   tf.tidy(() => {
     const { gradients } = gradientsWherePresent(() => {
       const y = f();
-      checkSynchronous(what, y);
-      checkTensor(what, y, { name: "the value of the function", dtype: "float32" });
+      checkSynchronous(action, y);
+      checkTensor(action, y, { name: "the value of the function", dtype: "float32" });
       return y;
     }, inputs);
-    found = gradients.map((gradient) => gradient !== undefined);
+    result = gradients.map((gradient) => gradient !== undefined);
   });
-  return found;
+  return result;
 }
 
 /**
- * The gradient function of `f`: `grad(f)(x)` is `∂f(x)/∂x`, with the shape of `x`.
+ * Returns the gradient function of `f`: `grad(f)(x)` is `∂f(x)/∂x`, with the shape of `x`.
  *
- * Backward of a vector needs a vector: where `f(x)` has more than one element, `upstream` says with
- * which weights its elements are summed (the vector-Jacobian product `upstreamᵀ · ∂f/∂x`); without
- * it there is no single gradient to give.
+ * Where `f(x)` has more than one element, `upstream` has a weight for each of them, and the result
+ * is the vector-Jacobian product `upstreamᵀ · ∂f/∂x`.
  *
- * Gradients of gradients work through the element-wise operations, reductions, matrix products and
- * the input of a convolution; pooling, batch normalisation, relu, cross-entropy and the kernel of a
- * convolution refuse.
+ * Gradients of gradients work through element-wise operations, reductions, matrix products and the
+ * input of a convolution. They are errors through pooling, batch normalisation, relu, cross-entropy
+ * and the weight of a convolution.
  *
  * @throws {RangeError} If `f(x)` has more than one element and `upstream` is missing or has another
  * shape, or if `f(x)` does not depend on `x`.
@@ -126,26 +121,28 @@ export function dependsOn(f: () => Tensor, inputs: readonly Tensor[]): boolean[]
 export function grad<X extends Tensor>(
   f: (x: X) => Tensor,
 ): (x: X, upstream?: Tensor) => SameShape<X> {
-  const what = "Taking a gradient";
-  checkFunction(what, "f", f);
+  const action = "Taking a gradient";
+  checkFunction(action, "f", f);
   return (x, upstream) => {
-    checkTensor(what, x, { name: "x", dtype: "float32" });
-    if (upstream) checkTensor(what, upstream, { name: "the upstream gradient", dtype: "float32" });
+    checkTensor(action, x, { name: "x", dtype: "float32" });
+    if (upstream) {
+      checkTensor(action, upstream, { name: "the upstream gradient", dtype: "float32" });
+    }
     return tf.tidy(() => {
       const { gradients } = differentiate(
         () => {
           const y = f(x);
-          checkSynchronous(what, y);
-          checkTensor(what, y, { name: "f(x)", dtype: "float32" });
+          checkSynchronous(action, y);
+          checkTensor(action, y, { name: "f(x)", dtype: "float32" });
           if (!upstream && y.size !== 1) {
             throw new RangeError(
-              `${what}: f(x) must be one number, but it has the shape [${y.shape}]. ` +
+              `${action}: f(x) must be one number, found the shape [${y.shape}]. ` +
                 "Reduce it (sum or mean), or pass an upstream gradient of that shape as second argument.",
             );
           }
           if (upstream && String(upstream.shape) !== String(y.shape)) {
             throw new RangeError(
-              `${what}: the upstream gradient must have the shape of f(x), [${y.shape}], found [${upstream.shape}].`,
+              `${action}: the upstream gradient must have the shape of f(x), [${y.shape}], found [${upstream.shape}].`,
             );
           }
           return y;
@@ -158,17 +155,19 @@ export function grad<X extends Tensor>(
   };
 }
 
-/** Tensors with the ranks of variables. */
-type GradientsOf<V extends readonly Variable[]> = { -readonly [K in keyof V]: SameShape<V[K]> };
+/** Tensors of the ranks of variables. */
+export type GradientsOf<V extends readonly Variable[]> = {
+  -readonly [K in keyof V]: SameShape<V[K]>;
+};
 
 /**
- * The value of a scalar function of `variables`, and its gradient with respect to each of them, in
- * their order.
+ * Returns the value of a scalar function of `variables`, and its gradient with respect to each of
+ * them, in their order.
  *
- * @throws {RangeError} If there are no variables, `f` gives more than one number, or a variable has
- * no part in it.
- * @throws {TypeError} If `f` gives no float32 tensor (a promise, say), or goes through a step that
- * has no gradient.
+ * @throws {RangeError} If there are no variables, `f` returns more than one number, or its value
+ * does not depend on a variable.
+ * @throws {TypeError} If `f` returns no float32 tensor (but a promise, for example), or goes through
+ * a step that has no gradient.
  *
  * @example
  * ```ts
@@ -185,20 +184,20 @@ export function valueAndGradients<const V extends readonly Variable[]>(
   f: () => Scalar,
   variables: V,
 ): { value: Scalar; gradients: GradientsOf<V> } {
-  const what = "Taking gradients";
-  checkFunction(what, "what to run", f);
-  checkArray(what, "the variables", variables);
+  const action = "Taking gradients";
+  checkFunction(action, "f", f);
+  checkArray(action, "the variables", variables);
   if (variables.length === 0) {
-    throw new RangeError(`${what}: there must be at least one variable, found none.`);
+    throw new RangeError(`${action}: there must be at least one variable, found none.`);
   }
-  for (const x of variables) checkTensor(what, x, { name: "a variable", dtype: "float32" });
+  for (const x of variables) checkTensor(action, x, { name: "a variable", dtype: "float32" });
   const { value, gradients } = differentiate(() => {
     const y = f();
-    checkSynchronous(what, y);
-    checkTensor(what, y, { name: "the value of the function", dtype: "float32" });
+    checkSynchronous(action, y);
+    checkTensor(action, y, { name: "the value of the function", dtype: "float32" });
     if (y.rank !== 0) {
       throw new RangeError(
-        `${what}: the function must give one number, but it gave the shape [${y.shape}]. Reduce it (sum or mean) first.`,
+        `${action}: the value of the function must be one number, found the shape [${y.shape}]. Reduce it (sum or mean) first.`,
       );
     }
     return y;

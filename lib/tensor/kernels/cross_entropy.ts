@@ -1,118 +1,89 @@
-/** Softmax and cross-entropy in one kernel, which gives the gradient along with the value. */
+/**
+ * Softmax and cross-entropy as one kernel, which computes the gradient along with the value. The
+ * gradients are kernels without a gradient: the saved one does not depend on the logits any more, so
+ * a gradient of a gradient is refused.
+ */
 import * as tf from "@tensorflow/tfjs-core";
-import { FALLBACK_BACKENDS, NATIVE } from "../backend/select.ts";
 import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
+import { defineKernel, type RunKernel } from "./define.ts";
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from "../types.ts";
 
-export const CROSS_ENTROPY = "ResnetLabSoftmaxCrossEntropy";
-const CROSS_ENTROPY_BACKPROP = "ResnetLabSoftmaxCrossEntropyBackprop";
+type BackpropInputs = { dy: Tensor; dLogits: Tensor2D };
+const softmaxBackprop: RunKernel<BackpropInputs, Tensor> = defineKernel(
+  "ResnetLabSoftmaxCrossEntropyBackprop",
+  {
+    fallback: ({ dy, dLogits }: BackpropInputs): Tensor => tf.mul(tf.expandDims(dy, 1), dLogits),
+  },
+);
 
-tf.registerKernel({
-  kernelName: CROSS_ENTROPY,
-  backendName: NATIVE,
-  kernelFunc: ({ inputs }) =>
-    runTensorFlowOp(
-      "SoftmaxCrossEntropyWithLogits",
-      [inputs.logits!, inputs.targets!],
-      { T: { type: "float32" } },
-      2,
-    ),
-});
-for (const backendName of FALLBACK_BACKENDS) {
-  tf.registerKernel({
-    kernelName: CROSS_ENTROPY,
-    backendName,
-    kernelFunc: ({ inputs }) =>
-      tf.tidy(() => {
-        const targets = inputs.targets as Tensor;
-        const logProbabilities = tf.logSoftmax(inputs.logits as Tensor);
-        return [
-          tf.neg(tf.sum(tf.mul(targets, logProbabilities), 1)),
-          tf.sub(tf.exp(logProbabilities), targets),
-        ];
-      }),
-  });
-}
-for (const backendName of [NATIVE, ...FALLBACK_BACKENDS]) {
-  tf.registerKernel({
-    // A kernel of its own, so that a gradient of this gradient is refused: the saved one does not
-    // know the logits it came from.
-    kernelName: CROSS_ENTROPY_BACKPROP,
-    backendName,
-    kernelFunc: ({ inputs }) =>
-      tf.tidy(() => tf.mul(tf.expandDims(inputs.dy as Tensor, 1), inputs.dLogits as Tensor)),
-  });
-}
-tf.registerGradient({
-  kernelName: CROSS_ENTROPY,
-  inputsToSave: ["targets"],
-  outputsToSave: [false, true],
-  gradFunc: (dy, [targets, dLogits]) => ({
-    logits: () =>
-      tf.engine().runKernel(CROSS_ENTROPY_BACKPROP, {
-        dy: (dy as Tensor[])[0]!,
-        dLogits: dLogits!,
-      }),
-    targets: () => tf.zerosLike(targets!),
-  }),
-});
-
-export const LABEL_CROSS_ENTROPY = "ResnetLabLabelCrossEntropy";
-const LABEL_CROSS_ENTROPY_BACKPROP = "ResnetLabLabelCrossEntropyBackprop";
-
-// Both give the mean, and the gradient of the sum.
-tf.registerKernel({
-  kernelName: LABEL_CROSS_ENTROPY,
-  backendName: NATIVE,
-  kernelFunc: ({ inputs }) =>
-    tf.tidy(() => {
-      const [losses, dLogits] = runTensorFlowOp(
-        "SparseSoftmaxCrossEntropyWithLogits",
-        [inputs.logits!, inputs.labels!],
-        { T: { type: "float32" }, Tlabels: { type: "int32" } },
+type SoftmaxInputs = { logits: Tensor2D; targets: Tensor2D };
+/** The cross-entropy of each row, and its gradient for the logits. */
+export const softmaxCrossEntropy: RunKernel<SoftmaxInputs, [Tensor1D, Tensor2D]> = defineKernel(
+  "ResnetLabSoftmaxCrossEntropy",
+  {
+    native: ({ logits, targets }: SoftmaxInputs) =>
+      runTensorFlowOp(
+        "SoftmaxCrossEntropyWithLogits",
+        [logits, targets],
+        { T: { type: "float32" } },
         2,
-      );
-      return [tf.mean(losses!), dLogits!];
-    }),
-});
-for (const backendName of FALLBACK_BACKENDS) {
-  tf.registerKernel({
-    kernelName: LABEL_CROSS_ENTROPY,
-    backendName,
-    kernelFunc: ({ inputs }) =>
-      tf.tidy(() => {
-        const logits = inputs.logits as Tensor2D;
-        const targets = tf.oneHot(inputs.labels as Tensor1D, logits.shape[1], 1, 0, "float32");
-        const logProbabilities = tf.logSoftmax(logits);
-        // Not their product, which is NaN where another class has the logit −∞.
-        const chosen = tf.where(tf.greater(targets, 0), logProbabilities, tf.zerosLike(logits));
-        const losses = tf.neg(tf.sum(chosen, 1)),
-          dLogits = tf.sub(tf.exp(logProbabilities), targets);
-        return [tf.mean(losses), dLogits];
+      ) as [Tensor1D, Tensor2D],
+    fallback: ({ logits, targets }) => {
+      const logProbabilities = tf.logSoftmax(logits);
+      return [
+        tf.neg(tf.sum(tf.mul(targets, logProbabilities), 1)),
+        tf.sub(tf.exp(logProbabilities), targets),
+      ];
+    },
+    gradient: {
+      savedInputs: ["targets"],
+      savedOutputs: [1],
+      compute: (dy, { targets }, [dLogits]) => ({
+        logits: () => softmaxBackprop({ dy, dLogits: dLogits as Tensor2D }),
+        targets: () => tf.zerosLike(targets),
       }),
-  });
-}
-for (const backendName of [NATIVE, ...FALLBACK_BACKENDS]) {
-  tf.registerKernel({
-    kernelName: LABEL_CROSS_ENTROPY_BACKPROP,
-    backendName,
-    kernelFunc: ({ inputs }) =>
-      tf.tidy(() => {
-        const dLogits = inputs.dLogits as Tensor2D;
-        return tf.mul(dLogits, tf.mul(inputs.dy as Scalar, 1 / dLogits.shape[0]));
+    },
+  },
+);
+
+const labelBackprop: RunKernel<BackpropInputs, Tensor> = defineKernel(
+  "ResnetLabLabelCrossEntropyBackprop",
+  {
+    fallback: ({ dy, dLogits }: BackpropInputs): Tensor =>
+      tf.mul(dLogits, tf.mul(dy, 1 / dLogits.shape[0])),
+  },
+);
+
+type LabelInputs = { logits: Tensor2D; labels: Tensor1D };
+/** The mean cross-entropy of the rows, and the gradient of their sum for the logits. */
+export const labelCrossEntropy: RunKernel<LabelInputs, [Scalar, Tensor2D]> = defineKernel(
+  "ResnetLabLabelCrossEntropy",
+  {
+    native: ({ logits, labels }: LabelInputs) =>
+      tf.tidy((): [Scalar, Tensor2D] => {
+        const [losses, dLogits] = runTensorFlowOp(
+          "SparseSoftmaxCrossEntropyWithLogits",
+          [logits, labels],
+          { T: { type: "float32" }, Tlabels: { type: "int32" } },
+          2,
+        );
+        return [tf.mean(losses!), dLogits as Tensor2D];
       }),
-  });
-}
-tf.registerGradient({
-  kernelName: LABEL_CROSS_ENTROPY,
-  inputsToSave: ["labels"],
-  outputsToSave: [false, true],
-  gradFunc: (dy, [labels, dLogits]) => ({
-    logits: () =>
-      tf.engine().runKernel(LABEL_CROSS_ENTROPY_BACKPROP, {
-        dy: (dy as Tensor[])[0]!,
-        dLogits: dLogits!,
+    fallback: ({ logits, labels }) => {
+      const targets = tf.oneHot(labels, logits.shape[1], 1, 0, "float32") as Tensor2D;
+      const logProbabilities = tf.logSoftmax(logits);
+      // Not their product, which is NaN where another class has the logit −∞.
+      const chosen = tf.where(tf.greater(targets, 0), logProbabilities, tf.zerosLike(logits));
+      const losses = tf.neg(tf.sum(chosen, 1));
+      return [tf.mean(losses), tf.sub(tf.exp(logProbabilities), targets)];
+    },
+    gradient: {
+      savedInputs: ["labels"],
+      savedOutputs: [1],
+      compute: (dy, { labels }, [dLogits]) => ({
+        logits: () => labelBackprop({ dy, dLogits: dLogits as Tensor2D }),
+        labels: () => tf.zeros(labels.shape),
       }),
-    labels: () => tf.zeros(labels!.shape),
-  }),
-});
+    },
+  },
+);

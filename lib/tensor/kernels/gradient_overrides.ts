@@ -1,67 +1,62 @@
 /**
- * Gradients that TensorFlow.js lacks or has wrong: comparisons, absolute values at 0, conversion to
- * whole numbers, tied maxima, and resizing.
+ * Gradients of TensorFlow.js that are missing, wrong or slow. `relu.ts` has the gradient of relu,
+ * `pooling.ts` the kernels of the gradient of pooling.
  */
 import * as tf from "@tensorflow/tfjs-core";
+// TensorFlow.js registers its gradients there.
+import "../backend/select.ts";
+import { overrideGradient } from "./define.ts";
 import type { Tensor } from "../types.ts";
 
-export function replaceGradient(config: tf.GradConfig): void {
-  if (tf.getGradient(config.kernelName)) tf.unregisterGradient(config.kernelName);
-  tf.registerGradient(config);
-}
-
-// A comparison is constant between its jumps. With no gradient at all, `where(greater(x, 0), x, 0)`
-// could not be differentiated.
+// TensorFlow.js has no gradient of a comparison, so `where(greater(x, 0), x, 0)` could not be
+// differentiated. It is zero, because a comparison is constant between its jumps.
 for (const kernelName of [tf.Equal, tf.Greater, tf.GreaterEqual, tf.Less]) {
-  replaceGradient({
-    kernelName,
-    inputsToSave: ["a", "b"],
-    gradFunc: (_dy, [a, b]) => ({ a: () => tf.zeros(a!.shape), b: () => tf.zeros(b!.shape) }),
+  overrideGradient<{ a: Tensor; b: Tensor }, unknown, "a" | "b">(kernelName, {
+    savedInputs: ["a", "b"],
+    compute: (_dy, { a, b }) => ({ a: () => tf.zeros(a.shape), b: () => tf.zeros(b.shape) }),
   });
 }
 
-// TensorFlow.js converts it to float32, which it is: a pass over memory.
-replaceGradient({
-  kernelName: tf.Identity,
-  gradFunc: (dy) => ({ x: () => tf.clone(dy as Tensor) }),
-});
+// TensorFlow.js converts the gradient to float32, which it already is: a pass over memory.
+overrideGradient<{ x: Tensor }>(tf.Identity, { compute: (dy) => ({ x: () => tf.clone(dy) }) });
 
-// So is a conversion to whole numbers; TensorFlow.js passes the gradient on as if nothing were
-// rounded.
-replaceGradient({
-  kernelName: tf.Cast,
-  gradFunc: (dy, _saved, { dtype }) => ({
-    x: () => dtype === "float32" ? tf.clone(dy as Tensor) : tf.zerosLike(dy as Tensor),
+// TensorFlow.js passes the gradient through a conversion to whole numbers, as if nothing were
+// rounded. A rounded number is constant between its jumps, so the gradient is zero.
+overrideGradient<{ x: Tensor }, tf.CastAttrs>(tf.Cast, {
+  compute: (dy, _inputs, _outputs, { dtype }) => ({
+    x: () => dtype === "float32" ? tf.clone(dy) : tf.zerosLike(dy),
   }),
 });
 
-// TensorFlow.js's is −1 at 0, to where an L1 penalty drives weights; PyTorch's, as here, is 0.
-replaceGradient({
-  kernelName: tf.Abs,
-  inputsToSave: ["x"],
-  gradFunc: (dy, [x]) => ({ x: () => tf.mul(dy as Tensor, tf.sign(x!)) }),
+// TensorFlow.js's gradient at 0 is −1, so an L1 penalty pushes weights away from 0. PyTorch's is 0.
+overrideGradient<{ x: Tensor }, unknown, "x">(tf.Abs, {
+  savedInputs: ["x"],
+  compute: (dy, { x }) => ({ x: () => tf.mul(dy, tf.sign(x)) }),
 });
 
-// Equal largest (or smallest) elements share the gradient; TensorFlow.js gives each of them all of
+// TensorFlow.js gives the whole gradient to each of several equal maxima or minima. Here they share
 // it.
 for (const kernelName of [tf.Max, tf.Min]) {
-  replaceGradient({
-    kernelName,
-    inputsToSave: ["x"],
-    outputsToSave: [true],
-    gradFunc: (dy, [x, y], { reductionIndices, axis }) => ({
+  overrideGradient<
+    { x: Tensor },
+    // Max calls its axes by the first name, Min by the second.
+    Partial<tf.MaxAttrs & tf.MinAttrs>,
+    "x"
+  >(kernelName, {
+    savedInputs: ["x"],
+    savedOutputs: [0],
+    compute: (dy, { x }, [y], { reductionIndices, axis }) => ({
       x: () => {
-        // The one kernel calls its axes by the first name, the other by the second.
-        const axes = tf.util.parseAxisParam((reductionIndices ?? axis) as number[], x!.shape);
-        const kept = x!.shape.map((size, axis) => axes.includes(axis) ? 1 : size);
-        const chosen = tf.cast(tf.equal(x!, tf.reshape(y!, kept)), "float32");
-        const share = tf.div(tf.reshape(dy as Tensor, kept), tf.sum(chosen, axes, true));
-        return tf.mul(chosen, share);
+        const axes = tf.util.parseAxisParam(reductionIndices ?? axis!, x.shape);
+        const reducedShape = x.shape.map((size, axis) => axes.includes(axis) ? 1 : size);
+        const isExtreme = tf.cast(tf.equal(x, tf.reshape(y!, reducedShape)), "float32");
+        const share = tf.div(tf.reshape(dy, reducedShape), tf.sum(isExtreme, axes, true));
+        return tf.mul(isExtreme, share);
       },
     }),
   });
 }
 
-// It counts from the corners of pixels where the operation counts from their centres. No network
-// here needs it.
+// TensorFlow.js's gradient counts from the corners of pixels, while resizing counts from their
+// centres. No network here needs the gradient, so there is none.
 tf.unregisterGradient(tf.ResizeBilinear);

@@ -1,25 +1,26 @@
 /**
- * Steps of optimizers that TensorFlow has as one op, which changes a parameter where it is, in one
- * pass over memory; elsewhere compositions. `w` is a parameter, `g` its gradient, `η` the learning
- * rate.
+ * Steps of optimizers. Native TensorFlow has one op for each, which changes a parameter in place in
+ * one pass over memory; other backends run compositions. `w` is a parameter, `g` its gradient, `η`
+ * the learning rate.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeCpuBackend } from "../backend/select.ts";
 import { checkOptions, checkTensor } from "../checks.ts";
 import type { Tensor, Variable } from "../types.ts";
 
-/** The numbers of {@linkcode updateByMomentum}. */
+/** Options of {@linkcode updateByMomentum}. */
 export interface MomentumUpdate {
   /** η */
   learningRate: number;
   /** μ */
   momentum: number;
+  /** Whether the step uses Nesterov's momentum. */
   nesterov: boolean;
   /** λ */
   weightDecay: number;
 }
 
-/** The numbers of {@linkcode updateByAdam}. */
+/** Options of {@linkcode updateByAdam}. */
 export interface AdamUpdate {
   /** η */
   learningRate: number;
@@ -32,8 +33,8 @@ export interface AdamUpdate {
   /** λ */
   decoupledDecay: number;
   /**
-   * Whether g², now or at an earlier step, may be beyond float32: s is infinite then and the
-   * parameter stands still, as in PyTorch.
+   * Whether g², now or at an earlier step, may overflow float32. Then s is infinite and the
+   * parameter does not change, as in PyTorch.
    *
    * @default false
    */
@@ -52,41 +53,30 @@ function assign(w: Variable, value: () => Tensor): void {
 }
 
 /**
- * Checks that variables and a gradient are alive, float32, and of one shape, before any of them
- * changes.
+ * Checks that variables and a gradient are alive, float32, and of one shape. It runs before any of
+ * them changes.
  */
-function checkUpdate(doing: string, variables: Readonly<Record<string, Variable | Tensor>>): void {
+function checkUpdate(action: string, variables: Readonly<Record<string, Variable | Tensor>>): void {
   let shape: string | undefined;
   for (const [name, x] of Object.entries(variables)) {
-    checkTensor(doing, x, { name: `the ${name}`, dtype: "float32" });
+    checkTensor(action, x, { name: `the ${name}`, dtype: "float32" });
     shape ??= String(x.shape);
     if (String(x.shape) !== shape) {
       throw new RangeError(
-        `${doing}: the ${name} must have the shape of the parameter, [${shape}], found [${x.shape}].`,
+        `${action}: the ${name} must have the shape of the parameter, [${shape}], found [${x.shape}].`,
       );
     }
   }
 }
 
 /**
- * `g ← g + λ·w`, `v ← μ·v + g`, `w ← w − η·v`; with Nesterov's momentum `w ← w − η·(g + μ·v)`.
+ * Updates a parameter by SGD with momentum: `g ← g + λ·w`, `v ← μ·v + g`, `w ← w − η·v`; with Nesterov's momentum `w ← w − η·(g + μ·v)`.
  * Without a velocity `w ← w − η·g`.
  *
  * @param velocity v, of the shape of the parameter.
  *
  * @throws {TypeError} If a tensor is not float32 or was disposed, or an option does not exist.
  * @throws {RangeError} If the shapes differ.
- *
- * @example
- * ```ts
- * import { ops, updateByMomentum, variable } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const w = variable(ops.tensor([1])), v = variable(ops.tensor([4]));
- * const options = { learningRate: 0.5, momentum: 0.5, nesterov: false, weightDecay: 0 };
- * updateByMomentum(w, v, ops.tensor([1]), options);
- * assert.deepEqual([v.dataSync()[0], w.dataSync()[0]], [3, -0.5]);
- * ```
  */
 export function updateByMomentum(
   parameter: Variable,
@@ -94,9 +84,9 @@ export function updateByMomentum(
   gradient: Tensor,
   options: MomentumUpdate,
 ): void {
-  const doing = "Updating a parameter by momentum";
-  checkUpdate(doing, { parameter, ...(velocity && { velocity }), gradient });
-  checkOptions<MomentumUpdate>(doing, options, "{ learningRate: 0.1, … }", {
+  const action = "Updating a parameter by momentum";
+  checkUpdate(action, { parameter, ...(velocity && { velocity }), gradient });
+  checkOptions<MomentumUpdate>(action, options, "{ learningRate: 0.1, … }", {
     learningRate: true,
     momentum: true,
     nesterov: true,
@@ -104,7 +94,7 @@ export function updateByMomentum(
   });
   const { learningRate, momentum, nesterov, weightDecay } = options;
   const native = nativeCpuBackend();
-  // In place, g + λ·w comes to v through v + λ/μ·w, which must stay within float32.
+  // In place, v + λ/μ·w before the step has the effect of g + λ·w; it must not overflow float32.
   const decaysVelocity = native && velocity && !nesterov && weightDecay !== 0 &&
     weightDecay < 1e6 * momentum;
   if (decaysVelocity) subtract(velocity, -weightDecay / momentum, parameter);
@@ -114,7 +104,11 @@ export function updateByMomentum(
       : tf.add(gradient, tf.mul(parameter, weightDecay));
     if (!velocity) subtract(parameter, learningRate, g);
     else if (native) {
-      native.updateVariables("ResourceApplyMomentum", [parameter, velocity], [learningRate, g, momentum], {
+      native.updateVariables("ResourceApplyMomentum", [parameter, velocity], [
+        learningRate,
+        g,
+        momentum,
+      ], {
         use_nesterov: nesterov,
       });
     } else {
@@ -129,25 +123,14 @@ export function updateByMomentum(
 }
 
 /**
- * `m ← β₁·m + (1 − β₁)·g`, `s ← β₂·s + (1 − β₂)·g²`, `w ← w − η·λ·w − η · m̂ / (√ŝ + ε)` with
+ * Updates a parameter by Adam: `m ← β₁·m + (1 − β₁)·g`, `s ← β₂·s + (1 − β₂)·g²`, `w ← w − η·λ·w − η · m̂ / (√ŝ + ε)` with
  * `m̂ = m / (1 − β₁ᵗ)` and `ŝ = s / (1 − β₂ᵗ)`.
  *
  * @param mean m, of the shape of the parameter.
- * @param squares s, likewise.
+ * @param squares s, of the shape of the parameter.
  *
  * @throws {TypeError} If a tensor is not float32 or was disposed, or an option does not exist.
  * @throws {RangeError} If the shapes differ.
- *
- * @example
- * ```ts
- * import { ops, updateByAdam, variable } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const [w, mean, squares] = [1, 0, 0].map((x) => variable(ops.tensor([x])));
- * const options = { betas: [0.5, 0.5], epsilon: 0, decoupledDecay: 0 } as const;
- * updateByAdam(w!, mean!, squares!, ops.tensor([8]), { learningRate: 0.5, step: 1, ...options });
- * assert.deepEqual([w, mean, squares].map((x) => x!.dataSync()[0]), [0.5, 4, 32]);
- * ```
  */
 export function updateByAdam(
   parameter: Variable,
@@ -156,9 +139,9 @@ export function updateByAdam(
   gradient: Tensor,
   options: AdamUpdate,
 ): void {
-  const doing = "Updating a parameter by Adam";
-  checkUpdate(doing, { parameter, mean, squares, gradient });
-  checkOptions<AdamUpdate>(doing, options, "{ learningRate: 0.001, … }", {
+  const action = "Updating a parameter by Adam";
+  checkUpdate(action, { parameter, mean, squares, gradient });
+  checkOptions<AdamUpdate>(action, options, "{ learningRate: 0.001, … }", {
     learningRate: true,
     betas: true,
     epsilon: true,
@@ -168,8 +151,8 @@ export function updateByAdam(
   });
   const { learningRate, betas: [beta1, beta2], epsilon, step, decoupledDecay } = options;
   if (decoupledDecay !== 0) subtract(parameter, learningRate * decoupledDecay, parameter);
-  // m̂ / (√ŝ + ε) with both corrections taken out of the tensors: c / (1 − β₁ᵗ) · m / (√s + c·ε)
-  // where c = √(1 − β₂ᵗ).
+  // m̂ / (√ŝ + ε) = c / (1 − β₁ᵗ) · m / (√s + c·ε) with c = √(1 − β₂ᵗ): the corrections are numbers
+  // and no tensors.
   const power1 = beta1 ** step, power2 = beta2 ** step, c = Math.sqrt(1 - power2);
   const native = [beta1, beta2].every(suitsTensorFlow) && !options.overflows
     ? nativeCpuBackend()
@@ -191,9 +174,9 @@ export function updateByAdam(
 }
 
 /**
- * Whether TensorFlow's Adam is precise for β. It computes `m + (g − m) · (1 − β)` in float32: for β
- * near 0 the new m is what rounding left of the old one, and for β near 1 there are few digits in 1
- * − β.
+ * Returns whether TensorFlow's Adam is precise for β. It computes `m + (g − m) · (1 − β)` in float32.
+ * For β near 0 the old m should cancel, but rounding errors remain; for β near 1 the difference
+ * 1 − β has few digits.
  */
 function suitsTensorFlow(beta: number): boolean {
   return beta >= 0.1 && Math.abs(Math.fround(beta) - beta) <= 2e-5 * (1 - beta);

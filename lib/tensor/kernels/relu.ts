@@ -1,30 +1,21 @@
-/** The gradient of relu, as one kernel. */
+/** Gradient of relu as one op; TensorFlow.js's takes three. */
 import * as tf from "@tensorflow/tfjs-core";
-import { FALLBACK_BACKENDS, NATIVE } from "../backend/select.ts";
 import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
-import { replaceGradient } from "./gradient_overrides.ts";
+import { defineKernel, overrideGradient, type RunKernel } from "./define.ts";
 import type { Tensor } from "../types.ts";
 
-const RELU_BACKPROP = "ResnetLabReluBackprop";
-tf.registerKernel({
-  kernelName: RELU_BACKPROP,
-  backendName: NATIVE,
-  kernelFunc: ({ inputs }) =>
-    runTensorFlowOp("ReluGrad", [inputs.dy!, inputs.y!], { T: { type: "float32" } }),
-});
-for (const backendName of FALLBACK_BACKENDS) {
-  tf.registerKernel({
-    kernelName: RELU_BACKPROP,
-    backendName,
-    kernelFunc: ({ inputs }) =>
-      tf.tidy(() => tf.mul(inputs.dy as Tensor, tf.step(inputs.y as Tensor))),
-  });
-}
-replaceGradient({
-  kernelName: tf.Relu,
-  // The output tells where the input was positive, and the next layer holds on to it anyway.
-  outputsToSave: [true],
-  gradFunc: (dy, [y]) => ({
-    x: () => tf.engine().runKernel(RELU_BACKPROP, { dy: dy as Tensor, y: y! }),
-  }),
+type ReluBackpropInputs = { dy: Tensor; y: Tensor };
+const reluBackprop: RunKernel<ReluBackpropInputs, Tensor> = defineKernel(
+  "ResnetLabReluBackprop",
+  {
+    native: ({ dy, y }: ReluBackpropInputs): Tensor =>
+      runTensorFlowOp("ReluGrad", [dy, y], { T: { type: "float32" } }),
+    fallback: ({ dy, y }) => tf.mul(dy, tf.step(y)),
+  },
+);
+
+overrideGradient<{ x: Tensor }>(tf.Relu, {
+  // The output tells where the input was positive, and the next layer saves it anyway.
+  savedOutputs: [0],
+  compute: (dy, _inputs, [y]) => ({ x: () => reluBackprop({ dy, y: y! }) }),
 });

@@ -1,8 +1,7 @@
 /** Tensors from numbers. */
 import * as tf from "@tensorflow/tfjs-core";
-import { nativeBackend } from "../backend/select.ts";
-import { checkFinite, checkInteger, checkShape, checkTensor } from "../checks.ts";
-import { valuesToCheck } from "../backend/values_to_check.ts";
+import { checkFinite, checkInteger, checkShape, checkTensor, show } from "../checks.ts";
+import { checkIndices } from "./indices.ts";
 import type {
   DataType,
   Rank,
@@ -19,13 +18,13 @@ import type {
 type Numbers = readonly number[];
 type TypedNumbers = Float32Array | Int32Array | Uint8Array;
 
-/** The number of elements of a tensor of this shape: the product of its axes. */
+/** Returns the number of elements of a tensor of this shape: the product of its axes. */
 export function sizeOf(shape: Numbers): number {
   return shape.reduce((product, axis) => product * axis, 1);
 }
 
-/** Nested arrays taken apart: their shape, and their numbers in row-major order. */
-function flatten(what: string, values: unknown): { shape: number[]; numbers: number[] } {
+/** Returns the shape of nested arrays, and their numbers in row-major order. */
+function flatten(action: string, values: unknown): { shape: number[]; numbers: number[] } {
   const shape: number[] = [];
   for (let inner = values; Array.isArray(inner); inner = inner[0]) shape.push(inner.length);
   const numbers: number[] = [];
@@ -33,17 +32,17 @@ function flatten(what: string, values: unknown): { shape: number[]; numbers: num
     if (Array.isArray(value)) {
       if (value.length !== shape[axis]) {
         throw new RangeError(
-          `${what}: arrays of one depth must have one length, found ${
+          `${action}: arrays of one depth must have one length, found ${
             axis < shape.length ? `${shape[axis]} and ${value.length}` : "an array beside a number"
           }.`,
         );
       }
       for (const inner of value) visit(inner, axis + 1);
     } else if (typeof value !== "number") {
-      throw new TypeError(`${what}: the values must be numbers, found ${value}.`);
+      throw new TypeError(`${action}: the values must be numbers, found ${show(value)}.`);
     } else if (axis < shape.length) {
       throw new RangeError(
-        `${what}: arrays of one depth must have one length, found a number beside an array.`,
+        `${action}: arrays of one depth must have one length, found a number beside an array.`,
       );
     } else numbers.push(value);
   };
@@ -51,9 +50,9 @@ function flatten(what: string, values: unknown): { shape: number[]; numbers: num
   return { shape, numbers };
 }
 
-/** A copy of numbers as the array that holds a dtype. */
+/** Returns a copy of numbers as the typed array of a dtype. */
 function toTypedArray(
-  what: string,
+  action: string,
   numbers: Numbers | TypedNumbers,
   dtype: DataType,
 ): TypedNumbers {
@@ -67,7 +66,7 @@ function toTypedArray(
       const wrong = whole.findIndex((value, index) => value !== numbers[index]);
       if (wrong >= 0) {
         throw new RangeError(
-          `${what}: int32 takes whole numbers of 32 bits, found ${
+          `${action}: int32 values must be whole numbers of 32 bits, found ${
             numbers[wrong]
           } at position ${wrong}.`,
         );
@@ -75,18 +74,20 @@ function toTypedArray(
       return whole;
     }
     default:
-      throw new TypeError(`${what}: the dtype must be float32, int32 or bool, found ${dtype}.`);
+      throw new TypeError(
+        `${action}: the dtype must be float32, int32 or bool, found ${show(dtype)}.`,
+      );
   }
 }
 
 /**
- * A tensor of given values: a number, nested arrays, or a flat array with a shape.
+ * Returns a tensor of values: a number, nested arrays, or a flat array with a shape. The values are
+ * copied.
  *
- * The dtype is float32 unless said otherwise, for numbers and for typed arrays alike. The values
- * are copied.
+ * @param dtype The type of the elements, for numbers and typed arrays alike.
+ * @default "float32"
  *
- * @throws {RangeError} If the values are ragged, their number is not the product of the shape, or
- * they are not whole where int32 is asked for.
+ * @throws {RangeError} If the values are ragged, do not fit the shape, or are not whole for int32.
  * @throws {TypeError} If a value is not a number.
  *
  * @example
@@ -120,27 +121,27 @@ export function tensor<const S extends Numbers>(
 ): Tensor<RankFor<S["length"]>>;
 export function tensor(values: TypedNumbers, shape?: undefined, dtype?: DataType): Tensor1D;
 export function tensor(values: unknown, shape?: Numbers, dtype: DataType = "float32"): Tensor {
-  const what = "Creating a tensor";
-  const given = values instanceof Float32Array || values instanceof Int32Array ||
+  const action = "Creating a tensor";
+  const flat = values instanceof Float32Array || values instanceof Int32Array ||
       values instanceof Uint8Array
     ? { shape: [values.length], numbers: values }
-    : flatten(what, values);
-  const axes = shape ?? given.shape;
-  checkShape(what, axes);
-  if (sizeOf(axes) !== given.numbers.length) {
+    : flatten(action, values);
+  const axes = shape ?? flat.shape;
+  checkShape(action, axes);
+  if (sizeOf(axes) !== flat.numbers.length) {
     throw new RangeError(
-      `${what}: the shape [${axes}] takes ${
+      `${action}: there must be ${
         sizeOf(axes)
-      } values, but ${given.numbers.length} were given.`,
+      } values for the shape [${axes}], found ${flat.numbers.length}.`,
     );
   }
-  return tf.tensor(toTypedArray(what, given.numbers, dtype), [...axes], dtype);
+  return tf.tensor(toTypedArray(action, flat.numbers, dtype), [...axes], dtype);
 }
 
 /**
- * A tensor without axes that holds one number.
+ * Returns a tensor without axes that holds one number.
  *
- * @throws {RangeError} If the value is not whole where int32 is asked for.
+ * @throws {RangeError} If the value is not whole for int32.
  *
  * @example
  * ```ts
@@ -156,7 +157,7 @@ export function scalar(value: number, dtype: DataType = "float32"): Scalar {
 }
 
 /**
- * A tensor of zeros of the given shape.
+ * Returns a tensor of zeros.
  *
  * @throws {RangeError} If the shape is not made of at most six whole numbers of at least 0.
  *
@@ -176,7 +177,7 @@ export function zeros<const S extends Numbers>(
 }
 
 /**
- * A tensor of ones of the given shape.
+ * Returns a tensor of ones.
  *
  * @throws {RangeError} If the shape is not made of at most six whole numbers of at least 0.
  *
@@ -196,10 +197,10 @@ export function ones<const S extends Numbers>(
 }
 
 /**
- * A tensor of the given shape in which every element is `value`.
+ * Returns a tensor in which every element is `value`.
  *
  * @throws {RangeError} If the shape is not made of at most six whole numbers of at least 0, or the
- * value is not whole where int32 is asked for.
+ * value is not whole for int32.
  *
  * @example
  * ```ts
@@ -221,7 +222,7 @@ export function full<const S extends Numbers>(
 }
 
 /**
- * Zeros with the shape and dtype of `x`.
+ * Returns zeros with the shape and dtype of `x`.
  *
  * @example
  * ```ts
@@ -237,7 +238,7 @@ export function zerosLike<T extends Tensor>(x: T): SameShape<T> {
 }
 
 /**
- * Ones with the shape and dtype of `x`.
+ * Returns ones with the shape and dtype of `x`.
  *
  * @example
  * ```ts
@@ -253,7 +254,7 @@ export function onesLike<T extends Tensor>(x: T): SameShape<T> {
 }
 
 /**
- * The identity matrix `[size, size]`.
+ * Returns the identity matrix `[size, size]`.
  *
  * @throws {RangeError} If the size is not a whole number of at least 0.
  *
@@ -271,7 +272,7 @@ export function eye(size: number): Tensor2D {
 }
 
 /**
- * `count` numbers from `start` to `stop`, both included, with equal steps.
+ * Returns `count` numbers from `start` to `stop`, both included, with equal steps.
  *
  * @throws {RangeError} If an end is not finite, or the count is not a whole number of at least 1.
  *
@@ -284,18 +285,18 @@ export function eye(size: number): Tensor2D {
  * ```
  */
 export function linspace(start: number, stop: number, count: number): Tensor1D {
-  const what = "Spacing numbers evenly";
-  checkFinite(what, "the start", start);
-  checkFinite(what, "the stop", stop);
-  checkInteger(what, "the count", count, 1);
+  const action = "Spacing numbers evenly";
+  checkFinite(action, "the start", start);
+  checkFinite(action, "the stop", stop);
+  checkInteger(action, "the count", count, 1);
   return tf.linspace(start, stop, count);
 }
 
 /**
- * The numbers from `start` up to but without `stop`, a `step` apart.
+ * Returns the numbers from `start` to before `stop` in steps of `step`.
  *
- * @throws {RangeError} If a number is not finite, the step does not lead from start to stop, or
- * they are not whole where int32 is asked for.
+ * @throws {RangeError} If a number is not finite, the step does not lead from start to stop, or the
+ * numbers are not whole for int32.
  *
  * @example
  * ```ts
@@ -312,19 +313,21 @@ export function range(
   step = 1,
   dtype: "float32" | "int32" = "float32",
 ): Tensor1D {
-  const what = "Making a range";
-  checkFinite(what, "the start", start);
-  checkFinite(what, "the stop", stop);
-  checkFinite(what, "the step", step);
+  const action = "Making a range";
+  checkFinite(action, "the start", start);
+  checkFinite(action, "the stop", stop);
+  checkFinite(action, "the step", step);
   if (start !== stop && (stop - start) * step <= 0) {
-    throw new RangeError(`${what}: steps of ${step} do not lead from ${start} to ${stop}.`);
+    throw new RangeError(
+      `${action}: the step must lead from ${start} to ${stop}, found ${step}.`,
+    );
   }
-  toTypedArray(what, [start, step], dtype);
+  toTypedArray(action, [start, step], dtype);
   return tf.range(start, stop, step, dtype);
 }
 
 /**
- * Class numbers `[n]` as rows `[n, classes]` with a 1 at the class and 0 elsewhere, as float32.
+ * Returns class numbers `[n]` as float32 rows `[n, classes]`, with 1 at the class and 0 elsewhere.
  *
  * @throws {RangeError} If a label is not from 0 to `classes − 1`, or there are fewer than two
  * classes.
@@ -340,35 +343,15 @@ export function range(
  * ```
  */
 export function oneHot(labels: Tensor1D, classes: number): Tensor2D {
-  const what = "One-hot encoding";
-  checkTensor(what, labels, { name: "the labels", axes: ["n"], dtype: "int32" });
-  checkInteger(what, "the number of classes", classes, 2);
-  const checked = checkIndices(what, "a label", labels, classes);
+  const action = "One-hot encoding";
+  checkTensor(action, labels, { name: "the labels", axes: ["n"], dtype: "int32" });
+  checkInteger(action, "the number of classes", classes, 2);
+  const checked = checkIndices(action, "a label", labels, classes);
   return tf.oneHot(checked, classes, 1, 0, "float32") as Tensor2D;
 }
 
 /**
- * Checks indices here, because TensorFlow gives zeros for those outside in some ops. What it gives
- * back is to be used: in a compiled function it is checked at each run.
- */
-export function checkIndices(
-  what: string,
-  name: string,
-  indices: Tensor1D,
-  count: number,
-): Tensor1D {
-  const native = nativeBackend();
-  const outside = valuesToCheck(indices).find((index) => index < 0 || index >= count);
-  if (outside !== undefined) {
-    throw new RangeError(`${what}: ${name} must be from 0 to ${count - 1}, found ${outside}.`);
-  }
-  return native?.capture.isCapturing
-    ? native.capture.checkInGraph(`${what}: ${name}`, tf.range(0, count, 1, "int32"), indices)
-    : indices;
-}
-
-/**
- * The same values as another dtype; from float32 to int32 the fraction is dropped, and NaN and
+ * Converts values to another dtype. From float32 to int32 the fraction is dropped, and NaN and
  * infinity become any number. No gradient flows through whole numbers.
  *
  * @example
@@ -386,7 +369,7 @@ export function cast<T extends Tensor>(x: T, dtype: DataType): SameShape<T> {
 }
 
 /**
- * A second tensor with the values of `x`.
+ * Returns a second tensor with the values of `x`.
  *
  * @example
  * ```ts

@@ -1,18 +1,17 @@
 /** Cross-entropy of logits with targets or with labels. */
-import * as tf from "@tensorflow/tfjs-core";
 import { checkTensor } from "../checks.ts";
-import { CROSS_ENTROPY, LABEL_CROSS_ENTROPY } from "../kernels/cross_entropy.ts";
-import type { Scalar, Tensor, Tensor1D, Tensor2D } from "../types.ts";
+import * as kernels from "../kernels/cross_entropy.ts";
+import type { Scalar, Tensor1D, Tensor2D } from "../types.ts";
 
 /**
- * The cross-entropy of each row, `−Σⱼ targetsⱼ · log softmax(logits)ⱼ`: logits and targets
- * `[batch, classes]` to `[batch]`.
+ * Returns the cross-entropy of each row, `−Σⱼ targetsⱼ · log softmax(logits)ⱼ`: `[batch]` for logits
+ * and targets `[batch, classes]`.
  *
  * Each row of targets must sum to 1. Gradients flow to the logits only:
  * `softmax(logits) − targets`.
  *
  * @throws {RangeError} If the logits are not `[batch, classes]`, or the targets have another shape.
- * @throws {TypeError} If one of them is not float32.
+ * @throws {TypeError} If the logits or the targets are not float32.
  *
  * @example
  * ```ts
@@ -24,29 +23,28 @@ import type { Scalar, Tensor, Tensor1D, Tensor2D } from "../types.ts";
  * ```
  */
 export function softmaxCrossEntropy(logits: Tensor2D, targets: Tensor2D): Tensor1D {
-  const what = "Taking the cross-entropy";
+  const action = "Taking the cross-entropy";
   const axes = ["batch", "classes"];
-  checkTensor(what, logits, { name: "the logits", axes, dtype: "float32" });
-  checkTensor(what, targets, { name: "the targets", axes, dtype: "float32" });
+  checkTensor(action, logits, { name: "the logits", axes, dtype: "float32" });
+  checkTensor(action, targets, { name: "the targets", axes, dtype: "float32" });
   if (String(logits.shape) !== String(targets.shape)) {
     throw new RangeError(
-      `${what}: the targets must have the shape of the logits, [${logits.shape}], found [${targets.shape}].`,
+      `${action}: the targets must have the shape of the logits, [${logits.shape}], found [${targets.shape}].`,
     );
   }
-  const [loss, dLogits] = tf.engine().runKernel<Tensor[]>(CROSS_ENTROPY, { logits, targets });
-  dLogits!.dispose();
-  return loss as Tensor1D;
+  const [loss, dLogits] = kernels.softmaxCrossEntropy({ logits, targets });
+  dLogits.dispose();
+  return loss;
 }
 
 /**
- * The mean over the batch of the cross-entropy with labels, `−log softmax(logits)[label]`: logits
- * `[batch, classes]` and labels `[batch]` to one number.
+ * Returns the mean over the batch of the cross-entropy with labels, `−log softmax(logits)[label]`,
+ * for logits `[batch, classes]` and labels `[batch]`.
  *
- * The labels must be from 0 to classes − 1, which is not looked at here. Gradients flow to the
- * logits.
+ * The labels must be from 0 to `classes − 1`; the caller checks that. Gradients flow to the logits.
  *
- * @throws {RangeError} If the logits are not `[batch, classes]`, or there is not a label for each
- * row.
+ * @throws {RangeError} If the logits are not `[batch, classes]`, or the number of labels is
+ * not the number of rows.
  * @throws {TypeError} If the logits are not float32, or the labels not int32.
  *
  * @example
@@ -59,15 +57,15 @@ export function softmaxCrossEntropy(logits: Tensor2D, targets: Tensor2D): Tensor
  * ```
  */
 export function labelCrossEntropy(logits: Tensor2D, labels: Tensor1D): Scalar {
-  const what = "Taking the cross-entropy with labels";
-  checkTensor(what, logits, { name: "the logits", axes: ["batch", "classes"], dtype: "float32" });
-  checkTensor(what, labels, { name: "the labels", axes: ["batch"], dtype: "int32" });
+  const action = "Taking the cross-entropy with labels";
+  checkTensor(action, logits, { name: "the logits", axes: ["batch", "classes"], dtype: "float32" });
+  checkTensor(action, labels, { name: "the labels", axes: ["batch"], dtype: "int32" });
   if (labels.size !== logits.shape[0]) {
     throw new RangeError(
-      `${what}: there must be a label for each row of [${logits.shape}], found ${labels.size}.`,
+      `${action}: there must be a label for each row of the logits [${logits.shape}], found ${labels.size}.`,
     );
   }
-  const [loss, dLogits] = tf.engine().runKernel<Tensor[]>(LABEL_CROSS_ENTROPY, { logits, labels });
-  dLogits!.dispose();
-  return loss as Scalar;
+  const [loss, dLogits] = kernels.labelCrossEntropy({ logits, labels });
+  dLogits.dispose();
+  return loss;
 }

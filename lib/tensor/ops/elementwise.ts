@@ -1,49 +1,37 @@
-/** Operations on each element. */
+/** Arithmetic, comparisons and functions of each element; `activation.ts` has the activations. */
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend } from "../backend/select.ts";
-import { checkAxis, checkFinite, checkSameDtype, checkTensor, NUMERIC } from "../checks.ts";
-import { add as sumOf } from "../kernels/add.ts";
+import { checkSameDtype, checkTensor, NUMERIC } from "../checks.ts";
+import { addSameShape } from "../kernels/add.ts";
+import { addBias } from "../kernels/bias.ts";
 import { isAllFinite } from "../kernels/finite.ts";
 import "../kernels/gradient_overrides.ts";
 import "../kernels/native_overrides.ts";
-import "../kernels/relu.ts";
-import type { Broadcast, BroadcastableTo, DataType, SameShape, Tensor } from "../types.ts";
+import {
+  binary,
+  type BinaryOp,
+  checkBroadcast,
+  type Operand,
+  unary,
+  type UnaryOp,
+} from "./define.ts";
+import type { Broadcast, BroadcastableTo, SameShape, Tensor, Tensor1D } from "../types.ts";
 
-type Operand = Tensor | number;
+export type { BinaryOp, Operand, UnaryOp };
 
-function checkBroadcast(what: string, a: Operand, b: Operand): void {
-  if (typeof a === "number" || typeof b === "number") return;
-  const shorter = Math.min(a.rank, b.rank);
-  for (let axis = 1; axis <= shorter; axis++) {
-    const left = a.shape[a.rank - axis];
-    const right = b.shape[b.rank - axis];
-    if (left !== right && left !== 1 && right !== 1) {
-      throw new RangeError(
-        `${what}: the shapes [${a.shape}] and [${b.shape}] do not broadcast. Counted from the last, each pair of axes must be ` +
-          "equal or one of them 1.",
-      );
+function isFloat(x: Operand): x is Tensor {
+  return typeof x !== "number" && x.dtype === "float32";
+}
+
+/** Adds by a kernel of ours where it can, because that kernel saves nothing for the gradient. */
+function sumOf(a: Operand, b: Operand): Tensor {
+  if (isFloat(a) && isFloat(b)) {
+    if (String(a.shape) === String(b.shape)) return addSameShape({ a, b });
+    if (b.rank === 1 && a.rank > 1 && a.size > 0 && a.shape[a.rank - 1] === b.size) {
+      return addBias({ x: a, bias: b as Tensor1D });
     }
   }
-}
-
-function checkOperand(what: string, x: Operand, dtype: readonly DataType[]): void {
-  if (typeof x !== "number") checkTensor(what, x, { name: "an operand", dtype });
-}
-
-function binary(
-  what: string,
-  f: (a: Operand, b: Operand) => Tensor,
-  dtypes: readonly DataType[] = NUMERIC,
-) {
-  return <A extends Operand, B extends Operand>(
-    a: A,
-    b: B & BroadcastableTo<A, B>,
-  ): Broadcast<A, B> => {
-    checkOperand(what, a, dtypes);
-    checkOperand(what, b, dtypes);
-    checkBroadcast(what, a, b);
-    return f(a, b) as Broadcast<A, B>;
-  };
+  return tf.add(a, b);
 }
 
 function toFloat(x: Operand): Operand {
@@ -51,8 +39,8 @@ function toFloat(x: Operand): Operand {
 }
 
 /**
- * `a + b`, broadcast: axes of length 1 and missing leading axes are repeated. A number counts as a
- * float32 tensor without axes, and the result is int32 only where both operands are.
+ * Computes `a + b`, broadcast: axes of length 1 and missing leading axes are repeated. A number
+ * counts as a float32 tensor without axes. The result is int32 only if both operands are.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -65,10 +53,10 @@ function toFloat(x: Operand): Operand {
  * assert.deepEqual(ops.add(rows, ops.tensor([10, 20])).arraySync(), [[11, 21], [12, 22]]);
  * ```
  */
-export const add = binary("Adding", sumOf);
+export const add: BinaryOp = binary("Adding", sumOf);
 
 /**
- * `a − b`, broadcast as in {@linkcode add}.
+ * Computes `a − b`, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -80,10 +68,10 @@ export const add = binary("Adding", sumOf);
  * assert.deepEqual(ops.sub(ops.tensor([3, 5]), 1).arraySync(), [2, 4]);
  * ```
  */
-export const sub = binary("Subtracting", tf.sub);
+export const sub: BinaryOp = binary("Subtracting", tf.sub);
 
 /**
- * `a · b` element by element, broadcast as in {@linkcode add}.
+ * Computes `a · b` element by element, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -95,10 +83,10 @@ export const sub = binary("Subtracting", tf.sub);
  * assert.deepEqual(ops.mul(ops.tensor([3, 5]), ops.tensor([2, 4])).arraySync(), [6, 20]);
  * ```
  */
-export const mul = binary("Multiplying", tf.mul);
+export const mul: BinaryOp = binary("Multiplying", tf.mul);
 
 /**
- * `a / b` element by element, broadcast as in {@linkcode add}; float32, also of whole numbers.
+ * Computes `a / b` element by element, broadcast as in {@linkcode add}; as float32, even for int32.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -111,10 +99,10 @@ export const mul = binary("Multiplying", tf.mul);
  * assert.equal(ops.div(seven, two).arraySync(), 3.5);
  * ```
  */
-export const div = binary("Dividing", (a, b) => tf.tidy(() => tf.div(toFloat(a), b)));
+export const div: BinaryOp = binary("Dividing", (a, b) => tf.tidy(() => tf.div(toFloat(a), b)));
 
 /**
- * `aᵇ` element by element, broadcast as in {@linkcode add}; float32, also of whole numbers.
+ * Computes `aᵇ` element by element, broadcast as in {@linkcode add}; as float32, even for int32.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -126,13 +114,13 @@ export const div = binary("Dividing", (a, b) => tf.tidy(() => tf.div(toFloat(a),
  * assert.deepEqual(ops.pow(ops.tensor([1, 2, 3]), 2).arraySync(), [1, 4, 9]);
  * ```
  */
-export const pow = binary(
+export const pow: BinaryOp = binary(
   "Raising to a power",
   (a, b) => tf.tidy(() => tf.pow<Tensor>(toFloat(a), toFloat(b))),
 );
 
 /**
- * The larger of `a` and `b` element by element, broadcast as in {@linkcode add}.
+ * Returns the larger of `a` and `b` element by element, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -144,10 +132,10 @@ export const pow = binary(
  * assert.deepEqual(ops.maximum(ops.tensor([-1, 2]), 0).arraySync(), [0, 2]);
  * ```
  */
-export const maximum = binary("Taking the maximum", tf.maximum);
+export const maximum: BinaryOp = binary("Taking the maximum", tf.maximum);
 
 /**
- * The smaller of `a` and `b` element by element, broadcast as in {@linkcode add}.
+ * Returns the smaller of `a` and `b` element by element, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -159,10 +147,10 @@ export const maximum = binary("Taking the maximum", tf.maximum);
  * assert.deepEqual(ops.minimum(ops.tensor([-1, 2]), 0).arraySync(), [-1, 0]);
  * ```
  */
-export const minimum = binary("Taking the minimum", tf.minimum);
+export const minimum: BinaryOp = binary("Taking the minimum", tf.minimum);
 
 /**
- * Whether `a = b` element by element, as bool, broadcast as in {@linkcode add}.
+ * Returns whether `a = b` element by element, as bool, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -174,10 +162,10 @@ export const minimum = binary("Taking the minimum", tf.minimum);
  * assert.deepEqual(ops.equal(ops.tensor([1, 2]), 2).arraySync(), [0, 1]);
  * ```
  */
-export const equal = binary("Comparing", tf.equal, [...NUMERIC, "bool"]);
+export const equal: BinaryOp = binary("Comparing", tf.equal, [...NUMERIC, "bool"]);
 
 /**
- * Whether `a > b` element by element, as bool, broadcast as in {@linkcode add}.
+ * Returns whether `a > b` element by element, as bool, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -189,10 +177,10 @@ export const equal = binary("Comparing", tf.equal, [...NUMERIC, "bool"]);
  * assert.deepEqual(ops.greater(ops.tensor([1, 2, 3]), 2).arraySync(), [0, 0, 1]);
  * ```
  */
-export const greater = binary("Comparing", tf.greater);
+export const greater: BinaryOp = binary("Comparing", tf.greater);
 
 /**
- * Whether `a ≥ b` element by element, as bool, broadcast as in {@linkcode add}.
+ * Returns whether `a ≥ b` element by element, as bool, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -204,10 +192,10 @@ export const greater = binary("Comparing", tf.greater);
  * assert.deepEqual(ops.greaterEqual(ops.tensor([1, 2, 3]), 2).arraySync(), [0, 1, 1]);
  * ```
  */
-export const greaterEqual = binary("Comparing", tf.greaterEqual);
+export const greaterEqual: BinaryOp = binary("Comparing", tf.greaterEqual);
 
 /**
- * Whether `a < b` element by element, as bool, broadcast as in {@linkcode add}.
+ * Returns whether `a < b` element by element, as bool, broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  *
@@ -219,10 +207,10 @@ export const greaterEqual = binary("Comparing", tf.greaterEqual);
  * assert.deepEqual(ops.less(ops.tensor([1, 2, 3]), 2).arraySync(), [1, 0, 0]);
  * ```
  */
-export const less = binary("Comparing", tf.less);
+export const less: BinaryOp = binary("Comparing", tf.less);
 
 /**
- * `a` where the bool condition holds, else `b`; all three broadcast as in {@linkcode add}.
+ * Returns `a` where the condition is true, else `b`; all three broadcast as in {@linkcode add}.
  *
  * @throws {RangeError} If the shapes do not broadcast.
  * @throws {TypeError} If the condition is not bool, or `a` and `b` differ in dtype.
@@ -241,30 +229,19 @@ export function where<C extends Tensor, A extends Tensor, B extends Tensor>(
   a: A,
   b: B & BroadcastableTo<A, B>,
 ): Broadcast<C, Broadcast<A, B>> {
-  const what = "Choosing";
-  checkTensor(what, condition, { name: "the condition", dtype: "bool" });
-  checkTensor(what, a);
-  checkTensor(what, b);
-  checkSameDtype(what, a, b);
-  checkBroadcast(what, a, b);
-  checkBroadcast(what, condition, a);
-  checkBroadcast(what, condition, b);
+  const action = "Choosing";
+  checkTensor(action, condition, { name: "the condition", dtype: "bool" });
+  checkTensor(action, a);
+  checkTensor(action, b);
+  checkSameDtype(action, a, b);
+  checkBroadcast(action, a, b);
+  checkBroadcast(action, condition, a);
+  checkBroadcast(action, condition, b);
   return tf.where<Tensor>(condition, a, b) as Broadcast<C, Broadcast<A, B>>;
 }
 
-function unary(
-  what: string,
-  f: (x: Tensor) => Tensor,
-  dtype: DataType | readonly DataType[] = "float32",
-): <T extends Tensor>(x: T) => SameShape<T> {
-  return <T extends Tensor>(x: T) => {
-    checkTensor(what, x, { dtype });
-    return f(x) as SameShape<T>;
-  };
-}
-
 /**
- * `−x`
+ * Computes `−x`.
  *
  * @example
  * ```ts
@@ -274,10 +251,10 @@ function unary(
  * assert.deepEqual(ops.neg(ops.tensor([1, -2])).arraySync(), [-1, 2]);
  * ```
  */
-export const neg = unary("Negating", tf.neg, NUMERIC);
+export const neg: UnaryOp = unary("Negating", tf.neg, NUMERIC);
 
 /**
- * `|x|`
+ * Computes `|x|`.
  *
  * @example
  * ```ts
@@ -287,10 +264,10 @@ export const neg = unary("Negating", tf.neg, NUMERIC);
  * assert.deepEqual(ops.abs(ops.tensor([1, -2])).arraySync(), [1, 2]);
  * ```
  */
-export const abs = unary("Taking absolute values", tf.abs, NUMERIC);
+export const abs: UnaryOp = unary("Taking absolute values", tf.abs, NUMERIC);
 
 /**
- * `eˣ`
+ * Computes `eˣ`.
  *
  * @example
  * ```ts
@@ -300,10 +277,10 @@ export const abs = unary("Taking absolute values", tf.abs, NUMERIC);
  * assert.equal(ops.exp(ops.scalar(0)).arraySync(), 1);
  * ```
  */
-export const exp = unary("Exponentiating", tf.exp);
+export const exp: UnaryOp = unary("Exponentiating", tf.exp);
 
 /**
- * The natural logarithm: −∞ at 0, NaN below.
+ * Computes the natural logarithm: −∞ at 0, NaN below.
  *
  * @example
  * ```ts
@@ -313,10 +290,10 @@ export const exp = unary("Exponentiating", tf.exp);
  * assert.equal(ops.log(ops.scalar(1)).arraySync(), 0);
  * ```
  */
-export const log = unary("Taking logarithms", tf.log);
+export const log: UnaryOp = unary("Taking logarithms", tf.log);
 
 /**
- * `√x`; NaN below 0.
+ * Computes `√x`; NaN below 0.
  *
  * @example
  * ```ts
@@ -326,10 +303,10 @@ export const log = unary("Taking logarithms", tf.log);
  * assert.equal(ops.sqrt(ops.scalar(9)).arraySync(), 3);
  * ```
  */
-export const sqrt = unary("Taking square roots", tf.sqrt);
+export const sqrt: UnaryOp = unary("Taking square roots", tf.sqrt);
 
 /**
- * `1/√x`
+ * Computes `1/√x`.
  *
  * @example
  * ```ts
@@ -339,10 +316,10 @@ export const sqrt = unary("Taking square roots", tf.sqrt);
  * assert.equal(ops.rsqrt(ops.scalar(4)).arraySync(), 0.5);
  * ```
  */
-export const rsqrt = unary("Taking inverse square roots", tf.rsqrt);
+export const rsqrt: UnaryOp = unary("Taking inverse square roots", tf.rsqrt);
 
 /**
- * `x²`
+ * Computes `x²`.
  *
  * @example
  * ```ts
@@ -352,10 +329,10 @@ export const rsqrt = unary("Taking inverse square roots", tf.rsqrt);
  * assert.deepEqual(ops.square(ops.tensor([1, -2])).arraySync(), [1, 4]);
  * ```
  */
-export const square = unary("Squaring", tf.square, NUMERIC);
+export const square: UnaryOp = unary("Squaring", tf.square, NUMERIC);
 
 /**
- * −1, 0 or 1, as `x` is negative, zero or positive; NaN stays NaN.
+ * Returns −1, 0 or 1 where `x` is negative, zero or positive; NaN stays NaN.
  *
  * @example
  * ```ts
@@ -365,55 +342,16 @@ export const square = unary("Squaring", tf.square, NUMERIC);
  * assert.deepEqual(ops.sign(ops.tensor([-3, 0, 5])).arraySync(), [-1, 0, 1]);
  * ```
  */
-export const sign = unary("Taking signs", (x) =>
+export const sign: UnaryOp = unary("Taking signs", (x) =>
   tf.tidy(() => {
     const y = tf.sign(x);
-    // TensorFlow.js's own backends give 0 for NaN.
+    // WebAssembly and plain JavaScript return 0 for NaN.
     if (nativeBackend() || x.dtype !== "float32" || isAllFinite(x)) return y;
     return tf.where(tf.isNaN(x), x, y);
   }), NUMERIC);
 
 /**
- * `tanh x = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)`
- *
- * @example
- * ```ts
- * import { ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert.equal(ops.tanh(ops.scalar(0)).arraySync(), 0);
- * ```
- */
-export const tanh = unary("Taking tanh", tf.tanh);
-
-/**
- * `1 / (1 + e⁻ˣ)`
- *
- * @example
- * ```ts
- * import { ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert.equal(ops.sigmoid(ops.scalar(0)).arraySync(), 0.5);
- * ```
- */
-export const sigmoid = unary("Taking the sigmoid", tf.sigmoid);
-
-/**
- * `max(x, 0)` (Nair and Hinton 2010); its gradient at 0 is 0.
- *
- * @example
- * ```ts
- * import { ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert.deepEqual(ops.relu(ops.tensor([-1, 2])).arraySync(), [0, 2]);
- * ```
- */
-export const relu = unary("Taking relu", tf.relu, NUMERIC);
-
-/**
- * The error function `2/√π · ∫₀ˣ exp(−t²) dt`.
+ * Computes the error function `2/√π · ∫₀ˣ exp(−t²) dt`.
  *
  * @example
  * ```ts
@@ -423,10 +361,10 @@ export const relu = unary("Taking relu", tf.relu, NUMERIC);
  * assert.equal(ops.erf(ops.scalar(0)).arraySync(), 0);
  * ```
  */
-export const erf = unary("Taking the error function", tf.erf);
+export const erf: UnaryOp = unary("Taking the error function", tf.erf);
 
 /**
- * The nearest whole number towards −∞; no gradient flows.
+ * Rounds down to whole numbers; no gradient flows.
  *
  * @example
  * ```ts
@@ -436,10 +374,10 @@ export const erf = unary("Taking the error function", tf.erf);
  * assert.deepEqual(ops.floor(ops.tensor([1.7, -1.7])).arraySync(), [1, -2]);
  * ```
  */
-export const floor = unary("Rounding down", tf.floor);
+export const floor: UnaryOp = unary("Rounding down", tf.floor);
 
 /**
- * Whether each element is finite, as bool.
+ * Returns whether each element is finite, as bool.
  *
  * @example
  * ```ts
@@ -449,10 +387,10 @@ export const floor = unary("Rounding down", tf.floor);
  * assert.deepEqual(ops.isFinite(ops.tensor([1, NaN, Infinity])).arraySync(), [1, 0, 0]);
  * ```
  */
-export const isFinite = unary("Looking for finite numbers", tf.isFinite);
+export const isFinite: UnaryOp = unary("Looking for finite numbers", tf.isFinite);
 
 /**
- * Whether each element is not a number, as bool.
+ * Returns whether each element is NaN, as bool.
  *
  * @example
  * ```ts
@@ -462,63 +400,10 @@ export const isFinite = unary("Looking for finite numbers", tf.isFinite);
  * assert.deepEqual(ops.isNaN(ops.tensor([1, NaN, Infinity])).arraySync(), [0, 1, 0]);
  * ```
  */
-export const isNaN = unary("Looking for NaN", tf.isNaN);
+export const isNaN: UnaryOp = unary("Looking for NaN", tf.isNaN);
 
 /**
- * `log(1 + eˣ)`, without overflow.
- *
- * @example
- * ```ts
- * import { ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert.equal(ops.softplus(ops.scalar(0)).arraySync(), Math.fround(Math.log(2)));
- * ```
- */
-export const softplus = unary("Taking softplus", tf.softplus);
-
-/**
- * `x` where positive, `slope · x` elsewhere (Maas et al. 2013).
- *
- * @throws {RangeError} If the slope is not finite.
- *
- * @example
- * ```ts
- * import { ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert.deepEqual(ops.leakyRelu(ops.tensor([-1, 2]), 0.5).arraySync(), [-0.5, 2]);
- * ```
- */
-export function leakyRelu<T extends Tensor>(x: T, slope = 0.01): SameShape<T> {
-  checkTensor("Taking leaky relu", x, { dtype: "float32" });
-  checkFinite("Taking leaky relu", "the slope", slope);
-  return tf.leakyRelu<Tensor>(x, slope) as SameShape<T>;
-}
-
-/**
- * `x · Φ(x)` with Φ the normal distribution function (Hendrycks and Gimpel 2016).
- *
- * @example
- * ```ts
- * import { ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert.equal(ops.gelu(ops.scalar(0)).arraySync(), 0);
- * assert.equal(ops.gelu(ops.scalar(10)).arraySync(), 10);
- * ```
- */
-export function gelu<T extends Tensor>(x: T): SameShape<T> {
-  checkTensor("Taking gelu", x, { dtype: "float32" });
-  return tf.tidy(() =>
-    tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1))
-  ) as SameShape<
-    T
-  >;
-}
-
-/**
- * `x` limited to the interval from `low` to `high`; the gradient outside it is 0.
+ * Limits `x` to the interval from `low` to `high`; the gradient outside it is 0.
  *
  * @throws {RangeError} If `low` is above `high`.
  *
@@ -534,46 +419,8 @@ export function clip<T extends Tensor>(x: T, low: number, high: number): SameSha
   checkTensor("Clipping", x, { dtype: NUMERIC });
   if (!(low <= high)) {
     throw new RangeError(
-      `Clipping: the lower limit must not be above the upper one, found ${low} and ${high}.`,
+      `Clipping: low must be at most high, found ${low} and ${high}.`,
     );
   }
   return tf.clipByValue<Tensor>(x, low, high) as SameShape<T>;
-}
-
-/**
- * `softmax(x)ᵢ = exp xᵢ / Σⱼ exp xⱼ` along the last axis.
- *
- * @throws {RangeError} If `x` has no axes.
- *
- * @example
- * ```ts
- * import { ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert.deepEqual(ops.softmax(ops.tensor([[0, 0], [0, 1000]])).arraySync(), [[0.5, 0.5], [0, 1]]);
- * ```
- */
-export function softmax<T extends Tensor>(x: T): SameShape<T> {
-  checkTensor("Taking softmax", x, { dtype: "float32" });
-  checkAxis("Taking softmax", x.shape, -1);
-  return tf.softmax<Tensor>(x) as SameShape<T>;
-}
-
-/**
- * The logarithm of {@linkcode softmax}, `xᵢ − log Σⱼ exp xⱼ`, without overflow.
- *
- * @throws {RangeError} If `x` has no axes.
- *
- * @example
- * ```ts
- * import { ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert.deepEqual(ops.logSoftmax(ops.tensor([[0, 1000]])).arraySync(), [[-1000, 0]]);
- * ```
- */
-export function logSoftmax<T extends Tensor>(x: T): SameShape<T> {
-  checkTensor("Taking log-softmax", x, { dtype: "float32" });
-  checkAxis("Taking log-softmax", x.shape, -1);
-  return tf.logSoftmax<Tensor>(x) as SameShape<T>;
 }

@@ -1,12 +1,12 @@
 /** Resizing and cropping images. */
 import * as tf from "@tensorflow/tfjs-core";
-import { checkInteger, checkTensor, IMAGE_AXES, NUMERIC } from "../checks.ts";
-import { checkIndices } from "./creation.ts";
+import { checkInteger, checkOneOf, checkTensor, IMAGE_AXES, NUMERIC } from "../checks.ts";
+import { checkIndices } from "./indices.ts";
 import type { Images, Tensor1D, Tensor2D, Tensor4D } from "../types.ts";
 
 /**
- * Images `[batch, height, width, channels]` at another size, by bilinear interpolation with
- * half-pixel centres, as float32. No gradient flows.
+ * Resizes images `[batch, height, width, channels]` by bilinear interpolation with half-pixel
+ * centres, as float32. No gradient flows.
  *
  * @throws {RangeError} If the height or width is not a whole number of at least 1.
  *
@@ -23,19 +23,20 @@ export function resizeBilinear<C extends number>(
   images: Images<C>,
   size: readonly [height: number, width: number],
 ): Images<C> {
-  const what = "Resizing images";
-  checkTensor(what, images, { name: "the images", axes: IMAGE_AXES, dtype: NUMERIC });
-  for (const side of size) checkInteger(what, "the height and width", side, 1);
+  const action = "Resizing images";
+  checkTensor(action, images, { name: "the images", axes: IMAGE_AXES, dtype: NUMERIC });
+  for (const side of size) checkInteger(action, "the height and width", side, 1);
   return tf.image.resizeBilinear<Tensor4D>(images, [size[0], size[1]], false, true);
 }
 
 /**
- * One rectangle `[top, left, bottom, right]` from the image at each index, resampled to `size`, as
- * float32: boxes `[n, 4]` and indices `[n]` give `[n, height, width, channels]`. Coordinates are
- * parts of `height − 1` and `width − 1`, and what lies outside the image is 0. No gradient flows.
+ * Crops one rectangle `[top, left, bottom, right]` from the image at each index, and resizes it to
+ * `size`, as float32. Boxes `[n, 4]` and indices `[n]` return `[n, height, width, channels]`.
+ * Coordinates are fractions of `height − 1` and `width − 1`; pixels outside the image are 0. No
+ * gradient flows.
  *
- * @throws {RangeError} If the boxes are not `[n, 4]`, an index is no image, or the size is not
- * positive.
+ * @throws {RangeError} If the boxes are not `[n, 4]`, an index is outside the images, or the size is
+ * not positive.
  * @throws {TypeError} If the image indices are not int32.
  *
  * @example
@@ -59,21 +60,17 @@ export function cropAndResize<C extends number>(
   size: readonly [height: number, width: number],
   method: "bilinear" | "nearest" = "bilinear",
 ): Images<C> {
-  const what = "Cropping images";
-  checkTensor(what, images, { name: "the images", axes: IMAGE_AXES, dtype: NUMERIC });
-  checkTensor(what, boxes, { name: "the boxes", axes: ["n", "4"], dtype: "float32" });
-  checkTensor(what, imageIndices, { name: "the image indices", axes: ["n"], dtype: "int32" });
+  const action = "Cropping images";
+  checkTensor(action, images, { name: "the images", axes: IMAGE_AXES, dtype: NUMERIC });
+  checkTensor(action, boxes, { name: "the boxes", axes: ["n", "4"], dtype: "float32" });
+  checkTensor(action, imageIndices, { name: "the image indices", axes: ["n"], dtype: "int32" });
   if (boxes.shape[1] !== 4 || boxes.shape[0] !== imageIndices.shape[0]) {
     throw new RangeError(
-      `${what}: the boxes must be [n, 4] and the image indices [n], found [${boxes.shape}] and [${imageIndices.shape}].`,
+      `${action}: the boxes must be [n, 4] and the image indices [n], found [${boxes.shape}] and [${imageIndices.shape}].`,
     );
   }
-  for (const side of size) checkInteger(what, "the height and width", side, 1);
-  if (method !== "bilinear" && method !== "nearest") {
-    throw new RangeError(
-      `${what}: the method must be "bilinear" or "nearest", found ${JSON.stringify(method)}.`,
-    );
-  }
-  const checked = checkIndices(what, "an image index", imageIndices, images.shape[0]);
+  for (const side of size) checkInteger(action, "the height and width", side, 1);
+  checkOneOf(action, "method", method, ["bilinear", "nearest"]);
+  const checked = checkIndices(action, "an image index", imageIndices, images.shape[0]);
   return tf.image.cropAndResize(images, boxes, checked, [size[0], size[1]], method);
 }

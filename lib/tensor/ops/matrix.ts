@@ -5,7 +5,9 @@ import "../kernels/native_overrides.ts";
 import type { Tensor2D, Tensor3D } from "../types.ts";
 
 /**
- * The matrix product `[n, k] · [k, m] → [n, m]`; either matrix may be transposed first.
+ * Multiplies matrices, `[n, k] · [k, m] → [n, m]`. Either matrix may be transposed first.
+ *
+ * @default { transposeA: false, transposeB: false }
  *
  * @throws {RangeError} If the inner sizes differ.
  *
@@ -24,21 +26,21 @@ export function matMul(
   b: Tensor2D,
   options: { transposeA?: boolean; transposeB?: boolean } = {},
 ): Tensor2D {
-  const what = "Multiplying matrices";
-  checkOptions<typeof options>(what, options, "{ transposeB: true }", {
+  const action = "Multiplying matrices";
+  checkOptions<typeof options>(action, options, "{ transposeB: true }", {
     transposeA: true,
     transposeB: true,
   });
   const { transposeA = false, transposeB = false } = options;
-  checkBoolean(what, "transposeA", transposeA);
-  checkBoolean(what, "transposeB", transposeB);
-  checkTensor(what, a, { name: "the left matrix", axes: ["n", "k"], dtype: NUMERIC });
-  checkTensor(what, b, { name: "the right matrix", axes: ["k", "m"], dtype: NUMERIC });
+  checkBoolean(action, "transposeA", transposeA);
+  checkBoolean(action, "transposeB", transposeB);
+  checkTensor(action, a, { name: "the left matrix", axes: ["n", "k"], dtype: NUMERIC });
+  checkTensor(action, b, { name: "the right matrix", axes: ["k", "m"], dtype: NUMERIC });
   const inner = a.shape[transposeA ? 0 : 1];
   const other = b.shape[transposeB ? 1 : 0];
   if (inner !== other) {
     throw new RangeError(
-      `${what} [${a.shape}]${transposeA ? "ᵀ" : ""} and [${b.shape}]${
+      `${action} [${a.shape}]${transposeA ? "ᵀ" : ""} and [${b.shape}]${
         transposeB ? "ᵀ" : ""
       }: the inner sizes must be equal, found ${inner} and ${other}.`,
     );
@@ -47,7 +49,7 @@ export function matMul(
 }
 
 /**
- * Matrix products of two stacks of matrices, `[b, n, k] · [b, k, m] → [b, n, m]`.
+ * Multiplies two stacks of matrices, `[b, n, k] · [b, k, m] → [b, n, m]`.
  *
  * @throws {RangeError} If the stacks or the inner sizes differ.
  *
@@ -62,12 +64,12 @@ export function matMul(
  * ```
  */
 export function batchMatMul(a: Tensor3D, b: Tensor3D): Tensor3D {
-  const what = "Multiplying stacks of matrices";
-  checkTensor(what, a, { name: "the left stack", axes: ["b", "n", "k"], dtype: NUMERIC });
-  checkTensor(what, b, { name: "the right stack", axes: ["b", "k", "m"], dtype: NUMERIC });
+  const action = "Multiplying stacks of matrices";
+  checkTensor(action, a, { name: "the left stack", axes: ["b", "n", "k"], dtype: NUMERIC });
+  checkTensor(action, b, { name: "the right stack", axes: ["b", "k", "m"], dtype: NUMERIC });
   if (a.shape[0] !== b.shape[0] || a.shape[2] !== b.shape[1]) {
     throw new RangeError(
-      `${what}: the shapes must be [b, n, k] and [b, k, m], found [${a.shape}] and [${b.shape}].`,
+      `${action}: the shapes must be [b, n, k] and [b, k, m], found [${a.shape}] and [${b.shape}].`,
     );
   }
   return tf.matMul<Tensor3D>(a, b);

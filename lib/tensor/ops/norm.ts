@@ -1,40 +1,32 @@
-/** The length of tensors as one vector. */
+/** Norm of several tensors as one vector. */
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend } from "../backend/select.ts";
 import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
 import { checkArray, checkTensor, NUMERIC } from "../checks.ts";
 import type { Scalar, Tensor } from "../types.ts";
 
-function checkTensors(doing: string, tensors: readonly Tensor[]): void {
-  checkArray(doing, "the tensors", tensors);
+function checkTensors(action: string, tensors: readonly Tensor[]): void {
+  checkArray(action, "the tensors", tensors);
   if (tensors.length === 0) {
-    throw new RangeError(`${doing}: there must be at least one tensor, found none.`);
+    throw new RangeError(`${action}: there must be at least one tensor, found none.`);
   }
-  for (const x of tensors) checkTensor(doing, x, { dtype: NUMERIC });
+  for (const x of tensors) checkTensor(action, x, { dtype: NUMERIC });
 }
 
 /**
- * The squared length of all tensors seen as one vector, `Σ x²`, as a float32 tensor: infinite where
- * the length is above 1.8e19, and imprecise where it is below 1e-19. {@linkcode vectorNorm} is
- * right for all numbers.
+ * Returns the squared norm of all tensors as one vector, `Σ x²`, as a float32 tensor. It is infinite
+ * where the norm is above 1.8e19, and imprecise where the norm is below 1e-19.
+ * {@linkcode vectorNorm} is right for all numbers.
  *
  * @throws {RangeError} If there is no tensor.
- * @throws {TypeError} If one is neither float32 nor int32, or was disposed.
- *
- * @example
- * ```ts
- * import { ops, squaredNorm } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert.equal(squaredNorm([ops.tensor([3]), ops.tensor([[0], [4]])]).dataSync()[0], 25);
- * ```
+ * @throws {TypeError} If a tensor is neither float32 nor int32, or was disposed.
  */
 export function squaredNorm(tensors: readonly Tensor[]): Scalar {
-  checkTensors("Taking a squared length", tensors);
-  return tf.tidy(() => tf.mul(tf.addN(tensors.map(halfSquaredLength)), 2));
+  checkTensors("Computing a squared norm", tensors);
+  return tf.tidy(() => tf.mul(tf.addN(tensors.map(halfSquaredNorm)), 2));
 }
 
-function halfSquaredLength(x: Tensor): Tensor {
+function halfSquaredNorm(x: Tensor): Tensor {
   const native = nativeBackend();
   return native && x.dtype === "float32"
     ? native.autocast.inFloat32(() => runTensorFlowOp("L2Loss", [x], { T: { type: "float32" } }))
@@ -42,45 +34,37 @@ function halfSquaredLength(x: Tensor): Tensor {
 }
 
 /**
- * The length of all tensors seen as one vector, `√(Σ x²)`. It is finite exactly where all numbers
+ * Returns the norm of all tensors as one vector, `√(Σ x²)`. It is finite if and only if all numbers
  * are.
  *
  * @param square Their {@linkcode squaredNorm}, if it is known.
  *
  * @throws {RangeError} If there is no tensor.
- * @throws {TypeError} If one is neither float32 nor int32, or was disposed.
- *
- * @example
- * ```ts
- * import { ops, vectorNorm } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const x = ops.tensor([3e30, 4e30]); // The squares are beyond float32.
- * assert(Math.abs(vectorNorm([x]) / 5e30 - 1) < 1e-6);
- * ```
+ * @throws {TypeError} If a tensor is neither float32 nor int32, or was disposed.
  */
 export function vectorNorm(tensors: readonly Tensor[], square?: Scalar): number {
-  checkTensors("Taking a length", tensors);
+  checkTensors("Computing a norm", tensors);
   let result = 0;
   tf.tidy(() => {
     const [squared] = (square ?? squaredNorm(tensors)).dataSync();
-    // Where squares leave the range of float32, the tensors are divided by their largest number
-    // first.
+    // Squares outside the range of float32 need scaling.
     result = squared! > 1e-20 && squared! < Infinity
       ? Math.sqrt(squared!)
-      : lengthByLargest(tensors.filter(({ size }) => size > 0));
+      : scaledNorm(tensors.filter(({ size }) => size > 0));
   });
   return result;
 }
 
-function lengthByLargest(tensors: readonly Tensor[]): number {
+/** Returns the norm of tensors that are divided by their largest number first. */
+function scaledNorm(tensors: readonly Tensor[]): number {
   const largest = tensors.reduce(
     // Unlike a comparison, Math.max keeps NaN.
     (most, x) => Math.max(most, tf.max(tf.abs(tf.cast(x, "float32"))).dataSync()[0]!),
     0,
   );
   if (largest === 0 || !Number.isFinite(largest)) return largest;
-  // A power of two divides without rounding; twice, because its inverse may be no float32.
+  // A power of two divides without rounding. It divides twice, because its inverse may be outside
+  // the range of float32.
   const exponent = Math.floor(Math.log2(largest)), half = Math.trunc(exponent / 2);
   const scaled = tensors.map((x) =>
     tf.mul(tf.mul(tf.cast(x, "float32"), 2 ** -half), 2 ** (half - exponent))

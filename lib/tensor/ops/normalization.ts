@@ -1,72 +1,72 @@
 /** Batch normalisation and local response normalisation. */
 import * as tf from "@tensorflow/tfjs-core";
-import { checkFinite, checkOptions, checkTensor } from "../checks.ts";
-import { BATCH_NORM } from "../kernels/batch_norm.ts";
+import { checkFinite, checkInteger, checkNumber, checkOptions, checkTensor } from "../checks.ts";
+import { batchNorm } from "../kernels/batch_norm.ts";
 import "../kernels/native_overrides.ts";
 import { checkImages } from "./window.ts";
 import type { Rank, SameShape, Tensor, Tensor1D, Tensor4D } from "../types.ts";
 
 /**
- * The output of a batch-norm step in training, and the statistics of the batch, or the running ones
- * that follow it.
+ * Output of batch normalisation in training, with the statistics of the batch or the updated running
+ * statistics.
  */
 export type BatchNormResult<T extends Tensor> = {
+  /** The normalised `x`. */
   readonly y: SameShape<T>;
   /** The mean of each channel. */
   readonly mean: Tensor1D;
   /**
-   * The unbiased variance of each channel (divided by n − 1), which is what goes into running
-   * statistics; 0 of a single value.
+   * The unbiased variance of each channel (divided by n − 1), as running statistics use it; 0 for a
+   * single value.
    */
   readonly variance: Tensor1D;
 };
 
 /** Statistics over all batches so far. */
 export interface RunningStatistics {
+  /** The mean of each channel. */
   readonly mean: Tensor1D;
+  /** The variance of each channel. */
   readonly variance: Tensor1D;
-  /**
-   * What part of the new ones is the batch's:
-   * `running = (1 − momentum) · running + momentum · batch`.
-   */
+  /** Weight of the batch: `running = (1 − momentum) · running + momentum · batch`. */
   readonly momentum: number;
 }
 
-/** Checks what both kinds of batch normalisation take; gives the number of channels. */
+/** Checks the arguments of batch normalisation; returns the number of channels. */
 function checkArguments(
-  what: string,
+  action: string,
   x: Tensor,
   vectors: Readonly<Record<string, Tensor1D>>,
   epsilon: number,
 ): number {
-  checkTensor(what, x, { name: "x", dtype: "float32" });
+  checkTensor(action, x, { name: "x", dtype: "float32" });
   const channels = x.shape[x.rank - 1];
   if ((x.rank !== 2 && x.rank !== 4) || channels === undefined || x.size === 0) {
     throw new RangeError(
-      `${what}: x must be [batch, channels] or [batch, height, width, channels] and not empty, found the shape [${x.shape}].`,
+      `${action}: x must be [batch, channels] or [batch, height, width, channels] and not empty, found the shape [${x.shape}].`,
     );
   }
   for (const [name, vector] of Object.entries(vectors)) {
-    checkTensor(what, vector, { name, axes: ["channels"], dtype: "float32" });
+    checkTensor(action, vector, { name, axes: ["channels"], dtype: "float32" });
     if (vector.size !== channels) {
       throw new RangeError(
-        `${what}: ${name} must have one number for each of the ${channels} channels of [${x.shape}], found ${vector.size}.`,
+        `${action}: ${name} must have one number for each of the ${channels} channels of [${x.shape}], found ${vector.size}.`,
       );
     }
   }
-  checkFinite(what, "epsilon", epsilon);
-  if (epsilon < 0) throw new RangeError(`${what}: epsilon must be at least 0, found ${epsilon}.`);
+  const isValid = epsilon >= 0 && Number.isFinite(epsilon);
+  checkNumber(action, "epsilon", epsilon, isValid, "a finite number of at least 0");
   return channels;
 }
 
 /**
- * `y = (x − mean) / √(variance + epsilon) · scale + offset` with mean and biased variance of this
- * batch, for each channel (Ioffe and Szegedy 2015, algorithm 1).
+ * Computes `y = (x − mean) / √(variance + epsilon) · weight + bias` with mean and biased variance of
+ * this batch, for each channel (Ioffe and Szegedy 2015, algorithm 1).
  *
- * `x` is `[batch, channels]` or `[batch, height, width, channels]`, scale and offset are
+ * `x` is `[batch, channels]` or `[batch, height, width, channels]`, weight and bias are
  * `[channels]`; gradients flow through `y` only.
  *
- * @param running Where given, mean and variance are these, moved towards the batch's.
+ * @param running Running statistics; the result then has them updated by the batch.
  *
  * @throws {RangeError} If `x` has other axes or is empty, the sizes do not fit, or `epsilon` is
  * negative.
@@ -85,27 +85,26 @@ function checkArguments(
  */
 export function batchNormTraining<T extends Tensor>(
   x: T,
-  scale: Tensor1D,
-  offset: Tensor1D,
+  weight: Tensor1D,
+  bias: Tensor1D,
   epsilon: number,
   running?: RunningStatistics,
 ): BatchNormResult<T> {
-  const what = "Normalising a batch";
+  const action = "Normalising a batch";
   if (running) {
-    checkOptions<RunningStatistics>(what, running, "{ mean, variance, momentum: 0.1 }", {
+    checkOptions<RunningStatistics>(action, running, "{ mean, variance, momentum: 0.1 }", {
       mean: true,
       variance: true,
       momentum: true,
     });
   }
-  const { momentum = 1, ...followed } = running ?? {};
-  const channels = checkArguments(what, x, { scale, offset, ...followed }, epsilon);
-  checkFinite(what, "momentum", momentum);
+  const { momentum = 1, ...statistics } = running ?? {};
+  const channels = checkArguments(action, x, { weight, bias, ...statistics }, epsilon);
+  checkFinite(action, "momentum", momentum);
   return tf.tidy(() => {
     const images: Tensor = x.rank === 4 ? x : tf.reshape(x, [-1, 1, 1, channels]);
-    const [y, mean, variance] = tf.engine().runKernel<Tensor[]>(
-      BATCH_NORM,
-      { x: images, scale, offset, ...followed },
+    const [y, mean, variance] = batchNorm(
+      { x: images, weight, bias, ...statistics },
       { epsilon, momentum },
     );
     return {
@@ -117,7 +116,7 @@ export function batchNormTraining<T extends Tensor>(
 }
 
 /**
- * `y = (x − mean) / √(variance + epsilon) · scale + offset` with statistics that are given, as in
+ * Computes `y = (x − mean) / √(variance + epsilon) · weight + bias` with the given statistics, as in
  * inference.
  *
  * `x` is `[batch, channels]` or `[batch, height, width, channels]`, the others are `[channels]`.
@@ -134,8 +133,8 @@ export function batchNormTraining<T extends Tensor>(
  * const y = ops.batchNormInference(ops.tensor([[1], [3]]), {
  *   mean: ops.tensor([1]),
  *   variance: ops.tensor([4]),
- *   scale: ops.tensor([10]),
- *   offset: ops.tensor([5]),
+ *   weight: ops.tensor([10]),
+ *   bias: ops.tensor([5]),
  *   epsilon: 0,
  * });
  * assert.deepEqual([...y.dataSync()], [5, 15]);
@@ -146,40 +145,57 @@ export function batchNormInference<T extends Tensor>(
   options: {
     mean: Tensor1D;
     variance: Tensor1D;
-    scale: Tensor1D;
-    offset: Tensor1D;
+    weight: Tensor1D;
+    bias: Tensor1D;
     epsilon: number;
   },
 ): SameShape<T> {
-  const what = "Normalising with given statistics";
-  const such = "{ mean, variance, scale, offset, epsilon: 1e-5 }";
-  checkOptions<typeof options>(what, options, such, {
+  const action = "Normalising with given statistics";
+  const example = "{ mean, variance, weight, bias, epsilon: 1e-5 }";
+  checkOptions<typeof options>(action, options, example, {
     mean: true,
     variance: true,
-    scale: true,
-    offset: true,
+    weight: true,
+    bias: true,
     epsilon: true,
   });
   const { epsilon, ...vectors } = options;
-  checkArguments(what, x, vectors, epsilon);
-  const { mean, variance, scale, offset } = vectors;
-  return tf.batchNorm<Rank>(x, mean, variance, offset, scale, epsilon) as SameShape<T>;
+  checkArguments(action, x, vectors, epsilon);
+  const { mean, variance, weight, bias } = vectors;
+  return tf.batchNorm<Rank>(x, mean, variance, bias, weight, epsilon) as SameShape<T>;
 }
 
 /** The options of {@linkcode localResponseNorm}. */
-interface ResponseNormOptions {
-  /** Channels that are summed: the channel and as many on each side. */
+export interface ResponseNormOptions {
+  /**
+   * Number of channels in the sum: the channel and as many on each side. It must be odd.
+   *
+   * @default 5
+   */
   size?: number;
+  /**
+   * Number added to the sum.
+   *
+   * @default 2
+   */
   bias?: number;
+  /**
+   * Factor of the sum. PyTorch divides it by `size`; the paper does not.
+   *
+   * @default 1e-4
+   */
   alpha?: number;
+  /**
+   * Exponent.
+   *
+   * @default 0.75
+   */
   beta?: number;
 }
 
 /**
- * Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3):
+ * Normalises each channel by its neighbours (Krizhevsky et al. 2012, section 3.3):
  * `y_c = x_c / (bias + alpha · Σ x²_j)^beta` over the `size` channels j around c.
- *
- * `alpha` is the paper's; PyTorch divides it by `size`.
  *
  * @throws {RangeError} If `size` is not odd, or another option not finite.
  * @throws {TypeError} If the images are not float32, or an option does not exist.
@@ -199,21 +215,20 @@ export function localResponseNorm<T extends Tensor4D>(
   x: T,
   options: ResponseNormOptions = {},
 ): SameShape<T> {
-  const what = "Local response normalisation";
-  checkOptions<ResponseNormOptions>(what, options, "{ size: 5 }", {
+  const action = "Local response normalisation";
+  checkOptions<ResponseNormOptions>(action, options, "{ size: 5 }", {
     size: true,
     bias: true,
     alpha: true,
     beta: true,
   });
   const { size = 5, bias = 2, alpha = 1e-4, beta = 0.75 } = options;
-  checkImages(what, x);
-  if (!Number.isInteger(size) || size < 1 || size % 2 === 0) {
-    throw new RangeError(
-      `${what}: size must be odd (the channel and as many on each side), found ${size}.`,
-    );
+  checkImages(action, x);
+  checkInteger(action, "size", size);
+  checkNumber(action, "size", size, size % 2 === 1, "odd");
+  for (const [name, value] of Object.entries({ bias, alpha, beta })) {
+    checkFinite(action, name, value);
   }
-  for (const [name, value] of Object.entries({ bias, alpha, beta })) checkFinite(what, name, value);
   return tf.localResponseNormalization<Tensor4D>(x, (size - 1) / 2, bias, alpha, beta) as SameShape<
     T
   >;

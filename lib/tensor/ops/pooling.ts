@@ -5,27 +5,26 @@ import { checkOptions } from "../checks.ts";
 import { isAllFinite } from "../kernels/finite.ts";
 import "../kernels/gradient_overrides.ts";
 import "../kernels/native_overrides.ts";
+import { maxPoolNonFinite } from "../kernels/pooling.ts";
 import {
   checkImages,
   type Padding,
+  padForKernel,
   padImages,
   type Pair,
   pair,
-  placeWindows,
-  type WindowGeometry,
   windowGeometry,
   type WindowOptions,
 } from "./window.ts";
-import type { Images, LastAxisOf, SameShape, Tensor, Tensor4D } from "../types.ts";
+import type { Images, LastAxisOf, SameShape, Tensor4D } from "../types.ts";
 
 /**
- * The options of {@linkcode maxPool} and {@linkcode avgPool}; the stride is the kernel size unless
- * given.
+ * The options of {@linkcode maxPool} and {@linkcode avgPool}.
  */
 export type PoolOptions = Omit<WindowOptions, "dilation">;
 
-function checkPoolOptions(what: string, options: PoolOptions): void {
-  checkOptions<PoolOptions>(what, options, "{ kernelSize: 2 }", {
+function checkPoolOptions(action: string, options: PoolOptions): void {
+  checkOptions<PoolOptions>(action, options, "{ kernelSize: 2 }", {
     kernelSize: true,
     stride: true,
     padding: true,
@@ -34,10 +33,11 @@ function checkPoolOptions(what: string, options: PoolOptions): void {
 }
 
 /**
- * The largest value in each window of each channel; padding never wins, and NaN always does.
+ * Returns the largest value in each window of each channel. Padding is never the largest; NaN always
+ * is.
  *
- * @throws {RangeError} If the window does not fit the image, the padding is more than half of it,
- * or an option is no size.
+ * @throws {RangeError} If the window does not fit the image, the padding is more than half the
+ * window, or an option is not a valid size.
  * @throws {TypeError} If the images are not float32, or an option does not exist.
  *
  * @example
@@ -50,80 +50,40 @@ function checkPoolOptions(what: string, options: PoolOptions): void {
  * ```
  */
 export function maxPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<T> {
-  const what = "Max pooling";
-  checkPoolOptions(what, options);
+  const action = "Max pooling";
+  checkPoolOptions(action, options);
   const { kernelSize, stride = kernelSize, padding = 0, ceilMode } = options;
   const window = { kernelSize, stride, padding, ceilMode };
-  const { pads } = windowGeometry(what, checkImages(what, x), window);
-  checkPoolPadding(what, kernelSize, padding);
+  const { pads, output } = windowGeometry(action, checkImages(action, x), window);
+  checkPoolPadding(action, kernelSize, padding);
   const size = pair(kernelSize), strides = pair(stride);
   return tf.tidy(() => {
-    if (!keepsNaN() && !isAllFinite(x)) return maxPoolAny(x, pads, window);
-    const { images, padding } = placeWindows(x, pads, window, -Infinity);
+    if (!keepsNaN() && !isAllFinite(x)) {
+      const [top, , left] = pads;
+      return maxPoolNonFinite(x, { kernelSize, stride, top, left, output });
+    }
+    const { images, padding } = padForKernel(x, pads, window, -Infinity);
     return tf.maxPool(images, [size[0], size[1]], [strides[0], strides[1]], padding);
   }) as Pooled<T>;
 }
 
 /**
- * Whether the max pooling of the backend takes NaN for the largest number: cuDNN's does, as
- * backend.ts asks it to.
+ * Returns whether the backend's max pooling treats NaN as the largest number. cuDNN's does, because
+ * `backend/select.ts` sets TF_ENABLE_MAXPOOL_NANPROP.
  */
 function keepsNaN(): boolean {
   return nativeBackend()?.isUsingGpuDevice ?? false;
 }
 
-/**
- * Max pooling of numbers that are not all finite, and its gradient, as PyTorch has it: NaN counts
- * as the largest number, and the last NaN of a window gets the gradient. In JavaScript, as no
- * backend has it.
- */
-function maxPoolAny(
-  x: Tensor4D,
-  [top, , left]: WindowGeometry["pads"],
-  window: WindowOptions,
-): Tensor4D {
-  const [batch, height, width, channels] = x.shape;
-  const { output: [rows, columns] } = windowGeometry("Max pooling", [height, width], window);
-  const [kernelHeight, kernelWidth] = pair(window.kernelSize);
-  const [vertical, horizontal] = pair(window.stride ?? window.kernelSize);
-  const values = x.dataSync(), largest = new Float32Array(batch * rows * columns * channels);
-  const places = new Int32Array(largest.length);
-  for (let i = 0; i < largest.length; i++) {
-    const channel = i % channels, column = Math.floor(i / channels) % columns;
-    const row = Math.floor(i / channels / columns) % rows;
-    const image = Math.floor(i / channels / columns / rows);
-    let place = -1;
-    for (let u = 0; u < kernelHeight; u++) {
-      const y = row * vertical - top + u;
-      if (y < 0 || y >= height) continue;
-      for (let v = 0; v < kernelWidth; v++) {
-        const x = column * horizontal - left + v;
-        if (x < 0 || x >= width) continue;
-        const seen = ((image * height + y) * width + x) * channels + channel;
-        if (place < 0 || values[seen]! > values[place]! || Number.isNaN(values[seen])) place = seen;
-      }
-    }
-    places[i] = place;
-    largest[i] = values[place]!;
-  }
-  const shape = x.shape;
-  return tf.customGrad((_x) => ({
-    value: tf.tensor4d(largest, [batch, rows, columns, channels]),
-    gradFunc: (dy: Tensor) => {
-      const dx = new Float32Array(values.length);
-      dy.dataSync().forEach((gradient, i) => dx[places[i]!]! += gradient);
-      return tf.tensor4d(dx, shape);
-    },
-  }))(x) as Tensor4D;
-}
-type Pooled<T extends Tensor4D> = SameShape<T> & Images<LastAxisOf<T>>;
+/** The result type of a pooling: the channels of `T`. */
+export type Pooled<T extends Tensor4D> = SameShape<T> & Images<LastAxisOf<T>>;
 
 /**
- * The mean of each window of each channel. Zeros of a numeric padding count (PyTorch's default);
- * those of `"same"` (TensorFlow's) and what a window of `ceilMode` reaches over the edge do not.
+ * Returns the mean of each window of each channel. The zeros of a numeric padding count, as in
+ * PyTorch; the zeros of `"same"`, and pixels beyond the edge in `ceilMode`, do not.
  *
- * @throws {RangeError} If the window does not fit the image, the padding is more than half of it,
- * or an option is no size.
+ * @throws {RangeError} If the window does not fit the image, the padding is more than half the
+ * window, or an option is not a valid size.
  * @throws {TypeError} If the images are not float32, or an option does not exist.
  *
  * @example
@@ -136,12 +96,12 @@ type Pooled<T extends Tensor4D> = SameShape<T> & Images<LastAxisOf<T>>;
  * ```
  */
 export function avgPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<T> {
-  const what = "Average pooling";
-  checkPoolOptions(what, options);
+  const action = "Average pooling";
+  checkPoolOptions(action, options);
   const { kernelSize, stride = kernelSize, padding = 0, ceilMode } = options;
   const window = { kernelSize, stride, padding, ceilMode };
-  const { pads } = windowGeometry(what, checkImages(what, x), window);
-  checkPoolPadding(what, kernelSize, padding);
+  const { pads } = windowGeometry(action, checkImages(action, x), window);
+  checkPoolPadding(action, kernelSize, padding);
   const size = pair(kernelSize), strides = pair(stride);
   const means = (images: Tensor4D): Tensor4D =>
     tf.avgPool(images, [size[0], size[1]], [strides[0], strides[1]], "valid");
@@ -151,16 +111,16 @@ export function avgPool<T extends Tensor4D>(x: T, options: PoolOptions): Pooled<
     const [top, bottom, left, right] = pads;
     const border = [top - counted, bottom - counted, left - counted, right - counted] as const;
     if (border.every((count) => count === 0)) return y;
-    // TensorFlow.js's own "same" in JavaScript has a wrong gradient at the border.
+    // In plain JavaScript the gradient of TensorFlow.js's "same" is wrong at the border.
     const inside: Tensor4D = tf.ones([1, x.shape[1] + 2 * counted, x.shape[2] + 2 * counted, 1]);
     return tf.div(y, means(padImages(inside, border)));
   }) as Pooled<T>;
 }
 
-function checkPoolPadding(what: string, kernelSize: Pair, padding: Padding): void {
+function checkPoolPadding(action: string, kernelSize: Pair, padding: Padding): void {
   if (typeof padding === "number" && padding > Math.min(...pair(kernelSize)) / 2) {
     throw new RangeError(
-      `${what}: padding must be at most half the window, found ${padding} with a window of ${
+      `${action}: padding must be at most half the window, found ${padding} with a window of ${
         pair(kernelSize).join("×")
       }.`,
     );

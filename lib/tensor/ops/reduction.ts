@@ -1,4 +1,4 @@
-/** Sums, means, extremes, and their positions, along axes. */
+/** Sums, means and extremes along axes, and the positions of extremes. */
 import * as tf from "@tensorflow/tfjs-core";
 import {
   checkAxes,
@@ -17,13 +17,13 @@ import type { DataType, Rank, RankMinus, Scalar, Tensor, Tensor2D } from "../typ
 type Numbers = readonly number[];
 
 /**
- * A reduction: over all axes to a scalar, over some (which go away), or over some and keeping them
- * with length 1.
+ * A reduction over all axes to a scalar, over some axes (which are removed), or over some axes that
+ * stay with length 1.
  */
 export interface Reduction {
   /** Over all axes. */
   (x: Tensor): Scalar;
-  /** Over the given axes, which go away. */
+  /** Over the given axes, which are removed. */
   <R extends Rank, const A extends Numbers>(
     x: Tensor<R>,
     axes: A,
@@ -33,27 +33,27 @@ export interface Reduction {
 }
 
 function reduction(
-  what: string,
+  action: string,
   f: (x: Tensor, axes: number[], keepDims: boolean) => Tensor,
-  { dtype, ofNothing = false }: { dtype: DataType | readonly DataType[]; ofNothing?: boolean },
+  { dtype, allowEmpty = false }: { dtype: DataType | readonly DataType[]; allowEmpty?: boolean },
 ): Reduction {
   return (x: Tensor, axes?: Numbers, options: { keepDims?: boolean } = {}) => {
-    checkTensor(what, x, { dtype });
-    checkOptions<typeof options>(what, options, "{ keepDims: true }", { keepDims: true });
+    checkTensor(action, x, { dtype });
+    checkOptions<typeof options>(action, options, "{ keepDims: true }", { keepDims: true });
     const { keepDims = false } = options;
-    checkBoolean(what, "keepDims", keepDims);
-    const over = axes ? checkAxes(what, x.shape, axes) : x.shape.map((_, axis) => axis);
-    if (!ofNothing && over.some((axis) => x.shape[axis] === 0)) {
-      throw new RangeError(`${what}: the shape [${x.shape}] has no elements to reduce.`);
+    checkBoolean(action, "keepDims", keepDims);
+    const reduced = axes ? checkAxes(action, x.shape, axes) : x.shape.map((_, axis) => axis);
+    if (!allowEmpty && reduced.some((axis) => x.shape[axis] === 0)) {
+      throw new RangeError(`${action}: the shape [${x.shape}] has no elements to reduce.`);
     }
-    return f(x, over, keepDims) as Tensor<never>;
+    return f(x, reduced, keepDims) as Tensor<never>;
   };
 }
 
 /**
- * The sum over axes, or over all elements; the number of those that hold, of bool.
+ * Sums over axes, or over all elements. Of bool it counts the true elements.
  *
- * @throws {RangeError} If an axis does not exist or is named twice.
+ * @throws {RangeError} If an axis does not exist or is repeated.
  *
  * @example
  * ```ts
@@ -68,13 +68,13 @@ function reduction(
  */
 export const sum: Reduction = reduction("Summing", tf.sum, {
   dtype: [...NUMERIC, "bool"],
-  ofNothing: true,
+  allowEmpty: true,
 });
 
 /**
- * The mean over axes, or of all elements, as float32.
+ * Returns the mean over axes, or of all elements, as float32.
  *
- * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
+ * @throws {RangeError} If an axis does not exist or is repeated, or there are no elements.
  *
  * @example
  * ```ts
@@ -89,9 +89,9 @@ export const mean: Reduction = reduction("Taking the mean", tf.mean, {
 });
 
 /**
- * The biased variance `mean((x − mean x)²)` over axes, or of all elements, as float32.
+ * Returns the biased variance `mean((x − mean x)²)` over axes, or of all elements, as float32.
  *
- * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
+ * @throws {RangeError} If an axis does not exist or is repeated, or there are no elements.
  *
  * @example
  * ```ts
@@ -108,10 +108,10 @@ export const variance: Reduction = reduction(
 );
 
 /**
- * The largest element over axes, or of all elements. Its gradient goes to the largest, in equal
- * parts where several are.
+ * Returns the largest element over axes, or of all elements. Several equal largest elements share
+ * the gradient.
  *
- * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
+ * @throws {RangeError} If an axis does not exist or is repeated, or there are no elements.
  *
  * @example
  * ```ts
@@ -124,10 +124,10 @@ export const variance: Reduction = reduction(
 export const max: Reduction = reduction("Taking the maximum", tf.max, { dtype: NUMERIC });
 
 /**
- * The smallest element over axes, or of all elements. Its gradient goes to the smallest, in equal
- * parts where several are.
+ * Returns the smallest element over axes, or of all elements. Several equal smallest elements share
+ * the gradient.
  *
- * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
+ * @throws {RangeError} If an axis does not exist or is repeated, or there are no elements.
  *
  * @example
  * ```ts
@@ -140,9 +140,9 @@ export const max: Reduction = reduction("Taking the maximum", tf.max, { dtype: N
 export const min: Reduction = reduction("Taking the minimum", tf.min, { dtype: NUMERIC });
 
 /**
- * Whether all elements of a bool tensor hold, over axes or altogether.
+ * Returns whether all elements of a bool tensor are true, over axes or of all elements.
  *
- * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
+ * @throws {RangeError} If an axis does not exist or is repeated, or there are no elements.
  *
  * @example
  * ```ts
@@ -152,12 +152,12 @@ export const min: Reduction = reduction("Taking the minimum", tf.min, { dtype: N
  * assert.equal(ops.all(ops.less(ops.tensor([1, 2]), 3)).arraySync(), 1);
  * ```
  */
-export const all: Reduction = reduction("Asking for all", tf.all, { dtype: "bool" });
+export const all: Reduction = reduction("Testing all elements", tf.all, { dtype: "bool" });
 
 /**
- * Whether any element of a bool tensor holds, over axes or altogether.
+ * Returns whether any element of a bool tensor is true, over axes or of all elements.
  *
- * @throws {RangeError} If an axis does not exist or is named twice, or there are no elements.
+ * @throws {RangeError} If an axis does not exist or is repeated, or there are no elements.
  *
  * @example
  * ```ts
@@ -167,13 +167,13 @@ export const all: Reduction = reduction("Asking for all", tf.all, { dtype: "bool
  * assert.equal(ops.any(ops.greater(ops.tensor([1, 2]), 3)).arraySync(), 0);
  * ```
  */
-export const any: Reduction = reduction("Asking for any", tf.any, { dtype: "bool" });
+export const any: Reduction = reduction("Testing any element", tf.any, { dtype: "bool" });
 
 /**
- * The position of the largest element along one axis, the first where several are, as int32. No
- * gradient flows.
+ * Returns the position of the largest element along one axis as int32: the first of several equal
+ * ones. No gradient flows.
  *
- * @throws {RangeError} If there is no such axis, or nothing along it.
+ * @throws {RangeError} If there is no such axis, or it has no elements.
  *
  * @example
  * ```ts
@@ -185,29 +185,28 @@ export const any: Reduction = reduction("Asking for any", tf.any, { dtype: "bool
  * ```
  */
 export function argMax<R extends Rank>(x: Tensor<R>, axis = -1): Tensor<RankMinus<R, 1>> {
-  const what = "Looking for the largest element";
-  checkTensor(what, x, { dtype: NUMERIC });
-  const along = checkAxis(what, x.shape, axis);
+  const action = "Finding the largest element";
+  checkTensor(action, x, { dtype: NUMERIC });
+  const along = checkAxis(action, x.shape, axis);
   if (x.shape[along] === 0) {
-    throw new RangeError(`${what}: the shape [${x.shape}] has no elements along axis ${along}.`);
+    throw new RangeError(`${action}: the shape [${x.shape}] has no elements along axis ${along}.`);
   }
   return tf.tidy(() => tf.argMax(ranked(x), along)) as Tensor as Tensor<RankMinus<R, 1>>;
 }
 
 /**
- * The same order of numbers, with NaN as the largest: TensorFlow.js passes over NaN, or stops at
- * it.
+ * Returns finite numbers in the same order, with NaN as the largest. TensorFlow.js skips NaN or stops
+ * at it, and not all backends sort infinities.
  */
 function ranked<T extends Tensor>(x: T): T {
   if (x.dtype !== "float32" || isAllFinite(x)) return x;
-  // All finite, as not all backends sort infinities either.
   const largest = (2 - 2 ** -23) * 2 ** 127, next = (2 - 2 ** -22) * 2 ** 127;
   const others = tf.clipByValue<Tensor>(x, -next, next);
   return tf.where<Tensor>(tf.isNaN(x), tf.fill(x.shape, largest), others) as T;
 }
 
 /**
- * The `k` largest values of each row `[n, m]` in descending order, and their positions, both
+ * Returns the `k` largest values of each row `[n, m]` in descending order, and their positions, both
  * `[n, k]`. No gradient flows.
  *
  * @throws {RangeError} If `k` is not from 1 to the length of a row.
@@ -223,16 +222,16 @@ function ranked<T extends Tensor>(x: T): T {
  * ```
  */
 export function topK(x: Tensor2D, k: number): { values: Tensor2D; indices: Tensor2D } {
-  const what = "Looking for the largest elements";
-  checkTensor(what, x, { axes: ["n", "m"], dtype: NUMERIC });
-  checkInteger(what, "k", k, 1, x.shape[1]);
+  const action = "Finding the largest elements";
+  checkTensor(action, x, { axes: ["n", "m"], dtype: NUMERIC });
+  checkInteger(action, "k", k, 1, x.shape[1]);
   return tf.tidy(() => {
     const order = ranked(x);
     const { values, indices } = tf.topk(order, k);
     if (order === x) return { values, indices };
     const rows = tf.range(0, x.size, x.shape[1], "int32");
-    const places = tf.reshape(tf.add(indices, tf.expandDims(rows, 1)), [-1]);
-    const chosen: Tensor2D = tf.reshape(tf.gather(tf.reshape(x, [-1]), places), indices.shape);
+    const positions = tf.reshape(tf.add(indices, tf.expandDims(rows, 1)), [-1]);
+    const chosen: Tensor2D = tf.reshape(tf.gather(tf.reshape(x, [-1]), positions), indices.shape);
     return { values: chosen, indices };
   });
 }

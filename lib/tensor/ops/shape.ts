@@ -1,4 +1,4 @@
-/** Rearranging the elements of tensors: shape, order, parts. */
+/** Shape, order and parts of tensors. */
 import * as tf from "@tensorflow/tfjs-core";
 import {
   checkArray,
@@ -11,14 +11,15 @@ import {
   NUMERIC,
 } from "../checks.ts";
 import "../kernels/native_overrides.ts";
-import { checkIndices, sizeOf } from "./creation.ts";
+import { sizeOf } from "./creation.ts";
+import { checkIndices } from "./indices.ts";
 import type { Rank, RankFor, RankMinus, SameShape, Tensor, Tensor1D } from "../types.ts";
 
 type Numbers = readonly number[];
 
 /**
- * The same elements, in row-major order, under another shape; one axis may be −1 and follows from
- * the rest.
+ * Returns the same elements, in row-major order, with another shape. One axis may be −1; its length
+ * then follows from the others.
  *
  * @throws {RangeError} If the number of elements differs.
  *
@@ -35,23 +36,23 @@ export function reshape<const S extends Numbers>(
   x: Tensor,
   shape: S,
 ): Tensor<RankFor<S["length"]>> {
-  const what = "Reshaping";
-  checkTensor(what, x);
-  checkArray(what, "the shape", shape);
+  const action = "Reshaping";
+  checkTensor(action, x);
+  checkArray(action, "the shape", shape);
   const known = shape.filter((axis) => axis !== -1);
-  checkShape(what, known);
-  const free = shape.length - known.length;
-  if (free > 1 || (free === 0 ? sizeOf(known) !== x.size : x.size % sizeOf(known) !== 0)) {
+  checkShape(action, known);
+  const unknown = shape.length - known.length;
+  if (unknown > 1 || (unknown === 0 ? sizeOf(known) !== x.size : x.size % sizeOf(known) !== 0)) {
     throw new RangeError(
-      `${what}: [${x.shape}] has ${x.size} elements, which do not fill the shape [${shape}].`,
+      `${action}: the shape must hold the ${x.size} elements of [${x.shape}], found [${shape}].`,
     );
   }
   return tf.reshape<Rank>(x, [...shape]) as Tensor<RankFor<S["length"]>>;
 }
 
 /**
- * The axes of `x` in another order, axis `permutation[i]` as axis `i`; reversed where no
- * permutation is given.
+ * Returns `x` with its axes in another order: axis `permutation[i]` becomes axis `i`. Without a
+ * permutation the order is reversed.
  *
  * @throws {RangeError} If the permutation does not name each axis once.
  *
@@ -67,21 +68,21 @@ export function reshape<const S extends Numbers>(
  * ```
  */
 export function transpose<R extends Rank>(x: Tensor<R>, permutation?: Numbers): Tensor<R> {
-  const what = "Transposing";
-  checkTensor(what, x);
+  const action = "Transposing";
+  checkTensor(action, x);
   if (permutation === undefined) return tf.transpose(x);
-  const axes = checkAxes(what, x.shape, permutation);
+  const axes = checkAxes(action, x.shape, permutation);
   if (axes.length !== x.rank) {
     throw new RangeError(
-      `${what}: the permutation must name each axis of [${x.shape}] once, found [${permutation}].`,
+      `${action}: the permutation must name each axis of [${x.shape}] once, found [${permutation}].`,
     );
   }
   return tf.transpose(x, axes);
 }
 
 /**
- * The block of `x` that starts at `begin` and has `size` elements along each axis; a size of −1
- * means all that remain.
+ * Returns the block of `x` that starts at `begin` and has `size` elements along each axis. A size of
+ * −1 means all that remain.
  *
  * @throws {RangeError} If the block does not lie inside `x`.
  *
@@ -95,8 +96,8 @@ export function transpose<R extends Rank>(x: Tensor<R>, permutation?: Numbers): 
  * ```
  */
 export function slice<R extends Rank>(x: Tensor<R>, begin: Numbers, size: Numbers): Tensor<R> {
-  const what = "Slicing";
-  checkTensor(what, x);
+  const action = "Slicing";
+  checkTensor(action, x);
   const shape: Numbers = x.shape;
   const inside = shape.length > 0 && begin.length === shape.length &&
     size.length === shape.length && shape.every((length, axis) => {
@@ -106,10 +107,10 @@ export function slice<R extends Rank>(x: Tensor<R>, begin: Numbers, size: Number
     });
   if (!inside) {
     throw new RangeError(
-      `${what}: the block from [${begin}] of size [${size}] does not lie inside the shape [${shape}].`,
+      `${action}: the block must lie inside the shape [${shape}], found a block from [${begin}] of size [${size}].`,
     );
   }
-  // The rest is worked out here because the backends do so only while no gradient is recorded.
+  // Backends resolve −1 only while no gradient is recorded, so it is resolved here.
   return tf.slice<R, Tensor<R>>(
     x,
     [...begin],
@@ -118,7 +119,7 @@ export function slice<R extends Rank>(x: Tensor<R>, begin: Numbers, size: Number
 }
 
 /**
- * Tensors joined along an existing axis; their other axes must agree.
+ * Joins tensors along an existing axis. Their other axes must agree.
  *
  * @throws {RangeError} If there are no tensors, no such axis, or the other axes differ.
  * @throws {TypeError} If the dtypes differ.
@@ -134,33 +135,30 @@ export function slice<R extends Rank>(x: Tensor<R>, begin: Numbers, size: Number
  * ```
  */
 export function concat<R extends Rank>(tensors: readonly Tensor<R>[], axis = 0): Tensor<R> {
-  const what = "Joining tensors";
-  const joined = checkAxis(what, checkList(what, tensors).shape, axis);
-  checkShapes(what, tensors, joined);
+  const action = "Joining tensors";
+  const joined = checkAxis(action, checkList(action, tensors).shape, axis);
+  checkShapes(action, tensors, joined);
   return tf.concat<Tensor<R>>([...tensors], joined);
 }
 
-/**
- * The first of several tensors, after checking that there is one, all are alive, and they have one
- * dtype.
- */
-function checkList<R extends Rank>(what: string, tensors: readonly Tensor<R>[]): Tensor<R> {
-  checkArray(what, "the tensors", tensors);
+/** Checks that there are tensors, alive and of one dtype. Returns the first. */
+function checkList<R extends Rank>(action: string, tensors: readonly Tensor<R>[]): Tensor<R> {
+  checkArray(action, "the tensors", tensors);
   const [first, ...others] = tensors;
-  if (!first) throw new RangeError(`${what}: there must be at least one tensor, found none.`);
-  for (const tensor of tensors) checkTensor(what, tensor);
-  checkSameDtype(what, first, ...others);
+  if (!first) throw new RangeError(`${action}: there must be at least one tensor, found none.`);
+  for (const tensor of tensors) checkTensor(action, tensor);
+  checkSameDtype(action, first, ...others);
   return first;
 }
 
-function checkShapes(what: string, tensors: readonly Tensor[], except?: number): void {
+function checkShapes(action: string, tensors: readonly Tensor[], except?: number): void {
   const shapes = tensors.map(({ shape }) => shape.filter((_, axis) => axis !== except).join());
   const wrong = tensors.findIndex((tensor, index) =>
     tensor.rank !== tensors[0]?.rank || shapes[index] !== shapes[0]
   );
   if (wrong >= 0) {
     throw new RangeError(
-      `${what}: the shapes must agree${
+      `${action}: the shapes must agree${
         except === undefined ? "" : ` but for axis ${except}`
       }, found [${tensors[0]?.shape}] and [${tensors[wrong]?.shape}].`,
     );
@@ -168,7 +166,7 @@ function checkShapes(what: string, tensors: readonly Tensor[], except?: number):
 }
 
 /**
- * Tensors of one shape joined along a new axis.
+ * Joins tensors of one shape along a new axis.
  *
  * @throws {RangeError} If there are no tensors, no such axis in the result, or the shapes differ.
  * @throws {TypeError} If the dtypes differ.
@@ -186,10 +184,10 @@ export function stack<R extends Rank>(
   tensors: readonly Tensor<R>[],
   axis = 0,
 ): Tensor<RankUp<R>> {
-  const what = "Stacking tensors";
-  const place = checkAxis(what, [tensors.length, ...checkList(what, tensors).shape], axis);
-  checkShapes(what, tensors);
-  return tf.stack([...tensors], place) as Tensor as Tensor<RankUp<R>>;
+  const action = "Stacking tensors";
+  const along = checkAxis(action, [tensors.length, ...checkList(action, tensors).shape], axis);
+  checkShapes(action, tensors);
+  return tf.stack([...tensors], along) as Tensor as Tensor<RankUp<R>>;
 }
 type RankUp<R extends Rank> = Rank extends R ? Rank
   : {
@@ -205,7 +203,7 @@ type RankUp<R extends Rank> = Rank extends R ? Rank
   ];
 
 /**
- * `x` taken apart along an axis, which goes away.
+ * Splits `x` along an axis into its slices, without that axis.
  *
  * @throws {RangeError} If there is no such axis.
  *
@@ -219,15 +217,15 @@ type RankUp<R extends Rank> = Rank extends R ? Rank
  * ```
  */
 export function unstack<R extends Rank>(x: Tensor<R>, axis = 0): Tensor<RankMinus<R, 1>>[] {
-  const what = "Taking a tensor apart";
-  checkTensor(what, x);
-  return tf.unstack(x, checkAxis(what, x.shape, axis)) as Tensor[] as Tensor<RankMinus<R, 1>>[];
+  const action = "Taking a tensor apart";
+  checkTensor(action, x);
+  return tf.unstack(x, checkAxis(action, x.shape, axis)) as Tensor[] as Tensor<RankMinus<R, 1>>[];
 }
 
 /**
- * `x` cut along an axis into pieces: so many equal ones, or ones of the given sizes.
+ * Splits `x` along an axis into pieces: a number of equal pieces, or pieces of the given sizes.
  *
- * @throws {RangeError} If there is no such axis, or the pieces do not add up to it.
+ * @throws {RangeError} If there is no such axis, or the pieces do not add up to its length.
  *
  * @example
  * ```ts
@@ -244,14 +242,14 @@ export function split<R extends Rank>(
   pieces: number | Numbers,
   axis = 0,
 ): Tensor<R>[] {
-  const what = "Splitting";
-  checkTensor(what, x);
-  const along = checkAxis(what, x.shape, axis);
+  const action = "Splitting";
+  checkTensor(action, x);
+  const along = checkAxis(action, x.shape, axis);
   const length = x.shape[along]!;
-  if (typeof pieces === "number") checkInteger(what, "the number of pieces", pieces, 1);
+  if (typeof pieces === "number") checkInteger(action, "the number of pieces", pieces, 1);
   else if (!pieces.every((size) => Number.isInteger(size) && size >= 0)) {
     throw new RangeError(
-      `${what}: the sizes of the pieces must be whole numbers of at least 0, found [${pieces}].`,
+      `${action}: the sizes of the pieces must be whole numbers of at least 0, found [${pieces}].`,
     );
   }
   const fits = typeof pieces === "number"
@@ -259,8 +257,8 @@ export function split<R extends Rank>(
     : pieces.reduce((sum, size) => sum + size, 0) === length;
   if (!fits) {
     throw new RangeError(
-      `${what}: axis ${along} of [${x.shape}] has ${length} elements, which cannot be cut into ${
-        typeof pieces === "number" ? `${pieces} equal pieces` : `pieces of sizes [${pieces}]`
+      `${action}: the pieces must add up to the ${length} elements of axis ${along} of [${x.shape}], found ${
+        typeof pieces === "number" ? `${pieces} equal pieces` : `sizes [${pieces}]`
       }.`,
     );
   }
@@ -268,7 +266,7 @@ export function split<R extends Rank>(
 }
 
 /**
- * `x` with `[before, after]` elements of `value` added along each axis.
+ * Adds `[before, after]` elements of `value` along each axis of `x`.
  *
  * @throws {RangeError} If there is not one pair for each axis, or a count is negative.
  *
@@ -286,21 +284,21 @@ export function pad<R extends Rank>(
   paddings: readonly (readonly [before: number, after: number])[],
   value = 0,
 ): Tensor<R> {
-  const what = "Padding";
-  checkTensor(what, x, { dtype: NUMERIC });
+  const action = "Padding";
+  checkTensor(action, x, { dtype: NUMERIC });
   if (paddings.length !== x.rank || x.rank === 0) {
     throw new RangeError(
-      `${what}: each axis of [${x.shape}] needs a pair [before, after], found ${paddings.length} pairs.`,
+      `${action}: each axis of [${x.shape}] needs a pair [before, after], found ${paddings.length} pairs.`,
     );
   }
   for (const pair of paddings) {
-    for (const count of pair) checkInteger(what, "each count", count, 0);
+    for (const count of pair) checkInteger(action, "each count", count, 0);
   }
   return tf.pad<Tensor<R>>(x, paddings.map(([before, after]) => [before, after]), value);
 }
 
 /**
- * The slices of `x` along `axis` at the given positions.
+ * Returns the slices of `x` along `axis` at the given positions.
  *
  * @throws {RangeError} If there is no such axis, or an index lies outside it.
  * @throws {TypeError} If the indices are not int32.
@@ -316,18 +314,18 @@ export function pad<R extends Rank>(
  * ```
  */
 export function gather<R extends Rank>(x: Tensor<R>, indices: Tensor1D, axis = 0): Tensor<R> {
-  const what = "Gathering";
-  checkTensor(what, x);
-  checkTensor(what, indices, { name: "the indices", axes: ["n"], dtype: "int32" });
-  const along = checkAxis(what, x.shape, axis);
-  const checked = checkIndices(what, "an index", indices, x.shape[along]!);
+  const action = "Gathering";
+  checkTensor(action, x);
+  checkTensor(action, indices, { name: "the indices", axes: ["n"], dtype: "int32" });
+  const along = checkAxis(action, x.shape, axis);
+  const checked = checkIndices(action, "an index", indices, x.shape[along]!);
   return tf.gather<Tensor<R>>(x, checked, along);
 }
 
 /**
- * `x` with the order of elements turned round along the axes.
+ * Reverses the order of elements along the axes.
  *
- * @throws {RangeError} If an axis does not exist or is named twice.
+ * @throws {RangeError} If an axis does not exist or is repeated.
  *
  * @example
  * ```ts
@@ -343,7 +341,7 @@ export function reverse<T extends Tensor>(x: T, axes: Numbers): SameShape<T> {
 }
 
 /**
- * `x` repeated so many times along each axis.
+ * Repeats `x` along each axis.
  *
  * @throws {RangeError} If there is not one number of at least 1 for each axis.
  *
@@ -356,19 +354,19 @@ export function reverse<T extends Tensor>(x: T, axes: Numbers): SameShape<T> {
  * ```
  */
 export function tile<R extends Rank>(x: Tensor<R>, repetitions: Numbers): Tensor<R> {
-  const what = "Tiling";
-  checkTensor(what, x);
+  const action = "Tiling";
+  checkTensor(action, x);
   if (repetitions.length !== x.rank) {
     throw new RangeError(
-      `${what}: each axis of [${x.shape}] needs a number of repetitions, found [${repetitions}].`,
+      `${action}: each axis of [${x.shape}] needs a number of repetitions, found [${repetitions}].`,
     );
   }
-  for (const count of repetitions) checkInteger(what, "a number of repetitions", count, 1);
+  for (const count of repetitions) checkInteger(action, "a number of repetitions", count, 1);
   return tf.tile<Tensor<R>>(x, [...repetitions]);
 }
 
 /**
- * `x` with a new axis of length 1 at `axis`.
+ * Adds an axis of length 1 at `axis`.
  *
  * @throws {RangeError} If there is no such axis in the result.
  *
@@ -381,16 +379,16 @@ export function tile<R extends Rank>(x: Tensor<R>, repetitions: Numbers): Tensor
  * ```
  */
 export function expandDims<R extends Rank>(x: Tensor<R>, axis = 0): Tensor<RankUp<R>> {
-  const what = "Adding an axis";
-  checkTensor(what, x);
-  const place = checkAxis(what, [...x.shape, 1], axis);
-  return tf.expandDims(x, place) as Tensor as Tensor<RankUp<R>>;
+  const action = "Adding an axis";
+  checkTensor(action, x);
+  const along = checkAxis(action, [...x.shape, 1], axis);
+  return tf.expandDims(x, along) as Tensor as Tensor<RankUp<R>>;
 }
 
 /**
- * `x` without the given axes, each of which must have length 1.
+ * Removes axes of length 1.
  *
- * @throws {RangeError} If an axis does not exist, is named twice, or has another length than 1.
+ * @throws {RangeError} If an axis does not exist, is repeated, or has another length than 1.
  *
  * @example
  * ```ts
@@ -404,17 +402,17 @@ export function squeeze<R extends Rank, const A extends Numbers>(
   x: Tensor<R>,
   axes: A,
 ): Tensor<RankMinus<R, A["length"]>> {
-  const what = "Squeezing";
-  checkTensor(what, x);
-  const gone = checkAxes(what, x.shape, axes);
-  const long = gone.find((axis) => x.shape[axis] !== 1);
+  const action = "Squeezing";
+  checkTensor(action, x);
+  const removed = checkAxes(action, x.shape, axes);
+  const long = removed.find((axis) => x.shape[axis] !== 1);
   if (long !== undefined) {
     throw new RangeError(
-      `${what}: axis ${long} of [${x.shape}] must have length 1, found ${x.shape[long]}.`,
+      `${action}: axis ${long} of [${x.shape}] must have length 1, found ${x.shape[long]}.`,
     );
   }
-  // TensorFlow.js takes an empty list for "all".
-  return (gone.length === 0 ? tf.clone<Tensor>(x) : tf.squeeze(x, gone)) as Tensor<
+  // TensorFlow.js reads an empty list as all axes.
+  return (removed.length === 0 ? tf.clone<Tensor>(x) : tf.squeeze(x, removed)) as Tensor<
     RankMinus<R, A["length"]>
   >;
 }

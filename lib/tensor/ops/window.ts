@@ -1,97 +1,88 @@
 /**
- * How a window walks over images, with the paddings of both worlds: `"same"` and `"valid"` as
- * TensorFlow has them, and a number of rows and columns on each side as PyTorch has it.
- * TensorFlow.js's own gradients know only the first two, so other paddings are added to the images
+ * Geometry of a window that moves over images, with the paddings of both worlds: `"same"` and
+ * `"valid"` as in TensorFlow, and a number of rows and columns on each side as in PyTorch. The
+ * gradients of TensorFlow.js know only the first two, so other paddings are added to the images
  * first.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { checkBoolean, checkInteger, checkOptions, checkTensor, IMAGE_AXES } from "../checks.ts";
+import {
+  checkBoolean,
+  checkOptions,
+  checkPadding,
+  checkPair,
+  checkTensor,
+  IMAGE_AXES,
+} from "../checks.ts";
+import { type Pair, pair } from "../kernels/geometry.ts";
 import type { Tensor4D } from "../types.ts";
 
+export { type Pair, pair };
+
 /**
- * The zeros added around images: `"valid"` none; `"same"` as many as make the output
- * `⌈input / stride⌉` (TensorFlow's: with stride 2 and an even size the extra row comes at the
- * bottom); a number: so many on each side (PyTorch's).
+ * The zeros added around images: `"valid"` adds none; `"same"` adds as many as make the output
+ * `⌈input / stride⌉` (as in TensorFlow: with stride 2 and an even size the extra row is at the
+ * bottom); a number adds that many on each side (as in PyTorch).
  */
 export type Padding = "same" | "valid" | number;
 
-/** One number for both axes, or `[vertical, horizontal]`. */
-export type Pair = number | readonly [vertical: number, horizontal: number];
-
-/**
- * Both numbers of a {@linkcode Pair}.
- *
- * @example
- * ```ts
- * import { pair } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert.deepEqual(pair(3), [3, 3]);
- * assert.deepEqual(pair([1, 2]), [1, 2]);
- * ```
- */
-export function pair(value: Pair): readonly [vertical: number, horizontal: number] {
-  return typeof value === "number" ? [value, value] : value;
-}
-
-/** How a window walks over images. */
+/** Size and movement of a window over images. */
 export interface WindowOptions {
   /** Height and width of the window in pixels. */
   kernelSize: Pair;
   /**
-   * Pixels from one window to the next; 1 unless said otherwise for a convolution, the kernel size
-   * for a pooling.
+   * Pixels from one window to the next.
+   *
+   * @default 1 for a convolution, the kernel size for a pooling
    */
   stride?: Pair;
-  /** Zeros around the image; 0 unless said otherwise. */
+  /**
+   * Zeros around the image.
+   *
+   * @default 0
+   */
   padding?: Padding;
-  /** Distance between neighbouring taps of the window; 1 unless said otherwise. */
+  /**
+   * Distance between neighbouring kernel positions.
+   *
+   * @default 1
+   */
   dilation?: Pair;
   /**
-   * Whether a last window that reaches over the bottom or right edge counts, if it starts inside;
-   * false unless said otherwise.
+   * Whether a last window that reaches over the bottom or right edge counts, if it starts inside.
+   *
+   * @default false
    */
   ceilMode?: boolean;
 }
 
-/**
- * The geometry of a window over an image of known size: rows and columns of padding, and the
- * output's height and width.
- */
+/** Geometry of a window over an image of known size. */
 export interface WindowGeometry {
+  /** Rows and columns of padding. */
   readonly pads: readonly [top: number, bottom: number, left: number, right: number];
+  /** Size of the output. */
   readonly output: readonly [height: number, width: number];
 }
 
 /**
- * Where a window can stand on an image:
+ * Returns the padding of a window, and the number of its positions on an image:
  * `output = ⌊(input + padding − dilation · (kernel − 1) − 1) / stride⌋ + 1`.
  *
  * With `ceilMode` it is ⌈…⌉, unless the last window would then start beyond the image and its top
  * or left padding (PyTorch's rule).
  *
- * @param what What is being done, for the error messages.
+ * @param action The caller's action, for the error messages.
  * @param size The height and width of the image in pixels.
  *
- * @throws {RangeError} If an option is no size, or the window does not fit once, with the smallest
- * image that would do.
+ * @throws {RangeError} If an option is not a valid size, or the window does not fit the image. The
+ * error names the smallest image that it fits.
  * @throws {TypeError} If an option does not exist.
- *
- * @example
- * ```ts
- * import { windowGeometry } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const { output } = windowGeometry("Convolving", [224, 224], { kernelSize: 7, stride: 2, padding: 3 });
- * assert.deepEqual(output, [112, 112]);
- * ```
  */
 export function windowGeometry(
-  what: string,
+  action: string,
   [height, width]: readonly [number, number],
   options: WindowOptions,
 ): WindowGeometry {
-  checkOptions<WindowOptions>(what, options, "{ kernelSize: 3 }", {
+  checkOptions<WindowOptions>(action, options, "{ kernelSize: 3 }", {
     kernelSize: true,
     stride: true,
     padding: true,
@@ -99,18 +90,14 @@ export function windowGeometry(
     ceilMode: true,
   });
   const { kernelSize, stride = 1, padding = 0, dilation = 1, ceilMode = false } = options;
-  checkBoolean(what, "ceilMode", ceilMode);
-  for (const [name, value] of Object.entries({ kernelSize, stride, dilation })) {
-    for (const size of pair(value)) checkInteger(what, name, size, 1);
-  }
-  if (padding !== "same" && padding !== "valid" && !(Number.isInteger(padding) && padding >= 0)) {
-    throw new RangeError(
-      `${what}: padding must be "same", "valid" or a whole number of at least 0, found ${padding}.`,
-    );
-  }
-  const sides = [height, width].map((size, axis) => {
-    const step = pair(stride)[axis] ?? 1;
-    const extent = (pair(dilation)[axis] ?? 1) * ((pair(kernelSize)[axis] ?? 1) - 1) + 1;
+  checkBoolean(action, "ceilMode", ceilMode);
+  checkPair(action, "kernelSize", kernelSize);
+  checkPair(action, "stride", stride);
+  checkPair(action, "dilation", dilation);
+  checkPadding(action, padding);
+  const [rows, columns] = ([[height, 0], [width, 1]] as const).map(([size, axis]) => {
+    const step = pair(stride)[axis],
+      extent = pair(dilation)[axis] * (pair(kernelSize)[axis] - 1) + 1;
     let before = 0, after = 0;
     if (padding === "same") {
       const total = Math.max(0, (Math.ceil(size / step) - 1) * step + extent - size);
@@ -126,44 +113,47 @@ export function windowGeometry(
     const least = Math.max(1, extent - before - after - (ceilMode ? step - 1 : 0));
     return { before, after, extent, output, least };
   });
-  const [rows, columns] = sides as [typeof sides[0], typeof sides[0]];
-  if (rows.output < 1 || columns.output < 1) {
+  if (rows!.output < 1 || columns!.output < 1) {
     throw new RangeError(
-      `${what}: a window of ${rows.extent}×${columns.extent} does not fit an image of ${height}×${width} with padding ${padding}; ` +
-        `the image must be at least ${rows.least}×${columns.least}.`,
+      `${action}: a window of ${rows!.extent}×${
+        columns!.extent
+      } does not fit an image of ${height}×${width} with padding ${padding}. ` +
+        `The image must be at least ${rows!.least}×${columns!.least}.`,
     );
   }
   return {
-    pads: [rows.before, rows.after, columns.before, columns.after],
-    output: [rows.output, columns.output],
+    pads: [rows!.before, rows!.after, columns!.before, columns!.after],
+    output: [rows!.output, columns!.output],
   };
 }
 
-/** Checks that a value is a batch of images with something in it; gives their height and width. */
-export function checkImages(what: string, x: Tensor4D): [height: number, width: number] {
-  checkTensor(what, x, { name: "the images", axes: IMAGE_AXES, dtype: "float32" });
+/** Checks that a value is a batch of images that is not empty; returns their height and width. */
+export function checkImages(action: string, x: Tensor4D): [height: number, width: number] {
+  checkTensor(action, x, { name: "the images", axes: IMAGE_AXES, dtype: "float32" });
   if (x.size === 0) {
-    throw new RangeError(`${what}: the images [${x.shape}] are empty.`);
+    throw new RangeError(
+      `${action}: the images must not be empty, found the shape [${x.shape}].`,
+    );
   }
   return [x.shape[1], x.shape[2]];
 }
 
-/** Adds rows and columns of `value` around images. */
+/** Returns images with rows and columns of `value` around them. */
 export function padImages(
   x: Tensor4D,
   [top, bottom, left, right]: WindowGeometry["pads"],
   value = 0,
-) {
+): Tensor4D {
   if (top + bottom + left + right === 0) return x;
   return tf.pad(x, [[0, 0], [top, bottom], [left, right], [0, 0]], value);
 }
 
 /**
- * Images and a padding that TensorFlow's kernels know. Where the padding is that of `"same"`, which
- * for an odd kernel with stride 1 it mostly is, nothing need be copied; TensorFlow takes a padding
- * in numbers as well, but then goes back twice as slowly on a CPU.
+ * Returns images and a padding for the kernels of TensorFlow.js. Where the padding equals `"same"`,
+ * as mostly for an odd kernel with stride 1, the images need no copy. TensorFlow also accepts a
+ * padding in numbers, but its backward pass is then twice as slow on a CPU.
  */
-export function placeWindows(
+export function padForKernel(
   x: Tensor4D,
   pads: WindowGeometry["pads"],
   window: WindowOptions,
