@@ -147,7 +147,7 @@ export class GraphCapture {
       work();
       return undefined;
     }
-    const backend = this.#backend, { TF_ATTR_TYPE, TF_ATTR_INT, TF_FLOAT } = backend.addon;
+    const backend = this.#backend;
     const capture = this.#current = new Capture(backend, feedOf);
     backend.binding = capture.binding;
     try {
@@ -160,26 +160,13 @@ export class GraphCapture {
         );
       });
       const { graph, assumedFinite } = capture;
-      const add = (op: string, attributes: OpAttribute[], names: string[]) =>
-        graph.add(
-          op,
-          names,
-          Object.fromEntries(attributes.map((x) => [x.name, toAttrValue(x, backend.addon)])),
-        );
-      // A sum is finite only where each number in it is.
-      const sum = assumedFinite.length === 0 ? [] : [
-        add("AddN", [
-          { name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT },
-          { name: "N", type: TF_ATTR_INT, value: assumedFinite.length },
-        ], assumedFinite),
-      ];
       const names = [...outputs, ...assigned].map((tensor) => {
         const name = capture.nameOf(backend.getInputTensorIds([tensor])[0]!);
         // TensorFlow cannot return an input of a graph itself.
-        const type = backend.tensorMap.get(tensor.dataId)!.dtype;
-        return add("Identity", [{ name: "T", type: TF_ATTR_TYPE, value: type }], [name]);
+        const { dtype } = backend.tensorMap.get(tensor.dataId)!;
+        return graph.add("Identity", [name], { T: { type: dtype } });
       });
-      return this.#capturedGraph(capture, [...sum, ...names], assigned);
+      return this.#capturedGraph(capture, [...assumedFinite, ...names], assigned);
     } finally {
       this.#stop();
     }
@@ -200,8 +187,7 @@ export class GraphCapture {
       session = new GraphSession(backend.addon, graph);
     const feedList = [...feeds.values()];
     const inputNames = [...feeds.keys()].map((name) => `${name}:0`).join();
-    const outputNames = outputs.map((name) => `${name}:0`).join();
-    const hasAssumption = assumedFinite.length > 0;
+    const outputNames = outputs.map((name) => name.includes(":") ? name : `${name}:0`).join();
     return {
       nodes,
       feeds: feedList,
@@ -221,15 +207,14 @@ export class GraphCapture {
         } catch (error) {
           throw withOpName(error, nodes, checks);
         }
-        if (hasAssumption) {
-          const { id } = results.shift()!;
-          const [sum] = backend.addon.tensorDataSync(id);
+        const assumed = results.splice(0, assumedFinite.length);
+        const holds = assumed.every(({ id }) =>
+          Number.isFinite(backend.addon.tensorDataSync(id)[0])
+        );
+        for (const { id } of holds ? assumed : [...assumed, ...results]) {
           backend.addon.deleteTensor(id);
-          if (!Number.isFinite(sum)) {
-            for (const { id } of results) backend.addon.deleteTensor(id);
-            return undefined;
-          }
         }
+        if (!holds) return undefined;
         const made = results.map((result) => backend.createOutputTensor(result));
         const values = made.splice(made.length - assigned.length);
         assigned.forEach((variable, i) => variable.assign(values[i]!));
