@@ -147,7 +147,7 @@ export class GraphCapture {
       work();
       return undefined;
     }
-    const backend = this.#backend;
+    const backend = this.#backend, { TF_ATTR_TYPE, TF_ATTR_INT, TF_FLOAT } = backend.addon;
     const capture = this.#current = new Capture(backend, feedOf);
     backend.binding = capture.binding;
     try {
@@ -160,13 +160,26 @@ export class GraphCapture {
         );
       });
       const { graph, assumedFinite } = capture;
+      const add = (op: string, attributes: OpAttribute[], names: string[]) =>
+        graph.add(
+          op,
+          names,
+          Object.fromEntries(attributes.map((x) => [x.name, toAttrValue(x, backend.addon)])),
+        );
+      // A sum is finite only where each number in it is.
+      const sum = assumedFinite.length === 0 ? [] : [
+        add("AddN", [
+          { name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT },
+          { name: "N", type: TF_ATTR_INT, value: assumedFinite.length },
+        ], assumedFinite),
+      ];
       const names = [...outputs, ...assigned].map((tensor) => {
         const name = capture.nameOf(backend.getInputTensorIds([tensor])[0]!);
         // TensorFlow cannot return an input of a graph itself.
-        const { dtype } = backend.tensorMap.get(tensor.dataId)!;
-        return graph.add("Identity", [name], { T: { type: dtype } });
+        const type = backend.tensorMap.get(tensor.dataId)!.dtype;
+        return add("Identity", [{ name: "T", type: TF_ATTR_TYPE, value: type }], [name]);
       });
-      return this.#capturedGraph(capture, [...assumedFinite, ...names], assigned);
+      return this.#capturedGraph(capture, [...sum, ...names], assigned);
     } finally {
       this.#stop();
     }
@@ -187,7 +200,8 @@ export class GraphCapture {
       session = new GraphSession(backend.addon, graph);
     const feedList = [...feeds.values()];
     const inputNames = [...feeds.keys()].map((name) => `${name}:0`).join();
-    const outputNames = outputs.map((name) => name.includes(":") ? name : `${name}:0`).join();
+    const outputNames = outputs.map((name) => `${name}:0`).join();
+    const hasAssumption = assumedFinite.length > 0;
     return {
       nodes,
       feeds: feedList,
@@ -207,14 +221,15 @@ export class GraphCapture {
         } catch (error) {
           throw withOpName(error, nodes, checks);
         }
-        const assumed = results.splice(0, assumedFinite.length);
-        const holds = assumed.every(({ id }) =>
-          Number.isFinite(backend.addon.tensorDataSync(id)[0])
-        );
-        for (const { id } of holds ? assumed : [...assumed, ...results]) {
+        if (hasAssumption) {
+          const { id } = results.shift()!;
+          const [sum] = backend.addon.tensorDataSync(id);
           backend.addon.deleteTensor(id);
+          if (!Number.isFinite(sum)) {
+            for (const { id } of results) backend.addon.deleteTensor(id);
+            return undefined;
+          }
         }
-        if (!holds) return undefined;
         const made = results.map((result) => backend.createOutputTensor(result));
         const values = made.splice(made.length - assigned.length);
         assigned.forEach((variable, i) => variable.assign(values[i]!));

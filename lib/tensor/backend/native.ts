@@ -163,7 +163,10 @@ export class NativeBackend extends NodeJSKernelBackend implements types.NativeBa
     const { binding } = this, { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT, TF_INT32 } = binding;
     const type = { name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT };
     const size = tf.util.sizeFromShape([...shape]);
-    if (size < LARGE) return binding.executeOp("L2Loss", [type], [id], 1)[0]!.id;
+    // In a graph, TensorFlow would round other sums differently beside a product.
+    if (size < LARGE || this.capture.isCapturing) {
+      return binding.executeOp("L2Loss", [type], [id], 1)[0]!.id;
+    }
     const shapeType = { name: "Tshape", type: TF_ATTR_TYPE, value: TF_INT32 };
     const rowShape = binding.createTensor([2], TF_INT32, Int32Array.of(1, size));
     const [row] = binding.executeOp("Reshape", [type, shapeType], [id, rowShape], 1);
