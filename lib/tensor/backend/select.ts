@@ -13,16 +13,10 @@ import { fileURLToPath } from "node:url";
 // @ts-types="./node_backend.d.ts"
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
+import { CPU, FALLBACK_BACKENDS, NATIVE, WASM } from "./names.ts";
 import type { BackendName, Binding, NativeBackend } from "./types.ts";
 
-/** The name under which the native backend is registered. */
-export const NATIVE = "tensorflow";
-/** The name of TensorFlow.js's backend in WebAssembly, which is loaded at its first use. */
-export const WASM = "wasm";
-/** The name of TensorFlow.js's backend in plain JavaScript. */
-export const CPU = "cpu";
-/** The backends on which our kernels are compositions of TensorFlow.js's own. */
-export const FALLBACK_BACKENDS = [WASM, CPU] as const;
+export { CPU, FALLBACK_BACKENDS, NATIVE, WASM };
 
 const ACTION = "Choosing a backend";
 

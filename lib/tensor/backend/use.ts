@@ -2,7 +2,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkFunction, checkOneOf } from "../checks.ts";
-import { CPU, NATIVE, setBackend, WASM } from "./select.ts";
+import { CPU, NATIVE, WASM } from "./names.ts";
+import { setBackend } from "./select.ts";
 import type { BackendName } from "./types.ts";
 
 /**
