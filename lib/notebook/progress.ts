@@ -1,6 +1,6 @@
 import { type Figure, trainingCurves } from "../plot/mod.ts";
 import type { EpochProgress, History, Progress } from "../train/mod.ts";
-import { checkTraining } from "../train/history.ts";
+import { checkTraining } from "../train/training.ts";
 import { liveView } from "./live_view.ts";
 
 /** Where a training shows how it goes. */

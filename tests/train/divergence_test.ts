@@ -25,7 +25,7 @@ import {
   variable,
 } from "resnet-lab";
 import { assertNoLeak } from "../helpers.ts";
-import { OneWeight, pixels } from "./one_weight.ts";
+import { OneWeight, pixels } from "./_helpers.ts";
 
 for (const compile of [false, true]) {
   for (const precision of ["fp32", "bf16"] as const) {

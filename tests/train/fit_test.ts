@@ -38,7 +38,7 @@ import {
   type StepProgress,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { OneWeight, pixels } from "./one_weight.ts";
+import { OneWeight, pixels } from "./_helpers.ts";
 
 const { train: shipped, test: shippedTest } = await fashionMnist({ subset: true });
 const hundred = shipped.take(100);
@@ -366,7 +366,7 @@ Deno.test("fit refuses an optimizer that was made before freezing, and changes n
     assert.throws(training, {
       name: "RangeError",
       message:
-        'BroadcastableTo to "Fashion-MNIST subset, train": the optimizer changes 5.weight, which is frozen. Make it again with the parameters of this model.',
+        'Fitting to "Fashion-MNIST subset, train": the optimizer changes 5.weight, which is frozen. Make it again with the parameters of this model.',
     });
     assert.deepEqual(bits(model), before);
     model.unfreeze("5");
@@ -644,7 +644,7 @@ const refused: [
       return fit(model, hundred, options(model));
     },
     "RangeError",
-    /^BroadcastableTo to "Fashion-MNIST subset, train": this model has 9 classes, but the data set has 10\. Build the model with 10 classes\.$/,
+    /^Fitting to "Fashion-MNIST subset, train": this model has 9 classes, but the data set has 10\. Build the model with 10 classes\.$/,
   ],
   [
     "a model that gives images",
@@ -781,7 +781,7 @@ for (const [wrong, message] of untyped) {
       () => fit(model, hundred, { ...options(model), ...wrong }),
       (error) => {
         assert(error instanceof TypeError);
-        assert(error.message.startsWith(`BroadcastableTo to "${hundred.name}": `), error.message);
+        assert(error.message.startsWith(`Fitting to "${hundred.name}": `), error.message);
         assert(error.message.includes(message), error.message);
         return true;
       },
@@ -808,13 +808,12 @@ Deno.test("fit refuses what is no model and what is no data set, in words", () =
   assert.throws(() => fit(lenet, hundred, options(model)), {
     name: "TypeError",
     message:
-      'BroadcastableTo to "Fashion-MNIST subset, train": the model must be a module, found the function lenet (call it: lenet()).',
+      'Fitting to "Fashion-MNIST subset, train": the model must be a module, found the function lenet (call it: lenet()).',
   });
   // @ts-expect-error: both sets are no set
   assert.throws(() => fit(model, { train: hundred }, options(model)), {
     name: "TypeError",
-    message:
-      "BroadcastableTo: the data set must be an ImageDataset, found an object of another kind.",
+    message: "Fitting: the data set must be an ImageDataset, found an object of another kind.",
   });
 });
 
@@ -847,13 +846,13 @@ Deno.test("fit refuses a last batch of one image at the call where a batch norm 
     assert.throws(() => fit(model, three, { ...options(model), batchSize: 2, compile }), {
       name: "RangeError",
       message:
-        'BroadcastableTo to "pixels": the last batch must have more than one image, as 2 normalises a single value for each channel of one, found 3 images in batches of 2. ' +
+        'Fitting to "pixels": the last batch must have more than one image, as 2 normalises a single value for each channel of one, found 3 images in batches of 2. ' +
         "Leave it out with dropLast: true, or take another batchSize.",
     });
     assert.throws(() => fit(model, three, { ...options(model), batchSize: 1, compile }), {
       name: "RangeError",
       message:
-        'BroadcastableTo to "pixels": batchSize must be at least 2, as 2 normalises a single value for each channel of one image, found 1.',
+        'Fitting to "pixels": batchSize must be at least 2, as 2 normalises a single value for each channel of one image, found 1.',
     });
   }
 });
@@ -961,7 +960,7 @@ for (const compile of [false, true]) {
       await assert.rejects(fit(model, pixels([1, 1]), { ...rest, optimizer }), {
         name: "RangeError",
         message:
-          'BroadcastableTo to "pixels": the loss must depend on each parameter that the optimizer changes, found auxiliary.1.weight, auxiliary.1.bias ' +
+          'Fitting to "pixels": the loss must depend on each parameter that the optimizer changes, found auxiliary.1.weight, auxiliary.1.bias ' +
           "without a part in it. Freeze them before the optimizer is made, give it only the others, or use what their layers give in the loss.",
       });
       assert.deepEqual(bits(model), before);
@@ -1006,14 +1005,14 @@ Deno.test("fit says in words what channels and classes do not fit", () => {
   const colour = new ImageDataset({ ...pixels([0, 1]), pixels: new Uint8Array(6), channels: 3 });
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   assert.throws(() => fit(resnet({ block: "basic", stages: [1] }), hundred, rest), {
-    message: /^BroadcastableTo to .*: the optimizer changes/,
+    message: /^Fitting to .*: the optimizer changes/,
   });
   const model = resnet({ block: "basic", stages: [1], classes: 10, channels: 4 });
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   assert.throws(() => fit(model, hundred, options(model)), {
     name: "RangeError",
     message:
-      'BroadcastableTo to "Fashion-MNIST subset, train": this model takes images with 3 channels, but the data set has 1. ' +
+      'Fitting to "Fashion-MNIST subset, train": this model takes images with 3 channels, but the data set has 1. ' +
       "Build the model for 1, or give a transform that makes 3 of them.",
   });
   const normed = sequential(batchNorm(1), flatten(), linear(1, 2));

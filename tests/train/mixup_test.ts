@@ -13,9 +13,9 @@ import {
   setSeed,
   sgd,
 } from "resnet-lab";
-import { drawShare } from "../../lib/train/mixup.ts";
+import { sampleLambda } from "../../lib/train/mixup.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { OneWeight, pixels } from "./one_weight.ts";
+import { OneWeight, pixels } from "./_helpers.ts";
 
 testOnEachBackend(
   "mixup by hand: images, loss, gradient and accuracy of one weight",
@@ -73,10 +73,10 @@ Deno.test("the larger share by hand", () => {
     }
   }
   // cos² 2πv is 1 for v = ½, and t² ⁄ ν = u^(−1 ⁄ α) − 1 = ⅓, so ½ + ½ · √(⅓ ⁄ (1 + ⅓)) = ¾.
-  assertClose(drawShare(1, new Fixed([3 / 4, 1 / 2])), 0.75, 1e-9);
-  assertClose(drawShare(2, new Fixed([9 / 16, 1 / 2])), 0.75, 1e-9);
+  assertClose(sampleLambda(1, new Fixed([3 / 4, 1 / 2])), 0.75, 1e-9);
+  assertClose(sampleLambda(2, new Fixed([9 / 16, 1 / 2])), 0.75, 1e-9);
   // With u = ¼ and cos² 2πv = ½ for v = ⅛: t² ⁄ ν = 3 ⁄ 2.
-  assertClose(drawShare(1, new Fixed([1 / 4, 1 / 8])), 0.5 + Math.sqrt(0.6) / 2, 1e-9);
+  assertClose(sampleLambda(1, new Fixed([1 / 4, 1 / 8])), 0.5 + Math.sqrt(0.6) / 2, 1e-9);
 });
 
 Deno.test("shares have the moments of the larger of λ and 1 − λ where λ is of Beta(α, α)", () => {
@@ -84,7 +84,7 @@ Deno.test("shares have the moments of the larger of λ and 1 − λ where λ is 
   // 2λ − 1 has the variance 1 / (2α + 1), as λ has 1 / (4 (2α + 1)); |2λ − 1| has the mean 2/π, ½
   // and ⅜ for α of ½, 1 and 2.
   for (const [alpha, mean] of [[0.2], [0.5, 2 / Math.PI], [1, 1 / 2], [2, 3 / 8], [30]] as const) {
-    const distances = Array.from({ length: n }, () => 2 * drawShare(alpha, random) - 1);
+    const distances = Array.from({ length: n }, () => 2 * sampleLambda(alpha, random) - 1);
     assert(distances.every((distance) => distance >= 0 && distance <= 1));
     const square = distances.reduce((sum, distance) => sum + distance ** 2, 0) / n;
     // The fourth moment of 2λ − 1 is 3 / ((2α + 1) (2α + 3)).
@@ -102,7 +102,7 @@ Deno.test("the share of any α is from ½ to 1, never NaN", () => {
   const random = new Random(1);
   for (const alpha of [5e-324, 1e-300, 1e-3, 1e9, 1e300, Number.MAX_VALUE]) {
     for (let i = 0; i < 100; i++) {
-      const share = drawShare(alpha, random);
+      const share = sampleLambda(alpha, random);
       assert(share >= 0.5 && share <= 1, `α ${alpha}: ${share}`);
     }
   }

@@ -30,7 +30,6 @@ import {
   tidy,
   type Transform,
   transformOf,
-  type Variable,
   writeGraphModel,
   writeSafetensors,
 } from "resnet-lab";
@@ -125,7 +124,7 @@ Deno.test("lossSurface and findLearningRate use the transform, and leave it", as
     await lossSurface(model, others, options),
     await lossSurface(model, others, { ...options, transform: shrink }),
   );
-  const optimizer = (parameters: readonly Variable[]) => sgd(parameters, { learningRate: 1 });
+  const optimizer = sgd(model.parameters(), { learningRate: 1 });
   const sweep = { optimizer, batchSize: 50, steps: 4, seed: 1 };
   assert.deepEqual(
     await findLearningRate(model, some, sweep),

@@ -10,7 +10,7 @@ import {
   type Training,
 } from "resnet-lab";
 import { assertClose, assertNoLeak } from "../helpers.ts";
-import { OneWeight, pixels } from "./one_weight.ts";
+import { OneWeight, pixels } from "./_helpers.ts";
 
 const light = pixels([1, 1, 1]);
 function training(model = new OneWeight(), more = {}): Training {
@@ -161,7 +161,7 @@ async function warnings(program: string): Promise<string> {
       "eval",
       "--v8-flags=--expose-gc",
       `import { fit, sgd } from "resnet-lab";
-      import { OneWeight, pixels } from "${import.meta.resolve("./one_weight.ts")}";
+      import { OneWeight, pixels } from "${import.meta.resolve("./_helpers.ts")}";
       const model = new OneWeight();
       const optimizer = sgd(model.parameters(), { learningRate: 1 });
       const train = () => fit(model, pixels([1]), { optimizer, epochs: 1, batchSize: 1 });
@@ -173,7 +173,7 @@ async function warnings(program: string): Promise<string> {
 }
 
 Deno.test("a training that never starts is told, at the end of the program or when it is let go", async () => {
-  const told = /BroadcastableTo to "pixels" has not started, so nothing was trained: await fit/;
+  const told = /Fitting to "pixels" has not started, so nothing was trained: await fit/;
   assert.match(await warnings("globalThis.kept = train();"), told);
   assert.match(
     await warnings(`train();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { yieldToEventLoop } from "../../lib/train/event_loop.ts";
+import { yieldToEventLoop } from "../../lib/train/run.ts";
 
 Deno.test("yieldToEventLoop lets a signal of the process through", async () => {
   let steps = 0;
