@@ -127,9 +127,8 @@ export function jupyterDisplay(jupyter: Pick<typeof Deno.jupyter, "display">): D
 function curves(line: string, { steps, epochs }: History): Figure | undefined {
   const drawn = {
     steps: steps.filter(({ loss, learningRate }) => Number.isFinite(loss + learningRate)),
-    epochs: epochs.filter(({ trainLoss, trainAccuracy, validation }) =>
-      Number.isFinite(trainLoss + trainAccuracy + (validation?.loss ?? 0)) &&
-      Number.isFinite(validation?.accuracy ?? 0)
+    epochs: epochs.filter(({ trainLoss, validation }) =>
+      Number.isFinite(trainLoss + (validation?.loss ?? 0) + (validation?.accuracy ?? 0))
     ),
   };
   if (drawn.steps.length + drawn.epochs.length === 0) return undefined;
@@ -192,7 +191,7 @@ function accuracies(
   { trainAccuracy, validation }: EpochProgress,
 ): string[] {
   return [
-    `training accuracy ${percent(trainAccuracy)}`,
+    ...(Number.isNaN(trainAccuracy) ? [] : [`training accuracy ${percent(trainAccuracy)}`]),
     ...(validation ? [`validation accuracy ${percent(validation.accuracy)}`] : []),
   ];
 }

@@ -76,8 +76,10 @@ export function trainingCurves(
     throw new RangeError(`${doing}: expected a step or an epoch, found none`);
   }
   for (const { epoch, trainAccuracy, validation } of epochs) {
-    const shares = validation ? [trainAccuracy, validation.accuracy] : [trainAccuracy];
-    requireNumbers(doing, `the accuracies of epoch ${epoch}`, shares);
+    // A training on an objective without logits has no accuracy.
+    const shares = Number.isNaN(trainAccuracy) ? [] : [trainAccuracy];
+    if (validation) shares.push(validation.accuracy);
+    if (shares.length > 0) requireNumbers(doing, `the accuracies of epoch ${epoch}`, shares);
     const other = shares.find((share) => !(share >= 0 && share <= 1));
     if (other === undefined) continue;
     throw new RangeError(
@@ -111,14 +113,14 @@ export function trainingCurves(
       x: epoch,
       y: { title: "Mean loss" },
     });
-    panels.push({
-      series: perEpoch(
-        epochs.map(({ epoch, trainAccuracy }) => [epoch, percent(trainAccuracy)]),
-        validated.map(({ epoch, accuracy }) => [epoch, percent(accuracy)]),
-      ),
-      x: epoch,
-      y: { title: "Accuracy", unit: "%" },
-    });
+    const accuracies = perEpoch(
+      epochs.filter(({ trainAccuracy }) => !Number.isNaN(trainAccuracy))
+        .map(({ epoch, trainAccuracy }) => [epoch, percent(trainAccuracy)]),
+      validated.map(({ epoch, accuracy }) => [epoch, percent(accuracy)]),
+    );
+    if (accuracies.length > 0) {
+      panels.push({ series: accuracies, x: epoch, y: { title: "Accuracy", unit: "%" } });
+    }
   }
   const grid = panelGrid(panels.length, {
     columns: 2,
@@ -203,8 +205,10 @@ function describe({ steps, epochs }: TrainingHistory): string {
   if (epoch) {
     const percent = (share: number) => `${Number((100 * share).toPrecision(4))} %`;
     parts.push(
-      `after ${say(epochs.length)} ${epochs.length === 1 ? "epoch" : "epochs"} training accuracy ` +
-        percent(epoch.trainAccuracy) +
+      `after ${say(epochs.length)} ${epochs.length === 1 ? "epoch" : "epochs"} training ` +
+        (Number.isNaN(epoch.trainAccuracy)
+          ? `loss ${say(epoch.trainLoss)}`
+          : `accuracy ${percent(epoch.trainAccuracy)}`) +
         (epoch.validation === undefined
           ? ""
           : `, validation accuracy ${percent(epoch.validation.accuracy)}`),

@@ -3,15 +3,7 @@
  * equations, `w` is a parameter, `g` its gradient, `η` the learning rate, `λ` the weight decay and
  * `t` the index of the step, from 1.
  */
-import {
-  dispose,
-  isTensor,
-  ops,
-  type Tensor,
-  tidy,
-  type Variable,
-  variable,
-} from "../tensor/mod.ts";
+import { dispose, ops, type Tensor, tidy, type Variable, variable } from "../tensor/mod.ts";
 import {
   checkArray,
   checkBoolean,

@@ -42,12 +42,12 @@ Deno.test("clipGradients refuses a norm that is not positive, gradients that are
     for (const maxNorm of [0, -1, NaN]) {
       assert.throws(() => clipGradients([one], maxNorm), {
         name: "RangeError",
-        message: `Clipping gradients: maxNorm must be positive, found ${maxNorm}.`,
+        message: `Clipping gradients: maxNorm must be a positive number, found ${maxNorm}.`,
       });
     }
     assert.throws(() => clipGradients([one, broken], 1), {
       name: "RangeError",
-      message: "Clipping gradients: their norm must be finite, found NaN.",
+      message: "Clipping gradients: the norm of the gradients must be finite, found NaN.",
     });
     assert.throws(() => gradientNorm([]), { name: "RangeError", message: /found none/ });
   }));
@@ -103,5 +103,8 @@ Deno.test("gradientNorm() refuses what is no tensor or was disposed", () => {
     name: "TypeError",
     message: /must be a tensor/,
   });
-  assert.throws(() => clipGradients([ops.ones([1])], "1" as never), /maxNorm must be positive/);
+  assert.throws(
+    () => clipGradients([ops.ones([1])], "1" as never),
+    /maxNorm must be a positive number/,
+  );
 });

@@ -53,7 +53,7 @@ for (const [batchSize, compile] of [[1, false], [3, false], [7, false], [2, true
   );
 }
 
-Deno.test("maps stay maps, and the images are transformed first", async () => {
+Deno.test("extractFeatures() keeps feature maps, and the images are transformed first", async () => {
   const layer = conv2d(1, 3, { kernelSize: 5, stride: 5 });
   const transform = normalize({ mean: 0.5, standardDeviation: 0.5 });
   const maps = await extractFeatures((images) => layer.forward(images), seven, { transform });
@@ -103,15 +103,19 @@ Deno.test("extractFeatures stops between two batches and throws the reason of th
     assert.equal(batches, 2);
   }));
 
-const doing = 'Extracting features of "Fashion-MNIST subset, test"';
+const action = 'Extracting features of "Fashion-MNIST subset, test"';
 let calls = 0;
 const refused: [name: string, forward: (images: Images<1>) => unknown, RegExp | string][] = [
   [
     "one number for all",
     (images) => ops.mean(images),
-    `${doing}: expected float32 features [batch, features] or maps [batch, height, width, channels], found float32 [].`,
+    `${action}: the body must return float32 features [batch, features] or feature maps [batch, height, width, channels], found a tensor of float32 [].`,
   ],
-  ["class numbers", (images) => ops.cast(images, "int32"), /found int32 \[3,28,28,1\]/],
+  [
+    "class numbers",
+    (images) => ops.cast(images, "int32"),
+    /found a tensor of int32 \[3, 28, 28, 1\]/,
+  ],
   [
     "a promise",
     (images) => Promise.resolve(images),
@@ -120,12 +124,12 @@ const refused: [name: string, forward: (images: Images<1>) => unknown, RegExp | 
   [
     "the mean of the batch",
     (images) => ops.mean(images, [0], { keepDims: true }),
-    `${doing}: expected features of each image, [3,28,28,1], found [1,28,28,1].`,
+    `${action}: the features of the images must be [3,28,28,1], found [1,28,28,1].`,
   ],
   [
     "another shape later",
     (images) => ops.reshape(images, calls++ % 2 ? [-1, 784] : [-1, 28, 28, 1]),
-    `${doing}: expected features of each image, [3,28,28,1], found [3,784].`,
+    `${action}: the features of the images must be [3,28,28,1], found [3,784].`,
   ],
   ["features that are not finite", (images) => ops.log(images), /found -Infinity in image 0/],
 ];
@@ -152,7 +156,7 @@ const untyped: [options: object, message: RegExp][] = [
   [{ loss: () => 1 }, /there is no option loss\./],
   [{ transform: "resize" }, /transform must be a function of images/],
   [{ compile: 1 }, /compile must be true or false, found 1/],
-  [{ batchSize: 2.5 }, /batchSize must be a positive integer, found 2\.5/],
+  [{ batchSize: 2.5 }, /batchSize must be a whole number of at least 1, found 2\.5/],
 ];
 for (const [options, message] of untyped) {
   Deno.test(`extractFeatures refuses ${Deno.inspect(options, { depth: 0 })}, in words`, () =>
@@ -166,7 +170,7 @@ Deno.test("extractFeatures refuses what is no module and no function, and other 
   // @ts-expect-error: a module or a function
   await assert.rejects(extractFeatures("body", seven), {
     name: "TypeError",
-    message: `${doing}: expected a module or a function of images, found "body".`,
+    message: `${action}: the body must be a module or a function of images, found "body".`,
   });
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   await assert.rejects(extractFeatures(conv2d(3, 1, { kernelSize: 1 }), seven), {

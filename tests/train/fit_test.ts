@@ -654,7 +654,7 @@ const refused: [
       return fit(model, hundred, options(model));
     },
     "RangeError",
-    /the model must give logits \[batch, 10\], found a tensor of float32 \[1, 28, 28, 10\]\./,
+    /the model must return logits \[batch, 10\], found a tensor of float32 \[1, 28, 28, 10\]\./,
   ],
   [
     "an optimizer of another model",
@@ -700,7 +700,7 @@ const refused: [
       return fit(model, hundred, { ...options(model), maxGradientNorm: 0 });
     },
     "RangeError",
-    /maxGradientNorm must be positive, found 0/,
+    /maxGradientNorm must be a positive number, found 0/,
   ],
   ...[0, -0.2, NaN, Infinity].map((mixup): typeof refused[number] => [
     `a mixup of ${mixup}`,
@@ -709,7 +709,7 @@ const refused: [
       return fit(model, hundred, { ...options(model), mixup });
     },
     "RangeError",
-    /mixup must be a positive number, found/,
+    /mixup must be a positive finite number, found/,
   ]),
   [
     "a transform to int32",
@@ -751,7 +751,7 @@ const untyped: [options: object, message: string][] = [
   [{ optimizer: sgd }, "found the function sgd (call it: sgd())."],
   [{ optimizer: undefined }, "optimizer must be an optimizer such as "],
   [{ epochs: "3" }, 'epochs must be a whole number of at least 1, found "3".'],
-  [{ batchSize: "32" }, 'batchSize must be a whole number, found "32".'],
+  [{ batchSize: "32" }, 'batchSize must be a whole number of at least 1, found "32".'],
   [{ batchSize: undefined }, "batchSize must be a whole number of at least 1, found undefined."],
   [
     { loss: "crossEntropy" },
@@ -760,18 +760,18 @@ const untyped: [options: object, message: string][] = [
   [{ schedule: 0.1 }, "schedule must be a function of the step such as "],
   [{ transform: null }, "transform must be a function of images such as "],
   [{ augment: [] }, "augment must be a function of images such as randomFlip(), found []."],
-  [{ mixup: true }, "mixup must be a number, found true."],
+  [{ mixup: true }, "mixup must be a positive finite number, found true."],
   [
     { validation: [hundred] },
-    "validation must be an ImageDataset, found [an object of another kind].",
+    "validation must be an ImageDataset, found [an object (ImageDataset)].",
   ],
-  [{ maxGradientNorm: "1" }, 'maxGradientNorm must be a number, found "1".'],
+  [{ maxGradientNorm: "1" }, 'maxGradientNorm must be a positive number, found "1".'],
   [{ compile: "yes" }, 'compile must be true or false, found "yes".'],
   [{ dropLast: 1 }, "dropLast must be true or false, found 1."],
-  [{ seed: "1" }, 'seed must be a whole number, found "1".'],
+  [{ seed: "1" }, 'seed must be a whole number from -2147483647 to 2147483647, found "1".'],
   [
     { signal: new AbortController() },
-    "signal must be an AbortSignal, found an object of another kind.",
+    "signal must be an AbortSignal such as controller.signal, found an object (AbortController).",
   ],
 ];
 for (const [wrong, message] of untyped) {
@@ -798,7 +798,7 @@ Deno.test("fit refuses a precision and a seed that do not exist, at the call", (
   });
   assert.throws(() => fit(model, hundred, { ...options(model), seed: 0.5 }), {
     name: "RangeError",
-    message: /the seed must be a whole number/,
+    message: /seed must be a whole number from/,
   });
 });
 
@@ -813,7 +813,7 @@ Deno.test("fit refuses what is no model and what is no data set, in words", () =
   // @ts-expect-error: both sets are no set
   assert.throws(() => fit(model, { train: hundred }, options(model)), {
     name: "TypeError",
-    message: "Fitting: the data set must be an ImageDataset, found an object of another kind.",
+    message: "Fitting: the data set must be an ImageDataset, found an object.",
   });
 });
 
@@ -960,8 +960,8 @@ for (const compile of [false, true]) {
       await assert.rejects(fit(model, pixels([1, 1]), { ...rest, optimizer }), {
         name: "RangeError",
         message:
-          'Fitting to "pixels": the loss must depend on each parameter that the optimizer changes, found auxiliary.1.weight, auxiliary.1.bias ' +
-          "without a part in it. Freeze them before the optimizer is made, give it only the others, or use what their layers give in the loss.",
+          'Fitting to "pixels": the loss must depend on each parameter of the optimizer, found auxiliary.1.weight, auxiliary.1.bias ' +
+          "without influence on it. Freeze them before the optimizer is made, make the optimizer without them, or use the output of their layers in the loss.",
       });
       assert.deepEqual(bits(model), before);
       using main = sgd(model.main.parameters(), { learningRate: 1 });

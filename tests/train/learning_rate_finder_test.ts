@@ -141,7 +141,10 @@ const untyped: [options: object, message: RegExp][] = [
   [{ epochs: 2 }, /there is no option epochs\. Did you mean steps\?|there is no option epochs\./],
   [{ from: "1e-5" }, /from must be a positive number, found "1e-5"/],
   [{ steps: null }, /steps must be a whole number of at least 2, found null/],
-  [{ optimizer: () => sgd }, /optimizer must be an optimizer such as .*, found the function optimizer/],
+  [
+    { optimizer: () => sgd },
+    /optimizer must be an optimizer such as .*, found the function optimizer/,
+  ],
   [{ optimizer: "sgd" }, /optimizer must be an optimizer such as .*, found "sgd"/],
   [
     { optimizer: { parameters: [linear(1, 1).weight], step() {} } },

@@ -264,7 +264,7 @@ const untyped: [options: object, message: RegExp][] = [
   [{ points: "3" }, /points must be an odd number of at least 3, found "3"/],
   [{ radius: "1" }, /radius must be positive and finite, found "1"/],
   [{ loss: 1 }, /loss must be a function/],
-  [{ seed: "1" }, /seed must be a whole number, found "1"/],
+  [{ seed: "1" }, /seed must be a whole number from .*, found "1"/],
   [{ precision: "half" }, /it must be "fp32" or "bf16", found "half"/],
 ];
 for (const [options, message] of untyped) {

@@ -146,11 +146,11 @@ Deno.test("confusionMatrix has true classes as rows and counts each prediction o
 Deno.test("confusionMatrix refuses lengths that differ and classes that do not exist", () => {
   assert.throws(() => confusionMatrix([0, 1], [0], 2), {
     name: "RangeError",
-    message: "Counting confusions: expected a prediction for each label, found 2 for 1.",
+    message: "Counting confusions: there must be a prediction for each label, found 2 for 1.",
   });
   assert.throws(() => confusionMatrix([0, 2], [0, 1], 2), {
     name: "RangeError",
-    message: /classes from 0 to 1, found label 1 and prediction 2 at 1/,
+    message: /classes must be from 0 to 1, found label 1 and prediction 2 at 1/,
   });
   assert.throws(() => confusionMatrix([0], [-1], 2), /found label -1 and prediction 0 at 0/);
 });
@@ -177,7 +177,10 @@ Deno.test("calibration takes certainties of 0 and 1, and 1 with a rounding of fl
 });
 
 Deno.test("calibration refuses what is no confidence", () => {
-  assert.throws(() => calibration([], []), /expected a confidence for each answer, found 0 for 0/);
+  assert.throws(
+    () => calibration([], []),
+    /there must be a confidence for each answer, found 0 for 0/,
+  );
   assert.throws(() => calibration([0.5], [true, false]), /found 1 for 2/);
   assert.throws(() => calibration([0.5, NaN], [true, true]), /found NaN at 1/);
   assert.throws(() => calibration([1.5], [true]), /from 0 to 1, found 1\.5 at 0/);
@@ -263,7 +266,7 @@ const untyped: [options: unknown, message: string][] = [
   [{ batch_size: 2 }, "there is no option batch_size. Did you mean batchSize?"],
   [{ augment: normalize({ mean: 0, standardDeviation: 1 }) }, "there is no option augment."],
   [5, "the options must be an object such as { batchSize: 100 }, found 5."],
-  [{ batchSize: "2" }, 'batchSize must be a whole number, found "2".'],
+  [{ batchSize: "2" }, 'batchSize must be a whole number of at least 1, found "2".'],
   [{ loss: "crossEntropy" }, "loss must be a function of logits and labels such as crossEntropy"],
   [
     { loss: null },
@@ -271,7 +274,7 @@ const untyped: [options: unknown, message: string][] = [
   ],
   [{ transform: true }, "transform must be a function of images"],
   [{ compile: "yes" }, 'compile must be true or false, found "yes".'],
-  [{ signal: true }, "signal must be an AbortSignal, found true."],
+  [{ signal: true }, "signal must be an AbortSignal such as controller.signal, found true."],
   [
     { loss: (logits: Features) => logits },
     "the loss must be one number, found a tensor of float32 [5, 2].",

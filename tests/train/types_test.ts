@@ -123,7 +123,7 @@ export function objectives(embed: Module<Images<1>, Images<4>>) {
   // @ts-expect-error: an object with the loss
   fit(embed, grey, { ...rest, objective: (model, { images }) => ops.mean(model.forward(images)) });
   // @ts-expect-error: an objective is synchronous
-  fit(embed, grey, { ...rest, objective: async (_, { images }) => ({ loss: ops.mean(images) }) });
+  fit(embed, grey, { ...rest, objective: () => Promise.resolve({ loss: ops.scalar(1) }) });
   fit(embed, grey, {
     ...rest,
     // @ts-expect-error: metrics are numbers in tensors
