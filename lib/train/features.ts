@@ -45,14 +45,17 @@ import {
  *
  * @example
  * ```ts
- * import { extractFeatures, fashionMnist, fit, flatten, resnet, sequential, sgd } from "resnet-lab";
+ * import { extractFeatures, fashionMnist, fit, flatten } from "resnet-lab";
+ * import { type Images, resnet, sequential, sgd } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const { test } = await fashionMnist({ subset: true });
  * const few = test.take(50);
- * const model = resnet({ block: "basic", stages: [1, 1], channels: 4, inChannels: 1, classes: 10 });
+ * const size = { channels: 4, inChannels: 1, classes: 10 } as const;
+ * const model = resnet({ block: "basic", stages: [1, 1], ...size });
  *
- * const features = await extractFeatures((images) => model.forwardWithEmbedding(images).embedding, few);
+ * const body = (images: Images<1>) => model.forwardWithEmbedding(images).embedding;
+ * const features = await extractFeatures(body, few);
  * assert.deepEqual(features.images([0]).shape, [1, 1, 1, 8]);
  *
  * // Trains the last layer of the model on features in place of images.
@@ -70,6 +73,7 @@ export function extractFeatures<
   dataset: ImageDataset<Channels, Classes>,
   options?: RunOptions<NoInfer<Channels>, Out>,
 ): Promise<ImageDataset<LastAxisOf<Output>, Classes>>;
+/** {@linkcode extractFeatures} of a module in place of a function. */
 export function extractFeatures<
   In,
   Output extends Features | Images,

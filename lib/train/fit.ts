@@ -78,7 +78,7 @@ export function fit<
   options:
     & Omit<FitOptions<NoInfer<Channels>, NoInfer<Classes>, Out, NoInfer<Model>>, "validation">
     & { validation?: ValidationFor<Validation, NoInfer<Channels>, NoInfer<Classes>> }
-    & KnownOptions<Names, AnyFitOptions>,
+    & KnownOptions<Names, FitOptions<number, number, number>>,
 ): Training {
   return startTraining(model, dataset, options as AnyFitOptions);
 }

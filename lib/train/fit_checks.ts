@@ -1,4 +1,4 @@
-/** Checks before a training: errors that would otherwise come later, when parameters have changed. */
+/** Checks before a training, for errors that would otherwise come after parameters have changed. */
 import {
   type Images,
   isTensor,

@@ -106,7 +106,7 @@ export async function findLearningRate<
   dataset: ImageDataset<Channels, Classes>,
   options:
     & FindLearningRateOptions<NoInfer<Channels>, NoInfer<Classes>, Out, NoInfer<Model>>
-    & KnownOptions<Names, AnyOptions>,
+    & KnownOptions<Names, FindLearningRateOptions<number, number, number>>,
 ): Promise<LearningRateSweep> {
   const action = "Finding a learning rate";
   const classifier = asClassifier(action, model);

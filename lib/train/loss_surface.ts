@@ -51,8 +51,8 @@ export interface LossSurface {
  * parameters are restored to the bit, also after an error or Stop.
  *
  * @throws {RangeError} If `points` is not an odd number of at least 3, `radius` is not positive and
- * finite, the model has no filters, or a loss is not finite (try a smaller radius), and for the same
- * reasons as {@linkcode evaluate}.
+ * finite, the model has no filters, or a loss is not finite (try a smaller radius), and for the
+ * reasons of {@linkcode evaluate}.
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
  *
@@ -63,7 +63,8 @@ export interface LossSurface {
  *
  * const { test } = await fashionMnist({ subset: true });
  * const model = sequential(flatten(), linear(784, 10));
- * const { alphas, losses } = await lossSurface(model, test.take(100), { points: 3, radius: 0.5, seed: 1 });
+ * const options = { points: 3, radius: 0.5, seed: 1 };
+ * const { alphas, losses } = await lossSurface(model, test.take(100), options);
  * assert.deepEqual(alphas, [-0.5, 0, 0.5]);
  * assert.deepEqual(losses.map((row) => row.length), [3, 3, 3]);
  * ```

@@ -48,9 +48,11 @@ export {
 } from "./learning_rate_finder.ts";
 export { type LossSurface, lossSurface, type LossSurfaceOptions } from "./loss_surface.ts";
 export type {
+  ChannelMismatch,
   ClassifierFor,
   KnownOptions,
   ModuleFor,
+  NoLogits,
   TrainableFor,
   ValidationFor,
 } from "./model_type_checks.ts";

@@ -18,7 +18,7 @@ export type ClassifierFor<
   Classes extends number,
   Out extends number = Channels,
 > = Fits<Images<Out>, In> extends false ? ChannelMismatch<In, Channels, Out>
-  : IsGeneral<Result> extends true ? NoLogits<Result>
+  : Tensor extends Result ? NoLogits<Result>
   : Fits<Result, Features> extends false ? NoLogits<Result>
   : Fits<Result, Features<Classes>> extends false
     ? `this model has ${LastAxisOf<Result>} classes, but the data set has ${Classes}`
@@ -45,14 +45,15 @@ export type KnownOptions<Names extends PropertyKey, Options> = {
     : `there is no option ${Name & string}`;
 };
 
-type IsGeneral<T> = Tensor extends T ? true : false;
-type NoLogits<Result> = `this model gives ${Describe<Result>}, not logits [batch, classes]`;
+/** The message about a model that returns no logits. */
+export type NoLogits<Result> = `this model gives ${Describe<Result>}, not logits [batch, classes]`;
 
 /** A module from `In` to `Result`, or a message if it does not fit the channels of the data set. */
 export type ModuleFor<In, Result, Channels extends number, Out extends number> =
   Fits<Images<Out>, In> extends false ? ChannelMismatch<In, Channels, Out> : Module<In, Result>;
 
-type ChannelMismatch<In, Channels extends number, Out extends number> =
+/** The message about a model that takes other images than the data set has. */
+export type ChannelMismatch<In, Channels extends number, Out extends number> =
   `this model takes ${Describe<
     In
   >}, but ${Fits<Images, In> extends false ? "the data set has images"

@@ -331,8 +331,8 @@ export interface AdagradOptions extends OptimizerOptions {
 }
 
 /**
- * Adagrad, whose steps get shorter for parameters with large gradients: `g ← g + λ·w`, `s ← s + g²`,
- * `w ← w − η·g / (√s + ε)` (Duchi et al. 2011).
+ * Adagrad, whose steps get shorter for parameters with large gradients: `g ← g + λ·w`,
+ * `s ← s + g²`, `w ← w − η·g / (√s + ε)` (Duchi et al. 2011).
  *
  * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
@@ -345,7 +345,8 @@ export interface AdagradOptions extends OptimizerOptions {
  * const w = variable(ops.tensor([1, 1]));
  * using optimizer = adagrad([w], { learningRate: 0.5 });
  * optimizer.step([ops.tensor([0.01, 100])]);
- * assert.deepEqual([...w.dataSync()], [0.5, 0.5]); // The first step is as long whatever the gradient.
+ * // The length of the first step does not depend on the gradient.
+ * assert.deepEqual([...w.dataSync()], [0.5, 0.5]);
  * ```
  */
 export function adagrad(parameters: ParametersOrGroups, options: AdagradOptions): Optimizer {
@@ -383,8 +384,8 @@ export interface RmsPropOptions extends OptimizerOptions {
 }
 
 /**
- * RMSProp, which is Adagrad with a running mean of the squares: `g ← g + λ·w`, `s ← α·s + (1 − α)·g²`, `w ← w − η·g / (√s + ε)` (Tieleman
- * and Hinton 2012, lecture 6.5).
+ * RMSProp, which is Adagrad with a running mean of the squares: `g ← g + λ·w`,
+ * `s ← α·s + (1 − α)·g²`, `w ← w − η·g / (√s + ε)` (Tieleman and Hinton 2012, lecture 6.5).
  *
  * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.

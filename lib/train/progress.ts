@@ -2,6 +2,7 @@
 
 /** The progress that {@linkcode fit} yields after each step. */
 export interface StepProgress {
+  /** The kind of progress. */
   readonly kind: "step";
   /** The epoch, from 1 to `epochs`. */
   readonly epoch: number;
@@ -30,6 +31,7 @@ export interface StepProgress {
 
 /** The progress that {@linkcode fit} yields after each epoch. */
 export interface EpochProgress {
+  /** The kind of progress. */
   readonly kind: "epoch";
   /** The epoch, from 1 to `epochs`. */
   readonly epoch: number;

@@ -172,7 +172,8 @@ export interface OneCycleOptions {
  * import { oneCycle } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const schedule = oneCycle({ maximum: 1, steps: 101, rise: 0.5, startDivisor: 10, endDivisor: 10 });
+ * const options = { maximum: 1, steps: 101, rise: 0.5, startDivisor: 10, endDivisor: 10 };
+ * const schedule = oneCycle(options);
  * assert.deepEqual([0, 49.5, 100].map((step) => schedule(step).toFixed(3)), [
  *   "0.100",
  *   "1.000",

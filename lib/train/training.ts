@@ -27,6 +27,7 @@ import type { History, Progress } from "./progress.ts";
  * ```
  */
 export class Training implements AsyncGenerator<Progress, void, void>, Promise<History> {
+  /** The name of the class. */
   readonly [Symbol.toStringTag] = "Training";
   readonly #name: string;
   readonly #progress: AsyncGenerator<Progress, void, void>;
@@ -35,6 +36,8 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
   #history: Promise<History> | undefined;
 
   /**
+   * Makes a training; see {@linkcode fit}.
+   *
    * @param name The name of the training, for messages.
    * @param signal Ends the training.
    * @param start Returns the progress of the training; the first request starts it.
@@ -191,7 +194,8 @@ function started(training: Training): void {
  *
  * @example
  * ```ts
- * import { adam, collectHistory, fashionMnist, fit, flatten, linear, type Progress, sequential } from "resnet-lab";
+ * import { adam, collectHistory, fashionMnist, fit, flatten, linear } from "resnet-lab";
+ * import { type Progress, sequential } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * // Ends a training when the loss of an epoch is small enough.

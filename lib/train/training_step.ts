@@ -43,6 +43,7 @@ import type { Schedule } from "./schedules.ts";
  * ```
  */
 export class DivergenceError extends RangeError {
+  /** The name of the class. */
   override readonly name = "DivergenceError";
 }
 
@@ -152,7 +153,8 @@ function lossAndGradients(
       return { loss: ops.add(ops.mul(own, lambda), ops.mul(other, rest)), logits };
     };
   return (...inputs) => {
-    const kept: Tensor[] = []; // Beyond the gradient, which disposes the tensors of the forward pass.
+    // The gradient disposes all other tensors of the forward pass.
+    const kept: Tensor[] = [];
     const keepTensor = <T extends Tensor>(tensor: T): T => {
       kept.push(keep(tensor));
       return tensor;

@@ -36,7 +36,8 @@ testOnEachBackend(
       });
       for await (const progress of training) {
         if (progress.kind === "epoch") continue;
-        assert.equal(seen.length, 2); // Once with the labels of the images, once with those of their partners.
+        // One loss with the labels of the images, one with the labels of their partners.
+        assert.equal(seen.length, 2);
         const [{ x, labels: own }, { labels: others }] = [seen.shift()!, seen.shift()!];
         assert.deepEqual(own.toSorted(), [0, 0, 0, 1, 1, 1]);
         assert.deepEqual(others.toSorted(), [0, 0, 0, 1, 1, 1]);
