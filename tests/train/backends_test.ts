@@ -3,7 +3,6 @@ import {
   backend,
   cifarResnet,
   type Classifier,
-  collectHistory,
   CPU,
   fit,
   ImageDataset,
@@ -39,7 +38,7 @@ async function lossesOf(make: () => Classifier<Images<1>, 10>, size: number): Pr
   using model = make();
   using optimizer = sgd(model.parameters(), { learningRate: 0.05, momentum: 0.9 });
   const options = { optimizer, epochs: 1, batchSize: 2, seed: 3 };
-  const { steps } = await collectHistory(fit(model, noise(6, size), options));
+  const { steps } = await fit(model, noise(6, size), options);
   return steps.map(({ loss }) => loss);
 }
 

@@ -7,7 +7,7 @@ const given = () =>
   fixtures.gradients[0]!.map((values, i): Tensor => ops.tensor(values, fixtures.shapes[i]!));
 
 for (const { maxNorm, norm, gradients } of fixtures.clipped) {
-  testOnEachBackend(`clipGradients to ${maxNorm} is PyTorch's`, () =>
+  testOnEachBackend(`clipGradients() to ${maxNorm} is PyTorch's`, () =>
     assertNoLeak(() => {
       const before = given();
       const clipped = clipGradients(before, maxNorm);
@@ -22,21 +22,21 @@ for (const { maxNorm, norm, gradients } of fixtures.clipped) {
     }));
 }
 
-testOnEachBackend("clipGradients by hand keeps the direction", () => {
+testOnEachBackend("clipGradients() by hand keeps the direction", () => {
   const { gradients, norm } = clipGradients([ops.tensor([3]), ops.tensor([[0, 4]])], 1);
   assert.equal(norm, 5);
   assertClose(gradients[0]!, [0.6]);
   assertClose(gradients[1]!, [0, 0.8]);
 });
 
-testOnEachBackend("clipGradients gives tensors of their own even where nothing is clipped", () => {
+testOnEachBackend("clipGradients() returns new tensors even if nothing is clipped", () => {
   const before = ops.tensor([3]);
   const { gradients } = clipGradients([before], 10);
   before.dispose();
   assert.deepEqual([...gradients[0]!.dataSync()], [3]);
 });
 
-Deno.test("clipGradients refuses a norm that is not positive, gradients that are not finite, and none", () =>
+Deno.test("clipGradients() refuses a norm that is not positive, gradients that are not finite, and none", () =>
   assertNoLeak(() => {
     using one = ops.tensor([1]), broken = ops.tensor([1, NaN]);
     for (const maxNorm of [0, -1, NaN]) {
@@ -89,7 +89,7 @@ for (
   );
 }
 
-testOnEachBackend("the norm of zeros and of nothing is 0, and NaN and infinity stay", () => {
+testOnEachBackend("gradientNorm() of zeros and of nothing is 0, and NaN and infinity stay", () => {
   assert.equal(gradientNorm([ops.zeros([3]), ops.zeros([0])]), 0);
   assert.equal(gradientNorm([ops.tensor([1, NaN]), ops.tensor([Infinity])]), NaN);
   assert.equal(gradientNorm([ops.tensor([1, -Infinity])]), Infinity);

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import {
   batchNorm,
-  collectHistory,
   conv2d,
   evaluate,
   extractFeatures,
@@ -29,7 +28,7 @@ const makeBody = () =>
 
 for (const [batchSize, compile] of [[1, false], [3, false], [7, false], [2, true]] as const) {
   testOnEachBackend(
-    `features are what the body gives in inference, ${batchSize} at a time${
+    `extractFeatures() returns the output of the body in inference, ${batchSize} at a time${
       compile ? ", compiled" : ""
     }`,
     () =>
@@ -63,7 +62,7 @@ Deno.test("extractFeatures() keeps feature maps, and the images are transformed 
 });
 
 testOnEachBackend(
-  "a head trained on features is the head trained behind the frozen body",
+  "extractFeatures() trains a head as behind the frozen body",
   () =>
     assertNoLeak(async () => {
       const train = test.take(60);
@@ -76,13 +75,13 @@ testOnEachBackend(
       const rest = { epochs: 2, batchSize: 20, seed: 1 };
       {
         using optimizer = sgd(whole.parameters(), { learningRate: 0.5, momentum: 0.9 });
-        await collectHistory(fit(whole, train, { ...rest, optimizer }));
+        await fit(whole, train, { ...rest, optimizer });
       }
       const features = await extractFeatures((images) => body.forward(images), train);
       const top = sequential(flatten(), twin);
       {
         using optimizer = sgd(top.parameters(), { learningRate: 0.5, momentum: 0.9 });
-        await collectHistory(fit(top, features, { ...rest, optimizer }));
+        await fit(top, features, { ...rest, optimizer });
       }
       assertClose(twin.weight, head.weight, 1e-4);
       assertClose(twin.bias!, head.bias!, 1e-4);
@@ -90,7 +89,7 @@ testOnEachBackend(
     }),
 );
 
-Deno.test("extractFeatures stops between two batches and throws the reason of the signal", () =>
+Deno.test("extractFeatures() stops between two batches and throws the reason of the signal", () =>
   assertNoLeak(async () => {
     const stop = new AbortController();
     let batches = 0;
@@ -134,7 +133,7 @@ const refused: [name: string, forward: (images: Images<1>) => unknown, RegExp | 
   ["features that are not finite", (images) => ops.log(images), /found -Infinity in image 0/],
 ];
 for (const [name, forward, message] of refused) {
-  Deno.test(`extractFeatures refuses ${name}`, () =>
+  Deno.test(`extractFeatures() refuses ${name}`, () =>
     assertNoLeak(() =>
       assert.rejects(
         extractFeatures(forward as (images: Images<1>) => Features, seven, { batchSize: 3 }),
@@ -143,7 +142,7 @@ for (const [name, forward, message] of refused) {
     ));
 }
 
-Deno.test("a module stands for its forward pass", async () => {
+Deno.test("extractFeatures() takes a module in place of a function", async () => {
   const body = makeBody();
   const features = await extractFeatures(body, seven);
   assert.deepEqual(
@@ -159,14 +158,14 @@ const untyped: [options: object, message: RegExp][] = [
   [{ batchSize: 2.5 }, /batchSize must be a whole number of at least 1, found 2\.5/],
 ];
 for (const [options, message] of untyped) {
-  Deno.test(`extractFeatures refuses ${Deno.inspect(options, { depth: 0 })}, in words`, () =>
+  Deno.test(`extractFeatures() refuses ${Deno.inspect(options, { depth: 0 })}, in words`, () =>
     assertNoLeak(async () => {
       using body = makeBody();
       await assert.rejects(extractFeatures(body, seven, options), { message });
     }));
 }
 
-Deno.test("extractFeatures refuses what is no module and no function, and other channels, in words", async () => {
+Deno.test("extractFeatures() refuses a body that is no module and no function, and other channels", async () => {
   // @ts-expect-error: a module or a function
   await assert.rejects(extractFeatures("body", seven), {
     name: "TypeError",

@@ -14,7 +14,7 @@ import fixtures from "../fixtures/train.json" with { type: "json" };
 const int32 = (values: number[]): Labels => ops.tensor(values, undefined, "int32");
 
 for (const { labelSmoothing, loss, gradient } of fixtures.losses) {
-  testOnEachBackend(`crossEntropy is PyTorch's with label smoothing ${labelSmoothing}`, () => {
+  testOnEachBackend(`crossEntropy() is PyTorch's with label smoothing ${labelSmoothing}`, () => {
     const logits = ops.tensor(fixtures.logits, [4, 5]);
     const labels = int32(fixtures.labels);
     const f = (x: Features) => crossEntropy(x, labels, { labelSmoothing });
@@ -29,7 +29,7 @@ for (const { labelSmoothing, loss, gradient } of fixtures.losses) {
 }
 
 testOnEachBackend(
-  "crossEntropy by hand: equal logits are worth the logarithm of the classes",
+  "crossEntropy() by hand: equal logits are worth the logarithm of the classes",
   () => {
     assertClose(crossEntropy(ops.zeros([3, 8]), int32([0, 7, 3])), Math.log(8));
     // Certain and right costs nothing. Certain and wrong costs the difference of the logits.
@@ -38,17 +38,20 @@ testOnEachBackend(
   },
 );
 
-testOnEachBackend("losses leave one tensor, gradients none", () =>
-  assertNoLeak(() => {
-    const logits = ops.zeros([2, 3]);
-    const labels = int32([0, 1]);
-    const made = [
-      crossEntropy(logits, labels, { labelSmoothing: 0.1 }),
-      grad((x: Features) => crossEntropy(x, labels))(logits),
-      meanSquaredError(logits, logits),
-    ];
-    [logits, labels, ...made].forEach((x) => x.dispose());
-  }));
+testOnEachBackend(
+  "crossEntropy() and meanSquaredError() leave one tensor, gradients none",
+  () =>
+    assertNoLeak(() => {
+      const logits = ops.zeros([2, 3]);
+      const labels = int32([0, 1]);
+      const made = [
+        crossEntropy(logits, labels, { labelSmoothing: 0.1 }),
+        grad((x: Features) => crossEntropy(x, labels))(logits),
+        meanSquaredError(logits, logits),
+      ];
+      [logits, labels, ...made].forEach((x) => x.dispose());
+    }),
+);
 
 const wrong: [
   name: string,
@@ -124,7 +127,7 @@ for (const [name, run, error, message] of wrong) {
   Deno.test(`losses refuse ${name}`, () => assert.throws(run, { name: error, message }));
 }
 
-testOnEachBackend("meanSquaredError by hand, with its gradient 2 · difference / n", () => {
+testOnEachBackend("meanSquaredError() by hand, with its gradient 2 · difference / n", () => {
   const targets = ops.tensor([[1, 2], [3, 4]]);
   const predictions = ops.tensor([[1, 4], [0, 4]]);
   assertClose(meanSquaredError(predictions, targets), 13 / 4);

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import {
-  collectHistory,
   crossEntropy,
   type Features,
   fit,
@@ -18,7 +17,7 @@ import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
 
 testOnEachBackend(
-  "mixup by hand: images, loss, gradient and accuracy of one weight",
+  "fit() with mixup by hand: images, loss, gradient and accuracy of one weight",
   () =>
     assertNoLeak(async () => {
       using model = new OneWeight(0.5);
@@ -63,7 +62,7 @@ testOnEachBackend(
     }),
 );
 
-Deno.test("the larger share by hand", () => {
+Deno.test("sampleLambda() by hand", () => {
   /** Gives u, then v. */
   class Fixed extends Random {
     constructor(readonly numbers: number[]) {
@@ -80,7 +79,7 @@ Deno.test("the larger share by hand", () => {
   assertClose(sampleLambda(1, new Fixed([1 / 4, 1 / 8])), 0.5 + Math.sqrt(0.6) / 2, 1e-9);
 });
 
-Deno.test("shares have the moments of the larger of λ and 1 − λ where λ is of Beta(α, α)", () => {
+Deno.test("sampleLambda() has the moments of the larger of λ and 1 − λ for a λ from Beta(α, α)", () => {
   const random = new Random(1), n = 20_000;
   // 2λ − 1 has the variance 1 / (2α + 1), as λ has 1 / (4 (2α + 1)); |2λ − 1| has the mean 2/π, ½
   // and ⅜ for α of ½, 1 and 2.
@@ -99,7 +98,7 @@ Deno.test("shares have the moments of the larger of λ and 1 − λ where λ is 
   }
 });
 
-Deno.test("the share of any α is from ½ to 1, never NaN", () => {
+Deno.test("sampleLambda() is from ½ to 1 for any α, never NaN", () => {
   const random = new Random(1);
   for (const alpha of [5e-324, 1e-300, 1e-3, 1e9, 1e300, Number.MAX_VALUE]) {
     for (let i = 0; i < 100; i++) {
@@ -109,13 +108,13 @@ Deno.test("the share of any α is from ½ to 1, never NaN", () => {
   }
 });
 
-testOnEachBackend("the same seed gives the same training with mixup", async () => {
+testOnEachBackend("fit() with mixup repeats a training for the same seed", async () => {
   const train = async (seed: number, mixup?: number) => {
     setSeed(1);
     const model = new OneWeight(0.5);
     const optimizer = sgd(model.parameters(), { learningRate: 1 });
     const options = { optimizer, epochs: 3, batchSize: 3, seed, mixup };
-    return (await collectHistory(fit(model, pixels([0, 1, 0, 1, 1, 0]), options))).steps.map((
+    return (await fit(model, pixels([0, 1, 0, 1, 1, 0]), options)).steps.map((
       { loss },
     ) => loss);
   };
@@ -125,7 +124,7 @@ testOnEachBackend("the same seed gives the same training with mixup", async () =
   assert.notDeepEqual(await train(5), losses);
 });
 
-Deno.test("mixup leaves no tensor behind after a step", () =>
+Deno.test("fit() with mixup leaves no tensor behind after a step", () =>
   assertNoLeak(async () => {
     using model = lenet();
     using optimizer = sgd(model.parameters(), { learningRate: 0.01 });

@@ -38,7 +38,7 @@ Deno.test("schedules are pure: in any order, the same numbers", () => {
   }
 });
 
-Deno.test("warmup goes on with a constant rate", () => {
+Deno.test("warmup() continues with a constant rate", () => {
   assert.deepEqual([0, 1, 2, 3, 4, 5].map(warmup(4, () => 8)), [2, 4, 6, 8, 8, 8]);
 });
 

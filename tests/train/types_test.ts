@@ -204,7 +204,7 @@ lossSurface(lenet({ inChannels: 4 }), grey);
 extractFeatures(conv2d(5, 6, { kernelSize: 3 }), grey);
 `;
 
-Deno.test("the compiler says in words where model and data set do not fit", async () => {
+Deno.test("fit() and its siblings refuse a wrong model in words when they are compiled", async () => {
   const said = await errorsOfCompiler(WRONG);
   const messages = [
     "this model takes images with 3 channels, but the data set has 1",
