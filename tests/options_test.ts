@@ -196,7 +196,7 @@ const PLACES: Readonly<Record<string, Row>> = {
     (o) => lib.extractFeatures((x) => layer.forward(x), set, o),
   ],
   "findLearningRate 2": [
-    { batchSize: 1, optimizer: () => optimizer(), seed: 1 },
+    { batchSize: 1, optimizer: optimizer(), seed: 1 },
     (o) => lib.findLearningRate(net, set, o),
   ],
   "fit 2": [

@@ -1,6 +1,6 @@
 import { type Figure, trainingCurves } from "../plot/mod.ts";
 import type { EpochProgress, History, Progress } from "../train/mod.ts";
-import { checkTraining } from "../train/history.ts";
+import { checkTraining } from "../train/training.ts";
 import { liveView } from "./live_view.ts";
 
 /** An output that shows the progress of a training. */
@@ -123,9 +123,8 @@ export function jupyterDisplay(jupyter: Pick<typeof Deno.jupyter, "display">): D
 function curves(line: string, { steps, epochs }: History): Figure | undefined {
   const finite = {
     steps: steps.filter(({ loss, learningRate }) => Number.isFinite(loss + learningRate)),
-    epochs: epochs.filter(({ trainLoss, trainAccuracy, validation }) =>
-      Number.isFinite(trainLoss + trainAccuracy + (validation?.loss ?? 0)) &&
-      Number.isFinite(validation?.accuracy ?? 0)
+    epochs: epochs.filter(({ trainLoss, validation }) =>
+      Number.isFinite(trainLoss + (validation?.loss ?? 0) + (validation?.accuracy ?? 0))
     ),
   };
   if (finite.steps.length + finite.epochs.length === 0) return undefined;
@@ -188,7 +187,7 @@ function accuracies(
   { trainAccuracy, validation }: EpochProgress,
 ): string[] {
   return [
-    `training accuracy ${percent(trainAccuracy)}`,
+    ...(Number.isNaN(trainAccuracy) ? [] : [`training accuracy ${percent(trainAccuracy)}`]),
     ...(validation ? [`validation accuracy ${percent(validation.accuracy)}`] : []),
   ];
 }

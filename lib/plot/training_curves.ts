@@ -66,9 +66,13 @@ export function trainingCurves(
     throw new RangeError(`${action}: the history must have a step or an epoch, found none.`);
   }
   for (const { epoch, trainAccuracy, validation } of epochs) {
-    const shares = validation ? [trainAccuracy, validation.accuracy] : [trainAccuracy];
-    checkNumbers(action, `the accuracies of epoch ${epoch}`, shares);
-    const invalid = shares.find((share) => !(share >= 0 && share <= 1));
+    // A training on an objective without logits has no accuracy.
+    const accuracies = Number.isNaN(trainAccuracy) ? [] : [trainAccuracy];
+    if (validation) accuracies.push(validation.accuracy);
+    if (accuracies.length > 0) {
+      checkNumbers(action, `the accuracies of epoch ${epoch}`, accuracies);
+    }
+    const invalid = accuracies.find((accuracy) => !(accuracy >= 0 && accuracy <= 1));
     if (invalid === undefined) continue;
     throw new RangeError(
       `${action}: accuracies must be from 0 to 1, found ${invalid} in epoch ${epoch}.`,
@@ -101,14 +105,14 @@ export function trainingCurves(
       x: epoch,
       y: { title: "Mean loss" },
     });
-    panels.push({
-      series: perEpoch(
-        epochs.map(({ epoch, trainAccuracy }) => [epoch, percent(trainAccuracy)]),
-        validated.map(({ epoch, accuracy }) => [epoch, percent(accuracy)]),
-      ),
-      x: epoch,
-      y: { title: "Accuracy", unit: "%" },
-    });
+    const accuracies = perEpoch(
+      epochs.filter(({ trainAccuracy }) => !Number.isNaN(trainAccuracy))
+        .map(({ epoch, trainAccuracy }) => [epoch, percent(trainAccuracy)]),
+      validated.map(({ epoch, accuracy }) => [epoch, percent(accuracy)]),
+    );
+    if (accuracies.length > 0) {
+      panels.push({ series: accuracies, x: epoch, y: { title: "Accuracy", unit: "%" } });
+    }
   }
   const { width = 700 } = options;
   // The last tick of the steps may be at the right edge, so the margin fits half of its label.
@@ -205,10 +209,10 @@ function describe({ steps, epochs }: TrainingHistory): string {
   }
   if (epoch) {
     parts.push(
-      `after ${formatNumber(epochs.length)} ${
-        epochs.length === 1 ? "epoch" : "epochs"
-      } training accuracy ` +
-        formatPercent(epoch.trainAccuracy, 4) +
+      `after ${formatNumber(epochs.length)} ${epochs.length === 1 ? "epoch" : "epochs"} training ` +
+        (Number.isNaN(epoch.trainAccuracy)
+          ? `loss ${formatNumber(epoch.trainLoss)}`
+          : `accuracy ${formatPercent(epoch.trainAccuracy, 4)}`) +
         (epoch.validation === undefined
           ? ""
           : `, validation accuracy ${formatPercent(epoch.validation.accuracy, 4)}`),

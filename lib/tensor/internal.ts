@@ -7,6 +7,8 @@ export {
   checkAxis,
   checkBoolean,
   checkFinite,
+  checkBoolean,
+  checkFinite,
   checkFunction,
   checkInstance,
   checkInteger,
@@ -19,11 +21,15 @@ export {
   checkShape,
   checkSignal,
   checkString,
+  checkPair,
+  checkSignal,
+  checkString,
   checkSynchronous,
   checkTensor,
   IMAGE_AXES,
   isTensor,
   NUMERIC,
+  type OptionNames,
   type OptionNames,
   show,
 } from "./checks.ts";
@@ -43,6 +49,9 @@ export {
   traceKernels,
   watchVariables,
 } from "./kernel_trace.ts";
+export { updateByAdam, updateByMomentum } from "./kernels/optimizer.ts";
+export { observeKernels, watchVariables } from "./kernel_trace.ts";
+export { squaredNorm, vectorNorm } from "./ops/norm.ts";
 export { checkPrecision } from "./precision.ts";
 export { noteForward, watchState } from "./watched_state.ts";
 export { liveNumber } from "./compile.ts";
@@ -57,3 +66,6 @@ export {
 } from "./kernels/optimizer.ts";
 export { valuesToCheck } from "./ops/indices.ts";
 export { squaredNorm, vectorNorm } from "./ops/norm.ts";
+export { defaultRandom } from "./random.ts";
+export { isVariable } from "./variable.ts";
+export { watchState } from "./watched_state.ts";

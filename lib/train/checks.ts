@@ -1,122 +1,141 @@
-/**
- * Checks that the functions of this room share. Cells are not type-checked, so a value of a wrong
- * kind is refused here.
- */
+/** Checks of the concepts of this room: the options of a training, an optimizer, logits. */
 import { type Images, isTensor, type Precision, tidy } from "../tensor/mod.ts";
-import { checkPrecision, show } from "../tensor/internal.ts";
+import {
+  checkBoolean,
+  checkInstance,
+  checkInteger,
+  checkNumber,
+  checkPrecision,
+  checkSignal,
+  show,
+} from "../tensor/internal.ts";
 import { withForwardHook } from "../nn/hooks.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import { ImageDataset, type Transform } from "../data/mod.ts";
 import type { Optimizer } from "./optimizers.ts";
 
-const isFunction = (value: unknown) => typeof value === "function";
-const isFlag = (value: unknown) => typeof value === "boolean";
-const isNumber = (value: unknown) => typeof value === "number";
+type Check = (action: string, name: string, value: unknown) => void;
 
-/** The kinds of the options that several functions have. */
-const KINDS = {
-  loss: [isFunction, "a function of logits and labels such as crossEntropy"],
-  schedule: [isFunction, "a function of the step such as (step) => 0.1 / (1 + step)"],
-  transform: [isFunction, "a function of images such as normalize(imagenetStatistics)"],
-  augment: [isFunction, "a function of images such as randomFlip()"],
-  compile: [isFlag, "true or false"],
-  dropLast: [isFlag, "true or false"],
-  mixup: [isNumber, "a number"],
-  maxGradientNorm: [isNumber, "a number"],
-  seed: [isNumber, "a whole number"],
-  batchSize: [isNumber, "a whole number"],
-  validation: [(value: unknown) => value instanceof ImageDataset, "an ImageDataset"],
-  signal: [(value: unknown) => value instanceof AbortSignal, "an AbortSignal"],
-} as const;
+/** Checks that a value is a function of certain arguments. */
+const functionOf = (description: string): Check => (action, name, value) => {
+  if (typeof value === "function") return;
+  throw new TypeError(
+    `${action}: ${name} must be a function of ${description}, found ${show(value)}.`,
+  );
+};
+const checkPositive: Check = (action, name, value) =>
+  checkNumber(action, name, value, Number(value) > 0, "a positive number");
+
+/** The check of each option that several functions share. */
+const CHECKS: Readonly<Record<string, Check>> = {
+  loss: functionOf("logits and labels such as crossEntropy"),
+  objective: functionOf("a model and a batch that returns { loss }"),
+  validationLogits: functionOf("a model and images that returns logits"),
+  schedule: functionOf("the step such as (step) => 0.1 / (1 + step)"),
+  transform: functionOf("images such as normalize(imagenetStatistics)"),
+  augment: functionOf("images such as randomFlip()"),
+  compile: checkBoolean,
+  dropLast: checkBoolean,
+  mixup: (action, name, value) => {
+    const fits = Number(value) > 0 && Number(value) < Infinity;
+    checkNumber(action, name, value, fits, "a positive finite number");
+  },
+  maxGradientNorm: checkPositive,
+  epochs: checkInteger,
+  batchSize: checkInteger,
+  seed: (action, name, value) => checkInteger(action, name, value, -0x7fffffff, 0x7fffffff),
+  validation: (action, name, value) =>
+    checkInstance(action, name, value, ImageDataset, "an ImageDataset"),
+  signal: (action, _, value) => checkSignal(action, value),
+  precision: (_action, _name, value) => checkPrecision(value as Precision),
+};
 
 /**
- * Checks the kinds of options, of those that are given, and the precision.
+ * Checks the values of the options that are given.
  *
  * @throws {TypeError} If one is of another kind.
- * @throws {RangeError} If the precision is unknown, or the backend does not have it.
+ * @throws {RangeError} If one is out of range.
  */
-export function checkKinds(doing: string, options: object): void {
+export function checkOptionValues(action: string, options: object): void {
   for (const [name, value] of Object.entries(options)) {
-    if (value === undefined) continue;
-    if (Object.hasOwn(KINDS, name)) {
-      const [fits, wanted] = KINDS[name as keyof typeof KINDS];
-      if (!fits(value)) {
-        throw new TypeError(`${doing}: ${name} must be ${wanted}, found ${show(value)}.`);
-      }
-    }
-  }
-  if ("precision" in options && options.precision !== undefined) {
-    checkPrecision(options.precision as Precision);
+    if (value !== undefined && Object.hasOwn(CHECKS, name)) CHECKS[name]!(action, name, value);
   }
 }
 
 /**
- * Checks that something is an optimizer, the library's or another.
+ * Checks that a value is an optimizer, of the library or of the caller.
  *
  * @throws {TypeError} If it is not.
  * @throws {RangeError} If it has no parameters.
  */
-export function checkOptimizer(doing: string, optimizer: Optimizer): void {
+export function checkOptimizer(action: string, optimizer: Optimizer): void {
   const fits = typeof optimizer === "object" && optimizer !== null &&
     Array.isArray(optimizer.parameters) && typeof optimizer.step === "function";
   if (!fits) {
     throw new TypeError(
-      `${doing}: optimizer must be an optimizer such as sgd(model.parameters(), { learningRate: 0.1 }), found ${
+      `${action}: optimizer must be an optimizer such as sgd(model.parameters(), { learningRate: 0.1 }), found ${
         show(optimizer)
       }.`,
     );
   }
   if (optimizer.parameters.length === 0) {
-    throw new RangeError(`${doing}: the optimizer must have parameters to change, found none.`);
+    throw new RangeError(`${action}: the optimizer must have parameters to change, found none.`);
   }
 }
 
 /**
- * Checks that a model's output is logits for the classes of a set.
+ * Checks that a model returned logits for the classes of a set.
  *
- * @throws {RangeError} If it is not.
+ * @throws {RangeError} If it did not.
  */
-export function checkLogits(doing: string, logits: unknown, { classes }: ImageDataset): void {
+export function checkLogits(
+  action: string,
+  logits: unknown,
+  { classes }: ImageDataset,
+  subject = "the model",
+): void {
   const shape = isTensor(logits) ? logits.shape : undefined;
   if (shape?.length === 2 && shape[1] === classes) return;
   throw new RangeError(
     shape?.length === 2
-      ? `${doing}: this model has ${shape[1]} classes, but the data set has ${classes}. ` +
+      ? `${action}: this model has ${shape[1]} classes, but the data set has ${classes}. ` +
         `Build the model with ${classes} classes.`
-      : `${doing}: the model must give logits [batch, ${classes}], found ${show(logits)}.`,
+      : `${action}: ${subject} must return logits [batch, ${classes}], found ${show(logits)}.`,
   );
 }
 
 /**
- * What `work` gives, which runs a model on images.
+ * Returns the result of `run`, which runs a model on images.
  *
- * @throws {RangeError} If it fails where the model takes images with other channels; else what it
- * throws.
+ * @throws {RangeError} If `run` fails and the model is built for another number of channels.
+ * Otherwise rethrows the error of `run`.
  */
-export function explained<T>(
-  doing: string,
+export function explainChannels<T>(
+  action: string,
   model: AnyModule,
   images: Images,
   transform: Transform | undefined,
-  work: () => T,
+  run: () => T,
 ): T {
   try {
-    return work();
+    return run();
   } catch (error) {
-    const taken = channelsTaken(model, images), given = images.shape[3];
-    if (taken === undefined || taken === given) throw error;
+    const expected = channelsOf(model, images), actual = images.shape[3];
+    if (expected === undefined || expected === actual) throw error;
     throw new RangeError(
-      `${doing}: this model takes images with ${taken} channel${taken === 1 ? "" : "s"}, but the ${
+      `${action}: this model takes images with ${expected} channel${
+        expected === 1 ? "" : "s"
+      }, but the ${
         transform ? "transform gives" : "data set has"
-      } ${given}. Build the model for ${given}, or give a transform that makes ${taken} of them.`,
+      } ${actual}. Build the model for ${actual}, or give a transform that makes ${expected} of them.`,
       { cause: error },
     );
   }
 }
 
-/** The channels that the first layer with a fixed number of them takes. */
-function channelsTaken(model: AnyModule, images: Images): number | undefined {
-  let taken: number | undefined;
+/** The number of channels that the first layer with a fixed number takes. */
+function channelsOf(model: AnyModule, images: Images): number | undefined {
+  let channels: number | undefined;
   try {
     tidy(() =>
       void withForwardHook(model, ({ module, input, forward }) => {
@@ -125,12 +144,12 @@ function channelsTaken(model: AnyModule, images: Images): number | undefined {
           : "channels" in module
           ? module.channels
           : undefined;
-        if (isTensor(input) && input.rank === 4 && typeof own === "number") taken ??= own;
+        if (isTensor(input) && input.rank === 4 && typeof own === "number") channels ??= own;
         return forward(input);
       }, () => model.forward(images as never))
     );
   } catch {
-    // It is known to fail.
+    // The forward pass is known to fail.
   }
-  return taken;
+  return channels;
 }

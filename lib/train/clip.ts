@@ -1,11 +1,11 @@
-import { ops, type Tensor, tidy, vectorNorm } from "../tensor/mod.ts";
+import { ops, type Tensor, tidy } from "../tensor/mod.ts";
+import { checkNumber, vectorNorm } from "../tensor/internal.ts";
 
 /**
- * The length of all gradients seen as one vector, `√(Σ g²)`. It is finite exactly where all
- * gradients are.
+ * The length of all gradients as one vector, `√(Σ g²)`. It is finite exactly if all gradients are.
  *
  * @throws {RangeError} If there is no gradient.
- * @throws {TypeError} If one is no tensor of numbers, or was disposed.
+ * @throws {TypeError} If a gradient is no tensor of numbers, or was disposed.
  *
  * @example
  * ```ts
@@ -17,19 +17,18 @@ import { ops, type Tensor, tidy, vectorNorm } from "../tensor/mod.ts";
  */
 export function gradientNorm(gradients: readonly Tensor[]): number {
   if (gradients.length === 0) {
-    throw new RangeError("Measuring gradients: expected at least one, found none.");
+    throw new RangeError("Measuring gradients: there must be at least one gradient, found none.");
   }
   return vectorNorm(gradients);
 }
 
 /**
- * The gradients, all multiplied by `maxNorm / norm` where their common norm is larger than
- * `maxNorm` (Pascanu et al. 2013, algorithm 1): the direction stays, the length is limited.
+ * The gradients, all multiplied by `maxNorm / norm` if their common norm is larger than `maxNorm`
+ * (Pascanu et al. 2013, algorithm 1): the direction stays, the length is limited.
  *
  * @returns New tensors, which the caller disposes, and the {@linkcode gradientNorm} before.
- * @throws {RangeError} If `maxNorm` is not positive, or a gradient not finite, so that no factor
- * would mend it.
- * @throws {TypeError} If one is no float32 tensor, or was disposed.
+ * @throws {RangeError} If `maxNorm` is not positive, or a gradient is not finite.
+ * @throws {TypeError} If a gradient is no float32 tensor, or was disposed.
  *
  * @example
  * ```ts
@@ -45,21 +44,23 @@ export function clipGradients(
   gradients: readonly Tensor[],
   maxNorm: number,
 ): { gradients: Tensor[]; norm: number } {
-  if (!(typeof maxNorm === "number" && maxNorm > 0)) {
-    throw new RangeError(`Clipping gradients: maxNorm must be positive, found ${maxNorm}.`);
-  }
+  const action = "Clipping gradients";
+  checkNumber(action, "maxNorm", maxNorm, maxNorm > 0, "a positive number");
   const norm = gradientNorm(gradients);
-  if (!Number.isFinite(norm)) {
-    throw new RangeError(`Clipping gradients: their norm must be finite, found ${norm}.`);
-  }
+  checkNumber(action, "the norm of the gradients", norm, Number.isFinite(norm), "finite");
+  const clipped = norm > maxNorm
+    ? scaleGradients(gradients, maxNorm / norm)
+    : gradients.map((gradient): Tensor => ops.clone(gradient));
+  return { gradients: clipped, norm };
+}
+
+/** The gradients multiplied by a factor, in new tensors. */
+export function scaleGradients(gradients: readonly Tensor[], factor: number): Tensor[] {
   // A factor so small that float32 would hold few of its digits is applied in two parts.
-  const factor = maxNorm / norm, part = factor < 1e-30 ? 2 ** -64 : 1;
-  const shortened = (gradient: Tensor): Tensor =>
+  const part = factor < 1e-30 ? 2 ** -64 : 1;
+  return gradients.map((gradient): Tensor =>
     part === 1
       ? ops.mul(gradient, factor)
-      : tidy(() => ops.mul(ops.mul(gradient, part), factor / part));
-  const clipped = gradients.map((gradient): Tensor =>
-    norm > maxNorm ? shortened(gradient) : ops.clone(gradient)
+      : tidy(() => ops.mul(ops.mul(gradient, part), factor / part))
   );
-  return { gradients: clipped, norm };
 }

@@ -1,68 +1,71 @@
-import {
-  checkOptions,
-  dispose,
-  type Images,
-  ops,
-  type Tensor,
-  type Variable,
-} from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
-import { checkModule } from "../nn/checks.ts";
-import type { AnyModule, Classifier } from "../nn/mod.ts";
+import { dispose, ops, type Tensor } from "../tensor/mod.ts";
+import { checkInteger, checkNumber, show } from "../tensor/internal.ts";
 import { type ImageDataset, transformOf } from "../data/mod.ts";
-import { bindTransform } from "../data/internal.ts";
+import { bindTransform } from "../data/model_transform.ts";
 import { checkOptimizer } from "./checks.ts";
-import { DivergenceError, fit, type FitOptions } from "./fit.ts";
-import type { Optimizer } from "./optimizers.ts";
-import type { Suiting } from "./suits.ts";
+import { startTraining } from "./fit.ts";
+import type { FitOptions } from "./fit_options.ts";
+import type { KnownOptions, TrainableFor } from "./model_type_checks.ts";
+import { asClassifier, checkRunOptions } from "./run.ts";
+import { DivergenceError, restore } from "./training_step.ts";
 
-/** How {@linkcode findLearningRate} goes about it; for the rest see {@linkcode FitOptions}. */
+/** The options of {@linkcode findLearningRate}: its own, and those of a {@linkcode fit}. */
 export interface FindLearningRateOptions<
   Channels extends number,
   Classes extends number,
   Out extends number,
+  Model = never,
 > extends
-  Pick<
-    FitOptions<Channels, Classes, Out>,
-    "batchSize" | "loss" | "transform" | "augment" | "maxGradientNorm" | "seed" | "signal"
+  Omit<
+    FitOptions<Channels, Classes, Out, Model>,
+    "epochs" | "schedule" | "validation" | "validationLogits"
   > {
   /**
-   * Makes the optimizer to find a rate for, as
-   * `(parameters) => sgd(parameters, { learningRate: 1, momentum: 0.9 })`.
+   * The first learning rate.
+   *
+   * @default 1e-6
    */
-  optimizer: (parameters: readonly Variable[]) => Optimizer;
-  /** The first learning rate; 1e-6 unless said otherwise. */
   from?: number;
-  /** The last learning rate; 10 unless said otherwise. */
+  /**
+   * The last learning rate.
+   *
+   * @default 10
+   */
   to?: number;
-  /** The number of steps, each with a rate larger by the same factor; 100 unless said otherwise. */
+  /**
+   * The number of steps. From step to step the rate grows by the same factor.
+   *
+   * @default 100
+   */
   steps?: number;
 }
 
-type Options = FindLearningRateOptions<number, number, number>;
+/** {@linkcode FindLearningRateOptions} for any model and any number of channels and classes. */
+type AnyOptions = FindLearningRateOptions<number, number, number>;
 
 /** The losses of a short training with a growing learning rate. */
 export interface LearningRateSweep {
+  /** The learning rate of each step. */
   readonly learningRates: number[];
-  /** The loss of the batch that was seen with each rate, before its step. */
+  /** The loss of each step's batch, before the step. */
   readonly losses: number[];
-  /**
-   * The losses as a running mean, of which each keeps nine tenths of the one before, corrected for
-   * its start.
-   */
+  /** The running mean of the losses with the decay 0.9, corrected for its start at 0. */
   readonly smoothedLosses: number[];
 }
 
 /**
- * Trains for some steps with a learning rate that grows from step to step, and reports the losses:
- * a good rate is a few times smaller than where they stop falling (Smith 2017, section 3.3).
+ * Trains for some steps with a learning rate that grows from step to step, and returns the losses:
+ * a good rate is a few times smaller than the rate at which they stop falling (Smith 2017, section
+ * 3.3).
  *
- * It ends early where the loss is not finite or the smoothed one four times its smallest. The
- * parameters, running statistics and the transform of the model are as before afterwards.
+ * It ends early if the loss is not finite or the smoothed loss is four times its smallest. Then the
+ * parameters, running statistics and transform of the model and the state and learning rate of the
+ * optimizer are restored.
  *
  * @throws {RangeError} If `from`, `to` or `steps` do not make a growing sequence of positive
- * numbers, or as {@linkcode fit} does.
- * @throws {TypeError} If there is no such option, or one is of the wrong kind.
+ * numbers, and for the same reasons as {@linkcode fit}.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind, or the optimizer has no
+ * {@linkcode Optimizer.saveState}.
  *
  * @example
  * ```ts
@@ -72,7 +75,7 @@ export interface LearningRateSweep {
  * const { train } = await fashionMnist({ subset: true });
  * const model = sequential(flatten(), linear(784, 10));
  * const { learningRates, losses } = await findLearningRate(model, train, {
- *   optimizer: (parameters) => sgd(parameters, { learningRate: 1 }),
+ *   optimizer: sgd(model.parameters(), { learningRate: 1 }),
  *   batchSize: 64,
  *   from: 1e-4,
  *   to: 0.1,
@@ -83,69 +86,65 @@ export interface LearningRateSweep {
  * ```
  */
 export async function findLearningRate<
+  Model,
   In,
   Result,
   Channels extends number,
   Classes extends number,
   Out extends number = Channels,
+  Names extends PropertyKey = never,
 >(
-  model: Suiting<In, Result, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
+  model: TrainableFor<
+    Model,
+    In,
+    Result,
+    NoInfer<Channels>,
+    NoInfer<Classes>,
+    NoInfer<Out>,
+    NoInfer<Names>
+  >,
   dataset: ImageDataset<Channels, Classes>,
-  options: FindLearningRateOptions<NoInfer<Channels>, NoInfer<Classes>, Out>,
+  options:
+    & FindLearningRateOptions<NoInfer<Channels>, NoInfer<Classes>, Out, NoInfer<Model>>
+    & KnownOptions<Names, FindLearningRateOptions<number, number, number>>,
 ): Promise<LearningRateSweep> {
-  return await sweepAny(model as AnyModule as Classifier<Images, number>, dataset, options);
-}
-
-/** {@linkcode findLearningRate} for any model and data set. */
-async function sweepAny(
-  model: Classifier<Images, number>,
-  dataset: ImageDataset,
-  options: Options,
-): Promise<LearningRateSweep> {
-  const doing = "Finding a learning rate";
-  checkModule(doing, "the model", model);
-  checkOptions<Options>(doing, options, "{ optimizer: (p) => sgd(p, …), batchSize: 64 }", {
+  const action = "Finding a learning rate";
+  const classifier = asClassifier(action, model);
+  checkRunOptions<AnyOptions>(action, options as AnyOptions, "{ optimizer, batchSize: 64 }", {
     optimizer: true,
+    loss: true,
+    objective: true,
+    augment: true,
+    mixup: true,
+    maxGradientNorm: true,
+    dropLast: true,
+    seed: true,
     from: true,
     to: true,
     steps: true,
-    batchSize: true,
-    loss: true,
-    transform: true,
-    augment: true,
-    maxGradientNorm: true,
-    seed: true,
-    signal: true,
   });
-  const { from = 1e-6, to = 10, steps = 100, optimizer: makeOptimizer, ...rest } = options;
-  for (const [name, value] of Object.entries({ from, to, steps })) {
-    if (typeof value === "number") continue;
-    throw new TypeError(`${doing}: ${name} must be a number, found ${show(value)}.`);
-  }
-  if (!(from > 0 && to > from && to < Infinity && Number.isInteger(steps) && steps > 1)) {
-    throw new RangeError(
-      `${doing}: expected 0 < from < to and at least 2 steps, found from ${from} to ${to} in ${steps} steps.`,
-    );
-  }
-  if (typeof makeOptimizer !== "function") {
+  const { from = 1e-6, to = 10, steps = 100, ...rest } = options as AnyOptions;
+  const { optimizer } = rest;
+  checkNumber(action, "from", from, from > 0 && from < Infinity, "a positive number");
+  checkNumber(action, "to", to, to > from && to < Infinity, `a number greater than ${from}`);
+  checkInteger(action, "steps", steps, 2);
+  checkOptimizer(action, optimizer);
+  if (typeof optimizer.saveState !== "function") {
     throw new TypeError(
-      `${doing}: optimizer must be a function that makes one, such as (p) => sgd(p, { learningRate: 1 }), found ${
-        show(makeOptimizer)
+      `${action}: optimizer must have a method saveState, with which it is restored, found ${
+        show(optimizer.saveState)
       }.`,
     );
   }
-  const made = makeOptimizer(model.parameters());
-  checkOptimizer(doing, made);
-  using optimizer = made;
-  const training = fit(model, dataset, {
+  const training = startTraining(classifier, dataset, {
     ...rest,
-    optimizer,
     epochs: steps, // Enough, as each has at least one step.
     schedule: (step) => from * (to / from) ** (step / (steps - 1)),
   });
-  const transform = transformOf(model);
-  const variables = [...model.namedVariables().values()];
+  const transform = transformOf(classifier);
+  const variables = [...classifier.namedVariables().values()];
   const before = variables.map((variable): Tensor => ops.clone(variable));
+  const restoreOptimizer = optimizer.saveState();
   const sweep: LearningRateSweep = { learningRates: [], losses: [], smoothedLosses: [] };
   let running = 0;
   try {
@@ -161,9 +160,10 @@ async function sweepAny(
   } catch (error) {
     if (!(error instanceof DivergenceError)) throw error;
   } finally {
-    variables.forEach((variable, i) => variable.assign(before[i]!));
+    restore(variables, before);
     dispose(before);
-    bindTransform(model, transform);
+    restoreOptimizer();
+    bindTransform(classifier, transform);
   }
   return sweep;
 }

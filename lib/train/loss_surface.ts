@@ -1,39 +1,37 @@
-import {
-  checkOptions,
-  defaultRandom,
-  dispose,
-  type Images,
-  ops,
-  Random,
-  type Tensor,
-  tidy,
-} from "../tensor/mod.ts";
-import { linkInterrupt } from "../tensor/internal.ts";
-import { checkModule, checkNumber } from "../nn/checks.ts";
-import type { AnyModule, Classifier } from "../nn/mod.ts";
-import type { ImageDataset } from "../data/mod.ts";
+import { dispose, ops, Random, type Tensor, tidy } from "../tensor/mod.ts";
+import { checkNumber, defaultRandom, linkInterrupt } from "../tensor/internal.ts";
+import { type ImageDataset, transformOf } from "../data/mod.ts";
 import { checkDataset } from "../data/dataset.ts";
-import { checkKinds } from "./checks.ts";
-import { evaluate, type EvaluateOptions, inferenceOptions } from "./metrics.ts";
-import type { Suiting } from "./suits.ts";
+import { type EvaluateOptions, evaluator } from "./evaluate.ts";
+import type { ClassifierFor } from "./model_type_checks.ts";
+import { asClassifier, checkRunOptions } from "./run.ts";
 
 /** The options of {@linkcode lossSurface}. */
 export interface LossSurfaceOptions<Channels extends number, Out extends number>
   extends EvaluateOptions<Channels, Out> {
   /**
-   * The number of places along each direction, odd, so that the model itself is in the middle; 15
-   * unless said otherwise.
+   * The number of points along each direction: odd, so that the model itself is in the middle.
+   *
+   * @default 15
    */
   points?: number;
-  /** How far to go in both senses, in lengths of the filters; 1 unless said otherwise. */
+  /**
+   * The largest distance from the model along each direction, in lengths of the filters.
+   *
+   * @default 1
+   */
   radius?: number;
-  /** Seeds the directions; they follow from {@linkcode setSeed} unless given. */
+  /**
+   * Seeds the directions.
+   *
+   * @default drawn from the generator of setSeed
+   */
   seed?: number;
 }
 
-/** The loss on a grid around the parameters of a model; made by {@linkcode lossSurface}. */
+/** The loss on a grid around the parameters of a model, from {@linkcode lossSurface}. */
 export interface LossSurface {
-  /** The places along either direction, from `-radius` to `radius`. */
+  /** The points along each direction, from `-radius` to `radius`. */
   readonly alphas: number[];
   /**
    * `losses[row][column]` at `alphas[column]` along the first direction and `alphas[row]` along the
@@ -47,15 +45,15 @@ export interface LossSurface {
  * directions δ and η in which each filter is as long as the filter of θ it belongs to (Li et al.
  * 2018, section 4).
  *
- * A filter is what one output channel or unit is made of: `weight[:, :, :, i]` or `weight[:, i]`.
- * Parameters with one axis, biases and those of batch norms, do not move. The model runs in
- * inference, with its running statistics, `points²` times over the set. The parameters are as
- * before afterwards, to the bit, also after an error or Stop.
+ * A filter is the part of a parameter that belongs to one output channel or unit, along the last
+ * axis. Parameters with one axis, which are biases and the parameters of batch norms, do not move.
+ * The model runs in inference, with its running statistics, `points²` times over the set. The
+ * parameters are restored to the bit, also after an error or Stop.
  *
  * @throws {RangeError} If `points` is not an odd number of at least 3, `radius` is not positive and
- * finite, the model has no filters, or a loss is not finite (try a smaller radius); otherwise as
- * {@linkcode evaluate} does.
- * @throws {TypeError} If there is no such option, or one is of the wrong kind.
+ * finite, the model has no filters, or a loss is not finite (try a smaller radius), and for the
+ * reasons of {@linkcode evaluate}.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
  *
  * @example
@@ -65,7 +63,8 @@ export interface LossSurface {
  *
  * const { test } = await fashionMnist({ subset: true });
  * const model = sequential(flatten(), linear(784, 10));
- * const { alphas, losses } = await lossSurface(model, test.take(100), { points: 3, radius: 0.5, seed: 1 });
+ * const options = { points: 3, radius: 0.5, seed: 1 };
+ * const { alphas, losses } = await lossSurface(model, test.take(100), options);
  * assert.deepEqual(alphas, [-0.5, 0, 0.5]);
  * assert.deepEqual(losses.map((row) => row.length), [3, 3, 3]);
  * ```
@@ -77,45 +76,34 @@ export async function lossSurface<
   Classes extends number,
   Out extends number = Channels,
 >(
-  model: Suiting<In, Result, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
+  model: ClassifierFor<In, Result, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
   dataset: ImageDataset<Channels, Classes>,
   options: LossSurfaceOptions<NoInfer<Channels>, Out> = {},
 ): Promise<LossSurface> {
-  return await surfaceOf(model as AnyModule as Classifier<Images, number>, dataset, options);
-}
-
-/** {@linkcode lossSurface} of any model and data set. */
-async function surfaceOf(
-  model: Classifier<Images, number>,
-  dataset: ImageDataset,
-  settings: LossSurfaceOptions<number, number>,
-): Promise<LossSurface> {
-  const doing = "Computing a loss surface";
-  checkDataset(doing, dataset);
-  checkModule(doing, "the model", model);
-  checkOptions<LossSurfaceOptions<number, number>>(doing, settings, "{ points: 15 }", {
-    ...inferenceOptions,
+  const action = "Computing a loss surface";
+  checkDataset(action, dataset);
+  const classifier = asClassifier(action, model);
+  checkRunOptions(action, options, "{ points: 15 }", {
     loss: true,
     points: true,
     radius: true,
     seed: true,
   });
-  checkKinds(doing, settings);
-  const { points = 15, radius = 1, seed, signal, ...options } = settings;
+  const { points = 15, radius = 1, seed, transform = transformOf(classifier) } = options;
   const isOdd = Number.isInteger(points) && points >= 3 && points % 2 === 1;
-  checkNumber(doing, "points", points, isOdd, "an odd number of at least 3");
-  const isLength = radius > 0 && radius < Infinity;
-  checkNumber(doing, "radius", radius, isLength, "positive and finite");
-  const filters = model.parameters().filter(({ rank }) => rank > 1);
+  checkNumber(action, "points", points, isOdd, "an odd number of at least 3");
+  checkNumber(action, "radius", radius, radius > 0 && radius < Infinity, "positive and finite");
+  const filters = classifier.parameters().filter(({ rank }) => rank > 1);
   if (filters.length === 0) {
     throw new RangeError(
-      `${doing}: the model must have filters, parameters with two axes or more, found none.`,
+      `${action}: the model must have filters, parameters with two axes or more, found none.`,
     );
   }
   const random = seed === undefined ? defaultRandom().fork() : new Random(seed);
   const alphas = Array.from({ length: points }, (_, i) => radius * (2 * i / (points - 1) - 1));
   const losses: number[][] = [];
-  using stop = linkInterrupt(signal);
+  using stop = linkInterrupt(options.signal);
+  using run = evaluator(action, classifier, dataset, { ...options, transform });
   const before = filters.map((filter): Tensor => ops.clone(filter));
   const first = before.map((filter) => direction(filter, random));
   const second = before.map((filter) => direction(filter, random));
@@ -129,7 +117,7 @@ async function surfaceOf(
             filter.assign(ops.add(before[i]!, step));
           })
         );
-        row.push((await evaluate(model, dataset, { ...options, signal: stop.signal })).loss);
+        row.push((await run.evaluate(stop.signal)).loss);
       }
       losses.push(row);
     }
@@ -140,9 +128,7 @@ async function surfaceOf(
   return { alphas, losses };
 }
 
-/**
- * Normal numbers in which each filter, along the last axis, is as long as that of the parameter.
- */
+/** Normal numbers in which each filter, along the last axis, is as long as the parameter's. */
 function direction(parameter: Tensor, random: Random): Tensor {
   return tidy(() => {
     const noise = random.normal(parameter.shape);

@@ -1,7 +1,6 @@
+/** Losses: functions that return one number to minimise. */
 import {
-  checkOptions,
   type Features,
-  isTensor,
   type Labels,
   ops,
   type Rank,
@@ -9,11 +8,9 @@ import {
   type Tensor,
   tidy,
 } from "../tensor/mod.ts";
-import { valuesToCheck } from "../tensor/internal.ts";
+import { checkNumber, checkOptions, checkTensor, valuesToCheck } from "../tensor/internal.ts";
 
-/**
- * How wrong logits `[batch, classes]` are about labels `[batch]`, as one number to be made small.
- */
+/** The error of logits `[batch, classes]` for labels `[batch]`, as one number to minimise. */
 export type Loss<Classes extends number = number> = (
   logits: Features<Classes>,
   labels: Labels,
@@ -21,23 +18,27 @@ export type Loss<Classes extends number = number> = (
 
 /** The options of {@linkcode crossEntropy}. */
 export interface CrossEntropyOptions {
-  /** The part of each target that is spread evenly over all classes; 0 unless said otherwise. */
+  /**
+   * The part of each target that is spread evenly over all classes.
+   *
+   * @default 0
+   */
   labelSmoothing?: number;
 }
 
 /**
- * The mean over the batch of `−Σⱼ targetⱼ · log softmax(logits)ⱼ`: logits `[batch, classes]` and
- * labels `[batch]` to one number.
+ * The mean over the batch of `−Σⱼ targetⱼ · log softmax(logits)ⱼ`, for logits `[batch, classes]`
+ * and labels `[batch]`.
  *
  * The target is 1 at the label and 0 elsewhere; with smoothing ε it is
  * `(1 − ε) · target + ε / classes` (Szegedy et al. 2016, section 7), as in PyTorch. The labels are
- * read and checked: a class that does not exist would count as a loss of 0. In a compiled function
- * they are checked at each call too.
+ * read and checked, also in a compiled function: a class that does not exist would count as a loss
+ * of 0.
  *
  * @throws {TypeError} If the labels are not int32, the logits not float32, one was disposed, or an
  * option does not exist.
  * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row,
- * a label is no class, or the smoothing is not from 0 up to but without 1.
+ * a label is no class, or `labelSmoothing` is not at least 0 and less than 1.
  *
  * @example
  * ```ts
@@ -55,16 +56,13 @@ export function crossEntropy(
   labels: Labels,
   options: CrossEntropyOptions = {},
 ): Scalar {
-  const doing = "Computing the cross-entropy";
-  const such = "{ labelSmoothing: 0.1 }";
-  checkOptions<CrossEntropyOptions>(doing, options, such, { labelSmoothing: true });
+  const action = "Computing the cross-entropy";
+  const example = "{ labelSmoothing: 0.1 }";
+  checkOptions<CrossEntropyOptions>(action, options, example, { labelSmoothing: true });
   const { labelSmoothing = 0 } = options;
-  if (!(typeof labelSmoothing === "number" && labelSmoothing >= 0 && labelSmoothing < 1)) {
-    throw new RangeError(
-      `${doing}: labelSmoothing must be from 0 up to but without 1, found ${labelSmoothing}.`,
-    );
-  }
-  checkLabels(doing, logits, labels);
+  const isPart = labelSmoothing >= 0 && labelSmoothing < 1;
+  checkNumber(action, "labelSmoothing", labelSmoothing, isPart, "at least 0 and less than 1");
+  checkLabels(action, logits, labels);
   const classes = logits.shape[1];
   if (labelSmoothing === 0) return ops.labelCrossEntropy(logits, labels);
   return tidy(() => {
@@ -77,8 +75,8 @@ export function crossEntropy(
 /**
  * The mean of `(prediction − target)²` over all elements of two tensors of one shape.
  *
- * @throws {RangeError} If the shapes differ; `[n, 1]` and `[n]` would quietly be compared each with
- * each.
+ * @throws {TypeError} If one is no tensor, or was disposed.
+ * @throws {RangeError} If the shapes differ: `[n, 1]` and `[n]` would be broadcast to `[n, n]`.
  *
  * @example
  * ```ts
@@ -92,11 +90,12 @@ export function meanSquaredError<R extends Rank>(
   predictions: Tensor<R>,
   targets: Tensor<NoInfer<R>>,
 ): Scalar {
-  checkAlive("Computing the mean squared error", { predictions, targets });
+  const action = "Computing the mean squared error";
+  checkTensor(action, predictions, { name: "the predictions" });
+  checkTensor(action, targets, { name: "the targets" });
   if (String(predictions.shape) !== String(targets.shape)) {
     throw new RangeError(
-      `Computing the mean squared error: predictions and targets must have one shape, found [${predictions.shape}] and ` +
-        `[${targets.shape}].`,
+      `${action}: predictions and targets must have one shape, found [${predictions.shape}] and [${targets.shape}].`,
     );
   }
   return tidy(() => {
@@ -105,48 +104,32 @@ export function meanSquaredError<R extends Rank>(
   });
 }
 
-function checkAlive(doing: string, tensors: Readonly<Record<string, unknown>>): void {
-  for (const [name, x] of Object.entries(tensors)) {
-    if (isTensor(x) && !x.isDisposed) continue;
-    throw new TypeError(
-      `${doing}: the ${name} must be a tensor that is alive, found ${
-        isTensor(x) ? `a disposed one [${x.shape}]` : x === null ? "null" : typeof x
-      }.`,
-    );
-  }
-}
-
 /**
  * Checks that there is an int32 class number for each row of the logits.
  *
- * The labels are read rather than reduced: a batch of them that came from JavaScript is still
- * there, so it costs a few microseconds where the smallest and largest would cost four ops.
+ * The labels are read rather than reduced. A batch of labels that came from JavaScript is still
+ * there, so reading costs a few microseconds. Computing the smallest and largest would take four
+ * ops.
  */
-export function checkLabels(doing: string, logits: Features, labels: Labels): void {
-  checkAlive(doing, { logits, labels });
-  if (logits.rank !== 2) {
-    throw new RangeError(`${doing}: the logits must be [batch, classes], found [${logits.shape}].`);
-  }
-  if (logits.dtype !== "float32") {
-    throw new TypeError(`${doing}: the logits must be float32, found ${logits.dtype}.`);
-  }
-  if (labels.dtype !== "int32") {
-    throw new TypeError(
-      `${doing}: the labels must be class numbers of dtype int32, found ${labels.dtype}.`,
-    );
-  }
+export function checkLabels(action: string, logits: Features, labels: Labels): void {
+  checkTensor(action, logits, {
+    name: "the logits",
+    axes: ["batch", "classes"],
+    dtype: "float32",
+  });
+  checkTensor(action, labels, { name: "the labels", dtype: "int32" });
   const [batch, classes] = logits.shape;
   if (labels.rank !== 1 || labels.shape[0] !== batch) {
     throw new RangeError(
-      `${doing}: there must be a label for each row of logits [${batch}, ${classes}], found labels [${labels.shape}].`,
+      `${action}: there must be a label for each row of logits [${batch}, ${classes}], found labels [${labels.shape}].`,
     );
   }
-  const stray = valuesToCheck(labels).find((label) => label < 0 || label >= classes);
-  if (stray !== undefined) {
+  const other = valuesToCheck(labels).find((label) => label < 0 || label >= classes);
+  if (other !== undefined) {
     throw new RangeError(
-      `${doing}: the labels must be from 0 to ${
+      `${action}: the labels must be from 0 to ${
         classes - 1
-      }, as there are ${classes} logits, found ${stray}.`,
+      }, as there are ${classes} logits, found ${other}.`,
     );
   }
 }

@@ -12,10 +12,6 @@ export {
   calibration,
   type CalibrationBin,
   confusionMatrix,
-  evaluate,
-  type EvaluateOptions,
-  type Evaluation,
-  type InferenceOptions,
 } from "./metrics.ts";
 export {
   adagrad,
@@ -32,22 +28,37 @@ export {
   sgd,
   type SgdOptions,
 } from "./optimizers.ts";
-export { cosine, oneCycle, type Schedule, stepDecay, warmup } from "./schedules.ts";
-export { clipGradients, gradientNorm } from "./clip.ts";
 export {
-  DivergenceError,
-  type EpochProgress,
-  fit,
-  type FitOptions,
-  type Progress,
-  type StepProgress,
-} from "./fit.ts";
-export { Training } from "./training.ts";
+  cosine,
+  type CosineOptions,
+  oneCycle,
+  type OneCycleOptions,
+  type Schedule,
+  stepDecay,
+  type StepDecayOptions,
+  warmup,
+} from "./schedules.ts";
+export { clipGradients, gradientNorm } from "./clip.ts";
+export type { RunOptions } from "./run.ts";
+export { fit } from "./fit.ts";
+export type { FitOptions, Objective, ObjectiveBatch, ObjectiveResult } from "./fit_options.ts";
+export { DivergenceError } from "./training_step.ts";
+export type { EpochProgress, History, Progress, StepProgress } from "./progress.ts";
+export { collectHistory, type Training } from "./training.ts";
+export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
 export { extractFeatures } from "./features.ts";
-export { collectHistory, type History } from "./history.ts";
 export {
   findLearningRate,
   type FindLearningRateOptions,
   type LearningRateSweep,
 } from "./learning_rate_finder.ts";
 export { type LossSurface, lossSurface, type LossSurfaceOptions } from "./loss_surface.ts";
+export type {
+  ChannelMismatch,
+  ClassifierFor,
+  KnownOptions,
+  ModuleFor,
+  NoLogits,
+  TrainableFor,
+  ValidationFor,
+} from "./model_type_checks.ts";

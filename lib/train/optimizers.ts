@@ -1,78 +1,76 @@
 /**
- * Rules that change parameters by their gradients, each exactly as in PyTorch. In the equations,
- * `w` is a parameter, `g` its gradient, `η` the learning rate, `λ` the weight decay and `t` the
- * number of the step, from 1.
+ * Optimizers: rules that change parameters by their gradients, each exactly as in PyTorch. In the
+ * equations, `w` is a parameter, `g` its gradient, `η` the learning rate, `λ` the weight decay and
+ * `t` the index of the step, from 1.
  */
+import { dispose, ops, type Tensor, tidy, type Variable, variable } from "../tensor/mod.ts";
 import {
+  checkArray,
+  checkBoolean,
+  checkNumber,
   checkOptions,
-  dispose,
-  isTensor,
+  checkTensor,
   isVariable,
-  ops,
-  type Tensor,
-  tidy,
+  show,
   updateByAdam,
   updateByMomentum,
-  type Variable,
-  variable,
   vectorNorm,
-} from "../tensor/mod.ts";
-import { checkTensor } from "../tensor/internal.ts";
+} from "../tensor/internal.ts";
 
-/**
- * Changes the parameters it is bound to, step by step, and owns what it has to remember about each.
- */
+/** Changes parameters by their gradients, step by step, and owns its state about each. */
 export interface Optimizer extends Disposable {
-  /** What it changes; what a model has beyond these stays as it is. */
+  /** The parameters that it changes. All others of a model stay as they are. */
   readonly parameters: readonly Variable[];
-  /** The length of a step; may be set between steps. */
+  /** The length of a step. It may be set between steps. */
   learningRate: number;
   /**
-   * Changes each parameter by its gradient. The gradients are in the order of `parameters`; the
+   * Changes each parameter by its gradient. The gradients are in the order of `parameters`. The
    * caller disposes them. All is checked first: a step that throws has changed nothing.
    *
-   * @param norm The length of all gradients as one vector, where the caller knows it.
-   *
+   * @param norm The length of all gradients as one vector, if the caller knows it.
    * @throws {RangeError} If there is not one gradient for each parameter, of its shape.
    * @throws {TypeError} If a gradient is no float32 tensor, or the optimizer, a parameter or a
    * gradient was disposed.
    */
   step(gradients: readonly Tensor[], norm?: number): void;
-  /** Frees what is remembered; the parameters stay. */
+  /**
+   * Saves the state and the learning rate of the optimizer, not the parameters, and returns a
+   * function that restores them once. {@linkcode findLearningRate} needs it.
+   */
+  saveState?(): () => void;
+  /** Frees the state of the optimizer. The parameters stay. */
   dispose(): void;
 }
 
-/**
- * Parameters that are trained in another way than others: with smaller steps for a body that is
- * trained already, say.
- */
+/** Parameters with settings of their own, such as smaller steps for a pretrained body. */
 export interface ParameterGroup {
+  /** The parameters of the group. */
   readonly parameters: readonly Variable[];
   /**
-   * Factor on the learning rate of the optimizer, for these.
+   * Factor on the learning rate of the optimizer.
    *
    * @default 1
    */
   readonly learningRateFactor?: number;
   /**
-   * Their weight decay in place of the optimizer's: 0 for biases and batch norms, say.
+   * Weight decay in place of the optimizer's, such as 0 for biases and batch norms.
    *
    * @default the optimizer's
    */
   readonly weightDecay?: number;
 }
 
-/** What an optimizer is made for: parameters, or groups of them. */
+/** The parameters of an optimizer, or groups of them. */
 export type ParametersOrGroups = readonly Variable[] | readonly ParameterGroup[];
 
-/** What a rule goes by for one parameter. */
-interface Moment {
+/** The inputs of a rule for one parameter. */
+interface UpdateContext {
   /** w */
   readonly parameter: Variable;
   /** g */
   readonly gradient: Tensor;
-  /** What is remembered about this parameter, zero at first. */
-  readonly memory: readonly Variable[];
+  /** The state about this parameter, zero at first. */
+  readonly state: readonly Variable[];
   /** t */
   readonly step: number;
   /** η, times the factor of the parameter's group. */
@@ -83,22 +81,22 @@ interface Moment {
   readonly overflows: boolean;
 }
 
-/** How an optimizer changes one parameter. */
+/** The rule by which an optimizer changes one parameter. */
 interface Rule {
-  /** How many numbers it remembers about each number of a parameter. */
-  readonly memories: number;
-  /** Whether it asks if squares overflow. */
-  readonly asksForOverflow?: boolean;
-  /** Changes a parameter and what is remembered about it. */
-  readonly update: (moment: Moment) => void;
+  /** The number of state variables for each parameter, each of the parameter's shape. */
+  readonly stateCount: number;
+  /** Whether it uses {@linkcode UpdateContext.overflows}. */
+  readonly usesOverflows?: boolean;
+  /** Changes a parameter and its state. */
+  readonly update: (context: UpdateContext) => void;
 }
 
-/** One for all rules. */
+/** An optimizer with any rule. */
 class RuleOptimizer implements Optimizer {
   readonly parameters: readonly Variable[];
-  /** The settings that each parameter has from its group. */
+  /** The settings of each parameter from its group. */
   readonly #settings: readonly { readonly factor: number; readonly weightDecay: number }[];
-  readonly #memory: Variable[][];
+  readonly #state: Variable[][];
   readonly #rule: Rule;
   #steps = 0;
   #learningRate = 0;
@@ -111,34 +109,31 @@ class RuleOptimizer implements Optimizer {
     { learningRate, weightDecay }: { learningRate: number; weightDecay: number },
     rule: Rule,
   ) {
-    const groups = grouped(name, parametersOrGroups);
+    const action = making(name);
+    const groups = asGroups(name, parametersOrGroups);
     const parameters = groups.flatMap((group) => group.parameters);
-    if (parameters.length === 0 || new Set(parameters).size < parameters.length) {
+    const repeated = parameters.length - new Set(parameters).size;
+    if (parameters.length === 0 || repeated > 0) {
       throw new RangeError(
-        `The optimizer ${name}: expected at least one parameter, and each only once, found ${parameters.length} with ` +
-          `${parameters.length - new Set(parameters).size} repeated.`,
+        `${action}: there must be at least one parameter, and each only once, found ${parameters.length} with ${repeated} repeated.`,
       );
     }
-    checkNumber(name, "weightDecay", weightDecay);
+    checkNotNegative(name, "weightDecay", weightDecay);
     this.#settings = groups.flatMap((group) => {
       const { learningRateFactor: factor = 1, weightDecay: own = weightDecay } = group;
-      checkNumber(name, "learningRateFactor", factor);
-      checkNumber(name, "the weightDecay of a group", own);
+      checkNotNegative(name, "learningRateFactor", factor);
+      checkNotNegative(name, "the weightDecay of a group", own);
       return group.parameters.map(() => ({ factor, weightDecay: own }));
     });
     this.learningRate = learningRate;
-    parameters.forEach((parameter, i) => {
-      checkTensor(`The optimizer ${name}`, parameter, { name: `parameter ${i}` });
-      if (parameter.dtype === "float32") return;
-      throw new TypeError(
-        `The optimizer ${name}: parameter ${i} must be float32, found ${parameter.dtype} [${parameter.shape}].`,
-      );
-    });
+    parameters.forEach((parameter, i) =>
+      checkTensor(action, parameter, { name: `parameter ${i}`, dtype: "float32" })
+    );
     this.parameters = parameters;
     this.#rule = rule;
-    this.#memory = parameters.map((parameter) =>
+    this.#state = parameters.map((parameter) =>
       Array.from(
-        { length: rule.memories },
+        { length: rule.stateCount },
         () => variable(ops.zeros(parameter.shape), { trainable: false }),
       )
     );
@@ -149,20 +144,20 @@ class RuleOptimizer implements Optimizer {
   }
 
   set learningRate(value: number) {
-    checkNumber(this.name, "learningRate", value);
+    checkNotNegative(this.name, "learningRate", value);
     this.#learningRate = value;
   }
 
   step(gradients: readonly Tensor[], norm?: number): void {
     this.#check(gradients);
-    if (this.#rule.asksForOverflow) this.#overflows ||= !((norm ?? vectorNorm(gradients)) < 1e18);
+    if (this.#rule.usesOverflows) this.#overflows ||= !((norm ?? vectorNorm(gradients)) < 1e18);
     this.#steps++;
     this.parameters.forEach((parameter, i) =>
       tidy(() =>
         this.#rule.update({
           parameter,
           gradient: gradients[i]!,
-          memory: this.#memory[i]!,
+          state: this.#state[i]!,
           step: this.#steps,
           learningRate: this.#learningRate * this.#settings[i]!.factor,
           weightDecay: this.#settings[i]!.weightDecay,
@@ -172,49 +167,50 @@ class RuleOptimizer implements Optimizer {
     );
   }
 
-  /** Finds what would fail half-way through a step. */
+  /** Checks everything that could fail halfway through a step. */
   #check(gradients: readonly Tensor[]): void {
-    const { parameters, name } = this, doing = `A step of ${name}`;
+    const { parameters, name } = this, action = `Running a step of ${name}`;
     if (this.#isDisposed) {
       throw new TypeError(
-        `${doing}: the optimizer must be alive, found a disposed one. Make a new one.`,
+        `${action}: the optimizer must be alive, found a disposed one. Make a new one.`,
       );
     }
-    if (!Array.isArray(gradients)) {
-      throw new TypeError(
-        `${doing}: the gradients must be an array of tensors, found ${typeof gradients}.`,
-      );
-    }
-    const wrong = parameters.findIndex((parameter, i) =>
-      String(parameter.shape) !== String(gradients[i]?.shape)
-    );
-    if (wrong >= 0 || gradients.length !== parameters.length) {
+    checkArray(action, "the gradients", gradients);
+    if (gradients.length !== parameters.length) {
       throw new RangeError(
-        `${doing}: expected ${parameters.length} gradients in the shapes of the parameters, found ${gradients.length}` +
-          (gradients[wrong]
-            ? `; number ${wrong} must be [${parameters[wrong]?.shape}], found [${
-              gradients[wrong].shape
-            }].`
-            : "."),
+        `${action}: there must be ${parameters.length} gradients, one for each parameter, found ${gradients.length}.`,
       );
     }
     parameters.forEach((parameter, i) => {
-      checkTensor(doing, parameter, { name: `parameter ${i}` });
-      const gradient: unknown = gradients[i];
-      if (!isTensor(gradient) || gradient.dtype !== "float32") {
-        throw new TypeError(
-          `${doing}: gradient ${i} must be a float32 tensor, found ${
-            isTensor(gradient) ? gradient.dtype : typeof gradient
-          }.`,
-        );
-      }
-      checkTensor(doing, gradient, { name: `gradient ${i}` });
+      const gradient = gradients[i];
+      checkTensor(action, parameter, { name: `parameter ${i}` });
+      checkTensor(action, gradient, { name: `gradient ${i}`, dtype: "float32" });
+      if (String(gradient.shape) === String(parameter.shape)) return;
+      throw new RangeError(
+        `${action}: gradient ${i} must be [${parameter.shape}], found [${gradient.shape}].`,
+      );
     });
+  }
+
+  saveState(): () => void {
+    const { learningRate } = this, step = this.#steps, overflows = this.#overflows;
+    const state = this.#state.map((variables) =>
+      variables.map((variable): Tensor => ops.clone(variable))
+    );
+    return () => {
+      this.#state.forEach((variables, i) =>
+        variables.forEach((variable, j) => variable.assign(state[i]![j]!))
+      );
+      dispose(state);
+      this.#steps = step;
+      this.#overflows = overflows;
+      this.learningRate = learningRate;
+    };
   }
 
   dispose(): void {
     this.#isDisposed = true;
-    dispose(this.#memory);
+    dispose(this.#state);
   }
 
   [Symbol.dispose](): void {
@@ -222,13 +218,13 @@ class RuleOptimizer implements Optimizer {
   }
 }
 
-/** Parameters as one group; groups as they are. */
-function grouped(name: string, parameters: ParametersOrGroups): readonly ParameterGroup[] {
+/** Returns parameters as one group, and groups unchanged. */
+function asGroups(name: string, parameters: ParametersOrGroups): readonly ParameterGroup[] {
   if (isVariables(parameters)) return [{ parameters }];
   if (Array.isArray(parameters) && parameters.every((group) => isVariables(group?.parameters))) {
     for (const group of parameters) {
       checkOptions<ParameterGroup>(
-        `The optimizer ${name}`,
+        making(name),
         group,
         "{ parameters: model.fc.parameters(), learningRateFactor: 10 }",
         { parameters: true, learningRateFactor: true, weightDecay: true },
@@ -237,8 +233,10 @@ function grouped(name: string, parameters: ParametersOrGroups): readonly Paramet
     return parameters;
   }
   throw new TypeError(
-    `The optimizer ${name}: expected an array of parameters, such as model.parameters(), or of groups such as ` +
-      "{ parameters: model.fc.parameters(), learningRateFactor: 10 }.",
+    `${making(name)}: the parameters must be an array such as model.parameters(), or an array of ` +
+      `groups such as { parameters: model.fc.parameters(), learningRateFactor: 10 }, found ${
+        show(parameters)
+      }.`,
   );
 }
 
@@ -246,22 +244,31 @@ function isVariables(value: unknown): value is readonly Variable[] {
   return Array.isArray(value) && value.every(isVariable);
 }
 
-/** The options that every optimizer has. */
+/** The options of every optimizer. */
 export interface OptimizerOptions {
   /** The length of a step, η. */
   learningRate: number;
   /**
-   * What part of a parameter is added to its gradient, λ: the slope of `λ/2 · w²` in the loss. 0
-   * unless said otherwise.
+   * The part of a parameter that is added to its gradient, λ: the slope of `λ/2 · w²` in the loss.
+   *
+   * @default 0, and 0.01 in adamW
    */
   weightDecay?: number;
 }
 
 /** The options of {@linkcode sgd}. */
 export interface SgdOptions extends OptimizerOptions {
-  /** How much of the last step's velocity is kept, μ. 0 unless said otherwise. */
+  /**
+   * The decay of the velocity, μ.
+   *
+   * @default 0
+   */
   momentum?: number;
-  /** Whether the gradient is followed from where the momentum leads. */
+  /**
+   * Whether it uses Nesterov's momentum.
+   *
+   * @default false
+   */
   nesterov?: boolean;
 }
 
@@ -284,7 +291,7 @@ export interface SgdOptions extends OptimizerOptions {
  * optimizer.step([gradient]); // v = 1.5, w = 0.5 − 0.75
  * assert.equal(w.dataSync()[0], -0.25);
  *
- * // Groups: steps of a tenth of the length for a body that is trained already.
+ * // Groups: steps of a tenth of the length for a pretrained body.
  * const body = variable(ops.tensor([1])), head = variable(ops.tensor([1]));
  * const groups = [{ parameters: [body], learningRateFactor: 0.1 }, { parameters: [head] }];
  * sgd(groups, { learningRate: 0.5 }).step([gradient, gradient]);
@@ -292,27 +299,21 @@ export interface SgdOptions extends OptimizerOptions {
  * ```
  */
 export function sgd(parameters: ParametersOrGroups, options: SgdOptions): Optimizer {
-  checkOptions<SgdOptions>("The optimizer sgd", options, "{ learningRate: 0.1 }", {
+  checkOptions<SgdOptions>(making("sgd"), options, "{ learningRate: 0.1 }", {
     learningRate: true,
     momentum: true,
     nesterov: true,
     weightDecay: true,
   });
   const { learningRate, momentum = 0, nesterov = false, weightDecay = 0 } = options;
-  checkNumber("sgd", "momentum", momentum, 1);
-  if (typeof nesterov !== "boolean") {
-    throw new TypeError(
-      `The optimizer sgd: nesterov must be true or false, found ${typeof nesterov}.`,
-    );
-  }
+  checkDecay("sgd", "momentum", momentum);
+  checkBoolean(making("sgd"), "nesterov", nesterov);
   if (nesterov && momentum === 0) {
-    throw new RangeError(
-      "The optimizer sgd: nesterov needs a momentum greater than 0, found 0.",
-    );
+    throw new RangeError(`${making("sgd")}: momentum must be positive with nesterov, found 0.`);
   }
   return new RuleOptimizer("sgd", parameters, { learningRate, weightDecay }, {
-    memories: momentum === 0 ? 0 : 1,
-    update: ({ parameter, gradient, memory: [velocity], learningRate, weightDecay }) => {
+    stateCount: momentum === 0 ? 0 : 1,
+    update: ({ parameter, gradient, state: [velocity], learningRate, weightDecay }) => {
       const options = { learningRate, momentum, nesterov, weightDecay };
       updateByMomentum(parameter, velocity, gradient, options);
     },
@@ -321,13 +322,17 @@ export function sgd(parameters: ParametersOrGroups, options: SgdOptions): Optimi
 
 /** The options of {@linkcode adagrad}. */
 export interface AdagradOptions extends OptimizerOptions {
-  /** What keeps the divisor from 0. 1e-10 unless said otherwise. */
+  /**
+   * Added to the divisor, which may be 0, ε.
+   *
+   * @default 1e-10
+   */
   epsilon?: number;
 }
 
 /**
- * Steps that get shorter where gradients have been large: `g ← g + λ·w`, `s ← s + g²`,
- * `w ← w − η·g / (√s + ε)` (Duchi et al. 2011).
+ * Adagrad, whose steps get shorter for parameters with large gradients: `g ← g + λ·w`,
+ * `s ← s + g²`, `w ← w − η·g / (√s + ε)` (Duchi et al. 2011).
  *
  * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
@@ -340,39 +345,47 @@ export interface AdagradOptions extends OptimizerOptions {
  * const w = variable(ops.tensor([1, 1]));
  * using optimizer = adagrad([w], { learningRate: 0.5 });
  * optimizer.step([ops.tensor([0.01, 100])]);
- * assert.deepEqual([...w.dataSync()], [0.5, 0.5]); // The first step is as long whatever the gradient.
+ * // The length of the first step does not depend on the gradient.
+ * assert.deepEqual([...w.dataSync()], [0.5, 0.5]);
  * ```
  */
 export function adagrad(parameters: ParametersOrGroups, options: AdagradOptions): Optimizer {
-  checkOptions<AdagradOptions>("The optimizer adagrad", options, "{ learningRate: 0.01 }", {
+  checkOptions<AdagradOptions>(making("adagrad"), options, "{ learningRate: 0.01 }", {
     learningRate: true,
     epsilon: true,
     weightDecay: true,
   });
   const { learningRate, epsilon = 1e-10, weightDecay = 0 } = options;
-  checkNumber("adagrad", "epsilon", epsilon);
+  checkNotNegative("adagrad", "epsilon", epsilon);
   return new RuleOptimizer("adagrad", parameters, { learningRate, weightDecay }, {
-    memories: 1,
-    update: (moment) => {
-      const { parameter, learningRate } = moment, gradient = decayed(moment);
-      const squares = moment.memory[0]!;
-      squares.assign(sum(squares, ops.square(gradient)));
-      descend(parameter, ratio(gradient, squares, epsilon), learningRate);
+    stateCount: 1,
+    update: (context) => {
+      const gradient = decayedGradient(context), squares = context.state[0]!;
+      squares.assign(ops.add(squares as Tensor, ops.square(gradient)));
+      applyUpdate(context, ratio(gradient, squares, epsilon));
     },
   });
 }
 
 /** The options of {@linkcode rmsProp}. */
 export interface RmsPropOptions extends OptimizerOptions {
-  /** How much of the mean of the squares is kept, α. 0.99 unless said otherwise. */
+  /**
+   * The decay of the mean of the squares, α.
+   *
+   * @default 0.99
+   */
   decay?: number;
-  /** What keeps the divisor from 0. 1e-8 unless said otherwise. */
+  /**
+   * Added to the divisor, which may be 0, ε.
+   *
+   * @default 1e-8
+   */
   epsilon?: number;
 }
 
 /**
- * Adagrad that forgets: `g ← g + λ·w`, `s ← α·s + (1 − α)·g²`, `w ← w − η·g / (√s + ε)` (Tieleman
- * and Hinton 2012, lecture 6.5).
+ * RMSProp, which is Adagrad with a running mean of the squares: `g ← g + λ·w`,
+ * `s ← α·s + (1 − α)·g²`, `w ← w − η·g / (√s + ε)` (Tieleman and Hinton 2012, lecture 6.5).
  *
  * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
@@ -389,22 +402,21 @@ export interface RmsPropOptions extends OptimizerOptions {
  * ```
  */
 export function rmsProp(parameters: ParametersOrGroups, options: RmsPropOptions): Optimizer {
-  checkOptions<RmsPropOptions>("The optimizer rmsProp", options, "{ learningRate: 0.01 }", {
+  checkOptions<RmsPropOptions>(making("rmsProp"), options, "{ learningRate: 0.01 }", {
     learningRate: true,
     decay: true,
     epsilon: true,
     weightDecay: true,
   });
   const { learningRate, decay = 0.99, epsilon = 1e-8, weightDecay = 0 } = options;
-  checkNumber("rmsProp", "decay", decay, 1);
-  checkNumber("rmsProp", "epsilon", epsilon);
+  checkDecay("rmsProp", "decay", decay);
+  checkNotNegative("rmsProp", "epsilon", epsilon);
   return new RuleOptimizer("rmsProp", parameters, { learningRate, weightDecay }, {
-    memories: 1,
-    update: (moment) => {
-      const { parameter, learningRate } = moment, gradient = decayed(moment);
-      const squares = moment.memory[0]!;
-      squares.assign(mixed(squares, ops.square(gradient), decay));
-      descend(parameter, ratio(gradient, squares, epsilon), learningRate);
+    stateCount: 1,
+    update: (context) => {
+      const gradient = decayedGradient(context), squares = context.state[0]!;
+      squares.assign(lerp(ops.square(gradient), squares, decay));
+      applyUpdate(context, ratio(gradient, squares, epsilon));
     },
   });
 }
@@ -412,16 +424,21 @@ export function rmsProp(parameters: ParametersOrGroups, options: RmsPropOptions)
 /** The options of {@linkcode adam} and {@linkcode adamW}. */
 export interface AdamOptions extends OptimizerOptions {
   /**
-   * How much of the means of the gradients and of their squares is kept, β₁ and β₂. 0.9 and 0.999
-   * unless said otherwise.
+   * The decays of the mean of the gradients and of the mean of their squares, β₁ and β₂.
+   *
+   * @default [0.9, 0.999]
    */
   betas?: readonly [number, number];
-  /** What keeps the divisor from 0. 1e-8 unless said otherwise. */
+  /**
+   * Added to the divisor, which may be 0, ε.
+   *
+   * @default 1e-8
+   */
   epsilon?: number;
 }
 
 /**
- * Momentum over the root mean square: `g ← g + λ·w`, `m ← β₁·m + (1 − β₁)·g`,
+ * Adam, momentum divided by the root mean square: `g ← g + λ·w`, `m ← β₁·m + (1 − β₁)·g`,
  * `s ← β₂·s + (1 − β₂)·g²`, `w ← w − η · m̂ / (√ŝ + ε)` with `m̂ = m / (1 − β₁ᵗ)` and
  * `ŝ = s / (1 − β₂ᵗ)` (Kingma and Ba 2015, algorithm 1).
  *
@@ -444,9 +461,9 @@ export function adam(parameters: ParametersOrGroups, options: AdamOptions): Opti
 }
 
 /**
- * Adam with the decay apart from the gradient, `w ← w − η·λ·w − η · m̂ / (√ŝ + ε)`, so that it is
- * as strong where gradients are large (Loshchilov and Hutter 2019, algorithm 2). The weight decay
- * is 0.01 unless said otherwise.
+ * AdamW, which is Adam with the weight decay apart from the gradient,
+ * `w ← w − η·λ·w − η · m̂ / (√ŝ + ε)`, so that large gradients do not weaken it (Loshchilov and
+ * Hutter 2019, algorithm 2).
  *
  * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.
@@ -470,34 +487,34 @@ function adamOptimizer(
   name: string,
   parameters: ParametersOrGroups,
   options: AdamOptions,
-  { weightDecay: usual, isDecoupled }: { weightDecay: number; isDecoupled: boolean },
+  defaults: { weightDecay: number; isDecoupled: boolean },
 ): Optimizer {
-  const doing = `The optimizer ${name}`;
-  checkOptions<AdamOptions>(doing, options, "{ learningRate: 0.001 }", {
+  const action = making(name);
+  const { isDecoupled } = defaults;
+  checkOptions<AdamOptions>(action, options, "{ learningRate: 0.001 }", {
     learningRate: true,
     betas: true,
     epsilon: true,
     weightDecay: true,
   });
-  const { learningRate, weightDecay = usual, betas = [0.9, 0.999], epsilon = 1e-8 } = options;
+  const { learningRate, betas = [0.9, 0.999], epsilon = 1e-8 } = options;
+  const { weightDecay = defaults.weightDecay } = options;
   if (!Array.isArray(betas) || betas.length !== 2) {
     throw new TypeError(
-      `${doing}: betas must be two numbers such as [0.9, 0.999], found ${
-        Array.isArray(betas) ? `[${betas}]` : typeof betas
-      }.`,
+      `${action}: betas must be two numbers such as [0.9, 0.999], found ${show(betas)}.`,
     );
   }
   const [beta1, beta2] = betas;
-  checkNumber(name, "betas[0]", beta1, 1);
-  checkNumber(name, "betas[1]", beta2, 1);
-  checkNumber(name, "epsilon", epsilon);
+  checkDecay(name, "betas[0]", beta1);
+  checkDecay(name, "betas[1]", beta2);
+  checkNotNegative(name, "epsilon", epsilon);
   return new RuleOptimizer(name, parameters, { learningRate, weightDecay }, {
-    memories: 2,
-    asksForOverflow: true,
-    update: (moment) => {
-      const { parameter, memory, step, learningRate, weightDecay, overflows } = moment;
-      const gradient = isDecoupled ? moment.gradient : decayed(moment);
-      updateByAdam(parameter, memory[0]!, memory[1]!, gradient, {
+    stateCount: 2,
+    usesOverflows: true,
+    update: (context) => {
+      const { parameter, state, step, learningRate, weightDecay, overflows } = context;
+      const gradient = isDecoupled ? context.gradient : decayedGradient(context);
+      updateByAdam(parameter, state[0]!, state[1]!, gradient, {
         learningRate,
         betas: [beta1, beta2],
         epsilon,
@@ -509,25 +526,15 @@ function adamOptimizer(
   });
 }
 
-// The arithmetic of the rules, on tensors of one shape, which the general ops would have to be
-// told.
-
 /** `g + λ·w` */
-function decayed({ gradient, parameter, weightDecay }: Moment): Tensor {
-  return weightDecay === 0 ? gradient : sum(gradient, times(parameter, weightDecay));
-}
-
-function sum(a: Tensor, b: Tensor): Tensor {
-  return ops.add(a, b);
-}
-
-function times(x: Tensor, factor: number): Tensor {
-  return ops.mul(x, factor);
+function decayedGradient({ gradient, parameter, weightDecay }: UpdateContext): Tensor {
+  if (weightDecay === 0) return gradient;
+  return ops.add(gradient, ops.mul(parameter as Tensor, weightDecay));
 }
 
 /** `w ← w − η · direction` */
-function descend(parameter: Variable, direction: Tensor, learningRate: number): void {
-  parameter.assign(ops.sub(parameter as Tensor, times(direction, learningRate)));
+function applyUpdate({ parameter, learningRate }: UpdateContext, direction: Tensor): void {
+  parameter.assign(ops.sub(parameter as Tensor, ops.mul(direction, learningRate)));
 }
 
 /** `x / (√squares + ε)` */
@@ -535,18 +542,27 @@ function ratio(x: Tensor, squares: Tensor, epsilon: number): Tensor {
   return ops.div(x, ops.add(ops.sqrt(squares), epsilon));
 }
 
-/** `kept · old + (1 − kept) · now` */
-function mixed(old: Tensor, now: Tensor, kept: number): Tensor {
-  return ops.add(ops.mul(old, kept), ops.mul(now, 1 - kept));
+/** Linear interpolation from `a` to `b`: `weight · b + (1 − weight) · a`. */
+function lerp(a: Tensor, b: Tensor, weight: number): Tensor {
+  return ops.add(ops.mul(b, weight), ops.mul(a, 1 - weight));
 }
 
-function checkNumber(optimizer: string, name: string, value: number, below = Infinity): void {
-  if (!(typeof value === "number" && value >= 0 && value < below)) {
-    const Kind = typeof value === "number" || value === undefined ? RangeError : TypeError;
-    throw new Kind(
-      `The optimizer ${optimizer}: ${name} must be ${
-        below === Infinity ? "a number of at least 0" : `from 0 up to but without ${below}`
-      }, found ${value}.`,
-    );
-  }
+/** The action of an optimizer's constructor, for messages. */
+function making(name: string): string {
+  return `Making the optimizer ${name}`;
+}
+
+function checkNotNegative(optimizer: string, subject: string, value: number): void {
+  const fits = value >= 0 && value < Infinity;
+  checkNumber(making(optimizer), subject, value, fits, "a finite number of at least 0");
+}
+
+function checkDecay(optimizer: string, subject: string, value: number): void {
+  checkNumber(
+    making(optimizer),
+    subject,
+    value,
+    value >= 0 && value < 1,
+    "at least 0 and less than 1",
+  );
 }

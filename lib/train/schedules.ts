@@ -1,15 +1,32 @@
-/**
- * Learning rates as functions of the step; pure, so that they can be drawn before they are used.
- */
-import { checkOptions } from "../tensor/mod.ts";
+/** Learning rate schedules: pure functions of the step, so that they can be drawn before use. */
+import {
+  checkArray,
+  checkFunction,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+} from "../tensor/internal.ts";
 
-/** The learning rate of each step, counted from 0. */
+/** The learning rate of each step, from step 0. */
 export type Schedule = (step: number) => number;
 
+/** The options of {@linkcode stepDecay}. */
+export interface StepDecayOptions {
+  /** The learning rate before the first decay. */
+  learningRate: number;
+  /** The steps of the decays, in ascending order. */
+  at: readonly number[];
+  /**
+   * The factor of each decay.
+   *
+   * @default 0.1
+   */
+  factor?: number;
+}
+
 /**
- * Multiplies the learning rate by `factor` at each of the steps `at`: `learningRate · factorⁿ`, n
- * of which are behind (PyTorch's MultiStepLR; He et al. 2016, section 4.2, divide by 10 at 32,000
- * and 48,000).
+ * Multiplies the learning rate by `factor` at each of the steps `at` (PyTorch's MultiStepLR; He et
+ * al. 2016, section 4.2, divide by 10 at 32,000 and 48,000).
  *
  * @throws {RangeError} If a number is not positive, or `at` is not ascending.
  *
@@ -22,36 +39,46 @@ export type Schedule = (step: number) => number;
  * assert.deepEqual([0, 9, 10, 19, 20, 99].map(schedule), [8, 8, 4, 4, 2, 2]);
  * ```
  */
-export function stepDecay(
-  options: { learningRate: number; at: readonly number[]; factor?: number },
-): Schedule {
-  const doing = "Making the schedule stepDecay";
-  checkOptions<typeof options>(doing, options, "{ learningRate: 0.1, at: [32000, 48000] }", {
+export function stepDecay(options: StepDecayOptions): Schedule {
+  const action = "Making the schedule stepDecay";
+  checkOptions<StepDecayOptions>(action, options, "{ learningRate: 0.1, at: [32000, 48000] }", {
     learningRate: true,
     at: true,
     factor: true,
   });
   const { learningRate, at, factor = 0.1 } = options;
-  if (!Array.isArray(at)) {
-    throw new TypeError(`${doing}: at must be an array of steps, found ${typeof at}.`);
-  }
-  checkPositive("stepDecay", { learningRate, factor });
+  checkArray(action, "at", at);
+  checkPositive(action, { learningRate, factor });
   at.forEach((step, i) => {
-    checkSteps("stepDecay", { [`at[${i}]`]: step });
+    checkInteger(action, `at[${i}]`, step);
     if (i > 0 && step <= at[i - 1]!) {
-      throw new RangeError(`Making the schedule stepDecay: at must be ascending, found [${at}].`);
+      throw new RangeError(`${action}: at must be ascending, found [${at}].`);
     }
   });
   return (step) => learningRate * factor ** at.filter((from) => step >= from).length;
 }
 
+/** The options of {@linkcode cosine}. */
+export interface CosineOptions {
+  /** The learning rate of the first step. */
+  learningRate: number;
+  /** The number of steps until the minimum. */
+  steps: number;
+  /**
+   * The last learning rate.
+   *
+   * @default 0
+   */
+  minimum?: number;
+}
+
 /**
  * Half a cosine from `learningRate` to `minimum` over `steps` steps,
- * `minimum + (learningRate − minimum) · (1 + cos(π · step / steps)) / 2`, and `minimum` from there
- * on (Loshchilov and Hutter 2017, equation 5, without restarts).
+ * `minimum + (learningRate − minimum) · (1 + cos(π · step / steps)) / 2`, and `minimum` after that
+ * (Loshchilov and Hutter 2017, equation 5, without restarts).
  *
- * @throws {RangeError} If the learning rate is not positive, the minimum is not from 0 to it, or
- * `steps` is not a positive integer.
+ * @throws {RangeError} If the learning rate is not positive, the minimum is not from 0 to the
+ * learning rate, or `steps` is not a whole number of at least 1.
  *
  * @example
  * ```ts
@@ -67,31 +94,28 @@ export function stepDecay(
  * ]);
  * ```
  */
-export function cosine(
-  options: { learningRate: number; steps: number; minimum?: number },
-): Schedule {
-  const doing = "Making the schedule cosine";
-  checkOptions<typeof options>(doing, options, "{ learningRate: 0.1, steps: 1000 }", {
+export function cosine(options: CosineOptions): Schedule {
+  const action = "Making the schedule cosine";
+  checkOptions<CosineOptions>(action, options, "{ learningRate: 0.1, steps: 1000 }", {
     learningRate: true,
     steps: true,
     minimum: true,
   });
   const { learningRate, steps, minimum = 0 } = options;
-  checkPositive("cosine", { learningRate });
-  checkSteps("cosine", { steps });
-  if (!(typeof minimum === "number" && minimum >= 0 && minimum <= learningRate)) {
-    throw new RangeError(
-      `Making the schedule cosine: minimum must be from 0 to the learning rate, ${learningRate}, found ${minimum}.`,
-    );
-  }
+  checkPositive(action, { learningRate });
+  checkInteger(action, "steps", steps);
+  const isBelow = minimum >= 0 && minimum <= learningRate;
+  const condition = `from 0 to the learning rate, ${learningRate}`;
+  checkNumber(action, "minimum", minimum, isBelow, condition);
   return (step) => anneal(learningRate, minimum, step / steps);
 }
 
 /**
- * Rises in `steps` equal steps to where `schedule` starts, `schedule(0) · (step + 1) / steps`, and
- * goes on with `schedule` (Goyal et al. 2017, section 2.2).
+ * Rises in `steps` equal steps to the start of `schedule`, `schedule(0) · (step + 1) / steps`, and
+ * continues with `schedule` (Goyal et al. 2017, section 2.2).
  *
- * @throws {RangeError} If `steps` is not a positive integer.
+ * @throws {RangeError} If `steps` is not a whole number of at least 1.
+ * @throws {TypeError} If `schedule` is no function.
  *
  * @example
  * ```ts
@@ -103,32 +127,53 @@ export function cosine(
  * ```
  */
 export function warmup(steps: number, schedule: Schedule): Schedule {
-  checkSteps("warmup", { steps });
-  if (typeof schedule !== "function") {
-    throw new TypeError(
-      `Making the schedule warmup: what follows must be a schedule, such as cosine gives, found ${
-        schedule === null ? "null" : typeof schedule
-      }.`,
-    );
-  }
+  const action = "Making the schedule warmup";
+  checkInteger(action, "steps", steps);
+  checkFunction(action, "the schedule after the warm-up", schedule);
   return (step) => step < steps ? schedule(0) * (step + 1) / steps : schedule(step - steps);
+}
+
+/** The options of {@linkcode oneCycle}. The defaults are PyTorch's. */
+export interface OneCycleOptions {
+  /** The largest learning rate. */
+  maximum: number;
+  /** The number of steps of the cycle. */
+  steps: number;
+  /**
+   * The part of the steps in which the learning rate rises.
+   *
+   * @default 0.3
+   */
+  rise?: number;
+  /**
+   * The maximum divided by the first learning rate.
+   *
+   * @default 25
+   */
+  startDivisor?: number;
+  /**
+   * The first learning rate divided by the last.
+   *
+   * @default 1e4
+   */
+  endDivisor?: number;
 }
 
 /**
  * One rise and one long fall over `steps` steps, each half a cosine: from `maximum / startDivisor`
- * up to `maximum` in the first `rise` of them, then down to `maximum / startDivisor / endDivisor`
- * (Smith and Topin 2018; PyTorch's OneCycleLR, of which these are the defaults, without its cycle
- * of the momentum).
+ * up to `maximum`, then down to `maximum / startDivisor / endDivisor` (Smith and Topin 2018;
+ * PyTorch's OneCycleLR, without its cycle of the momentum).
  *
- * @throws {RangeError} If `steps` is not a positive integer, a number is not positive, or `rise`
- * leaves less than a step on one side.
+ * @throws {RangeError} If `steps` is not a whole number of at least 1, a number is not positive, or
+ * `rise` leaves less than a step for the rise or the fall.
  *
  * @example
  * ```ts
  * import { oneCycle } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const schedule = oneCycle({ maximum: 1, steps: 101, rise: 0.5, startDivisor: 10, endDivisor: 10 });
+ * const options = { maximum: 1, steps: 101, rise: 0.5, startDivisor: 10, endDivisor: 10 };
+ * const schedule = oneCycle(options);
  * assert.deepEqual([0, 49.5, 100].map((step) => schedule(step).toFixed(3)), [
  *   "0.100",
  *   "1.000",
@@ -136,17 +181,9 @@ export function warmup(steps: number, schedule: Schedule): Schedule {
  * ]);
  * ```
  */
-export function oneCycle(
-  options: {
-    maximum: number;
-    steps: number;
-    rise?: number;
-    startDivisor?: number;
-    endDivisor?: number;
-  },
-): Schedule {
-  const doing = "Making the schedule oneCycle";
-  checkOptions<typeof options>(doing, options, "{ maximum: 0.1, steps: 1000 }", {
+export function oneCycle(options: OneCycleOptions): Schedule {
+  const action = "Making the schedule oneCycle";
+  checkOptions<OneCycleOptions>(action, options, "{ maximum: 0.1, steps: 1000 }", {
     maximum: true,
     steps: true,
     rise: true,
@@ -154,15 +191,13 @@ export function oneCycle(
     endDivisor: true,
   });
   const { maximum, steps, rise = 0.3, startDivisor = 25, endDivisor = 1e4 } = options;
-  checkPositive("oneCycle", { maximum, startDivisor, endDivisor });
-  checkSteps("oneCycle", { steps });
+  checkPositive(action, { maximum, startDivisor, endDivisor });
+  checkInteger(action, "steps", steps);
   const top = rise * steps - 1;
   const last = steps - 1;
-  if (!(top > 0 && top < last)) {
-    throw new RangeError(
-      `Making the schedule oneCycle: rise, a part of ${steps} steps, must leave at least one step to rise and one to fall, found ${rise}.`,
-    );
-  }
+  const condition =
+    `a part of ${steps} steps that leaves at least one step to rise and one to fall`;
+  checkNumber(action, "rise", rise, top > 0 && top < last, condition);
   const start = maximum / startDivisor;
   return (step) =>
     step <= top
@@ -170,29 +205,13 @@ export function oneCycle(
       : anneal(maximum, start / endDivisor, (step - top) / (last - top));
 }
 
-/**
- * Half a cosine from one value to another as `part` goes from 0 to 1, and the second from there on.
- */
+/** Half a cosine from one value to another for `part` from 0 to 1, and the second value after. */
 function anneal(from: number, to: number, part: number): number {
   return to + (from - to) * (1 + Math.cos(Math.PI * Math.min(part, 1))) / 2;
 }
 
-function checkPositive(schedule: string, numbers: Record<string, number>): void {
+function checkPositive(action: string, numbers: Readonly<Record<string, number>>): void {
   for (const [name, value] of Object.entries(numbers)) {
-    if (!(typeof value === "number" && value > 0 && value < Infinity)) {
-      throw new RangeError(
-        `Making the schedule ${schedule}: ${name} must be a positive number, found ${value}.`,
-      );
-    }
-  }
-}
-
-function checkSteps(schedule: string, numbers: Record<string, number>): void {
-  for (const [name, value] of Object.entries(numbers)) {
-    if (!Number.isInteger(value) || value < 1) {
-      throw new RangeError(
-        `Making the schedule ${schedule}: ${name} must be a positive integer, found ${value}.`,
-      );
-    }
+    checkNumber(action, name, value, value > 0 && value < Infinity, "a positive number");
   }
 }

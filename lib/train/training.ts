@@ -1,15 +1,14 @@
-import { linkInterrupt } from "../tensor/internal.ts";
-import { collectHistory, type History } from "./history.ts";
-import type { Progress } from "./fit.ts";
+import { linkInterrupt, show } from "../tensor/internal.ts";
+import type { History, Progress } from "./progress.ts";
 
 /**
- * A training that {@linkcode fit} made, which starts when it is asked for its first progress. It is
- * either awaited, which trains to the end and gives the {@linkcode History}, or iterated, which
- * gives each {@linkcode Progress} as it comes.
+ * A training that {@linkcode fit} made. It starts at the first request for progress. Awaited, it
+ * trains to the end and resolves to the {@linkcode History}. Iterated, it yields each
+ * {@linkcode Progress} as it comes.
  *
- * As anything that can be awaited, it is also awaited where an `async` function returns it.
+ * An `async` function that returns a training awaits it, as it does with any promise.
  *
- * @throws {TypeError} If it is iterated and awaited.
+ * @throws {TypeError} If it is both iterated and awaited.
  *
  * @example
  * ```ts
@@ -28,6 +27,7 @@ import type { Progress } from "./fit.ts";
  * ```
  */
 export class Training implements AsyncGenerator<Progress, void, void>, Promise<History> {
+  /** The name of the class. */
   readonly [Symbol.toStringTag] = "Training";
   readonly #name: string;
   readonly #progress: AsyncGenerator<Progress, void, void>;
@@ -36,9 +36,11 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
   #history: Promise<History> | undefined;
 
   /**
-   * @param name What is trained on what, for messages.
-   * @param signal Ends it.
-   * @param start Trains; called at once, it does nothing before it is asked for progress.
+   * Makes a training; see {@linkcode fit}.
+   *
+   * @param name The name of the training, for messages.
+   * @param signal Ends the training.
+   * @param start Returns the progress of the training; the first request starts it.
    */
   constructor(
     name: string,
@@ -57,12 +59,12 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
     return await this.#ask(() => this.#progress.next());
   }
 
-  /** Ends it; the model stays as trained so far. */
+  /** Ends the training. The model stays as trained so far. */
   async return(): Promise<IteratorResult<Progress, void>> {
     return await this.#ask(() => this.#progress.return());
   }
 
-  /** Ends it with an error. */
+  /** Ends the training with an error. */
   async throw(error: unknown): Promise<IteratorResult<Progress, void>> {
     return await this.#ask(() => this.#progress.throw(error));
   }
@@ -72,12 +74,13 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
     await this.return();
   }
 
+  /** This training, for `for await`. */
   [Symbol.asyncIterator](): this {
     this.#iterate();
     return this;
   }
 
-  /** Trains to the end, and gives what was reported on the way. */
+  /** Trains to the end, and resolves to the history. */
   then<Value = History, Other = never>(
     onDone?: ((history: History) => Value | PromiseLike<Value>) | null,
     onFailed?: ((error: unknown) => Other | PromiseLike<Other>) | null,
@@ -92,19 +95,19 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
     return this.then(null, onFailed);
   }
 
-  /** Trains to the end, and does something then. */
+  /** Trains to the end, and calls `onEnd` then. */
   finally(onEnd?: (() => void) | null): Promise<History> {
     return this.#toTheEnd().finally(onEnd);
   }
 
   /** The text that a cell shows. */
   [Symbol.for("Deno.customInspect")](): string {
-    const how = this.#history
+    const state = this.#history
       ? "awaited"
       : this.#isIterated
       ? "iterated"
       : `not started: ${REMEDY}`;
-    return `${this.#name}, ${how}`;
+    return `${this.#name}, ${state}`;
   }
 
   #toTheEnd(): Promise<History> {
@@ -112,7 +115,7 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
       return Promise.reject(
         new TypeError(
           `${this.#name}: a training must be awaited or iterated, not both, and this one has been iterated. ` +
-            "Call fit again; it goes on with the model as it is.",
+            "Call fit again, which continues with the model as it is.",
         ),
       );
     }
@@ -136,7 +139,7 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
     return await this.#run(work);
   }
 
-  /** Between two requests nobody may be waiting for it, so it does not listen for Stop then. */
+  /** Listens for Stop during a request only: between two, nobody may be waiting. */
   async #run<T>(work: () => Promise<T>): Promise<T> {
     this.#stop.wake();
     try {
@@ -149,37 +152,87 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
 
 const REMEDY = "await fit(…), or iterate it with for await (const progress of fit(…)).";
 
-/** The messages about trainings that have not started. */
-const pending = new Set<{ readonly message: string }>();
-const tickets = new WeakMap<Training, { readonly message: string }>();
-const forgotten = new FinalizationRegistry<{ readonly message: string }>(tell);
-
-function tell(ticket: { readonly message: string }): void {
-  if (pending.delete(ticket)) console.warn(ticket.message);
+/** The warning about a training that has not started. */
+interface Warning {
+  readonly message: string;
 }
 
-/**
- * Has a word said about a training that is let go, or there at the end of the program, without
- * having started.
- */
+const pending = new Set<Warning>();
+const warnings = new WeakMap<Training, Warning>();
+const collected = new FinalizationRegistry<Warning>(warn);
+
+function warn(warning: Warning): void {
+  if (pending.delete(warning)) console.warn(warning.message);
+}
+
+/** Warns if a training has not started when it is collected, or at the end of the program. */
 function expectStart(training: Training, name: string): void {
-  if (pending.size === 0) addEventListener("unload", tellAll);
-  const ticket = {
-    message: `${name} has not started, so nothing was trained: ${REMEDY}`,
-  };
-  pending.add(ticket);
-  tickets.set(training, ticket);
-  forgotten.register(training, ticket, training);
+  if (pending.size === 0) addEventListener("unload", warnAll);
+  const warning = { message: `${name} has not started, so nothing was trained: ${REMEDY}` };
+  pending.add(warning);
+  warnings.set(training, warning);
+  collected.register(training, warning, training);
 }
 
-function tellAll(): void {
-  for (const ticket of pending) tell(ticket);
+function warnAll(): void {
+  for (const warning of pending) warn(warning);
 }
 
 function started(training: Training): void {
-  const ticket = tickets.get(training);
-  if (!ticket || !pending.delete(ticket)) return;
-  tickets.delete(training);
-  forgotten.unregister(training);
-  if (pending.size === 0) removeEventListener("unload", tellAll);
+  const warning = warnings.get(training);
+  if (!warning || !pending.delete(warning)) return;
+  warnings.delete(training);
+  collected.unregister(training);
+  if (pending.size === 0) removeEventListener("unload", warnAll);
+}
+
+/**
+ * Goes through the progress of a training to its end and returns it. `await fit(…)` does the same;
+ * this function is for a generator around a training, such as one that ends it early.
+ *
+ * @throws {TypeError} If it is no training and no generator.
+ *
+ * @example
+ * ```ts
+ * import { adam, collectHistory, fashionMnist, fit, flatten, linear } from "resnet-lab";
+ * import { type Progress, sequential } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * // Ends a training when the loss of an epoch is small enough.
+ * async function* until(loss: number, training: AsyncIterable<Progress>) {
+ *   for await (const progress of training) {
+ *     yield progress;
+ *     if (progress.kind === "epoch" && progress.trainLoss < loss) return;
+ *   }
+ * }
+ * const { test } = await fashionMnist({ subset: true });
+ * const model = sequential(flatten(), linear(784, 10));
+ * const optimizer = adam(model.parameters(), { learningRate: 1e-3 });
+ * const training = fit(model, test, { optimizer, epochs: 50, batchSize: 100 });
+ * const { epochs } = await collectHistory(until(1, training));
+ * assert(epochs.length < 50);
+ * ```
+ */
+export async function collectHistory(training: AsyncIterable<Progress>): Promise<History> {
+  checkTraining("Collecting the progress of a training", training);
+  const history: History = { steps: [], epochs: [] };
+  for await (const progress of training) {
+    if (progress.kind === "step") history.steps.push(progress);
+    else history.epochs.push(progress);
+  }
+  return history;
+}
+
+/**
+ * Checks that a value is a training, or a generator of its progress.
+ *
+ * @throws {TypeError} If it is neither.
+ */
+export function checkTraining(action: string, training: unknown): void {
+  if (typeof training === "object" && training !== null && Symbol.asyncIterator in training) return;
+  throw new TypeError(
+    `${action}: the training must be fit(…) itself, without await, or a generator of progress, found ${
+      show(training)
+    }.`,
+  );
 }

@@ -3,7 +3,6 @@ import {
   adam,
   batchNorm,
   type Classifier,
-  collectHistory,
   conv2d,
   evaluate,
   fit,
@@ -95,7 +94,7 @@ Deno.test("syntheticImages(): a linear model is hardly better than guessing, a s
   const accuracy = async (model: Classifier<Images<3>, 10>, learningRate: number) => {
     using optimizer = adam(model.parameters(), { learningRate });
     const options = { optimizer, epochs: 4, batchSize: 50, transform, seed: 1 };
-    const { epochs } = await collectHistory(fit(model, train, options));
+    const { epochs } = await fit(model, train, options);
     assert(epochs.at(-1)!.trainLoss < epochs[0]!.trainLoss);
     return (await evaluate(model, test, { transform })).accuracy;
   };

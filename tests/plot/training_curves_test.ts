@@ -106,3 +106,10 @@ Deno.test("trainingCurves refuses values that it cannot draw", () => {
       'Drawing a line chart: y of series "each step" must be finite numbers, found NaN at index 3.',
   });
 });
+
+Deno.test("trainingCurves() draws a training without accuracy", () => {
+  const unclassified = [{ epoch: 1, trainLoss: 2, trainAccuracy: NaN }];
+  const { data, description } = trainingCurves({ steps: [], epochs: unclassified });
+  assert.deepEqual(data.map(({ name, y }) => [name, y]), [["training", [2]]]);
+  assert.equal(description, "Training curves: after 1 epoch training loss 2.");
+});

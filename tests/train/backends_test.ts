@@ -3,7 +3,7 @@ import {
   backend,
   cifarResnet,
   type Classifier,
-  collectHistory,
+  CPU,
   fit,
   ImageDataset,
   type Images,
@@ -12,6 +12,7 @@ import {
   setSeed,
   sgd,
   useBackend,
+  WASM,
 } from "resnet-lab";
 import { assertNoLeak } from "../helpers.ts";
 
@@ -37,7 +38,7 @@ async function lossesOf(make: () => Classifier<Images<1>, 10>, size: number): Pr
   using model = make();
   using optimizer = sgd(model.parameters(), { learningRate: 0.05, momentum: 0.9 });
   const options = { optimizer, epochs: 1, batchSize: 2, seed: 3 };
-  const { steps } = await collectHistory(fit(model, noise(6, size), options));
+  const { steps } = await fit(model, noise(6, size), options);
   return steps.map(({ loss }) => loss);
 }
 
@@ -57,7 +58,7 @@ for (const [name, [make, size]] of Object.entries(models)) {
       const here = await lossesOf(make, size);
       assert.equal(here.length, 3);
       assert.notEqual(here[0], here[2]);
-      for (const other of ["wasm", "cpu"] as const) {
+      for (const other of [WASM, CPU]) {
         const there = await useBackend(other, () => lossesOf(make, size));
         here.forEach((loss, step) =>
           assert(

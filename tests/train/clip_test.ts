@@ -7,7 +7,7 @@ const given = () =>
   fixtures.gradients[0]!.map((values, i): Tensor => ops.tensor(values, fixtures.shapes[i]!));
 
 for (const { maxNorm, norm, gradients } of fixtures.clipped) {
-  testOnEachBackend(`clipGradients to ${maxNorm} is PyTorch's`, () =>
+  testOnEachBackend(`clipGradients() to ${maxNorm} is PyTorch's`, () =>
     assertNoLeak(() => {
       const before = given();
       const clipped = clipGradients(before, maxNorm);
@@ -22,32 +22,32 @@ for (const { maxNorm, norm, gradients } of fixtures.clipped) {
     }));
 }
 
-testOnEachBackend("clipGradients by hand keeps the direction", () => {
+testOnEachBackend("clipGradients() by hand keeps the direction", () => {
   const { gradients, norm } = clipGradients([ops.tensor([3]), ops.tensor([[0, 4]])], 1);
   assert.equal(norm, 5);
   assertClose(gradients[0]!, [0.6]);
   assertClose(gradients[1]!, [0, 0.8]);
 });
 
-testOnEachBackend("clipGradients gives tensors of their own even where nothing is clipped", () => {
+testOnEachBackend("clipGradients() returns new tensors even if nothing is clipped", () => {
   const before = ops.tensor([3]);
   const { gradients } = clipGradients([before], 10);
   before.dispose();
   assert.deepEqual([...gradients[0]!.dataSync()], [3]);
 });
 
-Deno.test("clipGradients refuses a norm that is not positive, gradients that are not finite, and none", () =>
+Deno.test("clipGradients() refuses a norm that is not positive, gradients that are not finite, and none", () =>
   assertNoLeak(() => {
     using one = ops.tensor([1]), broken = ops.tensor([1, NaN]);
     for (const maxNorm of [0, -1, NaN]) {
       assert.throws(() => clipGradients([one], maxNorm), {
         name: "RangeError",
-        message: `Clipping gradients: maxNorm must be positive, found ${maxNorm}.`,
+        message: `Clipping gradients: maxNorm must be a positive number, found ${maxNorm}.`,
       });
     }
     assert.throws(() => clipGradients([one, broken], 1), {
       name: "RangeError",
-      message: "Clipping gradients: their norm must be finite, found NaN.",
+      message: "Clipping gradients: the norm of the gradients must be finite, found NaN.",
     });
     assert.throws(() => gradientNorm([]), { name: "RangeError", message: /found none/ });
   }));
@@ -89,7 +89,7 @@ for (
   );
 }
 
-testOnEachBackend("the norm of zeros and of nothing is 0, and NaN and infinity stay", () => {
+testOnEachBackend("gradientNorm() of zeros and of nothing is 0, and NaN and infinity stay", () => {
   assert.equal(gradientNorm([ops.zeros([3]), ops.zeros([0])]), 0);
   assert.equal(gradientNorm([ops.tensor([1, NaN]), ops.tensor([Infinity])]), NaN);
   assert.equal(gradientNorm([ops.tensor([1, -Infinity])]), Infinity);
@@ -103,5 +103,8 @@ Deno.test("gradientNorm() refuses what is no tensor or was disposed", () => {
     name: "TypeError",
     message: /must be a tensor/,
   });
-  assert.throws(() => clipGradients([ops.ones([1])], "1" as never), /maxNorm must be positive/);
+  assert.throws(
+    () => clipGradients([ops.ones([1])], "1" as never),
+    /maxNorm must be a positive number/,
+  );
 });

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import {
   batchNorm,
-  collectHistory,
   conv2d,
   evaluate,
   extractFeatures,
@@ -29,7 +28,7 @@ const makeBody = () =>
 
 for (const [batchSize, compile] of [[1, false], [3, false], [7, false], [2, true]] as const) {
   testOnEachBackend(
-    `features are what the body gives in inference, ${batchSize} at a time${
+    `extractFeatures() returns the output of the body in inference, ${batchSize} at a time${
       compile ? ", compiled" : ""
     }`,
     () =>
@@ -53,7 +52,7 @@ for (const [batchSize, compile] of [[1, false], [3, false], [7, false], [2, true
   );
 }
 
-Deno.test("maps stay maps, and the images are transformed first", async () => {
+Deno.test("extractFeatures() keeps feature maps, and the images are transformed first", async () => {
   const layer = conv2d(1, 3, { kernelSize: 5, stride: 5 });
   const transform = normalize({ mean: 0.5, standardDeviation: 0.5 });
   const maps = await extractFeatures((images) => layer.forward(images), seven, { transform });
@@ -63,7 +62,7 @@ Deno.test("maps stay maps, and the images are transformed first", async () => {
 });
 
 testOnEachBackend(
-  "a head trained on features is the head trained behind the frozen body",
+  "extractFeatures() trains a head as behind the frozen body",
   () =>
     assertNoLeak(async () => {
       const train = test.take(60);
@@ -76,13 +75,13 @@ testOnEachBackend(
       const rest = { epochs: 2, batchSize: 20, seed: 1 };
       {
         using optimizer = sgd(whole.parameters(), { learningRate: 0.5, momentum: 0.9 });
-        await collectHistory(fit(whole, train, { ...rest, optimizer }));
+        await fit(whole, train, { ...rest, optimizer });
       }
       const features = await extractFeatures((images) => body.forward(images), train);
       const top = sequential(flatten(), twin);
       {
         using optimizer = sgd(top.parameters(), { learningRate: 0.5, momentum: 0.9 });
-        await collectHistory(fit(top, features, { ...rest, optimizer }));
+        await fit(top, features, { ...rest, optimizer });
       }
       assertClose(twin.weight, head.weight, 1e-4);
       assertClose(twin.bias!, head.bias!, 1e-4);
@@ -90,7 +89,7 @@ testOnEachBackend(
     }),
 );
 
-Deno.test("extractFeatures stops between two batches and throws the reason of the signal", () =>
+Deno.test("extractFeatures() stops between two batches and throws the reason of the signal", () =>
   assertNoLeak(async () => {
     const stop = new AbortController();
     let batches = 0;
@@ -103,15 +102,19 @@ Deno.test("extractFeatures stops between two batches and throws the reason of th
     assert.equal(batches, 2);
   }));
 
-const doing = 'Extracting features of "Fashion-MNIST subset, test"';
+const action = 'Extracting features of "Fashion-MNIST subset, test"';
 let calls = 0;
 const refused: [name: string, forward: (images: Images<1>) => unknown, RegExp | string][] = [
   [
     "one number for all",
     (images) => ops.mean(images),
-    `${doing}: expected float32 features [batch, features] or maps [batch, height, width, channels], found float32 [].`,
+    `${action}: the body must return float32 features [batch, features] or feature maps [batch, height, width, channels], found a tensor of float32 [].`,
   ],
-  ["class numbers", (images) => ops.cast(images, "int32"), /found int32 \[3,28,28,1\]/],
+  [
+    "class numbers",
+    (images) => ops.cast(images, "int32"),
+    /found a tensor of int32 \[3, 28, 28, 1\]/,
+  ],
   [
     "a promise",
     (images) => Promise.resolve(images),
@@ -120,17 +123,17 @@ const refused: [name: string, forward: (images: Images<1>) => unknown, RegExp | 
   [
     "the mean of the batch",
     (images) => ops.mean(images, [0], { keepDims: true }),
-    `${doing}: expected features of each image, [3,28,28,1], found [1,28,28,1].`,
+    `${action}: the features of the images must be [3,28,28,1], found [1,28,28,1].`,
   ],
   [
     "another shape later",
     (images) => ops.reshape(images, calls++ % 2 ? [-1, 784] : [-1, 28, 28, 1]),
-    `${doing}: expected features of each image, [3,28,28,1], found [3,784].`,
+    `${action}: the features of the images must be [3,28,28,1], found [3,784].`,
   ],
   ["features that are not finite", (images) => ops.log(images), /found -Infinity in image 0/],
 ];
 for (const [name, forward, message] of refused) {
-  Deno.test(`extractFeatures refuses ${name}`, () =>
+  Deno.test(`extractFeatures() refuses ${name}`, () =>
     assertNoLeak(() =>
       assert.rejects(
         extractFeatures(forward as (images: Images<1>) => Features, seven, { batchSize: 3 }),
@@ -139,7 +142,7 @@ for (const [name, forward, message] of refused) {
     ));
 }
 
-Deno.test("a module stands for its forward pass", async () => {
+Deno.test("extractFeatures() takes a module in place of a function", async () => {
   const body = makeBody();
   const features = await extractFeatures(body, seven);
   assert.deepEqual(
@@ -152,21 +155,21 @@ const untyped: [options: object, message: RegExp][] = [
   [{ loss: () => 1 }, /there is no option loss\./],
   [{ transform: "resize" }, /transform must be a function of images/],
   [{ compile: 1 }, /compile must be true or false, found 1/],
-  [{ batchSize: 2.5 }, /batchSize must be a positive integer, found 2\.5/],
+  [{ batchSize: 2.5 }, /batchSize must be a whole number of at least 1, found 2\.5/],
 ];
 for (const [options, message] of untyped) {
-  Deno.test(`extractFeatures refuses ${Deno.inspect(options, { depth: 0 })}, in words`, () =>
+  Deno.test(`extractFeatures() refuses ${Deno.inspect(options, { depth: 0 })}, in words`, () =>
     assertNoLeak(async () => {
       using body = makeBody();
       await assert.rejects(extractFeatures(body, seven, options), { message });
     }));
 }
 
-Deno.test("extractFeatures refuses what is no module and no function, and other channels, in words", async () => {
+Deno.test("extractFeatures() refuses a body that is no module and no function, and other channels", async () => {
   // @ts-expect-error: a module or a function
   await assert.rejects(extractFeatures("body", seven), {
     name: "TypeError",
-    message: `${doing}: expected a module or a function of images, found "body".`,
+    message: `${action}: the body must be a module or a function of images, found "body".`,
   });
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   await assert.rejects(extractFeatures(conv2d(3, 1, { kernelSize: 1 }), seven), {

@@ -4,7 +4,6 @@ import {
   adamW,
   backend,
   batchNorm,
-  collectHistory,
   conv2d,
   crossEntropy,
   DivergenceError,
@@ -22,6 +21,7 @@ import {
   linear,
   memory,
   Module,
+  NATIVE,
   normalize,
   ops,
   type Optimizer,
@@ -37,7 +37,7 @@ import {
   type StepProgress,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { OneWeight, pixels } from "./one_weight.ts";
+import { OneWeight, pixels } from "./_helpers.ts";
 
 const { train: shipped, test: shippedTest } = await fashionMnist({ subset: true });
 const hundred = shipped.take(100);
@@ -66,7 +66,7 @@ const values = (model: Module) =>
   );
 
 testOnEachBackend(
-  "fit by hand: one weight, two steps of one light pixel, with a schedule",
+  "fit() by hand: one weight, two steps of one light pixel, with a schedule",
   () =>
     assertNoLeak(async () => {
       using model = new OneWeight();
@@ -102,7 +102,7 @@ testOnEachBackend(
     }),
 );
 
-Deno.test("fit weighs a smaller last batch by its images, or leaves it out", async () => {
+Deno.test("fit() weighs a smaller last batch by its images, or leaves it out", async () => {
   for (const [dropLast, count] of [[false, 3], [true, 2]] as const) {
     const model = new OneWeight();
     const seen = await all(fit(model, pixels([1, 0, 0, 0, 0]), {
@@ -124,13 +124,11 @@ Deno.test("fit weighs a smaller last batch by its images, or leaves it out", asy
   }
 });
 
-Deno.test("LeNet overfits one batch", async () => {
+Deno.test("fit() lets LeNet overfit one batch", async () => {
   setSeed(1);
   const model = lenet();
   const optimizer = adam(model.parameters(), { learningRate: 3e-3 });
-  const { epochs } = await collectHistory(
-    fit(model, shipped.take(32), { optimizer, epochs: 60, batchSize: 32 }),
-  );
+  const { epochs } = await fit(model, shipped.take(32), { optimizer, epochs: 60, batchSize: 32 });
   assert.equal(epochs.at(-1)!.trainAccuracy, 1);
   assert(epochs.at(-1)!.trainLoss < 0.05, String(epochs.at(-1)!.trainLoss));
 });
@@ -141,14 +139,18 @@ const seeded = async (options: Partial<FitOptions<1, 10, 1>>, shared = 1) => {
   const optimizer = sgd(model.parameters(), { learningRate: 0.1, momentum: 0.9 });
   const random = (images: Images<1>, random: Random) =>
     ops.add(images, ops.mul(random.normal(images.shape), 0.1));
-  const { steps } = await collectHistory(
-    fit(model, hundred, { optimizer, epochs: 2, batchSize: 25, augment: random, ...options }),
-  );
+  const { steps } = await fit(model, hundred, {
+    optimizer,
+    epochs: 2,
+    batchSize: 25,
+    augment: random,
+    ...options,
+  });
   return steps.map(({ loss }) => loss);
 };
 
 testOnEachBackend(
-  "the same setSeed gives exactly the same losses, augmentation and dropout included",
+  "fit() repeats a training for the same setSeed(), with augmentation and dropout",
   async () => {
     const losses = await seeded({});
     assert.equal(new Set(losses).size, 8);
@@ -157,7 +159,7 @@ testOnEachBackend(
   },
 );
 
-Deno.test("the same seed gives the same batches to another model", async () => {
+Deno.test("fit() gives the same batches for the same seed to another model", async () => {
   const order = async (seed: number, model: Module<Images<1>, Features<10>>) => {
     const sums: number[] = [];
     const note = (images: Images<1>) => {
@@ -174,8 +176,8 @@ Deno.test("the same seed gives the same batches to another model", async () => {
   assert.notDeepEqual(await order(6, sequential(flatten(), linear(784, 10))), sums);
 });
 
-Deno.test("fit in bf16 learns what it learns in fp32, and keeps what it learns in fp32", {
-  ignore: backend() !== "tensorflow",
+Deno.test("fit() in bf16 learns as in fp32, and keeps parameters in fp32", {
+  ignore: backend() !== NATIVE,
 }, async () => {
   const training = async (precision: "fp32" | "bf16") => {
     setSeed(2);
@@ -210,8 +212,8 @@ Deno.test("fit in bf16 learns what it learns in fp32, and keeps what it learns i
 });
 
 for (const precision of ["fp32", "bf16"] as const) {
-  Deno.test(`compiled training in ${precision} learns what training learns`, {
-    ignore: backend() !== "tensorflow",
+  Deno.test(`fit() compiled in ${precision} learns as without`, {
+    ignore: backend() !== NATIVE,
   }, () =>
     assertNoLeak(async () => {
       const train = async (isCompiled: boolean) => {
@@ -246,8 +248,8 @@ for (const precision of ["fp32", "bf16"] as const) {
     }));
 }
 
-Deno.test("compiled training that diverges leaves the model as it was", {
-  ignore: backend() !== "tensorflow",
+Deno.test("fit() compiled leaves the model as it was if it diverges", {
+  ignore: backend() !== NATIVE,
 }, async () => {
   const model = smallNet();
   const optimizer = sgd(model.parameters(), { learningRate: 0.01 });
@@ -262,7 +264,7 @@ Deno.test("compiled training that diverges leaves the model as it was", {
   assert.deepEqual(values(model), before);
 });
 
-Deno.test("fit transforms validation images as well, but augments training images only", async () => {
+Deno.test("fit() transforms validation images as well, but augments training images only", async () => {
   const model = sequential(flatten(), linear(784, 10));
   const shapes: string[] = [];
   const note = (name: string) => (images: Images<1>) => {
@@ -282,7 +284,7 @@ Deno.test("fit transforms validation images as well, but augments training image
   assert.deepEqual(shapes, [...check, ...once, ...once, "transform 30"]);
 });
 
-Deno.test("fit trains the parameters of the optimizer only, and keeps running statistics", async () => {
+Deno.test("fit() trains the parameters of the optimizer only, and keeps running statistics", async () => {
   setSeed(1);
   const model = smallNet();
   const [kernel, scale, offset, mean, variance, weight, bias] = values(model);
@@ -312,7 +314,7 @@ for (
   ] as const
 ) {
   testOnEachBackend(
-    `what is frozen is the same to the bit after training with ${name}, and all else moved`,
+    `fit() with ${name} leaves frozen modules alone to the bit, and moves all others`,
     () =>
       assertNoLeak(async () => {
         setSeed(1);
@@ -326,9 +328,7 @@ for (
           classes: 10,
         });
         const run = async (optimizer: Optimizer) => {
-          await collectHistory(
-            fit(model, twenty, { optimizer, epochs: 2, batchSize: 10, transform }),
-          );
+          await fit(model, twenty, { optimizer, epochs: 2, batchSize: 10, transform });
           optimizer.dispose();
         };
         await run(make(model.parameters())); // Statistics that are not those of the start.
@@ -355,7 +355,7 @@ for (
   );
 }
 
-Deno.test("fit refuses an optimizer that was made before freezing, and changes nothing", () =>
+Deno.test("fit() refuses an optimizer that was made before freezing, and changes nothing", () =>
   assertNoLeak(async () => {
     using model = smallNet();
     using optimizer = sgd(model.parameters(), { learningRate: 0.1 });
@@ -365,7 +365,7 @@ Deno.test("fit refuses an optimizer that was made before freezing, and changes n
     assert.throws(training, {
       name: "RangeError",
       message:
-        'BroadcastableTo to "Fashion-MNIST subset, train": the optimizer changes 5.weight, which is frozen. Make it again with the parameters of this model.',
+        'Fitting to "Fashion-MNIST subset, train": the optimizer changes 5.weight, which is frozen. Make it again with the parameters of this model.',
     });
     assert.deepEqual(bits(model), before);
     model.unfreeze("5");
@@ -373,7 +373,7 @@ Deno.test("fit refuses an optimizer that was made before freezing, and changes n
   }));
 
 testOnEachBackend(
-  "a diverging step leaves frozen and other statistics as they were",
+  "fit() leaves frozen and other statistics alone if it diverges",
   () =>
     assertNoLeak(async () => {
       using model = sequential(smallNet());
@@ -388,7 +388,7 @@ testOnEachBackend(
     }),
 );
 
-Deno.test("a schedule sets one rate and the groups of the optimizer keep their ratio", async () => {
+Deno.test("fit() with a schedule keeps the ratio of the groups of the optimizer", async () => {
   class TwoWeights extends Module<Images<1>, Features<2>> {
     readonly body = new OneWeight();
     readonly head = new OneWeight();
@@ -403,12 +403,12 @@ Deno.test("a schedule sets one rate and the groups of the optimizer keep their r
   ];
   const optimizer = sgd(groups, { learningRate: 9 });
   const schedule = (step: number) => [4, 2][step]!;
-  const history = await collectHistory(fit(model, pixels([1, 1]), {
+  const history = await fit(model, pixels([1, 1]), {
     optimizer,
     epochs: 1,
     batchSize: 1,
     schedule,
-  }));
+  });
   // Both gradients are −1 / (1 + eˢ) of the sum s of the weights: 0, then 2 + 0.5.
   const second = 1 / (1 + Math.exp(2.5));
   assertClose(model.head.weight, [2 + 2 * second]);
@@ -417,7 +417,7 @@ Deno.test("a schedule sets one rate and the groups of the optimizer keep their r
   assert.equal(history.steps.length, 2);
 });
 
-Deno.test("fit clips gradients to maxGradientNorm", async () => {
+Deno.test("fit() clips gradients to maxGradientNorm", async () => {
   const model = new OneWeight();
   const [progress] = steps(
     await all(fit(model, pixels([1]), {
@@ -431,7 +431,7 @@ Deno.test("fit clips gradients to maxGradientNorm", async () => {
   assertClose(model.weight, [0.1]);
 });
 
-Deno.test("fit makes another loss small", async () => {
+Deno.test("fit() minimises another loss", async () => {
   const model = new OneWeight();
   const [progress] = steps(
     await all(fit(model, pixels([1]), {
@@ -446,7 +446,7 @@ Deno.test("fit makes another loss small", async () => {
 });
 
 testOnEachBackend(
-  "fit holds as many tensors after each step and epoch as before, and frees them",
+  "fit() holds as many tensors after each step and epoch as before, and frees them",
   () =>
     assertNoLeak(async () => {
       using model = smallNet();
@@ -468,7 +468,7 @@ testOnEachBackend(
     }),
 );
 
-Deno.test("fit frees the batch where the receiver leaves the loop or throws", () =>
+Deno.test("fit() frees the batch where the receiver leaves the loop or throws", () =>
   assertNoLeak(async () => {
     using model = lenet();
     using optimizer = sgd(model.parameters(), { learningRate: 0.01, momentum: 0.9 });
@@ -479,7 +479,7 @@ Deno.test("fit frees the batch where the receiver leaves the loop or throws", ()
     }, /on purpose/);
   }));
 
-Deno.test("an abort ends fit after the step under way, without an error", async () => {
+Deno.test("fit() ends at an abort after the current step, without an error", async () => {
   for (const at of [0, 1, 3]) {
     await assertNoLeak(async () => {
       using model = lenet();
@@ -495,7 +495,7 @@ Deno.test("an abort ends fit after the step under way, without an error", async 
   }
 });
 
-Deno.test("a timer that fires during a step ends fit after that step", async () => {
+Deno.test("fit() ends after a step during which a timer aborts it", async () => {
   const model = lenet();
   const optimizer = sgd(model.parameters(), { learningRate: 0.01 });
   const stop = new AbortController();
@@ -517,7 +517,7 @@ Deno.test("a timer that fires during a step ends fit after that step", async () 
   assert.equal(seen, 2);
 });
 
-Deno.test("an abort ends an evaluation under way, and fit without an error", () =>
+Deno.test("fit() ends without an error at an abort during its evaluation", () =>
   assertNoLeak(async () => {
     const stop = new AbortController();
     class Stopping extends OneWeight {
@@ -540,7 +540,7 @@ Deno.test("an abort ends an evaluation under way, and fit without an error", () 
 
 for (const [name, broken] of [["NaN", NaN], ["Infinity", Infinity]] as const) {
   testOnEachBackend(
-    `a loss of ${name} stops fit, and the model is as before that step`,
+    `fit() stops at a loss of ${name}, and the model is as before that step`,
     () =>
       assertNoLeak(async () => {
         setSeed(1);
@@ -577,7 +577,7 @@ for (const [name, broken] of [["NaN", NaN], ["Infinity", Infinity]] as const) {
 }
 
 testOnEachBackend(
-  "a gradient that is not finite stops fit and is named, though the loss is finite",
+  "fit() stops at a gradient that is not finite, and names it",
   () =>
     assertNoLeak(async () => {
       class Root extends Module<Images<1>, Features<2>> {
@@ -600,7 +600,7 @@ testOnEachBackend(
     }),
 );
 
-Deno.test("a learning rate much too large ends in a DivergenceError, not in NaN weights", async () => {
+Deno.test("fit() throws a DivergenceError at a learning rate much too large", async () => {
   setSeed(1);
   const model = lenet();
   const optimizer = sgd(model.parameters(), { learningRate: 1e4 });
@@ -643,7 +643,7 @@ const refused: [
       return fit(model, hundred, options(model));
     },
     "RangeError",
-    /^BroadcastableTo to "Fashion-MNIST subset, train": this model has 9 classes, but the data set has 10\. Build the model with 10 classes\.$/,
+    /^Fitting to "Fashion-MNIST subset, train": this model has 9 classes, but the data set has 10\. Build the model with 10 classes\.$/,
   ],
   [
     "a model that gives images",
@@ -653,7 +653,7 @@ const refused: [
       return fit(model, hundred, options(model));
     },
     "RangeError",
-    /the model must give logits \[batch, 10\], found a tensor of float32 \[1, 28, 28, 10\]\./,
+    /the model must return logits \[batch, 10\], found a tensor of float32 \[1, 28, 28, 10\]\./,
   ],
   [
     "an optimizer of another model",
@@ -699,7 +699,7 @@ const refused: [
       return fit(model, hundred, { ...options(model), maxGradientNorm: 0 });
     },
     "RangeError",
-    /maxGradientNorm must be positive, found 0/,
+    /maxGradientNorm must be a positive number, found 0/,
   ],
   ...[0, -0.2, NaN, Infinity].map((mixup): typeof refused[number] => [
     `a mixup of ${mixup}`,
@@ -708,7 +708,7 @@ const refused: [
       return fit(model, hundred, { ...options(model), mixup });
     },
     "RangeError",
-    /mixup must be a positive number, found/,
+    /mixup must be a positive finite number, found/,
   ]),
   [
     "a transform to int32",
@@ -727,12 +727,12 @@ function options(model: Module) {
   return { optimizer: sgd(model.parameters(), { learningRate: 0.1 }), epochs: 1, batchSize: 10 };
 }
 for (const [name, start, error, message] of refused) {
-  Deno.test(`fit refuses ${name}, at the call`, () => {
+  Deno.test(`fit() refuses ${name}, at the call`, () => {
     assert.throws(start, { name: error, message });
   });
 }
 
-Deno.test("fit leaves no tensor behind where it refuses", () =>
+Deno.test("fit() leaves no tensor behind where it refuses", () =>
   assertNoLeak(() => {
     using model = sequential(flatten(), linear(3, 10));
     using optimizer = sgd(model.parameters(), { learningRate: 0.1 });
@@ -750,7 +750,7 @@ const untyped: [options: object, message: string][] = [
   [{ optimizer: sgd }, "found the function sgd (call it: sgd())."],
   [{ optimizer: undefined }, "optimizer must be an optimizer such as "],
   [{ epochs: "3" }, 'epochs must be a whole number of at least 1, found "3".'],
-  [{ batchSize: "32" }, 'batchSize must be a whole number, found "32".'],
+  [{ batchSize: "32" }, 'batchSize must be a whole number of at least 1, found "32".'],
   [{ batchSize: undefined }, "batchSize must be a whole number of at least 1, found undefined."],
   [
     { loss: "crossEntropy" },
@@ -759,28 +759,28 @@ const untyped: [options: object, message: string][] = [
   [{ schedule: 0.1 }, "schedule must be a function of the step such as "],
   [{ transform: null }, "transform must be a function of images such as "],
   [{ augment: [] }, "augment must be a function of images such as randomFlip(), found []."],
-  [{ mixup: true }, "mixup must be a number, found true."],
+  [{ mixup: true }, "mixup must be a positive finite number, found true."],
   [
     { validation: [hundred] },
-    "validation must be an ImageDataset, found [an object of another kind].",
+    "validation must be an ImageDataset, found [an object (ImageDataset)].",
   ],
-  [{ maxGradientNorm: "1" }, 'maxGradientNorm must be a number, found "1".'],
+  [{ maxGradientNorm: "1" }, 'maxGradientNorm must be a positive number, found "1".'],
   [{ compile: "yes" }, 'compile must be true or false, found "yes".'],
   [{ dropLast: 1 }, "dropLast must be true or false, found 1."],
-  [{ seed: "1" }, 'seed must be a whole number, found "1".'],
+  [{ seed: "1" }, 'seed must be a whole number from -2147483647 to 2147483647, found "1".'],
   [
     { signal: new AbortController() },
-    "signal must be an AbortSignal, found an object of another kind.",
+    "signal must be an AbortSignal such as controller.signal, found an object (AbortController).",
   ],
 ];
 for (const [wrong, message] of untyped) {
-  Deno.test(`fit refuses ${Deno.inspect(wrong, { depth: 0 })}, at the call`, () => {
+  Deno.test(`fit() refuses ${Deno.inspect(wrong, { depth: 0 })}, at the call`, () => {
     const model = sequential(flatten(), linear(784, 10));
     assert.throws(
       () => fit(model, hundred, { ...options(model), ...wrong }),
       (error) => {
         assert(error instanceof TypeError);
-        assert(error.message.startsWith(`BroadcastableTo to "${hundred.name}": `), error.message);
+        assert(error.message.startsWith(`Fitting to "${hundred.name}": `), error.message);
         assert(error.message.includes(message), error.message);
         return true;
       },
@@ -788,36 +788,35 @@ for (const [wrong, message] of untyped) {
   });
 }
 
-Deno.test("fit refuses a precision and a seed that do not exist, at the call", () => {
+Deno.test("fit() refuses a precision and a seed that do not exist, at the call", () => {
   const model = lenet();
   const precision = "fp16" as "fp32";
   assert.throws(() => fit(model, hundred, { ...options(model), precision }), {
     name: "RangeError",
-    message: /the precision must be one of "fp32", "bf16", found "fp16"/,
+    message: /it must be "fp32" or "bf16", found "fp16"/,
   });
   assert.throws(() => fit(model, hundred, { ...options(model), seed: 0.5 }), {
     name: "RangeError",
-    message: /the seed must be a whole number/,
+    message: /seed must be a whole number from/,
   });
 });
 
-Deno.test("fit refuses what is no model and what is no data set, in words", () => {
+Deno.test("fit() refuses a model and a data set of the wrong kind", () => {
   const model = lenet();
   // @ts-expect-error: the function lenet is no model
   assert.throws(() => fit(lenet, hundred, options(model)), {
     name: "TypeError",
     message:
-      'BroadcastableTo to "Fashion-MNIST subset, train": the model must be a module, found the function lenet (call it: lenet()).',
+      'Fitting to "Fashion-MNIST subset, train": the model must be a module, found the function lenet (call it: lenet()).',
   });
   // @ts-expect-error: both sets are no set
   assert.throws(() => fit(model, { train: hundred }, options(model)), {
     name: "TypeError",
-    message:
-      "BroadcastableTo: the data set must be an ImageDataset, found an object of another kind.",
+    message: "Fitting: the data set must be an ImageDataset, found an object.",
   });
 });
 
-Deno.test("a schedule must give a number, and the optimizer keeps its rate where it does not", async () => {
+Deno.test("fit() refuses a schedule that returns no number, and keeps the learning rate", async () => {
   for (
     const [rate, name] of [[NaN, "RangeError"], [-1, "RangeError"], ["0.1", "TypeError"]] as const
   ) {
@@ -839,25 +838,25 @@ Deno.test("a schedule must give a number, and the optimizer keeps its rate where
 const pooledNorm = () =>
   sequential(conv2d(1, 4, { kernelSize: 1 }), globalAveragePool(), batchNorm(4), linear(4, 2));
 
-Deno.test("fit refuses a last batch of one image at the call where a batch norm has one value for each channel", () => {
+Deno.test("fit() refuses a last batch of one image at the call where a batch norm has one value for each channel", () => {
   const three = pixels([1, 0, 1]);
   for (const compile of [false, true]) {
     const model = pooledNorm();
     assert.throws(() => fit(model, three, { ...options(model), batchSize: 2, compile }), {
       name: "RangeError",
       message:
-        'BroadcastableTo to "pixels": the last batch must have more than one image, as 2 normalises a single value for each channel of one, found 3 images in batches of 2. ' +
+        'Fitting to "pixels": the last batch must have more than one image, as 2 normalises a single value for each channel of one, found 3 images in batches of 2. ' +
         "Leave it out with dropLast: true, or take another batchSize.",
     });
     assert.throws(() => fit(model, three, { ...options(model), batchSize: 1, compile }), {
       name: "RangeError",
       message:
-        'BroadcastableTo to "pixels": batchSize must be at least 2, as 2 normalises a single value for each channel of one image, found 1.',
+        'Fitting to "pixels": batchSize must be at least 2, as 2 normalises a single value for each channel of one image, found 1.',
     });
   }
 });
 
-Deno.test("a last batch of one image is trained on where every batch norm has several values, is frozen, or it is dropped", async () => {
+Deno.test("fit() trains on a last batch of one image if every batch norm has several values or is frozen", async () => {
   const wide = sequential(
     conv2d(1, 4, { kernelSize: 3 }),
     batchNorm(4),
@@ -879,7 +878,7 @@ for (const compile of [false, true]) {
     const where of ["forward", "loss", "transform", "augment", "schedule", "optimizer"] as const
   ) {
     Deno.test(
-      `an error in ${where} in a step leaves the statistics and the learning rate as before that step${
+      `fit() restores the statistics and the learning rate after an error in ${where}${
         compile ? ", compiled" : ""
       }`,
       () =>
@@ -951,7 +950,7 @@ class TwoHeads extends Module<Images<1>, Features<2>> {
 }
 
 for (const compile of [false, true]) {
-  Deno.test(`fit names the parameters that have no part in the loss${compile ? ", compiled" : ""}, and changes nothing`, () =>
+  Deno.test(`fit() names the parameters on which the loss does not depend${compile ? ", compiled" : ""}, and changes nothing`, () =>
     assertNoLeak(async () => {
       using model = new TwoHeads();
       using optimizer = sgd(model.parameters(), { learningRate: 1 });
@@ -960,8 +959,8 @@ for (const compile of [false, true]) {
       await assert.rejects(fit(model, pixels([1, 1]), { ...rest, optimizer }), {
         name: "RangeError",
         message:
-          'BroadcastableTo to "pixels": the loss must depend on each parameter that the optimizer changes, found auxiliary.1.weight, auxiliary.1.bias ' +
-          "without a part in it. Freeze them before the optimizer is made, give it only the others, or use what their layers give in the loss.",
+          'Fitting to "pixels": the loss must depend on each parameter of the optimizer, found auxiliary.1.weight, auxiliary.1.bias ' +
+          "without influence on it. Freeze them before the optimizer is made, make the optimizer without them, or use the output of their layers in the loss.",
       });
       assert.deepEqual(bits(model), before);
       using main = sgd(model.main.parameters(), { learningRate: 1 });
@@ -970,7 +969,7 @@ for (const compile of [false, true]) {
     }));
 }
 
-Deno.test("the validation loss is the loss that is made small", async () => {
+Deno.test("fit() minimises the loss of its validation", async () => {
   const model = new OneWeight(1);
   const { epochs: [epoch] } = await fit(model, pixels([1, 1]), {
     ...options(model),
@@ -985,7 +984,7 @@ Deno.test("the validation loss is the loss that is made small", async () => {
   assertClose(epoch!.validation!.loss, 3 * (2 * light + dark) / 3);
 });
 
-Deno.test("a row of NaN is not right, also where the loss is a number", async () => {
+Deno.test("fit() counts a row of NaN as wrong, even if the loss is finite", async () => {
   class Half extends OneWeight {
     override forward(images: Images<1>): Features<2> {
       return ops.log(ops.sub(super.forward(images), 1)); // All NaN: class 0 for argMax.
@@ -1000,19 +999,19 @@ Deno.test("a row of NaN is not right, also where the loss is a number", async ()
   assert.equal(steps[0]!.accuracy, 0);
 });
 
-Deno.test("fit says in words what channels and classes do not fit", () => {
+Deno.test("fit() refuses other channels and classes in words", () => {
   const rest = { ...options(lenet()) };
   const colour = new ImageDataset({ ...pixels([0, 1]), pixels: new Uint8Array(6), channels: 3 });
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   assert.throws(() => fit(resnet({ block: "basic", stages: [1] }), hundred, rest), {
-    message: /^BroadcastableTo to .*: the optimizer changes/,
+    message: /^Fitting to .*: the optimizer changes/,
   });
   const model = resnet({ block: "basic", stages: [1], classes: 10, channels: 4 });
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   assert.throws(() => fit(model, hundred, options(model)), {
     name: "RangeError",
     message:
-      'BroadcastableTo to "Fashion-MNIST subset, train": this model takes images with 3 channels, but the data set has 1. ' +
+      'Fitting to "Fashion-MNIST subset, train": this model takes images with 3 channels, but the data set has 1. ' +
       "Build the model for 1, or give a transform that makes 3 of them.",
   });
   const normed = sequential(batchNorm(1), flatten(), linear(1, 2));

@@ -61,7 +61,7 @@ async function inKernel(program: string): Promise<{ said: string; warned: boolea
       "eval",
       "--v8-flags=--expose-gc",
       `import { fit, sgd, interruptSignal } from "resnet-lab";
-      import { OneWeight, pixels } from "${import.meta.resolve("./one_weight.ts")}";
+      import { OneWeight, pixels } from "${import.meta.resolve("./_helpers.ts")}";
       import { listenForInterrupt } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
       listenForInterrupt();
       const pause = (time) => new Promise((done) => setTimeout(done, time));

@@ -71,7 +71,7 @@ const network = () =>
   );
 
 testOnEachBackend(
-  "lossSurface of a parabola is the one worked out by hand",
+  "lossSurface() of a parabola is the one worked out by hand",
   () =>
     assertNoLeak(async () => {
       // One filter of one number, 2: a direction as long as it is ±2, so q = 1 + 4 (1 ± α ± β)².
@@ -118,7 +118,7 @@ testOnEachBackend(
 );
 
 testOnEachBackend(
-  "lossSurface moves filters only, in inference, around the model itself",
+  "lossSurface() moves filters only, in inference, around the model itself",
   () =>
     assertNoLeak(async () => {
       setSeed(1);
@@ -145,7 +145,7 @@ testOnEachBackend(
       seen.forEach(({ training, values }, i) => {
         assert(!training);
         for (const [path, value] of values) {
-          const moves = i !== 4 && model.namedVariables().get(path)!.rank > 1;
+          const moves = i !== 4 && /kernel|weight/.test(path);
           assert.equal(
             value.every((v, at) => v === before.get(path)![at]),
             !moves,
@@ -156,7 +156,7 @@ testOnEachBackend(
     }),
 );
 
-Deno.test("lossSurface is the same for the same seed and transforms the images", async () => {
+Deno.test("lossSurface() is the same for the same seed and transforms the images", async () => {
   setSeed(1);
   using model = network();
   const options = { points: 3, seed: 7 };
@@ -173,7 +173,7 @@ Deno.test("lossSurface is the same for the same seed and transforms the images",
 });
 
 testOnEachBackend(
-  "lossSurface leaves the model as it was, to the bit, however it ends",
+  "lossSurface() leaves the model as it was, to the bit, however it ends",
   () =>
     assertNoLeak(async () => {
       setSeed(1);
@@ -206,7 +206,7 @@ testOnEachBackend(
     }),
 );
 
-Deno.test("lossSurface refuses a loss that is not finite", () =>
+Deno.test("lossSurface() refuses a loss that is not finite", () =>
   assertNoLeak(async () => {
     using model = new Bowl([9], [1, 1], [1]); // e⁸² is a float32, that of any larger square is not.
     const before = bits(model);
@@ -217,7 +217,7 @@ Deno.test("lossSurface refuses a loss that is not finite", () =>
     assert.deepEqual(bits(model), before);
   }));
 
-Deno.test("lossSurface refuses a grid without a middle, a radius without a length, a model without filters", () =>
+Deno.test("lossSurface() refuses a grid without a middle, a radius without a length, a model without filters", () =>
   assertNoLeak(async () => {
     using model = network();
     for (const points of [0, 1, 2, 4, 3.5, NaN]) {
@@ -241,7 +241,7 @@ Deno.test("lossSurface refuses a grid without a middle, a radius without a lengt
     await assert.rejects(lossSurface(model, four, { batchSize: 5 }), /batchSize must be at most 4/);
   }));
 
-Deno.test("lossSurface takes only a model for the images and classes of the set", async () => {
+Deno.test("lossSurface() takes only a model for the images and classes of the set", async () => {
   using colour = sequential(conv2d(3, 2, { kernelSize: 1 }), flatten(), linear(8, 2));
   using three = sequential(flatten(), linear(4, 3));
   // @ts-expect-error: the set has images with 1 channel, the model takes 3
@@ -250,7 +250,7 @@ Deno.test("lossSurface takes only a model for the images and classes of the set"
   await assert.rejects(lossSurface(three, four), RangeError);
 });
 
-Deno.test("lossSurface is that of the loss which is given", async () => {
+Deno.test("lossSurface() uses the loss of its options", async () => {
   using model = new Bowl([2], [1, 1], [1]);
   const options = { points: 3, radius: 0.1, seed: 1 };
   const { losses } = await lossSurface(model, four, options);
@@ -264,11 +264,11 @@ const untyped: [options: object, message: RegExp][] = [
   [{ points: "3" }, /points must be an odd number of at least 3, found "3"/],
   [{ radius: "1" }, /radius must be positive and finite, found "1"/],
   [{ loss: 1 }, /loss must be a function/],
-  [{ seed: "1" }, /seed must be a whole number, found "1"/],
-  [{ precision: "half" }, /the precision must be one of "fp32", "bf16", found "half"/],
+  [{ seed: "1" }, /seed must be a whole number from .*, found "1"/],
+  [{ precision: "half" }, /it must be "fp32" or "bf16", found "half"/],
 ];
 for (const [options, message] of untyped) {
-  Deno.test(`lossSurface refuses ${Deno.inspect(options)}, in words`, () =>
+  Deno.test(`lossSurface() refuses ${Deno.inspect(options)}, in words`, () =>
     assertNoLeak(async () => {
       using model = network();
       await assert.rejects(lossSurface(model, four, options), { message });

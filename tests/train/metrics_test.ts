@@ -47,7 +47,7 @@ const sure = Math.exp(2) / (Math.exp(2) + 1);
 
 for (const [batchSize, compile] of [[1, false], [2, false], [5, false], [2, true]] as const) {
   testOnEachBackend(
-    `evaluate by hand, ${batchSize} at a time${compile ? ", compiled" : ""}`,
+    `evaluate() by hand, ${batchSize} at a time${compile ? ", compiled" : ""}`,
     () =>
       assertNoLeak(async () => {
         const { loss, accuracy, confusion, predictions, confidences, correct } = await evaluate(
@@ -65,7 +65,7 @@ for (const [batchSize, compile] of [[1, false], [2, false], [5, false], [2, true
   );
 }
 
-testOnEachBackend("evaluate transforms the images and runs the model in inference", async () => {
+testOnEachBackend("evaluate() transforms the images and runs the model in inference", async () => {
   const model = sequential(flatten(), linear(2, 2), dropout(0.9));
   const transform = normalize({ mean: 0.5, standardDeviation: 0.5 });
   const first = await evaluate(model, five, { transform });
@@ -74,7 +74,7 @@ testOnEachBackend("evaluate transforms the images and runs the model in inferenc
   assert.notEqual((await evaluate(model, five)).loss, first.loss);
 });
 
-Deno.test("evaluate stops between two batches and throws the reason of the signal", () =>
+Deno.test("evaluate() stops between two batches and throws the reason of the signal", () =>
   assertNoLeak(async () => {
     const stop = new AbortController();
     let batches = 0;
@@ -89,7 +89,7 @@ Deno.test("evaluate stops between two batches and throws the reason of the signa
     assert.equal(batches, 2);
   }));
 
-Deno.test("evaluate refuses a model for other images or classes, and a batch larger than the set", () =>
+Deno.test("evaluate() refuses a model for other images or classes, and a batch larger than the set", () =>
   assertNoLeak(async () => {
     using small = sequential(flatten(), linear(3, 2));
     using three: Module<Images<1>, Features> = sequential(flatten(), linear(2, 3));
@@ -105,7 +105,7 @@ Deno.test("evaluate refuses a model for other images or classes, and a batch lar
     });
   }));
 
-Deno.test("evaluate says where a loss is not finite", () =>
+Deno.test("evaluate() says where a loss is not finite", () =>
   assertNoLeak(async () => {
     class Broken extends Module<Images<1>, Features<2>> {
       override forward(images: Images<1>): Features<2> {
@@ -118,7 +118,7 @@ Deno.test("evaluate says where a loss is not finite", () =>
     });
   }));
 
-testOnEachBackend("accuracy by hand", () =>
+testOnEachBackend("accuracy() by hand", () =>
   assertNoLeak(() => {
     const logits = ops.tensor([[0, 1, 0], [3, 2, 1], [-1, -2, 0]]);
     const labels = ops.tensor([1, 1, 2], undefined, "int32");
@@ -127,7 +127,7 @@ testOnEachBackend("accuracy by hand", () =>
     labels.dispose();
   }));
 
-Deno.test("accuracy refuses labels that do not fit the logits", () => {
+Deno.test("accuracy() refuses labels that do not fit the logits", () => {
   assert.throws(() => accuracy(ops.zeros([2, 3]), ops.tensor([0, 3], undefined, "int32")), {
     name: "RangeError",
     message:
@@ -136,26 +136,26 @@ Deno.test("accuracy refuses labels that do not fit the logits", () => {
   assert.throws(() => accuracy(ops.zeros([2, 3]), ops.tensor([0, 1])), { name: "TypeError" });
 });
 
-Deno.test("confusionMatrix has true classes as rows and counts each prediction once", () => {
+Deno.test("confusionMatrix() has true classes as rows and counts each prediction once", () => {
   assert.deepEqual(
     confusionMatrix([2, 2, 0, 1], new Uint8Array([0, 0, 0, 1]), 3),
     [[1, 0, 2], [0, 1, 0], [0, 0, 0]],
   );
 });
 
-Deno.test("confusionMatrix refuses lengths that differ and classes that do not exist", () => {
+Deno.test("confusionMatrix() refuses lengths that differ and classes that do not exist", () => {
   assert.throws(() => confusionMatrix([0, 1], [0], 2), {
     name: "RangeError",
-    message: "Counting confusions: expected a prediction for each label, found 2 for 1.",
+    message: "Counting confusions: there must be a prediction for each label, found 2 for 1.",
   });
   assert.throws(() => confusionMatrix([0, 2], [0, 1], 2), {
     name: "RangeError",
-    message: /classes from 0 to 1, found label 1 and prediction 2 at 1/,
+    message: /classes must be from 0 to 1, found label 1 and prediction 2 at 1/,
   });
   assert.throws(() => confusionMatrix([0], [-1], 2), /found label -1 and prediction 0 at 0/);
 });
 
-Deno.test("calibration by hand: three bins of four are filled", () => {
+Deno.test("calibration() by hand: three bins of four are filled", () => {
   const { bins, expectedError } = calibration(
     [0.2, 0.25, 0.5, 0.6, 0.75, 0.7],
     [true, false, true, true, false, true],
@@ -171,13 +171,16 @@ Deno.test("calibration by hand: three bins of four are filled", () => {
   assertClose(expectedError, (2 * 0.275 + 0.5 + 3 * 0.05 / 3) / 6, 1e-12);
 });
 
-Deno.test("calibration takes certainties of 0 and 1, and 1 with a rounding of float32", () => {
+Deno.test("calibration() takes certainties of 0 and 1, and 1 with a rounding of float32", () => {
   const { bins } = calibration([0, 1, 1 + 2 ** -23], [false, true, true]);
   assert.deepEqual(bins.map(({ from, count }) => [from, count]), [[0, 1], [0.9, 2]]);
 });
 
-Deno.test("calibration refuses what is no confidence", () => {
-  assert.throws(() => calibration([], []), /expected a confidence for each answer, found 0 for 0/);
+Deno.test("calibration() refuses numbers that are no confidences", () => {
+  assert.throws(
+    () => calibration([], []),
+    /there must be a confidence for each answer, found 0 for 0/,
+  );
   assert.throws(() => calibration([0.5], [true, false]), /found 1 for 2/);
   assert.throws(() => calibration([0.5, NaN], [true, true]), /found NaN at 1/);
   assert.throws(() => calibration([1.5], [true]), /from 0 to 1, found 1\.5 at 0/);
@@ -189,7 +192,7 @@ Deno.test("calibration refuses what is no confidence", () => {
 });
 
 testOnEachBackend(
-  "accuracy refuses a row with NaN, of which no class is the largest",
+  "accuracy() refuses a row with NaN, of which no class is the largest",
   () =>
     assertNoLeak(() => {
       using labels = ops.tensor([0, 0, 2], undefined, "int32");
@@ -211,7 +214,7 @@ testOnEachBackend(
 );
 
 testOnEachBackend(
-  "evaluate tells of a broken network also where the loss is a number",
+  "evaluate() tells of a broken network also where the loss is a number",
   () =>
     assertNoLeak(async () => {
       for (const [broken, compile] of [[NaN, false], [Infinity, false], [NaN, true]] as const) {
@@ -235,7 +238,7 @@ testOnEachBackend(
 
 for (const compile of [false, true]) {
   testOnEachBackend(
-    `evaluate by another loss, the mean over all images${compile ? ", compiled" : ""}`,
+    `evaluate() by another loss, the mean over all images${compile ? ", compiled" : ""}`,
     () =>
       assertNoLeak(async () => {
         // Logits 2 and 0, or 0 and 2: the mean of their squares is 2, of which the last image has a
@@ -263,7 +266,7 @@ const untyped: [options: unknown, message: string][] = [
   [{ batch_size: 2 }, "there is no option batch_size. Did you mean batchSize?"],
   [{ augment: normalize({ mean: 0, standardDeviation: 1 }) }, "there is no option augment."],
   [5, "the options must be an object such as { batchSize: 100 }, found 5."],
-  [{ batchSize: "2" }, 'batchSize must be a whole number, found "2".'],
+  [{ batchSize: "2" }, 'batchSize must be a whole number of at least 1, found "2".'],
   [{ loss: "crossEntropy" }, "loss must be a function of logits and labels such as crossEntropy"],
   [
     { loss: null },
@@ -271,7 +274,7 @@ const untyped: [options: unknown, message: string][] = [
   ],
   [{ transform: true }, "transform must be a function of images"],
   [{ compile: "yes" }, 'compile must be true or false, found "yes".'],
-  [{ signal: true }, "signal must be an AbortSignal, found true."],
+  [{ signal: true }, "signal must be an AbortSignal such as controller.signal, found true."],
   [
     { loss: (logits: Features) => logits },
     "the loss must be one number, found a tensor of float32 [5, 2].",
@@ -279,7 +282,7 @@ const untyped: [options: unknown, message: string][] = [
   [{ loss: () => 0.5 }, "the loss must be one number, found 0.5."],
 ];
 for (const [options, message] of untyped) {
-  Deno.test(`evaluate refuses the options ${Deno.inspect(options, { depth: 1 })}, in words`, () =>
+  Deno.test(`evaluate() refuses the options ${Deno.inspect(options, { depth: 1 })}, in words`, () =>
     assertNoLeak(() =>
       assert.rejects(evaluate(new Pixels(), five, options as object), (error) => {
         assert(error instanceof TypeError);
@@ -290,7 +293,7 @@ for (const [options, message] of untyped) {
     ));
 }
 
-Deno.test("evaluate refuses what is no model and what is no set, in words", async () => {
+Deno.test("evaluate() refuses a model and a data set of the wrong kind", async () => {
   // @ts-expect-error: a model
   await assert.rejects(evaluate(Pixels, five), {
     name: "TypeError",
@@ -304,7 +307,7 @@ Deno.test("evaluate refuses what is no model and what is no set, in words", asyn
   });
 });
 
-Deno.test("evaluate says in words what channels do not fit", async () => {
+Deno.test("evaluate() says in words what channels do not fit", async () => {
   const model = sequential(conv2d(3, 2, { kernelSize: 1 }), globalAveragePool());
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   await assert.rejects(evaluate(model, five), {
@@ -315,7 +318,7 @@ Deno.test("evaluate says in words what channels do not fit", async () => {
   });
 });
 
-Deno.test("confusionMatrix and calibration refuse what is no list and no number of classes", () => {
+Deno.test("confusionMatrix() and calibration refuse what is no list and no number of classes", () => {
   const one = [0] as number[], unknown = (value: unknown) => value as never;
   const wrong: [() => unknown, RegExp][] = [
     [

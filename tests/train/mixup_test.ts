@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import {
-  collectHistory,
   crossEntropy,
   type Features,
   fit,
@@ -13,12 +12,12 @@ import {
   setSeed,
   sgd,
 } from "resnet-lab";
-import { drawShare } from "../../lib/train/mixup.ts";
+import { sampleLambda } from "../../lib/train/mixup.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { OneWeight, pixels } from "./one_weight.ts";
+import { OneWeight, pixels } from "./_helpers.ts";
 
 testOnEachBackend(
-  "mixup by hand: images, loss, gradient and accuracy of one weight",
+  "fit() with mixup by hand: images, loss, gradient and accuracy of one weight",
   () =>
     assertNoLeak(async () => {
       using model = new OneWeight(0.5);
@@ -36,7 +35,7 @@ testOnEachBackend(
       });
       for await (const progress of training) {
         if (progress.kind === "epoch") continue;
-        // Once with the labels of the images, once with the labels of their partners.
+        // One loss with the labels of the images, one with the labels of their partners.
         assert.equal(seen.length, 2);
         const [{ x, labels: own }, { labels: others }] = [seen.shift()!, seen.shift()!];
         assert.deepEqual(own.toSorted(), [0, 0, 0, 1, 1, 1]);
@@ -63,7 +62,7 @@ testOnEachBackend(
     }),
 );
 
-Deno.test("the larger share by hand", () => {
+Deno.test("sampleLambda() by hand", () => {
   /** Gives u, then v. */
   class Fixed extends Random {
     constructor(readonly numbers: number[]) {
@@ -74,18 +73,18 @@ Deno.test("the larger share by hand", () => {
     }
   }
   // cos² 2πv is 1 for v = ½, and t² ⁄ ν = u^(−1 ⁄ α) − 1 = ⅓, so ½ + ½ · √(⅓ ⁄ (1 + ⅓)) = ¾.
-  assertClose(drawShare(1, new Fixed([3 / 4, 1 / 2])), 0.75, 1e-9);
-  assertClose(drawShare(2, new Fixed([9 / 16, 1 / 2])), 0.75, 1e-9);
+  assertClose(sampleLambda(1, new Fixed([3 / 4, 1 / 2])), 0.75, 1e-9);
+  assertClose(sampleLambda(2, new Fixed([9 / 16, 1 / 2])), 0.75, 1e-9);
   // With u = ¼ and cos² 2πv = ½ for v = ⅛: t² ⁄ ν = 3 ⁄ 2.
-  assertClose(drawShare(1, new Fixed([1 / 4, 1 / 8])), 0.5 + Math.sqrt(0.6) / 2, 1e-9);
+  assertClose(sampleLambda(1, new Fixed([1 / 4, 1 / 8])), 0.5 + Math.sqrt(0.6) / 2, 1e-9);
 });
 
-Deno.test("shares have the moments of the larger of λ and 1 − λ where λ is of Beta(α, α)", () => {
+Deno.test("sampleLambda() has the moments of the larger of λ and 1 − λ for a λ from Beta(α, α)", () => {
   const random = new Random(1), n = 20_000;
   // 2λ − 1 has the variance 1 / (2α + 1), as λ has 1 / (4 (2α + 1)); |2λ − 1| has the mean 2/π, ½
   // and ⅜ for α of ½, 1 and 2.
   for (const [alpha, mean] of [[0.2], [0.5, 2 / Math.PI], [1, 1 / 2], [2, 3 / 8], [30]] as const) {
-    const distances = Array.from({ length: n }, () => 2 * drawShare(alpha, random) - 1);
+    const distances = Array.from({ length: n }, () => 2 * sampleLambda(alpha, random) - 1);
     assert(distances.every((distance) => distance >= 0 && distance <= 1));
     const square = distances.reduce((sum, distance) => sum + distance ** 2, 0) / n;
     // The fourth moment of 2λ − 1 is 3 / ((2α + 1) (2α + 3)).
@@ -99,23 +98,23 @@ Deno.test("shares have the moments of the larger of λ and 1 − λ where λ is 
   }
 });
 
-Deno.test("the share of any α is from ½ to 1, never NaN", () => {
+Deno.test("sampleLambda() is from ½ to 1 for any α, never NaN", () => {
   const random = new Random(1);
   for (const alpha of [5e-324, 1e-300, 1e-3, 1e9, 1e300, Number.MAX_VALUE]) {
     for (let i = 0; i < 100; i++) {
-      const share = drawShare(alpha, random);
+      const share = sampleLambda(alpha, random);
       assert(share >= 0.5 && share <= 1, `α ${alpha}: ${share}`);
     }
   }
 });
 
-testOnEachBackend("the same seed gives the same training with mixup", async () => {
+testOnEachBackend("fit() with mixup repeats a training for the same seed", async () => {
   const train = async (seed: number, mixup?: number) => {
     setSeed(1);
     const model = new OneWeight(0.5);
     const optimizer = sgd(model.parameters(), { learningRate: 1 });
     const options = { optimizer, epochs: 3, batchSize: 3, seed, mixup };
-    return (await collectHistory(fit(model, pixels([0, 1, 0, 1, 1, 0]), options))).steps.map((
+    return (await fit(model, pixels([0, 1, 0, 1, 1, 0]), options)).steps.map((
       { loss },
     ) => loss);
   };
@@ -125,7 +124,7 @@ testOnEachBackend("the same seed gives the same training with mixup", async () =
   assert.notDeepEqual(await train(5), losses);
 });
 
-Deno.test("mixup leaves no tensor behind after a step", () =>
+Deno.test("fit() with mixup leaves no tensor behind after a step", () =>
   assertNoLeak(async () => {
     using model = lenet();
     using optimizer = sgd(model.parameters(), { learningRate: 0.01 });

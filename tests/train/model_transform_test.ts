@@ -29,7 +29,6 @@ import {
   tidy,
   type Transform,
   transformOf,
-  type Variable,
   writeGraphModel,
   writeSafetensors,
 } from "resnet-lab";
@@ -51,7 +50,7 @@ async function trained(transform: Transform<1> = shrink) {
   return model;
 }
 
-Deno.test("evaluate does to the images what fit did, unless told otherwise", async () => {
+Deno.test("evaluate() transforms the images as fit() did", async () => {
   const model = await trained();
   assert.equal(transformOf(model), shrink);
   const right = await evaluate(model, others, { transform: shrink });
@@ -68,7 +67,7 @@ Deno.test("evaluate does to the images what fit did, unless told otherwise", asy
   assert.notEqual(raw.loss, right.loss);
 });
 
-Deno.test("evaluation during fit is evaluation after it", async () => {
+Deno.test("evaluate() returns the validation of fit()", async () => {
   setSeed(1);
   const model = network();
   const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
@@ -79,7 +78,7 @@ Deno.test("evaluation during fit is evaluation after it", async () => {
   assert.deepEqual(epoch!.validation, { loss, accuracy });
 });
 
-Deno.test("a second fit goes on with the transform of the first, or binds its own", async () => {
+Deno.test("fit() uses the transform of the fit() before, or binds its own", async () => {
   const model = await trained();
   const shapes: string[] = [];
   const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
@@ -102,7 +101,7 @@ Deno.test("a second fit goes on with the transform of the first, or binds its ow
   );
 });
 
-Deno.test("fit leaves the transform of a model alone before its first step, and where that fails", async () => {
+Deno.test("fit() leaves the transform of a model alone before its first step, and where that fails", async () => {
   const model = await trained();
   const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
   const rest = { optimizer, epochs: 1, batchSize: 100, transform: own };
@@ -118,14 +117,14 @@ Deno.test("fit leaves the transform of a model alone before its first step, and 
   assert.equal(transformOf(model), shrink);
 });
 
-Deno.test("lossSurface and findLearningRate use the transform, and leave it", async () => {
+Deno.test("lossSurface() and findLearningRate use the transform, and leave it", async () => {
   const model = await trained();
   const options = { points: 3, seed: 1 };
   assert.deepEqual(
     await lossSurface(model, others, options),
     await lossSurface(model, others, { ...options, transform: shrink }),
   );
-  const optimizer = (parameters: readonly Variable[]) => sgd(parameters, { learningRate: 1 });
+  const optimizer = sgd(model.parameters(), { learningRate: 1 });
   const sweep = { optimizer, batchSize: 50, steps: 4, seed: 1 };
   assert.deepEqual(
     await findLearningRate(model, some, sweep),
@@ -136,7 +135,7 @@ Deno.test("lossSurface and findLearningRate use the transform, and leave it", as
   assert.equal(transformOf(model), shrink);
 });
 
-Deno.test("extractFeatures uses the transform where a function or module gives the images to the model or its first layer", async () => {
+Deno.test("extractFeatures() uses the transform where a function or module gives the images to the model or its first layer", async () => {
   const model = await trained();
   const [conv] = model.layers;
   const pooled = globalAveragePool();
@@ -162,7 +161,7 @@ Deno.test("extractFeatures uses the transform where a function or module gives t
   assertClose(top.images([3]), ops.mean(maps.images([3]), [1, 2], { keepDims: true }), 1e-5);
 });
 
-Deno.test("a head on features is trained on the features as they are", async () => {
+Deno.test("fit() trains a head on features without a transform", async () => {
   const model = await trained();
   const features = await extractFeatures(
     sequential(...model.layers.slice(0, 3)) as Module<Images<1>, Images<4>>,

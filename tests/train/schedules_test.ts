@@ -38,7 +38,7 @@ Deno.test("schedules are pure: in any order, the same numbers", () => {
   }
 });
 
-Deno.test("warmup goes on with a constant rate", () => {
+Deno.test("warmup() continues with a constant rate", () => {
   assert.deepEqual([0, 1, 2, 3, 4, 5].map(warmup(4, () => 8)), [2, 4, 6, 8, 8, 8]);
 });
 
@@ -48,8 +48,11 @@ const refused: [make: () => Schedule, message: RegExp][] = [
     () => cosine({ ...options, learningRate: -1 }),
     /^Making the schedule cosine: learningRate must be a positive number, found -1\.$/,
   ],
-  [() => cosine({ ...options, steps: 0 }), /steps must be a positive integer, found 0/],
-  [() => cosine({ ...options, steps: 2.5 }), /steps must be a positive integer, found 2\.5/],
+  [() => cosine({ ...options, steps: 0 }), /steps must be a whole number of at least 1, found 0/],
+  [
+    () => cosine({ ...options, steps: 2.5 }),
+    /steps must be a whole number of at least 1, found 2\.5/,
+  ],
   [
     () => cosine({ ...options, minimum: 2 }),
     /minimum must be from 0 to the learning rate, 1, found 2/,
@@ -61,17 +64,17 @@ const refused: [make: () => Schedule, message: RegExp][] = [
   [() => stepDecay({ learningRate: 1, at: [3], factor: 0 }), /factor must be a positive number/],
   [
     () => stepDecay({ learningRate: 1, at: [3, 1.5] }),
-    /at\[1\] must be a positive integer, found 1\.5/,
+    /at\[1\] must be a whole number of at least 1, found 1\.5/,
   ],
   [() => stepDecay({ learningRate: 1, at: [3, 3] }), /at must be ascending, found \[3,3\]/],
   [
     () => warmup(0, () => 1),
-    /Making the schedule warmup: steps must be a positive integer, found 0/,
+    /Making the schedule warmup: steps must be a whole number of at least 1, found 0/,
   ],
   [() => oneCycle({ maximum: Infinity, steps: 10 }), /maximum must be a positive number/],
   [
     () => oneCycle({ maximum: 1, steps: 3 }),
-    /must leave at least one step to rise and one to fall, found 0\.3/,
+    /must be a part of 3 steps that leaves at least one step to rise and one to fall, found 0\.3/,
   ],
   [() => oneCycle({ maximum: 1, steps: 10, rise: 1 }), /to rise and one to fall, found 1/],
 ];

@@ -2,15 +2,17 @@
 import assert from "node:assert/strict";
 import {
   collectHistory,
+  type EpochProgress,
   fit,
   memory,
   type Progress,
   sgd,
   showProgress,
+  type StepProgress,
   type Training,
 } from "resnet-lab";
 import { assertClose, assertNoLeak } from "../helpers.ts";
-import { OneWeight, pixels } from "./one_weight.ts";
+import { OneWeight, pixels } from "./_helpers.ts";
 
 const light = pixels([1, 1, 1]);
 function training(model = new OneWeight(), more = {}): Training {
@@ -23,7 +25,7 @@ async function numbers(progress: AsyncIterable<Progress>): Promise<number[]> {
   return found;
 }
 
-Deno.test("await fit(…) trains to the end and gives the history", async () => {
+Deno.test("fit() awaited trains to the end and returns the history", async () => {
   const model = new OneWeight();
   const { steps, epochs } = await training(model);
   assert.deepEqual(steps.map(({ step }) => step), [1, 2, 3, 4, 5, 6]);
@@ -34,7 +36,7 @@ Deno.test("await fit(…) trains to the end and gives the history", async () => 
   assertClose(model.weight, [weight]);
 });
 
-Deno.test("awaited and iterated it trains the same", async () => {
+Deno.test("fit() trains the same awaited and iterated", async () => {
   const { steps, epochs } = await training();
   const losses = [...steps.slice(0, 3), ...steps.slice(3)].map(({ loss }) => loss);
   losses.splice(3, 0, epochs[0]!.trainLoss);
@@ -43,7 +45,7 @@ Deno.test("awaited and iterated it trains the same", async () => {
   assert.deepEqual((await collectHistory(training())).steps.length, 6);
 });
 
-Deno.test("nothing is trained before it is awaited or iterated", async () => {
+Deno.test("fit() trains nothing before it is awaited or iterated", async () => {
   const model = new OneWeight();
   const waiting = training(model);
   await new Promise((done) => setTimeout(done, 20));
@@ -52,7 +54,7 @@ Deno.test("nothing is trained before it is awaited or iterated", async () => {
   assert(model.weight.dataSync()[0]! > 1);
 });
 
-Deno.test("awaiting it twice gives the one history", async () => {
+Deno.test("fit() awaited twice returns one history", async () => {
   const model = new OneWeight();
   const once = training(model);
   const [first, second] = await Promise.all([once, once]);
@@ -61,7 +63,7 @@ Deno.test("awaiting it twice gives the one history", async () => {
   assert.equal(first.steps.length, 6);
 });
 
-Deno.test("a training is not both awaited and iterated", async () => {
+Deno.test("fit() refuses to be both awaited and iterated", async () => {
   const awaited = training();
   await awaited;
   const both = { name: "TypeError", message: /a training must be awaited or iterated, not both/ };
@@ -75,7 +77,7 @@ Deno.test("a training is not both awaited and iterated", async () => {
   await iterated.return();
 });
 
-Deno.test("an awaited training that fails rejects, and its errors can be caught as a promise's", async () => {
+Deno.test("fit() awaited rejects if it fails, as a promise does", async () => {
   const failing = () =>
     training(new OneWeight(), {
       loss: () => {
@@ -89,7 +91,7 @@ Deno.test("an awaited training that fails rejects, and its errors can be caught 
   assert(ended);
 });
 
-Deno.test("an awaited training that is aborted gives the history so far", async () => {
+Deno.test("fit() awaited and aborted returns the history so far", async () => {
   const stop = new AbortController();
   const schedule = (step: number) => {
     if (step === 1) stop.abort();
@@ -99,14 +101,14 @@ Deno.test("an awaited training that is aborted gives the history so far", async 
   assert.deepEqual([steps.length, epochs.length], [2, 0]);
 });
 
-Deno.test("two trainings at once are two trainings", async () => {
+Deno.test("fit() can run twice at once", async () => {
   const models = [new OneWeight(), new OneWeight(1)];
   const [first, second] = await Promise.all(models.map((model) => training(model)));
   assert.equal(first!.steps.length, 6);
   assert.notEqual(first!.steps[0]!.loss, second!.steps[0]!.loss);
 });
 
-Deno.test("it goes through generators, by next() and for await, and ends by return()", async () => {
+Deno.test("fit() works in generators, by next() and for await, and ends at return()", async () => {
   async function* two(progress: AsyncIterable<Progress>) {
     let left = 2;
     for await (const step of progress) {
@@ -133,7 +135,7 @@ Deno.test("it goes through generators, by next() and for await, and ends by retu
   }
 });
 
-Deno.test("a training that is dropped between two steps holds no batch", () =>
+Deno.test("fit() holds no batch between two steps", () =>
   assertNoLeak(async () => {
     using model = new OneWeight();
     using optimizer = sgd(model.parameters(), { learningRate: 1 });
@@ -142,6 +144,37 @@ Deno.test("a training that is dropped between two steps holds no batch", () =>
     await dropped.next();
     assert.equal(memory().tensors, before);
   }));
+
+Deno.test("collectHistory() keeps steps and epochs in their order", async () => {
+  const step = (step: number): StepProgress => ({
+    kind: "step",
+    epoch: 1,
+    epochs: 1,
+    step,
+    totalSteps: 2,
+    loss: 1 / step,
+    accuracy: 0.5,
+    gradientNorm: 1,
+    learningRate: 0.1,
+    imagesPerSecond: 100,
+  });
+  const epoch: EpochProgress = {
+    kind: "epoch",
+    epoch: 1,
+    epochs: 1,
+    trainLoss: 0.75,
+    trainAccuracy: 0.5,
+    learningRate: 0.1,
+    seconds: 1,
+  };
+  async function* training(): AsyncGenerator<Progress> {
+    yield* await Promise.resolve([step(1), step(2), epoch]);
+  }
+  assert.deepEqual(await collectHistory(training()), {
+    steps: [step(1), step(2)],
+    epochs: [epoch],
+  });
+});
 
 Deno.test("showProgress() and collectHistory() refuse a history, in words", async () => {
   const history = await training();
@@ -161,7 +194,7 @@ async function warnings(program: string): Promise<string> {
       "eval",
       "--v8-flags=--expose-gc",
       `import { fit, sgd } from "resnet-lab";
-      import { OneWeight, pixels } from "${import.meta.resolve("./one_weight.ts")}";
+      import { OneWeight, pixels } from "${import.meta.resolve("./_helpers.ts")}";
       const model = new OneWeight();
       const optimizer = sgd(model.parameters(), { learningRate: 1 });
       const train = () => fit(model, pixels([1]), { optimizer, epochs: 1, batchSize: 1 });
@@ -172,8 +205,8 @@ async function warnings(program: string): Promise<string> {
   return new TextDecoder().decode(stderr);
 }
 
-Deno.test("a training that never starts is told, at the end of the program or when it is let go", async () => {
-  const told = /BroadcastableTo to "pixels" has not started, so nothing was trained: await fit/;
+Deno.test("fit() warns of a training that never starts, at the end of the program or when it is collected", async () => {
+  const told = /Fitting to "pixels" has not started, so nothing was trained: await fit/;
   assert.match(await warnings("globalThis.kept = train();"), told);
   assert.match(
     await warnings(`train();

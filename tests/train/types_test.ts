@@ -17,6 +17,7 @@ import {
   type FitOptions,
   flatten,
   globalAveragePool,
+  googlenet,
   type History,
   type ImageDataset,
   type Images,
@@ -28,6 +29,7 @@ import {
   meanSquaredError,
   type Module,
   normalize,
+  type Objective,
   ops,
   type Optimizer,
   randomCrop,
@@ -89,6 +91,52 @@ export function fits() {
   fit(greyModel, grey, { ...rest, loss: (logits: Features<10>) => ops.sum(logits, [1]) });
 }
 
+/** With an objective, the model may be any module. */
+export function objectives(embed: Module<Images<1>, Images<4>>) {
+  const withHeads = googlenet({ variant: "d2l", auxiliary: true });
+  fit(withHeads, grey, {
+    ...rest,
+    objective: (model, { images, labels }) => {
+      const { logits, auxiliary1 } = model.forwardWithAuxiliary(images, { training: true });
+      const first = crossEntropy(auxiliary1, labels);
+      return { loss: ops.add(crossEntropy(logits, labels), first), logits, metrics: { first } };
+    },
+  });
+  fit(embed, grey, {
+    ...rest,
+    objective: (model, { images }) => ({ loss: ops.mean(model.forward(images)) }),
+    validation: grey,
+    validationLogits: (model, images) => flatten().forward(model.forward(images)) as Features<10>,
+  });
+  const objective: Objective<typeof embed, 1, 10> = (model, { images }) => ({
+    loss: ops.mean(model.forward(images)),
+  });
+  fit(embed, grey, { ...rest, objective });
+  findLearningRate(embed, grey, { optimizer, batchSize: 1, objective });
+  // @ts-expect-error: without an objective it must return logits
+  fit(embed, grey, rest);
+  fit(embed, grey, {
+    ...rest,
+    // @ts-expect-error: the loss is one number
+    objective: (model, { images }) => ({ loss: model.forward(images) }),
+  });
+  // @ts-expect-error: an object with the loss
+  fit(embed, grey, { ...rest, objective: (model, { images }) => ops.mean(model.forward(images)) });
+  // @ts-expect-error: an objective is synchronous
+  fit(embed, grey, { ...rest, objective: () => Promise.resolve({ loss: ops.scalar(1) }) });
+  fit(embed, grey, {
+    ...rest,
+    // @ts-expect-error: metrics are numbers in tensors
+    objective: (_, { images }) => ({ loss: ops.mean(images), metrics: { images } }),
+  });
+  fit(embed, grey, {
+    ...rest,
+    objective,
+    // @ts-expect-error: the logits of ten classes
+    validationLogits: (model, images) => model.forward(images),
+  });
+}
+
 /** Numbers of channels and classes that are not known here. */
 export function generics<Channels extends number, Classes extends number>(
   model: Classifier<Images<Channels>, Classes>,
@@ -102,7 +150,7 @@ export function generics<Channels extends number, Classes extends number>(
   fit(general, grey, rest);
   evaluate(model, set);
   lossSurface(model, set);
-  findLearningRate(model, set, { optimizer: () => optimizer, batchSize: 1 });
+  findLearningRate(model, set, { optimizer, batchSize: 1 });
 }
 
 /** A model of which only the kind is known. */
@@ -151,12 +199,12 @@ fit(sequential(linear(784, 10)), grey, rest);
 fit(lenet(), grey, { ...rest, transform: normalize({ mean: [0, 0, 0], standardDeviation: [1, 1, 1] }) });
 evaluate(lenet(), colour);
 evaluate(lenet({ classes: 7 }), grey);
-findLearningRate(lenet({ inChannels: 2 }), grey, { optimizer: () => optimizer, batchSize: 1 });
+findLearningRate(lenet({ inChannels: 2 }), grey, { optimizer, batchSize: 1 });
 lossSurface(lenet({ inChannels: 4 }), grey);
 extractFeatures(conv2d(5, 6, { kernelSize: 3 }), grey);
 `;
 
-Deno.test("the compiler says in words where model and data set do not fit", async () => {
+Deno.test("fit() and its siblings refuse a wrong model in words when they are compiled", async () => {
   const said = await errorsOfCompiler(WRONG);
   const messages = [
     "this model takes images with 3 channels, but the data set has 1",
@@ -202,11 +250,13 @@ export async function evaluates() {
 }
 
 export function finds() {
-  findLearningRate(lenet(), grey, { optimizer: (p) => adam(p, { learningRate: 1 }), batchSize: 1 });
-  // @ts-expect-error: it makes an optimizer of its own, so that the memory of yours is not spoilt
-  findLearningRate(lenet(), grey, { optimizer, batchSize: 1 });
+  findLearningRate(lenet(), grey, { optimizer, batchSize: 1, precision: "bf16", mixup: 1 });
+  // @ts-expect-error: the optimizer itself, as fit takes it
+  findLearningRate(lenet(), grey, { optimizer: () => optimizer, batchSize: 1 });
+  // @ts-expect-error: the sweep sets the learning rates itself
+  findLearningRate(lenet(), grey, { optimizer, batchSize: 1, schedule: () => 1 });
   // @ts-expect-error: the model takes one channel, the images have three
-  findLearningRate(lenet(), colour, { optimizer: () => optimizer, batchSize: 1 });
+  findLearningRate(lenet(), colour, { optimizer, batchSize: 1 });
 }
 
 export function optimizes(model: Module<Images<1>, Features<10>>) {

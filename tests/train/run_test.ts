@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { yieldToEventLoop } from "../../lib/train/event_loop.ts";
+import { yieldToEventLoop } from "../../lib/train/run.ts";
 
-Deno.test("yieldToEventLoop lets a signal of the process through", async () => {
+Deno.test("yieldToEventLoop() lets a signal of the process through", async () => {
   let steps = 0;
   for (let run = 0; run < 5; run++) {
     let heard = false;
@@ -21,7 +21,7 @@ Deno.test("yieldToEventLoop lets a signal of the process through", async () => {
   assert(steps <= 30, `${steps} steps for 5 signals`);
 });
 
-Deno.test("yieldToEventLoop lets timers and files through", async () => {
+Deno.test("yieldToEventLoop() lets timers and files through", async () => {
   let rang = false, read = false;
   setTimeout(() => rang = true, 1);
   Deno.readTextFile(new URL(import.meta.url)).then(() => read = true);

@@ -1,0 +1,170 @@
+import {
+  type Features,
+  type Images,
+  isTensor,
+  type Labels,
+  ops,
+  type Scalar,
+  withPrecision,
+} from "../tensor/mod.ts";
+import { linkInterrupt, show } from "../tensor/internal.ts";
+import { type ImageDataset, transformOf } from "../data/mod.ts";
+import { checkDataset } from "../data/dataset.ts";
+import { checkLogits, explainChannels } from "./checks.ts";
+import { crossEntropy, type Loss } from "./losses.ts";
+import { confusionMatrix } from "./metrics.ts";
+import type { ClassifierFor } from "./model_type_checks.ts";
+import {
+  type AnyClassifier,
+  asClassifier,
+  checkRunOptions,
+  compiledIf,
+  forEachBatch,
+  type RunOptions,
+} from "./run.ts";
+
+/** The performance of a model on a set of images. The arrays are in the order of the set. */
+export interface Evaluation {
+  /** The mean loss. */
+  readonly loss: number;
+  /** The part of the images that are classified correctly, from 0 to 1. */
+  readonly accuracy: number;
+  /** The number of images by true class (row) and predicted class (column). */
+  readonly confusion: number[][];
+  /** The predicted class of each image. */
+  readonly predictions: Int32Array;
+  /** The probability of each predicted class, according to the model. */
+  readonly confidences: Float32Array;
+  /** Whether each prediction is the label. */
+  readonly correct: boolean[];
+}
+
+/** The options of {@linkcode evaluate}. */
+export interface EvaluateOptions<Channels extends number, Out extends number>
+  extends RunOptions<Channels, Out> {
+  /**
+   * The loss, a mean over the batch: the same as in training.
+   *
+   * @default crossEntropy
+   */
+  loss?: Loss;
+}
+
+/** {@linkcode EvaluateOptions} for any number of channels. */
+type AnyEvaluateOptions = EvaluateOptions<number, number>;
+
+/**
+ * Runs a model in inference over a whole set and compares its predictions with the labels.
+ *
+ * Without `transform`, the images are transformed as in training, by the transform that
+ * {@linkcode fit} left with the model. Other work has a turn after each batch, so that a long
+ * evaluation can be stopped.
+ *
+ * @throws {RangeError} If a layer does not fit, the model does not return logits for the classes of
+ * the set, or a loss or a logit is not finite.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind.
+ * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
+ *
+ * @example
+ * ```ts
+ * import { evaluate, fashionMnist, flatten, linear, sequential } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { test } = await fashionMnist({ subset: true });
+ * const model = sequential(flatten(), linear(784, 10));
+ * const { accuracy, correct, confusion } = await evaluate(model, test);
+ * assert.equal(accuracy, correct.filter((isCorrect) => isCorrect).length / 1000);
+ * assert.equal(confusion[3]?.reduce((sum, count) => sum + count), 100); // 100 dresses
+ * ```
+ */
+export async function evaluate<
+  In,
+  Result,
+  Channels extends number,
+  Classes extends number,
+  Out extends number = Channels,
+>(
+  model: ClassifierFor<In, Result, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
+  dataset: ImageDataset<Channels, Classes>,
+  options: EvaluateOptions<NoInfer<Channels>, Out> = {},
+): Promise<Evaluation> {
+  checkDataset("Evaluating", dataset);
+  const action = `Evaluating on "${dataset.name}"`;
+  const classifier = asClassifier(action, model);
+  checkRunOptions(action, options, "{ batchSize: 100 }", { loss: true });
+  const { transform = transformOf(classifier) } = options;
+  using stop = linkInterrupt(options.signal);
+  using run = evaluator(action, classifier, dataset, { ...options, transform });
+  return await run.evaluate(stop.signal);
+}
+
+/** The logits and the loss of a batch. */
+type Inference = { readonly logits: Features; readonly loss: Scalar };
+
+/**
+ * Returns an evaluation that can run several times, whose options are checked and whose `transform`
+ * is known. Disposing it frees the graphs of a compiled evaluation.
+ */
+export function evaluator(
+  action: string,
+  model: AnyClassifier,
+  dataset: ImageDataset,
+  options: AnyEvaluateOptions & { readonly logitsOf?: (images: Images) => Features },
+): Disposable & { evaluate(signal: AbortSignal | undefined): Promise<Evaluation> } {
+  const { batchSize, transform, precision = "fp32", loss = crossEntropy } = options;
+  const { logitsOf = (images: Images) => model.forward(images) } = options;
+  const infer = compiledIf(options.compile, (images: Images, labels: Labels): Inference => {
+    const logits = withPrecision(precision, () => logitsOf(images));
+    checkLogits(action, logits, dataset);
+    const value = loss(logits, labels);
+    if (!isTensor(value) || value.rank !== 0) {
+      throw new TypeError(`${action}: the loss must be one number, found ${show(value)}.`);
+    }
+    return { logits, loss: value };
+  });
+  const { count, labels, classes } = dataset;
+  return {
+    async evaluate(signal) {
+      const predictions = new Int32Array(count);
+      const confidences = new Float32Array(count);
+      let sum = 0;
+      await forEachBatch(dataset, { batchSize, transform, signal }, (batch, first) => {
+        const { logits, loss } = explainChannels(
+          action,
+          model,
+          batch.images,
+          transform,
+          () => infer(batch.images, batch.labels),
+        );
+        const probabilities = ops.softmax(logits);
+        predictions.set(ops.argMax(probabilities).dataSync(), first);
+        confidences.set(ops.max(probabilities, [1]).dataSync(), first);
+        sum += loss.dataSync()[0]! * batch.labels.size;
+        const last = first + batch.labels.size - 1;
+        if (!Number.isFinite(sum)) {
+          throw new RangeError(
+            `${action}: the loss must be finite, found ${sum} in images ${first} to ${last}.`,
+          );
+        }
+        // The caller's own loss may be finite although a logit is not. The largest probability is
+        // never 0.
+        const broken = confidences.subarray(first, last + 1).findIndex((largest) => !(largest > 0));
+        if (broken >= 0) {
+          throw new RangeError(
+            `${action}: the logits must be finite, found others for image ${first + broken}.`,
+          );
+        }
+      });
+      const correct = Array.from(predictions, (prediction, i) => prediction === labels[i]);
+      return {
+        loss: sum / count,
+        accuracy: correct.filter((isCorrect) => isCorrect).length / count,
+        confusion: confusionMatrix(predictions, labels, classes),
+        predictions,
+        confidences,
+        correct,
+      };
+    },
+    [Symbol.dispose]: () => infer[Symbol.dispose](),
+  };
+}

@@ -1,0 +1,158 @@
+import type { Features, Images, Labels, Scalar } from "../tensor/mod.ts";
+import type { AnyModule } from "../nn/mod.ts";
+import type { ImageDataset, Transform } from "../data/mod.ts";
+import type { Loss } from "./losses.ts";
+import type { Optimizer } from "./optimizers.ts";
+import type { RunOptions } from "./run.ts";
+import type { Schedule } from "./schedules.ts";
+
+/**
+ * The options of {@linkcode fit}.
+ *
+ * `Channels` is the number of channels of the data set, `Out` their number after `transform`.
+ */
+export interface FitOptions<
+  Channels extends number,
+  Classes extends number,
+  Out extends number,
+  Model = AnyModule,
+> extends RunOptions<Channels, Out> {
+  /** Changes the parameters it was made for. All other parameters of the model stay as they are. */
+  optimizer: Optimizer;
+  /** The number of times each image is seen. */
+  epochs: number;
+  /** The number of images in a step. */
+  batchSize: number;
+  /**
+   * Loss to minimise, and the loss of `validation`: a mean over the batch. With `objective` it is
+   * the loss of `validation` only.
+   *
+   * @default crossEntropy
+   */
+  loss?: Loss<Classes>;
+  /**
+   * Computes what a training minimises from the model and a batch, in place of
+   * `loss(model.forward(images, { training: true }), labels)`: for losses of several outputs, of
+   * embeddings, or of another model's logits. The model may then be any module. It first runs in
+   * the first step, so that a layer that does not fit is reported there.
+   *
+   * @example
+   * ```ts
+   * import { adam, crossEntropy, fashionMnist, fit, googlenet, ops, resize } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const { test } = await fashionMnist({ subset: true });
+   * const size = { width: 1 / 16, imageSize: 65 } as const;
+   * const model = googlenet({ variant: "d2l", auxiliary: true, ...size });
+   * const { steps } = await fit(model, test.take(20), {
+   *   optimizer: adam(model.parameters(), { learningRate: 1e-3 }),
+   *   epochs: 1,
+   *   batchSize: 10,
+   *   transform: resize(65, 65),
+   *   objective: (model, { images, labels }) => {
+   *     const outputs = model.forwardWithAuxiliary(images, { training: true });
+   *     const main = crossEntropy(outputs.logits, labels);
+   *     const first = crossEntropy(outputs.auxiliary1, labels);
+   *     const second = crossEntropy(outputs.auxiliary2, labels);
+   *     const loss = ops.add(main, ops.mul(ops.add(first, second), 0.3));
+   *     return { loss, logits: outputs.logits, metrics: { main } };
+   *   },
+   * });
+   * assert(steps[0]!.metrics!.main! < steps[0]!.loss);
+   * ```
+   */
+  objective?: Objective<Model, Out, Classes>;
+  /**
+   * Returns the logits of `validation` images, for a model whose `forward` returns something else.
+   *
+   * @default (model, images) => model.forward(images)
+   */
+  validationLogits?: (model: Model, images: Images<Out>) => Features<Classes>;
+  /**
+   * The learning rate of each step.
+   *
+   * @default the learning rate of the optimizer
+   */
+  schedule?: Schedule;
+  /**
+   * Applied to all images before the model sees them, also to those of `validation`: resizing,
+   * normalizing. It stays with the model and is saved with it, so that {@linkcode evaluate} and
+   * another `fit` apply it too. See {@linkcode transformOf}.
+   */
+  transform?: Transform<Channels, Out>;
+  /** Applied to the training images before `transform`: random crops, flips. */
+  augment?: Transform<Channels>;
+  /**
+   * The α of mixup. Each training batch is mixed, after `transform`, with another order of itself:
+   * `λ · x + (1 − λ) · x′`, with the loss `λ · loss(logits, y) + (1 − λ) · loss(logits, y′)`, where
+   * λ is drawn from Beta(α, α) once for a batch (Zhang et al. 2018, arXiv:1710.09412, who take 0.2
+   * for ImageNet and 1 for CIFAR-10). The training accuracy compares with the label of the image
+   * with the larger part. It cannot be combined with `objective`.
+   *
+   * @example
+   * ```ts
+   * import { fashionMnist, fit, flatten, linear, sequential, setSeed, sgd } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const { test } = await fashionMnist({ subset: true });
+   * setSeed(1);
+   * const model = sequential(flatten(), linear(784, 10));
+   * const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
+   * const options = { optimizer, epochs: 1, batchSize: 100, mixup: 0.2, validation: test };
+   * const { epochs } = await fit(model, test, options);
+   * // Mixed images are harder than the images of the evaluation.
+   * assert(epochs[0]!.trainAccuracy < epochs[0]!.validation!.accuracy);
+   * ```
+   */
+  mixup?: number;
+  /** A set on which the model is evaluated after each epoch. */
+  validation?: ImageDataset<Channels, Classes>;
+  /** Longer gradients are shortened to this length. See {@linkcode clipGradients}. */
+  maxGradientNorm?: number;
+  /**
+   * Leaves out the last batch of an epoch if it is smaller than the others.
+   *
+   * @default false
+   */
+  dropLast?: boolean;
+  /**
+   * Seeds the order of the images, the augmentation and mixup. Dropout and the initial weights
+   * depend on {@linkcode setSeed} alone.
+   *
+   * @default drawn from the generator of setSeed
+   */
+  seed?: number;
+  /** Ends the training after the current step. In a notebook the Stop button does so too. */
+  signal?: AbortSignal;
+}
+
+/** {@linkcode FitOptions} for any model and any number of channels and classes. */
+export type AnyFitOptions = FitOptions<number, number, number, never>;
+
+/**
+ * Computes what a training minimises, from the model and a batch. It runs the model itself, as
+ * `model.forward(images, { training: true })`, and must be synchronous. With the option `compile`
+ * it must meet the requirements of {@linkcode compile}.
+ */
+export type Objective<Model, Channels extends number, Classes extends number> = (
+  model: Model,
+  batch: ObjectiveBatch<Channels>,
+) => ObjectiveResult<Classes>;
+
+/** The batch that an {@linkcode Objective} receives. */
+export interface ObjectiveBatch<Channels extends number> {
+  /** The images after augmentation and transform. */
+  readonly images: Images<Channels>;
+  /** The class of each image. */
+  readonly labels: Labels;
+}
+
+/** The result of an {@linkcode Objective}. */
+export interface ObjectiveResult<Classes extends number> {
+  /** The number to minimise. It must depend on each parameter of the optimizer. */
+  readonly loss: Scalar;
+  /** The logits from which the training accuracy is counted. */
+  readonly logits?: Features<Classes>;
+  /** Further numbers that appear as `metrics` in the progress of the training. */
+  readonly metrics?: Readonly<Record<string, Scalar>>;
+}

@@ -1,0 +1,272 @@
+/** One step of a training: loss, gradients, and the optimizer's change. */
+import {
+  type Compiled,
+  type Features,
+  keep,
+  type Labels,
+  ops,
+  type Scalar,
+  type Tensor,
+  tidy,
+  UnusedInputError,
+  valueAndGradients,
+  type Variable,
+  withPrecision,
+} from "../tensor/mod.ts";
+import { checkNumber, squaredNorm, vectorNorm } from "../tensor/internal.ts";
+import type { AnyModule } from "../nn/mod.ts";
+import type { ImageDataset } from "../data/mod.ts";
+import { scaleGradients } from "./clip.ts";
+import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";
+import { crossEntropy } from "./losses.ts";
+import { accuracyOf, predict } from "./metrics.ts";
+import type { StepInputs } from "./mixup.ts";
+import { checkedObjective } from "./objective.ts";
+import type { Optimizer } from "./optimizers.ts";
+import type { StepProgress } from "./progress.ts";
+import { type AnyClassifier, compiledIf } from "./run.ts";
+import type { Schedule } from "./schedules.ts";
+
+/**
+ * A training cannot continue, because a loss, a gradient, or a running statistic is not finite. The
+ * model is as it was before that step.
+ *
+ * @example
+ * ```ts
+ * import { DivergenceError, fashionMnist, fit, flatten, linear, sequential, sgd } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { test } = await fashionMnist({ subset: true });
+ * const model = sequential(flatten(), linear(784, 10));
+ * const optimizer = sgd(model.parameters(), { learningRate: 1e38 });
+ * await assert.rejects(fit(model, test, { optimizer, epochs: 1, batchSize: 100 }), DivergenceError);
+ * ```
+ */
+export class DivergenceError extends RangeError {
+  /** The name of the class. */
+  override readonly name = "DivergenceError";
+}
+
+/** The results of a step that {@linkcode fit} yields. */
+export type StepResult = Pick<StepProgress, "loss" | "accuracy" | "gradientNorm" | "metrics">;
+
+/** The tensors that a step computes before it changes parameters. */
+type StepTensors = {
+  readonly value: Scalar;
+  readonly gradients: readonly Tensor[];
+  readonly square: Scalar;
+  /** The predicted classes, or nothing if the objective returned no logits. */
+  readonly predictions: readonly Labels[];
+  readonly metrics: Readonly<Record<string, Scalar>>;
+};
+
+/** The steps of a training. Disposing it frees the graphs of a compiled training. */
+export class TrainingStep implements Disposable {
+  readonly #action: string;
+  readonly #model: AnyClassifier;
+  readonly #options: AnyFitOptions;
+  readonly #statistics: readonly Variable[];
+  readonly #compute: Compiled<StepInputs, StepTensors>;
+
+  constructor(
+    action: string,
+    model: AnyClassifier,
+    dataset: ImageDataset,
+    options: AnyFitOptions,
+  ) {
+    this.#action = action;
+    this.#model = model;
+    this.#options = options;
+    this.#statistics = runningStatistics(model);
+    this.#compute = compiledIf(options.compile, lossAndGradients(action, model, dataset, options));
+  }
+
+  /**
+   * Runs a step. After an error, parameters, running statistics and learning rate are as before.
+   *
+   * @param inputs Returns the inputs, whose tensors are disposed after the step.
+   * @param step The index of the step, from 0.
+   * @param place The place of the step in the training, for messages.
+   * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.
+   */
+  run(inputs: () => StepInputs, labels: Labels, step: number, place: string): StepResult {
+    const { optimizer, schedule, maxGradientNorm = Infinity } = this.#options;
+    const statistics = this.#statistics;
+    const { learningRate } = optimizer;
+    return tidy(() => {
+      const before = statistics.map((statistic): Tensor => ops.clone(statistic));
+      try {
+        if (schedule) optimizer.learningRate = rateOf(this.#action, schedule, step);
+        const { value, gradients, square, predictions, metrics } = this.#compute(...inputs());
+        const loss = value.dataSync()[0]!;
+        const [predicted] = predictions;
+        const accuracy = predicted ? accuracyOf(predicted, labels) : NaN;
+        predicted?.dispose();
+        const numbers = readAndDispose(metrics);
+        const gradientNorm = vectorNorm(gradients, square);
+        const broken = newlyBroken(statistics, before);
+        if (broken || ![loss, gradientNorm].every(Number.isFinite)) {
+          throw new DivergenceError(
+            `Training stopped at ${place} with learning rate ${optimizer.learningRate}: ${
+              describeDivergence(loss, this.#model, optimizer, gradients, broken)
+            } The model is as it was before this step. Try a smaller learning rate, a warm-up, or maxGradientNorm.`,
+          );
+        }
+        optimizer.step(
+          gradientNorm > maxGradientNorm
+            ? scaleGradients(gradients, maxGradientNorm / gradientNorm)
+            : gradients,
+          Math.min(gradientNorm, maxGradientNorm),
+        );
+        return { loss, accuracy, gradientNorm, ...(numbers && { metrics: numbers }) };
+      } catch (error) {
+        restore(statistics, before);
+        if (optimizer.learningRate !== learningRate) optimizer.learningRate = learningRate;
+        throw error instanceof UnusedInputError
+          ? unusedParameters(this.#action, this.#model, optimizer, error)
+          : error;
+      }
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#compute[Symbol.dispose]();
+  }
+}
+
+/** Returns the function that computes the tensors of a step. It changes running statistics only. */
+function lossAndGradients(
+  action: string,
+  model: AnyClassifier,
+  dataset: ImageDataset,
+  { optimizer, loss = crossEntropy, objective, precision = "fp32" }: AnyFitOptions,
+): (...inputs: StepInputs) => StepTensors {
+  // The cross-entropy is NaN if a logit is. The caller's own loss need not be.
+  const predictClasses = loss === crossEntropy && !objective ? ops.argMax : predict;
+  const minimised = objective
+    ? checkedObjective(action, model as never, dataset, objective)
+    : (...[images, labels, otherLabels, lambda, rest]: StepInputs): ObjectiveResult<number> => {
+      const logits = model.forward(images, { training: true });
+      const own = loss(logits, labels);
+      if (!otherLabels || !lambda || !rest) return { loss: own, logits };
+      const other = loss(logits, otherLabels);
+      return { loss: ops.add(ops.mul(own, lambda), ops.mul(other, rest)), logits };
+    };
+  return (...inputs) => {
+    // The gradient disposes all other tensors of the forward pass.
+    const kept: Tensor[] = [];
+    const keepTensor = <T extends Tensor>(tensor: T): T => {
+      kept.push(keep(tensor));
+      return tensor;
+    };
+    let predictions: Labels[] = [];
+    let metrics: Record<string, Scalar> = {};
+    try {
+      const { value, gradients } = withPrecision(precision, () =>
+        valueAndGradients(() => {
+          const result = minimised(...inputs);
+          const { logits } = result;
+          predictions = logits ? [keepTensor(predictClasses(logits as Features))] : [];
+          metrics = Object.fromEntries(
+            Object.entries(result.metrics ?? {}).map((
+              [name, metric],
+            ) => [name, keepTensor(ops.clone(metric))]),
+          );
+          return result.loss;
+        }, optimizer.parameters));
+      return { value, gradients, square: squaredNorm(gradients), predictions, metrics };
+    } catch (error) {
+      for (const tensor of kept) tensor.dispose();
+      throw error;
+    }
+  };
+}
+
+/** The numbers in scalars, which are disposed; undefined if there are none. */
+function readAndDispose(
+  scalars: Readonly<Record<string, Scalar>>,
+): Record<string, number> | undefined {
+  const entries = Object.entries(scalars);
+  if (entries.length === 0) return undefined;
+  return Object.fromEntries(entries.map(([name, scalar]) => {
+    const [number] = scalar.dataSync();
+    scalar.dispose();
+    return [name, number!];
+  }));
+}
+
+function rateOf(action: string, schedule: Schedule, step: number): number {
+  const rate = schedule(step);
+  const fits = rate >= 0 && rate < Infinity;
+  checkNumber(action, `schedule(${step})`, rate, fits, "a finite number of at least 0");
+  return rate;
+}
+
+/** The error about parameters on which the loss does not depend, with their paths. */
+function unusedParameters(
+  action: string,
+  model: AnyModule,
+  { parameters }: Optimizer,
+  cause: UnusedInputError,
+): RangeError {
+  const indices = cause.inputs;
+  const paths = indices.slice(0, 3).map((index) => pathOf(model, parameters[index]));
+  const more = indices.length - paths.length;
+  const [them, their] = indices.length === 1 ? ["it", "its layer"] : ["them", "their layers"];
+  return new RangeError(
+    `${action}: the loss must depend on each parameter of the optimizer, found ${paths.join(", ")}${
+      more > 0 ? ` and ${more} more` : ""
+    } without influence on it. Freeze ${them} before the ` +
+      `optimizer is made, make the optimizer without ${them}, or use the output of ${their} in the loss.`,
+    { cause },
+  );
+}
+
+/** The path of a variable of a model; undefined if the variable is not in the model. */
+export function pathOf(model: AnyModule, variable: Variable | undefined): string | undefined {
+  return [...model.namedVariables()].find(([, value]) => value === variable)?.[0];
+}
+
+/** The variables that a forward pass in training changes. */
+export function runningStatistics(model: AnyModule): Variable[] {
+  return [...model.namedVariables().values()].filter(({ trainable }) => !trainable);
+}
+
+/** Assigns the values that variables had before. */
+export function restore(variables: readonly Variable[], before: readonly Tensor[]): void {
+  variables.forEach((variable, i) => {
+    if (!variable.isDisposed) variable.assign(before[i]!);
+  });
+}
+
+/** The first float32 variable that is not finite although its value before was. */
+function newlyBroken(
+  variables: readonly Variable[],
+  before: readonly Tensor[],
+): Variable | undefined {
+  const floats = variables.filter(({ dtype }) => dtype === "float32");
+  if (isAllFinite(floats)) return undefined;
+  return variables.find((variable, i) =>
+    floats.includes(variable) && !isAllFinite([variable]) && isAllFinite([before[i]!])
+  );
+}
+
+function isAllFinite(tensors: readonly Tensor[]): boolean {
+  return tensors.length === 0 || Number.isFinite(vectorNorm(tensors));
+}
+
+function describeDivergence(
+  loss: number,
+  model: AnyModule,
+  { parameters }: Optimizer,
+  gradients: readonly Tensor[],
+  statistic: Variable | undefined,
+): string {
+  if (!Number.isFinite(loss)) return `the loss is ${loss}.`;
+  const gradient = gradients.findIndex((gradient) => !isAllFinite([gradient]));
+  return `the loss is ${loss}, but ${
+    gradient >= 0
+      ? `the gradient of ${pathOf(model, parameters[gradient])}`
+      : `the running statistic ${pathOf(model, statistic)}`
+  } is not finite.`;
+}
