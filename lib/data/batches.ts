@@ -1,10 +1,11 @@
-import { defaultRandom, dispose, type Images, type Labels, Random, tidy } from "../tensor/mod.ts";
+import { dispose, type Images, type Labels, Random, tidy } from "../tensor/mod.ts";
 import {
   checkBoolean,
   checkFunction,
   checkInstance,
   checkInteger,
   checkOptions,
+  defaultRandom,
 } from "../tensor/internal.ts";
 import { checkDataset, type ImageDataset } from "./dataset.ts";
 import { applyTransform, type Transform } from "./transforms.ts";

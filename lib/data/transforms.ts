@@ -1,13 +1,12 @@
 import {
   type Images,
-  isTensor,
   type LastAxisOf,
   ops,
   type Random,
   type Tensor4D,
   tidy,
 } from "../tensor/mod.ts";
-import { checkFunction, checkInteger, checkOptions, show } from "../tensor/internal.ts";
+import { checkFunction, checkInteger, checkOptions, isTensor, show } from "../tensor/internal.ts";
 
 /**
  * Turns a batch of images into another. Random numbers come from `random`.

@@ -1,9 +1,10 @@
-import { isTensor, ops, type SameShape, type Tensor, tidy } from "../tensor/mod.ts";
+import { ops, type SameShape, type Tensor, tidy } from "../tensor/mod.ts";
 import {
   checkArguments,
   checkFinite,
   checkFunction,
   checkString,
+  isTensor,
   show,
 } from "../tensor/internal.ts";
 import { checkInput } from "./checks.ts";

@@ -1,6 +1,6 @@
 /** Checks about modules and their inputs. */
-import { isTensor, type Tensor } from "../tensor/mod.ts";
-import { checkInstance, show } from "../tensor/internal.ts";
+import { type Tensor } from "../tensor/mod.ts";
+import { checkInstance, isTensor, show } from "../tensor/internal.ts";
 import { type AnyModule, Module } from "./module.ts";
 
 /**

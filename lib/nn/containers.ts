@@ -1,5 +1,5 @@
-import { type Images, isTensor, ops, type TensorContainer, tidy } from "../tensor/mod.ts";
-import { checkArguments, checkArray, show } from "../tensor/internal.ts";
+import { type Images, ops, type TensorContainer, tidy } from "../tensor/mod.ts";
+import { checkArguments, checkArray, isTensor, show } from "../tensor/internal.ts";
 import { checkModule } from "./checks.ts";
 import {
   type AnyModule,

@@ -1,5 +1,4 @@
 import {
-  checkOptions,
   type Images,
   ops,
   type Padding,
@@ -14,6 +13,7 @@ import {
   checkArguments,
   checkBoolean,
   checkInteger,
+  checkOptions,
   checkPadding,
   checkPair,
   pair,

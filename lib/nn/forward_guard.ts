@@ -2,8 +2,14 @@
  * Wraps each `forward` of a module: checks the options, and that all variables that it reads belong
  * to the model.
  */
-import { checkOptions, isTensor, type Variable } from "../tensor/mod.ts";
-import { checkBoolean, noteForward, watchVariables } from "../tensor/internal.ts";
+import { type Variable } from "../tensor/mod.ts";
+import {
+  checkBoolean,
+  checkOptions,
+  isTensor,
+  noteForward,
+  watchVariables,
+} from "../tensor/internal.ts";
 
 /** How a forward pass runs. */
 export interface ForwardOptions {

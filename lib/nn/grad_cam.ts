@@ -2,14 +2,13 @@ import {
   dispose,
   grad,
   type Images,
-  isTensor,
   keep,
   ops,
   type Tensor,
   type Tensor4D,
   tidy,
 } from "../tensor/mod.ts";
-import { checkInteger, show } from "../tensor/internal.ts";
+import { checkInteger, isTensor, show } from "../tensor/internal.ts";
 import { checkModule } from "./checks.ts";
 import { onForward, type PendingForward, withForwardHook } from "./hooks.ts";
 import { type AnyModule, type Classifier, moduleAt } from "./module.ts";

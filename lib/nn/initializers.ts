@@ -1,6 +1,5 @@
 /** Initial values of parameters, drawn from the random stream that `setSeed` starts. */
 import {
-  isTensor,
   ops,
   type Random,
   type RankFor,
@@ -14,6 +13,7 @@ import {
   checkFinite,
   checkNumber,
   defaultRandom,
+  isTensor,
   show,
 } from "../tensor/internal.ts";
 

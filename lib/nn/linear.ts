@@ -1,5 +1,4 @@
 import {
-  checkOptions,
   type Features,
   ops,
   tidy,
@@ -7,7 +6,7 @@ import {
   type Variable1D,
   type Variable2D,
 } from "../tensor/mod.ts";
-import { checkArguments, checkBoolean, checkInteger } from "../tensor/internal.ts";
+import { checkArguments, checkBoolean, checkInteger, checkOptions } from "../tensor/internal.ts";
 import { checkInput } from "./checks.ts";
 import { heNormal, initialize, type Initializer } from "./initializers.ts";
 import { Module } from "./module.ts";

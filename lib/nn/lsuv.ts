@@ -1,5 +1,5 @@
-import { checkOptions, isTensor, ops, tidy, type Variable } from "../tensor/mod.ts";
-import { checkInteger, checkNumber } from "../tensor/internal.ts";
+import { ops, tidy, type Variable } from "../tensor/mod.ts";
+import { checkInteger, checkNumber, checkOptions, isTensor } from "../tensor/internal.ts";
 import { checkModule } from "./checks.ts";
 import { Conv2d } from "./conv.ts";
 import { onForward } from "./hooks.ts";

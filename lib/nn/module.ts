@@ -1,5 +1,5 @@
-import { dispose, type Features, isTensor, type Tensor, type Variable } from "../tensor/mod.ts";
-import { isVariable, show } from "../tensor/internal.ts";
+import { dispose, type Features, type Tensor, type Variable } from "../tensor/mod.ts";
+import { isTensor, isVariable, show } from "../tensor/internal.ts";
 import { type ForwardOptions, guardClass, guardForward } from "./forward_guard.ts";
 
 export type { ForwardOptions } from "./forward_guard.ts";

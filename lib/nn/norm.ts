@@ -1,9 +1,7 @@
 import {
-  checkOptions,
   dispose,
   type Features,
   type Images,
-  isTensor,
   ops,
   type SameShape,
   type Tensor,
@@ -14,7 +12,14 @@ import {
   variable,
   type Variable1D,
 } from "../tensor/mod.ts";
-import { checkArguments, checkFinite, checkInteger, checkNumber } from "../tensor/internal.ts";
+import {
+  checkArguments,
+  checkFinite,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  isTensor,
+} from "../tensor/internal.ts";
 import { checkInput, IMAGE_AXES } from "./checks.ts";
 import { type ForwardOptions, Module, type shapeRule } from "./module.ts";
 

@@ -1,5 +1,4 @@
 import {
-  checkOptions,
   type Features,
   type Images,
   type LastAxisOf,
@@ -14,6 +13,7 @@ import {
   checkArguments,
   checkArray,
   checkBoolean,
+  checkOptions,
   checkPadding,
   checkPair,
   pair,

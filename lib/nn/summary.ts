@@ -1,5 +1,5 @@
-import { checkOptions, isTensor, ops, tidy, type Variable } from "../tensor/mod.ts";
-import { checkInteger } from "../tensor/internal.ts";
+import { ops, tidy, type Variable } from "../tensor/mod.ts";
+import { checkInteger, checkOptions, isTensor } from "../tensor/internal.ts";
 import { checkInputShape, checkModule } from "./checks.ts";
 import { onForward } from "./hooks.ts";
 import { type AnyModule, joinPath } from "./module.ts";

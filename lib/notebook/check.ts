@@ -1,6 +1,6 @@
 import { inspect, isDeepStrictEqual } from "node:util";
-import { isTensor, type Tensor } from "../tensor/mod.ts";
-import { checkBoolean, checkNumber, show } from "../tensor/internal.ts";
+import { type Tensor } from "../tensor/mod.ts";
+import { checkBoolean, checkNumber, isTensor, show } from "../tensor/internal.ts";
 
 /** The numbers that {@linkcode checkClose} compares: a number, a tensor, or arrays of these. */
 export type Numeric = number | Tensor | (ArrayLike<number> & ArrayBufferView) | readonly Numeric[];

@@ -1,5 +1,4 @@
-import { isTensor } from "../tensor/mod.ts";
-import { show } from "../tensor/internal.ts";
+import { isTensor, show } from "../tensor/internal.ts";
 import {
   checkAxisValues,
   checkChartAxis,

@@ -1,10 +1,10 @@
 /** Checks of the arguments of charts. */
-import { isTensor } from "../tensor/mod.ts";
 import {
   checkArray,
   checkOneOf,
   checkOptions,
   checkString,
+  isTensor,
   type OptionNames,
   show,
 } from "../tensor/internal.ts";

@@ -1,7 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Layout } from "plotly.js";
-import { isTensor } from "../tensor/mod.ts";
-import { checkArray, checkString, show } from "../tensor/internal.ts";
+import { checkArray, checkString, isTensor, show } from "../tensor/internal.ts";
 import { checkPixels } from "./checks.ts";
 import { extent, jointExtent, type Numbers } from "./numbers.ts";
 import { renderPng } from "./render.ts";

@@ -1,6 +1,5 @@
 import type { Annotations, LayoutAxis } from "plotly.js";
-import { isTensor } from "../tensor/mod.ts";
-import { checkInteger, show } from "../tensor/internal.ts";
+import { checkInteger, isTensor, show } from "../tensor/internal.ts";
 import {
   checkChartAxis,
   checkFigureOptions,

@@ -1,12 +1,17 @@
 /** Exports that the other rooms of lib and the tests share, and that are not public. */
 export { dependsOn } from "./autograd/grad.ts";
 export {
+  type Attributes,
+  type AttrValue,
+  DT_FLOAT,
+  DT_INT32,
+  GraphDef,
+} from "./backend/graph_def.ts";
+export {
   checkArguments,
   checkArray,
   checkAxes,
   checkAxis,
-  checkBoolean,
-  checkFinite,
   checkBoolean,
   checkFinite,
   checkFunction,
@@ -21,25 +26,15 @@ export {
   checkShape,
   checkSignal,
   checkString,
-  checkPair,
-  checkSignal,
-  checkString,
   checkSynchronous,
   checkTensor,
   IMAGE_AXES,
   isTensor,
   NUMERIC,
   type OptionNames,
-  type OptionNames,
   show,
 } from "./checks.ts";
-export {
-  type Attributes,
-  type AttrValue,
-  DT_FLOAT,
-  DT_INT32,
-  GraphDef,
-} from "./backend/graph_def.ts";
+export { liveNumber } from "./compile.ts";
 export { linkInterrupt } from "./interrupt.ts";
 export {
   type KernelTrace,
@@ -49,15 +44,6 @@ export {
   traceKernels,
   watchVariables,
 } from "./kernel_trace.ts";
-export { updateByAdam, updateByMomentum } from "./kernels/optimizer.ts";
-export { observeKernels, watchVariables } from "./kernel_trace.ts";
-export { squaredNorm, vectorNorm } from "./ops/norm.ts";
-export { checkPrecision } from "./precision.ts";
-export { noteForward, watchState } from "./watched_state.ts";
-export { liveNumber } from "./compile.ts";
-export { pair, type WindowGeometry, windowGeometry } from "./ops/window.ts";
-export { defaultRandom } from "./random.ts";
-export { isVariable } from "./variable.ts";
 export {
   type AdamUpdate,
   type MomentumUpdate,
@@ -66,6 +52,8 @@ export {
 } from "./kernels/optimizer.ts";
 export { valuesToCheck } from "./ops/indices.ts";
 export { squaredNorm, vectorNorm } from "./ops/norm.ts";
+export { pair, type WindowGeometry, windowGeometry } from "./ops/window.ts";
+export { checkPrecision } from "./precision.ts";
 export { defaultRandom } from "./random.ts";
 export { isVariable } from "./variable.ts";
-export { watchState } from "./watched_state.ts";
+export { noteForward } from "./watched_state.ts";

@@ -1,5 +1,5 @@
 /** Checks of the concepts of this room: the options of a training, an optimizer, logits. */
-import { type Images, isTensor, type Precision, tidy } from "../tensor/mod.ts";
+import { type Images, type Precision, tidy } from "../tensor/mod.ts";
 import {
   checkBoolean,
   checkInstance,
@@ -7,6 +7,7 @@ import {
   checkNumber,
   checkPrecision,
   checkSignal,
+  isTensor,
   show,
 } from "../tensor/internal.ts";
 import { withForwardHook } from "../nn/hooks.ts";

@@ -1,13 +1,12 @@
 import {
   type Features,
   type Images,
-  isTensor,
   type Labels,
   ops,
   type Scalar,
   withPrecision,
 } from "../tensor/mod.ts";
-import { linkInterrupt, show } from "../tensor/internal.ts";
+import { isTensor, linkInterrupt, show } from "../tensor/internal.ts";
 import { type ImageDataset, transformOf } from "../data/mod.ts";
 import { checkDataset } from "../data/dataset.ts";
 import { checkLogits, explainChannels } from "./checks.ts";

@@ -1,14 +1,13 @@
 import {
   type Features,
   type Images,
-  isTensor,
   type LastAxisOf,
   Random,
   type Tensor,
   tidy,
   withPrecision,
 } from "../tensor/mod.ts";
-import { checkSynchronous, linkInterrupt, show } from "../tensor/internal.ts";
+import { checkSynchronous, isTensor, linkInterrupt, show } from "../tensor/internal.ts";
 import { withForwardHook } from "../nn/hooks.ts";
 import { type AnyModule, Module, onForward } from "../nn/mod.ts";
 import { ImageDataset, type Transform, transformOf } from "../data/mod.ts";

@@ -1,14 +1,6 @@
 /** Checks before a training, for errors that would otherwise come after parameters have changed. */
-import {
-  type Images,
-  isTensor,
-  ops,
-  Random,
-  type Tensor,
-  tidy,
-  withPrecision,
-} from "../tensor/mod.ts";
-import { checkInteger } from "../tensor/internal.ts";
+import { type Images, ops, Random, type Tensor, tidy, withPrecision } from "../tensor/mod.ts";
+import { checkInteger, isTensor } from "../tensor/internal.ts";
 import { type AnyModule, BatchNorm, onForward } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { applyTransform } from "../data/transforms.ts";

@@ -1,5 +1,4 @@
-import { isTensor } from "../tensor/mod.ts";
-import { checkSynchronous, show } from "../tensor/internal.ts";
+import { checkSynchronous, isTensor, show } from "../tensor/internal.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { checkLogits } from "./checks.ts";
 import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";

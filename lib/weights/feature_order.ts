@@ -3,8 +3,8 @@
  * `[channels, height, width]` there. So a flatten returns the same features in another order, and
  * the weights of the next layer are in another order too.
  */
-import { isTensor, ops, type Tensor, tidy } from "../tensor/mod.ts";
-import { observeKernels } from "../tensor/internal.ts";
+import { ops, type Tensor, tidy } from "../tensor/mod.ts";
+import { isTensor, observeKernels } from "../tensor/internal.ts";
 import { Activation, type AnyModule, BatchNorm, DynamicConv2d, Sequential } from "../nn/mod.ts";
 import {
   AdaptiveAveragePool,

@@ -1,21 +1,16 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import {
-  type Images,
-  type KernelTrace,
-  ops,
-  type Tensor,
-  tidy,
-  type TracedOutput,
-  traceKernels,
-} from "../tensor/mod.ts";
+import { type Images, ops, type Tensor, tidy } from "../tensor/mod.ts";
 import {
   type Attributes,
   type AttrValue,
   DT_FLOAT,
   DT_INT32,
   GraphDef,
+  type KernelTrace,
+  type TracedOutput,
+  traceKernels,
 } from "../tensor/internal.ts";
 import { type Module, onForward } from "../nn/mod.ts";
 import { checkInputShape, checkModule } from "../nn/checks.ts";

@@ -314,7 +314,7 @@ Deno.test("resnet50() and cifarResnet() pass on their options, and width multipl
   );
   // 64 and 512 times 0.03 are 1.92 and 15.36, 1024 a quarter of 7.68's next.
   assert.deepEqual([first, last], ["1,1,2,2", "1,1,32,60"]);
-  assert.deepEqual([model.conv1.kernel.shape, model.fc.weight.shape], [[7, 7, 2, 2], [60, 4]]);
+  assert.deepEqual([model.conv1.weight.shape, model.fc.weight.shape], [[7, 7, 2, 2], [60, 4]]);
   using family = cifarResnet({ depth: 14, width: 1 / 4, version: "v2", shortcut: "B", classes: 3 });
   assert.deepEqual(
     [...family.namedVariables().keys()].filter((path) => !/layer.\.1|layer3/.test(path)),

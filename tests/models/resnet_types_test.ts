@@ -189,14 +189,31 @@ export function generic<In extends number, Classes extends number>(
 /** Digit by digit, from the left; shorter numbers are less. */
 export function less() {
   const right: [
-    ...[LessThan<1, 2>, LessThan<9, 10>, LessThan<99, 100>, LessThan<128, 129>, LessThan<64, 256>, LessThan<0, 1>],
+    ...[
+      LessThan<1, 2>,
+      LessThan<9, 10>,
+      LessThan<99, 100>,
+      LessThan<128, 129>,
+      LessThan<64, 256>,
+      LessThan<0, 1>,
+    ],
     ...[LessThan<199, 200>, LessThan<1023, 1024>],
   ] = [true, true, true, true, true, true, true, true];
   const wrong: [
-    ...[LessThan<2, 1>, LessThan<10, 9>, LessThan<100, 99>, LessThan<64, 64>, LessThan<256, 64>, LessThan<1, 0>],
+    ...[
+      LessThan<2, 1>,
+      LessThan<10, 9>,
+      LessThan<100, 99>,
+      LessThan<64, 64>,
+      LessThan<256, 64>,
+      LessThan<1, 0>,
+    ],
     ...[LessThan<200, 199>, LessThan<0, 0>],
   ] = [false, false, false, false, false, false, false, false];
-  const unknown: [boolean, boolean] = [true, true] satisfies [LessThan<number, 2>, LessThan<2, number>];
+  const unknown: [boolean, boolean] = [true, true] satisfies [
+    LessThan<number, 2>,
+    LessThan<2, number>,
+  ];
   // @ts-expect-error: 3 is less than 4
   const no: LessThan<3, 4> = false;
   // @ts-expect-error: 30 is not less than 4

@@ -4,7 +4,6 @@ import {
   conv2d,
   type Features,
   type Images,
-  isVariable,
   linear,
   memory,
   Module,
@@ -15,6 +14,7 @@ import {
   variable,
 } from "resnet-lab";
 import { assertNoLeak } from "../helpers.ts";
+import { isVariable } from "../../lib/tensor/internal.ts";
 
 /** A module with every kind of field. */
 class Mixed extends Module<Tensor, Tensor> {

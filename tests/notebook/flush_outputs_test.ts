@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { exists, jupyterVariables, places, thisEnvironment } from "../../scripts/environment.ts";
+import { exists, jupyterVariables, projectPaths, thisEnvironment } from "../../scripts/environment.ts";
 
 Deno.test({
   name: "flush_outputs.ts keeps every output with its cell in the kernel",
-  ignore: !exists(places(thisEnvironment().root).stamp),
+  ignore: !exists(projectPaths(thisEnvironment().root).stamp),
   async fn() {
     const environment = thisEnvironment();
     const module = join(environment.root, "lib", "notebook", "flush_outputs.ts");
-    const { success, stdout, stderr } = await new Deno.Command(places(environment.root).python, {
+    const { success, stdout, stderr } = await new Deno.Command(projectPaths(environment.root).python, {
       args: [
         join(import.meta.dirname!, "flush_outputs.py"),
         ...[environment.root, `await import(${JSON.stringify(module)});`],

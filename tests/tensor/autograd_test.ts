@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import {
-  dependsOn,
   dispose,
   grad,
-  isVariable,
   memory,
   ops,
   type Scalar,
@@ -17,6 +15,7 @@ import {
   variable,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { dependsOn, isVariable } from "../../lib/tensor/internal.ts";
 
 testOnEachBackend("the gradient of x³ is 3x², and its own gradient 6x", () => {
   tidy(() => {

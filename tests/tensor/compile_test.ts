@@ -6,7 +6,6 @@ import {
   compile,
   conv2d,
   crossEntropy,
-  defaultRandom,
   dropout,
   type Features,
   flatten,
@@ -35,6 +34,7 @@ import {
 } from "resnet-lab";
 import { nativeBackend } from "../../lib/tensor/backend/select.ts";
 import { assertClose, assertNoLeak, errorsOfCompiler, testOnEachBackend } from "../helpers.ts";
+import { defaultRandom } from "../../lib/tensor/internal.ts";
 
 const native = { ignore: backend() !== "tensorflow" };
 

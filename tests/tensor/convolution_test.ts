@@ -2,17 +2,16 @@ import assert from "node:assert/strict";
 import {
   grad,
   ops,
-  pair,
   Random,
   type Tensor1D,
   type Tensor4D,
   tidy,
   valueAndGradients,
   variable,
-  windowGeometry,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import { assertAsPyTorch, fixtures } from "./fixtures.ts";
+import { pair, windowGeometry } from "../../lib/tensor/internal.ts";
 
 for (const fixture of fixtures.conv2d) {
   testOnEachBackend(`conv2d is PyTorch's, ${JSON.stringify(fixture.options)}`, () => {

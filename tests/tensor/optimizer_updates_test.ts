@@ -5,7 +5,6 @@ import {
   sgd,
   type Tensor,
   tidy,
-  updateByMomentum,
   useBackend,
   valueAndGradients,
   variable,
@@ -13,6 +12,7 @@ import {
 } from "resnet-lab";
 import assert from "node:assert/strict";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { updateByMomentum } from "../../lib/tensor/internal.ts";
 
 const plain = { learningRate: 0.5, momentum: 0.5, nesterov: false, weightDecay: 0 };
 const values = (...tensors: Tensor[]) => tensors.map((x) => [...x.dataSync()]);

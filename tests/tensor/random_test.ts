@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { defaultRandom, ops, Random, setSeed, tidy } from "resnet-lab";
+import { ops, Random, setSeed, tidy } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { defaultRandom } from "../../lib/tensor/internal.ts";
 
 /** Numbers drawn by TensorFlow's own Python; make_random_fixtures.py wrote them. */
 interface Draw {

@@ -18,19 +18,21 @@ import {
   ops,
   Random,
   sequential,
-  squaredNorm,
   stateDict,
   stepDecay,
   type Tensor,
   type Tensor1D,
-  updateByAdam,
-  updateByMomentum,
   variable,
-  vectorNorm,
   warmup,
-  windowGeometry,
 } from "resnet-lab";
 import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import {
+  squaredNorm,
+  updateByAdam,
+  updateByMomentum,
+  vectorNorm,
+  windowGeometry,
+} from "../../lib/tensor/internal.ts";
 
 const images = ops.ones([1, 4, 4, 1]), kernel = ops.ones([2, 2, 1, 1]);
 const matrix = ops.ones([2, 2]), labels = ops.zeros([2], "int32");

@@ -7,12 +7,12 @@ import {
   type Tensor2D,
   type Tensor4D,
   tidy,
-  updateByMomentum,
   useBackend,
   variable,
 } from "resnet-lab";
 import assert from "node:assert/strict";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { updateByMomentum } from "../../lib/tensor/internal.ts";
 
 /** Asserts that work gives the same on the plain JavaScript backend as on this one. */
 async function assertSameAsPortable(work: () => Tensor[], tolerance: number): Promise<void> {

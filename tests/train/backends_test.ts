@@ -3,7 +3,6 @@ import {
   backend,
   cifarResnet,
   type Classifier,
-  CPU,
   fit,
   ImageDataset,
   type Images,
@@ -12,7 +11,6 @@ import {
   setSeed,
   sgd,
   useBackend,
-  WASM,
 } from "resnet-lab";
 import { assertNoLeak } from "../helpers.ts";
 
@@ -58,7 +56,7 @@ for (const [name, [make, size]] of Object.entries(models)) {
       const here = await lossesOf(make, size);
       assert.equal(here.length, 3);
       assert.notEqual(here[0], here[2]);
-      for (const other of [WASM, CPU]) {
+      for (const other of ["wasm", "cpu"] as const) {
         const there = await useBackend(other, () => lossesOf(make, size));
         here.forEach((loss, step) =>
           assert(

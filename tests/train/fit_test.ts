@@ -21,7 +21,6 @@ import {
   linear,
   memory,
   Module,
-  NATIVE,
   normalize,
   ops,
   type Optimizer,
@@ -177,7 +176,7 @@ Deno.test("fit() gives the same batches for the same seed to another model", asy
 });
 
 Deno.test("fit() in bf16 learns as in fp32, and keeps parameters in fp32", {
-  ignore: backend() !== NATIVE,
+  ignore: backend() !== "tensorflow",
 }, async () => {
   const training = async (precision: "fp32" | "bf16") => {
     setSeed(2);
@@ -213,7 +212,7 @@ Deno.test("fit() in bf16 learns as in fp32, and keeps parameters in fp32", {
 
 for (const precision of ["fp32", "bf16"] as const) {
   Deno.test(`fit() compiled in ${precision} learns as without`, {
-    ignore: backend() !== NATIVE,
+    ignore: backend() !== "tensorflow",
   }, () =>
     assertNoLeak(async () => {
       const train = async (isCompiled: boolean) => {
@@ -249,7 +248,7 @@ for (const precision of ["fp32", "bf16"] as const) {
 }
 
 Deno.test("fit() compiled leaves the model as it was if it diverges", {
-  ignore: backend() !== NATIVE,
+  ignore: backend() !== "tensorflow",
 }, async () => {
   const model = smallNet();
   const optimizer = sgd(model.parameters(), { learningRate: 0.01 });

@@ -13,7 +13,6 @@ import {
   lenet,
   linear,
   Module,
-  NATIVE,
   ops,
   type Progress,
   resize,
@@ -30,7 +29,7 @@ import { OneWeight, pixels } from "./_helpers.ts";
 const { train, test } = await fashionMnist({ subset: true });
 const forty = train.take(40);
 
-const isNative = backend() === NATIVE;
+const isNative = backend() === "tensorflow";
 const runs = isNative
   ? [{}, { compile: true }, { precision: "bf16" }, { precision: "bf16", compile: true }] as const
   : [{}] as const;
