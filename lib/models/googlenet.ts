@@ -368,7 +368,7 @@ export class GoogLeNetWithAuxiliary<InChannels extends number, Classes extends n
  * first layers to learn; see {@linkcode GoogLeNetWithAuxiliary.forwardWithAuxiliary}. They start
  * with an average pooling of 5×5 with stride 3, or in torchvision's variant to 4×4.
  *
- * All weights start as {@linkcode heNormal} and all biases at zero. torchvision draws weights with
+ * All weights start as {@linkcode initializers.heNormal} and all biases at zero. torchvision draws weights with
  * a standard deviation of 0.01.
  *
  * @throws {RangeError} If there is no such variant, a number is out of range, or images of

@@ -18,7 +18,7 @@ import {
   sequential,
   sigmoid,
   tanh,
-  xavierUniform,
+  initializers,
 } from "../nn/mod.ts";
 import { checkArguments } from "../nn/checks.ts";
 import type { ClassifierOptions } from "./options.ts";
@@ -66,7 +66,7 @@ function features<InChannels extends number>(
 ): LeNetFeatures<InChannels> {
   const activate = ACTIVATIONS[activation];
   const pool = activation === "relu" ? maxPool : avgPool;
-  const initial = activation === "relu" ? {} : { weightInitializer: xavierUniform() };
+  const initial = activation === "relu" ? {} : { weightInitializer: initializers.xavierUniform() };
   return sequential(
     conv2d(inChannels, 6, { kernelSize: 5, padding: 2, ...initial }),
     activate(),
@@ -95,7 +95,7 @@ function classifier<Classes extends number>(
   activation: LeNetActivation,
 ): LeNetClassifier<Classes> {
   const activate = ACTIVATIONS[activation];
-  const initial = activation === "relu" ? {} : { weightInitializer: xavierUniform() };
+  const initial = activation === "relu" ? {} : { weightInitializer: initializers.xavierUniform() };
   return sequential(
     flatten(),
     linear(400, 120, initial),

@@ -302,7 +302,7 @@ function checkStages(stages: readonly number[]): void {
  * `"imagenet"` and images of 224×224 the feature maps after the four stages have sides of 56, 28,
  * 14 and 7. `shortcut: "none"` makes the plain twin: the same convolutions without shortcuts.
  *
- * All weights start as {@linkcode heNormal}, and batch norms as the identity.
+ * All weights start as {@linkcode initializers.heNormal}, and batch norms as the identity.
  *
  * @throws {RangeError} If a number is out of range, or there is no such block, version, shortcut or
  * stem. In `forward`, if the images are too small for the stem.

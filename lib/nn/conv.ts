@@ -20,7 +20,8 @@ import {
   windowGeometry,
 } from "../tensor/internal.ts";
 import { checkInput } from "./checks.ts";
-import { heNormal, initialize, type Initializer } from "./initializers.ts";
+import { initialize, type Initializer } from "./initialize.ts";
+import { heNormal } from "./initializers.ts";
 import { Module } from "./module.ts";
 
 /** The options of {@linkcode conv2d}. */

@@ -25,7 +25,8 @@ import {
 } from "../tensor/internal.ts";
 import { checkInput, checkModule } from "./checks.ts";
 import { pairText } from "./conv.ts";
-import { fansOf, heNormal, initialize, type Initializer } from "./initializers.ts";
+import { fansOf, initialize, type Initializer } from "./initialize.ts";
+import { heNormal } from "./initializers.ts";
 import { type Linear, linear } from "./linear.ts";
 import { type AnyModule, Module } from "./module.ts";
 

@@ -1,82 +1,11 @@
-/** Initial values of parameters, drawn from the random stream that `setSeed` starts. */
-import {
-  ops,
-  type Random,
-  type RankFor,
-  type Tensor,
-  tidy,
-  type Variable,
-  variable,
-} from "../tensor/mod.ts";
-import {
-  checkArguments,
-  checkFinite,
-  checkNumber,
-  defaultRandom,
-  isTensor,
-  show,
-} from "../tensor/internal.ts";
-
-/** The connections into and out of each unit, which set the size of the initial weights. */
-export interface Fans {
-  /** Inputs that one output sums. */
-  readonly fanIn: number;
-  /** Outputs that use one input. */
-  readonly fanOut: number;
-}
-
-/** A function that returns the initial value of a parameter of a given shape. */
-export type Initializer = <const S extends readonly number[]>(
-  shape: S,
-  fans: Fans,
-  random?: Random,
-) => Tensor<RankFor<S["length"]>>;
-
 /**
- * Returns the fans of a weight `[height, width, in, out]` or `[in, out]`: the window's area times
- * the channels.
+ * Initial values of parameters, drawn from the random stream that `setSeed` starts.
  *
- * The weight of a grouped convolution is `[height, width, in / groups, out]`. Its fans are counted
- * as in PyTorch, as if there were `in / groups` input channels.
- *
- * @throws {RangeError} If the shape has fewer than two axes.
+ * Each function makes an {@linkcode Initializer}, for the option `weightInitializer` of layers.
  */
-export function fansOf(shape: readonly number[]): Fans {
-  const [outputs, inputs] = Array.isArray(shape) ? shape.toReversed() : [];
-  if (typeof inputs !== "number" || typeof outputs !== "number") {
-    throw new RangeError(
-      `Counting fans: the shape must end in inputs and outputs, found ${show(shape)}.`,
-    );
-  }
-  const area = shape.slice(0, -2).reduce((product, axis) => product * axis, 1);
-  return { fanIn: area * inputs, fanOut: area * outputs };
-}
-
-/**
- * Makes a layer's parameter with its initial value.
- *
- * @throws {TypeError} If the initializer does not return a float32 tensor of the shape.
- */
-export function initialize<const S extends readonly number[]>(
-  action: string,
-  shape: S,
-  initializer: Initializer,
-): Variable<RankFor<S["length"]>> {
-  const initial = tidy(() => {
-    const value = typeof initializer === "function"
-      ? initializer(shape, fansOf(shape))
-      : initializer;
-    if (!isTensor(value) || value.dtype !== "float32" || String(value.shape) !== String(shape)) {
-      throw new TypeError(
-        `${action}: the initializer must return a tensor of float32 [${shape.join(", ")}], found ${
-          show(value)
-        }.`,
-      );
-    }
-    return value;
-  });
-  return variable(initial);
-}
+import { ops } from "../tensor/mod.ts";
+import { checkArguments, checkFinite, checkNumber, defaultRandom } from "../tensor/internal.ts";
+import type { Fans, Initializer } from "./initialize.ts";
 
 /**
  * Checks the arguments of a function that makes an initializer. A shape passes: where a user wrote
@@ -101,15 +30,15 @@ function scaledUniform(bound: (fans: Fans) => number): Initializer {
  *
  * @example
  * ```ts
- * import { heNormal, linear, ops } from "resnet-lab";
+ * import { initializers, linear, ops } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const { weight } = linear(200, 300, { weightInitializer: heNormal() });
+ * const { weight } = linear(200, 300, { weightInitializer: initializers.heNormal() });
  * assert(Math.abs(ops.variance(weight).dataSync()[0]! - 2 / 200) < 0.001);
  * ```
  */
 export function heNormal(): Initializer {
-  checkCall("heNormal", arguments, 0);
+  checkCall("initializers.heNormal", arguments, 0);
   return scaledNormal(({ fanIn }) => Math.sqrt(2 / fanIn));
 }
 
@@ -119,15 +48,15 @@ export function heNormal(): Initializer {
  *
  * @example
  * ```ts
- * import { heUniform, linear, ops } from "resnet-lab";
+ * import { initializers, linear, ops } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const { weight } = linear(6, 100, { weightInitializer: heUniform() });
+ * const { weight } = linear(6, 100, { weightInitializer: initializers.heUniform() });
  * assert(ops.max(ops.abs(weight)).dataSync()[0]! <= 1);
  * ```
  */
 export function heUniform(): Initializer {
-  checkCall("heUniform", arguments, 0);
+  checkCall("initializers.heUniform", arguments, 0);
   return scaledUniform(({ fanIn }) => Math.sqrt(6 / fanIn));
 }
 
@@ -138,15 +67,15 @@ export function heUniform(): Initializer {
  *
  * @example
  * ```ts
- * import { linear, ops, xavierNormal } from "resnet-lab";
+ * import { initializers, linear, ops } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const { weight } = linear(100, 300, { weightInitializer: xavierNormal() });
+ * const { weight } = linear(100, 300, { weightInitializer: initializers.xavierNormal() });
  * assert(Math.abs(ops.variance(weight).dataSync()[0]! - 2 / 400) < 0.0005);
  * ```
  */
 export function xavierNormal(): Initializer {
-  checkCall("xavierNormal", arguments, 0);
+  checkCall("initializers.xavierNormal", arguments, 0);
   return scaledNormal(({ fanIn, fanOut }) => Math.sqrt(2 / (fanIn + fanOut)));
 }
 
@@ -156,15 +85,15 @@ export function xavierNormal(): Initializer {
  *
  * @example
  * ```ts
- * import { linear, ops, xavierUniform } from "resnet-lab";
+ * import { initializers, linear, ops } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const { weight } = linear(2, 4, { weightInitializer: xavierUniform() });
+ * const { weight } = linear(2, 4, { weightInitializer: initializers.xavierUniform() });
  * assert(ops.max(ops.abs(weight)).dataSync()[0]! <= 1);
  * ```
  */
 export function xavierUniform(): Initializer {
-  checkCall("xavierUniform", arguments, 0);
+  checkCall("initializers.xavierUniform", arguments, 0);
   return scaledUniform(({ fanIn, fanOut }) => Math.sqrt(6 / (fanIn + fanOut)));
 }
 
@@ -175,17 +104,17 @@ export function xavierUniform(): Initializer {
  *
  * @example
  * ```ts
- * import { linear, normalInitializer, ops } from "resnet-lab";
+ * import { initializers, linear, ops } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const layer = linear(100, 100, { weightInitializer: normalInitializer(0.01) });
+ * const layer = linear(100, 100, { weightInitializer: initializers.normal(0.01) });
  * assert(Math.abs(ops.variance(layer.weight).dataSync()[0]! - 0.0001) < 0.00001);
  * ```
  */
-export function normalInitializer(standardDeviation: number): Initializer {
-  checkCall("normalInitializer", arguments, 1);
+export function normal(standardDeviation: number): Initializer {
+  checkCall("initializers.normal", arguments, 1);
   checkNumber(
-    "Building normalInitializer",
+    "Building initializers.normal",
     "standardDeviation",
     standardDeviation,
     standardDeviation >= 0 && Number.isFinite(standardDeviation),
@@ -201,15 +130,15 @@ export function normalInitializer(standardDeviation: number): Initializer {
  *
  * @example
  * ```ts
- * import { constantInitializer, linear, ops } from "resnet-lab";
+ * import { initializers, linear, ops } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const layer = linear(2, 1, { weightInitializer: constantInitializer(3) });
+ * const layer = linear(2, 1, { weightInitializer: initializers.constant(3) });
  * assert.equal(layer.forward(ops.ones([1, 2])).dataSync()[0], 6);
  * ```
  */
-export function constantInitializer(value: number): Initializer {
-  checkCall("constantInitializer", arguments, 1);
-  checkFinite("Building constantInitializer", "value", value);
+export function constant(value: number): Initializer {
+  checkCall("initializers.constant", arguments, 1);
+  checkFinite("Building initializers.constant", "value", value);
   return (shape) => ops.full(shape, value);
 }

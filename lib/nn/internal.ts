@@ -6,7 +6,7 @@ export { Dropout } from "./dropout.ts";
 export { KernelAttention } from "./dynamic_conv.ts";
 export { takeForwardOptionsOnly } from "./forward_guard.ts";
 export { type PendingForward, withForwardHook } from "./hooks.ts";
-export { fansOf } from "./initializers.ts";
+export { fansOf } from "./initialize.ts";
 export { Linear } from "./linear.ts";
 export { LocalResponseNorm } from "./norm.ts";
 export { AdaptiveAveragePool, Flatten, GlobalAveragePool, Pool } from "./pool.ts";

@@ -8,7 +8,8 @@ import {
 } from "../tensor/mod.ts";
 import { checkArguments, checkBoolean, checkInteger, checkOptions } from "../tensor/internal.ts";
 import { checkInput } from "./checks.ts";
-import { heNormal, initialize, type Initializer } from "./initializers.ts";
+import { initialize, type Initializer } from "./initialize.ts";
+import { heNormal } from "./initializers.ts";
 import { Module } from "./module.ts";
 
 /** The options of {@linkcode linear}. */

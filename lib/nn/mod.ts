@@ -15,7 +15,6 @@ export {
   Module,
   type ShapeRule,
 } from "./module.ts";
-export { checkWhole } from "./checks.ts";
 export type { shapeRule, signature } from "./module.ts";
 export type {
   Add,
@@ -86,16 +85,8 @@ export {
   type PoolOptions,
 } from "./pool.ts";
 export { type Dropout, dropout } from "./dropout.ts";
-export {
-  constantInitializer,
-  type Fans,
-  heNormal,
-  heUniform,
-  type Initializer,
-  normalInitializer,
-  xavierNormal,
-  xavierUniform,
-} from "./initializers.ts";
+export type { Fans, Initializer } from "./initialize.ts";
+export * as initializers from "./initializers.ts";
 export { lsuv, type LsuvOptions } from "./lsuv.ts";
 export { foldBatchNorm } from "./fold_batch_norm.ts";
 export { gradCam } from "./grad_cam.ts";

@@ -36,7 +36,7 @@ import { type StepResult, TrainingStep } from "./training_step.ts";
  * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.
  *
  * After an error in a step, the parameters, running statistics and learning rate are as before that
- * step, unless the caller's own optimizer threw it after it had changed some.
+ * step. Only an optimizer of the caller that throws halfway may leave changed parameters.
  *
  * @example
  * ```ts

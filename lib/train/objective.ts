@@ -1,7 +1,16 @@
+<<<<<<< HEAD
 import { checkSynchronous, isTensor, show } from "../tensor/internal.ts";
+||||||| cba2d69
+import { isTensor } from "../tensor/mod.ts";
+import { checkSynchronous, show } from "../tensor/internal.ts";
+=======
+import { type Features, isTensor } from "../tensor/mod.ts";
+import { checkSynchronous, show } from "../tensor/internal.ts";
+>>>>>>> refs/heads/train
 import type { ImageDataset } from "../data/mod.ts";
 import { checkLogits } from "./checks.ts";
 import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";
+import { checkLabels } from "./losses.ts";
 import type { StepInputs } from "./mixup.ts";
 
 /**
@@ -9,7 +18,8 @@ import type { StepInputs } from "./mixup.ts";
  *
  * @throws {TypeError} (when it runs) If the loss or a metric is not one number, or the result is a
  * promise.
- * @throws {RangeError} (when it runs) If the logits are not for the classes of the data set.
+ * @throws {RangeError} (when it runs) If the logits are not for the classes of the data set and for
+ * each image.
  */
 export function checkedObjective(
   action: string,
@@ -34,7 +44,10 @@ export function checkedObjective(
         `${action}: objective must return { loss, logits, metrics }, found ${other}. Put further numbers in metrics.`,
       );
     }
-    if (logits !== undefined) checkLogits(action, logits, dataset, "objective");
+    if (logits !== undefined) {
+      checkLogits(action, logits, dataset, "objective");
+      checkLabels(action, logits as Features, labels);
+    }
     for (const [name, metric] of Object.entries(Object(metrics))) {
       if (isScalar(metric)) continue;
       throw new TypeError(

@@ -3,13 +3,13 @@ import {
   adaptiveAveragePool,
   avgPool,
   batchNorm,
-  constantInitializer,
   conv2d,
   dropout,
   flatten,
   gelu,
   globalAveragePool,
   type Images,
+  initializers,
   leakyRelu,
   linear,
   localResponseNorm,
@@ -33,13 +33,13 @@ import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import { assertGradientsByDifferences, assertLeavesOnlyOutput, someImages } from "./_helpers.ts";
 
 const one = { kernelSize: 1, useBias: false } as const;
-const times = (factor: number) => ({ ...one, weightInitializer: constantInitializer(factor) });
+const times = (factor: number) => ({ ...one, weightInitializer: initializers.constant(factor) });
 
 testOnEachBackend("sequential by hand: the layers in their order", () => {
   const model = sequential(
-    linear(1, 1, { weightInitializer: constantInitializer(2) }),
+    linear(1, 1, { weightInitializer: initializers.constant(2) }),
     relu(),
-    linear(1, 1, { weightInitializer: constantInitializer(-3) }),
+    linear(1, 1, { weightInitializer: initializers.constant(-3) }),
   );
   assert.deepEqual(model.forward(ops.tensor([[1], [-1]])).arraySync(), [[-6], [0]]);
   assert.deepEqual([...model.namedParameters().keys()], [

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import {
-  constantInitializer,
   conv2d,
-  heNormal,
   type Initializer,
+  initializers,
   ops,
   summary,
   tidy,
@@ -62,7 +61,7 @@ testOnEachBackend("conv2d of ones with a constant kernel counts what a window se
   const layer = conv2d(3, 2, {
     kernelSize: 3,
     padding: 1,
-    weightInitializer: constantInitializer(0.5),
+    weightInitializer: initializers.constant(0.5),
   });
   const y = layer.forward(ops.ones([1, 3, 3, 3]));
   const seen = [4, 6, 4, 6, 9, 6, 4, 6, 4].flatMap((pixels) => [pixels * 1.5, pixels * 1.5]);
@@ -70,7 +69,7 @@ testOnEachBackend("conv2d of ones with a constant kernel counts what a window se
   const grouped = conv2d(4, 2, {
     kernelSize: 1,
     groups: 2,
-    weightInitializer: constantInitializer(1),
+    weightInitializer: initializers.constant(1),
   });
   assertClose(grouped.forward(ops.tensor([1, 2, 10, 20], [1, 1, 1, 4])), [3, 30]);
 });
@@ -182,7 +181,7 @@ Deno.test("conv2d() refuses a bad option before it makes a tensor", async () => 
         'padding must be "same", "valid" or a whole number of at least 0, found [1, 1]',
       ],
       [
-        () => conv2d(3, 8, { kernelSize: 3, weightInitializer: heNormal as never }),
+        () => conv2d(3, 8, { kernelSize: 3, weightInitializer: initializers.heNormal as never }),
         TypeError,
         "the initializer must return a tensor of float32 [3, 3, 3, 8], found a function (was it meant to be called?)",
       ],

@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
 import {
-  constantInitializer,
-  heNormal,
-  heUniform,
   type Initializer,
+  initializers,
   linear,
-  normalInitializer,
   ops,
   Random,
   relu,
@@ -13,8 +10,6 @@ import {
   setSeed,
   tanh,
   tidy,
-  xavierNormal,
-  xavierUniform,
 } from "resnet-lab";
 import { fansOf } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
@@ -40,11 +35,16 @@ const cases: [
   (fanIn: number, fanOut: number) => number,
   "normal" | "uniform",
 ][] = [
-  ["heNormal", heNormal(), (fanIn) => 2 / fanIn, "normal"],
-  ["heUniform", heUniform(), (fanIn) => 2 / fanIn, "uniform"],
-  ["xavierNormal", xavierNormal(), (fanIn, fanOut) => 2 / (fanIn + fanOut), "normal"],
-  ["xavierUniform", xavierUniform(), (fanIn, fanOut) => 2 / (fanIn + fanOut), "uniform"],
-  ["normalInitializer", normalInitializer(0.02), () => 0.0004, "normal"],
+  ["heNormal", initializers.heNormal(), (fanIn) => 2 / fanIn, "normal"],
+  ["heUniform", initializers.heUniform(), (fanIn) => 2 / fanIn, "uniform"],
+  ["xavierNormal", initializers.xavierNormal(), (fanIn, fanOut) => 2 / (fanIn + fanOut), "normal"],
+  [
+    "xavierUniform",
+    initializers.xavierUniform(),
+    (fanIn, fanOut) => 2 / (fanIn + fanOut),
+    "uniform",
+  ],
+  ["normalInitializer", initializers.normal(0.02), () => 0.0004, "normal"],
 ];
 for (const [name, initializer, varianceOf, distribution] of cases) {
   testOnEachBackend(
@@ -78,17 +78,21 @@ for (const [name, initializer, varianceOf, distribution] of cases) {
   );
 }
 
-testOnEachBackend("constantInitializer() makes the same value everywhere", () => {
-  assertClose(constantInitializer(-2.5)([2, 3], fansOf([2, 3])), new Float32Array(6).fill(-2.5), 0);
+testOnEachBackend("initializers.constant() makes the same value everywhere", () => {
+  assertClose(
+    initializers.constant(-2.5)([2, 3], fansOf([2, 3])),
+    new Float32Array(6).fill(-2.5),
+    0,
+  );
   const model = sequential(
-    linear(4, 3, { weightInitializer: constantInitializer(0.5) }),
-    linear(3, 2, { weightInitializer: constantInitializer(1) }),
+    linear(4, 3, { weightInitializer: initializers.constant(0.5) }),
+    linear(3, 2, { weightInitializer: initializers.constant(1) }),
   );
   assertClose(model.forward(ops.ones([1, 4])), [6, 6], 0);
 });
 
 testOnEachBackend(
-  "heNormal() keeps the variance of a signal through 30 layers with relu, xavierNormal() with tanh",
+  "initializers.heNormal() keeps the variance of a signal through 30 layers with relu, initializers.xavierNormal() with tanh",
   () => {
     setSeed(4);
     const deep = (weightInitializer: Initializer, activate: typeof relu) =>
@@ -102,17 +106,19 @@ testOnEachBackend(
         layers.forEach((layer) => layer.dispose());
         return size;
       });
-    const he = deep(heNormal(), relu), small = deep(xavierNormal(), relu);
+    const he = deep(initializers.heNormal(), relu), small = deep(initializers.xavierNormal(), relu);
     assert(he > 0.3 && he < 3, `${he}`);
     assert(small < 1e-3, `${small}`); // half the variance is lost in each layer: 2⁻¹⁵
-    const xavier = deep(xavierNormal(), tanh), tiny = deep(normalInitializer(0.01), tanh);
+    const xavier = deep(initializers.xavierNormal(), tanh),
+      tiny = deep(initializers.normal(0.01), tanh);
     assert(xavier > 0.05, `${xavier}`);
     assert(tiny < 1e-20, `${tiny}`);
   },
 );
 
 Deno.test("initializers draw from the stream of setSeed(), or from the Random that they receive", () => {
-  const draw = (random?: Random) => heNormal()([3, 2], fansOf([3, 2]), random).arraySync();
+  const draw = (random?: Random) =>
+    initializers.heNormal()([3, 2], fansOf([3, 2]), random).arraySync();
   setSeed(9);
   const first = draw(), second = draw();
   setSeed(9);
@@ -122,31 +128,31 @@ Deno.test("initializers draw from the stream of setSeed(), or from the Random th
 });
 
 Deno.test("initializers leave no tensor except their result", async () => {
-  for (const [, initializer] of [...cases, ["constant", constantInitializer(1)] as const]) {
+  for (const [, initializer] of [...cases, ["constant", initializers.constant(1)] as const]) {
     await assertNoLeak(() => initializer([4, 4], fansOf([4, 4])).dispose());
   }
 });
 
-Deno.test("normalInitializer() and constantInitializer() refuse a bad number", () => {
+Deno.test("initializers.normal() and initializers.constant() refuse a bad number", () => {
   for (
     const [build, kind, message] of [
       [
-        () => normalInitializer(-1),
+        () => initializers.normal(-1),
         "RangeError",
         "normalInitializer: standardDeviation must be a finite number of at least 0, found -1",
       ],
       [
-        () => normalInitializer(undefined as never),
+        () => initializers.normal(undefined as never),
         "TypeError",
         "normalInitializer: standardDeviation must be a finite number of at least 0, found undefined",
       ],
       [
-        () => constantInitializer(NaN),
+        () => initializers.constant(NaN),
         "RangeError",
         "constantInitializer: value must be a finite number, found NaN",
       ],
       [
-        () => constantInitializer("0" as never),
+        () => initializers.constant("0" as never),
         "TypeError",
         'constantInitializer: value must be a finite number, found "0"',
       ],

@@ -12,7 +12,7 @@ const untyped = lib as any;
 const { ops } = lib;
 const model = lib.sequential(lib.flatten(), lib.linear(4, 2));
 const x = ops.ones([1, 2, 2, 1]);
-const { conv2d, dynamicConv2d, linear, batchNorm, relu, heNormal } = untyped;
+const { conv2d, dynamicConv2d, linear, batchNorm, relu, initializers } = untyped;
 
 /** Calls with what is wrong, by the message. */
 const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
@@ -48,7 +48,7 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
   ],
   [
     /initializer .* found a function \(was it/,
-    () => dynamicConv2d(1, 1, { kernelSize: 1, weightInitializer: heNormal }),
+    () => dynamicConv2d(1, 1, { kernelSize: 1, weightInitializer: initializers.heNormal }),
   ],
   [/initializer .* found null/, () => linear(1, 1, { weightInitializer: null })],
   [/momentum must be a number from 0 to 1, found null/, () => batchNorm(1, { momentum: null })],
@@ -64,7 +64,7 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
   ],
   [/relu: there must be no arguments, found 1, the last of them true/, () => relu(true)],
   [/gelu: there must be no arguments/, () => untyped.gelu("tanh")],
-  [/heNormal: there must be no arguments/, () => heNormal({ mode: "fan_out" })],
+  [/heNormal: there must be no arguments/, () => initializers.heNormal({ mode: "fan_out" })],
   [/xavierUniform: there must be no arguments/, () => untyped.xavierUniform(2)],
   [/flatten: there must be no arguments/, () => untyped.flatten(2)],
   [/dropout: there must be at most 1/, () => untyped.dropout(0.5, true)],

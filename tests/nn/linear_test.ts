@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import {
-  constantInitializer,
   grad,
   type Initializer,
+  initializers,
   linear,
   ops,
   summary,
   tidy,
   valueAndGradients,
-  xavierUniform,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import {
@@ -29,7 +28,7 @@ testOnEachBackend("linear by hand: y = x · weight + bias", () => {
     [15, 27, 39],
     [6, 15, 24],
   ]);
-  const noBias = linear(2, 2, { useBias: false, weightInitializer: constantInitializer(0.5) });
+  const noBias = linear(2, 2, { useBias: false, weightInitializer: initializers.constant(0.5) });
   assert.equal(noBias.bias, undefined);
   assert.deepEqual(noBias.forward(ops.tensor([[1, 3]])).arraySync(), [[2, 2]]);
 });
@@ -105,7 +104,7 @@ Deno.test("linear() refuses a bad option before it makes a tensor", async () => 
         "the options must be an object such as { useBias: false }, found false",
       ],
       [
-        () => linear(2, 2, { weightInitializer: xavierUniform as never }),
+        () => linear(2, 2, { weightInitializer: initializers.xavierUniform as never }),
         TypeError,
         "the initializer must return a tensor of float32 [2, 2], found a function (was it meant to be called?)",
       ],

@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import {
   batchNorm,
-  constantInitializer,
   conv2d,
   type Features,
   flatten,
+  initializers,
   linear,
   lsuv,
   Module,
-  normalInitializer,
   ops,
   Random,
   relu,
@@ -25,7 +24,7 @@ const deviation = (x: Parameters<typeof ops.variance>[0]) =>
 testOnEachBackend(
   "lsuv() by hand: divides one linear layer by the deviation of its output",
   () => {
-    const layer = linear(1, 1, { weightInitializer: constantInitializer(5) });
+    const layer = linear(1, 1, { weightInitializer: initializers.constant(5) });
     // Outputs −15, −5, 5, 15: their deviation is √125.
     const before = lsuv(layer, ops.tensor([[-3], [-1], [1], [3]]));
     assertClose([...before.values()], [Math.sqrt(125)]);
@@ -36,7 +35,7 @@ testOnEachBackend(
 
 testOnEachBackend("lsuv() makes the variance of every output 1, and leaves no tensor", async () => {
   setSeed(2);
-  const small = { weightInitializer: normalInitializer(0.01) };
+  const small = { weightInitializer: initializers.normal(0.01) };
   using model = sequential(
     conv2d(2, 8, { kernelSize: 3, ...small }),
     relu(),
@@ -44,7 +43,7 @@ testOnEachBackend("lsuv() makes the variance of every output 1, and leaves no te
       sequential(conv2d(8, 8, { kernelSize: 3, padding: 1, ...small }), batchNorm(8), relu()),
     ),
     flatten(),
-    linear(8 * 4 * 4, 5, { weightInitializer: normalInitializer(3) }),
+    linear(8 * 4 * 4, 5, { weightInitializer: initializers.normal(3) }),
   );
   const images = new Random(6).normal([16, 6, 6, 2]);
   await assertNoLeak(() => {
@@ -66,8 +65,8 @@ testOnEachBackend("lsuv() makes the variance of every output 1, and leaves no te
 Deno.test("lsuv() goes in the order of the forward pass, not of the fields", () => {
   class Backwards extends Module<Features<4>, Features<4>> {
     readonly second = linear(4, 4);
-    readonly first = linear(4, 4, { weightInitializer: normalInitializer(20) });
-    readonly unused = linear(4, 4, { weightInitializer: constantInitializer(0) });
+    readonly first = linear(4, 4, { weightInitializer: initializers.normal(20) });
+    readonly unused = linear(4, 4, { weightInitializer: initializers.constant(0) });
     override forward(x: Features<4>) {
       return this.second.forward(ops.relu(this.first.forward(x)));
     }
@@ -82,7 +81,7 @@ Deno.test("lsuv() goes in the order of the forward pass, not of the fields", () 
 
 Deno.test("lsuv() repeats if there is a bias, and stops after maxPasses", () => {
   const make = () => {
-    const layer = linear(2, 2, { weightInitializer: constantInitializer(10) });
+    const layer = linear(2, 2, { weightInitializer: initializers.constant(10) });
     layer.bias?.assign(ops.tensor([-0.5, 0.5]));
     return layer;
   };
@@ -97,7 +96,7 @@ Deno.test("lsuv() repeats if there is a bias, and stops after maxPasses", () => 
 Deno.test("lsuv() refuses a constant output, a bad option and a bad model", async () => {
   using dead = sequential(
     linear(2, 2),
-    linear(2, 3, { weightInitializer: constantInitializer(0) }),
+    linear(2, 3, { weightInitializer: initializers.constant(0) }),
   );
   const x = new Random(3).normal([8, 2]);
   await assertNoLeak(() =>

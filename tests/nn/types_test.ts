@@ -6,15 +6,14 @@ import {
   batchNorm,
   captureActivations,
   type Classifier,
-  constantInitializer,
   conv2d,
   dropout,
   type Features,
   flatten,
   gelu,
   globalAveragePool,
-  heNormal,
   type Images,
+  initializers,
   type InputOf,
   leakyRelu,
   type LeNet,
@@ -280,9 +279,9 @@ export function options() {
   conv2d(3, 8, { kernelSize: [3, 3, 3] });
   // @ts-expect-error: channels are a number
   conv2d("3", 8, k3);
-  // @ts-expect-error: heNormal makes an initializer when it is called
-  conv2d(3, 8, { kernelSize: 3, weightInitializer: heNormal });
-  // @ts-expect-error: an initializer is not a number; constantInitializer(0) makes one
+  // @ts-expect-error: initializers.heNormal makes an initializer when it is called
+  conv2d(3, 8, { kernelSize: 3, weightInitializer: initializers.heNormal });
+  // @ts-expect-error: an initializer is not a number; initializers.constant(0) makes one
   linear(3, 8, { weightInitializer: 0 });
   // @ts-expect-error: a linear layer needs the number of its outputs
   linear(3);
@@ -298,7 +297,7 @@ export function options() {
   dropout("0.5");
   // @ts-expect-error: there is no such activation
   lenet({ activation: "swish" });
-  constantInitializer(0);
+  initializers.constant(0);
 }
 
 export function modules() {

@@ -242,6 +242,12 @@ const refused: [name: string, objective: unknown, error: "TypeError" | "RangeErr
     "RangeError",
     "objective must return logits [batch, 2], found a tensor of float32 [].",
   ],
+  [
+    "logits of another batch",
+    () => ({ loss: one(), logits: ops.ones([3, 2]) }),
+    "RangeError",
+    "there must be a label for each row of logits [3, 2], found labels [1].",
+  ],
 ];
 for (const [name, objective, error, message] of refused) {
   for (const compile of [false, true]) {

@@ -191,7 +191,7 @@ Deno.test("writeGraphModel stopped at any instant leaves one network, the old or
     `${folder}/turns.ts`,
     `import { constantInitializer, conv2d, writeGraphModel } from "resnet-lab";
     const networks = [1, 2].map((n) =>
-      conv2d(1, 100 * n, { kernelSize: 8, useBias: false, weightInitializer: constantInitializer(n) }));
+      conv2d(1, 100 * n, { kernelSize: 8, useBias: false, weightInitializer: initializers.constant(n) }));
     for (;;) for (const network of networks) await writeGraphModel(${
       JSON.stringify(model)
     }, network, [8, 8, 1]);`,
