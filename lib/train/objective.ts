@@ -1,12 +1,5 @@
-<<<<<<< HEAD
+import type { Features } from "../tensor/mod.ts";
 import { checkSynchronous, isTensor, show } from "../tensor/internal.ts";
-||||||| cba2d69
-import { isTensor } from "../tensor/mod.ts";
-import { checkSynchronous, show } from "../tensor/internal.ts";
-=======
-import { type Features, isTensor } from "../tensor/mod.ts";
-import { checkSynchronous, show } from "../tensor/internal.ts";
->>>>>>> refs/heads/train
 import type { ImageDataset } from "../data/mod.ts";
 import { checkLogits } from "./checks.ts";
 import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";
