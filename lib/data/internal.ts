@@ -1,6 +1,6 @@
 /** Exports that the other rooms of lib share, and that are not public. */
 export { checkDataset } from "./dataset.ts";
-export { cacheFolder } from "./download.ts";
+export { cacheFolder, download } from "./download.ts";
 export { decodeIdx, encodeIdx, type Idx } from "./idx.ts";
-export { bindTransform, modelsWithTransform } from "./model_transform.ts";
+export { bindTransform, modelsWithTransform, transformOf } from "./model_transform.ts";
 export { applyTransform, describeTransform, transformFrom } from "./transforms.ts";

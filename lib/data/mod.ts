@@ -19,7 +19,7 @@ export { type Batch, type Batches, batches, type BatchesOptions } from "./batche
 export { catsAndDogs, type CatsAndDogsOptions } from "./cats_and_dogs.ts";
 export { type Cifar10, cifar10, type Cifar10Options, cifar10Statistics } from "./cifar10.ts";
 export { type ClassNumbers, ImageDataset, type ImageDatasetInit, type Indices } from "./dataset.ts";
-export { download, type DownloadOptions, type DownloadProgress } from "./download.ts";
+export { type DownloadOptions, type DownloadProgress } from "./download.ts";
 export { syntheticImages, type SyntheticImagesOptions } from "./synthetic_images.ts";
 export { type FashionMnist, fashionMnist, type FashionMnistOptions } from "./fashion_mnist.ts";
 export {
@@ -30,7 +30,6 @@ export {
   type SkippedFile,
 } from "./image_folder.ts";
 export { imagenetStatistics } from "./imagenet.ts";
-export { transformOf } from "./model_transform.ts";
 export {
   type AnyChannelsTransform,
   compose,

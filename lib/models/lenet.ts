@@ -8,6 +8,7 @@ import {
   type Flatten,
   flatten,
   type ForwardOptions,
+  initializers,
   type Linear,
   linear,
   maxPool,
@@ -18,7 +19,6 @@ import {
   sequential,
   sigmoid,
   tanh,
-  initializers,
 } from "../nn/mod.ts";
 import { checkArguments } from "../nn/checks.ts";
 import type { ClassifierOptions } from "./options.ts";

@@ -1,5 +1,5 @@
 /** Exports that the other rooms of lib and the tests share, and that are not public. */
-export { dependsOn } from "./autograd/grad.ts";
+export { dependsOn, UnusedInputError } from "./autograd/grad.ts";
 export {
   type Attributes,
   type AttrValue,
@@ -53,6 +53,7 @@ export {
 export { valuesToCheck } from "./ops/indices.ts";
 export { squaredNorm, vectorNorm } from "./ops/norm.ts";
 export { pair, type WindowGeometry, windowGeometry } from "./ops/window.ts";
+export { keep } from "./memory.ts";
 export { checkPrecision } from "./precision.ts";
 export { defaultRandom } from "./random.ts";
 export { isVariable } from "./variable.ts";

@@ -9,9 +9,9 @@
  */
 export { backend, useBackend } from "./backend/use.ts";
 export type { BackendName } from "./backend/types.ts";
-export { grad, type GradientsOf, UnusedInputError, valueAndGradients } from "./autograd/grad.ts";
+export { grad, type GradientsOf, type UnusedInputError, valueAndGradients } from "./autograd/grad.ts";
 export { variable } from "./variable.ts";
-export { dispose, keep, memory, type TensorContainer, tidy } from "./memory.ts";
+export { dispose, memory, type TensorContainer, tidy } from "./memory.ts";
 export type { Padding, Pair, WindowOptions } from "./ops/window.ts";
 export { type Precision, withPrecision } from "./precision.ts";
 export { compile, type Compiled, type CompiledInput, type Tensors } from "./compile.ts";

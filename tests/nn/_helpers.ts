@@ -1,7 +1,4 @@
-/**
- * What PyTorch computed for our layers (tests/fixtures/make_nn_fixtures.py), and the checks that
- * use it.
- */
+/** Checks against PyTorch's results for our layers (tests/fixtures/make_nn_fixtures.py). */
 import assert from "node:assert/strict";
 import {
   type Conv2dOptions,
@@ -31,10 +28,7 @@ export type StoredImages = Stored<[number, number, number, number]>;
 export type StoredFeatures = Stored<[number, number]>;
 export type StoredVector = Stored<[number]>;
 
-/**
- * A forward and a backward pass: input, output, upstream gradient, gradient with respect to the
- * input.
- */
+/** A forward and a backward pass: input, output, gradient of the output, gradient of the input. */
 export interface Pass<S extends Stored = StoredImages> {
   x: S;
   y: S;
@@ -117,9 +111,7 @@ export function assertStored(actual: Tensor, expected: Stored, tolerance = 1e-5)
   assertClose(actual, numbersOf(expected), tolerance);
 }
 
-/**
- * Asserts that a layer gives PyTorch's output, and PyTorch's gradient with respect to its input.
- */
+/** Asserts that a layer returns PyTorch's output, and has PyTorch's gradient of its input. */
 export function assertLikePyTorch(
   forward: (x: Tensor4D) => Tensor,
   { x, y, dy, dx }: Pass,
@@ -203,9 +195,7 @@ function waves(count: number, frequency: number): Float32Array {
   return Float32Array.from({ length: count }, (_, i) => Math.sin((i + 1) * frequency));
 }
 
-/**
- * Images of numbers that differ, and are not so near zero that a step of a difference crosses it.
- */
+/** Returns images of different numbers, each too far from zero for a difference to cross it. */
 export function someImages(...shape: [number, number, number, number]): Images {
   const size = shape.reduce((product, axis) => product * axis, 1);
   return ops.tensor(waves(size, 2.3).map((value) => value + Math.sign(value) * 0.2), shape);

@@ -78,7 +78,8 @@ testOnEachBackend(
 );
 
 Deno.test("dynamicConv2d counts parameters and multiply-accumulates", () => {
-  // 4 kernels of 3·3·16·32 and biases of 32; attention 16 → 8 → 4. Each map costs what conv2d's does, each mixture K per weight.
+  // 4 kernels of 3·3·16·32 and biases of 32; attention 16 → 8 → 4. A pixel costs as much as in
+  // conv2d, a mixture K for each weight.
   const attention = [16 * 8 + 8 * 4, 16 * 8 + 8 + 8 * 4 + 4] as const;
   const table = summary(dynamicConv2d(16, 32, { kernelSize: 3, padding: 1 }), [10, 10, 16]);
   assert.equal(table.parameters, 4 * (9 * 16 * 32 + 32) + attention[1]);
@@ -94,7 +95,8 @@ testOnEachBackend("dynamicConv2d by hand: two images, each with its own mixture"
   const { squeeze, score } = layer.attention;
   layer.weight.assign(ops.tensor([1, 10, 2, 30], [2, 1, 2, 1, 1]));
   layer.bias?.assign(ops.tensor([[100], [300]]));
-  // The score of kernel 1 is relu(mean − 2); those of the images with means 2 and 4 are 0 and 2 · ln 3, halved by the temperature.
+  // The score of kernel 1 is relu(mean − 2). The images have means 2 and 4, so their scores are 0
+  // and 2 · ln 3, halved by the temperature.
   squeeze.weight.assign(ops.tensor([[1, 0, 0, 0]]));
   squeeze.bias?.assign(ops.tensor([-2, 0, 0, 0]));
   score.weight.assign(ops.tensor([[0, Math.log(3)], [0, 0], [0, 0], [0, 0]]));

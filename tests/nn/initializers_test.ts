@@ -27,8 +27,7 @@ Deno.test("fansOf() returns PyTorch's fans for linear layers, convolutions and g
   }
 });
 
-// [initializer, variance that its paper gives, its largest value if there is one, kurtosis of its
-// distribution]
+// [initializer, variance of its paper, its largest value if there is one, kurtosis]
 const cases: [
   string,
   Initializer,

@@ -31,7 +31,8 @@ testOnEachBackend("batchNorm by hand: training, running statistics, inference", 
   const layer = batchNorm(2, { epsilon: 0, momentum: 0.5 });
   layer.weight.assign(ops.tensor([1, 10]));
   layer.bias.assign(ops.tensor([0, 5]));
-  // Channel 0: mean 2, biased variance 1, unbiased 2. Channel 1: mean 4, biased variance 16, unbiased 32.
+  // Channel 0: mean 2, biased variance 1, unbiased 2.
+  // Channel 1: mean 4, biased variance 16, unbiased 32.
   const x = ops.tensor([[1, 0], [3, 8]]);
   assertClose(layer.forward(x, training), [-1, -5, 1, 15]);
   assertClose(layer.runningMean, [1, 2]); // half of 0 and half of the mean

@@ -26,8 +26,8 @@ testOnEachBackend("maxPool and avgPool by hand", () => {
   assertClose(avgPool({ kernelSize: 2, stride: 1 }).forward(image), [3, 4, 6, 7.25], 0);
   // The window's size is the stride where none is given: one window of 2×2 fits.
   assertClose(maxPool({ kernelSize: 2 }).forward(image), [5], 0);
-  // TensorFlow's "same" adds a row at the bottom and a column at the right, and leaves them out of
-  // a mean.
+  // TensorFlow's "same" adds a row at the bottom and a column at the right.
+  // They do not count in a mean.
   assertClose(maxPool({ kernelSize: 2, padding: "same" }).forward(image), [5, 6, 8, 10], 0);
   assertClose(avgPool({ kernelSize: 2, padding: "same" }).forward(image), [3, 4.5, 7.5, 10], 0);
   assertClose(maxPool({ kernelSize: [3, 1], stride: 1 }).forward(image), [7, 8, 10], 0);

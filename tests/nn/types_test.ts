@@ -1,4 +1,4 @@
-/** Compositions that must not compile, next to those that must. The functions are checked, never called. */
+/** Compositions that must compile, and others that must not. The functions are never called. */
 import assert from "node:assert/strict";
 import {
   adaptiveAveragePool,
@@ -170,7 +170,7 @@ export function spread(depth: number) {
   sequential(...blocks, conv2d(9, 4, k3));
   // @ts-expect-error: the blocks take images with 8 channels
   sequential(...blocks).forward(colour);
-  // Stages of different widths share the type that leaves the channels open; they are checked when the model is summarised.
+  // Stages of different widths share the type without channels; summary checks them.
   const stages: Module<Images, Images>[] = [];
   for (const width of [8, 16]) {
     stages.push(sequential(conv2d(width, 2 * width, k3), relu()), maxPool({ kernelSize: 2 }));
