@@ -1,5 +1,5 @@
-import { dispose, keep, ops, Random, type Tensor, tidy, type Variable } from "../tensor/mod.ts";
-import { dependsOn, isTensor, watchVariables } from "../tensor/internal.ts";
+import { dispose, ops, Random, type Tensor, tidy, type Variable } from "../tensor/mod.ts";
+import { dependsOn, isTensor, keep, watchVariables } from "../tensor/internal.ts";
 import { checkInputShape, checkModule } from "./checks.ts";
 import { Conv2d } from "./conv.ts";
 import { innermostRunning } from "./forward_guard.ts";

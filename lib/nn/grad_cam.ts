@@ -1,14 +1,5 @@
-import {
-  dispose,
-  grad,
-  type Images,
-  keep,
-  ops,
-  type Tensor,
-  type Tensor4D,
-  tidy,
-} from "../tensor/mod.ts";
-import { checkInteger, isTensor, show } from "../tensor/internal.ts";
+import { dispose, grad, type Images, ops, type Tensor, type Tensor4D, tidy } from "../tensor/mod.ts";
+import { checkInteger, isTensor, keep, show } from "../tensor/internal.ts";
 import { checkModule } from "./checks.ts";
 import { onForward, type PendingForward, withForwardHook } from "./hooks.ts";
 import { type AnyModule, type Classifier, moduleAt } from "./module.ts";

@@ -1,6 +1,6 @@
 /** Forward hooks: functions that run at each module's forward pass. */
-import { dispose, keep, type Tensor, tidy } from "../tensor/mod.ts";
-import { checkFunction, isTensor } from "../tensor/internal.ts";
+import { dispose, type Tensor, tidy } from "../tensor/mod.ts";
+import { checkFunction, isTensor, keep } from "../tensor/internal.ts";
 import { checkModule } from "./checks.ts";
 import { outsideForward } from "./forward_guard.ts";
 import type { AnyModule, ForwardOptions, InputOf } from "./module.ts";

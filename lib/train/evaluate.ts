@@ -7,7 +7,8 @@ import {
   withPrecision,
 } from "../tensor/mod.ts";
 import { isTensor, linkInterrupt, show } from "../tensor/internal.ts";
-import { type ImageDataset, transformOf } from "../data/mod.ts";
+import { type ImageDataset } from "../data/mod.ts";
+import { transformOf } from "../data/internal.ts";
 import { checkDataset } from "../data/dataset.ts";
 import { checkLogits, explainChannels } from "./checks.ts";
 import { crossEntropy, type Loss } from "./losses.ts";

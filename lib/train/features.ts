@@ -10,7 +10,8 @@ import {
 import { checkSynchronous, isTensor, linkInterrupt, show } from "../tensor/internal.ts";
 import { withForwardHook } from "../nn/hooks.ts";
 import { type AnyModule, Module, onForward } from "../nn/mod.ts";
-import { ImageDataset, type Transform, transformOf } from "../data/mod.ts";
+import { ImageDataset, type Transform } from "../data/mod.ts";
+import { transformOf } from "../data/internal.ts";
 import { modelsWithTransform } from "../data/model_transform.ts";
 import { checkDataset } from "../data/dataset.ts";
 import { explainChannels } from "./checks.ts";

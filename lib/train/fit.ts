@@ -1,6 +1,7 @@
 import { type Images, Random } from "../tensor/mod.ts";
 import { defaultRandom } from "../tensor/internal.ts";
-import { type Batches, batches, type ImageDataset, transformOf } from "../data/mod.ts";
+import { type Batches, batches, type ImageDataset } from "../data/mod.ts";
+import { transformOf } from "../data/internal.ts";
 import { checkDataset } from "../data/dataset.ts";
 import { bindTransform } from "../data/model_transform.ts";
 import { type Evaluation, evaluator } from "./evaluate.ts";

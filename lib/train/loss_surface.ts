@@ -1,6 +1,7 @@
 import { dispose, ops, Random, type Tensor, tidy } from "../tensor/mod.ts";
 import { checkNumber, defaultRandom, linkInterrupt } from "../tensor/internal.ts";
-import { type ImageDataset, transformOf } from "../data/mod.ts";
+import { type ImageDataset } from "../data/mod.ts";
+import { transformOf } from "../data/internal.ts";
 import { checkDataset } from "../data/dataset.ts";
 import { type EvaluateOptions, evaluator } from "./evaluate.ts";
 import type { ClassifierFor } from "./model_type_checks.ts";

@@ -1,19 +1,6 @@
 /** One step of a training: loss, gradients, and the optimizer's change. */
-import {
-  type Compiled,
-  type Features,
-  keep,
-  type Labels,
-  ops,
-  type Scalar,
-  type Tensor,
-  tidy,
-  UnusedInputError,
-  valueAndGradients,
-  type Variable,
-  withPrecision,
-} from "../tensor/mod.ts";
-import { checkNumber, squaredNorm, vectorNorm } from "../tensor/internal.ts";
+import { type Compiled, type Features, type Labels, ops, type Scalar, type Tensor, tidy, valueAndGradients, type Variable, withPrecision } from "../tensor/mod.ts";
+import { checkNumber, keep, squaredNorm, UnusedInputError, vectorNorm } from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { scaleGradients } from "./clip.ts";

@@ -1,5 +1,5 @@
-import { download, type DownloadOptions } from "../data/mod.ts";
-import { cacheFolder } from "../data/internal.ts";
+import { type DownloadOptions } from "../data/mod.ts";
+import { cacheFolder, download } from "../data/internal.ts";
 import { checkOneOf, checkOptions } from "../tensor/internal.ts";
 import { readPth } from "./pth.ts";
 import type { StoredTensor } from "./stored_tensor.ts";

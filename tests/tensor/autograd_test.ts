@@ -1,21 +1,7 @@
 import assert from "node:assert/strict";
-import {
-  dispose,
-  grad,
-  memory,
-  ops,
-  type Scalar,
-  type Tensor,
-  type Tensor1D,
-  type Tensor2D,
-  type Tensor4D,
-  tidy,
-  UnusedInputError,
-  valueAndGradients,
-  variable,
-} from "resnet-lab";
+import { dispose, grad, memory, ops, type Scalar, type Tensor, type Tensor1D, type Tensor2D, type Tensor4D, tidy, valueAndGradients, variable } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
-import { dependsOn, isVariable } from "../../lib/tensor/internal.ts";
+import { dependsOn, isVariable, UnusedInputError } from "../../lib/tensor/internal.ts";
 
 testOnEachBackend("the gradient of x³ is 3x², and its own gradient 6x", () => {
   tidy(() => {

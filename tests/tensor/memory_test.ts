@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { dispose, keep, memory, ops, type Tensor, tidy, variable } from "resnet-lab";
+import { dispose, memory, ops, type Tensor, tidy, variable } from "resnet-lab";
 import "../helpers.ts";
-import { isTensor } from "../../lib/tensor/internal.ts";
+import { isTensor, keep } from "../../lib/tensor/internal.ts";
 
 Deno.test("tidy keeps what it returns, of any depth, and frees the rest", () => {
   const before = memory().tensors;

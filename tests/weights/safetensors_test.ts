@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
-import {
-  linear,
-  ops,
-  readPth,
-  readSafetensors,
-  readSafetensorsMetadata,
-  StoredTensor,
-  writeGraphModel,
-  writeSafetensors,
-} from "resnet-lab";
+import { linear, ops, readPth, readSafetensors, readSafetensorsMetadata, writeGraphModel, writeSafetensors } from "resnet-lab";
 import { fixture, plain, rowMajor, temporary } from "./_helpers.ts";
+import { StoredTensor } from "../../lib/weights/internal.ts";
 
 /** A file with a header and `dataLength` bytes of data. */
 function fileOf(header: string | object, dataLength = 0, headerLength?: bigint): Uint8Array {

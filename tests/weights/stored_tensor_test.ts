@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { memory, ops, StoredTensor } from "resnet-lab";
+import { memory, ops } from "resnet-lab";
 import { assertNoLeak } from "../helpers.ts";
+import { StoredTensor } from "../../lib/weights/internal.ts";
 
 Deno.test("StoredTensor.of() and tensor go back and forth", async () => {
   await assertNoLeak(() => {
