@@ -13,8 +13,8 @@ declare module "@tensorflow/tfjs-core" {
     [Symbol.dispose](): void;
   }
 }
-// By Object.assign, because the compiler does not always know the property here: that depends on the
-// order in which it reads the files.
+// By Object.assign, because the compiler does not always know the property here: that depends on
+// the order in which it reads the files.
 Object.assign(tf.Tensor.prototype, {
   [Symbol.dispose](this: tf.Tensor) {
     this.dispose();
@@ -25,8 +25,8 @@ Object.assign(tf.Tensor.prototype, {
 Object.assign(tf.Tensor.prototype, {
   [Symbol.for("Deno.customInspect")](this: tf.Tensor): string {
     const kind = `Tensor ${this.dtype} [${this.shape.join(", ")}]`;
-    // TensorFlow.js writes "Tensor", then the values on the next lines, without the middle of a long
-    // axis.
+    // TensorFlow.js writes "Tensor", then the values on the next lines, without the middle of a
+    // long axis.
     return this.isDisposed ? `${kind}, disposed` : kind + this.toString().slice("Tensor".length);
   },
 });
@@ -38,8 +38,8 @@ Object.assign(tf.Tensor.prototype, {
  * Return tensors or nothing: a large JavaScript array is slow, because each of its elements is
  * visited.
  *
- * @throws {TypeError} If `work` is not a function, or returns a promise: tensors that it makes after
- * its first `await` would not be disposed.
+ * @throws {TypeError} If `work` is not a function, or returns a promise: tensors that it makes
+ * after its first `await` would not be disposed.
  *
  * @example
  * ```ts

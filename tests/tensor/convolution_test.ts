@@ -103,7 +103,8 @@ testOnEachBackend("a group of output channels sees its group of input channels o
 
 testOnEachBackend("a 1×1 convolution that skips pixels, and its gradients, by hand", () => {
   tidy(() => {
-    // oneDNN wrote past its memory in the kernel's gradient, which ended the process sooner or later.
+    // oneDNN wrote past its memory in the kernel's gradient, which ended the process sooner or
+    // later.
     for (let time = 0; time < 10; time++) {
       const images: Tensor4D = ops.reshape(ops.range(0, 144), [1, 12, 12, 1]);
       const kernel = variable(ops.tensor([2, 3], [1, 1, 1, 2]));
@@ -152,7 +153,8 @@ Deno.test("windows stand where the formula says", () => {
 });
 
 Deno.test("ceilMode: as many windows as PyTorch's, and none that starts beyond the image", () => {
-  // torch.nn.functional.max_pool2d(…, ceil_mode=True) for images of 1 to 10 pixels; 0 where it refuses.
+  // torch.nn.functional.max_pool2d(…, ceil_mode=True) for images of 1 to 10 pixels; 0 where it
+  // refuses.
   for (
     const [kernelSize, stride, padding, counts] of [
       [3, 2, 0, [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]],

@@ -49,7 +49,10 @@ export function read<T extends Tensor>({ shape, values }: Written): T {
   return ops.tensor(numbers({ shape, values }), shape) as Tensor as T;
 }
 
-/** Asserts that the value of `f` at the inputs, and its gradient with respect to each of them, are PyTorch's. */
+/**
+ * Asserts that the value of `f` at the inputs, and its gradient with respect to each of them, are
+ * PyTorch's.
+ */
 export function assertAsPyTorch<Names extends string>(
   fixture: Fixture<unknown, Names>,
   f: (inputs: Record<Names, Tensor>) => Tensor,

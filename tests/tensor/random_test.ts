@@ -48,7 +48,8 @@ testOnEachBackend("uniform numbers fill their interval evenly", () => {
     for (const value of values) bins[Math.floor(value) + 2]! += 1;
     // 20,000 numbers in six bins: 3,333 in each, with a standard deviation of 53.
     for (const count of bins) assert(Math.abs(count - 3333) < 5 * 53, `${bins}`);
-    // A number tells nothing of the next: the correlation of 20,000 pairs has a standard deviation of 0.007.
+    // A number tells nothing of the next: the correlation of 20,000 pairs has a standard deviation
+    // of 0.007.
     assert(Math.abs(correlation(values.slice(0, -1), values.slice(1))) < 0.035);
   });
 });

@@ -1,4 +1,7 @@
-/** What the compiler must refuse, each with the reason, and what it must know. The code runs where it can; most of it need not. */
+/**
+ * What the compiler must refuse, each with the reason, and what it must know. The code runs where
+ * it can; most of it need not.
+ */
 import {
   type Features,
   grad,
@@ -185,5 +188,6 @@ export function known(): void {
 }
 
 Deno.test("wrong ranks, channels and dtypes do not compile", () => {
-  // That this file compiles is the test: the checker reports a directive above a line that has no error.
+  // That this file compiles is the test: the checker reports a directive above a line that has no
+  // error.
 });
