@@ -674,7 +674,11 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
       RangeError,
       "the shape [1] has 1 axis, so there is no axis 1.",
     ],
-    [() => ops.concat([row([1]), int([1])]), TypeError, "found float32 and int32. Convert one by ops.cast"],
+    [
+      () => ops.concat([row([1]), int([1])]),
+      TypeError,
+      "found float32 and int32. Convert one by ops.cast",
+    ],
     [() => ops.concat(row([1]) as never), TypeError, "the tensors must be an array"],
   ],
   stack: [
