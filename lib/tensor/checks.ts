@@ -371,8 +371,8 @@ export function checkOptions<T extends object>(
 }
 
 /**
- * Returns whether a value was written as `{ … }`. The name of the constructor also identifies objects
- * of another realm.
+ * Returns whether a value was written as `{ … }`. The name of the constructor also identifies
+ * objects of another realm.
  */
 function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;

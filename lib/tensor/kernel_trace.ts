@@ -35,9 +35,9 @@ export interface KernelTrace {
 }
 
 /**
- * Runs a computation and returns each kernel of TensorFlow.js that it calls. Tensors from elsewhere,
- * such as parameters, are constants of the trace. The {@linkcode tidy} around it disposes the
- * tensors that the computation makes.
+ * Runs a computation and returns each kernel of TensorFlow.js that it calls. Tensors from
+ * elsewhere, such as parameters, are constants of the trace. The {@linkcode tidy} around it
+ * disposes the tensors that the computation makes.
  *
  * @throws {TypeError} If the computation returns no tensor.
  */

@@ -22,8 +22,8 @@ tf.Variable.prototype.assign = function (value) {
 };
 
 /**
- * Returns a tensor whose value can be replaced with `.assign(…)`: a parameter if `trainable`, else a
- * running statistic.
+ * Returns a tensor whose value can be replaced with `.assign(…)`: a parameter if `trainable`, else
+ * a running statistic.
  *
  * The initial tensor is disposed.
  *

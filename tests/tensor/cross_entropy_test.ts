@@ -87,7 +87,7 @@ testOnEachBackend(
       assert.throws(() => ops.labelCrossEntropy(logits, ops.tensor([0], [1], "int32")), {
         name: "RangeError",
         message:
-          "Taking the cross-entropy with labels: there must be a label for each row of [2,3], found 1.",
+          "Taking the cross-entropy with labels: there must be a label for each row of the logits [2,3], found 1.",
       });
       assert.throws(() => ops.labelCrossEntropy(logits, ops.tensor([0, 1])), {
         name: "TypeError",

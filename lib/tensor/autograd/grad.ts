@@ -72,7 +72,8 @@ export class UnusedInputError extends RangeError {
  * Returns for each input whether the value of `f` depends on it, by the steps on the tape and not
  * by the numbers: `0 · x` depends on x.
  *
- * @throws {TypeError} If `f` returns no float32 tensor, or goes through a step that has no gradient.
+ * @throws {TypeError} If `f` returns no float32 tensor, or goes through a step that has no
+ * gradient.
  */
 export function dependsOn(f: () => Tensor, inputs: readonly Tensor[]): boolean[] {
   const action = "Finding what a value depends on";
@@ -166,8 +167,8 @@ export type GradientsOf<V extends readonly Variable[]> = {
  *
  * @throws {RangeError} If there are no variables, `f` returns more than one number, or its value
  * does not depend on a variable.
- * @throws {TypeError} If `f` returns no float32 tensor (but a promise, for example), or goes through
- * a step that has no gradient.
+ * @throws {TypeError} If `f` returns no float32 tensor (but a promise, for example), or goes
+ * through a step that has no gradient.
  *
  * @example
  * ```ts

@@ -39,8 +39,8 @@ export interface KernelForms<I extends Inputs, O, A, Saved extends keyof I> {
    */
   native?(inputs: I, attributes: A): O;
   /**
-   * The kernel in WebAssembly and plain JavaScript, as a composition of TensorFlow.js's ops. It runs
-   * in `tidy`.
+   * The kernel in WebAssembly and plain JavaScript, as a composition of TensorFlow.js's ops. It
+   * runs in `tidy`.
    */
   fallback(inputs: I, attributes: A): O;
   /** The gradient; a kernel without one cannot be differentiated. */

@@ -70,8 +70,8 @@ function checkUpdate(action: string, variables: Readonly<Record<string, Variable
 }
 
 /**
- * Updates a parameter by SGD with momentum: `g ← g + λ·w`, `v ← μ·v + g`, `w ← w − η·v`; with Nesterov's momentum `w ← w − η·(g + μ·v)`.
- * Without a velocity `w ← w − η·g`.
+ * Updates a parameter by SGD with momentum: `g ← g + λ·w`, `v ← μ·v + g`, `w ← w − η·v`; with
+ * Nesterov's momentum `w ← w − η·(g + μ·v)`. Without a velocity `w ← w − η·g`.
  *
  * @param velocity v, of the shape of the parameter.
  *
@@ -123,8 +123,8 @@ export function updateByMomentum(
 }
 
 /**
- * Updates a parameter by Adam: `m ← β₁·m + (1 − β₁)·g`, `s ← β₂·s + (1 − β₂)·g²`, `w ← w − η·λ·w − η · m̂ / (√ŝ + ε)` with
- * `m̂ = m / (1 − β₁ᵗ)` and `ŝ = s / (1 − β₂ᵗ)`.
+ * Updates a parameter by Adam: `m ← β₁·m + (1 − β₁)·g`, `s ← β₂·s + (1 − β₂)·g²`,
+ * `w ← w − η·λ·w − η · m̂ / (√ŝ + ε)` with `m̂ = m / (1 − β₁ᵗ)` and `ŝ = s / (1 − β₂ᵗ)`.
  *
  * @param mean m, of the shape of the parameter.
  * @param squares s, of the shape of the parameter.
@@ -174,9 +174,9 @@ export function updateByAdam(
 }
 
 /**
- * Returns whether TensorFlow's Adam is precise for β. It computes `m + (g − m) · (1 − β)` in float32.
- * For β near 0 the old m should cancel, but rounding errors remain; for β near 1 the difference
- * 1 − β has few digits.
+ * Returns whether TensorFlow's Adam is precise for β. It computes `m + (g − m) · (1 − β)` in
+ * float32. For β near 0 the old m should cancel, but rounding errors remain; for β near 1 the
+ * difference 1 − β has few digits.
  */
 function suitsTensorFlow(beta: number): boolean {
   return beta >= 0.1 && Math.abs(Math.fround(beta) - beta) <= 2e-5 * (1 - beta);

@@ -1,7 +1,7 @@
 /**
- * Kernels of TensorFlow.js's WebAssembly backend that are missing, slow or wrong, as compositions of
- * its other kernels. `backend/select.ts` loads this file together with that backend, so it must not
- * import `select.ts`, directly or through another file.
+ * Kernels of TensorFlow.js's WebAssembly backend that are missing, slow or wrong, as compositions
+ * of its other kernels. `backend/select.ts` loads this file together with that backend, so it must
+ * not import `select.ts`, directly or through another file.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-wasm";
@@ -121,8 +121,8 @@ overrideKernel(
     }),
 );
 
-// ∂L/∂filter, which the backend lacks: a convolution of x with dy in which batch and channels change
-// places, dilated by the stride.
+// ∂L/∂filter, which the backend lacks: a convolution of x with dy in which batch and channels
+// change places, dilated by the stride.
 overrideKernel(
   tf.Conv2DBackpropFilter,
   WASM,

@@ -4,8 +4,8 @@ import * as kernels from "../kernels/cross_entropy.ts";
 import type { Scalar, Tensor1D, Tensor2D } from "../types.ts";
 
 /**
- * Returns the cross-entropy of each row, `−Σⱼ targetsⱼ · log softmax(logits)ⱼ`: `[batch]` for logits
- * and targets `[batch, classes]`.
+ * Returns the cross-entropy of each row, `−Σⱼ targetsⱼ · log softmax(logits)ⱼ`: `[batch]` for
+ * logits and targets `[batch, classes]`.
  *
  * Each row of targets must sum to 1. Gradients flow to the logits only:
  * `softmax(logits) − targets`.

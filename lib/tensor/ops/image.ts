@@ -35,8 +35,8 @@ export function resizeBilinear<C extends number>(
  * Coordinates are fractions of `height − 1` and `width − 1`; pixels outside the image are 0. No
  * gradient flows.
  *
- * @throws {RangeError} If the boxes are not `[n, 4]`, an index is outside the images, or the size is
- * not positive.
+ * @throws {RangeError} If the boxes are not `[n, 4]`, an index is outside the images, or the size
+ * is not positive.
  * @throws {TypeError} If the image indices are not int32.
  *
  * @example

@@ -18,7 +18,8 @@ import type { Tensor2D, Tensor3D } from "../types.ts";
  *
  * const a = ops.tensor([[1, 2], [3, 4]]);
  * assert.deepEqual(ops.matMul(a, ops.tensor([[1], [1]])).arraySync(), [[3], [7]]);
- * assert.deepEqual(ops.matMul(a, ops.tensor([[1, 1]]), { transposeB: true }).arraySync(), [[3], [7]]);
+ * const row = ops.tensor([[1, 1]]);
+ * assert.deepEqual(ops.matMul(a, row, { transposeB: true }).arraySync(), [[3], [7]]);
  * ```
  */
 export function matMul(

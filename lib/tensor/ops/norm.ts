@@ -14,9 +14,9 @@ function checkTensors(action: string, tensors: readonly Tensor[]): void {
 }
 
 /**
- * Returns the squared norm of all tensors as one vector, `Σ x²`, as a float32 tensor. It is infinite
- * where the norm is above 1.8e19, and imprecise where the norm is below 1e-19.
- * {@linkcode vectorNorm} is right for all numbers.
+ * Returns the squared norm of all tensors as one vector, `Σ x²`, as a float32 tensor. It is
+ * infinite where the norm is above 1.8e19, and imprecise where the norm is below 1e-19. {@linkcode
+ * vectorNorm} is right for all numbers.
  *
  * @throws {RangeError} If there is no tensor.
  * @throws {TypeError} If a tensor is neither float32 nor int32, or was disposed.

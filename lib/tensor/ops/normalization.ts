@@ -7,8 +7,8 @@ import { checkImages } from "./window.ts";
 import type { Rank, SameShape, Tensor, Tensor1D, Tensor4D } from "../types.ts";
 
 /**
- * Output of batch normalisation in training, with the statistics of the batch or the updated running
- * statistics.
+ * Output of batch normalisation in training, with the statistics of the batch or the updated
+ * running statistics.
  */
 export type BatchNormResult<T extends Tensor> = {
   /** The normalised `x`. */
@@ -60,8 +60,8 @@ function checkArguments(
 }
 
 /**
- * Computes `y = (x − mean) / √(variance + epsilon) · weight + bias` with mean and biased variance of
- * this batch, for each channel (Ioffe and Szegedy 2015, algorithm 1).
+ * Computes `y = (x − mean) / √(variance + epsilon) · weight + bias` with mean and biased variance
+ * of this batch, for each channel (Ioffe and Szegedy 2015, algorithm 1).
  *
  * `x` is `[batch, channels]` or `[batch, height, width, channels]`, weight and bias are
  * `[channels]`; gradients flow through `y` only.
@@ -116,8 +116,8 @@ export function batchNormTraining<T extends Tensor>(
 }
 
 /**
- * Computes `y = (x − mean) / √(variance + epsilon) · weight + bias` with the given statistics, as in
- * inference.
+ * Computes `y = (x − mean) / √(variance + epsilon) · weight + bias` with the given statistics, as
+ * in inference.
  *
  * `x` is `[batch, channels]` or `[batch, height, width, channels]`, the others are `[channels]`.
  *

@@ -33,8 +33,8 @@ function checkPoolOptions(action: string, options: PoolOptions): void {
 }
 
 /**
- * Returns the largest value in each window of each channel. Padding is never the largest; NaN always
- * is.
+ * Returns the largest value in each window of each channel. Padding is never the largest; NaN
+ * always is.
  *
  * @throws {RangeError} If the window does not fit the image, the padding is more than half the
  * window, or an option is not a valid size.

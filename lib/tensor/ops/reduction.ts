@@ -195,8 +195,8 @@ export function argMax<R extends Rank>(x: Tensor<R>, axis = -1): Tensor<RankMinu
 }
 
 /**
- * Returns finite numbers in the same order, with NaN as the largest. TensorFlow.js skips NaN or stops
- * at it, and not all backends sort infinities.
+ * Returns finite numbers in the same order, with NaN as the largest. TensorFlow.js skips NaN or
+ * stops at it, and not all backends sort infinities.
  */
 function ranked<T extends Tensor>(x: T): T {
   if (x.dtype !== "float32" || isAllFinite(x)) return x;
@@ -206,8 +206,8 @@ function ranked<T extends Tensor>(x: T): T {
 }
 
 /**
- * Returns the `k` largest values of each row `[n, m]` in descending order, and their positions, both
- * `[n, k]`. No gradient flows.
+ * Returns the `k` largest values of each row `[n, m]` in descending order, and their positions,
+ * both `[n, k]`. No gradient flows.
  *
  * @throws {RangeError} If `k` is not from 1 to the length of a row.
  *

@@ -81,8 +81,8 @@ export function transpose<R extends Rank>(x: Tensor<R>, permutation?: Numbers): 
 }
 
 /**
- * Returns the block of `x` that starts at `begin` and has `size` elements along each axis. A size of
- * −1 means all that remain.
+ * Returns the block of `x` that starts at `begin` and has `size` elements along each axis. A size
+ * of −1 means all that remain.
  *
  * @throws {RangeError} If the block does not lie inside `x`.
  *
@@ -350,7 +350,8 @@ export function reverse<T extends Tensor>(x: T, axes: Numbers): SameShape<T> {
  * import { ops } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * assert.deepEqual(ops.tile(ops.tensor([[1, 2]]), [2, 2]).arraySync(), [[1, 2, 1, 2], [1, 2, 1, 2]]);
+ * const x = ops.tensor([[1, 2]]);
+ * assert.deepEqual(ops.tile(x, [2, 2]).arraySync(), [[1, 2, 1, 2], [1, 2, 1, 2]]);
  * ```
  */
 export function tile<R extends Rank>(x: Tensor<R>, repetitions: Numbers): Tensor<R> {
