@@ -52,7 +52,7 @@ function bytesOf({ size, dtype }: Registration): number {
   return size * tf.util.bytesPerElement(dtype);
 }
 
-/** Bytes of a buffer. The system backs it with memory only when it is written to, which never happens. */
+/** Bytes of a buffer. It never takes memory, because nothing is written to it. */
 const CHUNK = 2 ** 26;
 /**
  * Factor on the size of tensors. V8 lets its heap grow to several times the size in use; with the
