@@ -20,7 +20,6 @@ export {
   type GradientsOf,
   type Images,
   interruptSignal,
-  keep,
   type Labels,
   type LastAxis,
   type LastAxisOf,
@@ -49,7 +48,7 @@ export {
   type TensorContainer,
   type Tensors,
   tidy,
-  UnusedInputError,
+  type UnusedInputError,
   useBackend,
   valueAndGradients,
   type Variable,
@@ -240,7 +239,6 @@ export {
   type ColorJitterOptions,
   compose,
   cutout,
-  download,
   type DownloadOptions,
   type DownloadProgress,
   type FashionMnist,
@@ -268,7 +266,6 @@ export {
   type SyntheticImagesOptions,
   type Transform,
   type TransformChain,
-  transformOf,
 } from "./data/mod.ts";
 
 // Training: the loop `fit`, losses, metrics, optimizers, schedules, and studies of a trained model.
@@ -352,7 +349,7 @@ export {
   type StateDict,
   stateDict,
   type StateDictOptions,
-  StoredTensor,
+  type StoredTensor,
   type StoredType,
   type StoredValues,
   toTimm,

@@ -1,4 +1,12 @@
-import { dispose, grad, type Images, ops, type Tensor, type Tensor4D, tidy } from "../tensor/mod.ts";
+import {
+  dispose,
+  grad,
+  type Images,
+  ops,
+  type Tensor,
+  type Tensor4D,
+  tidy,
+} from "../tensor/mod.ts";
 import { checkInteger, isTensor, keep, show } from "../tensor/internal.ts";
 import { checkModule } from "./checks.ts";
 import { onForward, type PendingForward, withForwardHook } from "./hooks.ts";

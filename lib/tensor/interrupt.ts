@@ -1,20 +1,20 @@
 /**
- * Stop: the button of Jupyter, or Ctrl-C in a terminal. Both arrive as SIGINT, which ends a Deno
- * process, and with it every variable of a notebook, unless something listens.
+ * Stop: the button of Jupyter, or Ctrl-C in a terminal. Both send SIGINT. Without a listener it ends
+ * the Deno process, and with it every variable of a notebook.
  *
- * In a kernel this file listens from its import on, for good: users expect of Stop that it ends the
- * cell and never the kernel, also between two loops and in a cell that has none. In a terminal it
- * listens only from a {@linkcode interruptSignal} to the next Ctrl-C.
+ * In a kernel this file listens from its import on, permanently: users expect that Stop ends the
+ * cell and never the kernel, also between two loops and in a cell without a loop. In a terminal it
+ * listens only from a call of {@linkcode interruptSignal} to the next Ctrl-C.
  */
 
-/** The loops that run, which the next Stop ends. */
+/** The loops that run. The next Stop ends them. */
 const waiting = new Set<AbortController>();
 
 /**
- * The loops that wait until someone asks for more, which the next Stop ends if they are asked.
- * Nobody may ever ask.
+ * The loops that rest until their caller asks for more, which may never happen. After a Stop they
+ * end when they are asked.
  */
-const paused = new Set<WeakRef<AbortController>>();
+const resting = new Set<WeakRef<AbortController>>();
 
 /**
  * The controller of the signal that all callers of {@linkcode interruptSignal} share until the next
@@ -22,40 +22,40 @@ const paused = new Set<WeakRef<AbortController>>();
  */
 let shared: AbortController | undefined;
 
-/** How often something has noticed a Stop after it came. */
-let answers = 0;
+/** The number of times that a Stop was noticed. */
+let noticed = 0;
 
-/** Whether it listens for good, as in a kernel. */
+/** Whether this file listens permanently, as in a kernel. */
 let inKernel = false;
 
 /**
- * Jupyter sends SIGINT also when it is about to end the kernel; then a word about Stop would be out
- * of place.
+ * Milliseconds from a Stop that nothing noticed to the hint. Jupyter also sends SIGINT when it is
+ * about to end the kernel, where the hint would be out of place.
  */
 const hintDelay = 500;
 
 function onInterrupt(): void {
   if (inKernel && waiting.size === 0) {
-    const before = answers;
+    const before = noticed;
     setTimeout(() => {
-      if (answers !== before) return;
+      if (noticed !== before) return;
       console.warn(
         "Stop found no loop that listens, so what runs goes on; restart the kernel to end it. " +
           "fit, evaluate, download, imageFolder and loops that look at interruptSignal() listen.",
       );
     }, hintDelay);
   }
-  for (const controller of [...waiting, ...[...paused].map((loop) => loop.deref()), shared]) {
+  for (const controller of [...waiting, ...[...resting].map((loop) => loop.deref()), shared]) {
     controller?.abort(new DOMException("Stopped", "AbortError"));
   }
   waiting.clear();
-  paused.clear();
-  // To abort it again would look at it, and so count as an answer.
+  resting.clear();
+  // A second abort would read the signal, which counts as noticing the Stop.
   shared = undefined;
   if (!inKernel) Deno.removeSignalListener("SIGINT", onInterrupt);
 }
 
-/** Listens for Stop from now on, as in a kernel. */
+/** Listens for Stop permanently, as in a kernel. */
 export function listenForInterrupt(): void {
   inKernel = true;
   Deno.addSignalListener("SIGINT", onInterrupt);
@@ -64,16 +64,16 @@ export function listenForInterrupt(): void {
 try {
   if (Deno.jupyter !== undefined) listenForInterrupt();
 } catch {
-  // Deno refuses it everywhere else.
+  // Outside a kernel, reading Deno.jupyter throws.
 }
 
 /**
- * A signal that fires at the next Stop in Jupyter, or the next Ctrl-C in a terminal, for a loop of
- * your own; in a notebook {@linkcode fit} and {@linkcode evaluate} stop without it.
+ * Returns a signal that fires at the next Stop in Jupyter, or the next Ctrl-C in a terminal, for a
+ * loop of your own. In a notebook {@linkcode fit} and {@linkcode evaluate} stop without it.
  *
- * The loop looks at `signal.aborted` and waits for a timer, however short, at each step, because
- * JavaScript hears of Stop only then. The kernel and its variables stay. In a terminal a second
- * Ctrl-C ends the process.
+ * At each step the loop reads `signal.aborted` and awaits a timer, however short, because JavaScript
+ * learns of Stop only then. The kernel and its variables stay. In a terminal a second Ctrl-C ends
+ * the process.
  *
  * @example
  * ```ts
@@ -93,66 +93,66 @@ try {
 export function interruptSignal(): AbortSignal {
   if (!shared) {
     shared = new AbortController();
-    if (inKernel) noteAnswers(shared.signal);
+    if (inKernel) countNotices(shared.signal);
     else Deno.addSignalListener("SIGINT", onInterrupt);
   }
   return shared.signal;
 }
 
-/** Counts it as an answer to Stop that someone looks at the signal, or has asked to be told. */
-function noteAnswers(signal: AbortSignal): void {
-  const note = () => void answers++;
+/** Counts a Stop as noticed when the aborted signal is read, or calls a listener. */
+function countNotices(signal: AbortSignal): void {
+  const count = () => void noticed++;
   const { addEventListener } = signal;
   const isAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, "aborted")!.get!;
   Object.defineProperties(signal, {
     aborted: {
       get() {
         const aborted: boolean = isAborted.call(signal);
-        if (aborted) note();
+        if (aborted) count();
         return aborted;
       },
     },
     addEventListener: {
       value(...parameters: Parameters<typeof addEventListener>) {
-        addEventListener.call(signal, "abort", note);
+        addEventListener.call(signal, "abort", count);
         addEventListener.apply(signal, parameters);
       },
     },
   });
 }
 
-/** Tells one loop whether to go on. */
+/** The listener for Stop of one loop. */
 export interface InterruptListener extends Disposable {
-  /** Fires at the signal that the loop was given, and in a kernel at Stop. */
+  /** Fires when the signal of the loop fires, and in a kernel at Stop. */
   readonly signal?: AbortSignal;
   /**
-   * Says that nobody may be waiting for the loop now: a Stop that comes meanwhile ends it if it
-   * goes on, and nothing else does.
+   * Tells that the loop rests, and may never be continued. A Stop that comes meanwhile ends it only
+   * when it is continued.
    */
   rest(): void;
-  /** Says that the loop goes on. */
+  /** Tells that the loop continues. */
   wake(): void;
 }
 
-/** `signal` for the time of one loop, which in a kernel ends at Stop too. */
+/** Links the signal of a loop with Stop, for the time that the loop runs. */
 export function linkInterrupt(signal?: AbortSignal): InterruptListener {
   if (!inKernel) return { signal, rest() {}, wake() {}, [Symbol.dispose]() {} };
   const controller = new AbortController();
-  const resting = new WeakRef(controller);
+  const reference = new WeakRef(controller);
   const dispose = () => {
     waiting.delete(controller);
-    paused.delete(resting);
+    resting.delete(reference);
   };
   waiting.add(controller);
   return {
     signal: signal ? AbortSignal.any([signal, controller.signal]) : controller.signal,
     rest() {
       dispose();
-      if (!controller.signal.aborted) paused.add(resting);
+      if (!controller.signal.aborted) resting.add(reference);
     },
     wake() {
       dispose();
-      if (controller.signal.aborted) answers++;
+      if (controller.signal.aborted) noticed++;
       else waiting.add(controller);
     },
     [Symbol.dispose]: dispose,

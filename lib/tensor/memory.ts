@@ -8,38 +8,6 @@ import type { Tensor } from "./types.ts";
 /** Result of {@linkcode tidy}: a tensor, nothing, or tensors in an array or a record. */
 export type TensorContainer = tf.TensorContainer;
 
-<<<<<<< HEAD
-||||||| 7252e52
-declare module "@tensorflow/tfjs-core" {
-  interface Tensor<R extends tf.Rank = tf.Rank> {
-    /** Disposes the tensor at the end of the block that it was declared in with `using`. */
-    [Symbol.dispose](): void;
-  }
-}
-// By Object.assign, because the compiler does not always know the property here: that depends on the
-// order in which it reads the files.
-Object.assign(tf.Tensor.prototype, {
-  [Symbol.dispose](this: tf.Tensor) {
-    this.dispose();
-  },
-});
-
-=======
-declare module "@tensorflow/tfjs-core" {
-  interface Tensor<R extends tf.Rank = tf.Rank> {
-    /** Disposes the tensor at the end of the block that it was declared in with `using`. */
-    [Symbol.dispose](): void;
-  }
-}
-// By Object.assign, because the compiler does not always know the property here: that depends on
-// the order in which it reads the files.
-Object.assign(tf.Tensor.prototype, {
-  [Symbol.dispose](this: tf.Tensor) {
-    this.dispose();
-  },
-});
-
->>>>>>> refs/heads/kernels
 // A tensor prints as its dtype, shape and values, on the console and as the result of a cell.
 Object.assign(tf.Tensor.prototype, {
   [Symbol.for("Deno.customInspect")](this: tf.Tensor): string {

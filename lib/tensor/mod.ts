@@ -9,7 +9,12 @@
  */
 export { backend, useBackend } from "./backend/use.ts";
 export type { BackendName } from "./backend/types.ts";
-export { grad, type GradientsOf, type UnusedInputError, valueAndGradients } from "./autograd/grad.ts";
+export {
+  grad,
+  type GradientsOf,
+  type UnusedInputError,
+  valueAndGradients,
+} from "./autograd/grad.ts";
 export { variable } from "./variable.ts";
 export { dispose, memory, type TensorContainer, tidy } from "./memory.ts";
 export type { Padding, Pair, WindowOptions } from "./ops/window.ts";

@@ -1,15 +1,14 @@
 /**
- * Frees tensors and variables that nothing can reach any more. V8 knows neither that a tensor holds
- * memory outside of its heap, nor how much.
+ * Frees tensors and variables that nothing can reach any more. V8 does not know that a tensor holds
+ * memory outside its heap, nor how much.
  *
- * A tensor is registered only when it outlives every `tidy`, so those that a `tidy` disposes cost
- * nothing.
+ * A tensor is registered only when it outlives every `tidy`. The others cost nothing.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { DataType, Tensor, Variable } from "./types.ts";
 
 /** The facts that are needed to dispose a tensor, without a reference to it. */
-interface Remains {
+interface Registration {
   dataId: object;
   readonly dtype: DataType;
   readonly size: number;
@@ -20,51 +19,55 @@ interface Remains {
 const engine = tf.engine();
 const { disposeTensor, disposeVariable, keep, makeVariable } = engine, track = engine["track"];
 
-const registered = new WeakMap<Tensor, Remains>();
-/** Those of the variables that are alive. TensorFlow.js's own list would keep them so. */
-const ofVariables = new Set<Remains>();
-const unreachable = new FinalizationRegistry<Remains>((remains) => {
-  ofVariables.delete(remains);
-  reserve(-bytesOf(remains));
-  disposeTensor.call(engine, remains as unknown as Tensor);
+const registered = new WeakMap<Tensor, Registration>();
+/** The variables that are alive. TensorFlow.js's own list would keep them alive. */
+const variables = new Set<Registration>();
+const unreachable = new FinalizationRegistry<Registration>((registration) => {
+  variables.delete(registration);
+  reserve(-bytesOf(registration));
+  disposeTensor.call(engine, registration as unknown as Tensor);
 });
 
-/** Has a tensor disposed once it is unreachable. */
+/** Registers a tensor, so that it is disposed when it is unreachable. */
 function register<T extends Tensor>(tensor: T, variable?: WeakRef<Variable>): T {
   if (registered.has(tensor)) return tensor;
   const { dataId, size } = tensor, dtype = tensor.dtype as DataType;
-  const remains = { dataId, dtype, size, variable };
-  registered.set(tensor, remains);
-  if (variable) ofVariables.add(remains);
-  unreachable.register(tensor, remains, tensor);
-  reserve(bytesOf(remains));
+  const registration = { dataId, dtype, size, variable };
+  registered.set(tensor, registration);
+  if (variable) variables.add(registration);
+  unreachable.register(tensor, registration, tensor);
+  reserve(bytesOf(registration));
   return tensor;
 }
 
-/** Takes back {@linkcode register}. */
-function unregister(tensor: Tensor, remains: Remains): void {
+/** Undoes {@linkcode register}. */
+function unregister(tensor: Tensor, registration: Registration): void {
   registered.delete(tensor);
-  ofVariables.delete(remains);
+  variables.delete(registration);
   unreachable.unregister(tensor);
-  reserve(-bytesOf(remains));
+  reserve(-bytesOf(registration));
 }
 
-function bytesOf({ size, dtype }: Remains): number {
+function bytesOf({ size, dtype }: Registration): number {
   return size * tf.util.bytesPerElement(dtype);
 }
 
-// The system gives a large buffer zeros without memory until it is written to, which nobody does.
+/** Bytes of a buffer. It never takes memory, because nothing is written to it. */
 const CHUNK = 2 ** 26;
 /**
- * V8 grows its heap to several times what is in use; with the plain size it waits too long for us.
+ * Factor on the size of tensors. V8 lets its heap grow to several times the size in use; with the
+ * plain size it would collect garbage too late.
  */
 const WEIGHT = 4;
-/** As many as may stay, or batches that come and go would allocate each time. */
+/** Buffers that may stay unused, so that batches that come and go do not allocate each time. */
 const SPARE = 8;
 const reserved: ArrayBuffer[] = [];
 let bytes = 0;
 
-/** Tells V8 of memory, so that it collects garbage before there is too much of it. */
+/**
+ * Reserves buffers as large as the tensors, so that V8 counts their memory and collects garbage in
+ * time.
+ */
 function reserve(more: number): void {
   bytes += more;
   const chunks = Math.floor(WEIGHT * bytes / CHUNK);
@@ -72,16 +75,16 @@ function reserve(more: number): void {
   while (reserved.length > chunks + SPARE) reserved.pop();
 }
 
-/** The variables that are alive. */
+/** Returns the variables that are alive. */
 export function liveVariables(): Variable[] {
-  return Array.from(ofVariables, ({ variable }) => variable?.deref())
+  return Array.from(variables, ({ variable }) => variable?.deref())
     .filter((variable) => variable !== undefined);
 }
 
-/** Notes that a variable has other data than before. */
-export function noteData(variable: Variable): void {
-  const remains = registered.get(variable);
-  if (remains) remains.dataId = variable.dataId;
+/** Updates the registration of a variable that was assigned other data. */
+export function updateRegistration(variable: Variable): void {
+  const registration = registered.get(variable);
+  if (registration) registration.dataId = variable.dataId;
 }
 
 Object.assign(engine, {
@@ -92,9 +95,9 @@ Object.assign(engine, {
     return register(keep.call(engine, tensor));
   },
   disposeTensor(tensor: Tensor): void {
-    const remains = registered.get(tensor);
-    // A variable that is assigned to lets go of its data in this way, and lives on.
-    if (remains && !remains.variable) unregister(tensor, remains);
+    const registration = registered.get(tensor);
+    // An assignment to a variable disposes its old data in this way; the variable lives on.
+    if (registration && !registration.variable) unregister(tensor, registration);
     disposeTensor.call(engine, tensor);
   },
   makeVariable(...parameters: Parameters<typeof makeVariable>): Variable {
@@ -103,10 +106,10 @@ Object.assign(engine, {
     return register(variable, new WeakRef(variable));
   },
   disposeVariable(variable: Variable): void {
-    const remains = registered.get(variable);
-    // Disposing it again would let go of data that others share.
-    if (!remains) return;
-    unregister(variable, remains);
+    const registration = registered.get(variable);
+    // A second disposal would release data that others share.
+    if (!registration) return;
+    unregister(variable, registration);
     disposeVariable.call(engine, variable);
   },
 });

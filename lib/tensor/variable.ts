@@ -1,7 +1,7 @@
 /** Variables: tensors whose value can be replaced. */
 import * as tf from "@tensorflow/tfjs-core";
 import { checkBoolean, checkOptions, checkSameDtype, checkTensor } from "./checks.ts";
-import { noteData } from "./reclaim.ts";
+import { updateRegistration } from "./reclaim.ts";
 import type { Rank, Tensor, Variable } from "./types.ts";
 
 const assign = tf.Variable.prototype.assign;
@@ -18,7 +18,7 @@ tf.Variable.prototype.assign = function (value) {
   // TensorFlow.js frees the old value first, which would also be the new one.
   if (value === this) return;
   assign.call(this, value);
-  noteData(this);
+  updateRegistration(this);
 };
 
 /**

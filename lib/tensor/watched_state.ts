@@ -1,6 +1,6 @@
 /**
- * The state in JavaScript that a compiled function depends on, as far as it is in objects whose
- * methods `forward` it calls, which modules are: their fields, and what these hold.
+ * The state in JavaScript that a compiled function depends on, as far as it is known: the fields of
+ * the modules whose `forward` it calls, and the objects in these fields.
  */
 import { isTensor } from "./checks.ts";
 
@@ -23,8 +23,8 @@ export function watchCalls<T>(work: () => T): { result: T; called: Set<object> }
   }
 }
 
-/** Longer arrays are seen to change only when they are replaced, or change in length. */
-const LONGEST = 1000;
+/** Of longer arrays only the identity and the length are watched. */
+const MAX_ELEMENTS = 1000;
 
 /** The state of objects at one time. */
 export class State {
@@ -33,7 +33,7 @@ export class State {
   readonly #visited = new Set<object>();
   readonly #isLive: (owner: object, key: string) => boolean;
 
-  /** @param isLive Whether a field is an input of the graph, so that it may change. */
+  /** @param isLive Returns whether a field is an input of the graph, so that it may change. */
   constructor(objects: Iterable<object>, isLive: (owner: object, key: string) => boolean) {
     this.#isLive = isLive;
     for (const object of objects) this.#visit(object);
@@ -41,7 +41,7 @@ export class State {
     this.#values = this.#reads.map((read) => read());
   }
 
-  /** Whether all is as it was. */
+  /** Whether each value is the same as at first. */
   get isUnchanged(): boolean {
     const reads = this.#reads, values = this.#values;
     for (let i = 0; i < reads.length; i++) {
@@ -50,42 +50,45 @@ export class State {
     return true;
   }
 
-  /** Notes the state of an object, and of the objects in it. */
+  /** Adds the state of an object, and of the objects in it. */
   #visit(value: unknown): void {
     if (typeof value !== "object" || value === null || this.#visited.has(value)) return;
     this.#visited.add(value);
     if (isTensor(value)) {
-      // Its values are read anew at each run.
+      // A graph reads its values anew at each run.
       if ("trainable" in value) this.#reads.push(() => value.trainable);
     } else if (Array.isArray(value) || ArrayBuffer.isView(value) && "length" in value) {
       const array = value as ArrayLike<unknown>;
       this.#reads.push(() => array.length);
-      if (array.length > LONGEST) return;
-      for (let i = 0; i < array.length; i++) this.#note(() => array[i]);
+      if (array.length > MAX_ELEMENTS) return;
+      for (let i = 0; i < array.length; i++) this.#add(() => array[i]);
     } else if (value instanceof Map || value instanceof Set) {
       this.#reads.push(() => value.size);
-      if (value.size > LONGEST) return;
+      if (value.size > MAX_ELEMENTS) return;
       for (const key of value.keys()) {
-        this.#note(value instanceof Map ? () => value.get(key) : () => value.has(key));
+        this.#add(value instanceof Map ? () => value.get(key) : () => value.has(key));
       }
     } else if (!(value instanceof ArrayBuffer)) {
       const owner = value as Record<string, unknown>;
       this.#reads.push(() => Object.keys(owner).length);
       for (const key of [...Object.keys(owner), ...accessors(owner)]) {
-        if (!this.#isLive(owner, key)) this.#note(() => owner[key]);
+        if (!this.#isLive(owner, key)) this.#add(() => owner[key]);
       }
     }
   }
 
-  #note(read: () => unknown): void {
+  #add(read: () => unknown): void {
     this.#reads.push(read);
     this.#visit(read());
   }
 }
 
-/** The accessors of an object that can be set, which stand for private fields, and `isFrozen`. */
+/**
+ * Returns the accessors of an object that have a setter, which stand for private fields, and
+ * `isFrozen`.
+ */
 function accessors(object: object): string[] {
-  const found: string[] = [];
+  const keys: string[] = [];
   let prototype = Object.getPrototypeOf(object);
   for (
     ;
@@ -93,13 +96,13 @@ function accessors(object: object): string[] {
     prototype = Object.getPrototypeOf(prototype)
   ) {
     for (const [key, { get, set }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
-      if (get && (set || key === "isFrozen") && !fails(get, object)) found.push(key);
+      if (get && (set || key === "isFrozen") && !throwsError(get, object)) keys.push(key);
     }
   }
-  return found;
+  return keys;
 }
 
-function fails(get: () => unknown, object: object): boolean {
+function throwsError(get: () => unknown, object: object): boolean {
   try {
     get.call(object);
     return false;

@@ -1,6 +1,23 @@
 /** One step of a training: loss, gradients, and the optimizer's change. */
-import { type Compiled, type Features, type Labels, ops, type Scalar, type Tensor, tidy, valueAndGradients, type Variable, withPrecision } from "../tensor/mod.ts";
-import { checkNumber, keep, squaredNorm, UnusedInputError, vectorNorm } from "../tensor/internal.ts";
+import {
+  type Compiled,
+  type Features,
+  type Labels,
+  ops,
+  type Scalar,
+  type Tensor,
+  tidy,
+  valueAndGradients,
+  type Variable,
+  withPrecision,
+} from "../tensor/mod.ts";
+import {
+  checkNumber,
+  keep,
+  squaredNorm,
+  UnusedInputError,
+  vectorNorm,
+} from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { scaleGradients } from "./clip.ts";

@@ -211,7 +211,7 @@ export async function writeGraphModel<Channels extends number>(
   }
 }
 
-/** Returns the files of weights of the graph model in a folder, as far as this library named them. */
+/** Returns the files of weights of the graph model in a folder that this library has named. */
 async function weightFiles(folder: string): Promise<string[]> {
   const text = await Deno.readTextFile(join(folder, "model.json")).catch(() => "{}");
   try {

@@ -1,5 +1,18 @@
 import assert from "node:assert/strict";
-import { dispose, grad, memory, ops, type Scalar, type Tensor, type Tensor1D, type Tensor2D, type Tensor4D, tidy, valueAndGradients, variable } from "resnet-lab";
+import {
+  dispose,
+  grad,
+  memory,
+  ops,
+  type Scalar,
+  type Tensor,
+  type Tensor1D,
+  type Tensor2D,
+  type Tensor4D,
+  tidy,
+  valueAndGradients,
+  variable,
+} from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import { dependsOn, isVariable, UnusedInputError } from "../../lib/tensor/internal.ts";
 

@@ -3,7 +3,24 @@
  * call.
  */
 import assert from "node:assert/strict";
-import { backend, compile, dropout, dynamicConv2d, type Images, linear, Module, ops, sequential, setTemperature, type Tensor, type Tensor1D, type Tensor2D, tidy, valueAndGradients, variable } from "resnet-lab";
+import {
+  backend,
+  compile,
+  dropout,
+  dynamicConv2d,
+  type Images,
+  linear,
+  Module,
+  ops,
+  sequential,
+  setTemperature,
+  type Tensor,
+  type Tensor1D,
+  type Tensor2D,
+  tidy,
+  valueAndGradients,
+  variable,
+} from "resnet-lab";
 import { assertClose, collectGarbage, testOnEachBackend } from "../helpers.ts";
 import { keep } from "../../lib/tensor/internal.ts";
 

@@ -41,7 +41,7 @@ const native = { ignore: backend() !== "tensorflow" };
 /** A vector, disposed with all else in `tidy`. */
 const vector = (...values: number[]): Tensor1D => ops.tensor(values);
 
-testOnEachBackend("a compiled function gives what the function gives, for each shape", () => {
+testOnEachBackend("compile() returns the results of the function, for each shape", () => {
   using double = compile((x: Tensor1D) => ops.mul(x, 2));
   tidy(() => {
     for (const values of [[1, 2], [3, 4], [5], [6, 7], [8], []]) {
@@ -80,7 +80,7 @@ Deno.test(
   },
 );
 
-Deno.test("results in arrays and records, inputs among them, keep their places", () => {
+Deno.test("compile() keeps the structure of results in arrays and records, with inputs among them", () => {
   using f = compile((x: Tensor1D, y: Scalar) => ({
     sum: ops.add(x, y),
     parts: [x, { y, again: x }] as const,
@@ -96,7 +96,7 @@ Deno.test("results in arrays and records, inputs among them, keep their places",
   }
 });
 
-testOnEachBackend("variables are read as they are, and assigned to, at each call", () => {
+testOnEachBackend("compile() reads variables, and assigns to them, at each call", () => {
   const w = variable(vector(1)), total = variable(vector(0));
   using f = compile((x: Tensor1D) => {
     total.assign(ops.add(total, x));
@@ -113,7 +113,7 @@ testOnEachBackend("variables are read as they are, and assigned to, at each call
   total.dispose();
 });
 
-Deno.test("who shared a variable's data is not taken for the variable", native, () => {
+Deno.test("compile() tells a variable from a tensor that shared its data", native, () => {
   const w = variable(vector(1));
   const start = ops.clone(w);
   using moved = compile((x: Tensor1D) => ops.add(x, ops.sub(w, start)));
@@ -127,23 +127,27 @@ Deno.test("who shared a variable's data is not taken for the variable", native, 
   w.dispose();
 });
 
-Deno.test("inputs that are one tensor at one call may be two at the next", native, () => {
-  const w = variable(vector(2));
-  using difference = compile((x: Tensor1D, y: Tensor1D) => ops.sub(ops.mul(x, w), y));
-  tidy(() => {
-    const one = vector(1), three = vector(3);
-    for (let i = 0; i < 2; i++) {
-      assert.equal(difference(one, one).dataSync()[0], 1);
-      assert.equal(difference(w, one).dataSync()[0], 3);
-      assert.equal(difference(three, one).dataSync()[0], 5);
-    }
-    w.assign(vector(10));
-    assert.equal(difference(three, one).dataSync()[0], 29);
-  });
-  w.dispose();
-});
+Deno.test(
+  "compile() accepts inputs that are one tensor at one call and two at the next",
+  native,
+  () => {
+    const w = variable(vector(2));
+    using difference = compile((x: Tensor1D, y: Tensor1D) => ops.sub(ops.mul(x, w), y));
+    tidy(() => {
+      const one = vector(1), three = vector(3);
+      for (let i = 0; i < 2; i++) {
+        assert.equal(difference(one, one).dataSync()[0], 1);
+        assert.equal(difference(w, one).dataSync()[0], 3);
+        assert.equal(difference(three, one).dataSync()[0], 5);
+      }
+      w.assign(vector(10));
+      assert.equal(difference(three, one).dataSync()[0], 29);
+    });
+    w.dispose();
+  },
+);
 
-Deno.test("what was rounded to bf16 before is rounded in the graph itself", native, () => {
+Deno.test("compile() rounds to bf16 inside the graph, also what was rounded before", native, () => {
   const w = variable(ops.tensor([[1 + 1 / 512]]));
   using f = compile((x: Tensor2D) => ops.matMul(x, w));
   tidy(() => {
@@ -228,7 +232,7 @@ Deno.test(
   },
 );
 
-Deno.test("gradients go through a compiled function, which runs itself for them", () => {
+Deno.test("compile() runs the function itself where a gradient is taken", () => {
   using square = compile((x: Tensor) => ops.square(x));
   tidy(() => {
     for (let i = 0; i < 3; i++) {
@@ -238,7 +242,7 @@ Deno.test("gradients go through a compiled function, which runs itself for them"
   });
 });
 
-Deno.test("a compiled function is part of the one that calls it", native, () => {
+Deno.test("compile() includes a compiled function in the one that calls it", native, () => {
   let runs = 0;
   using inner = compile((x: Tensor1D) => {
     runs++;
@@ -296,7 +300,7 @@ Deno.test(
     }),
 );
 
-Deno.test("after an error the same function can be compiled", native, () => {
+Deno.test("compile() captures a function again after an error", native, () => {
   let isBad = true;
   using f = compile((x: Tensor1D) => {
     if (isBad) throw new Error("bad");
@@ -310,7 +314,7 @@ Deno.test("after an error the same function can be compiled", native, () => {
   });
 });
 
-Deno.test("a compiled function that was disposed says so", () => {
+Deno.test("compile() refuses a call after it was disposed", () => {
   const f = compile((x: Tensor1D) => ops.neg(x));
   tidy(() => {
     for (const value of [1, 2]) assert.equal(f(vector(value)).dataSync()[0], -value);
@@ -324,21 +328,25 @@ Deno.test("a compiled function that was disposed says so", () => {
   });
 });
 
-Deno.test("a tensor from outside is used as it is, and missed once it is disposed", native, () => {
-  const offset = vector(5);
-  using f = compile((x: Tensor1D) => ops.add(x, offset));
-  tidy(() => {
-    for (const value of [1, 2]) assert.equal(f(vector(value)).dataSync()[0], value + 5);
-    offset.dispose();
-    assert.throws(() => f(vector(1)), {
-      name: "RangeError",
-      message:
-        "Running a compiled function: the tensor [1] from outside that it uses must be alive, found it disposed.",
+Deno.test(
+  "compile() uses a tensor from outside, and refuses it when it was disposed",
+  native,
+  () => {
+    const offset = vector(5);
+    using f = compile((x: Tensor1D) => ops.add(x, offset));
+    tidy(() => {
+      for (const value of [1, 2]) assert.equal(f(vector(value)).dataSync()[0], value + 5);
+      offset.dispose();
+      assert.throws(() => f(vector(1)), {
+        name: "RangeError",
+        message:
+          "Running a compiled function: the tensor [1] from outside that it uses must be alive, found it disposed.",
+      });
     });
-  });
-});
+  },
+);
 
-Deno.test("a model that is rebuilt after it was compiled is compiled again", native, () => {
+Deno.test("compile() captures a model again after it was rebuilt", native, () => {
   const model = sequential(conv2d(1, 2, { kernelSize: 3, useBias: false }), batchNorm(2));
   using f = compile((images: Images<1>) => model.forward(images));
   tidy(() => {
@@ -349,17 +357,21 @@ Deno.test("a model that is rebuilt after it was compiled is compiled again", nat
   });
 });
 
-Deno.test("data that another backend had in the meantime comes back", native, async () => {
-  const w = variable(vector(2)), offset = vector(1);
-  using f = compile((x: Tensor1D) => ops.add(ops.mul(x, w), offset));
-  for (let i = 0; i < 3; i++) {
-    using x = vector(5), y = f(x);
-    assert.equal(y.dataSync()[0], 11);
-    await useBackend("cpu", () => tidy(() => void ops.add(w, offset).dataSync()));
-  }
-  w.dispose();
-  offset.dispose();
-});
+Deno.test(
+  "compile() takes data back that another backend had in the meantime",
+  native,
+  async () => {
+    const w = variable(vector(2)), offset = vector(1);
+    using f = compile((x: Tensor1D) => ops.add(ops.mul(x, w), offset));
+    for (let i = 0; i < 3; i++) {
+      using x = vector(5), y = f(x);
+      assert.equal(y.dataSync()[0], 11);
+      await useBackend("cpu", () => tidy(() => void ops.add(w, offset).dataSync()));
+    }
+    w.dispose();
+    offset.dispose();
+  },
+);
 
 const w = variable(vector(1, 2));
 const optimizer = sgd([w], { learningRate: 1, momentum: 0.5 });
@@ -395,14 +407,14 @@ const refused: Record<string, [f: (x: Tensor1D) => Tensor, message: RegExp]> = {
   ],
 };
 for (const [name, [f, message]] of Object.entries(refused)) {
-  Deno.test(`a function that ${name} is refused`, native, () => {
+  Deno.test(`compile() refuses a function that ${name}`, native, () => {
     using compiled = compile(f);
     tidy(() => assert.throws(() => compiled(vector(1, 2)), { name: "RangeError", message }));
     assert.deepEqual([...w.dataSync()], [1, 2]);
   });
 }
 
-Deno.test("what is no tensor is refused", native, () => {
+Deno.test("compile() refuses inputs and results that are not tensors", native, () => {
   // @ts-expect-error: it gives a number
   using number = compile((x: Tensor1D) => x.size);
   tidy(() => assert.throws(() => number(vector(1)), /the result must be tensors.* found 1/));
@@ -416,7 +428,7 @@ Deno.test("what is no tensor is refused", native, () => {
   assert.throws(() => f([1]), { name: "TypeError", message: /an input/ });
 });
 
-Deno.test("labels that are no class are an error of the graph", native, () => {
+Deno.test("compile() refuses labels that are no class when the graph runs", native, () => {
   using loss = compile((logits: Features, labels: Labels) => crossEntropy(logits, labels));
   tidy(() => {
     const logits = ops.zeros([1, 3]),
@@ -437,7 +449,7 @@ Deno.test("labels that are no class are an error of the graph", native, () => {
   });
 });
 
-Deno.test("a compiled function takes what the function takes", async () => {
+Deno.test("compile() keeps the parameter types of the function", async () => {
   const program = `
     import { compile, type Images, lenet } from "resnet-lab";
     const predict = compile((images: Images<1>) => lenet().forward(images));
@@ -480,7 +492,7 @@ for (const [name, [work, subject]] of Object.entries(checked)) {
   });
 }
 
-Deno.test("a function that reads values is refused with its name", native, () => {
+Deno.test("compile() names the function that reads values", native, () => {
   function myLoss(x: Tensor1D) {
     return ops.scalar(x.dataSync()[0]!);
   }

@@ -51,17 +51,21 @@ Deno.test(
   },
 );
 
-Deno.test("a convolution in bf16 is that of rounded images and kernels, rounded", native, () => {
-  tidy(() => {
-    const random = new Random(2);
-    const x = random.normal([1, 5, 5, 3]), kernel = random.normal([3, 3, 3, 4]);
-    const round = (t: typeof x): typeof x => ops.tensor(t.dataSync().map(rounded), t.shape);
-    const exact = ops.conv2d(round(x), round(kernel), { padding: 1 });
-    const y = withPrecision("bf16", () => ops.conv2d(x, kernel, { padding: 1 }));
-    assertClose(y, exact, 2 ** -8);
-    assert.deepEqual([...y.dataSync()], [...y.dataSync()].map(rounded));
-  });
-});
+Deno.test(
+  "withPrecision() rounds the inputs and the result of a convolution in bf16",
+  native,
+  () => {
+    tidy(() => {
+      const random = new Random(2);
+      const x = random.normal([1, 5, 5, 3]), kernel = random.normal([3, 3, 3, 4]);
+      const round = (t: typeof x): typeof x => ops.tensor(t.dataSync().map(rounded), t.shape);
+      const exact = ops.conv2d(round(x), round(kernel), { padding: 1 });
+      const y = withPrecision("bf16", () => ops.conv2d(x, kernel, { padding: 1 }));
+      assertClose(y, exact, 2 ** -8);
+      assert.deepEqual([...y.dataSync()], [...y.dataSync()].map(rounded));
+    });
+  },
+);
 
 /** A small network with all that computes in bf16. */
 function network() {
@@ -150,7 +154,7 @@ for (
   );
 }
 
-Deno.test("what is in bf16 is used in fp32 outside", native, () => {
+Deno.test("withPrecision() returns bf16 tensors that compute in fp32 outside", native, () => {
   tidy(() => {
     const third = ops.tensor([[1 / 3]]), one = ops.tensor([[[[1]]]]);
     const y = withPrecision("bf16", () => ops.conv2d(ops.reshape(third, [1, 1, 1, 1]), one));
@@ -168,7 +172,7 @@ Deno.test("what is in bf16 is used in fp32 outside", native, () => {
   });
 });
 
-Deno.test("bf16 ends where its function throws", native, () => {
+Deno.test("withPrecision() ends where its function throws", native, () => {
   assert.throws(() =>
     withPrecision("bf16", () => {
       throw new Error("on the way");
@@ -179,7 +183,7 @@ Deno.test("bf16 ends where its function throws", native, () => {
   });
 });
 
-Deno.test("a precision that there is not is refused in words", async () => {
+Deno.test("withPrecision() refuses an unknown precision", async () => {
   assert.throws(() => withPrecision("fp16" as never, () => {}), {
     name: "RangeError",
     message: 'Choosing a precision: the precision must be one of "fp32", "bf16", found "fp16".',

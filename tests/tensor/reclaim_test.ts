@@ -3,7 +3,29 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { adam, backend, batchNorm, compile, conv2d, crossEntropy, flatten, type Images, linear, memory, Module, ops, relu, sequential, type Tensor, type Tensor1D, tidy, useBackend, valueAndGradients, variable, withPrecision } from "resnet-lab";
+import {
+  adam,
+  backend,
+  batchNorm,
+  compile,
+  conv2d,
+  crossEntropy,
+  flatten,
+  type Images,
+  linear,
+  memory,
+  Module,
+  ops,
+  relu,
+  sequential,
+  type Tensor,
+  type Tensor1D,
+  tidy,
+  useBackend,
+  valueAndGradients,
+  variable,
+  withPrecision,
+} from "resnet-lab";
 import { collectGarbage, testOnEachBackend } from "../helpers.ts";
 import { keep } from "../../lib/tensor/internal.ts";
 

@@ -1,6 +1,36 @@
 /** The transform of a training stays with the model, and with its weights in a file. */
 import assert from "node:assert/strict";
-import { adam, compose, conv2d, evaluate, extractFeatures, fashionMnist, findLearningRate, fit, flatten, globalAveragePool, type Images, linear, loadStateDict, lossSurface, type Module, normalize, ops, readSafetensors, readSafetensorsMetadata, relu, resize, sequential, setSeed, sgd, stateDict, tidy, type Transform, writeGraphModel, writeSafetensors } from "resnet-lab";
+import {
+  adam,
+  compose,
+  conv2d,
+  evaluate,
+  extractFeatures,
+  fashionMnist,
+  findLearningRate,
+  fit,
+  flatten,
+  globalAveragePool,
+  type Images,
+  linear,
+  loadStateDict,
+  lossSurface,
+  type Module,
+  normalize,
+  ops,
+  readSafetensors,
+  readSafetensorsMetadata,
+  relu,
+  resize,
+  sequential,
+  setSeed,
+  sgd,
+  stateDict,
+  tidy,
+  type Transform,
+  writeGraphModel,
+  writeSafetensors,
+} from "resnet-lab";
 import { bindTransform, transformOf } from "../../lib/data/internal.ts";
 import { assertClose } from "../helpers.ts";
 

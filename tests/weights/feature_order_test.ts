@@ -1,6 +1,30 @@
 /** Networks with custom forward passes that flatten feature maps in many ways, against PyTorch. */
 import assert from "node:assert/strict";
-import { adaptiveAveragePool, type AnyModule, batchNorm, conv2d, dropout, type Features, flatten, type Images, linear, loadStateDict, maxPool, Module, ops, Random, readSafetensors, relu, residual, sequential, stateDict, type Tensor, tidy, variable, writeSafetensors } from "resnet-lab";
+import {
+  adaptiveAveragePool,
+  type AnyModule,
+  batchNorm,
+  conv2d,
+  dropout,
+  type Features,
+  flatten,
+  type Images,
+  linear,
+  loadStateDict,
+  maxPool,
+  Module,
+  ops,
+  Random,
+  readSafetensors,
+  relu,
+  residual,
+  sequential,
+  stateDict,
+  type Tensor,
+  tidy,
+  variable,
+  writeSafetensors,
+} from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import { fixture } from "./_helpers.ts";
 import { StoredTensor } from "../../lib/weights/internal.ts";

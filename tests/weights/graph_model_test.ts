@@ -121,13 +121,13 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`TensorFlow.js alone gives the logits of ${name}`, () => {
+  Deno.test(`writeGraphModel() writes ${name}, for which TensorFlow.js alone computes the same logits`, () => {
     setSeed(1);
     return test();
   });
 }
 
-Deno.test("a graph model written on the portable backend is the same", () =>
+Deno.test("writeGraphModel() writes the same on the JavaScript backend", () =>
   useBackend("cpu", () => assertSame(cifarResnet({ depth: 8, classes: 5 }), [16, 16, 3])));
 
 const dynamic = dynamicConv2d(1, 4, { kernelSize: 1 });
@@ -167,7 +167,7 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`writing a graph model refuses ${name}, and writes nothing`, async () => {
+  Deno.test(`writeGraphModel() refuses ${name}, and writes nothing`, async () => {
     const folder = `${await Deno.makeTempDir()}/new`;
     await assertNoLeak(() =>
       assert.rejects(writeGraphModel(folder, new Only(compute), [2, 2, 1]), {
@@ -179,10 +179,10 @@ for (
   });
 }
 
-Deno.test("writing a graph model says which layer does not fit the images", () =>
+Deno.test("writeGraphModel() names the layer that does not fit the images", () =>
   assert.rejects(writeGraphModel("nowhere", lenet(), [20, 20, 1]), /^RangeError: At classifier/));
 
-Deno.test("writeGraphModel stopped at any instant leaves one network, the old or the new", async () => {
+Deno.test("writeGraphModel() stopped at any instant leaves one network, the old or the new", async () => {
   const cache = new URL("../../.cache/", import.meta.url).pathname;
   await Deno.mkdir(cache, { recursive: true });
   const folder = await Deno.makeTempDir({ dir: cache }), model = `${folder}/model`;
@@ -232,7 +232,7 @@ function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-Deno.test("writeGraphModel replaces the weights of the model before, and no file of anyone else", async () => {
+Deno.test("writeGraphModel() replaces the weights of the model before, and no file of anyone else", async () => {
   const folder = await Deno.makeTempDir();
   await Deno.writeTextFile(`${folder}/weights.mine.bin`, "mine");
   await Deno.writeTextFile(`${folder}/weights.bin`, "of the version before");

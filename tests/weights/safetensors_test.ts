@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { linear, ops, readPth, readSafetensors, readSafetensorsMetadata, writeGraphModel, writeSafetensors } from "resnet-lab";
+import {
+  linear,
+  ops,
+  readPth,
+  readSafetensors,
+  readSafetensorsMetadata,
+  writeGraphModel,
+  writeSafetensors,
+} from "resnet-lab";
 import { fixture, plain, rowMajor, temporary } from "./_helpers.ts";
 import { StoredTensor } from "../../lib/weights/internal.ts";
 

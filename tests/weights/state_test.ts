@@ -1,5 +1,31 @@
 import assert from "node:assert/strict";
-import { alexnet, type AnyModule, batchNorm, conv2d, flatten, fromTimm, googlenet, type Images, inception, linear, loadStateDict, Module, ops, parallel, readPth, readSafetensors, resnet, resnet18, resnet50, sequential, stateDict, type Tensor, toTimm, variable, vgg } from "resnet-lab";
+import {
+  alexnet,
+  type AnyModule,
+  batchNorm,
+  conv2d,
+  flatten,
+  fromTimm,
+  googlenet,
+  type Images,
+  inception,
+  linear,
+  loadStateDict,
+  Module,
+  ops,
+  parallel,
+  readPth,
+  readSafetensors,
+  resnet,
+  resnet18,
+  resnet50,
+  sequential,
+  stateDict,
+  type Tensor,
+  toTimm,
+  variable,
+  vgg,
+} from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
 import { expected, fixture, images, names } from "./_helpers.ts";
 import { StoredTensor } from "../../lib/weights/internal.ts";

@@ -16,7 +16,7 @@ import { ResourceVariables } from "./resource_variables.ts";
 import type * as types from "./types.ts";
 import type { Binding, CapturedGraph, NativeTensor, OpAttribute, Values } from "./types.ts";
 
-/** From this size on, the product of a vector with itself is two to three times as fast as L2Loss. */
+/** The size from which the product of a vector with itself is faster than L2Loss. */
 const LARGE = 2 ** 15;
 
 export class NativeBackend extends NodeJSKernelBackend implements types.NativeBackend {
