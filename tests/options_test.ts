@@ -7,6 +7,7 @@
  */
 import assert from "node:assert/strict";
 import * as lib from "resnet-lab";
+import { download } from "../lib/data/internal.ts";
 import { isTensor } from "../lib/tensor/internal.ts";
 
 /** The types with named properties that are no options, with the reason. */
@@ -156,7 +157,7 @@ const PLACES: Readonly<Record<string, Row>> = {
   "cutout 0": [{ size: 1 }, (o) => lib.cutout(o)],
   "download 1": [
     { file: missing, sha256: "0".repeat(64) },
-    (o) => lib.download("http://localhost:1", o),
+    (o) => download("http://localhost:1", o),
   ],
   "syntheticImages 0": [{ count: 1, seed: 1 }, (o) => lib.syntheticImages(o)],
   "fashionMnist 0": [{ subset: true }, (o) => lib.fashionMnist(o)],

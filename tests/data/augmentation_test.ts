@@ -14,7 +14,7 @@ import {
   randomResizedCrop,
   type Transform,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { distinct } from "./_helpers.ts";
 
 const random = () => new Random(5);

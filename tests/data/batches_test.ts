@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { batches, ImageDataset, type Images, memory, ops, Random } from "resnet-lab";
-import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
 /** Ten images of one pixel; pixel and class are the position. */
 const ten = new ImageDataset({

@@ -18,7 +18,7 @@ import {
   randomFlip,
 } from "resnet-lab";
 import { readCifar10 } from "../../lib/data/cifar10.ts";
-import { assertClose, testOnEachBackend } from "../helpers.ts";
+import { assertClose, testOnEachBackend } from "../_helpers.ts";
 
 const names = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"]
   .concat("test_batch").map((name) => `${name}.bin`);

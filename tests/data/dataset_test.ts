@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { extractFeatures, ImageDataset, ops } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
 /** Four images of 1 × 2 with 3 channels: the pixels of image i are 10 i, 10 i + 1, …, 10 i + 5. */
 const parts = {

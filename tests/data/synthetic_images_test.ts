@@ -17,7 +17,7 @@ import {
   syntheticImages,
   useBackend,
 } from "resnet-lab";
-import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
 testOnEachBackend(
   "syntheticImages() gives images of CIFAR-10's shape, ten classes in turn, and says that they are no photographs",

@@ -13,7 +13,7 @@ import {
   type Transform,
 } from "resnet-lab";
 import { describeTransform, transformFrom } from "../../lib/data/transforms.ts";
-import { assertClose, testOnEachBackend } from "../helpers.ts";
+import { assertClose, testOnEachBackend } from "../_helpers.ts";
 import { distinct } from "./_helpers.ts";
 import resized from "../fixtures/data/resize.json" with { type: "json" };
 

@@ -22,7 +22,7 @@ import {
   type Variable,
 } from "resnet-lab";
 import { Dropout } from "../../lib/nn/internal.ts";
-import { assertNoLeak } from "../helpers.ts";
+import { assertNoLeak } from "../_helpers.ts";
 import { numbersOf, type Stored } from "../nn/_helpers.ts";
 
 /** One training step and one inference of a network in PyTorch. */

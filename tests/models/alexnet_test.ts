@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { alexnet, type AlexNetVariant, crossEntropy, setSeed, summary } from "resnet-lab";
-import { assertNoLeak } from "../helpers.ts";
+import { assertNoLeak } from "../_helpers.ts";
 import {
   assertEveryParameterLearns,
   assertLikePyTorch,

@@ -13,7 +13,7 @@ import {
   setSeed,
   summary,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import {
   assertEveryParameterLearns,
   assertLikePyTorch,

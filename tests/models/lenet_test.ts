@@ -13,7 +13,7 @@ import {
   valueAndGradients,
   type Variable,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, centralDifference, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, centralDifference, testOnEachBackend } from "../_helpers.ts";
 import { assertLeavesOnlyOutput, assertStored, read, type Stored } from "../nn/_helpers.ts";
 
 const ACTIVATIONS = ["relu", "sigmoid", "tanh"] as const;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { crossEntropy, nin, ninBlock, ops, setSeed, summary } from "resnet-lab";
-import { assertClose, assertNoLeak } from "../helpers.ts";
+import { assertClose, assertNoLeak } from "../_helpers.ts";
 import {
   assertEveryParameterLearns,
   assertLikePyTorch,

@@ -8,7 +8,7 @@ import {
   type ResidualBlockOptions,
   setSeed,
 } from "resnet-lab";
-import { assertClose } from "../helpers.ts";
+import { assertClose } from "../_helpers.ts";
 import { assertGradientsByDifferences } from "../nn/_helpers.ts";
 import { assertRefused, constantKernels } from "./_helpers.ts";
 

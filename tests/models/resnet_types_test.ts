@@ -26,7 +26,7 @@ import {
   type ResNetVersion,
   sequential,
 } from "resnet-lab";
-import { errorsOfCompiler } from "../helpers.ts";
+import { errorsOfCompiler } from "../_helpers.ts";
 
 declare const grey: Images<1>;
 declare const colour: Images<3>;

@@ -9,7 +9,7 @@ import {
   vggBlock,
   type VGGDepth,
 } from "resnet-lab";
-import { assertClose, assertNoLeak } from "../helpers.ts";
+import { assertClose, assertNoLeak } from "../_helpers.ts";
 import {
   assertEveryParameterLearns,
   assertLikePyTorch,

@@ -17,7 +17,7 @@ import {
   valueAndGradients,
   type Variable,
 } from "resnet-lab";
-import { assertClose, centralDifference } from "../helpers.ts";
+import { assertClose, centralDifference } from "../_helpers.ts";
 
 /** A tensor in a fixture: its shape, and its numbers as little-endian float32 in base64. */
 export interface Stored<Shape extends readonly number[] = readonly number[]> {

@@ -11,7 +11,7 @@ import {
   tanh,
   type Tensor1D,
 } from "resnet-lab";
-import { assertClose, testOnEachBackend } from "../helpers.ts";
+import { assertClose, testOnEachBackend } from "../_helpers.ts";
 import {
   assertGradientsByDifferences,
   assertLeavesOnlyOutput,

@@ -12,7 +12,7 @@ import {
   tidy,
   valueAndGradients,
 } from "resnet-lab";
-import { assertClose } from "../helpers.ts";
+import { assertClose } from "../_helpers.ts";
 
 const images = (channels: number, size = 8, batch = 4) =>
   new lab.Random(3).normal([batch, size, size, channels]);

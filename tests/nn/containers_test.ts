@@ -29,7 +29,7 @@ import {
   valueAndGradients,
 } from "resnet-lab";
 import { Parallel, Residual } from "../../lib/nn/internal.ts";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { assertGradientsByDifferences, assertLeavesOnlyOutput, someImages } from "./_helpers.ts";
 
 const one = { kernelSize: 1, useBias: false } as const;

@@ -9,7 +9,7 @@ import {
   valueAndGradients,
 } from "resnet-lab";
 import { Conv2d, fansOf } from "../../lib/nn/internal.ts";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import {
   assertGradientsByDifferences,
   assertLeavesOnlyOutput,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { dropout, grad, ops, setSeed, summary, tidy } from "resnet-lab";
-import { assertClose, testOnEachBackend } from "../helpers.ts";
+import { assertClose, testOnEachBackend } from "../_helpers.ts";
 import { assertLeavesOnlyOutput, someImages } from "./_helpers.ts";
 
 testOnEachBackend("dropout copies its input in inference", () => {

@@ -26,7 +26,7 @@ import {
   vgg,
 } from "resnet-lab";
 import { Conv2d } from "../../lib/nn/internal.ts";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import {
   assertGradientsByDifferences,
   assertLeavesOnlyOutput,

@@ -17,7 +17,7 @@ import {
   tanh,
   tidy,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import {
   assertStored,
   load,

@@ -12,7 +12,7 @@ import {
   tidy,
 } from "resnet-lab";
 import { fansOf } from "../../lib/nn/internal.ts";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
 Deno.test("fansOf() returns PyTorch's fans for linear layers, convolutions and groups", () => {
   assert.deepEqual(fansOf([5, 7]), { fanIn: 5, fanOut: 7 });

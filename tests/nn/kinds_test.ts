@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import * as lib from "resnet-lab";
 import { fansOf } from "../../lib/nn/internal.ts";
-import { assertNoLeak } from "../helpers.ts";
+import { assertNoLeak } from "../_helpers.ts";
 
 // deno-lint-ignore no-explicit-any -- as in a cell, which is not type-checked.
 const untyped = lib as any;

@@ -16,7 +16,7 @@ import {
   setSeed,
   tidy,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
 const deviation = (x: Parameters<typeof ops.variance>[0]) =>
   Math.sqrt(ops.variance(x).dataSync()[0]!);

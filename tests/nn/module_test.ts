@@ -13,7 +13,7 @@ import {
   type Tensor,
   variable,
 } from "resnet-lab";
-import { assertNoLeak } from "../helpers.ts";
+import { assertNoLeak } from "../_helpers.ts";
 import { isVariable } from "../../lib/tensor/internal.ts";
 
 /** A module with every kind of field. */

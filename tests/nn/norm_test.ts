@@ -11,7 +11,7 @@ import {
   tidy,
   valueAndGradients,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import {
   assertGradientsByDifferences,
   assertLeavesOnlyOutput,

@@ -9,7 +9,7 @@ import {
   summary,
 } from "resnet-lab";
 import { Pool } from "../../lib/nn/internal.ts";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import {
   assertGradientsByDifferences,
   assertLeavesOnlyOutput,

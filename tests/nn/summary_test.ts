@@ -19,7 +19,7 @@ import {
   tidy,
   variable,
 } from "resnet-lab";
-import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
 const block = () =>
   residual(

@@ -32,7 +32,7 @@ import {
   valueAndGradients,
   variable,
 } from "resnet-lab";
-import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
 type X = Features<4>;
 

@@ -34,7 +34,7 @@ import {
   summary,
   tanh,
 } from "resnet-lab";
-import { errorsOfCompiler } from "../helpers.ts";
+import { errorsOfCompiler } from "../_helpers.ts";
 
 const k3 = { kernelSize: 3, padding: 1 } as const;
 declare const grey: Images<1>;

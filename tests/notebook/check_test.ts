@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { check, checkClose, checkEqual, type Numeric, ops } from "resnet-lab";
-import { assertNoLeak } from "../helpers.ts";
+import { assertNoLeak } from "../_helpers.ts";
 
 /** The lines that `body` prints. */
 function printed(body: () => void): string[] {

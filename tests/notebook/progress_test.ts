@@ -13,7 +13,7 @@ import {
   showProgress,
 } from "resnet-lab";
 import { type Display, follow, jupyterDisplay } from "../../lib/notebook/progress.ts";
-import { assertNoLeak } from "../helpers.ts";
+import { assertNoLeak } from "../_helpers.ts";
 
 /** Two epochs of `steps / 2` steps, each after `milliseconds`. */
 async function* training(steps = 10, milliseconds = 0): AsyncGenerator<Progress, void, void> {

@@ -13,7 +13,7 @@ import {
   valueAndGradients,
   variable,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { dependsOn, isVariable, UnusedInputError } from "../../lib/tensor/internal.ts";
 
 testOnEachBackend("the gradient of x³ is 3x², and its own gradient 6x", () => {

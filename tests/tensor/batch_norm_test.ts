@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { batchNorm, grad, ops, type Tensor, type Tensor1D, type Tensor2D, tidy } from "resnet-lab";
-import { assertClose, testOnEachBackend } from "../helpers.ts";
+import { assertClose, testOnEachBackend } from "../_helpers.ts";
 import { assertAsPyTorch, fixtures, numbers, read } from "./fixtures.ts";
 
 for (const fixture of fixtures.batchNorm) {

@@ -21,7 +21,7 @@ import {
   valueAndGradients,
   variable,
 } from "resnet-lab";
-import { assertClose, collectGarbage, testOnEachBackend } from "../helpers.ts";
+import { assertClose, collectGarbage, testOnEachBackend } from "../_helpers.ts";
 import { keep } from "../../lib/tensor/internal.ts";
 
 const native = { ignore: backend() !== "tensorflow" };

@@ -33,7 +33,7 @@ import {
   withPrecision,
 } from "resnet-lab";
 import { nativeBackend } from "../../lib/tensor/backend/select.ts";
-import { assertClose, assertNoLeak, errorsOfCompiler, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, errorsOfCompiler, testOnEachBackend } from "../_helpers.ts";
 import { defaultRandom } from "../../lib/tensor/internal.ts";
 
 const native = { ignore: backend() !== "tensorflow" };

@@ -9,7 +9,7 @@ import {
   valueAndGradients,
   variable,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { assertAsPyTorch, fixtures } from "./fixtures.ts";
 import { pair, windowGeometry } from "../../lib/tensor/internal.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { grad, ops, Random, type Tensor2D, tidy } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { assertAsPyTorch, fixtures } from "./fixtures.ts";
 
 for (const fixture of fixtures.crossEntropy) {

@@ -1,7 +1,7 @@
 /** Reads tests/fixtures/tensor.json, which make_tensor_fixtures.py wrote with PyTorch. */
 import assert from "node:assert/strict";
 import { grad, ops, type Padding, type Pair, type Tensor, tidy } from "resnet-lab";
-import { assertClose } from "../helpers.ts";
+import { assertClose } from "../_helpers.ts";
 
 /** A tensor as the file has it. */
 interface Written {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { dispose, memory, ops, type Tensor, tidy, variable } from "resnet-lab";
-import "../helpers.ts";
+import "../_helpers.ts";
 import { isTensor, keep } from "../../lib/tensor/internal.ts";
 
 Deno.test("tidy keeps what it returns, of any depth, and frees the rest", () => {

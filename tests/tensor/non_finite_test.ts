@@ -18,7 +18,7 @@ import {
   variable,
   withPrecision,
 } from "resnet-lab";
-import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
 const N = NaN, I = Infinity;
 const image = (values: readonly number[]): Tensor4D => ops.tensor(values, [1, 4, 4, 1]);

@@ -10,7 +10,7 @@ import {
   type Tensor4D,
   tidy,
 } from "resnet-lab";
-import { assertClose, centralDifference, testOnEachBackend } from "../helpers.ts";
+import { assertClose, centralDifference, testOnEachBackend } from "../_helpers.ts";
 import { fixtures, numbers, read } from "./fixtures.ts";
 
 type Nested = number | Nested[];

@@ -11,7 +11,7 @@ import {
   withPrecision,
 } from "resnet-lab";
 import assert from "node:assert/strict";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { updateByMomentum } from "../../lib/tensor/internal.ts";
 
 const plain = { learningRate: 0.5, momentum: 0.5, nesterov: false, weightDecay: 0 };

@@ -20,7 +20,7 @@ import {
   valueAndGradients,
   withPrecision,
 } from "resnet-lab";
-import { assertClose, assertNoLeak } from "../helpers.ts";
+import { assertClose, assertNoLeak } from "../_helpers.ts";
 
 const native = { ignore: backend() !== "tensorflow" };
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ops, Random, setSeed, tidy } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { defaultRandom } from "../../lib/tensor/internal.ts";
 
 /** Numbers drawn by TensorFlow's own Python; make_random_fixtures.py wrote them. */

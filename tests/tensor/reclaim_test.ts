@@ -26,7 +26,7 @@ import {
   variable,
   withPrecision,
 } from "resnet-lab";
-import { collectGarbage, testOnEachBackend } from "../helpers.ts";
+import { collectGarbage, testOnEachBackend } from "../_helpers.ts";
 import { keep } from "../../lib/tensor/internal.ts";
 
 const native = { ignore: backend() !== "tensorflow" };

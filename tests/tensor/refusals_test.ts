@@ -25,7 +25,7 @@ import {
   variable,
   warmup,
 } from "resnet-lab";
-import { assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import {
   squaredNorm,
   updateByAdam,

@@ -11,7 +11,7 @@ import {
   variable,
 } from "resnet-lab";
 import assert from "node:assert/strict";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { updateByMomentum } from "../../lib/tensor/internal.ts";
 
 /** Asserts that work gives the same on the plain JavaScript backend as on this one. */

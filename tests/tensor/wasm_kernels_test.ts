@@ -8,7 +8,7 @@ import {
   valueAndGradients,
   variable,
 } from "resnet-lab";
-import { assertClose } from "../helpers.ts";
+import { assertClose } from "../_helpers.ts";
 
 /** The gradients of a convolution of noise, of the images and of the kernel. */
 function convolutionGradients(

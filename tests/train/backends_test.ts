@@ -12,7 +12,7 @@ import {
   sgd,
   useBackend,
 } from "resnet-lab";
-import { assertNoLeak } from "../helpers.ts";
+import { assertNoLeak } from "../_helpers.ts";
 
 /** Noise with labels in turn. */
 function noise(count: number, size: number) {

@@ -18,7 +18,7 @@ import {
   setSeed,
   setTemperature,
 } from "resnet-lab";
-import { assertClose } from "../helpers.ts";
+import { assertClose } from "../_helpers.ts";
 
 const { train } = await fashionMnist({ subset: true });
 const forty = train.take(40);

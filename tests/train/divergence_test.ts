@@ -23,7 +23,7 @@ import {
   type Variable,
   variable,
 } from "resnet-lab";
-import { assertNoLeak } from "../helpers.ts";
+import { assertNoLeak } from "../_helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
 
 for (const compile of [false, true]) {

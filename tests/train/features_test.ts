@@ -19,7 +19,7 @@ import {
   sgd,
   tidy,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
 const { test } = await fashionMnist({ subset: true });
 const seven = test.take(7);

@@ -35,7 +35,7 @@ import {
   sgd,
   type StepProgress,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
 
 const { train: shipped, test: shippedTest } = await fashionMnist({ subset: true });

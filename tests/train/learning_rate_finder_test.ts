@@ -17,7 +17,7 @@ import {
   setSeed,
   sgd,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
 const { train: shipped } = await fashionMnist({ subset: true });
 const set = shipped.take(200);

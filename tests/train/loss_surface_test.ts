@@ -20,7 +20,7 @@ import {
   tidy,
   variable,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
 const four = new ImageDataset({
   name: "four",

@@ -8,7 +8,7 @@ import {
   ops,
   type Scalar,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, centralDifference, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, centralDifference, testOnEachBackend } from "../_helpers.ts";
 import fixtures from "../fixtures/train.json" with { type: "json" };
 
 const int32 = (values: number[]): Labels => ops.tensor(values, undefined, "int32");

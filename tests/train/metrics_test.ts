@@ -19,7 +19,7 @@ import {
   ops,
   sequential,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
 /**
  * Five images of two pixels: the left pixel is lit in class 0, the right one in class 1; the last

@@ -13,7 +13,7 @@ import {
   sgd,
 } from "resnet-lab";
 import { sampleLambda } from "../../lib/train/mixup.ts";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
 
 testOnEachBackend(

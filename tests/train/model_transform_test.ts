@@ -32,7 +32,7 @@ import {
   writeSafetensors,
 } from "resnet-lab";
 import { bindTransform, transformOf } from "../../lib/data/internal.ts";
-import { assertClose } from "../helpers.ts";
+import { assertClose } from "../_helpers.ts";
 
 const { train, test } = await fashionMnist({ subset: true });
 const some = train.take(200), others = test.take(100);

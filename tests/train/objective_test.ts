@@ -23,7 +23,7 @@ import {
   sgd,
   variable,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
 
 const { train, test } = await fashionMnist({ subset: true });

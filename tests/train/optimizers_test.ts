@@ -14,7 +14,7 @@ import {
   type Tensor,
   variable,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import fixtures from "../fixtures/train.json" with { type: "json" };
 
 type Make = (parameters: ParametersOrGroups) => Optimizer;

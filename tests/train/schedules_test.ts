@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { cosine, oneCycle, type Schedule, stepDecay, warmup } from "resnet-lab";
-import { assertClose } from "../helpers.ts";
+import { assertClose } from "../_helpers.ts";
 import fixtures from "../fixtures/train.json" with { type: "json" };
 
 const schedules: Record<keyof typeof fixtures.schedules, Schedule> = {

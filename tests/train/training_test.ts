@@ -11,7 +11,7 @@ import {
   type StepProgress,
   type Training,
 } from "resnet-lab";
-import { assertClose, assertNoLeak } from "../helpers.ts";
+import { assertClose, assertNoLeak } from "../_helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
 
 const light = pixels([1, 1, 1]);

@@ -40,7 +40,7 @@ import {
   type Tensor4D,
   type Transform,
 } from "resnet-lab";
-import { errorsOfCompiler } from "../helpers.ts";
+import { errorsOfCompiler } from "../_helpers.ts";
 
 declare const grey: ImageDataset<1, 10>;
 declare const colour: ImageDataset<3, 10>;

@@ -25,7 +25,7 @@ import {
   variable,
   writeSafetensors,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { fixture } from "./_helpers.ts";
 import { StoredTensor } from "../../lib/weights/internal.ts";
 

@@ -25,7 +25,7 @@ import {
   vgg,
   writeGraphModel,
 } from "resnet-lab";
-import { assertClose, assertNoLeak } from "../helpers.ts";
+import { assertClose, assertNoLeak } from "../_helpers.ts";
 
 // Without its types, which would stand in the way of those that lib gives to tensors.
 const tfjs: string = "@tensorflow/tfjs";

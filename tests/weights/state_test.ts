@@ -26,7 +26,7 @@ import {
   variable,
   vgg,
 } from "resnet-lab";
-import { assertClose, assertNoLeak, testOnEachBackend } from "../helpers.ts";
+import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { expected, fixture, images, names } from "./_helpers.ts";
 import { StoredTensor } from "../../lib/weights/internal.ts";
 

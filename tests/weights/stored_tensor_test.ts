@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { memory, ops } from "resnet-lab";
-import { assertNoLeak } from "../helpers.ts";
+import { assertNoLeak } from "../_helpers.ts";
 import { StoredTensor } from "../../lib/weights/internal.ts";
 
 Deno.test("StoredTensor.of() and tensor go back and forth", async () => {
