@@ -46,7 +46,6 @@ const net = lib.sequential(lib.flatten(), lib.linear(16, 2));
 const dense = lib.linear(1, 1);
 const sizes = { inChannels: 1, classes: 2, width: 1 / 32 } as const;
 const axis = { title: "Loss" };
-const step = { learningRate: 0.1, betas: [0.9, 0.99], epsilon: 1e-8, step: 1 };
 const statistics = { mean: [0], standardDeviation: [1] };
 const groups = [{ parameters: [parameter] }];
 const missing = "no such folder";

@@ -175,7 +175,8 @@ async function cachedPhotographs(
   while (!await handle.tryLock(true)) {
     await delay(100, undefined, { signal }).catch(() => signal?.throwIfAborted());
   }
-  if (await exists(folder)) return await cachedPhotographs(url, options); // Another call was quicker.
+  // Another call was quicker.
+  if (await exists(folder)) return await cachedPhotographs(url, options);
   for await (const { name } of Deno.readDir(dirname(folder))) {
     if (name.startsWith("unpacking_")) {
       await Deno.remove(join(dirname(folder), name), { recursive: true });

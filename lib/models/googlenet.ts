@@ -330,7 +330,8 @@ export class GoogLeNetWithAuxiliary<InChannels extends number, Classes extends n
    * import { crossEntropy, dispose, googlenet, ops } from "resnet-lab";
    * import assert from "node:assert/strict";
    *
-   * const options = { variant: "torchvision", width: 1 / 16, classes: 5, auxiliary: true } as const;
+   * const sizes = { width: 1 / 16, classes: 5 };
+   * const options = { variant: "torchvision", auxiliary: true, ...sizes } as const;
    * const model = googlenet(options);
    * const labels = ops.tensor([0, 1], [2], "int32");
    * const outputs = model.forwardWithAuxiliary(ops.ones([2, 32, 32, 3]), { training: true });
@@ -368,8 +369,8 @@ export class GoogLeNetWithAuxiliary<InChannels extends number, Classes extends n
  * first layers to learn; see {@linkcode GoogLeNetWithAuxiliary.forwardWithAuxiliary}. They start
  * with an average pooling of 5×5 with stride 3, or in torchvision's variant to 4×4.
  *
- * All weights start as {@linkcode initializers.heNormal} and all biases at zero. torchvision draws weights with
- * a standard deviation of 0.01.
+ * All weights start as {@linkcode initializers.heNormal} and all biases at zero. torchvision draws
+ * weights with a standard deviation of 0.01.
  *
  * @throws {RangeError} If there is no such variant, a number is out of range, or images of
  * `imageSize` are too small for the layers. In `forward`, if the images are too small.

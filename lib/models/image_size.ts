@@ -1,5 +1,5 @@
 /** Image sizes that a network accepts, found from its convolutions and poolings. */
-import { type Images } from "../tensor/mod.ts";
+import type { Images } from "../tensor/mod.ts";
 import { isTensor } from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import { Conv2d, Pool } from "../nn/internal.ts";

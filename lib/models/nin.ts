@@ -157,9 +157,9 @@ export class NiN<InChannels extends number, Classes extends number>
  * maps have sides of 54, 26, 12 and 5. The last block ends in a relu like the others, so the logits
  * are never negative.
  *
- * All weights start as {@linkcode initializers.heNormal} and all biases at zero, except for the last
- * convolution: its weights are a tenth of that, and its biases one. Otherwise the relu after the
- * feature map of a class can be zero for all images from the start, and the class never learns.
+ * All weights start as {@linkcode initializers.heNormal} and all biases at zero, except for the
+ * last convolution: its weights are a tenth of that, and its biases one. Otherwise the relu after
+ * the feature map of a class can be zero for all images from the start, and the class never learns.
  *
  * @throws {RangeError} If a number is out of range. In `forward`, if the images are too small.
  * @throws {TypeError} If an option is of the wrong kind.

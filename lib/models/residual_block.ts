@@ -280,7 +280,8 @@ export function checkBlockOptions(
  * const block = basicBlock(8, 16, { stride: 2 });
  * assert.deepEqual(block.forward(ops.zeros([1, 14, 14, 8])).shape, [1, 7, 7, 16]);
  *
- * // @ts-expect-error: shortcut A adds channels of zeros, so a block of 8 channels cannot give 4; take B
+ * // @ts-expect-error: shortcut A adds channels of zeros, so a block of 8 channels cannot give 4;
+ * // take B
  * assert.throws(() => basicBlock(8, 4, { shortcut: "A" }), RangeError);
  * ```
  */

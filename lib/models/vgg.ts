@@ -214,10 +214,11 @@ export class VGG<InChannels extends number, Classes extends number>
  * maps after the five blocks of the paper's networks have sides of 112, 56, 28, 14 and 7. Feature
  * maps of other images are averaged to the size that `imageSize` leads to, as in torchvision.
  *
- * All weights start as {@linkcode initializers.heNormal}, with which the deep networks train from scratch too.
- * The paper draws them with a standard deviation of 0.01 and starts the deeper networks with layers
- * of the trained shallowest one (section 3.1). torchvision draws He weights for the fan-out, and a
- * standard deviation of 0.01 in linear layers. Batch norm is an addition of torchvision.
+ * All weights start as {@linkcode initializers.heNormal}, with which the deep networks train from
+ * scratch too. The paper draws them with a standard deviation of 0.01 and starts the deeper
+ * networks with layers of the trained shallowest one (section 3.1). torchvision draws He weights
+ * for the fan-out, and a standard deviation of 0.01 in linear layers. Batch norm is an addition of
+ * torchvision.
  *
  * @throws {RangeError} If there is no such architecture, a number is out of range, or images of
  * `imageSize` are too small for the layers. In `forward`, if the images are too small.

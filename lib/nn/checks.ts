@@ -1,5 +1,5 @@
 /** Checks about modules and their inputs. */
-import { type Tensor } from "../tensor/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
 import { checkInstance, isTensor, show } from "../tensor/internal.ts";
 import { type AnyModule, Module } from "./module.ts";
 

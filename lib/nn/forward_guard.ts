@@ -2,7 +2,7 @@
  * Wraps each `forward` of a module: checks the options, and that all variables that it reads belong
  * to the model.
  */
-import { type Variable } from "../tensor/mod.ts";
+import type { Variable } from "../tensor/mod.ts";
 import {
   checkBoolean,
   checkOptions,

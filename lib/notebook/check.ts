@@ -1,5 +1,5 @@
 import { inspect, isDeepStrictEqual } from "node:util";
-import { type Tensor } from "../tensor/mod.ts";
+import type { Tensor } from "../tensor/mod.ts";
 import { checkBoolean, checkNumber, isTensor, show } from "../tensor/internal.ts";
 
 /** The numbers that {@linkcode checkClose} compares: a number, a tensor, or arrays of these. */

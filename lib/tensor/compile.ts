@@ -43,8 +43,9 @@ interface CacheEntry {
 /**
  * Returns a function that does what `f` does, faster. At the first call with inputs of a shape it
  * runs `f` and captures its TensorFlow ops as a graph, which TensorFlow runs from then on. No
- * JavaScript runs between the ops, and TensorFlow fuses convolutions with the ops that follow, works
- * in place, and frees each value after its last use. Losses and gradients are the same to rounding.
+ * JavaScript runs between the ops, and TensorFlow fuses convolutions with the ops that follow,
+ * works in place, and frees each value after its last use. Losses and gradients are the same to
+ * rounding.
  *
  * Some kernels are right for finite numbers only, such as oneDNN's max pooling. If one of these
  * meets NaN, infinity, or numbers whose squares are beyond float32, `f` itself runs instead.
@@ -53,14 +54,14 @@ interface CacheEntry {
  *
  * - the inputs. Numbers, booleans and strings may be among them; each value has its own graph.
  * - variables and random tensors. Variables that `f` assigns to are assigned to.
- * - the fields of modules whose `forward` it calls, and the objects in them; private fields (`#rate`)
- *   only if they have a getter and a setter. A change makes a new graph.
+ * - the fields of modules whose `forward` it calls, and the objects in them; private fields
+ * (`#rate`)   only if they have a getter and a setter. A change makes a new graph.
  * - precision and backend.
  *
  * All else in JavaScript stays as at the first call. To detect that `f` depends on it, such as on a
  * number in a variable of the code around it, `f` runs again at the calls 2, 16, 32, 64, and so on.
- * If it then takes other ops or numbers than before, that is an error, which names the op. Pass such
- * a number as an input.
+ * If it then takes other ops or numbers than before, that is an error, which names the op. Pass
+ * such a number as an input.
  *
  * `f` must return tensors, and leave no others behind. The last 16 graphs are kept. They are freed
  * when the compiled function is disposed, or when nothing can reach it any more.

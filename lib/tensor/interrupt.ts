@@ -1,6 +1,6 @@
 /**
- * Stop: the button of Jupyter, or Ctrl-C in a terminal. Both send SIGINT. Without a listener it ends
- * the Deno process, and with it every variable of a notebook.
+ * Stop: the button of Jupyter, or Ctrl-C in a terminal. Both send SIGINT. Without a listener it
+ * ends the Deno process, and with it every variable of a notebook.
  *
  * In a kernel this file listens from its import on, permanently: users expect that Stop ends the
  * cell and never the kernel, also between two loops and in a cell without a loop. In a terminal it
@@ -71,9 +71,9 @@ try {
  * Returns a signal that fires at the next Stop in Jupyter, or the next Ctrl-C in a terminal, for a
  * loop of your own. In a notebook {@linkcode fit} and {@linkcode evaluate} stop without it.
  *
- * At each step the loop reads `signal.aborted` and awaits a timer, however short, because JavaScript
- * learns of Stop only then. The kernel and its variables stay. In a terminal a second Ctrl-C ends
- * the process.
+ * At each step the loop reads `signal.aborted` and awaits a timer, however short, because
+ * JavaScript learns of Stop only then. The kernel and its variables stay. In a terminal a second
+ * Ctrl-C ends the process.
  *
  * @example
  * ```ts

@@ -13,7 +13,8 @@ const ACTION = "Choosing a precision";
 /**
  * Runs `f` in a precision. With `"bf16"`, convolutions and matrix products compute in bfloat16, for
  * which recent processors and GPUs have instructions. The ops that follow them (activations,
- * pooling, additions, the feature maps in batch normalisation) stay in bfloat16, at half the memory.
+ * pooling, additions, the feature maps in batch normalisation) stay in bfloat16, at half the
+ * memory.
  *
  * bfloat16 has the range of float32 (8 bits of exponent) and 8 significant bits where float32 has
  * 24, so it holds two to three decimal digits. Parameters, their gradients, running statistics,

@@ -7,7 +7,7 @@ import {
   withPrecision,
 } from "../tensor/mod.ts";
 import { isTensor, linkInterrupt, show } from "../tensor/internal.ts";
-import { type ImageDataset } from "../data/mod.ts";
+import type { ImageDataset } from "../data/mod.ts";
 import { transformOf } from "../data/internal.ts";
 import { checkDataset } from "../data/dataset.ts";
 import { checkLogits, explainChannels } from "./checks.ts";

@@ -1,6 +1,6 @@
 import { dispose, ops, type Tensor } from "../tensor/mod.ts";
 import { checkInteger, checkNumber, show } from "../tensor/internal.ts";
-import { type ImageDataset } from "../data/mod.ts";
+import type { ImageDataset } from "../data/mod.ts";
 import { transformOf } from "../data/internal.ts";
 import { bindTransform } from "../data/model_transform.ts";
 import { checkOptimizer } from "./checks.ts";

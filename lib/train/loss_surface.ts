@@ -1,6 +1,6 @@
 import { dispose, ops, Random, type Tensor, tidy } from "../tensor/mod.ts";
 import { checkNumber, defaultRandom, linkInterrupt } from "../tensor/internal.ts";
-import { type ImageDataset } from "../data/mod.ts";
+import type { ImageDataset } from "../data/mod.ts";
 import { transformOf } from "../data/internal.ts";
 import { checkDataset } from "../data/dataset.ts";
 import { type EvaluateOptions, evaluator } from "./evaluate.ts";

@@ -37,13 +37,15 @@ import type { Schedule } from "./schedules.ts";
  *
  * @example
  * ```ts
- * import { DivergenceError, fashionMnist, fit, flatten, linear, sequential, sgd } from "resnet-lab";
+ * import { DivergenceError, fashionMnist, fit, flatten, linear } from "resnet-lab";
+ * import { sequential, sgd } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const { test } = await fashionMnist({ subset: true });
  * const model = sequential(flatten(), linear(784, 10));
  * const optimizer = sgd(model.parameters(), { learningRate: 1e38 });
- * await assert.rejects(fit(model, test, { optimizer, epochs: 1, batchSize: 100 }), DivergenceError);
+ * const training = fit(model, test, { optimizer, epochs: 1, batchSize: 100 });
+ * await assert.rejects(training, DivergenceError);
  * ```
  */
 export class DivergenceError extends RangeError {

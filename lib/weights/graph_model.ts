@@ -142,7 +142,8 @@ const NODES: Readonly<
 /**
  * Writes a model as TensorFlow.js's graph model: `model.json` and a file of weights in a folder.
  * `tf.loadGraphModel` loads it in a browser or a server without this library. Its input is images
- * `[batch, height, width, channels]` for any batch, its output the result of `forward` in inference.
+ * `[batch, height, width, channels]` for any batch, its output the result of `forward` in
+ * inference.
  *
  * The graph holds for images of this size. Two forward passes, of one and of two images, show which
  * shapes depend on the batch.
@@ -168,7 +169,8 @@ const NODES: Readonly<
  * const folder = await Deno.makeTempDir();
  * await writeGraphModel(folder, resnet18({ width: 1 / 16 }), [64, 64, 3]);
  * const { format } = JSON.parse(await Deno.readTextFile(`${folder}/model.json`));
- * assert.equal(format, "graph-model"); // In a browser: await tf.loadGraphModel("folder/model.json")
+ * // In a browser: await tf.loadGraphModel("folder/model.json")
+ * assert.equal(format, "graph-model");
  * await Deno.remove(folder, { recursive: true });
  * ```
  */

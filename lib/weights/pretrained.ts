@@ -1,4 +1,4 @@
-import { type DownloadOptions } from "../data/mod.ts";
+import type { DownloadOptions } from "../data/mod.ts";
 import { cacheFolder, download } from "../data/internal.ts";
 import { checkOneOf, checkOptions } from "../tensor/internal.ts";
 import { readPth } from "./pth.ts";

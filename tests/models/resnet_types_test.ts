@@ -78,11 +78,14 @@ export function shortcuts(
   basicBlock(inChannels, outChannels, { shortcut: "A" });
   basicBlock(64, outChannels, { shortcut: "A", version });
   bottleneck(inChannels, 16, { shortcut: "A" });
-  // @ts-expect-error: shortcut A adds channels of zeros, so a block of 64 channels cannot give 32; take B
+  // @ts-expect-error: shortcut A adds channels of zeros, so a block of 64 channels cannot give 32;
+  // take B
   basicBlock(64, 32, { shortcut: "A" });
-  // @ts-expect-error: shortcut A adds channels of zeros, so a block of 100 channels cannot give 99; take B
+  // @ts-expect-error: shortcut A adds channels of zeros, so a block of 100 channels cannot give 99;
+  // take B
   basicBlock(100, 99, { shortcut: "A", stride: 2 });
-  // @ts-expect-error: shortcut A adds channels of zeros, so a block of 256 channels cannot give 128; take B
+  // @ts-expect-error: shortcut A adds channels of zeros, so a block of 256 channels cannot give
+  // 128; take B
   bottleneck(256, 32, { shortcut: "A" });
   // @ts-expect-error: there is no option D
   basicBlock(64, 64, { shortcut: "D" });
@@ -112,7 +115,8 @@ export function blocks(channels: number) {
   const wrong: Images<64> = bottleneck(64, 64).forward(wide);
   sequential(
     bottleneck(64, 64),
-    // @ts-expect-error: this layer takes images with 64 channels, but the layer before it gives images with 256 channels
+    // @ts-expect-error: this layer takes images with 64 channels, but the layer before it gives
+    // images with 256 channels
     basicBlock(64, 64),
   );
   return { same, wider, any, logits, wrong };

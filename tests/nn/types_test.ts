@@ -62,19 +62,25 @@ export function chains() {
   const logits: Features<10> = right.forward(colour);
   right.forward(anyImages);
   sequential(flatten(), linear(400, 10));
-  // @ts-expect-error: this layer takes images with 128 channels, but the layer before it returns images with 64 channels
+  // @ts-expect-error: this layer takes images with 128 channels, but the layer before it returns
+  // images with 64 channels
   sequential(conv2d(3, 64, k3), relu(), conv2d(128, 10, k3));
-  // @ts-expect-error: this layer takes 32 channels or features, but the layer before it returns images with 64 channels
+  // @ts-expect-error: this layer takes 32 channels or features, but the layer before it returns
+  // images with 64 channels
   sequential(conv2d(3, 64, k3), batchNorm(32));
-  // @ts-expect-error: this layer takes 64 features, but the layer before it returns images with 64 channels
+  // @ts-expect-error: this layer takes 64 features, but the layer before it returns images with 64
+  // channels
   sequential(conv2d(3, 64, k3), linear(64, 10));
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it returns 8 features
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it returns 8
+  // features
   sequential(linear(4, 8), conv2d(8, 8, k3));
   // @ts-expect-error: this layer takes 16 features, but the layer before it returns 8 features
   sequential(linear(4, 8), linear(16, 10));
-  // @ts-expect-error: this layer takes 16 features, but the layer before it returns 8 features (dropout and relu keep them)
+  // @ts-expect-error: this layer takes 16 features, but the layer before it returns 8 features
+  // (dropout and relu keep them)
   sequential(linear(4, 8), dropout(0.5), relu(), linear(16, 10));
-  // @ts-expect-error: this layer takes 10 channels or features, but the layer before it returns 8 features
+  // @ts-expect-error: this layer takes 10 channels or features, but the layer before it returns 8
+  // features
   sequential(linear(4, 8), batchNorm(10));
   // @ts-expect-error: this layer takes images, but the layer before it returns features
   sequential(flatten(), maxPool({ kernelSize: 2 }));
@@ -88,11 +94,13 @@ export function chains() {
   sequential(linear(4, 8), globalAveragePool());
   // @ts-expect-error: this layer takes images, but the layer before it returns 8 features
   sequential(linear(4, 8), flatten());
-  // @ts-expect-error: this layer takes images, but the layer before it returns features with 64 channels pooled already
+  // @ts-expect-error: this layer takes images, but the layer before it returns features with 64
+  // channels pooled already
   sequential(conv2d(3, 64, k3), globalAveragePool(), globalAveragePool());
   // @ts-expect-error: this layer takes 512 features, but the layer before it returns 64 features
   sequential(conv2d(3, 64, k3), globalAveragePool(), linear(512, 10));
-  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it returns images with 64 channels
+  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it returns
+  // images with 64 channels
   sequential(batchNorm(64), relu(), conv2d(3, 64, k3));
   // @ts-expect-error: the network returns 10 features
   const wrong: Features<5> = right.forward(colour);
@@ -136,11 +144,14 @@ export function nested() {
   sequential(conv2d(3, 8, k3), activate, conv2d(8, 8, k3));
   const pooled = sequential(relu(), globalAveragePool());
   sequential(conv2d(3, 8, k3), pooled, linear(8, 10));
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it returns images with 16 channels
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it returns
+  // images with 16 channels
   sequential(conv2d(3, 16, k3), head);
-  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it returns images with 8 channels
+  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it returns
+  // images with 8 channels
   sequential(stage, stage);
-  // @ts-expect-error: this layer takes images with 4 channels, but the layer before it returns images with 8 channels
+  // @ts-expect-error: this layer takes images with 4 channels, but the layer before it returns
+  // images with 8 channels
   sequential(conv2d(3, 8, k3), activate, conv2d(4, 8, k3));
   // @ts-expect-error: this layer takes 4 features, but the layer before it returns 8 features
   sequential(conv2d(3, 8, k3), pooled, linear(4, 10));
@@ -160,13 +171,17 @@ export function spread(depth: number) {
     globalAveragePool(),
     linear(8, 10),
   ).forward(colour);
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it returns images with 9 channels
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it returns
+  // images with 9 channels
   sequential(conv2d(3, 9, k3), ...blocks);
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it, one of the same array, returns 16
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it, one of the
+  // same array, returns 16
   sequential(conv2d(3, 8, k3), ...widening);
-  // @ts-expect-error: this layer takes images with 9 channels, but the layer before it returns images with 8 channels
+  // @ts-expect-error: this layer takes images with 9 channels, but the layer before it returns
+  // images with 8 channels
   sequential(conv2d(3, 8, k3), ...blocks, conv2d(9, 4, k3));
-  // @ts-expect-error: this layer takes images with 9 channels, but the layer before it returns images with 8 channels
+  // @ts-expect-error: this layer takes images with 9 channels, but the layer before it returns
+  // images with 8 channels
   sequential(...blocks, conv2d(9, 4, k3));
   // @ts-expect-error: the blocks take images with 8 channels
   sequential(...blocks).forward(colour);
@@ -192,21 +207,26 @@ export function residuals() {
   const z: Images<8> = residual(conv2d(3, 8, k3), conv2d(3, 8, { kernelSize: 1 })).forward(colour);
   residual(sequential(linear(4, 4), relu()));
   residual(conv2d(8, 8, k3), undefined);
-  // @ts-expect-error: the body takes images with 4 channels and returns images with 8 channels; pass a shortcut
+  // @ts-expect-error: the body takes images with 4 channels and returns images with 8 channels;
+  // pass a shortcut
   residual(conv2d(4, 8, k3));
   // @ts-expect-error: the body takes 4 features and returns 8 features; pass a shortcut
   residual(linear(4, 8));
   // @ts-expect-error: the body takes images with 4 channels and returns 4 features
   residual(sequential(conv2d(4, 4, k3), globalAveragePool()));
-  // @ts-expect-error: the shortcut takes images with 3 channels, but the body takes images with 4 channels
+  // @ts-expect-error: the shortcut takes images with 3 channels, but the body takes images with 4
+  // channels
   residual(conv2d(4, 8, k3), conv2d(3, 8, { kernelSize: 1 }));
-  // @ts-expect-error: the shortcut returns images with 16 channels, but the body returns images with 8 channels
+  // @ts-expect-error: the shortcut returns images with 16 channels, but the body returns images
+  // with 8 channels
   residual(conv2d(4, 8, k3), conv2d(4, 16, { kernelSize: 1 }));
-  // @ts-expect-error: the shortcut returns images with 4 channels, but the body returns images with 8 channels
+  // @ts-expect-error: the shortcut returns images with 4 channels, but the body returns images with
+  // 8 channels
   residual(conv2d(4, 8, k3), avgPool({ kernelSize: 1 }));
   // @ts-expect-error: the shortcut takes 4 features, but the body takes images with 4 channels
   residual(conv2d(4, 8, k3), linear(4, 8));
-  // @ts-expect-error: this layer takes images with 16 channels, but the layer before it returns images with 8 channels
+  // @ts-expect-error: this layer takes images with 16 channels, but the layer before it returns
+  // images with 8 channels
   sequential(residual(conv2d(8, 8, k3)), conv2d(16, 8, k3));
   // @ts-expect-error: the block takes images with 8 channels
   residual(conv2d(8, 8, k3)).forward(colour);
@@ -221,7 +241,8 @@ export function branches() {
   );
   const y: Images<127> = block.forward(colour);
   const large: Images<1999> = parallel(conv2d(3, 999, k3), conv2d(3, 1000, k3)).forward(colour);
-  // @ts-expect-error: this branch takes images with 4 channels, but another takes images with 3 channels
+  // @ts-expect-error: this branch takes images with 4 channels, but another takes images with 3
+  // channels
   parallel(conv2d(3, 8, k3), conv2d(4, 8, k3));
   // @ts-expect-error: this branch takes 3 features, but another takes images with 3 channels
   parallel(conv2d(3, 8, k3), linear(3, 8));
@@ -229,7 +250,8 @@ export function branches() {
   parallel(conv2d(3, 8, k3), sequential(conv2d(3, 8, k3), globalAveragePool()));
   // @ts-expect-error: a branch must return images, but this one returns 8 features
   parallel(linear(3, 8), linear(3, 8));
-  // @ts-expect-error: this layer takes images with 128 channels, but the layer before it returns images with 127 channels
+  // @ts-expect-error: this layer takes images with 128 channels, but the layer before it returns
+  // images with 127 channels
   sequential(block, conv2d(128, 8, k3));
   // @ts-expect-error: the channels of the branches add up to 127
   const wrong: Images<124> = block.forward(colour);
@@ -311,7 +333,8 @@ export function modules() {
   const logits: Features<10> = model.forward(colour);
   // @ts-expect-error: this layer takes 32 features, but the layer before it returns 16 features
   sequential(new Embed(), linear(32, 10));
-  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it returns images with 8 channels
+  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it returns
+  // images with 8 channels
   sequential(conv2d(3, 8, k3), new Embed());
   // @ts-expect-error: the module takes images with 3 channels
   new Embed().forward(grey);
@@ -354,7 +377,8 @@ export function classifiers() {
   const more: Classifier<Images<3>, 10> = five;
   // @ts-expect-error: a convolution returns images, not features
   const images: Classifier<Images<3>, 10> = conv2d(3, 10, k3);
-  // @ts-expect-error: this layer takes images with 1 channel, but the layer before it returns images with 3 channels
+  // @ts-expect-error: this layer takes images with 1 channel, but the layer before it returns
+  // images with 3 channels
   sequential(conv2d(1, 3, k3), lenet());
   return { right, built, colourful, fewer, more, images };
 }
@@ -395,7 +419,8 @@ export function generic<In extends number, Width extends number, Classes extends
     linear(width, classes),
   );
   const classifier: Classifier<Images<In>, Classes> = model;
-  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it returns any number of them
+  // @ts-expect-error: this layer takes images with 8 channels, but the layer before it returns any
+  // number of them
   sequential(conv2d(inChannels, width, k3), conv2d(8, 8, k3));
   return classifier;
 }

@@ -23,7 +23,9 @@ const joined = (...parts: Uint8Array[]): Bytes => {
 
 /** Numbers that replace lengths, counts and offsets. */
 const NUMBERS = [0n, 1n, 7n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
-/** Pickle instructions that run code or need a later protocol, and others to put in wrong places. */
+/**
+ * Pickle instructions that run code or need a later protocol, and others to put in wrong places.
+ */
 const OPCODES = [
   0x69,
   0x6f,

@@ -11,7 +11,9 @@ import type { NativeTensor, OpAttribute, RawBackend, Values } from "./types.ts";
 /** TensorFlow's id of the type bfloat16. */
 const BFLOAT16 = 14;
 
-/** Ops that always compute in bfloat16: sums of products, which processors have instructions for. */
+/**
+ * Ops that always compute in bfloat16: sums of products, which processors have instructions for.
+ */
 const LOWER_PRECISION = new Set([
   "Conv2D",
   "Conv2DBackpropInput",

@@ -1,6 +1,6 @@
 /**
- * TensorFlow's format of a graph, built node by node. `compile` runs one ({@linkcode GraphSession}),
- * and `writeGraphModel` writes one as JSON.
+ * TensorFlow's format of a graph, built node by node. `compile` runs one
+ * ({@linkcode GraphSession}), and `writeGraphModel` writes one as JSON.
  */
 import type { Values } from "./types.ts";
 
@@ -40,7 +40,9 @@ export interface NodeDef {
 export class GraphDef {
   readonly nodes: NodeDef[] = [];
 
-  /** Adds a node, and returns its name: that of its first output. The others are `name:1` and so on. */
+  /**
+   * Adds a node, and returns its name: that of its first output. The others are `name:1` and so on.
+   */
   add(
     op: string,
     input: readonly string[],
@@ -62,7 +64,9 @@ export class GraphDef {
     return this.add("Const", [], { dtype: { type: dtype }, value: { tensor } });
   }
 
-  /** Returns the nodes as text. Two graphs that compute the same in the same order have the same. */
+  /**
+   * Returns the nodes as text. Two graphs that compute the same in the same order have the same.
+   */
   toText(): string[] {
     return this.nodes.map(({ op, input, attr }) => {
       if (!("value" in attr && "tensor" in attr.value)) {

@@ -22,7 +22,9 @@ export class GraphSession {
     this.#graph = graph;
   }
 
-  /** Runs the graph on tensors by their ids; `inputs` and `outputs` are names with commas between. */
+  /**
+   * Runs the graph on tensors by their ids; `inputs` and `outputs` are names with commas between.
+   */
   run(ids: number[], inputs: string, outputs: string): NativeTensor[] {
     const addon = this.#addon;
     if (this.#graph) {

@@ -1,7 +1,7 @@
 /**
- * Chooses what computes: native TensorFlow where set-up has compiled its addon, else TensorFlow.js's
- * own backend in WebAssembly, else the one in JavaScript. The choice is made once, when the room is
- * imported.
+ * Chooses what computes: native TensorFlow where set-up has compiled its addon, else
+ * TensorFlow.js's own backend in WebAssembly, else the one in JavaScript. The choice is made once,
+ * when the room is imported.
  *
  * `native.ts` and its collaborators must not import this file: it waits for them.
  */
@@ -48,8 +48,8 @@ async function loadNative(): Promise<{ problem: string; remedy: string } | undef
   }
   // TensorFlow prints its version and the processor's features at start; errors still show.
   setDefault("TF_CPP_MIN_LOG_LEVEL", "2");
-  // Otherwise oneDNN prepares each convolution anew at each call, which costs 60 to 140 µs. To cache
-  // that costs no measurable memory.
+  // Otherwise oneDNN prepares each convolution anew at each call, which costs 60 to 140 µs. To
+  // cache that costs no measurable memory.
   setDefault("TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE", "false");
   // Otherwise cuDNN's max pooling loses NaN.
   setDefault("TF_ENABLE_MAXPOOL_NANPROP", "true");
@@ -79,8 +79,8 @@ function reasonOf(error: unknown): string {
 }
 
 /**
- * Returns whether Deno lets this process read the file of WebAssembly. If it does not, TensorFlow.js
- * would print a long message.
+ * Returns whether Deno lets this process read the file of WebAssembly. If it does not,
+ * TensorFlow.js would print a long message.
  */
 function mayLoadWasm(): boolean {
   try {
@@ -109,8 +109,8 @@ export async function setBackend(name: BackendName): Promise<void> {
 }
 
 /**
- * Starts the backend that RESNET_LAB_BACKEND names, or the fastest one; if that is not native, prints
- * a line with the reason and the remedy.
+ * Starts the backend that RESNET_LAB_BACKEND names, or the fastest one; if that is not native,
+ * prints a line with the reason and the remedy.
  */
 async function start(): Promise<void> {
   // The backend greets at its first use with advice that does not fit here; our own line does.
