@@ -7,7 +7,6 @@
  */
 import assert from "node:assert/strict";
 import * as lib from "resnet-lab";
-import { download } from "../lib/data/internal.ts";
 import { isTensor } from "../lib/tensor/internal.ts";
 
 /** The types with named properties that are no options, with the reason. */
@@ -154,10 +153,6 @@ const PLACES: Readonly<Record<string, Row>> = {
   "cifar10 0": [{}, (o) => lib.cifar10(o)],
   "colorJitter 0": [{ brightness: 0.1 }, (o) => lib.colorJitter(o)],
   "cutout 0": [{ size: 1 }, (o) => lib.cutout(o)],
-  "download 1": [
-    { file: missing, sha256: "0".repeat(64) },
-    (o) => download("http://localhost:1", o),
-  ],
   "syntheticImages 0": [{ count: 1, seed: 1 }, (o) => lib.syntheticImages(o)],
   "fashionMnist 0": [{ subset: true }, (o) => lib.fashionMnist(o)],
   "imageFolder 1": [{ size: [8, 8] }, (o) => lib.imageFolder(missing, o)],

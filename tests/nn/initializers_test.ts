@@ -138,22 +138,22 @@ Deno.test("initializers.normal() and initializers.constant() refuse a bad number
       [
         () => initializers.normal(-1),
         "RangeError",
-        "normalInitializer: standardDeviation must be a finite number of at least 0, found -1",
+        "initializers.normal: standardDeviation must be a finite number of at least 0, found -1",
       ],
       [
         () => initializers.normal(undefined as never),
         "TypeError",
-        "normalInitializer: standardDeviation must be a finite number of at least 0, found undefined",
+        "initializers.normal: standardDeviation must be a finite number of at least 0, found undefined",
       ],
       [
         () => initializers.constant(NaN),
         "RangeError",
-        "constantInitializer: value must be a finite number, found NaN",
+        "initializers.constant: value must be a finite number, found NaN",
       ],
       [
         () => initializers.constant("0" as never),
         "TypeError",
-        'constantInitializer: value must be a finite number, found "0"',
+        'initializers.constant: value must be a finite number, found "0"',
       ],
     ] as const
   ) {

@@ -65,7 +65,7 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
   [/relu: there must be no arguments, found 1, the last of them true/, () => relu(true)],
   [/gelu: there must be no arguments/, () => untyped.gelu("tanh")],
   [/heNormal: there must be no arguments/, () => initializers.heNormal({ mode: "fan_out" })],
-  [/xavierUniform: there must be no arguments/, () => untyped.xavierUniform(2)],
+  [/xavierUniform: there must be no arguments/, () => untyped.initializers.xavierUniform(2)],
   [/flatten: there must be no arguments/, () => untyped.flatten(2)],
   [/dropout: there must be at most 1/, () => untyped.dropout(0.5, true)],
   [/rate .* found NaN/, () => lib.dropout(NaN)],

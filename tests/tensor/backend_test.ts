@@ -99,7 +99,7 @@ Deno.test("the environment chooses the backend", async () => {
   );
 });
 
-Deno.test("useBackend comes back, also after an error", async () => {
+Deno.test("useBackend() returns to the backend before, also after an error", async () => {
   const before = backend();
   const seen = await useBackend("cpu", async () => {
     await Promise.resolve();
@@ -114,7 +114,8 @@ Deno.test("useBackend comes back, also after an error", async () => {
   assert.equal(backend(), before);
   await assert.rejects(useBackend("abacus" as never, () => 1), {
     name: "RangeError",
-    message: 'Choosing a backend: there is none called "abacus" here.',
+    message:
+      'Choosing a backend: the name must be one of "tensorflow", "wasm", "cpu", found "abacus".',
   });
   assert.equal(backend(), before);
 });
@@ -127,7 +128,7 @@ Deno.test("useBackend() refuses a call before another has ended", async () => {
     return backend();
   });
   const message =
-    'Choosing a backend: the work on "wasm" must have ended, but is still under way. Await it.';
+    'Choosing a backend: the work on "wasm" must have ended, found it running. Await it.';
   await assert.rejects(useBackend("cpu", () => 1), { name: "RangeError", message });
   while (!go) await new Promise((done) => setTimeout(done, 1));
   await assert.rejects(useBackend("cpu", () => 1), { name: "RangeError", message });
@@ -167,18 +168,21 @@ Deno.test("useBackend() can be called within itself, and comes back after an err
   assert.equal(backend(), before);
   await assert.rejects(useBackend(3 as never, () => 1), {
     name: "TypeError",
-    message: "Choosing a backend: its name must be a string, found 3.",
+    message: 'Choosing a backend: the name must be one of "tensorflow", "wasm", "cpu", found 3.',
   });
   await assert.rejects(useBackend("wasm", 1 as never), {
     name: "TypeError",
-    message: "Choosing a backend: what to run must be a function, found 1.",
+    message: "Choosing a backend: the work must be a function, found 1.",
   });
 });
 
 Deno.test("what is no function is refused in words, and a promise where work must be synchronous", () => {
   const cases: [() => unknown, RegExp][] = [
     [() => tidy(1 as never), /^Tidying: work must be a function, found 1\.$/],
-    [() => compile("f" as never), /^Compiling a function: it must be a function, found "f"\.$/],
+    [
+      () => compile("f" as never),
+      /^Compiling a function: the argument must be a function, found "f"\.$/,
+    ],
     [
       () => grad(undefined as never),
       /^Taking a gradient: f must be a function, found undefined\.$/,
@@ -193,7 +197,7 @@ Deno.test("what is no function is refused in words, and a promise where work mus
     [() => traceKernels(ops.scalar(1), 1 as never), /Tracing a computation: run must be/],
     [
       () => withPrecision("fp32", 1 as never),
-      /Choosing a precision: what to run must be a function/,
+      /Choosing a precision: the work must be a function/,
     ],
     [() => withPrecision("fp32", async () => await Promise.resolve(1)), /must be synchronous/],
     [() => compile((async () => await ops.scalar(1)) as never)(), /must be synchronous/],
