@@ -2,6 +2,8 @@
  * Initial values of parameters, drawn from the random stream that `setSeed` starts.
  *
  * Each function makes an {@linkcode Initializer}, for the option `weightInitializer` of layers.
+ *
+ * @module
  */
 import { ops } from "../tensor/mod.ts";
 import { checkArguments, checkFinite, checkNumber, defaultRandom } from "../tensor/internal.ts";

@@ -86,6 +86,7 @@ export {
 } from "./pool.ts";
 export { type Dropout, dropout } from "./dropout.ts";
 export type { Fans, Initializer } from "./initialize.ts";
+/** Initial values of the weights of a layer, for its option `weightInitializer`. */
 export * as initializers from "./initializers.ts";
 export { lsuv, type LsuvOptions } from "./lsuv.ts";
 export { foldBatchNorm } from "./fold_batch_norm.ts";

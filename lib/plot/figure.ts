@@ -1,16 +1,15 @@
 import { Buffer } from "node:buffer";
-import type { Layout } from "plotly.js";
 import { checkArray, checkString, isTensor, show } from "../tensor/internal.ts";
 import { checkPixels } from "./checks.ts";
 import { extent, jointExtent, type Numbers } from "./numbers.ts";
 import { renderPng } from "./render.ts";
 import { defaultLayout } from "./style.ts";
-import { type Trace, traceTypes } from "./trace.ts";
+import { type Layout, type Trace, traceTypes } from "./trace.ts";
 
 /** The forms in which a notebook stores a figure: interactive, picture, and one sentence. */
 export interface FigureBundle {
   /** The interactive figure. */
-  "application/vnd.plotly.v1+json": { data: Trace[]; layout: Partial<Layout> };
+  "application/vnd.plotly.v1+json": { data: Trace[]; layout: Layout };
   /** The static picture, a PNG file in base64. */
   "image/png": string;
   /** The sentence that describes the figure. */
@@ -44,7 +43,7 @@ export class Figure {
   /** The plotly traces. */
   readonly data: Trace[];
   /** The plotly layout. */
-  readonly layout: Partial<Layout>;
+  readonly layout: Layout;
   /** One sentence that describes the figure. */
   readonly description: string;
 
@@ -58,7 +57,7 @@ export class Figure {
    * show, or the width or the height is not positive or above 20,000 pixels.
    * @throws {TypeError} If an argument or a number in a trace is of another kind.
    */
-  constructor(data: readonly Trace[], layout: Partial<Layout>, description: string) {
+  constructor(data: readonly Trace[], layout: Layout, description: string) {
     const action = "Making a figure";
     checkArray(action, "data", data);
     if (typeof layout !== "object" || layout === null) {

@@ -5,7 +5,6 @@
  *
  * @module
  */
-export type { Layout, PlotData, PlotMarker } from "plotly.js";
 export { barChart, type BarChartOptions } from "./bar_chart.ts";
 export { contourPlot, type ContourPlotOptions } from "./contour.ts";
 export { Figure, type FigureBundle } from "./figure.ts";
@@ -43,7 +42,7 @@ export { type Numbers } from "./numbers.ts";
 export { type Axis, type FigureOptions, type Quantity } from "./options.ts";
 export { type Drawable, renderPng, type RenderPngOptions } from "./render.ts";
 export { type PointGroup, scatterChart, type ScatterChartOptions } from "./scatter_chart.ts";
-export { type Trace, type TraceType } from "./trace.ts";
+export { type Layout, type Trace, type TraceType } from "./trace.ts";
 export {
   trainingCurves,
   type TrainingCurvesOptions,

@@ -6,11 +6,10 @@
  */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import type { Layout } from "plotly.js";
 import { checkNumber, checkOptions, show } from "../tensor/internal.ts";
 import { encodePalettePng } from "./png.ts";
 import { polyfillSvgMeasurements } from "./svg_measure.ts";
-import type { Trace } from "./trace.ts";
+import type { Layout, Trace } from "./trace.ts";
 
 const ACTION = "Drawing a picture";
 
@@ -23,7 +22,7 @@ export interface Drawable {
   /** The plotly traces. */
   readonly data: readonly Trace[];
   /** The plotly layout. */
-  readonly layout: Partial<Layout>;
+  readonly layout: Layout;
 }
 
 /** Options of {@linkcode renderPng}. */

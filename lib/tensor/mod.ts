@@ -21,6 +21,7 @@ export type { Padding, Pair, WindowOptions } from "./ops/window.ts";
 export { type Precision, withPrecision } from "./precision.ts";
 export { compile, type Compiled, type CompiledInput, type Tensors } from "./compile.ts";
 export { Random, setSeed } from "./random.ts";
+/** Operations on tensors. */
 export * as ops from "./ops/mod.ts";
 export type {
   Broadcast,
@@ -30,6 +31,7 @@ export type {
   Images,
   Labels,
   LastAxis,
+  lastAxis,
   LastAxisOf,
   Mismatch,
   Rank,

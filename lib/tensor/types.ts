@@ -1,10 +1,15 @@
 /** Types of tensors. */
 import type * as tf from "@tensorflow/tfjs-core";
 
+/** @internal */
+type TensorFlowTensor<R extends tf.Rank> = tf.Tensor<R>;
+/** @internal */
+type TensorFlowVariable<R extends tf.Rank> = tf.Variable<R>;
+
 /** The number of axes of a tensor, as a type: `Rank.R0` for a scalar up to `Rank.R6`. */
 export type Rank = tf.Rank;
 /** An n-dimensional array of numbers that lives in the backend's memory until it is disposed. */
-export type Tensor<R extends Rank = Rank> = tf.Tensor<R>;
+export type Tensor<R extends Rank = Rank> = TensorFlowTensor<R>;
 /** A tensor without axes: one number. */
 export type Scalar = tf.Scalar;
 /** A tensor with one axis. */
@@ -18,22 +23,23 @@ export type Tensor4D = tf.Tensor4D;
 /** A tensor with five axes. */
 export type Tensor5D = tf.Tensor5D;
 /** A tensor with six axes. */
-export type Tensor6D = tf.Tensor<tf.Rank.R6>;
+export type Tensor6D = TensorFlowTensor<RankNamed<"R6">>;
 
 /** A tensor whose value can be replaced: a parameter or a running statistic of a model. */
-export type Variable<R extends Rank = Rank> = tf.Variable<R>;
+export type Variable<R extends Rank = Rank> = TensorFlowVariable<R>;
 /** A variable with one axis, such as a bias. */
-export type Variable1D = tf.Variable<tf.Rank.R1>;
+export type Variable1D = TensorFlowVariable<RankNamed<"R1">>;
 /** A variable with two axes, such as the weights of a linear layer. */
-export type Variable2D = tf.Variable<tf.Rank.R2>;
+export type Variable2D = TensorFlowVariable<RankNamed<"R2">>;
 /** A variable with four axes, such as the weight of a convolution. */
-export type Variable4D = tf.Variable<tf.Rank.R4>;
+export type Variable4D = TensorFlowVariable<RankNamed<"R4">>;
 /** A variable with five axes, such as the weight of a dynamic convolution. */
-export type Variable5D = tf.Variable<tf.Rank.R5>;
+export type Variable5D = TensorFlowVariable<RankNamed<"R5">>;
 /** Type of the elements of a tensor. */
 export type DataType = "float32" | "int32" | "bool";
 
-declare const lastAxis: unique symbol;
+/** The key of {@linkcode LastAxis}, which exists for the compiler only. */
+export declare const lastAxis: unique symbol;
 
 /**
  * Size of the last axis, as a part of a tensor type. The member exists for the compiler only. It is
@@ -60,15 +66,18 @@ export type Features<Count extends number = number> = Tensor2D & LastAxis<Count>
 export type Labels = Tensor1D;
 
 /** The rank of a tensor type. */
-export type RankOf<T extends Tensor> = T extends tf.Tensor<infer R> ? R : never;
+export type RankOf<T extends Tensor> = T extends TensorFlowTensor<infer R> ? R : never;
 
 /** The size of the last axis where the type has it, else `number`. */
 export type LastAxisOf<T> = T extends { [lastAxis]?(size: infer Size extends number): void } ? Size
   : number;
 
 /** `T`, or a plain tensor where `T` is a variable: the result of an element-wise op. */
-export type SameShape<T extends Tensor> = T extends tf.Variable<infer R> ? tf.Tensor<R> : T;
+export type SameShape<T extends Tensor> = T extends TensorFlowVariable<infer R>
+  ? TensorFlowTensor<R>
+  : T;
 
+/** @internal */
 type Ranks = ["R0", "R1", "R2", "R3", "R4", "R5", "R6"];
 /** Message that the compiler shows at the wrong argument where the channel counts do not fit. */
 export type Mismatch<A extends number, B extends number> =
@@ -96,11 +105,14 @@ export type Broadcast<A, B> = A extends Tensor
   : SameShape<A>
   : B extends Tensor ? SameShape<B>
   : Scalar;
+/** @internal */
 type BroadcastLast<A extends number, B extends number> = number extends A ? B extends 1 ? number : B
   : A extends 1 ? B
   : A;
 
+/** @internal */
 type RankNumber = { R0: 0; R1: 1; R2: 2; R3: 3; R4: 4; R5: 5; R6: 6 };
+/** @internal */
 type Count<N extends number, Result extends unknown[] = []> = Result["length"] extends N ? Result
   : Count<N, [...Result, unknown]>;
 
@@ -111,6 +123,7 @@ type Count<N extends number, Result extends unknown[] = []> = Result["length"] e
 export type RankFor<N extends number> = number extends N ? Rank
   : N extends keyof Ranks & number ? `${Ranks[N]}` extends infer Name ? RankNamed<Name> : never
   : Rank;
+/** @internal */
 type RankNamed<Name> = {
   [R in Rank]: `${R}` extends Name ? R : never;
 }[Rank];
