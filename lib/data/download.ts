@@ -107,20 +107,6 @@ const MAX_DELAY = 2 ** 31 - 1;
  * the file has more than `maxBytes`.
  * @throws {Error} If the server cannot be reached or refuses, the SHA-256 differs, the file cannot
  * be written, or anything fails with an `advice`.
- *
- * @example
- * ```ts
- * import { download } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const server = Deno.serve({ port: 0, onListen() {} }, () => new Response("hello\n"));
- * const file = await download(`http://localhost:${server.addr.port}/hello.txt`, {
- *   file: `${await Deno.makeTempDir()}/hello.txt`,
- *   sha256: "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
- * });
- * assert.equal(await Deno.readTextFile(file), "hello\n");
- * await server.shutdown();
- * ```
  */
 export async function download(url: string | URL, options: DownloadOptions): Promise<string> {
   checkDownload(url, options);

@@ -17,21 +17,6 @@ const models = new Set<WeakRef<AnyModule>>();
  *
  * @throws {TypeError} If it is no model.
  * @throws {RangeError} If its parts have several transforms and it has none itself.
- *
- * @example
- * ```ts
- * import { fashionMnist, fit, flatten, linear, sequential } from "resnet-lab";
- * import { normalize, sgd, transformOf } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const { train } = await fashionMnist({ subset: true });
- * const model = sequential(flatten(), linear(784, 10));
- * assert.equal(transformOf(model), undefined);
- * const transform = normalize({ mean: 0.286, standardDeviation: 0.353 });
- * const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
- * await fit(model, train.take(100), { optimizer, epochs: 1, batchSize: 50, transform });
- * assert.equal(transformOf(model), transform);
- * ```
  */
 export function transformOf(model: AnyModule): Transform | undefined {
   const action = "Looking up the transform of a model";

@@ -7,15 +7,6 @@ import type { DataType, Tensor } from "./types.ts";
 
 /**
  * Returns whether a value is a tensor. A variable is a tensor, too.
- *
- * @example
- * ```ts
- * import { isTensor, ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert(isTensor(ops.zeros([2])));
- * assert(!isTensor([0, 0]));
- * ```
  */
 export function isTensor(value: unknown): value is Tensor {
   return value instanceof tf.Tensor;

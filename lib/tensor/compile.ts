@@ -222,25 +222,6 @@ let liveFields = new WeakMap<object, Set<string>>();
  * Returns the number in a field as a tensor, for a module whose number changes often, such as at
  * each step. A compiled function has it as an input of its graph. A number that is read in another
  * way makes a new graph when it changes.
- *
- * @example
- * ```ts
- * import { compile, liveNumber, Module, ops, type Tensor1D } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * class Scale extends Module<Tensor1D, Tensor1D> {
- *   factor = 1;
- *   override forward(x: Tensor1D) {
- *     return ops.mul(x, liveNumber(this, "factor"));
- *   }
- * }
- * const model = new Scale();
- * using scale = compile((x: Tensor1D) => model.forward(x));
- * for (let step = 1; step <= 4; step++) {
- *   model.factor = step;
- *   assert.equal(scale(ops.tensor([2])).dataSync()[0], 2 * step);
- * }
- * ```
  */
 export function liveNumber<Key extends string>(
   owner: Readonly<Record<Key, number>>,

@@ -53,16 +53,6 @@ export function tidy<T extends TensorContainer>(work: () => T): T {
  * disposes it later.
  *
  * @throws {TypeError} If it is not a tensor, or was disposed.
- *
- * @example
- * ```ts
- * import { keep, ops, tidy } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const seen: number[][] = [];
- * tidy(() => seen.push(keep(ops.ones([2])).shape));
- * assert.deepEqual(seen, [[2]]);
- * ```
  */
 export function keep<T extends Tensor>(tensor: T): T {
   checkTensor("Keeping a tensor", tensor);

@@ -56,15 +56,6 @@ export function accuracyOf(predictions: Labels, labels: Labels): number {
  * The number of images of each true class (row) for each predicted class (column).
  *
  * @throws {RangeError} If there are not as many predictions as labels, or one is not a class.
- *
- * @example
- * ```ts
- * import { confusionMatrix } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const predictions = [0, 1, 1], labels = [0, 0, 1];
- * assert.deepEqual(confusionMatrix(predictions, labels, 2), [[1, 1], [0, 1]]);
- * ```
  */
 export function confusionMatrix(
   predictions: ArrayLike<number>,

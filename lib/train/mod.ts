@@ -11,7 +11,6 @@ export {
   type Calibration,
   calibration,
   type CalibrationBin,
-  confusionMatrix,
 } from "./metrics.ts";
 export {
   adagrad,

@@ -188,7 +188,8 @@ Deno.test({
     assertNoError(
       await run({
         code: `
-          import { download, imageFolder } from "resnet-lab";
+          import { imageFolder } from "resnet-lab";
+          import { download } from "${lib("data/download.ts")}";
           import { readCatsAndDogs } from "${lib("data/cats_and_dogs.ts")}";
           import { readCifar10 } from "${lib("data/cifar10.ts")}";
           import { fashionMnistFile } from "${lib("data/fashion_mnist.ts")}";

@@ -189,7 +189,7 @@ Deno.test("writeGraphModel() stopped at any instant leaves one network, the old 
   // Two networks take turns; what is wide says so in each of its files.
   await Deno.writeTextFile(
     `${folder}/turns.ts`,
-    `import { constantInitializer, conv2d, writeGraphModel } from "resnet-lab";
+    `import { conv2d, initializers, writeGraphModel } from "resnet-lab";
     const networks = [1, 2].map((n) =>
       conv2d(1, 100 * n, { kernelSize: 8, useBias: false, weightInitializer: initializers.constant(n) }));
     for (;;) for (const network of networks) await writeGraphModel(${
@@ -200,7 +200,12 @@ Deno.test("writeGraphModel() stopped at any instant leaves one network, the old 
   const child = new Deno.Command(Deno.execPath(), { args, stdout: "null", stderr: "null" }).spawn();
   try {
     const random = new Random(1), found = new Set<number>();
-    while (!(await Deno.stat(`${model}/model.json`).catch(() => undefined))) await pause(50);
+    let hasEnded = false;
+    child.status.then(() => hasEnded = true);
+    while (!(await Deno.stat(`${model}/model.json`).catch(() => undefined))) {
+      assert(!hasEnded, "the program that writes has ended");
+      await pause(50);
+    }
     for (let stop = 0; stop < 100; stop++) {
       await pause(random.integer(20));
       // What is on the disk now is what is there if it is killed now.

@@ -27,17 +27,12 @@ function differentiate(
  *
  * @example
  * ```ts
- * import { ops, UnusedInputError, valueAndGradients, variable } from "resnet-lab";
+ * import { ops, valueAndGradients, variable } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const used = variable(ops.ones([2])), unused = variable(ops.ones([3]));
- * try {
- *   valueAndGradients(() => ops.sum(used), [used, unused]);
- *   assert.fail();
- * } catch (error) {
- *   assert(error instanceof UnusedInputError);
- *   assert.deepEqual(error.inputs, [1]);
- * }
+ * const compute = () => valueAndGradients(() => ops.sum(used), [used, unused]);
+ * assert.throws(compute, { name: "RangeError", inputs: [1] });
  * ```
  */
 export class UnusedInputError extends RangeError {

@@ -1,0 +1,2 @@
+/** Exports for tests that are not public. */
+export { confusionMatrix } from "./metrics.ts";
