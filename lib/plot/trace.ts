@@ -1,6 +1,9 @@
 import type { PlotData, PlotMarker } from "plotly.js";
 
-/** A plotly trace type that draws as SVG; the others need WebGL and have no static picture. */
+/**
+ * A plotly trace type that is drawn as SVG. The other types need WebGL, so they have no static
+ * picture.
+ */
 export type TraceType =
   | "bar"
   | "box"
