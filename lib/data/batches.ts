@@ -57,7 +57,7 @@ export interface Batches<Channels extends number> extends Iterable<Batch<Channel
  * Returns the batches of one epoch: each image once, in random order with `shuffle`. The same seed
  * gives the same order, with or without a `transform` that draws random numbers.
  *
- * Iterate with `for (using batch of …)`, which frees each batch at the end of its turn.
+ * Iterate with `for (using batch of …)`, which frees each batch at the end of its iteration.
  *
  * @throws {RangeError} If `batchSize` is not a whole number from 1 to the number of images.
  * @throws {TypeError} If there is no such option, or one is of the wrong kind.

@@ -220,7 +220,7 @@ function decode(bytes: Uint8Array, source: string, pixels: Uint8Array, labels: U
   }
 }
 
-/** Returns the error for a file of another size; `size` is text where it is no file. */
+/** Returns the error for a file of the wrong size; `size` is text if the path is not a file. */
 function wrongSize(source: string, expected: number, size: number | string): RangeError {
   const recordSize = 1 + IMAGE_SIZE;
   return new RangeError(

@@ -69,7 +69,7 @@ export type Indices = readonly number[] | Int32Array;
  * @throws {TypeError} (the constructor) If an option is of the wrong kind or does not exist.
  * @throws {RangeError} (the constructor) If there are no images, a size is not a whole number of at
  * least 1, the number of pixels is not `count · height · width · channels`, the class names are not
- * one for each class or do not differ, a label is no class, or a pixel is not finite.
+ * one for each class or do not differ, a label is not a class, or a pixel is not finite.
  *
  * @example
  * ```ts
@@ -185,7 +185,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
    * 255, which gives 0 to 1; floating-point pixels stay unchanged.
    *
    * @returns `[batch, height, width, channels]`; the caller disposes it.
-   * @throws {TypeError} If `indices` is no array of numbers.
+   * @throws {TypeError} If `indices` is not an array of numbers.
    * @throws {RangeError} If `indices` is empty or an index is out of range.
    */
   images(indices?: Indices): Images<Channels> {
@@ -234,7 +234,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   /**
    * Returns a set of the first `count` images.
    *
-   * @throws {TypeError} If `count` is no number.
+   * @throws {TypeError} If `count` is not a number.
    * @throws {RangeError} If it is not a whole number from 1 to the number of images.
    */
   take(count: number): ImageDataset<Channels, Classes> {
@@ -360,8 +360,8 @@ function typedArrayName(array: unknown): string | undefined {
 /**
  * Returns class numbers as int32.
  *
- * @throws {TypeError} If they are no array of numbers.
- * @throws {RangeError} If one is no class.
+ * @throws {TypeError} If they are not an array of numbers.
+ * @throws {RangeError} If one is not a class.
  */
 function toInt32Labels(action: string, labels: unknown, classes: number): Int32Array {
   if (!Array.isArray(labels) && typedArrayName(labels) === undefined) {

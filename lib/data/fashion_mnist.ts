@@ -183,10 +183,10 @@ async function readGzip(file: string | URL, maxBytes: number): Promise<Uint8Arra
  * Returns the content of gzip data.
  *
  * @param source The name of the file, for the error message.
- * @param maxBytes The most bytes that the content may have: a kilobyte of gzip can hold a megabyte
- * of zeros.
- * @throws {RangeError} If the bytes are no gzip, damaged, truncated (gzip ends with a checksum and
- * the length), or too many.
+ * @param maxBytes Maximum size of the content in bytes: a kilobyte of gzip can hold a megabyte of
+ * zeros.
+ * @throws {RangeError} If the bytes are not gzip, are damaged or truncated (gzip ends with a
+ * checksum and the length), or are too many.
  */
 export async function gunzip(
   bytes: Uint8Array<ArrayBuffer>,

@@ -39,7 +39,7 @@ export interface ImageFolderOptions<
    * @default all, sorted
    */
   classes?: Names;
-  /** The most files of each class to read, the first by path. */
+  /** Maximum number of files to read in each class, the first by path. */
   imagesPerClass?: number;
   /**
    * The name of the set.
@@ -415,7 +415,7 @@ async function findClasses(
 /**
  * Returns the bytes of a file.
  *
- * @throws {Error} If it is no file, empty, or too large.
+ * @throws {Error} If it is not a file, empty, or too large.
  */
 async function readBounded(path: string): Promise<Uint8Array<ArrayBuffer>> {
   const { isFile, size } = await Deno.stat(path);

@@ -15,7 +15,7 @@ const models = new Set<WeakRef<AnyModule>>();
  *
  * Functions that take images without a set, such as `forward` and `gradCam`, do not transform them.
  *
- * @throws {TypeError} If it is no model.
+ * @throws {TypeError} If it is not a model.
  * @throws {RangeError} If its parts have several transforms and it has none itself.
  *
  * @example
@@ -53,7 +53,7 @@ export function transformOf(model: AnyModule): Transform | undefined {
  * Gives a model the transform of its images, in place of an earlier one; undefined removes it.
  * {@linkcode fit} and {@linkcode loadStateDict} call it.
  *
- * @throws {TypeError} If it is no model, or the transform is no function.
+ * @throws {TypeError} If it is not a model, or the transform is not a function.
  */
 export function bindTransform(model: AnyModule, transform: Transform | undefined): void {
   const action = "Binding a transform to a model";

@@ -11,7 +11,7 @@ import {
   watchVariables,
 } from "../tensor/internal.ts";
 
-/** How a forward pass runs. */
+/** The options of a forward pass. */
 export interface ForwardOptions {
   /**
    * Whether this pass is part of training. Dropout and batch norm behave differently then.

@@ -81,7 +81,8 @@ export function checkEqual<T>(claim: string, actual: T, expected: NoInfer<T>): v
  * @param expected The expected numbers.
  * @param tolerance The largest difference that passes, in the unit of the numbers.
  * @throws {Error} `✗ claim: expected …, found …` if the shapes differ or a number is too far off.
- * @throws {TypeError} If either contains a value that is no number, or the tolerance is no number.
+ * @throws {TypeError} If either contains a value that is not a number, or the tolerance is not a
+ * number.
  * @throws {RangeError} If there are no numbers, the arrays in an array differ in shape, or the
  * tolerance is negative or not finite.
  *

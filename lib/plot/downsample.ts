@@ -106,7 +106,7 @@ function fractionAlong(
   return (value) => length > 0 ? (Math.log10(value) - first) / length : 0.5;
 }
 
-/** Returns the indices of the least and the greatest number of each list between two indices. */
+/** Returns the indices of the smallest and the largest number of each list between two indices. */
 function extremes(lists: readonly Numbers[], start: number, end: number): number[] {
   return lists.flatMap((list) => {
     let low = start, high = start;

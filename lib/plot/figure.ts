@@ -56,7 +56,7 @@ export class Figure {
    * @param description One sentence that describes the figure.
    * @throws {RangeError} If a trace is of a type that needs WebGL, which no static picture can
    * show, or the width or the height is not positive or above 20,000 pixels.
-   * @throws {TypeError} If an argument or a number in a trace is of another kind.
+   * @throws {TypeError} If an argument or a number in a trace is of the wrong kind.
    */
   constructor(data: readonly Trace[], layout: Partial<Layout>, description: string) {
     const action = "Making a figure";

@@ -63,7 +63,7 @@ export interface HeatmapOptions extends FigureOptions {
  * @param options The axes, names, title and size.
  * @throws {RangeError} If the matrix is empty, its rows differ in length, a number is not finite,
  * the names differ in number from the rows or columns, or the range does not ascend.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts
@@ -181,8 +181,8 @@ export type ConfusionMatrixPlotOptions = FigureOptions;
  * @param classNames The name of each class.
  * @param options The title and size.
  * @throws {RangeError} If the matrix is empty, not square, of more than 1,000 classes, differs in
- * size from the names, or has a number that is no count.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * size from the names, or has a number that is not a count.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts

@@ -24,8 +24,8 @@ const ACTION = "Choosing a precision";
  *
  * @throws {RangeError} If the precision is unknown, or it is `"bf16"` and another backend than
  * native TensorFlow computes.
- * @throws {TypeError} If the precision is no string, `f` is no function, or `f` returns a promise:
- * after its first `await` it would compute in the precision that is in force then.
+ * @throws {TypeError} If the precision is not a string, `f` is not a function, or `f` returns a
+ * promise: after its first `await` it would compute in the precision that is in force then.
  *
  * @example
  * ```ts

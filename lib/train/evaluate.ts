@@ -27,7 +27,7 @@ import {
 export interface Evaluation {
   /** The mean loss. */
   readonly loss: number;
-  /** The part of the images that are classified correctly, from 0 to 1. */
+  /** The fraction of the images that are classified correctly, from 0 to 1. */
   readonly accuracy: number;
   /** The number of images by true class (row) and predicted class (column). */
   readonly confusion: number[][];
@@ -57,7 +57,7 @@ type AnyEvaluateOptions = EvaluateOptions<number, number>;
  * Runs a model in inference over a whole set and compares its predictions with the labels.
  *
  * Without `transform`, the images are transformed as in training, by the transform that
- * {@linkcode fit} left with the model. Other work has a turn after each batch, so that a long
+ * {@linkcode fit} left with the model. It yields to the event loop after each batch, so that a long
  * evaluation can be stopped.
  *
  * @throws {RangeError} If a layer does not fit, the model does not return logits for the classes of

@@ -18,14 +18,13 @@ import { type StepResult, TrainingStep } from "./training_step.ts";
  * Trains a model on a set: for each batch the loss, its gradients, and a step of the optimizer.
  *
  * Awaited, it trains to the end and resolves to the {@linkcode History}. Iterated, it yields its
- * progress and continues at the next request, so the receiver decides what to show and when to
- * stop. It does nothing before it is awaited or iterated. Leaving the loop, firing `signal`, or
- * Stop in a notebook ends it after the current step without an error, and the model stays as
- * trained so far.
+ * progress and continues at the next request, so the caller decides what to show and when to stop.
+ * It does nothing before it is awaited or iterated. Leaving the loop, firing `signal`, or Stop in a
+ * notebook ends it after the current step without an error, and the model stays as trained so far.
  *
  * All options are checked at the call, and one image goes through the model, so that a layer that
- * does not fit is reported with its path. The same {@linkcode setSeed} before the model is made
- * gives the same training.
+ * does not fit is reported with its path. With the same seed, {@linkcode setSeed} before the model
+ * is made gives the same training run.
  *
  * @throws {RangeError} (at the call) If `epochs` or `batchSize` is not a whole number of at least
  * 1, `batchSize` is larger than the set, `mixup` or `maxGradientNorm` is not positive, the
@@ -132,7 +131,7 @@ async function* train(
     let started = performance.now();
     for (const batch of training) {
       let progress: StepProgress;
-      { // The batch is disposed before the receiver has its turn, which may be the last.
+      { // The batch is disposed before the progress is yielded, because the caller may not continue.
         using _ = batch;
         if (await isStopped(signal)) return;
         step++;

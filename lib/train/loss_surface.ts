@@ -17,7 +17,7 @@ export interface LossSurfaceOptions<Channels extends number, Out extends number>
    */
   points?: number;
   /**
-   * The largest distance from the model along each direction, in lengths of the filters.
+   * The largest distance from the model along each direction, in units of the norms of the filters.
    *
    * @default 1
    */
@@ -43,7 +43,7 @@ export interface LossSurface {
 
 /**
  * The mean loss of a model around its parameters θ, `loss(θ + α·δ + β·η)`, over two random
- * directions δ and η in which each filter is as long as the filter of θ it belongs to (Li et al.
+ * directions δ and η in which each filter has the norm of the corresponding filter of θ (Li et al.
  * 2018, section 4).
  *
  * A filter is the part of a parameter that belongs to one output channel or unit, along the last
@@ -129,7 +129,10 @@ export async function lossSurface<
   return { alphas, losses };
 }
 
-/** Normal numbers in which each filter, along the last axis, is as long as the parameter's. */
+/**
+ * Returns normal numbers in which each filter, along the last axis, has the norm of the parameter's
+ * filter.
+ */
 function direction(parameter: Tensor, random: Random): Tensor {
   return tidy(() => {
     const noise = random.normal(parameter.shape);

@@ -1,7 +1,7 @@
 /**
  * The order of features in PyTorch. Feature maps are `[height, width, channels]` here and
- * `[channels, height, width]` there. So a flatten returns the same features in another order, and
- * the weights of the next layer are in another order too.
+ * `[channels, height, width]` there. So a flatten returns the same features in a different order,
+ * and the weights of the next layer are in a different order too.
  */
 import { ops, type Tensor, tidy } from "../tensor/mod.ts";
 import { isTensor, observeKernels } from "../tensor/internal.ts";

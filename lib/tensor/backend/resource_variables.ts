@@ -1,7 +1,7 @@
 /**
  * Variables as TensorFlow resources, which its training ops update in place. A variable becomes a
- * resource at its first update. TensorFlow.js goes on reading it as a tensor: a view of the
- * resource, made when it is read.
+ * resource at its first update. TensorFlow.js still reads it as a tensor: a view of the resource,
+ * made when it is read.
  */
 import type * as tf from "@tensorflow/tfjs-core";
 import type { OpAttribute, RawBackend } from "./types.ts";
@@ -10,7 +10,7 @@ import type { OpAttribute, RawBackend } from "./types.ts";
 const ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
 /** The id of a view that has not been made since the last update. */
 const NO_VIEW = -1;
-/** The number of scalars that are kept. */
+/** Maximum number of cached scalars. */
 const MAX_SCALARS = 64;
 
 export class ResourceVariables {
@@ -82,7 +82,7 @@ export class ResourceVariables {
     copy.dispose();
   }
 
-  /** Returns the id of the resource of a variable, which is made if need be. */
+  /** Returns the id of the resource of a variable, and makes the resource if necessary. */
   #handleOf(variable: tf.Variable): number {
     const { addon, tensorMap } = this.#backend;
     const { refCount, handle } = tensorMap.get(variable.dataId)!;

@@ -1,4 +1,4 @@
-/** The public functions that tell and choose the backend. */
+/** Public functions that return or change the backend. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkFunction, checkOneOf } from "../checks.ts";
@@ -41,7 +41,7 @@ let innermost: Use | undefined;
  *
  * @throws {RangeError} If there is no such backend, or another call has not ended, except for one
  * around this call: they would compute on each other's backends. Await one call before the next.
- * @throws {TypeError} If the name is no string, or `work` no function.
+ * @throws {TypeError} If the name is not a string, or `work` is not a function.
  *
  * @example
  * ```ts

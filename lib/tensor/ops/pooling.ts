@@ -75,7 +75,7 @@ function keepsNaN(): boolean {
   return nativeBackend()?.isUsingGpuDevice ?? false;
 }
 
-/** The result type of a pooling: the channels of `T`. */
+/** The result type of pooling: images with the channels of `T`. */
 export type Pooled<T extends Tensor4D> = SameShape<T> & Images<LastAxisOf<T>>;
 
 /**
