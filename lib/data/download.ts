@@ -71,7 +71,7 @@ export interface DownloadOptions {
    */
   retryDelay?: number;
   /**
-   * Timeout in milliseconds: an attempt fails if no byte arrives for so long.
+   * Timeout in milliseconds: an attempt fails if no byte arrives within this time.
    *
    * @default 30_000
    */

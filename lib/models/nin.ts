@@ -159,9 +159,9 @@ export class NiN<InChannels extends number, Classes extends number>
  * are never negative.
  *
  * All weights are initialised by {@linkcode initializers.heNormal}, all biases with zero, except
- * for the last convolution: its weights are a tenth of that, and its biases one. Otherwise the relu
- * after the feature map of a class can be zero for all images from the start, and the class never
- * learns.
+ * for the last convolution: its weights start a tenth as large, its biases at one. Otherwise the
+ * relu after the feature map of a class can be zero for all images from the start, and the class
+ * never learns.
  *
  * @throws {RangeError} If a number is out of range. In `forward`, if the images are too small.
  * @throws {TypeError} If an option is of the wrong kind.

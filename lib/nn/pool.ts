@@ -142,8 +142,9 @@ export function maxPool(options: PoolOptions): Pool {
 
 /**
  * Makes average pooling, the mean of each window of each channel, with the shapes and errors of
- * {@linkcode maxPool}. The zeros of a numeric padding count in the mean (PyTorch's default). The
- * zeros of `"same"` (TensorFlow's rule) and the part of a `ceilMode` window beyond the edge do not.
+ * {@linkcode maxPool}. The mean includes the zeros of a numeric padding (PyTorch's default). It
+ * excludes the zeros of `"same"` (TensorFlow's rule) and the part of a `ceilMode` window beyond the
+ * edge.
  *
  * @example
  * ```ts

@@ -5,7 +5,7 @@ import { checkBoolean, checkNumber, isTensor, show } from "../tensor/internal.ts
 /** The numbers that {@linkcode checkClose} compares: a number, a tensor, or arrays of these. */
 export type Numeric = number | Tensor | (ArrayLike<number> & ArrayBufferView) | readonly Numeric[];
 
-/** The longest value in characters that the line of a claim that holds shows. */
+/** Maximum length, in characters, of a value that is printed beside a claim that holds. */
 const MAX_SHOWN = 60;
 
 /**

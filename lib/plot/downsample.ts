@@ -5,7 +5,9 @@ import type { Axis } from "./options.ts";
 /** A line from left to right of more points is downsampled. */
 const maxLinePoints = 1000;
 
-/** A cloud or a winding path of more points is downsampled; a browser draws so many in a second. */
+/**
+ * A cloud or a winding path of more points is downsampled; a browser draws this many in a second.
+ */
 export const maxMarkers = 10_000;
 
 /** Cells of a cloud, each about as large as a marker. */

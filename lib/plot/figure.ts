@@ -159,7 +159,7 @@ function axisKey(path: string, trace: object): string {
   return `${path} ${Reflect.get(trace, `${path.slice(1)}axis`) ?? ""}`;
 }
 
-/** Five digits more than all numbers between two ends have in common. */
+/** Returns a number of digits: five more than all numbers between two ends have in common. */
 function digitsFor([min, max]: readonly [number, number]): number {
   const common = Math.log10(Math.max(-min, max) / (max - min));
   // A single number keeps the 17 digits that identify it.

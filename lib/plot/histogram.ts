@@ -117,7 +117,7 @@ export interface ActivationHistogramsOptions extends Omit<FigureOptions, "height
 }
 
 /**
- * Draws one small histogram per layer, with mean, standard deviation and share of exact zeros.
+ * Draws one small histogram per layer, with mean, standard deviation and fraction of exact zeros.
  * They show whether activations vanish, explode or saturate.
  *
  * Without `range` each panel has its own horizontal axis.

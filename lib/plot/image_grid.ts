@@ -291,7 +291,7 @@ function imageMosaic(
   const innerWidth = figureWidth - margin.l - margin.r;
   const gap = 6;
 
-  // As many images as fit under their titles, then as few as need the same number of rows.
+  // As many images in a row as their titles allow; of the grids with that many rows, the narrowest.
   const titleLines = titles?.map((title) => title.split("<br>")) ?? [];
   const titleWidth = 7 * Math.max(0, ...titleLines.flat().map((line) => plain(line).length));
   const least = Math.max(titleWidth, Math.min(120, Math.max(42, original.width)));

@@ -52,12 +52,12 @@ interface CacheEntry {
  * Some kernels are right for finite numbers only, such as oneDNN's max pooling. If one of these
  * meets NaN, infinity, or numbers whose squares overflow float32, `f` itself runs instead.
  *
- * Each call uses the present value of:
+ * Each call uses the current value of:
  *
  * - the inputs. Numbers, booleans and strings may be among them; each value has its own graph.
  * - variables and random tensors. Variables that `f` assigns to are assigned to.
  * - the fields of modules whose `forward` it calls, and the objects in them; private fields
- * (`#rate`)   only if they have a getter and a setter. A change makes a new graph.
+ *   (`#rate`) only if they have a getter and a setter. A change makes a new graph.
  * - precision and backend.
  *
  * Everything else in JavaScript stays as it was at the first call. To detect that `f` depends on

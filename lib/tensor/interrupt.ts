@@ -126,8 +126,8 @@ export interface InterruptListener extends Disposable {
   /** Fires when the signal of the loop fires, and in a kernel at Stop. */
   readonly signal?: AbortSignal;
   /**
-   * Marks the loop as suspended: it may never be continued. A Stop that comes meanwhile ends it
-   * only when it is continued.
+   * Marks the loop as suspended: it may never be continued. A Stop in the meantime ends it only
+   * when it is continued.
    */
   rest(): void;
   /** Marks the loop as running again. */

@@ -22,8 +22,8 @@ const ACTION = "Choosing a precision";
  *
  * A processor without such instructions computes the same, slowly.
  *
- * @throws {RangeError} If the precision is unknown, or it is `"bf16"` and another backend than
- * native TensorFlow computes.
+ * @throws {RangeError} If the precision is unknown, or it is `"bf16"` and a backend other than
+ * native TensorFlow is in use.
  * @throws {TypeError} If the precision is not a string, `f` is not a function, or `f` returns a
  * promise: after its first `await` it would compute in the precision that is in force then.
  *

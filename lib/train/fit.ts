@@ -131,7 +131,7 @@ async function* train(
     let started = performance.now();
     for (const batch of training) {
       let progress: StepProgress;
-      { // The batch is disposed before the progress is yielded, because the caller may not continue.
+      { // The batch is disposed before the yield, because the caller may not continue after it.
         using _ = batch;
         if (await isStopped(signal)) return;
         step++;

@@ -25,7 +25,7 @@ export interface Optimizer extends Disposable {
   learningRate: number;
   /**
    * Changes each parameter by its gradient. The gradients are in the order of `parameters`. The
-   * caller disposes them. All is checked first: a step that throws has changed nothing.
+   * caller disposes them. Everything is checked first: a step that throws has changed nothing.
    *
    * @param norm The global norm of the gradients, if the caller knows it.
    * @throws {RangeError} If there is not one gradient for each parameter, of its shape.
@@ -249,8 +249,8 @@ export interface OptimizerOptions {
   /** The learning rate η. */
   learningRate: number;
   /**
-   * The weight decay λ: this fraction of a parameter is added to its gradient, which is the
-   * gradient of `λ/2 · w²` in the loss.
+   * The weight decay λ. Except in adamW, `λ · w` is added to the gradient of a parameter `w`, as if
+   * the loss had the term `λ/2 · w²`.
    *
    * @default 0, and 0.01 in adamW
    */
@@ -425,7 +425,7 @@ export function rmsProp(parameters: ParametersOrGroups, options: RmsPropOptions)
 /** The options of {@linkcode adam} and {@linkcode adamW}. */
 export interface AdamOptions extends OptimizerOptions {
   /**
-   * The decays β₁ of the running mean of the gradients and β₂ of that of their squares.
+   * The decays of the running means: β₁ for the gradients, β₂ for their squares.
    *
    * @default [0.9, 0.999]
    */

@@ -15,7 +15,7 @@ import type { Classifier } from "../nn/mod.ts";
 import { type Batch, batches, type ImageDataset, type Transform } from "../data/mod.ts";
 import { checkOptionValues } from "./checks.ts";
 
-/** Options of running a model over a data set. */
+/** Options for running a model over a data set. */
 export interface RunOptions<Channels extends number, Out extends number> {
   /**
    * The number of images in a batch.

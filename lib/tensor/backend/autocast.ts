@@ -36,8 +36,8 @@ const FLOAT32_OUTPUT = new Set([
 ]);
 
 /**
- * Ops that compute in bfloat16 where one of their inputs is in it, with the number of leading
- * inputs that may be. All other ops compute in float32.
+ * Ops that compute in bfloat16 if one of their inputs is bfloat16, with the number of leading
+ * inputs that may be bfloat16. All other ops compute in float32.
  */
 const FOLLOW_INPUT: Readonly<Record<string, number>> = {
   Add: Infinity,

@@ -70,8 +70,8 @@ export class DeferredBatchNorm {
   /** Returns outputs that are computed later. */
   #defer(attributes: OpAttribute[], inputs: readonly tf.TensorInfo[]): tf.Tensor[] {
     const backend = this.#backend;
-    // Running statistics are outputs of the norm before. If they stayed pending, each norm would
-    // wait for the next and keep its batch.
+    // The running statistics are outputs of this layer's batch norm in the previous step. If they
+    // stayed pending, each batch norm would wait for the next one and keep its batch in memory.
     for (const { dataId } of inputs) this.resolve(dataId);
     const [x, scale] = inputs;
     const shapes = [x!.shape, ...Array.from({ length: 4 }, () => scale!.shape), [0]];

@@ -253,7 +253,7 @@ export class GraphCapture {
 
   /**
    * Returns whether the number with a native id is finite. If it is, each run of the graph must
-   * find it finite too. If not, the capture ends, and the function runs to its end without one.
+   * find it finite too. If not, the capture ends, and the function finishes without being captured.
    */
   assumeFinite(id: number): boolean {
     const isFinite = Number.isFinite(this.#backend.addon.tensorDataSync(id)[0]);

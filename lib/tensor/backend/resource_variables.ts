@@ -67,14 +67,14 @@ export class ResourceVariables {
   /** Gives a variable a copy of its data, if it shares that with another tensor. */
   unshare(variable: tf.Variable): void {
     const { tensorMap } = this.#backend;
-    // To look up data of another backend would move it here.
+    // Looking up data of another backend would move it here.
     if (!tensorMap.has(variable.dataId)) return;
     if (tensorMap.get(variable.dataId)!.refCount !== 1) this.#copyData(variable);
   }
 
   #copyData(variable: tf.Variable): void {
     const { binding, tensorMap } = this.#backend, { TF_ATTR_TYPE, TF_FLOAT } = binding;
-    // The copy has the type that TensorFlow.js knows, whichever the data is in.
+    // The copy gets the type that TensorFlow.js knows, whatever the type of the data.
     const value = variable.dtype === "float32" ? TF_FLOAT : tensorMap.get(variable.dataId)!.dtype;
     const type = { name: "T", type: TF_ATTR_TYPE, value };
     const copy = this.#backend.execute("DeepCopy", [type], [variable], 1)[0]!;

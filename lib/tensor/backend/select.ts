@@ -1,7 +1,7 @@
 /**
- * Chooses what computes: native TensorFlow where set-up has compiled its addon, else
- * TensorFlow.js's own backend in WebAssembly, else the one in JavaScript. The choice is made once,
- * when the room is imported.
+ * Chooses the backend: native TensorFlow where set-up has compiled its addon, else TensorFlow.js's
+ * own backend in WebAssembly, else the one in JavaScript. The choice is made once, when the room is
+ * imported.
  *
  * `native.ts` and its collaborators must not import this file: it waits for them.
  */
@@ -133,12 +133,12 @@ async function start(): Promise<void> {
 }
 await start();
 
-/** Returns the native backend, if it is the one that computes. */
+/** Returns the native backend, if it is in use. */
 export function nativeBackend(): NativeBackend | undefined {
   return tf.getBackend() === NATIVE ? native : undefined;
 }
 
-/** Returns the native backend, if it is the one that computes, and on a processor. */
+/** Returns the native backend, if it is in use and computes on a CPU. */
 export function nativeCpuBackend(): NativeBackend | undefined {
   const backend = nativeBackend();
   return backend?.isUsingGpuDevice === false ? backend : undefined;

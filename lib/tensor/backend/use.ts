@@ -7,7 +7,7 @@ import { setBackend } from "./select.ts";
 import type { BackendName } from "./types.ts";
 
 /**
- * Returns the name of the backend that computes: `"tensorflow"` for native TensorFlow, `"wasm"` for
+ * Returns the name of the backend in use: `"tensorflow"` for native TensorFlow, `"wasm"` for
  * WebAssembly, `"cpu"` for plain JavaScript.
  *
  * @example
@@ -35,7 +35,7 @@ const callers = new AsyncLocalStorage<Use>();
 let innermost: Use | undefined;
 
 /**
- * Runs `work` on another backend, and returns to the present one afterwards. `work` should make the
+ * Runs `work` on another backend, and returns to the current one afterwards. `work` should make the
  * tensors that it uses: TensorFlow.js moves those of another backend when they are read, and loses
  * them where an operation only renames them (reshape, clone).
  *

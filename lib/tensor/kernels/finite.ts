@@ -1,7 +1,7 @@
 /**
  * Whether fast kernels may be used. Several of them lose NaN or infinity (oneDNN's max pooling and
- * its batch normalisation with relu; XNNPACK's relu, clipping and average pooling). A look at their
- * inputs costs one reading pass, far less than the kernel.
+ * its batch normalisation with relu; XNNPACK's relu, clipping and average pooling). Checking their
+ * inputs reads them once, which costs far less than the kernel.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend } from "../backend/select.ts";
