@@ -54,7 +54,7 @@ export const cifar10Statistics = {
   standardDeviation: [0.247, 0.2435, 0.2616],
 } as const;
 
-/** The two sets of CIFAR-10. */
+/** The training and test sets of CIFAR-10. */
 export interface Cifar10 {
   /** 50,000 images. */
   readonly train: ImageDataset<3, 10>;

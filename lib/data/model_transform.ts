@@ -13,7 +13,8 @@ const models = new Set<WeakRef<AnyModule>>();
  * {@linkcode fit}, {@linkcode evaluate} and others use it where no transform is given. A model
  * around a trained one has the transform of that part, unless it has its own.
  *
- * Functions that take images without a set, such as `forward` and `gradCam`, do not transform them.
+ * Functions that take images instead of a data set, such as `forward` and `gradCam`, do not
+ * transform them.
  *
  * @throws {TypeError} If it is not a model.
  * @throws {RangeError} If its parts have several transforms and it has none itself.

@@ -85,7 +85,7 @@ export function checkOptimizer(action: string, optimizer: Optimizer): void {
 }
 
 /**
- * Checks that a model returned logits for the classes of a set.
+ * Checks that a model returned logits for the classes of a data set.
  *
  * @throws {RangeError} If it did not.
  */

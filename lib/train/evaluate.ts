@@ -23,7 +23,7 @@ import {
   type RunOptions,
 } from "./run.ts";
 
-/** The performance of a model on a set of images. The arrays are in the order of the set. */
+/** The performance of a model on a data set. The arrays are in the order of the images. */
 export interface Evaluation {
   /** The mean loss. */
   readonly loss: number;
@@ -54,14 +54,14 @@ export interface EvaluateOptions<Channels extends number, Out extends number>
 type AnyEvaluateOptions = EvaluateOptions<number, number>;
 
 /**
- * Runs a model in inference over a whole set and compares its predictions with the labels.
+ * Runs a model in inference over a data set and compares its predictions with the labels.
  *
  * Without `transform`, the images are transformed as in training, by the transform that
  * {@linkcode fit} left with the model. It yields to the event loop after each batch, so that a long
  * evaluation can be stopped.
  *
  * @throws {RangeError} If a layer does not fit, the model does not return logits for the classes of
- * the set, or a loss or a logit is not finite.
+ * the data set, or a loss or a logit is not finite.
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
  *

@@ -15,7 +15,8 @@ import { Training } from "./training.ts";
 import { type StepResult, TrainingStep } from "./training_step.ts";
 
 /**
- * Trains a model on a set: for each batch the loss, its gradients, and a step of the optimizer.
+ * Trains a model on a data set. Each batch is one step: the loss, its gradients, and an update by
+ * the optimizer.
  *
  * Awaited, it trains to the end and resolves to the {@linkcode History}. Iterated, it yields its
  * progress and continues at the next request, so the caller decides what to show and when to stop.
@@ -27,10 +28,11 @@ import { type StepResult, TrainingStep } from "./training_step.ts";
  * is made gives the same training run.
  *
  * @throws {RangeError} (at the call) If `epochs` or `batchSize` is not a whole number of at least
- * 1, `batchSize` is larger than the set, `mixup` or `maxGradientNorm` is not positive, the
+ * 1, `batchSize` is larger than the data set, `mixup` or `maxGradientNorm` is not positive, the
  * optimizer was made for another model or changes frozen parameters, a layer does not fit, the
- * model does not return logits for the classes of the set, or a batch norm has a single value for
- * each channel in the last batch; (at the first step) if the loss does not depend on a parameter.
+ * model does not return logits for the classes of the data set, or a batch norm has a single value
+ * for each channel in the last batch; (at the first step) if the loss does not depend on a
+ * parameter.
  * @throws {TypeError} (at the call) If an option does not exist or is of the wrong kind, or `mixup`
  * comes with `objective`; (at a step) if `objective` does not return `{ loss }`.
  * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.

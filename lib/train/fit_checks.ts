@@ -60,10 +60,10 @@ export function checkParameters(action: string, model: AnyModule, optimizer: Opt
 }
 
 /**
- * Runs one image of each set through its transforms and the model.
+ * Runs one image of each data set through its transforms and the model.
  *
  * @throws {RangeError} If a layer does not fit, the model does not return logits for the classes of
- * the set, or a batch norm has a single value for each channel in the last batch.
+ * the data set, or a batch norm has a single value for each channel in the last batch.
  * @throws {TypeError} If a transform does not return images.
  */
 export function checkForwardPass(

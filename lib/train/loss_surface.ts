@@ -42,13 +42,13 @@ export interface LossSurface {
 }
 
 /**
- * The mean loss of a model around its parameters θ, `loss(θ + α·δ + β·η)`, over two random
+ * Computes the mean loss of a model around its parameters θ, `loss(θ + α·δ + β·η)`, over two random
  * directions δ and η in which each filter has the norm of the corresponding filter of θ (Li et al.
  * 2018, section 4).
  *
  * A filter is the part of a parameter that belongs to one output channel or unit, along the last
  * axis. Parameters with one axis, which are biases and the parameters of batch norms, do not move.
- * The model runs in inference, with its running statistics, `points²` times over the set. The
+ * The model runs in inference, with its running statistics, `points²` times over the data set. The
  * parameters are restored to the bit, also after an error or Stop.
  *
  * @throws {RangeError} If `points` is not an odd number of at least 3, `radius` is not positive and

@@ -100,8 +100,9 @@ export function compiledIf<const Inputs extends readonly CompiledInput[], Output
 }
 
 /**
- * Calls `onBatch` with each batch of a set, in order, and with the index of its first image. It
- * yields to the event loop before each batch. Tensors of `onBatch` are disposed after each batch.
+ * Calls `onBatch` with each batch of a data set, in order, and with the index of its first image.
+ * It yields to the event loop before each batch. Tensors of `onBatch` are disposed after each
+ * batch.
  *
  * @throws The reason of `signal`, if it is aborted.
  */
