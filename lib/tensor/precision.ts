@@ -52,7 +52,7 @@ export function withPrecision<T>(precision: Precision, f: () => T): T {
   return precision === "bf16" ? native.autocast.inBfloat16(run) : native.autocast.inFloat32(run);
 }
 
-/** Checks that a precision exists and that the backend has it. */
+/** Checks that a precision exists and that the backend supports it. */
 export function checkPrecision(precision: Precision): void {
   checkOneOf(ACTION, "the precision", precision, ["fp32", "bf16"]);
   if (precision === "bf16" && !nativeBackend()) {

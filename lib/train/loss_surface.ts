@@ -138,7 +138,7 @@ function direction(parameter: Tensor, random: Random): Tensor {
     const noise = random.normal(parameter.shape);
     const axes = parameter.shape.slice(0, -1).map((_, axis) => axis);
     const lengths = (x: Tensor) => ops.sqrt(ops.sum(ops.square(x), axes));
-    // A filter of one number can be drawn as zero.
+    // A random filter of a single number can be zero.
     return ops.mul(noise, ops.div(lengths(parameter), ops.add(lengths(noise), 1e-10)));
   });
 }

@@ -329,7 +329,7 @@ export function ordersByRun(model: AnyModule, inputShape: readonly number[]): Mo
   const settlePyTorchOrder = (label: Label): boolean =>
     label !== "mixed" && (!("axis" in label) || label.axis.unify(inPyTorchOrder(label.axis.size)));
 
-  /** Records the orders of a layer that runs on an input of the shape that it expects. */
+  /** Stores the orders of a layer that runs on an input of the shape that it expects. */
   const recordLayer = (module: AnyModule, x: Tensor, y: Tensor) => {
     const input = lastAxis(labelOf(x));
     const set = (axis: Axis | undefined) => labels.set(y.id, axis ? labelLast(axis) : "mixed");
