@@ -42,7 +42,7 @@ const networks: Record<string, () => Classifier<Images, 10>> = {
   lenet: () => lenet(),
 };
 
-/** Makes a dataset of noise with random labels. */
+/** Makes a data set of noise with random labels. */
 function noise(count: number) {
   const random = new Random(0);
   const size = count * height * width * channels;

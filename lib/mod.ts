@@ -222,7 +222,7 @@ export {
   type VGGOptions,
 } from "./models/mod.ts";
 
-// Data: image datasets, downloads, image folders, batches, transforms and augmentation.
+// Data: image data sets, downloads, image folders, batches, transforms and augmentation.
 export {
   type AnyChannelsTransform,
   type Batch,

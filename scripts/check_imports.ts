@@ -5,7 +5,7 @@ import { type Environment, run, scratchFolder, thisEnvironment } from "./environ
 /** The rooms of lib: each may import only from the rooms before it. */
 const rooms = ["tensor", "nn", "models", "data", "train", "weights", "plot", "notebook"];
 
-/** The most lines that a file of lib may have. */
+/** Maximum number of lines in a file of lib. */
 const maxLines = 600;
 
 /** The longest chain of imports that lib/tensor may have, in files; type imports do not count. */

@@ -161,7 +161,7 @@ async function lockSetUp(environment: Environment): Promise<Deno.FsFile | undefi
   return file;
 }
 
-/** Whether a path exists, be it a broken link. */
+/** Whether a path exists, even as a broken link. */
 function isThere(path: string): boolean {
   try {
     Deno.lstatSync(path);
@@ -284,7 +284,7 @@ async function makeRelocatable(root: string, venv: string) {
   );
   for await (const { name, isFile } of Deno.readDir(join(venv, "bin"))) {
     const file = join(venv, "bin", name);
-    // Larger files are no scripts.
+    // Larger files are not scripts.
     if (!isFile || (await Deno.stat(file)).size > 100_000) continue;
     const text = await Deno.readTextFile(file);
     if (!text.includes(basename(venv))) continue;

@@ -14,7 +14,7 @@ batch, (height, width, channels) = workload["batch"], workload["image"]
 if "bf16" in flags:
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
 
-# "same" pads strided convolutions at other sides than PyTorch, so the amount of work is equal.
+# "same" pads strided convolutions on other sides than PyTorch does; the amount of work is equal.
 
 
 def conv_bn(x, filters, size, stride=1):

@@ -35,7 +35,7 @@ export class Batch<Channels extends number = number> {
 export interface BatchesOptions<In extends number, Out extends number> {
   /** Number of images in a batch. */
   batchSize: number;
-  /** Source of the random order; without it the images have the order of the set. */
+  /** Source of the random order; without it the images have the order of the data set. */
   shuffle?: Random;
   /**
    * Whether to leave out the last batch if it is smaller than the others.
@@ -57,10 +57,10 @@ export interface Batches<Channels extends number> extends Iterable<Batch<Channel
  * Returns the batches of one epoch: each image once, in random order with `shuffle`. The same seed
  * gives the same order, with or without a `transform` that draws random numbers.
  *
- * Iterate with `for (using batch of …)`, which frees each batch at the end of its turn.
+ * Iterate with `for (using batch of …)`, which frees each batch at the end of its iteration.
  *
  * @throws {RangeError} If `batchSize` is not a whole number from 1 to the number of images.
- * @throws {TypeError} If there is no such option, or one is of the wrong kind.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind.
  *
  * @example
  * ```ts

@@ -42,8 +42,8 @@ export interface CatsAndDogsOptions
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws {RangeError} If an option is out of range, as in {@linkcode imageFolder}, or the archive
  * cannot be unpacked.
- * @throws {Error} If the archive cannot be downloaded, or one of the files 0.jpg to 12499.jpg of a
- * class that are to be read is missing.
+ * @throws {Error} If the archive cannot be downloaded, or a file to be read is missing: 0.jpg to
+ * 12499.jpg in each class.
  *
  * @example
  * ```ts
@@ -113,7 +113,7 @@ export async function readCatsAndDogs({
 /**
  * Checks that the files 0.jpg, 1.jpg, … exist in `Cat` and in `Dog`.
  *
- * @throws {Error} If one that is to be read is missing.
+ * @throws {Error} If a file to be read is missing.
  */
 async function checkComplete(
   folder: string,
@@ -175,7 +175,7 @@ async function cachedPhotographs(
   while (!await handle.tryLock(true)) {
     await delay(100, undefined, { signal }).catch(() => signal?.throwIfAborted());
   }
-  // Another call was quicker.
+  // Another call finished first.
   if (await exists(folder)) return await cachedPhotographs(url, options);
   for await (const { name } of Deno.readDir(dirname(folder))) {
     if (name.startsWith("unpacking_")) {
@@ -194,7 +194,7 @@ async function cachedPhotographs(
   return folder;
 }
 
-/** The most bytes of all photographs together; the publisher's have about 0.85 billion. */
+/** Maximum size of all photographs together, in bytes; the publisher's have about 0.85 billion. */
 const MAX_BYTES = 2 ** 31;
 
 /** Unpacks the photographs of an archive into a folder. */

@@ -4,7 +4,7 @@ import { checkArray, checkInteger, checkString, show } from "../tensor/internal.
 /**
  * Checks that a size is a height and a width.
  *
- * @throws {TypeError} If it is no pair of numbers.
+ * @throws {TypeError} If it is not a pair of numbers.
  * @throws {RangeError} If a side is not a whole number of at least 1.
  */
 export function checkSize(action: string, size: unknown): void {
@@ -20,7 +20,7 @@ export function checkSize(action: string, size: unknown): void {
 /**
  * Checks that class names are strings that are not empty and differ.
  *
- * @throws {TypeError} If they are no array of strings.
+ * @throws {TypeError} If they are not an array of strings.
  * @throws {RangeError} If one is empty, or two are the same.
  */
 export function checkClassNames(

@@ -54,7 +54,7 @@ export const cifar10Statistics = {
   standardDeviation: [0.247, 0.2435, 0.2616],
 } as const;
 
-/** The two sets of CIFAR-10. */
+/** The training and test sets of CIFAR-10. */
 export interface Cifar10 {
   /** 50,000 images. */
   readonly train: ImageDataset<3, 10>;
@@ -220,7 +220,7 @@ function decode(bytes: Uint8Array, source: string, pixels: Uint8Array, labels: U
   }
 }
 
-/** Returns the error for a file of another size; `size` is text where it is no file. */
+/** Returns the error for a file of the wrong size; `size` is text if the path is not a file. */
 function wrongSize(source: string, expected: number, size: number | string): RangeError {
   const recordSize = 1 + IMAGE_SIZE;
   return new RangeError(

@@ -28,14 +28,14 @@ export type ClassNumbers =
 
 /** The content of an {@linkcode ImageDataset}. */
 export interface ImageDatasetInit<Channels extends number, Classes extends number> {
-  /** The name of the set in messages and titles. */
+  /** The name of the data set in messages and titles. */
   name: string;
   /**
    * The pixels of all images in row-major order, `[count, height, width, channels]`: bytes from 0
    * to 255, or finite floating-point numbers that are used unchanged, such as feature maps.
    *
-   * A `Uint8Array` or `Float32Array` is not copied: a later change of the array changes the set. A
-   * `Uint8ClampedArray`, as a canvas returns it, is read as bytes. `Float16Array` and
+   * A `Uint8Array` or `Float32Array` is not copied: a later change of the array changes the data
+   * set. A `Uint8ClampedArray`, as a canvas returns it, is read as bytes. `Float16Array` and
    * `Float64Array` become float32. Integers of other sizes are refused, because their range is
    * unknown: 16-bit images may have 10, 12 or 16 bits.
    */
@@ -56,7 +56,7 @@ export interface ImageDatasetInit<Channels extends number, Classes extends numbe
   classNames: readonly string[];
 }
 
-/** Positions of images in a set, in any order, repeated or not. */
+/** Positions of images in a data set, in any order, repeated or not. */
 export type Indices = readonly number[] | Int32Array;
 
 /**
@@ -69,7 +69,7 @@ export type Indices = readonly number[] | Int32Array;
  * @throws {TypeError} (the constructor) If an option is of the wrong kind or does not exist.
  * @throws {RangeError} (the constructor) If there are no images, a size is not a whole number of at
  * least 1, the number of pixels is not `count · height · width · channels`, the class names are not
- * one for each class or do not differ, a label is no class, or a pixel is not finite.
+ * one for each class or do not differ, a label is not a class, or a pixel is not finite.
  *
  * @example
  * ```ts
@@ -93,7 +93,7 @@ export type Indices = readonly number[] | Int32Array;
  * ```
  */
 export class ImageDataset<Channels extends number = number, Classes extends number = number> {
-  /** The name of the set in messages and titles. */
+  /** The name of the data set in messages and titles. */
   readonly name: string;
   /** The pixels of all images in row-major order. */
   readonly pixels: Uint8Array | Float32Array;
@@ -185,7 +185,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
    * 255, which gives 0 to 1; floating-point pixels stay unchanged.
    *
    * @returns `[batch, height, width, channels]`; the caller disposes it.
-   * @throws {TypeError} If `indices` is no array of numbers.
+   * @throws {TypeError} If `indices` is not an array of numbers.
    * @throws {RangeError} If `indices` is empty or an index is out of range.
    */
   images(indices?: Indices): Images<Channels> {
@@ -213,7 +213,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   }
 
   /**
-   * Returns a set of the images at `indices`, in that order.
+   * Returns a data set of the images at `indices`, in that order.
    *
    * @throws {RangeError} If `indices` is empty or an index is out of range.
    *
@@ -232,9 +232,9 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   }
 
   /**
-   * Returns a set of the first `count` images.
+   * Returns a data set of the first `count` images.
    *
-   * @throws {TypeError} If `count` is no number.
+   * @throws {TypeError} If `count` is not a number.
    * @throws {RangeError} If it is not a whole number from 1 to the number of images.
    */
   take(count: number): ImageDataset<Channels, Classes> {
@@ -244,14 +244,14 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   }
 
   /**
-   * Splits the set into two without a common image. Of every class, `fraction` of the images
-   * (rounded, at least one) go to the first set and the others (at least one) to the second, chosen
-   * by `seed`. The order of the images stays.
+   * Splits the data set into two that share no image, class by class: `fraction` of the images of
+   * each class (rounded, at least one) go to the first, the others (at least one) to the second.
+   * `seed` chooses the images; their order stays.
    *
    * @throws {TypeError} If an option does not exist, or an option or `fraction` is of the wrong
    * kind.
    * @throws {RangeError} If `fraction` is not between 0 and 1, or a class has only one image, which
-   * cannot be in both sets.
+   * cannot be in both parts.
    *
    * @example
    * ```ts
@@ -287,7 +287,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
     const first: number[] = [];
     const second: number[] = [];
     for (const indices of members) {
-      // Clamped, so that no class is missing from one of the sets.
+      // Clamped, so that no class is missing from either part.
       const size = Math.max(1, Math.min(Math.round(fraction * indices.length), indices.length - 1));
       random.permutation(indices.length).forEach((from, to) =>
         (to < size ? first : second).push(indices[from]!)
@@ -343,7 +343,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
     }
   }
 
-  /** Returns a set of other images. Lists the fields, because a subclass may have more. */
+  /** Returns a data set of other images. Lists the fields, because a subclass may have more. */
   #with(pixels: Uint8Array | Float32Array, labels: Int32Array): ImageDataset<Channels, Classes> {
     const { name, height, width, channels, classes, classNames } = this;
     return new ImageDataset({ name, pixels, labels, height, width, channels, classes, classNames });
@@ -360,8 +360,8 @@ function typedArrayName(array: unknown): string | undefined {
 /**
  * Returns class numbers as int32.
  *
- * @throws {TypeError} If they are no array of numbers.
- * @throws {RangeError} If one is no class.
+ * @throws {TypeError} If they are not an array of numbers.
+ * @throws {RangeError} If one is not a class.
  */
 function toInt32Labels(action: string, labels: unknown, classes: number): Int32Array {
   if (!Array.isArray(labels) && typedArrayName(labels) === undefined) {

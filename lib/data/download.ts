@@ -53,7 +53,7 @@ export interface DownloadOptions {
    */
   signal?: AbortSignal;
   /**
-   * The most bytes that the file may have.
+   * Maximum size of the file in bytes.
    *
    * @default 4 GiB
    */
@@ -71,7 +71,7 @@ export interface DownloadOptions {
    */
   retryDelay?: number;
   /**
-   * Milliseconds without a byte after which an attempt fails.
+   * Timeout in milliseconds: an attempt fails if no byte arrives within this time.
    *
    * @default 30_000
    */
@@ -220,7 +220,7 @@ async function attempt(
   const part = `${file}.part`, newPart = `${file}.new.part`;
   await disk(file, Deno.mkdir(dirname(file), { recursive: true }));
   if ((await disk(file, hashOf(file, signal).catch(ifNotFound)))?.startsWith(expected)) {
-    // Another process was quicker.
+    // Another process finished first.
     for (const path of [part, newPart]) await Deno.remove(path).catch(ifNotFound);
     return;
   }
@@ -291,8 +291,8 @@ async function attempt(
       const mismatch = `the SHA-256 of the file must be ${expected}${
         expected.length < 64 ? "…" : ""
       }, found ${digest}`;
-      // The bytes of an earlier attempt may be wrong: once more from the start. They stay until
-      // better ones have arrived.
+      // The bytes of an earlier attempt may be wrong, so the next attempt starts from the
+      // beginning. They stay until better ones have arrived.
       if (status !== 200) {
         if (resumed) await truncateFile(part, partSize);
         throw new RetryableError(mismatch, true);

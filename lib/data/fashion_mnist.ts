@@ -53,7 +53,7 @@ const FILES = {
 };
 type FileName = keyof typeof FILES;
 
-/** The two sets of Fashion-MNIST. */
+/** The training and test sets of Fashion-MNIST. */
 export interface FashionMnist {
   /** 60,000 images, 6,000 of the subset. */
   readonly train: ImageDataset<1, 10>;
@@ -86,7 +86,7 @@ export interface FashionMnistOptions {
  * Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
  * Algorithms", arXiv:1708.07747.
  *
- * @throws {TypeError} If there is no such option, or one is of the wrong kind.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws {RangeError} If a file is damaged.
  * @throws {Error} If the full set cannot be downloaded.
  *
@@ -183,10 +183,10 @@ async function readGzip(file: string | URL, maxBytes: number): Promise<Uint8Arra
  * Returns the content of gzip data.
  *
  * @param source The name of the file, for the error message.
- * @param maxBytes The most bytes that the content may have: a kilobyte of gzip can hold a megabyte
- * of zeros.
- * @throws {RangeError} If the bytes are no gzip, damaged, truncated (gzip ends with a checksum and
- * the length), or too many.
+ * @param maxBytes Maximum size of the content in bytes: a kilobyte of gzip can hold a megabyte of
+ * zeros.
+ * @throws {RangeError} If the bytes are not gzip, are damaged or truncated (gzip ends with a
+ * checksum and the length), or are too many.
  */
 export async function gunzip(
   bytes: Uint8Array<ArrayBuffer>,

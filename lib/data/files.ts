@@ -104,7 +104,8 @@ function failure(file: string, target: Target | undefined, error: unknown): Erro
 }
 
 /**
- * The path at the end of a chain of symbolic links to no file; the path itself if it is no link.
+ * Returns the path at the end of a chain of symbolic links, even if no file is there; the path
+ * itself if it is not a link.
  */
 function endOfLinks(file: string): string {
   for (let path = file, links = 0; links <= 40; links++) {

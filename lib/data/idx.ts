@@ -27,7 +27,7 @@ const hex = (byte: number) => `0x${byte.toString(16).padStart(2, "0")}`;
  *
  * @param bytes The whole file, not compressed. The result is a view of it, not a copy.
  * @param source The name of the file, for the error messages.
- * @throws {TypeError} If the bytes are no Uint8Array, the magic number is not IDX, or the values
+ * @throws {TypeError} If the bytes are not a Uint8Array, the magic number is not IDX, or the values
  * are not unsigned bytes.
  * @throws {RangeError} If there are fewer or more bytes than the header promises.
  */
@@ -82,7 +82,7 @@ function sizeOf(shape: readonly number[]): number {
 /**
  * Encodes unsigned bytes as IDX; {@linkcode decodeIdx} reads them back.
  *
- * @throws {TypeError} If the values are no Uint8Array, or a size is no number.
+ * @throws {TypeError} If the values are not a Uint8Array, or a size is not a number.
  * @throws {RangeError} If the number of values is not the product of the shape, a size is not a
  * whole number of 32 bits, or there are no axes or more than 255.
  */

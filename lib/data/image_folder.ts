@@ -20,7 +20,7 @@ export interface ImageFolderOptions<
   Names extends readonly string[] = readonly string[],
   Channels extends 1 | 3 = 1 | 3,
 > {
-  /** The size of the images in the set, in pixels. */
+  /** The size of the images in the data set, in pixels. */
   size: readonly [height: number, width: number];
   /**
    * The length to which the shorter side of an image is resized before `size` is cut out of its
@@ -39,10 +39,10 @@ export interface ImageFolderOptions<
    * @default all, sorted
    */
   classes?: Names;
-  /** The most files of each class to read, the first by path. */
+  /** Maximum number of files to read in each class, the first by path. */
   imagesPerClass?: number;
   /**
-   * The name of the set.
+   * The name of the data set.
    *
    * @default the name of the folder
    */
@@ -63,7 +63,7 @@ export interface ImageFolderProgress {
   readonly total: number;
 }
 
-/** A file that is not in the set. */
+/** A file that is not in the data set. */
 export interface SkippedFile {
   /** Its path in the folder. */
   readonly file: string;
@@ -71,11 +71,11 @@ export interface SkippedFile {
   readonly reason: string;
 }
 
-/** The set of an image folder, and the files that are not in it. */
+/** The data set of an image folder, and the files that are not in it. */
 export interface ImageFolder<Classes extends number = number, Channels extends 1 | 3 = 3> {
   /** The images. */
   readonly dataset: ImageDataset<Channels, Classes>;
-  /** The files that are not in the set, by path, with the reason. */
+  /** The files that are not in the data set, by path, with the reason. */
   readonly skipped: readonly SkippedFile[];
 }
 
@@ -112,12 +112,12 @@ const NOT_A_FILE = "It must be a file, found a pipe, socket or device";
  * Pillow. Pretrained networks expect the images of their tests: for ImageNet `{ size: [224, 224],
  * shorterSide: 256 }`, then {@linkcode imagenetStatistics}.
  *
- * `skipped` lists every file in the folder that is not in the set, with the reason: other kinds of
- * files (such as .bmp and .heic), images that are empty, truncated or damaged, images of more than
- * 89,478,485 pixels (Pillow's limit) or 256 MiB, broken links, pipes and devices, and files beside
- * the class folders. Not listed are hidden files, classes that are not in `classes`, and files
- * after the first `imagesPerClass`. A folder with several links to it is read once. The pixels are
- * bytes, `height · width · channels` for each image.
+ * `skipped` lists every file in the folder that is not in the data set, with the reason: other
+ * kinds of files (such as .bmp and .heic), images that are empty, truncated or damaged, images of
+ * more than 89,478,485 pixels (Pillow's limit) or 256 MiB, broken links, pipes and devices, and
+ * files beside the class folders. Not listed are hidden files, classes that are not in `classes`,
+ * and files after the first `imagesPerClass`. A folder with several links to it is read once. The
+ * pixels are bytes, `height · width · channels` for each image.
  *
  * With `classes` the number of classes is part of the type: `ImageDataset<3, 2>` for
  * `classes: ["cat", "dog"]`. Make a test set with `split`.
@@ -415,7 +415,7 @@ async function findClasses(
 /**
  * Returns the bytes of a file.
  *
- * @throws {Error} If it is no file, empty, or too large.
+ * @throws {Error} If it is not a file, empty, or too large.
  */
 async function readBounded(path: string): Promise<Uint8Array<ArrayBuffer>> {
   const { isFile, size } = await Deno.stat(path);
@@ -438,7 +438,7 @@ function mutex(): <T>(task: () => Promise<T>) => Promise<T> {
 }
 
 /**
- * Returns the bytes of an image at the size of the set, `[height, width, channels]`.
+ * Returns the bytes of an image at the size of the data set, `[height, width, channels]`.
  *
  * @throws {Error} If it is of another format, too large, or damaged.
  */

@@ -1,7 +1,7 @@
 /**
- * Data: image datasets, downloads, image folders, batches, transforms and augmentation.
+ * Data: image data sets, downloads, image folders, batches, transforms and augmentation.
  *
- * A dataset holds its images as bytes. {@linkcode normalize} and the other transforms prepare a
+ * A data set holds its images as bytes. {@linkcode normalize} and the other transforms prepare a
  * batch for a model; augmentation changes training images at random.
  *
  * @module

@@ -13,9 +13,10 @@ const models = new Set<WeakRef<AnyModule>>();
  * {@linkcode fit}, {@linkcode evaluate} and others use it where no transform is given. A model
  * around a trained one has the transform of that part, unless it has its own.
  *
- * Functions that take images without a set, such as `forward` and `gradCam`, do not transform them.
+ * Functions that take images instead of a data set, such as `forward` and `gradCam`, do not
+ * transform them.
  *
- * @throws {TypeError} If it is no model.
+ * @throws {TypeError} If it is not a model.
  * @throws {RangeError} If its parts have several transforms and it has none itself.
  */
 export function transformOf(model: AnyModule): Transform | undefined {
@@ -38,7 +39,7 @@ export function transformOf(model: AnyModule): Transform | undefined {
  * Gives a model the transform of its images, in place of an earlier one; undefined removes it.
  * {@linkcode fit} and {@linkcode loadStateDict} call it.
  *
- * @throws {TypeError} If it is no model, or the transform is no function.
+ * @throws {TypeError} If it is not a model, or the transform is not a function.
  */
 export function bindTransform(model: AnyModule, transform: Transform | undefined): void {
   const action = "Binding a transform to a model";

@@ -77,7 +77,7 @@ export interface SyntheticImagesOptions<Classes extends number = number> {
 export function syntheticImages(
   options: Omit<SyntheticImagesOptions, "classes">,
 ): ImageDataset<3, 10>;
-/** {@linkcode syntheticImages} with another number of classes. */
+/** {@linkcode syntheticImages} with a different number of classes. */
 export function syntheticImages<const Classes extends number>(
   options: SyntheticImagesOptions<Classes> & { classes: Classes },
 ): ImageDataset<3, Classes>;
@@ -120,7 +120,7 @@ export function syntheticImages(options: SyntheticImagesOptions): ImageDataset<3
       for (let column = 0; column < width; column++) {
         const [x, y] = [column + 0.5 - centreX, row + 0.5 - centreY];
         const distance = signedDistance(across * x + down * y, across * y - down * x);
-        // The part of the pixel that is inside, roughly, for soft edges.
+        // The fraction of the pixel that is inside, roughly, for soft edges.
         const coverage = max(0, min(1, 0.5 + radius * distance));
         const light = lightX * x + lightY * y;
         for (let channel = 0; channel < 3; channel++) {

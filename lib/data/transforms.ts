@@ -27,7 +27,7 @@ export type AnyChannelsTransform = <Channels extends number>(
 /**
  * Returns the transformed images.
  *
- * @throws {TypeError} If the result is no batch of images, or has another number of images.
+ * @throws {TypeError} If the result is not a batch of images, or has a different number of images.
  */
 export function applyTransform(
   action: string,
@@ -106,7 +106,7 @@ export function transformFrom(action: string, description: string): Transform {
  * `(i + ½) · oldHeight / newHeight − ½`, as in PyTorch's `interpolate(mode="bilinear")`. There is
  * no smoothing where images get smaller.
  *
- * @throws {TypeError} If a size is no number.
+ * @throws {TypeError} If a size is not a number.
  * @throws {RangeError} If it is not a whole number of at least 1.
  *
  * @example
@@ -132,8 +132,8 @@ export function resize(height: number, width: number): AnyChannelsTransform {
  * one for each.
  *
  * @throws {TypeError} If an option does not exist.
- * @throws {RangeError} If a standard deviation is not positive, a mean is not finite, or the images
- * have another number of channels than there are numbers.
+ * @throws {RangeError} If a standard deviation is not positive, a mean is not finite, or the number
+ * of channels differs from the number of means or standard deviations.
  *
  * @example
  * ```ts
@@ -193,7 +193,7 @@ interface Statistics {
  * Returns a transform that applies transforms one after the other. Without transforms it returns
  * its input unchanged.
  *
- * @throws {TypeError} If a transform is no function.
+ * @throws {TypeError} If a transform is not a function.
  *
  * @example
  * ```ts

@@ -28,8 +28,8 @@ import { type ClassifierOptions, scaleChannels } from "./options.ts";
 /**
  * The version of AlexNet. `"original"` is the paper's, with grouped convolutions (two groups) and
  * local response normalisation. `"torchvision"` is the narrower one that most pretrained weights
- * are for (Krizhevsky 2014, one column). `"d2l"` is the version of the book Dive into Deep Learning
- * for grey images, without groups and without normalisation.
+ * fit (Krizhevsky 2014, one column). `"d2l"` is the version of the book Dive into Deep Learning for
+ * grey images, without groups and without normalisation.
  */
 export type AlexNetVariant = "original" | "torchvision" | "d2l";
 
@@ -62,7 +62,7 @@ export interface AlexNetOptions<
    */
   classes?: Classes;
   /**
-   * Factor on the numbers of channels and hidden units.
+   * Width multiplier: the factor on every number of channels and hidden units.
    *
    * @default 1
    */
@@ -247,9 +247,9 @@ export class AlexNet<InChannels extends number, Classes extends number>
  * | `torchvision` | 224×224×3 | 55 | 27 | 13 | 6 |
  * | `d2l` | 224×224×1 | 54 | 26 | 12 | 5 |
  *
- * All weights start as {@linkcode initializers.heNormal} and all biases at zero. The paper draws
- * weights with a standard deviation of 0.01 and sets the biases of convolutions 2, 4 and 5 and of
- * the hidden layers to one (section 5). torchvision uses PyTorch's uniform default.
+ * All weights are initialised by {@linkcode initializers.heNormal}, all biases with zero. The paper
+ * draws weights with a standard deviation of 0.01 and sets the biases of convolutions 2, 4 and 5
+ * and of the hidden layers to one (section 5). torchvision uses PyTorch's uniform default.
  *
  * @throws {RangeError} If there is no such variant, a number is out of range, or images of
  * `imageSize` are too small for the layers. In `forward`, if the images are too small, or are not

@@ -65,7 +65,8 @@ export interface GoogLeNetOptions<
    */
   classes?: Classes;
   /**
-   * Factor on the numbers of channels, and of hidden units of auxiliary heads.
+   * Width multiplier: the factor on every number of channels, and on the hidden units of auxiliary
+   * heads.
    *
    * @default 1
    */
@@ -362,15 +363,15 @@ export class GoogLeNetWithAuxiliary<InChannels extends number, Classes extends n
  * mean of each feature map in place of large linear layers (Szegedy et al. 2015, section 5).
  *
  * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`, for images of any size
- * that is large enough for the poolings. At 224×224 the outputs of the five stages b1 to b5 of Dive
- * into Deep Learning are 56×56×64, 28×28×192, 14×14×480, 7×7×832, and 1024 features.
+ * that is large enough for the pooling layers. At 224×224 the outputs of the five stages b1 to b5
+ * of Dive into Deep Learning are 56×56×64, 28×28×192, 14×14×480, 7×7×832, and 1024 features.
  *
  * With `auxiliary` there are two more classifiers in the middle, `aux1` and `aux2`, which help the
  * first layers to learn; see {@linkcode GoogLeNetWithAuxiliary.forwardWithAuxiliary}. They start
  * with an average pooling of 5×5 with stride 3, or in torchvision's variant to 4×4.
  *
- * All weights start as {@linkcode initializers.heNormal} and all biases at zero. torchvision draws
- * weights with a standard deviation of 0.01.
+ * All weights are initialised by {@linkcode initializers.heNormal}, all biases with zero.
+ * torchvision draws weights with a standard deviation of 0.01.
  *
  * @throws {RangeError} If there is no such variant, a number is out of range, or images of
  * `imageSize` are too small for the layers. In `forward`, if the images are too small.

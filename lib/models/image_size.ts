@@ -1,4 +1,4 @@
-/** Image sizes that a network accepts, found from its convolutions and poolings. */
+/** Image sizes that a network accepts, found from its convolutions and pooling layers. */
 import type { Images } from "../tensor/mod.ts";
 import { isTensor } from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
@@ -6,13 +6,13 @@ import { Conv2d, Pool } from "../nn/internal.ts";
 
 type Size = readonly [height: number, width: number];
 
-/** The convolutions and poolings of a network in the order in which they run, by path. */
+/** The convolutions and pooling layers of a network in the order in which they run, by path. */
 export type WindowLayers =
   readonly (readonly [path: string, layer: Conv2d<number, number> | Pool])[];
 
 /**
- * Returns the convolutions and poolings in a tree of modules, in its order. Parallel branches count
- * as if they ran one after the other, which is right where no branch changes the size.
+ * Returns the convolutions and pooling layers in a tree of modules, in its order. Parallel branches
+ * count as if they ran one after the other, which is right where no branch changes the size.
  */
 export function windowLayers(model: AnyModule): WindowLayers {
   return [...model.namedModules()].flatMap(([path, module]) =>
@@ -95,7 +95,7 @@ export function checkLargeEnough(action: string, layers: WindowLayers, images: I
 /**
  * Checks that images have the size that the linear layers of a network are built for.
  *
- * @throws {RangeError} If they have another.
+ * @throws {RangeError} If they do not.
  */
 export function checkImageSize(action: string, imageSize: number, images: Images): void {
   if (!isTensor(images) || images.rank !== 4) return;

@@ -18,8 +18,8 @@ import { checkArguments } from "../nn/checks.ts";
 /**
  * The version of GoogLeNet. `"d2l"` is the version of the book Dive into Deep Learning for grey
  * images: the paper's without local response normalisation and without dropout before the last
- * layer. `"torchvision"` has batch norm in place of biases, poolings in ceil mode, dropout, and 3×3
- * in place of 5×5 convolutions. Pretrained weights are for that version.
+ * layer. `"torchvision"` has batch norm instead of biases, pooling in ceil mode, dropout, and 3×3
+ * instead of 5×5 convolutions. Pretrained weights fit this version.
  */
 export type GoogLeNetVariant = "d2l" | "torchvision";
 
@@ -62,7 +62,7 @@ export class ConvRelu<InChannels extends number, OutChannels extends number>
 /**
  * Checks that there is such a version of GoogLeNet.
  *
- * @throws {TypeError} If it is no string.
+ * @throws {TypeError} If it is not a string.
  * @throws {RangeError} If there is none of that name.
  */
 export function checkVariant(action: string, variant: GoogLeNetVariant): void {
@@ -105,7 +105,7 @@ export class Inception<InChannels extends number, OutChannels extends number>
   readonly branch2: Module<Images<InChannels>, Images>;
   /** 1×1, then 5×5, or 3×3 in torchvision's variant. */
   readonly branch3: Module<Images<InChannels>, Images>;
-  /** Maximum pooling, then 1×1. */
+  /** Max pooling, then 1×1. */
   readonly branch4: Module<Images<InChannels>, Images>;
   /** The sum of the channels of all branches. */
   readonly outChannels: number;

@@ -23,7 +23,7 @@ import {
 import { checkArguments } from "../nn/checks.ts";
 import type { ClassifierOptions } from "./options.ts";
 
-/** The activation after each layer of a LeNet. */
+/** The activation of a LeNet, after each layer but the last. */
 export type LeNetActivation = "relu" | "sigmoid" | "tanh";
 
 const ACTIVATIONS = { relu, sigmoid, tanh } satisfies Record<LeNetActivation, () => Activation>;
@@ -46,20 +46,21 @@ export interface LeNetOptions<InChannels extends number = number, Classes extend
    */
   classes?: Classes;
   /**
-   * The activation after each layer: relu comes with maximum pooling, sigmoid and tanh with average
-   * pooling as in 1998.
+   * The activation after each layer but the last. It also selects the pooling and the initial
+   * weights: max pooling and {@linkcode initializers.heNormal} for `"relu"`, average pooling (as in
+   * 1998) and {@linkcode initializers.xavierUniform} for the others.
    *
    * @default "relu"
    */
   activation?: LeNetActivation;
 }
 
-/** Two convolutions, each with an activation and pooling. */
+/** Two convolutions, each followed by an activation and pooling. */
 export type LeNetFeatures<InChannels extends number> = Sequential<
   readonly [Conv2d<InChannels, 6>, Activation, Pool, Conv2d<6, 16>, Activation, Pool]
 >;
 
-/** Returns the two convolutions with pooling. */
+/** Returns the two convolutions, each followed by an activation and pooling. */
 function features<InChannels extends number>(
   inChannels: InChannels,
   activation: LeNetActivation,
@@ -77,7 +78,7 @@ function features<InChannels extends number>(
   );
 }
 
-/** Three linear layers, with an activation between them. */
+/** Three linear layers on the flattened feature maps, with activations between them. */
 export type LeNetClassifier<Classes extends number> = Sequential<
   readonly [
     Flatten,
@@ -89,7 +90,7 @@ export type LeNetClassifier<Classes extends number> = Sequential<
   ]
 >;
 
-/** Returns the three linear layers over the last feature maps, 5×5 pixels. */
+/** Returns the three linear layers. Their input is 16 feature maps of 5×5 pixels. */
 function classifier<Classes extends number>(
   classes: Classes,
   activation: LeNetActivation,
@@ -109,7 +110,7 @@ function classifier<Classes extends number>(
 /** LeNet-5; made by {@linkcode lenet}. */
 export class LeNet<InChannels extends number, Classes extends number>
   extends Module<Images<InChannels>, Features<Classes>> {
-  /** Two convolutions, each with an activation and pooling. */
+  /** Two convolutions, each followed by an activation and pooling. */
   readonly features: LeNetFeatures<InChannels>;
   /** Three linear layers. */
   readonly classifier: LeNetClassifier<Classes>;
@@ -139,13 +140,14 @@ export class LeNet<InChannels extends number, Classes extends number>
 
 /**
  * LeNet-5 for images of 28×28 pixels: two convolutions with pooling, then three linear layers
- * (LeCun et al. 1998, section II.B). Every feature map is connected to every map before it, and the
- * output is logits in place of radial basis functions.
+ * (LeCun et al. 1998, section II.B). Unlike in the paper, the second convolution connects every
+ * input channel to every output channel, and the last layer returns logits instead of radial basis
+ * functions.
  *
  * Images `[batch, 28, 28, inChannels]` to logits `[batch, classes]`.
  *
- * @throws {RangeError} If a number is not a whole number of at least 1, or there is no such
- * activation. In `forward`, if the images have another size.
+ * @throws {RangeError} If `inChannels` or `classes` is not a whole number of at least 1, or the
+ * activation does not exist. In `forward`, if the images are not 28×28.
  * @throws {TypeError} If an option is of the wrong kind.
  *
  * @example

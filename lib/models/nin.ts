@@ -96,7 +96,8 @@ export interface NiNOptions<InChannels extends number = number, Classes extends 
    */
   classes?: Classes;
   /**
-   * Factor on the numbers of channels, except for the last, the number of classes.
+   * Width multiplier: the factor on every number of channels, except for the last, the number of
+   * classes.
    *
    * @default 1
    */
@@ -157,9 +158,10 @@ export class NiN<InChannels extends number, Classes extends number>
  * maps have sides of 54, 26, 12 and 5. The last block ends in a relu like the others, so the logits
  * are never negative.
  *
- * All weights start as {@linkcode initializers.heNormal} and all biases at zero, except for the
- * last convolution: its weights are a tenth of that, and its biases one. Otherwise the relu after
- * the feature map of a class can be zero for all images from the start, and the class never learns.
+ * All weights are initialised by {@linkcode initializers.heNormal}, all biases with zero, except
+ * for the last convolution: its weights start a tenth as large, its biases at one. Otherwise the
+ * relu after the feature map of a class can be zero for all images from the start, and the class
+ * never learns.
  *
  * @throws {RangeError} If a number is out of range. In `forward`, if the images are too small.
  * @throws {TypeError} If an option is of the wrong kind.

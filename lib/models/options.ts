@@ -11,7 +11,7 @@ export interface ClassifierOptions<
   /** Number of classes. */
   classes?: Classes;
   /**
-   * Factor on the numbers of channels.
+   * Width multiplier: the factor on every number of channels.
    *
    * @default 1
    */
@@ -28,7 +28,7 @@ export interface ClassifierOptions<
  * Returns the number of channels in a network that is `width` times as wide: at least 1, and a
  * multiple of `groups`.
  *
- * @throws {TypeError} If the width is no number.
+ * @throws {TypeError} If the width is not a number.
  * @throws {RangeError} If it is not a finite number above 0.
  */
 export function scaleChannels(

@@ -39,11 +39,11 @@ import {
 } from "./residual_block.ts";
 
 /**
- * The layers before the blocks. `"imagenet"`: a 7×7 convolution and a maximum pooling, each with
- * stride 2. `"cifar"`: a 3×3 convolution that keeps the size, for small images. `"unpadded"`: a 3×3
- * convolution without padding, then a 2×2 maximum pooling with stride 1, as in the Keras ResNet of
- * the book by Long Liangqu (dragen1860/Deep-Learning-with-TensorFlow-book, ch10/resnet.py) and in
- * the tutorials that follow it.
+ * The layers before the blocks. `"imagenet"`: a 7×7 convolution and max pooling, each with stride
+ * 2. `"cifar"`: a 3×3 convolution that keeps the size, for small images. `"unpadded"`: a 3×3
+ * convolution without padding, then 2×2 max pooling with stride 1, as in the Keras ResNet of the
+ * book by Long Liangqu (dragen1860/Deep-Learning-with-TensorFlow-book, ch10/resnet.py) and in the
+ * tutorials that follow it.
  */
 export type ResNetStem = "imagenet" | "cifar" | "unpadded";
 
@@ -279,7 +279,7 @@ export class ResNet<InChannels extends number, Classes extends number>
 /**
  * Checks the numbers of blocks of the stages.
  *
- * @throws {TypeError} If they are no array of numbers.
+ * @throws {TypeError} If they are not an array of numbers.
  * @throws {RangeError} If there is no stage, or a number is not a whole number of at least 1.
  */
 function checkStages(stages: readonly number[]): void {
@@ -302,7 +302,8 @@ function checkStages(stages: readonly number[]): void {
  * `"imagenet"` and images of 224×224 the feature maps after the four stages have sides of 56, 28,
  * 14 and 7. `shortcut: "none"` makes the plain twin: the same convolutions without shortcuts.
  *
- * All weights start as {@linkcode initializers.heNormal}, and batch norms as the identity.
+ * All weights are initialised by {@linkcode initializers.heNormal}, and batch norms start as the
+ * identity.
  *
  * @throws {RangeError} If a number is out of range, or there is no such block, version, shortcut or
  * stem. In `forward`, if the images are too small for the stem.

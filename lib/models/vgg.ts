@@ -24,11 +24,11 @@ import { checkArguments } from "../nn/checks.ts";
 import { checkLargeEnough, outputSide, type WindowLayers, windowLayers } from "./image_size.ts";
 import { type ClassifierOptions, scaleChannels } from "./options.ts";
 
-/** The blocks of a VGG: the number of convolutions of each, and their channels. */
+/** The blocks of a VGG, each as its number of convolutions and their number of output channels. */
 export type VGGArchitecture = readonly (readonly [convolutions: number, channels: number])[];
 
 /**
- * The number of layers with weights in a VGG of the paper (its configurations A, B, D and E).
+ * The depth of a VGG of the paper, in layers with weights: its configurations A, B, D and E.
  */
 export type VGGDepth = 11 | 13 | 16 | 19;
 
@@ -56,7 +56,7 @@ export interface VGGBlockOptions {
 /** The options of {@linkcode vgg}. */
 export interface VGGOptions<InChannels extends number = number, Classes extends number = number>
   extends ClassifierOptions<InChannels, Classes> {
-  /** A network of the paper by its depth, or the blocks of another network. */
+  /** The depth of a network of the paper, or the blocks of a network of your own. */
   architecture: VGGDepth | VGGArchitecture;
   /**
    * Whether batch norm follows each convolution.
@@ -102,12 +102,12 @@ function blockLayers(
 }
 
 /**
- * A block of a VGG: 3×3 convolutions that keep height and width, each with relu, then a maximum
- * pooling that halves them (Simonyan and Zisserman 2015, section 2.1). Images
+ * A VGG block: 3×3 convolutions with relu, which keep height and width, then 2×2 max pooling, which
+ * halves both (Simonyan and Zisserman 2015, section 2.1). Images
  * `[batch, height, width, inChannels]` to `[batch, ⌊height / 2⌋, ⌊width / 2⌋, outChannels]`.
  *
- * @throws {RangeError} If a number is not a whole number of at least 1. In `forward`, if the image
- * has less than 2×2 pixels.
+ * @throws {RangeError} If a number is not a whole number of at least 1. In `forward`, if the images
+ * are smaller than 2×2.
  * @throws {TypeError} If an argument or option is of the wrong kind.
  *
  * @example
@@ -135,7 +135,8 @@ export function vggBlock<const InChannels extends number, const OutChannels exte
   checkInteger(action, "outChannels", outChannels);
   checkInteger(action, "convolutions", convolutions);
   checkBoolean(action, "batchNorm", batchNorm);
-  // The type of an array says nothing about the order of its layers, so the channels are written.
+  // The type of an array does not tell which of its layers is the first or the last, so TypeScript
+  // cannot infer the channels from it.
   return new Sequential<VGGLayer[], Images<InChannels>, Images<OutChannels>>(
     blockLayers(inChannels, outChannels, { convolutions, batchNorm }),
   );
@@ -146,7 +147,7 @@ export class VGG<InChannels extends number, Classes extends number>
   extends Module<Images<InChannels>, Features<Classes>> {
   /** The layers of all blocks, one after the other. */
   readonly features: Sequential<VGGLayer[], Images<InChannels>, Images>;
-  /** Averages the feature maps to the size that the classifier takes. */
+  /** Averages the feature maps down to the size that the classifier expects. */
   readonly avgpool: AdaptiveAveragePool;
   /** Flattens the feature maps. */
   readonly flatten: Flatten = flatten();
@@ -208,19 +209,21 @@ export class VGG<InChannels extends number, Classes extends number>
 
 /**
  * A VGG network: blocks of 3×3 convolutions, then three linear layers with dropout (Simonyan and
- * Zisserman 2015, section 2). Each block halves the image, and most blocks double the channels.
+ * Zisserman 2015, section 2). Each block halves height and width, and most blocks double the
+ * channels.
  *
- * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. At 224×224 the feature
- * maps after the five blocks of the paper's networks have sides of 112, 56, 28, 14 and 7. Feature
- * maps of other images are averaged to the size that `imageSize` leads to, as in torchvision.
+ * Images `[batch, height, width, inChannels]` to logits `[batch, classes]`. For 224×224 images, the
+ * five blocks of the paper's networks return feature maps of 112×112, 56×56, 28×28, 14×14 and 7×7
+ * pixels. Images of other sizes than `imageSize` also fit: adaptive average pooling brings their
+ * feature maps to the size that the classifier expects, as in torchvision.
  *
- * All weights start as {@linkcode initializers.heNormal}, with which the deep networks train from
- * scratch too. The paper draws them with a standard deviation of 0.01 and starts the deeper
- * networks with layers of the trained shallowest one (section 3.1). torchvision draws He weights
- * for the fan-out, and a standard deviation of 0.01 in linear layers. Batch norm is an addition of
- * torchvision.
+ * All weights are initialised by {@linkcode initializers.heNormal}, with which the deep networks
+ * also train from scratch. The paper uses a standard deviation of 0.01, and initialises the deeper
+ * networks with layers of the trained shallowest network (section 3.1). torchvision uses He
+ * initialisation by fan-out for convolutions, and a standard deviation of 0.01 for linear layers.
+ * Batch norm is not in the paper; torchvision added it.
  *
- * @throws {RangeError} If there is no such architecture, a number is out of range, or images of
+ * @throws {RangeError} If the architecture does not exist, a number is out of range, or images of
  * `imageSize` are too small for the layers. In `forward`, if the images are too small.
  * @throws {TypeError} If an option is of the wrong kind.
  *

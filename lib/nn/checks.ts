@@ -43,7 +43,7 @@ export const IMAGE_AXES: Axes = ["batch", "height", "width", "channels"];
  * given axes. Ops check their inputs too, but only the layer can say which layer it is.
  *
  * @throws {TypeError} If it is not a tensor, not float32, or disposed.
- * @throws {RangeError} If it has another shape or no elements.
+ * @throws {RangeError} If it has the wrong shape or no elements.
  */
 export function checkInput(layer: AnyModule, input: Tensor, axes?: Axes): void {
   if (!isTensor(input)) {

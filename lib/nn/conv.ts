@@ -41,7 +41,7 @@ export interface Conv2dOptions {
    */
   padding?: Padding;
   /**
-   * Pixels from one position of the kernel to the next.
+   * Distance in pixels between neighbouring elements of the kernel.
    *
    * @default 1
    */
@@ -53,7 +53,7 @@ export interface Conv2dOptions {
    */
   groups?: number;
   /**
-   * Whether each output channel has a bias. Batch norm after the layer makes it needless.
+   * Whether each output channel has a bias. Batch norm after the layer makes the bias redundant.
    *
    * @default true
    */
@@ -77,7 +77,7 @@ export class Conv2d<InChannels extends number, OutChannels extends number>
   readonly stride: Pair;
   /** Zeros around the images. */
   readonly padding: Padding;
-  /** Pixels from one position of the kernel to the next. */
+  /** Distance in pixels between neighbouring elements of the kernel. */
   readonly dilation: Pair;
   /** Groups of channels. */
   readonly groups: number;
@@ -199,7 +199,8 @@ export function pairText(value: Pair): string {
  * The bias starts at zero.
  *
  * @throws {RangeError} If an option is not a whole number of at least 1, the groups do not divide
- * the channels, or the input of `forward` has other channels or is smaller than the window.
+ * the channels, or the input of `forward` has a different number of channels or is smaller than the
+ * window.
  * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example

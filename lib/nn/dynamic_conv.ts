@@ -47,8 +47,8 @@ export interface DynamicConv2dOptions {
    */
   padding?: Padding;
   /**
-   * Whether each kernel has a bias for each output channel. Batch norm after the layer makes it
-   * needless.
+   * Whether each kernel has a bias for each output channel. Batch norm after the layer makes the
+   * bias redundant.
    *
    * @default true
    */
@@ -60,8 +60,8 @@ export interface DynamicConv2dOptions {
    */
   kernels?: number;
   /**
-   * The number that divides the scores before the softmax. The default is the paper's first value;
-   * see {@linkcode setTemperature}.
+   * The temperature, which divides the scores before the softmax. The default is the paper's first
+   * value; see {@linkcode setTemperature}.
    *
    * @default 30
    */
@@ -80,7 +80,7 @@ export interface DynamicConv2dOptions {
   weightInitializer?: Initializer;
 }
 
-/** Checks the number that divides the scores of the attention. */
+/** Checks the temperature of the attention. */
 function checkTemperature(action: string, value: number): void {
   const fits = value > 0 && value < Infinity;
   checkNumber(action, "temperature", value, fits, "a finite number above 0");
@@ -108,8 +108,8 @@ export class KernelAttention<InChannels extends number>
     temperature: number,
   ) {
     super();
-    // For most images relu closes the same half of the units, so fewer than two for each kernel
-    // would soon leave none.
+    // For most images relu outputs zero in the same half of the units. With fewer than two units
+    // for each kernel, soon none would be active.
     const hidden = Math.max(Math.round(inChannels * reduction), 2 * kernels);
     this.squeeze = linear<number, number>(inChannels, hidden);
     this.score = linear<number, number>(hidden, kernels);
@@ -117,8 +117,8 @@ export class KernelAttention<InChannels extends number>
   }
 
   /**
-   * The number that divides the scores: the higher, the more equal the weights. A state dict does
-   * not hold it.
+   * The temperature, which divides the scores: the higher it is, the more equal are the weights. It
+   * is not part of the state dict.
    */
   get temperature(): number {
     return this.#temperature;
@@ -288,7 +288,7 @@ function everyNth(images: Images, axis: 1 | 2, start: number, count: number, ste
   begin[axis] = start;
   size[axis] = (count - 1) * step + 1;
   const block = ops.slice(images, begin, size);
-  // A pooling of 1×1 pixels, because a strided slice has no gradient in TensorFlow.js.
+  // Pooling over 1×1 windows, because a strided slice has no gradient in TensorFlow.js.
   return step === 1
     ? block
     : ops.avgPool(block, { kernelSize: 1, stride: axis === 1 ? [step, 1] : [1, step] });
@@ -305,8 +305,8 @@ function everyNth(images: Images, axis: 1 | 2, start: number, count: number, ste
  * hidden units, but at least two for each kernel. The bias starts at zero.
  *
  * @throws {RangeError} If a size is not a whole number of at least 1, the temperature is not above
- * 0, the reduction is not above 0 and at most 1, or the input of `forward` has other channels or is
- * smaller than the window.
+ * 0, the reduction is not above 0 and at most 1, or the input of `forward` has a different number
+ * of channels or is smaller than the window.
  * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example

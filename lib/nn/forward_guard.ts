@@ -11,7 +11,7 @@ import {
   watchVariables,
 } from "../tensor/internal.ts";
 
-/** How a forward pass runs. */
+/** The options of a forward pass. */
 export interface ForwardOptions {
   /**
    * Whether this pass is part of training. Dropout and batch norm behave differently then.
@@ -36,8 +36,8 @@ const running: GuardedModule[] = [];
 /** The functions that {@linkcode guarded} returned. */
 const guards = new WeakSet<object>();
 /**
- * Modules that were checked, with all below them, to read only their own variables. Each mode is
- * checked once.
+ * Modules that are known, with all modules below them, to read only their own variables. Each mode
+ * is checked once.
  */
 const verified = {
   inference: new WeakSet<GuardedModule>(),

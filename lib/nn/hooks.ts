@@ -21,7 +21,7 @@ export interface ForwardCall {
  * Runs `model.forward` and calls `hook` after each module's forward pass, inner modules first. The
  * forward pass disposes its intermediate tensors, so `hook` reads or clones them.
  *
- * The forward methods are wrapped for the time of the call only.
+ * The forward methods are wrapped only during the call.
  *
  * @returns The output of the model.
  * @throws The error of a module, with the path of the innermost module that failed before its
@@ -49,7 +49,7 @@ export function onForward<M extends AnyModule>(
   const action = "Running a model with a hook";
   checkModule(action, "the model", model);
   checkFunction(action, "the hook", hook);
-  /** The error that is on its way out, which outer modules pass on as it is. */
+  /** The error that is being thrown. Outer modules rethrow it unchanged. */
   let thrown: unknown;
   return withForwardHook(model, ({ path, module, input, forward }) => {
     let output: unknown;
@@ -110,7 +110,7 @@ export function withForwardHook<T>(
 
 /**
  * Returns an error whose message names the module's path. The description with which a layer opens
- * its messages moves behind the path.
+ * its messages moves after the path.
  */
 function withPath(path: string, module: AnyModule, error: unknown): unknown {
   if (!(error instanceof Error)) return error;

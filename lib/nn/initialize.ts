@@ -1,4 +1,4 @@
-/** How a layer makes a parameter with its initial value. */
+/** Initial values of the parameters of layers. */
 import {
   type Random,
   type RankFor,

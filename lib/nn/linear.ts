@@ -84,9 +84,9 @@ export class Linear<InFeatures extends number, OutFeatures extends number>
  * The bias starts at zero.
  *
  * @throws {RangeError} If a size is not a whole number of at least 1, or the input of `forward` has
- * another number of features.
- * @throws {TypeError} If the initializer returns weights of another shape or dtype, or the input is
- * not a float32 tensor.
+ * a different number of features.
+ * @throws {TypeError} If the initializer returns weights of a different shape or dtype, or the
+ * input is not a float32 tensor.
  *
  * @example
  * ```ts

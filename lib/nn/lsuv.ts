@@ -17,7 +17,7 @@ export interface LsuvOptions {
    */
   tolerance?: number;
   /**
-   * The most forward passes for one layer.
+   * Maximum number of forward passes for one layer.
    *
    * @default 10
    */

@@ -24,7 +24,7 @@ export type ShapeRule = "same" | "pooled" | undefined;
  * and output types, `Module<Images<3>, Features<10>>`, declares its parts as `readonly` fields, and
  * writes `forward`. It uses `tidy` there if it makes more tensors than the one that it returns.
  *
- * Walking the tree refuses modules and variables in a Map, a Set, or an object of another class.
+ * Walking the tree refuses modules and variables in a Map, a Set, or an object of any other class.
  * Fields named with `#`, closures and static fields cannot be walked: the first forward pass
  * refuses to read a variable that is not in the tree. A model that does not belong to this one,
  * such as a teacher in distillation, runs outside `forward`; or it is held in a field and frozen.

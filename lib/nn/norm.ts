@@ -88,8 +88,8 @@ export class BatchNorm<Channels extends number>
   /**
    * Normalises a batch, and in training updates the running statistics.
    *
-   * @throws {RangeError} If the input has other channels, or in training one value for each
-   * channel.
+   * @throws {RangeError} If the input has a different number of channels or, in training, only one
+   * value for each channel.
    */
   override forward<T extends Images<Channels> | Features<Channels>>(
     x: T,
@@ -180,8 +180,8 @@ export class BatchNorm<Channels extends number>
  * The input is images `[batch, height, width, channels]` or features `[batch, channels]`; the
  * output has the same shape.
  *
- * @throws {RangeError} If an option is out of range, the input of `forward` has other channels, or
- * in training there is one value for each channel, which has no variance.
+ * @throws {RangeError} If an option is out of range, the input of `forward` has a different number
+ * of channels or, in training, only one value for each channel, which has no variance.
  * @throws {TypeError} If an option is not a number, or the input is not a float32 tensor.
  *
  * @example

@@ -40,8 +40,8 @@ export interface PoolOptions {
    */
   padding?: Padding;
   /**
-   * Whether a last window counts that starts inside the image and reaches over its bottom or right
-   * edge.
+   * Whether to include a last window that starts inside the image and extends over its bottom or
+   * right edge.
    *
    * @default false
    */
@@ -58,12 +58,12 @@ export class Pool extends Module<Tensor4D, Tensor4D> {
   readonly stride: Pair;
   /** Rows and columns around the images. */
   readonly padding: Padding;
-  /** Whether a last window counts that reaches over an edge. */
+  /** Whether to include a last window that extends over an edge. */
   readonly ceilMode: boolean;
 
   /** See {@linkcode maxPool} and {@linkcode avgPool}. */
   constructor(
-    /** The value of a window: the largest or the mean. */
+    /** The value of a window: its maximum or its mean. */
     readonly kind: "maxPool" | "avgPool",
     options: PoolOptions,
   ) {
@@ -117,7 +117,7 @@ export class Pool extends Module<Tensor4D, Tensor4D> {
 }
 
 /**
- * Makes maximum pooling, the largest value in each window of each channel: images
+ * Makes max pooling, the largest value in each window of each channel: images
  * `[batch, height, width, channels]` to `[batch, height′, width′, channels]` with
  * `height′ = ⌊(height + 2·padding − kernelSize) / stride⌋ + 1`. With `ceilMode` it is ⌈…⌉ if the
  * last window starts inside the image or its top or left padding. Padding is never the largest.
@@ -142,8 +142,9 @@ export function maxPool(options: PoolOptions): Pool {
 
 /**
  * Makes average pooling, the mean of each window of each channel, with the shapes and errors of
- * {@linkcode maxPool}. The zeros of a numeric padding count in the mean (PyTorch's default). The
- * zeros of `"same"` (TensorFlow's rule) and the part of a `ceilMode` window beyond the edge do not.
+ * {@linkcode maxPool}. The mean includes the zeros of a numeric padding (PyTorch's default). It
+ * excludes the zeros of `"same"` (TensorFlow's rule) and the part of a `ceilMode` window beyond the
+ * edge.
  *
  * @example
  * ```ts

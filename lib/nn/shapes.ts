@@ -146,7 +146,7 @@ export type BranchInput<All extends readonly unknown[]> = All extends
   : InputOf<All[number]>;
 
 /**
- * The types of the branches, with a message in place of each branch that takes another input or
+ * The types of the branches, with a message in place of each branch that takes a different input or
  * does not return images.
  */
 export type Branches<Given, All extends readonly unknown[]> = {
@@ -216,7 +216,7 @@ export type LessThan<A extends number, B extends number> = number extends A | B 
   : LessThanDigits<`${A}`, `${B}`>;
 /**
  * Compares digits from the left. `SoFar` is the result of the digits before, which counts if both
- * numbers have equally many digits.
+ * numbers have the same number of digits.
  */
 export type LessThanDigits<
   A extends string,

@@ -28,7 +28,7 @@ type Runs<Value> = Record<string, Value & Provenance>;
  * seed. The name alone identifies a run: a change of `measure` does not invalidate stored runs.
  * @param measure Measures the run. The result must be a plain object of numbers, strings and
  * arrays, without the names of {@linkcode Provenance}.
- * @throws {TypeError} If an argument is of another kind, or the result holds a value that JSON
+ * @throws {TypeError} If an argument is of the wrong kind, or the result holds a value that JSON
  * cannot store, such as NaN or a typed array.
  * @throws {RangeError} If the experiment is not the name of a file, or the file is damaged.
  *

@@ -5,7 +5,7 @@ import { checkBoolean, checkNumber, isTensor, show } from "../tensor/internal.ts
 /** The numbers that {@linkcode checkClose} compares: a number, a tensor, or arrays of these. */
 export type Numeric = number | Tensor | (ArrayLike<number> & ArrayBufferView) | readonly Numeric[];
 
-/** The longest value in characters that the line of a claim that holds shows. */
+/** Maximum length, in characters, of a value that is printed beside a claim that holds. */
 const MAX_SHOWN = 60;
 
 /**
@@ -81,7 +81,8 @@ export function checkEqual<T>(claim: string, actual: T, expected: NoInfer<T>): v
  * @param expected The expected numbers.
  * @param tolerance The largest difference that passes, in the unit of the numbers.
  * @throws {Error} `✗ claim: expected …, found …` if the shapes differ or a number is too far off.
- * @throws {TypeError} If either contains a value that is no number, or the tolerance is no number.
+ * @throws {TypeError} If either contains a value that is not a number, or the tolerance is not a
+ * number.
  * @throws {RangeError} If there are no numbers, the arrays in an array differ in shape, or the
  * tolerance is negative or not finite.
  *

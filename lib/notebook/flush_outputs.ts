@@ -1,8 +1,8 @@
 /**
- * Keeps the outputs of a cell with their cell. Deno 2.9's kernel can report that a cell is done
+ * Shows every output under the cell that made it. Deno 2.9's kernel can report that a cell is done
  * before it has sent the cell's last outputs. Jupyter then drops them, or shows them under the next
  * cell; this happened to a fifth of short cells. After every cell the kernel calls
- * `broadcastResult` and waits for it, so a short pause there lets all outputs through. 30 ms are
+ * `broadcastResult` and waits for it, so a short pause there lets all outputs through. 30 ms is
  * enough for 3 MB.
  */
 import { setTimeout } from "node:timers/promises";
@@ -16,7 +16,7 @@ const internals: Internals = Reflect.get(Deno, Reflect.get(Deno, "internal")) ??
 const { jupyter } = internals;
 const broadcastResult = jupyter?.broadcastResult;
 
-// Only a kernel has this function.
+// Outside a kernel there is no `broadcastResult`.
 if (jupyter && broadcastResult) {
   jupyter.broadcastResult = async (executionCount, result) => {
     await broadcastResult(executionCount, result);

@@ -1,14 +1,17 @@
 import { colors, jointExtent } from "../plot/internal.ts";
 import type { History } from "../train/mod.ts";
 
-/** The most points of a curve. Each is the mean of several steps in a long training. */
+/**
+ * Maximum number of points of a curve. In a long training run each point is the mean of several
+ * steps.
+ */
 const MAX_POINTS = 150;
 
 type Point = readonly [x: number, y: number];
 
 /**
- * Returns a running training as HTML: a line of text, a progress bar, and curves of the loss by
- * step and the accuracies by epoch.
+ * Returns a training run in progress as HTML: a line of text, a progress bar, and curves of the
+ * loss by step and the accuracies by epoch.
  *
  * It is not a plotly figure, because JupyterLab's plotly renderer ignores updates, and drawing
  * without a browser takes a tenth of a second, a hundred times as long as this view.

@@ -3,7 +3,7 @@ import type { EpochProgress, History, Progress } from "../train/mod.ts";
 import { checkTraining } from "../train/training.ts";
 import { liveView } from "./live_view.ts";
 
-/** An output that shows the progress of a training. */
+/** An output that shows the progress of a training run. */
 export interface Display {
   /** Shows the current state in place of the previous one. */
   update?(line: string, history: History): Promise<void> | void;
@@ -13,10 +13,10 @@ export interface Display {
   end(line: string, history: History): Promise<void> | void;
 }
 
-/** The least and the most time between two updates, in milliseconds. */
+/** Minimum and maximum time between two updates, in milliseconds. */
 const MIN_INTERVAL = 500, MAX_INTERVAL = 2000;
 /**
- * The greatest share of the time that updates may take. `MAX_INTERVAL` limits the wait after a slow
+ * Maximum fraction of the time that updates may take. `MAX_INTERVAL` limits the wait after a slow
  * update: the first one is slow because its code is not compiled yet.
  */
 const MAX_SHARE = 0.01;
@@ -33,8 +33,8 @@ const MAX_SHARE = 0.01;
  * @param training The result of {@linkcode fit}, without `await`, or a generator that iterates over
  * it.
  * @returns The history of the training.
- * @throws {TypeError} If the argument is not a training, such as the history of one that was
- * awaited.
+ * @throws {TypeError} If the argument is not a training, such as the history that an awaited
+ * training returns.
  *
  * @example
  * ```ts

@@ -32,7 +32,7 @@ export function processorName(): string {
 /**
  * Reads a JSON file, or returns `empty` if there is none yet.
  *
- * @throws {RangeError} If it is not JSON, or an array instead of an object or the reverse.
+ * @throws {RangeError} If it is not JSON, or an array where an object is expected, or the reverse.
  */
 export function readStore<Value extends object>(file: URL, empty: Value): Value {
   const text = existsSync(file) ? Deno.readTextFileSync(file) : "";

@@ -45,7 +45,7 @@ const ownResults: StoredResult[] = [];
  * With `deno task run --write`, which sets the environment variable RESNET_LAB_WRITE, the result is
  * stored for later notebooks.
  *
- * @throws {TypeError} If the result has an unknown property, or one of another kind.
+ * @throws {TypeError} If the result has an unknown property, or one of the wrong kind.
  * @throws {RangeError} If the accuracy is not from 0 to 1, or another number is negative or not
  * finite.
  *

@@ -14,7 +14,9 @@ export interface MeanAndInterval {
  * Returns the mean of some values, such as the accuracies of several seeds, with its confidence
  * interval by Student's t distribution.
  *
- * @param level The probability that such an interval contains the true mean, 0.95 if omitted.
+ * @param level The probability that such an interval contains the true mean.
+ * @default 0.95
+ *
  * @throws {TypeError} If the values are not an array of numbers, or the level is not a number.
  * @throws {RangeError} If there are fewer than two values, one is not finite, or the level is not
  * between 0 and 1.

@@ -47,7 +47,7 @@ const maxBars = 2000;
  * @throws {RangeError} If there are no categories or more than 2,000 bars, a series and the
  * categories differ in length, a number is not finite, or one on a logarithmic axis is not
  * positive.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts

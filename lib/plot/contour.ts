@@ -49,7 +49,7 @@ export interface ContourPlotOptions extends FigureOptions {
  * @throws {RangeError} If the grid is empty, `x` or `y` does not ascend, `z` is not `y.length` rows
  * of `x.length` numbers, a number is not finite, there are fewer than two rows or columns, the two
  * lists of the path differ in length, or a height on a logarithmic scale is not positive.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts

@@ -5,7 +5,9 @@ import type { Axis } from "./options.ts";
 /** A line from left to right of more points is downsampled. */
 const maxLinePoints = 1000;
 
-/** A cloud or a winding path of more points is downsampled; a browser draws so many in a second. */
+/**
+ * A cloud or a winding path of more points is downsampled; a browser draws this many in a second.
+ */
 export const maxMarkers = 10_000;
 
 /** Cells of a cloud, each about as large as a marker. */
@@ -106,7 +108,7 @@ function fractionAlong(
   return (value) => length > 0 ? (Math.log10(value) - first) / length : 0.5;
 }
 
-/** Returns the indices of the least and the greatest number of each list between two indices. */
+/** Returns the indices of the smallest and the largest number of each list between two indices. */
 function extremes(lists: readonly Numbers[], start: number, end: number): number[] {
   return lists.flatMap((list) => {
     let low = start, high = start;

@@ -55,7 +55,7 @@ export class Figure {
    * @param description One sentence that describes the figure.
    * @throws {RangeError} If a trace is of a type that needs WebGL, which no static picture can
    * show, or the width or the height is not positive or above 20,000 pixels.
-   * @throws {TypeError} If an argument or a number in a trace is of another kind.
+   * @throws {TypeError} If an argument or a number in a trace is of the wrong kind.
    */
   constructor(data: readonly Trace[], layout: Layout, description: string) {
     const action = "Making a figure";
@@ -158,7 +158,7 @@ function axisKey(path: string, trace: object): string {
   return `${path} ${Reflect.get(trace, `${path.slice(1)}axis`) ?? ""}`;
 }
 
-/** Five digits more than all numbers between two ends have in common. */
+/** Returns a number of digits: five more than all numbers between two ends have in common. */
 function digitsFor([min, max]: readonly [number, number]): number {
   const common = Math.log10(Math.max(-min, max) / (max - min));
   // A single number keeps the 17 digits that identify it.

@@ -48,7 +48,7 @@ export interface GraphDiagramOptions extends Omit<FigureOptions, "width" | "heig
  * @param options The direction and title. The size of the figure follows from the graph.
  * @throws {RangeError} If there are no nodes, two have the same id, or an edge names a node that
  * does not exist.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts

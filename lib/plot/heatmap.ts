@@ -63,7 +63,7 @@ export interface HeatmapOptions extends FigureOptions {
  * @param options The axes, names, title and size.
  * @throws {RangeError} If the matrix is empty, its rows differ in length, a number is not finite,
  * the names differ in number from the rows or columns, or the range does not ascend.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts
@@ -156,7 +156,7 @@ export function colorEnds(min: number, max: number): [number, number] {
   return max - min >= minSpread([min, max]) ? [min, max] : endsAround([min, max]);
 }
 
-/** Three digits more than all numbers between two ends have in common. */
+/** Returns a number of digits: three more than all numbers between two ends have in common. */
 function digitsOf(min: number, max: number): number {
   const common = Math.log10(Math.max(-min, max) / (max - min));
   return Math.min(15, 3 + (common > 1 && common < Infinity ? Math.ceil(common) : 0));
@@ -174,15 +174,15 @@ export type ConfusionMatrixPlotOptions = FigureOptions;
 /**
  * Draws how often each true class (row) was predicted as each class (column).
  *
- * The numbers are counts. The colour is the share of the row, so that classes of different size can
- * be compared. With more than 25 classes only the hover text shows the counts.
+ * The numbers are counts. The colour is the fraction of the row, so that classes of different size
+ * can be compared. With more than 25 classes only the hover text shows the counts.
  *
  * @param confusion Counts, `confusion[true class][predicted class]`.
  * @param classNames The name of each class.
  * @param options The title and size.
  * @throws {RangeError} If the matrix is empty, not square, of more than 1,000 classes, differs in
- * size from the names, or has a number that is no count.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * size from the names, or has a number that is not a count.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts

@@ -66,7 +66,7 @@ export interface HistogramOptions extends FigureOptions, BinOptions {
  * @param options The axes, bins, title and size.
  * @throws {RangeError} If there are no values, one is not finite, `bins` is not a whole number
  * from 1 to 2,000, or `range` does not ascend.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts
@@ -117,7 +117,7 @@ export interface ActivationHistogramsOptions extends Omit<FigureOptions, "height
 }
 
 /**
- * Draws one small histogram per layer, with mean, standard deviation and share of exact zeros.
+ * Draws one small histogram per layer, with mean, standard deviation and fraction of exact zeros.
  * They show whether activations vanish, explode or saturate.
  *
  * Without `range` each panel has its own horizontal axis.
@@ -125,7 +125,7 @@ export interface ActivationHistogramsOptions extends Omit<FigureOptions, "height
  * @param activations The values of each layer by its path, as a `Map` or a record.
  * @param options The bins, title and size.
  * @throws {RangeError} If there is no layer, a layer has no values, or a value is not finite.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts

@@ -41,7 +41,7 @@ export interface ImageGridOptions extends GridOptions {
 /** A narrower picture would show nothing. */
 const minCellWidth = 4;
 
-/** The least width of a figure of pictures. */
+/** Minimum width of a figure of pictures. */
 const minGridWidth = 64;
 
 const gridNames = { ...figureNames, titles: true, columns: true } as const;
@@ -55,12 +55,12 @@ const maxImages = 400;
  * The figure stores all images as one PNG picture. Images larger than their cell are averaged down.
  *
  * @param values The pixels, row by row, channels last.
- * @param shape `[count, height, width, channels]`, with 1 channel (gray) or 3 (red, green, blue).
+ * @param shape `[count, height, width, channels]`, with 1 channel (grey) or 3 (red, green, blue).
  * @param options Titles, columns, range, title and width.
  * @throws {RangeError} If there are no images or more than 400, the values differ in number from
  * the shape, a value is not finite, there are neither 1 nor 3 channels, the titles differ in number
  * from the images, or the range does not ascend.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts
@@ -125,7 +125,7 @@ export interface FilterGridOptions extends GridOptions {
 /**
  * Draws the kernels of a convolution, one small picture per output channel.
  *
- * Kernels over 3 input channels are drawn in colour, with zero as middle gray. Other kernels are
+ * Kernels over 3 input channels are drawn in colour, with zero as middle grey. Other kernels are
  * drawn for one input channel: zero is white, positive red and negative blue.
  *
  * @param kernels The weights, in the layout of TensorFlow.
@@ -133,7 +133,7 @@ export interface FilterGridOptions extends GridOptions {
  * @param options The input channel, titles, columns, title and width.
  * @throws {RangeError} If the values differ in number from the shape, a value is not finite, there
  * are more than 400 output channels, or the input channel does not exist.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts
@@ -195,7 +195,7 @@ export interface FeatureMapsOptions extends GridOptions {
   /**
    * The numbers at the ends of the colour scale.
    *
-   * @default the least and the greatest value, or −m and m if there are negative values
+   * @default the smallest and the largest value, or −m and m if there are negative values
    */
   range?: readonly [number, number];
 }
@@ -209,7 +209,7 @@ export interface FeatureMapsOptions extends GridOptions {
  * @param options The range, titles, columns, title and width.
  * @throws {RangeError} If the values differ in number from the shape, a value is not finite, there
  * are more than 400 channels, or the range does not ascend.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts
@@ -291,7 +291,7 @@ function imageMosaic(
   const innerWidth = figureWidth - margin.l - margin.r;
   const gap = 6;
 
-  // As many images as fit under their titles, then as few as need the same number of rows.
+  // As many images in a row as their titles allow; of the grids with that many rows, the narrowest.
   const titleLines = titles?.map((title) => title.split("<br>")) ?? [];
   const titleWidth = 7 * Math.max(0, ...titleLines.flat().map((line) => plain(line).length));
   const least = Math.max(titleWidth, Math.min(120, Math.max(42, original.width)));

@@ -71,7 +71,7 @@ export interface LineChartOptions extends FigureOptions {
  * @throws {RangeError} If there is no series, a series is empty, `x`, `y` and the band differ in
  * length, a number is not finite, a band's `low` is above its `high`, or a number on a logarithmic
  * axis is not positive.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts

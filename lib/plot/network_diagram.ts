@@ -29,7 +29,7 @@ const otherKind = colors[6];
  * @param rows The layers in the order of the computation: the `rows` of `summary`.
  * @param options The title and width.
  * @throws {RangeError} If there are no rows, or a count of parameters or MACs is not finite.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts

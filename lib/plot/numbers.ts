@@ -19,8 +19,8 @@ export function isRange(range: unknown): range is readonly [number, number] {
 }
 
 /**
- * Returns the least distance between the ends of a scale: a number has 16 digits, an axis separates
- * a hundred positions, and the labels of its ticks have 15 digits.
+ * Returns the smallest distance between the ends of a scale: a number has 16 digits, an axis
+ * separates a hundred positions, and the labels of its ticks have 15 digits.
  */
 export function minSpread([min, max]: readonly [number, number]): number {
   return Math.max(minMagnitude, 1e-13 * Math.max(-min, max));
@@ -41,7 +41,7 @@ export function ascends(values: Numbers): boolean {
   return true;
 }
 
-/** Returns the least and the greatest number of a list. */
+/** Returns the smallest and the largest number of a list. */
 export function extent(values: Numbers): [number, number] {
   let min = Infinity, max = -Infinity;
   for (let index = 0; index < values.length; index++) {
@@ -52,7 +52,7 @@ export function extent(values: Numbers): [number, number] {
   return [min, max];
 }
 
-/** Returns the least and the greatest number of several lists. */
+/** Returns the smallest and the largest number of several lists. */
 export function jointExtent(lists: Iterable<Numbers>): [number, number] {
   let min = Infinity, max = -Infinity;
   for (const list of lists) {
@@ -93,7 +93,7 @@ export interface BinCounts {
   /** Width of a bin. */
   readonly width: number;
   readonly counts: Uint32Array;
-  /** How many values lie in no bin. */
+  /** Number of values that lie in no bin. */
   readonly outside: number;
 }
 

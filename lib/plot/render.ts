@@ -81,7 +81,7 @@ export async function renderSvg(figure: Drawable): Promise<string> {
  * @param options The scale.
  * @returns The bytes of the PNG file.
  * @throws {RangeError} If the scale is not above 0 or above 8.
- * @throws {TypeError} If the figure is no figure, or an option does not exist.
+ * @throws {TypeError} If the figure is not a figure, or an option does not exist.
  *
  * @example
  * ```ts

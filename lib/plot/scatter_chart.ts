@@ -62,7 +62,7 @@ const maxLargePoints = 50;
  * @throws {RangeError} If there is no group, a group has no points, `x`, `y` and `spread` differ in
  * length, a number is not finite, a spread is negative, or a number on a logarithmic axis is not
  * positive.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts

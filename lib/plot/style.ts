@@ -16,7 +16,7 @@ export const colors = [
   "#666666",
 ] as const;
 
-/** Viridis: dark is small, bright is large, in even steps of lightness. */
+/** Viridis: small values are dark and large values bright, in even steps of lightness. */
 export const sequential: [number, string][] = colorScale([
   "#440154",
   "#472d7b",
@@ -29,7 +29,7 @@ export const sequential: [number, string][] = colorScale([
   "#fde725",
 ]);
 
-/** White to dark blue; for counts and shares with numbers on them. */
+/** White to dark blue, for cells that also show their number. */
 export const blues: [number, string][] = colorScale(["#f7fbff", "#9dc6e4", "#2f7dbb", "#08306b"]);
 
 /** Blue below zero, nearly white at zero, vermilion above zero. */
@@ -44,8 +44,9 @@ export const diverging: [number, string][] = colorScale([
 const ink = "#262626";
 
 /**
- * Format of the numbers of an axis: all digits that distinguish its ticks, with an exponent from
- * 1e15 and below 1e-6. (The exponentformat "none" of plotly.js cuts "1.2e-7" after its digits.)
+ * Format of the numbers along an axis: as many digits as distinguish the ticks, with an exponent
+ * from 1e15 up and below 1e-6. (The exponentformat "none" of plotly.js would cut "1.2e-7" down to
+ * "1.2".)
  */
 export const numberFormat: { tickformat: string; hoverformat: string } = {
   tickformat: ",.15~g",
@@ -61,7 +62,8 @@ export const powerFormat: {
 
 const axisStyle: Partial<LayoutAxis> = {
   automargin: true,
-  // Axes that are not from layoutAxis may be dates, for which a tickformat for numbers is wrong.
+  // An axis that layoutAxis did not make may show dates, so it must not get a tickformat for
+  // numbers.
   ...powerFormat,
   gridcolor: "#e8e8e8",
   linecolor: "#8c8c8c",
@@ -72,7 +74,7 @@ const axisStyle: Partial<LayoutAxis> = {
   zeroline: false,
 };
 
-/** Layout of every figure, which a figure's own layout overrides. */
+/** The default layout of figures. A figure's own layout overrides it. */
 export const defaultLayout: Partial<Layout> = {
   width: 700,
   height: 420,
@@ -102,7 +104,7 @@ export const defaultLayout: Partial<Layout> = {
 };
 
 /**
- * Returns an axis of categories and a key for each name, so that equal names have separate
+ * Returns a category axis, and a unique key for each name, so that equal names get separate
  * positions. The axis shows the names literally, even if they look like numbers, dates or markup,
  * and truncates them to a third of the figure.
  */
@@ -114,7 +116,7 @@ export function categories(
   const aliases: [string, string][] = [];
   const keys = names.map((name, index) => {
     const text = escapeText(name, Math.max(6, Math.floor(width / 22)));
-    // plotly.js uses the name as a key of a plain object, which already has a "constructor".
+    // plotly.js uses the name as a key of a plain object, which already has the key "constructor".
     if (text === name && name !== "" && !(name in {}) && !used.has(name)) {
       used.add(name);
       return name;
@@ -125,7 +127,7 @@ export function categories(
     aliases.push([key, text]);
     return key;
   });
-  // The types of plotly.js declare this object as a number.
+  // The types of plotly.js wrongly declare labelalias as a number.
   const labelalias: unknown = Object.fromEntries(aliases);
   return {
     keys,
@@ -137,15 +139,15 @@ export function categories(
 }
 
 /**
- * Returns the title and size of a layout, with space above the plot for a legend of the names. One
- * name needs no legend.
+ * Returns the title and size of a layout, with space above the plot for a legend of the names. A
+ * single name gets no legend.
  */
 export function baseLayout(
   { title, width, height }: FigureOptions,
   names: readonly string[] = [],
 ): Partial<Layout> {
   const showlegend = names.length > 1;
-  // plotly.js sets the entries in columns as wide as the longest.
+  // plotly.js sets the entries in columns, each as wide as the longest entry.
   const longest = names.reduce(
     (longest, name) => Math.max(longest, Math.min(name.length, lettersInLegend(width))),
     0,
@@ -175,12 +177,12 @@ function titleLines(title: string, width = 700): string[] {
   return lines;
 }
 
-/** Returns the height of the lines of a title after the first. */
+/** Returns the height in pixels that a title needs for all lines after the first. */
 export function extraTitleHeight({ title, width }: Omit<FigureOptions, "height">): number {
   return title === undefined ? 0 : 20 * (titleLines(title, width).length - 1);
 }
 
-/** Widths of a legend's line or marker with its margin, and of one letter. */
+/** Widths in pixels of a legend's line or marker with its margin, and of one letter. */
 const legendMark = 48, letterWidth = 7.5;
 
 function lettersInLegend(width = 700): number {
@@ -211,11 +213,11 @@ export function lowerFirst(quantity: Quantity): string {
 }
 
 /**
- * Returns an axis in the form of plotly.js, where the ends of a logarithmic axis are exponents.
+ * Returns an axis as plotly.js expects it. There, the ends of a logarithmic axis are exponents.
  *
- * A logarithmic axis of two decades or more has numbers at powers of ten only.
+ * A logarithmic axis over two decades or more has labels at powers of ten only.
  *
- * @param data The least and the greatest value.
+ * @param data The smallest and the largest value.
  * @param maxTicks How many powers of ten fit along the axis.
  */
 export function layoutAxis(
@@ -234,7 +236,7 @@ export function layoutAxis(
     title: { text: axisTitle(axis) },
     ...numberFormat,
     ...(log
-      // The power of a logarithm has fewer correct digits than a number.
+      // plotly.js stores logarithms, and the power of a logarithm has fewer correct digits.
       ? { type: "log", exponentformat: "power", tickformat: "", hoverformat: ",.10~g" }
       : {}),
     ...(decades >= 2 ? { dtick: step } : {}),
@@ -243,8 +245,9 @@ export function layoutAxis(
 }
 
 /**
- * Returns the ends of an axis for equal or nearly equal numbers, for which plotly.js would choose
- * unreadable ticks. Other numbers, and equal ones of an ordinary size, need no ends.
+ * Returns wider ends for an axis of equal or nearly equal numbers, because plotly.js would choose
+ * unreadable ticks for these. Returns undefined where the choice of plotly.js is good: for all
+ * other numbers, and for equal numbers of ordinary size.
  */
 function widenedEnds(
   [min, max]: readonly [number, number],
@@ -257,7 +260,7 @@ function widenedEnds(
   return min === max && isOrdinary ? undefined : endsAround([min, max]);
 }
 
-/** Returns an annotation of plotly.js without an arrow. */
+/** Returns a plotly.js annotation without an arrow. */
 export function label(text: string, options: Partial<Annotations>): Partial<Annotations> {
   return { text, showarrow: false, ...options };
 }

@@ -11,7 +11,10 @@ type PlotlyMarker = plotly.PlotMarker;
 /** The layout of a figure: sizes, axes, legend and texts. */
 export type Layout = Partial<PlotlyLayout>;
 
-/** A plotly trace type that draws as SVG; the others need WebGL and have no static picture. */
+/**
+ * A plotly trace type that is drawn as SVG. The other types need WebGL, so they have no static
+ * picture.
+ */
 export type TraceType =
   | "bar"
   | "box"

@@ -10,7 +10,7 @@ import { panelGrid } from "./panels.ts";
 import { baseLayout, colors, extraTitleHeight } from "./style.ts";
 import type { Trace } from "./trace.ts";
 
-/** The part of a training's `History` that the curves show. */
+/** The part of a training run's `History` that the curves show. */
 export interface TrainingHistory {
   /** Loss and learning rate of each step. */
   readonly steps: readonly Pick<StepProgress, "step" | "loss" | "learningRate">[];
@@ -27,15 +27,15 @@ export type TrainingCurvesOptions = Omit<FigureOptions, "height">;
 const training = "training", validation = "validation", mean = "running mean";
 
 /**
- * Draws a training: loss, its running mean and learning rate per step, and loss and accuracy per
- * epoch, for training and validation. Panels without numbers are left out, so a training in
+ * Draws a training run: loss, its running mean and learning rate per step, and loss and accuracy
+ * per epoch, for training and validation. Panels without numbers are left out, so a training run in
  * progress can be drawn too.
  *
  * @param history The history of the training.
  * @param options The title and width.
  * @throws {RangeError} If there is neither a step nor an epoch, a number is not finite, or an
  * accuracy is not from 0 to 1.
- * @throws {TypeError} If an option does not exist, or an argument is of another kind.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example
  * ```ts
@@ -66,7 +66,7 @@ export function trainingCurves(
     throw new RangeError(`${action}: the history must have a step or an epoch, found none.`);
   }
   for (const { epoch, trainAccuracy, validation } of epochs) {
-    // A training on an objective without logits has no accuracy.
+    // A training run on an objective without logits has no accuracy.
     const accuracies = Number.isNaN(trainAccuracy) ? [] : [trainAccuracy];
     if (validation) accuracies.push(validation.accuracy);
     if (accuracies.length > 0) {

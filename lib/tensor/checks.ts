@@ -34,8 +34,8 @@ export interface Expected {
 /**
  * Checks that a value is a tensor that is alive, with the axes and the dtype that are expected.
  *
- * @throws {TypeError} If it is not a tensor, was disposed, or has another dtype.
- * @throws {RangeError} If it has another number of axes.
+ * @throws {TypeError} If it is not a tensor, was disposed, or has a different dtype.
+ * @throws {RangeError} If it has a different number of axes.
  */
 export function checkTensor(
   action: string,
@@ -119,7 +119,7 @@ export function checkNumber(
  * Checks that a value is a whole number from `least` to `most`.
  *
  * @throws {TypeError} If it is not a number.
- * @throws {RangeError} If it is another number.
+ * @throws {RangeError} If it is any other number.
  */
 export function checkInteger(
   action: string,
@@ -137,7 +137,7 @@ export function checkInteger(
  * Checks that a value is a finite number.
  *
  * @throws {TypeError} If it is not a number.
- * @throws {RangeError} If it is another number.
+ * @throws {RangeError} If it is any other number.
  */
 export function checkFinite(action: string, subject: string, value: unknown): void {
   checkNumber(action, subject, value, Number.isFinite(value), "a finite number");
@@ -195,7 +195,7 @@ export function checkString(
  * Checks that a value is one of several.
  *
  * @throws {TypeError} If it is not a string.
- * @throws {RangeError} If it is another string.
+ * @throws {RangeError} If it is any other string.
  */
 export function checkOneOf(
   action: string,
@@ -243,7 +243,7 @@ export function checkSignal(action: string, signal: unknown): void {
  * Checks that a value is one whole number of at least 1, or one for each of two axes.
  *
  * @throws {TypeError} If it is neither a number nor an array of numbers.
- * @throws {RangeError} If it is another number, or an array of another length.
+ * @throws {RangeError} If it is any other number, or an array of a different length.
  */
 export function checkPair(action: string, subject: string, value: unknown): void {
   if (Array.isArray(value) && value.length !== 2) {
@@ -258,7 +258,7 @@ export function checkPair(action: string, subject: string, value: unknown): void
  * Checks that an option says how images are padded.
  *
  * @throws {TypeError} If it is neither a string nor a number.
- * @throws {RangeError} If it is another string or number.
+ * @throws {RangeError} If it is any other string or number.
  */
 export function checkPadding(action: string, padding: unknown): void {
   if (padding === "same" || padding === "valid") return;

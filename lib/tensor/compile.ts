@@ -21,7 +21,9 @@ export interface Compiled<Inputs extends readonly CompiledInput[], Output> exten
 
 const ACTION = "Compiling a function";
 
-/** The number of graphs that a compiled function keeps; the least recently used one goes first. */
+/**
+ * The number of graphs that a compiled function keeps; the least recently used one is freed first.
+ */
 const MAX_GRAPHS = 16;
 
 /** A graph of a compiled function. */
@@ -48,20 +50,20 @@ interface CacheEntry {
  * rounding.
  *
  * Some kernels are right for finite numbers only, such as oneDNN's max pooling. If one of these
- * meets NaN, infinity, or numbers whose squares are beyond float32, `f` itself runs instead.
+ * meets NaN, infinity, or numbers whose squares overflow float32, `f` itself runs instead.
  *
- * Each call uses the present value of:
+ * Each call uses the current value of:
  *
  * - the inputs. Numbers, booleans and strings may be among them; each value has its own graph.
  * - variables and random tensors. Variables that `f` assigns to are assigned to.
  * - the fields of modules whose `forward` it calls, and the objects in them; private fields
- * (`#rate`)   only if they have a getter and a setter. A change makes a new graph.
+ *   (`#rate`) only if they have a getter and a setter. A change makes a new graph.
  * - precision and backend.
  *
- * All else in JavaScript stays as at the first call. To detect that `f` depends on it, such as on a
- * number in a variable of the code around it, `f` runs again at the calls 2, 16, 32, 64, and so on.
- * If it then takes other ops or numbers than before, that is an error, which names the op. Pass
- * such a number as an input.
+ * Everything else in JavaScript stays as it was at the first call. To detect that `f` depends on
+ * it, such as on a number in a variable of the code around it, `f` runs again at the calls 2, 16,
+ * 32, 64, and so on. If it then runs different ops or uses different numbers, it throws an error
+ * that names the op. Pass such a number as an input.
  *
  * `f` must return tensors, and leave no others behind. The last 16 graphs are kept. They are freed
  * when the compiled function is disposed, or when nothing can reach it any more.
@@ -70,11 +72,11 @@ interface CacheEntry {
  * `f` itself.
  *
  * @throws {RangeError} (when `f` runs) If `f` reads values of a tensor, draws random numbers in
- * JavaScript, makes a variable, updates one in place as optimizers do, or does something else than
- * before with the same inputs; (later) if a tensor from outside that it uses was disposed, or an
- * index or label is out of range.
- * @throws {TypeError} If an input is no tensor, number, boolean or string, the result of `f` is not
- * made of tensors, or the compiled function was disposed.
+ * JavaScript, makes a variable, updates one in place as optimizers do, or behaves differently with
+ * the same inputs; (later) if a tensor from outside that it uses was disposed, or an index or label
+ * is out of range.
+ * @throws {TypeError} If an input is not a tensor, number, boolean or string, the result of `f` is
+ * not made of tensors, or the compiled function was disposed.
  *
  * @example
  * ```ts
@@ -219,9 +221,9 @@ function settingText(value: number | boolean | string): string {
 let liveFields = new WeakMap<object, Set<string>>();
 
 /**
- * Returns the number in a field as a tensor, for a module whose number changes often, such as at
- * each step. A compiled function has it as an input of its graph. A number that is read in another
- * way makes a new graph when it changes.
+ * Returns the number in a field of a module as a tensor, for a number that changes often, such as
+ * at each step. In a compiled function it is an input of the graph. A number that is read in any
+ * other way leads to a new graph when it changes.
  */
 export function liveNumber<Key extends string>(
   owner: Readonly<Record<Key, number>>,

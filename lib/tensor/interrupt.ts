@@ -11,8 +11,8 @@
 const waiting = new Set<AbortController>();
 
 /**
- * The loops that rest until their caller asks for more, which may never happen. After a Stop they
- * end when they are asked.
+ * The loops that are suspended until their caller asks for more, which may never happen. After a
+ * Stop they end when they are asked.
  */
 const resting = new Set<WeakRef<AbortController>>();
 
@@ -29,8 +29,8 @@ let noticed = 0;
 let inKernel = false;
 
 /**
- * Milliseconds from a Stop that nothing noticed to the hint. Jupyter also sends SIGINT when it is
- * about to end the kernel, where the hint would be out of place.
+ * Delay in milliseconds before the hint, after a Stop that nothing noticed. Jupyter also sends
+ * SIGINT when it is about to end the kernel, where the hint would be out of place.
  */
 const hintDelay = 500;
 
@@ -71,7 +71,7 @@ try {
  * Returns a signal that fires at the next Stop in Jupyter, or the next Ctrl-C in a terminal, for a
  * loop of your own. In a notebook {@linkcode fit} and {@linkcode evaluate} stop without it.
  *
- * At each step the loop reads `signal.aborted` and awaits a timer, however short, because
+ * At each step the loop must read `signal.aborted` and await a timer, however short, because
  * JavaScript learns of Stop only then. The kernel and its variables stay. In a terminal a second
  * Ctrl-C ends the process.
  *
@@ -126,15 +126,15 @@ export interface InterruptListener extends Disposable {
   /** Fires when the signal of the loop fires, and in a kernel at Stop. */
   readonly signal?: AbortSignal;
   /**
-   * Tells that the loop rests, and may never be continued. A Stop that comes meanwhile ends it only
+   * Marks the loop as suspended: it may never be continued. A Stop in the meantime ends it only
    * when it is continued.
    */
   rest(): void;
-  /** Tells that the loop continues. */
+  /** Marks the loop as running again. */
   wake(): void;
 }
 
-/** Links the signal of a loop with Stop, for the time that the loop runs. */
+/** Links the signal of a loop with Stop, while the loop runs. */
 export function linkInterrupt(signal?: AbortSignal): InterruptListener {
   if (!inKernel) return { signal, rest() {}, wake() {}, [Symbol.dispose]() {} };
   const controller = new AbortController();

@@ -22,10 +22,10 @@ const ACTION = "Choosing a precision";
  *
  * A processor without such instructions computes the same, slowly.
  *
- * @throws {RangeError} If the precision is unknown, or it is `"bf16"` and another backend than
- * native TensorFlow computes.
- * @throws {TypeError} If the precision is no string, `f` is no function, or `f` returns a promise:
- * after its first `await` it would compute in the precision that is in force then.
+ * @throws {RangeError} If the precision is unknown, or it is `"bf16"` and a backend other than
+ * native TensorFlow is in use.
+ * @throws {TypeError} If the precision is not a string, `f` is not a function, or `f` returns a
+ * promise: after its first `await` it would compute in the precision that is in force then.
  *
  * @example
  * ```ts
@@ -52,7 +52,7 @@ export function withPrecision<T>(precision: Precision, f: () => T): T {
   return precision === "bf16" ? native.autocast.inBfloat16(run) : native.autocast.inFloat32(run);
 }
 
-/** Checks that a precision exists and that the backend has it. */
+/** Checks that a precision exists and that the backend supports it. */
 export function checkPrecision(precision: Precision): void {
   checkOneOf(ACTION, "the precision", precision, ["fp32", "bf16"]);
   if (precision === "bf16" && !nativeBackend()) {

@@ -240,10 +240,10 @@ const defaultStream = new Random(0);
  * code makes the same network.
  *
  * Training then repeats to the last bit on the same machine. TensorFlow splits sums among its
- * threads, one for each core, and rounds each part. So another number of cores changes the results
- * slightly, and training amplifies that. Where results must not depend on the cores, set the number
- * of threads in the environment before the start: `TF_NUM_INTRAOP_THREADS=1`, or any other number.
- * Results are then the same to the last bit on all processors of one kind.
+ * threads, one for each core, and rounds each part. So a different number of cores changes the
+ * results slightly, and training amplifies that. Where results must not depend on the cores, set
+ * the number of threads in the environment before the start: `TF_NUM_INTRAOP_THREADS=1`, or any
+ * other number. Results are then the same to the last bit on all processors of the same kind.
  *
  * @throws {RangeError} If the seed is not a whole number of 32 bits.
  *

@@ -55,8 +55,8 @@ function bytesOf({ size, dtype }: Registration): number {
 /** Bytes of a buffer. It never takes memory, because nothing is written to it. */
 const CHUNK = 2 ** 26;
 /**
- * Factor on the size of tensors. V8 lets its heap grow to several times the size in use; with the
- * plain size it would collect garbage too late.
+ * Factor by which the size of tensors is multiplied. V8 lets its heap grow to several times the
+ * size in use; with the plain size it would collect garbage too late.
  */
 const WEIGHT = 4;
 /** Buffers that may stay unused, so that batches that come and go do not allocate each time. */

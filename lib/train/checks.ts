@@ -1,4 +1,4 @@
-/** Checks of the concepts of this room: the options of a training, an optimizer, logits. */
+/** Checks of the concepts of this room: the options of a training run, an optimizer, logits. */
 import { type Images, type Precision, tidy } from "../tensor/mod.ts";
 import {
   checkBoolean,
@@ -54,7 +54,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
 /**
  * Checks the values of the options that are given.
  *
- * @throws {TypeError} If one is of another kind.
+ * @throws {TypeError} If one is of the wrong kind.
  * @throws {RangeError} If one is out of range.
  */
 export function checkOptionValues(action: string, options: object): void {
@@ -85,7 +85,7 @@ export function checkOptimizer(action: string, optimizer: Optimizer): void {
 }
 
 /**
- * Checks that a model returned logits for the classes of a set.
+ * Checks that a model returned logits for the classes of a data set.
  *
  * @throws {RangeError} If it did not.
  */
@@ -108,7 +108,7 @@ export function checkLogits(
 /**
  * Returns the result of `run`, which runs a model on images.
  *
- * @throws {RangeError} If `run` fails and the model is built for another number of channels.
+ * @throws {RangeError} If `run` fails and the model is built for a different number of channels.
  * Otherwise rethrows the error of `run`.
  */
 export function explainChannels<T>(

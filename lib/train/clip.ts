@@ -2,10 +2,11 @@ import { ops, type Tensor, tidy } from "../tensor/mod.ts";
 import { checkNumber, vectorNorm } from "../tensor/internal.ts";
 
 /**
- * The length of all gradients as one vector, `√(Σ g²)`. It is finite exactly if all gradients are.
+ * Returns the global norm of the gradients, `√(Σ g²)`: the L2 norm of all gradients as one vector.
+ * It is finite if and only if every gradient is.
  *
- * @throws {RangeError} If there is no gradient.
- * @throws {TypeError} If a gradient is no tensor of numbers, or was disposed.
+ * @throws {RangeError} If `gradients` is empty.
+ * @throws {TypeError} If a gradient is neither a float32 nor an int32 tensor, or was disposed.
  *
  * @example
  * ```ts
@@ -23,12 +24,13 @@ export function gradientNorm(gradients: readonly Tensor[]): number {
 }
 
 /**
- * The gradients, all multiplied by `maxNorm / norm` if their common norm is larger than `maxNorm`
- * (Pascanu et al. 2013, algorithm 1): the direction stays, the length is limited.
+ * Clips gradients by their global norm (Pascanu et al. 2013, algorithm 1): if the norm is larger
+ * than `maxNorm`, every gradient is multiplied by `maxNorm / norm`, which keeps the direction.
  *
- * @returns New tensors, which the caller disposes, and the {@linkcode gradientNorm} before.
+ * @returns The clipped gradients as new tensors, which the caller disposes, and the
+ * {@linkcode gradientNorm} before clipping.
  * @throws {RangeError} If `maxNorm` is not positive, or a gradient is not finite.
- * @throws {TypeError} If a gradient is no float32 tensor, or was disposed.
+ * @throws {TypeError} If a gradient is not a float32 tensor, or was disposed.
  *
  * @example
  * ```ts
@@ -54,9 +56,9 @@ export function clipGradients(
   return { gradients: clipped, norm };
 }
 
-/** The gradients multiplied by a factor, in new tensors. */
+/** Returns the gradients multiplied by a factor, as new tensors. */
 export function scaleGradients(gradients: readonly Tensor[], factor: number): Tensor[] {
-  // A factor so small that float32 would hold few of its digits is applied in two parts.
+  // float32 stores a very small factor with few digits, so such a factor is applied in two parts.
   const part = factor < 1e-30 ? 2 ** -64 : 1;
   return gradients.map((gradient): Tensor =>
     part === 1

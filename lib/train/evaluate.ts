@@ -23,11 +23,11 @@ import {
   type RunOptions,
 } from "./run.ts";
 
-/** The performance of a model on a set of images. The arrays are in the order of the set. */
+/** The performance of a model on a data set. The arrays are in the order of the images. */
 export interface Evaluation {
   /** The mean loss. */
   readonly loss: number;
-  /** The part of the images that are classified correctly, from 0 to 1. */
+  /** The fraction of the images that are classified correctly, from 0 to 1. */
   readonly accuracy: number;
   /** The number of images by true class (row) and predicted class (column). */
   readonly confusion: number[][];
@@ -54,14 +54,14 @@ export interface EvaluateOptions<Channels extends number, Out extends number>
 type AnyEvaluateOptions = EvaluateOptions<number, number>;
 
 /**
- * Runs a model in inference over a whole set and compares its predictions with the labels.
+ * Runs a model in inference over a data set and compares its predictions with the labels.
  *
  * Without `transform`, the images are transformed as in training, by the transform that
- * {@linkcode fit} left with the model. Other work has a turn after each batch, so that a long
+ * {@linkcode fit} left with the model. It yields to the event loop after each batch, so that a long
  * evaluation can be stopped.
  *
  * @throws {RangeError} If a layer does not fit, the model does not return logits for the classes of
- * the set, or a loss or a logit is not finite.
+ * the data set, or a loss or a logit is not finite.
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
  *

@@ -25,20 +25,20 @@ import {
 } from "./run.ts";
 
 /**
- * Runs a part of a model over a whole set, once, and returns its output as a data set: a head
- * trained on that with {@linkcode fit} does not run the frozen body again in every epoch.
+ * Runs the body of a model once over a data set, and returns its outputs as a data set. Training a
+ * head on it with {@linkcode fit} does not run the frozen body again in every epoch.
  *
- * Features `[batch, features]` become images of 1×1 pixel with as many channels, so a head begins
- * with {@linkcode flatten}. Feature maps `[batch, height, width, channels]` stay feature maps.
- * Labels and order are the same as in the set. It can be stopped between two batches.
+ * Features `[batch, features]` become 1×1 images with one channel for each feature, so a head
+ * begins with {@linkcode flatten}. Feature maps `[batch, height, width, channels]` stay feature
+ * maps. The labels and the order of the images do not change.
  *
- * Without `transform`, the images are transformed as in the training of the model if `body` passes
- * them into a trained model or into its first layer.
+ * Without `transform`, the images get the transform that a model was trained with, if `body` passes
+ * them unchanged to that model or to its first layer.
  *
  * @param body A module, or a function such as `(images) => body.forward(images)`. It runs in
- * inference.
- * @throws {RangeError} If a layer does not fit, or the features are not finite, or of another shape
- * from batch to batch.
+ * inference mode.
+ * @throws {RangeError} If a layer does not fit its input, a feature is not finite, or the shape of
+ * the features changes from batch to batch.
  * @throws {TypeError} If `body` returns neither features nor images, or an option does not exist or
  * is of the wrong kind.
  * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
@@ -58,7 +58,7 @@ import {
  * const features = await extractFeatures(body, few);
  * assert.deepEqual(features.images([0]).shape, [1, 1, 1, 8]);
  *
- * // Trains the last layer of the model on features in place of images.
+ * // Trains the last layer of the model on features instead of images.
  * const optimizer = sgd(model.fc.parameters(), { learningRate: 0.1 });
  * await fit(sequential(flatten(), model.fc), features, { optimizer, epochs: 2, batchSize: 10 });
  * ```
@@ -73,7 +73,7 @@ export function extractFeatures<
   dataset: ImageDataset<Channels, Classes>,
   options?: RunOptions<NoInfer<Channels>, Out>,
 ): Promise<ImageDataset<LastAxisOf<Output>, Classes>>;
-/** {@linkcode extractFeatures} of a module in place of a function. */
+/** {@linkcode extractFeatures} for a module instead of a function. */
 export function extractFeatures<
   In,
   Output extends Features | Images,
@@ -162,8 +162,8 @@ function checkFeatures(action: string, output: unknown): void {
 }
 
 /**
- * The transform of a trained model into which, or into the first layer of which, a function passes
- * its images unchanged.
+ * Returns the transform of the trained model to which `forward` passes its images unchanged,
+ * directly or through the model's first layer. A trial run on one image finds that model.
  */
 function transformFor(
   forward: (images: Images) => unknown,
@@ -187,7 +187,7 @@ function transformFor(
   return result;
 }
 
-/** A model and those of its parts that receive its images. */
+/** Returns a model and those of its modules that receive the model's images unchanged. */
 function firstModules(model: AnyModule, transform: Transform, image: Images): Set<AnyModule> {
   const modules = new Set([model]);
   ignoreErrors(() => {
@@ -200,13 +200,13 @@ function firstModules(model: AnyModule, transform: Transform, image: Images): Se
 }
 
 /**
- * Runs a forward pass of an image that may not fit, because it has not been transformed. A mistake
- * of the caller shows again in the real run.
+ * Makes a trial run and ignores its error: the image may not fit, because it is not transformed
+ * yet. If the caller made a mistake, the real run reports it.
  */
 function ignoreErrors(run: () => void): void {
   try {
     run();
   } catch {
-    // See above.
+    // The real run reports it.
   }
 }

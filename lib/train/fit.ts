@@ -15,23 +15,24 @@ import { Training } from "./training.ts";
 import { type StepResult, TrainingStep } from "./training_step.ts";
 
 /**
- * Trains a model on a set: for each batch the loss, its gradients, and a step of the optimizer.
+ * Trains a model on a data set. Each batch is one step: the loss, its gradients, and an update by
+ * the optimizer.
  *
  * Awaited, it trains to the end and resolves to the {@linkcode History}. Iterated, it yields its
- * progress and continues at the next request, so the receiver decides what to show and when to
- * stop. It does nothing before it is awaited or iterated. Leaving the loop, firing `signal`, or
- * Stop in a notebook ends it after the current step without an error, and the model stays as
- * trained so far.
+ * progress and continues at the next request, so the caller decides what to show and when to stop.
+ * It does nothing before it is awaited or iterated. Leaving the loop, firing `signal`, or Stop in a
+ * notebook ends it after the current step without an error, and the model stays as trained so far.
  *
  * All options are checked at the call, and one image goes through the model, so that a layer that
- * does not fit is reported with its path. The same {@linkcode setSeed} before the model is made
- * gives the same training.
+ * does not fit is reported with its path. With the same seed, {@linkcode setSeed} before the model
+ * is made gives the same training run.
  *
  * @throws {RangeError} (at the call) If `epochs` or `batchSize` is not a whole number of at least
- * 1, `batchSize` is larger than the set, `mixup` or `maxGradientNorm` is not positive, the
+ * 1, `batchSize` is larger than the data set, `mixup` or `maxGradientNorm` is not positive, the
  * optimizer was made for another model or changes frozen parameters, a layer does not fit, the
- * model does not return logits for the classes of the set, or a batch norm has a single value for
- * each channel in the last batch; (at the first step) if the loss does not depend on a parameter.
+ * model does not return logits for the classes of the data set, or a batch norm has a single value
+ * for each channel in the last batch; (at the first step) if the loss does not depend on a
+ * parameter.
  * @throws {TypeError} (at the call) If an option does not exist or is of the wrong kind, or `mixup`
  * comes with `objective`; (at a step) if `objective` does not return `{ loss }`.
  * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.
@@ -132,7 +133,7 @@ async function* train(
     let started = performance.now();
     for (const batch of training) {
       let progress: StepProgress;
-      { // The batch is disposed before the receiver has its turn, which may be the last.
+      { // The batch is disposed before the yield, because the caller may not continue after it.
         using _ = batch;
         if (await isStopped(signal)) return;
         step++;

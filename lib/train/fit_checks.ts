@@ -1,4 +1,6 @@
-/** Checks before a training, for errors that would otherwise come after parameters have changed. */
+/**
+ * Checks before a training run, for errors that would otherwise come after parameters have changed.
+ */
 import { type Images, ops, Random, type Tensor, tidy, withPrecision } from "../tensor/mod.ts";
 import { checkInteger, isTensor } from "../tensor/internal.ts";
 import { type AnyModule, BatchNorm, onForward } from "../nn/mod.ts";
@@ -11,7 +13,7 @@ import { type AnyClassifier, checkRunOptions } from "./run.ts";
 import { pathOf, restore, runningStatistics } from "./training_step.ts";
 
 /**
- * Checks the options of a training.
+ * Checks the options of a training run.
  *
  * @throws {TypeError} If an option does not exist, or is of the wrong kind.
  * @throws {RangeError} If a value is out of range.
@@ -58,10 +60,10 @@ export function checkParameters(action: string, model: AnyModule, optimizer: Opt
 }
 
 /**
- * Runs one image of each set through its transforms and the model.
+ * Runs one image of each data set through its transforms and the model.
  *
  * @throws {RangeError} If a layer does not fit, the model does not return logits for the classes of
- * the set, or a batch norm has a single value for each channel in the last batch.
+ * the data set, or a batch norm has a single value for each channel in the last batch.
  * @throws {TypeError} If a transform does not return images.
  */
 export function checkForwardPass(
@@ -114,7 +116,7 @@ export function checkForwardPass(
   });
 }
 
-/** The images of a training: augmented, then transformed. */
+/** The images of a training run: augmented, then transformed. */
 export function prepare(
   images: Images,
   random: Random,
@@ -139,7 +141,9 @@ function explained(
   return explainChannels(action, model, image, transform, () => withPrecision(precision, run));
 }
 
-/** Checks that no batch of a training is a single image, which `batchNorm` could not normalise. */
+/**
+ * Checks that no batch of a training run is a single image, which `batchNorm` could not normalise.
+ */
 function checkLastBatch(
   action: string,
   model: AnyClassifier,

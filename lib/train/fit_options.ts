@@ -31,7 +31,7 @@ export interface FitOptions<
    */
   loss?: Loss<Classes>;
   /**
-   * Computes what a training minimises from the model and a batch, in place of
+   * Computes the loss to minimise from the model and a batch, instead of
    * `loss(model.forward(images, { training: true }), labels)`: for losses of several outputs, of
    * embeddings, or of another model's logits. The model may then be any module. It first runs in
    * the first step, so that a layer that does not fit is reported there.
@@ -83,7 +83,7 @@ export interface FitOptions<
   /** Applied to the training images before `transform`: random crops, flips. */
   augment?: Transform<Channels>;
   /**
-   * The α of mixup. Each training batch is mixed, after `transform`, with another order of itself:
+   * The α of mixup. Each training batch is mixed, after `transform`, with a permutation of itself:
    * `λ · x + (1 − λ) · x′`, with the loss `λ · loss(logits, y) + (1 − λ) · loss(logits, y′)`, where
    * λ is drawn from Beta(α, α) once for a batch (Zhang et al. 2018, arXiv:1710.09412, who take 0.2
    * for ImageNet and 1 for CIFAR-10). The training accuracy compares with the label of the image
@@ -107,7 +107,10 @@ export interface FitOptions<
   mixup?: number;
   /** A set on which the model is evaluated after each epoch. */
   validation?: ImageDataset<Channels, Classes>;
-  /** Longer gradients are shortened to this length. See {@linkcode clipGradients}. */
+  /**
+   * Maximum global norm of the gradients; larger gradients are clipped. See
+   * {@linkcode clipGradients}.
+   */
   maxGradientNorm?: number;
   /**
    * Leaves out the last batch of an epoch if it is smaller than the others.
@@ -130,7 +133,7 @@ export interface FitOptions<
 export type AnyFitOptions = FitOptions<number, number, number, never>;
 
 /**
- * Computes what a training minimises, from the model and a batch. It runs the model itself, as
+ * Computes the loss to minimise from the model and a batch. It runs the model itself, as
  * `model.forward(images, { training: true })`, and must be synchronous. With the option `compile`
  * it must meet the requirements of {@linkcode compile}.
  */

@@ -44,7 +44,7 @@ export interface FindLearningRateOptions<
 /** {@linkcode FindLearningRateOptions} for any model and any number of channels and classes. */
 type AnyOptions = FindLearningRateOptions<number, number, number>;
 
-/** The losses of a short training with a growing learning rate. */
+/** The losses of a short training run with a growing learning rate. */
 export interface LearningRateSweep {
   /** The learning rate of each step. */
   readonly learningRates: number[];

@@ -17,7 +17,7 @@ export interface LossSurfaceOptions<Channels extends number, Out extends number>
    */
   points?: number;
   /**
-   * The largest distance from the model along each direction, in lengths of the filters.
+   * The largest distance from the model along each direction, in units of the norms of the filters.
    *
    * @default 1
    */
@@ -42,13 +42,13 @@ export interface LossSurface {
 }
 
 /**
- * The mean loss of a model around its parameters θ, `loss(θ + α·δ + β·η)`, over two random
- * directions δ and η in which each filter is as long as the filter of θ it belongs to (Li et al.
+ * Computes the mean loss of a model around its parameters θ, `loss(θ + α·δ + β·η)`, over two random
+ * directions δ and η in which each filter has the norm of the corresponding filter of θ (Li et al.
  * 2018, section 4).
  *
  * A filter is the part of a parameter that belongs to one output channel or unit, along the last
  * axis. Parameters with one axis, which are biases and the parameters of batch norms, do not move.
- * The model runs in inference, with its running statistics, `points²` times over the set. The
+ * The model runs in inference, with its running statistics, `points²` times over the data set. The
  * parameters are restored to the bit, also after an error or Stop.
  *
  * @throws {RangeError} If `points` is not an odd number of at least 3, `radius` is not positive and
@@ -129,13 +129,16 @@ export async function lossSurface<
   return { alphas, losses };
 }
 
-/** Normal numbers in which each filter, along the last axis, is as long as the parameter's. */
+/**
+ * Returns normal numbers in which each filter, along the last axis, has the norm of the parameter's
+ * filter.
+ */
 function direction(parameter: Tensor, random: Random): Tensor {
   return tidy(() => {
     const noise = random.normal(parameter.shape);
     const axes = parameter.shape.slice(0, -1).map((_, axis) => axis);
     const lengths = (x: Tensor) => ops.sqrt(ops.sum(ops.square(x), axes));
-    // A filter of one number can be drawn as zero.
+    // A random filter of a single number can be zero.
     return ops.mul(noise, ops.div(lengths(parameter), ops.add(lengths(noise), 1e-10)));
   });
 }

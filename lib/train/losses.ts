@@ -19,7 +19,7 @@ export type Loss<Classes extends number = number> = (
 /** The options of {@linkcode crossEntropy}. */
 export interface CrossEntropyOptions {
   /**
-   * The part of each target that is spread evenly over all classes.
+   * The fraction of each target that is spread evenly over all classes.
    *
    * @default 0
    */
@@ -27,8 +27,8 @@ export interface CrossEntropyOptions {
 }
 
 /**
- * The mean over the batch of `−Σⱼ targetⱼ · log softmax(logits)ⱼ`, for logits `[batch, classes]`
- * and labels `[batch]`.
+ * Returns the cross-entropy: the mean over the batch of `−Σⱼ targetⱼ · log softmax(logits)ⱼ`, for
+ * logits `[batch, classes]` and labels `[batch]`.
  *
  * The target is 1 at the label and 0 elsewhere; with smoothing ε it is
  * `(1 − ε) · target + ε / classes` (Szegedy et al. 2016, section 7), as in PyTorch. The labels are
@@ -38,7 +38,7 @@ export interface CrossEntropyOptions {
  * @throws {TypeError} If the labels are not int32, the logits not float32, one was disposed, or an
  * option does not exist.
  * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row,
- * a label is no class, or `labelSmoothing` is not at least 0 and less than 1.
+ * a label is not a class, or `labelSmoothing` is not at least 0 and less than 1.
  *
  * @example
  * ```ts
@@ -73,9 +73,10 @@ export function crossEntropy(
 }
 
 /**
- * The mean of `(prediction − target)²` over all elements of two tensors of one shape.
+ * Returns the mean squared error: the mean of `(prediction − target)²` over all elements of two
+ * tensors of the same shape.
  *
- * @throws {TypeError} If one is no tensor, or was disposed.
+ * @throws {TypeError} If one is not a tensor, or was disposed.
  * @throws {RangeError} If the shapes differ: `[n, 1]` and `[n]` would be broadcast to `[n, n]`.
  *
  * @example

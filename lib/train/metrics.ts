@@ -4,12 +4,12 @@ import { checkInteger, show } from "../tensor/internal.ts";
 import { checkLabels } from "./losses.ts";
 
 /**
- * The part of the rows of `logits` `[batch, classes]` whose largest number is at the label, from 0
- * to 1.
+ * Returns the accuracy: the fraction, from 0 to 1, of the rows of `logits` `[batch, classes]` whose
+ * largest logit is at the label.
  *
  * @throws {TypeError} If the labels are not int32, or the logits not float32.
  * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row,
- * a label is no class, or a logit is NaN.
+ * a label is not a class, or a logit is NaN.
  *
  * @example
  * ```ts
@@ -46,7 +46,7 @@ export function predict(logits: Features): Labels {
   });
 }
 
-/** The part of the predictions that equal the label, from 0 to 1. */
+/** Returns the fraction of the predictions that equal the label, from 0 to 1. */
 export function accuracyOf(predictions: Labels, labels: Labels): number {
   const predicted = predictions.dataSync();
   return labels.dataSync().filter((label, i) => label === predicted[i]).length / labels.size;
@@ -100,7 +100,7 @@ export interface CalibrationBin {
   readonly count: number;
   /** The mean confidence. */
   readonly confidence: number;
-  /** The part of the predictions that are correct. */
+  /** The fraction of the predictions that are correct. */
   readonly accuracy: number;
 }
 

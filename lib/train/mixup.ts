@@ -12,7 +12,7 @@ export type StepInputs = readonly [
 ];
 
 /**
- * Returns a function that mixes each batch with another order of itself, `λ · x + (1 − λ) · x′`,
+ * Returns a function that mixes each batch with a permutation of itself, `λ · x + (1 − λ) · x′`,
  * with one λ for each batch, for the loss `λ · loss(logits, y) + (1 − λ) · loss(logits, y′)` (Zhang
  * et al. 2018, arXiv:1710.09412, section 2). Without an α it leaves the batches alone.
  */

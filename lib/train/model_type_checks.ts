@@ -52,7 +52,7 @@ export type NoLogits<Result> = `this model gives ${Describe<Result>}, not logits
 export type ModuleFor<In, Result, Channels extends number, Out extends number> =
   Fits<Images<Out>, In> extends false ? ChannelMismatch<In, Channels, Out> : Module<In, Result>;
 
-/** The message about a model that takes other images than the data set has. */
+/** The message about a model whose input images differ from those of the data set. */
 export type ChannelMismatch<In, Channels extends number, Out extends number> =
   `this model takes ${Describe<
     In

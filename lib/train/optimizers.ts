@@ -21,15 +21,15 @@ import {
 export interface Optimizer extends Disposable {
   /** The parameters that it changes. All others of a model stay as they are. */
   readonly parameters: readonly Variable[];
-  /** The length of a step. It may be set between steps. */
+  /** The learning rate. It may be set between steps. */
   learningRate: number;
   /**
    * Changes each parameter by its gradient. The gradients are in the order of `parameters`. The
-   * caller disposes them. All is checked first: a step that throws has changed nothing.
+   * caller disposes them. Everything is checked first: a step that throws has changed nothing.
    *
-   * @param norm The length of all gradients as one vector, if the caller knows it.
+   * @param norm The global norm of the gradients, if the caller knows it.
    * @throws {RangeError} If there is not one gradient for each parameter, of its shape.
-   * @throws {TypeError} If a gradient is no float32 tensor, or the optimizer, a parameter or a
+   * @throws {TypeError} If a gradient is not a float32 tensor, or the optimizer, a parameter or a
    * gradient was disposed.
    */
   step(gradients: readonly Tensor[], norm?: number): void;
@@ -47,13 +47,13 @@ export interface ParameterGroup {
   /** The parameters of the group. */
   readonly parameters: readonly Variable[];
   /**
-   * Factor on the learning rate of the optimizer.
+   * Factor by which the optimizer's learning rate is multiplied.
    *
    * @default 1
    */
   readonly learningRateFactor?: number;
   /**
-   * Weight decay in place of the optimizer's, such as 0 for biases and batch norms.
+   * Weight decay instead of the optimizer's, such as 0 for biases and batch norms.
    *
    * @default the optimizer's
    */
@@ -77,7 +77,7 @@ interface UpdateContext {
   readonly learningRate: number;
   /** λ, of the parameter's group or else the optimizer's. */
   readonly weightDecay: number;
-  /** Whether the square of a gradient was, at this or an earlier step, beyond float32. */
+  /** Whether the square of a gradient overflowed float32, at this or an earlier step. */
   readonly overflows: boolean;
 }
 
@@ -246,10 +246,11 @@ function isVariables(value: unknown): value is readonly Variable[] {
 
 /** The options of every optimizer. */
 export interface OptimizerOptions {
-  /** The length of a step, η. */
+  /** The learning rate η. */
   learningRate: number;
   /**
-   * The part of a parameter that is added to its gradient, λ: the slope of `λ/2 · w²` in the loss.
+   * The weight decay λ. Except in adamW, `λ · w` is added to the gradient of a parameter `w`, as if
+   * the loss had the term `λ/2 · w²`.
    *
    * @default 0, and 0.01 in adamW
    */
@@ -259,7 +260,7 @@ export interface OptimizerOptions {
 /** The options of {@linkcode sgd}. */
 export interface SgdOptions extends OptimizerOptions {
   /**
-   * The decay of the velocity, μ.
+   * The momentum μ: the decay of the velocity.
    *
    * @default 0
    */
@@ -291,7 +292,7 @@ export interface SgdOptions extends OptimizerOptions {
  * optimizer.step([gradient]); // v = 1.5, w = 0.5 − 0.75
  * assert.equal(w.dataSync()[0], -0.25);
  *
- * // Groups: steps of a tenth of the length for a pretrained body.
+ * // Groups: a tenth of the learning rate for a pretrained body.
  * const body = variable(ops.tensor([1])), head = variable(ops.tensor([1]));
  * const groups = [{ parameters: [body], learningRateFactor: 0.1 }, { parameters: [head] }];
  * sgd(groups, { learningRate: 0.5 }).step([gradient, gradient]);
@@ -323,7 +324,7 @@ export function sgd(parameters: ParametersOrGroups, options: SgdOptions): Optimi
 /** The options of {@linkcode adagrad}. */
 export interface AdagradOptions extends OptimizerOptions {
   /**
-   * Added to the divisor, which may be 0, ε.
+   * The epsilon ε, added to the denominator, which may be 0.
    *
    * @default 1e-10
    */
@@ -370,13 +371,13 @@ export function adagrad(parameters: ParametersOrGroups, options: AdagradOptions)
 /** The options of {@linkcode rmsProp}. */
 export interface RmsPropOptions extends OptimizerOptions {
   /**
-   * The decay of the mean of the squares, α.
+   * The decay α of the running mean of the squares.
    *
    * @default 0.99
    */
   decay?: number;
   /**
-   * Added to the divisor, which may be 0, ε.
+   * The epsilon ε, added to the denominator, which may be 0.
    *
    * @default 1e-8
    */
@@ -424,13 +425,13 @@ export function rmsProp(parameters: ParametersOrGroups, options: RmsPropOptions)
 /** The options of {@linkcode adam} and {@linkcode adamW}. */
 export interface AdamOptions extends OptimizerOptions {
   /**
-   * The decays of the mean of the gradients and of the mean of their squares, β₁ and β₂.
+   * The decays of the running means: β₁ for the gradients, β₂ for their squares.
    *
    * @default [0.9, 0.999]
    */
   betas?: readonly [number, number];
   /**
-   * Added to the divisor, which may be 0, ε.
+   * The epsilon ε, added to the denominator, which may be 0.
    *
    * @default 1e-8
    */
@@ -461,9 +462,8 @@ export function adam(parameters: ParametersOrGroups, options: AdamOptions): Opti
 }
 
 /**
- * AdamW, which is Adam with the weight decay apart from the gradient,
- * `w ← w − η·λ·w − η · m̂ / (√ŝ + ε)`, so that large gradients do not weaken it (Loshchilov and
- * Hutter 2019, algorithm 2).
+ * AdamW, which is Adam with decoupled weight decay, `w ← w − η·λ·w − η · m̂ / (√ŝ + ε)`, so that
+ * large gradients do not weaken it (Loshchilov and Hutter 2019, algorithm 2).
  *
  * @throws {TypeError} If `parameters` is not an array of variables or of groups of them.
  * @throws {RangeError} If it is empty or repeats one, or an option is out of its range.

@@ -1,4 +1,4 @@
-/** Progress records of a training. */
+/** Progress of a training run. */
 
 /** The progress that {@linkcode fit} yields after each step. */
 export interface StepProgress {
@@ -15,13 +15,13 @@ export interface StepProgress {
   /** The mean loss of the batch, before the step. */
   readonly loss: number;
   /**
-   * The part of the batch that is classified correctly, before the step, from 0 to 1. NaN if
+   * The fraction of the batch that is classified correctly, before the step, from 0 to 1. NaN if
    * `objective` returns no logits.
    */
   readonly accuracy: number;
   /** The metrics that `objective` returned. */
   readonly metrics?: Readonly<Record<string, number>>;
-  /** The length of all gradients as one vector, before clipping. */
+  /** The global norm of the gradients, before clipping; see {@linkcode gradientNorm}. */
   readonly gradientNorm: number;
   /** The learning rate of the step. */
   readonly learningRate: number;
@@ -40,7 +40,7 @@ export interface EpochProgress {
   /** The mean loss over the images of the epoch, each before the step that saw it. */
   readonly trainLoss: number;
   /**
-   * The part of the images of the epoch that were classified correctly, each before the step that
+   * The fraction of the epoch's images that were classified correctly, each before the step that
    * saw it. NaN if `objective` returns no logits.
    */
   readonly trainAccuracy: number;
@@ -51,8 +51,8 @@ export interface EpochProgress {
   /** The learning rate of the last step. */
   readonly learningRate: number;
   /**
-   * The time of the steps of this epoch in seconds, without the evaluation and without the
-   * receiver's own work.
+   * The time of the steps of this epoch in seconds, without the evaluation and without the caller's
+   * own work.
    */
   readonly seconds: number;
 }
@@ -63,7 +63,7 @@ export interface EpochProgress {
  */
 export type Progress = StepProgress | EpochProgress;
 
-/** All progress of a training. */
+/** All progress of a training run. */
 export interface History {
   /** The progress of each step. */
   readonly steps: StepProgress[];

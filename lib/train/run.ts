@@ -15,7 +15,7 @@ import type { Classifier } from "../nn/mod.ts";
 import { type Batch, batches, type ImageDataset, type Transform } from "../data/mod.ts";
 import { checkOptionValues } from "./checks.ts";
 
-/** How a model runs over a data set. */
+/** Options for running a model over a data set. */
 export interface RunOptions<Channels extends number, Out extends number> {
   /**
    * The number of images in a batch.
@@ -83,7 +83,7 @@ export function checkRunOptions<Options extends AnyRunOptions>(
  * Checks that a value is a module, and returns it as a classifier of any images: the types have
  * compared it with the data set, and so does the first run.
  *
- * @throws {TypeError} If it is no module.
+ * @throws {TypeError} If it is not a module.
  */
 export function asClassifier(action: string, model: unknown): AnyClassifier {
   checkModule(action, "the model", model);
@@ -100,8 +100,9 @@ export function compiledIf<const Inputs extends readonly CompiledInput[], Output
 }
 
 /**
- * Calls `onBatch` with each batch of a set, in order, and with the index of its first image. Other
- * work has a turn before each batch. Tensors of `onBatch` are disposed after each batch.
+ * Calls `onBatch` with each batch of a data set, in order, and with the index of its first image.
+ * It yields to the event loop before each batch. Tensors of `onBatch` are disposed after each
+ * batch.
  *
  * @throws The reason of `signal`, if it is aborted.
  */
@@ -118,14 +119,17 @@ export async function forEachBatch(
   }
 }
 
-/** Whether a signal is aborted, after everything that waits has had a turn to abort it. */
+/**
+ * Returns whether a signal is aborted, after yielding to the event loop so that pending work can
+ * abort it.
+ */
 export async function isStopped(signal: AbortSignal | undefined): Promise<boolean> {
   await yieldToEventLoop();
   return signal?.aborted ?? false;
 }
 
 /**
- * Lets everything that waits run: signals, timers, messages from sockets.
+ * Yields to the event loop, so that pending signals, timers and socket messages are handled.
  *
  * A resolved promise lets only other promises run. A timer of 0 ms costs 2 ms in Deno. A turn of
  * `setImmediate` costs 1 µs, but a busy event loop looks at signals and sockets only on every 61st

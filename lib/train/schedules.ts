@@ -73,7 +73,7 @@ export interface CosineOptions {
 }
 
 /**
- * Half a cosine from `learningRate` to `minimum` over `steps` steps,
+ * Cosine decay: half a cosine from `learningRate` to `minimum` over `steps` steps,
  * `minimum + (learningRate − minimum) · (1 + cos(π · step / steps)) / 2`, and `minimum` after that
  * (Loshchilov and Hutter 2017, equation 5, without restarts).
  *
@@ -111,11 +111,12 @@ export function cosine(options: CosineOptions): Schedule {
 }
 
 /**
- * Rises in `steps` equal steps to the start of `schedule`, `schedule(0) · (step + 1) / steps`, and
- * continues with `schedule` (Goyal et al. 2017, section 2.2).
+ * Linear warm-up: rises in `steps` equal steps to the start of `schedule`,
+ * `schedule(0) · (step + 1) / steps`, and continues with `schedule` (Goyal et al. 2017, section
+ * 2.2).
  *
  * @throws {RangeError} If `steps` is not a whole number of at least 1.
- * @throws {TypeError} If `schedule` is no function.
+ * @throws {TypeError} If `schedule` is not a function.
  *
  * @example
  * ```ts
@@ -140,7 +141,7 @@ export interface OneCycleOptions {
   /** The number of steps of the cycle. */
   steps: number;
   /**
-   * The part of the steps in which the learning rate rises.
+   * The fraction of the steps in which the learning rate rises.
    *
    * @default 0.3
    */
@@ -160,9 +161,9 @@ export interface OneCycleOptions {
 }
 
 /**
- * One rise and one long fall over `steps` steps, each half a cosine: from `maximum / startDivisor`
- * up to `maximum`, then down to `maximum / startDivisor / endDivisor` (Smith and Topin 2018;
- * PyTorch's OneCycleLR, without its cycle of the momentum).
+ * The one-cycle schedule: one rise and one long fall over `steps` steps, each half a cosine: from
+ * `maximum / startDivisor` up to `maximum`, then down to `maximum / startDivisor / endDivisor`
+ * (Smith and Topin 2018; PyTorch's OneCycleLR, without its cycle of the momentum).
  *
  * @throws {RangeError} If `steps` is not a whole number of at least 1, a number is not positive, or
  * `rise` leaves less than a step for the rise or the fall.

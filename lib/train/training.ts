@@ -165,7 +165,9 @@ function warn(warning: Warning): void {
   if (pending.delete(warning)) console.warn(warning.message);
 }
 
-/** Warns if a training has not started when it is collected, or at the end of the program. */
+/**
+ * Warns if a training has not started when it is garbage-collected, or at the end of the program.
+ */
 function expectStart(training: Training, name: string): void {
   if (pending.size === 0) addEventListener("unload", warnAll);
   const warning = { message: `${name} has not started, so nothing was trained: ${REMEDY}` };
@@ -190,7 +192,7 @@ function started(training: Training): void {
  * Goes through the progress of a training to its end and returns it. `await fit(…)` does the same;
  * this function is for a generator around a training, such as one that ends it early.
  *
- * @throws {TypeError} If it is no training and no generator.
+ * @throws {TypeError} If it is neither a training nor a generator.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** One step of a training: loss, gradients, and the optimizer's change. */
+/** One step of training: loss, gradients, and the optimizer's change. */
 import {
   type Compiled,
   type Features,
@@ -32,8 +32,8 @@ import { type AnyClassifier, compiledIf } from "./run.ts";
 import type { Schedule } from "./schedules.ts";
 
 /**
- * A training cannot continue, because a loss, a gradient, or a running statistic is not finite. The
- * model is as it was before that step.
+ * The error of a training run that cannot continue, because a loss, a gradient, or a running
+ * statistic is not finite. The model is as it was before that step.
  *
  * @example
  * ```ts

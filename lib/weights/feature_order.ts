@@ -1,7 +1,7 @@
 /**
  * The order of features in PyTorch. Feature maps are `[height, width, channels]` here and
- * `[channels, height, width]` there. So a flatten returns the same features in another order, and
- * the weights of the next layer are in another order too.
+ * `[channels, height, width]` there. So a flatten returns the same features in a different order,
+ * and the weights of the next layer are in a different order too.
  */
 import { ops, type Tensor, tidy } from "../tensor/mod.ts";
 import { isTensor, observeKernels } from "../tensor/internal.ts";
@@ -46,7 +46,10 @@ export interface Orders {
 /** The orders by layer. The orders of a linear layer or batch norm that is missing are unknown. */
 export type ModelOrders = ReadonlyMap<AnyModule, Orders>;
 
-/** The order of the features of flattened feature maps with so many pixels, height times width. */
+/**
+ * The order of the features of flattened feature maps with this number of pixels, height times
+ * width.
+ */
 function flattenedOrder(pixels: number, channels: number): Order {
   if (pixels === 1 || channels === 1) return undefined;
   return Int32Array.from(
@@ -56,8 +59,8 @@ function flattenedOrder(pixels: number, channels: number): Order {
 }
 
 /**
- * Whether flattened feature maps of so many features have the same order in PyTorch. This holds for
- * a prime number, as there is only one pixel or one channel.
+ * Whether flattened feature maps with this number of features have the same order in PyTorch. This
+ * holds for a prime number, as there is only one pixel or one channel.
  */
 function hasOneOrder(count: number): boolean {
   for (let factor = 2; factor * factor <= count; factor++) if (count % factor === 0) return false;
@@ -290,7 +293,7 @@ class Axis {
 type Label =
   /** Channels or features along the last axis, or along the second if channels come first. */
   | { readonly axis: Axis; readonly channelsFirst?: boolean }
-  /** Channels in PyTorch's order that a reshape split, after so many leading axes. */
+  /** Channels in PyTorch's order that a reshape split, after this number of leading axes. */
   | { readonly lead: number }
   /** Pixels and channels mixed in a way that is not followed. */
   | "mixed";
@@ -326,7 +329,7 @@ export function ordersByRun(model: AnyModule, inputShape: readonly number[]): Mo
   const settlePyTorchOrder = (label: Label): boolean =>
     label !== "mixed" && (!("axis" in label) || label.axis.unify(inPyTorchOrder(label.axis.size)));
 
-  /** Records the orders of a layer that runs on an input of the shape that it expects. */
+  /** Stores the orders of a layer that runs on an input of the shape that it expects. */
   const recordLayer = (module: AnyModule, x: Tensor, y: Tensor) => {
     const input = lastAxis(labelOf(x));
     const set = (axis: Axis | undefined) => labels.set(y.id, axis ? labelLast(axis) : "mixed");

@@ -35,7 +35,7 @@ export async function sourceOf(handle: Deno.FsFile, file: string): Promise<Sourc
  * moment.
  *
  * @throws {Deno.errors.NotFound} If there is no such file.
- * @throws {RangeError} If the file becomes shorter meanwhile.
+ * @throws {RangeError} If the file becomes shorter during the call.
  */
 export async function readFile(file: string): Promise<Uint8Array<ArrayBuffer>> {
   using handle = await Deno.open(file);

@@ -71,7 +71,7 @@ const NODES: Readonly<
   Tanh: withoutAttributes("Tanh", "x"),
   Erf: withoutAttributes("Erf", "x"),
   Softmax: withoutAttributes("Softmax", "logits"),
-  // TensorFlow.js casts the output of a pooling to the type of its input, float32 here.
+  // TensorFlow.js casts the output of pooling to the type of its input, float32 here.
   Cast: ({ dtype }) => ({
     op: "Cast",
     inputs: ["x"],
@@ -158,7 +158,7 @@ const NODES: Readonly<
  * @param imageShape Height, width and channels of the images.
  * @throws {RangeError} If a layer does not fit, or the forward pass calls a kernel that has no
  * counterpart here, or is not the same for another batch.
- * @throws {TypeError} If the model is no module, or the folder no path.
+ * @throws {TypeError} If the model is not a module, or the folder is not a path.
  * @throws {Error} If the files cannot be written.
  *
  * @example

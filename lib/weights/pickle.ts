@@ -27,11 +27,13 @@ export interface PickleContext {
   readonly globals: ReadonlyMap<string, Global>;
   /** Returns an object outside of the pickle by its id. */
   readonly persistent: (id: unknown) => unknown;
-  /** The most memory that the values may take, in bytes, roughly. */
+  /** Maximum memory of the values in bytes, roughly. */
   readonly memory: number;
 }
 
-/** The most values on the stack. Python's pickler never stacks more than about a thousand. */
+/**
+ * Maximum number of values on the stack. Python's pickler never stacks more than about a thousand.
+ */
 const MAX_STACK = 2 ** 20;
 
 /** The memory that values take in V8, in bytes. */

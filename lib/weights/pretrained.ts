@@ -107,7 +107,7 @@ export type PretrainedOptions = Pick<DownloadOptions, "onProgress" | "signal">;
  * @throws {TypeError} If the name is not a string, or an option does not exist or is of the wrong
  * kind.
  * @throws {RangeError} If there is no such network.
- * @throws {Error} If the hub cannot be reached, or sends another file.
+ * @throws {Error} If the hub cannot be reached, or sends a file with a different SHA-256.
  *
  * @example
  * ```ts

@@ -45,7 +45,9 @@ const DTYPES: ReadonlyMap<string, StoredType> = new Map([
   ["torch float8_e8m0fnu", "F8_E8M0"],
 ]);
 
-/** The elements that tensors are views of. Its bytes are loaded after the pickle is read. */
+/**
+ * A storage: the elements that tensors are views of. Its bytes are loaded after the pickle is read.
+ */
 class Storage {
   data: Uint8Array<ArrayBuffer> | undefined;
 
@@ -70,7 +72,7 @@ class View {
   ) {}
 }
 
-/** The most axes that PyTorch allows. */
+/** Maximum number of axes in PyTorch. */
 const MAX_AXES = 64;
 
 /** The options of {@linkcode readPth}. */

@@ -301,8 +301,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
  * The file is complete or absent at any time: a temporary file is renamed at the end.
  *
  * @throws {RangeError} If a name cannot be written, or the header is longer than the format allows.
- * @throws {TypeError} If the tensors are no map of stored tensors, or a value of the metadata is no
- * string.
+ * @throws {TypeError} If the tensors are not a map of stored tensors, or a value of the metadata is
+ * not a string.
  * @throws {Error} If the file cannot be written.
  *
  * @example

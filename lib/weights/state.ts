@@ -291,9 +291,9 @@ export interface LoadOptions extends StateDictOptions {
 }
 
 /**
- * Loads a state dict, as {@linkcode stateDict} describes it, into a model. Fractions of any width
- * become float32, and `num_batches_tracked` is ignored. For a variable with several paths, one name
- * is enough; if the state dict has several, their numbers must be equal.
+ * Loads a state dict, as {@linkcode stateDict} describes it, into a model. Floating-point numbers
+ * of any width become float32, and `num_batches_tracked` is ignored. For a variable with several
+ * paths, one name is enough; if the state dict has several, their numbers must be equal.
  *
  * The model also gets the transform that the state dict's model was trained with: see
  * {@linkcode transformOf}. If the state dict has none, the model keeps its own.
@@ -301,9 +301,9 @@ export interface LoadOptions extends StateDictOptions {
  * Everything is checked first. If anything is wrong, the error lists all of it, and the model stays
  * unchanged.
  *
- * @throws {RangeError} If tensors are missing, not in the model, of another shape, not fractions,
- * or not finite; if the transform in the state dict cannot be made; if `except` or `prefix` matches
- * no name; or if the order of features is not known, as in {@linkcode stateDict}.
+ * @throws {RangeError} If tensors are missing, not in the model, of a different shape, not
+ * floating-point, or not finite; if the transform in the state dict cannot be made; if `except` or
+ * `prefix` matches no name; or if the order of features is not known, as in {@linkcode stateDict}.
  * @throws {TypeError} If the model is not a module or was disposed, or the tensors are not a map of
  * stored tensors.
  *
@@ -496,7 +496,7 @@ function haveSameValues(one: Entry, other: Entry, state: StateDict): boolean {
 /**
  * Returns a function that tells whether a name is at or below one of some paths.
  *
- * @throws {TypeError} If the paths are no array.
+ * @throws {TypeError} If the paths are not an array.
  * @throws {RangeError} If no name is at or below one of the paths.
  */
 export function pathMatcher(
@@ -519,7 +519,7 @@ export function pathMatcher(
   return (name) => paths.some((path) => isBelow(path, name));
 }
 
-/** The most tensors that one line of a message lists. */
+/** Maximum number of tensors that one line of a message lists. */
 const MAX_LISTED = 20;
 
 function problem(title: string, items: readonly string[]): string[] {

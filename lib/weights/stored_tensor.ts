@@ -22,7 +22,7 @@ const SIZES = {
   BOOL: 1,
 } as const;
 
-/** The bytes of one element, for the types of the format that are only kept as bytes. */
+/** The bytes of one element, for the types of the format that can only be read as bytes. */
 const OTHER_SIZES: Readonly<Record<string, number>> = {
   C64: 8,
   F8_E8M0: 1,
@@ -104,7 +104,8 @@ export class StoredTensor {
    * @param data The elements in row-major order; with strides, the bytes from the first element to
    * the last.
    * @param strides For each axis, the number of elements from one index to the next.
-   * @param isNegated Whether each number has the opposite sign of its bytes. Only for fractions.
+   * @param isNegated Whether each number has the opposite sign of its bytes. Only for
+   * floating-point types.
    * @throws {TypeError} If `dtype` is not a string, or the shape is not whole numbers.
    * @throws {RangeError} If there is no such type, or the number of bytes does not fit the shape.
    */
@@ -165,7 +166,10 @@ export class StoredTensor {
     return this.shape.reduce((product, axis) => product * axis, 1);
   }
 
-  /** Whether the elements are fractions that can be read: F64, F32, F16, BF16, F8_E5M2, F8_E4M3. */
+  /**
+   * Whether the elements are floating-point numbers that can be read: F64, F32, F16, BF16, F8_E5M2,
+   * F8_E4M3.
+   */
   get isFloat(): boolean {
     return FLOATS.some((name) => name === this.dtype);
   }
@@ -217,7 +221,7 @@ export class StoredTensor {
    * Returns the numbers in row-major order: F32, F16, BF16, F8_E5M2 and F8_E4M3 as float32, BOOL as
    * 0 and 1, other types unchanged. The result can be a view of the file; copy it before a change.
    *
-   * @throws {TypeError} If the type is only kept as bytes, such as C64.
+   * @throws {TypeError} If the type can only be read as bytes, such as C64.
    */
   values(): StoredValues {
     if (!Object.hasOwn(SIZES, this.dtype)) throw this.#unreadable();
@@ -265,11 +269,11 @@ export class StoredTensor {
   }
 
   /**
-   * Makes a tensor with a copy of the numbers: float32 for fractions, int32 for whole numbers, bool
-   * for BOOL.
+   * Makes a tensor with a copy of the numbers: float32 for floating-point numbers, int32 for whole
+   * numbers, bool for BOOL.
    *
-   * @throws {RangeError} If there are more than six axes, or a whole number is beyond int32.
-   * @throws {TypeError} If the type is only kept as bytes, such as C64.
+   * @throws {RangeError} If there are more than six axes, or a whole number does not fit int32.
+   * @throws {TypeError} If the type can only be read as bytes, such as C64.
    *
    * @example
    * ```ts

@@ -1,19 +1,25 @@
 /**
- * A reader of zip files without compression, as PyTorch writes them, also beyond 4 GiB. It reads
- * the directory at the end of the file, and then only the requested entries. The format: PKWARE's
- * APPNOTE.TXT, sections 4.3 and 4.5.3.
+ * A reader of uncompressed zip files, as PyTorch writes them, including zip64 files of more than 4
+ * GiB. It reads the central directory at the end of the file, and then only the requested entries.
+ * PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.3, defines the format.
  */
 import { crc32 } from "node:zlib";
 import { show } from "../tensor/internal.ts";
 import type { Source } from "./files.ts";
 
-/** The bytes of the records at the end: the end record without its comment, and those of zip64. */
+/**
+ * Sizes in bytes of the records at the end of the file: the end record without its comment, the
+ * zip64 locator, and the zip64 end record.
+ */
 const END = 22, LOCATOR = 20, END_64 = 56;
 const MAX_COMMENT = 2 ** 16 - 1;
-/** The value of a 16 or 32 bit field whose number is in the extra field of zip64. */
+/**
+ * The value of a 16-bit or 32-bit field whose number is in the zip64 end record or extra field
+ * instead.
+ */
 const IN_EXTRA_16 = 0xffff, IN_EXTRA_32 = 0xffffffff;
 
-/** An entry of the directory. */
+/** An entry of the central directory. */
 interface Entry {
   readonly name: string;
   readonly size: number;
@@ -47,9 +53,9 @@ export class Zip {
   }
 
   /**
-   * Reads the directory.
+   * Opens a zip file and reads its central directory.
    *
-   * @throws {RangeError} If it is damaged.
+   * @throws {RangeError} If the directory is missing or damaged.
    */
   static async open(source: Source, action: string): Promise<Zip> {
     const tail = await source.read(
@@ -111,7 +117,7 @@ export class Zip {
   }
 
   /**
-   * Reads some entries and checks their checksums.
+   * Reads the named entries and verifies their checksums.
    *
    * @returns The bytes of each entry, in the order of the names.
    * @throws {RangeError} If an entry does not exist, is compressed or encrypted, overlaps another,
@@ -130,7 +136,7 @@ export class Zip {
     }
     let end = 0;
     for (const { entry, start } of ranges.toSorted((a, b) => a.entry.header - b.entry.header)) {
-      // If entries could overlap, a small file could have any number of large ones.
+      // A small file with overlapping entries could claim any amount of data.
       if (entry.header < end) {
         throw damaged(this.#action, `the entry ${show(entry.name)} shares bytes with another`);
       }
@@ -139,7 +145,7 @@ export class Zip {
     const result: Uint8Array<ArrayBuffer>[] = [];
     for (const { entry, start } of ranges) {
       const bytes = await this.#bytes(entry, start, entry.size);
-      // PyTorch can omit the checksums: they are 0 then.
+      // PyTorch can omit the checksums, and then writes 0.
       const checksum = entry.checksum === 0 ? 0 : checksumOf(bytes);
       if (checksum !== entry.checksum) {
         throw new RangeError(
@@ -174,8 +180,8 @@ export class Zip {
   }
 
   /**
-   * The packed and unpacked size of an entry, and the position of its header. Numbers beyond 32
-   * bits are in the extra field of zip64.
+   * Returns the packed and unpacked size of an entry, and the position of its header. Numbers of
+   * more than 32 bits are in the zip64 extra field.
    */
   #sizes(position: number): [packed: number, size: number, header: number] {
     const view = viewOf(this.#directory);
@@ -188,7 +194,7 @@ export class Zip {
       if (view.getUint16(at, true) === 1) [next, stop] = [at + 4, Math.min(end, at + 4 + length)];
       at += 4 + length;
     }
-    // The order in the extra field differs from the order of the result.
+    // The zip64 extra field has the unpacked size before the packed size.
     const whole = [size, packed, header].map((number) => {
       if (number !== IN_EXTRA_32 || next + 8 > stop) return number!;
       next += 8;
@@ -216,11 +222,14 @@ async function bytesAt(source: Source, action: string, start: number, length: nu
 
 function damaged(action: string, reason: string): RangeError {
   return new RangeError(
-    `${action}: the file must be an intact zip file, as torch.save writes it, found that ${reason}.`,
+    `${action}: the file must be an intact zip file, as torch.save writes it, found a damaged one: ${reason}.`,
   );
 }
 
-/** The CRC-32 of any number of bytes. Node's function takes the length modulo 2³². */
+/**
+ * Returns the CRC-32 of any number of bytes, piece by piece, because Node's function takes the
+ * length modulo 2³².
+ */
 function checksumOf(bytes: Uint8Array): number {
   let checksum = 0;
   for (let i = 0; i < bytes.length; i += 2 ** 30) {
@@ -233,7 +242,7 @@ function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
   return new DataView(buffer, byteOffset, byteLength);
 }
 
-/** An 8-byte number, rounded if it is beyond 2⁵³: no file is that large. */
+/** Reads an 8-byte number. It is rounded above 2⁵³, which no size of a real file exceeds. */
 function numberAt(view: DataView, position: number): number {
   return Number(view.getBigUint64(position, true));
 }

@@ -163,7 +163,7 @@ Deno.test("parsePth() checks checksums and ends of a file that PyTorch wrote, wi
   for (const length of [file.length - 1, file.length - 22, 100, 22, 4]) {
     await assert.rejects(parsePth(file.slice(0, length), "a.pth"), {
       name: "RangeError",
-      message: /must be an intact zip file, as torch\.save writes it, found that /,
+      message: /must be an intact zip file, as torch\.save writes it, found a damaged one: /,
     });
   }
 });

@@ -380,7 +380,7 @@ const damaged: [
     "a truncated file",
     (bytes) => bytes.subarray(0, -100),
     "RangeError",
-    /must be an intact zip file, as torch\.save writes it, found that /,
+    /must be an intact zip file, as torch\.save writes it, found a damaged one: /,
   ],
   [
     "a flipped bit in the numbers",

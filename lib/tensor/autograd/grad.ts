@@ -99,8 +99,8 @@ export function dependsOn(f: () => Tensor, inputs: readonly Tensor[]): boolean[]
  * input of a convolution. They are errors through pooling, batch normalisation, relu, cross-entropy
  * and the weight of a convolution.
  *
- * @throws {RangeError} If `f(x)` has more than one element and `upstream` is missing or has another
- * shape, or if `f(x)` does not depend on `x`.
+ * @throws {RangeError} If `f(x)` has more than one element and `upstream` is missing or has a
+ * different shape, or if `f(x)` does not depend on `x`.
  * @throws {TypeError} If `x`, `f(x)` or `upstream` is not float32, or `f` goes through a step that
  * has no gradient.
  *

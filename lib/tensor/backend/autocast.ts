@@ -36,8 +36,8 @@ const FLOAT32_OUTPUT = new Set([
 ]);
 
 /**
- * Ops that compute in bfloat16 where one of their inputs is in it, with the number of leading
- * inputs that may be. All other ops compute in float32.
+ * Ops that compute in bfloat16 if one of their inputs is bfloat16, with the number of leading
+ * inputs that may be bfloat16. All other ops compute in float32.
  */
 const FOLLOW_INPUT: Readonly<Record<string, number>> = {
   Add: Infinity,
@@ -108,12 +108,15 @@ export class Autocast {
     }
   }
 
-  /** Runs `f` in the same type as now; a graph must not use copies from before its begin. */
+  /**
+   * Runs `f` in the type that is in force, with an empty cache: a graph must not use copies that
+   * were made before its capture.
+   */
   withEmptyCache<T>(f: () => T): T {
     return this.isActive ? this.inFloat32(() => this.inBfloat16(f)) : this.inFloat32(f);
   }
 
-  /** Returns a function that runs work in the type of now. */
+  /** Returns a function that runs work in the type that is in force now. */
   bind(): <T>(work: () => T) => T {
     return this.isActive ? (work) => this.inBfloat16(work) : (work) => this.inFloat32(work);
   }
@@ -206,7 +209,7 @@ export class Autocast {
     this.#backend.binding.deleteTensor(id);
   }
 
-  /** Returns the id of a copy in another type. */
+  /** Returns the id of a copy in a different type. */
   #cast(id: number, from: number, to: number): number {
     const { binding } = this.#backend, { TF_ATTR_TYPE, TF_ATTR_BOOL } = binding;
     const [result] = binding.executeOp(

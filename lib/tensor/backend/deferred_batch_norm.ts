@@ -70,8 +70,8 @@ export class DeferredBatchNorm {
   /** Returns outputs that are computed later. */
   #defer(attributes: OpAttribute[], inputs: readonly tf.TensorInfo[]): tf.Tensor[] {
     const backend = this.#backend;
-    // Running statistics are outputs of the norm before. If they stayed pending, each norm would
-    // wait for the next and keep its batch.
+    // The running statistics are outputs of this layer's batch norm in the previous step. If they
+    // stayed pending, each batch norm would wait for the next one and keep its batch in memory.
     for (const { dataId } of inputs) this.resolve(dataId);
     const [x, scale] = inputs;
     const shapes = [x!.shape, ...Array.from({ length: 4 }, () => scale!.shape), [0]];
@@ -98,7 +98,7 @@ export class DeferredBatchNorm {
   #computeWithRelu(normalization: Normalization): tf.Tensor | undefined {
     const backend = this.#backend, { TF_ATTR_INT, TF_ATTR_STRING } = backend.binding;
     const { attributes, inputs, inTypesOfCall } = normalization;
-    // Without an epsilon, oneDNN makes NaN of a variance of 0.
+    // Without an epsilon, oneDNN returns NaN for a variance of 0.
     if (!attributes.some(({ name, value }) => name === "epsilon" && value !== 0)) return undefined;
     const extraAttributes = [
       { name: "activation_mode", type: TF_ATTR_STRING, value: "Relu" },
@@ -109,7 +109,7 @@ export class DeferredBatchNorm {
     );
     if (!results) return undefined;
     // Where scale, offset, mean or variance is not finite, the feature maps become NaN, and
-    // oneDNN's relu makes 0 of NaN.
+    // oneDNN's relu turns NaN into 0.
     if (!backend.areFinite([inputs[1]!, inputs[2]!, results[3]!, results[4]!])) {
       tf.dispose(results);
       return undefined;

@@ -32,7 +32,7 @@ class Capture {
   readonly #names = new Map<number, string>();
   /** The tensor from outside behind a native id. */
   readonly #inputs = new Map<number, tf.TensorInfo>();
-  /** Data that JavaScript has made since the begin. */
+  /** Data that JavaScript has made since the start of the capture. */
   readonly #constants = new WeakSet<object>();
   readonly #feedOf: Map<object, Feed>;
   readonly #backend: RawBackend;
@@ -78,7 +78,7 @@ class Capture {
     return this.#constants.has(dataId);
   }
 
-  /** Makes data an input of the graph that `make` makes anew for each run. */
+  /** Makes data an input of the graph. `make` creates it anew for each run. */
   bindEager(dataId: object, make: () => tf.Tensor): void {
     this.#feedOf.set(dataId, { kind: "eager", make });
   }
@@ -253,7 +253,7 @@ export class GraphCapture {
 
   /**
    * Returns whether the number with a native id is finite. If it is, each run of the graph must
-   * find it finite too. If not, the capture ends, and the function runs to its end without.
+   * find it finite too. If not, the capture ends, and the function finishes without being captured.
    */
   assumeFinite(id: number): boolean {
     const isFinite = Number.isFinite(this.#backend.addon.tensorDataSync(id)[0]);

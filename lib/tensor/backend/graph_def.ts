@@ -11,7 +11,10 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
   [DT_INT32]: "DT_INT32",
 };
 
-/** The version of TensorFlow's graphs. A graph without one counts as the oldest. */
+/**
+ * The version of TensorFlow's graph format. TensorFlow treats a graph without one as the oldest
+ * version.
+ */
 export const PRODUCER = 1087;
 
 /** An attribute of a node, under TensorFlow's names: string, integer, float, boolean and so on. */
@@ -28,7 +31,7 @@ export type AttrValue =
 /** The attributes of a node by name. */
 export type Attributes = Readonly<Record<string, AttrValue>>;
 
-/** An op in a graph, with the names of the outputs that it takes. */
+/** A node of a graph: an op, and the names of the outputs of other nodes that are its inputs. */
 export interface NodeDef {
   readonly name: string;
   readonly op: string;

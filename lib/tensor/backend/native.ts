@@ -150,7 +150,7 @@ export class NativeBackend extends NodeJSKernelBackend implements types.NativeBa
     // Tensors of TensorFlow.js for the sums would cost more than the sums.
     const count = { name: "N", type: TF_ATTR_INT, value: ids.length };
     const sum = ids.length === 1 ? undefined : binding.executeOp("AddN", [type, count], ids, 1)[0];
-    // The sum of squares is finite exactly where all squares are: infinities do not cancel.
+    // The sum of squares is finite if and only if all squares are: infinities do not cancel.
     const squares = this.#sumOfSquares(sum?.id ?? ids[0]!, tensors[0]!.shape);
     const isFinite = this.capture.assumeFinite(squares);
     if (sum) binding.deleteTensor(sum.id);

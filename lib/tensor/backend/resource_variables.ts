@@ -1,7 +1,7 @@
 /**
  * Variables as TensorFlow resources, which its training ops update in place. A variable becomes a
- * resource at its first update. TensorFlow.js goes on reading it as a tensor: a view of the
- * resource, made when it is read.
+ * resource at its first update. TensorFlow.js still reads it as a tensor: a view of the resource,
+ * made when it is read.
  */
 import type * as tf from "@tensorflow/tfjs-core";
 import type { OpAttribute, RawBackend } from "./types.ts";
@@ -10,7 +10,7 @@ import type { OpAttribute, RawBackend } from "./types.ts";
 const ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
 /** The id of a view that has not been made since the last update. */
 const NO_VIEW = -1;
-/** The number of scalars that are kept. */
+/** Maximum number of cached scalars. */
 const MAX_SCALARS = 64;
 
 export class ResourceVariables {
@@ -67,14 +67,14 @@ export class ResourceVariables {
   /** Gives a variable a copy of its data, if it shares that with another tensor. */
   unshare(variable: tf.Variable): void {
     const { tensorMap } = this.#backend;
-    // To look up data of another backend would move it here.
+    // Looking up data of another backend would move it here.
     if (!tensorMap.has(variable.dataId)) return;
     if (tensorMap.get(variable.dataId)!.refCount !== 1) this.#copyData(variable);
   }
 
   #copyData(variable: tf.Variable): void {
     const { binding, tensorMap } = this.#backend, { TF_ATTR_TYPE, TF_FLOAT } = binding;
-    // The copy has the type that TensorFlow.js knows, whichever the data is in.
+    // The copy gets the type that TensorFlow.js knows, whatever the type of the data.
     const value = variable.dtype === "float32" ? TF_FLOAT : tensorMap.get(variable.dataId)!.dtype;
     const type = { name: "T", type: TF_ATTR_TYPE, value };
     const copy = this.#backend.execute("DeepCopy", [type], [variable], 1)[0]!;
@@ -82,7 +82,7 @@ export class ResourceVariables {
     copy.dispose();
   }
 
-  /** Returns the id of the resource of a variable, which is made if need be. */
+  /** Returns the id of the resource of a variable, and makes the resource if necessary. */
   #handleOf(variable: tf.Variable): number {
     const { addon, tensorMap } = this.#backend;
     const { refCount, handle } = tensorMap.get(variable.dataId)!;

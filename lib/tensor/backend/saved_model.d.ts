@@ -4,7 +4,7 @@
  */
 
 declare namespace messages {
-  /** A list of sizes. */
+  /** The shape of a tensor: the sizes of its axes. */
   class TensorShape {
     setDimList(sizes: TensorShape.Dim[]): void;
   }
@@ -14,14 +14,14 @@ declare namespace messages {
     }
   }
 
-  /** A constant: TensorFlow's id of its type, its shape, and its bytes. */
+  /** A constant: the id of its TensorFlow dtype, its shape, and its bytes. */
   class Tensor {
     setDtype(type: number): void;
     setTensorShape(shape: TensorShape): void;
     setTensorContent(bytes: Uint8Array): void;
   }
 
-  /** An attribute, of which one field is set. */
+  /** The value of an attribute. Exactly one field is set. */
   class AttrValue {
     setS(bytes: Uint8Array): void;
     setI(value: number): void;
@@ -40,7 +40,7 @@ declare namespace messages {
     }
   }
 
-  /** An op in a graph, with the names of the outputs that it takes. */
+  /** A node of a graph: an op, and the names of the outputs of other nodes that are its inputs. */
   class NodeDef {
     setName(name: string): void;
     setOp(op: string): void;
@@ -53,7 +53,7 @@ declare namespace messages {
     setVersions(versions: VersionDef): void;
   }
 
-  /** The version of TensorFlow's graphs. */
+  /** The version of TensorFlow's graph format. */
   class VersionDef {
     setProducer(version: number): void;
   }

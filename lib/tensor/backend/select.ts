@@ -1,7 +1,7 @@
 /**
- * Chooses what computes: native TensorFlow where set-up has compiled its addon, else
- * TensorFlow.js's own backend in WebAssembly, else the one in JavaScript. The choice is made once,
- * when the room is imported.
+ * Chooses the backend: native TensorFlow where set-up has compiled its addon, else TensorFlow.js's
+ * own backend in WebAssembly, else the one in JavaScript. The choice is made once, when the room is
+ * imported.
  *
  * `native.ts` and its collaborators must not import this file: it waits for them.
  */
@@ -9,7 +9,7 @@ import util from "node:util";
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-// Registers the gradient of each op, and the backend in JavaScript.
+// Registers the gradient of each op, and the plain JavaScript backend.
 // @ts-types="./node_backend.d.ts"
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
@@ -27,7 +27,7 @@ function mayUse(variable: string): boolean {
   return Deno.permissions.querySync({ name: "env", variable }).state === "granted";
 }
 
-/** Sets an environment variable that TensorFlow reads, unless it is set. */
+/** Sets an environment variable that TensorFlow reads, unless it is already set. */
 function setDefault(name: string, value: string): void {
   if (mayUse(name) && Deno.env.get(name) === undefined) Deno.env.set(name, value);
 }
@@ -92,7 +92,7 @@ function mayLoadWasm(): boolean {
 }
 
 /**
- * Makes a backend the present one, and loads it if need be.
+ * Switches to a backend, and loads it if necessary.
  *
  * @throws {RangeError} If it is not set up, or does not start.
  */
@@ -113,7 +113,7 @@ export async function setBackend(name: BackendName): Promise<void> {
  * prints a line with the reason and the remedy.
  */
 async function start(): Promise<void> {
-  // The backend greets at its first use with advice that does not fit here; our own line does.
+  // At its first use the backend prints advice that does not apply here; our own line replaces it.
   Object.assign(tf.findBackend(CPU), { firstUse: false });
   const variable = "RESNET_LAB_BACKEND";
   const choice = (mayUse(variable) ? Deno.env.get(variable) : undefined) ?? NATIVE;
@@ -133,12 +133,12 @@ async function start(): Promise<void> {
 }
 await start();
 
-/** Returns the native backend, if it is the one that computes. */
+/** Returns the native backend, if it is in use. */
 export function nativeBackend(): NativeBackend | undefined {
   return tf.getBackend() === NATIVE ? native : undefined;
 }
 
-/** Returns the native backend, if it is the one that computes, and on a processor. */
+/** Returns the native backend, if it is in use and computes on a CPU. */
 export function nativeCpuBackend(): NativeBackend | undefined {
   const backend = nativeBackend();
   return backend?.isUsingGpuDevice === false ? backend : undefined;

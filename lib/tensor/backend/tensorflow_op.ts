@@ -31,7 +31,7 @@ function toOpAttributes(
  * Runs a TensorFlow op by name on the native backend. Returns one tensor, or as many as `outputs`
  * says.
  *
- * @throws {TypeError} If the native backend does not compute.
+ * @throws {TypeError} If the native backend is not in use.
  */
 export function runTensorFlowOp(
   op: string,
@@ -66,8 +66,8 @@ export function runTensorFlowOp(
 }
 
 /**
- * Runs an op of oneDNN on the native backend. Returns undefined where another backend or a GPU
- * computes, or TensorFlow lacks the op.
+ * Runs an op of oneDNN on the native backend. Returns undefined if another backend or a GPU is in
+ * use, or TensorFlow lacks the op.
  */
 export function runOneDnnOp(
   op: string,

@@ -95,7 +95,7 @@ export interface RawBackend {
   ): Tensor[] | undefined;
   /**
    * Returns whether all numbers of float32 tensors are finite, and so small that their squares and
-   * their sum are too. While a graph is captured, an answer of yes must hold at each run of it.
+   * their sum are too. While a graph is captured, a true result must also hold at each run of it.
    */
   areFinite(tensors: readonly TensorInfo[]): boolean;
   /** Returns a function that runs work in the floating-point types that are in force now. */

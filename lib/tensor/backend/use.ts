@@ -1,4 +1,4 @@
-/** The public functions that tell and choose the backend. */
+/** Public functions that return or change the backend. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkFunction, checkOneOf } from "../checks.ts";
@@ -7,7 +7,7 @@ import { setBackend } from "./select.ts";
 import type { BackendName } from "./types.ts";
 
 /**
- * Returns the name of the backend that computes: `"tensorflow"` for native TensorFlow, `"wasm"` for
+ * Returns the name of the backend in use: `"tensorflow"` for native TensorFlow, `"wasm"` for
  * WebAssembly, `"cpu"` for plain JavaScript.
  *
  * @example
@@ -35,13 +35,13 @@ const callers = new AsyncLocalStorage<Use>();
 let innermost: Use | undefined;
 
 /**
- * Runs `work` on another backend, and returns to the present one afterwards. `work` should make the
+ * Runs `work` on another backend, and returns to the current one afterwards. `work` should make the
  * tensors that it uses: TensorFlow.js moves those of another backend when they are read, and loses
  * them where an operation only renames them (reshape, clone).
  *
  * @throws {RangeError} If there is no such backend, or another call has not ended, except for one
  * around this call: they would compute on each other's backends. Await one call before the next.
- * @throws {TypeError} If the name is no string, or `work` no function.
+ * @throws {TypeError} If the name is not a string, or `work` is not a function.
  *
  * @example
  * ```ts

@@ -1,6 +1,7 @@
 /**
- * Sum of two tensors of one shape. TensorFlow.js saves both terms of a sum for its gradient, which
- * needs their shapes only. In a residual network that is one more feature map for each block.
+ * Sum of two tensors of the same shape. TensorFlow.js saves both terms for the gradient, which
+ * needs only their shapes. In a residual network that would keep one more feature map in memory for
+ * each block.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
@@ -9,10 +10,10 @@ import type { Tensor } from "../types.ts";
 
 type Terms = { a: Tensor; b: Tensor };
 
-/** `a + b` for float32 tensors of one shape. */
+/** `a + b` for float32 tensors of the same shape. */
 export const addSameShape: RunKernel<Terms, Tensor> = defineKernel("ResnetLabSum", {
-  // AddN and not Add: in a graph TensorFlow fuses a convolution with a sum only where it knows that
-  // the shapes are equal.
+  // AddN instead of Add, because AddN does not broadcast: in a graph, TensorFlow fuses a
+  // convolution with a sum only if it knows that the shapes are equal.
   native: ({ a, b }: Terms): Tensor =>
     runTensorFlowOp("AddN", [a, b], { T: { type: "float32" }, N: { integer: 2 } }),
   fallback: ({ a, b }) => tf.add(a, b),

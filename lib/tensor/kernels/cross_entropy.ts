@@ -1,7 +1,7 @@
 /**
  * Softmax and cross-entropy as one kernel, which computes the gradient along with the value. The
- * gradients are kernels without a gradient: the saved one does not depend on the logits any more,
- * so a gradient of a gradient is refused.
+ * gradients are kernels without a gradient: a saved gradient no longer depends on the logits, so a
+ * gradient of a gradient is refused.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { runTensorFlowOp } from "../backend/tensorflow_op.ts";

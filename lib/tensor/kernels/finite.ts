@@ -1,17 +1,17 @@
 /**
  * Whether fast kernels may be used. Several of them lose NaN or infinity (oneDNN's max pooling and
- * its batch normalisation with relu; XNNPACK's relu, clipping and average pooling). A look at their
- * inputs costs one reading pass, far less than the kernel.
+ * its batch normalisation with relu; XNNPACK's relu, clipping and average pooling). Checking their
+ * inputs reads them once, which costs far less than the kernel.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend } from "../backend/select.ts";
 
 /**
  * Returns whether all numbers of a float32 tensor are finite, and so small that their squares are
- * too: below 1.8e19, beyond which some kernels are wrong as well.
+ * too: below 1.8e19, above which some kernels are also wrong.
  *
- * While a function is compiled, an answer of yes must hold at each run of its graph: where a run
- * finds otherwise, its results are dropped and the function itself runs.
+ * While a function is compiled, a true result must hold at each run of its graph: if a run finds
+ * otherwise, its results are dropped and the function itself runs.
  */
 export function isAllFinite(x: tf.TensorInfo): boolean {
   const native = nativeBackend();

@@ -17,11 +17,12 @@ for (const kernelName of [tf.Equal, tf.Greater, tf.GreaterEqual, tf.Less]) {
   });
 }
 
-// TensorFlow.js converts the gradient to float32, which it already is: a pass over memory.
+// TensorFlow.js converts the gradient to float32, although it is float32 already, which costs a
+// pass over memory.
 overrideGradient<{ x: Tensor }>(tf.Identity, { compute: (dy) => ({ x: () => tf.clone(dy) }) });
 
-// TensorFlow.js passes the gradient through a conversion to whole numbers, as if nothing were
-// rounded. A rounded number is constant between its jumps, so the gradient is zero.
+// TensorFlow.js passes the gradient through a conversion to integers, as if nothing were rounded. A
+// rounded number is constant between its jumps, so the gradient is zero.
 overrideGradient<{ x: Tensor }, tf.CastAttrs>(tf.Cast, {
   compute: (dy, _inputs, _outputs, { dtype }) => ({
     x: () => dtype === "float32" ? tf.clone(dy) : tf.zerosLike(dy),
@@ -57,6 +58,6 @@ for (const kernelName of [tf.Max, tf.Min]) {
   });
 }
 
-// TensorFlow.js's gradient counts from the corners of pixels, while resizing counts from their
-// centres. No network here needs the gradient, so there is none.
+// TensorFlow.js's gradient measures positions from the corners of pixels, but resizing measures
+// them from the centres. No network here needs the gradient, so there is none.
 tf.unregisterGradient(tf.ResizeBilinear);

@@ -28,8 +28,9 @@ overrideKernel(
   },
 );
 
-// TensorFlow.js copies a tensor that it converts to its own type, and its means and poolings do so
-// each time. A bfloat16 tensor, of which TensorFlow.js does not know, would become float32.
+// TensorFlow.js copies a tensor that it converts to its own type, and its kernels for means and
+// pooling do so at each call. A bfloat16 tensor, of which TensorFlow.js does not know, would become
+// float32.
 overrideKernel(
   tf.Cast,
   NATIVE,

@@ -53,8 +53,8 @@ function assign(w: Variable, value: () => Tensor): void {
 }
 
 /**
- * Checks that variables and a gradient are alive, float32, and of one shape. It runs before any of
- * them changes.
+ * Checks that variables and a gradient are alive, float32, and of the same shape. It runs before
+ * any of them changes.
  */
 function checkUpdate(action: string, variables: Readonly<Record<string, Variable | Tensor>>): void {
   let shape: string | undefined;
@@ -151,8 +151,8 @@ export function updateByAdam(
   });
   const { learningRate, betas: [beta1, beta2], epsilon, step, decoupledDecay } = options;
   if (decoupledDecay !== 0) subtract(parameter, learningRate * decoupledDecay, parameter);
-  // m̂ / (√ŝ + ε) = c / (1 − β₁ᵗ) · m / (√s + c·ε) with c = √(1 − β₂ᵗ): the corrections are numbers
-  // and no tensors.
+  // m̂ / (√ŝ + ε) = c / (1 − β₁ᵗ) · m / (√s + c·ε) with c = √(1 − β₂ᵗ): the corrections are
+  // numbers, not tensors.
   const power1 = beta1 ** step, power2 = beta2 ** step, c = Math.sqrt(1 - power2);
   const native = [beta1, beta2].every(suitsTensorFlow) && !options.overflows
     ? nativeCpuBackend()

@@ -77,8 +77,8 @@ function convolutionGeometry(
   return tf.backend_util.computeConv2DInfo(x, filter, strides, dilations, pad, dimRoundingMode);
 }
 
-// With the padding "same" the own kernel returns zeros where windows skip pixels. It is right for
-// the same padding as numbers.
+// With the padding "same" the backend's own kernel returns zeros where windows skip pixels. It is
+// right for the same padding as numbers.
 overrideKernel(
   tf.Conv2D,
   WASM,
@@ -98,7 +98,7 @@ overrideKernel(
   },
 );
 
-// ∂L/∂x. The own kernel is a plain loop, ten times slower than the convolution. This is a
+// ∂L/∂x. The backend's own kernel is a plain loop, ten times slower than the convolution. This is a
 // convolution of dy, with zeros where the stride skips pixels, with the filter rotated by 180°.
 overrideKernel(
   tf.Conv2DBackpropInput,
@@ -145,17 +145,17 @@ overrideKernel(
         "NHWC",
         [strideHeight, strideWidth],
       );
-      // There are too many sums where the stride leaves the last rows out.
+      // If the stride leaves the last rows out, the convolution returns too many sums.
       return tf.transpose(crop(sums, filterHeight, filterWidth), [1, 2, 0, 3]);
     }),
 );
 
 // --- Gradient of pooling ---
 
-// The own kernel gives the gradient to the last of equal maxima, and loses the gradient of maxima
-// that are not above 0. Max pooling is also a morphological dilation with a filter of zeros, whose
-// gradient goes to the first maximum if it is above 0. So it runs on positive numbers in the same
-// order: x ↦ s·max(x, 0) + 1 / (1 + s·max(−x, 0)).
+// The backend's own kernel gives the gradient to the last of equal maxima, and loses the gradient
+// of maxima that are not above 0. Max pooling is also a morphological dilation with a filter of
+// zeros, whose gradient goes to the first maximum if it is above 0. So it runs on positive numbers
+// in the same order: x ↦ s·max(x, 0) + 1 / (1 + s·max(−x, 0)).
 overrideKernel(
   tf.MaxPoolGrad,
   WASM,
@@ -185,8 +185,8 @@ function transposeMatrices(matrices: Tensor): Tensor {
   return tf.transpose(matrices, [...axes.slice(0, -2), ...axes.slice(-2).reverse()]);
 }
 
-// The own product with a transposed matrix is a plain loop, ten times slower than the product, so
-// the matrix is transposed first.
+// The backend's own product with a transposed matrix is a plain loop, ten times slower than the
+// product, so the matrix is transposed first.
 overrideKernel(
   tf.BatchMatMul,
   WASM,
@@ -201,7 +201,7 @@ overrideKernel(
 
 // --- Other types than float32 ---
 
-// The own kernel copies numbers into a bool as they are, so 2 stays 2.
+// The backend's own kernel copies numbers into a bool as they are, so 2 stays 2.
 overrideKernel(
   tf.Cast,
   WASM,
@@ -212,7 +212,7 @@ overrideKernel(
   },
 );
 
-// The own kernel reads the bits of whole numbers as fractions.
+// The backend's own kernel reads the bits of integers as floating-point numbers.
 overrideKernel(
   tf.ClipByValue,
   WASM,
@@ -226,7 +226,7 @@ overrideKernel(
   },
 );
 
-// The own kernel writes whole numbers, even where it says that they are float32.
+// The backend's own kernel writes whole numbers, even where it says that they are float32.
 overrideKernel(
   tf.OneHot,
   WASM,
@@ -241,8 +241,8 @@ overrideKernel(
 
 // --- Parts of tensors ---
 
-// Where a box is exactly as wide as its result, the own kernel copies the first columns of the
-// image. So every box is made a millionth narrower, far less than half a pixel.
+// Where a box is exactly as wide as its result, the backend's own kernel copies the first columns
+// of the image. So every box is made a millionth narrower, far less than half a pixel.
 overrideKernel(
   tf.CropAndResize,
   WASM,

@@ -17,8 +17,8 @@ import {
 import type { Tensor1D, Tensor4D } from "../types.ts";
 
 /**
- * Returns the weight with `dilation − 1` zeros between its kernel positions. No backend can
- * differentiate a dilated convolution on every device.
+ * Returns the weight with `dilation − 1` zeros between neighbouring elements of the kernel. No
+ * backend can differentiate a dilated convolution on every device.
  */
 function dilate(weight: Tensor4D, dilation: readonly [number, number]): Tensor4D {
   const [vertical, horizontal] = dilation;
@@ -60,7 +60,7 @@ export interface ConvolutionOptions {
    */
   padding?: Padding;
   /**
-   * Distance between neighbouring kernel positions.
+   * Distance in pixels between neighbouring elements of the kernel.
    *
    * @default 1
    */

@@ -351,7 +351,7 @@ export function oneHot(labels: Tensor1D, classes: number): Tensor2D {
 }
 
 /**
- * Converts values to another dtype. From float32 to int32 the fraction is dropped, and NaN and
+ * Converts values to a different dtype. From float32 to int32 the fraction is dropped, and NaN and
  * infinity become any number. No gradient flows through whole numbers.
  *
  * @example

@@ -10,7 +10,8 @@ import type { Scalar, Tensor1D, Tensor2D } from "../types.ts";
  * Each row of targets must sum to 1. Gradients flow to the logits only:
  * `softmax(logits) − targets`.
  *
- * @throws {RangeError} If the logits are not `[batch, classes]`, or the targets have another shape.
+ * @throws {RangeError} If the logits are not `[batch, classes]`, or the targets have a different
+ * shape.
  * @throws {TypeError} If the logits or the targets are not float32.
  *
  * @example

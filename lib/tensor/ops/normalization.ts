@@ -68,8 +68,8 @@ function checkArguments(
  *
  * @param running Running statistics; the result then has them updated by the batch.
  *
- * @throws {RangeError} If `x` has other axes or is empty, the sizes do not fit, or `epsilon` is
- * negative.
+ * @throws {RangeError} If `x` has the wrong number of axes or is empty, the sizes do not fit, or
+ * `epsilon` is negative.
  * @throws {TypeError} If a tensor is not float32.
  *
  * @example
@@ -121,8 +121,8 @@ export function batchNormTraining<T extends Tensor>(
  *
  * `x` is `[batch, channels]` or `[batch, height, width, channels]`, the others are `[channels]`.
  *
- * @throws {RangeError} If `x` has other axes or is empty, the sizes do not fit, or `epsilon` is
- * negative.
+ * @throws {RangeError} If `x` has the wrong number of axes or is empty, the sizes do not fit, or
+ * `epsilon` is negative.
  * @throws {TypeError} If a tensor is not float32.
  *
  * @example

@@ -75,12 +75,13 @@ function keepsNaN(): boolean {
   return nativeBackend()?.isUsingGpuDevice ?? false;
 }
 
-/** The result type of a pooling: the channels of `T`. */
+/** The result type of pooling: images with the channels of `T`. */
 export type Pooled<T extends Tensor4D> = SameShape<T> & Images<LastAxisOf<T>>;
 
 /**
- * Returns the mean of each window of each channel. The zeros of a numeric padding count, as in
- * PyTorch; the zeros of `"same"`, and pixels beyond the edge in `ceilMode`, do not.
+ * Returns the mean of each window of each channel. The mean includes the zeros of a numeric
+ * padding, as in PyTorch. It excludes the zeros of `"same"`, and pixels beyond the edge in
+ * `ceilMode`.
  *
  * @throws {RangeError} If the window does not fit the image, the padding is more than half the
  * window, or an option is not a valid size.

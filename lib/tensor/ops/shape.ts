@@ -18,8 +18,8 @@ import type { Rank, RankFor, RankMinus, SameShape, Tensor, Tensor1D } from "../t
 type Numbers = readonly number[];
 
 /**
- * Returns the same elements, in row-major order, with another shape. One axis may be −1; its length
- * then follows from the others.
+ * Returns the same elements, in row-major order, with a different shape. One axis may be −1; its
+ * length then follows from the others.
  *
  * @throws {RangeError} If the number of elements differs.
  *
@@ -51,7 +51,7 @@ export function reshape<const S extends Numbers>(
 }
 
 /**
- * Returns `x` with its axes in another order: axis `permutation[i]` becomes axis `i`. Without a
+ * Returns `x` with its axes in a different order: axis `permutation[i]` becomes axis `i`. Without a
  * permutation the order is reversed.
  *
  * @throws {RangeError} If the permutation does not name each axis once.
@@ -141,7 +141,7 @@ export function concat<R extends Rank>(tensors: readonly Tensor<R>[], axis = 0):
   return tf.concat<Tensor<R>>([...tensors], joined);
 }
 
-/** Checks that there are tensors, alive and of one dtype. Returns the first. */
+/** Checks that there are tensors, alive and of the same dtype. Returns the first. */
 function checkList<R extends Rank>(action: string, tensors: readonly Tensor<R>[]): Tensor<R> {
   checkArray(action, "the tensors", tensors);
   const [first, ...others] = tensors;
@@ -166,7 +166,7 @@ function checkShapes(action: string, tensors: readonly Tensor[], except?: number
 }
 
 /**
- * Joins tensors of one shape along a new axis.
+ * Joins tensors of the same shape along a new axis.
  *
  * @throws {RangeError} If there are no tensors, no such axis in the result, or the shapes differ.
  * @throws {TypeError} If the dtypes differ.
@@ -389,7 +389,7 @@ export function expandDims<R extends Rank>(x: Tensor<R>, axis = 0): Tensor<RankU
 /**
  * Removes axes of length 1.
  *
- * @throws {RangeError} If an axis does not exist, is repeated, or has another length than 1.
+ * @throws {RangeError} If an axis does not exist, is repeated, or has a length other than 1.
  *
  * @example
  * ```ts

@@ -32,7 +32,7 @@ export interface WindowOptions {
   /**
    * Pixels from one window to the next.
    *
-   * @default 1 for a convolution, the kernel size for a pooling
+   * @default 1 for a convolution, the kernel size for pooling
    */
   stride?: Pair;
   /**
@@ -42,13 +42,14 @@ export interface WindowOptions {
    */
   padding?: Padding;
   /**
-   * Distance between neighbouring kernel positions.
+   * Distance in pixels between neighbouring elements of the kernel.
    *
    * @default 1
    */
   dilation?: Pair;
   /**
-   * Whether a last window that reaches over the bottom or right edge counts, if it starts inside.
+   * Whether to include a last window that starts inside the image and extends over its bottom or
+   * right edge.
    *
    * @default false
    */
