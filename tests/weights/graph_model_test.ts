@@ -189,7 +189,7 @@ Deno.test("writeGraphModel() stopped at any instant leaves one network, the old 
   // Two networks take turns; what is wide says so in each of its files.
   await Deno.writeTextFile(
     `${folder}/turns.ts`,
-    `import { constantInitializer, conv2d, writeGraphModel } from "resnet-lab";
+    `import { conv2d, initializers, writeGraphModel } from "resnet-lab";
     const networks = [1, 2].map((n) =>
       conv2d(1, 100 * n, { kernelSize: 8, useBias: false, weightInitializer: initializers.constant(n) }));
     for (;;) for (const network of networks) await writeGraphModel(${
