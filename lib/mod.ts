@@ -105,6 +105,7 @@ export {
   type GlobalAveragePool,
   globalAveragePool,
   gradCam,
+  hardSwish,
   type Initializer,
   initializers,
   type InputOf,
