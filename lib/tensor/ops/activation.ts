@@ -60,7 +60,7 @@ export function gelu<T extends Tensor>(x: T): SameShape<T> {
 
 /**
  * Computes `x · min(max(x + 3, 0), 6) / 6` (Howard et al. 2019); its gradient is 0 at −3 and 1 at
- * 3, as in PyTorch.
+ * 3, as in PyTorch, and NaN at infinity.
  *
  * @example
  * ```ts
