@@ -106,6 +106,7 @@ export {
   type GlobalAveragePool,
   globalAveragePool,
   gradCam,
+  hardSwish,
   type Initializer,
   initializers,
   type InputOf,

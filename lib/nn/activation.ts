@@ -152,3 +152,21 @@ export function gelu(): Activation {
   checkArguments("Building gelu", arguments, 0);
   return new Activation("gelu", ops.gelu);
 }
+
+/**
+ * Makes the layer `y = x · min(max(x + 3, 0), 6) / 6` for each element, in any shape (Howard et al.
+ * 2019).
+ *
+ * @example
+ * ```ts
+ * import { hardSwish, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const y = hardSwish().forward(ops.tensor([-1.5, 1.5, 5])).dataSync();
+ * assert.deepEqual([...y], [-0.375, 1.125, 5]);
+ * ```
+ */
+export function hardSwish(): Activation {
+  checkArguments("Building hardSwish", arguments, 0);
+  return new Activation("hardSwish", ops.hardSwish);
+}

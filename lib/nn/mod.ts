@@ -63,7 +63,7 @@ export {
   setTemperature,
 } from "./dynamic_conv.ts";
 export { type Linear, linear, type LinearOptions } from "./linear.ts";
-export { Activation, gelu, leakyRelu, relu, sigmoid, tanh } from "./activation.ts";
+export { Activation, gelu, hardSwish, leakyRelu, relu, sigmoid, tanh } from "./activation.ts";
 export {
   BatchNorm,
   batchNorm,

@@ -17,7 +17,7 @@ const kinds: readonly [RegExp, string][] = [
   [/linear|dense/i, colors[1]],
   [/norm/i, colors[5]],
   [/pool/i, colors[2]],
-  [/relu|sigmoid|tanh|gelu|softmax/i, colors[4]],
+  [/relu|sigmoid|tanh|gelu|swish|softmax/i, colors[4]],
   [/dropout/i, colors[3]],
 ];
 const otherKind = colors[6];

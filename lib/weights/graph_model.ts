@@ -66,6 +66,7 @@ const NODES: Readonly<
   Multiply: withoutAttributes("Mul", "a", "b"),
   RealDiv: withoutAttributes("RealDiv", "a", "b"),
   Identity: withoutAttributes("Identity", "x"),
+  Minimum: withoutAttributes("Minimum", "a", "b"),
   Relu: withoutAttributes("Relu", "x"),
   Sigmoid: withoutAttributes("Sigmoid", "x"),
   Tanh: withoutAttributes("Tanh", "x"),

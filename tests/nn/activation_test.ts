@@ -3,6 +3,7 @@ import {
   Activation,
   gelu,
   grad,
+  hardSwish,
   leakyRelu,
   ops,
   relu,
@@ -21,22 +22,28 @@ import {
   someImages,
 } from "./_helpers.ts";
 
-const made = { relu, leakyRelu: () => leakyRelu(0.2), sigmoid, tanh, gelu };
+const made = { relu, leakyRelu: () => leakyRelu(0.2), sigmoid, tanh, gelu, hardSwish };
 const names = Object.keys(made) as (keyof typeof made)[];
 
-testOnEachBackend("relu, leakyRelu, sigmoid, tanh and gelu compute values by hand", () => {
-  const at = (layer: Activation, x: number) => layer.forward(ops.tensor([x])).dataSync();
-  assertClose(at(relu(), -3), [0], 0);
-  assertClose(at(relu(), 3), [3], 0);
-  assertClose(at(leakyRelu(), -3), [-0.03]);
-  assertClose(at(leakyRelu(0.5), -3), [-1.5]);
-  assertClose(at(leakyRelu(), 3), [3], 0);
-  assertClose(at(sigmoid(), Math.log(3)), [0.75]);
-  assertClose(at(tanh(), Math.log(2)), [0.6]);
-  // Φ(1) = 0.841344746
-  assertClose(at(gelu(), 1), [0.841344746]);
-  assertClose(at(gelu(), -1), [-0.158655254]);
-});
+testOnEachBackend(
+  "relu, leakyRelu, sigmoid, tanh, gelu and hardSwish compute values by hand",
+  () => {
+    const at = (layer: Activation, x: number) => layer.forward(ops.tensor([x])).dataSync();
+    assertClose(at(relu(), -3), [0], 0);
+    assertClose(at(relu(), 3), [3], 0);
+    assertClose(at(leakyRelu(), -3), [-0.03]);
+    assertClose(at(leakyRelu(0.5), -3), [-1.5]);
+    assertClose(at(leakyRelu(), 3), [3], 0);
+    assertClose(at(sigmoid(), Math.log(3)), [0.75]);
+    assertClose(at(tanh(), Math.log(2)), [0.6]);
+    // Φ(1) = 0.841344746
+    assertClose(at(gelu(), 1), [0.841344746]);
+    assertClose(at(gelu(), -1), [-0.158655254]);
+    assertClose(at(hardSwish(), -1.5), [-0.375], 0);
+    assertClose(at(hardSwish(), -4), [0], 0);
+    assertClose(at(hardSwish(), 4), [4], 0);
+  },
+);
 
 for (const { name, ...example } of layers.activation) {
   testOnEachBackend(`${name} is PyTorch's`, () => {
@@ -70,6 +77,7 @@ Deno.test("activations are called by their names", () => {
     "sigmoid",
     "tanh",
     "gelu",
+    "hardSwish",
   ]);
 });
 

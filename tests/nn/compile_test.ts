@@ -31,6 +31,7 @@ const layers: Record<string, Made> = {
   relu: [() => lab.relu(), () => features(5)],
   leakyRelu: [() => lab.leakyRelu(), () => features(5)],
   gelu: [() => lab.gelu(), () => features(5)],
+  hardSwish: [() => lab.hardSwish(), () => features(5)],
   sigmoid: [() => lab.sigmoid(), () => features(5)],
   tanh: [() => lab.tanh(), () => features(5)],
   batchNorm: [() => lab.batchNorm(2), () => images(2)],

@@ -64,6 +64,7 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
   ],
   [/relu: there must be no arguments, found 1, the last of them true/, () => relu(true)],
   [/gelu: there must be no arguments/, () => untyped.gelu("tanh")],
+  [/hardSwish: there must be no arguments/, () => untyped.hardSwish(3)],
   [/heNormal: there must be no arguments/, () => initializers.heNormal({ mode: "fan_out" })],
   [/xavierUniform: there must be no arguments/, () => untyped.initializers.xavierUniform(2)],
   [/flatten: there must be no arguments/, () => untyped.flatten(2)],

@@ -144,6 +144,7 @@ const kept: Record<string, [f: (x: Tensor4D) => Tensor, count: number]> = {
   sign: [(x) => ops.sign(x), 4],
   abs: [(x) => ops.abs(x), 4],
   gelu: [(x) => ops.gelu(x), 4],
+  hardSwish: [(x) => ops.hardSwish(x), 4],
   sigmoid: [(x) => ops.sigmoid(x), 4],
   tanh: [(x) => ops.tanh(x), 4],
   clip: [(x) => ops.clip(x, 0, 6), 4],
@@ -268,6 +269,16 @@ testOnEachBackend("relu, clip and avgPool of infinities are PyTorch's", () => {
     ]);
     const both = ops.avgPool(image([I, -I, ...allMinusInfinity.slice(2)]), { kernelSize: 2 });
     assert.deepEqual([...both.dataSync()], [N, -I, -I, -I]);
+  });
+});
+
+// torch.nn.functional.hardswish: for minus infinity −∞ · 0.
+testOnEachBackend("hardSwish() of infinities and huge numbers is PyTorch's", () => {
+  tidy(() => {
+    const x = ops.tensor([I, -I, 1e30, -1e30]);
+    assert.deepEqual([...ops.hardSwish(x).dataSync()], [I, N, Math.fround(1e30), -0]);
+    const total = (x: Tensor1D): Scalar => ops.sum(ops.hardSwish(x));
+    assert.deepEqual([...grad(total)(ops.tensor([1e30, -1e30])).dataSync()], [1, 0]);
   });
 });
 

@@ -152,6 +152,10 @@ const byHand: Record<keyof typeof ops, [run: () => Result, expected: Nested][]> 
   leakyRelu: [[() => ops.leakyRelu(row([-2, 3]), 0.1), [-0.2, 3]]],
   // Φ(1) = 0.8413447, from a table of the normal distribution.
   gelu: [[() => ops.gelu(row([0, 1, -1])), [0, 0.8413447, -0.1586553]]],
+  hardSwish: [[() => ops.hardSwish(row([-4, -3, -1.5, 0, 1.5, 3, 4])), [
+    ...[0, 0, -0.375, 0],
+    ...[1.125, 3, 4],
+  ]]],
   clip: [
     [() => ops.clip(row([-2, 0.5, 3]), -1, 1), [-1, 0.5, 1]],
     [() => ops.clip(int([-2, 3]), 0, 2), [0, 2]],
@@ -419,6 +423,8 @@ function smooth(): Record<string, [f: (x: Tensor) => Tensor, at: Tensor]> {
     softplus: [ops.softplus, vector],
     leakyRelu: [(x) => ops.leakyRelu(x, 0.1), vector],
     gelu: [ops.gelu, vector],
+    // One below −3, one above 3, two between.
+    hardSwish: [ops.hardSwish, ops.tensor([-3.4, -1.3, 0.4, 3.7])],
     clip: [(x) => ops.clip(x, -1, 1), vector],
     softmax: [ops.softmax, matrix],
     logSoftmax: [ops.logSoftmax, matrix],
@@ -771,6 +777,14 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
     RangeError,
     "the slope must be a finite number",
   ]],
+  hardSwish: [
+    [
+      () => ops.hardSwish(int([1])),
+      TypeError,
+      "Taking hard swish: the tensor must be float32, found int32.",
+    ],
+    [() => ops.hardSwish(none), TypeError, "must be a tensor, found an object."],
+  ],
   clip: [
     [() => ops.clip(row([1]), 2, 1), RangeError, "low must be at most high, found 2 and 1."],
     [() => ops.clip(row([1]), NaN, 1), RangeError, "found NaN and 1."],

@@ -8,6 +8,7 @@ import {
   flatten,
   gelu,
   googlenet,
+  hardSwish,
   type Images,
   leakyRelu,
   lenet,
@@ -110,6 +111,7 @@ for (
           sequential(
             dropout(0.5),
             gelu(),
+            hardSwish(),
             leakyRelu(0.2),
             tanh(),
             sigmoid(),

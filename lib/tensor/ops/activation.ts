@@ -59,6 +59,28 @@ export function gelu<T extends Tensor>(x: T): SameShape<T> {
 }
 
 /**
+ * Computes `x · min(max(x + 3, 0), 6) / 6` (Howard et al. 2019); its gradient is 0 at −3 and 1 at
+ * 3, as in PyTorch, and NaN at infinity.
+ *
+ * @example
+ * ```ts
+ * import { ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(ops.hardSwish(ops.tensor([-1.5, 1.5, 5])).arraySync(), [-0.375, 1.125, 5]);
+ * ```
+ */
+export function hardSwish<T extends Tensor>(x: T): SameShape<T> {
+  checkTensor("Taking hard swish", x, { dtype: "float32" });
+  return tf.tidy(() => {
+    // Not clipByValue: its gradient at the bounds is 1, and the slopes at −3 and 3 would be −0.5
+    // and 1.5. That of relu at 0, and of the second operand of minimum where both are equal, is 0.
+    const gate = tf.minimum(6, tf.relu(tf.add(x, 3)));
+    return tf.mul(x, tf.div(gate, 6));
+  }) as SameShape<T>;
+}
+
+/**
  * Computes `1 / (1 + e⁻ˣ)`.
  *
  * @example
