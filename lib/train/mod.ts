@@ -6,12 +6,7 @@
  * @module
  */
 export { crossEntropy, type CrossEntropyOptions, type Loss, meanSquaredError } from "./losses.ts";
-export {
-  accuracy,
-  type Calibration,
-  calibration,
-  type CalibrationBin,
-} from "./metrics.ts";
+export { accuracy, type Calibration, calibration, type CalibrationBin } from "./metrics.ts";
 export {
   adagrad,
   type AdagradOptions,

@@ -1,5 +1,23 @@
 import assert from "node:assert/strict";
-import { accuracy, calibration, conv2d, crossEntropy, dropout, evaluate, type Features, flatten, globalAveragePool, ImageDataset, type Images, linear, type Loss, Module, normalize, ops, sequential } from "resnet-lab";
+import {
+  accuracy,
+  calibration,
+  conv2d,
+  crossEntropy,
+  dropout,
+  evaluate,
+  type Features,
+  flatten,
+  globalAveragePool,
+  ImageDataset,
+  type Images,
+  linear,
+  type Loss,
+  Module,
+  normalize,
+  ops,
+  sequential,
+} from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { confusionMatrix } from "../../lib/train/internal.ts";
 
