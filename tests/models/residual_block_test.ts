@@ -107,7 +107,7 @@ Deno.test("basicBlock() and bottleneck(): gradients of images and parameters agr
       using block = bottleneck(2, 1, { stride: 2, version, shortcut });
       for (const [path, parameter] of block.namedParameters()) {
         // Keeps values away from 0, where relu has no derivative.
-        if (path.endsWith("offset")) parameter.assign(ops.full(parameter.shape, 0.7));
+        if (path.endsWith("bias")) parameter.assign(ops.full(parameter.shape, 0.7));
       }
       assertGradientsByDifferences((images) => block.forward(images), x, block.parameters(), {
         step: 1e-3,
