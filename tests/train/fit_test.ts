@@ -792,7 +792,7 @@ Deno.test("fit() refuses a precision and a seed that do not exist, at the call",
   const precision = "fp16" as "fp32";
   assert.throws(() => fit(model, hundred, { ...options(model), precision }), {
     name: "RangeError",
-    message: /it must be "fp32" or "bf16", found "fp16"/,
+    message: /the precision must be one of "fp32", "bf16", found "fp16"/,
   });
   assert.throws(() => fit(model, hundred, { ...options(model), seed: 0.5 }), {
     name: "RangeError",

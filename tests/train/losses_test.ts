@@ -63,7 +63,7 @@ const wrong: [
     "labels of float32",
     () => crossEntropy(ops.zeros([1, 2]), ops.tensor([0])),
     "TypeError",
-    /^Computing the cross-entropy: the labels must be int32, found float32; ops\.cast converts\.$/,
+    /^Computing the cross-entropy: the labels must be int32, found float32\. Convert it by ops\.cast\.$/,
   ],
   [
     "logits of int32",

@@ -67,7 +67,7 @@ Deno.test("StoredTensor.tensor() refuses whole numbers beyond int32, and more th
   const large = new StoredTensor("I64", [1], new Uint8Array([0, 0, 0, 0, 1, 0, 0, 0]));
   assert.throws(() => large.tensor(), {
     name: "RangeError",
-    message: /int32 takes whole numbers of 32 bits, found 4294967296/,
+    message: /int32 values must be whole numbers of 32 bits, found 4294967296/,
   });
   const deep = new StoredTensor("U8", [1, 1, 1, 1, 1, 1, 1], new Uint8Array(1));
   assert.throws(() => deep.tensor(), { name: "RangeError", message: /at most six/ });
