@@ -77,7 +77,7 @@ export interface FitOptions<
   /**
    * Applied to all images before the model sees them, also to those of `validation`: resizing,
    * normalizing. It stays with the model and is saved with it, so that {@linkcode evaluate} and
-   * another `fit` apply it too. See {@linkcode transformOf}.
+   * another `fit` apply it too.
    */
   transform?: Transform<Channels, Out>;
   /** Applied to the training images before `transform`: random crops, flips. */

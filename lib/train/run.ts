@@ -26,7 +26,7 @@ export interface RunOptions<Channels extends number, Out extends number> {
   /**
    * Applied to the images before the model. `compose()` changes nothing.
    *
-   * @default the transform of the training; see {@linkcode transformOf}
+   * @default the transform that the model was trained with
    */
   transform?: Transform<Channels, Out>;
   /**

@@ -152,8 +152,8 @@ const NODES: Readonly<
  * The file of weights is named by its content, `weights.0123456789abcdef.bin`, and `model.json` is
  * written last. A folder that has a model thus holds the old or the new one, whole, at any time.
  *
- * The graph begins after the transform that the model was trained with ({@linkcode transformOf}):
- * its input is transformed images. `userDefinedMetadata.transform` in `model.json` describes the
+ * The graph begins after the transform that the model was trained with: its input is transformed
+ * images. `userDefinedMetadata.transform` in `model.json` describes the
  * transform, or says `custom` for a function of the user's own.
  *
  * @param imageShape Height, width and channels of the images.

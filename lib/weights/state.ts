@@ -285,7 +285,7 @@ export interface LoadOptions extends StateDictOptions {
   readonly prefix?: string;
   /**
    * The transform that the model needs, instead of the one in the state dict. A state dict holds
-   * the transform unless it is a custom function. See {@linkcode transformOf}.
+   * the transform unless it is a custom function.
    */
   readonly transform?: Transform;
 }
@@ -295,8 +295,8 @@ export interface LoadOptions extends StateDictOptions {
  * of any width become float32, and `num_batches_tracked` is ignored. For a variable with several
  * paths, one name is enough; if the state dict has several, their numbers must be equal.
  *
- * The model also gets the transform that the state dict's model was trained with: see
- * {@linkcode transformOf}. If the state dict has none, the model keeps its own.
+ * The model also gets the transform that the state dict's model was trained with. If the state dict
+ * has none, the model keeps its own.
  *
  * Everything is checked first. If anything is wrong, the error lists all of it, and the model stays
  * unchanged.
