@@ -1,6 +1,6 @@
 /**
- * What the types refuse is refused in words where it is not type-checked: options of another kind,
- * and arguments that would be ignored.
+ * Refusals, in words, of calls that the types refuse and that nothing type-checks in a cell: options
+ * of the wrong kind, and arguments that would be ignored.
  */
 import assert from "node:assert/strict";
 import * as lib from "resnet-lab";

@@ -1,6 +1,6 @@
 /**
- * What the running library refuses in words, as cells are not type-checked: unknown options, and
- * all that was disposed.
+ * Refusals, in words, of the running library, because cells are not type-checked: unknown options
+ * and disposed objects.
  */
 import assert from "node:assert/strict";
 import {

@@ -1,6 +1,6 @@
 /**
- * What the compiler must refuse, each with the reason, and what it must know. The code runs where
- * it can; most of it need not.
+ * Code that the compiler must refuse, each with the reason, and types that it must infer. The code
+ * runs where it can, but most of it need not run.
  */
 import {
   type Features,

@@ -52,8 +52,8 @@ Deno.test("a signal that nobody fires does not keep the process alive", async ()
 });
 
 /**
- * What a program says that listens as a kernel does; `stop` is Stop, and what comes 700 ms after
- * it.
+ * Runs a program that listens for Stop as a kernel does, and returns its output. In the program,
+ * `stop` presses Stop and waits for 700 ms.
  */
 async function inKernel(program: string): Promise<{ said: string; warned: boolean }> {
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
