@@ -358,7 +358,9 @@ async function truncateFile(path: string, size: number): Promise<void> {
 /** Returns the SHA-256 of a file, in hexadecimal. */
 async function hashOf(file: string, signal?: AbortSignal): Promise<string> {
   // Reading a pipe or a device might never end.
-  if (!(await Deno.stat(file)).isFile) throw new Error("it must be a file, found something else");
+  if (!(await Deno.stat(file)).isFile) {
+    throw new Error("the path must lead to a file, found something else");
+  }
   const hash = createHash("sha256");
   for await (const piece of (await Deno.open(file)).readable) {
     signal?.throwIfAborted();

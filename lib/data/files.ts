@@ -112,7 +112,7 @@ function endOfLinks(file: string): string {
     if (!unlessMissing(() => Deno.lstatSync(path))?.isSymlink) return path;
     path = resolve(Deno.realPathSync(dirname(path)), Deno.readLinkSync(path));
   }
-  throw new Error("the symbolic link leads through more than 40 others.");
+  throw new Error("the symbolic link must lead through at most 40 others, found more.");
 }
 
 /**

@@ -106,7 +106,7 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
   const run = (...inputs: Inputs): Output => {
     if (isDisposed) {
       throw new TypeError(
-        "Running a compiled function: it must be alive, found a disposed one. Compile it again.",
+        "Running a compiled function: the function must be alive, found it disposed. Compile it again.",
       );
     }
     inputs.forEach(checkInput);
@@ -166,7 +166,7 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
 
 function hasChanged({ calls, isReplacement }: CacheEntry, change: string): RangeError {
   return new RangeError(
-    `${ACTION}: with the same inputs it must do the same at each call, found that at call ${
+    `${ACTION}: the function must do the same at each call with the same inputs, found that at call ${
       isReplacement ? calls + 1 : calls
     } ${change}. It depends on something in JavaScript that has changed. Pass that to the compiled function as an input, or hold it in a public field of a module.`,
   );

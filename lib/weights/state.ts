@@ -430,7 +430,7 @@ function problemsOf(
     problem(
       "Of another type",
       present.filter(({ name }) => !state.get(name)!.isFloat)
-        .map(({ name }) => `${name} (must be fractions, found ${state.get(name)!.dtype})`),
+        .map(({ name }) => `${name} (must be floating-point, found ${state.get(name)!.dtype})`),
     ),
   ].flat();
 }

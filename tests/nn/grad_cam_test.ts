@@ -160,7 +160,7 @@ Deno.test("gradCam() names its errors, leaves no tensor, and restores the model"
       "heads",
       0,
       "RangeError",
-      'Computing Grad-CAM at "heads": there is no module at "heads"; there are twice, never, aside, head.',
+      'Computing Grad-CAM at "heads": each path must lead to a module, found "heads". The nearest paths are twice, never, aside, head.',
     );
     refused(
       "twice",

@@ -103,7 +103,7 @@ testOnEachBackend("gradients leave nothing behind, whether they succeed or throw
     [
       "a part without gradient",
       () => grad(withoutGradient)(x),
-      /goes through TopK, which has none/,
+      /must have a gradient, found TopK, which has none/,
     ],
     ["a variable not used", () => valueAndGradients(loss, [w, unused]), /depend on input 1 of 2/],
     ["an input not used", () => grad((_x: Tensor4D) => ops.sum(w))(x), /not depend on the input/],
@@ -152,7 +152,8 @@ testOnEachBackend("a second derivative is right, or refused", () => {
     for (const [name, run] of Object.entries(refused)) {
       assert.throws(run, {
         name: "TypeError",
-        message: /^Taking a gradient: the function goes through \w+, which has none/,
+        message:
+          /^Taking a gradient: each kernel of the function must have a gradient, found \w+, which has none/,
       }, name);
     }
     // The gradient of Σ (3x)² is 18x.
@@ -202,7 +203,7 @@ testOnEachBackend("bad arguments of a gradient are refused in words", () => {
       [
         () => grad((async (x: Tensor1D) => ops.sum(await x)) as never)(x),
         "TypeError",
-        "Taking a gradient: the function must be synchronous, but it returned a promise. Await first, and compute " +
+        "Taking a gradient: the function must be synchronous, found one that returned a promise. Await first, and compute " +
         "afterwards.",
       ],
       [

@@ -178,7 +178,7 @@ Deno.test("ceilMode: as many windows as PyTorch's, and none that starts beyond t
         assert.throws(geometry, {
           name: "RangeError",
           message:
-            "Max pooling: a window of 3×3 does not fit an image of 1×1 with padding 0. The image must be at least 2×2.",
+            "Max pooling: the images must be at least 2×2 for a window of 3×3 with padding 0, found 1×1.",
         });
       }
     });
@@ -210,7 +210,7 @@ testOnEachBackend("conv2d(), maxPool() and avgPool() refuse windows that do not 
     );
     refused(
       () => ops.conv2d(images, ops.zeros([5, 2, 2, 1]), { padding: 0 }),
-      /^Convolving: a window of 5×2 does not fit an image of 3×4 with padding 0\. The image must be at least 5×2\.$/,
+      /^Convolving: the images must be at least 5×2 for a window of 5×2 with padding 0, found 3×4\.$/,
     );
     refused(() => ops.conv2d(images, kernel, { dilation: 4 }), /a window of 5×5 does not fit/);
     refused(() => ops.conv2d(images, kernel, { stride: 0 }), /stride must be .* found 0\.$/);
