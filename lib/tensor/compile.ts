@@ -73,10 +73,9 @@ interface CacheEntry {
  *
  * @throws {RangeError} (when `f` runs) If `f` reads values of a tensor, draws random numbers in
  * JavaScript, makes a variable, updates one in place as optimizers do, or behaves differently with
- * the same inputs; (later) if a tensor from outside that it uses was disposed, or an index or label
- * is out of range.
+ * the same inputs; (later) if an index or label is out of range.
  * @throws {TypeError} If an input is not a tensor, number, boolean or string, the result of `f` is
- * not made of tensors, or the compiled function was disposed.
+ * not made of tensors, or the compiled function or a tensor from outside that it uses was disposed.
  *
  * @example
  * ```ts

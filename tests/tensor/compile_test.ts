@@ -338,7 +338,7 @@ Deno.test(
       for (const value of [1, 2]) assert.equal(f(vector(value)).dataSync()[0], value + 5);
       offset.dispose();
       assert.throws(() => f(vector(1)), {
-        name: "RangeError",
+        name: "TypeError",
         message:
           "Running a compiled function: the tensor [1] from outside that it uses must be alive, found it disposed.",
       });

@@ -10,7 +10,7 @@ import {
   variable,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
-import { assertAsPyTorch, fixtures } from "./fixtures.ts";
+import { assertAsPyTorch, fixtures } from "./_helpers.ts";
 import { pair, windowGeometry } from "../../lib/tensor/internal.ts";
 
 for (const fixture of fixtures.conv2d) {

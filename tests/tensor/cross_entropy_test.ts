@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { grad, ops, Random, type Tensor2D, tidy } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
-import { assertAsPyTorch, fixtures } from "./fixtures.ts";
+import { assertAsPyTorch, fixtures } from "./_helpers.ts";
 
 for (const fixture of fixtures.crossEntropy) {
   const { labels, labelSmoothing } = fixture.options;

@@ -11,7 +11,7 @@ import {
   tidy,
 } from "resnet-lab";
 import { assertClose, centralDifference, testOnEachBackend } from "../_helpers.ts";
-import { fixtures, numbers, read } from "./fixtures.ts";
+import { fixtures, numbers, read } from "./_helpers.ts";
 
 type Nested = number | Nested[];
 type Result = Tensor | Tensor[];

@@ -211,7 +211,7 @@ export class GraphCapture {
           if (feed.kind === "eager") return feed.make();
           const tensor = feed.kind === "variable" ? feed.variable : feed.tensor;
           if (tf.engine().state.tensorInfo.has(tensor.dataId)) return tensor;
-          throw new RangeError(
+          throw new TypeError(
             `Running a compiled function: the ${feed.kind} [${tensor.shape}] from outside that it uses must be alive, found it disposed.`,
           );
         });
