@@ -248,7 +248,10 @@ async function attempt(
     }));
     const resumed = resuming && status === 206;
     if (resumed && !startsAt(headers, partSize)) {
-      throw new RetryableError(`the server sent other bytes than the ones after ${partSize}`, true);
+      throw new RetryableError(
+        `the server sent bytes of another range than from ${partSize} on`,
+        true,
+      );
     }
     // 200 is the whole file, also from a server without ranges. The part stays until that file is
     // known to be right.

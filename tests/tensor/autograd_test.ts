@@ -214,7 +214,7 @@ testOnEachBackend("bad arguments of a gradient are refused in words", () => {
       [
         () => grad((_x: Tensor1D) => ops.scalar(1))(x),
         "RangeError",
-        "Taking a gradient: the value does not depend on the input, of shape [2]. Leave it out, or use it in the function.",
+        "Taking a gradient: the value must depend on each input, found no dependence on the input, of shape [2]. Leave it out, or use it in the function.",
       ],
       [
         () => valueAndGradients(() => ops.sum(w), []),
@@ -242,7 +242,7 @@ testOnEachBackend("UnusedInputError lists every input that has no part in the va
       assert.deepEqual(error.inputs, [0, 2, 3, 4, 5]);
       assert.equal(
         error.message,
-        "Taking a gradient: the value does not depend on the inputs 0, 2, 3 and 2 more of 6. Leave them out, or use " +
+        "Taking a gradient: the value must depend on each input, found no dependence on the inputs 0, 2, 3 and 2 more of 6. Leave them out, or use " +
           "them in the function.",
       );
       return true;
