@@ -26,19 +26,12 @@ import {
   warmup,
 } from "resnet-lab";
 import { assertNoLeak, testOnEachBackend } from "../_helpers.ts";
-import {
-  squaredNorm,
-  updateByAdam,
-  updateByMomentum,
-  vectorNorm,
-  windowGeometry,
-} from "../../lib/tensor/internal.ts";
+import { squaredNorm, vectorNorm, windowGeometry } from "../../lib/tensor/internal.ts";
 
 const images = ops.ones([1, 4, 4, 1]), kernel = ops.ones([2, 2, 1, 1]);
 const matrix = ops.ones([2, 2]), labels = ops.zeros([2], "int32");
 const one = ops.ones([1]);
 const statistics = { mean: one, variance: one, weight: one, bias: one, epsilon: 1e-5 };
-const momentum = { learningRate: 1, momentum: 0, nesterov: false, weightDecay: 0 };
 
 /** Each call has an option that does not exist, or one of the wrong kind. */
 const options: Record<string, [run: () => unknown, message: RegExp]> = {
@@ -131,11 +124,6 @@ const options: Record<string, [run: () => unknown, message: RegExp]> = {
     () => warmup(5, 0.1 as never),
     /^Making the schedule warmup: the schedule after the warm-up must be a function, found 0\.1\.$/,
   ],
-  "updateByMomentum, lr": [
-    () =>
-      updateByMomentum(variable(ops.ones([1])), undefined, one, { ...momentum, lr: 1 } as never),
-    /^Updating a parameter by momentum: there is no option lr/,
-  ],
 };
 for (const [name, [run, message]] of Object.entries(options)) {
   Deno.test(`options that do not exist or are of the wrong kind are refused: ${name}`, () => {
@@ -157,21 +145,6 @@ const disposed: Record<string, [run: () => unknown, message: RegExp]> = {
     /^Assigning to a variable: the variable must be alive, found a disposed tensor \[2\]\.$/,
   ],
   "assigning what was disposed": [() => alive.assign(gone), /the value must be alive/],
-  "updating by momentum": [
-    () => updateByMomentum(goneVariable, undefined, alive, momentum),
-    /^Updating a parameter by momentum: the parameter must be alive/,
-  ],
-  "updating by Adam": [
-    () =>
-      updateByAdam(alive, alive, goneVariable, alive, {
-        learningRate: 1,
-        betas: [0.9, 0.999],
-        epsilon: 1e-8,
-        step: 1,
-        decoupledDecay: 0.5,
-      }),
-    /^Updating a parameter by Adam: the squares must be alive/,
-  ],
   "the norm of gradients": [() => gradientNorm([gone]), /must be alive/],
   "clipping gradients": [() => clipGradients([gone], 1), /must be alive/],
   "a squared norm": [() => squaredNorm([gone]), /^Computing a squared norm: .* must be alive/],
