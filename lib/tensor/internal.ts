@@ -52,6 +52,7 @@ export {
 } from "./kernels/optimizer.ts";
 export { valuesToCheck } from "./ops/indices.ts";
 export { squaredNorm, vectorNorm } from "./ops/norm.ts";
+export { argMaxWithoutNaN } from "./ops/reduction.ts";
 export { pair, type WindowGeometry, windowGeometry } from "./ops/window.ts";
 export { keep } from "./memory.ts";
 export { checkPrecision } from "./precision.ts";

@@ -185,7 +185,10 @@ class RuleOptimizer implements Optimizer {
       const gradient = gradients[i];
       checkTensor(action, parameter, { name: `parameter ${i}` });
       checkTensor(action, gradient, { name: `gradient ${i}`, dtype: "float32" });
-      if (String(gradient.shape) === String(parameter.shape)) return;
+      const { shape } = gradient, expected = parameter.shape;
+      if (
+        shape.length === expected.length && shape.every((size, axis) => size === expected[axis])
+      ) return;
       throw new RangeError(
         `${action}: gradient ${i} must be [${parameter.shape}], found [${gradient.shape}].`,
       );

@@ -12,6 +12,7 @@ import {
   withPrecision,
 } from "../tensor/mod.ts";
 import {
+  argMaxWithoutNaN,
   checkNumber,
   keep,
   squaredNorm,
@@ -147,8 +148,8 @@ function lossAndGradients(
   dataset: ImageDataset,
   { optimizer, loss = crossEntropy, objective, precision = "fp32" }: AnyFitOptions,
 ): (...inputs: StepInputs) => StepTensors {
-  // The cross-entropy is NaN if a logit is. The caller's own loss need not be.
-  const predictClasses = loss === crossEntropy && !objective ? ops.argMax : predict;
+  // The cross-entropy is NaN if a logit is, and ends the training. The caller's own loss need not.
+  const predictClasses = loss === crossEntropy && !objective ? argMaxWithoutNaN : predict;
   const minimised = objective
     ? checkedObjective(action, model as never, dataset, objective)
     : (...[images, labels, otherLabels, lambda, rest]: StepInputs): ObjectiveResult<number> => {

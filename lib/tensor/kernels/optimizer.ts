@@ -1,11 +1,10 @@
 /**
  * Steps of optimizers. Native TensorFlow has one op for each, which changes a parameter in place in
  * one pass over memory; other backends run compositions. `w` is a parameter, `g` its gradient, `η`
- * the learning rate.
+ * the learning rate. The optimizers check the tensors: alive, float32, and of the same shape.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeCpuBackend } from "../backend/select.ts";
-import { checkOptions, checkTensor } from "../checks.ts";
 import type { Tensor, Variable } from "../types.ts";
 
 /** Options of {@linkcode updateByMomentum}. */
@@ -53,30 +52,10 @@ function assign(w: Variable, value: () => Tensor): void {
 }
 
 /**
- * Checks that variables and a gradient are alive, float32, and of the same shape. It runs before
- * any of them changes.
- */
-function checkUpdate(action: string, variables: Readonly<Record<string, Variable | Tensor>>): void {
-  let shape: string | undefined;
-  for (const [name, x] of Object.entries(variables)) {
-    checkTensor(action, x, { name: `the ${name}`, dtype: "float32" });
-    shape ??= String(x.shape);
-    if (String(x.shape) !== shape) {
-      throw new RangeError(
-        `${action}: the ${name} must have the shape of the parameter, [${shape}], found [${x.shape}].`,
-      );
-    }
-  }
-}
-
-/**
  * Updates a parameter by SGD with momentum: `g ← g + λ·w`, `v ← μ·v + g`, `w ← w − η·v`; with
  * Nesterov's momentum `w ← w − η·(g + μ·v)`. Without a velocity `w ← w − η·g`.
  *
  * @param velocity v, of the shape of the parameter.
- *
- * @throws {TypeError} If a tensor is not float32 or was disposed, or an option does not exist.
- * @throws {RangeError} If the shapes differ.
  */
 export function updateByMomentum(
   parameter: Variable,
@@ -84,14 +63,6 @@ export function updateByMomentum(
   gradient: Tensor,
   options: MomentumUpdate,
 ): void {
-  const action = "Updating a parameter by momentum";
-  checkUpdate(action, { parameter, ...(velocity && { velocity }), gradient });
-  checkOptions<MomentumUpdate>(action, options, "{ learningRate: 0.1, … }", {
-    learningRate: true,
-    momentum: true,
-    nesterov: true,
-    weightDecay: true,
-  });
   const { learningRate, momentum, nesterov, weightDecay } = options;
   const native = nativeCpuBackend();
   // In place, v + λ/μ·w before the step has the effect of g + λ·w; it must not overflow float32.
@@ -128,9 +99,6 @@ export function updateByMomentum(
  *
  * @param mean m, of the shape of the parameter.
  * @param squares s, of the shape of the parameter.
- *
- * @throws {TypeError} If a tensor is not float32 or was disposed, or an option does not exist.
- * @throws {RangeError} If the shapes differ.
  */
 export function updateByAdam(
   parameter: Variable,
@@ -139,16 +107,6 @@ export function updateByAdam(
   gradient: Tensor,
   options: AdamUpdate,
 ): void {
-  const action = "Updating a parameter by Adam";
-  checkUpdate(action, { parameter, mean, squares, gradient });
-  checkOptions<AdamUpdate>(action, options, "{ learningRate: 0.001, … }", {
-    learningRate: true,
-    betas: true,
-    epsilon: true,
-    step: true,
-    decoupledDecay: true,
-    overflows: true,
-  });
   const { learningRate, betas: [beta1, beta2], epsilon, step, decoupledDecay } = options;
   if (decoupledDecay !== 0) subtract(parameter, learningRate * decoupledDecay, parameter);
   // m̂ / (√ŝ + ε) = c / (1 − β₁ᵗ) · m / (√s + c·ε) with c = √(1 − β₂ᵗ): the corrections are

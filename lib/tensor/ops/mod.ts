@@ -25,7 +25,18 @@ export {
 export * from "./shape.ts";
 export * from "./elementwise.ts";
 export * from "./activation.ts";
-export * from "./reduction.ts";
+export {
+  all,
+  any,
+  argMax,
+  max,
+  mean,
+  min,
+  type Reduction,
+  sum,
+  topK,
+  variance,
+} from "./reduction.ts";
 export * from "./matrix.ts";
 export * from "./image.ts";
 export { conv2d, type ConvolutionOptions } from "./convolution.ts";
