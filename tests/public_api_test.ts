@@ -133,3 +133,47 @@ function testCode(folder = "tests"): string[] {
       : [];
   });
 }
+
+/** A name in the output of `deno doc --json`. */
+interface Documented {
+  readonly name: string;
+  readonly declarations: readonly {
+    readonly jsDoc?: { readonly doc?: string };
+    readonly def: { readonly elements?: readonly Documented[] };
+  }[];
+}
+
+Deno.test("deno doc documents each of the ops", async () => {
+  const { ops } = await import("resnet-lab");
+  const { nodes } = JSON.parse(await denoDoc("--json", "lib/tensor/mod.ts"));
+  const [{ symbols }] = Object.values(nodes) as [{ symbols: Documented[] }];
+  const namespace = symbols.find(({ name }) => name === "ops")!.declarations[0]!.def.elements!;
+  const documented = namespace.filter(({ declarations }) => declarations[0]?.jsDoc?.doc)
+    .map(({ name }) => name);
+  assert.deepEqual(Object.keys(ops).filter((name) => !documented.includes(name)), []);
+});
+
+/** The output of `deno doc` in the library's folder. */
+async function denoDoc(...args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--quiet", ...args],
+    cwd: root,
+    env: { NO_COLOR: "1" },
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout);
+}
+
+Deno.test("the shell commands of the README exist", async () => {
+  const readme = read("README.md");
+  const commands = [...readme.matchAll(/`(deno doc [^`]*)`/g)].map(([, command]) => command!);
+  const filtered = commands.filter((command) => command.includes("--filter"));
+  assert.equal(filtered.length, 1);
+  const text = await denoDoc(...filtered[0]!.split(" ").slice(2));
+  assert.match(text, /function fit</);
+  assert.match(text, /Trains a model on a data set/);
+  const { tasks } = JSON.parse(read("deno.json"));
+  const tasksNamed = [...readme.matchAll(/\btask ([a-z]+)/g)].map(([, task]) => task!);
+  assert(tasksNamed.length >= 3);
+  for (const task of tasksNamed) assert(Object.hasOwn(tasks, task), `there is no task ${task}`);
+});

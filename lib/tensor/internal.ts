@@ -50,9 +50,9 @@ export {
   updateByAdam,
   updateByMomentum,
 } from "./kernels/optimizer.ts";
+export { argMaxWithoutNaN } from "./ops/arg_max.ts";
 export { valuesToCheck } from "./ops/indices.ts";
 export { squaredNorm, vectorNorm } from "./ops/norm.ts";
-export { argMaxWithoutNaN } from "./ops/reduction.ts";
 export { pair, type WindowGeometry, windowGeometry } from "./ops/window.ts";
 export { keep } from "./memory.ts";
 export { checkPrecision } from "./precision.ts";

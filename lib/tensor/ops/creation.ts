@@ -18,11 +18,6 @@ import type {
 type Numbers = readonly number[];
 type TypedNumbers = Float32Array | Int32Array | Uint8Array;
 
-/** Returns the number of elements of a tensor of this shape: the product of its axes. */
-export function sizeOf(shape: Numbers): number {
-  return shape.reduce((product, axis) => product * axis, 1);
-}
-
 /** Returns the shape of nested arrays, and their numbers in row-major order. */
 function flatten(action: string, values: unknown): { shape: number[]; numbers: number[] } {
   const shape: number[] = [];
@@ -128,10 +123,10 @@ export function tensor(values: unknown, shape?: Numbers, dtype: DataType = "floa
     : flatten(action, values);
   const axes = shape ?? flat.shape;
   checkShape(action, axes);
-  if (sizeOf(axes) !== flat.numbers.length) {
+  if (tf.util.sizeFromShape(axes) !== flat.numbers.length) {
     throw new RangeError(
       `${action}: there must be ${
-        sizeOf(axes)
+        tf.util.sizeFromShape(axes)
       } values for the shape [${axes}], found ${flat.numbers.length}.`,
     );
   }

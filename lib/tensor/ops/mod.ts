@@ -7,46 +7,16 @@
  * Every operation throws a TypeError if an argument is not a tensor, has been disposed, or has a
  * dtype that the operation does not accept.
  */
-export {
-  cast,
-  clone,
-  eye,
-  full,
-  linspace,
-  oneHot,
-  ones,
-  onesLike,
-  range,
-  scalar,
-  tensor,
-  zeros,
-  zerosLike,
-} from "./creation.ts";
+// Only `export *` keeps the doc comments in the reference: `deno doc` loses those of names that a
+// list in a namespace exports. So each of these files exports public names only.
+export * from "./creation.ts";
 export * from "./shape.ts";
 export * from "./elementwise.ts";
 export * from "./activation.ts";
-export {
-  all,
-  any,
-  argMax,
-  max,
-  mean,
-  min,
-  type Reduction,
-  sum,
-  topK,
-  variance,
-} from "./reduction.ts";
+export * from "./reduction.ts";
 export * from "./matrix.ts";
 export * from "./image.ts";
-export { conv2d, type ConvolutionOptions } from "./convolution.ts";
-export { avgPool, maxPool, type Pooled, type PoolOptions } from "./pooling.ts";
-export {
-  batchNormInference,
-  type BatchNormResult,
-  batchNormTraining,
-  localResponseNorm,
-  type ResponseNormOptions,
-  type RunningStatistics,
-} from "./normalization.ts";
-export { labelCrossEntropy, softmaxCrossEntropy } from "./cross_entropy.ts";
+export * from "./convolution.ts";
+export * from "./pooling.ts";
+export * from "./normalization.ts";
+export * from "./cross_entropy.ts";

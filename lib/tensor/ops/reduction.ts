@@ -12,7 +12,7 @@ import {
 import { isAllFinite } from "../kernels/finite.ts";
 import "../kernels/gradient_overrides.ts";
 import "../kernels/native_overrides.ts";
-import type { DataType, Rank, RankMinus, Scalar, Tensor, Tensor1D, Tensor2D } from "../types.ts";
+import type { DataType, Rank, RankMinus, Scalar, Tensor, Tensor2D } from "../types.ts";
 
 type Numbers = readonly number[];
 
@@ -196,11 +196,6 @@ export function argMax<R extends Rank>(x: Tensor<R>, axis = -1): Tensor<RankMinu
     );
   }
   return tf.tidy(() => tf.argMax(ranked(x), along)) as Tensor as Tensor<RankMinus<R, 1>>;
-}
-
-/** Returns the {@linkcode argMax} of each row. NaN must not be among the numbers. */
-export function argMaxWithoutNaN(x: Tensor2D): Tensor1D {
-  return tf.argMax(x, 1);
 }
 
 /**

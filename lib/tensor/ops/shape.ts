@@ -11,7 +11,6 @@ import {
   NUMERIC,
 } from "../checks.ts";
 import "../kernels/native_overrides.ts";
-import { sizeOf } from "./creation.ts";
 import { checkIndices } from "./indices.ts";
 import type { Rank, RankFor, RankMinus, SameShape, Tensor, Tensor1D } from "../types.ts";
 
@@ -42,7 +41,12 @@ export function reshape<const S extends Numbers>(
   const known = shape.filter((axis) => axis !== -1);
   checkShape(action, known);
   const unknown = shape.length - known.length;
-  if (unknown > 1 || (unknown === 0 ? sizeOf(known) !== x.size : x.size % sizeOf(known) !== 0)) {
+  if (
+    unknown > 1 ||
+    (unknown === 0
+      ? tf.util.sizeFromShape(known) !== x.size
+      : x.size % tf.util.sizeFromShape(known) !== 0)
+  ) {
     throw new RangeError(
       `${action}: the shape must hold the ${x.size} elements of [${x.shape}], found [${shape}].`,
     );
