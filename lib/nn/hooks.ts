@@ -70,6 +70,8 @@ export function onForward<M extends AnyModule>(
 
 /** The forward pass of one module before it runs. */
 export interface PendingForward extends Omit<ForwardCall, "output"> {
+  /** The options of the forward pass. */
+  readonly options: ForwardOptions | undefined;
   /** Runs the forward pass on this input or another. */
   readonly forward: (input: unknown) => unknown;
 }
@@ -92,6 +94,7 @@ export function withForwardHook<T>(
         path,
         module,
         input,
+        options,
         forward: (input) => forward.call(module, input as never, options),
       });
     Object.defineProperty(module, "forward", { value, configurable: true });

@@ -22,7 +22,9 @@ export type ShapeRule = "same" | "pooled" | undefined;
  * Fields that are variables, modules, or arrays and records of them to any depth, belong to the
  * module. Their names make the paths, such as `stage2.0.conv1.weight`. A subclass names its input
  * and output types, `Module<Images<3>, Features<10>>`, declares its parts as `readonly` fields, and
- * writes `forward`. It uses `tidy` there if it makes more tensors than the one that it returns.
+ * writes `forward`. It uses `tidy` there if it makes more tensors than the one that it returns, and
+ * passes `options` on to its parts: batch norm and dropout learn from them whether they train, and
+ * {@linkcode fit} refuses a model that does not pass them on.
  *
  * Walking the tree refuses modules and variables in a Map, a Set, or an object of any other class.
  * Fields named with `#`, closures and static fields cannot be walked: the first forward pass
@@ -34,14 +36,19 @@ export type ShapeRule = "same" | "pooled" | undefined;
  *
  * @example
  * ```ts
- * import { type Features, linear, Module, ops, tidy } from "resnet-lab";
+ * import { dropout, type Features, type ForwardOptions, linear } from "resnet-lab";
+ * import { Module, ops, tidy } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * class TwoLayers extends Module<Features<4>, Features<2>> {
  *   readonly hidden = linear(4, 8);
+ *   readonly dropout = dropout(0.5);
  *   readonly output = linear(8, 2);
- *   override forward(x: Features<4>) {
- *     return tidy(() => this.output.forward(ops.relu(this.hidden.forward(x))));
+ *   override forward(x: Features<4>, options?: ForwardOptions) {
+ *     return tidy(() => {
+ *       const hidden = ops.relu(this.hidden.forward(x));
+ *       return this.output.forward(this.dropout.forward(hidden, options));
+ *     });
  *   }
  * }
  * const model = new TwoLayers();

@@ -32,7 +32,7 @@ import { type StepResult, TrainingStep } from "./training_step.ts";
  * optimizer was made for another model or changes frozen parameters, a layer does not fit, the
  * model does not return logits for the classes of the data set, or a batch norm has a single value
  * for each channel in the last batch; (at the first step) if the loss does not depend on a
- * parameter.
+ * parameter, or a batch norm or dropout that is not frozen runs without `{ training: true }`.
  * @throws {TypeError} (at the call) If an option does not exist or is of the wrong kind, or `mixup`
  * comes with `objective`; (at a step) if `objective` does not return `{ loss }`.
  * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.

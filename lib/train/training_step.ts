@@ -31,6 +31,7 @@ import type { Optimizer } from "./optimizers.ts";
 import type { StepProgress } from "./progress.ts";
 import { type AnyClassifier, compiledIf } from "./run.ts";
 import type { Schedule } from "./schedules.ts";
+import { checkTrainingMode } from "./training_mode.ts";
 
 /**
  * The error of a training run that cannot continue, because a loss, a gradient, or a running
@@ -159,6 +160,7 @@ function lossAndGradients(
       const other = loss(logits, otherLabels);
       return { loss: ops.add(ops.mul(own, lambda), ops.mul(other, rest)), logits };
     };
+  let isChecked = false;
   return (...inputs) => {
     // The gradient disposes all other tensors of the forward pass.
     const kept: Tensor[] = [];
@@ -171,7 +173,10 @@ function lossAndGradients(
     try {
       const { value, gradients } = withPrecision(precision, () =>
         valueAndGradients(() => {
-          const result = minimised(...inputs);
+          const result = isChecked
+            ? minimised(...inputs)
+            : checkTrainingMode(action, model, () => minimised(...inputs));
+          isChecked = true;
           const { logits } = result;
           predictions = logits ? [keepTensor(predictClasses(logits as Features))] : [];
           metrics = Object.fromEntries(

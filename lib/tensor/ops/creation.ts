@@ -123,11 +123,10 @@ export function tensor(values: unknown, shape?: Numbers, dtype: DataType = "floa
     : flatten(action, values);
   const axes = shape ?? flat.shape;
   checkShape(action, axes);
-  if (tf.util.sizeFromShape(axes) !== flat.numbers.length) {
+  const count = tf.util.sizeFromShape([...axes]);
+  if (count !== flat.numbers.length) {
     throw new RangeError(
-      `${action}: there must be ${
-        tf.util.sizeFromShape(axes)
-      } values for the shape [${axes}], found ${flat.numbers.length}.`,
+      `${action}: there must be ${count} values for the shape [${axes}], found ${flat.numbers.length}.`,
     );
   }
   return tf.tensor(toTypedArray(action, flat.numbers, dtype), [...axes], dtype);

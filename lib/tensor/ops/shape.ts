@@ -41,12 +41,8 @@ export function reshape<const S extends Numbers>(
   const known = shape.filter((axis) => axis !== -1);
   checkShape(action, known);
   const unknown = shape.length - known.length;
-  if (
-    unknown > 1 ||
-    (unknown === 0
-      ? tf.util.sizeFromShape(known) !== x.size
-      : x.size % tf.util.sizeFromShape(known) !== 0)
-  ) {
+  const count = tf.util.sizeFromShape(known);
+  if (unknown > 1 || (unknown === 0 ? count !== x.size : x.size % count !== 0)) {
     throw new RangeError(
       `${action}: the shape must hold the ${x.size} elements of [${x.shape}], found [${shape}].`,
     );
