@@ -314,9 +314,16 @@ const REDUCTIONS = new Set("Mean Sum Max Min Prod All Any".split(" "));
  * Finds the orders by a run of a model on one input; for layers that do not run, from the
  * structure.
  *
+ * @param forward Runs all layers whose order must be known.
+ * @returns The orders, and the layers that ran.
  * @throws {RangeError} If the model cannot run on such an input.
  */
-export function ordersByRun(model: AnyModule, inputShape: readonly number[]): ModelOrders {
+export function ordersByRun(
+  model: AnyModule,
+  inputShape: readonly number[],
+  forward: (input: never) => unknown,
+): { orders: ModelOrders; ran: ReadonlySet<AnyModule> } {
+  const ran = new Set<AnyModule>();
   const labels = new Map<number, Label>();
   const layers = new Map<AnyModule, { input: Axis; output: Axis } | undefined>();
   const labelOf = (value: unknown) => labels.get((value as Tensor).id);
@@ -515,6 +522,7 @@ export function ordersByRun(model: AnyModule, inputShape: readonly number[]): Mo
     observeKernels(
       () =>
         withForwardHook(model, ({ module, input, forward }) => {
+          ran.add(module);
           if (inLayer || !isLayerFor(module, input)) return forward(input);
           inLayer = true;
           try {
@@ -524,7 +532,7 @@ export function ordersByRun(model: AnyModule, inputShape: readonly number[]): Mo
           } finally {
             inLayer = false;
           }
-        }, () => model.forward(input as never)),
+        }, () => forward(input as never)),
       ({ name, inputs, attributes, outputs }) => {
         if (inLayer) return;
         const all = Object.values(inputs);
@@ -544,7 +552,7 @@ export function ordersByRun(model: AnyModule, inputShape: readonly number[]): Mo
     if (axes) orders.set(module, { input: axes.input.order, output: axes.output.order });
     else if (!hasOneOrder((module as Linear<number, number>).inFeatures)) orders.delete(module);
   }
-  return orders;
+  return { orders, ran };
 }
 
 /**

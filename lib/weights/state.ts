@@ -7,7 +7,7 @@ import {
   checkString,
   show,
 } from "../tensor/internal.ts";
-import { type AnyModule, BatchNorm, Module } from "../nn/mod.ts";
+import { type AnyModule, BatchNorm, type InputOf, Module } from "../nn/mod.ts";
 import { checkInputShape, Conv2d, Linear } from "../nn/internal.ts";
 import type { Transform } from "../data/mod.ts";
 import { type ModelOrders, type Order, ordersByRun, ordersByStructure } from "./feature_order.ts";
@@ -26,6 +26,8 @@ interface Layout {
   readonly fromOwnOrder: (value: Tensor) => Tensor;
   /** The orders of the features along our axes; "unknown" if they are not known. */
   readonly orders: readonly Order[] | "unknown";
+  /** Whether the run that shows the orders left the layer out. */
+  readonly isLeftOut?: boolean;
 }
 
 /**
@@ -50,8 +52,12 @@ const STATISTICS: Readonly<Record<string, string>> = {
 };
 
 /** The entries of a model's state dict under all paths, in the order of its layers. */
-function entriesOf(action: string, model: AnyModule, inputShape?: readonly number[]): Entry[] {
-  const orders = ordersOf(action, model, inputShape);
+function entriesOf(
+  action: string,
+  model: AnyModule,
+  options: StateDictOptions<never>,
+): Entry[] {
+  const { orders, ran } = ordersOf(action, model, options);
   const entries: Entry[] = [];
   const ancestors = new Set<AnyModule>();
   const visit = (path: string, module: AnyModule) => {
@@ -68,6 +74,7 @@ function entriesOf(action: string, model: AnyModule, inputShape?: readonly numbe
           ? at("num_batches_tracked")
           : undefined,
         ...layoutOf(module, name, variable, orders),
+        isLeftOut: ran && !ran.has(module),
       });
     }
     for (const [name, child] of module.children()) visit(at(name), child);
@@ -78,11 +85,18 @@ function entriesOf(action: string, model: AnyModule, inputShape?: readonly numbe
 }
 
 /** The orders of features, found from the structure or, with an input shape, by a run. */
-function ordersOf(action: string, model: AnyModule, inputShape?: readonly number[]): ModelOrders {
-  if (inputShape === undefined) return ordersByStructure(model);
-  checkInputShape(action, inputShape);
+function ordersOf(
+  action: string,
+  model: AnyModule,
+  { inputShape, forward }: StateDictOptions<never>,
+): { orders: ModelOrders; ran?: ReadonlySet<AnyModule> } {
+  if (inputShape === undefined && forward === undefined) {
+    return { orders: ordersByStructure(model) };
+  }
+  checkInputShape(action, inputShape!);
+  if (forward !== undefined) checkFunction(action, "forward", forward);
   try {
-    return ordersByRun(model, inputShape);
+    return ordersByRun(model, inputShape!, forward ?? ((input) => model.forward(input)));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new RangeError(
@@ -155,14 +169,19 @@ function checkOrders(
 ): void {
   const unknown = entries.filter(({ orders }) => orders === "unknown");
   if (unknown.length > 0) {
-    const paths = unknown.map(({ name }) => name.slice(0, Math.max(0, name.lastIndexOf("."))));
+    const leftOut = unknown.filter(({ isLeftOut }) => isLeftOut);
+    const named = leftOut.length > 0 ? leftOut : unknown;
+    const paths = named.map(({ name }) => name.slice(0, Math.max(0, name.lastIndexOf("."))));
     const layers = [...new Set(paths)].join(", ");
     throw new RangeError(
       `${action}: the order of the features that ${
         layers || model.describe()
       } takes must be known, because ` +
         "PyTorch flattens feature maps by channel and this library by pixel, found " +
-        (isRun
+        (leftOut.length > 0
+          ? "that it does not run in the forward pass. Pass a forward that runs it too, such as " +
+            "{ inputShape, forward: (x) => model.forwardWithAuxiliary(x) }."
+          : isRun
           ? "a forward pass in which it cannot be followed. Flatten feature maps with flatten() or ops.reshape directly before the layer, " +
             "or bring them into PyTorch's order first, with ops.transpose(maps, [0, 3, 1, 2])."
           : `that the fields of ${model.describe()} do not show it. Pass the shape of one input, without the batch axis, such as ` +
@@ -188,13 +207,20 @@ function byVariable(entries: readonly Entry[]): Entry[][] {
 }
 
 /** The options of {@linkcode stateDict}. */
-export interface StateDictOptions {
+export interface StateDictOptions<M extends AnyModule = AnyModule> {
   /**
    * The shape of one input without the batch axis, such as `[28, 28, 1]`. A model with its own
    * forward pass needs it to exchange weights with PyTorch if the pass flattens feature maps: the
    * model runs once on zeros of that shape, which shows the order of its features.
    */
   readonly inputShape?: readonly number[];
+  /**
+   * Runs the model on zeros of `inputShape`, for a model with layers that `forward` does not run,
+   * such as auxiliary heads.
+   *
+   * @default (input) => model.forward(input)
+   */
+  readonly forward?: (input: InputOf<M>) => unknown;
 }
 
 /**
@@ -211,7 +237,8 @@ export interface StateDictOptions {
  * PyTorch flattens feature maps by channel, row and column, this library by row, column and
  * channel. So the weights of a layer after a flatten must be reordered. For the networks of this
  * library, and for models made of `sequential`, `parallel` and `residual`, the structure shows
- * which layers these are. For a custom forward pass, a run on zeros of `inputShape` shows it.
+ * which layers these are. For a custom forward pass, a run on zeros of `inputShape` shows it; a
+ * layer that `forward` does not run, such as an auxiliary head, needs the option `forward`.
  * Without `inputShape`, the features of such layers keep their order. {@linkcode loadStateDict}
  * accepts them, and {@linkcode writeSafetensors} marks them in their names, so that PyTorch refuses
  * them.
@@ -249,16 +276,17 @@ export interface StateDictOptions {
  * loadStateDict(new Net(), forPyTorch, { inputShape: [5, 5, 1] });
  * ```
  */
-export function stateDict(
-  model: AnyModule,
-  options: StateDictOptions = {},
+export function stateDict<M extends AnyModule>(
+  model: M,
+  options: StateDictOptions<M> = {},
 ): Map<string, StoredTensor> {
   const action = "Taking the state dict of a model";
   checkModel(action, model);
-  checkOptions<StateDictOptions>(action, options, "{ inputShape: [28, 28, 1] }", {
+  checkOptions<StateDictOptions<M>>(action, options, "{ inputShape: [28, 28, 1] }", {
     inputShape: true,
+    forward: true,
   });
-  const entries = entriesOf(action, model, options.inputShape);
+  const entries = entriesOf(action, model, options);
   if (options.inputShape !== undefined) checkOrders(action, model, entries, true);
   const state = new Map<string, StoredTensor>();
   for (const { name, variable, batchCountName, toPyTorch, orders } of entries) {
@@ -271,7 +299,7 @@ export function stateDict(
 }
 
 /** The options of {@linkcode loadStateDict}. */
-export interface LoadOptions extends StateDictOptions {
+export interface LoadOptions<M extends AnyModule = AnyModule> extends StateDictOptions<M> {
   /**
    * Paths to leave unchanged in the model, such as `["fc"]` for a new head. Their tensors in the
    * state dict are ignored.
@@ -322,24 +350,25 @@ export interface LoadOptions extends StateDictOptions {
  * assert.deepEqual(cats.conv1.weight.dataSync(), trained.conv1.weight.dataSync());
  * ```
  */
-export function loadStateDict(
-  model: AnyModule,
+export function loadStateDict<M extends AnyModule>(
+  model: M,
   tensors: StateDict,
-  options: LoadOptions = {},
+  options: LoadOptions<M> = {},
 ): void {
   const action = "Loading a state dict";
   checkModel(action, model);
-  checkOptions<LoadOptions>(action, options, '{ except: ["fc"] }', {
+  checkOptions<LoadOptions<M>>(action, options, '{ except: ["fc"] }', {
     except: true,
     prefix: true,
     inputShape: true,
+    forward: true,
     transform: true,
   });
   checkStateDict(action, tensors);
   const { except = [], prefix, inputShape, transform } = options;
   if (transform !== undefined) checkFunction(action, "transform", transform);
   const state = prefix === undefined ? tensors : withoutPrefix(action, tensors, prefix);
-  const all = entriesOf(action, model, inputShape);
+  const all = entriesOf(action, model, options);
   const isExcepted = pathMatcher(action, except, [...all.map(({ name }) => name), ...state.keys()]);
   checkExceptedVariables(action, all, isExcepted);
   const entries = all.filter(({ name }) => !isExcepted(name));

@@ -417,3 +417,40 @@ Deno.test("writeSafetensors() marks features of unknown order, and readSafetenso
     await Deno.remove(file);
   }
 });
+
+Deno.test("stateDict() takes the order of a layer that forward does not run from the option forward", () => {
+  class WithAuxiliary extends Module<Images<2>, Features<3>> {
+    readonly conv = conv(2, 4);
+    readonly fc = linear(24, 3);
+    readonly auxiliary = linear(24, 3);
+    override forward(x: Images<2>) {
+      return tidy(() => this.fc.forward(flat(this.conv.forward(x))));
+    }
+    forwardWithAuxiliary(x: Images<2>) {
+      const maps = this.conv.forward(x);
+      return [this.fc.forward(flat(maps)), this.auxiliary.forward(flat(maps))];
+    }
+  }
+  const model = new WithAuxiliary(), inputShape = [5, 4, 2];
+  assert.throws(() => stateDict(model, { inputShape }), {
+    name: "RangeError",
+    message:
+      "Taking the state dict of a model: the order of the features that auxiliary takes must be known, because " +
+      "PyTorch flattens feature maps by channel and this library by pixel, found that it does not run in the forward pass. " +
+      "Pass a forward that runs it too, such as { inputShape, forward: (x) => model.forwardWithAuxiliary(x) }.",
+  });
+  const options = { inputShape, forward: (x: Images<2>) => model.forwardWithAuxiliary(x) };
+  model.auxiliary.weight.assign(model.fc.weight);
+  const state = stateDict(model, options);
+  assert.deepEqual(
+    state.get("auxiliary.weight")!.tensor().arraySync(),
+    state.get("fc.weight")!.tensor().arraySync(),
+  );
+  const before = model.auxiliary.weight.arraySync();
+  loadStateDict(model, state, options);
+  assert.deepEqual(model.auxiliary.weight.arraySync(), before);
+  assert.throws(
+    () => stateDict(model, { forward: options.forward }),
+    /the input shape must be whole numbers .* found undefined/,
+  );
+});
