@@ -480,3 +480,35 @@ for (const [place, [options, call]] of Object.entries(PLACES)) {
     }
   });
 }
+
+const fitWith = (options: object) =>
+  lib.fit(net, set, { optimizer: optimizer(), epochs: 1, batchSize: 2, ...options });
+/** A word of PyTorch or Keras, a call with it, and the option that the error suggests, if any. */
+const WORDS: readonly [word: string, call: (options: object) => unknown, meant?: string][] = [
+  ["lr", fitWith, "optimizer"],
+  ["clipNorm", fitWith, "maxGradientNorm"],
+  ["max_grad_norm", fitWith, "maxGradientNorm"],
+  ["callbacks", fitWith],
+  ["metrics", fitWith],
+  ["device", fitWith],
+  ["shuffle", fitWith],
+  ["params", (options) => lib.sgd([options as never], { learningRate: 1 }), "parameters"],
+  ["learningRate", (options) => lib.oneCycle(options as never), "maximum"],
+  ["pct_start", (options) => lib.oneCycle(options as never), "rise"],
+  ["eta_min", (options) => lib.cosine(options as never), "minimum"],
+  ["depth", (options) => lib.vgg(options as never), "architecture"],
+  ["layers", (options) => lib.resnet(options as never), "stages"],
+  ["blocks", (options) => lib.resnet(options as never), "stages"],
+  ["pretrained", (options) => lib.resnet18(options as never)],
+  ["std", (options) => lib.normalize(options as never), "standardDeviation"],
+  ["labels", (options) => lib.imageGrid([0], [1, 1, 1, 1], options as never), "titles"],
+];
+for (const [word, call, meant] of WORDS) {
+  Deno.test(`an error about the option ${word} suggests ${meant ?? "nothing"}`, () => {
+    assert.throws(() => call({ [word]: 1 }), ({ message }: Error) => {
+      const [, hint] = /found \w+\. (?:Did you mean (.*)\? )?The options are/.exec(message) ?? [];
+      assert.equal(hint, meant, message);
+      return true;
+    });
+  });
+}

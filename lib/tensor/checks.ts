@@ -3,6 +3,7 @@
  * plain `deno run` are not type-checked, so the running library refuses what the types refuse.
  */
 import * as tf from "@tensorflow/tfjs-core";
+import { likelyName } from "./option_hints.ts";
 import type { DataType, Tensor } from "./types.ts";
 
 /**
@@ -204,8 +205,11 @@ export function checkOneOf(
   all: readonly string[],
 ): void {
   if (all.some((one) => one === value)) return;
+  const likely = typeof value === "string" ? likelyName(value, all) : undefined;
   throw new (typeof value === "string" ? RangeError : TypeError)(
-    `${action}: ${subject} must be one of ${all.map(show).join(", ")}, found ${show(value)}.`,
+    `${action}: ${subject} must be one of ${all.map(show).join(", ")}, found ${show(value)}.${
+      likely === undefined ? "" : ` Did you mean ${show(likely)}?`
+    }`,
   );
 }
 
@@ -352,12 +356,14 @@ export function checkOptions<T extends object>(
   const unknown = Object.keys(options).filter((name) => !Object.hasOwn(names, name));
   if (unknown.length === 0) return;
   const found = `found ${unknown.join(", ")}.`;
+  const likely = new Set(unknown.flatMap((name) => likelyName(name, known) ?? []));
+  const hint = likely.size === 0 ? "" : `Did you mean ${[...likely].join(", ")}? `;
   throw new TypeError(
     known.length === 0
       ? `${action}: there must be no options, ${found}`
-      : `${action}: each option must be known, ${found} Did you mean ${
-        unknown.map((name) => nearest(name, known)).join(", ")
-      }? The options are ${known.join(", ")}.`,
+      : `${action}: each option must be known, ${found} ${hint}The options are ${
+        known.join(", ")
+      }.`,
   );
 }
 
@@ -369,37 +375,6 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
   return prototype === null || prototype.constructor?.name === "Object";
-}
-
-/** Returns the known name that is most like `name`. */
-function nearest(name: string, known: readonly string[]): string {
-  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
-  const initials = (text: string) => text.replaceAll(/(?<=.)[a-z0-9]/g, "").toLowerCase();
-  const target = plain(name);
-  const distance = (other: string) => {
-    const candidate = plain(other);
-    if (candidate === target || initials(other) === target) return 0;
-    if (candidate.includes(target) || target.includes(candidate)) return 0.5;
-    return editDistance(target, candidate);
-  };
-  return known.reduce((best, other) => distance(other) < distance(best) ? other : best);
-}
-
-/** Returns Levenshtein's distance: the number of letters to insert, delete or replace. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(
-        next[j - 1]! + 1,
-        row[j]! + 1,
-        row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
-      ));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }
 
 /** Returns a value as text for an error message. */

@@ -369,12 +369,12 @@ const misspelt: [string, () => unknown, string][] = [
   [
     "randomResizedCrop",
     () => randomResizedCrop({ size: [2, 2], area: 1 } as unknown as { size: [2, 2] }),
-    "Cropping images at random: each option must be known, found area. Did you mean size? The options are size, scale, ratio.",
+    "Cropping images at random: each option must be known, found area. Did you mean scale? The options are size, scale, ratio.",
   ],
   [
     "colorJitter",
     () => colorJitter({ hue: 0.1 } as object),
-    "Changing colours at random: each option must be known, found hue. Did you mean brightness? The options are brightness, contrast, saturation.",
+    "Changing colours at random: each option must be known, found hue. The options are brightness, contrast, saturation.",
   ],
   [
     "cutout",
@@ -384,7 +384,7 @@ const misspelt: [string, () => unknown, string][] = [
   [
     "normalize",
     () => normalize({ mean: 0.5, std: 0.2 } as unknown as { mean: 1; standardDeviation: 1 }),
-    "Normalizing images: each option must be known, found std. Did you mean mean? The options are mean, standardDeviation.",
+    "Normalizing images: each option must be known, found std. Did you mean standardDeviation? The options are mean, standardDeviation.",
   ],
   [
     "compose",

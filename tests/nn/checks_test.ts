@@ -69,14 +69,18 @@ Deno.test("checkOptions() refuses an option that does not exist, and names the n
       ["validationData", "validation"],
       ["bias", "useBias"],
       ["learning_rate", "learningRate"],
-      ["toString", "useBias"],
+      ["toString", undefined],
+      ["clases", "classes"],
+      ["device", undefined],
+      ["depth", undefined],
+      ["criterion", undefined],
     ] as const
   ) {
     const options = { classes: 2, [wrong]: undefined };
     assert.throws(() => checkOptions<Options>("Building a net", options, "{ classes: 2 }", names), {
       name: "TypeError",
-      message:
-        `Building a net: each option must be known, found ${wrong}. Did you mean ${meant}? ` +
+      message: `Building a net: each option must be known, found ${wrong}. ` +
+        (meant === undefined ? "" : `Did you mean ${meant}? `) +
         "The options are learningRate, batchSize, classes, validation, useBias.",
     });
   }

@@ -61,7 +61,7 @@ Deno.test("pretrained() names the networks that there are", async () => {
     {
       name: "RangeError",
       message:
-        /^Loading pretrained weights: the network must be one of "alexnet", "vgg11", .*, "resnet152", found "resnet1000"\.$/,
+        /^Loading pretrained weights: the network must be one of "alexnet", "vgg11", .*, "resnet152", found "resnet1000"\. Did you mean "resnet101"\?$/,
     },
   );
 });
