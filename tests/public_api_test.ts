@@ -177,3 +177,25 @@ Deno.test("the shell commands of the README exist", async () => {
   assert(tasksNamed.length >= 3);
   for (const task of tasksNamed) assert(Object.hasOwn(tasks, task), `there is no task ${task}`);
 });
+
+Deno.test("each comment @ts-expect-error of the README quotes the compiler", async () => {
+  const blocks = Array.from(read("README.md").matchAll(/```ts\n([^]*?)```/g), ([, code]) => code!)
+    .filter((code) => code.includes("@ts-expect-error"));
+  assert(blocks.length > 0);
+  for (const code of blocks) {
+    const [comment, ...others] = code.match(/ *\/\/ @ts-expect-error: .*\n/g)!;
+    assert.equal(others.length, 0, "one for each block");
+    const file = await Deno.makeTempFile({ dir: join(root, "tests"), suffix: ".ts" });
+    try {
+      await Deno.writeTextFile(file, code.replace(comment!, ""));
+      const { stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["check", "--quiet", file],
+        env: { NO_COLOR: "1" },
+      }).output();
+      const [, quoted] = /@ts-expect-error: (.*)\n/.exec(comment!)!;
+      assert(new TextDecoder().decode(stderr).includes(quoted!), new TextDecoder().decode(stderr));
+    } finally {
+      await Deno.remove(file);
+    }
+  }
+});

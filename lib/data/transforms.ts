@@ -264,7 +264,7 @@ export type TransformChain<
       : number extends FirstChannels<[F]> | LastChannels<Before> ? F
       : `this transform takes images with ${FirstChannels<
         [F]
-      >} channels, but the one before it gives images with ${LastChannels<
+      >} channels, but the one before it returns images with ${LastChannels<
         Before
       >} channels`,
     ...TransformChain<Rest, [...Before, F]>,

@@ -46,7 +46,7 @@ export type KnownOptions<Names extends PropertyKey, Options> = {
 };
 
 /** The message about a model that returns no logits. */
-export type NoLogits<Result> = `this model gives ${Describe<Result>}, not logits [batch, classes]`;
+export type NoLogits<Result> = `this model returns ${Describe<Result>}, not logits [batch, classes]`;
 
 /** A module from `In` to `Result`, or a message if it does not fit the channels of the data set. */
 export type ModuleFor<In, Result, Channels extends number, Out extends number> =
@@ -58,7 +58,7 @@ export type ChannelMismatch<In, Channels extends number, Out extends number> =
     In
   >}, but ${Fits<Images, In> extends false ? "the data set has images"
     : Out extends Channels ? `the data set has ${Channels}`
-    : `the transform gives ${Out}`}`;
+    : `the transform returns ${Out}`}`;
 
 /** A validation set, or a message if its channels or classes differ from the training set's. */
 export type ValidationFor<Set, Channels extends number, Classes extends number> = Set extends

@@ -115,7 +115,7 @@ export function blocks(channels: number) {
   const wrong: Images<64> = bottleneck(64, 64).forward(wide);
   sequential(
     bottleneck(64, 64),
-    // @ts-expect-error: this layer takes images with 64 channels, but the layer before it gives
+    // @ts-expect-error: this layer takes images with 64 channels, but the layer before it returns
     // images with 256 channels
     basicBlock(64, 64),
   );

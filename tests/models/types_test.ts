@@ -117,14 +117,14 @@ export function blocks() {
   inception(192, [64, 128, [16, 32], 32]);
   sequential(
     inception(192, [64, [96, 128], [16, 32], 32]),
-    // @ts-expect-error: this layer takes images with 480 channels, but the layer before it gives
+    // @ts-expect-error: this layer takes images with 480 channels, but the layer before it returns
     // images with 256 channels
     inception(480, [192, [96, 208], [16, 48], 64]),
   );
-  // @ts-expect-error: this layer takes images with 64 channels, but the layer before it gives
+  // @ts-expect-error: this layer takes images with 64 channels, but the layer before it returns
   // images with 128 channels
   sequential(vggBlock(3, 128, { convolutions: 2 }), relu(), vggBlock(64, 256, { convolutions: 2 }));
-  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it gives images
+  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it returns images
   // with 96 channels
   sequential(ninBlock(1, 96, { kernelSize: 11 }), conv2d(3, 8, { kernelSize: 1 }));
   // @ts-expect-error: a block of a NiN has a window

@@ -37,9 +37,9 @@ export function types(grey: Images<1>, colour: Images<3>) {
   const y: Images<8> = layer.forward(colour);
   // @ts-expect-error: the layer takes images with 3 channels
   layer.forward(grey);
-  // @ts-expect-error: the layer gives images with 8 channels
+  // @ts-expect-error: the layer returns images with 8 channels
   const z: Images<4> = layer.forward(colour);
-  // @ts-expect-error: this layer takes images with 16 channels, but the layer before it gives 8
+  // @ts-expect-error: this layer takes images with 16 channels, but the layer before it returns 8
   sequential(layer, conv2d(16, 4, { kernelSize: 1 }));
   // @ts-expect-error: each image has one kernel, so channels cannot be grouped
   dynamicConv2d(4, 8, { kernelSize: 3, groups: 2 });

@@ -648,7 +648,7 @@ const refused: [
     "a model that gives images",
     () => {
       const model = sequential(conv2d(1, 10, { kernelSize: 1 }));
-      // @ts-expect-error: this model gives images with 10 channels, not logits [batch, classes]
+      // @ts-expect-error: this model returns images with 10 channels, not logits [batch, classes]
       return fit(model, hundred, options(model));
     },
     "RangeError",
@@ -1024,7 +1024,7 @@ Deno.test("fit() refuses other channels and classes in words", () => {
   const narrow = (images: Images<1>) =>
     ops.slice(images, [0, 0, 0, 0], [-1, -1, -1, 1]) as Images<1>;
   const three = sequential(conv2d(3, 2, { kernelSize: 1 }), globalAveragePool());
-  // @ts-expect-error: this model takes images with 3 channels, but the transform gives 1
+  // @ts-expect-error: this model takes images with 3 channels, but the transform returns 1
   assert.throws(() => fit(three, colour, { ...options(three), batchSize: 2, transform: narrow }), {
     message: /: the images must have 3 channels for this model, found 1 after the transform\./,
   });

@@ -67,7 +67,7 @@ export function fits() {
   fit(colourModel, pets, rest);
   // @ts-expect-error: this model has 2 classes, but the data set has 10
   fit(petsModel, colour, rest);
-  // @ts-expect-error: this model takes images with 3 channels, but the transform gives 1
+  // @ts-expect-error: this model takes images with 3 channels, but the transform returns 1
   fit(colourModel, colour, { ...rest, transform: toGrey });
   // @ts-expect-error: the transform takes three channels, the set has one
   fit(greyModel, grey, { ...rest, transform: three });
@@ -77,7 +77,7 @@ export function fits() {
   fit(greyModel, grey, { ...rest, validation: colour });
   // @ts-expect-error: the validation set has the classes of the training set
   fit(colourModel, colour, { ...rest, validation: pets });
-  // @ts-expect-error: the model gives images, not logits
+  // @ts-expect-error: this model returns images
   fit(sequential(dropout(0.1)), grey, rest);
   // @ts-expect-error: an optimizer is needed
   fit(greyModel, grey, { epochs: 1, batchSize: 1 });
@@ -209,7 +209,7 @@ Deno.test("fit() and its siblings refuse a wrong model in words when they are co
   const messages = [
     "this model takes images with 3 channels, but the data set has 1",
     "this model has 1000 classes, but the data set has 10",
-    "this model takes images with 3 channels, but the transform gives 1",
+    "this model takes images with 3 channels, but the transform returns 1",
     "the validation set has images with 3 channels, but the training set has 1",
     "the validation set has 2 classes, but the training set has 10",
     "this model gives another kind of tensor, not logits [batch, classes]",
