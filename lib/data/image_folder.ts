@@ -20,7 +20,7 @@ export interface ImageFolderOptions<
   Names extends readonly string[] = readonly string[],
   Channels extends 1 | 3 = 1 | 3,
 > {
-  /** The size of the images in the data set, in pixels. */
+  /** The height and width of the images in the data set, in pixels. */
   size: readonly [height: number, width: number];
   /**
    * The length to which the shorter side of an image is resized before `size` is cut out of its

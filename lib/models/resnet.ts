@@ -182,10 +182,14 @@ export class ResNet<InChannels extends number, Classes extends number>
   readonly fc: Linear<number, Classes>;
   readonly #stemLayers: WindowLayers;
 
-  /** See {@linkcode resnet}. */
-  constructor(options: ResNetOptions<InChannels, Classes>) {
+  /**
+   * See {@linkcode resnet}.
+   *
+   * @param action What the caller is doing, for messages.
+   */
+  constructor(options: ResNetOptions<InChannels, Classes>, action = BUILDING) {
     super();
-    checkOptions<ResNetOptions>(BUILDING, options, '{ block: "basic", stages: [2, 2, 2, 2] }', {
+    checkOptions<ResNetOptions>(action, options, '{ block: "basic", stages: [2, 2, 2, 2] }', {
       ...VARIANT_OPTIONS,
       block: true,
       stages: true,
@@ -194,21 +198,21 @@ export class ResNet<InChannels extends number, Classes extends number>
     const { inChannels = 3 as number as InChannels, classes = 1000 as number as Classes } = options;
     const { block, stages, version = "v1.5", shortcut = "B", convolution = conv2d } = options;
     const { stem = "imagenet", channels = 64, width = 1, poolSize = [1, 1], embedding } = options;
-    checkOneOf(BUILDING, "block", block, BLOCKS);
-    checkOneOf(BUILDING, "stem", stem, Object.keys(STEM_CONVOLUTIONS));
-    checkBlockOptions(BUILDING, version, shortcut, convolution);
-    checkInteger(BUILDING, "channels", channels);
-    checkInteger(BUILDING, "inChannels", inChannels);
-    checkInteger(BUILDING, "classes", classes);
-    if (embedding !== undefined) checkInteger(BUILDING, "embedding", embedding);
-    checkStages(stages);
+    checkOneOf(action, "block", block, BLOCKS);
+    checkOneOf(action, "stem", stem, Object.keys(STEM_CONVOLUTIONS));
+    checkBlockOptions(action, version, shortcut, convolution);
+    checkInteger(action, "channels", channels);
+    checkInteger(action, "inChannels", inChannels);
+    checkInteger(action, "classes", classes);
+    if (embedding !== undefined) checkInteger(action, "embedding", embedding);
+    checkStages(action, stages);
     this.avgpool = adaptiveAveragePool(poolSize);
-    let lastChannels = scaleChannels(BUILDING, channels, width);
+    let lastChannels = scaleChannels(action, channels, width);
     this.conv1 = conv2d(inChannels, lastChannels, STEM_CONVOLUTIONS[stem]);
     this.bn1 = version === "v2" ? undefined : batchNorm(lastChannels);
     this.maxpool = stemPooling(stem);
     this.stages = stages.map((count, stage) => {
-      const stageWidth = scaleChannels(BUILDING, channels * 2 ** stage, width);
+      const stageWidth = scaleChannels(action, channels * 2 ** stage, width);
       const outChannels = block === "basic" ? stageWidth : 4 * stageWidth;
       const blocks = Array.from({ length: count }, (_, i) => {
         const inChannels = i === 0 ? lastChannels : outChannels;
@@ -272,7 +276,7 @@ export class ResNet<InChannels extends number, Classes extends number>
 
   /** Returns the number of stages, as a summary shows it. */
   override describe(): string {
-    return `resnet, ${this.stages.length} stages`;
+    return `ResNet, ${this.stages.length} stages`;
   }
 }
 
@@ -282,15 +286,15 @@ export class ResNet<InChannels extends number, Classes extends number>
  * @throws {TypeError} If they are not an array of numbers.
  * @throws {RangeError} If there is no stage, or a number is not a whole number of at least 1.
  */
-function checkStages(stages: readonly number[]): void {
-  checkArray(BUILDING, "stages", stages);
+function checkStages(action: string, stages: readonly number[]): void {
+  checkArray(action, "stages", stages);
   if (stages.length === 0) {
     throw new RangeError(
-      `${BUILDING}: stages must be numbers of blocks such as [2, 2, 2, 2], found [].`,
+      `${action}: stages must be numbers of blocks such as [2, 2, 2, 2], found [].`,
     );
   }
   stages.forEach((count, i) =>
-    checkInteger(BUILDING, `the number of blocks of stage ${i + 1}`, count)
+    checkInteger(action, `the number of blocks of stage ${i + 1}`, count)
   );
 }
 
@@ -363,7 +367,10 @@ function variant(depth: keyof typeof VARIANTS): ResNetFunction {
     const action = `Building resnet${depth}`;
     checkArguments(action, arguments, 1);
     checkOptions<ResNetVariantOptions>(action, options, "{ classes: 10 }", VARIANT_OPTIONS);
-    return resnet<readonly number[], InChannels, Classes>({ ...options, ...VARIANTS[depth] });
+    return new ResNet<NoInfer<InChannels>, NoInfer<Classes>>(
+      { ...options, ...VARIANTS[depth] },
+      action,
+    );
   };
 }
 
@@ -467,5 +474,5 @@ export function cifarResnet(options: CifarResNetOptions): ResNet<number, number>
     ...rest,
     ...{ version, shortcut, classes, stem: "cifar" },
     ...{ block: "basic", stages: [stage, stage, stage], channels: 16 },
-  });
+  }, action);
 }

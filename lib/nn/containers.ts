@@ -43,7 +43,14 @@ function checkModules(
   if (modules.length === 0) {
     throw new RangeError(`${action}: there must be at least one ${subject}, found none.`);
   }
-  modules.forEach((module, i) => checkModule(action, `${subject} ${i}`, module));
+  modules.forEach((module, i) => {
+    if (Array.isArray(module)) {
+      throw new TypeError(
+        `${action}: ${subject} ${i} must be a module, found an array. Spread it: ...${subjects}.`,
+      );
+    }
+    checkModule(action, `${subject} ${i}`, module);
+  });
 }
 
 /** Layers that run one after the other; made by {@linkcode sequential}. */

@@ -212,9 +212,9 @@ export function pairText(value: Pair): string {
  * assert.deepEqual(layer.forward(ops.zeros([1, 224, 224, 3])).shape, [1, 112, 112, 64]);
  * assert.deepEqual(layer.weight.shape, [7, 7, 3, 64]);
  *
- * const gray = conv2d(1, 1, { kernelSize: 1 }).forward(ops.zeros([1, 8, 8, 1]));
+ * const grey = conv2d(1, 1, { kernelSize: 1 }).forward(ops.zeros([1, 8, 8, 1]));
  * // @ts-expect-error: images with one channel do not fit
- * assert.throws(() => layer.forward(gray));
+ * assert.throws(() => layer.forward(grey));
  * ```
  */
 export function conv2d<const InChannels extends number, const OutChannels extends number>(

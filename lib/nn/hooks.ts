@@ -49,21 +49,9 @@ export function onForward<M extends AnyModule>(
   const action = "Running a model with a hook";
   checkModule(action, "the model", model);
   checkFunction(action, "the hook", hook);
-  /** The error that is being thrown. Outer modules rethrow it unchanged. */
-  let thrown: unknown;
   return withForwardHook(model, ({ path, module, input, forward }) => {
-    let output: unknown;
-    try {
-      output = forward(input);
-    } catch (error) {
-      if (error === thrown || path === "") throw error;
-      throw thrown = withPath(path, module, error);
-    }
-    try {
-      outsideForward(() => hook({ path, module, input, output }));
-    } catch (error) {
-      throw thrown = error; // The hook failed, not the module.
-    }
+    const output = forward(input);
+    outsideForward(() => hook({ path, module, input, output }));
     return output;
   }, () => model.forward(input as never, options));
 }
@@ -79,6 +67,9 @@ export interface PendingForward extends Omit<ForwardCall, "output"> {
 /**
  * Runs `work` while `hook` replaces the forward methods of the model and of all modules below it.
  * The result of `hook` is the output of the module.
+ *
+ * @throws The error of a module, with the path of the innermost module that failed before its
+ * message; the error of `hook` as it is.
  */
 export function withForwardHook<T>(
   model: AnyModule,
@@ -86,17 +77,25 @@ export function withForwardHook<T>(
   work: () => T,
 ): T {
   const restorers: (() => void)[] = [];
+  /** The error that is being thrown. Outer modules rethrow it unchanged. */
+  let thrown: unknown;
   const wrap = (path: string, module: AnyModule) => {
     const forward = module.forward;
     const own = Object.getOwnPropertyDescriptor(module, "forward");
-    const value = (input: unknown, options?: ForwardOptions): unknown =>
-      hook({
-        path,
-        module,
-        input,
-        options,
-        forward: (input) => forward.call(module, input as never, options),
-      });
+    const run = (input: unknown, options?: ForwardOptions): unknown => {
+      try {
+        return forward.call(module, input as never, options);
+      } catch (error) {
+        throw error === thrown || path === "" ? error : withPath(path, module, error);
+      }
+    };
+    const value = (input: unknown, options?: ForwardOptions): unknown => {
+      try {
+        return hook({ path, module, input, options, forward: (input) => run(input, options) });
+      } catch (error) {
+        throw thrown = error;
+      }
+    };
     Object.defineProperty(module, "forward", { value, configurable: true });
     restorers.push(() => {
       if (own) Object.defineProperty(module, "forward", own);

@@ -54,10 +54,15 @@ export function initialize<const S extends readonly number[]>(
   shape: S,
   initializer: Initializer,
 ): Variable<RankFor<S["length"]>> {
+  if (typeof initializer !== "function") {
+    throw new TypeError(
+      `${action}: the initializer must be a function such as initializers.heNormal(), found ${
+        show(initializer)
+      }.`,
+    );
+  }
   const initial = tidy(() => {
-    const value = typeof initializer === "function"
-      ? initializer(shape, fansOf(shape))
-      : initializer;
+    const value = initializer(shape, fansOf(shape));
     if (!isTensor(value) || value.dtype !== "float32" || String(value.shape) !== String(shape)) {
       throw new TypeError(
         `${action}: the initializer must return a tensor of float32 [${shape.join(", ")}], found ${

@@ -8,11 +8,11 @@ import { type AnyModule, joinPath } from "./module.ts";
 export interface SummaryRow {
   /** The path of the layer in the model: `stage2.0.conv1`. */
   readonly path: string;
-  /** The description of the layer. */
+  /** The description of the layer; of one that runs n times it ends in `×n`. */
   readonly layer: string;
   /** The shape of the output, without the batch axis. */
   readonly outputShape: readonly number[];
-  /** The number of trained parameters; frozen parameters do not count. */
+  /** The number of parameters, frozen ones among them. */
   readonly parameters: number;
   /** Multiply-accumulates for one input. */
   readonly macs: number;
@@ -27,17 +27,23 @@ export class Summary {
     /** The layers, in the order of the forward pass. */
     readonly rows: readonly SummaryRow[],
     /**
-     * The number of trained parameters of the whole model. Shared parameters count once, and layers
-     * that inference does not run count too.
+     * The number of parameters of the whole model. Shared parameters count once, and layers that
+     * inference does not run count too.
      */
     readonly parameters: number,
     /** Multiply-accumulates for one input. */
     readonly macs: number,
+    /** The number of parameters that are not frozen. */
+    readonly trainedParameters: number,
   ) {}
 
-  /** Returns the table as text, with a last line of totals. */
+  /** Returns the table as text, with the totals below, and what is trained if some is frozen. */
   toString(): string {
     const formatCount = (value: number) => value === 0 ? "" : value.toLocaleString("en-US");
+    const totals = [["", "total", "", formatCount(this.parameters), formatCount(this.macs)]];
+    if (this.trainedParameters < this.parameters) {
+      totals.push(["", "trained", "", this.trainedParameters.toLocaleString("en-US"), ""]);
+    }
     const table = [
       ["path", "layer", "output", "parameters", "MACs"],
       ["", "input", this.inputShape.join("×"), "", ""],
@@ -48,7 +54,7 @@ export class Summary {
         formatCount(row.parameters),
         formatCount(row.macs),
       ]),
-      ["", "total", "", formatCount(this.parameters), formatCount(this.macs)],
+      ...totals,
     ];
     const widths = [0, 1, 2, 3, 4].map((column) =>
       Math.max(...table.map((cells) => cells[column]!.length))
@@ -59,7 +65,8 @@ export class Summary {
       ).join("  ").trimEnd()
     );
     const rule = "─".repeat(widths.reduce((total, width) => total + width + 2, -2));
-    return [lines[0], rule, ...lines.slice(1, -1), rule, lines.at(-1)].join("\n");
+    const last = -totals.length;
+    return [lines[0], rule, ...lines.slice(1, last), rule, ...lines.slice(last)].join("\n");
   }
 
   /** Returns the text that `console.log` and a notebook cell show. */
@@ -116,6 +123,7 @@ export function summary(
   checkInputShape(action, inputShape);
   if (depth !== Infinity) checkInteger(action, "depth", depth);
   const rows: SummaryRow[] = [];
+  const calls = new Map<AnyModule, number>();
   const add = (row: SummaryRow) => {
     const index = rows.findIndex(({ path }) => path === row.path);
     const earlier = rows[index];
@@ -128,7 +136,9 @@ export function summary(
       };
     }
   };
-  const trained = new Set(model.parameters());
+  const all = [...model.namedVariables().values()].filter(({ trainable }) => trainable);
+  const sizeOf = (variables: readonly Variable[]) =>
+    variables.reduce((total, variable) => total + variable.size, 0);
   const counted = new Set<Variable>();
   tidy(() => {
     onForward(
@@ -138,7 +148,7 @@ export function summary(
         const steps = path === "" ? [] : path.split(".");
         let parameters = 0;
         for (const variable of module.variables().values()) {
-          if (trained.has(variable) && !counted.has(variable)) parameters += variable.size;
+          if (variable.trainable && !counted.has(variable)) parameters += variable.size;
           counted.add(variable);
         }
         const outputShape = shapeOf(output);
@@ -147,7 +157,10 @@ export function summary(
           steps.length === depth;
         if (!isShown) return;
         if (steps.length <= depth) {
-          add({ path, layer: module.describe(), outputShape, parameters, macs });
+          const count = (calls.get(module) ?? 0) + 1;
+          calls.set(module, count);
+          const layer = `${module.describe()}${count > 1 ? ` ×${count}` : ""}`;
+          add({ path, layer, outputShape, parameters, macs });
         } else {
           const above = steps.slice(0, depth).reduce(joinPath, "");
           add({ path: above, layer: "", outputShape, parameters, macs });
@@ -158,8 +171,9 @@ export function summary(
   return new Summary(
     [...inputShape],
     rows,
-    [...trained].reduce((total, variable) => total + variable.size, 0),
+    sizeOf(all),
     rows.reduce((total, row) => total + row.macs, 0),
+    sizeOf(model.parameters()),
   );
 }
 

@@ -79,6 +79,11 @@ export class Figure {
     this.description = description;
   }
 
+  /** Returns the description, which `console.log` shows in place of the traces. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.description;
+  }
+
   /**
    * Returns the forms of this figure that a notebook stores: interactive plotly JSON, a static
    * picture of the layout's size, and the description.

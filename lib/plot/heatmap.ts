@@ -205,6 +205,12 @@ export function confusionMatrixPlot(
     height: true,
   });
   checkStrings(action, "classNames", classNames);
+  if (!Array.isArray(confusion) && Object(confusion).confusion !== undefined) {
+    throw new TypeError(
+      `${action}: confusion must be an array of rows of numbers, found an evaluation. ` +
+        "Pass evaluation.confusion.",
+    );
+  }
   const classes = checkMatrix(action, "confusion", confusion);
   checkSameLength(action, ["a row of confusion", confusion[0]!], ["classNames", classNames]);
   if (classes !== confusion.length) {

@@ -69,7 +69,7 @@ const maxImages = 400;
  *
  * const figure = imageGrid([0, 1, 1, 0, 1, 1, 0, 0], [2, 2, 2, 1], { titles: ["cross", "bar"] });
  * assert.equal(figure.data[0]?.type, "image");
- * assert.equal(figure.description, "2 gray images of 2×2 pixels: cross, bar.");
+ * assert.equal(figure.description, "2 grey images of 2×2 pixels: cross, bar.");
  * ```
  */
 export function imageGrid(
@@ -97,7 +97,7 @@ export function imageGrid(
     values,
     (value) => 255 * (value - black) / (white - black),
   );
-  const kind = channels === 1 ? "gray" : "colour";
+  const kind = channels === 1 ? "grey" : "colour";
   const stretched = [0, 1, 255].includes(white) && black === 0
     ? ""
     : `, black at ${formatNumber(black)} and white at ${formatNumber(white)}`;
@@ -128,7 +128,7 @@ export interface FilterGridOptions extends GridOptions {
  * Kernels over 3 input channels are drawn in colour, with zero as middle grey. Other kernels are
  * drawn for one input channel: zero is white, positive red and negative blue.
  *
- * @param kernels The weights, in the layout of TensorFlow.
+ * @param kernels The weight of a convolution, such as `layer.weight.dataSync()`.
  * @param shape `[height, width, input channels, output channels]`.
  * @param options The input channel, titles, columns, title and width.
  * @throws {RangeError} If the values differ in number from the shape, a value is not finite, there

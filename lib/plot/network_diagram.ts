@@ -38,12 +38,12 @@ const otherKind = colors[6];
  *
  * const figure = networkDiagram([
  *   { path: "0", layer: "flatten", outputShape: [784], parameters: 0, macs: 0 },
- *   { path: "1", layer: "linear(784, 10)", outputShape: [10], parameters: 7850, macs: 7840 },
+ *   { path: "1", layer: "linear 784 → 10", outputShape: [10], parameters: 7850, macs: 7840 },
  * ]);
  * assert.equal(
  *   figure.description,
  *   "Network of 2 layers with 7,850 parameters and 7,840 MACs; most parameters are in 1 " +
- *     "(linear(784, 10)), most MACs in 1 (linear(784, 10)).",
+ *     "(linear 784 → 10), most MACs in 1 (linear 784 → 10).",
  * );
  * ```
  */
@@ -53,6 +53,11 @@ export function networkDiagram(
 ): Figure {
   const action = "Drawing a network";
   checkFigureOptions<NetworkDiagramOptions>(action, options, '{ title: "LeNet" }', figureNames);
+  if (!Array.isArray(rows) && Object(rows).rows !== undefined) {
+    throw new TypeError(
+      `${action}: the rows must be an array, found a summary. Pass summary(model, shape).rows.`,
+    );
+  }
   checkNotEmpty(action, "the rows of summary(model, shape)", rows);
   for (const [index, row] of rows.entries()) {
     checkString(action, `the path of rows[${index}]`, row?.path);

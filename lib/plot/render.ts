@@ -72,7 +72,8 @@ export async function renderSvg(figure: Drawable): Promise<string> {
 }
 
 /**
- * Draws a figure as a PNG picture without a browser.
+ * Draws a figure as a PNG picture without a browser. To save it:
+ * `await Deno.writeFile("chart.png", await renderPng(figure))`.
  *
  * The picture has one pixel for each pixel of the layout, which has 700 by 420 where it sets no
  * `width` and `height`. The first call loads plotly.js, which takes about a second.
@@ -99,6 +100,12 @@ export async function renderPng(
   options: RenderPngOptions = {},
 ): Promise<Uint8Array> {
   checkDrawable(figure);
+  if (typeof options === "string") {
+    throw new TypeError(
+      `${ACTION}: the options must be an object such as { scale: 2 }, found ${show(options)}. ` +
+        `To save the picture: await Deno.writeFile(${show(options)}, await renderPng(figure))`,
+    );
+  }
   checkOptions<RenderPngOptions>(ACTION, options, "{ scale: 2 }", { scale: true });
   const { scale = 1 } = options;
   checkNumber(ACTION, "scale", scale, scale > 0 && scale <= 8, "a number above 0 and at most 8");

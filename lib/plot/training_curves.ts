@@ -43,8 +43,8 @@ const training = "training", validation = "validation", mean = "running mean";
  * import assert from "node:assert/strict";
  *
  * const figure = trainingCurves({
- *   steps: [{ step: 0, loss: 2.3, learningRate: 0.1 }, { step: 1, loss: 1.9, learningRate: 0.1 }],
- *   epochs: [{ epoch: 0, trainLoss: 2.1, trainAccuracy: 0.25 }],
+ *   steps: [{ step: 1, loss: 2.3, learningRate: 0.1 }, { step: 2, loss: 1.9, learningRate: 0.1 }],
+ *   epochs: [{ epoch: 1, trainLoss: 2.1, trainAccuracy: 0.25 }],
  * });
  * assert.equal(figure.data.length, 5);
  * assert.match(figure.description, /training accuracy 25 %/);
@@ -202,9 +202,9 @@ function describe({ steps, epochs }: TrainingHistory): string {
   const first = steps[0], last = steps.at(-1), epoch = epochs.at(-1);
   if (first && last) {
     parts.push(
-      `over ${formatNumber(steps.length)} steps the loss goes from ${formatNumber(first.loss)} to ${
-        formatNumber(last.loss)
-      }`,
+      `over ${formatNumber(steps.length)} ${
+        steps.length === 1 ? "step" : "steps"
+      } the loss goes from ${formatNumber(first.loss)} to ${formatNumber(last.loss)}`,
     );
   }
   if (epoch) {

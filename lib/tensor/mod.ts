@@ -1,7 +1,7 @@
 /**
  * Tensors: ops with shapes as types, gradients, memory, seeded random numbers, backends.
  *
- * The one room that imports TensorFlow.js. The ops are in the namespace `ops`; {@linkcode grad} and
+ * The ops are in the namespace `ops`; {@linkcode grad} and
  * {@linkcode valueAndGradients} differentiate functions of tensors, {@linkcode tidy} frees
  * intermediate tensors, and {@linkcode compile} runs a function as one TensorFlow graph.
  *

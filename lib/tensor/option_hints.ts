@@ -77,8 +77,9 @@ export function likelyName(name: string, known: readonly string[]): string | und
     (best, other) => best === undefined || distance(other) < distance(best) ? other : best,
     undefined,
   );
-  // Two mistakes in a word of five letters are still that word.
-  return nearest !== undefined && distance(nearest) <= 0.4 * target.length ? nearest : undefined;
+  // Two mistakes in a word of five letters are still that word; one in a word of three is not.
+  const limit = target.length > 3 ? 0.4 * target.length : 0.5;
+  return nearest !== undefined && distance(nearest) <= limit ? nearest : undefined;
 }
 
 /** Returns Levenshtein's distance: the number of letters to insert, delete or replace. */

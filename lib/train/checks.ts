@@ -12,7 +12,18 @@ import {
 } from "../tensor/internal.ts";
 import { withForwardHook } from "../nn/hooks.ts";
 import type { AnyModule } from "../nn/mod.ts";
-import { ImageDataset, type Transform } from "../data/mod.ts";
+import {
+  colorJitter,
+  compose,
+  cutout,
+  ImageDataset,
+  normalize,
+  randomCrop,
+  randomFlip,
+  randomResizedCrop,
+  resize,
+  type Transform,
+} from "../data/mod.ts";
 import type { Optimizer } from "./optimizers.ts";
 
 type Check = (action: string, name: string, value: unknown) => void;
@@ -24,6 +35,19 @@ const functionOf = (description: string): Check => (action, name, value) => {
     `${action}: ${name} must be a function of ${description}, found ${show(value)}.`,
   );
 };
+/** Checks that a value is a transform: a function of images, and not one that makes a transform. */
+const transformSuchAs = (example: string): Check => (action, name, value) => {
+  if (typeof value === "function" && !TRANSFORM_MAKERS.has(value)) return;
+  const isList = Array.isArray(value) && value.every((step) => typeof step === "function");
+  throw new TypeError(
+    `${action}: ${name} must be a function of images such as ${example}, found ${
+      isList ? "an array of functions. Join them by compose" : show(value)
+    }.`,
+  );
+};
+const TRANSFORM_MAKERS: ReadonlySet<unknown> = new Set([
+  ...[colorJitter, compose, cutout, normalize, randomCrop, randomFlip, randomResizedCrop, resize],
+]);
 const checkPositive: Check = (action, name, value) =>
   checkNumber(action, name, value, Number(value) > 0, "a positive number");
 
@@ -33,8 +57,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
   objective: functionOf("a model and a batch that returns { loss }"),
   validationLogits: functionOf("a model and images that returns logits"),
   schedule: functionOf("the step such as (step) => 0.1 / (1 + step)"),
-  transform: functionOf("images such as normalize(imagenetStatistics)"),
-  augment: functionOf("images such as randomFlip()"),
+  transform: transformSuchAs("normalize(imagenetStatistics)"),
+  augment: transformSuchAs("randomFlip()"),
   compile: checkBoolean,
   dropLast: checkBoolean,
   mixup: (action, name, value) => {
@@ -94,6 +118,7 @@ export function checkLogits(
   logits: unknown,
   { classes }: ImageDataset,
   subject = "the model",
+  remedy = "",
 ): void {
   const shape = isTensor(logits) ? logits.shape : undefined;
   if (shape?.length === 2 && shape[1] === classes) return;
@@ -102,7 +127,9 @@ export function checkLogits(
       ? `${action}: the model must have the ${classes} classes of the data set, found ${
         shape[1]
       }. Build it with ${classes} classes.`
-      : `${action}: ${subject} must return logits [batch, ${classes}], found ${show(logits)}.`,
+      : `${action}: ${subject} must return logits [batch, ${classes}], found ${
+        show(logits)
+      }.${remedy}`,
   );
 }
 

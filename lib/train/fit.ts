@@ -90,9 +90,10 @@ export function startTraining(
   model: unknown,
   dataset: ImageDataset,
   options: AnyFitOptions,
+  doing = "Fitting to",
 ): Training {
   checkDataset("Fitting", dataset);
-  const action = `Fitting to "${dataset.name}"`;
+  const action = `${doing} "${dataset.name}"`;
   const classifier = asClassifier(action, model);
   checkFitOptions(action, options);
   checkParameters(action, classifier, options.optimizer);

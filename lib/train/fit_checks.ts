@@ -86,7 +86,8 @@ export function checkForwardPass(
           if (normalizesOneValue(module, input)) batchNorms.push(path || module.describe());
         }),
     );
-    checkLogits(action, logits, dataset);
+    const remedy = " With the option objective it may return something else.";
+    checkLogits(action, logits, dataset, "the model", remedy);
     if (batchNorms.length > 0) {
       checkLastBatch(
         action,
@@ -112,7 +113,9 @@ export function checkForwardPass(
           ? validationLogits(model as never, image)
           : onForward(model, image, () => {}),
     );
-    checkLogits(action, logits, validation, validationLogits ? "validationLogits" : "the model");
+    const remedy = " The option validationLogits returns the logits of another model.";
+    if (validationLogits) checkLogits(action, logits, validation, "validationLogits");
+    else checkLogits(action, logits, validation, "the model", remedy);
   });
 }
 

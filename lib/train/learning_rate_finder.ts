@@ -141,7 +141,7 @@ export async function findLearningRate<
     ...rest,
     epochs: steps, // Enough, as each has at least one step.
     schedule: (step) => from * (to / from) ** (step / (steps - 1)),
-  });
+  }, "Finding a learning rate on");
   const transform = transformOf(classifier);
   const variables = [...classifier.namedVariables().values()];
   const before = variables.map((variable): Tensor => ops.clone(variable));

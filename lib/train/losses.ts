@@ -118,13 +118,18 @@ export function checkLabels(action: string, logits: Features, labels: Labels): v
     axes: ["batch", "classes"],
     dtype: "float32",
   });
-  checkTensor(action, labels, { name: "the labels", dtype: "int32" });
+  checkTensor(action, labels, { name: "the labels" });
   const [batch, classes] = logits.shape;
   if (labels.rank !== 1 || labels.shape[0] !== batch) {
     throw new RangeError(
-      `${action}: there must be a label for each row of logits [${batch}, ${classes}], found labels [${labels.shape}].`,
+      `${action}: there must be a class number for each row of logits [${batch}, ${classes}], found labels [${labels.shape}].${
+        String(labels.shape) === String(logits.shape)
+          ? " Turn one-hot labels into class numbers by ops.argMax."
+          : ""
+      }`,
     );
   }
+  checkTensor(action, labels, { name: "the labels", dtype: "int32" });
   const other = valuesToCheck(labels).find((label) => label < 0 || label >= classes);
   if (other !== undefined) {
     throw new RangeError(

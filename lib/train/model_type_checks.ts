@@ -18,6 +18,7 @@ export type ClassifierFor<
   Classes extends number,
   Out extends number = Channels,
 > = Fits<Images<Out>, In> extends false ? ChannelMismatch<In, Channels, Out>
+  : 0 extends Result & 1 ? Module<In, Result> // The result is any, which only a run can check.
   : Tensor extends Result ? NoLogits<Result>
   : Fits<Result, Features> extends false ? NoLogits<Result>
   : Fits<Result, Features<Classes>> extends false
@@ -46,7 +47,9 @@ export type KnownOptions<Names extends PropertyKey, Options> = {
 };
 
 /** The message about a model that returns no logits. */
-export type NoLogits<Result> = `this model returns ${Describe<Result>}, not logits [batch, classes]`;
+export type NoLogits<Result> = `this model returns ${Describe<
+  Result
+>}, not logits [batch, classes]`;
 
 /** A module from `In` to `Result`, or a message if it does not fit the channels of the data set. */
 export type ModuleFor<In, Result, Channels extends number, Out extends number> =

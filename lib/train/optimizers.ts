@@ -10,6 +10,7 @@ import {
   checkNumber,
   checkOptions,
   checkTensor,
+  isTensor,
   isVariable,
   show,
   updateByAdam,
@@ -113,9 +114,15 @@ class RuleOptimizer implements Optimizer {
     const groups = asGroups(name, parametersOrGroups);
     const parameters = groups.flatMap((group) => group.parameters);
     const repeated = parameters.length - new Set(parameters).size;
-    if (parameters.length === 0 || repeated > 0) {
+    if (parameters.length === 0) {
       throw new RangeError(
-        `${action}: there must be at least one parameter, and each only once, found ${parameters.length} with ${repeated} repeated.`,
+        `${action}: there must be at least one parameter, found none. ` +
+          "Frozen layers have none to train, and fields named with # are not walked.",
+      );
+    }
+    if (repeated > 0) {
+      throw new RangeError(
+        `${action}: each parameter must be given once, found ${repeated} repeated.`,
       );
     }
     checkNotNegative(name, "weightDecay", weightDecay);
@@ -224,16 +231,17 @@ class RuleOptimizer implements Optimizer {
 /** Returns parameters as one group, and groups unchanged. */
 function asGroups(name: string, parameters: ParametersOrGroups): readonly ParameterGroup[] {
   if (isVariables(parameters)) return [{ parameters }];
-  if (Array.isArray(parameters) && parameters.every((group) => isVariables(group?.parameters))) {
-    for (const group of parameters) {
-      checkOptions<ParameterGroup>(
-        making(name),
-        group,
-        "{ parameters: model.fc.parameters(), learningRateFactor: 10 }",
-        { parameters: true, learningRateFactor: true, weightDecay: true },
-      );
+  if (Array.isArray(parameters)) {
+    const example = "{ parameters: model.fc.parameters(), learningRateFactor: 10 }";
+    const names = { parameters: true, learningRateFactor: true, weightDecay: true } as const;
+    // Before `parameters` is read, so that it may be misspelt too.
+    const isGroup = (group: object) => Object(group) === group && !isTensor(group);
+    if (parameters.every(isGroup)) {
+      for (const group of parameters) {
+        checkOptions<ParameterGroup>(making(name), group, example, names);
+      }
     }
-    return parameters;
+    if (parameters.every((group) => isVariables(group?.parameters))) return parameters;
   }
   throw new TypeError(
     `${making(name)}: the parameters must be an array such as model.parameters(), or an array of ` +

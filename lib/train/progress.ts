@@ -37,11 +37,14 @@ export interface EpochProgress {
   readonly epoch: number;
   /** The number of epochs of the training. */
   readonly epochs: number;
-  /** The mean loss over the images of the epoch, each before the step that saw it. */
+  /**
+   * The mean loss over the images of the epoch. The loss of each batch is computed before the
+   * step changes the model.
+   */
   readonly trainLoss: number;
   /**
-   * The fraction of the epoch's images that were classified correctly, each before the step that
-   * saw it. NaN if `objective` returns no logits.
+   * The fraction of the epoch's images that were classified correctly, counted before
+   * each step as `trainLoss` is. NaN if `objective` returns no logits.
    */
   readonly trainAccuracy: number;
   /** The means over the images of the epoch of the metrics that `objective` returned. */

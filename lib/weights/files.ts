@@ -5,10 +5,15 @@ import { show } from "../tensor/internal.ts";
  *
  * @throws {TypeError} If it is not a string, or empty.
  */
-export function checkPath(action: string, subject: string, value: unknown): void {
+export function checkPath(
+  action: string,
+  subject: string,
+  value: unknown,
+  example: string,
+): void {
   if (typeof value === "string" && value !== "") return;
   throw new TypeError(
-    `${action}: ${subject} must be a path such as "model.pth", found ${show(value)}.`,
+    `${action}: ${subject} must be a path such as ${show(example)}, found ${show(value)}.`,
   );
 }
 

@@ -181,7 +181,7 @@ export async function writeGraphModel<Channels extends number>(
   model: Module<Images<Channels>, Tensor>,
   imageShape: readonly [height: number, width: number, channels: Channels],
 ): Promise<void> {
-  checkPath(ACTION, "folder", folder);
+  checkPath(ACTION, "folder", folder, "my_model");
   checkModule(ACTION, "the model", model);
   checkInputShape(ACTION, imageShape);
   const traceOf = (batch: number): KernelTrace => {

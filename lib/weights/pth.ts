@@ -121,7 +121,7 @@ export async function readPth(
   file: string,
   options: PthOptions = {},
 ): Promise<Map<string, StoredTensor>> {
-  checkPath("Reading a .pth file", "file", file);
+  checkPath("Reading a .pth file", "file", file, "model.pth");
   checkOptions<PthOptions>(`Reading ${file}`, options, '{ key: "state_dict" }', {
     key: true,
     except: true,
@@ -461,7 +461,11 @@ const LEGACY_VERSION = 1001;
 async function readLegacy(source: Source, start: Uint8Array, action: string): Promise<Content> {
   if (String(start) !== String(LEGACY_START)) {
     throw new TypeError(
-      `${action}: the file must begin with PK or PyTorch's magic number, as torch.save writes it, found other bytes.`,
+      `${action}: the file must begin with PK or PyTorch's magic number, as torch.save writes it, found ${
+        start[8] === "{".charCodeAt(0)
+          ? "a safetensors file. Read it with readSafetensors."
+          : "other bytes."
+      }`,
     );
   }
   const bytes = await source.read(0, source.size);

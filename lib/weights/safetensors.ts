@@ -39,7 +39,7 @@ const MAX_HEADER = 100_000_000;
  * ```
  */
 export async function readSafetensors(file: string): Promise<Map<string, StoredTensor>> {
-  checkPath("Reading a safetensors file", "file", file);
+  checkPath("Reading a safetensors file", "file", file, "model.safetensors");
   return parseSafetensors(await readFile(file), file).tensors;
 }
 
@@ -60,7 +60,7 @@ export async function readSafetensors(file: string): Promise<Map<string, StoredT
  * ```
  */
 export async function readSafetensorsMetadata(file: string): Promise<Record<string, string>> {
-  checkPath("Reading a safetensors file", "file", file);
+  checkPath("Reading a safetensors file", "file", file, "model.safetensors");
   using handle = await Deno.open(file);
   const { size } = await handle.stat();
   const length = headerLength(await readExactly(handle, Math.min(8, size), file), size, file);
@@ -85,6 +85,11 @@ export function parseSafetensors(
   return { tensors: namesFromFile(tensors), metadata };
 }
 
+/** Whether a file begins as PyTorch's do: with a zip file, or with a pickle. */
+function isPyTorchFile([first, second]: Uint8Array): boolean {
+  return first === 0x50 && second === 0x4b || first === 0x80 && second === 0x02;
+}
+
 /** The length of the header, from the first 8 bytes. */
 function headerLength(bytes: Uint8Array<ArrayBuffer>, fileSize: number, source: string): number {
   if (fileSize < 8) {
@@ -97,7 +102,11 @@ function headerLength(bytes: Uint8Array<ArrayBuffer>, fileSize: number, source: 
   if (length > max) {
     throw new RangeError(
       `Reading ${source}: the header must have at most ${max} bytes (the file has ${fileSize}, and the format allows ${MAX_HEADER}), ` +
-        `found the length ${length}. The file is truncated, damaged, or no safetensors file.`,
+        `found the length ${length}. ${
+          isPyTorchFile(bytes)
+            ? "It begins as a .pth file does: read it with readPth."
+            : "The file is truncated, damaged, or no safetensors file."
+        }`,
     );
   }
   return Number(length);
@@ -319,7 +328,7 @@ export async function writeSafetensors(
   tensors: StateDict,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  checkPath("Writing a safetensors file", "file", file);
+  checkPath("Writing a safetensors file", "file", file, "model.safetensors");
   const action = `Writing ${file}`;
   checkStateDict(action, tensors);
   const notes = withTransformNote(action, tensors, parseMetadata(metadata, action));

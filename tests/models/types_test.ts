@@ -124,8 +124,8 @@ export function blocks() {
   // @ts-expect-error: this layer takes images with 64 channels, but the layer before it returns
   // images with 128 channels
   sequential(vggBlock(3, 128, { convolutions: 2 }), relu(), vggBlock(64, 256, { convolutions: 2 }));
-  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it returns images
-  // with 96 channels
+  // @ts-expect-error: this layer takes images with 3 channels, but the layer before it returns
+  // images with 96 channels
   sequential(ninBlock(1, 96, { kernelSize: 11 }), conv2d(3, 8, { kernelSize: 1 }));
   // @ts-expect-error: a block of a NiN has a window
   ninBlock(1, 96, { stride: 4 });

@@ -186,14 +186,24 @@ Deno.test("Summary.toString() returns the table", () => {
   assert.equal(Deno.inspect(table), table.toString());
 });
 
-Deno.test("summary() counts no parameters of a frozen part", () => {
-  const model = sequential(block(), globalAveragePool(), linear(4, 3));
-  const { macs } = summary(model, [6, 6, 2]);
-  model.freeze("0.body");
-  const table = summary(model, [6, 6, 2]);
+Deno.test("summary() counts frozen parameters, and apart from them those that are trained", () => {
+  const model = sequential(conv2d(1, 2, { kernelSize: 3 }), globalAveragePool(), linear(2, 3));
+  assert.equal(summary(model, [6, 6, 1]).trainedParameters, 20 + 9);
+  model.freeze("0");
+  const table = summary(model, [6, 6, 1]);
+  assert.deepEqual(table.rows.map(({ parameters }) => parameters), [20, 0, 9]);
+  assert.deepEqual([table.parameters, table.trainedParameters], [29, 9]);
+  assert.deepEqual(table.toString().split("\n").slice(-2), [
+    "      total                              29   294",
+    "      trained                             9",
+  ]);
+});
+
+Deno.test("summary() says how often a layer runs", () => {
+  const shared = linear(4, 4);
+  const { rows } = summary(sequential(shared, relu(), shared), [4]);
   assert.deepEqual(
-    table.rows.map(({ path, parameters }) => [path, parameters]),
-    [["0.body.0", 0], ["0.body.1", 0], ["0.body.2", 0], ["0.shortcut", 12], ["1", 0], ["2", 15]],
+    rows.map(({ path, layer, parameters, macs }) => [path, layer, parameters, macs]),
+    [["0", "linear 4 → 4 ×2", 20, 32], ["1", "relu", 0, 0]],
   );
-  assert.deepEqual([table.parameters, table.macs], [27, macs]);
 });

@@ -87,3 +87,8 @@ Deno.test("Figure displays itself in a cell in three forms", async () => {
   assert.deepEqual([width, height], [700, 420]);
   assert.ok(JSON.stringify(bundle).length < 30_000, "a small chart is small in the notebook");
 });
+
+Deno.test("console.log of a Figure shows its description", () => {
+  const figure = new Figure([{ type: "scatter", y: [1] }], {}, "One point.");
+  assert.equal(Deno.inspect(figure), "One point.");
+});

@@ -21,7 +21,7 @@ function pictureOf({ data }: Figure): { rows: number[][][]; width: number; heigh
   return { rows, width, height };
 }
 
-Deno.test("imageGrid sets gray images side by side with white between", () => {
+Deno.test("imageGrid sets grey images side by side with white between", () => {
   const { rows, width, height } = pictureOf(imageGrid([0, 1, 0.5, 0.2, 1, 0, 0, 1], [2, 2, 2, 1]));
   assert.equal(height, 2);
   assert.deepEqual(rows[0]?.slice(0, 2), [[0], [255]]);
@@ -42,14 +42,14 @@ Deno.test("imageGrid stretches numbers beyond [0, 1], and says so", () => {
   assert.deepEqual(pictureOf(figure).rows, [[[0], [64], [255]]]);
   assert.equal(
     figure.description,
-    "1 gray image of 1×3 pixels, black at -1 and white at 3.",
+    "1 grey image of 1×3 pixels, black at -1 and white at 3.",
   );
   const chosen = imageGrid([-1, 0, 3], [1, 1, 3, 1], { range: [0, 1] });
   assert.deepEqual(pictureOf(chosen).rows, [[[0], [0], [255]]]);
   assert.deepEqual(pictureOf(imageGrid([5, 5], [1, 1, 2, 1])).rows, [[[0], [0]]]);
   const bytes = imageGrid(Uint8Array.of(0, 1, 254), [1, 1, 3, 1]);
   assert.deepEqual(pictureOf(bytes).rows, [[[0], [1], [254]]]);
-  assert.equal(bytes.description, "1 gray image of 1×3 pixels.");
+  assert.equal(bytes.description, "1 grey image of 1×3 pixels.");
 });
 
 Deno.test("imageGrid puts each title over its image", () => {
@@ -62,7 +62,7 @@ Deno.test("imageGrid puts each title over its image", () => {
   assert.deepEqual([first?.text, second?.text, third?.text], titles);
   assert.ok(Number(first?.x) < Number(second?.x) && first?.y === second?.y);
   assert.ok(first?.x === third?.x && Number(first?.y) < Number(third?.y));
-  assert.equal(description, "3 gray images of 28×28 pixels: boot, bag taken for a boot, shirt.");
+  assert.equal(description, "3 grey images of 28×28 pixels: boot, bag taken for a boot, shirt.");
 });
 
 Deno.test("imageGrid cuts titles that are wider than their place", () => {

@@ -83,7 +83,8 @@ Deno.test("charts refuse axes and quantities with unknown properties", () => {
       });
       assert.throws(() => chartsWith[name]!({ [side]: { title: "a", scale: "logarithmic" } }), {
         name: "RangeError",
-        message: /the scale of axis [xy] must be one of "linear", "log", found "logarithmic"\. Did you mean "log"\?$/,
+        message:
+          /the scale of axis [xy] must be one of "linear", "log", found "logarithmic"\. Did you mean "log"\?$/,
       });
     }
   }

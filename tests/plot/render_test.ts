@@ -164,3 +164,13 @@ Deno.test({ name: "renderPng draws colour scales and annotation arrows", ...stri
     assert.ok(near, `the scale passes #${red}0000`);
   }
 });
+
+Deno.test("renderPng() says how to save a picture where it is given a file name", async () => {
+  const figure = new Figure([{ type: "scatter", y: [1] }], {}, "One point.");
+  await assert.rejects(renderPng(figure, "x.png" as never), {
+    name: "TypeError",
+    message:
+      'Drawing a picture: the options must be an object such as { scale: 2 }, found "x.png". ' +
+      'To save the picture: await Deno.writeFile("x.png", await renderPng(figure))',
+  });
+});

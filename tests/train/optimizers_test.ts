@@ -143,13 +143,13 @@ const refused: [name: string, run: () => unknown, error: string, message: RegExp
     "a parameter twice",
     () => sgd([w, w], { learningRate: 1 }),
     "RangeError",
-    /each only once, found 2 with 1 repeated/,
+    /each parameter must be given once, found 1 repeated/,
   ],
   [
     "a parameter in two groups",
     () => sgd([{ parameters: [w, b] }, { parameters: [w] }], { learningRate: 1 }),
     "RangeError",
-    /each only once, found 3 with 1 repeated/,
+    /each parameter must be given once, found 1 repeated/,
   ],
   [
     "groups without a parameter, such as those of a frozen model",

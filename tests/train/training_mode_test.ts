@@ -49,7 +49,8 @@ Deno.test("fit() refuses a model whose batch norm or dropout does not learn that
     const before = [...model.stem.namedVariables().values()].map((v) => [...v.dataSync()]);
     await assert.rejects(async () => await trainOnce(model, options), {
       name: "RangeError",
-      message: 'Fitting to "Fashion-MNIST subset, test": each batch norm and dropout must receive { training: true }, ' +
+      message:
+        'Fitting to "Fashion-MNIST subset, test": each batch norm and dropout must receive { training: true }, ' +
         "found stem.1 (batchNorm 4) without options in the forward pass of DropsOptions. " +
         "Pass options on, as forward(x, options), or { training: false } to keep a layer in inference.",
     });
@@ -78,7 +79,7 @@ Deno.test("fit() accepts batch norms that are frozen, or in inference by { train
 Deno.test("fit() refuses an objective that runs the model without { training: true }", async () => {
   const objective =
     (isTraining: boolean) => (model: DropsOptions, { images, labels }: ObjectiveBatch<1>) => {
-      const target = ops.softmax(model.forward(images)); // A second pass in inference is no mistake.
+      const target = ops.softmax(model.forward(images)); // Inference on purpose.
       const logits = model.forward(images, isTraining ? { training: true } : undefined);
       const distance = ops.mean(ops.square(ops.sub(ops.softmax(logits), target)));
       return { loss: ops.add(crossEntropy(logits, labels), distance), logits };

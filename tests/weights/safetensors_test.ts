@@ -332,7 +332,8 @@ Deno.test("readSafetensors() reads types that a model does not need, and carries
 
 Deno.test("readPth(), readSafetensors() and the writers refuse a value that is no path", async () => {
   for (const path of [undefined, 3, "", null] as unknown as string[]) {
-    const message = /: (file|folder) must be a path such as "model\.pth", found /;
+    const message =
+      /: (file|folder) must be a path such as "(model\.pth|model\.safetensors|my_model)", found /;
     for (
       const work of [
         () => readSafetensors(path),
