@@ -772,7 +772,11 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
   where: [
     [() => ops.where(row([1]), row([1]), row([1])), TypeError, "the condition must be bool"],
     [() => ops.where(bool([1]), row([1]), int([1])), TypeError, "found float32 and int32"],
-    [() => ops.where(bool([1, 0, 1]), row([1, 2]), row([1])), RangeError, "[3] and [2] do not"],
+    [
+      () => ops.where(bool([1, 0, 1]), row([1, 2]), row([1])),
+      RangeError,
+      "must broadcast, found [3] and [2].",
+    ],
   ],
   log: [[() => ops.log(int([2])), TypeError, "Taking logarithms: the tensor must be float32"]],
   neg: [[() => ops.neg(bool([1])), TypeError, "must be float32 or int32, found bool"]],
