@@ -824,8 +824,16 @@ const bad: Record<string, [run: () => unknown, kind: typeof Error, message: stri
     "must be at least one element to reduce, found the shape [0].",
   ]],
   variance: [[() => ops.variance(bool([1])), TypeError, "must be float32 or int32, found bool"]],
-  max: [[() => ops.max(given(ops.zeros([2, 0])), [1]), RangeError, "no elements to reduce."]],
-  any: [[() => ops.any(given(ops.zeros([0], "bool"))), RangeError, "no elements to reduce."]],
+  max: [[
+    () => ops.max(given(ops.zeros([2, 0])), [1]),
+    RangeError,
+    "must be at least one element to reduce",
+  ]],
+  any: [[
+    () => ops.any(given(ops.zeros([0], "bool"))),
+    RangeError,
+    "must be at least one element to reduce",
+  ]],
   all: [[() => ops.all(row([1])), TypeError, "Testing all elements: the tensor must be bool"]],
   argMax: [
     [
