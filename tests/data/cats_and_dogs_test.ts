@@ -173,7 +173,7 @@ Deno.test("catsAndDogs() leaves no half unpacked folder", async () => {
       await assert.rejects(readCatsAndDogs({ ...source, size: [1, 1] }), {
         name: "RangeError",
         message:
-          /^Unpacking .*kagglecatsanddogs_5340\.zip to .*: the file must be a whole \.zip, and the disk must have space for its files, found: .+\.$/,
+          /^Unpacking .*kagglecatsanddogs_5340\.zip to .*: the file must be a whole \.zip, and the disk must have space for its files, found the error: .+\.$/,
       });
       assert.deepEqual(await names(cache), ["kagglecatsanddogs_5340.zip"]);
     });
@@ -259,7 +259,7 @@ Deno.test("catsAndDogs() refuses an archive that declares more than two gigabyte
   await withServer(bomb, async (source, cache) => {
     await assert.rejects(readCatsAndDogs({ ...source, size: [1, 1] }), {
       name: "RangeError",
-      message: /found: 4294967294 bytes of photographs, more than 2147483648\.$/,
+      message: /found the error: 4294967294 bytes of photographs, above the limit of 2147483648\.$/,
     });
     assert.deepEqual(await names(cache), ["kagglecatsanddogs_5340.zip"]);
   });

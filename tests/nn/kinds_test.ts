@@ -1,6 +1,6 @@
 /**
- * Refusals, in words, of calls that the types refuse and that nothing type-checks in a cell: options
- * of the wrong kind, and arguments that would be ignored.
+ * Refusals of calls that the types refuse and that nothing type-checks in a cell: options of the
+ * wrong kind, and arguments that would be ignored.
  */
 import assert from "node:assert/strict";
 import * as lib from "resnet-lab";

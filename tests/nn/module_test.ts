@@ -267,6 +267,6 @@ Deno.test("freeze() takes each path of a module that has several, and the error 
   assert(model.stem.isFrozen);
   model.unfreeze("stem");
   assert(!model.again.isFrozen);
-  assert.throws(() => model.freeze("agai"), /there are stem, stages.0.0, .*again/);
-  assert.throws(() => model.freeze("again.x"), /no module at "again.x"/);
+  assert.throws(() => model.freeze("agai"), /The nearest paths are stem, stages.0.0, .*again/);
+  assert.throws(() => model.freeze("again.x"), /each path must lead to a module, found "again.x"/);
 });

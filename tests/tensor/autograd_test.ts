@@ -105,8 +105,16 @@ testOnEachBackend("gradients leave nothing behind, whether they succeed or throw
       () => grad(withoutGradient)(x),
       /must have a gradient, found TopK, which has none/,
     ],
-    ["a variable not used", () => valueAndGradients(loss, [w, unused]), /depend on input 1 of 2/],
-    ["an input not used", () => grad((_x: Tensor4D) => ops.sum(w))(x), /not depend on the input/],
+    [
+      "a variable not used",
+      () => valueAndGradients(loss, [w, unused]),
+      /found no dependence on input 1 of 2/,
+    ],
+    [
+      "an input not used",
+      () => grad((_x: Tensor4D) => ops.sum(w))(x),
+      /found no dependence on the input/,
+    ],
     ["a second derivative", () => grad((x: Tensor4D) => ops.sum(grad(curved)(x)))(x), /none/],
   ];
   for (const [name, run, message] of runs) {
@@ -226,7 +234,11 @@ testOnEachBackend("bad arguments of a gradient are refused in words", () => {
         "RangeError",
         "Taking gradients: the value of the function must be one number, found the shape [2]. Reduce it (sum or mean) first.",
       ],
-      [() => valueAndGradients(() => ops.sum(w), [x as never]), "RangeError", /does not depend/],
+      [
+        () => valueAndGradients(() => ops.sum(w), [x as never]),
+        "RangeError",
+        /found no dependence on the input/,
+      ],
     ];
     for (const [run, name, message] of cases) assert.throws(run, { name, message });
     w.dispose();
