@@ -50,7 +50,6 @@ export {
   type Tensors,
   tidy,
   type UnusedInputError,
-  useBackend,
   valueAndGradients,
   type Variable,
   variable,
@@ -59,6 +58,7 @@ export {
   type Variable4D,
   type Variable5D,
   type WindowOptions,
+  withBackend,
   withPrecision,
 } from "./tensor/mod.ts";
 

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { memory, ops, type Scalar, type Tensor, useBackend } from "resnet-lab";
+import { memory, ops, type Scalar, type Tensor, withBackend } from "resnet-lab";
 
 /**
  * Asserts that numbers agree to `tolerance`, relative to the larger of 1 and the expected number.
@@ -53,7 +53,7 @@ Deno.test.beforeEach(async () => {
 export function testOnEachBackend(name: string, body: () => void | Promise<void>): void {
   Deno.test(name, body);
   for (const other of ["wasm", "cpu"] as const) {
-    Deno.test(`${name} (${other} backend)`, () => useBackend(other, body));
+    Deno.test(`${name} (${other} backend)`, () => withBackend(other, body));
   }
 }
 

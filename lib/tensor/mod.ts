@@ -7,7 +7,7 @@
  *
  * @module
  */
-export { backend, useBackend } from "./backend/use.ts";
+export { backend, withBackend } from "./backend/use.ts";
 export type { BackendName } from "./backend/types.ts";
 export {
   grad,

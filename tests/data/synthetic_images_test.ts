@@ -15,7 +15,7 @@ import {
   sequential,
   setSeed,
   syntheticImages,
-  useBackend,
+  withBackend,
 } from "resnet-lab";
 import { assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
@@ -69,7 +69,7 @@ Deno.test("syntheticImages() draws the first classes, at any size, in the middle
 Deno.test("syntheticImages() draws the same images for the same seed on each backend, and others for another", async () => {
   const { pixels } = syntheticImages({ count: 30, seed: 1 });
   assert.deepEqual(syntheticImages({ count: 30, seed: 1 }).pixels, pixels);
-  await useBackend("cpu", () => {
+  await withBackend("cpu", () => {
     assert.deepEqual(syntheticImages({ count: 30, seed: 1 }).pixels, pixels);
   });
   assert.notDeepEqual(syntheticImages({ count: 30, seed: 2 }).pixels, pixels);

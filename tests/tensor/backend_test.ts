@@ -9,8 +9,8 @@ import {
   grad,
   ops,
   tidy,
-  useBackend,
   valueAndGradients,
+  withBackend,
   withPrecision,
 } from "resnet-lab";
 import { dependsOn, traceKernels } from "../../lib/tensor/internal.ts";
@@ -99,9 +99,9 @@ Deno.test("backend() is the one in RESNET_LAB_BACKEND, and another name is refus
   );
 });
 
-Deno.test("useBackend() restores the backend before, also after an error", async () => {
+Deno.test("withBackend() restores the backend before, also after an error", async () => {
   const before = backend();
-  const seen = await useBackend("cpu", async () => {
+  const seen = await withBackend("cpu", async () => {
     await Promise.resolve();
     return backend();
   });
@@ -110,9 +110,9 @@ Deno.test("useBackend() restores the backend before, also after an error", async
   const stop = () => {
     throw new Error("stopped on purpose");
   };
-  await assert.rejects(useBackend("cpu", stop), /on purpose/);
+  await assert.rejects(withBackend("cpu", stop), /on purpose/);
   assert.equal(backend(), before);
-  await assert.rejects(useBackend("abacus" as never, () => 1), {
+  await assert.rejects(withBackend("abacus" as never, () => 1), {
     name: "RangeError",
     message:
       'Choosing a backend: the name must be one of "tensorflow", "wasm", "cpu", found "abacus".',
@@ -120,29 +120,29 @@ Deno.test("useBackend() restores the backend before, also after an error", async
   assert.equal(backend(), before);
 });
 
-Deno.test("useBackend() refuses a call before another has ended", async () => {
+Deno.test("withBackend() refuses a call before another has ended", async () => {
   const before = backend();
   let go: (() => void) | undefined;
-  const first = useBackend("wasm", async () => {
+  const first = withBackend("wasm", async () => {
     await new Promise<void>((done) => go = done);
     return backend();
   });
   const message =
     'Choosing a backend: the work on "wasm" must have ended, found it running. Await it.';
-  await assert.rejects(useBackend("cpu", () => 1), { name: "RangeError", message });
+  await assert.rejects(withBackend("cpu", () => 1), { name: "RangeError", message });
   while (!go) await new Promise((done) => setTimeout(done, 1));
-  await assert.rejects(useBackend("cpu", () => 1), { name: "RangeError", message });
+  await assert.rejects(withBackend("cpu", () => 1), { name: "RangeError", message });
   go();
   assert.equal(await first, "wasm");
   assert.equal(backend(), before);
-  assert.equal(await useBackend("cpu", backend), "cpu");
+  assert.equal(await withBackend("cpu", backend), "cpu");
 });
 
-Deno.test("useBackend() refuses to end before a call within it, which restores the first backend", async () => {
+Deno.test("withBackend() refuses to end before a call within it, which restores the first backend", async () => {
   const before = backend();
   let go = () => {}, inner: Promise<string> | undefined;
-  const outer = useBackend("wasm", () => {
-    inner = useBackend("cpu", async () => {
+  const outer = withBackend("wasm", () => {
+    inner = withBackend("cpu", async () => {
       await new Promise<void>((done) => go = done);
       return backend();
     });
@@ -153,24 +153,24 @@ Deno.test("useBackend() refuses to end before a call within it, which restores t
   assert.equal(backend(), before);
 });
 
-Deno.test("useBackend() can be nested, and restores the backend after an error", async () => {
+Deno.test("withBackend() can be nested, and restores the backend after an error", async () => {
   const before = backend();
-  await useBackend("wasm", async () => {
-    await useBackend("cpu", () => assert.equal(backend(), "cpu"));
+  await withBackend("wasm", async () => {
+    await withBackend("cpu", () => assert.equal(backend(), "cpu"));
     assert.equal(backend(), "wasm");
   });
   await assert.rejects(
-    useBackend("wasm", () => {
+    withBackend("wasm", () => {
       throw new Error("mine");
     }),
     /mine/,
   );
   assert.equal(backend(), before);
-  await assert.rejects(useBackend(3 as never, () => 1), {
+  await assert.rejects(withBackend(3 as never, () => 1), {
     name: "TypeError",
     message: 'Choosing a backend: the name must be one of "tensorflow", "wasm", "cpu", found 3.',
   });
-  await assert.rejects(useBackend("wasm", 1 as never), {
+  await assert.rejects(withBackend("wasm", 1 as never), {
     name: "TypeError",
     message: "Choosing a backend: the work must be a function, found 1.",
   });

@@ -27,9 +27,9 @@ import {
   type Tensor1D,
   type Tensor2D,
   tidy,
-  useBackend,
   valueAndGradients,
   variable,
+  withBackend,
   withPrecision,
 } from "resnet-lab";
 import { nativeBackend } from "../../lib/tensor/backend/select.ts";
@@ -366,7 +366,7 @@ Deno.test(
     for (let i = 0; i < 3; i++) {
       using x = vector(5), y = f(x);
       assert.equal(y.dataSync()[0], 11);
-      await useBackend("cpu", () => tidy(() => void ops.add(w, offset).dataSync()));
+      await withBackend("cpu", () => tidy(() => void ops.add(w, offset).dataSync()));
     }
     w.dispose();
     offset.dispose();

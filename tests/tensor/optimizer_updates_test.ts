@@ -5,9 +5,9 @@ import {
   sgd,
   type Tensor,
   tidy,
-  useBackend,
   valueAndGradients,
   variable,
+  withBackend,
   withPrecision,
 } from "resnet-lab";
 import assert from "node:assert/strict";
@@ -72,7 +72,7 @@ Deno.test("an updated variable moves to another backend and back", async () => {
     updateByMomentum(w, v, g, plain);
   };
   step(); // v = 1, w = 0.5
-  await useBackend("cpu", step); // v = 1.5, w = -0.25
+  await withBackend("cpu", step); // v = 1.5, w = -0.25
   assert.deepEqual(values(w, v), [[-0.25], [1.5]]);
   step();
   assert.deepEqual(values(w, v), [[-0.25 - 0.875], [1.75]]);

@@ -16,8 +16,8 @@ import {
   sequential,
   setSeed,
   tidy,
-  useBackend,
   valueAndGradients,
+  withBackend,
   withPrecision,
 } from "resnet-lab";
 import { assertClose, assertNoLeak } from "../_helpers.ts";
@@ -188,7 +188,7 @@ Deno.test("withPrecision() refuses an unknown precision", async () => {
     name: "RangeError",
     message: 'Choosing a precision: the precision must be one of "fp32", "bf16", found "fp16".',
   });
-  await useBackend("cpu", () => {
+  await withBackend("cpu", () => {
     assert.throws(() => withPrecision("bf16", () => {}), {
       name: "RangeError",
       message: /^Choosing a precision: the backend must be native TensorFlow for "bf16"/,

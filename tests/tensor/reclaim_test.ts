@@ -21,9 +21,9 @@ import {
   type Tensor,
   type Tensor1D,
   tidy,
-  useBackend,
   valueAndGradients,
   variable,
+  withBackend,
   withPrecision,
 } from "resnet-lab";
 import { collectGarbage, testOnEachBackend } from "../_helpers.ts";
@@ -175,14 +175,14 @@ testOnEachBackend(
 
 for (const other of ["wasm", "cpu"] as const) {
   Deno.test(
-    `useBackend("${other}") moves tensors that are freed when unreachable`,
+    `withBackend("${other}") moves tensors that are freed when unreachable`,
     native,
     () =>
       assertLeft(async () => {
         const x = ops.tensor([1, 2]), w = variable(ops.tensor([3, 4]));
-        await useBackend(other, () => void ops.add(x, w).dataSync());
+        await withBackend(other, () => void ops.add(x, w).dataSync());
         assert.deepEqual([...ops.add(x, w).dataSync()], [4, 6]);
-        await useBackend(other, () => void ops.add(x, w).dataSync());
+        await withBackend(other, () => void ops.add(x, w).dataSync());
       }),
   );
 }

@@ -7,8 +7,8 @@ import {
   type Tensor2D,
   type Tensor4D,
   tidy,
-  useBackend,
   variable,
+  withBackend,
 } from "resnet-lab";
 import assert from "node:assert/strict";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
@@ -22,7 +22,7 @@ async function assertSameAsPortable(work: () => Tensor[], tolerance: number): Pr
     return results;
   };
   const actual = run();
-  const expected = await useBackend("cpu", run);
+  const expected = await withBackend("cpu", run);
   expected.forEach((values, i) => assertClose(actual[i]!, values, tolerance));
 }
 

@@ -15,10 +15,10 @@ import {
   type Tensor3D,
   type Tensor4D,
   tidy,
-  useBackend,
   valueAndGradients,
   variable,
   type Variable2D,
+  withBackend,
 } from "resnet-lab";
 
 /** True where two types are the same. */
@@ -131,7 +131,7 @@ export function refused(): void {
   // @ts-expect-error: what is tidied is synchronous
   tidy(async () => await vector);
   // @ts-expect-error: a backend has a name
-  useBackend(1, () => {});
+  withBackend(1, () => {});
 
   void [
     rank1,

@@ -4,9 +4,9 @@ import {
   ops,
   Random,
   tidy,
-  useBackend,
   valueAndGradients,
   variable,
+  withBackend,
 } from "resnet-lab";
 import { assertClose } from "../_helpers.ts";
 
@@ -37,8 +37,8 @@ Deno.test("a convolution has the same gradients as in plain JavaScript, wherever
       for (const stride of [1, 2, 3]) {
         for (const padding of [0, 1, "same"] as const) {
           const gradients = () => convolutionGradients(size, kernelSize, stride, padding);
-          const expected = await useBackend("cpu", gradients);
-          const actual = await useBackend("wasm", gradients);
+          const expected = await withBackend("cpu", gradients);
+          const actual = await withBackend("wasm", gradients);
           expected.forEach((values, i) => assertClose(actual[i]!, values, 1e-4));
         }
       }
@@ -47,7 +47,7 @@ Deno.test("a convolution has the same gradients as in plain JavaScript, wherever
 });
 
 Deno.test("the first of equal maxima has the gradient, be they negative, zero or positive", async () => {
-  await useBackend("wasm", () =>
+  await withBackend("wasm", () =>
     tidy(() => {
       // In columns: three numbers that are pooled.
       const columns = [[-3, -2, -2], [-1e-9, 0, 0], [-1e9, -1e9, -1e10], [5, 7, 7], [0, 0, -1]];

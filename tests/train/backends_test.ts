@@ -10,7 +10,7 @@ import {
   Random,
   setSeed,
   sgd,
-  useBackend,
+  withBackend,
 } from "resnet-lab";
 import { assertNoLeak } from "../_helpers.ts";
 
@@ -57,7 +57,7 @@ for (const [name, [make, size]] of Object.entries(models)) {
       assert.equal(here.length, 3);
       assert.notEqual(here[0], here[2]);
       for (const other of ["wasm", "cpu"] as const) {
-        const there = await useBackend(other, () => lossesOf(make, size));
+        const there = await withBackend(other, () => lossesOf(make, size));
         here.forEach((loss, step) =>
           assert(
             Math.abs(there[step]! - loss) < 1e-3,

@@ -22,8 +22,8 @@ import {
   tanh,
   type Tensor,
   tidy,
-  useBackend,
   vgg,
+  withBackend,
   writeGraphModel,
 } from "resnet-lab";
 import { assertClose, assertNoLeak } from "../_helpers.ts";
@@ -51,7 +51,7 @@ async function assertSame<C extends number>(
     using images = new Random(1).normal([3, ...imageShape]);
     using expected = model.forward(images);
     assert(ops.max(ops.abs(expected)).dataSync()[0]! > 1e-3);
-    await useBackend("cpu", async () => {
+    await withBackend("cpu", async () => {
       const loaded = await loadGraphModel(`http://127.0.0.1:${server.addr.port}/model.json`);
       using input = ops.tensor(images.dataSync(), images.shape);
       using found = tidy(() => loaded.predict(input));
@@ -130,7 +130,7 @@ for (
 }
 
 Deno.test("writeGraphModel() writes the same on the JavaScript backend", () =>
-  useBackend("cpu", () => assertSame(cifarResnet({ depth: 8, classes: 5 }), [16, 16, 3])));
+  withBackend("cpu", () => assertSame(cifarResnet({ depth: 8, classes: 5 }), [16, 16, 3])));
 
 const dynamic = dynamicConv2d(1, 4, { kernelSize: 1 });
 

@@ -22,7 +22,7 @@ export function backend(): BackendName {
   return tf.getBackend() as BackendName;
 }
 
-/** A call of useBackend. */
+/** A call of withBackend. */
 interface Use {
   readonly name: string;
   /** The backend to return to. */
@@ -45,11 +45,11 @@ let innermost: Use | undefined;
  *
  * @example
  * ```ts
- * import { backend, ops, useBackend } from "resnet-lab";
+ * import { backend, ops, withBackend } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const before = backend();
- * const total = await useBackend("cpu", () => {
+ * const total = await withBackend("cpu", () => {
  *   assert.equal(backend(), "cpu");
  *   return ops.sum(ops.ones([3])).dataSync()[0];
  * });
@@ -57,7 +57,7 @@ let innermost: Use | undefined;
  * assert.equal(backend(), before);
  * ```
  */
-export async function useBackend<T>(name: BackendName, work: () => T | Promise<T>): Promise<T> {
+export async function withBackend<T>(name: BackendName, work: () => T | Promise<T>): Promise<T> {
   const action = "Choosing a backend";
   checkOneOf(action, "the name", name, [NATIVE, WASM, CPU]);
   checkFunction(action, "the work", work);
