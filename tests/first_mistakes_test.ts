@@ -70,7 +70,7 @@ const MISTAKES: readonly [symbol: string, call: () => unknown, message: string][
   [
     "freeze",
     () => model.freeze("1.weight"),
-    'found the variable "1.weight" of a module. The nearest paths are 1.',
+    'found the variable "1.weight". The nearest paths are 1.',
   ],
   [
     "crossEntropy",

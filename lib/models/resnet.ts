@@ -190,10 +190,10 @@ export class ResNet<InChannels extends number, Classes extends number>
   constructor(options: ResNetOptions<InChannels, Classes>, action = BUILDING) {
     super();
     checkOptions<ResNetOptions>(action, options, '{ block: "basic", stages: [2, 2, 2, 2] }', {
-      ...VARIANT_OPTIONS,
       block: true,
       stages: true,
       channels: true,
+      ...VARIANT_OPTIONS,
     });
     const { inChannels = 3 as number as InChannels, classes = 1000 as number as Classes } = options;
     const { block, stages, version = "v1.5", shortcut = "B", convolution = conv2d } = options;
@@ -459,7 +459,7 @@ export function cifarResnet(options: CifarResNetOptions): ResNet<number, number>
   const action = "Building cifarResnet";
   checkArguments(action, arguments, 1);
   const { stem: _, ...names } = VARIANT_OPTIONS;
-  checkOptions<CifarResNetOptions>(action, options, "{ depth: 20 }", { ...names, depth: true });
+  checkOptions<CifarResNetOptions>(action, options, "{ depth: 20 }", { depth: true, ...names });
   const { depth, version = "v1", shortcut = "A", classes = 10, ...rest } = options;
   checkInteger(action, "depth", depth, 8);
   if (depth % 6 !== 2) {

@@ -285,11 +285,11 @@ export function moduleAt(
   }
   const module = path === "" ? modules.get("") : below(modules.get("")!, path);
   if (module) return module;
-  const isVariable = variablesOf(modules).has(path);
+  const kind = variablesOf(modules).has(path) ? "the variable " : "";
   throw new RangeError(
-    `${action}: each path must lead to a module, found ${
-      isVariable ? `the variable ${show(path)} of a module` : show(path)
-    }. ${nearestPaths(path, modules)}.`,
+    `${action}: each path must lead to a module, found ${kind}${show(path)}. ${
+      nearestPaths(path, modules)
+    }.`,
   );
 }
 

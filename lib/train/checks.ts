@@ -38,7 +38,8 @@ const functionOf = (description: string): Check => (action, name, value) => {
 /** Checks that a value is a transform: a function of images, and not one that makes a transform. */
 const transformSuchAs = (example: string): Check => (action, name, value) => {
   if (typeof value === "function" && !TRANSFORM_MAKERS.has(value)) return;
-  const isList = Array.isArray(value) && value.every((step) => typeof step === "function");
+  const isList = Array.isArray(value) && value.length > 0 &&
+    value.every((step) => typeof step === "function");
   throw new TypeError(
     `${action}: ${name} must be a function of images such as ${example}, found ${
       isList ? "an array of functions. Join them by compose" : show(value)

@@ -75,7 +75,7 @@ export function checkRunOptions<Options extends AnyRunOptions>(
   example: string,
   own: OptionNames<Omit<Options, keyof AnyRunOptions>>,
 ): void {
-  checkOptions(action, options, example, { ...RUN_OPTIONS, ...own } as OptionNames<object>);
+  checkOptions(action, options, example, { ...own, ...RUN_OPTIONS } as OptionNames<object>);
   checkOptionValues(action, options);
 }
 

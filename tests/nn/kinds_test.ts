@@ -88,7 +88,7 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
   [/reduction .* found 2/, () => dynamicConv2d(4, 2, { kernelSize: 1, reduction: 2 })],
   // The networks.
   [/resnet18: there must be at most 1/, () => untyped.resnet18({ width: 1 / 64 }, true)],
-  [/resnet: classes .* found null/, () => untyped.resnet18({ classes: null })],
+  [/resnet18: classes .* found null/, () => untyped.resnet18({ classes: null })],
   [/resnet: the options must be an object/, () => untyped.resnet(null)],
   [
     /the result of convolution must be a module, found 5/,

@@ -234,7 +234,7 @@ Deno.test("freeze() refuses a value that is not a path, names the nearest, and f
     [["layer"], '"layer". The nearest paths are stem, norm, norm2, layer1'],
     [["norm", "head"], '"head". The nearest paths are stem, norm, norm2, layer1'],
     [["layer1.2"], '"layer1.2". The nearest paths are layer1, layer1.0, layer1.1'],
-    [["layer1.1.0.weight"], '"layer1.1.0.weight". The nearest paths are layer1.1.0'],
+    [["layer1.1.0.weight"], 'the variable "layer1.1.0.weight". The nearest paths are layer1.1.0'],
     [
       ["layer1.5.0.weight"],
       '"layer1.5.0.weight". The nearest paths are layer1, layer1.0, layer1.1',
@@ -257,7 +257,7 @@ Deno.test("freeze() refuses a value that is not a path, names the nearest, and f
   }
   assert.throws(() => linear(2, 2).freeze("weight"), {
     message:
-      'Freezing parts of linear 2 → 2: each path must lead to a module, found "weight". The model has no parts.',
+      'Freezing parts of linear 2 → 2: each path must lead to a module, found the variable "weight". The model has no parts.',
   });
 });
 
