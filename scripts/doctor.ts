@@ -163,7 +163,8 @@ async function dataSets(environment: Environment): Promise<Check> {
   const shipped = exists(folder)
     ? Array.from(Deno.readDirSync(folder)).filter((entry) => entry.isDirectory)
     : [];
-  // In a separate process, because lib may fail to load.
+  // Not by an import: the file loads TensorFlow, and the doctor must run where that is missing or
+  // broken. The process fails alone.
   const { success, output } = await run(environment, [
     environment.deno,
     ...[

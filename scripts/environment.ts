@@ -38,7 +38,9 @@ export function refuseArguments(task: string, does: string): void {
   const [argument] = Deno.args;
   if (argument === undefined) return;
   const isHelp = argument === "--help" || argument === "-h";
-  if (!isHelp) console.error(`The task ${task} takes no arguments, found ${argument}.\n`);
+  if (!isHelp) {
+    console.error(`Starting the task ${task}: there must be no arguments, found ${argument}.\n`);
+  }
   console.log(`deno task ${task}    ${does}`);
   Deno.exit(isHelp ? 0 : 1);
 }

@@ -13,6 +13,8 @@ const usage = `Executes notebooks from top to bottom, without a browser, and rep
   --timeout  seconds that one cell may take, 3600 if not given
 `;
 
+const ACTION = "Running notebooks";
+
 /** The options of the command line. */
 export interface CliOptions {
   readonly notebooks: readonly string[];
@@ -39,11 +41,13 @@ export function parseArguments(args: readonly string[], folder: string): CliOpti
   });
   const { scale, write } = values;
   if (!["smoke", "cpu", "gpu"].includes(scale)) {
-    throw new RangeError(`The scale must be smoke, cpu or gpu, found "${scale}".`);
+    throw new RangeError(`${ACTION}: --scale must be smoke, cpu or gpu, found "${scale}".`);
   }
   const timeout = Number(values.timeout);
   if (!(timeout > 0)) {
-    throw new RangeError(`The time limit must be a number of seconds, found "${values.timeout}".`);
+    throw new RangeError(
+      `${ACTION}: --timeout must be a number of seconds above 0, found "${values.timeout}".`,
+    );
   }
   const all = notebooksIn(folder);
   const notebooks = positionals.length === 0 ? all : positionals.map((name) => {
@@ -51,12 +55,14 @@ export function parseArguments(args: readonly string[], folder: string): CliOpti
     const match = all.find((path) => basename(path).startsWith(`${name.padStart(2, "0")}_`));
     if (match) return match;
     throw new RangeError(
-      `There is no notebook ${name}. There are: ${
+      `${ACTION}: each notebook must be a path or one of ${
         all.map((path) => basename(path).slice(0, 2)).join(", ") || "none"
-      }.`,
+      }, found ${name}.`,
     );
   });
-  if (notebooks.length === 0) throw new RangeError(`There are no notebooks in ${folder}.`);
+  if (notebooks.length === 0) {
+    throw new RangeError(`${ACTION}: there must be notebooks in ${folder}, found none.`);
+  }
   return { notebooks, scale, write, timeout };
 }
 

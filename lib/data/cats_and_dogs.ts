@@ -215,7 +215,7 @@ async function unpack(archive: string, folder: string, signal?: AbortSignal): Pr
         entries.set(path, entry);
       }
       if (bytes > MAX_BYTES) {
-        throw new Error(`${bytes} bytes of photographs, more than ${MAX_BYTES}`);
+        throw new Error(`${bytes} bytes of photographs, above the limit of ${MAX_BYTES}`);
       }
       for (const [path, entry] of entries) {
         const content = await zip.openReadStreamPromise(entry);
@@ -227,7 +227,7 @@ async function unpack(archive: string, folder: string, signal?: AbortSignal): Pr
   } catch (error) {
     signal?.throwIfAborted();
     throw new RangeError(
-      `Unpacking ${archive} to ${folder}: the file must be a whole .zip, and the disk must have space for its files, found: ${
+      `Unpacking ${archive} to ${folder}: the file must be a whole .zip, and the disk must have space for its files, found the error: ${
         error instanceof Error ? error.message : error
       }.`,
       { cause: error },

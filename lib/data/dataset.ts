@@ -117,7 +117,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
    */
   constructor(init: ImageDatasetInit<Channels, Classes>) {
     checkOptions<typeof init>(
-      "Making an image set",
+      "Making a data set",
       init,
       "{ name, pixels, labels, height, width, channels, classes, classNames }",
       {
@@ -132,8 +132,8 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
       },
     );
     const { name, height, width, channels, classes, classNames } = init;
-    checkString("Making an image set", "name", name);
-    const action = `Making the image set "${name}"`;
+    checkString("Making a data set", "name", name);
+    const action = `Making the data set "${name}"`;
     for (const [subject, value] of Object.entries({ height, width, channels, classes })) {
       checkInteger(action, subject, value);
     }
@@ -268,7 +268,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
     fraction: number,
     options: { seed: number },
   ): [ImageDataset<Channels, Classes>, ImageDataset<Channels, Classes>] {
-    const action = `Splitting the image set "${this.name}"`;
+    const action = `Splitting the data set "${this.name}"`;
     checkOptions<typeof options>(action, options, "{ seed: 1 }", { seed: true });
     const fits = fraction > 0 && fraction < 1;
     checkNumber(action, "the fraction", fraction, fits, "between 0 and 1");

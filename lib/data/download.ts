@@ -248,7 +248,10 @@ async function attempt(
     }));
     const resumed = resuming && status === 206;
     if (resumed && !startsAt(headers, partSize)) {
-      throw new RetryableError(`the server sent other bytes than the ones after ${partSize}`, true);
+      throw new RetryableError(
+        `the server sent bytes of another range than from ${partSize} on`,
+        true,
+      );
     }
     // 200 is the whole file, also from a server without ranges. The part stays until that file is
     // known to be right.
@@ -358,7 +361,9 @@ async function truncateFile(path: string, size: number): Promise<void> {
 /** Returns the SHA-256 of a file, in hexadecimal. */
 async function hashOf(file: string, signal?: AbortSignal): Promise<string> {
   // Reading a pipe or a device might never end.
-  if (!(await Deno.stat(file)).isFile) throw new Error("it must be a file, found something else");
+  if (!(await Deno.stat(file)).isFile) {
+    throw new Error("the path must lead to a file, found something else");
+  }
   const hash = createHash("sha256");
   for await (const piece of (await Deno.open(file)).readable) {
     signal?.throwIfAborted();

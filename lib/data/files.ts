@@ -99,8 +99,8 @@ function finish({ part, path, existing }: Target): void {
 /** Removes the temporary file, and returns the error to throw, which names the file. */
 function failure(file: string, target: Target | undefined, error: unknown): Error {
   if (target?.path) unlessMissing(() => Deno.removeSync(target.part));
-  const reason = error instanceof Error ? error.message : error;
-  return new Error(`Writing ${file}: ${reason}`, { cause: error });
+  const reason = error instanceof Error ? error.message : String(error);
+  return new Error(`Writing ${file}: ${reason.replace(/\.?$/, ".")}`, { cause: error });
 }
 
 /**
@@ -112,7 +112,7 @@ function endOfLinks(file: string): string {
     if (!unlessMissing(() => Deno.lstatSync(path))?.isSymlink) return path;
     path = resolve(Deno.realPathSync(dirname(path)), Deno.readLinkSync(path));
   }
-  throw new Error("the symbolic link leads through more than 40 others.");
+  throw new Error("the symbolic link must lead through at most 40 others, found more.");
 }
 
 /**

@@ -389,7 +389,7 @@ async function findClasses(
     }
   } catch (error) {
     throw new Error(
-      `${action}: the folder must be readable, found ${reasonOf(error)}.`,
+      `${action}: the folder must be readable, found the error: ${reasonOf(error)}.`,
       { cause: error },
     );
   }
@@ -420,7 +420,7 @@ async function findClasses(
 async function readBounded(path: string): Promise<Uint8Array<ArrayBuffer>> {
   const { isFile, size } = await Deno.stat(path);
   if (!isFile) throw new Error(NOT_A_FILE);
-  if (size === 0) throw new Error("The file is empty");
+  if (size === 0) throw new Error("The file must not be empty, found 0 bytes");
   if (size > MAX_FILE_BYTES) {
     throw new Error(`The file must have at most ${MAX_FILE_BYTES} bytes, found ${size}`);
   }

@@ -6,7 +6,14 @@ import {
   type Tensor4D,
   tidy,
 } from "../tensor/mod.ts";
-import { checkFunction, checkInteger, checkOptions, isTensor, show } from "../tensor/internal.ts";
+import {
+  checkArray,
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  isTensor,
+  show,
+} from "../tensor/internal.ts";
 
 /**
  * Turns a batch of images into another. Random numbers come from `random`.
@@ -82,16 +89,18 @@ export function describeTransform(transform: Transform): string | undefined {
 export function transformFrom(action: string, description: string): Transform {
   try {
     const steps: unknown = JSON.parse(description);
-    if (!Array.isArray(steps)) throw new RangeError("The steps must be an array.");
-    return compose(...steps.map((step: object): Transform => {
+    checkArray(action, "the steps of the transform", steps);
+    return compose(...(steps as object[]).map((step): Transform => {
       const [[name, values] = [], ...rest] = Object.entries(step);
       if (name === "resize" && rest.length === 0) return resize(values[0], values[1]);
       if (name === "normalize" && rest.length === 0) return normalize(values);
-      throw new RangeError(`There is no step ${show(name)}.`);
+      throw new RangeError(
+        `${action}: each step must be resize or normalize, found ${show(name)}.`,
+      );
     }));
   } catch (cause) {
     throw new RangeError(
-      `${action}: the transform in the file must be resize or normalize, found ${
+      `${action}: the transform in the file must be made of resize and normalize, found ${
         show(description)
       }.`,
       { cause },

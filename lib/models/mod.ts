@@ -78,19 +78,6 @@ export type {
 } from "./internal.ts";
 
 import { takeForwardOptionsOnly } from "../nn/forward_guard.ts";
-import {
-  AlexNet,
-  GoogLeNet,
-  GoogLeNetWithAuxiliary,
-  Inception,
-  LeNet,
-  NiN,
-  ResidualBlock,
-  ResNet,
-  VGG,
-} from "./internal.ts";
+import * as classes from "./internal.ts";
 
-takeForwardOptionsOnly(
-  ...[AlexNet, GoogLeNet, GoogLeNetWithAuxiliary, Inception, LeNet, NiN, ResidualBlock],
-  ...[ResNet, VGG],
-);
+takeForwardOptionsOnly(...Object.values(classes));

@@ -41,7 +41,7 @@ function checkModules(
 ): void {
   checkArray(action, `the ${subjects}`, modules);
   if (modules.length === 0) {
-    throw new TypeError(`${action}: there must be at least one ${subject}, found none.`);
+    throw new RangeError(`${action}: there must be at least one ${subject}, found none.`);
   }
   modules.forEach((module, i) => checkModule(action, `${subject} ${i}`, module));
 }
@@ -89,7 +89,8 @@ export class Sequential<
  * not fit the output of the layer before is a compile error at that argument. So is an array,
  * spread as `...blocks`, whose layers do not fit one another.
  *
- * @throws {TypeError} If there is no layer, or an argument is not a module.
+ * @throws {RangeError} If there is no layer.
+ * @throws {TypeError} If an argument is not a module.
  *
  * @example
  * ```ts
@@ -253,8 +254,9 @@ export class Parallel<
  * Makes branches over the same images, whose outputs are joined along the channels (Szegedy et al.
  * 2015, section 4). The type of the output has the sum of the channels.
  *
- * @throws {TypeError} If there is no branch, or an argument is not a module.
- * @throws {RangeError} In `forward`, if the outputs have different heights or widths.
+ * @throws {RangeError} If there is no branch. In `forward`, if the outputs have different heights
+ * or widths.
+ * @throws {TypeError} If an argument is not a module.
  *
  * @example
  * ```ts

@@ -187,7 +187,7 @@ export abstract class Module<In = never, Out = unknown> {
    * model.forward(ops.ones([2, 32, 32, 3]), { training: true });
    * assert.deepEqual(model.bn1?.runningMean.arraySync(), [0, 0, 0, 0]);
    *
-   * const none = /no module at "layer"; there are conv1, bn1, maxpool,/;
+   * const none = /found "layer"\. The nearest paths are conv1, bn1, maxpool,/;
    * assert.throws(() => model.freeze("layer"), none);
    * ```
    */
@@ -279,7 +279,9 @@ export function moduleAt(
   const module = path === "" ? modules.get("") : below(modules.get("")!, path);
   if (module) return module;
   throw new RangeError(
-    `${action}: there is no module at ${JSON.stringify(path)}; ${nearestPaths(path, modules)}.`,
+    `${action}: each path must lead to a module, found ${show(path)}. ${
+      nearestPaths(path, modules)
+    }.`,
   );
 }
 
@@ -303,7 +305,9 @@ function nearestPaths(path: string, modules: ReadonlyMap<string, AnyModule>): st
   do above = above.slice(0, Math.max(0, above.lastIndexOf("."))); while (!modules.has(above));
   const children = [...modules.get(above)!.children().keys()].map((name) => joinPath(above, name));
   const paths = above === "" ? children : [above, ...children];
-  return paths.length === 0 ? "it has no parts" : `there are ${paths.join(", ")}`;
+  return paths.length === 0
+    ? "The model has no parts"
+    : `The nearest paths are ${paths.join(", ")}`;
 }
 
 /** Returns the tree of a module as text; `above` are the modules that contain it. */

@@ -193,9 +193,7 @@ function checkSeries(action: string, series: Series, index: number, axes: { x: A
     for (let index = 0; index < y.length; index++) {
       if (band.low[index]! <= band.high[index]!) continue;
       throw new RangeError(
-        `${action}: ${of("band.low")} must not be above band.high, found ${
-          band.low[index]
-        } above ` +
+        `${action}: ${of("band.low")} must be at most band.high, found ${band.low[index]} above ` +
           `${band.high[index]} at index ${index}.`,
       );
     }

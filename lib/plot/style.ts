@@ -41,7 +41,7 @@ export const diverging: [number, string][] = colorScale([
   "#9a2c00",
 ]);
 
-const ink = "#262626";
+const textColor = "#262626";
 
 /**
  * Format of the numbers along an axis: as many digits as distinguish the ticks, with an exponent
@@ -80,7 +80,7 @@ export const defaultLayout: Partial<Layout> = {
   height: 420,
   template: {
     layout: {
-      font: { family: "DejaVu Sans, Verdana, sans-serif", size: 12, color: ink },
+      font: { family: "DejaVu Sans, Verdana, sans-serif", size: 12, color: textColor },
       title: {
         x: 0,
         y: 1,
@@ -149,7 +149,7 @@ export function baseLayout(
   const showlegend = names.length > 1;
   // plotly.js sets the entries in columns, each as wide as the longest entry.
   const longest = names.reduce(
-    (longest, name) => Math.max(longest, Math.min(name.length, lettersInLegend(width))),
+    (longest, name) => Math.max(longest, Math.min(name.length, maxLegendLength(width))),
     0,
   );
   const entry = legendMark + letterWidth * longest;
@@ -185,13 +185,13 @@ export function extraTitleHeight({ title, width }: Omit<FigureOptions, "height">
 /** Widths in pixels of a legend's line or marker with its margin, and of one letter. */
 const legendMark = 48, letterWidth = 7.5;
 
-function lettersInLegend(width = 700): number {
+function maxLegendLength(width = 700): number {
   return Math.max(4, Math.floor((width - 88 - legendMark) / letterWidth));
 }
 
 /** Escapes a name for the legend, and truncates it to the width of the figure. */
 export function legendName(name: string, { width }: FigureOptions): string {
-  return escapeText(name, lettersInLegend(width));
+  return escapeText(name, maxLegendLength(width));
 }
 
 /** Returns the title with its unit: "Loss (nats)". */

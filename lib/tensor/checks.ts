@@ -74,7 +74,7 @@ export function checkSynchronous(action: string, result: unknown): void {
     // The rest of the function fails because its tensors are gone, which would hide this error.
     result.catch(() => {});
     throw new TypeError(
-      `${action}: the function must be synchronous, but it returned a promise. Await first, and compute afterwards.`,
+      `${action}: the function must be synchronous, found one that returned a promise. Await first, and compute afterwards.`,
     );
   }
 }
@@ -294,9 +294,11 @@ export function checkAxis(action: string, shape: readonly number[], axis: number
   const rank = shape.length;
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
     throw new RangeError(
-      `${action}: the shape [${shape}] has ${rank} ${
-        rank === 1 ? "axis" : "axes"
-      }, so there is no axis ${axis}.`,
+      rank === 0
+        ? `${action}: the shape must have at least one axis, found [].`
+        : `${action}: each axis of the shape [${shape}] must be a whole number from ${-rank} to ${
+          rank - 1
+        }, found ${axis}.`,
     );
   }
   return axis < 0 ? axis + rank : axis;
@@ -317,7 +319,7 @@ export function checkAxes(
   checkArray(action, "the axes", axes);
   const result = axes.map((axis) => checkAxis(action, shape, axis));
   if (new Set(result).size < result.length) {
-    throw new RangeError(`${action}: each axis can be named once, found [${axes}].`);
+    throw new RangeError(`${action}: the axes must differ, found [${axes}].`);
   }
   return result;
 }
@@ -349,13 +351,11 @@ export function checkOptions<T extends object>(
   const known = Object.keys(names);
   const unknown = Object.keys(options).filter((name) => !Object.hasOwn(names, name));
   if (unknown.length === 0) return;
-  const message = `${action}: there ${unknown.length === 1 ? "is no option" : "are no options"} ${
-    unknown.join(", ")
-  }.`;
+  const found = `found ${unknown.join(", ")}.`;
   throw new TypeError(
     known.length === 0
-      ? `${message} It takes none.`
-      : `${message} Did you mean ${
+      ? `${action}: there must be no options, ${found}`
+      : `${action}: each option must be known, ${found} Did you mean ${
         unknown.map((name) => nearest(name, known)).join(", ")
       }? The options are ${known.join(", ")}.`,
   );

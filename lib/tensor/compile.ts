@@ -73,10 +73,9 @@ interface CacheEntry {
  *
  * @throws {RangeError} (when `f` runs) If `f` reads values of a tensor, draws random numbers in
  * JavaScript, makes a variable, updates one in place as optimizers do, or behaves differently with
- * the same inputs; (later) if a tensor from outside that it uses was disposed, or an index or label
- * is out of range.
+ * the same inputs; (later) if an index or label is out of range.
  * @throws {TypeError} If an input is not a tensor, number, boolean or string, the result of `f` is
- * not made of tensors, or the compiled function was disposed.
+ * not made of tensors, or the compiled function or a tensor from outside that it uses was disposed.
  *
  * @example
  * ```ts
@@ -106,7 +105,7 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
   const run = (...inputs: Inputs): Output => {
     if (isDisposed) {
       throw new TypeError(
-        "Running a compiled function: it must be alive, found a disposed one. Compile it again.",
+        "Running a compiled function: the function must be alive, found it disposed. Compile it again.",
       );
     }
     inputs.forEach(checkInput);
@@ -166,7 +165,7 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
 
 function hasChanged({ calls, isReplacement }: CacheEntry, change: string): RangeError {
   return new RangeError(
-    `${ACTION}: with the same inputs it must do the same at each call, found that at call ${
+    `${ACTION}: the function must do the same at each call with the same inputs, found that at call ${
       isReplacement ? calls + 1 : calls
     } ${change}. It depends on something in JavaScript that has changed. Pass that to the compiled function as an input, or hold it in a public field of a module.`,
   );

@@ -115,7 +115,7 @@ export class Random {
   #next(): [number, number] {
     if (nativeBackend()?.capture.isCapturing) {
       throw new RangeError(
-        "Compiling a function: the function must not draw random numbers in JavaScript, which would be the same at each call. Draw a tensor, or draw outside.",
+        "Compiling a function: the function must draw random numbers as tensors, found a draw in JavaScript, whose numbers a graph would repeat. Draw a tensor, or draw outside.",
       );
     }
     return [this.#seed, this.#draws++];
@@ -161,7 +161,7 @@ export class Random {
     checkFinite(action, "min", min);
     checkFinite(action, "max", max);
     if (min > max) {
-      throw new RangeError(`${action}: min must not be above max, found ${min} and ${max}.`);
+      throw new RangeError(`${action}: min must be at most max, found ${min} and ${max}.`);
     }
     return tf.tidy(() => {
       const unit = this.#draw("StatelessRandomUniform", shape, uniformInJavaScript);

@@ -99,8 +99,9 @@ export function checkLogits(
   if (shape?.length === 2 && shape[1] === classes) return;
   throw new RangeError(
     shape?.length === 2
-      ? `${action}: this model has ${shape[1]} classes, but the data set has ${classes}. ` +
-        `Build the model with ${classes} classes.`
+      ? `${action}: the model must have the ${classes} classes of the data set, found ${
+        shape[1]
+      }. Build it with ${classes} classes.`
       : `${action}: ${subject} must return logits [batch, ${classes}], found ${show(logits)}.`,
   );
 }
@@ -124,11 +125,11 @@ export function explainChannels<T>(
     const expected = channelsOf(model, images), actual = images.shape[3];
     if (expected === undefined || expected === actual) throw error;
     throw new RangeError(
-      `${action}: this model takes images with ${expected} channel${
+      `${action}: the images must have ${expected} channel${
         expected === 1 ? "" : "s"
-      }, but the ${
-        transform ? "transform gives" : "data set has"
-      } ${actual}. Build the model for ${actual}, or give a transform that makes ${expected} of them.`,
+      } for this model, found ${actual} ${
+        transform ? "after the transform" : "in the data set"
+      }. Build the model for ${actual}, or pass a transform that makes ${expected} of them.`,
       { cause: error },
     );
   }

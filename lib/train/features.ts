@@ -182,7 +182,7 @@ function transformFor(
           return forward(input);
         }, work);
     }, () => forward(image));
-    ignoreErrors(run);
+    dryRun(run);
   });
   return result;
 }
@@ -190,7 +190,7 @@ function transformFor(
 /** Returns a model and those of its modules that receive the model's images unchanged. */
 function firstModules(model: AnyModule, transform: Transform, image: Images): Set<AnyModule> {
   const modules = new Set([model]);
-  ignoreErrors(() => {
+  dryRun(() => {
     const images = transform(image, new Random(0));
     onForward(model, images as never, ({ module, input }) => {
       if (input === images) modules.add(module);
@@ -200,10 +200,10 @@ function firstModules(model: AnyModule, transform: Transform, image: Images): Se
 }
 
 /**
- * Makes a trial run and ignores its error: the image may not fit, because it is not transformed
- * yet. If the caller made a mistake, the real run reports it.
+ * Makes a dry run and ignores its error: the image may not fit, because it is not transformed yet.
+ * If the caller made a mistake, the real run reports it.
  */
-function ignoreErrors(run: () => void): void {
+function dryRun(run: () => void): void {
   try {
     run();
   } catch {

@@ -51,9 +51,9 @@ export function checkParameters(action: string, model: AnyModule, optimizer: Opt
   if (!other) return;
   const path = pathOf(model, other);
   throw new RangeError(
-    `${action}: the optimizer changes ${
+    `${action}: the optimizer must change only parameters of the model that are not frozen, found ${
       path === undefined
-        ? `a parameter of shape [${other.shape}] that is not in the model`
+        ? `one of shape [${other.shape}] that is not in the model`
         : `${path}, which is ${other.trainable ? "frozen" : "no parameter"}`
     }. Make it again with the parameters of this model.`,
   );

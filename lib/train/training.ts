@@ -114,7 +114,7 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
     if (this.#isIterated) {
       return Promise.reject(
         new TypeError(
-          `${this.#name}: a training must be awaited or iterated, not both, and this one has been iterated. ` +
+          `${this.#name}: a training must be awaited or iterated, not both, found one that has been iterated. ` +
             "Call fit again, which continues with the model as it is.",
         ),
       );
@@ -127,7 +127,7 @@ export class Training implements AsyncGenerator<Progress, void, void>, Promise<H
     started(this);
     if (this.#history) {
       throw new TypeError(
-        `${this.#name}: a training must be awaited or iterated, not both, and this one has been awaited. ` +
+        `${this.#name}: a training must be awaited or iterated, not both, found one that has been awaited. ` +
           "Iterate fit(…) itself, without await, or call it again.",
       );
     }

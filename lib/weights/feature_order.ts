@@ -300,7 +300,7 @@ type Label =
 
 /** Kernels that compute each element from the inputs' elements at its position. */
 const ELEMENTWISE = new Set(
-  ("Add ResnetLabSum ResnetLabBiasSum Sub Multiply RealDiv FloorDiv Mod Maximum Minimum Pow SquaredDifference Select Prelu " +
+  ("Add ResnetLabSum ResnetLabBiasSum ResnetLabLimitGradient Sub Multiply RealDiv FloorDiv Mod Maximum Minimum Pow SquaredDifference Select Prelu " +
     "Equal NotEqual Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalNot Identity Cast Relu Relu6 LeakyRelu Elu " +
     "Selu Sigmoid Softplus Tanh Erf Exp Expm1 Log Log1p Neg Abs Sign Sqrt Rsqrt Square Reciprocal Floor Ceil Round Sin Cos Tan " +
     "Atan Sinh Cosh ClipByValue Step IsNan IsInf IsFinite ZerosLike OnesLike Softmax LogSoftmax FusedBatchNorm MaxPool AvgPool " +

@@ -62,6 +62,7 @@ const NODES: Readonly<
   Add: withoutAttributes("AddV2", "a", "b"),
   ResnetLabSum: withoutAttributes("AddV2", "a", "b"),
   ResnetLabBiasSum: withoutAttributes("AddV2", "x", "bias"),
+  ResnetLabLimitGradient: withoutAttributes("Identity", "x"),
   Sub: withoutAttributes("Sub", "a", "b"),
   Multiply: withoutAttributes("Mul", "a", "b"),
   RealDiv: withoutAttributes("RealDiv", "a", "b"),

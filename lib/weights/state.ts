@@ -84,11 +84,11 @@ function ordersOf(action: string, model: AnyModule, inputShape?: readonly number
   try {
     return ordersByRun(model, inputShape);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : error;
+    const reason = error instanceof Error ? error.message : String(error);
     throw new RangeError(
       `${action}: the model must run on an input of inputShape ${
         show(inputShape)
-      }, found the error: ${reason}`,
+      }, found the error: ${reason.replace(/\.?$/, ".")}`,
       { cause: error },
     );
   }
@@ -430,7 +430,7 @@ function problemsOf(
     problem(
       "Of another type",
       present.filter(({ name }) => !state.get(name)!.isFloat)
-        .map(({ name }) => `${name} (must be fractions, found ${state.get(name)!.dtype})`),
+        .map(({ name }) => `${name} (must be floating-point, found ${state.get(name)!.dtype})`),
     ),
   ].flat();
 }

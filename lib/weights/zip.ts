@@ -17,7 +17,7 @@ const MAX_COMMENT = 2 ** 16 - 1;
  * The value of a 16-bit or 32-bit field whose number is in the zip64 end record or extra field
  * instead.
  */
-const IN_EXTRA_16 = 0xffff, IN_EXTRA_32 = 0xffffffff;
+const ZIP64_16 = 0xffff, ZIP64_32 = 0xffffffff;
 
 /** An entry of the central directory. */
 interface Entry {
@@ -69,21 +69,20 @@ export class Zip {
         view.getUint16(end + 20, true) === tail.length - END - end)
     ) end--;
     if (end < 0) throw damaged(action, "there is no directory at its end");
-    const at = source.size - tail.length + end;
+    /** The position of the end record in the file, and later of the zip64 end record. */
+    let endRecord = source.size - tail.length + end;
     let count = view.getUint16(end + 10, true), length = view.getUint32(end + 12, true);
-    let start = view.getUint32(end + 16, true), last = at;
-    if (
-      count === IN_EXTRA_16 || length === IN_EXTRA_32 || start === IN_EXTRA_32
-    ) {
-      const locator = viewOf(await bytesAt(source, action, at - LOCATOR, LOCATOR));
-      last = numberAt(locator, 8);
-      const record = viewOf(await bytesAt(source, action, last, END_64));
+    let start = view.getUint32(end + 16, true);
+    if (count === ZIP64_16 || length === ZIP64_32 || start === ZIP64_32) {
+      const locator = viewOf(await bytesAt(source, action, endRecord - LOCATOR, LOCATOR));
+      endRecord = numberAt(locator, 8);
+      const record = viewOf(await bytesAt(source, action, endRecord, END_64));
       if (locator.getUint32(0, true) !== 0x07064b50 || record.getUint32(0, true) !== 0x06064b50) {
         throw damaged(action, "the zip64 record of its directory is invalid");
       }
       [count, length, start] = [numberAt(record, 32), numberAt(record, 40), numberAt(record, 48)];
     }
-    if (start + length > last) throw damaged(action, "its directory is larger than the file");
+    if (start + length > endRecord) throw damaged(action, "its directory is larger than the file");
     const directory = await bytesAt(source, action, start, length);
     const positions = new Map<string, number>(), entries = viewOf(directory);
     const decoder = new TextDecoder();
@@ -188,19 +187,21 @@ export class Zip {
     const [packed, size, header] = [20, 24, 42].map((i) => view.getUint32(position + i, true));
     const extra = position + 46 + view.getUint16(position + 28, true);
     const end = extra + view.getUint16(position + 30, true);
-    let next = end, stop = end;
-    for (let at = extra; at + 4 <= end;) {
-      const length = view.getUint16(at + 2, true);
-      if (view.getUint16(at, true) === 1) [next, stop] = [at + 4, Math.min(end, at + 4 + length)];
-      at += 4 + length;
+    // The numbers in the zip64 extra field, whose id is 1.
+    let position64 = end, end64 = end;
+    for (let field = extra; field + 4 <= end;) {
+      const data = field + 4, fieldEnd = data + view.getUint16(field + 2, true);
+      if (view.getUint16(field, true) === 1) [position64, end64] = [data, Math.min(end, fieldEnd)];
+      field = fieldEnd;
     }
+    const resolve = (number: number) => {
+      if (number !== ZIP64_32 || position64 + 8 > end64) return number;
+      position64 += 8;
+      return numberAt(view, position64 - 8);
+    };
     // The zip64 extra field has the unpacked size before the packed size.
-    const whole = [size, packed, header].map((number) => {
-      if (number !== IN_EXTRA_32 || next + 8 > stop) return number!;
-      next += 8;
-      return numberAt(view, next - 8);
-    });
-    return [whole[1]!, whole[0]!, whole[2]!];
+    const fullSize = resolve(size!), fullPacked = resolve(packed!);
+    return [fullPacked, fullSize, resolve(header!)];
   }
 
   async #bytes(entry: Entry, start: number, length: number) {

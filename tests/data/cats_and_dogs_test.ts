@@ -173,7 +173,7 @@ Deno.test("catsAndDogs() leaves no half unpacked folder", async () => {
       await assert.rejects(readCatsAndDogs({ ...source, size: [1, 1] }), {
         name: "RangeError",
         message:
-          /^Unpacking .*kagglecatsanddogs_5340\.zip to .*: the file must be a whole \.zip, and the disk must have space for its files, found: .+\.$/,
+          /^Unpacking .*kagglecatsanddogs_5340\.zip to .*: the file must be a whole \.zip, and the disk must have space for its files, found the error: .+\.$/,
       });
       assert.deepEqual(await names(cache), ["kagglecatsanddogs_5340.zip"]);
     });
@@ -259,7 +259,7 @@ Deno.test("catsAndDogs() refuses an archive that declares more than two gigabyte
   await withServer(bomb, async (source, cache) => {
     await assert.rejects(readCatsAndDogs({ ...source, size: [1, 1] }), {
       name: "RangeError",
-      message: /found: 4294967294 bytes of photographs, more than 2147483648\.$/,
+      message: /found the error: 4294967294 bytes of photographs, above the limit of 2147483648\.$/,
     });
     assert.deepEqual(await names(cache), ["kagglecatsanddogs_5340.zip"]);
   });
@@ -272,7 +272,7 @@ Deno.test("catsAndDogs() checks its options before it downloads anything", async
     await assert.rejects(catsAndDogs(misspelt), {
       name: "TypeError",
       message:
-        /^Reading cats and dogs: there is no option imagesperclass\. Did you mean imagesPerClass\?/,
+        /^Reading cats and dogs: each option must be known, found imagesperclass\. Did you mean imagesPerClass\?/,
     });
     await assert.rejects(catsAndDogs({ size: [1, 1], folder: 5 as unknown as string }), {
       name: "TypeError",

@@ -347,7 +347,7 @@ for (const [misfit, name, message] of misfits) {
   Deno.test(`ImageDataset refuses what the types refuse: ${message.slice(0, 60)}`, () => {
     assert.throws(() => new ImageDataset({ ...parts, ...misfit }), {
       name,
-      message: `Making the image set "four": ${message}`,
+      message: `Making the data set "four": ${message}`,
     });
   });
 }
@@ -365,12 +365,13 @@ Deno.test("ImageDataset refuses options that do not exist, and names the nearest
   const { classNames: class_names, ...others } = parts;
   assert.throws(() => new ImageDataset({ ...others, class_names } as unknown as typeof parts), {
     name: "TypeError",
-    message: /^Making an image set: there is no option class_names\. Did you mean classNames\?/,
+    message:
+      /^Making a data set: each option must be known, found class_names\. Did you mean classNames\?/,
   });
   assert.throws(() => four.split(0.5, { sead: 1 } as unknown as { seed: number }), {
     name: "TypeError",
     message:
-      'Splitting the image set "four": there is no option sead. Did you mean seed? The options are seed.',
+      'Splitting the data set "four": each option must be known, found sead. Did you mean seed? The options are seed.',
   });
   assert.throws(() => four.split(0.5, undefined as unknown as { seed: number }), {
     name: "TypeError",
@@ -419,32 +420,32 @@ const wrong: [string, () => unknown, string][] = [
   [
     "fewer labels than images",
     () => new ImageDataset({ ...parts, labels: new Uint8Array(3) }),
-    'Making the image set "four": pixels must be as many images as labels, 3 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
+    'Making the data set "four": pixels must be as many images as labels, 3 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
   ],
   [
     "more labels than images",
     () => new ImageDataset({ ...parts, labels: new Uint8Array(5) }),
-    'Making the image set "four": pixels must be as many images as labels, 5 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
+    'Making the data set "four": pixels must be as many images as labels, 5 of 1 × 2 × 3, found 24 pixels, which is 4 images.',
   ],
   [
     "no images",
     () => new ImageDataset({ ...parts, pixels: new Uint8Array(), labels: new Uint8Array() }),
-    'Making the image set "four": there must be at least one image, found 0.',
+    'Making the data set "four": there must be at least one image, found 0.',
   ],
   [
     "a label that is no class",
     () => new ImageDataset({ ...parts, labels: new Uint8Array([0, 1, 2, 0]) }),
-    'Making the image set "four": labels must be whole numbers from 0 to 1, found 2 at image 2.',
+    'Making the data set "four": labels must be whole numbers from 0 to 1, found 2 at image 2.',
   ],
   [
     "a height that is no size",
     () => new ImageDataset({ ...parts, height: 0.5 }),
-    'Making the image set "four": height must be a whole number of at least 1, found 0.5.',
+    'Making the data set "four": height must be a whole number of at least 1, found 0.5.',
   ],
   [
     "a class without a name",
     () => new ImageDataset({ ...parts, classes: 3 }),
-    'Making the image set "four": classNames must be a name for each of 3 classes, found 2 names.',
+    'Making the data set "four": classNames must be a name for each of 3 classes, found 2 names.',
   ],
   [
     "an empty batch",
@@ -479,17 +480,17 @@ const wrong: [string, () => unknown, string][] = [
   [
     "a fraction that leaves nothing",
     () => four.split(1, { seed: 0 }),
-    'Splitting the image set "four": the fraction must be between 0 and 1, found 1.',
+    'Splitting the data set "four": the fraction must be between 0 and 1, found 1.',
   ],
   [
     "a fraction that is not a number",
     () => four.split(NaN, { seed: 0 }),
-    'Splitting the image set "four": the fraction must be between 0 and 1, found NaN.',
+    'Splitting the data set "four": the fraction must be between 0 and 1, found NaN.',
   ],
   [
     "to split a class of one image",
     () => four.subset([0, 1, 3]).split(0.5, { seed: 0 }),
-    'Splitting the image set "four": each class must have at least two images, one for each set, found one of the class ' +
+    'Splitting the data set "four": each class must have at least two images, one for each set, found one of the class ' +
     '"dog", image 0. Add images of it, or leave it out with subset().',
   ],
 ];

@@ -449,7 +449,7 @@ Deno.test("download() refuses options that do not exist, of another kind, or out
     [
       { ...right, sha_256: "" },
       "TypeError",
-      "there is no option sha_256. Did you mean sha256? The options are file, sha256, onProgress, signal, maxBytes, retries, " +
+      "each option must be known, found sha_256. Did you mean sha256? The options are file, sha256, onProgress, signal, maxBytes, retries, " +
       "retryDelay, timeout, advice.",
     ],
     [{ sha256 }, "TypeError", "file must be a string, found undefined."],
@@ -499,7 +499,9 @@ Deno.test("download() refuses to write where there is a folder or a device", asy
     await Deno.symlink("/dev/zero", `${file}.zero`);
     for (const path of [file, `${file}.zero`]) {
       await assert.rejects(download(url, { file: path, sha256 }), {
-        message: new RegExp(`^Writing ${path}: it must be a file, found something else\\. `),
+        message: new RegExp(
+          `^Writing ${path}: the path must lead to a file, found something else\\. `,
+        ),
       });
     }
   });

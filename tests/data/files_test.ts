@@ -123,7 +123,7 @@ Deno.test("writeAtomically() leaves the old file and nothing else where a piece 
     yield bytes("new");
     throw new Error("no more");
   })();
-  await assert.rejects(writeAtomically(file, pieces), { message: `Writing ${file}: no more` });
+  await assert.rejects(writeAtomically(file, pieces), { message: `Writing ${file}: no more.` });
   assert.equal(await Deno.readTextFile(file), "old");
   assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["a"]);
 });

@@ -221,7 +221,7 @@ Deno.test("imageFolder() leaves out unreadable files, and lists them with the re
     assertNear(dataset.pixels.subarray(0, pixels.length), pixels, 30);
     assert.deepEqual([...dataset.pixels.subarray(2 * pixels.length)], [...pixels]);
     const reasons: [string, RegExp][] = [
-      ["cat/2.jpg", /^The file is empty$/],
+      ["cat/2.jpg", /^The file must not be empty, found 0 bytes$/],
       ["cat/3.jpg", /premature end of JPEG image/],
       ["cat/4.jpg", /unsupported image format/],
       ["cat/6.jpg", /^The format must be one of \.avif, .*, found svg$/],
@@ -307,7 +307,7 @@ Deno.test("imageFolder() lists every file that it does not read, whatever kind o
       ["broken", /No such file/],
       ["cat/2.bmp", name],
       ["cat/3.heic", name],
-      ["cat/7.tiff", /^The file is empty$/],
+      ["cat/7.tiff", /^The file must not be empty, found 0 bytes$/],
       ["cat/broken.jpg", /No such file/],
       ["cat/dogs", /^The same folder as dog$/],
       ["cat/folder.jpg/Thumbs.db", name],
@@ -400,7 +400,7 @@ Deno.test("imageFolder() refuses options that do not exist or are of another kin
     [
       { size: [2, 2], shorter_side: 3 },
       "TypeError",
-      "there is no option shorter_side. Did you mean shorterSide? The options are size, shorterSide, channels, classes, " +
+      "each option must be known, found shorter_side. Did you mean shorterSide? The options are size, shorterSide, channels, classes, " +
       "imagesPerClass, name, onProgress, signal.",
     ],
     [{}, "TypeError", "size must be [height, width] such as [224, 224], found undefined."],
@@ -485,7 +485,7 @@ Deno.test("imageFolder() reports missing folders and images", () =>
   }, async (folder) => {
     const size = [2, 2] as const;
     const cases: [string, string[] | undefined, string][] = [
-      ["none", undefined, "the folder must be readable, found No such"],
+      ["none", undefined, "the folder must be readable, found the error: No such"],
       ["flat", undefined, "there must be a folder for each class, found none."],
       [
         "text",

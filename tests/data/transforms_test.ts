@@ -126,7 +126,7 @@ const untyped: [string, () => unknown, RegExp][] = [
     "normalize refuses an option of another name",
     // @ts-expect-error: there is no option of this name; it is standardDeviation
     () => normalize({ mean: 0.5, standardDev: 0.5 }),
-    /Normalizing images: there is no option standardDev\. Did you mean standardDeviation\?/,
+    /Normalizing images: each option must be known, found standardDev\. Did you mean standardDeviation\?/,
   ],
   [
     "normalize refuses two numbers",
@@ -212,7 +212,7 @@ for (
   Deno.test(`transformFrom() refuses a transform that is not the library's: ${description}`, () => {
     assert.throws(() => transformFrom("Reading x", description), {
       name: "RangeError",
-      message: /^Reading x: the transform in the file must be resize or normalize, found/,
+      message: /^Reading x: the transform in the file must be made of resize and normalize, found/,
     });
   });
 }

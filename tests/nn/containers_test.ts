@@ -242,7 +242,8 @@ Deno.test("sequential(), residual() and parallel() refuse values that are not mo
       ],
     ] as const
   ) {
-    assert.throws(build, { name: "TypeError", message: `Building ${message}.` });
+    const name = message.includes("at least one") ? "RangeError" : "TypeError";
+    assert.throws(build, { name, message: `Building ${message}.` });
   }
   await assertNoLeak(() => assert.throws(() => sequential()));
 });

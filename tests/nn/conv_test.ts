@@ -248,7 +248,7 @@ testOnEachBackend(
       tidy(() => {
         assert.throws(() => layer.forward(ops.ones([1, 4, 9, 3])), {
           name: "RangeError",
-          message: /a window of 5×5 does not fit an image of 4×9/,
+          message: /the images must be at least 5×5 for a window of 5×5 with padding 0, found 4×9/,
         });
       })
     );
@@ -264,7 +264,7 @@ testOnEachBackend(
 Deno.test("Conv2d.outputSize() refuses images that are too small", () => {
   assert.throws(() => conv2d(1, 1, { kernelSize: 3, dilation: 2 }).outputSize([4, 9]), {
     name: "RangeError",
-    message: /a window of 5×5 does not fit an image of 4×9/,
+    message: /the images must be at least 5×5 for a window of 5×5 with padding 0, found 4×9/,
   });
 });
 

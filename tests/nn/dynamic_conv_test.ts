@@ -337,7 +337,7 @@ testOnEachBackend(
         [
           ops.ones([1, 4, 9, 3]),
           "RangeError",
-          /dynamicConv2d: a window of 5×5 does not fit an image of 4×9/,
+          /dynamicConv2d: the images must be at least 5×5 for a window of 5×5 with padding 0, found 4×9/,
         ],
       ] as const
     ) assert.throws(() => layer.forward(x as never), { name, message });

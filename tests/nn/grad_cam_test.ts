@@ -160,7 +160,7 @@ Deno.test("gradCam() names its errors, leaves no tensor, and restores the model"
       "heads",
       0,
       "RangeError",
-      'Computing Grad-CAM at "heads": there is no module at "heads"; there are twice, never, aside, head.',
+      'Computing Grad-CAM at "heads": each path must lead to a module, found "heads". The nearest paths are twice, never, aside, head.',
     );
     refused(
       "twice",
@@ -169,7 +169,12 @@ Deno.test("gradCam() names its errors, leaves no tensor, and restores the model"
       'Computing Grad-CAM at "twice": conv2d 1 → 1, 1×1 must run once in a forward pass, found 2 runs.',
     );
     refused("never", 0, "RangeError", /must run once in a forward pass, found 0 runs/);
-    refused("aside", 0, "RangeError", /the value does not depend on the input/);
+    refused(
+      "aside",
+      0,
+      "RangeError",
+      /the value must depend on each input, found no dependence on the input/,
+    );
     refused(
       "head.0",
       0,

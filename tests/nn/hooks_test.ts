@@ -75,7 +75,8 @@ Deno.test("onForward() names the innermost module of an error once, and keeps it
   const wrong = sequential(conv2d(1, 1, { kernelSize: 5 }));
   assert.throws(() => onForward(wrong, ops.ones([1, 3, 3, 1]), () => {}), {
     name: "RangeError",
-    message: /^At 0 \(conv2d 1 → 1, 5×5\): .*a window of 5×5 does not fit an image of 3×3/,
+    message:
+      /^At 0 \(conv2d 1 → 1, 5×5\): .*the images must be at least 5×5 for a window of 5×5 with padding 0, found 3×3/,
   });
   assert.throws(() => onForward(model, ops.ones([1, 2, 2, 2], "int32"), () => {}), {
     name: "TypeError",

@@ -1,6 +1,6 @@
 /**
- * Refusals, in words, of calls that the types refuse and that nothing type-checks in a cell: options
- * of the wrong kind, and arguments that would be ignored.
+ * Refusals of calls that the types refuse and that nothing type-checks in a cell: options of the
+ * wrong kind, and arguments that would be ignored.
  */
 import assert from "node:assert/strict";
 import * as lib from "resnet-lab";
@@ -120,7 +120,10 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
     /activation must be one of .* found the function relu \(call it/,
     () => untyped.lenet({ activation: relu }),
   ],
-  [/there is no option useBias/, () => untyped.ninBlock(1, 1, { kernelSize: 1, useBias: false })],
+  [
+    /each option must be known, found useBias/,
+    () => untyped.ninBlock(1, 1, { kernelSize: 1, useBias: false }),
+  ],
 ];
 
 for (const [message, call] of CALLS) {

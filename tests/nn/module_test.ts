@@ -231,12 +231,15 @@ Deno.test("freeze() refuses a value that is not a path, names the nearest, and f
   const model = blocks();
   const all = trained(model);
   const cases: [string[], string][] = [
-    [["layer"], '"layer"; there are stem, norm, norm2, layer1'],
-    [["norm", "head"], '"head"; there are stem, norm, norm2, layer1'],
-    [["layer1.2"], '"layer1.2"; there are layer1, layer1.0, layer1.1'],
-    [["layer1.1.0.weight"], '"layer1.1.0.weight"; there are layer1.1.0'],
-    [["layer1.5.0.weight"], '"layer1.5.0.weight"; there are layer1, layer1.0, layer1.1'],
-    [["layer1."], '"layer1."; there are layer1, layer1.0, layer1.1'],
+    [["layer"], '"layer". The nearest paths are stem, norm, norm2, layer1'],
+    [["norm", "head"], '"head". The nearest paths are stem, norm, norm2, layer1'],
+    [["layer1.2"], '"layer1.2". The nearest paths are layer1, layer1.0, layer1.1'],
+    [["layer1.1.0.weight"], '"layer1.1.0.weight". The nearest paths are layer1.1.0'],
+    [
+      ["layer1.5.0.weight"],
+      '"layer1.5.0.weight". The nearest paths are layer1, layer1.0, layer1.1',
+    ],
+    [["layer1."], '"layer1.". The nearest paths are layer1, layer1.0, layer1.1'],
   ];
   for (const [paths, message] of cases) {
     for (
@@ -247,13 +250,14 @@ Deno.test("freeze() refuses a value that is not a path, names the nearest, and f
     ) {
       assert.throws(act, {
         name: "RangeError",
-        message: `${doing} parts of Blocks: there is no module at ${message}.`,
+        message: `${doing} parts of Blocks: each path must lead to a module, found ${message}.`,
       });
     }
     assert.deepEqual(trained(model), all);
   }
   assert.throws(() => linear(2, 2).freeze("weight"), {
-    message: 'Freezing parts of linear 2 → 2: there is no module at "weight"; it has no parts.',
+    message:
+      'Freezing parts of linear 2 → 2: each path must lead to a module, found "weight". The model has no parts.',
   });
 });
 
@@ -263,6 +267,6 @@ Deno.test("freeze() takes each path of a module that has several, and the error 
   assert(model.stem.isFrozen);
   model.unfreeze("stem");
   assert(!model.again.isFrozen);
-  assert.throws(() => model.freeze("agai"), /there are stem, stages.0.0, .*again/);
-  assert.throws(() => model.freeze("again.x"), /no module at "again.x"/);
+  assert.throws(() => model.freeze("agai"), /The nearest paths are stem, stages.0.0, .*again/);
+  assert.throws(() => model.freeze("again.x"), /each path must lead to a module, found "again.x"/);
 });

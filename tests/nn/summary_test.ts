@@ -137,7 +137,7 @@ Deno.test("summary() names a layer that does not fit", () => {
   assert.throws(() => summary(lenet(), [4, 4, 1]), {
     name: "RangeError",
     message:
-      /^At features\.3 \(conv2d 6 → 16, 5×5\): .*a window of 5×5 does not fit an image of 2×2/,
+      /^At features\.3 \(conv2d 6 → 16, 5×5\): .*the images must be at least 5×5 for a window of 5×5 with padding 0, found 2×2/,
   });
 });
 

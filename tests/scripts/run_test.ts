@@ -116,12 +116,12 @@ Deno.test("parseArguments() refuses unknown notebooks, scales, times and options
   using made = notebooks({ "01_a.ipynb": [] });
   const refuses = (args: string[], message: RegExp) =>
     assert.throws(() => parseArguments(args, made.folder), message);
-  refuses(["07"], /There is no notebook 07\. There are: 01\./);
+  refuses(["07"], /Running notebooks: each notebook must be a path or one of 01, found 07\.$/);
   refuses(["--scale", "huge"], /must be smoke, cpu or gpu, found "huge"/);
-  refuses(["--timeout", "soon"], /must be a number of seconds, found "soon"/);
+  refuses(["--timeout", "soon"], /must be a number of seconds above 0, found "soon"/);
   refuses(["--wriet"], /Unknown option '--wriet'/);
-  refuses(["missing.ipynb"], /There is no notebook missing\.ipynb/);
+  refuses(["missing.ipynb"], /one of 01, found missing\.ipynb\.$/);
   const { code, text } = await runNotebooks("--scale", "huge");
   assert.equal(code, 1);
-  assert.match(text, /^The scale must be .*\n\nExecutes notebooks/);
+  assert.match(text, /^Running notebooks: --scale must be .*\n\nExecutes notebooks/);
 });

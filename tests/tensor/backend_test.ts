@@ -16,7 +16,7 @@ import {
 import { dependsOn, traceKernels } from "../../lib/tensor/internal.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-/** What a new process does: says its backend, and takes a gradient through kernels of ours. */
+/** The program of a new process. It prints its backend and a gradient through kernels of ours. */
 const script = `
   import { backend, grad, ops } from "./lib/tensor/mod.ts";
   const x = ops.tensor([-1, 2], [1, 1, 2, 1]);
@@ -47,7 +47,7 @@ async function withCopy(work: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-Deno.test("without set-up everything runs in WebAssembly, and one line says what to do", async () => {
+Deno.test('backend() is "wasm" without set-up, and one line names the remedy', async () => {
   await withCopy(async (folder) => {
     const { code, stdout, stderr } = await run(folder);
     assert.equal(stdout, "wasm 0 4");
@@ -60,7 +60,7 @@ Deno.test("without set-up everything runs in WebAssembly, and one line says what
   });
 });
 
-Deno.test("an addon that does not load falls back in the same way", async () => {
+Deno.test('backend() is "wasm" with an addon that does not load, and one line names the remedy', async () => {
   await withCopy(async (folder) => {
     await mkdir(join(folder, ".venv"));
     await writeFile(join(folder, ".venv", "tfjs_binding.node"), "no addon");
@@ -74,7 +74,7 @@ Deno.test("an addon that does not load falls back in the same way", async () => 
   });
 });
 
-Deno.test("where WebAssembly does not start, plain JavaScript computes", async () => {
+Deno.test('backend() is "cpu" where WebAssembly does not start', async () => {
   await withCopy(async (folder) => {
     await writeFile(
       join(folder, "lib", "tensor", "kernels", "wasm_overrides.ts"),
@@ -86,7 +86,7 @@ Deno.test("where WebAssembly does not start, plain JavaScript computes", async (
   });
 });
 
-Deno.test("the environment chooses the backend", async () => {
+Deno.test("backend() is the one in RESNET_LAB_BACKEND, and another name is refused", async () => {
   for (const name of ["wasm", "cpu"] as const) {
     const { code, stdout, stderr } = await run(root, { RESNET_LAB_BACKEND: name });
     assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: `${name} 0 4`, stderr: "" });
@@ -99,7 +99,7 @@ Deno.test("the environment chooses the backend", async () => {
   );
 });
 
-Deno.test("useBackend() returns to the backend before, also after an error", async () => {
+Deno.test("useBackend() restores the backend before, also after an error", async () => {
   const before = backend();
   const seen = await useBackend("cpu", async () => {
     await Promise.resolve();
@@ -138,7 +138,7 @@ Deno.test("useBackend() refuses a call before another has ended", async () => {
   assert.equal(await useBackend("cpu", backend), "cpu");
 });
 
-Deno.test("useBackend() refuses to end before a call within it, which goes all the way back", async () => {
+Deno.test("useBackend() refuses to end before a call within it, which restores the first backend", async () => {
   const before = backend();
   let go = () => {}, inner: Promise<string> | undefined;
   const outer = useBackend("wasm", () => {
@@ -153,7 +153,7 @@ Deno.test("useBackend() refuses to end before a call within it, which goes all t
   assert.equal(backend(), before);
 });
 
-Deno.test("useBackend() can be called within itself, and comes back after an error", async () => {
+Deno.test("useBackend() can be nested, and restores the backend after an error", async () => {
   const before = backend();
   await useBackend("wasm", async () => {
     await useBackend("cpu", () => assert.equal(backend(), "cpu"));
@@ -176,7 +176,7 @@ Deno.test("useBackend() can be called within itself, and comes back after an err
   });
 });
 
-Deno.test("what is no function is refused in words, and a promise where work must be synchronous", () => {
+Deno.test("tidy(), compile(), grad() and the like refuse values that are not functions, and promises", () => {
   const cases: [() => unknown, RegExp][] = [
     [() => tidy(1 as never), /^Tidying: work must be a function, found 1\.$/],
     [

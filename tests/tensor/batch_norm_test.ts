@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { batchNorm, grad, ops, type Tensor, type Tensor1D, type Tensor2D, tidy } from "resnet-lab";
 import { assertClose, testOnEachBackend } from "../_helpers.ts";
-import { assertAsPyTorch, fixtures, numbers, read } from "./fixtures.ts";
+import { assertAsPyTorch, fixtures, numbers, read } from "./_helpers.ts";
 
 for (const fixture of fixtures.batchNorm) {
   const { inputs, options: { epsilon }, mean, variance, y } = fixture;

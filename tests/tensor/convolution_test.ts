@@ -10,7 +10,7 @@ import {
   variable,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
-import { assertAsPyTorch, fixtures } from "./fixtures.ts";
+import { assertAsPyTorch, fixtures } from "./_helpers.ts";
 import { pair, windowGeometry } from "../../lib/tensor/internal.ts";
 
 for (const fixture of fixtures.conv2d) {
@@ -178,7 +178,7 @@ Deno.test("ceilMode: as many windows as PyTorch's, and none that starts beyond t
         assert.throws(geometry, {
           name: "RangeError",
           message:
-            "Max pooling: a window of 3×3 does not fit an image of 1×1 with padding 0. The image must be at least 2×2.",
+            "Max pooling: the images must be at least 2×2 for a window of 3×3 with padding 0, found 1×1.",
         });
       }
     });
@@ -210,9 +210,12 @@ testOnEachBackend("conv2d(), maxPool() and avgPool() refuse windows that do not 
     );
     refused(
       () => ops.conv2d(images, ops.zeros([5, 2, 2, 1]), { padding: 0 }),
-      /^Convolving: a window of 5×2 does not fit an image of 3×4 with padding 0\. The image must be at least 5×2\.$/,
+      /^Convolving: the images must be at least 5×2 for a window of 5×2 with padding 0, found 3×4\.$/,
     );
-    refused(() => ops.conv2d(images, kernel, { dilation: 4 }), /a window of 5×5 does not fit/);
+    refused(
+      () => ops.conv2d(images, kernel, { dilation: 4 }),
+      /must be at least 5×5 for a window of 5×5/,
+    );
     refused(() => ops.conv2d(images, kernel, { stride: 0 }), /stride must be .* found 0\.$/);
     refused(() => ops.conv2d(images, kernel, { stride: [1, 1.5] }), /stride must be .* found 1.5/);
     refused(() => ops.conv2d(images, kernel, { dilation: -1 }), /dilation must be .* found -1/);
@@ -234,7 +237,10 @@ testOnEachBackend("conv2d(), maxPool() and avgPool() refuse windows that do not 
     refused(() => ops.conv2d(ops.zeros([3, 4, 2]) as never, kernel), /must be \[batch, height/);
     refused(() => ops.conv2d(images, ops.zeros([2, 2, 2]) as never), /must be \[height, width, in/);
     refused(() => ops.maxPool(images, { kernelSize: 0 }), /kernelSize must be .* found 0\.$/);
-    refused(() => ops.maxPool(images, { kernelSize: 4 }), /^Max pooling: a window of 4×4 does not/);
+    refused(
+      () => ops.maxPool(images, { kernelSize: 4 }),
+      /^Max pooling: the images must be at least 4×4/,
+    );
     refused(
       () => ops.maxPool(images, { kernelSize: 2, padding: 2 }),
       /^Max pooling: padding must be at most half the window, found 2 with a window of 2×2\.$/,

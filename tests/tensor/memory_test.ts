@@ -31,7 +31,7 @@ Deno.test("tidy takes no promise", async () => {
   assert.throws(() => tidy(work as never), {
     name: "TypeError",
     message:
-      "Tidying: the function must be synchronous, but it returned a promise. Await first, and compute afterwards.",
+      "Tidying: the function must be synchronous, found one that returned a promise. Await first, and compute afterwards.",
   });
   await assert.rejects(later!, /must be alive/);
   assert.equal(memory().tensors, before);

@@ -272,15 +272,24 @@ testOnEachBackend("relu, clip and avgPool of infinities are PyTorch's", () => {
   });
 });
 
-// torch.nn.functional.hardswish: for minus infinity −∞ · 0.
-testOnEachBackend("hardSwish() of infinities and huge numbers is PyTorch's", () => {
-  tidy(() => {
-    const x = ops.tensor([I, -I, 1e30, -1e30]);
-    assert.deepEqual([...ops.hardSwish(x).dataSync()], [I, N, Math.fround(1e30), -0]);
-    const total = (x: Tensor1D): Scalar => ops.sum(ops.hardSwish(x));
-    assert.deepEqual([...grad(total)(ops.tensor([1e30, -1e30])).dataSync()], [1, 0]);
-  });
-});
+// torch.nn.functional.hardswish: for minus infinity −∞ · 0, with the gradient 0.
+testOnEachBackend(
+  "hardSwish() of infinities and huge numbers, and its gradient, are PyTorch's",
+  () => {
+    tidy(() => {
+      const x = ops.tensor([I, -I, 1e30, -1e30]);
+      assert.deepEqual([...ops.hardSwish(x).dataSync()], [I, N, Math.fround(1e30), -0]);
+      const total = (x: Tensor1D): Scalar => ops.sum(ops.hardSwish(x));
+      assert.deepEqual([...grad(total)(x).dataSync()], [1, 0, 1, 0]);
+      // A finite product that float32 cannot hold.
+      const dy = ops.tensor([1e10, -1e10]);
+      assert.deepEqual(
+        [...grad((x: Tensor1D) => ops.hardSwish(x))(ops.tensor([1e30, -1e30]), dy).dataSync()],
+        [1e10, 0],
+      );
+    });
+  },
+);
 
 testOnEachBackend("maxPool() of huge numbers has PyTorch's gradient", () => {
   tidy(() => {

@@ -174,7 +174,7 @@ Deno.test("what cannot be drawn is refused in words, and draws nothing", () => {
       () => random.uniform([-1]),
       "Drawing uniform numbers: a shape must be at most six whole numbers of at least 0, found [-1].",
     ],
-    [() => random.uniform([2], { min: 1, max: 0 }), "min must not be above max, found 1 and 0."],
+    [() => random.uniform([2], { min: 1, max: 0 }), "min must be at most max, found 1 and 0."],
     [() => random.uniform([2], { max: NaN }), "max must be a finite number, found NaN."],
     [
       () => random.normal([2], { standardDeviation: -1 }),

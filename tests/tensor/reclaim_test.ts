@@ -1,4 +1,4 @@
-/** What nothing can reach any more is freed, and nothing else. */
+/** The library frees tensors that nothing can reach any more, and no others. */
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
@@ -66,67 +66,79 @@ function trainOnce(model: ReturnType<typeof tinyModel>) {
   return optimizer;
 }
 
-testOnEachBackend("an unreachable model and its optimizer are freed", () =>
-  assertLeft(() => {
-    const model = tinyModel();
-    trainOnce(model);
-    model.forward(ops.ones([1, 6, 6, 1]));
-  }));
-
-testOnEachBackend("a reachable model is left alone, and its optimizer's memory too", async () => {
-  const model = tinyModel();
-  const optimizer = trainOnce(model);
-  const x = ops.ones([1, 6, 6, 1]);
-  const before = [...model.forward(x).dataSync()];
-  await collectGarbage();
-  trainOnce(tinyModel());
-  await collectGarbage();
-  assert.deepEqual([...model.forward(x).dataSync()], before);
-  const { gradients } = valueAndGradients(
-    () => ops.sum(model.forward(x)),
-    model.parameters(),
-  );
-  optimizer.step(gradients);
-  optimizer.dispose();
-  model.dispose();
-});
-
-testOnEachBackend("tensors made by hand are freed, also kept ones", () =>
-  assertLeft(() => {
-    ops.add(ops.ones([100]), ops.tensor([1]));
-    tidy(() => void keep(ops.ones([50])));
-    tidy(() => ({ parts: [ops.ones([2])] }));
-    const w = variable(ops.ones([3]));
-    w.assign(ops.zeros([3]));
-    w.assign(ops.ones([3]));
-  }));
-
-testOnEachBackend("whoever shares an unreachable tensor's data keeps it", async () => {
-  const share = (make: (x: Tensor) => Tensor) => make(ops.tensor([1, 2, 3, 4]));
-  const shares = [
-    share((x) => ops.reshape(x, [2, 2])),
-    share((x) => ops.clone(x)),
-    share((x) => tidy(() => ops.reshape(ops.clone(x), [4, 1]))),
-    share((x) => ops.cast(x, "float32")),
-    share((x) => variable(x)),
-    share((x) => {
-      const w = variable(ops.zeros([4]));
-      w.assign(x as Tensor1D);
-      return w;
+testOnEachBackend(
+  "sequential() and adam(): an unreachable model and its optimizer are freed",
+  () =>
+    assertLeft(() => {
+      const model = tinyModel();
+      trainOnce(model);
+      model.forward(ops.ones([1, 6, 6, 1]));
     }),
-    share((x) => {
-      const w = variable(ops.clone(x));
-      const y = ops.clone(w);
-      w.dispose();
-      return y;
-    }),
-  ];
-  await collectGarbage();
-  for (const y of shares) assert.deepEqual([...y.dataSync()], [1, 2, 3, 4]);
-});
+);
 
 testOnEachBackend(
-  "a variable that shares data outlives the tensor, and one that is disposed twice frees once",
+  "sequential() and adam(): a reachable model and its optimizer keep their memory",
+  async () => {
+    const model = tinyModel();
+    const optimizer = trainOnce(model);
+    const x = ops.ones([1, 6, 6, 1]);
+    const before = [...model.forward(x).dataSync()];
+    await collectGarbage();
+    trainOnce(tinyModel());
+    await collectGarbage();
+    assert.deepEqual([...model.forward(x).dataSync()], before);
+    const { gradients } = valueAndGradients(
+      () => ops.sum(model.forward(x)),
+      model.parameters(),
+    );
+    optimizer.step(gradients);
+    optimizer.dispose();
+    model.dispose();
+  },
+);
+
+testOnEachBackend(
+  "ops.ones(), keep() and assign() make tensors that are freed when unreachable",
+  () =>
+    assertLeft(() => {
+      ops.add(ops.ones([100]), ops.tensor([1]));
+      tidy(() => void keep(ops.ones([50])));
+      tidy(() => ({ parts: [ops.ones([2])] }));
+      const w = variable(ops.ones([3]));
+      w.assign(ops.zeros([3]));
+      w.assign(ops.ones([3]));
+    }),
+);
+
+testOnEachBackend(
+  "reshape(), clone(), cast() and variable() keep the data of an unreachable tensor",
+  async () => {
+    const share = (make: (x: Tensor) => Tensor) => make(ops.tensor([1, 2, 3, 4]));
+    const shares = [
+      share((x) => ops.reshape(x, [2, 2])),
+      share((x) => ops.clone(x)),
+      share((x) => tidy(() => ops.reshape(ops.clone(x), [4, 1]))),
+      share((x) => ops.cast(x, "float32")),
+      share((x) => variable(x)),
+      share((x) => {
+        const w = variable(ops.zeros([4]));
+        w.assign(x as Tensor1D);
+        return w;
+      }),
+      share((x) => {
+        const w = variable(ops.clone(x));
+        const y = ops.clone(w);
+        w.dispose();
+        return y;
+      }),
+    ];
+    await collectGarbage();
+    for (const y of shares) assert.deepEqual([...y.dataSync()], [1, 2, 3, 4]);
+  },
+);
+
+testOnEachBackend(
+  "variable() shares data with a clone, and dispose() called again frees nothing more",
   async () => {
     const x = ops.tensor([1, 2]);
     const w = variable(ops.clone(x));
@@ -138,17 +150,20 @@ testOnEachBackend(
   },
 );
 
-testOnEachBackend("what was disposed by hand is not freed again", () =>
-  assertLeft(() => {
-    const x = ops.tensor([1, 2]), y = ops.clone(x);
-    y.dispose();
-    const w = variable(ops.ones([2]));
-    w.dispose();
-    x.dispose();
-  }));
+testOnEachBackend(
+  "dispose() by hand frees a tensor once, before garbage collection",
+  () =>
+    assertLeft(() => {
+      const x = ops.tensor([1, 2]), y = ops.clone(x);
+      y.dispose();
+      const w = variable(ops.ones([2]));
+      w.dispose();
+      x.dispose();
+    }),
+);
 
 testOnEachBackend(
-  "gradients and second gradients leave nothing once they are unreachable",
+  "valueAndGradients() leaves nothing once its gradients are unreachable, nor after an error",
   () =>
     assertLeft(() => {
       const w = variable(ops.tensor([2]));
@@ -160,7 +175,7 @@ testOnEachBackend(
 
 for (const other of ["wasm", "cpu"] as const) {
   Deno.test(
-    `a tensor that moved between backends is freed (${other})`,
+    `useBackend("${other}") moves tensors that are freed when unreachable`,
     native,
     () =>
       assertLeft(async () => {
@@ -173,7 +188,7 @@ for (const other of ["wasm", "cpu"] as const) {
 }
 
 testOnEachBackend(
-  "an unreachable compiled function is freed, and what only it holds",
+  "compile(): an unreachable function is freed with the tensors that only it holds",
   () =>
     assertLeft(() => {
       const w = variable(ops.tensor([2])), offset = ops.tensor([1]);
@@ -183,7 +198,7 @@ testOnEachBackend(
 );
 
 Deno.test(
-  "a compiled function in a field of the model that it calls is freed with it",
+  "compile() in a field of the model that it calls is freed with the model",
   native,
   () =>
     assertLeft(() => {
@@ -199,7 +214,7 @@ Deno.test(
     }),
 );
 
-testOnEachBackend("a reachable compiled function keeps what it needs", async () => {
+testOnEachBackend("compile(): a reachable function keeps the tensors that it uses", async () => {
   const make = () => {
     const w = variable(ops.tensor([2])), offset = ops.tensor([1]);
     const cut = ops.reshape(offset, [1, 1]);
@@ -213,7 +228,7 @@ testOnEachBackend("a reachable compiled function keeps what it needs", async () 
   }
 });
 
-Deno.test("the sessions of graphs are freed with them", native, async () => {
+Deno.test("compile() frees the session of each graph with it", native, async () => {
   const path = fileURLToPath(new URL("../../.venv/tfjs_binding.node", import.meta.url));
   assert(existsSync(path));
   const binding = createRequire(import.meta.url)(path);
@@ -236,7 +251,7 @@ Deno.test("the sessions of graphs are freed with them", native, async () => {
 });
 
 Deno.test(
-  "bfloat16 and batch normalisations that wait are freed too",
+  "withPrecision() and batchNorm() leave nothing: bfloat16 copies and deferred outputs are freed",
   native,
   () =>
     assertLeft(() => {
@@ -248,7 +263,7 @@ Deno.test(
     }),
 );
 
-Deno.test("a cell that is run again and again does not take more and more memory", async () => {
+Deno.test("memory() does not grow when a cell runs again and again", async () => {
   const program = `
     import { adam, memory, ops, variable } from "resnet-lab";
     let most = 0;

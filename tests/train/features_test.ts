@@ -152,7 +152,7 @@ Deno.test("extractFeatures() takes a module in place of a function", async () =>
 });
 
 const untyped: [options: object, message: RegExp][] = [
-  [{ loss: () => 1 }, /there is no option loss\./],
+  [{ loss: () => 1 }, /each option must be known, found loss\./],
   [{ transform: "resize" }, /transform must be a function of images/],
   [{ compile: 1 }, /compile must be true or false, found 1/],
   [{ batchSize: 2.5 }, /batchSize must be a whole number of at least 1, found 2\.5/],
@@ -174,6 +174,6 @@ Deno.test("extractFeatures() refuses a body that is no module and no function, a
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   await assert.rejects(extractFeatures(conv2d(3, 1, { kernelSize: 1 }), seven), {
     name: "RangeError",
-    message: /: this model takes images with 3 channels, but the data set has 1\./,
+    message: /: the images must have 3 channels for this model, found 1 in the data set\./,
   });
 });

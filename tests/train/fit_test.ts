@@ -364,7 +364,7 @@ Deno.test("fit() refuses an optimizer that was made before freezing, and changes
     assert.throws(training, {
       name: "RangeError",
       message:
-        'Fitting to "Fashion-MNIST subset, train": the optimizer changes 5.weight, which is frozen. Make it again with the parameters of this model.',
+        'Fitting to "Fashion-MNIST subset, train": the optimizer must change only parameters of the model that are not frozen, found 5.weight, which is frozen. Make it again with the parameters of this model.',
     });
     assert.deepEqual(bits(model), before);
     model.unfreeze("5");
@@ -642,7 +642,7 @@ const refused: [
       return fit(model, hundred, options(model));
     },
     "RangeError",
-    /^Fitting to "Fashion-MNIST subset, train": this model has 9 classes, but the data set has 10\. Build the model with 10 classes\.$/,
+    /^Fitting to "Fashion-MNIST subset, train": the model must have the 10 classes of the data set, found 9\. Build it with 10 classes\.$/,
   ],
   [
     "a model that gives images",
@@ -658,7 +658,7 @@ const refused: [
     "an optimizer of another model",
     () => fit(lenet(), hundred, options(sequential(linear(7, 3)))),
     "RangeError",
-    /the optimizer changes a parameter of shape \[7,3\] that is not in the model/,
+    /the optimizer must change only .*, found one of shape \[7,3\] that is not in the model/,
   ],
   [
     "an optimizer of a running statistic",
@@ -668,7 +668,7 @@ const refused: [
       return fit(model, hundred, { ...options(model), optimizer });
     },
     "RangeError",
-    /the optimizer changes 1\.runningMean, which is no parameter/,
+    /the optimizer must change only .*, found 1\.runningMean, which is no parameter/,
   ],
   ...[0, -1, 1.5, NaN].map((epochs): typeof refused[number] => [
     `${epochs} epochs`,
@@ -743,8 +743,11 @@ Deno.test("fit() leaves no tensor behind where it refuses", () =>
 
 /** Options as a cell may have them, which is not type-checked. */
 const untyped: [options: object, message: string][] = [
-  [{ validationData: hundred }, "there is no option validationData. Did you mean validation?"],
-  [{ weight_decay: 0.1 }, "there is no option weight_decay."],
+  [
+    { validationData: hundred },
+    "each option must be known, found validationData. Did you mean validation?",
+  ],
+  [{ weight_decay: 0.1 }, "each option must be known, found weight_decay."],
   [{ optimizer: "adam" }, "optimizer must be an optimizer such as "],
   [{ optimizer: sgd }, "found the function sgd (call it: sgd())."],
   [{ optimizer: undefined }, "optimizer must be an optimizer such as "],
@@ -1003,26 +1006,26 @@ Deno.test("fit() refuses other channels and classes in words", () => {
   const colour = new ImageDataset({ ...pixels([0, 1]), pixels: new Uint8Array(6), channels: 3 });
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   assert.throws(() => fit(resnet({ block: "basic", stages: [1] }), hundred, rest), {
-    message: /^Fitting to .*: the optimizer changes/,
+    message: /^Fitting to .*: the optimizer must change only/,
   });
   const model = resnet({ block: "basic", stages: [1], classes: 10, channels: 4 });
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   assert.throws(() => fit(model, hundred, options(model)), {
     name: "RangeError",
     message:
-      'Fitting to "Fashion-MNIST subset, train": this model takes images with 3 channels, but the data set has 1. ' +
-      "Build the model for 1, or give a transform that makes 3 of them.",
+      'Fitting to "Fashion-MNIST subset, train": the images must have 3 channels for this model, found 1 in the data set. ' +
+      "Build the model for 1, or pass a transform that makes 3 of them.",
   });
   const normed = sequential(batchNorm(1), flatten(), linear(1, 2));
   // @ts-expect-error: this model takes images with 1 channel, but the data set has 3
   assert.throws(() => fit(normed, colour, { ...options(normed), batchSize: 2 }), {
-    message: /: this model takes images with 1 channel, but the data set has 3\./,
+    message: /: the images must have 1 channel for this model, found 3 in the data set\./,
   });
   const narrow = (images: Images<1>) =>
     ops.slice(images, [0, 0, 0, 0], [-1, -1, -1, 1]) as Images<1>;
   const three = sequential(conv2d(3, 2, { kernelSize: 1 }), globalAveragePool());
   // @ts-expect-error: this model takes images with 3 channels, but the transform gives 1
   assert.throws(() => fit(three, colour, { ...options(three), batchSize: 2, transform: narrow }), {
-    message: /: this model takes images with 3 channels, but the transform gives 1\./,
+    message: /: the images must have 3 channels for this model, found 1 after the transform\./,
   });
 });

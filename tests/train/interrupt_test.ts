@@ -1,7 +1,7 @@
 /** Ctrl-C in a terminal; for Stop in a kernel see tests/notebook/kernel_test.ts. */
 import assert from "node:assert/strict";
 
-Deno.test("the first Ctrl-C fires the signal, the second ends the process", async () => {
+Deno.test("interruptSignal() aborts at the first Ctrl-C, and the second ends the process", async () => {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
@@ -23,7 +23,7 @@ Deno.test("the first Ctrl-C fires the signal, the second ends the process", asyn
   assert.equal((await child.status).signal, "SIGINT");
 });
 
-Deno.test("after a Ctrl-C there is a new signal", async () => {
+Deno.test("interruptSignal() returns a new signal after a Ctrl-C", async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
@@ -39,7 +39,7 @@ Deno.test("after a Ctrl-C there is a new signal", async () => {
   assert.equal(new TextDecoder().decode(stdout), "false\n");
 });
 
-Deno.test("a signal that nobody fires does not keep the process alive", async () => {
+Deno.test("interruptSignal() does not keep the process alive", async () => {
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: [
       "eval",
@@ -85,7 +85,7 @@ async function inKernel(program: string): Promise<{ said: string; warned: boolea
   };
 }
 
-Deno.test("a Stop that only a dropped training could hear is told to be heard by nobody", async () => {
+Deno.test("listenForInterrupt() warns at a Stop when only abandoned calls of fit() could react", async () => {
   assert.deepEqual(
     await inKernel(`const it = train(); await it.next(); await stop(); await stop();`),
     { said: "", warned: true },
@@ -94,7 +94,7 @@ Deno.test("a Stop that only a dropped training could hear is told to be heard by
   assert.deepEqual(await inKernel(`${letGo} await stop();`), { said: "", warned: true });
 });
 
-Deno.test("Stop ends a training that is awaited, and one whose receiver has its turn", async () => {
+Deno.test("fit() ends at a Stop, awaited or iterated", async () => {
   assert.deepEqual(
     await inKernel(`setTimeout(stop, 200);
       const { steps, epochs } = await train();
@@ -115,7 +115,7 @@ Deno.test("Stop ends a training that is awaited, and one whose receiver has its 
   );
 });
 
-Deno.test("Stop ends both of two trainings at once, beside one that was dropped", async () => {
+Deno.test("fit() ends at a Stop in two calls at once, beside an abandoned call", async () => {
   assert.deepEqual(
     await inKernel(`const dropped = train();
       await dropped.next();
@@ -127,7 +127,7 @@ Deno.test("Stop ends both of two trainings at once, beside one that was dropped"
   );
 });
 
-Deno.test("after a Stop the next training runs, and the next Stop ends that", async () => {
+Deno.test("fit() runs again after a Stop, and ends at the next Stop", async () => {
   assert.deepEqual(
     await inKernel(`for (const time of [1, 2]) {
         setTimeout(stop, 200);
@@ -139,7 +139,7 @@ Deno.test("after a Stop the next training runs, and the next Stop ends that", as
   );
 });
 
-Deno.test("a interruptSignal that nobody looks at any more swallows no Stop", async () => {
+Deno.test("interruptSignal() reacts to a Stop only while something reads or listens to it", async () => {
   assert.deepEqual(
     await inKernel(`globalThis.signal = interruptSignal(); await stop();`),
     { said: "", warned: true },

@@ -97,7 +97,7 @@ Deno.test("evaluate() refuses a model for other images or classes, and a batch l
     await assert.rejects(evaluate(three, five), {
       name: "RangeError",
       message:
-        'Evaluating on "five": this model has 3 classes, but the data set has 2. Build the model with 2 classes.',
+        'Evaluating on "five": the model must have the 2 classes of the data set, found 3. Build it with 2 classes.',
     });
     await assert.rejects(evaluate(new Pixels(), five, { batchSize: 6 }), {
       name: "RangeError",
@@ -263,8 +263,11 @@ for (const compile of [false, true]) {
 }
 
 const untyped: [options: unknown, message: string][] = [
-  [{ batch_size: 2 }, "there is no option batch_size. Did you mean batchSize?"],
-  [{ augment: normalize({ mean: 0, standardDeviation: 1 }) }, "there is no option augment."],
+  [{ batch_size: 2 }, "each option must be known, found batch_size. Did you mean batchSize?"],
+  [
+    { augment: normalize({ mean: 0, standardDeviation: 1 }) },
+    "each option must be known, found augment.",
+  ],
   [5, "the options must be an object such as { batchSize: 100 }, found 5."],
   [{ batchSize: "2" }, 'batchSize must be a whole number of at least 1, found "2".'],
   [{ loss: "crossEntropy" }, "loss must be a function of logits and labels such as crossEntropy"],
@@ -313,8 +316,8 @@ Deno.test("evaluate() says in words what channels do not fit", async () => {
   await assert.rejects(evaluate(model, five), {
     name: "RangeError",
     message:
-      'Evaluating on "five": this model takes images with 3 channels, but the data set has 1. ' +
-      "Build the model for 1, or give a transform that makes 3 of them.",
+      'Evaluating on "five": the images must have 3 channels for this model, found 1 in the data set. ' +
+      "Build the model for 1, or pass a transform that makes 3 of them.",
   });
 });
 

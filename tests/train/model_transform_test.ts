@@ -258,7 +258,7 @@ Deno.test("a note about a transform that nobody here makes is refused, and nothi
       const state = await readSafetensors(file);
       assert.throws(() => loadStateDict(model, state), {
         name: "RangeError",
-        message: /the transform in the file must be resize or normalize, found/,
+        message: /the transform in the file must be made of resize and normalize, found/,
       });
       assert.deepEqual([...model.parameters()[0]!.dataSync()], before);
       loadStateDict(model, state, { transform: shrink });

@@ -234,7 +234,7 @@ const refused: [name: string, objective: unknown, error: "TypeError" | "RangeErr
     "logits of other classes",
     () => ({ loss: one(), logits: ops.ones([1, 3]) }),
     "RangeError",
-    "this model has 3 classes, but the data set has 2. Build the model with 2 classes.",
+    "the model must have the 2 classes of the data set, found 3. Build it with 2 classes.",
   ],
   [
     "logits of another rank",

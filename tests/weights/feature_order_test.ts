@@ -379,9 +379,12 @@ Deno.test("stateDict() refuses an inputShape that the model cannot run on", () =
   const misspelt = { imageShape: [8, 6, 2] } as Any;
   assert.throws(
     () => stateDict(model, misspelt),
-    /no option imageShape\. Did you mean inputShape\?/,
+    /each option must be known, found imageShape\. Did you mean inputShape\?/,
   );
-  assert.throws(() => loadStateDict(model, new Map(), misspelt), /no option imageShape/);
+  assert.throws(
+    () => loadStateDict(model, new Map(), misspelt),
+    /each option must be known, found imageShape/,
+  );
 });
 
 Deno.test("writeSafetensors() marks features of unknown order, and readSafetensors() reads them back", async () => {

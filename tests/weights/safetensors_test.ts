@@ -289,7 +289,7 @@ Deno.test("writeSafetensors() that fails midway leaves the file as it was, and n
     throw new Error("no bytes today");
   };
   await assert.rejects(writeSafetensors(file, new Map([["a", failing]])), {
-    message: `Writing ${file}: no bytes today`,
+    message: `Writing ${file}: no bytes today.`,
   });
   const folder = file.replace(/\/[^/]*$/, "");
   assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["kept.safetensors"]);

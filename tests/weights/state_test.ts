@@ -196,7 +196,7 @@ Deno.test("loadStateDict() lists all problems at once, and then changes nothing"
         "Missing: 0.weight [2, 1, 1, 1].",
         "Not in the model: head.weight [1], 9.num_batches_tracked [1].",
         "Of another shape: 1.bias (must be [2], found [3]).",
-        "Of another type: 1.weight (must be fractions, found I64).",
+        "Of another type: 1.weight (must be floating-point, found I64).",
       ].join("\n"),
     });
     assert.deepEqual(numbersOf(model), before);

@@ -49,7 +49,7 @@ export class UnusedInputError extends RangeError {
     const [first = 0] = unused, moreCount = unused.length - 3;
     const them = unused.length === 1 ? "it" : "them";
     super(
-      `Taking a gradient: the value does not depend on ${
+      `Taking a gradient: the value must depend on each input, found no dependence on ${
         all.length === 1
           ? `the input, of shape [${all[0]?.shape}]`
           : unused.length === 1

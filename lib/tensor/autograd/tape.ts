@@ -121,7 +121,7 @@ function backpropagate(
 
 function noGradient(kernelName: string): TypeError {
   return new TypeError(
-    `Taking a gradient: the function goes through ${kernelName}, which has none${
+    `Taking a gradient: each kernel of the function must have a gradient, found ${kernelName}, which has none${
       kernelName.includes("Grad") || kernelName.includes("Backprop")
         ? " (it is itself part of a gradient)"
         : ""

@@ -59,8 +59,8 @@ class Capture {
       },
       tensorDataSync: () => {
         throw new RangeError(
-          `${ACTION}: ${callerName()} reads values of a tensor, which a graph cannot wait for. ` +
-            "Return the tensor, and read it outside.",
+          `${ACTION}: the function must not read values of a tensor, which a graph cannot wait for, ` +
+            `found a read in ${callerName()}. Return the tensor, and read it outside.`,
         );
       },
     };
@@ -211,7 +211,7 @@ export class GraphCapture {
           if (feed.kind === "eager") return feed.make();
           const tensor = feed.kind === "variable" ? feed.variable : feed.tensor;
           if (tf.engine().state.tensorInfo.has(tensor.dataId)) return tensor;
-          throw new RangeError(
+          throw new TypeError(
             `Running a compiled function: the ${feed.kind} [${tensor.shape}] from outside that it uses must be alive, found it disposed.`,
           );
         });
@@ -316,7 +316,9 @@ function toAttrValue({ name, type, value }: OpAttribute, addon: Binding): AttrVa
   if (type === addon.TF_ATTR_FLOAT && typeof value === "number") return { f: value };
   if (type === addon.TF_ATTR_INT && isNumbers(value)) return { list: { i: value } };
   if (type === addon.TF_ATTR_FLOAT && isNumbers(value)) return { list: { f: value } };
-  throw new TypeError(`${ACTION}: the attribute ${name} has no counterpart in a graph.`);
+  throw new TypeError(
+    `${ACTION}: each attribute of an op must have a counterpart in a graph, found ${name}, which has none.`,
+  );
 }
 
 function isNumbers(value: unknown): value is readonly number[] {
@@ -328,8 +330,8 @@ function withoutMathRandom<T>(work: () => T): T {
   const { random } = Math;
   Math.random = () => {
     throw new RangeError(
-      `${ACTION}: ${callerName()} calls Math.random(), whose number a graph would repeat. ` +
-        "Draw a tensor with a Random, such as new Random().uniform([]).",
+      `${ACTION}: the function must not call Math.random(), whose number a graph would repeat, ` +
+        `found a call in ${callerName()}. Draw a tensor with a Random, such as new Random().uniform([]).`,
     );
   };
   try {
@@ -349,7 +351,7 @@ function callerName(): string {
     line.includes("file:") && !line.includes("/lib/tensor/") && !line.includes("/node_modules/")
   );
   const name = /^\s*at (?:async )?(\w+) \(/.exec(frames?.[0] ?? "")?.[1];
-  return name === undefined ? "it" : `${name}()`;
+  return name === undefined ? "an unnamed function" : `${name}()`;
 }
 
 /** Returns an error of TensorFlow from a run of a graph, with the op that failed. */
@@ -381,8 +383,8 @@ function withOpName(
   const [reason] = error.message.replace("Session fail to run with error: ", "").split("\n");
   return new RangeError(
     `Running a compiled function: ${
-      node ? `the op ${node.slice(0, node.indexOf(" "))}` : "an op"
-    } failed: ${reason}`,
+      node ? `the op ${node.slice(0, node.indexOf(" "))}` : "each op"
+    } must succeed, found the error: ${reason}.`,
     { cause: error },
   );
 }

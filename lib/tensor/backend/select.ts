@@ -100,11 +100,15 @@ export async function setBackend(name: BackendName): Promise<void> {
   if (name === WASM) await import("../kernels/wasm_overrides.ts");
   if (tf.findBackendFactory(name) === null) {
     throw new RangeError(
-      `${ACTION}: "${name}" must be set up, found that it is not. ${inFolder("setup")}`,
+      `${ACTION}: the backend "${name}" must be set up, found no such backend. ${
+        inFolder("setup")
+      }`,
     );
   }
   if (!await tf.setBackend(name)) {
-    throw new RangeError(`${ACTION}: "${name}" must start, found that it does not.`);
+    throw new RangeError(
+      `${ACTION}: the backend "${name}" must start, found a failure. ${inFolder("doctor")}`,
+    );
   }
 }
 

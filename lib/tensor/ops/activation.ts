@@ -1,6 +1,7 @@
 /** Activation functions, and softmax. */
 import * as tf from "@tensorflow/tfjs-core";
 import { checkAxis, checkFinite, checkTensor, NUMERIC } from "../checks.ts";
+import { limitGradient } from "../kernels/limit_gradient.ts";
 import "../kernels/relu.ts";
 import { unary, type UnaryOp } from "./define.ts";
 import type { SameShape, Tensor } from "../types.ts";
@@ -59,8 +60,8 @@ export function gelu<T extends Tensor>(x: T): SameShape<T> {
 }
 
 /**
- * Computes `x · min(max(x + 3, 0), 6) / 6` (Howard et al. 2019); its gradient is 0 at −3 and 1 at
- * 3, as in PyTorch, and NaN at infinity.
+ * Computes `x · min(max(x + 3, 0), 6) / 6` (Howard et al. 2019). Its gradient is 0 at −3 and minus
+ * infinity, and 1 at 3 and infinity, as in PyTorch.
  *
  * @example
  * ```ts
@@ -76,7 +77,8 @@ export function hardSwish<T extends Tensor>(x: T): SameShape<T> {
     // Not clipByValue: its gradient at the bounds is 1, and the slopes at −3 and 3 would be −0.5
     // and 1.5. That of relu at 0, and of the second operand of minimum where both are equal, is 0.
     const gate = tf.minimum(6, tf.relu(tf.add(x, 3)));
-    return tf.mul(x, tf.div(gate, 6));
+    // The gradient of the gate is dy · x, before relu and minimum multiply it by 0.
+    return tf.mul(x, limitGradient({ x: tf.div(gate, 6) }));
   }) as SameShape<T>;
 }
 

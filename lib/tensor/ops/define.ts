@@ -62,8 +62,8 @@ export function checkBroadcast(action: string, a: Operand, b: Operand): void {
     const right = b.shape[b.rank - axis];
     if (left !== right && left !== 1 && right !== 1) {
       throw new RangeError(
-        `${action}: the shapes [${a.shape}] and [${b.shape}] do not broadcast. Counted from the last, each pair of axes must be ` +
-          "equal or one of them 1.",
+        `${action}: the shapes must broadcast, found [${a.shape}] and [${b.shape}]. ` +
+          "Counted from the last, each pair of axes must be equal or one of them 1.",
       );
     }
   }

@@ -44,7 +44,9 @@ function reduction(
     checkBoolean(action, "keepDims", keepDims);
     const reduced = axes ? checkAxes(action, x.shape, axes) : x.shape.map((_, axis) => axis);
     if (!allowEmpty && reduced.some((axis) => x.shape[axis] === 0)) {
-      throw new RangeError(`${action}: the shape [${x.shape}] has no elements to reduce.`);
+      throw new RangeError(
+        `${action}: there must be at least one element to reduce, found the shape [${x.shape}].`,
+      );
     }
     return f(x, reduced, keepDims) as Tensor<never>;
   };
@@ -189,7 +191,9 @@ export function argMax<R extends Rank>(x: Tensor<R>, axis = -1): Tensor<RankMinu
   checkTensor(action, x, { dtype: NUMERIC });
   const along = checkAxis(action, x.shape, axis);
   if (x.shape[along] === 0) {
-    throw new RangeError(`${action}: the shape [${x.shape}] has no elements along axis ${along}.`);
+    throw new RangeError(
+      `${action}: axis ${along} must have at least one element, found the shape [${x.shape}].`,
+    );
   }
   return tf.tidy(() => tf.argMax(ranked(x), along)) as Tensor as Tensor<RankMinus<R, 1>>;
 }

@@ -286,9 +286,12 @@ export function pad<R extends Rank>(
 ): Tensor<R> {
   const action = "Padding";
   checkTensor(action, x, { dtype: NUMERIC });
-  if (paddings.length !== x.rank || x.rank === 0) {
+  if (x.rank === 0) {
+    throw new RangeError(`${action}: the shape must have at least one axis, found [].`);
+  }
+  if (paddings.length !== x.rank) {
     throw new RangeError(
-      `${action}: each axis of [${x.shape}] needs a pair [before, after], found ${paddings.length} pairs.`,
+      `${action}: there must be a pair [before, after] for each axis of [${x.shape}], found ${paddings.length}.`,
     );
   }
   for (const pair of paddings) {
@@ -359,7 +362,7 @@ export function tile<R extends Rank>(x: Tensor<R>, repetitions: Numbers): Tensor
   checkTensor(action, x);
   if (repetitions.length !== x.rank) {
     throw new RangeError(
-      `${action}: each axis of [${x.shape}] needs a number of repetitions, found [${repetitions}].`,
+      `${action}: there must be a number of repetitions for each axis of [${x.shape}], found [${repetitions}].`,
     );
   }
   for (const count of repetitions) checkInteger(action, "a number of repetitions", count, 1);

@@ -116,10 +116,9 @@ export function windowGeometry(
   });
   if (rows!.output < 1 || columns!.output < 1) {
     throw new RangeError(
-      `${action}: a window of ${rows!.extent}×${
-        columns!.extent
-      } does not fit an image of ${height}×${width} with padding ${padding}. ` +
-        `The image must be at least ${rows!.least}×${columns!.least}.`,
+      `${action}: the images must be at least ${rows!.least}×${columns!.least} for a window of ${
+        rows!.extent
+      }×${columns!.extent} with padding ${padding}, found ${height}×${width}.`,
     );
   }
   return {
