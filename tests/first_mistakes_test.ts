@@ -65,7 +65,7 @@ const MISTAKES: readonly [symbol: string, call: () => unknown, message: string][
   [
     "sequential",
     () => lib.sequential([lib.relu()] as never),
-    "layer 0 must be a module, found an array. Spread it: ...layers.",
+    "layer 0 must be a module, found [the module relu]. Spread the array: ...layers.",
   ],
   [
     "freeze",

@@ -1,4 +1,4 @@
-import { type Images, type Labels, ops, Random, tidy } from "../tensor/mod.ts";
+import { type Images, type Labels, ops, Random } from "../tensor/mod.ts";
 import {
   checkInstance,
   checkInteger,
@@ -192,10 +192,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
     const pixels = indices === undefined ? this.pixels : this.#gather(indices);
     this.#checkNotTransferred();
     const shape = [indices?.length ?? this.count, this.height, this.width, this.channels] as const;
-    return tidy(() => {
-      const images = ops.tensor(pixels, shape);
-      return pixels instanceof Uint8Array ? ops.div(images, 255) : images;
-    });
+    return ops.tensor(pixels instanceof Uint8Array ? fractionsOf(pixels) : pixels, shape);
   }
 
   /**
@@ -348,6 +345,16 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
     const { name, height, width, channels, classes, classNames } = this;
     return new ImageDataset({ name, pixels, labels, height, width, channels, classes, classNames });
   }
+}
+
+/** `i / 255` for each byte. */
+const FRACTIONS = Float32Array.from({ length: 256 }, (_, i) => i / 255);
+
+/** Returns bytes divided by 255. A table is faster than a division on a tensor of the bytes. */
+function fractionsOf(bytes: Uint8Array): Float32Array {
+  const fractions = new Float32Array(bytes.length);
+  for (let i = 0; i < bytes.length; i++) fractions[i] = FRACTIONS[bytes[i]!]!;
+  return fractions;
 }
 
 /** Returns the name of a typed array's class, also for subclasses and arrays of another realm. */

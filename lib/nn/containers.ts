@@ -44,9 +44,11 @@ function checkModules(
     throw new RangeError(`${action}: there must be at least one ${subject}, found none.`);
   }
   modules.forEach((module, i) => {
-    if (Array.isArray(module)) {
+    if (Array.isArray(module) && module.some((part) => part instanceof Module)) {
       throw new TypeError(
-        `${action}: ${subject} ${i} must be a module, found an array. Spread it: ...${subjects}.`,
+        `${action}: ${subject} ${i} must be a module, found ${
+          show(module)
+        }. Spread the array: ...${subjects}.`,
       );
     }
     checkModule(action, `${subject} ${i}`, module);

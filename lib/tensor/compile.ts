@@ -62,7 +62,7 @@ interface CacheEntry {
  *
  * Everything else in JavaScript stays as it was at the first call. To detect that `f` depends on
  * it, such as on a number in a variable of the code around it, `f` runs again at the calls 2, 16,
- * 32, 64, and so on. If it then runs different ops or uses different numbers, it throws an error
+ * 64, 256, and so on. If it then runs different ops or uses different numbers, it throws an error
  * that names the op. Pass such a number as an input.
  *
  * `f` must return tensors, and leave no others behind. The last 16 graphs are kept. They are freed
@@ -141,7 +141,7 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
       const change = entry && difference(entry.graph, graph);
       if (entry && change === undefined) {
         graph.free();
-        Object.assign(entry, { state, nextCheck: Math.max(16, 2 * entry.nextCheck) });
+        Object.assign(entry, { state, nextCheck: Math.max(16, 4 * entry.nextCheck) });
         return output as tf.TensorContainer;
       }
       if (entry) {

@@ -10,7 +10,6 @@ import {
   checkNumber,
   checkOptions,
   checkTensor,
-  isTensor,
   isVariable,
   show,
   updateByAdam,
@@ -235,7 +234,7 @@ function asGroups(name: string, parameters: ParametersOrGroups): readonly Parame
     const example = "{ parameters: model.fc.parameters(), learningRateFactor: 10 }";
     const names = { parameters: true, learningRateFactor: true, weightDecay: true } as const;
     // Before `parameters` is read, so that it may be misspelt too.
-    const isGroup = (group: object) => Object(group) === group && !isTensor(group);
+    const isGroup = (group: unknown) => Object.getPrototypeOf(Object(group)) === Object.prototype;
     if (parameters.every(isGroup)) {
       for (const group of parameters) {
         checkOptions<ParameterGroup>(making(name), group, example, names);

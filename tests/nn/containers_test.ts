@@ -225,7 +225,7 @@ Deno.test("sequential(), residual() and parallel() refuse values that are not mo
       ],
       [
         () => sequential([conv, "relu"] as never),
-        'sequential: layer 0 must be a module, found [the module conv2d 3 → 8, 3×3, "relu"]',
+        'sequential: layer 0 must be a module, found [the module conv2d 3 → 8, 3×3, "relu"]. Spread the array: ...layers',
       ],
       [() => parallel(conv, null as never), "parallel: branch 1 must be a module, found null"],
       [() => residual(relu as never), `residual: the body ${forgot}`],

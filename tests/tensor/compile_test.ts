@@ -62,20 +62,20 @@ Deno.test(
     tidy(() => {
       for (let i = 0; i < 15; i++) twice(vector(i));
       assert.equal(runs, 2);
-      for (let i = 0; i < 112; i++) twice(vector(i));
-      assert.equal(runs, 5);
+      for (let i = 0; i < 240; i++) twice(vector(i));
+      assert.equal(runs, 4);
       twice(vector(1));
-      assert.equal(runs, 6);
+      assert.equal(runs, 5);
       for (let i = 0; i < 3; i++) twice(vector(1, 2));
-      assert.equal(runs, 8);
+      assert.equal(runs, 7);
       for (let i = 0; i < 3; i++) twice(ops.tensor([[1]]));
-      assert.equal(runs, 10);
+      assert.equal(runs, 9);
       for (let i = 0; i < 3; i++) twice(ops.tensor([1], undefined, "int32"));
-      assert.equal(runs, 12);
+      assert.equal(runs, 11);
       for (let i = 0; i < 3; i++) withPrecision("bf16", () => twice(vector(i)));
-      assert.equal(runs, 14);
+      assert.equal(runs, 13);
       twice(vector(9));
-      assert.equal(runs, 14);
+      assert.equal(runs, 13);
     });
   },
 );

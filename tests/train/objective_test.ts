@@ -246,7 +246,7 @@ const refused: [name: string, objective: unknown, error: "TypeError" | "RangeErr
     "logits of another batch",
     () => ({ loss: one(), logits: ops.ones([3, 2]) }),
     "RangeError",
-    "there must be a label for each row of logits [3, 2], found labels [1].",
+    "there must be a class number for each row of logits [3, 2], found labels [1].",
   ],
 ];
 for (const [name, objective, error, message] of refused) {

@@ -17,7 +17,7 @@ import type * as types from "./types.ts";
 import type { Binding, CapturedGraph, NativeTensor, OpAttribute, Values } from "./types.ts";
 
 /** The size from which the product of a vector with itself is faster than L2Loss. */
-const LARGE = 2 ** 15;
+const LARGE = 2 ** 16;
 
 export class NativeBackend extends NodeJSKernelBackend implements types.NativeBackend {
   readonly addon: Binding;
