@@ -197,7 +197,7 @@ Deno.test("conv2d() refuses a bad option before it makes a tensor", async () => 
       [
         () => conv2d(3, 8, { kernelSize: 3, weightInitializer: 0 as never }),
         TypeError,
-        "the initializer must return a tensor of float32 [3, 3, 3, 8], found 0",
+        "the initializer must be a function such as initializers.heNormal(), found 0",
       ],
     ] as const
   ) {

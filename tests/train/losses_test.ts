@@ -75,7 +75,7 @@ const wrong: [
     "fewer labels than rows",
     () => crossEntropy(ops.zeros([3, 2]), int32([0, 1])),
     "RangeError",
-    /a label for each row of logits \[3, 2\], found labels \[2\]/,
+    /a class number for each row of logits \[3, 2\], found labels \[2\]/,
   ],
   [
     "logits of rank 3",
@@ -89,7 +89,7 @@ const wrong: [
     // @ts-expect-error: labels are class numbers, not rows of zeros and ones
     () => crossEntropy(ops.zeros([3, 2]), ops.zeros([3, 2], "int32")),
     "RangeError",
-    /a label for each row of logits \[3, 2\], found labels \[3,2\]/,
+    /a class number for each row of logits \[3, 2\], found labels \[3,2\]/,
   ],
   [
     "a class beyond the last",
