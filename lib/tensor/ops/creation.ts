@@ -97,23 +97,29 @@ function toTypedArray(
  * ```
  */
 export function tensor(values: number, shape?: undefined, dtype?: DataType): Scalar;
+/** From a flat array: one axis. */
 export function tensor(values: Numbers, shape?: undefined, dtype?: DataType): Tensor1D;
+/** From an array of arrays: two axes. */
 export function tensor(values: readonly Numbers[], shape?: undefined, dtype?: DataType): Tensor2D;
+/** From arrays of depth three. */
 export function tensor(
   values: readonly (readonly Numbers[])[],
   shape?: undefined,
   dtype?: DataType,
 ): Tensor3D;
+/** From arrays of depth four. */
 export function tensor(
   values: readonly (readonly (readonly Numbers[])[])[],
   shape?: undefined,
   dtype?: DataType,
 ): Tensor4D;
+/** From a flat array or a typed array in row-major order, with a shape. */
 export function tensor<const S extends Numbers>(
   values: Numbers | TypedNumbers,
   shape: S,
   dtype?: DataType,
 ): Tensor<RankFor<S["length"]>>;
+/** From a typed array: one axis. */
 export function tensor(values: TypedNumbers, shape?: undefined, dtype?: DataType): Tensor1D;
 export function tensor(values: unknown, shape?: Numbers, dtype: DataType = "float32"): Tensor {
   const action = "Creating a tensor";
