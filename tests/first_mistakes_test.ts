@@ -44,7 +44,7 @@ const MISTAKES: readonly [symbol: string, call: () => unknown, message: string][
   [
     "sgd",
     () => lib.sgd([{ params: model.parameters(), lr: 1 }] as never, { learningRate: 1 }),
-    "each option must be known, found params, lr. Did you mean parameters, learningRateFactor?",
+    "there are no options params, lr. Did you mean parameters, learningRateFactor?",
   ],
   [
     "fit",

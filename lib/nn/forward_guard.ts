@@ -138,7 +138,7 @@ function checkForwardOptions(
       Object.keys(options).find((name) => name !== "training" && /^(is_?)?trai/i.test(name));
     if (misspelt) {
       throw new TypeError(
-        `${action}: each option must be known, found ${misspelt}. Did you mean training?`,
+        `${action}: there is no option ${misspelt}. Did you mean training?`,
       );
     }
     return;

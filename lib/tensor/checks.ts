@@ -355,15 +355,15 @@ export function checkOptions<T extends object>(
   const known = Object.keys(names);
   const unknown = Object.keys(options).filter((name) => !Object.hasOwn(names, name));
   if (unknown.length === 0) return;
-  const found = `found ${unknown.join(", ")}.`;
+  const none = `${action}: there ${unknown.length === 1 ? "is no option" : "are no options"} ${
+    unknown.join(", ")
+  }.`;
   const likely = new Set(unknown.flatMap((name) => likelyName(name, known) ?? []));
   const hint = likely.size === 0 ? "" : `Did you mean ${[...likely].join(", ")}? `;
   throw new TypeError(
     known.length === 0
-      ? `${action}: there must be no options, ${found}`
-      : `${action}: each option must be known, ${found} ${hint}The options are ${
-        known.join(", ")
-      }.`,
+      ? `${none} It takes none.`
+      : `${none} ${hint}The options are ${known.join(", ")}.`,
   );
 }
 

@@ -344,7 +344,7 @@ const misspelt: [string, () => unknown, string][] = [
   [
     "randomCrop",
     () => randomCrop({ pading: 4 } as unknown as { padding: number }),
-    "Cropping images at random: each option must be known, found pading. Did you mean padding? The options are padding.",
+    "Cropping images at random: there is no option pading. Did you mean padding? The options are padding.",
   ],
   [
     "randomCrop",
@@ -359,7 +359,7 @@ const misspelt: [string, () => unknown, string][] = [
   [
     "randomFlip",
     () => (randomFlip as (options: object) => unknown)({ probability: 0.3 }),
-    "Mirroring images at random: there must be no options, found probability.",
+    "Mirroring images at random: there is no option probability. It takes none.",
   ],
   [
     "randomResizedCrop",
@@ -369,22 +369,22 @@ const misspelt: [string, () => unknown, string][] = [
   [
     "randomResizedCrop",
     () => randomResizedCrop({ size: [2, 2], area: 1 } as unknown as { size: [2, 2] }),
-    "Cropping images at random: each option must be known, found area. Did you mean scale? The options are size, scale, ratio.",
+    "Cropping images at random: there is no option area. Did you mean scale? The options are size, scale, ratio.",
   ],
   [
     "colorJitter",
     () => colorJitter({ hue: 0.1 } as object),
-    "Changing colours at random: each option must be known, found hue. The options are brightness, contrast, saturation.",
+    "Changing colours at random: there is no option hue. The options are brightness, contrast, saturation.",
   ],
   [
     "cutout",
     () => cutout({ length: 16 } as unknown as { size: number }),
-    "Cutting squares out: each option must be known, found length. Did you mean size? The options are size.",
+    "Cutting squares out: there is no option length. Did you mean size? The options are size.",
   ],
   [
     "normalize",
     () => normalize({ mean: 0.5, std: 0.2 } as unknown as { mean: 1; standardDeviation: 1 }),
-    "Normalizing images: each option must be known, found std. Did you mean standardDeviation? The options are mean, standardDeviation.",
+    "Normalizing images: there is no option std. Did you mean standardDeviation? The options are mean, standardDeviation.",
   ],
   [
     "compose",

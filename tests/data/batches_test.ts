@@ -152,7 +152,7 @@ const untyped: [string, () => unknown, RegExp][] = [
     "an option of another name",
     // @ts-expect-error: there is no option of this name; it is shuffle
     () => batches(ten, { batchSize: 2, shuffled: new Random(1) }),
-    /Making batches of "ten": each option must be known, found shuffled\. Did you mean shuffle\?/,
+    /Making batches of "ten": there is no option shuffled\. Did you mean shuffle\?/,
   ],
   [
     "a number in place of options",

@@ -272,7 +272,7 @@ Deno.test("catsAndDogs() checks its options before it downloads anything", async
     await assert.rejects(catsAndDogs(misspelt), {
       name: "TypeError",
       message:
-        /^Reading cats and dogs: each option must be known, found imagesperclass\. Did you mean imagesPerClass\?/,
+        /^Reading cats and dogs: there is no option imagesperclass\. Did you mean imagesPerClass\?/,
     });
     await assert.rejects(catsAndDogs({ size: [1, 1], folder: 5 as unknown as string }), {
       name: "TypeError",

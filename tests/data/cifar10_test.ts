@@ -414,7 +414,7 @@ Deno.test("cifar10() refuses options that do not exist or are of another kind", 
   const wrong: [object, string][] = [
     [
       { Folder: "x" },
-      "each option must be known, found Folder. Did you mean folder? The options are folder, onProgress, signal.",
+      "there is no option Folder. Did you mean folder? The options are folder, onProgress, signal.",
     ],
     [{ folder: new URL("file:///x") }, "folder must be a string, found an object (URL)."],
     [{ onProgress: 1 }, "onProgress must be a function, found 1."],

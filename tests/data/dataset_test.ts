@@ -365,13 +365,12 @@ Deno.test("ImageDataset refuses options that do not exist, and names the nearest
   const { classNames: class_names, ...others } = parts;
   assert.throws(() => new ImageDataset({ ...others, class_names } as unknown as typeof parts), {
     name: "TypeError",
-    message:
-      /^Making a data set: each option must be known, found class_names\. Did you mean classNames\?/,
+    message: /^Making a data set: there is no option class_names\. Did you mean classNames\?/,
   });
   assert.throws(() => four.split(0.5, { sead: 1 } as unknown as { seed: number }), {
     name: "TypeError",
     message:
-      'Splitting the data set "four": each option must be known, found sead. Did you mean seed? The options are seed.',
+      'Splitting the data set "four": there is no option sead. Did you mean seed? The options are seed.',
   });
   assert.throws(() => four.split(0.5, undefined as unknown as { seed: number }), {
     name: "TypeError",

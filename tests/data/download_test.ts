@@ -449,7 +449,7 @@ Deno.test("download() refuses options that do not exist, of another kind, or out
     [
       { ...right, sha_256: "" },
       "TypeError",
-      "each option must be known, found sha_256. Did you mean sha256? The options are file, sha256, onProgress, signal, maxBytes, retries, " +
+      "there is no option sha_256. Did you mean sha256? The options are file, sha256, onProgress, signal, maxBytes, retries, " +
       "retryDelay, timeout, advice.",
     ],
     [{ sha256 }, "TypeError", "file must be a string, found undefined."],

@@ -155,7 +155,7 @@ Deno.test("fashionMnist() refuses options that do not exist or are of another ki
   const wrong: [object, string][] = [
     [
       { Subset: true },
-      "each option must be known, found Subset. Did you mean subset? The options are subset, onProgress, signal.",
+      "there is no option Subset. Did you mean subset? The options are subset, onProgress, signal.",
     ],
     [{ subset: "no" }, 'subset must be true or false, found "no".'],
     [

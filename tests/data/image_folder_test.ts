@@ -400,7 +400,7 @@ Deno.test("imageFolder() refuses options that do not exist or are of another kin
     [
       { size: [2, 2], shorter_side: 3 },
       "TypeError",
-      "each option must be known, found shorter_side. Did you mean shorterSide? The options are size, shorterSide, channels, classes, " +
+      "there is no option shorter_side. Did you mean shorterSide? The options are size, shorterSide, channels, classes, " +
       "imagesPerClass, name, onProgress, signal.",
     ],
     [{}, "TypeError", "size must be [height, width] such as [224, 224], found undefined."],

@@ -139,7 +139,7 @@ Deno.test("syntheticImages() refuses options that do not exist or are of another
   const wrong: [object | undefined, string][] = [
     [
       { n: 100, seed: 1 },
-      "each option must be known, found n. Did you mean count? The options are count, seed, size, classes.",
+      "there is no option n. Did you mean count? The options are count, seed, size, classes.",
     ],
     [undefined, "the options must be an object such as { count: 1000, seed: 1 }, found undefined."],
     [{ seed: 1 }, "count must be a whole number of at least 1, found undefined."],

@@ -79,13 +79,13 @@ Deno.test("checkOptions() refuses an option that does not exist, and names the n
     const options = { classes: 2, [wrong]: undefined };
     assert.throws(() => checkOptions<Options>("Building a net", options, "{ classes: 2 }", names), {
       name: "TypeError",
-      message: `Building a net: each option must be known, found ${wrong}. ` +
+      message: `Building a net: there is no option ${wrong}. ` +
         (meant === undefined ? "" : `Did you mean ${meant}? `) +
         "The options are learningRate, batchSize, classes, validation, useBias.",
     });
   }
   assert.throws(
     () => checkOptions<Options>("Building a net", { lr: 1, bias: 1 }, "{ classes: 2 }", names),
-    { message: /each option must be known, found lr, bias\. Did you mean learningRate, useBias\?/ },
+    { message: /there are no options lr, bias\. Did you mean learningRate, useBias\?/ },
   );
 });

@@ -121,7 +121,7 @@ const CALLS: readonly (readonly [message: RegExp, call: () => unknown])[] = [
     () => untyped.lenet({ activation: relu }),
   ],
   [
-    /each option must be known, found useBias/,
+    /there is no option useBias/,
     () => untyped.ninBlock(1, 1, { kernelSize: 1, useBias: false }),
   ],
 ];

@@ -384,11 +384,11 @@ Deno.test("forward refuses options that do not exist or are of another kind at e
   assert.throws(() => model.forward(x, { trainig: true } as object), {
     name: "TypeError",
     message:
-      "Running sequential: each option must be known, found trainig. Did you mean training? The options are training.",
+      "Running sequential: there is no option trainig. Did you mean training? The options are training.",
   });
   assert.throws(
     () => new Inside().forward(x),
-    /Running batchNorm 4: each option must be known, found trainig/,
+    /Running batchNorm 4: there is no option trainig/,
   );
   assert.throws(() => model.forward(x, true as never), {
     name: "TypeError",
@@ -473,6 +473,6 @@ Deno.test("forward of a user's class may take other options", () => {
   assert.equal(new Masked().forward(x, ops.zeros([1, 4])).dataSync()[0], 0);
   assert.throws(() => new Scaled().forward(x, { trainig: true } as object), {
     name: "TypeError",
-    message: "Running Scaled: each option must be known, found trainig. Did you mean training?",
+    message: "Running Scaled: there is no option trainig. Did you mean training?",
   });
 });

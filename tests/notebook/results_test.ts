@@ -44,7 +44,7 @@ function read(file: URL): string | undefined {
 
 Deno.test("addResult() refuses unknown properties and values of another kind", () => {
   const cases: [object, RegExp][] = [
-    [{ epoch: 5 }, /each option must be known, found epoch\. Did you mean epochs\?/],
+    [{ epoch: 5 }, /there is no option epoch\. Did you mean epochs\?/],
     [{ accuracy: 91.2 }, /accuracy must be a number from 0 to 1, found 91\.2/],
     [{ accuracy: NaN }, /accuracy must be a number from 0 to 1, found NaN/],
     [{ seconds: 0 }, /seconds must be a finite number above 0, found 0/],

@@ -50,7 +50,7 @@ for (const [name, make] of Object.entries(chartsWith)) {
     make({});
     assert.throws(() => make({ titel: "T" }), {
       name: "TypeError",
-      message: /^Drawing .*: each option must be known, found titel\. Did you mean title\?/,
+      message: /^Drawing .*: there is no option titel\. Did you mean title\?/,
     });
     assert.throws(() => make({ title: 5 }), {
       name: "TypeError",
@@ -58,7 +58,7 @@ for (const [name, make] of Object.entries(chartsWith)) {
     });
     assert.throws(() => make({ description: ["a"] }), TypeError);
     if (name === "graphDiagram") {
-      assert.throws(() => make({ width: 300 }), /each option must be known, found width/);
+      assert.throws(() => make({ width: 300 }), /there is no option width/);
       return;
     }
     assert.throws(() => make({ width: "wide" }), {
@@ -79,7 +79,7 @@ Deno.test("charts refuse axes and quantities with unknown properties", () => {
     for (const side of ["x", "y"]) {
       assert.throws(() => chartsWith[name]!({ [side]: { title: "a", log: true } }), {
         name: "TypeError",
-        message: /axis [xy]: each option must be known, found log\. .*title, unit, range, scale/,
+        message: /axis [xy]: there is no option log\. .*title, unit, range, scale/,
       });
       assert.throws(() => chartsWith[name]!({ [side]: { title: "a", scale: "logarithmic" } }), {
         name: "RangeError",
@@ -97,11 +97,11 @@ Deno.test("charts refuse axes and quantities with unknown properties", () => {
   // The places of bars are names, and cells have no scale.
   assert.throws(
     () => chartsWith.barChart!({ x: { title: "a", scale: "log" } }),
-    /each option must be known, found scale/,
+    /there is no option scale/,
   );
   assert.throws(
     () => chartsWith.heatmap!({ value: { title: "a", scale: "log" } }),
-    /each option must be known, found scale/,
+    /there is no option scale/,
   );
   for (const range of [[1, 1], [1, 1 + 1e-16], ["0", "1"], [0], 5, [0, NaN], [0, 1n]]) {
     assert.throws(
@@ -134,7 +134,7 @@ Deno.test("charts refuse options of another kind or value", () => {
       { inputChannel: "0" },
       /inputChannel must be a whole number from 0 to 0, found "0"/,
     ],
-    ["contour", { path: { x: [0], y: [0], z: [0] } }, /path: each option must be known, found z/],
+    ["contour", { path: { x: [0], y: [0], z: [0] } }, /path: there is no option z/],
     ["graphDiagram", { direction: "up" }, /direction must be one of "down", "right", found "up"/],
   ];
   for (const [name, options, message] of cases) {
@@ -147,7 +147,7 @@ Deno.test("charts refuse series, groups, nodes and edges with unknown properties
   const line = (series: any) => lineChart([series], { x, y });
   assert.throws(() => line({ name: "a", y: [1], colour: "red" }), {
     name: "TypeError",
-    message: /^Drawing a line chart, series\[0\]: each option must be known, found colour\./,
+    message: /^Drawing a line chart, series\[0\]: there is no option colour\./,
   });
   assert.throws(() => line({ y: [1] }), /the name of series\[0\] must be a string/);
   assert.throws(
@@ -157,7 +157,7 @@ Deno.test("charts refuse series, groups, nodes and edges with unknown properties
   assert.throws(() => line({ name: "a", y: [1], dash: "dotted" }), /dash of series "a" must be/);
   assert.throws(
     () => line({ name: "a", y: [1], band: { low: [1], up: [2] } }),
-    /each option must be known, found up/,
+    /there is no option up/,
   );
   assert.throws(() => line({ name: "a", y: [1], band: { low: [2], high: [1] } }), {
     name: "RangeError",
@@ -168,20 +168,20 @@ Deno.test("charts refuse series, groups, nodes and edges with unknown properties
   const points = (group: any) => scatterChart([group], { x, y });
   assert.throws(
     () => points({ name: "a", x: [1], y: [1], size: 3 }),
-    /each option must be known, found size/,
+    /there is no option size/,
   );
   assert.throws(() => points({ name: "a", x: [1], y: [1], spread: [-1] }), RangeError);
   // deno-lint-ignore no-explicit-any
   const nodes = (nodes: any) => graphDiagram({ nodes, edges: [] });
   assert.throws(
     () => nodes([{ id: "a", label: "a", value: 1 }]),
-    /each option must be known, found value/,
+    /there is no option value/,
   );
   assert.throws(() => nodes([{ id: "a", label: 1 }]), /the label of node "a" must be a string/);
   const edge = { from: "a", to: "a", label: "b" };
   assert.throws(
     () => graphDiagram({ ...graph, edges: [edge] }),
-    /edges\[0\]: each option must be known, found label/,
+    /edges\[0\]: there is no option label/,
   );
   // deno-lint-ignore no-explicit-any
   const network = (row: any) => networkDiagram([row]);

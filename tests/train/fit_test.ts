@@ -745,9 +745,9 @@ Deno.test("fit() leaves no tensor behind where it refuses", () =>
 const untyped: [options: object, message: string][] = [
   [
     { validationData: hundred },
-    "each option must be known, found validationData. Did you mean validation?",
+    "there is no option validationData. Did you mean validation?",
   ],
-  [{ weight_decay: 0.1 }, "each option must be known, found weight_decay."],
+  [{ weight_decay: 0.1 }, "there is no option weight_decay."],
   [{ optimizer: "adam" }, "optimizer must be an optimizer such as "],
   [{ optimizer: sgd }, "found the function sgd (call it: sgd())."],
   [{ optimizer: undefined }, "optimizer must be an optimizer such as "],

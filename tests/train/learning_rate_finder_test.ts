@@ -136,10 +136,10 @@ Deno.test("findLearningRate() refuses a range that does not grow, and what fit r
 });
 
 const untyped: [options: object, message: RegExp][] = [
-  [{ minimum: 1e-5 }, /Finding a learning rate: each option must be known, found minimum\./],
+  [{ minimum: 1e-5 }, /Finding a learning rate: there is no option minimum\./],
   [
     { epochs: 2 },
-    /each option must be known, found epochs\. Did you mean steps\?|each option must be known, found epochs\./,
+    /there is no option epochs\. Did you mean steps\?|there is no option epochs\./,
   ],
   [{ from: "1e-5" }, /from must be a positive number, found "1e-5"/],
   [{ steps: null }, /steps must be a whole number of at least 2, found null/],

@@ -261,7 +261,7 @@ Deno.test("lossSurface() uses the loss of its options", async () => {
 });
 
 const untyped: [options: object, message: RegExp][] = [
-  [{ point: 3 }, /each option must be known, found point\. Did you mean points\?/],
+  [{ point: 3 }, /there is no option point\. Did you mean points\?/],
   [{ points: "3" }, /points must be an odd number of at least 3, found "3"/],
   [{ radius: "1" }, /radius must be positive and finite, found "1"/],
   [{ loss: 1 }, /loss must be a function/],

@@ -263,10 +263,10 @@ for (const compile of [false, true]) {
 }
 
 const untyped: [options: unknown, message: string][] = [
-  [{ batch_size: 2 }, "each option must be known, found batch_size. Did you mean batchSize?"],
+  [{ batch_size: 2 }, "there is no option batch_size. Did you mean batchSize?"],
   [
     { augment: normalize({ mean: 0, standardDeviation: 1 }) },
-    "each option must be known, found augment.",
+    "there is no option augment.",
   ],
   [5, "the options must be an object such as { batchSize: 100 }, found 5."],
   [{ batchSize: "2" }, 'batchSize must be a whole number of at least 1, found "2".'],

@@ -433,27 +433,27 @@ const unknown: [name: string, make: () => unknown, message: RegExp][] = [
   [
     "lr",
     () => adam([w], { lr: 0.1 } as never),
-    /^Making the optimizer adam: each option must be known, found lr\. Did you mean learningRate\? The options are/,
+    /^Making the optimizer adam: there is no option lr\. Did you mean learningRate\? The options are/,
   ],
   [
     "weight_decay",
     () => adamW([w], { learningRate: 1, weight_decay: 0 } as never),
-    /each option must be known, found weight_decay\. Did you mean weightDecay\?/,
+    /there is no option weight_decay\. Did you mean weightDecay\?/,
   ],
   [
     "alpha",
     () => rmsProp([w], { learningRate: 1, alpha: 0.9 } as never),
-    /^Making the optimizer rmsProp: each option must be known, found alpha/,
+    /^Making the optimizer rmsProp: there is no option alpha/,
   ],
   [
     "eps",
     () => adagrad([w], { learningRate: 1, eps: 1 } as never),
-    /each option must be known, found eps\. Did you mean epsilon\?/,
+    /there is no option eps\. Did you mean epsilon\?/,
   ],
   [
     "of a group",
     () => sgd([{ parameters: [w], learningRate: 0.1 } as never], { learningRate: 1 }),
-    /^Making the optimizer sgd: each option must be known, found learningRate\. Did you mean learningRateFactor\?/,
+    /^Making the optimizer sgd: there is no option learningRate\. Did you mean learningRateFactor\?/,
   ],
   [
     "no options",

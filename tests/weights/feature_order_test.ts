@@ -379,11 +379,11 @@ Deno.test("stateDict() refuses an inputShape that the model cannot run on", () =
   const misspelt = { imageShape: [8, 6, 2] } as Any;
   assert.throws(
     () => stateDict(model, misspelt),
-    /each option must be known, found imageShape\. Did you mean inputShape\?/,
+    /there is no option imageShape\. Did you mean inputShape\?/,
   );
   assert.throws(
     () => loadStateDict(model, new Map(), misspelt),
-    /each option must be known, found imageShape/,
+    /there is no option imageShape/,
   );
 });
 

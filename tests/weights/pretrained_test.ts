@@ -70,7 +70,7 @@ Deno.test("pretrained() refuses options that do not exist", async () => {
   await assert.rejects(pretrained("resnet18", { progress: true } as object), {
     name: "TypeError",
     message:
-      "Loading pretrained weights: each option must be known, found progress. Did you mean onProgress? The options are onProgress, signal.",
+      "Loading pretrained weights: there is no option progress. Did you mean onProgress? The options are onProgress, signal.",
   });
 });
 

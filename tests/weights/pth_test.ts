@@ -558,7 +558,7 @@ Deno.test("readPth() says that a file has a whole model, and which options there
   const misspelt = { keys: "state_dict" } as object;
   await assert.rejects(
     readPth(file, misspelt),
-    /each option must be known, found keys\. Did you mean key\?/,
+    /there is no option keys\. Did you mean key\?/,
   );
   await assert.rejects(
     // @ts-expect-error: no key

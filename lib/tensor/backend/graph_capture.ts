@@ -383,8 +383,8 @@ function withOpName(
   const [reason] = error.message.replace("Session fail to run with error: ", "").split("\n");
   return new RangeError(
     `Running a compiled function: ${
-      node ? `the op ${node.slice(0, node.indexOf(" "))}` : "each op"
-    } must succeed, found the error: ${reason}.`,
+      node ? `the op ${node.slice(0, node.indexOf(" "))}` : "an op"
+    } failed: ${reason}.`,
     { cause: error },
   );
 }
