@@ -4,7 +4,7 @@ import { notebooksIn } from "./run.ts";
 import type { Notebook } from "./working_copies.ts";
 
 /** The file name of the start page. */
-export const startPageName = "START.md";
+export const startPageName = "00_start.md";
 
 /** What a lesson teaches, and the minutes that its notebook computes at the scale cpu. */
 const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]>> = {
