@@ -21,6 +21,8 @@ export async function keepStaticPictures(venv: string): Promise<void> {
     if (!name.endsWith(".js")) continue;
     const file = join(folder, name);
     const text = await Deno.readTextFile(file);
-    if (storesPicture.test(text)) await writeAtomically(file, text.replace(storesPicture, "void 0"));
+    if (storesPicture.test(text)) {
+      await writeAtomically(file, text.replace(storesPicture, "void 0"));
+    }
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { basename, join, relative } from "node:path";
+import { cp } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { exists, writeAtomically } from "./environment.ts";
 import { notebooksIn } from "./run.ts";
 
@@ -23,8 +24,8 @@ export interface Cell {
 
 /**
  * Makes the copies of notebooks that the folder of the learner lacks. A file that is there is never
- * written. Other folders beside the notebooks, such as images, are linked, so that relative paths
- * lead to the same files.
+ * written. Folders beside the notebooks, such as images, are copied as well, so that relative paths
+ * hold.
  *
  * @param typescript The version of TypeScript that the kernel reports. JupyterLab stores it in each
  * notebook that it opens; in a copy that has it already, opening changes nothing.
@@ -37,8 +38,9 @@ export async function makeWorkingCopies(
 ): Promise<string[]> {
   await Deno.mkdir(copies, { recursive: true });
   for await (const { name, isDirectory } of Deno.readDir(originals)) {
-    if (!isDirectory || name.startsWith(".") || exists(join(copies, name))) continue;
-    await Deno.symlink(join(relative(copies, originals), name), join(copies, name));
+    if (!isDirectory || name.startsWith(".")) continue;
+    // Not a link, because Jupyter serves no file that a link outside of its folder leads to.
+    await cp(join(originals, name), join(copies, name), { recursive: true, force: false });
   }
   const changed: string[] = [];
   for (const path of notebooksIn(originals)) {

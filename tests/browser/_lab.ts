@@ -3,7 +3,7 @@
  * that it may write, with the installed packages of this one.
  */
 import { join } from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { exists, onPath, projectPaths, thisEnvironment } from "../../scripts/environment.ts";
 import type { Cell } from "../../scripts/working_copies.ts";
 
@@ -12,25 +12,39 @@ const programs = ["chromium", "chromium-browser", "google-chrome", "google-chrom
 const browserProgram = programs.map((name) => onPath(variables, name)).find(Boolean);
 
 /** The reason why the browser tests cannot run here, if there is one. */
-export const missing = !exists(projectPaths(root).stamp)
+const missing = !exists(projectPaths(root).stamp)
   ? "set-up has not run"
   : browserProgram === undefined
   ? "there is no Chromium (on Debian and Ubuntu: apt install chromium)"
   : undefined;
 
+/** The settings with which a test opens JupyterLab. */
+export interface LabOptions {
+  /** Arguments of `deno task lab`. */
+  readonly args?: readonly string[];
+  /** Changes the copy of the project before JupyterLab starts. */
+  readonly prepare?: (root: string) => Promise<void>;
+}
+
 /**
- * Registers a test of JupyterLab. Without Chromium it is ignored, and its name says so.
- *
- * @param reason Why the test is ignored for now, if it is.
+ * Registers a test of JupyterLab, which is opened at the scale smoke and shows its start page.
+ * Without Chromium the test is ignored, and its name says why.
  */
-export function browserTest(name: string, fn: () => Promise<void>, reason = missing): void {
+export function browserTest(
+  name: string,
+  options: LabOptions,
+  fn: (lab: Lab, t: Deno.TestContext) => Promise<void>,
+): void {
   Deno.test({
-    name: reason === undefined ? name : `${name} (ignored: ${reason})`,
-    ignore: reason !== undefined,
+    name: missing === undefined ? name : `${name} (ignored: ${missing})`,
+    ignore: missing !== undefined,
     // Playwright keeps its connections until the process ends.
     sanitizeOps: false,
     sanitizeResources: false,
-    fn,
+    async fn(t) {
+      await using lab = await Lab.open(options);
+      await fn(lab, t);
+    },
   });
 }
 
@@ -56,7 +70,7 @@ interface Application {
       readonly content: {
         activeCellIndex: number;
         readonly model: { toJSON(): { readonly cells: readonly Cell[] } };
-        readonly widgets: readonly { readonly prompt: string; readonly node: Element }[];
+        readonly widgets: readonly { readonly prompt: string }[];
         scrollToItem(index: number, align: string): Promise<void>;
       };
     };
@@ -81,20 +95,10 @@ export class Lab implements AsyncDisposable {
     private readonly server: Deno.ChildProcess,
   ) {}
 
-  /**
-   * Starts `deno task lab` at the scale smoke, and opens its page.
-   *
-   * @param options.args Arguments of `deno task lab`.
-   * @param options.root The copy of the project, if there is one already.
-   */
-  static async open(
-    { args = [], root = copyOfProject(), dark = false, width = 1280 }: {
-      readonly args?: readonly string[];
-      readonly root?: string;
-      readonly dark?: boolean;
-      readonly width?: number;
-    } = {},
-  ): Promise<Lab> {
+  /** Starts `deno task lab` in a copy of the project, and opens its page. */
+  static async open({ args = [], prepare }: LabOptions): Promise<Lab> {
+    const root = copyOfProject();
+    await prepare?.(root);
     const server = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "-A", "--no-check", join(root, "scripts", "lab.ts"), ...args],
@@ -122,10 +126,7 @@ export class Lab implements AsyncDisposable {
       // Chromium refuses to be sandboxed as root, which is the usual user in a container.
       args: Deno.uid() === 0 ? ["--no-sandbox"] : [],
     });
-    const page = await browser.newPage({
-      viewport: { width, height: 900 },
-      colorScheme: dark ? "dark" : "light",
-    });
+    const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
     const lab = new Lab(root, page, () => said, browser, server);
     await lab.load(address);
     return lab;
@@ -156,6 +157,12 @@ export class Lab implements AsyncDisposable {
     );
   }
 
+  /** Begins a command that may take long, and does not wait for it. */
+  start(name: string): void {
+    // It fails if the page closes before.
+    this.command(name).catch(() => {});
+  }
+
   /** Opens a notebook of the folder that JupyterLab shows, and waits for its kernel. */
   async openNotebook(path: string): Promise<void> {
     await this.command("docmanager:open", { path, factory: "Notebook" });
@@ -163,13 +170,23 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Writes a notebook with these cells into my_notebooks, and opens it. */
-  async newNotebook(name: string, sources: readonly string[]): Promise<void> {
+  async newNotebook(
+    name: string,
+    sources: readonly (string | { readonly markdown: string })[],
+  ): Promise<void> {
     const cells = sources.map((source, index) => ({
-      ...{ id: `cell-${index}`, cell_type: "code", execution_count: null },
-      ...{ metadata: {}, outputs: [], source },
+      ...{ id: `cell-${index}`, metadata: {} },
+      ...(typeof source === "string"
+        ? { cell_type: "code", execution_count: null, outputs: [], source }
+        : { cell_type: "markdown", source: source.markdown }),
     }));
     const kernelspec = { name: "deno", display_name: "Deno", language: "typescript" };
-    const text = JSON.stringify({ cells, metadata: { kernelspec }, nbformat: 4, nbformat_minor: 5 });
+    const text = JSON.stringify({
+      cells,
+      metadata: { kernelspec },
+      nbformat: 4,
+      nbformat_minor: 5,
+    });
     await Deno.writeTextFile(join(this.root, "my_notebooks", name), text);
     await this.openNotebook(name);
   }
@@ -186,11 +203,16 @@ export class Lab implements AsyncDisposable {
     );
   }
 
-  /** Runs one cell of the open notebook, and returns its outputs. */
-  async runCell(index: number): Promise<Output[]> {
+  /** Makes a cell of the open notebook the active one. */
+  async select(index: number): Promise<void> {
     await this.page.evaluate((index) => {
       jupyterapp.shell.currentWidget.content.activeCellIndex = index;
     }, index);
+  }
+
+  /** Runs one cell of the open notebook, and returns its outputs. */
+  async runCell(index: number): Promise<Output[]> {
+    await this.select(index);
     await this.command("notebook:run-cell");
     await this.idle();
     return await this.outputs(index);
@@ -214,13 +236,53 @@ export class Lab implements AsyncDisposable {
     return await this.page.evaluate(() => jupyterapp.shell.currentWidget.context.model.dirty);
   }
 
-  /** Scrolls to a cell, and returns its place in the page. */
-  async cell(index: number) {
+  /** Scrolls to a cell of the open notebook, and returns its place in the page. */
+  async cell(index: number): Promise<Locator> {
     await this.page.evaluate(
       (index) => jupyterapp.shell.currentWidget.content.scrollToItem(index, "start"),
       index,
     );
     return this.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell").nth(index);
+  }
+
+  /** Moves the pointer over the figure of a cell, and waits until the figure is interactive. */
+  async hover(index: number): Promise<Locator> {
+    const cell = await this.cell(index);
+    const picture = cell.locator(".plot-img");
+    await picture.waitFor();
+    const box = await picture.boundingBox();
+    // Not picture.hover(): the interactive figure covers the picture at once.
+    await this.page.mouse.move(box!.x + 100, box!.y + 100);
+    const figure = cell.locator(".plot-container");
+    await figure.waitFor();
+    // Plotly's extension made its own picture a moment after.
+    await this.page.waitForTimeout(1500);
+    return figure;
+  }
+
+  /** Returns all texts in the outputs of a cell, once they match, or after some seconds. */
+  async saidBy(index: number, pattern: RegExp, seconds = 20): Promise<string> {
+    for (const end = Date.now() + seconds * 1000;;) {
+      const said = (await this.outputs(index)).flatMap((output) => [
+        ...[output.text, output.ename, output.evalue, ...output.traceback ?? []],
+        ...Object.values(output.data ?? {}),
+      ]).join("\n");
+      if (pattern.test(said) || Date.now() > end) return said;
+      await this.page.waitForTimeout(100);
+    }
+  }
+
+  /** Puts the cursor at the end of a new cell with this text. */
+  async type(text: string): Promise<void> {
+    await this.command("notebook:insert-cell-below");
+    await this.command("notebook:enter-edit-mode");
+    // JupyterLab closes brackets by itself, so the text is inserted, not typed.
+    await this.page.keyboard.insertText(text);
+  }
+
+  /** Presses the button with the square. */
+  async stop(): Promise<void> {
+    await this.page.locator('[data-command="notebook:interrupt-kernel"]').last().click();
   }
 
   /** Saves a picture of the page where the environment variable RESNET_LAB_SHOTS says. */
@@ -231,7 +293,7 @@ export class Lab implements AsyncDisposable {
 }
 
 /** Makes a copy of the project, with links to what set-up has installed. */
-export function copyOfProject(): string {
+function copyOfProject(): string {
   const copy = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "resnet lab " }));
   const { success } = new Deno.Command("cp", {
     args: [
@@ -242,6 +304,8 @@ export function copyOfProject(): string {
     cwd: root,
   }).outputSync();
   if (!success) throw new Error(`Copying the project to ${copy} failed.`);
-  for (const name of ["node_modules", ".venv"]) Deno.symlinkSync(join(root, name), join(copy, name));
+  for (const name of ["node_modules", ".venv"]) {
+    Deno.symlinkSync(join(root, name), join(copy, name));
+  }
   return copy;
 }
