@@ -249,10 +249,11 @@ export class Lab implements AsyncDisposable {
   async hover(index: number): Promise<Locator> {
     const cell = await this.cell(index);
     const picture = cell.locator(".plot-img");
-    await picture.waitFor();
+    await picture.scrollIntoViewIfNeeded();
     const box = await picture.boundingBox();
     // Not picture.hover(): the interactive figure covers the picture at once.
-    await this.page.mouse.move(box!.x + 100, box!.y + 100);
+    await this.page.mouse.move(0, 0);
+    await this.page.mouse.move(box!.x + 100, box!.y + 50, { steps: 5 });
     const figure = cell.locator(".plot-container");
     await figure.waitFor();
     // Plotly's extension made its own picture a moment after.
