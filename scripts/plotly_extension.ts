@@ -2,27 +2,35 @@ import { join } from "node:path";
 import { exists, writeAtomically } from "./environment.ts";
 
 /**
- * The place in plotly's extension of JupyterLab that stores a picture of the page in the notebook
- * when the pointer moves over a figure. That picture is as wide as the window, and replaces the one
- * that the library drew.
+ * The changes of plotly's extension of JupyterLab, which has no settings: texts of its code, and
+ * their replacements.
  */
-const storesPicture =
-  /(\w+)\.data\["image\/png"\]!==(\w+)&&\1\.setData\(\{data:\{\.\.\.\1\.data,"image\/png":\2\}\}\)/;
+export const plotlyChanges: readonly (readonly [text: RegExp, replacement: string])[] = [
+  // When the pointer moves over a figure, it stores a picture of the page in the notebook, as wide
+  // as the window, in place of the one that the library drew.
+  [
+    /(\w+)\.data\["image\/png"\]!==(\w+)&&\1\.setData\(\{data:\{\.\.\.\1\.data,"image\/png":\2\}\}\)/,
+    "void 0",
+  ],
+  // A picture is cut off where the window is narrower.
+  [
+    /(this\._img_el)\.className="plot-img"(?!,this\._img_el\.style)/,
+    '$1.className="plot-img",$1.style.cssText="max-width:100%;height:auto"',
+  ],
+];
 
 /**
- * Removes from plotly's extension of JupyterLab the code that overwrites the pictures in notebooks.
- * It has no setting for that. Its version is pinned by a hash; in another one, where the code is
- * not found, nothing changes, and the browser tests fail.
+ * Changes plotly's extension of JupyterLab, whose version is pinned by a hash. A text that is not
+ * found is left out, because figures work without these changes; tests look for them.
  */
-export async function keepStaticPictures(venv: string): Promise<void> {
+export async function adaptPlotlyExtension(venv: string): Promise<void> {
   const folder = join(venv, "share", "jupyter", "labextensions", "jupyterlab-plotly", "static");
   if (!exists(folder)) return;
   for (const { name } of Array.from(Deno.readDirSync(folder))) {
     if (!name.endsWith(".js")) continue;
     const file = join(folder, name);
     const text = await Deno.readTextFile(file);
-    if (storesPicture.test(text)) {
-      await writeAtomically(file, text.replace(storesPicture, "void 0"));
-    }
+    const changed = plotlyChanges.reduce((text, change) => text.replace(...change), text);
+    if (changed !== text) await writeAtomically(file, changed);
   }
 }

@@ -19,7 +19,7 @@ import {
   unfinishedPrefix,
   writeAtomically,
 } from "./environment.ts";
-import { keepStaticPictures } from "./plotly_extension.ts";
+import { adaptPlotlyExtension, plotlyChanges } from "./plotly_extension.ts";
 
 /** A step of set-up. It runs again when `key` has changed or a product is missing. */
 interface Step {
@@ -496,7 +496,7 @@ function jupyter({ root, deno: running }: Environment, venv: string): Promise<St
   return Promise.resolve({
     name: "jupyter",
     title: "Registering the Deno kernel",
-    key: `${Deno.version.deno} ${JSON.stringify([spec, settings])}`,
+    key: `${Deno.version.deno} ${JSON.stringify([spec, settings])} ${plotlyChanges}`,
     products: [deno, kernelspec, overrides],
     stamp,
     async make() {
@@ -509,7 +509,7 @@ function jupyter({ root, deno: running }: Environment, venv: string): Promise<St
       await Deno.rename(part, deno);
       await writeAtomically(kernelspec, JSON.stringify(spec, null, 2));
       await writeAtomically(overrides, JSON.stringify(settings, null, 2));
-      await keepStaticPictures(venv);
+      await adaptPlotlyExtension(venv);
     },
   });
 }

@@ -6,7 +6,7 @@ import type { Notebook } from "./working_copies.ts";
 /** The file name of the start page. */
 export const startPageName = "00_start.md";
 
-/** What a lesson teaches, and the minutes that its notebook computes at the scale cpu. */
+/** The skills that a lesson teaches, and the minutes that it computes at the scale cpu. */
 const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]>> = {
   "01": ["read any shape, find the leak, know when native code pays", "1"],
   "02": ["write an engine for gradients in thirty lines, and check any gradient by measuring", "1"],
@@ -27,7 +27,7 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
   "14": ["choose a network by what it costs, make it faster, find its worst mistakes", "4"],
 };
 
-/** What the scales mean to a reader of the start page. */
+/** The scales, and the minutes that a lesson computes if they are alike for all. */
 const scales: Readonly<Record<string, { readonly means: string; readonly time?: string }>> = {
   smoke: { means: "tiny trainings on the images that ship with the project", time: "1" },
   cpu: { means: "the full data (30 MB, downloaded once) and minutes on a laptop" },

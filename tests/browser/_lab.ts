@@ -89,7 +89,7 @@ export class Lab implements AsyncDisposable {
     /** The copy of the project. */
     readonly root: string,
     readonly page: Page,
-    /** What `deno task lab` has printed. */
+    /** Returns the text that `deno task lab` has printed so far. */
     readonly said: () => string,
     private readonly browser: Browser,
     private readonly server: Deno.ChildProcess,
@@ -249,13 +249,17 @@ export class Lab implements AsyncDisposable {
   async hover(index: number): Promise<Locator> {
     const cell = await this.cell(index);
     const picture = cell.locator(".plot-img");
-    await picture.scrollIntoViewIfNeeded();
-    const box = await picture.boundingBox();
-    // Not picture.hover(): the interactive figure covers the picture at once.
-    await this.page.mouse.move(0, 0);
-    await this.page.mouse.move(box!.x + 100, box!.y + 50, { steps: 5 });
     const figure = cell.locator(".plot-container");
-    await figure.waitFor();
+    // The page may still scroll or change its layout. Not picture.hover(), because the interactive
+    // figure covers the picture at once.
+    for (let i = 0; i < 20 && !await figure.isVisible(); i++) {
+      await picture.scrollIntoViewIfNeeded();
+      const box = await picture.boundingBox();
+      await this.page.mouse.move(0, 0);
+      if (box) await this.page.mouse.move(box.x + box.width / 2, box.y + 50, { steps: 3 });
+      await this.page.waitForTimeout(500);
+    }
+    await figure.waitFor({ timeout: 1000 });
     // Plotly's extension made its own picture a moment after.
     await this.page.waitForTimeout(1500);
     return figure;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { exists, projectPaths, thisEnvironment } from "../../scripts/environment.ts";
 import { parseLabArguments } from "../../scripts/lab.ts";
-import { keepStaticPictures } from "../../scripts/plotly_extension.ts";
+import { adaptPlotlyExtension } from "../../scripts/plotly_extension.ts";
 import { notebooksIn } from "../../scripts/run.ts";
 import { startPage, startPageName, writeStartPage } from "../../scripts/start_page.ts";
 import {
@@ -176,31 +176,40 @@ Deno.test("parseLabArguments() refuses missing folders, unknown scales, and a fo
   assert.throws(() => parseLabArguments(["/", "--read"]), /leave out the folder/);
 });
 
+Deno.test("adaptPlotlyExtension() leaves pictures as they are, and makes them fit", async () => {
+  const venv = await Deno.makeTempDir();
+  try {
+    const folder = join(venv, "share", "jupyter", "labextensions", "jupyterlab-plotly", "static");
+    await Deno.mkdir(folder, { recursive: true });
+    const file = join(folder, "a.js");
+    await Deno.writeTextFile(
+      file,
+      'this._img_el.className="plot-img",x();r.data["image/png"]!==i&&' +
+        'r.setData({data:{...r.data,"image/png":i}})}',
+    );
+    await adaptPlotlyExtension(venv);
+    const adapted = 'this._img_el.className="plot-img",' +
+      'this._img_el.style.cssText="max-width:100%;height:auto",x();void 0}';
+    assert.equal(await Deno.readTextFile(file), adapted);
+    await adaptPlotlyExtension(venv);
+    assert.equal(await Deno.readTextFile(file), adapted, "a second time");
+  } finally {
+    await Deno.remove(venv, { recursive: true });
+  }
+});
+
 Deno.test({
-  name: "keepStaticPictures() has removed from plotly's extension what overwrites pictures",
+  name: "set-up has adapted plotly's extension of JupyterLab",
   ignore: !exists(projectPaths(thisEnvironment().root).stamp),
   async fn() {
-    const venv = join("share", "jupyter", "labextensions", "jupyterlab-plotly", "static");
-    const folder = join(projectPaths(thisEnvironment().root).venv, venv);
-    let renderers = 0;
-    for (const { name } of Deno.readDirSync(folder)) {
-      const text = await Deno.readTextFile(join(folder, name));
-      if (!text.includes("jp-RenderedPlotly")) continue;
-      renderers++;
-      assert(/\.toImage\(\w+,\{format:"png"[^}]*\}\)\.then\([^;]*;void 0\}\)/.test(text), name);
-    }
-    assert.equal(renderers, 1);
-
-    const copy = await Deno.makeTempDir();
-    try {
-      await Deno.mkdir(join(copy, venv), { recursive: true });
-      const file = join(copy, venv, "a.js");
-      const original = 'x();r.data["image/png"]!==i&&r.setData({data:{...r.data,"image/png":i}})}';
-      await Deno.writeTextFile(file, original);
-      await keepStaticPictures(copy);
-      assert.equal(await Deno.readTextFile(file), "x();void 0}");
-    } finally {
-      await Deno.remove(copy, { recursive: true });
-    }
+    const { venv } = projectPaths(thisEnvironment().root);
+    const folder = join(venv, "share", "jupyter", "labextensions", "jupyterlab-plotly", "static");
+    const texts = await Promise.all(
+      Array.from(Deno.readDirSync(folder), ({ name }) => Deno.readTextFile(join(folder, name))),
+    );
+    const renderers = texts.filter((text) => text.includes("jp-RenderedPlotly"));
+    assert.equal(renderers.length, 1);
+    assert.match(renderers[0]!, /\.toImage\(\w+,\{format:"png"[^}]*\}\)\.then\([^;]*;void 0\}\)/);
+    assert.match(renderers[0]!, /this\._img_el\.style\.cssText="max-width:100%;height:auto"/);
   },
 });
