@@ -70,7 +70,8 @@ browserTest("deno task lab opens the start page, and copies of the notebooks", {
         // Figures have a fixed width of 700 pixels as yet.
         ignore: true,
         async fn() {
-          const [right, edge] = await figure.evaluate((node) => [
+          const drawing = figure.locator(".main-svg").first();
+          const [right, edge] = await drawing.evaluate((node) => [
             node.getBoundingClientRect().right,
             node.closest(".jp-OutputArea-output")!.getBoundingClientRect().right,
           ]);
