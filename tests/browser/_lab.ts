@@ -1,6 +1,6 @@
 /**
- * Helpers for tests of JupyterLab in headless Chromium. Each test works on a copy of the project, so
- * that it may write, with the installed packages of this one.
+ * Helpers for tests of JupyterLab in headless Chromium. Each test works on a copy of the project,
+ * so that it may write, with the installed packages of this one.
  */
 import { join } from "node:path";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
@@ -79,7 +79,6 @@ interface Application {
 
 declare global {
   // JupyterLab sets it with the option expose_app_in_browser.
-  // deno-lint-ignore no-var
   var jupyterapp: Application;
 }
 
