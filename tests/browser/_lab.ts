@@ -126,8 +126,15 @@ export class Lab implements AsyncDisposable {
       args: Deno.uid() === 0 ? ["--no-sandbox"] : [],
     });
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+    // JupyterLab takes 5 s to load, and many times that on a machine with other work.
+    page.setDefaultTimeout(90_000);
     const lab = new Lab(root, page, () => said, browser, server);
-    await lab.load(address);
+    try {
+      await lab.load(address);
+    } catch (error) {
+      await lab[Symbol.asyncDispose]();
+      throw error;
+    }
     return lab;
   }
 
