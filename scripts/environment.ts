@@ -1,4 +1,4 @@
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 
 /** The project that set-up works on, and the surroundings of the commands that it starts. */
 export interface Environment {
@@ -187,6 +187,13 @@ export function exists(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Writes a file completely or not at all. */
+export async function writeAtomically(file: string, text: string): Promise<void> {
+  await Deno.mkdir(dirname(file), { recursive: true });
+  await Deno.writeTextFile(`${file}.part`, text);
+  await Deno.rename(`${file}.part`, file);
 }
 
 export interface Python {

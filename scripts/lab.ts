@@ -1,38 +1,134 @@
 import { join } from "node:path";
 import { exists, jupyterVariables, projectPaths } from "./environment.ts";
 import { setUpOrExit } from "./setup.ts";
+import { startPageName, writeStartPage } from "./start_page.ts";
+import { makeWorkingCopies } from "./working_copies.ts";
 
-if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
-  console.log(`Opens JupyterLab on the notebooks, or on a folder with notebooks of your own.
+const usage = `Opens JupyterLab on copies of the notebooks, in my_notebooks/.
 
-  deno task lab [FOLDER] [OPTIONS OF JUPYTERLAB]
+  deno task lab [--scale smoke|cpu|gpu] [OPTIONS OF JUPYTERLAB]
+  deno task lab --read [OPTIONS]
+  deno task lab FOLDER [OPTIONS]
+
+  --read               open the notebooks of the course with their outputs; saves nothing
+  FOLDER               open a folder with notebooks of your own
+  --scale              how much the notebooks compute (cpu if not given); see the start page
 
   --no-browser         only print the address
   --port=8888          the port to listen on
   --ip=0.0.0.0         listen to other machines as well
   --help-all           all options of JupyterLab
-`);
-  Deno.exit();
+
+A missing copy is made, and one that is there is never overwritten. To begin a notebook again,
+rename or delete its copy.
+`;
+
+/** The options of the command line. */
+export interface LabOptions {
+  /** A folder with the user's own notebooks. */
+  readonly folder?: string;
+  /** Whether to open the notebooks of the course to read. */
+  readonly read: boolean;
+  readonly scale: string;
+  /** The options that JupyterLab gets. */
+  readonly rest: readonly string[];
 }
 
-const [folder] = Deno.args;
-const ownFolder = folder?.startsWith("-") === false;
-if (ownFolder && !exists(folder)) {
-  console.error(`There is no folder ${folder} in ${Deno.cwd()}.`);
-  Deno.exit(1);
+/**
+ * Reads the command line. Options that are not of this task belong to JupyterLab.
+ *
+ * @param scaleOfEnvironment The value of RESNET_LAB_SCALE.
+ * @throws {RangeError} If the folder does not exist, or the scale is unknown.
+ * @throws {TypeError} If a folder is to be read.
+ */
+export function parseLabArguments(args: readonly string[], scaleOfEnvironment = "cpu"): LabOptions {
+  const rest: string[] = [];
+  let read = false, scale = scaleOfEnvironment, folder: string | undefined;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (arg === "--read") read = true;
+    else if (arg === "--scale") scale = args[++i] ?? "";
+    else if (arg.startsWith("--scale=")) scale = arg.slice("--scale=".length);
+    // A later word may be the value of an option of JupyterLab.
+    else if (i === 0 && !arg.startsWith("-")) folder = arg;
+    else rest.push(arg);
+  }
+  if (!["smoke", "cpu", "gpu"].includes(scale)) {
+    throw new RangeError(`The scale must be smoke, cpu or gpu, found "${scale}".`);
+  }
+  if (folder !== undefined && read) {
+    throw new TypeError("--read opens the notebooks of the course: leave out the folder.");
+  }
+  if (folder !== undefined && !exists(folder)) {
+    throw new RangeError(`There is no folder ${folder} in ${Deno.cwd()}.`);
+  }
+  return { folder, read, scale, rest };
 }
-const environment = await setUpOrExit({ orContinue: true });
-// JupyterLab gets Ctrl-C as well, and ends the kernels.
-Deno.addSignalListener("SIGINT", () => {});
-const child = new Deno.Command(projectPaths(environment.root).python, {
-  args: [
-    ...["-I", "-m", "jupyterlab", ...(ownFolder ? [] : [join(environment.root, "notebooks")])],
-    "--MultiKernelManager.default_kernel_name=deno",
-    // JupyterLab refuses root, which is the usual user in a container.
-    ...(Deno.uid() === 0 ? ["--allow-root"] : []),
-    ...Deno.args,
-  ],
-  env: jupyterVariables(environment),
-}).spawn();
-Deno.addSignalListener("SIGTERM", () => child.kill());
-Deno.exit((await child.status).code);
+
+/**
+ * Makes the folder ready that JupyterLab opens on, and returns it with the options for it. Where
+ * nothing can be written, the notebooks of the course are opened to read.
+ */
+async function prepare(root: string, { read, scale }: LabOptions): Promise<string[]> {
+  const originals = join(root, "notebooks");
+  let folder = join(root, "my_notebooks");
+  if (!read) {
+    try {
+      for (const name of await makeWorkingCopies(originals, folder)) {
+        console.error(
+          `${name} has changed since your copy was made. To get the new one, rename or delete ` +
+            `my_notebooks/${name} and start again.`,
+        );
+      }
+      await writeStartPage(folder, { scale, copies: true });
+    } catch (error) {
+      console.error(`No copies can be made (${error}), so the notebooks are opened to read.`);
+      read = true;
+    }
+  }
+  if (read) {
+    folder = originals;
+    await writeStartPage(folder, { scale, copies: false }).catch(() => {});
+  }
+  return [
+    folder,
+    ...(read ? [`--config=${join(import.meta.dirname!, "read_only_config.py")}`] : []),
+    ...(exists(join(folder, startPageName))
+      ? [`--LabApp.default_url=/lab/tree/${startPageName}`]
+      : []),
+  ];
+}
+
+if (import.meta.main) {
+  if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
+    console.log(usage);
+    Deno.exit();
+  }
+  let options: LabOptions;
+  try {
+    options = parseLabArguments(Deno.args, Deno.env.get("RESNET_LAB_SCALE"));
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${usage}`);
+    Deno.exit(1);
+  }
+  const environment = await setUpOrExit({ orContinue: true });
+  // JupyterLab gets Ctrl-C as well, and ends the kernels.
+  Deno.addSignalListener("SIGINT", () => {});
+  const child = new Deno.Command(projectPaths(environment.root).python, {
+    args: [
+      ...["-I", "-m", "jupyterlab"],
+      ...(options.folder === undefined
+        ? await prepare(environment.root, options)
+        : [options.folder]),
+      "--MultiKernelManager.default_kernel_name=deno",
+      // The kernel of Python, a dependency of JupyterLab, can run nothing here.
+      "--KernelSpecManager.allowed_kernelspecs=deno",
+      // JupyterLab refuses root, which is the usual user in a container.
+      ...(Deno.uid() === 0 ? ["--allow-root"] : []),
+      ...options.rest,
+    ],
+    env: { ...jupyterVariables(environment), RESNET_LAB_SCALE: options.scale },
+  }).spawn();
+  Deno.addSignalListener("SIGTERM", () => child.kill());
+  Deno.exit((await child.status).code);
+}

@@ -90,8 +90,12 @@ if (import.meta.main) {
   const environment = await setUpOrExit({ orContinue: true });
   // The child gets Ctrl-C as well, and ends the kernel.
   Deno.addSignalListener("SIGINT", () => {});
+  const { typescript } = Deno.version;
   const { code } = await new Deno.Command(projectPaths(environment.root).python, {
-    args: ["-I", join(import.meta.dirname!, "run_notebooks.py"), JSON.stringify(options)],
+    args: [
+      ...["-I", join(import.meta.dirname!, "run_notebooks.py")],
+      JSON.stringify({ ...options, typescript }),
+    ],
     env: {
       ...jupyterVariables(environment),
       RESNET_LAB_SCALE: options.scale,

@@ -15,7 +15,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-# Fixed, so that a notebook changes only with its cells and their outputs.
+# Fixed, so that a notebook changes only with its cells and their outputs. With the version of
+# TypeScript, main() makes it what the kernel reports: else JupyterLab changes a notebook on opening.
 METADATA = {
     "kernelspec": {"name": "deno", "display_name": "Deno", "language": "typescript"},
     "language_info": {
@@ -111,6 +112,7 @@ def write(notebook, path: pathlib.Path) -> None:
 
 def main() -> bool:
     options = json.loads(sys.argv[1])
+    METADATA["language_info"]["version"] = options["typescript"]
     rows = []
     for path in map(pathlib.Path, options["notebooks"]):
         show(f"\n{path.name}")

@@ -17,7 +17,9 @@ import {
   tensorFlowFolder,
   thisEnvironment,
   unfinishedPrefix,
+  writeAtomically,
 } from "./environment.ts";
+import { adaptPlotlyExtension, plotlyChanges } from "./plotly_extension.ts";
 
 /** A step of set-up. It runs again when `key` has changed or a product is missing. */
 interface Step {
@@ -488,11 +490,13 @@ function jupyter({ root, deno: running }: Environment, venv: string): Promise<St
   };
   const settings = {
     "@jupyterlab/apputils-extension:notification": { fetchNews: "false", checkForUpdates: false },
+    // The start page.
+    "@jupyterlab/docmanager-extension:plugin": { defaultViewers: { markdown: "Markdown Preview" } },
   };
   return Promise.resolve({
     name: "jupyter",
     title: "Registering the Deno kernel",
-    key: `${Deno.version.deno} ${JSON.stringify([spec, settings])}`,
+    key: `${Deno.version.deno} ${JSON.stringify([spec, settings])} ${plotlyChanges}`,
     products: [deno, kernelspec, overrides],
     stamp,
     async make() {
@@ -505,15 +509,9 @@ function jupyter({ root, deno: running }: Environment, venv: string): Promise<St
       await Deno.rename(part, deno);
       await writeAtomically(kernelspec, JSON.stringify(spec, null, 2));
       await writeAtomically(overrides, JSON.stringify(settings, null, 2));
+      await adaptPlotlyExtension(venv);
     },
   });
-}
-
-/** Writes a file completely or not at all. */
-async function writeAtomically(file: string, text: string) {
-  await Deno.mkdir(dirname(file), { recursive: true });
-  await Deno.writeTextFile(`${file}.part`, text);
-  await Deno.rename(`${file}.part`, file);
 }
 
 async function hash(root: string, files: readonly string[], ...texts: string[]): Promise<string> {

@@ -393,8 +393,8 @@ Deno.test("setUp() waits for another set-up, and finds everything made", async (
 function startSetUp({ environment: { root, variables } }: Project, script = "setup.ts") {
   const scripts = join(import.meta.dirname!, "..", "..", "scripts");
   Deno.mkdirSync(join(root, "scripts"), { recursive: true });
-  for (const file of ["environment.ts", "setup.ts", "lab.ts"]) {
-    Deno.copyFileSync(join(scripts, file), join(root, "scripts", file));
+  for (const { name, isFile } of Deno.readDirSync(scripts)) {
+    if (isFile) Deno.copyFileSync(join(scripts, name), join(root, "scripts", name));
   }
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", join(root, "scripts", script)],

@@ -1,0 +1,128 @@
+import { basename, join } from "node:path";
+import { exists, writeAtomically } from "./environment.ts";
+import { notebooksIn } from "./run.ts";
+import type { Notebook } from "./working_copies.ts";
+
+/** The file name of the start page. */
+export const startPageName = "00_start.md";
+
+/** The skills that a lesson teaches, and the minutes that it computes at the scale cpu. */
+const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]>> = {
+  "01": ["read any shape, find the leak, know when native code pays", "1"],
+  "02": ["write an engine for gradients in thirty lines, and check any gradient by measuring", "1"],
+  "03": [
+    "train a classifier, choose its settings by measuring, report an accuracy that holds",
+    "4",
+  ],
+  "04": ["compute a convolution by hand; build, train and look inside LeNet", "4"],
+  "05": ["build AlexNet as its paper describes it, and see what each new part is for", "4"],
+  "06": ["write a network as data, and say why three small kernels replace a large one", "5"],
+  "07": ["put a small network on each pixel, and ask a network where it saw its answer", "5"],
+  "08": ["look through several windows at once, and learn from more than one output", "8"],
+  "09": ["normalise batches by hand, and know training from inference", "4"],
+  "10": ["write the residual block, account for all of ResNet-18, train a small one well", "6"],
+  "11": ["tell shortcuts and versions apart, and measure why plain networks degrade", "2"],
+  "12": ["mix a kernel for each image, and judge from seeds and an interval whether it helps", "2"],
+  "13": ["use a trained network where labels are few", "4"],
+  "14": ["choose a network by what it costs, make it faster, find its worst mistakes", "4"],
+};
+
+/** The scales, and the minutes that a lesson computes if they are alike for all. */
+const scales: Readonly<Record<string, { readonly means: string; readonly time?: string }>> = {
+  smoke: { means: "tiny trainings on the images that ship with the project", time: "1" },
+  cpu: { means: "the full data (30 MB, downloaded once) and minutes on a laptop" },
+  gpu: { means: "the papers' settings, for a machine with an NVIDIA GPU", time: "not measured" },
+};
+
+/**
+ * Writes the start page into a folder with notebooks, if it has changed.
+ *
+ * @param options.copies Whether these are copies to work in, and not the notebooks to read.
+ */
+export async function writeStartPage(
+  folder: string,
+  options: { readonly scale: string; readonly copies: boolean },
+): Promise<void> {
+  const titles: Record<string, string> = {};
+  for (const path of notebooksIn(folder)) {
+    // The copies are the learner's, and may be anything.
+    titles[basename(path)] = titleOf(await Deno.readTextFile(path)) ?? basename(path, ".ipynb");
+  }
+  const file = join(folder, startPageName);
+  const text = startPage(titles, options);
+  if (!exists(file) || await Deno.readTextFile(file) !== text) await writeAtomically(file, text);
+}
+
+/** Returns the first heading of a notebook. */
+function titleOf(text: string): string | undefined {
+  try {
+    const notebook: Notebook = JSON.parse(text);
+    return /^# (.+)/.exec([notebook.cells[0]?.source ?? ""].flat().join(""))?.[1]?.trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns the start page of the course as Markdown, for notebooks with these titles. */
+export function startPage(
+  titles: Readonly<Record<string, string>>,
+  { scale, copies }: { readonly scale: string; readonly copies: boolean },
+): string {
+  const { means, time } = scales[scale] ?? { means: "not a scale: use smoke, cpu or gpu" };
+  const rows = Object.entries(titles).flatMap(([file, title]) => {
+    const lesson = lessons[file.slice(0, 2)];
+    return lesson ? [`| [${title}](${file}) | ${lesson[0]} | ${time ?? lesson[1]} |`] : [];
+  });
+  return `# ResNet Lab: from tensors to ResNet
+
+${
+    copies
+      ? `Begin with [01](01_tensors.ipynb). These notebooks are **your copies**: without outputs, so
+that you can predict before you run, and with an empty cell after the task of each exercise; its
+solution is folded below. Nothing overwrites them. To read the notebooks with the outputs of a real
+run, start with \`task lab --read\`.`
+      : `These are the notebooks of the course **to read**, with the outputs of a real run at the
+scale cpu. Cells can run, but nothing is saved. To work in copies of your own, start with
+\`task lab\`.`
+  }
+
+## The lessons
+
+You need to read JavaScript or TypeScript, and to know what a derivative is. Nothing about networks
+is assumed. Each lesson uses what the ones before it built.
+
+| lesson | after it you can | minutes it computes |
+| :-- | :-- | --: |
+${rows.join("\n")}
+
+## The scale in use: ${scale}
+
+The scale is how much a notebook computes. **${scale}** means ${means}. To change it, end JupyterLab
+(Ctrl+C in its terminal, or File › Shut Down) and start it with another one: smoke, cpu or gpu.
+
+    npx --yes deno@2.9.6 task lab --scale smoke
+
+## How to …
+
+| to … | do this |
+| :-- | :-- |
+| **run** a cell | Shift+Enter. Run › Run All Cells runs the whole notebook. |
+| **stop** | ■ in the toolbar ends the cell and those that wait. A training ends after its current step; variables and the model stay. |
+| **restart** | ⟳ in the toolbar forgets all variables, and ends whatever hangs. Then choose Run › Run All Above Selected Cell. |
+| **reset** a notebook | ${
+    copies
+      ? "Rename or delete it in the list on the left. The next start makes a new copy."
+      : "Reload the page. Nothing was saved."
+  } |
+| **get help** | \`help(conv2d)\` in a cell, Shift+Tab inside the parentheses of a call, Tab to complete a name or an option. |
+| write **your own** notebook | ${
+    copies
+      ? "File › New › Notebook. It stays in this folder, `my_notebooks`, and can import `resnet-lab`."
+      : "Start with `task lab`: this folder is read-only."
+  } For a project in a folder of its own, see “Your own notebooks” in README.md. |
+| find out **what is wrong** | \`npx --yes deno@2.9.6 task doctor\` in a terminal. |
+
+A line that begins with ✓ is a claim that the notebook checked as it ran. _This page is written anew
+at each start._
+`;
+}
