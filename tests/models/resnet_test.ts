@@ -515,7 +515,7 @@ Deno.test("resnet() refuses a bad option and leaves no tensor", async () => {
     "Building resnet101: ",
     "the options must be an object such as { classes: 10 }, found 10.",
   );
-  await assertRefused(() => resnet34({ classes: -1 }), "RangeError", "Building resnet: ", whole);
+  await assertRefused(() => resnet34({ classes: -1 }), "RangeError", "Building resnet34: ", whole);
 });
 
 Deno.test("cifarResnet() refuses a depth that is not 6n + 2, with the nearest ones", async () => {
@@ -553,7 +553,7 @@ Deno.test("cifarResnet() refuses a depth that is not 6n + 2, with the nearest on
   await assertRefused(
     () => cifarResnet({ depth: 20, shortcut: "D" as "B" }),
     "RangeError",
-    "Building resnet: ",
+    "Building cifarResnet: ",
     'shortcut must be one of "A", "B", "C", "none", found "D".',
   );
 });
