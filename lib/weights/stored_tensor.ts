@@ -78,19 +78,19 @@ export type StoredValues =
 export type StateDict = ReadonlyMap<string, StoredTensor>;
 
 /**
- * A tensor of a file: its dtype, its shape, and a view of its bytes in the file. Numbers and
+ * A tensor of a file or of a state dict: its dtype, its shape, and a view of its bytes. Numbers and
  * tensors are only made on demand, so that a file is in memory once.
  *
  * @example
  * ```ts
- * import { ops, StoredTensor } from "resnet-lab";
+ * import { linear, stateDict } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const stored = StoredTensor.of(ops.tensor([[1, 2], [3, 4]]));
+ * const stored = stateDict(linear(3, 2)).get("bias")!;
  * assert.equal(stored.dtype, "F32");
- * assert.deepEqual(stored.shape, [2, 2]);
- * assert.deepEqual([...stored.values()], [1, 2, 3, 4]);
- * assert.deepEqual(stored.tensor().arraySync(), [[1, 2], [3, 4]]);
+ * assert.deepEqual(stored.shape, [2]);
+ * assert.deepEqual([...stored.values()], [0, 0]);
+ * assert.deepEqual(stored.tensor().arraySync(), [0, 0]);
  * ```
  */
 export class StoredTensor {
