@@ -416,6 +416,8 @@ export {
   check,
   checkClose,
   checkEqual,
+  help,
+  type HelpPage,
   type MeanAndInterval,
   meanAndInterval,
   type NetworkResult,

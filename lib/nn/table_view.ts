@@ -21,7 +21,7 @@ export interface TableBundle {
 }
 
 /** Longer text is broken into lines where the window is narrow. */
-const MAX_LINE = 40;
+const MAX_LINE = 24;
 
 /** Returns the forms of a table that a notebook stores. */
 export function tableBundle(view: TableView): TableBundle {
@@ -61,10 +61,10 @@ export function tableHtml({ title, columns, rows, totals }: TableView): string {
     `<tr>${
       cells.map((cell, column) => {
         const { align } = columns[column]!;
-        const wrap = tag === "th" && cell.includes(" ")
-          ? "normal; min-width: 5em; vertical-align: bottom"
+        const wrap = tag === "th"
+          ? "normal; vertical-align: bottom"
           : cell.length > MAX_LINE
-          ? "normal; min-width: 16em"
+          ? "normal; min-width: 12em"
           : "nowrap";
         return `<${tag} style="text-align: ${align}; white-space: ${wrap}; padding: 3px 12px 3px 0` +
           `${border}">${escapeHtml(cell)}</${tag}>`;

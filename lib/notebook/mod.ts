@@ -8,6 +8,7 @@
 import "./flush_outputs.ts";
 export { check, checkClose, checkEqual, type Numeric } from "./check.ts";
 export { processorName } from "./result_store.ts";
+export { help, type HelpPage } from "./help.ts";
 export { showProgress } from "./progress.ts";
 export { byRunScale, type RunScale, runScale } from "./run_scale.ts";
 export { addResult, type NetworkResult, type StoredResult } from "./results.ts";

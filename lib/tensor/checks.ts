@@ -372,7 +372,7 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** Returns the known name that is most like `name`. */
-function nearest(name: string, known: readonly string[]): string {
+export function nearest(name: string, known: readonly string[]): string {
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
   const initials = (text: string) => text.replaceAll(/(?<=.)[a-z0-9]/g, "").toLowerCase();
   const target = plain(name);

@@ -30,6 +30,7 @@ export {
   checkTensor,
   IMAGE_AXES,
   isTensor,
+  nearest,
   NUMERIC,
   type OptionNames,
   show,

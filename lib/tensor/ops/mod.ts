@@ -6,6 +6,8 @@
  *
  * Every operation throws a TypeError if an argument is not a tensor, has been disposed, or has a
  * dtype that the operation does not accept.
+ *
+ * @module
  */
 export {
   cast,
