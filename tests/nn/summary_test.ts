@@ -197,3 +197,23 @@ Deno.test("summary() counts no parameters of a frozen part", () => {
   );
   assert.deepEqual([table.parameters, table.macs], [27, macs]);
 });
+
+Deno.test("summary() shows HTML in a notebook, and the same text as before", () => {
+  const table = summary(sequential(relu(), linear(1000, 2)), [1000]);
+  const bundle = Reflect.get(table, Symbol.for("Jupyter.display")).call(table);
+  assert.equal(
+    bundle["text/plain"],
+    [
+      "path  layer            output  parameters   MACs",
+      "────────────────────────────────────────────────",
+      "      input              1000",
+      "0     relu               1000",
+      "1     linear 1000 → 2       2       2,002  2,000",
+      "────────────────────────────────────────────────",
+      "      total                         2,002  2,000",
+    ].join("\n"),
+  );
+  assert.equal(String(table), bundle["text/plain"]);
+  const html: string = bundle["text/html"];
+  assert.match(html, /text-align: right[^>]*>2,002<[^]*border-top[^>]*>total</);
+});
