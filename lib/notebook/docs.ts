@@ -22,7 +22,7 @@ export function publicDocs(): ReadonlyMap<string, DocSymbol> {
   return docs ??= readDocs();
 }
 
-/** The modules whose docs are read. Among the members of `ops`, deno doc leaves out the re-exports. */
+/** The modules whose docs are read: in the namespace `ops`, deno doc leaves out the re-exports. */
 const module = new URL("../mod.ts", import.meta.url);
 const opsModule = new URL("../tensor/ops/mod.ts", import.meta.url);
 
