@@ -19,7 +19,7 @@ const HEIGHT = 572;
  */
 const TRAINING = "#1e82c8", VALIDATION = "#d55e00";
 
-/** The number of steps whose mean loss extends the axis; the loss of a single batch may be far off. */
+/** The number of steps whose mean loss extends the axis: a single batch may be far off. */
 const BLOCK = 10;
 
 /** Ends of an axis from zero, as multiples of a power of ten, and their number of intervals. */
