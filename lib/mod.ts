@@ -408,7 +408,7 @@ export {
   type TrainingHistory,
 } from "./plot/mod.ts";
 
-// Notebooks: live progress, checks of claims, stored results, and the scale of a run.
+// Notebooks: help, tables, live progress, checks of claims, stored results, and the scale of a run.
 export {
   addResult,
   byRunScale,
