@@ -103,7 +103,10 @@ class Page {
       { text: jsDoc?.doc ?? "" },
       ...tags("return").map(({ doc }) => ({ text: `Returns: ${doc ?? ""}` })),
       ...lists,
-      ...tags("example").map(({ doc = "" }) => ({ text: `Example:\n\n${doc}` })),
+      ...tags("example").flatMap(({ doc = "" }) => [
+        { heading: "Example", items: [] },
+        { text: doc },
+      ]),
     ];
   }
 
@@ -241,27 +244,30 @@ export function pageText(parts: readonly Part[]): string {
       return [first, ...text.trim() ? plain(text).split("\n") : []].join("\n      ")
         .replaceAll(/ +$/gm, "");
     });
-    return `${part.heading}:\n${items.join("\n")}`;
+    return `${part.heading}:\n${items.join("\n")}`.trimEnd();
   }).filter((text) => text.trim() !== "").join("\n\n");
 }
 
-/** Returns a page as HTML, with styles as attributes (see `tableHtml`). */
+/**
+ * Returns a page as HTML, with styles as attributes (see `tableHtml`). Jupyter sets the terms of a
+ * `dl` beside their texts in a column that is too narrow for code, so lists are `div`s.
+ */
 export function pageHtml(parts: readonly Part[]): string {
   return `<div style="max-width: 760px">\n${
     parts.map((part) => {
       if ("code" in part) return codeHtml(part.code, true);
       if ("text" in part) return markdownHtml(part.text);
       const items = part.items.map(({ code, fallback, text }) =>
-        `<dt style="margin-top: 4px; font-weight: normal"><code>${escapeHtml(code)}</code>${
+        `<div style="margin-top: 4px"><code>${escapeHtml(code)}</code>${
           fallback
             ? ` <span style="opacity: 0.75; margin-left: 8px">default: ${
               inlineHtml(fallback)
             }</span>`
             : ""
-        }</dt><dd style="margin: 0 0 0 24px">${inlineHtml(text.trim())}</dd>`
+        }</div><div style="margin-left: 24px">${inlineHtml(text.trim())}</div>`
       );
       return `<p style="margin: 12px 0 0"><b>${escapeHtml(part.heading)}</b></p>\n` +
-        `<dl style="margin: 0">\n${items.join("\n")}\n</dl>`;
+        items.join("\n");
     }).join("\n")
   }\n</div>`;
 }
