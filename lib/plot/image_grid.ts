@@ -115,9 +115,9 @@ export function imageGrid(
 }
 
 /**
- * Returns the text of a pixel under the pointer. plotly.js reads the bytes of the picture itself, so
- * the numbers take no space in the notebook, and a number that is no byte is shown as a share of the
- * range. The position in an image of a grid would take a text for each pixel.
+ * Returns the text of a pixel under the pointer. plotly.js reads the bytes of the picture itself,
+ * so the numbers take no space in the notebook, and a number that is no byte is shown as a share of
+ * the range. The position in an image of a grid would take a text for each pixel.
  */
 function pixelNumbers(channels: number, black: number, white: number): string {
   const bytes = channels === 1
