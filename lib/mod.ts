@@ -283,7 +283,6 @@ export {
   type CalibrationBin,
   type ChannelMismatch,
   type ClassifierFor,
-  clipGradients,
   collectHistory,
   cosine,
   type CosineOptions,
@@ -350,7 +349,7 @@ export {
   type StateDict,
   stateDict,
   type StateDictOptions,
-  StoredTensor,
+  type StoredTensor,
   type StoredType,
   type StoredValues,
   toTimm,
@@ -409,7 +408,7 @@ export {
   type TrainingHistory,
 } from "./plot/mod.ts";
 
-// Notebooks: live progress, checks of claims, stored results, and the scale of a run.
+// Notebooks: help, tables, live progress, checks of claims, stored results, and the scale of a run.
 export {
   addResult,
   byRunScale,
@@ -417,6 +416,8 @@ export {
   check,
   checkClose,
   checkEqual,
+  help,
+  type HelpPage,
   type MeanAndInterval,
   meanAndInterval,
   type NetworkResult,
@@ -427,4 +428,7 @@ export {
   runScale,
   showProgress,
   type StoredResult,
+  type Table,
+  table,
+  type TableOptions,
 } from "./notebook/mod.ts";

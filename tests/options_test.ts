@@ -98,6 +98,7 @@ const PLACES: Readonly<Record<string, Row>> = {
   "new BatchNorm 1": [{ epsilon: 1 }, (o) => new lib.BatchNorm(1, o)],
   "new DynamicConv2d 2": [{ kernelSize: 1 }, (o) => new lib.DynamicConv2d(1, 1, o)],
   "onForward 3": [{ training: true }, (o) => lib.onForward(net, image, () => {}, o)],
+  "table 1": [{ digits: 3 }, (o) => lib.table([{ a: 1 }], o)],
   "summary 2": [{ depth: 1 }, (o) => lib.summary(net, [4, 4, 1], o)],
   "BatchNorm.forward 1": [{ training: true }, (o) => lib.batchNorm(1).forward(image, o)],
   "Dropout.forward 1": [{ training: true }, (o) => lib.dropout(0.5).forward(image, o)],

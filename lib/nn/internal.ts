@@ -11,3 +11,11 @@ export { Linear } from "./linear.ts";
 export { LocalResponseNorm } from "./norm.ts";
 export { AdaptiveAveragePool, Flatten, GlobalAveragePool, Pool } from "./pool.ts";
 export type { Describe, Fits } from "./shapes.ts";
+export {
+  escapeHtml,
+  type TableBundle,
+  tableBundle,
+  tableHtml,
+  tableText,
+  type TableView,
+} from "./table_view.ts";

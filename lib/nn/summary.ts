@@ -3,6 +3,7 @@ import { checkInteger, checkOptions, isTensor } from "../tensor/internal.ts";
 import { checkInputShape, checkModule } from "./checks.ts";
 import { onForward } from "./hooks.ts";
 import { type AnyModule, joinPath } from "./module.ts";
+import { type TableBundle, tableBundle, tableText, type TableView } from "./table_view.ts";
 
 /** One layer in a {@linkcode Summary}. */
 export interface SummaryRow {
@@ -18,7 +19,7 @@ export interface SummaryRow {
   readonly macs: number;
 }
 
-/** The table that {@linkcode summary} returns. */
+/** The table that {@linkcode summary} returns. A notebook shows it as HTML. */
 export class Summary {
   /** See {@linkcode summary}. */
   constructor(
@@ -39,39 +40,46 @@ export class Summary {
 
   /** Returns the table as text, with the totals below, and what is trained if some is frozen. */
   toString(): string {
-    const formatCount = (value: number) => value === 0 ? "" : value.toLocaleString("en-US");
-    const totals = [["", "total", "", formatCount(this.parameters), formatCount(this.macs)]];
-    if (this.trainedParameters < this.parameters) {
-      totals.push(["", "trained", "", this.trainedParameters.toLocaleString("en-US"), ""]);
-    }
-    const table = [
-      ["path", "layer", "output", "parameters", "MACs"],
-      ["", "input", this.inputShape.join("×"), "", ""],
-      ...this.rows.map((row) => [
-        row.path,
-        row.layer,
-        row.outputShape.join("×"),
-        formatCount(row.parameters),
-        formatCount(row.macs),
-      ]),
-      ...totals,
-    ];
-    const widths = [0, 1, 2, 3, 4].map((column) =>
-      Math.max(...table.map((cells) => cells[column]!.length))
-    );
-    const lines = table.map((cells) =>
-      cells.map((cell, column) =>
-        column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
-      ).join("  ").trimEnd()
-    );
-    const rule = "─".repeat(widths.reduce((total, width) => total + width + 2, -2));
-    const last = -totals.length;
-    return [lines[0], rule, ...lines.slice(1, last), rule, ...lines.slice(last)].join("\n");
+    return tableText(this.#view());
   }
 
-  /** Returns the text that `console.log` and a notebook cell show. */
+  /** Returns the text that `console.log` shows. */
   [Symbol.for("Deno.customInspect")](): string {
     return this.toString();
+  }
+
+  /** Returns the table as HTML and as text, as a notebook stores it. */
+  [Symbol.for("Jupyter.display")](): TableBundle {
+    return tableBundle(this.#view());
+  }
+
+  #view(): TableView {
+    const formatCount = (value: number) => value === 0 ? "" : value.toLocaleString("en-US");
+    return {
+      columns: [
+        { name: "path", align: "left" },
+        { name: "layer", align: "left" },
+        { name: "output", align: "right" },
+        { name: "parameters", align: "right" },
+        { name: "MACs", align: "right" },
+      ],
+      rows: [
+        ["", "input", this.inputShape.join("×"), "", ""],
+        ...this.rows.map((row) => [
+          row.path,
+          row.layer,
+          row.outputShape.join("×"),
+          formatCount(row.parameters),
+          formatCount(row.macs),
+        ]),
+      ],
+      totals: [
+        ["", "total", "", formatCount(this.parameters), formatCount(this.macs)],
+        ...(this.trainedParameters < this.parameters
+          ? [["", "trained", "", this.trainedParameters.toLocaleString("en-US"), ""]]
+          : []),
+      ],
+    };
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Notebooks: live progress, checks of claims, stored results, and the scale of a run.
+ * Notebooks: help, tables, live progress, checks of claims, stored results, and the scale of a run.
  *
  * These functions are made for cells: they print, display and read environment variables.
  *
@@ -8,8 +8,10 @@
 import "./flush_outputs.ts";
 export { check, checkClose, checkEqual, type Numeric } from "./check.ts";
 export { processorName } from "./result_store.ts";
+export { help, type HelpPage } from "./help.ts";
 export { showProgress } from "./progress.ts";
 export { byRunScale, type RunScale, runScale } from "./run_scale.ts";
 export { addResult, type NetworkResult, type StoredResult } from "./results.ts";
 export { cachedExperiment, type Provenance } from "./cached_experiment.ts";
+export { type Table, table, type TableOptions } from "./table.ts";
 export { type MeanAndInterval, meanAndInterval } from "./statistics.ts";

@@ -49,7 +49,7 @@ const ownResults: StoredResult[] = [];
  * @throws {RangeError} If the accuracy is not from 0 to 1, or another number is negative or not
  * finite.
  *
- * @returns The rows, by notebook, ready for `console.table`.
+ * @returns The rows, by notebook, ready for {@linkcode table}.
  *
  * @example
  * ```ts

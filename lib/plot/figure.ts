@@ -9,7 +9,11 @@ import { type Layout, type Trace, traceTypes } from "./trace.ts";
 /** The forms in which a notebook stores a figure: interactive, picture, and one sentence. */
 export interface FigureBundle {
   /** The interactive figure. */
-  "application/vnd.plotly.v1+json": { data: Trace[]; layout: Layout };
+  "application/vnd.plotly.v1+json": {
+    data: Trace[];
+    layout: Layout;
+    config: { responsive: boolean };
+  };
   /** The static picture, a PNG file in base64. */
   "image/png": string;
   /** The sentence that describes the figure. */
@@ -86,12 +90,15 @@ export class Figure {
 
   /**
    * Returns the forms of this figure that a notebook stores: interactive plotly JSON, a static
-   * picture of the layout's size, and the description.
+   * picture of the layout's size, and the description. The interactive figure fills the width of
+   * the output, unless the figure was given a width.
    */
   async [Symbol.for("Jupyter.display")](): Promise<FigureBundle> {
-    const { data, layout, description } = this;
+    const { data, description } = this;
+    const { width, ...flexible } = this.layout;
+    const layout = width === defaultLayout.width ? { ...flexible, autosize: true } : this.layout;
     return {
-      "application/vnd.plotly.v1+json": { data, layout },
+      "application/vnd.plotly.v1+json": { data, layout, config: { responsive: true } },
       "image/png": Buffer.from(await renderPng(this)).toString("base64"),
       "text/plain": description,
     };

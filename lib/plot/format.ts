@@ -1,12 +1,53 @@
 /** Numbers and lists as text. */
 
 /** Formats a number for a sentence: at most four significant digits, thousands grouped. */
-export function formatNumber(value: number): string {
+export function formatNumber(value: number, digits = 4): string {
   const size = Math.abs(value);
   if (size === 0) return "0";
+  if (!Number.isFinite(value)) return String(value);
   if (Number.isInteger(value) && size < 1e15) return value.toLocaleString("en");
-  if (size >= 1e6 || size < 1e-4) return value.toExponential(2).replace("e+", "e");
-  return Number(value.toPrecision(4)).toLocaleString("en", { maximumSignificantDigits: 4 });
+  if (size >= 1e6 || size < 1e-4) {
+    return value.toExponential(Math.min(2, digits - 1)).replace("e+", "e");
+  }
+  return Number(value.toPrecision(digits)).toLocaleString("en", {
+    maximumSignificantDigits: digits,
+  });
+}
+
+/**
+ * Formats the numbers of a column of a table. They have equally many decimals, so that they can be
+ * compared at a glance, unless the sizes differ by more than a factor of a hundred: then the
+ * smallest would lose their digits.
+ *
+ * @param digits The significant digits of the largest number. Whole numbers keep all of theirs.
+ */
+export function formatColumn(values: readonly number[], digits: number): string[] {
+  const sizes = values.map(Math.abs).filter((size) => size > 0 && size < Infinity);
+  const largest = Math.max(...sizes), smallest = Math.min(...sizes);
+  // Numbers of up to four digits may be years or seeds.
+  const useGrouping = largest >= 1e4;
+  if (sizes.every(Number.isInteger)) {
+    return values.map((value) =>
+      Math.abs(value) < 1e15 ? value.toLocaleString("en", { useGrouping }) : String(value)
+    );
+  }
+  if (largest > 100 * smallest || largest < 1e-3) {
+    return values.map((value) => formatNumber(value, digits));
+  }
+  const most = Math.max(0, Math.min(17, digits - 1 - Math.floor(Math.log10(largest))));
+  const decimals = Math.max(...sizes.map((size) => decimalsOf(size.toFixed(most))));
+  return values.map((value) =>
+    value.toLocaleString("en", {
+      useGrouping,
+      minimumFractionDigits: decimals,
+      maximumFractionDigits: decimals,
+    })
+  );
+}
+
+/** Counts the digits after the point, without zeros at the end. */
+function decimalsOf(text: string): number {
+  return text.includes(".") ? text.replace(/0+$/, "").split(".")[1]!.length : 0;
 }
 
 /** Formats a number for a bar or a diagram, with an SI letter if it is large: 61.1M, 1.81G, 240. */

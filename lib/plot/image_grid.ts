@@ -53,6 +53,7 @@ const maxImages = 400;
  * Draws images as crisp pixels in a grid, with a title over each.
  *
  * The figure stores all images as one PNG picture. Images larger than their cell are averaged down.
+ * Under the pointer it shows the numbers of a pixel, for a single image with its row and column.
  *
  * @param values The pixels, row by row, channels last.
  * @param shape `[count, height, width, channels]`, with 1 channel (grey) or 3 (red, green, blue).
@@ -109,7 +110,24 @@ export function imageGrid(
       count === 1 ? "image" : "images"
     } of ${height}×${width} pixels` +
       `${stretched}${options.titles ? `: ${options.titles.map(plain).join(", ")}` : ""}.`,
+    { numbers: pixelNumbers(channels, black, white) },
   );
+}
+
+/**
+ * Returns the text of a pixel under the pointer. plotly.js reads the bytes of the picture itself,
+ * so the numbers take no space in the notebook, and a number that is no byte is shown as a share of
+ * the range. The position in an image of a grid would take a text for each pixel.
+ */
+function pixelNumbers(channels: number, black: number, white: number): string {
+  const bytes = channels === 1
+    ? "%{color[0]}"
+    : "red %{color[0]}, green %{color[1]}, blue %{color[2]}";
+  if (black === 0 && white === 255) return bytes;
+  const share = bytes.replaceAll("]}", "]}/255");
+  return black === 0 && white === 1
+    ? share
+    : `${share} from ${formatNumber(black)} to ${formatNumber(white)}`;
 }
 
 /** Options of {@linkcode filterGrid}. */
@@ -186,7 +204,7 @@ export function filterGrid(
     } of ${height}×${width} weights ` +
       (inColor ? "in colour" : `for input channel ${inputChannel ?? 0} of ${input}`) +
       `, from ${formatNumber(min)} to ${formatNumber(max)}.`,
-    inColor ? undefined : colorbarTrace("Weight", diverging, -reach, reach),
+    inColor ? {} : { colorScale: colorbarTrace("Weight", diverging, -reach, reach) },
   );
 }
 
@@ -252,7 +270,7 @@ export function featureMaps(
     { titles: Array.from({ length: count }, (_, map) => String(map)), ...options },
     `${formatNumber(count)} feature ${count === 1 ? "map" : "maps"} of ${height}×${width}, ` +
       `from ${formatNumber(min)} to ${formatNumber(max)}.`,
-    colorbarTrace("Activation", colors, low, high),
+    { colorScale: colorbarTrace("Activation", colors, low, high) },
   );
 }
 
@@ -265,13 +283,17 @@ interface Images {
   channels: number;
 }
 
-/** Draws images in a grid as one picture. */
+/**
+ * Draws images in a grid as one picture.
+ *
+ * @param numbers The text of a pixel under the pointer, for plotly.js; without it there is none.
+ */
 function imageMosaic(
   action: string,
   original: Images,
   { titles, columns, ...options }: GridOptions,
   description: string,
-  colorScale?: Trace,
+  { colorScale, numbers }: { colorScale?: (x: number) => Trace; numbers?: string },
 ): Figure {
   const { count } = original;
   if (count > maxImages) {
@@ -306,7 +328,8 @@ function imageMosaic(
   }
   const imageWidth = Math.min(count === 1 ? 280 : 160, available);
 
-  const images = averageDown(original, Math.ceil(original.width / (2 * imageWidth)));
+  const factor = Math.ceil(original.width / (2 * imageWidth));
+  const images = averageDown(original, factor);
   const { bytes, height, width, channels } = images;
   // A whole number of half pixels per image pixel, for crisp edges.
   const zoom = Math.floor(2 * imageWidth / width) / 2;
@@ -336,28 +359,51 @@ function imageMosaic(
     { width: mosaicWidth, height: mosaicHeight, channels, data: mosaic },
     { zlib: { level: 9 } },
   );
+  // plotly.js shows the position on the axes. In a single image it is the row and the column.
+  const isWhole = count === 1 && factor === 1;
+  const [originX, originY] = isWhole ? [corner(0).left + 0.5, corner(0).top + 0.5] : [0, 0];
   const picture: Trace = {
     type: "image",
     source: `data:image/png;base64,${Buffer.from(png).toString("base64")}`,
-    x0: 0.5,
-    y0: 0.5,
-    hoverinfo: "skip",
+    x0: 0.5 - originX,
+    y0: 0.5 - originY,
+    ...(numbers === undefined
+      ? { hoverinfo: "skip" }
+      : { hovertemplate: `${isWhole ? "Row %{y}, column %{x}: " : ""}${numbers}<extra></extra>` }),
   };
   const hidden = { visible: false, constrain: "domain" } as const;
+  // Whole image pixels between the images may make the grid wider than planned.
+  const right = Math.min(margin.r, figureWidth - margin.l - mosaicWidth * zoom);
+  const share = mosaicWidth * zoom / (figureWidth - margin.l - right);
+  // In a window of another width the pixels stay square, and the grid at the upper left or beside
+  // its colour bar. A grid that is shrunk to make room for its colour bar stays in the middle.
+  const [towardX, towardY] = share < 1
+    ? [{ constraintoward: colorScale ? "right" : "left" }, { constraintoward: "top" }] as const
+    : [{}, {}];
   return new Figure(
-    colorScale ? [picture, colorScale] : [picture],
+    colorScale ? [picture, colorScale(1.02 * share)] : [picture],
     {
       ...baseLayout(options),
       width: figureWidth,
       height: mosaicHeight * zoom + margin.t + margin.b,
-      margin: { ...margin, r: figureWidth - margin.l - mosaicWidth * zoom },
-      xaxis: { ...hidden, range: [0, mosaicWidth] },
-      yaxis: { ...hidden, range: [mosaicHeight, 0], scaleanchor: "x" },
+      margin: { ...margin, r: right },
+      xaxis: {
+        ...hidden,
+        range: [-originX, mosaicWidth - originX],
+        domain: [0, share],
+        ...towardX,
+      },
+      yaxis: {
+        ...hidden,
+        range: [mosaicHeight - originY, -originY],
+        scaleanchor: "x",
+        ...towardY,
+      },
       annotations: titleLines.map((lines, image) => {
         const { left, top } = corner(image);
         return label(lines.map((line) => clip(line, available)).join("<br>"), {
-          x: left + width / 2,
-          y: top,
+          x: left + width / 2 - originX,
+          y: top - originY,
           yanchor: "bottom",
           borderpad: 0,
           font: { size: 11 },
@@ -409,14 +455,18 @@ function mapColors(
   return bytes;
 }
 
-/** Returns a trace without points, which adds a colour bar to a picture. */
+/**
+ * Returns a function that makes a trace without points, which adds a colour bar to a picture.
+ *
+ * The function takes the left end of the bar as a fraction of the plot area.
+ */
 function colorbarTrace(
   title: string,
   colorscale: [number, string][],
   cmin: number,
   cmax: number,
-): Trace {
-  return {
+): (x: number) => Trace {
+  return (x) => ({
     type: "scatter",
     mode: "markers",
     x: [null],
@@ -427,10 +477,10 @@ function colorbarTrace(
       cmin,
       cmax,
       showscale: true,
-      colorbar: colorbar({ title }),
+      colorbar: { ...colorbar({ title }), x },
     },
     hoverinfo: "skip",
-  };
+  });
 }
 
 function defaultRange(values: Numbers): readonly [number, number] {

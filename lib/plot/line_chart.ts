@@ -51,6 +51,9 @@ export interface Series {
   band?: { low: Numbers; high: Numbers };
 }
 
+/** More series than this would fill the figure with their numbers. */
+const maxHovered = 12;
+
 /** Options of {@linkcode lineChart}. */
 export interface LineChartOptions extends FigureOptions {
   /** Horizontal axis. */
@@ -61,7 +64,8 @@ export interface LineChartOptions extends FigureOptions {
 
 /**
  * Draws named series of points as lines, markers, or both, on linear or logarithmic axes, with an
- * optional band around each.
+ * optional band around each. Under the pointer it shows all series, if they are at most twelve from
+ * left to right, and else the nearest point.
  *
  * A line of more than 1,000 points from left to right is downsampled to its peaks and valleys, a
  * cloud or a path of more than 10,000 points to the points that can be distinguished.
@@ -152,6 +156,9 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
     [...bands, ...lines],
     {
       ...baseLayout(options, checked.map(({ name }) => name)),
+      hovermode: checked.length <= maxHovered && checked.every(({ x }) => ascends(x))
+        ? "x unified"
+        : "closest",
       xaxis: layoutAxis(options.x, extents.x, maxTicks.x),
       yaxis: layoutAxis(options.y, extents.y, maxTicks.y),
     },

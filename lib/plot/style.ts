@@ -92,6 +92,8 @@ export const defaultLayout: Partial<Layout> = {
         font: { size: 15 },
       },
       colorway: [...colors],
+      // White in dark themes too: the static picture is white, and a figure that changes colour
+      // under the pointer is harder to read than a white card.
       paper_bgcolor: "#ffffff",
       plot_bgcolor: "#ffffff",
       margin: { l: 64, r: 24, t: 56, b: 56 },

@@ -158,7 +158,7 @@ export function trainingCurves(
   });
   return new Figure(
     data,
-    { ...baseLayout(options), ...grid.layout, ...axes, showlegend: true },
+    { ...baseLayout(options), ...grid.layout, ...axes, showlegend: true, hovermode: "x unified" },
     options.description ?? describe(history),
   );
 }

@@ -52,6 +52,7 @@ export {
 } from "./kernels/optimizer.ts";
 export { argMaxWithoutNaN } from "./ops/arg_max.ts";
 export { valuesToCheck } from "./ops/indices.ts";
+export { likelyName } from "./option_hints.ts";
 export { squaredNorm, vectorNorm } from "./ops/norm.ts";
 export { pair, type WindowGeometry, windowGeometry } from "./ops/window.ts";
 export { keep } from "./memory.ts";

@@ -31,16 +31,6 @@ export function gradientNorm(gradients: readonly Tensor[]): number {
  * {@linkcode gradientNorm} before clipping.
  * @throws {RangeError} If `maxNorm` is not positive, or a gradient is not finite.
  * @throws {TypeError} If a gradient is not a float32 tensor, or was disposed.
- *
- * @example
- * ```ts
- * import { clipGradients, ops } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const { gradients, norm } = clipGradients([ops.tensor([3]), ops.tensor([4])], 1);
- * assert.equal(norm, 5);
- * assert.deepEqual(gradients.map((g) => g.dataSync()[0]!.toFixed(4)), ["0.6000", "0.8000"]);
- * ```
  */
 export function clipGradients(
   gradients: readonly Tensor[],

@@ -108,8 +108,8 @@ export interface FitOptions<
   /** A set on which the model is evaluated after each epoch. */
   validation?: ImageDataset<Channels, Classes>;
   /**
-   * Maximum global norm of the gradients; larger gradients are clipped. See
-   * {@linkcode clipGradients}.
+   * Maximum global norm of the gradients (Pascanu et al. 2013, algorithm 1). If the norm is larger,
+   * every gradient is multiplied by `maxGradientNorm / norm`, which keeps the direction.
    */
   maxGradientNorm?: number;
   /**

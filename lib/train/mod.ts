@@ -32,7 +32,7 @@ export {
   type StepDecayOptions,
   warmup,
 } from "./schedules.ts";
-export { clipGradients, gradientNorm } from "./clip.ts";
+export { gradientNorm } from "./clip.ts";
 export type { RunOptions } from "./run.ts";
 export { fit } from "./fit.ts";
 export type { FitOptions, Objective, ObjectiveBatch, ObjectiveResult } from "./fit_options.ts";

@@ -11,7 +11,7 @@ export { type PthOptions, readPth } from "./pth.ts";
 export { readSafetensors, readSafetensorsMetadata, writeSafetensors } from "./safetensors.ts";
 export {
   type StateDict,
-  StoredTensor,
+  type StoredTensor,
   type StoredType,
   type StoredValues,
 } from "./stored_tensor.ts";

@@ -29,13 +29,13 @@ const MAX_HEADER = 100_000_000;
  *
  * @example
  * ```ts
- * import { ops, readSafetensors, StoredTensor, writeSafetensors } from "resnet-lab";
+ * import { linear, readSafetensors, stateDict, writeSafetensors } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const file = `${await Deno.makeTempDir()}/model.safetensors`;
- * await writeSafetensors(file, new Map([["bias", StoredTensor.of(ops.tensor([1, 2]))]]));
+ * await writeSafetensors(file, stateDict(linear(3, 2)));
  * const tensors = await readSafetensors(file);
- * assert.deepEqual([...tensors.get("bias")!.values()], [1, 2]);
+ * assert.deepEqual(tensors.get("weight")!.shape, [2, 3]);
  * ```
  */
 export async function readSafetensors(file: string): Promise<Map<string, StoredTensor>> {

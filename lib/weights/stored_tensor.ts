@@ -78,19 +78,19 @@ export type StoredValues =
 export type StateDict = ReadonlyMap<string, StoredTensor>;
 
 /**
- * A tensor of a file: its dtype, its shape, and a view of its bytes in the file. Numbers and
+ * A tensor of a file or of a state dict: its dtype, its shape, and a view of its bytes. Numbers and
  * tensors are only made on demand, so that a file is in memory once.
  *
  * @example
  * ```ts
- * import { ops, StoredTensor } from "resnet-lab";
+ * import { linear, stateDict } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const stored = StoredTensor.of(ops.tensor([[1, 2], [3, 4]]));
+ * const stored = stateDict(linear(3, 2)).get("bias")!;
  * assert.equal(stored.dtype, "F32");
- * assert.deepEqual(stored.shape, [2, 2]);
- * assert.deepEqual([...stored.values()], [1, 2, 3, 4]);
- * assert.deepEqual(stored.tensor().arraySync(), [[1, 2], [3, 4]]);
+ * assert.deepEqual(stored.shape, [2]);
+ * assert.deepEqual([...stored.values()], [0, 0]);
+ * assert.deepEqual(stored.tensor().arraySync(), [0, 0]);
  * ```
  */
 export class StoredTensor {
@@ -144,14 +144,6 @@ export class StoredTensor {
    * Copies the elements of a tensor: float32 as F32, int32 as I32, bool as BOOL.
    *
    * @throws {TypeError} If the value is not a tensor, or was disposed.
-   *
-   * @example
-   * ```ts
-   * import { ops, StoredTensor } from "resnet-lab";
-   * import assert from "node:assert/strict";
-   *
-   * assert.equal(StoredTensor.of(ops.tensor([1, 2], [2], "int32")).dtype, "I32");
-   * ```
    */
   static of(tensor: Tensor): StoredTensor {
     checkTensor("Storing a tensor", tensor, { name: "the value" });
@@ -277,12 +269,11 @@ export class StoredTensor {
    *
    * @example
    * ```ts
-   * import { StoredTensor } from "resnet-lab";
+   * import { linear, stateDict } from "resnet-lab";
    * import assert from "node:assert/strict";
    *
-   * const one = new StoredTensor("BF16", [1], new Uint8Array([0x80, 0x3f]));
-   * assert.equal(one.tensor().dtype, "float32");
-   * assert.deepEqual(one.tensor().arraySync(), [1]);
+   * using bias = stateDict(linear(3, 2)).get("bias")!.tensor();
+   * assert.deepEqual([bias.dtype, bias.arraySync()], ["float32", [0, 0]]);
    * ```
    */
   tensor(): Tensor {

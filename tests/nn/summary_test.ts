@@ -207,3 +207,23 @@ Deno.test("summary() says how often a layer runs", () => {
     [["0", "linear 4 → 4 ×2", 20, 32], ["1", "relu", 0, 0]],
   );
 });
+
+Deno.test("summary() shows HTML in a notebook, and the same text as before", () => {
+  const table = summary(sequential(relu(), linear(1000, 2)), [1000]);
+  const bundle = Reflect.get(table, Symbol.for("Jupyter.display")).call(table);
+  assert.equal(
+    bundle["text/plain"],
+    [
+      "path  layer            output  parameters   MACs",
+      "────────────────────────────────────────────────",
+      "      input              1000",
+      "0     relu               1000",
+      "1     linear 1000 → 2       2       2,002  2,000",
+      "────────────────────────────────────────────────",
+      "      total                         2,002  2,000",
+    ].join("\n"),
+  );
+  assert.equal(String(table), bundle["text/plain"]);
+  const html: string = bundle["text/html"];
+  assert.match(html, /text-align: right[^>]*>2,002<[^]*border-top[^>]*>total</);
+});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { decode } from "fast-png";
-import { barChart, Figure, type Trace } from "../../lib/plot/mod.ts";
+import { barChart, Figure, lineChart, type Trace } from "../../lib/plot/mod.ts";
 
 /** Method that the Deno kernel calls on the last expression of a cell. */
 async function display(figure: Figure): Promise<Record<string, unknown>> {
@@ -78,7 +78,7 @@ Deno.test("Figure displays itself in a cell in three forms", async () => {
     "text/plain",
   ]);
   const stored = JSON.parse(JSON.stringify(bundle["application/vnd.plotly.v1+json"]));
-  assert.deepEqual(Object.keys(stored), ["data", "layout"]);
+  assert.deepEqual(Object.keys(stored), ["data", "layout", "config"]);
   assert.deepEqual(stored.data[0].y, [3, 5]);
   assert.equal(bundle["text/plain"], "Images by class: cat 3; dog 5.");
   const png = bundle["image/png"];
@@ -91,4 +91,18 @@ Deno.test("Figure displays itself in a cell in three forms", async () => {
 Deno.test("console.log of a Figure shows its description", () => {
   const figure = new Figure([{ type: "scatter", y: [1] }], {}, "One point.");
   assert.equal(Deno.inspect(figure), "One point.");
+});
+
+Deno.test("Figure fills the width of the output, unless it was given one", async () => {
+  const layoutOf = async (width?: number) => {
+    const axes = { x: { title: "Step" }, y: { title: "Loss" } };
+    const figure = lineChart([{ name: "a", y: [1, 2] }], { ...axes, width });
+    const bundle = await display(figure);
+    return JSON.parse(JSON.stringify(bundle["application/vnd.plotly.v1+json"]));
+  };
+  const { layout, config } = await layoutOf();
+  assert.deepEqual([layout.width, layout.height, layout.autosize], [undefined, 420, true]);
+  assert.deepEqual(config, { responsive: true });
+  const { layout: narrow } = await layoutOf(360);
+  assert.deepEqual([narrow.width, narrow.autosize], [360, undefined]);
 });

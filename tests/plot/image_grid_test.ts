@@ -78,7 +78,8 @@ Deno.test("imageGrid draws whole pixels: the plot area is a multiple of the pict
     const figure = imageGrid(new Float32Array(count * side * side), [count, side, side, 1]);
     const { width, height } = pictureOf(figure);
     const { margin, width: figureWidth = 0, height: figureHeight = 0 } = figure.layout;
-    const zoomX = (figureWidth - (margin?.l ?? 0) - (margin?.r ?? 0)) / width;
+    const [, share = 0] = figure.layout.xaxis?.domain ?? [];
+    const zoomX = share * (figureWidth - (margin?.l ?? 0) - (margin?.r ?? 0)) / width;
     const zoomY = (figureHeight - (margin?.t ?? 0) - (margin?.b ?? 0)) / height;
     assert.equal(zoomX, zoomY, `${count} of ${side}`);
     assert.ok(zoomX >= 0.5 && Number.isInteger(2 * zoomX), `${count} of ${side}: ${zoomX}`);
@@ -202,4 +203,29 @@ Deno.test("featureMaps draws negative activations with white at zero", () => {
   const { data } = featureMaps([-1, 0, 2, 0], [2, 2, 1]);
   const scale = data.find(({ marker }) => marker?.cmin !== undefined)?.marker;
   assert.deepEqual([scale?.cmin, scale?.cmax], [-2, 2]);
+});
+
+Deno.test("imageGrid shows the number of a pixel under the pointer, and its place in an image", () => {
+  const hover = (...args: Parameters<typeof imageGrid>) => imageGrid(...args).data[0];
+  const bytes = hover(Uint8Array.of(7, 9), [1, 1, 2, 1], { titles: ["a wide title"] });
+  assert.equal(bytes?.hovertemplate, "Row %{y}, column %{x}: %{color[0]}<extra></extra>");
+  // plotly.js shows x0 + column, so the image starts at 0, wherever it is in its cell.
+  const { data: [{ x0, y0 } = {}], layout } = imageGrid(Uint8Array.of(7, 9), [1, 1, 2, 1], {
+    titles: ["a wide title"],
+  });
+  const { rows } = pictureOf(
+    imageGrid(Uint8Array.of(7, 9), [1, 1, 2, 1], { titles: ["a wide title"] }),
+  );
+  const top = rows.findIndex((row) => row.some(([value]) => value === 7));
+  const left = rows[top]!.findIndex(([value]) => value === 7);
+  assert.deepEqual([Number(x0) + left, Number(y0) + top], [0, 0]);
+  assert.deepEqual(layout.xaxis?.range?.[0], Number(x0) - 0.5);
+  const shares = hover(Float32Array.of(0, 0.5, 1), [3, 1, 1, 1]);
+  assert.equal(shares?.hovertemplate, "%{color[0]}/255<extra></extra>");
+  const colours = hover([-1, 0, 2], [1, 1, 1, 3]);
+  assert.equal(
+    colours?.hovertemplate,
+    "Row %{y}, column %{x}: red %{color[0]}/255, green %{color[1]}/255, blue %{color[2]}/255 from -1 to 2<extra></extra>",
+  );
+  assert.equal(featureMaps([0, 1], [1, 2, 1]).data[0]?.hoverinfo, "skip");
 });

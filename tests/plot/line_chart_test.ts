@@ -158,3 +158,13 @@ Deno.test("lineChart refuses values that it cannot draw", () => {
     },
   );
 });
+
+Deno.test("lineChart shows all series under the pointer, unless they are many or paths", () => {
+  const axes = { x: { title: "Step" }, y: { title: "Loss" } };
+  const series = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({ name: `${i}`, y: [1, 2] }));
+  assert.equal(lineChart(series(12), axes).layout.hovermode, "x unified");
+  assert.equal(lineChart(series(13), axes).layout.hovermode, "closest");
+  const path = { name: "path", x: [0, 1, 0], y: [0, 1, 2] };
+  assert.equal(lineChart([...series(1), path], axes).layout.hovermode, "closest");
+});

@@ -136,7 +136,7 @@ Deno.test({ name: "renderPng draws an image in crisp pixels, upright", ...strict
 
   const turned = new Figure(
     figure.data,
-    { ...figure.layout, yaxis: { ...figure.layout.yaxis, range: [0, 2] } },
+    { ...figure.layout, yaxis: { ...figure.layout.yaxis, range: [-0.5, 1.5] } },
     "the same image on an axis that points up",
   );
   assert.equal(pixels(await renderPng(turned))[16 + 46]![16 + 46], "#00ff00");

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import {
   backend,
   batchNorm,
-  clipGradients,
   compile,
   conv2d,
   crossEntropy,
@@ -32,6 +31,7 @@ import {
   withBackend,
   withPrecision,
 } from "resnet-lab";
+import { clipGradients } from "../../lib/train/clip.ts";
 import { nativeBackend } from "../../lib/tensor/backend/select.ts";
 import { assertClose, assertNoLeak, errorsOfCompiler, testOnEachBackend } from "../_helpers.ts";
 import { defaultRandom } from "../../lib/tensor/internal.ts";

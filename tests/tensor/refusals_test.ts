@@ -5,7 +5,6 @@
 import assert from "node:assert/strict";
 import {
   batchNorm,
-  clipGradients,
   compile,
   conv2d,
   cosine,
@@ -25,6 +24,7 @@ import {
   variable,
   warmup,
 } from "resnet-lab";
+import { clipGradients } from "../../lib/train/clip.ts";
 import { assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { squaredNorm, vectorNorm, windowGeometry } from "../../lib/tensor/internal.ts";
 

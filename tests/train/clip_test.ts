@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { clipGradients, dispose, gradientNorm, ops, type Tensor } from "resnet-lab";
+import { dispose, gradientNorm, ops, type Tensor } from "resnet-lab";
+import { clipGradients } from "../../lib/train/clip.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import fixtures from "../fixtures/train.json" with { type: "json" };
 

@@ -27,7 +27,7 @@ import {
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { fixture } from "./_helpers.ts";
-import { StoredTensor } from "resnet-lab";
+import { StoredTensor } from "../../lib/weights/stored_tensor.ts";
 
 const references: Record<string, { shape: number[]; output: number[] }> = JSON.parse(
   Deno.readTextFileSync(fixture("feature_order.json")),

@@ -9,7 +9,7 @@ import {
   writeSafetensors,
 } from "resnet-lab";
 import { fixture, plain, rowMajor, temporary } from "./_helpers.ts";
-import { StoredTensor } from "resnet-lab";
+import { StoredTensor } from "../../lib/weights/stored_tensor.ts";
 
 /** A file with a header and `dataLength` bytes of data. */
 function fileOf(header: string | object, dataLength = 0, headerLength?: bigint): Uint8Array {

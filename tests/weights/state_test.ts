@@ -28,7 +28,7 @@ import {
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { expected, fixture, images, names } from "./_helpers.ts";
-import { StoredTensor } from "resnet-lab";
+import { StoredTensor } from "../../lib/weights/stored_tensor.ts";
 
 type Classifier = Module<Images<3>, Tensor>;
 const cases: [file: string, make: () => Classifier, size: number][] = [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { memory, ops } from "resnet-lab";
 import { assertNoLeak } from "../_helpers.ts";
-import { StoredTensor } from "resnet-lab";
+import { StoredTensor } from "../../lib/weights/stored_tensor.ts";
 
 Deno.test("StoredTensor.of() and tensor go back and forth", async () => {
   await assertNoLeak(() => {

@@ -6,6 +6,8 @@
  *
  * Every operation throws a TypeError if an argument is not a tensor, has been disposed, or has a
  * dtype that the operation does not accept.
+ *
+ * @module
  */
 // Only `export *` keeps the doc comments in the reference: `deno doc` loses those of names that a
 // list in a namespace exports. So each of these files exports public names only.
