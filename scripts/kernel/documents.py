@@ -371,7 +371,7 @@ def import_of(name: str, origin: Import | Variable) -> str:
 
 
 def without_superseded(cells: list[tuple[str, str]]) -> list[Cell]:
-    """Leaves out the cells that can no longer matter to the last one."""
+    """Leaves out the runs of cells that ran again, where the earlier run no longer matters."""
     kept: list[Cell] = []
     # The names that are declared again, before any cell that is kept mentions them.
     superseded: set[str] = set()
@@ -379,7 +379,7 @@ def without_superseded(cells: list[tuple[str, str]]) -> list[Cell]:
     for cell_id, text in reversed(cells):
         cell = parse(text)
         names = cell.declares()
-        again = names <= superseded and (names or cell_id in ids)
+        again = cell_id in ids and names <= superseded
         if not kept or cell.whole and not again:
             kept.append(cell)
             superseded = (superseded - cell.mentions) | names
