@@ -5,6 +5,7 @@ nothing, and returns an empty answer where the server is missing, slow or dead.
 """
 
 import asyncio
+import logging
 import os
 import re
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 import documents
 import help_text
 from lsp_client import LspClient, ServerLost
+
+log = logging.getLogger(__name__)
 
 Cells = list[tuple[str, str]]
 """The cells run so far in order of execution, each with its id and its text."""
@@ -80,7 +83,7 @@ class LanguageServer:
         """Starts `deno lsp` for notebooks in `folder`, and lets it read the library."""
         self._deno, self._folder = deno, Path(folder).absolute()
         self._starts_left = 2
-        await self._within(START_SECONDS, self._running(), None)
+        await self._within(START_SECONDS, self._running())
         self._warming = asyncio.ensure_future(self.check([("", 'import "resnet-lab";')]))
 
     async def stop(self) -> None:
@@ -98,22 +101,31 @@ class LanguageServer:
 
     async def check(self, cells: Cells) -> list[Diagnostic]:
         """Returns the errors in the last of the cells."""
-        return await self._within(CHECK_SECONDS, self._check(cells), [])
+        try:
+            return await asyncio.wait_for(self._check(cells), CHECK_SECONDS)
+        except asyncio.TimeoutError:
+            log.warning("The language server does not answer.")
+            if self._client:
+                await self._client.stop()
+        except Exception:
+            log.debug("A cell was not checked.", exc_info=True)
+        return []
 
     async def complete(self, cells: Cells, code: str, cursor_pos: int) -> dict | None:
         """Returns the content of a `complete_reply`, or None if the kernel should be asked."""
-        return await self._within(COMPLETE_SECONDS, self._complete(cells, code, cursor_pos), None)
+        return await self._within(COMPLETE_SECONDS, self._complete(cells, code, cursor_pos))
 
     async def inspect(
         self, cells: Cells, code: str, cursor_pos: int, detail_level: int = 0
     ) -> dict | None:
         """Returns the content of an `inspect_reply`, or None if the kernel should be asked."""
-        return await self._within(INSPECT_SECONDS, self._inspect(cells, code, cursor_pos), None)
+        return await self._within(INSPECT_SECONDS, self._inspect(cells, code, cursor_pos))
 
-    async def _within(self, seconds: float, work, otherwise):
+    async def _within(self, seconds: float, work, otherwise=None):
         try:
             return await asyncio.wait_for(work, seconds)
-        except Exception:  # asyncio.CancelledError is no Exception.
+        except Exception:
+            log.debug("No help from the language server.", exc_info=True)
             return otherwise
 
     async def _running(self) -> LspClient:
