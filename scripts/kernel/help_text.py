@@ -3,16 +3,24 @@
 import re
 
 # Types of the library have a sentence in place of a type that does not fit.
-SENTENCE = re.compile(r"""type '"([^"]+)"(?: \| undefined)?'""")
+SENTENCE = re.compile(
+    r"""type '([^\n]*)' is not assignable to (?:parameter of )?type '"([^"]+)"(?: \| undefined)?'""",
+    re.IGNORECASE,
+)
 SHORTEST_SENTENCE = 4
+EXAMPLE = re.compile(r"\*\*Example\*\*\s*```.*?```", re.S)
 # `?` says already that an option may be undefined.
 OPTIONAL = re.compile(r"(\?: .*) \| undefined$", re.M)
 
 
 def message(text: str) -> str:
     """The sentence of the library in an error of the compiler, or the first two levels of it."""
-    for sentence in SENTENCE.findall(text):
-        if len(sentence.split()) >= SHORTEST_SENTENCE:
+    for given, sentence in SENTENCE.findall(text):
+        # Where a text is given, the type may be one of the texts that are allowed.
+        is_text = given == "string" or given.startswith('"')
+        if sentence.startswith("there is no option") or (
+            not is_text and len(sentence.split()) >= SHORTEST_SENTENCE
+        ):
             return sentence
     return "\n".join(line for line in text.split("\n") if not line.startswith("    "))
 
@@ -24,7 +32,10 @@ def tidy(markdown: str) -> str:
     markdown = re.sub(r"//\s*\*@ts-expect-error\* —\s*:?\s*", "// @ts-expect-error: ", markdown)
     markdown = re.sub(r"```tsx?\b", "```typescript", markdown)
     markdown = re.sub(r"\*@throws\* — \{(\w+)\}", r"**Throws** `\1`:", markdown)
-    markdown = re.sub(r"\*@default\* — `?(.+?)`?$", r"**Default:** `\1`", markdown, flags=re.M)
+    markdown = re.sub(r"\*@default\* — `?(\S+?)`?$", r"**Default:** `\1`", markdown, flags=re.M)
+    markdown = re.sub(r"\*@default\* —", "**Default:**", markdown)
+    # Links to files of the library lead nowhere from a notebook.
+    markdown = re.sub(r"\[`?([^\]`]+)`?\]\((?:file|deno|asset):[^)]*\)", r"`\1`", markdown)
     markdown = re.sub(
         r"\*@(\w+)\*(?: —)?", lambda tag: f"**{tag[1].capitalize()}**", markdown
     )
@@ -75,14 +86,17 @@ def options(heading: str, items: list[dict]) -> str:
     code = heading.split("\n```")[0] + "\n```"
     lines = [code, ""]
     for item in items:
-        about = tidy(markup(item.get("documentation"))).replace("\n\n", " ").replace("\n", " ")
+        about = " ".join(re.sub(EXAMPLE, "", tidy(markup(item.get("documentation")))).split())
+        # The server leaves a space after the name that a link shows.
+        about = re.sub(r" ([.,;])", r"\1", about)
         lines.append(f"- `{detail(item)}`" + (f": {about}" if about else ""))
     return "\n".join(lines)
 
 
 def detail(item: dict) -> str:
     """The type of a completion: `stride?: Pair` for `(property) Conv2dOptions.stride?: Pair`."""
-    text = re.sub(r"^\((?:property|method|alias)\) (?:[\w$]+(?:<[^>]*>)?\.)*", "", item.get("detail") or "")
+    owner = r"^\((?:property|method|alias)\) (?:[\w$]+(?:<[^>]*>)?\.)*"
+    text = re.sub(owner, "", item.get("detail") or "")
     text = re.sub(r"\n(?:export|import) [\w$]+$", "", text)
     return OPTIONAL.sub(r"\1", " ".join(text.split()))
 

@@ -41,13 +41,13 @@ SETTINGS = {
 # Names of LSP's CompletionItemKind.
 KINDS = dict(
     enumerate(
-        "text method function constructor field variable class interface module property unit "
+        "text method function constructor property variable class interface module property unit "
         "value enum keyword snippet color file reference folder enummember constant struct event "
         "operator typeparameter".split(),
         start=1,
     )
 )
-MEMBER_KINDS = {"method", "function", "field", "property"}
+MEMBER_KINDS = {"method", "function", "property"}
 # An argument whose type is unknown, because a module is not downloaded yet.
 IMPLICIT_ANY = range(7000, 7060)
 SYNTAX_ERRORS = range(1000, 2000)

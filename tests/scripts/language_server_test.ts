@@ -198,6 +198,26 @@ const wrongCells: Record<string, [cells: string[], messages: RegExp[]]> = {
     ],
     [/^this layer takes images with 128 channels, but the layer before it returns images with 64 channels$/],
   ],
+  "an option that the library names": [
+    [
+      'import { fashionMnist, fit, lenet, sgd } from "resnet-lab";',
+      "const { train } = await fashionMnist(); const model = lenet();\n" +
+      "const optimizer = sgd(model.parameters(), { learningRate: 1 });\n" +
+      "fit(model, train, { optimizer, epochs: 1, epoch: 3 });",
+    ],
+    [/^there is no option epoch$/],
+  ],
+  "a text that is not one of the allowed": [
+    ['const mode: "one of the texts" = "another"'],
+    [/^Type '"another"' is not assignable to type '"one of the texts"'/],
+  ],
+  "the first two levels of a long message": [
+    [
+      "type D<T> = { a: { b: () => T } };\ndeclare const s: D<{ c: string }>;\n" +
+      "const d: D<{ c: number }> = s;",
+    ],
+    [/^Type 'D<[^\n]*\n  [^\n ]+[^\n]*$/],
+  ],
   "an option that does not exist": [
     [layers, "imageGrid([1], [1, 1, 1, 1], { colums: 7 });"],
     [/'colums' does not exist .* Did you mean to write 'columns'\?$/],
