@@ -23,6 +23,7 @@ TOKEN = re.compile(
     re.S | re.X,
 )
 TEMPLATE = re.compile(r"(?:\\.|\$(?!\{)|[^`\\$])*(`|\$\{)", re.S)
+TWICE = ("++", "--")
 CLOSING = {")": "(", "]": "[", "}": "{"}
 BEFORE_REGEX = set(
     "return typeof case in of await void delete new throw else do yield instanceof".split()
@@ -52,16 +53,27 @@ def tokens_of(text: str) -> tuple[list[Token], list[str]]:
     open_brackets: list[str] = []
     too_many: list[str] = []
     at, line_start = 0, True
+    # Whether a value is before the place, so that `/` divides and does not open a pattern.
+    value = False
 
     def add(kind: str, token: str) -> None:
-        nonlocal line_start
+        nonlocal line_start, value
         tokens.append(Token(kind, token, at, len(open_brackets), line_start))
         line_start = False
+        after_value = token == "!" or text[at : at + 2] in TWICE or text[at - 1 : at + 1] in TWICE
+        value = (
+            kind in ("string", "regex")
+            or kind == "word" and token not in BEFORE_REGEX
+            or token in (")", "]", "}")
+            or value and after_value
+        )
 
     def template_part() -> int:
+        nonlocal value
         part = TEMPLATE.match(text, at)
         if not part:
             return len(text)
+        value = part[1] == "`"
         if part[1] == "`":
             open_brackets.pop()
         else:
@@ -71,13 +83,7 @@ def tokens_of(text: str) -> tuple[list[Token], list[str]]:
     while at < len(text):
         match = TOKEN.match(text, at)
         kind, token = match.lastgroup, match[0]
-        last = tokens[-1] if tokens else None
-        after_value = last and (
-            last.kind in ("string", "regex")
-            or last.kind == "word" and last.text not in BEFORE_REGEX
-            or last.text in (")", "]", "}", "`")
-        )
-        if kind == "regex" and after_value:
+        if kind == "regex" and value:
             kind, token = "other", "/"
         if kind == "space":
             line_start = line_start or "\n" in token
@@ -148,7 +154,8 @@ def parse(text: str) -> Cell:
         key = i + 1 < len(tokens) and tokens[i + 1].text == ":"
         if token.kind == "word" and not after_dot and not key:
             cell.mentions.add(token.text)
-    declaring = None
+    # The kind of the declaration that a comma goes on with, unless the comma is in a type's `<…>`.
+    declaring, in_type, angles = None, False, 0
     i = 0
     while i < len(tokens):
         token = tokens[i]
@@ -176,10 +183,15 @@ def parse(text: str) -> Cell:
                 if i < len(tokens) and tokens[i].kind == "word":
                     cell.names[tokens[i].text] = kind
             elif following.text != "enum":
-                declaring = kind
+                declaring, in_type, angles = kind, True, 0
                 i = parse_binding(cell, tokens, i + 1, kind)
                 continue
-        elif declaring and token.text == ",":
+        elif declaring and in_type and token.text in ("<", ">") and before.text != "=":
+            angles += 1 if token.text == "<" else -1
+        elif declaring and token.text == "=" and following and following.text != ">":
+            in_type, angles = False, 0
+        elif declaring and token.text == "," and angles <= 0:
+            in_type, angles = True, 0
             i = parse_binding(cell, tokens, i + 1, declaring)
             continue
         elif token.text == ";":
@@ -195,7 +207,7 @@ def parse_binding(cell: Cell, tokens: list[Token], i: int, kind: str) -> int:
     token = tokens[i]
     if token.kind == "word":
         following = tokens[i + 1] if i + 1 < len(tokens) else None
-        if following is None or following.first or following.text in ("=", ":", ",", ";", "!", "of"):
+        if following is None or following.first or following.text in ("=", ":", ",", ";", "!"):
             cell.names[token.text] = kind
         return i + 1
     if token.text not in ("{", "["):
@@ -203,6 +215,8 @@ def parse_binding(cell: Cell, tokens: list[Token], i: int, kind: str) -> int:
     end = next(
         (n for n in range(i + 1, len(tokens)) if tokens[n].depth == token.depth), len(tokens)
     )
+    if end + 1 >= len(tokens) or tokens[end + 1].text not in ("=", ":"):
+        return end + 1  # Part of a type, as in `Map<string, { a: number }>`.
     n, default = i + 1, None
     while n < end:
         part, following = tokens[n], tokens[n + 1] if n + 1 < len(tokens) else None
