@@ -89,7 +89,8 @@ def options(heading: str, items: list[dict]) -> str:
         about = " ".join(re.sub(EXAMPLE, "", tidy(markup(item.get("documentation")))).split())
         # The server leaves a space after the name that a link shows.
         about = re.sub(r" ([.,;])", r"\1", about)
-        lines.append(f"- `{detail(item)}`" + (f": {about}" if about else ""))
+        name = detail(item) or item["label"]
+        lines.append(f"- `{name}`" + (f": {about}" if about else ""))
     return "\n".join(lines)
 
 

@@ -26,7 +26,7 @@ CHECK_SECONDS = 60
 # JupyterLab waits one second for completions. The kernel needs some of it, if it is asked after us.
 COMPLETE_SECONDS = 0.8
 INSPECT_SECONDS = 3
-# Signatures come one request at a time, so a long list goes without.
+# The type of each completion is a request, so a long list goes without.
 MOST_SIGNATURES = 60
 
 SETTINGS = {
@@ -232,8 +232,8 @@ class LanguageServer:
             chosen = [one for one in chosen if one[0] == start]
             chosen.sort(key=lambda one: (one[2].get("sortText", ""), one[1]))
             few = chosen if len(chosen) <= MOST_SIGNATURES else []
-            resolved = [client.request("completionItem/resolve", item) for *_, item in few]
-            details = [help_text.detail(full) for full in await asyncio.gather(*resolved)]
+            full = await resolve(client, [item for *_, item in few], COMPLETE_SECONDS / 2)
+            details = [help_text.detail(item) for item in full]
         types = [
             {
                 "start": start,
@@ -282,9 +282,26 @@ class LanguageServer:
             if 0 < len(items) <= MOST_SIGNATURES and all(
                 KINDS.get(item.get("kind")) in MEMBER_KINDS for item in items
             ):
-                resolved = [client.request("completionItem/resolve", item) for item in items]
-                return help_text.options(signature, await asyncio.gather(*resolved))
+                full = await resolve(client, items, INSPECT_SECONDS / 2)
+                return help_text.options(signature, full)
         return signature
+
+
+async def resolve(client: LspClient, items: list[dict], seconds: float) -> list[dict]:
+    """The completions with their types and texts, as far as these come in time."""
+    requests = [
+        asyncio.ensure_future(client.request("completionItem/resolve", item)) for item in items
+    ]
+    try:
+        if requests:
+            await asyncio.wait(requests, timeout=seconds)
+        return [
+            request.result() if request.done() and not request.exception() else item
+            for request, item in zip(requests, items)
+        ]
+    finally:
+        for request in requests:
+            request.cancel()
 
 
 def project_root(folder: Path) -> Path:
