@@ -216,7 +216,7 @@ const wrongCells: Record<string, [cells: string[], messages: RegExp[]]> = {
       "type D<T> = { a: { b: () => T } };\ndeclare const s: D<{ c: string }>;\n" +
       "const d: D<{ c: number }> = s;",
     ],
-    [/^Type 'D<[^\n]*\n  [^\n ]+[^\n]*$/],
+    [/^Type 'D<[^\n]*\n {2}[^\n ]+[^\n]*$/],
   ],
   "an option that does not exist": [
     [layers, "imageGrid([1], [1, 1, 1, 1], { colums: 7 });"],
