@@ -73,7 +73,7 @@ class LanguageServer:
         self._folder = Path()
         self._client: LspClient | None = None
         self._starts_left = 0
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Future | None = None
         self._warming: asyncio.Future | None = None
         # Checks and help have documents of their own, so that neither changes those of the other.
         self._locks = {"check": asyncio.Lock(), "help": asyncio.Lock()}
@@ -89,8 +89,9 @@ class LanguageServer:
     async def stop(self) -> None:
         """Ends the server."""
         self._starts_left = 0
-        if self._warming:
-            self._warming.cancel()
+        for task in (self._warming, self._starting):
+            if task:
+                task.cancel()
         if self._client:
             await self._client.stop()
 
@@ -102,7 +103,9 @@ class LanguageServer:
     async def check(self, cells: Cells) -> list[Diagnostic]:
         """Returns the errors in the last of the cells."""
         try:
-            return await asyncio.wait_for(self._check(cells), CHECK_SECONDS)
+            # The limit begins with the turn of this check: many wait if all cells run at once.
+            async with self._locks["check"]:
+                return await asyncio.wait_for(self._check(cells), CHECK_SECONDS)
         except asyncio.TimeoutError:
             log.warning("The language server does not answer.")
             if self._client:
@@ -129,42 +132,47 @@ class LanguageServer:
             return otherwise
 
     async def _running(self) -> LspClient:
-        async with self._starting:
-            if self._client and self._client.alive:
-                return self._client
+        if self._client and self._client.alive:
+            return self._client
+        if self._starting is None or self._starting.done():
             if self._starts_left == 0:
                 raise ServerLost("The language server has ended.")
             self._starts_left -= 1
-            self._open.clear()
-            client = await LspClient.spawn([self._deno, "lsp"], str(self._folder), SETTINGS)
-            try:
-                root = project_root(self._folder).as_uri()
-                capabilities = {
-                    "workspace": {"configuration": True},
-                    "textDocument": {
-                        "diagnostic": {},
-                        "hover": {"contentFormat": ["markdown"]},
-                        "completion": {"completionItem": {"documentationFormat": ["markdown"]}},
-                        "signatureHelp": {
-                            "signatureInformation": {"documentationFormat": ["markdown"]}
-                        },
+            self._starting = asyncio.ensure_future(asyncio.wait_for(self._spawn(), START_SECONDS))
+        # A request that is short of time must not end the start.
+        return await asyncio.shield(self._starting)
+
+    async def _spawn(self) -> LspClient:
+        client = await LspClient.spawn([self._deno, "lsp"], str(self._folder), SETTINGS)
+        try:
+            root = project_root(self._folder).as_uri()
+            capabilities = {
+                "workspace": {"configuration": True},
+                "textDocument": {
+                    "diagnostic": {},
+                    "hover": {"contentFormat": ["markdown"]},
+                    "completion": {"completionItem": {"documentationFormat": ["markdown"]}},
+                    "signatureHelp": {
+                        "signatureInformation": {"documentationFormat": ["markdown"]}
                     },
-                }
-                params = {
-                    # The server ends when this process has ended.
-                    "processId": os.getpid(),
-                    "rootUri": root,
-                    "workspaceFolders": [{"uri": root, "name": "notebook"}],
-                    "capabilities": capabilities,
-                    "initializationOptions": SETTINGS,
-                }
-                await client.request("initialize", params)
-                client.notify("initialized", {})
-            except BaseException:
-                await client.stop()
-                raise
-            self._client = client
-            return client
+                },
+            }
+            params = {
+                # The server ends when this process has ended.
+                "processId": os.getpid(),
+                "rootUri": root,
+                "workspaceFolders": [{"uri": root, "name": "notebook"}],
+                "capabilities": capabilities,
+                "initializationOptions": SETTINGS,
+            }
+            await client.request("initialize", params)
+            client.notify("initialized", {})
+        except BaseException:
+            await client.stop()
+            raise
+        self._open.clear()
+        self._client = client
+        return client
 
     def _show(self, client: LspClient, role: str, cells: Cells) -> tuple[str, int]:
         """Shows the cells to the server. Returns the address of the module with the last cell, and
@@ -199,15 +207,14 @@ class LanguageServer:
 
     async def _check(self, cells: Cells) -> list[Diagnostic]:
         client = await self._running()
-        async with self._locks["check"]:
-            uri, first_line = self._show(client, "check", cells)
-            document = {"textDocument": {"uri": uri}}
-            report = await client.request("textDocument/diagnostic", document)
+        uri, first_line = self._show(client, "check", cells)
+        document = {"textDocument": {"uri": uri}}
+        report = await client.request("textDocument/diagnostic", document)
         return diagnostics_of(report["items"], cells[-1][1], first_line)
 
     async def _complete(self, cells: Cells, code: str, cursor_pos: int) -> dict | None:
-        client = await self._running()
         async with self._locks["help"]:
+            client = await self._running()
             uri, first_line = self._show(client, "help", [*cells, ("", code)])
             place = at(uri, first_line, code, cursor_pos)
             answer = await client.request("textDocument/completion", place)
@@ -253,8 +260,8 @@ class LanguageServer:
         }
 
     async def _inspect(self, cells: Cells, code: str, cursor_pos: int) -> dict | None:
-        client = await self._running()
         async with self._locks["help"]:
+            client = await self._running()
             uri, first_line = self._show(client, "help", [*cells, ("", code)])
             markdown = await self._help(client, uri, first_line, code, cursor_pos)
         if not markdown:
