@@ -1,0 +1,678 @@
+"""A proxy in front of Deno's Jupyter kernel.
+
+It passes all messages through as they are, and adds what Deno's kernel lacks: Stop ends the queue
+and endless loops, errors show the learner's lines, and the language server checks the cells.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+import uuid
+from collections import deque
+
+import zmq
+import zmq.asyncio
+from errors import (
+    Cell,
+    Frame,
+    Stack,
+    SyntaxProblem,
+    error_content,
+    excerpt,
+    runtime_error,
+    syntax_error,
+    transpile,
+)
+from inner_kernel import InnerKernel
+from messages import Message, Signer, read_message
+
+# After Stop a cell may finish its step. A training ends within one step, and a step of the course
+# takes a second at most, so 10 s are ample for all that listens to Stop.
+STOP_SECONDS = 10
+
+# A step of a large network takes longer. Its outputs show how long: three pauses are more than the
+# rest of one step.
+STOP_PAUSES = 3
+
+# Deno ends JavaScript that runs within milliseconds. A cell that waits, or is in native code, does
+# not notice.
+TERMINATE_SECONDS = 2
+
+# Of the silent requests of the proxy itself; they take milliseconds.
+QUERY_SECONDS = 5
+
+# Help that comes later is of no use; the inner kernel answers instead.
+HELP_SECONDS = 2
+
+# A check takes 0.3 s, and some seconds for the first cell.
+CHECK_SECONDS = 60
+
+# Requests whose clients are remembered; more are never open at once.
+MAX_SENDERS = 10_000
+
+# The frames of a stack that are recorded. V8 records 10, which a network of 20 layers fills.
+STACK_FRAMES = 50
+
+# Runs at the start of the inner kernel. It records the frames of each stack that lie in cells,
+# under the text of the stack, and leaves the text as it would be: 10 frames, and <anonymous> for
+# the name of a cell.
+RECORD_STACKS = """(() => {
+  const limit = %d, recorded = new Map();
+  Error.stackTraceLimit = limit;
+  Object.defineProperty(Error, "prepareStackTrace", {
+    configurable: true, enumerable: false, writable: true,
+    value: (error, sites) => {
+      const text = (value, otherwise) => value === undefined ? otherwise : String(value);
+      const header = [text(error.name, "Error"), text(error.message, "")];
+      const frames = sites.map((site) => {
+        const name = site.getScriptNameOrSourceURL?.() ?? "";
+        const inCell = String(name).startsWith("resnet-lab-cell-");
+        const line = String(site);
+        return {
+          text: "\\n    at " + (inCell ? line.replace(name, "<anonymous>") : line),
+          place: inCell ? [name, site.getLineNumber(), site.getColumnNumber()] : null,
+          isFile: !inCell && /(file|npm|jsr|https?):/.test(line),
+        };
+      });
+      const shown = Error.stackTraceLimit === limit ? frames.slice(0, 10) : frames;
+      const stack = header.filter((part) => part !== "").join(": ") +
+        shown.map((frame) => frame.text).join("");
+      recorded.delete(stack);
+      recorded.set(stack, {
+        frames: frames.flatMap(({ place }) => place ? [place] : []),
+        library: frames.filter(({ isFile }) => isFile).length,
+        all: frames.map((frame) => frame.text.trim()),
+      });
+      if (recorded.size > 100) recorded.delete(recorded.keys().next().value);
+      return stack;
+    },
+  });
+  Object.defineProperty(globalThis, Symbol.for("resnet-lab.stacks"), { value: recorded });
+})();""" % STACK_FRAMES
+
+# Its value comes back as the message of an error: a silent request has no other result.
+READ_STACK = """throw JSON.stringify(
+  globalThis[Symbol.for("resnet-lab.stacks")].get(%s) ?? null
+);"""
+
+
+class Execution:
+    """An execute request, from its arrival to its last message."""
+
+    def __init__(self, message: Message, number: int) -> None:
+        self.message = message
+        self.header = message.header
+        self.id: str = self.header["msg_id"]
+        content = message.content
+        self.code: str = content["code"]
+        self.silent: bool = content.get("silent", False)
+        metadata = json.loads(message.frames[2])
+        # Without a cell's id, two requests with the same text count as the same cell.
+        self.cell_id: str = str(
+            metadata.get("cellId") or hashlib.sha256(self.code.encode()).hexdigest()
+        )
+        # The name of its script in stack traces.
+        self.script = f"resnet-lab-cell-{number}"
+        self.execution_count = 0
+        self.aborted = False
+        # Whether it is done: the reply has been sent, and the word that the kernel is idle.
+        self.replied = asyncio.Event()
+        self.idle = False
+        self.parsed = True
+        self.stopped = False
+        self.explanations: dict[str, asyncio.Task] = {}
+        self.check: asyncio.Task | None = None
+        self.started = self.last_output = time.monotonic()
+        self.longest_pause = 0.0
+
+    def note_output(self) -> None:
+        now = time.monotonic()
+        self.longest_pause = max(self.longest_pause, now - self.last_output)
+        self.last_output = now
+
+
+class Proxy:
+    """Clients on one side, the inner kernel on the other."""
+
+    def __init__(self, deno: str, connection: dict, inner: InnerKernel) -> None:
+        self.deno = deno
+        self.connection = connection
+        self.signer = Signer(connection["key"], connection.get("signature_scheme", "hmac-sha256"))
+        self.context = zmq.asyncio.Context()
+        self.clients = {
+            channel: self._bind(channel, kind)
+            for channel, kind in (
+                ("shell", zmq.ROUTER),
+                ("control", zmq.ROUTER),
+                ("stdin", zmq.ROUTER),
+                ("iopub", zmq.PUB),
+                ("hb", zmq.ROUTER),
+            )
+        }
+        self.inner = inner
+        self.inner_sockets: dict[str, zmq.asyncio.Socket] = {}
+        self.inner_tasks: list[asyncio.Task] = []
+        # Whether this proxy has ended the inner kernel, and starts another.
+        self.restarting = False
+        self.ready = False
+        # Requests on the shell channel that the inner kernel has not received yet.
+        self.queue: deque[Message | Execution] = deque()
+        self.current: Execution | None = None
+        self.executions: dict[str, Execution] = {}
+        self.number = 0
+        # The identities of the clients of requests, by the request's id. The inner kernel keeps only
+        # the identity of this proxy.
+        self.senders: dict[str, list[bytes]] = {}
+        # Requests of this proxy itself: their replies do not go to a client.
+        self.own: dict[str, asyncio.Future] = {}
+        self.own_seen: set[str] = set()
+        # Cells that have run, by the name of their script.
+        self.scripts: dict[str, Cell] = {}
+        # Cells that count for the language server, in the order in which they ran last.
+        self.history: dict[str, str] = {}
+        self.language_server = None
+        self.strict = os.environ.get("RESNET_LAB_CHECK") == "strict"
+        self.background: set[asyncio.Task] = set()
+        self.ended: asyncio.Future = asyncio.get_running_loop().create_future()
+
+    def _bind(self, channel: str, kind: int) -> zmq.asyncio.Socket:
+        socket = self.context.socket(kind)
+        # Nothing is dropped: a cell may print faster than a client reads.
+        socket.set_hwm(0)
+        socket.linger = 1000
+        if kind == zmq.ROUTER:
+            # A client that connects again with its identity takes over from its old connection.
+            socket.router_handover = 1
+        transport, ip, port = (
+            self.connection[name] for name in ("transport", "ip", f"{channel}_port")
+        )
+        socket.bind(f"tcp://{ip}:{port}" if transport == "tcp" else f"{transport}://{ip}-{port}")
+        return socket
+
+    # --- Life -----------------------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Serves until the inner kernel ends, and returns its exit code."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.stop)
+        self.spawn(self.serve_clients("shell", self.on_shell))
+        self.spawn(self.serve_clients("control", self.on_control))
+        self.spawn(self.serve_clients("stdin", self.on_stdin))
+        self.spawn(self.answer_heartbeats())
+        await self.connect_inner()
+        self.spawn(self.start_language_server())
+        code = await self.ended
+        # The last messages of the inner kernel are still under way.
+        await asyncio.sleep(0.1)
+        for task in [*self.background, *self.inner_tasks]:
+            task.cancel()
+        if self.language_server is not None:
+            try:
+                await asyncio.wait_for(self.language_server.stop(), HELP_SECONDS)
+            except Exception:
+                pass
+        for socket in self.inner_sockets.values():
+            socket.close(linger=0)
+        for socket in self.clients.values():
+            socket.close()
+        self.context.term()
+        return code
+
+    def spawn(self, work) -> asyncio.Task:
+        """Runs a coroutine beside the others. If it fails, so does the proxy."""
+        task = asyncio.create_task(work)
+        self.background.add(task)
+
+        def done(task: asyncio.Task) -> None:
+            self.background.discard(task)
+            if not task.cancelled() and task.exception() and not self.ended.done():
+                self.ended.set_exception(task.exception())
+
+        task.add_done_callback(done)
+        return task
+
+    async def connect_inner(self) -> None:
+        """Connects with the inner kernel and prepares it. Then requests may pass."""
+        # The same identity on all channels: the inner kernel asks for input on stdin from the
+        # sender of the request on shell.
+        identity = uuid.uuid4().bytes
+        for channel, kind in (
+            ("shell", zmq.DEALER),
+            ("control", zmq.DEALER),
+            ("stdin", zmq.DEALER),
+            ("iopub", zmq.SUB),
+        ):
+            socket = self.context.socket(kind)
+            socket.set_hwm(0)
+            socket.linger = 0
+            if kind == zmq.DEALER:
+                socket.routing_id = identity
+            else:
+                socket.subscribe(b"")
+            socket.connect(self.inner.url(channel))
+            self.inner_sockets[channel] = socket
+        self.inner_tasks = [
+            self.spawn(self.watch_inner(self.inner)),
+            self.spawn(self.serve_inner("shell", self.on_inner_reply)),
+            self.spawn(self.serve_inner("iopub", self.on_inner_output)),
+            self.spawn(self.serve_inner("control", self.on_inner_control)),
+            self.spawn(self.serve_inner("stdin", self.on_inner_stdin)),
+        ]
+        # The subscription takes effect a moment after the first replies. Without it the first
+        # outputs would be lost.
+        while True:
+            message = self.request(RECORD_STACKS)
+            await self.own[message]
+            for _ in range(20):
+                if message in self.own_seen:
+                    break
+                await asyncio.sleep(0.005)
+            else:
+                continue
+            break
+        self.inner.forget_connection_file()
+        self.ready = True
+        self.advance()
+
+    async def watch_inner(self, inner: InnerKernel) -> None:
+        code = await asyncio.get_running_loop().run_in_executor(None, inner.wait)
+        if not self.restarting and not self.ended.done():
+            self.ended.set_result(code)
+
+    # --- Messages of clients --------------------------------------------------------------------
+
+    async def serve_clients(self, channel: str, handle) -> None:
+        while True:
+            multipart = await self.clients[channel].recv_multipart()
+            try:
+                message = read_message(multipart)
+                if not self.signer.is_genuine(message):
+                    raise ValueError("the signature is wrong")
+            except ValueError as error:
+                # As the inner kernel does.
+                print(f"Ignored a message on {channel}: {error}", file=sys.stderr)
+                continue
+            self.senders[message.header["msg_id"]] = message.identities
+            if len(self.senders) > MAX_SENDERS:
+                self.senders.pop(next(iter(self.senders)))
+            handle(message)
+
+    async def answer_heartbeats(self) -> None:
+        while True:
+            multipart = await self.clients["hb"].recv_multipart()
+            # Deno's word.
+            self.clients["hb"].send_multipart([*multipart[:-1], b"pong"])
+
+    def on_shell(self, message: Message) -> None:
+        kind = message.header["msg_type"]
+        if kind == "execute_request":
+            self.number += 1
+            self.queue.append(Execution(message, self.number))
+        elif kind in ("complete_request", "inspect_request") and self.language_server is not None:
+            self.spawn(self.help(message, kind))
+            return
+        else:
+            self.queue.append(message)
+        self.advance()
+
+    def on_control(self, message: Message) -> None:
+        if message.header["msg_type"] == "interrupt_request":
+            self.stop()
+            self.send("control", "interrupt_reply", {"status": "ok"}, message)
+        elif "control" in self.inner_sockets:
+            self.to_inner("control", message)
+
+    def on_stdin(self, message: Message) -> None:
+        if "stdin" in self.inner_sockets:
+            self.to_inner("stdin", message)
+
+    def advance(self) -> None:
+        """Passes requests on until a cell runs. Cells pass one at a time, so that Stop can end the
+        queue; all requests keep their order."""
+        while self.ready and self.queue and self.current is None:
+            item = self.queue.popleft()
+            if isinstance(item, Message):
+                self.to_inner("shell", item)
+            elif item.aborted:
+                self.abort(item)
+            else:
+                self.execute(item)
+
+    def execute(self, execution: Execution) -> None:
+        self.current = execution
+        self.executions[execution.id] = execution
+        if len(self.executions) > 100:
+            self.executions.pop(next(iter(self.executions)))
+        execution.started = execution.last_output = time.monotonic()
+        message = execution.message
+        if execution.code.strip():
+            self.scripts[execution.script] = Cell(execution.code, 0)
+            # V8 shows this name to RECORD_STACKS, so that it knows the cell of each frame.
+            code = f"{execution.code}\n//# sourceURL={execution.script}\n"
+            message = self.signer.with_content(message, {**message.content, "code": code})
+        self.to_inner("shell", message)
+        if not execution.silent and self.language_server is not None:
+            execution.check = self.spawn(self.check(execution))
+
+    def abort(self, execution: Execution) -> None:
+        """Answers a request that was in the queue at Stop, as ipykernel does."""
+        self.publish("status", {"execution_state": "busy"}, execution.header)
+        self.send("shell", "execute_reply", {"status": "aborted"}, execution.message)
+        self.publish("status", {"execution_state": "idle"}, execution.header)
+
+    def to_inner(self, channel: str, message: Message) -> None:
+        self.inner_sockets[channel].send_multipart(message._replace(identities=[]).multipart())
+
+    def send(self, channel: str, kind: str, content: dict, request: Message) -> None:
+        reply = self.signer.make(kind, content, request.header, request.identities)
+        self.clients[channel].send_multipart(reply.multipart())
+
+    def publish(self, kind: str, content: dict, parent: dict) -> None:
+        self.clients["iopub"].send_multipart(self.signer.make(kind, content, parent).multipart())
+
+    # --- Messages of the inner kernel -----------------------------------------------------------
+
+    async def serve_inner(self, channel: str, handle) -> None:
+        while True:
+            await handle(read_message(await self.inner_sockets[channel].recv_multipart()))
+
+    def reply(self, channel: str, message: Message) -> None:
+        """Sends a message of the inner kernel to the client whose request it answers."""
+        sender = self.senders.get(message.parent_id)
+        if sender is not None:
+            self.clients[channel].send_multipart(message._replace(identities=sender).multipart())
+
+    async def on_inner_control(self, message: Message) -> None:
+        self.reply("control", message)
+
+    async def on_inner_stdin(self, message: Message) -> None:
+        self.reply("stdin", message)
+
+    async def on_inner_reply(self, message: Message) -> None:
+        parent = message.parent_id
+        if parent in self.own:
+            if not self.own[parent].done():
+                self.own[parent].set_result(message.content)
+            return
+        execution = self.executions.get(parent)
+        if execution is None or execution.replied.is_set():
+            self.reply("shell", message)
+        else:
+            self.spawn(self.finish(execution, message))
+
+    async def finish(self, execution: Execution, reply: Message) -> None:
+        """Completes the reply to a cell, and sends it."""
+        content = reply.content
+        if content["status"] == "error":
+            if not content["traceback"]:
+                error = await self.explain_silence(execution)
+                self.publish("error", error, execution.header)
+                reply = self.signer.with_content(reply, {**content, **error})
+            else:
+                reply = await self.with_explanation(execution, reply)
+        if execution.parsed and not execution.silent:
+            self.history.pop(execution.cell_id, None)
+            self.history[execution.cell_id] = execution.code
+        if self.strict and execution.check is not None:
+            error = await execution.check
+            if error and content["status"] == "ok":
+                self.publish("error", error, execution.header)
+                reply = self.signer.with_content(
+                    reply, {"status": "error", "execution_count": content["execution_count"], **error}
+                )
+        self.reply("shell", reply)
+        execution.replied.set()
+        self.leave(execution)
+
+    def leave(self, execution: Execution) -> None:
+        if self.current is execution and execution.replied.is_set() and execution.idle:
+            self.current = None
+            self.advance()
+
+    async def on_inner_output(self, message: Message) -> None:
+        parent = message.parent_id
+        if parent in self.own:
+            self.own_seen.add(parent)
+            return
+        execution = self.executions.get(parent)
+        if execution is not None:
+            message = await self.on_cell_output(execution, message)
+        self.clients["iopub"].send_multipart(message.multipart())
+        if execution is not None:
+            self.leave(execution)
+
+    async def on_cell_output(self, execution: Execution, message: Message) -> Message:
+        kind = message.header["msg_type"]
+        if kind == "execute_input":
+            content = message.content
+            execution.execution_count = content["execution_count"]
+            if execution.script in self.scripts:
+                self.scripts[execution.script].execution_count = content["execution_count"]
+            return self.signer.with_content(message, {**content, "code": execution.code})
+        if kind == "error":
+            return await self.with_explanation(execution, message)
+        if kind == "status":
+            if message.content["execution_state"] == "idle":
+                # The reply may lead to an error message, which must come before.
+                await execution.replied.wait()
+                execution.idle = True
+        else:
+            execution.note_output()
+        return message
+
+    # --- Requests of the proxy itself -----------------------------------------------------------
+
+    def request(self, code: str) -> str:
+        """Sends a silent request to the inner kernel, and returns its id, a key of `own`."""
+        content = {
+            **{"code": code, "silent": True, "store_history": False, "user_expressions": {}},
+            **{"allow_stdin": False, "stop_on_error": False},
+        }
+        message = self.signer.make("execute_request", content, {})
+        name = message.header["msg_id"]
+        self.own[name] = asyncio.get_running_loop().create_future()
+        self.to_inner("shell", message)
+        return name
+
+    async def recorded_stack(self, traceback: list[str]) -> Stack:
+        """Returns what RECORD_STACKS knows of a stack."""
+        name = self.request(READ_STACK % json.dumps("\n".join(traceback)))
+        reply = await asyncio.wait_for(self.own[name], QUERY_SECONDS)
+        recorded = json.loads(reply["evalue"])
+        if recorded is None:
+            return Stack([], 0, traceback)
+        frames = [Frame(*frame) for frame in recorded["frames"]]
+        return Stack(frames, recorded["library"], recorded["all"])
+
+    # --- Errors ---------------------------------------------------------------------------------
+
+    async def with_explanation(self, execution: Execution, message: Message) -> Message:
+        """Returns the error message with the learner's lines. The whole stack is in its metadata."""
+        content = message.content
+        stack = "\n".join(content["traceback"])
+        if stack not in execution.explanations:
+            execution.explanations[stack] = asyncio.create_task(self.explain(execution, content))
+        error, whole = await execution.explanations[stack]
+        return self.signer.with_content(message, {**content, **error}, {"stack": whole})
+
+    async def explain(self, execution: Execution, content: dict) -> tuple[dict, list[str]]:
+        error = {name: content[name] for name in ("ename", "evalue", "traceback")}
+        try:
+            stack = await self.recorded_stack(content["traceback"])
+            explained = await runtime_error(
+                self.deno, error, stack, execution.script, self.scripts
+            )
+            return explained, stack.lines
+        except Exception as failure:
+            # An error as the kernel shows it is better than none.
+            print(f"Explaining an error failed: {failure!r}", file=sys.stderr)
+            return error, content["traceback"]
+
+    async def explain_silence(self, execution: Execution) -> dict:
+        """Returns the error of a cell that the inner kernel refused without a word."""
+        if execution.stopped:
+            return STOPPED
+        result = None
+        try:
+            result = await transpile(self.deno, execution.code)
+        except Exception as failure:
+            print(f"Looking for a syntax error failed: {failure!r}", file=sys.stderr)
+        execution.parsed = False
+        if isinstance(result, SyntaxProblem):
+            return syntax_error(result, execution.code)
+        return REFUSED
+
+    # --- Stop -----------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Ends the cell that runs and the queue: Jupyter's Stop."""
+        self.inner.interrupt()
+        for item in self.queue:
+            if isinstance(item, Execution):
+                item.aborted = True
+        if self.current is not None and not self.current.stopped:
+            self.current.stopped = True
+            self.spawn(self.end_if_endless(self.current))
+
+    async def end_if_endless(self, execution: Execution) -> None:
+        """Ends a cell that does not end by itself after Stop."""
+        execution.note_output()
+        await asyncio.sleep(max(STOP_SECONDS, STOP_PAUSES * execution.longest_pause))
+        if execution is not self.current or execution.replied.is_set():
+            return
+        # Deno can end JavaScript that runs, and the variables stay.
+        message = self.signer.make("interrupt_request", {}, {})
+        self.to_inner("control", message)
+        try:
+            await asyncio.wait_for(execution.replied.wait(), TERMINATE_SECONDS)
+        except asyncio.TimeoutError:
+            await self.restart_inner(execution)
+
+    async def restart_inner(self, execution: Execution) -> None:
+        """Replaces the inner kernel, whose cell does not end, by a fresh one."""
+        self.ready, self.restarting = False, True
+        watcher, *others = self.inner_tasks
+        for task in others:
+            task.cancel()
+        self.inner.kill()
+        await watcher
+        for socket in self.inner_sockets.values():
+            socket.close()
+        self.own.clear()
+        self.scripts.clear()
+        self.history.clear()
+        reply = {"status": "error", "execution_count": execution.execution_count, **RESTARTED}
+        self.publish("error", RESTARTED, execution.header)
+        self.send("shell", "execute_reply", reply, execution.message)
+        self.publish("status", {"execution_state": "idle"}, execution.header)
+        execution.replied.set()
+        self.current = None
+        self.inner = InnerKernel(self.deno, self.connection)
+        self.restarting = False
+        await self.connect_inner()
+
+    # --- The language server --------------------------------------------------------------------
+
+    async def start_language_server(self) -> None:
+        try:
+            from language_server import LanguageServer
+
+            server = LanguageServer()
+            await asyncio.wait_for(server.start(self.deno, os.getcwd()), CHECK_SECONDS)
+            self.language_server = server
+        except ModuleNotFoundError:
+            pass
+        except Exception as failure:
+            print(f"Cells are not checked: {failure!r}", file=sys.stderr)
+
+    async def ask(self, question, seconds: float):
+        """Awaits an answer of the language server; None if it has none or fails."""
+        try:
+            return await asyncio.wait_for(question, seconds)
+        except asyncio.TimeoutError:
+            return None
+        except Exception as failure:
+            print(f"The language server failed: {failure!r}", file=sys.stderr)
+            return None
+
+    async def help(self, request: Message, kind: str) -> None:
+        """Answers Tab and Shift+Tab, also while a cell runs."""
+        content, header = request.content, request.header
+        cells, server = list(self.history.items()), self.language_server
+        code, position = content["code"], content["cursor_pos"]
+        if kind == "complete_request":
+            question = server.complete(cells, code, position)
+        else:
+            question = server.inspect(cells, code, position, content.get("detail_level", 0))
+        answer = await self.ask(question, HELP_SECONDS)
+        if answer is None:
+            self.queue.append(request)
+            self.advance()
+            return
+        self.publish("status", {"execution_state": "busy"}, header)
+        self.send("shell", kind.replace("request", "reply"), answer, request)
+        self.publish("status", {"execution_state": "idle"}, header)
+        if self.current is not None:
+            # JupyterLab shows the last status, whatever it belongs to.
+            self.publish("status", {"execution_state": "busy"}, self.current.header)
+
+    async def check(self, execution: Execution) -> dict | None:
+        """Shows what the compiler says about a cell. Returns the error with which it fails."""
+        cells = [(name, code) for name, code in self.history.items() if name != execution.cell_id]
+        cells.append((execution.cell_id, execution.code))
+        found = await self.ask(self.language_server.check(cells), CHECK_SECONDS)
+        errors = [each for each in found or [] if each.is_error]
+        if not errors or not execution.parsed:
+            return None
+        places = [
+            [f"line {each.line}: {each.message}", f"    {excerpt(execution.code, each.line)}"]
+            for each in errors
+        ]
+        if self.strict:
+            first, *rest = (f"cell {place}\n{text}" for place, text in places)
+            return error_content("TypeError", f"{errors[0].message}", [first, *rest])
+        text = "".join(f"warning: {place}\n{source}\n" for place, source in places)
+        self.publish("stream", {"name": "stderr", "text": text}, execution.header)
+        return None
+
+
+STOPPED = error_content(
+    "Stopped",
+    "The cell did not end by itself after Stop, so it was ended where it was. Variables are kept.",
+    [],
+)
+
+RESTARTED = error_content(
+    "KernelRestarted",
+    "The cell did not stop, so the kernel was restarted. All variables are gone: run the cells "
+    "again from the top.",
+    [],
+)
+
+REFUSED = error_content(
+    "Error",
+    "The kernel did not run this cell and gave no reason. Often a package that it imports cannot be "
+    "installed: look at its name and at the network.",
+    [],
+)
+
+
+def serve(deno: str, connection: dict, inner: InnerKernel) -> None:
+    """Runs the proxy until the inner kernel ends, and ends in the same way."""
+
+    async def main() -> int:
+        return await Proxy(deno, connection, inner).run()
+
+    try:
+        code = asyncio.run(main())
+    finally:
+        inner.forget_connection_file()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
