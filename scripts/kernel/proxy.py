@@ -5,9 +5,9 @@ and endless loops, errors show the learner's lines, and the language server chec
 """
 
 import asyncio
-import hashlib
 import json
 import os
+import pathlib
 import signal
 import sys
 import time
@@ -27,6 +27,7 @@ from errors import (
     syntax_error,
     transpile,
 )
+from execution import Execution
 from inner_kernel import InnerKernel
 from messages import Message, Signer, read_message
 
@@ -54,85 +55,13 @@ CHECK_SECONDS = 60
 # Requests whose clients are remembered; more are never open at once.
 MAX_SENDERS = 10_000
 
-# The frames of a stack that are recorded. V8 records 10, which a network of 20 layers fills.
-STACK_FRAMES = 50
-
-# Runs at the start of the inner kernel. It records the frames of each stack that lie in cells,
-# under the text of the stack, and leaves the text as it would be: 10 frames, and <anonymous> for
-# the name of a cell.
-RECORD_STACKS = """(() => {
-  const limit = %d, recorded = new Map();
-  Error.stackTraceLimit = limit;
-  Object.defineProperty(Error, "prepareStackTrace", {
-    configurable: true, enumerable: false, writable: true,
-    value: (error, sites) => {
-      const text = (value, otherwise) => value === undefined ? otherwise : String(value);
-      const header = [text(error.name, "Error"), text(error.message, "")];
-      const frames = sites.map((site) => {
-        const name = site.getScriptNameOrSourceURL?.() ?? "";
-        const inCell = String(name).startsWith("resnet-lab-cell-");
-        const line = String(site);
-        return {
-          text: "\\n    at " + (inCell ? line.replace(name, "<anonymous>") : line),
-          place: inCell ? [name, site.getLineNumber(), site.getColumnNumber()] : null,
-          isFile: !inCell && /(file|npm|jsr|https?):/.test(line),
-        };
-      });
-      const shown = Error.stackTraceLimit === limit ? frames.slice(0, 10) : frames;
-      const stack = header.filter((part) => part !== "").join(": ") +
-        shown.map((frame) => frame.text).join("");
-      recorded.delete(stack);
-      recorded.set(stack, {
-        frames: frames.flatMap(({ place }) => place ? [place] : []),
-        library: frames.filter(({ isFile }) => isFile).length,
-        all: frames.map((frame) => frame.text.trim()),
-      });
-      if (recorded.size > 100) recorded.delete(recorded.keys().next().value);
-      return stack;
-    },
-  });
-  Object.defineProperty(globalThis, Symbol.for("resnet-lab.stacks"), { value: recorded });
-})();""" % STACK_FRAMES
+# Sent to the inner kernel at its start.
+RECORD_STACKS = pathlib.Path(__file__).with_name("record_stacks.js").read_text(encoding="utf-8")
 
 # Its value comes back as the message of an error: a silent request has no other result.
 READ_STACK = """throw JSON.stringify(
   globalThis[Symbol.for("resnet-lab.stacks")].get(%s) ?? null
 );"""
-
-
-class Execution:
-    """An execute request, from its arrival to its last message."""
-
-    def __init__(self, message: Message, number: int) -> None:
-        self.message = message
-        self.header = message.header
-        self.id: str = self.header["msg_id"]
-        content = message.content
-        self.code: str = content["code"]
-        self.silent: bool = content.get("silent", False)
-        metadata = json.loads(message.frames[2])
-        # Without a cell's id, two requests with the same text count as the same cell.
-        self.cell_id: str = str(
-            metadata.get("cellId") or hashlib.sha256(self.code.encode()).hexdigest()
-        )
-        # The name of its script in stack traces.
-        self.script = f"resnet-lab-cell-{number}"
-        self.execution_count = 0
-        self.aborted = False
-        # Whether it is done: the reply has been sent, and the word that the kernel is idle.
-        self.replied = asyncio.Event()
-        self.idle = False
-        self.parsed = True
-        self.stopped = False
-        self.explanations: dict[str, asyncio.Task] = {}
-        self.check: asyncio.Task | None = None
-        self.started = self.last_output = time.monotonic()
-        self.longest_pause = 0.0
-
-    def note_output(self) -> None:
-        now = time.monotonic()
-        self.longest_pause = max(self.longest_pause, now - self.last_output)
-        self.last_output = now
 
 
 class Proxy:
@@ -485,7 +414,7 @@ class Proxy:
         if recorded is None:
             return Stack([], 0, traceback)
         frames = [Frame(*frame) for frame in recorded["frames"]]
-        return Stack(frames, recorded["library"], recorded["all"])
+        return Stack(frames, recorded["library"], recorded["lines"])
 
     # --- Errors ---------------------------------------------------------------------------------
 
