@@ -131,7 +131,7 @@ class Proxy:
         self.spawn(self.serve_clients("control", self.on_control))
         self.spawn(self.serve_clients("stdin", self.on_stdin))
         self.spawn(self.answer_heartbeats())
-        await self.connect_inner()
+        self.spawn(self.connect_inner())
         self.spawn(self.start_language_server())
         code = await self.ended
         # The last messages of the inner kernel are still under way.
@@ -602,6 +602,7 @@ def serve(deno: str, connection: dict, inner: InnerKernel) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)

@@ -17,6 +17,7 @@ import tempfile
 import time
 
 import zmq
+from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
@@ -41,10 +42,17 @@ class Kernel:
             specs = KernelSpecManager(kernel_dirs=[self.folder.name])
         self.manager = KernelManager(kernel_name="deno", kernel_spec_manager=specs)
         self.manager.start_kernel(cwd=cwd or ROOT, env={**os.environ, **env}, stderr=sys.stderr)
-        self.client = self.new_client()
+        try:
+            self.client = self.new_client()
+        except BaseException:
+            self.manager.shutdown_kernel(now=True)
+            raise
 
     def new_client(self):
-        client = self.manager.client()
+        # With an identity of its own, unlike those that the manager makes.
+        file = self.manager.connection_file
+        client = BlockingKernelClient(connection_file=file, parent=self.manager)
+        client.load_connection_file()
         client.start_channels()
         client.wait_for_ready(timeout=SECONDS)
         return client
@@ -232,7 +240,7 @@ def cells_of(path, count=None):
     return [cell for cell in cells if cell.strip()][:count]
 
 
-def notebook(path, count, mask=True):
+def notebook(path, count=8, mask=True):
     """The first cells of a notebook on both kernels: those whose messages differ."""
     codes = cells_of(path, int(count))
 
@@ -240,7 +248,8 @@ def notebook(path, count, mask=True):
         with Kernel(bare, cwd=str(pathlib.Path(path).parent), RESNET_LAB_SCALE="smoke") as kernel:
             return [comparable(kernel.run(code), mask=mask) for code in codes]
 
-    bare, proxied = seen(True), seen(False)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        bare, proxied = pool.map(seen, (True, False))
     return [
         {"cell": code, "bare": one, "proxied": other}
         for code, one, other in zip(codes, bare, proxied)
