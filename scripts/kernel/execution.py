@@ -27,14 +27,17 @@ class Execution:
         self.script = f"resnet-lab-cell-{number}"
         self.execution_count = 0
         self.aborted = False
-        # Whether it is done: the reply has been sent, and the word that the kernel is idle.
+        # Set when the inner kernel has replied.
+        self.answered = asyncio.Event()
+        # It is done when the reply has been sent, and the word that the kernel is idle.
         self.replied = asyncio.Event()
         self.idle = False
         self.parsed = True
-        self.stopped = False
+        # Whether Stop was pressed while it ran, and whether its JavaScript was then ended.
+        self.stopped = self.terminated = False
         self.explanations: dict[str, asyncio.Task] = {}
         self.check: asyncio.Task | None = None
-        self.started = self.last_output = time.monotonic()
+        self.last_output = time.monotonic()
         self.longest_pause = 0.0
 
     def note_output(self) -> None:

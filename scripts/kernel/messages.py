@@ -51,7 +51,9 @@ class Signer:
     def is_genuine(self, message: Message) -> bool:
         return hmac.compare_digest(self._session.sign(message.frames[:4]), message.signature)
 
-    def with_content(self, message: Message, content: dict, metadata: dict | None = None) -> Message:
+    def with_content(
+        self, message: Message, content: dict, metadata: dict | None = None
+    ) -> Message:
         """Returns a message with another content, and metadata besides its own."""
         header, parent, old, _, *buffers = message.frames
         if metadata is not None:

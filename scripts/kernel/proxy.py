@@ -29,6 +29,7 @@ from errors import (
 )
 from execution import Execution
 from inner_kernel import InnerKernel
+from language_help import LanguageHelp
 from messages import Message, Signer, read_message
 
 # After Stop a cell may finish its step. A training ends within one step, and a step of the course
@@ -45,12 +46,6 @@ TERMINATE_SECONDS = 2
 
 # Of the silent requests of the proxy itself; they take milliseconds.
 QUERY_SECONDS = 5
-
-# Help that comes later is of no use; the inner kernel answers instead.
-HELP_SECONDS = 2
-
-# A check takes 0.3 s, and some seconds for the first cell.
-CHECK_SECONDS = 60
 
 # Requests whose clients are remembered; more are never open at once.
 MAX_SENDERS = 10_000
@@ -93,8 +88,8 @@ class Proxy:
         self.current: Execution | None = None
         self.executions: dict[str, Execution] = {}
         self.number = 0
-        # The identities of the clients of requests, by the request's id. The inner kernel keeps only
-        # the identity of this proxy.
+        # The identities of the clients of requests, by the request's id. The inner kernel keeps
+        # only the identity of this proxy.
         self.senders: dict[str, list[bytes]] = {}
         # Requests of this proxy itself: their replies do not go to a client.
         self.own: dict[str, asyncio.Future] = {}
@@ -103,7 +98,7 @@ class Proxy:
         self.scripts: dict[str, Cell] = {}
         # Cells that count for the language server, in the order in which they ran last.
         self.history: dict[str, str] = {}
-        self.language_server = None
+        self.help = LanguageHelp()
         self.strict = os.environ.get("RESNET_LAB_CHECK") == "strict"
         self.background: set[asyncio.Task] = set()
         self.ended: asyncio.Future = asyncio.get_running_loop().create_future()
@@ -132,17 +127,17 @@ class Proxy:
         self.spawn(self.serve_clients("stdin", self.on_stdin))
         self.spawn(self.answer_heartbeats())
         self.spawn(self.connect_inner())
-        self.spawn(self.start_language_server())
-        code = await self.ended
+        self.spawn(self.help.start(self.deno))
+        try:
+            code = await self.ended
+        except BaseException:
+            self.inner.kill()
+            raise
         # The last messages of the inner kernel are still under way.
         await asyncio.sleep(0.1)
-        for task in [*self.background, *self.inner_tasks]:
+        for task in self.background:
             task.cancel()
-        if self.language_server is not None:
-            try:
-                await asyncio.wait_for(self.language_server.stop(), HELP_SECONDS)
-            except Exception:
-                pass
+        await self.help.stop()
         for socket in self.inner_sockets.values():
             socket.close(linger=0)
         for socket in self.clients.values():
@@ -220,14 +215,13 @@ class Proxy:
                 message = read_message(multipart)
                 if not self.signer.is_genuine(message):
                     raise ValueError("the signature is wrong")
-            except ValueError as error:
+                self.senders[message.header["msg_id"]] = message.identities
+                if len(self.senders) > MAX_SENDERS:
+                    self.senders.pop(next(iter(self.senders)))
+                handle(message)
+            except (ValueError, KeyError, TypeError) as error:
                 # As the inner kernel does.
-                print(f"Ignored a message on {channel}: {error}", file=sys.stderr)
-                continue
-            self.senders[message.header["msg_id"]] = message.identities
-            if len(self.senders) > MAX_SENDERS:
-                self.senders.pop(next(iter(self.senders)))
-            handle(message)
+                print(f"Ignored a message on {channel}: {error!r}", file=sys.stderr)
 
     async def answer_heartbeats(self) -> None:
         while True:
@@ -240,8 +234,8 @@ class Proxy:
         if kind == "execute_request":
             self.number += 1
             self.queue.append(Execution(message, self.number))
-        elif kind in ("complete_request", "inspect_request") and self.language_server is not None:
-            self.spawn(self.help(message, kind))
+        elif kind in ("complete_request", "inspect_request") and self.help.is_ready:
+            self.spawn(self.answer(message, kind))
             return
         else:
             self.queue.append(message)
@@ -275,7 +269,7 @@ class Proxy:
         self.executions[execution.id] = execution
         if len(self.executions) > 100:
             self.executions.pop(next(iter(self.executions)))
-        execution.started = execution.last_output = time.monotonic()
+        execution.last_output = time.monotonic()
         message = execution.message
         if execution.code.strip():
             self.scripts[execution.script] = Cell(execution.code, 0)
@@ -283,7 +277,7 @@ class Proxy:
             code = f"{execution.code}\n//# sourceURL={execution.script}\n"
             message = self.signer.with_content(message, {**message.content, "code": code})
         self.to_inner("shell", message)
-        if not execution.silent and self.language_server is not None:
+        if not execution.silent and self.help.is_ready:
             execution.check = self.spawn(self.check(execution))
 
     def abort(self, execution: Execution) -> None:
@@ -306,7 +300,16 @@ class Proxy:
 
     async def serve_inner(self, channel: str, handle) -> None:
         while True:
-            await handle(read_message(await self.inner_sockets[channel].recv_multipart()))
+            message = read_message(await self.inner_sockets[channel].recv_multipart())
+            try:
+                await handle(message)
+            except Exception as failure:
+                # The message as it is, is better than none.
+                print(f"Reading a message on {channel} failed: {failure!r}", file=sys.stderr)
+                if channel == "iopub":
+                    self.clients[channel].send_multipart(message.multipart())
+                else:
+                    self.reply(channel, message)
 
     def reply(self, channel: str, message: Message) -> None:
         """Sends a message of the inner kernel to the client whose request it answers."""
@@ -330,31 +333,43 @@ class Proxy:
         if execution is None or execution.replied.is_set():
             self.reply("shell", message)
         else:
+            execution.answered.set()
             self.spawn(self.finish(execution, message))
 
     async def finish(self, execution: Execution, reply: Message) -> None:
-        """Completes the reply to a cell, and sends it."""
+        """Sends the reply to a cell, completed if it is an error."""
+        try:
+            reply = await self.completed(execution, reply)
+        except Exception as failure:
+            # The reply as the kernel sent it is better than none.
+            print(f"Completing a reply failed: {failure!r}", file=sys.stderr)
+        self.reply("shell", reply)
+        execution.replied.set()
+        self.leave(execution)
+
+    async def completed(self, execution: Execution, reply: Message) -> Message:
         content = reply.content
         if content["status"] == "error":
-            if not content["traceback"]:
+            if content["traceback"]:
+                reply = await self.with_explanation(execution, reply)
+            else:
                 error = await self.explain_silence(execution)
                 self.publish("error", error, execution.header)
                 reply = self.signer.with_content(reply, {**content, **error})
-            else:
-                reply = await self.with_explanation(execution, reply)
-        if execution.parsed and not execution.silent:
+        # V8 refuses a cell as a whole, for example one that declares a name twice.
+        refused = content.get("ename") == "SyntaxError" and len(content["traceback"]) == 1
+        if execution.parsed and not refused and not execution.silent:
+            # A cell that runs again moves to the end.
             self.history.pop(execution.cell_id, None)
             self.history[execution.cell_id] = execution.code
         if self.strict and execution.check is not None:
             error = await execution.check
             if error and content["status"] == "ok":
                 self.publish("error", error, execution.header)
-                reply = self.signer.with_content(
-                    reply, {"status": "error", "execution_count": content["execution_count"], **error}
-                )
-        self.reply("shell", reply)
-        execution.replied.set()
-        self.leave(execution)
+                count = content["execution_count"]
+                content = {"status": "error", "execution_count": count, **error}
+                reply = self.signer.with_content(reply, content)
+        return reply
 
     def leave(self, execution: Execution) -> None:
         if self.current is execution and execution.replied.is_set() and execution.idle:
@@ -386,7 +401,11 @@ class Proxy:
         if kind == "status":
             if message.content["execution_state"] == "idle":
                 # The reply may lead to an error message, which must come before.
-                await execution.replied.wait()
+                try:
+                    await asyncio.wait_for(execution.answered.wait(), QUERY_SECONDS)
+                    await execution.replied.wait()
+                except asyncio.TimeoutError:
+                    execution.replied.set()
                 execution.idle = True
         else:
             execution.note_output()
@@ -419,7 +438,7 @@ class Proxy:
     # --- Errors ---------------------------------------------------------------------------------
 
     async def with_explanation(self, execution: Execution, message: Message) -> Message:
-        """Returns the error message with the learner's lines. The whole stack is in its metadata."""
+        """Returns the message with the learner's lines, and the whole stack in its metadata."""
         content = message.content
         stack = "\n".join(content["traceback"])
         if stack not in execution.explanations:
@@ -442,14 +461,10 @@ class Proxy:
 
     async def explain_silence(self, execution: Execution) -> dict:
         """Returns the error of a cell that the inner kernel refused without a word."""
-        if execution.stopped:
+        if execution.terminated:
             return STOPPED
-        result = None
-        try:
-            result = await transpile(self.deno, execution.code)
-        except Exception as failure:
-            print(f"Looking for a syntax error failed: {failure!r}", file=sys.stderr)
         execution.parsed = False
+        result = await transpile(self.deno, execution.code)
         if isinstance(result, SyntaxProblem):
             return syntax_error(result, execution.code)
         return REFUSED
@@ -470,13 +485,13 @@ class Proxy:
         """Ends a cell that does not end by itself after Stop."""
         execution.note_output()
         await asyncio.sleep(max(STOP_SECONDS, STOP_PAUSES * execution.longest_pause))
-        if execution is not self.current or execution.replied.is_set():
+        if execution.answered.is_set():
             return
         # Deno can end JavaScript that runs, and the variables stay.
-        message = self.signer.make("interrupt_request", {}, {})
-        self.to_inner("control", message)
+        execution.terminated = True
+        self.to_inner("control", self.signer.make("interrupt_request", {}, {}))
         try:
-            await asyncio.wait_for(execution.replied.wait(), TERMINATE_SECONDS)
+            await asyncio.wait_for(execution.answered.wait(), TERMINATE_SECONDS)
         except asyncio.TimeoutError:
             await self.restart_inner(execution)
 
@@ -505,42 +520,14 @@ class Proxy:
 
     # --- The language server --------------------------------------------------------------------
 
-    async def start_language_server(self) -> None:
-        try:
-            from language_server import LanguageServer
-
-            server = LanguageServer()
-            await asyncio.wait_for(server.start(self.deno, os.getcwd()), CHECK_SECONDS)
-            self.language_server = server
-        except ModuleNotFoundError:
-            pass
-        except Exception as failure:
-            print(f"Cells are not checked: {failure!r}", file=sys.stderr)
-
-    async def ask(self, question, seconds: float):
-        """Awaits an answer of the language server; None if it has none or fails."""
-        try:
-            return await asyncio.wait_for(question, seconds)
-        except asyncio.TimeoutError:
-            return None
-        except Exception as failure:
-            print(f"The language server failed: {failure!r}", file=sys.stderr)
-            return None
-
-    async def help(self, request: Message, kind: str) -> None:
+    async def answer(self, request: Message, kind: str) -> None:
         """Answers Tab and Shift+Tab, also while a cell runs."""
-        content, header = request.content, request.header
-        cells, server = list(self.history.items()), self.language_server
-        code, position = content["code"], content["cursor_pos"]
-        if kind == "complete_request":
-            question = server.complete(cells, code, position)
-        else:
-            question = server.inspect(cells, code, position, content.get("detail_level", 0))
-        answer = await self.ask(question, HELP_SECONDS)
+        answer = await self.help.answer(kind, list(self.history.items()), request.content)
         if answer is None:
             self.queue.append(request)
             self.advance()
             return
+        header = request.header
         self.publish("status", {"execution_state": "busy"}, header)
         self.send("shell", kind.replace("request", "reply"), answer, request)
         self.publish("status", {"execution_state": "idle"}, header)
@@ -549,21 +536,20 @@ class Proxy:
             self.publish("status", {"execution_state": "busy"}, self.current.header)
 
     async def check(self, execution: Execution) -> dict | None:
-        """Shows what the compiler says about a cell. Returns the error with which it fails."""
+        """Shows what the compiler says about a cell, or returns it as an error if it is strict."""
         cells = [(name, code) for name, code in self.history.items() if name != execution.cell_id]
-        cells.append((execution.cell_id, execution.code))
-        found = await self.ask(self.language_server.check(cells), CHECK_SECONDS)
-        errors = [each for each in found or [] if each.is_error]
+        errors = await self.help.check([*cells, (execution.cell_id, execution.code)])
         if not errors or not execution.parsed:
             return None
-        places = [
-            [f"line {each.line}: {each.message}", f"    {excerpt(execution.code, each.line)}"]
-            for each in errors
-        ]
         if self.strict:
-            first, *rest = (f"cell {place}\n{text}" for place, text in places)
-            return error_content("TypeError", f"{errors[0].message}", [first, *rest])
-        text = "".join(f"warning: {place}\n{source}\n" for place, source in places)
+            code = execution.code
+            lines = [f"cell line {each.line}: {excerpt(code, each.line)}" for each in errors]
+            others = [f"{each.message}\n{line}" for each, line in zip(errors[1:], lines[1:])]
+            return error_content("TypeScriptError", errors[0].message, [lines[0], *others])
+        text = "".join(
+            f"warning: line {each.line}: {each.message}\n    {excerpt(execution.code, each.line)}\n"
+            for each in errors
+        )
         self.publish("stream", {"name": "stderr", "text": text}, execution.header)
         return None
 
@@ -583,8 +569,8 @@ RESTARTED = error_content(
 
 REFUSED = error_content(
     "Error",
-    "The kernel did not run this cell and gave no reason. Often a package that it imports cannot be "
-    "installed: look at its name and at the network.",
+    "The kernel did not run this cell and gave no reason. Often a package that it imports cannot "
+    "be installed: look at its name and at the network.",
     [],
 )
 

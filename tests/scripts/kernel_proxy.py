@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import statistics
 import sys
@@ -31,13 +32,13 @@ BARE_ARGV += ["jupyter", "--kernel", "--conn", "{connection_file}"]
 class Kernel:
     """A kernel and one client."""
 
-    def __init__(self, bare=False, cwd=None, **env):
+    def __init__(self, bare=False, cwd=None, argv=None, **env):
         specs = KernelSpecManager()
-        if bare:
+        if bare or argv:
             self.folder = tempfile.TemporaryDirectory()
             spec = pathlib.Path(self.folder.name, "deno")
             spec.mkdir()
-            text = {"argv": BARE_ARGV, "display_name": "bare", "language": "typescript"}
+            text = {"argv": argv or BARE_ARGV, "display_name": "x", "language": "typescript"}
             (spec / "kernel.json").write_text(json.dumps(text))
             specs = KernelSpecManager(kernel_dirs=[self.folder.name])
         self.manager = KernelManager(kernel_name="deno", kernel_spec_manager=specs)
@@ -329,6 +330,76 @@ def clients(argument):
         return {name: sorted(map(str, names)) for name, names in result.items()}
 
 
+LANGUAGE_SERVER = """
+import asyncio, collections
+Diagnostic = collections.namedtuple("Diagnostic", "line column end message is_error")
+class LanguageServer:
+    async def start(self, deno, folder):
+        pass
+    async def check(self, cells):
+        await asyncio.sleep(0.2)
+        name, text = cells[-1]
+        if "dies" in text:
+            raise OSError("it died")
+        if "wrong" not in text:
+            return []
+        before = " ".join(name for name, _ in cells[:-1])
+        return [Diagnostic(2, 7, 12, f"{name} is wrong after [{before}]", True),
+                Diagnostic(1, 1, 2, "a hint", False)]
+    async def complete(self, cells, code, cursor_pos):
+        return {"status": "ok", "matches": ["columns"], "cursor_start": 0, "cursor_end": cursor_pos, "metadata": {}}
+    async def inspect(self, cells, code, cursor_pos, detail_level):
+        await asyncio.sleep(60)
+    async def stop(self):
+        pass
+"""
+
+
+def language(strict):
+    """A language server that is not Deno's: what the proxy does with its answers."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = pathlib.Path(folder, "kernel")
+        shutil.copytree(pathlib.Path(ROOT, "scripts", "kernel"), copy)
+        (copy / "language_server.py").write_text(LANGUAGE_SERVER)
+        argv = [sys.executable, "-I", str(copy), "{connection_file}"]
+        with Kernel(argv=argv, RESNET_LAB_CHECK=strict) as kernel:
+            cells = [
+                ("one", "const first = 1;"),
+                ("two", "const second = 2;\nconst wrong = 3;\n'result';"),
+                ("one", "const first = 5;"),
+                ("none", "let = = ;"),
+                ("silent", "4;"),
+                ("three", "1;\n'wrong';"),
+                ("four", "'the server dies'"),
+                ("five", "throw new Error('wrong');"),
+            ]
+            results = []
+            for name, code in cells:
+                request = kernel.send(code, name, silent=name == "silent")
+                results.append(kernel.collect([request], late=0.5)[request])
+            long = kernel.send("await new Promise((done) => setTimeout(done, 1000)); 'long'")
+            time.sleep(0.3)
+            ask = kernel.client.session.msg("complete_request", {"code": "c", "cursor_pos": 1})
+            kernel.client.shell_channel.send(ask)
+            completion = ask["header"]["msg_id"]
+            start = time.time()
+            states = []
+
+            def until(message):
+                if message["msg_type"] == "status":
+                    states.append(message["content"]["execution_state"])
+
+            seen = kernel.collect([long, completion], until)
+            inspection = kernel.ask("inspect_request", {"code": "c", "cursor_pos": 1})
+            return {
+                "cells": results,
+                "completion": seen[completion],
+                "seconds": seen[completion][0]["at"] - start,
+                "states": states,
+                "inspection": inspection,
+            }
+
+
 def is_alive(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
@@ -402,7 +473,7 @@ def compare(*paths):
 
 SCENARIOS = {
     function.__name__: function
-    for function in (passes, notebook, errors, stop, endless, many, clients, deaths, latency, compare)
+    for function in (passes, notebook, errors, stop, endless, many, clients, language, deaths, latency, compare)
 }
 
 if __name__ == "__main__":

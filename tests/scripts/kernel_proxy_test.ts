@@ -189,7 +189,10 @@ Deno.test({
           traceback(cells[3]),
           /^TypeError: .*\ncell line 3: s!\.length; }\)\(null\);/,
         );
-        assert.match(traceback(cells[4]), /^RangeError: .*\n(cell line 2: .*\n)?cell line 3: return r\(n \+ 1\);$/);
+        assert.match(
+          traceback(cells[4]),
+          /^RangeError: .*\n(cell line 2: .*\n)?cell line 3: return r\(n \+ 1\);$/,
+        );
         assert.match(traceback(cells[5]), /^Custom: two\nlines\ncell line 1: /);
       },
     );
@@ -233,6 +236,43 @@ Deno.test({
         }
       },
     );
+
+    await t.step("shows what the language server says, and runs cells without it", async () => {
+      const { cells, completion, seconds, states, inspection } = await scenario("language", "show");
+      const warning = (messages: Message[]) =>
+        messages.filter(({ type }) => type === "stream").map(({ text }) => text).join("");
+      assert.deepEqual(cells.map(warning), [
+        "",
+        "warning: line 2: two is wrong after [one]\n    const wrong = 3;\n",
+        ...["", "", ""],
+        "warning: line 2: three is wrong after [two one]\n    'wrong';\n",
+        ...["", ""],
+      ]);
+      assert.equal(result(cells[1]), '"result"');
+      // The warning comes later than the word that the cell is done: it has delayed nothing.
+      const order = cells[1].map(({ type, execution_state }: Message) => execution_state ?? type);
+      assert(order.indexOf("stream") > order.indexOf("idle"), order.join());
+      assert.equal(result(cells[6]), '"the server dies"');
+      // Help comes while a cell runs, and JupyterLab then shows again that it does.
+      assert(seconds < 0.6, `${seconds} s`);
+      assert.deepEqual(completion.find(({ type }: Message) => type === "complete_reply").matches, [
+        "columns",
+      ]);
+      assert.deepEqual(states, ["busy", "busy", "idle", "busy", "idle"]);
+      assert.equal(inspection.find(({ type }: Message) => type === "inspect_reply").found, false);
+    });
+
+    await t.step("fails a cell with a type error when RESNET_LAB_CHECK is strict", async () => {
+      const { cells } = await scenario("language", "strict");
+      assert.deepEqual(cells.map((cell: Message[]) => course(cell)[0]), [
+        ...["ok", "error", "ok", "error", "ok", "error", "ok", "error"],
+      ]);
+      assert.equal(
+        traceback(cells[1]),
+        "TypeScriptError: two is wrong after [one]\ncell line 2: const wrong = 3;",
+      );
+      assert.equal(errorOf(cells[7]).ename, "Error");
+    });
 
     await t.step({
       name: "ends with the inner kernel, and the inner kernel with it",
