@@ -246,7 +246,8 @@ Deno.test({
         "warning: line 2: two is wrong after [one]\n    const wrong = 3;\n",
         ...["", "", ""],
         "warning: line 2: three is wrong after [two one]\n    'wrong';\n",
-        ...["", ""],
+        "",
+        "warning: line 2: five is wrong after [two one three four]\n    \n",
       ]);
       assert.equal(result(cells[1]), '"result"');
       // The warning comes later than the word that the cell is done: it has delayed nothing.
