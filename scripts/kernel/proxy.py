@@ -40,6 +40,10 @@ STOP_SECONDS = 10
 # rest of one step.
 STOP_PAUSES = 3
 
+# When JavaScript has received Stop, no endless loop is in its way. A training that draws its figure
+# at the end takes 1 s, and 20 s on a machine that has much else to do.
+RECEIVED_SECONDS = 30
+
 # Deno ends JavaScript that runs within milliseconds. A cell that waits, or is in native code, does
 # not notice.
 TERMINATE_SECONDS = 2
@@ -51,7 +55,7 @@ QUERY_SECONDS = 5
 MAX_SENDERS = 10_000
 
 # Sent to the inner kernel at its start.
-RECORD_STACKS = pathlib.Path(__file__).with_name("record_stacks.js").read_text(encoding="utf-8")
+PREPARE = pathlib.Path(__file__).with_name("prepare_kernel.js").read_text(encoding="utf-8")
 
 # Its value comes back as the message of an error: a silent request has no other result.
 READ_STACK = """throw JSON.stringify(
@@ -188,7 +192,7 @@ class Proxy:
         # The subscription takes effect a moment after the first replies. Without it the first
         # outputs would be lost.
         while True:
-            message = self.request(RECORD_STACKS)
+            message = self.request(PREPARE)
             await self.own[message]
             for _ in range(20):
                 if message in self.own_seen:
@@ -273,7 +277,7 @@ class Proxy:
         message = execution.message
         if execution.code.strip():
             self.scripts[execution.script] = Cell(execution.code, 0)
-            # V8 shows this name to RECORD_STACKS, so that it knows the cell of each frame.
+            # V8 shows this name to prepare_kernel.js, which so knows the cell of each frame.
             code = f"{execution.code}\n//# sourceURL={execution.script}\n"
             message = self.signer.with_content(message, {**message.content, "code": code})
         self.to_inner("shell", message)
@@ -377,6 +381,10 @@ class Proxy:
             self.advance()
 
     async def on_inner_output(self, message: Message) -> None:
+        if message.header["msg_type"] == "resnet_lab_stop_received":
+            if self.current is not None:
+                self.current.received_stop = True
+            return
         parent = message.parent_id
         if parent in self.own:
             self.own_seen.add(parent)
@@ -426,7 +434,7 @@ class Proxy:
         return name
 
     async def recorded_stack(self, traceback: list[str]) -> Stack:
-        """Returns what RECORD_STACKS knows of a stack."""
+        """Returns what prepare_kernel.js knows of a stack."""
         name = self.request(READ_STACK % json.dumps("\n".join(traceback)))
         reply = await asyncio.wait_for(self.own[name], QUERY_SECONDS)
         recorded = json.loads(reply["evalue"])
@@ -463,11 +471,12 @@ class Proxy:
         """Returns the error of a cell that the inner kernel refused without a word."""
         if execution.terminated:
             return STOPPED
-        execution.parsed = False
         result = await transpile(self.deno, execution.code)
         if isinstance(result, SyntaxProblem):
+            execution.parsed = False
             return syntax_error(result, execution.code)
-        return REFUSED
+        # V8 also gives up a promise that nothing can fulfil any more.
+        return STOPPED if execution.stopped else REFUSED
 
     # --- Stop -----------------------------------------------------------------------------------
 
@@ -484,7 +493,10 @@ class Proxy:
     async def end_if_endless(self, execution: Execution) -> None:
         """Ends a cell that does not end by itself after Stop."""
         execution.note_output()
-        await asyncio.sleep(max(STOP_SECONDS, STOP_PAUSES * execution.longest_pause))
+        seconds = max(STOP_SECONDS, STOP_PAUSES * execution.longest_pause)
+        await asyncio.sleep(seconds)
+        if execution.received_stop:
+            await asyncio.sleep(max(0, RECEIVED_SECONDS - seconds))
         if execution.answered.is_set():
             return
         # Deno can end JavaScript that runs, and the variables stay.

@@ -6,6 +6,7 @@
 """
 
 import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -162,7 +163,8 @@ def comparable(messages, mask=False):
         f"{message['name']}: {message['text']}" for message in messages if message["type"] == "stream"
     )
     rest = sorted(text for text in texts if '"type": "stream"' not in text[1])
-    return [*rest, ("streams", re.sub(r"std(out|err): ", "", re.sub(r"\d", "#", streams) if mask else streams))]
+    streams = re.sub(r"std(out|err): ", "", streams)
+    return [*rest, ("streams", re.sub(r"\d", "#", streams) if mask else streams)]
 
 
 CELLS = [
@@ -352,7 +354,8 @@ class LanguageServer:
         return [Diagnostic(2, 7, 12, f"{name} is wrong after [{before}]", True),
                 Diagnostic(1, 1, 2, "a hint", False)]
     async def complete(self, cells, code, cursor_pos):
-        return {"status": "ok", "matches": ["columns"], "cursor_start": 0, "cursor_end": cursor_pos, "metadata": {}}
+        return {"status": "ok", "matches": ["columns"], "metadata": {},
+                "cursor_start": 0, "cursor_end": cursor_pos}
     async def inspect(self, cells, code, cursor_pos, detail_level):
         await asyncio.sleep(60)
     async def stop(self):
@@ -434,7 +437,7 @@ def deaths(argument):
     return result
 
 
-def latency(argument=None):
+def latency():
     """Milliseconds from sending a cell to its first output and to idle, medians of 50."""
     result = {}
     kernels = {"bare": Kernel(True), "proxied": Kernel()}
@@ -467,19 +470,31 @@ def latency(argument=None):
 
 
 def compare(*paths):
+    """Prints where the kernels differ. Measured times and the number of progress updates do."""
     for path in paths:
         start = time.time()
         found = notebook(path, 10_000)
-        print(f"{pathlib.Path(path).name}: {len(cells_of(path))} cells, {len(found)} differ, "
-              f"{time.time() - start:.0f} s", file=sys.stderr, flush=True)
+        print(f"\n{path}: {len(cells_of(path))} cells, {len(found)} differ, {time.time() - start:.0f} s")
         for each in found:
-            print(json.dumps(each)[:3000], file=sys.stderr, flush=True)
+            print(f"  {each['cell'][:100]!r}")
+            for bare, proxied in itertools.zip_longest(each["bare"], each["proxied"]):
+                if bare != proxied:
+                    one, other = str(bare), str(proxied)
+                    place = len(os.path.commonprefix([one, other]))
+                    near = slice(max(0, place - 40), place + 80)
+                    print(f"    bare    {one[near]!r}\n    proxied {other[near]!r}", flush=True)
 
 
 SCENARIOS = {
     function.__name__: function
-    for function in (passes, notebook, errors, stop, endless, many, clients, language, deaths, latency, compare)
+    for function in (passes, notebook, errors, stop, endless, many, clients, language, deaths)
 }
 
 if __name__ == "__main__":
-    print(json.dumps(SCENARIOS[sys.argv[1]](*(sys.argv[2:] or [None]))))
+    name, *arguments = sys.argv[1:]
+    if name == "compare":
+        compare(*arguments)
+    elif name == "latency":
+        print(json.dumps(latency()))
+    else:
+        print(json.dumps(SCENARIOS[name](*(arguments or [None]))))

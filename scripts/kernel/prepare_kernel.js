@@ -1,10 +1,14 @@
 /**
- * Runs in the inner kernel at its start. It records for each stack trace which frames lie in cells,
- * and leaves the text of the trace as it is without this file.
+ * Runs in the inner kernel at its start.
  *
- * A stack names every cell `<anonymous>` and ends after 10 frames, which a network fills before the
- * learner's line. Here V8 records 100 frames, and the proxy gives each cell a name by a sourceURL
- * comment. The proxy reads the record, under the text of the trace, when a cell has failed.
+ * It tells the proxy when JavaScript receives Stop. A loop that never ends does not: then the proxy
+ * ends it. A cell that receives it may be drawing its last figure, and has more time.
+ *
+ * It records for each stack trace which frames lie in cells, and leaves the text of the trace as it
+ * is without this file. A stack names every cell `<anonymous>` and ends after 10 frames, which a
+ * network fills before the learner's line. Here V8 records 100 frames, and the proxy gives each
+ * cell a name by a sourceURL comment. The proxy reads the record, under the text of the trace, when
+ * a cell has failed.
  */
 (() => {
   const recordedFrames = 100, shownFrames = 10;
@@ -41,6 +45,14 @@
     if (recorded.size > 100) recorded.delete(recorded.keys().next().value);
     return stack;
   }
+
+  Deno.addSignalListener("SIGINT", () => {
+    try {
+      Deno.jupyter.broadcast("resnet_lab_stop_received", {});
+    } catch {
+      // An error would keep Stop from the listeners after this one.
+    }
+  });
 
   Error.stackTraceLimit = recordedFrames;
   const hidden = { configurable: true, enumerable: false, writable: true };
