@@ -249,12 +249,11 @@ class Proxy:
         if message.header["msg_type"] == "interrupt_request":
             self.stop()
             self.send("control", "interrupt_reply", {"status": "ok"}, message)
-        elif "control" in self.inner_sockets:
+        else:
             self.to_inner("control", message)
 
     def on_stdin(self, message: Message) -> None:
-        if "stdin" in self.inner_sockets:
-            self.to_inner("stdin", message)
+        self.to_inner("stdin", message)
 
     def advance(self) -> None:
         """Passes requests on until a cell runs. Cells pass one at a time, so that Stop can end the
@@ -291,7 +290,9 @@ class Proxy:
         self.publish("status", {"execution_state": "idle"}, execution.header)
 
     def to_inner(self, channel: str, message: Message) -> None:
-        self.inner_sockets[channel].send_multipart(message._replace(identities=[]).multipart())
+        # There are no sockets during a restart. What comes then would not survive it either.
+        if channel in self.inner_sockets:
+            self.inner_sockets[channel].send_multipart(message._replace(identities=[]).multipart())
 
     def send(self, channel: str, kind: str, content: dict, request: Message) -> None:
         reply = self.signer.make(kind, content, request.header, request.identities)
@@ -517,6 +518,7 @@ class Proxy:
         await watcher
         for socket in self.inner_sockets.values():
             socket.close()
+        self.inner_sockets.clear()
         self.own.clear()
         self.scripts.clear()
         self.history.clear()

@@ -243,7 +243,7 @@ def cells_of(path, count=None):
     return [cell for cell in cells if cell.strip()][:count]
 
 
-def notebook(path, count=8, mask=True):
+def notebook(path, count=6, mask=True):
     """The first cells of a notebook on both kernels: those whose messages differ."""
     codes = cells_of(path, int(count))
 

@@ -50,7 +50,7 @@ async function scenario(
 }
 
 /** The error that a cell shows; its reply must say the same. */
-function errorOf(messages: readonly Message[]): Message {
+function errorOf(messages: readonly Message[] = []): Message {
   const [error, ...others] = messages.filter(({ type }) => type === "error");
   assert(error && others.length === 0, JSON.stringify(messages));
   const reply = messages.find(({ type }) => type === "execute_reply");
@@ -65,7 +65,7 @@ function errorOf(messages: readonly Message[]): Message {
   return error;
 }
 
-function traceback(messages: readonly Message[]): string {
+function traceback(messages: readonly Message[] = []): string {
   return errorOf(messages).traceback!.join("\n");
 }
 
@@ -77,7 +77,7 @@ function course(messages: readonly Message[]): (string | undefined)[] {
   ];
 }
 
-function result(messages: readonly Message[]): string | undefined {
+function result(messages: readonly Message[] = []): string | undefined {
   return messages.find(({ type }) => type === "execute_result")?.data?.["text/plain"];
 }
 
@@ -104,13 +104,47 @@ Deno.test({
       assert.deepEqual(await scenario("clients"), { first: ["first"], second: ["second"] });
     });
 
-    await t.step("shows a syntax error with the line and the place", async () => {
-      const [open, missing, string, after] = await scenario("errors", [
-        "// A comment.\n\nconst z = [1, 2;",
-        "  let a = ;",
-        'const s = "abc',
-        "typeof z",
-      ]);
+    // All in one kernel, so that it starts once.
+    const runtimeCells = [
+      'import {\n  conv2d,\n  ops,\n  sequential,\n} from "resnet-lab";\n\n' +
+      "const net = sequential(...Array.from({ length: 20 }, () => conv2d(4, 4, { kernelSize: 3 })));\n\n" +
+      "interface Wrong {\n  size: number;\n}\n\nfunction apply(x: never) {\n" +
+      "  // A comment before the line.\n  return net.forward(x);\n}",
+      "const x = ops.zeros([1, 8, 8, 3]);\n\n/* of\n   two lines */\nconst y = apply(x as never);",
+      "const o: { a: number } = { a: 1 };\nasync function later(n: number): Promise<number> {\n" +
+      "  await new Promise((done) => setTimeout(done));\n  return [n].map((x) => {\n" +
+      "    if (x > 0) {\n      throw new RangeError(`found ${x}`);\n    }\n    return x;\n  })[0]!;\n}\n" +
+      "await later(\n  o.a,\n);",
+      'const text = "äöü 😀"; ((s: string | null) => {\n\n  s!.length; })(null);',
+      "const limit = Error.stackTraceLimit;\nfunction r(n: number): number {\n  return r(n + 1);\n}\nr(0);",
+      "throw Object.assign(new Error('two\\nlines'), { name: 'Custom' });",
+    ];
+    const syntaxCells = [
+      "// A comment.\n\nconst z = [1, 2;",
+      "  let a = ;",
+      'const s = "abc',
+      "typeof z",
+    ];
+    const silentCells = [
+      "throw 3",
+      "throw null",
+      "throw new Error()",
+      "return 5",
+      "const a = 1; const a = 2;",
+      "import { x } from './none.ts';",
+      "import x from 'npm:@resnet-lab/no such package';",
+    ];
+    const failed: Message[][] = await scenario("errors", [
+      ...runtimeCells,
+      ...syntaxCells,
+      ...silentCells,
+    ]);
+    const runtime = failed.splice(0, runtimeCells.length);
+    const syntax = failed.splice(0, syntaxCells.length);
+    const silent = failed;
+
+    await t.step("shows a syntax error with the line and the place", () => {
+      const [open, missing, string, after] = syntax;
       assert.deepEqual(errorOf(open).ename, "SyntaxError");
       assert.equal(
         traceback(open),
@@ -133,38 +167,15 @@ Deno.test({
       assert.equal(result(after), '"undefined"');
     });
 
-    await t.step("never shows nothing for a cell that fails", async () => {
-      const cells = await scenario("errors", [
-        "throw 3",
-        "throw null",
-        "throw new Error()",
-        "return 5",
-        "const a = 1; const a = 2;",
-        "import { x } from './none.ts';",
-        "import x from 'npm:@resnet-lab/no such package';",
-      ]);
-      for (const cell of cells) assert.match(traceback(cell), /\S/);
-      assert.equal(traceback(cells[0]), "Error: 3");
+    await t.step("never shows nothing for a cell that fails", () => {
+      for (const cell of silent) assert.match(traceback(cell), /\S/);
+      assert.equal(traceback(silent[0]), "Error: 3");
     });
 
     await t.step(
       "names the learner's lines in a runtime error, by their numbers in the cell",
-      async () => {
-        const cells = await scenario("errors", [
-          'import {\n  conv2d,\n  ops,\n  sequential,\n} from "resnet-lab";\n\n' +
-          "const net = sequential(...Array.from({ length: 20 }, () => conv2d(4, 4, { kernelSize: 3 })));\n\n" +
-          "interface Wrong {\n  size: number;\n}\n\nfunction apply(x: never) {\n" +
-          "  // A comment before the line.\n  return net.forward(x);\n}",
-          "const x = ops.zeros([1, 8, 8, 3]);\n\n/* of\n   two lines */\nconst y = apply(x as never);",
-          "const o: { a: number } = { a: 1 };\nasync function later(n: number): Promise<number> {\n" +
-          "  await new Promise((done) => setTimeout(done));\n  return [n].map((x) => {\n" +
-          "    if (x > 0) {\n      throw new RangeError(`found ${x}`);\n    }\n    return x;\n  })[0]!;\n}\n" +
-          "await later(\n  o.a,\n);",
-          'const text = "äöü 😀"; ((s: string | null) => {\n\n  s!.length; })(null);',
-          "const limit = Error.stackTraceLimit;\nfunction r(n: number): number {\n  return r(n + 1);\n}\nr(0);",
-          "throw Object.assign(new Error('two\\nlines'), { name: 'Custom' });",
-        ]);
-        const network = errorOf(cells[1]);
+      () => {
+        const network = errorOf(runtime[1]);
         assert.match(
           network.traceback!.join("\n"),
           RegExp(
@@ -179,21 +190,21 @@ Deno.test({
           /^at checkInput \(file:.*\n[^]*<anonymous>/,
         );
         assert.equal(
-          traceback(cells[2]),
+          traceback(runtime[2]),
           "RangeError: found 1\n" +
             "cell line 6: throw new RangeError(`found ${x}`);\n" +
             "cell line 4: return [n].map((x) => {\n" +
             "cell line 11: await later(",
         );
         assert.match(
-          traceback(cells[3]),
+          traceback(runtime[3]),
           /^TypeError: .*\ncell line 3: s!\.length; }\)\(null\);/,
         );
         assert.match(
-          traceback(cells[4]),
+          traceback(runtime[4]),
           /^RangeError: .*\n(cell line 2: .*\n)?cell line 3: return r\(n \+ 1\);$/,
         );
-        assert.match(traceback(cells[5]), /^Custom: two\nlines\ncell line 1: /);
+        assert.match(traceback(runtime[5]), /^Custom: two\nlines\ncell line 1: /);
       },
     );
 
@@ -238,8 +249,10 @@ Deno.test({
       },
     );
 
+    const [shown, strict] = ["show", "strict"].map((mode) => scenario("language", mode));
+
     await t.step("shows what the language server says, and runs cells without it", async () => {
-      const { cells, completion, seconds, states, inspection } = await scenario("language", "show");
+      const { cells, completion, seconds, states, inspection } = await shown;
       const warning = (messages: Message[]) =>
         messages.filter(({ type }) => type === "stream").map(({ text }) => text).join("");
       assert.deepEqual(cells.map(warning), [
@@ -265,7 +278,7 @@ Deno.test({
     });
 
     await t.step("fails a cell with a type error when RESNET_LAB_CHECK is strict", async () => {
-      const { cells } = await scenario("language", "strict");
+      const { cells } = await strict;
       assert.deepEqual(cells.map((cell: Message[]) => course(cell)[0]), [
         ...["ok", "error", "ok", "error", "ok", "error", "ok", "error"],
       ]);
