@@ -19,6 +19,8 @@ class LanguageHelp:
 
     def __init__(self) -> None:
         self._server = None
+        # Set when the server is there, or will never be.
+        self._started = asyncio.Event()
 
     @property
     def is_ready(self) -> bool:
@@ -27,14 +29,18 @@ class LanguageHelp:
     async def start(self, deno: str) -> None:
         try:
             from language_server import LanguageServer
-        except ModuleNotFoundError:
-            return
-        server = LanguageServer()
-        if await self._answer(server.start(deno, os.getcwd()), CHECK_SECONDS, failed=False) is None:
+
+            server = LanguageServer()
+            await asyncio.wait_for(server.start(deno, os.getcwd()), CHECK_SECONDS)
             self._server = server
+        except Exception as failure:
+            print(f"Cells are not checked: {failure!r}", file=sys.stderr)
+        finally:
+            self._started.set()
 
     async def check(self, cells: list[tuple[str, str]]) -> list:
-        """Returns the diagnostics of the last cell that are errors."""
+        """Returns the diagnostics of the last cell that are errors. Waits for the start."""
+        await self._started.wait()
         if self._server is None:
             return []
         found = await self._answer(self._server.check(cells), CHECK_SECONDS)
@@ -54,12 +60,12 @@ class LanguageHelp:
         if self._server is not None:
             await self._answer(self._server.stop(), HELP_SECONDS)
 
-    async def _answer(self, question, seconds: float, failed=None):
-        """Awaits an answer; returns `failed` if it fails or takes too long."""
+    async def _answer(self, question, seconds: float):
+        """Awaits an answer; returns None if it fails or takes too long."""
         try:
             return await asyncio.wait_for(question, seconds)
         except asyncio.TimeoutError:
-            return failed
+            return None
         except Exception as failure:
             print(f"The language server failed: {failure!r}", file=sys.stderr)
-            return failed
+            return None

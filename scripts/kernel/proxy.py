@@ -280,7 +280,7 @@ class Proxy:
             code = f"{execution.code}\n//# sourceURL={execution.script}\n"
             message = self.signer.with_content(message, {**message.content, "code": code})
         self.to_inner("shell", message)
-        if not execution.silent and self.help.is_ready:
+        if not execution.silent:
             execution.check = self.spawn(self.check(execution))
 
     def abort(self, execution: Execution) -> None:

@@ -342,7 +342,7 @@ import asyncio, collections
 Diagnostic = collections.namedtuple("Diagnostic", "line column end message is_error")
 class LanguageServer:
     async def start(self, deno, folder):
-        pass
+        await asyncio.sleep(1)
     async def check(self, cells):
         await asyncio.sleep(0.2)
         name, text = cells[-1]
@@ -384,7 +384,7 @@ def language(strict):
             results = []
             for name, code in cells:
                 request = kernel.send(code, name, silent=name == "silent")
-                results.append(kernel.collect([request], late=0.5)[request])
+                results.append(kernel.collect([request], late=2 if name == "two" else 0.5)[request])
             long = kernel.send("await new Promise((done) => setTimeout(done, 1000)); 'long'")
             time.sleep(0.3)
             ask = kernel.client.session.msg("complete_request", {"code": "c", "cursor_pos": 1})
