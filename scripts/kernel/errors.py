@@ -25,6 +25,10 @@ MAX_LINES = 12
 # Deno needs 50 ms for a cell.
 TRANSPILE_SECONDS = 10
 
+PLAIN_IMPORT = re.compile(r"""import ([\w$ {},*]+ from )?["'][^"']*["'];( //.*)?$""")
+BEGINS_WITH_IMPORT = re.compile(r"(\s*(//.*\n|/\*[\s\S]*?\*/))*\s*import\s+(?!type\b)")
+EXPORT_OR_EQUALS = re.compile(r"^\s*(export\b|import\s+[\w$]+\s*=)", re.MULTILINE)
+
 VLQ_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
@@ -126,12 +130,32 @@ def decode_mappings(mappings: str) -> list[list[tuple[int, int]]]:
     return lines
 
 
+def is_like_the_kernels(transpiled: Transpiled, code: str) -> bool:
+    """Whether the kernel's JavaScript has the same lines.
+
+    It makes variables of imports. A plain import stays on its line; one with attributes or comments
+    does not. It leaves out imports with an equals sign, exports, and the comments before all
+    imports but one at the beginning.
+    """
+    if EXPORT_OR_EQUALS.search(code):
+        return False
+    after_comment, first = False, BEGINS_WITH_IMPORT.match(code) is not None
+    for line in transpiled.lines:
+        if line.startswith("import"):
+            if not PLAIN_IMPORT.match(line) or (after_comment and not first):
+                return False
+            first = False
+        after_comment = line.startswith(("//", "/*", " *")) or line.endswith("*/")
+        if not after_comment:
+            first = False
+    return True
+
+
 def line_in_cell(transpiled: Transpiled, line: int, column: int) -> int | None:
     """Returns the line of the cell, from 1, for a place in the JavaScript that the kernel ran.
 
     None if it is not certain: V8 names the beginning of an expression, where the source map has a
-    segment, unless the kernel's text differs. It differs in the imports, which become variables but
-    stay on one line each.
+    segment.
     """
     if not 1 <= line <= len(transpiled.segments):
         return None
@@ -196,6 +220,8 @@ async def runtime_error(
     for frame in frames:
         cell, text = cells.get(frame.cell), transpiled.get(frame.cell)
         if cell is None or not isinstance(text, Transpiled):
+            continue
+        if not is_like_the_kernels(text, cell.code):
             continue
         number = line_in_cell(text, frame.line, frame.column)
         place = "cell" if frame.cell == current else f"cell [{cell.execution_count}]"

@@ -134,14 +134,33 @@ Deno.test({
       "import { x } from './none.ts';",
       "import x from 'npm:@resnet-lab/no such package';",
     ];
+    const certain = [
+      "// One comment.\nimport { join } from 'node:path'; // Another.\n\nlet a: number;",
+      "import {\n  join,\n  sep,\n} from 'node:path';\nimport * as fs from 'node:fs';",
+      "import { type PathLike, readFileSync } from 'node:fs';\ntype T = {\n  a: 1;\n};",
+      "const text = `\n  ${1}\n`;\n/* two\n   lines */",
+      "enum Color {\n  Red,\n}\ndeclare const nothing: Color;",
+    ];
+    // Deno leaves out comments and lines here in the kernel only.
+    const uncertain = [
+      "import { join } from 'node:path';\n// A comment.\nimport { sep } from 'node:path';\nlet b = 1;",
+      "import {\n  // A comment.\n  join,\n} from 'node:path';",
+      "// One.\nimport type { PathLike } from 'node:fs';\n// Two.\nimport { sep } from 'node:path';",
+      "const q = 1;\nexport { q };",
+      "import data from './deno.json' with { type: 'json' };\n\nlet c = 1;",
+    ];
     const failed: Message[][] = await scenario("errors", [
       ...runtimeCells,
       ...syntaxCells,
       ...silentCells,
+      ...[...certain, ...uncertain].map((code) => {
+        const line = code.split("\n").length + 1;
+        return `${code}\nthrow new Error("${line}");`;
+      }),
     ]);
     const runtime = failed.splice(0, runtimeCells.length);
     const syntax = failed.splice(0, syntaxCells.length);
-    const silent = failed;
+    const silent = failed.splice(0, silentCells.length);
 
     await t.step("shows a syntax error with the line and the place", () => {
       const [open, missing, string, after] = syntax;
@@ -207,6 +226,16 @@ Deno.test({
         assert.match(traceback(runtime[5]), /^Custom: two\nlines\ncell line 1: /);
       },
     );
+
+    await t.step("shows no line where it is not certain of its number", () => {
+      for (const [index, code] of [...certain, ...uncertain].entries()) {
+        const [message, ...lines] = errorOf(failed[index]).traceback!;
+        const number = code.split("\n").length + 1;
+        assert.equal(message, `Error: ${number}`);
+        const line = `cell line ${number}: throw new Error("${number}");`;
+        assert.deepEqual(lines, index < certain.length ? [line] : [], code);
+      }
+    });
 
     await t.step("Stop ends the cell that runs and the queue", async () => {
       const { cells, after } = await scenario("stop", [
