@@ -477,8 +477,8 @@ function jupyter({ root, deno: running }: Environment, venv: string): Promise<St
   // Relative, so that the project can be moved.
   const inSpec = (path: string) => `{resource_dir}/${relative(dirname(kernelspec), path)}`;
   const spec = {
-    // Stop is a SIGINT, which would end a Python that still starts. The shell ignores the signal and
-    // Python inherits that, until the proxy listens.
+    // Stop is a SIGINT, which would end a Python that still starts. The shell ignores the signal,
+    // and Python inherits that until the proxy listens.
     argv: [
       ...["/bin/sh", "-c", `trap "" INT; exec "$0" "$@"`],
       ...[inSpec(python), "-I", inSpec(join(venv, "..", "scripts", "kernel"))],
