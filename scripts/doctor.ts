@@ -100,12 +100,16 @@ async function jupyter(environment: Environment): Promise<Check> {
   };
 }
 
-/** Starts a kernel as JupyterLab does, and executes a cell. */
+/**
+ * Starts a kernel as JupyterLab does, and executes two cells: one that works, and one whose error
+ * the proxy finds with Deno's parser.
+ */
 const kernelTrial = `from jupyter_client.manager import start_new_kernel
 manager, client = start_new_kernel(startup_timeout=30, kernel_name="deno")
 try:
-    reply = client.execute_interactive("1 + 1", timeout=30, output_hook=lambda message: None)
-    assert reply["content"]["status"] == "ok", reply["content"]
+    for cell, expected in (("1 + 1", None), ("let = ;", "SyntaxError")):
+        reply = client.execute_interactive(cell, timeout=30, output_hook=lambda message: None)
+        assert reply["content"].get("ename") == expected, reply["content"]
 finally:
     client.stop_channels()
     manager.shutdown_kernel(now=True)`;

@@ -100,6 +100,7 @@ if (import.meta.main) {
       ...jupyterVariables(environment),
       RESNET_LAB_SCALE: options.scale,
       RESNET_LAB_WRITE: options.write ? "1" : "0",
+      RESNET_LAB_CHECK: "strict",
       NO_COLOR: "1",
     },
   }).spawn().status;

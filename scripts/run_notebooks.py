@@ -53,8 +53,7 @@ def checks_in(notebook) -> int:
 def reason_of(cell, error: Exception, kernel_errors: str) -> str:
     if isinstance(error, CellExecutionError):
         traces = [output.traceback for output in cell.outputs if output.output_type == "error"]
-        # The kernel sends no message about a syntax error.
-        return "\n".join(traces[-1]) if traces else "The kernel cannot parse this cell."
+        return "\n".join(traces[-1]) if traces else str(error)
     if isinstance(error, CellTimeoutError):
         return "The cell took longer than the time limit (--timeout)."
     return f"The kernel died. Its last output:\n{kernel_errors[-2000:].strip()}"

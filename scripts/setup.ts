@@ -473,17 +473,18 @@ async function compile(environment: Environment, venv: string, flags: readonly s
   }
 }
 
-/** The Deno kernel, and the settings with which JupyterLab starts. */
+/** The Deno kernel with its proxy, and the settings with which JupyterLab starts. */
 function jupyter({ root, deno: running }: Environment, venv: string): Promise<Step> {
-  const { deno, kernelspec, overrides, stamp } = projectPaths(root, venv);
+  const { deno, kernelspec, overrides, python, stamp } = projectPaths(root, venv);
+  // Relative, so that the project can be moved.
+  const inSpec = (path: string) => `{resource_dir}/${relative(dirname(kernelspec), path)}`;
   const spec = {
-    // Stop is a SIGINT, which ends a process without a listener, for example while a cell imports
-    // the library. The shell ignores the signal and Deno inherits that; a later listener, such as
-    // the one of lib/tensor/interrupt.ts, still receives it.
+    // Stop is a SIGINT, which would end a Python that still starts. The shell ignores the signal,
+    // and Python inherits that until the proxy listens.
     argv: [
       ...["/bin/sh", "-c", `trap "" INT; exec "$0" "$@"`],
-      `{resource_dir}/${relative(dirname(kernelspec), deno)}`,
-      ...["jupyter", "--kernel", "--conn", "{connection_file}"],
+      ...[inSpec(python), "-I", inSpec(join(venv, "..", "scripts", "kernel"))],
+      "{connection_file}",
     ],
     display_name: "Deno",
     language: "typescript",

@@ -40,7 +40,7 @@ function onInterrupt(): void {
     setTimeout(() => {
       if (noticed !== before) return;
       console.warn(
-        "Stop found no loop that listens, so what runs goes on; restart the kernel to end it. " +
+        "Stop found no loop that listens, so what runs goes on; after 30 s the kernel ends it. " +
           "fit, evaluate, download, imageFolder and loops that look at interruptSignal() listen.",
       );
     }, hintDelay);

@@ -33,6 +33,8 @@ class LspClient:
                 env={**os.environ, "DENO_NO_UPDATE_CHECK": "1"},
                 # An interrupt of the kernel goes to its group of processes.
                 start_new_session=True,
+                # Cells come first where both want the processor.
+                preexec_fn=lambda: os.nice(5),
             )
         except OSError as error:
             raise ServerLost(str(error)) from error

@@ -85,11 +85,14 @@ Deno.test({
     assert.equal(code, 1);
     assert.match(
       text,
-      /01_throws\.ipynb, cell \[2\]:\n\nthrow new RangeError\(`no \$\{x\}`\);\n\nRangeError: no 1\n/,
+      /01_throws\.ipynb, cell \[2\]:\n\nthrow new RangeError\(`no \$\{x\}`\);\n\nRangeError: no 1\ncell line 1: throw new RangeError/,
     );
     assert.match(text, /01_throws .*failed at cell \[2\]/);
     assert.match(text, /02_good .*passed/);
-    assert.match(text, /cannot parse this cell[^]*03_syntax .*failed at cell \[1\]/);
+    assert.match(
+      text,
+      /SyntaxError: .*\ncell line 1: const = 1;\n[^]*03_syntax .*failed at cell \[1\]/,
+    );
     assert.match(text, /The kernel died[^]*04_dies .*failed at cell \[1\]/);
     assert.match(text, /longer than the time limit[^]*05_hangs .*failed at cell \[1\]/);
     assert.match(text, /\nnotebooks: 1 passed, 4 failed\n$/);

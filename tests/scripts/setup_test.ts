@@ -50,10 +50,14 @@ Deno.test("setUp() makes everything once, and then nothing", async () => {
   const calls = project.calls();
   assert.equal(calls.filter((call) => call.includes("-m venv")).length, 1);
   assert.equal(calls.filter((call) => call.includes("-r requirements.txt")).length, 1);
-  const { kernelspec, deno } = projectPaths(project.environment.root);
+  const { root } = project.environment;
+  const { kernelspec, python } = projectPaths(root);
   const { argv } = JSON.parse(Deno.readTextFileSync(kernelspec));
-  assert.deepEqual(argv.slice(-4), ["jupyter", "--kernel", "--conn", "{connection_file}"]);
-  assert.equal(join(argv.at(-5).replace("{resource_dir}", join(kernelspec, ".."))), deno);
+  const inProject = (path: string) => join(path.replace("{resource_dir}", join(kernelspec, "..")));
+  assert.deepEqual(
+    [inProject(argv.at(-4)), argv.at(-3), inProject(argv.at(-2)), argv.at(-1)],
+    [python, "-I", join(root, "scripts", "kernel"), "{connection_file}"],
+  );
   await setUp(project.environment);
   assert.deepEqual(actions(project.calls()), actions(calls), "programs called by a second set-up");
 });

@@ -1,0 +1,71 @@
+"""The language server as the proxy uses it: with time limits, and never in the way.
+
+Without it, or when it fails or is late, cells run as always; only help and checks are missing.
+"""
+
+import asyncio
+import os
+import sys
+
+# Help that comes later is of no use; the inner kernel answers instead.
+HELP_SECONDS = 2
+
+# A check takes 0.3 s, and some seconds for the first cell.
+CHECK_SECONDS = 60
+
+
+class LanguageHelp:
+    """Answers None wherever the language server has no answer."""
+
+    def __init__(self) -> None:
+        self._server = None
+        # Set when the server is there, or will never be.
+        self._started = asyncio.Event()
+
+    @property
+    def is_ready(self) -> bool:
+        return self._server is not None
+
+    async def start(self, deno: str) -> None:
+        try:
+            from language_server import LanguageServer
+
+            server = LanguageServer()
+            await asyncio.wait_for(server.start(deno, os.getcwd()), CHECK_SECONDS)
+            self._server = server
+        except Exception as failure:
+            print(f"Cells are not checked: {failure!r}", file=sys.stderr)
+        finally:
+            self._started.set()
+
+    async def check(self, cells: list[tuple[str, str]]) -> list:
+        """Returns the diagnostics of the last cell that are errors. Waits for the start."""
+        await self._started.wait()
+        if self._server is None:
+            return []
+        found = await self._answer(self._server.check(cells), CHECK_SECONDS)
+        return [each for each in found or [] if each.is_error]
+
+    async def answer(self, kind: str, cells: list[tuple[str, str]], request: dict) -> dict | None:
+        """Returns the content of the reply to a complete_request or an inspect_request."""
+        if self._server is None:
+            return None
+        where = (cells, request["code"], request["cursor_pos"])
+        if kind == "complete_request":
+            return await self._answer(self._server.complete(*where), HELP_SECONDS)
+        level = request.get("detail_level", 0)
+        return await self._answer(self._server.inspect(*where, level), HELP_SECONDS)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._answer(self._server.stop(), HELP_SECONDS)
+
+    async def _answer(self, question, seconds: float):
+        """Awaits an answer; returns None if it fails or takes too long."""
+        try:
+            return await asyncio.wait_for(question, seconds)
+        except asyncio.TimeoutError:
+            return None
+        except Exception as failure:
+            print(f"The language server failed: {failure!r}", file=sys.stderr)
+            return None

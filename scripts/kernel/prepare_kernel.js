@@ -1,0 +1,64 @@
+/**
+ * Runs in the inner kernel at its start.
+ *
+ * It tells the proxy when JavaScript receives Stop. A loop that never ends does not: then the proxy
+ * ends it. A cell that receives it may be drawing its last figure, and has more time.
+ *
+ * It records for each stack trace which frames lie in cells, and leaves the text of the trace as it
+ * is without this file. A stack names every cell `<anonymous>` and ends after 10 frames, which a
+ * network fills before the learner's line. Here V8 records 100 frames, and the proxy gives each
+ * cell a name by a sourceURL comment. The proxy reads the record, under the text of the trace, when
+ * a cell has failed.
+ */
+(() => {
+  const recordedFrames = 100, shownFrames = 10;
+  const cellName = /^resnet-lab-cell-\d+$/;
+  const recorded = new Map();
+
+  /** Returns the text of a frame as Deno writes it. */
+  function textOf(site, name) {
+    const text = String(site);
+    if (cellName.test(name)) return text.replace(name, "<anonymous>");
+    // Sites of Node's kind name files by their path, Deno's traces by their URL.
+    return name.startsWith("file:") ? text.replace(site.getFileName() ?? name, () => name) : text;
+  }
+
+  function prepareStackTrace(error, sites) {
+    const read = (property, otherwise) =>
+      error[property] === undefined ? otherwise : String(error[property]);
+    const header = [read("name", "Error"), read("message", "")].filter((part) => part !== "");
+    const frames = sites.map((site) => {
+      const name = String(site.getScriptNameOrSourceURL?.() ?? "");
+      return { name, text: textOf(site, name), line: site.getLineNumber(), site };
+    });
+    // A learner may set the limit, and then sees as many frames.
+    const shown = Error.stackTraceLimit === recordedFrames ? frames.slice(0, shownFrames) : frames;
+    const stack = [header.join(": "), ...shown.map(({ text }) => text)].join("\n    at ");
+    // The newest are last.
+    recorded.delete(stack);
+    recorded.set(stack, {
+      frames: frames.filter(({ name }) => cellName.test(name))
+        .map(({ name, line, site }) => [name, line, site.getColumnNumber()]),
+      library: frames.filter(({ name }) => /^(file|npm|jsr|https?):/.test(name)).length,
+      lines: frames.map(({ text }) => `at ${text}`),
+    });
+    if (recorded.size > 100) recorded.delete(recorded.keys().next().value);
+    return stack;
+  }
+
+  Deno.addSignalListener("SIGINT", () => {
+    try {
+      Deno.jupyter.broadcast("resnet_lab_stop_received", {});
+    } catch {
+      // An error would keep Stop from the listeners after this one.
+    }
+  });
+
+  Error.stackTraceLimit = recordedFrames;
+  const hidden = { configurable: true, enumerable: false, writable: true };
+  Object.defineProperty(Error, "prepareStackTrace", { ...hidden, value: prepareStackTrace });
+  Object.defineProperty(globalThis, Symbol.for("resnet-lab.stacks"), {
+    ...hidden,
+    value: recorded,
+  });
+})();

@@ -1,0 +1,608 @@
+"""A proxy in front of Deno's Jupyter kernel.
+
+It passes all messages through as they are, and adds what Deno's kernel lacks: Stop ends the queue
+and endless loops, errors show the learner's lines, and the language server checks the cells.
+"""
+
+import asyncio
+import json
+import os
+import pathlib
+import signal
+import sys
+import time
+import uuid
+from collections import deque
+
+import zmq
+import zmq.asyncio
+from errors import (
+    Cell,
+    Frame,
+    Stack,
+    SyntaxProblem,
+    error_content,
+    excerpt,
+    runtime_error,
+    syntax_error,
+    transpile,
+)
+from execution import Execution
+from inner_kernel import InnerKernel
+from language_help import LanguageHelp
+from messages import Message, Signer, read_message
+
+# After Stop a cell may finish its step. A training ends within one step, and a step of the course
+# takes a second at most, so 10 s are ample for all that listens to Stop.
+STOP_SECONDS = 10
+
+# A step of a large network takes longer. Its outputs show how long: three pauses are more than the
+# rest of one step.
+STOP_PAUSES = 3
+
+# When JavaScript has received Stop, no endless loop is in its way. A training that draws its figure
+# at the end takes 1 s, and 20 s on a machine that has much else to do.
+RECEIVED_SECONDS = 30
+
+# Deno ends JavaScript that runs within milliseconds. A cell that waits, or is in native code, does
+# not notice.
+TERMINATE_SECONDS = 2
+
+# Of the silent requests of the proxy itself; they take milliseconds.
+QUERY_SECONDS = 5
+
+# Requests whose clients are remembered; more are never open at once.
+MAX_SENDERS = 10_000
+
+# Sent to the inner kernel at its start.
+PREPARE = pathlib.Path(__file__).with_name("prepare_kernel.js").read_text(encoding="utf-8")
+
+# Its value comes back as the message of an error: a silent request has no other result.
+READ_STACK = """throw JSON.stringify(
+  globalThis[Symbol.for("resnet-lab.stacks")].get(%s) ?? null
+);"""
+
+
+class Proxy:
+    """Clients on one side, the inner kernel on the other."""
+
+    def __init__(self, deno: str, connection: dict, inner: InnerKernel) -> None:
+        self.deno = deno
+        self.connection = connection
+        self.signer = Signer(connection["key"], connection.get("signature_scheme", "hmac-sha256"))
+        self.context = zmq.asyncio.Context()
+        self.clients = {
+            channel: self._bind(channel, kind)
+            for channel, kind in (
+                ("shell", zmq.ROUTER),
+                ("control", zmq.ROUTER),
+                ("stdin", zmq.ROUTER),
+                ("iopub", zmq.PUB),
+                ("hb", zmq.ROUTER),
+            )
+        }
+        self.inner = inner
+        self.inner_sockets: dict[str, zmq.asyncio.Socket] = {}
+        self.inner_tasks: list[asyncio.Task] = []
+        # Whether this proxy has ended the inner kernel, and starts another.
+        self.restarting = False
+        self.ready = False
+        # Requests on the shell channel that the inner kernel has not received yet.
+        self.queue: deque[Message | Execution] = deque()
+        self.current: Execution | None = None
+        self.executions: dict[str, Execution] = {}
+        self.number = 0
+        # The identities of the clients of requests, by the request's id. The inner kernel keeps
+        # only the identity of this proxy.
+        self.senders: dict[str, list[bytes]] = {}
+        # Requests of this proxy itself: their replies do not go to a client.
+        self.own: dict[str, asyncio.Future] = {}
+        self.own_seen: set[str] = set()
+        # Cells that have run, by the name of their script.
+        self.scripts: dict[str, Cell] = {}
+        # Cells that count for the language server, in the order in which they ran last.
+        self.history: dict[str, str] = {}
+        self.help = LanguageHelp()
+        self.strict = os.environ.get("RESNET_LAB_CHECK") == "strict"
+        self.background: set[asyncio.Task] = set()
+        self.ended: asyncio.Future = asyncio.get_running_loop().create_future()
+
+    def _bind(self, channel: str, kind: int) -> zmq.asyncio.Socket:
+        socket = self.context.socket(kind)
+        # Nothing is dropped: a cell may print faster than a client reads.
+        socket.set_hwm(0)
+        socket.linger = 1000
+        if kind == zmq.ROUTER:
+            # A client that connects again with its identity takes over from its old connection.
+            socket.router_handover = 1
+        transport, ip, port = (
+            self.connection[name] for name in ("transport", "ip", f"{channel}_port")
+        )
+        socket.bind(f"tcp://{ip}:{port}" if transport == "tcp" else f"{transport}://{ip}-{port}")
+        return socket
+
+    # --- Life -----------------------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Serves until the inner kernel ends, and returns its exit code."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.stop)
+        self.spawn(self.serve_clients("shell", self.on_shell))
+        self.spawn(self.serve_clients("control", self.on_control))
+        self.spawn(self.serve_clients("stdin", self.on_stdin))
+        self.spawn(self.answer_heartbeats())
+        self.spawn(self.connect_inner())
+        self.spawn(self.help.start(self.deno))
+        try:
+            code = await self.ended
+        except BaseException:
+            self.inner.kill()
+            raise
+        # The last messages of the inner kernel are still under way.
+        await asyncio.sleep(0.1)
+        for task in self.background:
+            task.cancel()
+        await self.help.stop()
+        for socket in self.inner_sockets.values():
+            socket.close(linger=0)
+        for socket in self.clients.values():
+            socket.close()
+        self.context.term()
+        return code
+
+    def spawn(self, work) -> asyncio.Task:
+        """Runs a coroutine beside the others. If it fails, so does the proxy."""
+        task = asyncio.create_task(work)
+        self.background.add(task)
+
+        def done(task: asyncio.Task) -> None:
+            self.background.discard(task)
+            if not task.cancelled() and task.exception() and not self.ended.done():
+                self.ended.set_exception(task.exception())
+
+        task.add_done_callback(done)
+        return task
+
+    async def connect_inner(self) -> None:
+        """Connects with the inner kernel and prepares it. Then requests may pass."""
+        # The same identity on all channels: the inner kernel asks for input on stdin from the
+        # sender of the request on shell.
+        identity = uuid.uuid4().bytes
+        for channel, kind in (
+            ("shell", zmq.DEALER),
+            ("control", zmq.DEALER),
+            ("stdin", zmq.DEALER),
+            ("iopub", zmq.SUB),
+        ):
+            socket = self.context.socket(kind)
+            socket.set_hwm(0)
+            socket.linger = 0
+            if kind == zmq.DEALER:
+                socket.routing_id = identity
+            else:
+                socket.subscribe(b"")
+            socket.connect(self.inner.url(channel))
+            self.inner_sockets[channel] = socket
+        self.inner_tasks = [
+            self.spawn(self.watch_inner(self.inner)),
+            self.spawn(self.serve_inner("shell", self.on_inner_reply)),
+            self.spawn(self.serve_inner("iopub", self.on_inner_output)),
+            self.spawn(self.serve_inner("control", self.on_inner_control)),
+            self.spawn(self.serve_inner("stdin", self.on_inner_stdin)),
+        ]
+        # The subscription takes effect a moment after the first replies. Without it the first
+        # outputs would be lost.
+        while True:
+            message = self.request(PREPARE)
+            await self.own[message]
+            for _ in range(20):
+                if message in self.own_seen:
+                    break
+                await asyncio.sleep(0.005)
+            else:
+                continue
+            break
+        self.inner.forget_connection_file()
+        self.ready = True
+        self.advance()
+
+    async def watch_inner(self, inner: InnerKernel) -> None:
+        code = await asyncio.get_running_loop().run_in_executor(None, inner.wait)
+        if not self.restarting and not self.ended.done():
+            self.ended.set_result(code)
+
+    # --- Messages of clients --------------------------------------------------------------------
+
+    async def serve_clients(self, channel: str, handle) -> None:
+        while True:
+            multipart = await self.clients[channel].recv_multipart()
+            try:
+                message = read_message(multipart)
+                if not self.signer.is_genuine(message):
+                    raise ValueError("the signature is wrong")
+                self.senders[message.header["msg_id"]] = message.identities
+                if len(self.senders) > MAX_SENDERS:
+                    self.senders.pop(next(iter(self.senders)))
+                handle(message)
+            except (ValueError, KeyError, TypeError) as error:
+                # As the inner kernel does.
+                print(f"Ignored a message on {channel}: {error!r}", file=sys.stderr)
+
+    async def answer_heartbeats(self) -> None:
+        while True:
+            multipart = await self.clients["hb"].recv_multipart()
+            # Deno's word.
+            self.clients["hb"].send_multipart([*multipart[:-1], b"pong"])
+
+    def on_shell(self, message: Message) -> None:
+        kind = message.header["msg_type"]
+        if kind == "execute_request":
+            self.number += 1
+            self.queue.append(Execution(message, self.number))
+        elif kind in ("complete_request", "inspect_request") and self.help.is_ready:
+            self.spawn(self.answer(message, kind))
+            return
+        else:
+            self.queue.append(message)
+        self.advance()
+
+    def on_control(self, message: Message) -> None:
+        if message.header["msg_type"] == "interrupt_request":
+            self.stop()
+            self.send("control", "interrupt_reply", {"status": "ok"}, message)
+        else:
+            self.to_inner("control", message)
+
+    def on_stdin(self, message: Message) -> None:
+        self.to_inner("stdin", message)
+
+    def advance(self) -> None:
+        """Passes requests on until a cell runs. Cells pass one at a time, so that Stop can end the
+        queue; all requests keep their order."""
+        while self.ready and self.queue and self.current is None:
+            item = self.queue.popleft()
+            if isinstance(item, Message):
+                self.to_inner("shell", item)
+            elif item.aborted:
+                self.abort(item)
+            else:
+                self.execute(item)
+
+    def execute(self, execution: Execution) -> None:
+        self.current = execution
+        self.executions[execution.id] = execution
+        if len(self.executions) > 100:
+            self.executions.pop(next(iter(self.executions)))
+        execution.last_output = time.monotonic()
+        message = execution.message
+        if execution.code.strip():
+            self.scripts[execution.script] = Cell(execution.code, 0)
+            # V8 shows this name to prepare_kernel.js, which so knows the cell of each frame.
+            code = f"{execution.code}\n//# sourceURL={execution.script}\n"
+            message = self.signer.with_content(message, {**message.content, "code": code})
+        self.to_inner("shell", message)
+        if not execution.silent:
+            execution.check = self.spawn(self.check(execution))
+
+    def abort(self, execution: Execution) -> None:
+        """Answers a request that was in the queue at Stop, as ipykernel does."""
+        self.publish("status", {"execution_state": "busy"}, execution.header)
+        self.send("shell", "execute_reply", {"status": "aborted"}, execution.message)
+        self.publish("status", {"execution_state": "idle"}, execution.header)
+
+    def to_inner(self, channel: str, message: Message) -> None:
+        # There are no sockets during a restart. What comes then would not survive it either.
+        if channel in self.inner_sockets:
+            self.inner_sockets[channel].send_multipart(message._replace(identities=[]).multipart())
+
+    def send(self, channel: str, kind: str, content: dict, request: Message) -> None:
+        reply = self.signer.make(kind, content, request.header, request.identities)
+        self.clients[channel].send_multipart(reply.multipart())
+
+    def publish(self, kind: str, content: dict, parent: dict) -> None:
+        self.clients["iopub"].send_multipart(self.signer.make(kind, content, parent).multipart())
+
+    # --- Messages of the inner kernel -----------------------------------------------------------
+
+    async def serve_inner(self, channel: str, handle) -> None:
+        while True:
+            message = read_message(await self.inner_sockets[channel].recv_multipart())
+            try:
+                await handle(message)
+            except Exception as failure:
+                # The message as it is, is better than none.
+                print(f"Reading a message on {channel} failed: {failure!r}", file=sys.stderr)
+                if channel == "iopub":
+                    self.clients[channel].send_multipart(message.multipart())
+                else:
+                    self.reply(channel, message)
+
+    def reply(self, channel: str, message: Message) -> None:
+        """Sends a message of the inner kernel to the client whose request it answers."""
+        sender = self.senders.get(message.parent_id)
+        if sender is not None:
+            self.clients[channel].send_multipart(message._replace(identities=sender).multipart())
+
+    async def on_inner_control(self, message: Message) -> None:
+        self.reply("control", message)
+
+    async def on_inner_stdin(self, message: Message) -> None:
+        self.reply("stdin", message)
+
+    async def on_inner_reply(self, message: Message) -> None:
+        parent = message.parent_id
+        if parent in self.own:
+            if not self.own[parent].done():
+                self.own[parent].set_result(message.content)
+            return
+        execution = self.executions.get(parent)
+        if execution is None or execution.replied.is_set():
+            self.reply("shell", message)
+        else:
+            execution.answered.set()
+            self.spawn(self.finish(execution, message))
+
+    async def finish(self, execution: Execution, reply: Message) -> None:
+        """Sends the reply to a cell, completed if it is an error."""
+        try:
+            reply = await self.completed(execution, reply)
+        except Exception as failure:
+            # The reply as the kernel sent it is better than none.
+            print(f"Completing a reply failed: {failure!r}", file=sys.stderr)
+        self.reply("shell", reply)
+        execution.replied.set()
+        self.leave(execution)
+
+    async def completed(self, execution: Execution, reply: Message) -> Message:
+        content = reply.content
+        if content["status"] == "error":
+            if content["traceback"]:
+                reply = await self.with_explanation(execution, reply)
+            else:
+                error = await self.explain_silence(execution)
+                self.publish("error", error, execution.header)
+                reply = self.signer.with_content(reply, {**content, **error})
+        # V8 refuses a cell as a whole, for example one that declares a name twice.
+        refused = content.get("ename") == "SyntaxError" and len(content["traceback"]) == 1
+        if execution.parsed and not refused and not execution.silent:
+            # A cell that runs again moves to the end.
+            self.history.pop(execution.cell_id, None)
+            self.history[execution.cell_id] = execution.code
+        if self.strict and execution.check is not None:
+            error = await execution.check
+            if error and content["status"] == "ok":
+                self.publish("error", error, execution.header)
+                count = content["execution_count"]
+                content = {"status": "error", "execution_count": count, **error}
+                reply = self.signer.with_content(reply, content)
+        return reply
+
+    def leave(self, execution: Execution) -> None:
+        if self.current is execution and execution.replied.is_set() and execution.idle:
+            self.current = None
+            self.advance()
+
+    async def on_inner_output(self, message: Message) -> None:
+        if message.header["msg_type"] == "resnet_lab_stop_received":
+            if self.current is not None:
+                self.current.received_stop = True
+            return
+        parent = message.parent_id
+        if parent in self.own:
+            self.own_seen.add(parent)
+            return
+        execution = self.executions.get(parent)
+        if execution is not None:
+            message = await self.on_cell_output(execution, message)
+        self.clients["iopub"].send_multipart(message.multipart())
+        if execution is not None:
+            self.leave(execution)
+
+    async def on_cell_output(self, execution: Execution, message: Message) -> Message:
+        kind = message.header["msg_type"]
+        if kind == "execute_input":
+            content = message.content
+            execution.execution_count = content["execution_count"]
+            if execution.script in self.scripts:
+                self.scripts[execution.script].execution_count = content["execution_count"]
+            return self.signer.with_content(message, {**content, "code": execution.code})
+        if kind == "error":
+            return await self.with_explanation(execution, message)
+        if kind == "status":
+            if message.content["execution_state"] == "idle":
+                # The reply may lead to an error message, which must come before.
+                try:
+                    await asyncio.wait_for(execution.answered.wait(), QUERY_SECONDS)
+                    await execution.replied.wait()
+                except asyncio.TimeoutError:
+                    execution.replied.set()
+                execution.idle = True
+        else:
+            execution.note_output()
+        return message
+
+    # --- Requests of the proxy itself -----------------------------------------------------------
+
+    def request(self, code: str) -> str:
+        """Sends a silent request to the inner kernel, and returns its id, a key of `own`."""
+        content = {
+            **{"code": code, "silent": True, "store_history": False, "user_expressions": {}},
+            **{"allow_stdin": False, "stop_on_error": False},
+        }
+        message = self.signer.make("execute_request", content, {})
+        name = message.header["msg_id"]
+        self.own[name] = asyncio.get_running_loop().create_future()
+        self.to_inner("shell", message)
+        return name
+
+    async def recorded_stack(self, traceback: list[str]) -> Stack:
+        """Returns what prepare_kernel.js knows of a stack."""
+        name = self.request(READ_STACK % json.dumps("\n".join(traceback)))
+        reply = await asyncio.wait_for(self.own[name], QUERY_SECONDS)
+        recorded = json.loads(reply["evalue"])
+        if recorded is None:
+            return Stack([], 0, traceback)
+        frames = [Frame(*frame) for frame in recorded["frames"]]
+        return Stack(frames, recorded["library"], recorded["lines"])
+
+    # --- Errors ---------------------------------------------------------------------------------
+
+    async def with_explanation(self, execution: Execution, message: Message) -> Message:
+        """Returns the message with the learner's lines, and the whole stack in its metadata."""
+        content = message.content
+        stack = "\n".join(content["traceback"])
+        if stack not in execution.explanations:
+            execution.explanations[stack] = asyncio.create_task(self.explain(execution, content))
+        error, whole = await execution.explanations[stack]
+        return self.signer.with_content(message, {**content, **error}, {"stack": whole})
+
+    async def explain(self, execution: Execution, content: dict) -> tuple[dict, list[str]]:
+        error = {name: content[name] for name in ("ename", "evalue", "traceback")}
+        try:
+            stack = await self.recorded_stack(content["traceback"])
+            explained = await runtime_error(
+                self.deno, error, stack, execution.script, self.scripts
+            )
+            return explained, stack.lines
+        except Exception as failure:
+            # An error as the kernel shows it is better than none.
+            print(f"Explaining an error failed: {failure!r}", file=sys.stderr)
+            return error, content["traceback"]
+
+    async def explain_silence(self, execution: Execution) -> dict:
+        """Returns the error of a cell that the inner kernel refused without a word."""
+        if execution.terminated:
+            return STOPPED
+        result = await transpile(self.deno, execution.code)
+        if isinstance(result, SyntaxProblem):
+            execution.parsed = False
+            return syntax_error(result, execution.code)
+        # V8 also gives up a promise that nothing can fulfil any more.
+        return STOPPED if execution.stopped else REFUSED
+
+    # --- Stop -----------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Ends the cell that runs and the queue: Jupyter's Stop."""
+        self.inner.interrupt()
+        for item in self.queue:
+            if isinstance(item, Execution):
+                item.aborted = True
+        if self.current is not None and not self.current.stopped:
+            self.current.stopped = True
+            self.spawn(self.end_if_endless(self.current))
+
+    async def end_if_endless(self, execution: Execution) -> None:
+        """Ends a cell that does not end by itself after Stop."""
+        execution.note_output()
+        seconds = max(STOP_SECONDS, STOP_PAUSES * execution.longest_pause)
+        await asyncio.sleep(seconds)
+        if execution.received_stop:
+            await asyncio.sleep(max(0, RECEIVED_SECONDS - seconds))
+        if execution.answered.is_set():
+            return
+        # Deno can end JavaScript that runs, and the variables stay.
+        execution.terminated = True
+        self.to_inner("control", self.signer.make("interrupt_request", {}, {}))
+        try:
+            await asyncio.wait_for(execution.answered.wait(), TERMINATE_SECONDS)
+        except asyncio.TimeoutError:
+            await self.restart_inner(execution)
+
+    async def restart_inner(self, execution: Execution) -> None:
+        """Replaces the inner kernel, whose cell does not end, by a fresh one."""
+        self.ready, self.restarting = False, True
+        watcher, *others = self.inner_tasks
+        for task in others:
+            task.cancel()
+        self.inner.kill()
+        await watcher
+        for socket in self.inner_sockets.values():
+            socket.close()
+        self.inner_sockets.clear()
+        self.own.clear()
+        self.scripts.clear()
+        self.history.clear()
+        reply = {"status": "error", "execution_count": execution.execution_count, **RESTARTED}
+        self.publish("error", RESTARTED, execution.header)
+        self.send("shell", "execute_reply", reply, execution.message)
+        self.publish("status", {"execution_state": "idle"}, execution.header)
+        execution.replied.set()
+        self.current = None
+        self.inner = InnerKernel(self.deno, self.connection)
+        self.restarting = False
+        await self.connect_inner()
+
+    # --- The language server --------------------------------------------------------------------
+
+    async def answer(self, request: Message, kind: str) -> None:
+        """Answers Tab and Shift+Tab, also while a cell runs."""
+        answer = await self.help.answer(kind, list(self.history.items()), request.content)
+        if answer is None:
+            self.queue.append(request)
+            self.advance()
+            return
+        header = request.header
+        self.publish("status", {"execution_state": "busy"}, header)
+        self.send("shell", kind.replace("request", "reply"), answer, request)
+        self.publish("status", {"execution_state": "idle"}, header)
+        if self.current is not None:
+            # JupyterLab shows the last status, whatever it belongs to.
+            self.publish("status", {"execution_state": "busy"}, self.current.header)
+
+    async def check(self, execution: Execution) -> dict | None:
+        """Shows what the compiler says about a cell, or returns it as an error if it is strict."""
+        cells = [(name, code) for name, code in self.history.items() if name != execution.cell_id]
+        errors = await self.help.check([*cells, (execution.cell_id, execution.code)])
+        if not errors or not execution.parsed:
+            return None
+        if self.strict:
+            code = execution.code
+            lines = [f"cell line {each.line}: {excerpt(code, each.line)}" for each in errors]
+            others = [f"{each.message}\n{line}" for each, line in zip(errors[1:], lines[1:])]
+            return error_content("TypeScriptError", errors[0].message, [lines[0], *others])
+        text = "".join(
+            f"warning: line {each.line}: {each.message}\n    {excerpt(execution.code, each.line)}\n"
+            for each in errors
+        )
+        self.publish("stream", {"name": "stderr", "text": text}, execution.header)
+        return None
+
+
+STOPPED = error_content(
+    "Stopped",
+    "The cell did not end by itself after Stop, so it was ended where it was. Variables are kept.",
+    [],
+)
+
+RESTARTED = error_content(
+    "KernelRestarted",
+    "The cell did not stop, so the kernel was restarted. All variables are gone: run the cells "
+    "again from the top.",
+    [],
+)
+
+REFUSED = error_content(
+    "Error",
+    "The kernel did not run this cell and gave no reason. Often a package that it imports cannot "
+    "be installed: look at its name and at the network.",
+    [],
+)
+
+
+def serve(deno: str, connection: dict, inner: InnerKernel) -> None:
+    """Runs the proxy until the inner kernel ends, and ends in the same way."""
+
+    async def main() -> int:
+        return await Proxy(deno, connection, inner).run()
+
+    try:
+        code = asyncio.run(main())
+    finally:
+        inner.forget_connection_file()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code < 0:
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)

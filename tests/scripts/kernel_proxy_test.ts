@@ -1,0 +1,335 @@
+/** The proxy in front of Deno's kernel, over Jupyter's protocol, beside the bare kernel. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import {
+  exists,
+  jupyterVariables,
+  projectPaths,
+  thisEnvironment,
+} from "../../scripts/environment.ts";
+
+const environment = thisEnvironment();
+const { kernelspec, python } = projectPaths(environment.root);
+/** Whether to skip the tests, which need the kernel that set-up installs. */
+const ignore = !exists(kernelspec) || !exists(python);
+
+/** A message of the kernel, with its content. */
+interface Message {
+  readonly channel: "iopub" | "shell" | "stdin";
+  readonly type: string;
+  readonly status?: string;
+  readonly execution_state?: string;
+  readonly ename?: string;
+  readonly evalue?: string;
+  readonly traceback?: readonly string[];
+  readonly text?: string;
+  readonly data?: Readonly<Record<string, string>>;
+  /** The metadata of the message. */
+  readonly "of message": { readonly stack?: readonly string[] };
+}
+
+/** Runs a scenario of kernel_proxy.py, and returns its result. */
+async function scenario(
+  name: string,
+  argument?: unknown,
+  variables: Record<string, string> = {},
+  // deno-lint-ignore no-explicit-any
+): Promise<any> {
+  const text = typeof argument === "string"
+    ? [argument]
+    : argument
+    ? [JSON.stringify(argument)]
+    : [];
+  const { code, stdout, stderr } = await new Deno.Command(python, {
+    args: [join(import.meta.dirname!, "kernel_proxy.py"), name, ...text],
+    env: { ...jupyterVariables(environment), NO_COLOR: "1", ...variables },
+  }).output();
+  const decoder = new TextDecoder();
+  assert.equal(code, 0, decoder.decode(stderr));
+  return JSON.parse(decoder.decode(stdout));
+}
+
+/** The error that a cell shows; its reply must say the same. */
+function errorOf(messages: readonly Message[] = []): Message {
+  const [error, ...others] = messages.filter(({ type }) => type === "error");
+  assert(error && others.length === 0, JSON.stringify(messages));
+  const reply = messages.find(({ type }) => type === "execute_reply");
+  assert.equal(reply?.status, "error");
+  assert.deepEqual(
+    [reply?.ename, reply?.evalue, reply?.traceback],
+    [error.ename, error.evalue, error.traceback],
+  );
+  const kinds = messages.filter(({ channel }) => channel === "iopub")
+    .map(({ type, execution_state }) => execution_state ?? type);
+  assert(kinds.indexOf("error") < kinds.indexOf("idle"), `the error comes too late: ${kinds}`);
+  return error;
+}
+
+function traceback(messages: readonly Message[] = []): string {
+  return errorOf(messages).traceback!.join("\n");
+}
+
+/** The status of the reply, and the states of the kernel. */
+function course(messages: readonly Message[]): (string | undefined)[] {
+  return [
+    messages.find(({ type }) => type === "execute_reply")?.status,
+    ...messages.flatMap(({ execution_state }) => execution_state ?? []),
+  ];
+}
+
+function result(messages: readonly Message[] = []): string | undefined {
+  return messages.find(({ type }) => type === "execute_result")?.data?.["text/plain"];
+}
+
+Deno.test({
+  name: "the proxy in front of Deno's kernel",
+  ignore,
+  async fn(t) {
+    // It waits most of the time, so it runs beside the others.
+    const endless = scenario("many", [
+      ["endless", "console.log('under way');\nfor (;;);"],
+      ["endless", "console.log('under way');\nawait new Promise((done) => setTimeout(done, 1e8));"],
+    ]);
+
+    await t.step("passes every message through as the bare kernel sends it", async () => {
+      assert.deepEqual(await scenario("passes"), []);
+    });
+
+    await t.step("changes nothing in the first cells of a notebook", async () => {
+      const notebook = join(environment.root, "notebooks", "02_autograd.ipynb");
+      assert.deepEqual(await scenario("notebook", notebook), []);
+    });
+
+    await t.step("sends each of two clients its own replies, and both all outputs", async () => {
+      assert.deepEqual(await scenario("clients"), { first: ["first"], second: ["second"] });
+    });
+
+    // All in one kernel, so that it starts once.
+    const runtimeCells = [
+      'import {\n  conv2d,\n  ops,\n  sequential,\n} from "resnet-lab";\n\n' +
+      "const net = sequential(...Array.from({ length: 20 }, () => conv2d(4, 4, { kernelSize: 3 })));\n\n" +
+      "interface Wrong {\n  size: number;\n}\n\nfunction apply(x: never) {\n" +
+      "  // A comment before the line.\n  return net.forward(x);\n}",
+      "const x = ops.zeros([1, 8, 8, 3]);\n\n/* of\n   two lines */\nconst y = apply(x as never);",
+      "const o: { a: number } = { a: 1 };\nasync function later(n: number): Promise<number> {\n" +
+      "  await new Promise((done) => setTimeout(done));\n  return [n].map((x) => {\n" +
+      "    if (x > 0) {\n      throw new RangeError(`found ${x}`);\n    }\n    return x;\n  })[0]!;\n}\n" +
+      "await later(\n  o.a,\n);",
+      'const text = "äöü 😀"; ((s: string | null) => {\n\n  s!.length; })(null);',
+      "const limit = Error.stackTraceLimit;\nfunction r(n: number): number {\n  return r(n + 1);\n}\nr(0);",
+      "throw Object.assign(new Error('two\\nlines'), { name: 'Custom' });",
+    ];
+    const syntaxCells = [
+      "// A comment.\n\nconst z = [1, 2;",
+      "  let a = ;",
+      'const s = "abc',
+      "typeof z",
+    ];
+    const silentCells = [
+      "throw 3",
+      "throw null",
+      "throw new Error()",
+      "return 5",
+      "const a = 1; const a = 2;",
+      "import { x } from './none.ts';",
+      "import x from 'npm:@resnet-lab/no such package';",
+    ];
+    const certain = [
+      "// One comment.\nimport { join } from 'node:path'; // Another.\n\nlet a: number;",
+      "import {\n  join,\n  sep,\n} from 'node:path';\nimport * as fs from 'node:fs';",
+      "import { type PathLike, readFileSync } from 'node:fs';\ntype T = {\n  a: 1;\n};",
+      "const text = `\n  ${1}\n`;\n/* two\n   lines */",
+      "enum Color {\n  Red,\n}\ndeclare const nothing: Color;",
+    ];
+    // Deno leaves out comments and lines here in the kernel only.
+    const uncertain = [
+      "import { join } from 'node:path';\n// A comment.\nimport { sep } from 'node:path';\nlet b = 1;",
+      "import {\n  // A comment.\n  join,\n} from 'node:path';",
+      "// One.\nimport type { PathLike } from 'node:fs';\n// Two.\nimport { sep } from 'node:path';",
+      "const q = 1;\nexport { q };",
+      "import data from './deno.json' with { type: 'json' };\n\nlet c = 1;",
+    ];
+    const failed: Message[][] = await scenario("errors", [
+      ...runtimeCells,
+      ...syntaxCells,
+      ...silentCells,
+      ...[...certain, ...uncertain].map((code) => {
+        const line = code.split("\n").length + 1;
+        return `${code}\nthrow new Error("${line}");`;
+      }),
+    ]);
+    const runtime = failed.splice(0, runtimeCells.length);
+    const syntax = failed.splice(0, syntaxCells.length);
+    const silent = failed.splice(0, silentCells.length);
+
+    await t.step("shows a syntax error with the line and the place", () => {
+      const [open, missing, string, after] = syntax;
+      assert.deepEqual(errorOf(open).ename, "SyntaxError");
+      assert.equal(
+        traceback(open),
+        "SyntaxError: Expected ',', got ';'\n" +
+          "cell line 3: const z = [1, 2;\n" +
+          "                            ^",
+      );
+      assert.equal(
+        traceback(missing),
+        "SyntaxError: Expression expected\n" +
+          "cell line 1:   let a = ;\n" +
+          "                       ^",
+      );
+      assert.equal(
+        traceback(string),
+        "SyntaxError: Unterminated string constant\n" +
+          'cell line 1: const s = "abc\n' +
+          "                       ^",
+      );
+      assert.equal(result(after), '"undefined"');
+    });
+
+    await t.step("never shows nothing for a cell that fails", () => {
+      for (const cell of silent) assert.match(traceback(cell), /\S/);
+      assert.equal(traceback(silent[0]), "Error: 3");
+    });
+
+    await t.step(
+      "names the learner's lines in a runtime error, by their numbers in the cell",
+      () => {
+        const network = errorOf(runtime[1]);
+        assert.match(
+          network.traceback!.join("\n"),
+          RegExp(
+            "^RangeError: conv2d 4 → 4, 3×3: the input must be .*, found \\[1, 8, 8, 3\\]\\.\n" +
+              "cell \\[1\\] line 15: return net\\.forward\\(x\\);\n" +
+              "cell line 5: const y = apply\\(x as never\\);\n" +
+              "… \\d+ frames of the library$",
+          ),
+        );
+        assert.match(
+          network["of message"].stack!.join("\n"),
+          /^at checkInput \(file:.*\n[^]*<anonymous>/,
+        );
+        assert.equal(
+          traceback(runtime[2]),
+          "RangeError: found 1\n" +
+            "cell line 6: throw new RangeError(`found ${x}`);\n" +
+            "cell line 4: return [n].map((x) => {\n" +
+            "cell line 11: await later(",
+        );
+        assert.match(
+          traceback(runtime[3]),
+          /^TypeError: .*\ncell line 3: s!\.length; }\)\(null\);/,
+        );
+        assert.match(
+          traceback(runtime[4]),
+          /^RangeError: .*\n(cell line 2: .*\n)?cell line 3: return r\(n \+ 1\);$/,
+        );
+        assert.match(traceback(runtime[5]), /^Custom: two\nlines\ncell line 1: /);
+      },
+    );
+
+    await t.step("shows no line where it is not certain of its number", () => {
+      for (const [index, code] of [...certain, ...uncertain].entries()) {
+        const [message, ...lines] = errorOf(failed[index]).traceback!;
+        const number = code.split("\n").length + 1;
+        assert.equal(message, `Error: ${number}`);
+        const line = `cell line ${number}: throw new Error("${number}");`;
+        assert.deepEqual(lines, index < certain.length ? [line] : [], code);
+      }
+    });
+
+    await t.step("Stop ends the cell that runs and the queue", async () => {
+      const { cells, after } = await scenario("stop", [
+        'import { fashionMnist, fit, lenet, sgd } from "resnet-lab";\n' +
+        "const { train } = await fashionMnist({ subset: true });\n" +
+        "const model = lenet(), optimizer = sgd(model.parameters(), { learningRate: 0.05 });",
+        "for await (const { step } of fit(model, train, { optimizer, epochs: 1000, batchSize: 128 })) {\n" +
+        '  if (step === 2) console.log("under way");\n}',
+        ...["1", "2", "3"],
+      ]);
+      assert.deepEqual(course(cells[0]), ["ok", "busy", "idle"]);
+      for (const queued of cells.slice(1)) {
+        assert.deepEqual(course(queued), ["aborted", "busy", "idle"]);
+        assert.equal(result(queued), undefined);
+      }
+      assert.equal(result(after), '"usable"');
+    });
+
+    await t.step(
+      "Stop ends an endless loop, and restarts the kernel where that does not help",
+      async () => {
+        const [loop, wait] = await endless;
+        assert.match(
+          errorOf(loop.cells[0]).evalue!,
+          /was ended where it was\. Variables are kept\.$/,
+        );
+        assert.equal(result(loop.after), '"number"');
+        assert.match(
+          errorOf(wait.cells[0]).evalue!,
+          /did not stop, so the kernel was restarted\. All variables are gone: run the cells again/,
+        );
+        assert.equal(result(wait.after), '"undefined"');
+        // The cell that waits has received Stop, and may be about to end.
+        assert(loop.seconds >= 10 && wait.seconds >= 30, `${loop.seconds} s, ${wait.seconds} s`);
+        for (const { cells, import: imported } of [loop, wait]) {
+          assert.deepEqual(course(cells[0]), ["error", "busy", "idle"]);
+          assert.deepEqual(course(cells[1]), ["aborted", "busy", "idle"]);
+          assert.equal(result(imported), '"a/b"');
+        }
+      },
+    );
+
+    const [shown, strict] = ["show", "strict"].map((mode) => scenario("language", mode));
+
+    await t.step("shows what the language server says, and runs cells without it", async () => {
+      const { cells, completion, seconds, states, inspection } = await shown;
+      const warning = (messages: Message[]) =>
+        messages.filter(({ type }) => type === "stream").map(({ text }) => text).join("");
+      assert.deepEqual(cells.map(warning), [
+        "",
+        "warning: line 2: two is wrong after [one]\n    const wrong = 3;\n",
+        ...["", "", ""],
+        "warning: line 2: three is wrong after [two one]\n    'wrong';\n",
+        "",
+        "warning: line 2: five is wrong after [two one three four]\n    \n",
+      ]);
+      assert.equal(result(cells[1]), '"result"');
+      // The warning comes later than the word that the cell is done: it has delayed nothing.
+      const order = cells[1].map(({ type, execution_state }: Message) => execution_state ?? type);
+      assert(order.indexOf("stream") > order.indexOf("idle"), order.join());
+      assert.equal(result(cells[6]), '"the server dies"');
+      // Help comes while a cell runs, and JupyterLab then shows again that it does.
+      assert(seconds < 0.6, `${seconds} s`);
+      assert.deepEqual(completion.find(({ type }: Message) => type === "complete_reply").matches, [
+        "columns",
+      ]);
+      assert.deepEqual(states, ["busy", "busy", "idle", "busy", "idle"]);
+      assert.equal(inspection.find(({ type }: Message) => type === "inspect_reply").found, false);
+    });
+
+    await t.step("fails a cell with a type error when RESNET_LAB_CHECK is strict", async () => {
+      const { cells } = await strict;
+      assert.deepEqual(cells.map((cell: Message[]) => course(cell)[0]), [
+        ...["ok", "error", "ok", "error", "ok", "error", "ok", "error"],
+      ]);
+      assert.equal(
+        traceback(cells[1]),
+        "TypeScriptError: two is wrong after [one]\ncell line 2: const wrong = 3;",
+      );
+      assert.equal(errorOf(cells[7]).ename, "Error");
+    });
+
+    await t.step({
+      name: "ends with the inner kernel, and the inner kernel with it",
+      ignore: Deno.build.os !== "linux",
+      fn: async () => {
+        assert.deepEqual(await scenario("deaths"), {
+          "bare exit": 3,
+          "proxied exit": 3,
+          "inner killed": -9,
+          "inner lives after SIGKILL": false,
+          "inner lives after SIGTERM": false,
+        });
+      },
+    });
+  },
+});
