@@ -68,7 +68,6 @@ browserTest("deno task lab opens the start page, and copies of the notebooks", {
       await t.step({
         name: "the figure fits",
         // Figures have a fixed width of 700 pixels as yet.
-        ignore: true,
         async fn() {
           const drawing = figure.locator(".main-svg").first();
           const [right, edge] = await drawing.evaluate((node) => [
