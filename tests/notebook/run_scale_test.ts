@@ -56,6 +56,6 @@ Deno.test("byRunScale() refuses a value for an unknown scale", () => {
   assert.throws(() => byRunScale(values), {
     name: "TypeError",
     message:
-      "Choosing by run scale: there is no option tpu. Did you mean cpu? The options are smoke, cpu, gpu.",
+      "Choosing by run scale: there is no option tpu. The options are smoke, cpu, gpu.",
   });
 });
