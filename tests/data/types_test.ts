@@ -125,7 +125,7 @@ export function inBatches(grey: ImageDataset<1, 10>) {
   }
   for (using greyBatch of batches(colour, { batchSize: 1, transform: toGrey })) {
     const fits: Images<1> = greyBatch.images;
-    // @ts-expect-error: the transform gives one channel
+    // @ts-expect-error: the transform returns one channel
     const wrong: Images<3> = greyBatch.images;
     return [fits, wrong];
   }
