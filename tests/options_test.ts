@@ -507,7 +507,8 @@ const WORDS: readonly [word: string, call: (options: object) => unknown, meant?:
 for (const [word, call, meant] of WORDS) {
   Deno.test(`an error about the option ${word} suggests ${meant ?? "nothing"}`, () => {
     assert.throws(() => call({ [word]: 1 }), ({ message }: Error) => {
-      const [, hint] = /there is no option \w+\. (?:Did you mean (.*)\? )?The options are/.exec(message) ?? [];
+      const [, hint] =
+        /there is no option \w+\. (?:Did you mean (.*)\? )?The options are/.exec(message) ?? [];
       assert.equal(hint, meant, message);
       return true;
     });

@@ -55,7 +55,6 @@ Deno.test("byRunScale() refuses a value for an unknown scale", () => {
   const values = { smoke: 1, cpu: 2, gpu: 3, tpu: 4 };
   assert.throws(() => byRunScale(values), {
     name: "TypeError",
-    message:
-      "Choosing by run scale: there is no option tpu. The options are smoke, cpu, gpu.",
+    message: "Choosing by run scale: there is no option tpu. The options are smoke, cpu, gpu.",
   });
 });
