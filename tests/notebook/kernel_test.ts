@@ -98,7 +98,7 @@ Deno.test({
           const { train, test } = await fashionMnist({ subset: true });
           const model = lenet();
           const optimizer = sgd(model.parameters(), { learningRate: 0.05 });
-          const first = model.parameters()[0].dataSync();
+          const first = model.parameters()[0]!.dataSync();
           let ends;
           async function* timed(training) {
             ends = [];
@@ -153,7 +153,7 @@ Deno.test({
       await t.step(`keeps variables and the model as trained, the ${time} time`, async () => {
         const result = await run({
           code: `
-            const now = model.parameters()[0].dataSync();
+            const now = model.parameters()[0]!.dataSync();
             console.log(kept, now.every(Number.isFinite), now.some((value, i) => value !== first[i]));`
             .replaceAll("now", `now_${time}`),
         });
