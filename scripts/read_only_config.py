@@ -5,7 +5,7 @@ from tornado.web import HTTPError
 
 
 class ReadOnlyContentsManager(AsyncLargeFileManager):
-    """Files that JupyterLab shows as read-only, so that it neither saves them by itself nor asks to.
+    """Files that JupyterLab shows as read-only. It neither saves them by itself nor asks to.
 
     File modes would not do: they change the files, and root ignores them.
     """
@@ -20,7 +20,7 @@ class ReadOnlyContentsManager(AsyncLargeFileManager):
         await self.save({}, old_path)
 
     def mark_trusted_cells(self, nb, path=""):
-        # Outputs that are HTML are shown in full only in trusted notebooks; these are the project's.
+        # HTML outputs are shown in full only in trusted notebooks. These are the project's own.
         self.notary.mark_cells(nb, True)
 
 

@@ -15,8 +15,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-# Fixed, so that a notebook changes only with its cells and their outputs. With the version of
-# TypeScript, main() makes it what the kernel reports: else JupyterLab changes a notebook on opening.
+# Fixed, so that a notebook changes only with its cells and their outputs. main() adds the version
+# of TypeScript that the kernel reports, without which JupyterLab changes a notebook on opening.
 METADATA = {
     "kernelspec": {"name": "deno", "display_name": "Deno", "language": "typescript"},
     "language_info": {

@@ -137,9 +137,7 @@ function checkForwardOptions(
     const misspelt = isObject(options) &&
       Object.keys(options).find((name) => name !== "training" && /^(is_?)?trai/i.test(name));
     if (misspelt) {
-      throw new TypeError(
-        `${action}: there is no option ${misspelt}. Did you mean training?`,
-      );
+      throw new TypeError(`${action}: there is no option ${misspelt}. Did you mean training?`);
     }
     return;
   }

@@ -154,7 +154,7 @@ def parse(text: str) -> Cell:
         key = i + 1 < len(tokens) and tokens[i + 1].text == ":"
         if token.kind == "word" and not after_dot and not key:
             cell.mentions.add(token.text)
-    # The kind of the declaration that a comma goes on with, unless the comma is in a type's `<…>`.
+    # The kind of the declaration that a comma continues. A comma within a type's `<…>` does not.
     declaring, in_type, angles = None, False, 0
     i = 0
     while i < len(tokens):

@@ -195,6 +195,27 @@ def error_content(name: str, message: str, lines: list[str]) -> dict:
     return {"ename": name, "evalue": message, "traceback": [f"{name}: {message}", *lines]}
 
 
+STOPPED = error_content(
+    "Stopped",
+    "The cell did not end by itself after Stop, so it was ended where it was. Variables are kept.",
+    [],
+)
+
+RESTARTED = error_content(
+    "KernelRestarted",
+    "The cell did not stop, so the kernel was restarted. All variables are gone: run the cells "
+    "again from the top.",
+    [],
+)
+
+REFUSED = error_content(
+    "Error",
+    "The kernel did not run this cell and gave no reason. Often a package that it imports cannot "
+    "be installed: look at its name and at the network.",
+    [],
+)
+
+
 def header_of(content: dict) -> list[str]:
     """Returns the lines of a traceback before its frames, or the message if it has none."""
     header = []

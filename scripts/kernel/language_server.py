@@ -124,12 +124,12 @@ class LanguageServer:
         """Returns the content of an `inspect_reply`, or None if the kernel should be asked."""
         return await self._within(INSPECT_SECONDS, self._inspect(cells, code, cursor_pos))
 
-    async def _within(self, seconds: float, work, otherwise=None):
+    async def _within(self, seconds: float, work):
         try:
             return await asyncio.wait_for(work, seconds)
         except Exception:
             log.debug("No help from the language server.", exc_info=True)
-            return otherwise
+            return None
 
     async def _running(self) -> LspClient:
         if self._client and self._client.alive:
@@ -217,8 +217,7 @@ class LanguageServer:
             client = await self._running()
             uri, first_line = self._show(client, "help", [*cells, ("", code)])
             place = at(uri, first_line, code, cursor_pos)
-            answer = await client.request("textDocument/completion", place)
-            items = answer["items"] if isinstance(answer, dict) else answer or []
+            items = await completions(client, place)
             if not items:
                 return None
             word = re.search(r"[\w$]*$", code[:cursor_pos]).start()
@@ -284,14 +283,19 @@ class LanguageServer:
                 return hover
         signature = help_text.signature(await client.request("textDocument/signatureHelp", here))
         if in_braces and signature:
-            answer = await client.request("textDocument/completion", here)
-            items = answer["items"] if isinstance(answer, dict) else answer or []
+            items = await completions(client, here)
             if 0 < len(items) <= MOST_SIGNATURES and all(
                 KINDS.get(item.get("kind")) in MEMBER_KINDS for item in items
             ):
                 full = await resolve(client, items, INSPECT_SECONDS / 2)
                 return help_text.options(signature, full)
         return signature
+
+
+async def completions(client: LspClient, place: dict) -> list[dict]:
+    """The completions at a place: the server answers with a list, with an object, or with none."""
+    answer = await client.request("textDocument/completion", place)
+    return answer["items"] if isinstance(answer, dict) else answer or []
 
 
 async def resolve(client: LspClient, items: list[dict], seconds: float) -> list[dict]:

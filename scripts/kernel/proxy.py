@@ -17,6 +17,9 @@ from collections import deque
 import zmq
 import zmq.asyncio
 from errors import (
+    REFUSED,
+    RESTARTED,
+    STOPPED,
     Cell,
     Frame,
     Stack,
@@ -566,27 +569,6 @@ class Proxy:
         )
         self.publish("stream", {"name": "stderr", "text": text}, execution.header)
         return None
-
-
-STOPPED = error_content(
-    "Stopped",
-    "The cell did not end by itself after Stop, so it was ended where it was. Variables are kept.",
-    [],
-)
-
-RESTARTED = error_content(
-    "KernelRestarted",
-    "The cell did not stop, so the kernel was restarted. All variables are gone: run the cells "
-    "again from the top.",
-    [],
-)
-
-REFUSED = error_content(
-    "Error",
-    "The kernel did not run this cell and gave no reason. Often a package that it imports cannot "
-    "be installed: look at its name and at the network.",
-    [],
-)
 
 
 def serve(deno: str, connection: dict, inner: InnerKernel) -> None:
