@@ -20,6 +20,9 @@ export interface Environment {
 /** The version of Deno that the project is developed with, and the oldest that it supports. */
 export const denoVersion = "2.9.6";
 
+/** The scales at which notebooks run. */
+export const scaleNames: readonly string[] = ["smoke", "cpu", "gpu"];
+
 /** Whether a version such as "2.1.10" is older than {@linkcode denoVersion}. */
 export function isOldDeno(version: string): boolean {
   return version.localeCompare(denoVersion, "en", { numeric: true }) < 0;

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { exists, jupyterVariables, projectPaths } from "./environment.ts";
+import { exists, jupyterVariables, projectPaths, scaleNames } from "./environment.ts";
 import { setUpOrExit } from "./setup.ts";
 import { startPageName, writeStartPage } from "./start_page.ts";
 import { makeWorkingCopies } from "./working_copies.ts";
@@ -53,7 +53,7 @@ export function parseLabArguments(args: readonly string[], scaleOfEnvironment = 
     else if (i === 0 && !arg.startsWith("-")) folder = arg;
     else rest.push(arg);
   }
-  if (!["smoke", "cpu", "gpu"].includes(scale)) {
+  if (!scaleNames.includes(scale)) {
     throw new RangeError(`The scale must be smoke, cpu or gpu, found "${scale}".`);
   }
   if (folder !== undefined && read) {

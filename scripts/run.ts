@@ -1,6 +1,6 @@
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { exists, jupyterVariables, projectPaths } from "./environment.ts";
+import { exists, jupyterVariables, projectPaths, scaleNames } from "./environment.ts";
 import { setUpOrExit } from "./setup.ts";
 
 const usage = `Executes notebooks from top to bottom, without a browser, and reports every cell.
@@ -40,7 +40,7 @@ export function parseArguments(args: readonly string[], folder: string): CliOpti
     },
   });
   const { scale, write } = values;
-  if (!["smoke", "cpu", "gpu"].includes(scale)) {
+  if (!scaleNames.includes(scale)) {
     throw new RangeError(`${ACTION}: --scale must be smoke, cpu or gpu, found "${scale}".`);
   }
   const timeout = Number(values.timeout);
