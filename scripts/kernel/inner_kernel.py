@@ -5,12 +5,17 @@ Imports only the standard library, so that Deno starts while Python still loads 
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import tempfile
 
 CHANNELS = ("shell", "control", "stdin", "iopub", "hb")
+
+# Below the ports that Linux, macOS and Windows give to sockets without a port of their own. Jupyter
+# takes the ports of other kernels from those, before anything listens to them.
+PORTS = range(20_000, 32_000)
 
 
 class InnerKernel:
@@ -87,12 +92,15 @@ class InnerKernel:
 
 
 def free_ports(count: int) -> list[int]:
-    """Returns ports that nothing listens to. All are held until the last is found."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Returns ports that nothing listens to. Another process can still take one before its use."""
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(f"Starting Deno's kernel: {count} ports of {PORTS} must be free.")

@@ -51,6 +51,9 @@ RECEIVED_SECONDS = 30
 # not notice.
 TERMINATE_SECONDS = 2
 
+# The inner kernel ends at its start if another process takes one of its ports just then.
+MAX_STARTS = 3
+
 # Of the silent requests of the proxy itself; they take milliseconds.
 QUERY_SECONDS = 5
 
@@ -90,6 +93,7 @@ class Proxy:
         # Whether this proxy has ended the inner kernel, and starts another.
         self.restarting = False
         self.ready = False
+        self.starts = 1
         # Requests on the shell channel that the inner kernel has not received yet.
         self.queue: deque[Message | Execution] = deque()
         self.current: Execution | None = None
@@ -133,7 +137,7 @@ class Proxy:
         self.spawn(self.serve_clients("control", self.on_control))
         self.spawn(self.serve_clients("stdin", self.on_stdin))
         self.spawn(self.answer_heartbeats())
-        self.spawn(self.connect_inner())
+        self.connect_inner()
         self.spawn(self.help.start(self.deno))
         try:
             code = await self.ended
@@ -165,8 +169,8 @@ class Proxy:
         task.add_done_callback(done)
         return task
 
-    async def connect_inner(self) -> None:
-        """Connects with the inner kernel and prepares it. Then requests may pass."""
+    def connect_inner(self) -> None:
+        """Connects with the inner kernel."""
         # The same identity on all channels: the inner kernel asks for input on stdin from the
         # sender of the request on shell.
         identity = uuid.uuid4().bytes
@@ -191,7 +195,22 @@ class Proxy:
             self.spawn(self.serve_inner("iopub", self.on_inner_output)),
             self.spawn(self.serve_inner("control", self.on_inner_control)),
             self.spawn(self.serve_inner("stdin", self.on_inner_stdin)),
+            self.spawn(self.prepare_inner()),
         ]
+
+    def disconnect_inner(self) -> None:
+        """Ends all connections with an inner kernel that has ended or will be killed."""
+        self.ready = False
+        _, *others = self.inner_tasks
+        for task in others:
+            task.cancel()
+        for socket in self.inner_sockets.values():
+            socket.close()
+        self.inner_sockets.clear()
+        self.own.clear()
+
+    async def prepare_inner(self) -> None:
+        """Waits until the inner kernel answers, and prepares it. Then requests may pass."""
         # The subscription takes effect a moment after the first replies. Without it the first
         # outputs would be lost.
         while True:
@@ -210,7 +229,14 @@ class Proxy:
 
     async def watch_inner(self, inner: InnerKernel) -> None:
         code = await asyncio.get_running_loop().run_in_executor(None, inner.wait)
-        if not self.restarting and not self.ended.done():
+        if self.restarting or self.ended.done():
+            return
+        if not self.ready and self.starts < MAX_STARTS:
+            self.starts += 1
+            self.disconnect_inner()
+            self.inner = InnerKernel(self.deno, self.connection)
+            self.connect_inner()
+        else:
             self.ended.set_result(code)
 
     # --- Messages of clients --------------------------------------------------------------------
@@ -513,16 +539,10 @@ class Proxy:
 
     async def restart_inner(self, execution: Execution) -> None:
         """Replaces the inner kernel, whose cell does not end, by a fresh one."""
-        self.ready, self.restarting = False, True
-        watcher, *others = self.inner_tasks
-        for task in others:
-            task.cancel()
+        self.restarting = True
         self.inner.kill()
-        await watcher
-        for socket in self.inner_sockets.values():
-            socket.close()
-        self.inner_sockets.clear()
-        self.own.clear()
+        await self.inner_tasks[0]
+        self.disconnect_inner()
         self.scripts.clear()
         self.history.clear()
         reply = {"status": "error", "execution_count": execution.execution_count, **RESTARTED}
@@ -533,7 +553,8 @@ class Proxy:
         self.current = None
         self.inner = InnerKernel(self.deno, self.connection)
         self.restarting = False
-        await self.connect_inner()
+        self.starts = 1
+        self.connect_inner()
 
     # --- The language server --------------------------------------------------------------------
 

@@ -438,6 +438,26 @@ def deaths(argument):
     return result
 
 
+# Its first choice of ports is taken by another process, as can happen between choice and use.
+TAKEN_PORT = """
+import runpy, socket, sys
+sys.path.insert(0, {folder!r})
+import inner_kernel
+choose, other = inner_kernel.free_ports, socket.create_server(("127.0.0.1", 0))
+choices = iter([[other.getsockname()[1]] * 5])
+inner_kernel.free_ports = lambda count: next(choices, None) or choose(count)
+runpy.run_path({folder!r}, run_name="__main__")
+"""
+
+
+def taken_port(argument):
+    """The start of a kernel one of whose ports is taken."""
+    folder = str(pathlib.Path(ROOT, "scripts", "kernel"))
+    code = TAKEN_PORT.format(folder=folder)
+    with Kernel(argv=[sys.executable, "-I", "-c", code, "{connection_file}"]) as kernel:
+        return kernel.run("6 * 7")
+
+
 def latency():
     """Milliseconds from sending a cell to its first output and to idle, medians of 50."""
     result = {}
@@ -486,10 +506,8 @@ def compare(*paths):
                     print(f"    bare    {one[near]!r}\n    proxied {other[near]!r}", flush=True)
 
 
-SCENARIOS = {
-    function.__name__: function
-    for function in (passes, notebook, errors, stop, endless, many, clients, language, deaths)
-}
+ALL = passes, notebook, errors, stop, endless, many, clients, language, deaths, taken_port
+SCENARIOS = {function.__name__: function for function in ALL}
 
 if __name__ == "__main__":
     name, *arguments = sys.argv[1:]

@@ -318,6 +318,10 @@ Deno.test({
       assert.equal(errorOf(cells[7]).ename, "Error");
     });
 
+    await t.step("starts Deno's kernel again if another process has taken its port", async () => {
+      assert.equal(result(await scenario("taken_port")), "42");
+    });
+
     await t.step({
       name: "ends with the inner kernel, and the inner kernel with it",
       ignore: Deno.build.os !== "linux",
