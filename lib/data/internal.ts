@@ -1,4 +1,5 @@
 /** Exports that the other rooms of lib share, and that are not public. */
+export { type BatchMaker, batchMaker, type BatchOrder } from "./batches.ts";
 export { checkDataset } from "./dataset.ts";
 export { cacheFolder, download } from "./download.ts";
 export { decodeIdx, encodeIdx, type Idx } from "./idx.ts";

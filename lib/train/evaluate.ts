@@ -101,6 +101,14 @@ export async function evaluate<
 /** The logits and the loss of a batch. */
 type Inference = { readonly logits: Features; readonly loss: Scalar };
 
+/** An evaluation that can run several times. */
+export interface Evaluator extends Disposable {
+  /** Evaluates the model as it is. */
+  evaluate(signal: AbortSignal | undefined): Promise<Evaluation>;
+  /** The function that computes logits and loss of a batch. */
+  readonly infer: object;
+}
+
 /**
  * Returns an evaluation that can run several times, whose options are checked and whose `transform`
  * is known. Disposing it frees the graphs of a compiled evaluation.
@@ -110,7 +118,7 @@ export function evaluator(
   model: AnyClassifier,
   dataset: ImageDataset,
   options: AnyEvaluateOptions & { readonly logitsOf?: (images: Images) => Features },
-): Disposable & { evaluate(signal: AbortSignal | undefined): Promise<Evaluation> } {
+): Evaluator {
   const { batchSize, transform, precision = "fp32", loss = crossEntropy } = options;
   const { logitsOf = (images: Images) => model.forward(images) } = options;
   const infer = compiledIf(options.compile, (images: Images, labels: Labels): Inference => {
@@ -165,6 +173,7 @@ export function evaluator(
         correct,
       };
     },
+    infer,
     [Symbol.dispose]: () => infer[Symbol.dispose](),
   };
 }

@@ -13,15 +13,18 @@ export {
   adam,
   type AdamOptions,
   adamW,
-  type Optimizer,
   type OptimizerOptions,
-  type ParameterGroup,
-  type ParametersOrGroups,
   rmsProp,
   type RmsPropOptions,
   sgd,
   type SgdOptions,
 } from "./optimizers.ts";
+export type {
+  Optimizer,
+  OptimizerState,
+  ParameterGroup,
+  ParametersOrGroups,
+} from "./rule_optimizer.ts";
 export {
   cosine,
   type CosineOptions,
@@ -35,7 +38,13 @@ export {
 export { gradientNorm } from "./clip.ts";
 export type { RunOptions } from "./run.ts";
 export { fit } from "./fit.ts";
-export type { FitOptions, Objective, ObjectiveBatch, ObjectiveResult } from "./fit_options.ts";
+export type {
+  CheckpointOptions,
+  FitOptions,
+  Objective,
+  ObjectiveBatch,
+  ObjectiveResult,
+} from "./fit_options.ts";
 export { DivergenceError } from "./training_step.ts";
 export type { EpochProgress, History, Progress, StepProgress } from "./progress.ts";
 export { collectHistory, type Training } from "./training.ts";

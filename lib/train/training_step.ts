@@ -27,7 +27,7 @@ import { crossEntropy } from "./losses.ts";
 import { accuracyOf, predict } from "./metrics.ts";
 import type { StepInputs } from "./mixup.ts";
 import { checkedObjective } from "./objective.ts";
-import type { Optimizer } from "./optimizers.ts";
+import type { Optimizer } from "./rule_optimizer.ts";
 import type { StepProgress } from "./progress.ts";
 import { type AnyClassifier, compiledIf } from "./run.ts";
 import type { Schedule } from "./schedules.ts";
@@ -74,7 +74,8 @@ export class TrainingStep implements Disposable {
   readonly #model: AnyClassifier;
   readonly #options: AnyFitOptions;
   readonly #statistics: readonly Variable[];
-  readonly #compute: Compiled<StepInputs, StepTensors>;
+  /** The function that computes the tensors of a step. */
+  readonly compute: Compiled<StepInputs, StepTensors>;
 
   constructor(
     action: string,
@@ -86,7 +87,7 @@ export class TrainingStep implements Disposable {
     this.#model = model;
     this.#options = options;
     this.#statistics = runningStatistics(model);
-    this.#compute = compiledIf(options.compile, lossAndGradients(action, model, dataset, options));
+    this.compute = compiledIf(options.compile, lossAndGradients(action, model, dataset, options));
   }
 
   /**
@@ -105,7 +106,7 @@ export class TrainingStep implements Disposable {
       const before = statistics.map((statistic): Tensor => ops.clone(statistic));
       try {
         if (schedule) optimizer.learningRate = rateOf(this.#action, schedule, step);
-        const { value, gradients, square, predictions, metrics } = this.#compute(...inputs());
+        const { value, gradients, square, predictions, metrics } = this.compute(...inputs());
         const loss = value.dataSync()[0]!;
         const [predicted] = predictions;
         const accuracy = predicted ? accuracyOf(predicted, labels) : NaN;
@@ -138,7 +139,7 @@ export class TrainingStep implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#compute[Symbol.dispose]();
+    this.compute[Symbol.dispose]();
   }
 }
 

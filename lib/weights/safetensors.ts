@@ -329,7 +329,20 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   checkPath("Writing a safetensors file", "file", file, "model.safetensors");
-  const action = `Writing ${file}`;
+  await writeAtomically(file, encodeSafetensors(`Writing ${file}`, tensors, metadata));
+}
+
+/**
+ * Returns the parts of a safetensors file: the header with its length, then the bytes of each
+ * tensor.
+ *
+ * @throws {RangeError | TypeError} As {@linkcode writeSafetensors}.
+ */
+export function encodeSafetensors(
+  action: string,
+  tensors: StateDict,
+  metadata: Readonly<Record<string, string>>,
+): [header: Uint8Array<ArrayBuffer>, ...tensors: Uint8Array<ArrayBuffer>[]] {
   checkStateDict(action, tensors);
   const notes = withTransformNote(action, tensors, parseMetadata(metadata, action));
   const header: [string, unknown][] = [];
@@ -365,11 +378,5 @@ export async function writeSafetensors(
   const start = new Uint8Array(8 + length).fill(0x20);
   new DataView(start.buffer).setBigUint64(0, BigInt(length), true);
   start.set(json, 8);
-  await writeAtomically(
-    file,
-    (function* () {
-      yield start;
-      for (const [, tensor] of sorted) yield tensor.bytes();
-    })(),
-  );
+  return [start, ...sorted.map(([, tensor]) => tensor.bytes())];
 }

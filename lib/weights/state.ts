@@ -408,6 +408,18 @@ export function loadStateDict<M extends AnyModule>(
   bind();
 }
 
+/**
+ * Loads a state dict that was taken from the same model: also numbers that are not finite, and
+ * variables of any dtype. The caller has compared names and shapes.
+ */
+export function restoreStateDict(action: string, model: AnyModule, state: StateDict): void {
+  for (const [entry] of byVariable(entriesOf(action, model, {}))) {
+    const { name, variable, fromPyTorch, fromOwnOrder } = entry!, stored = state.get(name)!;
+    const convert = isInOwnOrder(stored) ? fromOwnOrder : fromPyTorch;
+    tidy(() => variable.assign(convert(stored.tensor())));
+  }
+}
+
 /** Checks that all paths of a variable are excepted, or none. */
 function checkExceptedVariables(
   action: string,
