@@ -61,11 +61,13 @@ export async function follow(
 ): Promise<History> {
   checkTraining("Showing the progress of a training", training);
   const history: History = { steps: [], epochs: [] };
-  const start = performance.now();
+  let start = performance.now();
   let due = start;
+  /** The number of steps that a checkpoint restored. */
+  let restored = 0;
   const end = async (failed: boolean) => {
     if (history.steps.length === 0) return;
-    await display.end(endLine(history, performance.now() - start, failed), history);
+    await display.end(endLine(history, restored, performance.now() - start, failed), history);
   };
   try {
     for await (const progress of training) {
@@ -75,8 +77,13 @@ export async function follow(
         history.epochs.push(progress);
         display.epoch?.(epochLine(progress));
       }
+      if (progress.restored) {
+        start = now;
+        restored = history.steps.length;
+        continue;
+      }
       if (!display.update || now < due) continue;
-      await display.update(stepLine(history, now - start), history);
+      await display.update(stepLine(history, restored, now - start), history);
       due = now +
         Math.min(MAX_INTERVAL, Math.max(MIN_INTERVAL, (performance.now() - now) / MAX_SHARE));
     }
@@ -144,17 +151,21 @@ function terminalDisplay(): Display {
   };
 }
 
-function stepLine({ steps }: History, milliseconds: number): string {
+function stepLine({ steps }: History, restored: number, milliseconds: number): string {
   const { epoch, epochs, step, totalSteps, loss, learningRate } = steps.at(-1)!;
   const recent = steps.slice(-50);
   const seconds = recent.reduce((sum, step) => sum + 1 / step.imagesPerSecond, 0);
+  // The first step after the restored ones may be restored too.
+  const left = step - restored <= 1 && restored > 0
+    ? []
+    : [`${duration(milliseconds * (totalSteps - step) / (step - restored))} left`];
   return join(
     `Epoch ${epoch} of ${epochs}`,
     `step ${count(step)} of ${count(totalSteps)}`,
     `loss ${significant(loss)}`,
     `learning rate ${significant(learningRate)}`,
     `${count(recent.length / seconds)} images/s`,
-    `${duration(milliseconds * (totalSteps / step - 1))} left`,
+    ...left,
   );
 }
 
@@ -168,7 +179,12 @@ function epochLine(progress: EpochProgress): string {
   );
 }
 
-function endLine({ steps, epochs }: History, milliseconds: number, failed: boolean): string {
+function endLine(
+  { steps, epochs }: History,
+  restored: number,
+  milliseconds: number,
+  failed: boolean,
+): string {
   const last = steps.at(-1)!, epoch = epochs.at(-1);
   const position = `step ${count(last.step)} of ${count(last.totalSteps)}`;
   const how = failed
@@ -177,7 +193,9 @@ function endLine({ steps, epochs }: History, milliseconds: number, failed: boole
     ? `Stopped at ${position}`
     : `Finished ${count(last.step)} steps`;
   return join(
-    `${how} in ${duration(milliseconds)}`,
+    `${how} in ${duration(milliseconds)}${
+      restored > 0 ? `, continued after step ${count(restored)}` : ""
+    }`,
     `loss ${significant(last.loss)}`,
     ...(epoch ? accuracies(epoch) : []),
   );

@@ -153,9 +153,7 @@ export class CheckpointFolder {
       if (!this.#isFailing) {
         const reason = error instanceof Error ? error.message : String(error);
         console.warn(
-          `${this.#action}: the training could not be saved, and goes on; ${
-            this.#names().at(-1) ?? "no checkpoint"
-          } is the last one. ${reason}`,
+          `${this.#action}: the training could not be saved, and goes on; the last checkpoint stays. ${reason}`,
         );
       }
       this.#isFailing = true;
