@@ -141,15 +141,20 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
       };
       let entry = entries.find((entry) => entry.key === key && entry.state.isUnchanged);
       const continued = loaded.get(key);
-      if (!entry && continued) {
+      // The first run of `f` may prepare something, so the graph is that of the second.
+      for (let isFirst = true; !entry && continued; isFirst = false) {
         const { result: { output, graph, state }, undo } = undoable(capture);
         if (!graph) {
           continued.calls++;
           return output as tf.TensorContainer;
         }
-        loaded.delete(key);
         undo();
         tf.dispose(tensorsIn(output));
+        if (isFirst) {
+          graph.free();
+          continue;
+        }
+        loaded.delete(key);
         entry = { ...continued, graph, output, state: state() };
         entries.unshift(entry);
       }
