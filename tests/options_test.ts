@@ -16,6 +16,7 @@ const VALUES: Readonly<Record<string, string>> = {
   Layout: "plotly's",
   NetworkResult: "a result as it is stored, with whatever was measured",
   Optimizer: "an object with methods, possibly of the caller's own class",
+  OptimizerState: "a result of Optimizer.state",
   SummaryRow: "a result of summary",
   Trace: "plotly's",
   TrainingHistory: "a result of collectHistory, or a stored one with further measurements",
