@@ -18,6 +18,7 @@ const VALUES: Readonly<Record<string, string>> = {
   Optimizer: "an object with methods, possibly of the caller's own class",
   OptimizerState: "a result of Optimizer.state",
   SummaryRow: "a result of summary",
+  "findLearningRate 2.checkpoint": "not an option: it is left out of those of fit",
   Trace: "plotly's",
   TrainingHistory: "a result of collectHistory, or a stored one with further measurements",
 };
@@ -62,6 +63,7 @@ const tiny = () => lib.resnet({ block: "basic", stages: [1], channels: 1, ...siz
 
 const PLACES: Readonly<Record<string, Row>> = {
   // tensor
+  "Random.loadState 0": [{ seed: 1, draws: 0 }, (o) => new lib.Random(1).loadState(o)],
   "Random.normal 1": [{ mean: 0 }, (o) => new lib.Random(1).normal([1], o)],
   "Random.uniform 1": [{ min: 0 }, (o) => new lib.Random(1).uniform([1], o)],
   "ops.all 2": [{ keepDims: true }, (o) => ops.all(ops.isFinite(image), [0], o)],
@@ -194,6 +196,12 @@ const PLACES: Readonly<Record<string, Row>> = {
   "fit 2": [
     { optimizer: optimizer(), epochs: 1, batchSize: 1, seed: 1 },
     (o) => lib.fit(net, set, o),
+  ],
+  "fit 2.checkpoint": [
+    { folder: missing, seconds: 1 },
+    (checkpoint) => {
+      lib.fit(net, set, { optimizer: optimizer(), epochs: 1, batchSize: 1, checkpoint });
+    },
   ],
   "lossSurface 2": [{ points: 3, seed: 1 }, (o) => lib.lossSurface(net, set, o)],
 

@@ -24,6 +24,9 @@ import { TrainingStep } from "./training_step.ts";
  * It does nothing before it is awaited or iterated. Leaving the loop, firing `signal`, or Stop in a
  * notebook ends it after the current step without an error, and the model stays as trained so far.
  *
+ * With the option `checkpoint` it saves itself, and the same call continues after the end of the
+ * process.
+ *
  * All options are checked at the call, and one image goes through the model, so that a layer that
  * does not fit is reported with its path. With the same seed, {@linkcode setSeed} before the model
  * is made gives the same training run.
@@ -33,10 +36,13 @@ import { TrainingStep } from "./training_step.ts";
  * optimizer was made for another model or changes frozen parameters, a layer does not fit, the
  * model does not return logits for the classes of the data set, or a batch norm has a single value
  * for each channel in the last batch; (at the first step) if the loss does not depend on a
- * parameter, or a batch norm or dropout that is not frozen runs without `{ training: true }`.
+ * parameter, a batch norm or dropout that is not frozen runs without `{ training: true }`, or the
+ * checkpoint is of another training.
  * @throws {TypeError} (at the call) If an option does not exist or is of the wrong kind, or `mixup`
  * comes with `objective`; (at a step) if `objective` does not return `{ loss }`.
  * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.
+ * @throws {Error} (at the first step) If all checkpoints are damaged, or another process writes to
+ * their folder.
  *
  * After an error in a step, the parameters, running statistics and learning rate are as before that
  * step. Only an optimizer of the caller that throws halfway may leave changed parameters.
