@@ -31,6 +31,7 @@ export {
   type Pair,
   type Precision,
   Random,
+  type RandomState,
   type Rank,
   type RankFor,
   type RankMax,
@@ -270,6 +271,29 @@ export {
   type TransformChain,
 } from "./data/mod.ts";
 
+// Weights: state dicts, safetensors and `.pth` files, pretrained weights, and graph models.
+export {
+  fromTimm,
+  type LoadOptions,
+  loadStateDict,
+  pretrained,
+  type PretrainedName,
+  type PretrainedOptions,
+  type PthOptions,
+  readPth,
+  readSafetensors,
+  readSafetensorsMetadata,
+  type StateDict,
+  stateDict,
+  type StateDictOptions,
+  type StoredTensor,
+  type StoredType,
+  type StoredValues,
+  toTimm,
+  writeGraphModel,
+  writeSafetensors,
+} from "./weights/mod.ts";
+
 // Training: the loop `fit`, losses, metrics, optimizers, schedules, and studies of a trained model.
 export {
   accuracy,
@@ -282,6 +306,7 @@ export {
   calibration,
   type CalibrationBin,
   type ChannelMismatch,
+  type CheckpointOptions,
   type ClassifierFor,
   collectHistory,
   cosine,
@@ -316,6 +341,7 @@ export {
   type OneCycleOptions,
   type Optimizer,
   type OptimizerOptions,
+  type OptimizerState,
   type ParameterGroup,
   type ParametersOrGroups,
   type Progress,
@@ -333,29 +359,6 @@ export {
   type ValidationFor,
   warmup,
 } from "./train/mod.ts";
-
-// Weights: state dicts, safetensors and `.pth` files, pretrained weights, and graph models.
-export {
-  fromTimm,
-  type LoadOptions,
-  loadStateDict,
-  pretrained,
-  type PretrainedName,
-  type PretrainedOptions,
-  type PthOptions,
-  readPth,
-  readSafetensors,
-  readSafetensorsMetadata,
-  type StateDict,
-  stateDict,
-  type StateDictOptions,
-  type StoredTensor,
-  type StoredType,
-  type StoredValues,
-  toTimm,
-  writeGraphModel,
-  writeSafetensors,
-} from "./weights/mod.ts";
 
 // Plots: pure functions from numbers to figures, and pictures of figures without a browser.
 export {

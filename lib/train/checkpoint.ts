@@ -10,7 +10,6 @@ import { CheckpointFolder } from "./checkpoint_folder.ts";
 import type { Checkpoint, Row } from "./checkpoint_format.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
 import type { EpochProgress, Progress, StepProgress } from "./progress.ts";
-import type { OptimizerState } from "./rule_optimizer.ts";
 import type { TrainingParts } from "./training_state.ts";
 
 /** The time between two saves in seconds, unless the caller sets another. */

@@ -1,13 +1,12 @@
 /**
- * The file of a checkpoint: a safetensors file whose metadata has the rest of the state as JSON, and
- * a checksum of the whole file.
+ * The file of a checkpoint: a safetensors file whose metadata has the rest of the state as JSON,
+ * and a checksum of the whole file.
  *
  * Version 1 has the tensors `model.PATH`, as a state dict has them; `optimizer.NAME`, as
  * {@linkcode Optimizer.state} names them; and float64 columns of the history,
  * `history.steps.loss` and so on. Numbers in the JSON that JSON cannot hold are strings: "NaN".
  */
-import { StoredTensor } from "../weights/internal.ts";
-import { encodeSafetensors, parseSafetensors } from "../weights/internal.ts";
+import { encodeSafetensors, parseSafetensors, StoredTensor } from "../weights/internal.ts";
 import type { StateDict } from "../weights/mod.ts";
 import type { GraphCalls } from "../tensor/internal.ts";
 import type { Facts } from "./checkpoint_facts.ts";

@@ -25,7 +25,7 @@ import {
   resize,
   type Transform,
 } from "../data/mod.ts";
-import type { CheckpointOptions } from "./fit_options.ts";
+import type { CheckpointOptions } from "./checkpoint_options.ts";
 import type { Optimizer } from "./rule_optimizer.ts";
 
 type Check = (action: string, name: string, value: unknown) => void;

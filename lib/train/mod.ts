@@ -38,13 +38,8 @@ export {
 export { gradientNorm } from "./clip.ts";
 export type { RunOptions } from "./run.ts";
 export { fit } from "./fit.ts";
-export type {
-  CheckpointOptions,
-  FitOptions,
-  Objective,
-  ObjectiveBatch,
-  ObjectiveResult,
-} from "./fit_options.ts";
+export type { CheckpointOptions } from "./checkpoint_options.ts";
+export type { FitOptions, Objective, ObjectiveBatch, ObjectiveResult } from "./fit_options.ts";
 export { DivergenceError } from "./training_step.ts";
 export type { EpochProgress, History, Progress, StepProgress } from "./progress.ts";
 export { collectHistory, type Training } from "./training.ts";

@@ -147,7 +147,8 @@ export class TrainingState {
   }
 
   /** Continues from a stored state. */
-  load({ epoch, batch, step, seconds, sums, streams }: StoredTrainingState, batches: BatchMaker) {
+  load(stored: StoredTrainingState, batches: BatchMaker): void {
+    const { epoch, batch, step, seconds, sums, streams } = stored;
     this.#resetEpoch();
     Object.assign(this, { epoch, batch, step, seconds });
     this.means = new EpochMeans(sums);

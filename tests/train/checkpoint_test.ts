@@ -643,6 +643,9 @@ Deno.test("fit() refuses a checkpoint of another kind, and optimizers without a 
 
 // Files.
 
+/** The chance with which the folder is copied at a call; `-- --copied 0.5` makes more copies. */
+const COPIED = Number(Deno.args[Deno.args.indexOf("--copied") + 1] ?? NaN) || 0.02;
+
 /** Overwrites a byte in the middle of a file. */
 function damage(file: string): void {
   const content = Deno.readFileSync(file);
@@ -737,6 +740,76 @@ async function canMount(): Promise<boolean> {
     await Deno.remove(folder);
   }
 }
+
+/**
+ * Runs `work`, and copies a folder before and after calls of the file system, and in the middle of
+ * writes: each copy is what a process that is killed there leaves.
+ */
+async function copiesWhile(
+  folder: string,
+  chance: number,
+  random: Random,
+  work: () => Promise<unknown>,
+): Promise<string[]> {
+  const copies: string[] = [];
+  const copy = () => {
+    if (random.integer(1000) >= 1000 * chance) return;
+    const to = `${folder}-${copies.length}`;
+    Deno.mkdirSync(to);
+    for (const { name } of Deno.readDirSync(folder)) {
+      Deno.copyFileSync(join(folder, name), join(to, name));
+    }
+    copies.push(to);
+  };
+  const { write, sync } = Deno.FsFile.prototype, { renameSync, remove } = Deno;
+  Deno.FsFile.prototype.write = async function (bytes) {
+    copy();
+    // A write may write less than all; the caller goes on with the rest.
+    return await write.call(this, bytes.subarray(0, 1 + random.integer(bytes.length)));
+  };
+  Deno.FsFile.prototype.sync = async function () {
+    copy();
+    await sync.call(this);
+  };
+  Deno.renameSync = (from, to) => {
+    copy();
+    renameSync(from, to);
+    copy();
+  };
+  Deno.remove = async (...file) => {
+    copy();
+    await remove(...file);
+    copy();
+  };
+  try {
+    await work();
+  } finally {
+    Object.assign(Deno.FsFile.prototype, { write, sync });
+    Object.assign(Deno, { renameSync, remove });
+  }
+  return copies;
+}
+
+test("fit() with checkpoint continues from what any call of the file system leaves", async (folder) => {
+  const whole = begin({});
+  const history = text(await whole.training);
+  const copies = await copiesWhile(folder, COPIED, new Random(1), async () => {
+    await begin({ checkpoint: { folder, seconds: 0 } }).training;
+  });
+  assert(copies.length >= 15, `${copies.length} copies`);
+  let unfinished = 0;
+  for (const copy of copies) {
+    if ([...Deno.readDirSync(copy)].some(({ name }) => name.endsWith(".part"))) unfinished++;
+    const continued = begin({ checkpoint: copy });
+    assert.equal(text(await continued.training), history);
+    assert.equal(bytes(continued), bytes(whole));
+    for (const { model, optimizer } of [continued]) {
+      model.dispose();
+      optimizer.dispose();
+    }
+  }
+  assert(unfinished > copies.length / 3, `${unfinished} of ${copies.length} in a write`);
+});
 
 test("fit() with checkpoint goes on when its folder disappears", async (folder, printed) => {
   const whole = begin({});

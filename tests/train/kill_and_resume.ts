@@ -174,14 +174,12 @@ async function runAndKill<T>(
   const rest = (async () => {
     while (!(await lines.next()).done);
   })();
-  try {
-    return await act(child);
-  } finally {
-    const { success, signal } = await child.status;
-    await rest;
-    const text = await errors;
-    if (!success && signal !== "SIGKILL") throw new Error(`A training of ${name} failed:\n${text}`);
-  }
+  const result = await act(child);
+  const { success, signal } = await child.status;
+  await rest;
+  const text = await errors;
+  if (!success && signal !== "SIGKILL") throw new Error(`A training of ${name} failed:\n${text}`);
+  return result;
 }
 
 /** The unfinished files in a folder. */
