@@ -143,11 +143,12 @@ Deno.test("setSeed starts the shared stream anew", () => {
 });
 
 testOnEachBackend("a stream continues from a state that was stored as JSON", () => {
-  const random = new Random(-7), draws = (from: Random) => [
-    ...from.permutation(5),
-    ...tidy(() => from.normal([3])).dataSync(),
-    from.fork().integer(1000),
-  ];
+  const random = new Random(-7),
+    draws = (from: Random) => [
+      ...from.permutation(5),
+      ...tidy(() => from.normal([3])).dataSync(),
+      from.fork().integer(1000),
+    ];
   draws(random);
   assert.deepEqual(random.state(), { seed: -7, draws: 3 });
   const stored = JSON.stringify(random.state()), expected = draws(random);

@@ -644,7 +644,7 @@ Deno.test("fit() refuses a checkpoint of another kind, and optimizers without a 
 // Files.
 
 /** The chance with which the folder is copied at a call; `-- --copied 0.5` makes more copies. */
-const COPIED = Number(Deno.args[Deno.args.indexOf("--copied") + 1] ?? NaN) || 0.02;
+const COPIED = Number(Deno.args[Deno.args.indexOf("--copied") + 1] ?? NaN) || 0.006;
 
 /** Overwrites a byte in the middle of a file. */
 function damage(file: string): void {
@@ -796,17 +796,15 @@ test("fit() with checkpoint continues from what any call of the file system leav
   const copies = await copiesWhile(folder, COPIED, new Random(1), async () => {
     await begin({ checkpoint: { folder, seconds: 0 } }).training;
   });
-  assert(copies.length >= 15, `${copies.length} copies`);
+  assert(copies.length >= 8, `${copies.length} copies`);
   let unfinished = 0;
   for (const copy of copies) {
     if ([...Deno.readDirSync(copy)].some(({ name }) => name.endsWith(".part"))) unfinished++;
     const continued = begin({ checkpoint: copy });
     assert.equal(text(await continued.training), history);
     assert.equal(bytes(continued), bytes(whole));
-    for (const { model, optimizer } of [continued]) {
-      model.dispose();
-      optimizer.dispose();
-    }
+    continued.model.dispose();
+    continued.optimizer.dispose();
   }
   assert(unfinished > copies.length / 3, `${unfinished} of ${copies.length} in a write`);
 });
