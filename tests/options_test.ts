@@ -157,6 +157,8 @@ const PLACES: Readonly<Record<string, Row>> = {
   "syntheticImages 0": [{ count: 1, seed: 1 }, (o) => lib.syntheticImages(o)],
   "fashionMnist 0": [{ subset: true }, (o) => lib.fashionMnist(o)],
   "imageFolder 1": [{ size: [8, 8] }, (o) => lib.imageFolder(missing, o)],
+  "ImageDataset.kFold 1": [{ seed: 1 }, (o) => set.kFold(2, o)],
+  "readImage 1": [{ size: [8, 8] }, (o) => lib.readImage("none.png", o)],
   "ImageDataset.split 1": [{ seed: 1 }, (o) => set.split(0.5, o)],
   "new ImageDataset 0": [images, (o) => new lib.ImageDataset(o)],
   "normalize 0": [statistics, (o) => lib.normalize(o)],
@@ -182,6 +184,7 @@ const PLACES: Readonly<Record<string, Row>> = {
     (o) => lib.crossEntropy(ops.zeros([1, 2]), ops.tensor([0], [1], "int32"), o),
   ],
   "evaluate 2": [{ batchSize: 1 }, (o) => lib.evaluate(net, set, o)],
+  "predict 2": [{ top: 1 }, (o) => lib.predict(net, set, o)],
   "extractFeatures 2": [
     { batchSize: 1 },
     (o) => lib.extractFeatures((x) => layer.forward(x), set, o),

@@ -30,6 +30,7 @@ export {
   type SkippedFile,
 } from "./image_folder.ts";
 export { imagenetStatistics } from "./imagenet.ts";
+export { readImage, type ReadImageOptions } from "./read_image.ts";
 export {
   type AnyChannelsTransform,
   compose,

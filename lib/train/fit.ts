@@ -1,9 +1,13 @@
 import { type Images, Random } from "../tensor/mod.ts";
 import { defaultRandom } from "../tensor/internal.ts";
 import { type Batches, batches, type ImageDataset } from "../data/mod.ts";
-import { transformOf } from "../data/internal.ts";
-import { checkDataset } from "../data/dataset.ts";
-import { bindTransform } from "../data/model_transform.ts";
+import {
+  bindTrainingData,
+  bindTransform,
+  checkDataset,
+  describeDataset,
+  transformOf,
+} from "../data/internal.ts";
 import { type Evaluation, evaluator } from "./evaluate.ts";
 import { checkFitOptions, checkForwardPass, checkParameters, prepare } from "./fit_checks.ts";
 import type { AnyFitOptions, FitOptions } from "./fit_options.ts";
@@ -121,7 +125,7 @@ async function* train(
   const training = trainingBatches(dataset, options, shuffle);
   const totalSteps = epochs * training.length;
   const { validationLogits } = options;
-  using trainingStep = new TrainingStep(action, model, dataset, options);
+  using trainingStep = new TrainingStep(action, model, dataset, options, totalSteps);
   using evaluation = validation && evaluator(action, model, validation, {
     ...options,
     batchSize: Math.min(batchSize, validation.count),
@@ -144,7 +148,10 @@ async function* train(
           step - 1,
           `step ${step} of ${totalSteps} (epoch ${epoch} of ${epochs})`,
         );
-        if (step === 1) bindTransform(model, transform);
+        if (step === 1) {
+          bindTransform(model, transform);
+          bindTrainingData(model, describeDataset(dataset));
+        }
         const time = (performance.now() - started) / 1000;
         const size = batch.labels.size;
         means.add(result, size);

@@ -1,7 +1,8 @@
 /**
  * Training: the loop `fit`, losses, metrics, optimizers, schedules, and studies of a trained model.
  *
- * {@linkcode fit} trains a model and yields its progress, {@linkcode evaluate} measures it.
+ * {@linkcode fit} trains a model and yields its progress, {@linkcode evaluate} measures it, and
+ * {@linkcode predict} uses it.
  *
  * @module
  */
@@ -39,7 +40,8 @@ export type { FitOptions, Objective, ObjectiveBatch, ObjectiveResult } from "./f
 export { DivergenceError } from "./training_step.ts";
 export type { EpochProgress, History, Progress, StepProgress } from "./progress.ts";
 export { collectHistory, type Training } from "./training.ts";
-export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
+export { type ClassScores, evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
+export { predict, type Prediction, type PredictOptions } from "./predict.ts";
 export { extractFeatures } from "./features.ts";
 export {
   findLearningRate,

@@ -10,7 +10,7 @@ import {
   StoredTensor,
   storedTypes,
 } from "./stored_tensor.ts";
-import { namesForFile, namesFromFile, noteFromFile, withTransformNote } from "./tensor_notes.ts";
+import { namesForFile, namesFromFile, noteFromFile, withNotes } from "./tensor_notes.ts";
 
 /** The largest header that the format allows, in bytes. */
 const MAX_HEADER = 100_000_000;
@@ -331,7 +331,7 @@ export async function writeSafetensors(
   checkPath("Writing a safetensors file", "file", file, "model.safetensors");
   const action = `Writing ${file}`;
   checkStateDict(action, tensors);
-  const notes = withTransformNote(action, tensors, parseMetadata(metadata, action));
+  const notes = withNotes(action, tensors, parseMetadata(metadata, action));
   const header: [string, unknown][] = [];
   if (Object.keys(notes).length > 0) header.push(["__metadata__", notes]);
   // Large elements first, so that each begins at a multiple of its size.

@@ -50,20 +50,54 @@ for (const [batchSize, compile] of [[1, false], [2, false], [5, false], [2, true
     `evaluate() by hand, ${batchSize} at a time${compile ? ", compiled" : ""}`,
     () =>
       assertNoLeak(async () => {
-        const { loss, accuracy, confusion, predictions, confidences, correct } = await evaluate(
-          new Pixels(),
-          five,
-          { batchSize, compile },
-        );
+        const { loss, accuracy, confusion, predictions, confidences, correct, ...scores } =
+          await evaluate(new Pixels(), five, {
+            batchSize,
+            compile,
+            metrics: {
+              largest: (logits) => Math.max(...logits.dataSync()),
+              labelSum: (_, labels) => labels.dataSync().reduce((sum, label) => sum + label),
+            },
+          });
         assertClose(loss, (-4 * Math.log(sure) - Math.log(1 - sure)) / 5);
         assert.equal(accuracy, 4 / 5);
         assert.deepEqual(confusion, [[2, 0], [1, 2]]);
         assert.deepEqual([...predictions], [0, 1, 0, 1, 0]);
         assertClose(confidences, [sure, sure, sure, sure, sure]);
         assert.deepEqual(correct, [true, true, true, true, false]);
+        const [first, second] = five.classNames;
+        assert.deepEqual(scores, {
+          perClass: [
+            { className: first, count: 2, precision: 2 / 3, recall: 1, f1: 4 / 5 },
+            { className: second, count: 3, precision: 1, recall: 2 / 3, f1: 4 / 5 },
+          ],
+          metrics: { largest: 2, labelSum: 3 },
+        });
       }),
   );
 }
+
+Deno.test("evaluate() has no precision for a class that is never predicted", async () => {
+  const { perClass: [scores] } = await evaluate(
+    new Pixels(),
+    five.subset([...five.labels.keys()].filter((i) => five.labels[i] === 1).slice(0, 1)),
+  );
+  assert.deepEqual([scores!.count, scores!.precision, scores!.recall, scores!.f1], [
+    0,
+    NaN,
+    NaN,
+    NaN,
+  ]);
+});
+
+Deno.test("evaluate() refuses metrics that are no functions or return no numbers", async () => {
+  const model = new Pixels();
+  const refuse = (metrics: unknown, message: RegExp) =>
+    assert.rejects(evaluate(model, five, { metrics } as never), { name: "TypeError", message });
+  await refuse([1], /metrics\.0 must be a function of logits and labels/);
+  await refuse(3, /metrics must be functions by name such as/);
+  await refuse({ loss: () => "low" }, /the metric loss must be a number, found "low"/);
+});
 
 testOnEachBackend("evaluate() transforms the images and runs the model in inference", async () => {
   const model = sequential(flatten(), linear(2, 2), dropout(0.9));
