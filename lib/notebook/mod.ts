@@ -21,7 +21,6 @@ export {
   type TrainAndEvaluateOptions,
   type TrainedModel,
 } from "./train_and_evaluate.ts";
-export { processorName } from "./result_store.ts";
 export { help, type HelpPage } from "./help.ts";
 export { showProgress } from "./progress.ts";
 export { byRunScale, type RunScale, runScale } from "./run_scale.ts";
