@@ -18,7 +18,8 @@ const labels = ops.tensor([0, 1], [2], "int32");
 /** Logits `weight · x + bias` of two classes, all zero. */
 function zeroLogits() {
   const layer = linear(1, 2);
-  layer.weight.assign(ops.zeros([1, 2]));
+  using zeros = ops.zeros([1, 2]);
+  layer.weight.assign(zeros);
   return sequential(flatten(), layer);
 }
 
