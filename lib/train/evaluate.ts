@@ -38,6 +38,8 @@ export interface Evaluation {
   readonly confidences: Float32Array;
   /** Whether each prediction is the label. */
   readonly correct: boolean[];
+  /** The indices of the images that are classified wrongly, the most confident first. */
+  readonly mistakes: number[];
   /** How well each class is found, in the order of the class numbers. */
   readonly perClass: ClassScores[];
   /** The results of the option `metrics`. */
@@ -204,6 +206,8 @@ export function evaluator(
       return {
         loss: sum / count,
         accuracy: correct.filter((isCorrect) => isCorrect).length / count,
+        mistakes: correct.flatMap((isCorrect, i) => isCorrect ? [] : i)
+          .sort((a, b) => confidences[b]! - confidences[a]!),
         confusion,
         predictions,
         confidences,
