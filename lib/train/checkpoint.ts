@@ -1,7 +1,7 @@
 /** Saves a training again and again, and continues it from the last save. */
 import { backend, dispose, type Tensor, tidy } from "../tensor/mod.ts";
 import { callsState, loadCalls } from "../tensor/internal.ts";
-import { bindTransform } from "../data/model_transform.ts";
+import { bindDataset } from "../data/internal.ts";
 import { restoreStateDict, StoredTensor } from "../weights/internal.ts";
 import { type StateDict, stateDict } from "../weights/mod.ts";
 import { checkHasState } from "./checks.ts";
@@ -188,7 +188,7 @@ class Saver {
         ...tensorDifferences("the model", tensors, shapesOf(stateDict(model))),
         ...tensorDifferences("the optimizer", slots, shapesOf(Object.entries(own.tensors))),
         ...placeProblems(state, options.epochs, batches.length),
-        ...scheduleProblems(options, steps),
+        ...scheduleProblems(options, steps, options.epochs * batches.length),
       );
       dispose(own.tensors);
     }
@@ -214,7 +214,7 @@ class Saver {
   }
 
   #restore({ model: tensors, slots, optimizer: stored, state: place, calls }: Checkpoint): void {
-    const { action, model, options, state, batches, step, evaluation } = this.#parts;
+    const { action, model, dataset, options, state, batches, step, evaluation } = this.#parts;
     const { optimizer, transform } = options, { settings, numbers } = stored;
     restoreStateDict(action, model, tensors);
     tidy(() => {
@@ -228,7 +228,7 @@ class Saver {
     state.load(place, batches);
     loadCalls(step.compute, calls.step);
     if (evaluation) loadCalls(evaluation.infer, calls.evaluation);
-    if (place.step > 0) bindTransform(model, transform);
+    if (place.step > 0) bindDataset(model, dataset, transform);
   }
 }
 
@@ -284,11 +284,16 @@ function placeProblems(
 }
 
 /** The schedule must return what it returned for the steps so far. */
-function scheduleProblems({ schedule }: AnyFitOptions, steps: readonly Row[]): string[] {
+function scheduleProblems(
+  { schedule }: AnyFitOptions,
+  steps: readonly Row[],
+  totalSteps: number,
+): string[] {
   if (!schedule) return [];
-  const step = steps.findIndex(({ learningRate }, step) => schedule(step) !== learningRate);
+  const rates = steps.map((_, step) => schedule(step, totalSteps));
+  const step = steps.findIndex(({ learningRate }, step) => rates[step] !== learningRate);
   return step < 0 ? [] : [
-    `schedule(${step}) must be ${steps[step]!.learningRate}, found ${schedule(step)}.`,
+    `schedule(${step}, ${totalSteps}) must be ${steps[step]!.learningRate}, found ${rates[step]}.`,
   ];
 }
 

@@ -57,10 +57,22 @@ const checkPositive: Check = (action, name, value) =>
 /** The check of each option that several functions share. */
 const CHECKS: Readonly<Record<string, Check>> = {
   loss: functionOf("logits and labels such as crossEntropy"),
+  metrics: (action, name, value) => {
+    if (typeof value !== "object" || value === null) {
+      throw new TypeError(
+        `${action}: ${name} must be functions by name such as { f: (logits, labels) => 1 }, found ${
+          show(value)
+        }.`,
+      );
+    }
+    for (const [metric, f] of Object.entries(value)) {
+      functionOf("logits and labels that returns a number")(action, `${name}.${metric}`, f);
+    }
+  },
   objective: functionOf("a model and a batch that returns { loss }"),
   validationLogits: functionOf("a model and images that returns logits"),
   schedule: functionOf("the step such as (step) => 0.1 / (1 + step)"),
-  transform: transformSuchAs("normalize(imagenetStatistics)"),
+  transform: transformSuchAs("normalize({ mean: 0.5, standardDeviation: 0.25 })"),
   augment: transformSuchAs("randomFlip()"),
   compile: checkBoolean,
   dropLast: checkBoolean,

@@ -4,9 +4,10 @@ import {
   type Labels,
   ops,
   type Scalar,
+  tidy,
   withPrecision,
 } from "../tensor/mod.ts";
-import { isTensor, linkInterrupt, show } from "../tensor/internal.ts";
+import { checkNumber, isTensor, linkInterrupt, show } from "../tensor/internal.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { transformOf } from "../data/internal.ts";
 import { checkDataset } from "../data/dataset.ts";
@@ -37,6 +38,29 @@ export interface Evaluation {
   readonly confidences: Float32Array;
   /** Whether each prediction is the label. */
   readonly correct: boolean[];
+  /** The indices of the images that are classified wrongly, the most confident first. */
+  readonly mistakes: number[];
+  /** How well each class is found, in the order of the class numbers. */
+  readonly perClass: ClassScores[];
+  /** The results of the option `metrics`. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/**
+ * How well a class is found. A number that would be divided by zero is NaN: the precision of a
+ * class that is never predicted, and the recall of a class without images.
+ */
+export interface ClassScores {
+  /** The name of the class. */
+  readonly className: string;
+  /** The number of images of the class. */
+  readonly count: number;
+  /** The fraction of the predictions of this class that are correct. */
+  readonly precision: number;
+  /** The fraction of the images of this class that are found: its accuracy. */
+  readonly recall: number;
+  /** The harmonic mean of precision and recall, `2 · correct / (count + predicted)`. */
+  readonly f1: number;
 }
 
 /** The options of {@linkcode evaluate}. */
@@ -48,6 +72,25 @@ export interface EvaluateOptions<Channels extends number, Out extends number>
    * @default crossEntropy
    */
   loss?: Loss;
+  /**
+   * Further numbers to compute, by name. Each function gets the logits `[count, classes]` and the
+   * labels `[count]` of the whole data set.
+   *
+   * @example
+   * ```ts
+   * import { evaluate, type Features, fashionMnist, flatten } from "resnet-lab";
+   * import { type Labels, linear, ops, sequential } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const { test } = await fashionMnist({ subset: true });
+   * const model = sequential(flatten(), linear(784, 10));
+   * const classesPredicted = (logits: Features, _labels: Labels) =>
+   *   new Set(ops.argMax(logits).dataSync()).size;
+   * const { metrics } = await evaluate(model, test, { metrics: { classesPredicted } });
+   * assert(metrics.classesPredicted! >= 1 && metrics.classesPredicted! <= 10);
+   * ```
+   */
+  metrics?: Readonly<Record<string, (logits: Features, labels: Labels) => number>>;
 }
 
 /** {@linkcode EvaluateOptions} for any number of channels. */
@@ -91,7 +134,7 @@ export async function evaluate<
   checkDataset("Evaluating", dataset);
   const action = `Evaluating on "${dataset.name}"`;
   const classifier = asClassifier(action, model);
-  checkRunOptions(action, options, "{ batchSize: 100 }", { loss: true });
+  checkRunOptions(action, options, "{ batchSize: 100 }", { loss: true, metrics: true });
   const { transform = transformOf(classifier) } = options;
   using stop = linkInterrupt(options.signal);
   using run = evaluator(action, classifier, dataset, { ...options, transform });
@@ -130,9 +173,11 @@ export function evaluator(
     }
     return { logits, loss: value };
   });
-  const { count, labels, classes } = dataset;
+  const { count, labels, classes, classNames } = dataset;
+  const metrics = Object.entries(options.metrics ?? {});
   return {
     async evaluate(signal) {
+      const allLogits = new Float32Array(metrics.length > 0 ? count * classes : 0);
       const predictions = new Int32Array(count);
       const confidences = new Float32Array(count);
       let sum = 0;
@@ -144,6 +189,7 @@ export function evaluator(
           transform,
           () => infer(batch.images, batch.labels),
         );
+        if (metrics.length > 0) allLogits.set(logits.dataSync(), first * classes);
         const probabilities = ops.softmax(logits);
         predictions.set(ops.argMax(probabilities).dataSync(), first);
         confidences.set(ops.max(probabilities, [1]).dataSync(), first);
@@ -164,16 +210,38 @@ export function evaluator(
         }
       });
       const correct = Array.from(predictions, (prediction, i) => prediction === labels[i]);
+      const confusion = confusionMatrix(predictions, labels, classes);
       return {
         loss: sum / count,
         accuracy: correct.filter((isCorrect) => isCorrect).length / count,
-        confusion: confusionMatrix(predictions, labels, classes),
+        mistakes: correct.flatMap((isCorrect, i) => isCorrect ? [] : i)
+          .sort((a, b) => confidences[b]! - confidences[a]!),
+        confusion,
         predictions,
         confidences,
         correct,
+        perClass: scoresPerClass(confusion, classNames),
+        metrics: Object.fromEntries(metrics.map(([name, metric]) => {
+          const value: unknown = tidy(() =>
+            metric(ops.tensor(allLogits, [count, classes]), dataset.labelTensor())
+          );
+          checkNumber(action, `the metric ${name}`, value, true, "a number");
+          return [name, value];
+        })),
       };
     },
     infer,
     [Symbol.dispose]: () => infer[Symbol.dispose](),
   };
+}
+
+/** Returns the scores of each class from the confusion matrix. */
+function scoresPerClass(confusion: number[][], classNames: readonly string[]): ClassScores[] {
+  return classNames.map((className, label) => {
+    const correct = confusion[label]![label]!;
+    const count = confusion[label]!.reduce((sum, n) => sum + n, 0);
+    const predicted = confusion.reduce((sum, row) => sum + row[label]!, 0);
+    const precision = correct / predicted, recall = correct / count;
+    return { className, count, precision, recall, f1: 2 * correct / (count + predicted) };
+  });
 }

@@ -1,8 +1,12 @@
 import type { Images, Random } from "../tensor/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
-import { type BatchMaker, batchMaker, transformOf } from "../data/internal.ts";
-import { checkDataset } from "../data/dataset.ts";
-import { bindTransform } from "../data/model_transform.ts";
+import {
+  type BatchMaker,
+  batchMaker,
+  bindDataset,
+  checkDataset,
+  transformOf,
+} from "../data/internal.ts";
 import { checkpointed } from "./checkpoint.ts";
 import { type Evaluation, evaluator } from "./evaluate.ts";
 import { checkFitOptions, checkForwardPass, checkParameters, prepare } from "./fit_checks.ts";
@@ -129,7 +133,8 @@ async function* train(
     checkpoint !== undefined,
   );
   const batches = trainingBatches(dataset, options, state.shuffle);
-  using step = new TrainingStep(action, model, dataset, options);
+  const totalSteps = options.epochs * batches.length;
+  using step = new TrainingStep(action, model, dataset, options, totalSteps);
   const transform = options.transform;
   using evaluation = validation && evaluator(action, model, validation, {
     ...options,
@@ -144,7 +149,7 @@ async function* train(
 
 /** Trains from the place that the state names to the end. */
 async function* trainFrom(
-  { model, options, state, batches, step, evaluation }: TrainingParts,
+  { model, dataset, options, state, batches, step, evaluation }: TrainingParts,
 ): AsyncGenerator<Progress, void, void> {
   const { optimizer, epochs, signal } = options;
   const totalSteps = epochs * batches.length;
@@ -167,7 +172,7 @@ async function* trainFrom(
             `step ${place.step} of ${totalSteps} (epoch ${epoch} of ${epochs})`,
           )
         );
-        if (!isBound) bindTransform(model, options.transform);
+        if (!isBound) bindDataset(model, dataset, options.transform);
         isBound = true;
         const time = (performance.now() - started) / 1000;
         const size = batch.labels.size;

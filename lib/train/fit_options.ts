@@ -70,7 +70,8 @@ export interface FitOptions<
    */
   validationLogits?: (model: Model, images: Images<Out>) => Features<Classes>;
   /**
-   * The learning rate of each step.
+   * The learning rate of each step: a function of the step, from 0, and of the number of all steps.
+   * `cosine({ learningRate: 0.1 })` ends with the training.
    *
    * @default the learning rate of the optimizer
    */

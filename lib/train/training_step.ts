@@ -24,7 +24,7 @@ import type { ImageDataset } from "../data/mod.ts";
 import { scaleGradients } from "./clip.ts";
 import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";
 import { crossEntropy } from "./losses.ts";
-import { accuracyOf, predict } from "./metrics.ts";
+import { accuracyOf, predictedClasses } from "./metrics.ts";
 import type { StepInputs } from "./mixup.ts";
 import { checkedObjective } from "./objective.ts";
 import type { Optimizer } from "./rule_optimizer.ts";
@@ -73,6 +73,7 @@ export class TrainingStep implements Disposable {
   readonly #action: string;
   readonly #model: AnyClassifier;
   readonly #options: AnyFitOptions;
+  readonly #totalSteps: number;
   readonly #statistics: readonly Variable[];
   /** The function that computes the tensors of a step. */
   readonly compute: Compiled<StepInputs, StepTensors>;
@@ -82,10 +83,12 @@ export class TrainingStep implements Disposable {
     model: AnyClassifier,
     dataset: ImageDataset,
     options: AnyFitOptions,
+    totalSteps: number,
   ) {
     this.#action = action;
     this.#model = model;
     this.#options = options;
+    this.#totalSteps = totalSteps;
     this.#statistics = runningStatistics(model);
     this.compute = compiledIf(options.compile, lossAndGradients(action, model, dataset, options));
   }
@@ -105,7 +108,9 @@ export class TrainingStep implements Disposable {
     return tidy(() => {
       const before = statistics.map((statistic): Tensor => ops.clone(statistic));
       try {
-        if (schedule) optimizer.learningRate = rateOf(this.#action, schedule, step);
+        if (schedule) {
+          optimizer.learningRate = rateOf(this.#action, schedule, step, this.#totalSteps);
+        }
         const { value, gradients, square, predictions, metrics } = this.compute(...inputs());
         const loss = value.dataSync()[0]!;
         const [predicted] = predictions;
@@ -151,7 +156,7 @@ function lossAndGradients(
   { optimizer, loss = crossEntropy, objective, precision = "fp32" }: AnyFitOptions,
 ): (...inputs: StepInputs) => StepTensors {
   // The cross-entropy is NaN if a logit is, and ends the training. The caller's own loss need not.
-  const predictClasses = loss === crossEntropy && !objective ? argMaxWithoutNaN : predict;
+  const predictClasses = loss === crossEntropy && !objective ? argMaxWithoutNaN : predictedClasses;
   const minimised = objective
     ? checkedObjective(action, model as never, dataset, objective)
     : (...[images, labels, otherLabels, lambda, rest]: StepInputs): ObjectiveResult<number> => {
@@ -208,8 +213,8 @@ function readAndDispose(
   }));
 }
 
-function rateOf(action: string, schedule: Schedule, step: number): number {
-  const rate = schedule(step);
+function rateOf(action: string, schedule: Schedule, step: number, totalSteps: number): number {
+  const rate = schedule(step, totalSteps);
   const fits = rate >= 0 && rate < Infinity;
   checkNumber(action, `schedule(${step})`, rate, fits, "a finite number of at least 0");
   return rate;

@@ -9,8 +9,10 @@ import { exists, projectPaths, thisEnvironment } from "../../scripts/environment
 
 const { root } = thisEnvironment();
 const readme = await Deno.readTextFile(join(root, "README.md"));
-const [, config, cell] =
-  /## Your own notebooks\n[^]*?```json\n([^]*?)```[^]*?```ts ignore\n([^]*?)```/.exec(readme) ?? [];
+const block = "[^]*?```ts ignore\\n([^]*?)```";
+const [, config, cell, prediction] =
+  new RegExp(`## Your own notebooks\\n[^]*?\`\`\`json\\n([^]*?)\`\`\`${block}${block}`)
+    .exec(readme) ?? [];
 
 async function deno(cwd: string, ...args: string[]): Promise<string> {
   const command = new Deno.Command(Deno.execPath(), { args, cwd, env: { NO_COLOR: "1" } });
@@ -76,7 +78,14 @@ Deno.test({
 
       // The kernel does not check types.
       await Deno.writeTextFile(join(own, "cell.ts"), cell);
-      await deno(own, "check", "cell.ts");
+      await Deno.writeTextFile(join(own, "prediction.ts"), prediction!);
+      await deno(own, "check", "cell.ts", "prediction.ts");
+
+      await Deno.copyFile(join(own, "pictures", "pears", "3.png"), join(own, "new.jpg"));
+      assert.match(
+        await deno(own, "run", "-A", "prediction.ts"),
+        /label: 1,\s+className: "pears",\s+probability: [^]*className: "apples"/,
+      );
     } finally {
       await Deno.remove(beside, { recursive: true });
     }

@@ -50,20 +50,74 @@ for (const [batchSize, compile] of [[1, false], [2, false], [5, false], [2, true
     `evaluate() by hand, ${batchSize} at a time${compile ? ", compiled" : ""}`,
     () =>
       assertNoLeak(async () => {
-        const { loss, accuracy, confusion, predictions, confidences, correct } = await evaluate(
-          new Pixels(),
-          five,
-          { batchSize, compile },
-        );
+        const { loss, accuracy, confusion, predictions, confidences, correct, ...scores } =
+          await evaluate(new Pixels(), five, {
+            batchSize,
+            compile,
+            metrics: {
+              largest: (logits) => Math.max(...logits.dataSync()),
+              ones: (_, labels) => labels.dataSync().filter((label) => label === 1).length,
+            },
+          });
         assertClose(loss, (-4 * Math.log(sure) - Math.log(1 - sure)) / 5);
         assert.equal(accuracy, 4 / 5);
         assert.deepEqual(confusion, [[2, 0], [1, 2]]);
         assert.deepEqual([...predictions], [0, 1, 0, 1, 0]);
         assertClose(confidences, [sure, sure, sure, sure, sure]);
         assert.deepEqual(correct, [true, true, true, true, false]);
+        const [first, second] = five.classNames;
+        assert.deepEqual(scores, {
+          perClass: [
+            { className: first, count: 2, precision: 2 / 3, recall: 1, f1: 4 / 5 },
+            { className: second, count: 3, precision: 1, recall: 2 / 3, f1: 4 / 5 },
+          ],
+          mistakes: [4],
+          metrics: { largest: 2, ones: 3 },
+        });
       }),
   );
 }
+
+Deno.test("evaluate() has no precision for a class that is never predicted", async () => {
+  const { perClass: [scores] } = await evaluate(
+    new Pixels(),
+    five.subset([...five.labels.keys()].filter((i) => five.labels[i] === 1).slice(0, 1)),
+  );
+  assert.deepEqual([scores!.count, scores!.precision, scores!.recall, scores!.f1], [
+    0,
+    NaN,
+    NaN,
+    NaN,
+  ]);
+});
+
+Deno.test("evaluate() refuses metrics that are no functions or return no numbers", async () => {
+  const model = new Pixels();
+  const refuse = (metrics: unknown, message: RegExp) =>
+    assert.rejects(evaluate(model, five, { metrics } as never), { name: "TypeError", message });
+  await refuse([1], /metrics\.0 must be a function of logits and labels/);
+  await refuse(3, /metrics must be functions by name such as/);
+  await refuse({ loss: () => "low" }, /the metric loss must be a number, found "low"/);
+});
+
+Deno.test("evaluate() lists the mistakes from the most to the least confident", async () => {
+  const dataset = new ImageDataset({
+    ...{ name: "mistakes", height: 1, width: 2, channels: 1, classes: 3 },
+    // Each is lit on the left, with more and more certainty except the last; only image 1 is right.
+    pixels: new Uint8Array([10, 0, 50, 0, 200, 0, 100, 0]),
+    labels: new Uint8Array([1, 0, 1, 1]),
+    classNames: ["left", "right", "none"],
+  });
+  class Three extends Module<Images<1>, Features<3>> {
+    override forward(images: Images<1>): Features<3> {
+      return ops.concat([ops.reshape(images, [-1, 2]), ops.zeros([images.shape[0], 1])], 1);
+    }
+  }
+  const { mistakes, perClass } = await evaluate(new Three(), dataset);
+  assert.deepEqual(mistakes, [2, 3, 0]);
+  // There is no image of the third class.
+  assert.deepEqual(perClass.map(({ recall }) => recall), [1, 0, NaN]);
+});
 
 testOnEachBackend("evaluate() transforms the images and runs the model in inference", async () => {
   const model = sequential(flatten(), linear(2, 2), dropout(0.9));
