@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { seedChart } from "../../lib/plot/mod.ts";
+import { seedChart } from "resnet-lab";
 import { renderSvg } from "../../lib/plot/render.ts";
 
 const x = { title: "Accuracy", unit: "%" };
