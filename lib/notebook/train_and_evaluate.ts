@@ -24,7 +24,7 @@ import { asClassifier, checkRunOptions } from "../train/run.ts";
 import { duration } from "./duration.ts";
 import { showProgress } from "./progress.ts";
 
-/** Options of {@linkcode trainAndEvaluate}: those of {@linkcode fit} for a classifier, and these. */
+/** Options of {@linkcode trainAndEvaluate}: its own, and those of {@linkcode fit}. */
 export interface TrainAndEvaluateOptions<
   Channels extends number,
   Classes extends number,
@@ -120,7 +120,7 @@ export async function trainAndEvaluate<
   heldOut: ImageDataset<NoInfer<Channels>, NoInfer<Classes>>,
   options:
     & TrainAndEvaluateOptions<NoInfer<Channels>, NoInfer<Classes>, Out>
-    & KnownOptions<Names, AnyOptions>,
+    & KnownOptions<Names, TrainAndEvaluateOptions<number, number, number>>,
 ): Promise<TrainedModel<Model>> {
   const action = "Training and evaluating";
   const classifier = asClassifier(action, model), given = options as AnyOptions;
