@@ -77,7 +77,8 @@ export interface TrainedModel<Model> extends Evaluation {
 
 /**
  * Trains a classifier with {@linkcode fit} and evaluates it on held-out images: by default with
- * Adam and one cycle of the learning rate.
+ * Adam and one cycle of the learning rate. Where Stop ends the training early, the model is
+ * evaluated as it is then, and the line of log has the number of epochs that were finished.
  *
  * @param model The model. It stays as trained.
  * @param dataset The training set.
