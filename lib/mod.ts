@@ -416,7 +416,7 @@ export {
   type TrainingHistory,
 } from "./plot/mod.ts";
 
-// Notebooks: help, tables, live progress, checks of claims, stored results, and the scale of a run.
+// Notebooks: help, tables, live progress, checks, exercises, comparisons, and stored results.
 export {
   addResult,
   byRunScale,

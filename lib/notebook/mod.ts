@@ -1,5 +1,5 @@
 /**
- * Notebooks: help, tables, live progress, checks of claims, stored results, and the scale of a run.
+ * Notebooks: help, tables, live progress, checks, exercises, comparisons, and stored results.
  *
  * These functions are made for cells: they print, display and read environment variables.
  *

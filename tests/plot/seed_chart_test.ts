@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { seedChart } from "../../lib/plot/mod.ts";
+import { seedChart } from "resnet-lab";
 import { renderSvg } from "../../lib/plot/render.ts";
 
 const x = { title: "Accuracy", unit: "%" };
@@ -32,6 +32,7 @@ Deno.test("seedChart() gives a seed the same height in each row, and rows their 
   const { data, layout } = seedChart([plain, residual], { x });
   const [first, mean, second] = data.map(({ y }) => y as number[]);
   const distance = first![0]! - second![0]!;
+  assert.equal(new Set(first).size, 3, "dots of a row do not cover each other");
   assert.deepEqual(
     first!.map((y, i) => Math.round(y - second![i]!)),
     first!.map(() => Math.round(distance)),
