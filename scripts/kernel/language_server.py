@@ -118,9 +118,7 @@ class LanguageServer:
         """Returns the content of a `complete_reply`, or None if the kernel should be asked."""
         return await self._within(COMPLETE_SECONDS, self._complete(cells, code, cursor_pos))
 
-    async def inspect(
-        self, cells: Cells, code: str, cursor_pos: int, detail_level: int = 0
-    ) -> dict | None:
+    async def inspect(self, cells: Cells, code: str, cursor_pos: int) -> dict | None:
         """Returns the content of an `inspect_reply`, or None if the kernel should be asked."""
         return await self._within(INSPECT_SECONDS, self._inspect(cells, code, cursor_pos))
 

@@ -1,17 +1,7 @@
 /** The proxy in front of Deno's kernel, over Jupyter's protocol, beside the bare kernel. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import {
-  exists,
-  jupyterVariables,
-  projectPaths,
-  thisEnvironment,
-} from "../../scripts/environment.ts";
-
-const environment = thisEnvironment();
-const { kernelspec, python } = projectPaths(environment.root);
-/** Whether to skip the tests, which need the kernel that set-up installs. */
-const ignore = !exists(kernelspec) || !exists(python);
+import { isSetUp, kernelVariables, paths, root } from "../_project.ts";
 
 /** A message of the kernel, with its content. */
 interface Message {
@@ -40,9 +30,9 @@ async function scenario(
     : argument
     ? [JSON.stringify(argument)]
     : [];
-  const { code, stdout, stderr } = await new Deno.Command(python, {
+  const { code, stdout, stderr } = await new Deno.Command(paths.python, {
     args: [join(import.meta.dirname!, "kernel_proxy.py"), name, ...text],
-    env: { ...jupyterVariables(environment), NO_COLOR: "1", ...variables },
+    env: { ...kernelVariables(), NO_COLOR: "1", ...variables },
   }).output();
   const decoder = new TextDecoder();
   assert.equal(code, 0, decoder.decode(stderr));
@@ -83,7 +73,7 @@ function result(messages: readonly Message[] = []): string | undefined {
 
 Deno.test({
   name: "the proxy in front of Deno's kernel",
-  ignore,
+  ignore: !isSetUp,
   async fn(t) {
     // It waits most of the time, so it runs beside the others.
     const endless = scenario("many", [
@@ -96,7 +86,7 @@ Deno.test({
     });
 
     await t.step("changes nothing in the first cells of a notebook", async () => {
-      const notebook = join(environment.root, "notebooks", "02_autograd.ipynb");
+      const notebook = join(root, "notebooks", "02_autograd.ipynb");
       assert.deepEqual(await scenario("notebook", notebook), []);
     });
 

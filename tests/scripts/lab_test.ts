@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { exists, projectPaths, thisEnvironment } from "../../scripts/environment.ts";
 import { parseLabArguments } from "../../scripts/lab.ts";
 import { adaptPlotlyExtension } from "../../scripts/plotly_extension.ts";
 import { notebooksIn } from "../../scripts/run.ts";
@@ -11,6 +10,7 @@ import {
   type Notebook,
   workingCopy,
 } from "../../scripts/working_copies.ts";
+import { isSetUp, paths, root } from "../_project.ts";
 
 const markdown = (id: string, source: string): Cell => ({
   ...{ id, cell_type: "markdown", metadata: {}, source },
@@ -76,7 +76,7 @@ Deno.test("workingCopy() clears outputs, folds solutions, and adds an empty cell
 });
 
 Deno.test("workingCopy() finds the exercises of every notebook of the course", async () => {
-  const paths = notebooksIn(join(thisEnvironment().root, "notebooks"));
+  const paths = notebooksIn(join(root, "notebooks"));
   assert.equal(paths.length, 14);
   for (const path of paths) {
     const original: Notebook = JSON.parse(await Deno.readTextFile(path));
@@ -145,7 +145,7 @@ Deno.test("startPage() lists the lessons with the times of the scale in use", ()
 Deno.test("writeStartPage() has a row for each notebook of the course", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    for (const path of notebooksIn(join(thisEnvironment().root, "notebooks"))) {
+    for (const path of notebooksIn(join(root, "notebooks"))) {
       await Deno.copyFile(path, join(folder, path.slice(path.lastIndexOf("/") + 1)));
     }
     await writeStartPage(folder, { scale: "cpu", copies: true });
@@ -200,10 +200,16 @@ Deno.test("adaptPlotlyExtension() leaves pictures as they are, and makes them fi
 
 Deno.test({
   name: "set-up has adapted plotly's extension of JupyterLab",
-  ignore: !exists(projectPaths(thisEnvironment().root).stamp),
+  ignore: !isSetUp,
   async fn() {
-    const { venv } = projectPaths(thisEnvironment().root);
-    const folder = join(venv, "share", "jupyter", "labextensions", "jupyterlab-plotly", "static");
+    const folder = join(
+      paths.venv,
+      "share",
+      "jupyter",
+      "labextensions",
+      "jupyterlab-plotly",
+      "static",
+    );
     const texts = await Promise.all(
       Array.from(Deno.readDirSync(folder), ({ name }) => Deno.readTextFile(join(folder, name))),
     );

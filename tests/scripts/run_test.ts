@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { exists, projectPaths, thisEnvironment } from "../../scripts/environment.ts";
 import { parseArguments } from "../../scripts/run.ts";
+import { isSetUp } from "../_project.ts";
 
 const scripts = join(import.meta.dirname!, "..", "..", "scripts");
 
@@ -27,8 +27,7 @@ async function runNotebooks(...args: string[]): Promise<{ code: number; text: st
   return { code, text: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
 }
 
-/** Whether to skip tests that need the kernel, which set-up installs. */
-const ignore = !exists(projectPaths(thisEnvironment().root).stamp);
+const ignore = !isSetUp;
 
 Deno.test({
   name: "deno task run reports cells and checks, and changes no file without --write",
