@@ -250,7 +250,7 @@ Deno.test({
         const [loop, wait] = await endless;
         assert.match(
           errorOf(loop.cells[0]).evalue!,
-          /was ended where it was\. Variables are kept\.$/,
+          /^Stop ended this cell where it was\. Variables are kept\.$/,
         );
         assert.equal(result(loop.after), '"number"');
         assert.match(
@@ -267,6 +267,17 @@ Deno.test({
         }
       },
     );
+
+    await t.step("Stop ends a cell that waits for an answer", async () => {
+      const cell = "const answer = prompt('Your name?');\nconsole.log(answer);";
+      const { cells, seconds, after, next } = await scenario("question", cell);
+      assert.match(errorOf(cells[0]).evalue!, /^Stop ended this cell where it was\./);
+      assert.deepEqual(course(cells[0]), ["error", "busy", "idle"]);
+      assert.deepEqual(course(cells[1]), ["aborted", "busy", "idle"]);
+      assert(seconds < 5, `${seconds} s`);
+      assert.equal(result(after), '"number"');
+      assert.equal(result(next), '"from the learner"');
+    });
 
     const [shown, strict] = ["show", "strict"].map((mode) => scenario("language", mode));
 
