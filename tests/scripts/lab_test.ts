@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseLabArguments } from "../../scripts/lab.ts";
 import { adaptPlotlyExtension } from "../../scripts/plotly_extension.ts";
 import { notebooksIn } from "../../scripts/run.ts";
@@ -140,6 +140,23 @@ Deno.test("startPage() lists the lessons with the times of the scale in use", ()
   const smoke = startPage(titles, { scale: "smoke", copies: true });
   assert.match(smoke, /08_googlenet.* \| 1 \|/);
   assert.match(startPage(titles, { scale: "cpu", copies: false }), /nothing is saved/);
+});
+
+Deno.test("startPage() has the minutes that each notebook of the course says in its intro", async () => {
+  const words = "one two three four five six seven eight nine ten eleven twelve".split(" ");
+  const paths = notebooksIn(join(root, "notebooks"));
+  const titles = Object.fromEntries(paths.map((path) => [basename(path), "title"]));
+  const page = startPage(titles, { scale: "cpu", copies: true });
+  for (const path of paths) {
+    const { cells }: Notebook = JSON.parse(await Deno.readTextFile(path));
+    const intro = cells.slice(0, 3).map(({ source }) => [source].flat().join("")).join("\n");
+    // "It takes two to four minutes", "It runs in under a minute": the last word counts.
+    const [, time = ""] = /It (?:takes|runs in) ([^.;,]*?)\s+minutes?\b/.exec(intro) ?? [];
+    const last = /\w+$/.exec(time)?.[0] ?? "";
+    const minutes = last === "a" ? 1 : words.indexOf(last) + 1;
+    assert(minutes >= 1, `${path}: "${time} minutes"`);
+    assert.match(page, RegExp(`\\(${basename(path)}\\) \\| .* \\| ${minutes} \\|`));
+  }
 });
 
 Deno.test("writeStartPage() has a row for each notebook of the course", async () => {
