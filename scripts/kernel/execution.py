@@ -40,7 +40,6 @@ class Execution:
         # Whether its JavaScript has received Stop.
         self.received_stop = False
         self.explanations: dict[str, asyncio.Task] = {}
-        self.check: asyncio.Task | None = None
         self.last_output = time.monotonic()
         self.longest_pause = 0.0
 

@@ -24,7 +24,6 @@ from errors import (
     Frame,
     Stack,
     SyntaxProblem,
-    error_content,
     excerpt,
     runtime_error,
     syntax_error,
@@ -110,7 +109,6 @@ class Proxy:
         # Cells that count for the language server, in the order in which they ran last.
         self.history: dict[str, str] = {}
         self.help = LanguageHelp()
-        self.strict = os.environ.get("RESNET_LAB_CHECK") == "strict"
         self.background: set[asyncio.Task] = set()
         self.ended: asyncio.Future = asyncio.get_running_loop().create_future()
 
@@ -313,7 +311,7 @@ class Proxy:
             message = self.signer.with_content(message, {**message.content, "code": code})
         self.to_inner("shell", message)
         if not execution.silent:
-            execution.check = self.spawn(self.check(execution))
+            self.spawn(self.check(execution))
 
     def abort(self, execution: Execution) -> None:
         """Answers a request that was in the queue at Stop, as ipykernel does."""
@@ -402,13 +400,6 @@ class Proxy:
             # A cell that runs again moves to the end.
             self.history.pop(execution.cell_id, None)
             self.history[execution.cell_id] = execution.code
-        if self.strict and execution.check is not None:
-            error = await execution.check
-            if error and content["status"] == "ok":
-                self.publish("error", error, execution.header)
-                count = content["execution_count"]
-                content = {"status": "error", "execution_count": count, **error}
-                reply = self.signer.with_content(reply, content)
         return reply
 
     def leave(self, execution: Execution) -> None:
@@ -606,23 +597,17 @@ class Proxy:
             # JupyterLab shows the last status, whatever it belongs to.
             self.publish("status", {"execution_state": "busy"}, self.current.header)
 
-    async def check(self, execution: Execution) -> dict | None:
-        """Shows what the compiler says about a cell, or returns it as an error if it is strict."""
+    async def check(self, execution: Execution) -> None:
+        """Shows what the compiler says about a cell."""
         cells = [(name, code) for name, code in self.history.items() if name != execution.cell_id]
         errors = await self.help.check([*cells, (execution.cell_id, execution.code)])
         if not errors or not execution.parsed:
-            return None
-        if self.strict:
-            code = execution.code
-            lines = [f"cell line {each.line}: {excerpt(code, each.line)}" for each in errors]
-            others = [f"{each.message}\n{line}" for each, line in zip(errors[1:], lines[1:])]
-            return error_content("TypeScriptError", errors[0].message, [lines[0], *others])
+            return
         text = "".join(
             f"warning: line {each.line}: {each.message}\n    {excerpt(execution.code, each.line)}\n"
             for each in errors
         )
         self.publish("stream", {"name": "stderr", "text": text}, execution.header)
-        return None
 
 
 def serve(deno: str, connection: dict, inner: InnerKernel) -> None:

@@ -394,14 +394,14 @@ class LanguageServer:
 """
 
 
-def language(strict):
+def language(argument):
     """A language server that is not Deno's: what the proxy does with its answers."""
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder, "kernel")
         shutil.copytree(pathlib.Path(ROOT, "scripts", "kernel"), copy)
         (copy / "language_server.py").write_text(LANGUAGE_SERVER)
         argv = [sys.executable, "-I", str(copy), "{connection_file}"]
-        with Kernel(argv=argv, RESNET_LAB_CHECK=strict) as kernel:
+        with Kernel(argv=argv) as kernel:
             cells = [
                 ("one", "const first = 1;"),
                 ("two", "const second = 2;\nconst wrong = 3;\n'result';"),

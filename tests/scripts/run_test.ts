@@ -76,6 +76,7 @@ Deno.test({
       "03_syntax.ipynb": ["const = 1;"],
       "04_dies.ipynb": ["Deno.exit(3);"],
       "05_hangs.ipynb": ["for (;;);"],
+      "06_types.ipynb": ["let x = 1;", "1;\nx = 'a';\nx = later;", "let x = 'b', later = 2;"],
     });
     const paths = Array.from(Deno.readDirSync(made.folder), ({ name }) => join(made.folder, name))
       .sort();
@@ -94,7 +95,13 @@ Deno.test({
     );
     assert.match(text, /The kernel died[^]*04_dies .*failed at cell \[1\]/);
     assert.match(text, /longer than the time limit[^]*05_hangs .*failed at cell \[1\]/);
-    assert.match(text, /\nnotebooks: 1 passed, 4 failed\n$/);
+    assert.match(
+      text,
+      /06_types\.ipynb, cell \[2\]:\n\n1;\nx = 'a';\nx = later;\n\nTypeScriptError: Type 'string' is not assignable to type 'number'.*\ncell line 2: x = 'a';\n/,
+    );
+    assert.match(text, /TypeScriptError: .*'later'.*\ncell line 3: x = later;\n/);
+    assert.match(text, /06_types .*failed at cell \[2\]/);
+    assert.match(text, /\nnotebooks: 1 passed, 5 failed\n$/);
     paths.forEach((path, index) => {
       if (!path.includes("02_good")) assert.equal(Deno.readTextFileSync(path), before[index], path);
     });
