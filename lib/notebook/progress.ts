@@ -1,5 +1,6 @@
 import { type Figure, trainingCurves } from "../plot/mod.ts";
 import type { EpochProgress, History, Progress } from "../train/mod.ts";
+import { emptyHistory } from "../train/history.ts";
 import { checkTraining } from "../train/training.ts";
 import { duration } from "./duration.ts";
 import { liveView } from "./live_view.ts";
@@ -61,7 +62,7 @@ export async function follow(
   display: Display,
 ): Promise<History> {
   checkTraining("Showing the progress of a training", training);
-  const history: History = { steps: [], epochs: [] };
+  const history = emptyHistory();
   let start = performance.now();
   let due = start;
   /** The number of steps that a checkpoint restored. */

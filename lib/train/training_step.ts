@@ -21,7 +21,7 @@ import {
 } from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
-import { scaleGradients } from "./clip.ts";
+import { clipGradients } from "./clip.ts";
 import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";
 import { crossEntropy } from "./losses.ts";
 import { accuracyOf, predictedClasses } from "./metrics.ts";
@@ -127,9 +127,7 @@ export class TrainingStep implements Disposable {
           );
         }
         optimizer.step(
-          gradientNorm > maxGradientNorm
-            ? scaleGradients(gradients, maxGradientNorm / gradientNorm)
-            : gradients,
+          clipGradients(gradients, gradientNorm, maxGradientNorm),
           Math.min(gradientNorm, maxGradientNorm),
         );
         return { loss, accuracy, gradientNorm, ...(numbers && { metrics: numbers }) };

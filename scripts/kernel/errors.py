@@ -197,7 +197,7 @@ def error_content(name: str, message: str, lines: list[str]) -> dict:
 
 STOPPED = error_content(
     "Stopped",
-    "The cell did not end by itself after Stop, so it was ended where it was. Variables are kept.",
+    "Stop ended this cell where it was. Variables are kept.",
     [],
 )
 

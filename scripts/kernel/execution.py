@@ -35,10 +35,11 @@ class Execution:
         self.parsed = True
         # Whether Stop was pressed while it ran, and whether its JavaScript was then ended.
         self.stopped = self.terminated = False
+        # Whether it waits for an answer of the learner.
+        self.asks = False
         # Whether its JavaScript has received Stop.
         self.received_stop = False
         self.explanations: dict[str, asyncio.Task] = {}
-        self.check: asyncio.Task | None = None
         self.last_output = time.monotonic()
         self.longest_pause = 0.0
 

@@ -24,7 +24,6 @@ from errors import (
     Frame,
     Stack,
     SyntaxProblem,
-    error_content,
     excerpt,
     runtime_error,
     syntax_error,
@@ -110,7 +109,6 @@ class Proxy:
         # Cells that count for the language server, in the order in which they ran last.
         self.history: dict[str, str] = {}
         self.help = LanguageHelp()
-        self.strict = os.environ.get("RESNET_LAB_CHECK") == "strict"
         self.background: set[asyncio.Task] = set()
         self.ended: asyncio.Future = asyncio.get_running_loop().create_future()
 
@@ -282,7 +280,10 @@ class Proxy:
             self.to_inner("control", message)
 
     def on_stdin(self, message: Message) -> None:
-        self.to_inner("stdin", message)
+        # An answer that comes after Stop would answer the question of a later cell.
+        if self.current is not None and self.current.asks:
+            self.current.asks = False
+            self.to_inner("stdin", message)
 
     def advance(self) -> None:
         """Passes requests on until a cell runs. Cells pass one at a time, so that Stop can end the
@@ -310,7 +311,7 @@ class Proxy:
             message = self.signer.with_content(message, {**message.content, "code": code})
         self.to_inner("shell", message)
         if not execution.silent:
-            execution.check = self.spawn(self.check(execution))
+            self.spawn(self.check(execution))
 
     def abort(self, execution: Execution) -> None:
         """Answers a request that was in the queue at Stop, as ipykernel does."""
@@ -352,18 +353,21 @@ class Proxy:
             self.clients[channel].send_multipart(message._replace(identities=sender).multipart())
 
     async def on_inner_control(self, message: Message) -> None:
-        self.reply("control", message)
+        if not self.is_own(message):
+            self.reply("control", message)
 
     async def on_inner_stdin(self, message: Message) -> None:
+        if self.current is not None:
+            self.current.asks = True
+            if self.current.stopped:
+                self.spawn(self.end_question(self.current))
+                return
         self.reply("stdin", message)
 
     async def on_inner_reply(self, message: Message) -> None:
-        parent = message.parent_id
-        if parent in self.own:
-            if not self.own[parent].done():
-                self.own[parent].set_result(message.content)
+        if self.is_own(message):
             return
-        execution = self.executions.get(parent)
+        execution = self.executions.get(message.parent_id)
         if execution is None or execution.replied.is_set():
             self.reply("shell", message)
         else:
@@ -396,13 +400,6 @@ class Proxy:
             # A cell that runs again moves to the end.
             self.history.pop(execution.cell_id, None)
             self.history[execution.cell_id] = execution.code
-        if self.strict and execution.check is not None:
-            error = await execution.check
-            if error and content["status"] == "ok":
-                self.publish("error", error, execution.header)
-                count = content["execution_count"]
-                content = {"status": "error", "execution_count": count, **error}
-                reply = self.signer.with_content(reply, content)
         return reply
 
     def leave(self, execution: Execution) -> None:
@@ -450,6 +447,13 @@ class Proxy:
         return message
 
     # --- Requests of the proxy itself -----------------------------------------------------------
+
+    def is_own(self, reply: Message) -> bool:
+        """Whether it answers a request of the proxy itself, which then has its result."""
+        result = self.own.get(reply.parent_id)
+        if result is not None and not result.done():
+            result.set_result(reply.content)
+        return result is not None
 
     def request(self, code: str) -> str:
         """Sends a silent request to the inner kernel, and returns its id, a key of `own`."""
@@ -518,7 +522,17 @@ class Proxy:
                 item.aborted = True
         if self.current is not None and not self.current.stopped:
             self.current.stopped = True
+            if self.current.asks:
+                self.spawn(self.end_question(self.current))
             self.spawn(self.end_if_endless(self.current))
+
+    async def end_question(self, execution: Execution) -> None:
+        """Ends a cell that waits for an answer of the learner, as `prompt` does."""
+        execution.asks = False
+        # Deno ends JavaScript when it runs again, which needs an answer. Without the first, the
+        # cell would go on with the answer.
+        await self.terminate(execution)
+        self.to_inner("stdin", self.signer.make("input_reply", {"value": ""}, execution.header))
 
     async def end_if_endless(self, execution: Execution) -> None:
         """Ends a cell that does not end by itself after Stop."""
@@ -529,13 +543,23 @@ class Proxy:
             await asyncio.sleep(max(0, RECEIVED_SECONDS - seconds))
         if execution.answered.is_set():
             return
-        # Deno can end JavaScript that runs, and the variables stay.
-        execution.terminated = True
-        self.to_inner("control", self.signer.make("interrupt_request", {}, {}))
+        await self.terminate(execution)
         try:
             await asyncio.wait_for(execution.answered.wait(), TERMINATE_SECONDS)
         except asyncio.TimeoutError:
             await self.restart_inner(execution)
+
+    async def terminate(self, execution: Execution) -> None:
+        """Lets Deno end JavaScript that runs, and waits until it has heard; the variables stay."""
+        execution.terminated = True
+        message = self.signer.make("interrupt_request", {}, {})
+        name = message.header["msg_id"]
+        self.own[name] = asyncio.get_running_loop().create_future()
+        self.to_inner("control", message)
+        try:
+            await asyncio.wait_for(self.own[name], TERMINATE_SECONDS)
+        except asyncio.TimeoutError:
+            pass
 
     async def restart_inner(self, execution: Execution) -> None:
         """Replaces the inner kernel, whose cell does not end, by a fresh one."""
@@ -573,23 +597,17 @@ class Proxy:
             # JupyterLab shows the last status, whatever it belongs to.
             self.publish("status", {"execution_state": "busy"}, self.current.header)
 
-    async def check(self, execution: Execution) -> dict | None:
-        """Shows what the compiler says about a cell, or returns it as an error if it is strict."""
+    async def check(self, execution: Execution) -> None:
+        """Shows what the compiler says about a cell."""
         cells = [(name, code) for name, code in self.history.items() if name != execution.cell_id]
         errors = await self.help.check([*cells, (execution.cell_id, execution.code)])
         if not errors or not execution.parsed:
-            return None
-        if self.strict:
-            code = execution.code
-            lines = [f"cell line {each.line}: {excerpt(code, each.line)}" for each in errors]
-            others = [f"{each.message}\n{line}" for each, line in zip(errors[1:], lines[1:])]
-            return error_content("TypeScriptError", errors[0].message, [lines[0], *others])
+            return
         text = "".join(
             f"warning: line {each.line}: {each.message}\n    {excerpt(execution.code, each.line)}\n"
             for each in errors
         )
         self.publish("stream", {"name": "stderr", "text": text}, execution.header)
-        return None
 
 
 def serve(deno: str, connection: dict, inner: InnerKernel) -> None:

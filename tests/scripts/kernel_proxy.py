@@ -33,6 +33,9 @@ BARE_ARGV += ["jupyter", "--kernel", "--conn", "{connection_file}"]
 class Kernel:
     """A kernel and one client."""
 
+    # Whether the client answers questions.
+    answers = True
+
     def __init__(self, bare=False, cwd=None, argv=None, **env):
         specs = KernelSpecManager()
         if bare or argv:
@@ -127,7 +130,7 @@ class Kernel:
                     open_ends.discard((parent, "reply"))
                 if kind == "status" and content["execution_state"] == "idle":
                     open_ends.discard((parent, "idle"))
-                if kind == "input_request":
+                if kind == "input_request" and self.answers:
                     self.client.input("from the learner")
                 if not open_ends:
                     # Deno may send an output after the word that the cell is done.
@@ -306,6 +309,33 @@ def endless(argument):
         }
 
 
+def question(argument):
+    """Stop of a cell that waits for an answer, the cells after it, and an answer that is late."""
+    with Kernel() as kernel:
+        kernel.run("let kept = 42;")
+        ids = [kernel.send(argument), kernel.send("'queued'")]
+        stopped = []
+
+        def until(message):
+            if message["msg_type"] == "input_request" and not stopped:
+                stopped.append(time.time())
+                # The kernel waits by now.
+                time.sleep(0.2)
+                kernel.manager.interrupt_kernel()
+
+        kernel.answers = False
+        seen = kernel.collect(ids, until)
+        cells = [seen[name] for name in ids]
+        kernel.client.input("too late")
+        kernel.answers = True
+        return {
+            "cells": cells,
+            "seconds": cells[0][-1]["at"] - stopped[0],
+            "after": kernel.run("typeof kept"),
+            "next": kernel.run("prompt('Again?')"),
+        }
+
+
 def many(argument):
     """Several calls of a scenario at once: a list of [name, argument] as JSON."""
     calls = json.loads(argument)
@@ -357,21 +387,21 @@ class LanguageServer:
     async def complete(self, cells, code, cursor_pos):
         return {"status": "ok", "matches": ["columns"], "metadata": {},
                 "cursor_start": 0, "cursor_end": cursor_pos}
-    async def inspect(self, cells, code, cursor_pos, detail_level):
-        await asyncio.sleep(60)
+    async def inspect(self, cells, code, cursor_pos):
+        return None
     async def stop(self):
         pass
 """
 
 
-def language(strict):
+def language(argument):
     """A language server that is not Deno's: what the proxy does with its answers."""
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder, "kernel")
         shutil.copytree(pathlib.Path(ROOT, "scripts", "kernel"), copy)
         (copy / "language_server.py").write_text(LANGUAGE_SERVER)
         argv = [sys.executable, "-I", str(copy), "{connection_file}"]
-        with Kernel(argv=argv, RESNET_LAB_CHECK=strict) as kernel:
+        with Kernel(argv=argv) as kernel:
             cells = [
                 ("one", "const first = 1;"),
                 ("two", "const second = 2;\nconst wrong = 3;\n'result';"),
@@ -506,7 +536,7 @@ def compare(*paths):
                     print(f"    bare    {one[near]!r}\n    proxied {other[near]!r}", flush=True)
 
 
-ALL = passes, notebook, errors, stop, endless, many, clients, language, deaths, taken_port
+ALL = passes, notebook, errors, stop, endless, question, many, clients, language, deaths, taken_port
 SCENARIOS = {function.__name__: function for function in ALL}
 
 if __name__ == "__main__":
