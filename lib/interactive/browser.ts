@@ -11,6 +11,7 @@
  * ```
  */
 import type { Component, Kit, PageElement } from "./component.ts";
+import { kernelWorkshop as makeKernelWorkshop } from "./components/kernel_workshop.ts";
 import { valley as makeValley } from "./components/valley.ts";
 import { makeKit } from "./kit.ts";
 
@@ -28,3 +29,8 @@ function mounted<Options, State>(
 
 /** The figure of `interactive.valley`. */
 export const valley: Mount<Parameters<typeof makeValley>[1]> = mounted(makeValley);
+
+/** The figure of `interactive.kernelWorkshop`. */
+export const kernelWorkshop: Mount<Parameters<typeof makeKernelWorkshop>[1]> = mounted(
+  makeKernelWorkshop,
+);

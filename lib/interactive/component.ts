@@ -115,6 +115,8 @@ export interface PageRoot {
 export interface PageEvent {
   readonly type: string;
   readonly target: PageElement;
+  /** Where the pointer goes to, if it leaves an element. */
+  readonly relatedTarget: PageElement | null;
   readonly clientX: number;
   readonly clientY: number;
   readonly buttons: number;

@@ -60,7 +60,7 @@ function html(
       Buffer.from(picture(contents[view]!, css)).toString("base64")
     }" ` +
     `alt="${index === 0 ? makeKit().escape(component.describe(initial)) : ""}" ` +
-    `style="max-width: 100%; background: white">`
+    `style="max-width: 100%; background: white; vertical-align: top; margin: 0 12px 8px 0">`
   );
   const script = `for (const place of document.querySelectorAll('[data-figure="${name}"]')) {
 const kit = (${makeKit})();

@@ -189,7 +189,12 @@ ${drawingCss}`;
       point("up", event);
     });
     root.addEventListener("pointerout", (event) => {
-      if (event.pointerType !== "touch") point("leave", event);
+      // Between two shapes of a drawing the pointer stays over the view.
+      const pad = event.target.closest("[data-pad]");
+      if (event.pointerType === "touch" || pad === event.relatedTarget?.closest("[data-pad]")) {
+        return;
+      }
+      point("leave", event);
     });
     show();
   }

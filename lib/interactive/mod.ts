@@ -8,4 +8,5 @@
  */
 export * as interactive from "./figures.ts";
 export type { InteractiveBundle, InteractiveFigure } from "./figure.ts";
+export type { KernelWorkshopOptions, Matrix } from "./components/kernel_workshop.ts";
 export type { StepRule, Surface, ValleyOptions } from "./components/valley.ts";

@@ -41,6 +41,43 @@ pageTest(
   },
 );
 
+pageTest(
+  "kernelWorkshop: painting, editing and pointing change the feature map and the sum",
+  () => htmlOf(interactive.kernelWorkshop({ kernel: "identity" })),
+  async (page) => {
+    const figure = page.locator("[data-figure]");
+    const text = (name: string) => figure.locator(`[data-${name}]`).innerText();
+    const picture = figure.locator("[data-pad=picture]"),
+      output = figure.locator("[data-pad=output]");
+    // Side of an output: 300 / 7 pixels, at most 40. Of a pixel of the picture: 300 / 9 = 33.
+    await output.hover({ position: { x: 10, y: 10 } });
+    assert.equal(await text("sum"), "9");
+    await figure.getByLabel("kernel, row 0, column 0").fill("-2.5");
+    await figure.getByLabel("kernel, row 1, column 1").fill("2");
+    assert.equal(await text("sum"), "18");
+    assert.equal(await figure.getByLabel("Kernel", { exact: true }).inputValue(), "own");
+
+    await box(figure, "brush").fill("4");
+    await picture.click({ position: { x: 10, y: 10 } });
+    assert.equal(await text("sum"), "8", "4 · (−2.5) + 9 · 2");
+    assert.equal(await text("seen"), "1");
+    await figure.getByLabel("Padding").selectOption("1");
+    await picture.hover({ position: { x: 30 + 10, y: 30 + 10 } });
+    assert.equal(await text("seen"), "4");
+    assert.equal(await text("size"), "9");
+
+    await figure.getByLabel("Stride").selectOption("2");
+    await output.focus();
+    for (const key of ["ArrowRight", "ArrowDown"]) await page.keyboard.press(key);
+    assert.match(await figure.locator("[data-view=sum]").innerText(), /^Output \(1, 1\)/);
+    await figure.getByLabel("Kernel size").selectOption("5");
+    assert.equal(await figure.locator(".kernel input").count(), 25);
+    await figure.getByRole("button", { name: "Start again" }).click();
+    assert.equal(await text("size"), "7");
+    await fitsAndShows(page, "kernel_workshop");
+  },
+);
+
 browserTest("an interactive figure lives in JupyterLab, and is a picture until it is trusted", {
   async prepare(root) {
     await Deno.mkdir(join(root, "my_notebooks"));
