@@ -86,9 +86,8 @@ ${drawingCss}`;
     const options = values.map(([value, label]) =>
       `<option value="${escape(value)}">${escape(label)}</option>`
     );
-    return `<label>${escape(label)} <select data-name="${name}">${
-      options.join("")
-    }</select></label>`;
+    return `<label>${escape(label)} <select data-name="${name}" aria-label="${escape(label)}">` +
+      `${options.join("")}</select></label>`;
   }
 
   function checkbox(name: string, label: string): string {
