@@ -11,6 +11,7 @@
  * ```
  */
 import type { Component, Kit, PageElement } from "./component.ts";
+import { backward as makeBackward } from "./components/backward.ts";
 import { kernelWorkshop as makeKernelWorkshop } from "./components/kernel_workshop.ts";
 import { valley as makeValley } from "./components/valley.ts";
 import { makeKit } from "./kit.ts";
@@ -34,3 +35,6 @@ export const valley: Mount<Parameters<typeof makeValley>[1]> = mounted(makeValle
 export const kernelWorkshop: Mount<Parameters<typeof makeKernelWorkshop>[1]> = mounted(
   makeKernelWorkshop,
 );
+
+/** The figure of `interactive.backward`. */
+export const backward: Mount<Parameters<typeof makeBackward>[1]> = mounted(makeBackward);

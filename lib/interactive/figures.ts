@@ -8,6 +8,11 @@ import {
   checkPadding,
 } from "../tensor/internal.ts";
 import {
+  backward as backwardComponent,
+  type BackwardOptions,
+  type Formula,
+} from "./components/backward.ts";
+import {
   kernelWorkshop as kernelWorkshopComponent,
   type KernelWorkshopOptions,
   type Matrix,
@@ -155,6 +160,49 @@ function checkMatrix(
     checkNumber(action, `a number of ${subject}`, value, Number.isFinite(value), "finite");
   }
   return [rows.length, first.length];
+}
+
+/**
+ * Makes a figure of backpropagation: the graph of `L = (a·b + c)²` or `y = x·x + x`, with its
+ * values and the local derivative on each edge. At each click one node hands on its gradient, times
+ * the local derivative, to what it is made from.
+ *
+ * The reader changes the values, stores gradients instead of adding them, and lets nodes hand on
+ * before all has arrived: both go wrong where a value is used twice.
+ *
+ * @param options What it shows at first.
+ * @throws {TypeError} If an option does not exist or is of another kind.
+ * @throws {RangeError} If there is no such formula, arrival or input, or a value is not from -1e4
+ * to 1e4.
+ *
+ * @example
+ * ```ts
+ * import { interactive } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = interactive.backward({ formula: "x·x + x", values: { x: 3 } });
+ * assert.match(String(figure), /^The graph of y = x·x \+ x at x = 3, where it is 12/);
+ * ```
+ */
+export function backward(options: BackwardOptions = {}): InteractiveFigure {
+  const action = "Making the interactive figure backward";
+  checkOptions<BackwardOptions>(action, options, '{ formula: "x·x + x" }', {
+    formula: true,
+    arrival: true,
+    values: true,
+  });
+  const { formula = "(a·b + c)²", arrival = "+=", values = {} } = options;
+  const inputs = { "(a·b + c)²": ["a", "b", "c"], "x·x + x": ["x"] } satisfies Record<
+    Formula,
+    string[]
+  >;
+  checkOneOf(action, "formula", formula, Object.keys(inputs));
+  checkOneOf(action, "arrival", arrival, ["+=", "="]);
+  for (const [name, value] of Object.entries(values)) {
+    checkOneOf(action, "an input", name, inputs[formula]);
+    checkWithin(action, `the value of ${name}`, value, -1e4, 1e4);
+  }
+  return new InteractiveFigure(backwardComponent, options);
 }
 
 function checkWithin(action: string, subject: string, value: unknown, low: number, high: number) {

@@ -78,6 +78,41 @@ pageTest(
   },
 );
 
+pageTest(
+  "backward: buttons walk back over the graph, with edited values",
+  () => htmlOf(interactive.backward()),
+  async (page) => {
+    const figure = page.locator("[data-figure]");
+    const press = (name: string) => figure.getByRole("button", { name }).click();
+    const said = () => figure.locator("[data-view=said]").innerText();
+    const drawn = () => figure.locator("[data-view=wide]").innerText();
+    await press("One step back");
+    assert.equal(await said(), "L hands on local · upstream: s += 8 · 1.");
+    await press("One step back");
+    await press("One step back");
+    assert.match(await said(), /At the end: ∂L\/∂a = −24, ∂L\/∂b = 16, ∂L\/∂c = 8\.$/);
+    assert.match(await drawn(), /gradient −24/);
+    // L = (1·(−3) + 10)² = 49, and its slope in a is −3 · 2 · 7.
+    await figure.getByLabel("a", { exact: true }).fill("1");
+    assert.match(await said(), /∂L\/∂a = −42/);
+    assert.match(await figure.locator("[data-view=measured]").innerText(), /a: −42, b: 14, c: 14/);
+
+    await figure.getByLabel("Formula").selectOption("x·x + x");
+    assert.equal(await figure.getByLabel("x", { exact: true }).inputValue(), "3");
+    await figure.getByLabel("A gradient that arrives is").selectOption("=");
+    // By keys: the button has the focus after a click.
+    await press("One step back");
+    await page.keyboard.press("Enter");
+    assert.match(await said(), /∂y\/∂x = 3\.$/);
+    await fitsAndShows(page, "backward");
+    assert(
+      await figure.locator("[data-view=tall]").isVisible(),
+      "narrow windows have their drawing",
+    );
+    assert(!await figure.locator("[data-view=wide]").isVisible());
+  },
+);
+
 browserTest("an interactive figure lives in JupyterLab, and is a picture until it is trusted", {
   async prepare(root) {
     await Deno.mkdir(join(root, "my_notebooks"));
