@@ -410,9 +410,14 @@ export {
 
 // Interactive figures: they have sliders and buttons, and compute in the page.
 export {
+  type BackwardOptions,
+  type Formula,
   interactive,
   type InteractiveBundle,
   type InteractiveFigure,
+  type KernelWorkshopOptions,
+  type Matrix,
+  type ScoresOptions,
   type StepRule,
   type Surface,
   type ValleyOptions,
