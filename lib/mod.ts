@@ -417,10 +417,12 @@ export {
   type InteractiveFigure,
   type KernelWorkshopOptions,
   type Matrix,
+  type ReceptiveFieldOptions,
   type ScoresOptions,
   type StepRule,
   type Surface,
   type ValleyOptions,
+  type WindowLayer,
 } from "./interactive/mod.ts";
 
 // Notebooks: help, tables, live progress, checks of claims, stored results, and the scale of a run.
