@@ -10,7 +10,17 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 
 /** The rooms in the order of lib/mod.ts, which is the order in which they import one another. */
-const ROOMS = ["tensor", "nn", "models", "data", "weights", "train", "plot", "notebook"];
+const ROOMS = [
+  "tensor",
+  "nn",
+  "models",
+  "data",
+  "weights",
+  "train",
+  "plot",
+  "interactive",
+  "notebook",
+];
 
 /** The most values that the library may export; `ops` counts as one. */
 const MAX_VALUES = 140;

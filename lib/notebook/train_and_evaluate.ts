@@ -1,10 +1,5 @@
 import type { Variable } from "../tensor/mod.ts";
-import {
-  checkBoolean,
-  checkFunction,
-  checkNumber,
-  checkString,
-} from "../tensor/internal.ts";
+import { checkBoolean, checkFunction, checkNumber, checkString } from "../tensor/internal.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { checkDataset } from "../data/dataset.ts";
 import {

@@ -4,7 +4,7 @@ import type { History } from "./progress.ts";
 /**
  * Makes a history without progress.
  *
- * As the result of a cell it is one line, because many cells end with `await showProgress(…)`, whose
+ * As the result of a cell it is one line: many cells end with `await showProgress(…)`, whose
  * chart says more than the lists.
  */
 export function emptyHistory(): History {

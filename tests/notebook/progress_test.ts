@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
 import {
-  collectHistory,
   DivergenceError,
   fashionMnist,
   Figure,
@@ -14,6 +13,7 @@ import {
   sgd,
   showProgress,
 } from "resnet-lab";
+import { collectHistory } from "../../lib/train/internal.ts";
 import { type Display, follow, jupyterDisplay } from "../../lib/notebook/progress.ts";
 import { assertNoLeak } from "../_helpers.ts";
 

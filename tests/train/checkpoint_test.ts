@@ -7,7 +7,6 @@ import {
   adamW,
   backend,
   batchNorm,
-  collectHistory,
   conv2d,
   cosine,
   crossEntropy,
@@ -30,7 +29,6 @@ import {
   Random,
   randomCrop,
   readSafetensors,
-  readSafetensorsMetadata,
   relu,
   rmsProp,
   sequential,
@@ -43,6 +41,7 @@ import {
   variable,
   writeSafetensors,
 } from "resnet-lab";
+import { collectHistory } from "../../lib/train/internal.ts";
 import { assertNoLeak } from "../_helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
 
@@ -884,5 +883,5 @@ test("a checkpoint holds weights for loadStateDict() and PyTorch, and metrics", 
   for (const [name, stored] of stateDict(parts.model)) {
     assert.deepEqual(tensors.get(`model.${name}`)!.bytes(), stored.bytes());
   }
-  assert.match((await readSafetensorsMetadata(file))["resnet-lab.checkpoint"]!, /"version":1/);
+  assert.match((await readSafetensors(file)).metadata["resnet-lab.checkpoint"]!, /"version":1/);
 });

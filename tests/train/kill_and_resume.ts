@@ -13,7 +13,7 @@ import { compose, fashionMnist, randomCrop, randomFlip } from "resnet-lab/data";
 import { lenet, resnet } from "resnet-lab/models";
 import { type Precision, Random, setSeed } from "resnet-lab/tensor";
 import { adam, cosine, fit, sgd } from "resnet-lab/train";
-import { readSafetensors, readSafetensorsMetadata } from "resnet-lab/weights";
+import { readSafetensors } from "resnet-lab/weights";
 
 /** The trainings: two epochs of 13 steps, the last one of each with a smaller batch. */
 export const settings: Readonly<Record<string, Setting>> = {
@@ -209,7 +209,7 @@ async function finalState(folder: string): Promise<ReadonlyMap<string, string>> 
     if (/imagesPerSecond$|seconds$/.test(name)) continue;
     state.set(name, `${tensor.dtype} [${tensor.shape}] ${tensor.bytes().toHex()}`);
   }
-  const { "resnet-lab.checkpoint": json } = await readSafetensorsMetadata(file);
+  const { "resnet-lab.checkpoint": json } = (await readSafetensors(file)).metadata;
   for (const [name, value] of Object.entries(JSON.parse(json!))) {
     state.set(name, JSON.stringify(value, (key, value) => key === "seconds" ? undefined : value));
   }
