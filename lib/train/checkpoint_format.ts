@@ -65,10 +65,9 @@ export async function encodeCheckpoint(
     ...prefixed("history.epochs.", columnsOf(epochs)),
   ]);
   const json = JSON.stringify({ version: VERSION, ...rest }, (_, value) => numberToJson(value));
-  const [header, ...data] = encodeSafetensors(action, tensors, {
-    [STATE_KEY]: json,
-    [CHECKSUM_KEY]: NO_CHECKSUM,
-  });
+  const notes = { [STATE_KEY]: json, [CHECKSUM_KEY]: NO_CHECKSUM };
+  const { header, data: stored } = encodeSafetensors(action, tensors, notes);
+  const data = stored.map((tensor) => tensor.bytes());
   header.set(new TextEncoder().encode(await checksumOf(header, data)), checksumAt(header)!);
   return [header, ...data];
 }

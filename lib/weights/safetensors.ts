@@ -314,12 +314,19 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   checkPath("Writing a safetensors file", "file", file, "model.safetensors");
-  await writeAtomically(file, encodeSafetensors(`Writing ${file}`, tensors, metadata));
+  const { header, data } = encodeSafetensors(`Writing ${file}`, tensors, metadata);
+  await writeAtomically(
+    file,
+    (function* () {
+      yield header;
+      for (const tensor of data) yield tensor.bytes();
+    })(),
+  );
 }
 
 /**
- * Returns the parts of a safetensors file: the header with its length, then the bytes of each
- * tensor.
+ * Returns the parts of a safetensors file: the header with its length, and the tensors whose bytes
+ * follow.
  *
  * @throws {RangeError | TypeError} As {@linkcode writeSafetensors}.
  */
@@ -327,7 +334,7 @@ export function encodeSafetensors(
   action: string,
   tensors: StateDict,
   metadata: Readonly<Record<string, string>>,
-): [header: Uint8Array<ArrayBuffer>, ...tensors: Uint8Array<ArrayBuffer>[]] {
+): { readonly header: Uint8Array<ArrayBuffer>; readonly data: readonly StoredTensor[] } {
   checkStateDict(action, tensors);
   const notes = withNotes(action, tensors, parseMetadata(metadata, action));
   const header: [string, unknown][] = [];
@@ -363,5 +370,5 @@ export function encodeSafetensors(
   const start = new Uint8Array(8 + length).fill(0x20);
   new DataView(start.buffer).setBigUint64(0, BigInt(length), true);
   start.set(json, 8);
-  return [start, ...sorted.map(([, tensor]) => tensor.bytes())];
+  return { header: start, data: sorted.map(([, tensor]) => tensor) };
 }

@@ -692,6 +692,7 @@ test("fit() with checkpoint refuses a folder with damaged files only", async (fo
 test(
   "fit() with checkpoint says that a full disk stopped a save, and goes on",
   async (folder, printed) => {
+    await Deno.mkdir(folder);
     const { success } = await new Deno.Command("mount", {
       args: ["-t", "tmpfs", "-o", "size=200k", "tmpfs", folder],
     }).output();
@@ -700,7 +701,7 @@ test(
       const whole = begin({});
       const history = text(await whole.training);
       await until(begin({ checkpoint: folder }).training, 4);
-      Deno.writeFileSync(join(folder, "large"), new Uint8Array(250_000));
+      fill(join(folder, "large"));
       const parts = begin({ checkpoint: folder });
       let steps = 0;
       for await (const progress of parts.training) {
@@ -722,6 +723,14 @@ test(
   },
   { ignore: !await canMount() },
 );
+
+/** Writes to a file until the disk is full. */
+function fill(file: string): void {
+  using handle = Deno.openSync(file, { write: true, createNew: true });
+  assert.throws(() => {
+    for (let i = 0; i < 1000; i++) handle.writeSync(new Uint8Array(4096));
+  }, /space/);
+}
 
 /** Whether a test may mount a small file system. */
 async function canMount(): Promise<boolean> {

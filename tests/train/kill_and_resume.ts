@@ -32,7 +32,10 @@ interface Setting {
   readonly compile?: boolean;
 }
 
-/** Trains to the end in this process. Says when it is in the first step that is not restored. */
+/** The number of steps of each training. */
+const STEPS = 26;
+
+/** Trains to the end in this process, and prints each step that is not restored. */
 async function train(name: string, folder: string, seconds: number): Promise<void> {
   const { network, ...precisionAndCompile } = settings[name]!;
   const { train, test } = await fashionMnist({ subset: true });
@@ -67,10 +70,8 @@ async function train(name: string, folder: string, seconds: number): Promise<voi
       mixup: 0.4,
       maxGradientNorm: 5,
     });
-  let hasStarted = false;
-  for await (const { restored } of training) {
-    if (!restored && !hasStarted) console.log("started");
-    hasStarted ||= !restored;
+  for await (const progress of training) {
+    if (!progress.restored && progress.kind === "step") console.log(progress.step);
   }
 }
 
@@ -95,7 +96,7 @@ export async function killAndResume(
 ): Promise<Kills> {
   const random = new Random(seed);
   const root = await Deno.makeTempDir({ prefix: "kill_and_resume_" });
-  const uninterrupted = new Map<string, { state: ReadonlyMap<string, string>; time: number }>();
+  const uninterrupted = new Map<string, ReadonlyMap<string, string>>();
   let kills = 0, duringSave = 0, trainings = 0;
   const differences: string[] = [];
   try {
@@ -103,36 +104,34 @@ export async function killAndResume(
       const name = names[trainings % names.length]!;
       if (!uninterrupted.has(name)) {
         const folder = join(root, name);
-        const time = await runAndKill(name, folder, 60, async (child) => {
-          const started = performance.now();
-          await child.status;
-          return performance.now() - started;
-        });
-        uninterrupted.set(name, { state: await finalState(folder), time });
-        log(`${name} without interruption: ${Math.round(time)} ms`);
+        await runAndKill(name, folder, 60, () => Promise.resolve());
+        uninterrupted.set(name, await finalState(folder));
       }
-      const { state, time } = uninterrupted.get(name)!;
+      const state = uninterrupted.get(name)!;
       const folder = join(root, `killed_${trainings}`);
       const seconds = [0, 0, 0.1, Infinity][random.integer(4)]!;
       let own = 0;
       for (let left = Math.min(4, count - kills); left > 0; left--) {
         const duringASave = 3 * duringSave <= kills;
-        // A save takes longer than a step, so with `seconds` 0 most of the time passes in saves.
-        const delay = random.integer(1_000_000) / 1e6 * time / (1 + own);
         const died = await runAndKill(name, folder, duringASave ? 0 : seconds, async (child) => {
-          await Promise.race([pause(delay), child.status]);
-          if (duringASave) await partAppears(folder, child);
+          // A random step of those to come, and a random moment of it or of the save after it.
+          const first = await child.reaches(1), before = performance.now();
+          const step = first + random.integer(Math.max(1, STEPS - first));
+          const steps = await child.reaches(step) - first;
+          const time = steps > 0 ? (performance.now() - before) / steps : 20;
+          await pause(time * random.integer(1_000_000) / 1e6);
+          if (duringASave) await partAppears(folder, child.process);
           try {
-            child.kill("SIGKILL");
+            child.process.kill("SIGKILL");
           } catch { /* It has ended. */ }
-          return (await child.status).signal === "SIGKILL";
+          return (await child.process.status).signal === "SIGKILL";
         });
         if (!died) break;
         kills++;
         own++;
         if (parts(folder).length > 0) duringSave++;
       }
-      await runAndKill(name, folder, seconds, (child) => child.status);
+      await runAndKill(name, folder, seconds, () => Promise.resolve());
       trainings++;
       const found = await finalState(folder);
       const other = [...new Set([...state.keys(), ...found.keys()])]
@@ -151,32 +150,40 @@ export async function killAndResume(
   return { kills, duringSave, trainings, differences };
 }
 
-/** Starts a training in a process, and calls `act` in its first step, or after its end. */
+/** A process that trains. */
+interface Child {
+  readonly process: Deno.ChildProcess;
+  /** Waits until a step is done or the process has ended, and returns the last step. */
+  reaches(step: number): Promise<number>;
+}
+
+/** Starts a training in a process, calls `act`, and waits for the end of the process. */
 async function runAndKill<T>(
   name: string,
   folder: string,
   seconds: number,
-  act: (child: Deno.ChildProcess) => Promise<T>,
+  act: (child: Child) => Promise<T>,
 ): Promise<T> {
-  const child = new Deno.Command(Deno.execPath(), {
+  const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", import.meta.filename!, "train", name, folder, `${seconds}`],
     cwd: new URL("../..", import.meta.url),
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const errors = new Response(child.stderr).text();
-  const lines = child.stdout.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]();
-  let said = "", end;
-  do {
-    end = await lines.next();
-    said += end.value ?? "";
-  } while (!end.done && !said.includes("started"));
-  const rest = (async () => {
-    while (!(await lines.next()).done);
+  const errors = new Response(process.stderr).text();
+  let output = "", hasEnded = false;
+  const reading = (async () => {
+    for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) output += text;
+    hasEnded = true;
   })();
-  const result = await act(child);
-  const { success, signal } = await child.status;
-  await rest;
+  const lastStep = () => Number(output.match(/\d+(?=\n)/g)?.at(-1) ?? 0);
+  const reaches = async (step: number) => {
+    while (!hasEnded && lastStep() < step) await pause(1);
+    return lastStep();
+  };
+  const result = await act({ process, reaches });
+  const { success, signal } = await process.status;
+  await reading;
   const text = await errors;
   if (!success && signal !== "SIGKILL") throw new Error(`A training of ${name} failed:\n${text}`);
   return result;
