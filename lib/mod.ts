@@ -369,6 +369,7 @@ export {
   type ConfusionMatrixPlotOptions,
   contourPlot,
   type ContourPlotOptions,
+  diagram,
   type Drawable,
   featureMaps,
   type FeatureMapsOptions,
