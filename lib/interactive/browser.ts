@@ -11,7 +11,10 @@
  * ```
  */
 import type { Component, Kit, PageElement } from "./component.ts";
+import { backward as makeBackward } from "./components/backward.ts";
 import { kernelWorkshop as makeKernelWorkshop } from "./components/kernel_workshop.ts";
+import { receptiveField as makeReceptiveField } from "./components/receptive_field.ts";
+import { scores as makeScores } from "./components/scores.ts";
 import { valley as makeValley } from "./components/valley.ts";
 import { makeKit } from "./kit.ts";
 
@@ -33,4 +36,15 @@ export const valley: Mount<Parameters<typeof makeValley>[1]> = mounted(makeValle
 /** The figure of `interactive.kernelWorkshop`. */
 export const kernelWorkshop: Mount<Parameters<typeof makeKernelWorkshop>[1]> = mounted(
   makeKernelWorkshop,
+);
+
+/** The figure of `interactive.backward`. */
+export const backward: Mount<Parameters<typeof makeBackward>[1]> = mounted(makeBackward);
+
+/** The figure of `interactive.scores`. */
+export const scores: Mount<Parameters<typeof makeScores>[1]> = mounted(makeScores);
+
+/** The figure of `interactive.receptiveField`. */
+export const receptiveField: Mount<Parameters<typeof makeReceptiveField>[1]> = mounted(
+  makeReceptiveField,
 );

@@ -6,12 +6,24 @@ import {
   checkOneOf,
   checkOptions,
   checkPadding,
+  checkString,
 } from "../tensor/internal.ts";
+import {
+  backward as backwardComponent,
+  type BackwardOptions,
+  type Formula,
+} from "./components/backward.ts";
 import {
   kernelWorkshop as kernelWorkshopComponent,
   type KernelWorkshopOptions,
   type Matrix,
 } from "./components/kernel_workshop.ts";
+import {
+  receptiveField as receptiveFieldComponent,
+  type ReceptiveFieldOptions,
+  type WindowLayer,
+} from "./components/receptive_field.ts";
+import { scores as scoresComponent, type ScoresOptions } from "./components/scores.ts";
 import { valley as valleyComponent, type ValleyOptions } from "./components/valley.ts";
 import { InteractiveFigure } from "./figure.ts";
 
@@ -155,6 +167,141 @@ function checkMatrix(
     checkNumber(action, `a number of ${subject}`, value, Number.isFinite(value), "finite");
   }
   return [rows.length, first.length];
+}
+
+/**
+ * Makes a figure of backpropagation: the graph of `L = (a·b + c)²` or `y = x·x + x`, with its
+ * values and the local derivative on each edge. At each click one node hands on its gradient, times
+ * the local derivative, to what it is made from.
+ *
+ * The reader changes the values, stores gradients instead of adding them, and lets nodes hand on
+ * before all has arrived: both go wrong where a value is used twice.
+ *
+ * @param options What it shows at first.
+ * @throws {TypeError} If an option does not exist or is of another kind.
+ * @throws {RangeError} If there is no such formula, arrival or input, or a value is not from -1e4
+ * to 1e4.
+ *
+ * @example
+ * ```ts
+ * import { interactive } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = interactive.backward({ formula: "x·x + x", values: { x: 3 } });
+ * assert.match(String(figure), /^The graph of y = x·x \+ x at x = 3, where it is 12/);
+ * ```
+ */
+export function backward(options: BackwardOptions = {}): InteractiveFigure {
+  const action = "Making the interactive figure backward";
+  checkOptions<BackwardOptions>(action, options, '{ formula: "x·x + x" }', {
+    formula: true,
+    arrival: true,
+    values: true,
+  });
+  const { formula = "(a·b + c)²", arrival = "+=", values = {} } = options;
+  const inputs = { "(a·b + c)²": ["a", "b", "c"], "x·x + x": ["x"] } satisfies Record<
+    Formula,
+    string[]
+  >;
+  checkOneOf(action, "formula", formula, Object.keys(inputs));
+  checkOneOf(action, "arrival", arrival, ["+=", "="]);
+  for (const [name, value] of Object.entries(values)) {
+    checkOneOf(action, "an input", name, inputs[formula]);
+    checkWithin(action, `the value of ${name}`, value, -1e4, 1e4);
+  }
+  return new InteractiveFigure(backwardComponent, options);
+}
+
+/**
+ * Makes a figure of scores that become probabilities and a loss: bars of `softmax(scores / T)`, the
+ * curve `−log p` with the true class on it, and the pull of cross-entropy on each score beside that
+ * of the squared error.
+ *
+ * The reader moves the scores and the temperature, chooses the true class, and adds 1000 to all
+ * scores.
+ *
+ * @param options What it shows at first.
+ * @throws {TypeError} If an option does not exist or is of another kind.
+ * @throws {RangeError} If an option is out of its range, or there is not one name for each score.
+ *
+ * @example
+ * ```ts
+ * import { interactive } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = interactive.scores({ scores: [0, 0], classNames: ["coat", "bag"] });
+ * assert.match(String(figure), /the probabilities 0.5, 0.5; the true class is coat/);
+ * ```
+ */
+export function scores(options: ScoresOptions = {}): InteractiveFigure {
+  const action = "Making the interactive figure scores";
+  checkOptions<ScoresOptions>(action, options, "{ scores: [2, 1, -1] }", {
+    scores: true,
+    classNames: true,
+    target: true,
+    temperature: true,
+  });
+  const { scores = [2, 1, -1], classNames, target = 0, temperature = 1 } = options;
+  checkArray(action, "scores", scores);
+  checkInteger(action, "the number of scores", scores.length, 2, 5);
+  for (const score of scores) checkWithin(action, "a score", score, -10, 10);
+  if (classNames !== undefined) {
+    checkArray(action, "classNames", classNames);
+    checkInteger(
+      action,
+      "the number of classNames",
+      classNames.length,
+      scores.length,
+      scores.length,
+    );
+    for (const name of classNames) checkString(action, "a name of a class", name);
+  }
+  checkInteger(action, "target", target, 0, scores.length - 1);
+  checkWithin(action, "temperature", temperature, 0.1, 10);
+  return new InteractiveFigure(scoresComponent, options);
+}
+
+/**
+ * Makes a figure of receptive fields: layers of convolutions or poolings over a row of pixels, and
+ * the cone from a unit down to the pixels that it sees. The reader points at a unit, and changes
+ * kernel size, stride and dilation of each layer.
+ *
+ * @param options What it shows at first.
+ * @throws {TypeError} If an option does not exist or is of another kind.
+ * @throws {RangeError} If an option is out of its range.
+ *
+ * @example
+ * ```ts
+ * import { interactive } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = interactive.receptiveField({ layers: [{ kernelSize: 3 }, { kernelSize: 3 }] });
+ * assert.match(String(figure), /of layer 2, 5 pixels across, through the layers 3×3, 3×3/);
+ * ```
+ */
+export function receptiveField(options: ReceptiveFieldOptions = {}): InteractiveFigure {
+  const action = "Making the interactive figure receptiveField";
+  checkOptions<ReceptiveFieldOptions>(action, options, "{ imageSize: 20 }", {
+    layers: true,
+    imageSize: true,
+  });
+  const { layers = [], imageSize = 28 } = options;
+  checkArray(action, "layers", layers);
+  if (options.layers !== undefined) {
+    checkInteger(action, "the number of layers", layers.length, 1, 5);
+  }
+  for (const layer of layers) {
+    checkOptions<WindowLayer>(`${action}, a layer`, layer, "{ kernelSize: 3 }", {
+      kernelSize: true,
+      stride: true,
+      dilation: true,
+    });
+    checkInteger(action, "kernelSize", layer.kernelSize, 1, 7);
+    checkInteger(action, "stride", layer.stride ?? 1, 1, 4);
+    checkInteger(action, "dilation", layer.dilation ?? 1, 1, 4);
+  }
+  checkInteger(action, "imageSize", imageSize, 8, 40);
+  return new InteractiveFigure(receptiveFieldComponent, options);
 }
 
 function checkWithin(action: string, subject: string, value: unknown, low: number, high: number) {

@@ -78,6 +78,87 @@ pageTest(
   },
 );
 
+pageTest(
+  "backward: buttons walk back over the graph, with edited values",
+  () => htmlOf(interactive.backward()),
+  async (page) => {
+    const figure = page.locator("[data-figure]");
+    const press = (name: string) => figure.getByRole("button", { name }).click();
+    const said = () => figure.locator("[data-view=said]").innerText();
+    const drawn = () => figure.locator("[data-view=wide]").innerText();
+    await press("One step back");
+    assert.equal(await said(), "L hands on local · upstream: s += 8 · 1.");
+    await press("One step back");
+    await press("One step back");
+    assert.match(await said(), /At the end: ∂L\/∂a = −24, ∂L\/∂b = 16, ∂L\/∂c = 8\.$/);
+    assert.match(await drawn(), /gradient −24/);
+    // L = (1·(−3) + 10)² = 49, and its slope in a is −3 · 2 · 7.
+    await figure.getByLabel("a", { exact: true }).fill("1");
+    assert.match(await said(), /∂L\/∂a = −42/);
+    assert.match(await figure.locator("[data-view=measured]").innerText(), /a: −42, b: 14, c: 14/);
+
+    await figure.getByLabel("Formula").selectOption("x·x + x");
+    assert.equal(await figure.getByLabel("x", { exact: true }).inputValue(), "3");
+    await figure.getByLabel("A gradient that arrives is").selectOption("=");
+    // By keys: the button has the focus after a click.
+    await press("One step back");
+    await page.keyboard.press("Enter");
+    assert.match(await said(), /∂y\/∂x = 3\.$/);
+    await fitsAndShows(page, "backward");
+    assert(
+      await figure.locator("[data-view=tall]").isVisible(),
+      "narrow windows have their drawing",
+    );
+    assert(!await figure.locator("[data-view=wide]").isVisible());
+  },
+);
+
+pageTest(
+  "scores: sliders, the true class and the temperature change probabilities and loss",
+  () => htmlOf(interactive.scores({ classNames: ["t-shirt", "coat", "bag"] })),
+  async (page) => {
+    const figure = page.locator("[data-figure]");
+    const loss = () => figure.locator("[data-loss]").innerText();
+    const number = (kind: string, i: number) => figure.locator(`[data-${kind}="${i}"]`).innerText();
+    await figure.getByRole("button", { name: "Undecided" }).click();
+    assert.equal(await loss(), "1.1", "log 3");
+    assert.deepEqual([await number("slope", 0), await number("slope", 1)], ["−0.667", "0.333"]);
+    // e^1.1 is 3.004, and the others are 1 each.
+    await press(slider(figure, "score 1"), "ArrowRight", 11);
+    assert.equal(await number("probability", 1), "0.6");
+    await figure.getByLabel("True class", { exact: true }).selectOption("coat");
+    assert.equal(await number("slope", 1), "−0.4");
+    await box(figure, "temperature").fill("10");
+    assert.equal(await number("probability", 1), "0.358");
+    await figure.getByLabel("add 1000 to all scores").check();
+    assert.equal(await number("probability", 1), "0.358");
+    await figure.getByRole("button", { name: "Start again" }).click();
+    await figure.getByRole("button", { name: "Sure and wrong" }).click();
+    assert.equal(await loss(), "8");
+    assert.equal(await number("squared", 1), "0.00201");
+    await fitsAndShows(page, "scores");
+  },
+);
+
+pageTest(
+  "receptiveField: pointing at a unit, keys and boxes show what it sees",
+  () => htmlOf(interactive.receptiveField()),
+  async (page) => {
+    const figure = page.locator("[data-figure]"), map = figure.locator("[data-pad=map]");
+    const said = () => figure.locator("[data-view=said]").innerText();
+    assert.equal(await said(), "Unit 4 of layer 4 sees the pixels 8 to 17: 10 across.");
+    await map.focus();
+    await page.keyboard.press("ArrowRight");
+    assert.equal(await said(), "Unit 5 of layer 4 sees the pixels 10 to 19: 10 across.");
+    await map.hover({ position: { x: 390, y: 20 + 3 * 64 + 12 } });
+    assert.equal(await said(), "Unit 25 of layer 1 sees the pixels 25 to 27: 3 across.");
+    await figure.getByLabel("layer 1, stride").fill("2");
+    assert.equal(await figure.locator("[data-field='4']").innerText(), "17");
+    await figure.getByRole("button", { name: "Start again" }).click();
+    await fitsAndShows(page, "receptive_field");
+  },
+);
+
 browserTest("an interactive figure lives in JupyterLab, and is a picture until it is trusted", {
   async prepare(root) {
     await Deno.mkdir(join(root, "my_notebooks"));
@@ -125,7 +206,7 @@ browserTest("an interactive figure lives in JupyterLab, and is a picture until i
     assert.equal(await factor.innerText(), "−24");
     await press(slider(figure, "learningRate"), "ArrowDown", 1);
     assert.equal(await box(figure, "learningRate").inputValue(), "0.977");
-    // In JupyterLab "a" and "b" insert cells, and "x" cuts one, unless a box for text has the focus.
+    // In JupyterLab "a" and "b" insert cells and "x" cuts one, outside of boxes for text.
     for (const key of ["a", "b", "x"]) await press(slider(figure, "steepness"), key, 1);
     await box(figure, "learningRate").fill("0.04");
     assert.equal(await factor.innerText(), "0");
