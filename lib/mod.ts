@@ -376,6 +376,7 @@ export {
   type ConfusionMatrixPlotOptions,
   contourPlot,
   type ContourPlotOptions,
+  diagram,
   featureMaps,
   type FeatureMapsOptions,
   Figure,

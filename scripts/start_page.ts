@@ -14,7 +14,7 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
     "train a classifier, choose its settings by measuring, report an accuracy that holds",
     "4",
   ],
-  "04": ["compute a convolution by hand; build, train and look inside LeNet", "4"],
+  "04": ["say what a convolution assumes, write one, and build, test and open LeNet", "3"],
   "05": ["build AlexNet as its paper describes it, and see what each new part is for", "4"],
   "06": ["write a network as data, and say why three small kernels replace a large one", "5"],
   "07": ["put a small network on each pixel, and ask a network where it saw its answer", "5"],
