@@ -32,6 +32,9 @@ export const sequential: [number, string][] = colorScale([
 /** White to dark blue, for cells that also show their number. */
 export const blues: [number, string][] = colorScale(["#f7fbff", "#9dc6e4", "#2f7dbb", "#08306b"]);
 
+/** Black to white, for the brightness of pixels. */
+export const grays: [number, string][] = colorScale(["#000000", "#ffffff"]);
+
 /** Blue below zero, nearly white at zero, vermilion above zero. */
 export const diverging: [number, string][] = colorScale([
   "#08407e",
