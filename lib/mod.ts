@@ -416,10 +416,12 @@ export {
   type InteractiveFigure,
   type KernelWorkshopOptions,
   type Matrix,
+  type ReceptiveFieldOptions,
   type ScoresOptions,
   type StepRule,
   type Surface,
   type ValleyOptions,
+  type WindowLayer,
 } from "./interactive/mod.ts";
 
 // Notebooks: help, tables, live progress, checks, exercises, comparisons, and stored results.
