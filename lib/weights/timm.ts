@@ -9,8 +9,8 @@ import { checkStateDict, type StateDict, StoredTensor } from "./stored_tensor.ts
  * Converts a state dict with the names of timm to those of this library.
  *
  * It is that of a pre-activation ResNet (`resnetv2_18`, 34, 50, 101, 152), ready for
- * {@linkcode loadStateDict} into a `resnet50({ version: "v2" })`. timm's head, a 1×1 convolution, becomes a linear layer.
- * {@linkcode exportNames} is the inverse.
+ * {@linkcode loadStateDict} into a `resnet50({ version: "v2" })`. timm's head, a 1×1 convolution,
+ * becomes a linear layer. {@linkcode exportNames} is the inverse.
  *
  * @throws {TypeError} If the argument is not a map of stored tensors.
  * @throws {RangeError} If two tensors get the same name.
