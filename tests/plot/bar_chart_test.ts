@@ -40,7 +40,10 @@ Deno.test("barChart lets bars begin at a baseline, with a line there", () => {
   });
   const [bars] = data;
   // plotly.js adds the height to the base.
-  assert.deepEqual([bars?.base, bars?.y, bars?.text], [1, [3, -0.5], ["4", "0.5"]]);
+  assert.deepEqual([Reflect.get(bars ?? {}, "base"), bars?.y, bars?.text], [1, [3, -0.5], [
+    "4",
+    "0.5",
+  ]]);
   assert.deepEqual(layout.shapes?.map(({ y0, y1 }) => [y0, y1]), [[1, 1]]);
   assert.equal(description, "Times as fast by work: fast 4; slow 0.5.");
   assert.throws(
