@@ -8,8 +8,8 @@ export const startPageName = "00_start.md";
 
 /** The skills that a lesson teaches, and the minutes that it computes at the scale cpu. */
 const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]>> = {
-  "01": ["read any shape, find the leak, know when native code pays", "1"],
-  "02": ["write an engine for gradients in thirty lines, and check any gradient by measuring", "1"],
+  "01": ["build a classifier from mean pictures, read any shape, find the leak", "1"],
+  "02": ["write an engine for gradients, train a network with it, check any gradient", "1"],
   "03": [
     "train a classifier, choose its settings by measuring, report an accuracy that holds",
     "4",
