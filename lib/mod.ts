@@ -226,6 +226,7 @@ export {
 // Data: image data sets, downloads, image folders, batches, transforms and augmentation.
 export {
   type AnyChannelsTransform,
+  augmentation,
   type Batch,
   type Batches,
   batches,
@@ -236,10 +237,8 @@ export {
   cifar10,
   type Cifar10Options,
   type ClassNumbers,
-  colorJitter,
   type ColorJitterOptions,
   compose,
-  cutout,
   type DownloadOptions,
   type DownloadProgress,
   type FashionMnist,
@@ -255,9 +254,6 @@ export {
   type Indices,
   type LastChannels,
   normalize,
-  randomCrop,
-  randomFlip,
-  randomResizedCrop,
   type RandomResizedCropOptions,
   readImage,
   type ReadImageOptions,

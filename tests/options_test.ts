@@ -166,8 +166,8 @@ const PLACES: Readonly<Record<string, Row>> = {
   "batches 1": [{ batchSize: 1 }, (o) => lib.batches(set, o)],
   "catsAndDogs 0": [{ size: [8, 8] }, (o) => lib.catsAndDogs(o)],
   "cifar10 0": [{}, (o) => lib.cifar10(o)],
-  "colorJitter 0": [{ brightness: 0.1 }, (o) => lib.colorJitter(o)],
-  "cutout 0": [{ size: 1 }, (o) => lib.cutout(o)],
+  "augmentation.colorJitter 0": [{ brightness: 0.1 }, (o) => lib.augmentation.colorJitter(o)],
+  "augmentation.cutout 0": [{ size: 1 }, (o) => lib.augmentation.cutout(o)],
   "syntheticImages 0": [{ count: 1, seed: 1 }, (o) => lib.syntheticImages(o)],
   "fashionMnist 0": [{ subset: true }, (o) => lib.fashionMnist(o)],
   "imageFolder 1": [{ size: [8, 8] }, (o) => lib.imageFolder(missing, o)],
@@ -176,8 +176,11 @@ const PLACES: Readonly<Record<string, Row>> = {
   "ImageDataset.split 1": [{ seed: 1 }, (o) => set.split(0.5, o)],
   "new ImageDataset 0": [images, (o) => new lib.ImageDataset(o)],
   "normalize 0": [statistics, (o) => lib.normalize(o)],
-  "randomCrop 0": [{ padding: 1 }, (o) => lib.randomCrop(o)],
-  "randomResizedCrop 0": [{ size: [4, 4] }, (o) => lib.randomResizedCrop(o)],
+  "augmentation.randomCrop 0": [{ padding: 1 }, (o) => lib.augmentation.randomCrop(o)],
+  "augmentation.randomResizedCrop 0": [
+    { size: [4, 4] },
+    (o) => lib.augmentation.randomResizedCrop(o),
+  ],
 
   // train
   "adagrad 0[]": [groups[0]!, (o) => lib.adagrad([o], { learningRate: 0.1 })],

@@ -14,14 +14,10 @@ import {
 import { withForwardHook } from "../nn/hooks.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import {
-  colorJitter,
+  augmentation,
   compose,
-  cutout,
   ImageDataset,
   normalize,
-  randomCrop,
-  randomFlip,
-  randomResizedCrop,
   resize,
   type Transform,
 } from "../data/mod.ts";
@@ -49,7 +45,7 @@ const transformSuchAs = (example: string): Check => (action, name, value) => {
   );
 };
 const TRANSFORM_MAKERS: ReadonlySet<unknown> = new Set([
-  ...[colorJitter, compose, cutout, normalize, randomCrop, randomFlip, randomResizedCrop, resize],
+  ...[compose, normalize, resize, ...Object.values(augmentation)],
 ]);
 const checkPositive: Check = (action, name, value) =>
   checkNumber(action, name, value, Number(value) > 0, "a positive number");

@@ -5,6 +5,7 @@ import {
   adagrad,
   adam,
   adamW,
+  augmentation,
   backend,
   batchNorm,
   conv2d,
@@ -27,7 +28,6 @@ import {
   type Optimizer,
   type Progress,
   Random,
-  randomCrop,
   readSafetensors,
   relu,
   rmsProp,
@@ -80,7 +80,7 @@ const full = {
   epochs: 3,
   batchSize: 10,
   validation,
-  augment: randomCrop({ padding: 1 }),
+  augment: augmentation.randomCrop({ padding: 1 }),
   transform: normalize({ mean: 0.5, standardDeviation: 0.25 }),
   mixup: 0.4,
   maxGradientNorm: 2,
@@ -483,7 +483,7 @@ const changes: Record<
     /^maxGradientNorm must be 2, found 1\.$/m,
   ],
   augment: [
-    () => begin({ augment: randomCrop({ padding: 2 }), checkpoint: at }).training,
+    () => begin({ augment: augmentation.randomCrop({ padding: 2 }), checkpoint: at }).training,
     /^augment must return the same as before for the same input/m,
   ],
   transform: [

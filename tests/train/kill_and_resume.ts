@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type AnyModule, dropout, linear, relu, sequential } from "resnet-lab/nn";
-import { compose, fashionMnist, randomCrop, randomFlip } from "resnet-lab/data";
+import { augmentation, compose, fashionMnist } from "resnet-lab/data";
 import { lenet, resnet } from "resnet-lab/models";
 import { type Precision, Random, setSeed } from "resnet-lab/tensor";
 import { adam, cosine, fit, sgd } from "resnet-lab/train";
@@ -66,7 +66,7 @@ async function train(name: string, folder: string, seconds: number): Promise<voi
       ...options,
       optimizer: sgd(parameters, { learningRate: 0.05, momentum: 0.9, weightDecay: 5e-4 }),
       schedule: cosine({ learningRate: 0.05, steps: 26 }),
-      augment: compose(randomCrop({ padding: 2 }), randomFlip()),
+      augment: compose(augmentation.randomCrop({ padding: 2 }), augmentation.randomFlip()),
       mixup: 0.4,
       maxGradientNorm: 5,
     });
