@@ -6,6 +6,7 @@ import { formatNumber } from "../format.ts";
 import { jointExtent, type Numbers } from "../numbers.ts";
 import { figureNames, type FigureOptions } from "../options.ts";
 import { colorAt, colors, diverging } from "../style.ts";
+import type { Trace } from "../trace.ts";
 import { diagramWidth, pixelLayout, type Shape, sideMargin, text } from "./canvas.ts";
 
 /** Options of {@linkcode slidingWindow}. */
@@ -48,6 +49,8 @@ const maxCells = 32;
 
 /** The size of a cell in pixels is at most this. */
 const maxCell = 34;
+
+const paddingFill = "#ffffff";
 
 /** Distance between two grids, in cells. */
 const gap = 1.1;
@@ -167,6 +170,7 @@ export function slidingWindow(
   const down = Math.max(...grids.map(({ rows }) => rows));
   const cell = Math.min(maxCell, (width - 2 * sideMargin) / across);
   const shapes: Shape[] = [], annotations: Partial<Annotations>[] = [];
+  const numbers: Trace[] = [];
   let left = 0;
   const corners = grids.map((grid, index) => {
     const corner = { x: left, y: (down - grid.rows) / 2 * cell };
@@ -178,8 +182,8 @@ export function slidingWindow(
     }
     left += (grid.columns + gap) * cell;
     shapes.push(...cellsOf(grid, corner, cell));
+    numbers.push(...numbersOf(grid, corner, cell));
     annotations.push(
-      ...numbersOf(grid, corner, cell),
       text(grid.caption, corner.x, down * cell + 6, { xanchor: "left", yanchor: "top" }),
     );
     return corner;
@@ -208,7 +212,7 @@ export function slidingWindow(
   });
   return new Figure(
     // plotly.js draws no shapes without a trace on their axes.
-    [{ type: "scatter", mode: "markers", x: [0], y: [0], marker: { opacity: 0 } }],
+    [{ type: "scatter", mode: "markers", x: [0], y: [0], marker: { opacity: 0 } }, ...numbers],
     { ...pixelLayout({ ...options, width }, down * cell + 22), shapes, annotations },
     options.description ??
       `A ${kernelRows}×${kernelColumns} window slides over ${imageRows}×${imageColumns} cells` +
@@ -281,48 +285,49 @@ function cellsOf(grid: Grid, corner: { x: number; y: number }, cell: number): Sh
   const [min, max] = grid.values ? jointExtent(grid.values) : [0, 0];
   // Half of the scale, so that the numbers can be read on it.
   const reach = 2 * Math.max(-min, max) || 1;
-  const shapes: Shape[] = [];
+  // One shape for all cells of a colour, because a notebook stores each shape.
+  const paths = new Map<string, string>();
   for (let row = 0; row < grid.rows; row++) {
     for (let column = 0; column < grid.columns; column++) {
       const value = valueAt(grid, row, column);
       const fill = value === undefined
-        ? "#ffffff"
+        ? paddingFill
         : value === null
         ? "#eef4fa"
         : `rgb(${colorAt(diverging, (value / reach + 1) / 2).join(",")})`;
-      shapes.push({
-        type: "rect",
-        x0: corner.x + column * cell,
-        x1: corner.x + (column + 1) * cell,
-        y0: corner.y + row * cell,
-        y1: corner.y + (row + 1) * cell,
-        fillcolor: fill,
-        line: { color: "#b0b0b0", width: 1, dash: value === undefined ? "dot" : "solid" },
-        layer: "below",
-      });
-    }
-  }
-  return shapes;
-}
-
-/** Returns the numbers in the cells of a grid, where they fit. */
-function numbersOf(grid: Grid, corner: { x: number; y: number }, cell: number) {
-  const annotations = [];
-  if (!grid.values || cell < 16) return [];
-  for (let row = 0; row < grid.rows; row++) {
-    for (let column = 0; column < grid.columns; column++) {
-      const found = valueAt(grid, row, column), isPadding = found === undefined;
-      const value = isPadding ? 0 : found;
-      const content = value === null ? "" : formatNumber(value, 3);
-      const size = Math.min(13, 1.45 * cell / Math.max(2, content.length));
-      annotations.push(
-        text(content, corner.x + (column + 0.5) * cell, corner.y + (row + 0.5) * cell, {
-          font: { size, color: isPadding ? "#8c8c8c" : "#262626" },
-        }),
+      const [left, top] = [corner.x + column * cell, corner.y + row * cell];
+      const [x0, x1, y0, y1] = [left, left + cell, top, top + cell].map((end) => end.toFixed(1));
+      paths.set(
+        fill,
+        `${paths.get(fill) ?? ""}M${x0},${y0}L${x1},${y0}L${x1},${y1}L${x0},${y1}Z`,
       );
     }
   }
-  return annotations;
+  return Array.from(paths, ([fillcolor, path]) => ({
+    type: "path",
+    path,
+    fillcolor,
+    line: { color: "#b0b0b0", width: 1, dash: fillcolor === paddingFill ? "dot" : "solid" },
+    layer: "below",
+  }));
+}
+
+/** Returns the numbers in the cells of a grid as one trace, if they fit. */
+function numbersOf(grid: Grid, corner: { x: number; y: number }, cell: number): Trace[] {
+  if (!grid.values || cell < 16) return [];
+  const x: number[] = [], y: number[] = [], color: string[] = [], text: string[] = [];
+  for (let row = 0; row < grid.rows; row++) {
+    for (let column = 0; column < grid.columns; column++) {
+      const value = valueAt(grid, row, column);
+      x.push(corner.x + (column + 0.5) * cell);
+      y.push(corner.y + (row + 0.5) * cell);
+      color.push(value === undefined ? "#8c8c8c" : "#262626");
+      text.push(formatNumber(value ?? 0, 3));
+    }
+  }
+  const longest = Math.max(2, ...text.map((number) => number.length));
+  const size = Math.min(13, 1.45 * cell / longest);
+  return [{ type: "scatter", mode: "text", x, y, text, textfont: { size, color } }];
 }
 
 /** Returns the number in a cell: undefined in the padding, null in a grid without numbers. */

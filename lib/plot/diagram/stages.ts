@@ -41,8 +41,8 @@ const minStageWidth = 78;
  * (which runs backwards) and its channels (the thickness of the box).
  *
  * A stage is neighbouring layers of one kind whose outputs have the same shape; activations, norms
- * and flatten are not named. Lengths of pixels have one scale and channels another; a vector of features is one pixel
- * high. Stages that do not fit beside each other continue below.
+ * and flatten are not named. Lengths of pixels have one scale and channels another; a vector of
+ * features is one pixel high. Stages that do not fit beside each other continue below.
  *
  * @param summary The result of `summary(model, inputShape)`, with the depth that shall be drawn.
  * @param options The size of the largest map, the title and width.
