@@ -51,7 +51,7 @@ const MISTAKES: readonly [symbol: string, call: () => unknown, message: string][
     () => fitWith({ augment: [lib.augmentation.randomFlip()] }),
     "found an array of functions. Join them by compose.",
   ],
-  ["fit", () => fitWith({ augment: lib.augmentation.randomFlip }), "call it: augmentation.randomFlip()"],
+  ["fit", () => fitWith({ augment: lib.augmentation.randomFlip }), "call it: randomFlip()"],
   [
     "fit",
     () => fitWith({}, wrapped),

@@ -309,7 +309,7 @@ const augment = compose(
 );
 
 testOnEachBackend(
-  "the augment is a crop of the image with 4 pixels of average colour around it, or its mirror image",
+  "the augmentation is a crop of the image with 4 pixels of average colour around it, or its mirror image",
   () => {
     const batch = 200;
     const set = new ImageDataset({
