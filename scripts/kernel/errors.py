@@ -69,6 +69,14 @@ class Stack:
     lines: list[str]
 
 
+def stack_of(recorded: dict | None, traceback: list[str]) -> Stack:
+    """Returns a stack as prepare_kernel.js has recorded it, or what its text says."""
+    if recorded is None:
+        return Stack([], 0, traceback)
+    frames = [Frame(*frame) for frame in recorded["frames"]]
+    return Stack(frames, recorded["library"], recorded["lines"])
+
+
 @dataclasses.dataclass
 class Cell:
     """A cell that has run."""

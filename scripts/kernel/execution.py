@@ -37,8 +37,8 @@ class Execution:
         self.stopped = self.terminated = False
         # Whether it waits for an answer of the learner.
         self.asks = False
-        # Whether its JavaScript has received Stop.
-        self.received_stop = False
+        # Whether its JavaScript has received Stop, and whether a loop in it has noticed.
+        self.received_stop = self.noticed_stop = False
         self.explanations: dict[str, asyncio.Task] = {}
         self.last_output = time.monotonic()
         self.longest_pause = 0.0

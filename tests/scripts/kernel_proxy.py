@@ -16,6 +16,7 @@ import signal
 import statistics
 import sys
 import tempfile
+import threading
 import time
 
 import zmq
@@ -309,6 +310,28 @@ def endless(argument):
         }
 
 
+def stops(argument):
+    """Runs cells in one kernel: a list of [code, seconds until Stop] as JSON. The seconds count
+    from the first output with a text; with null there is no Stop."""
+    results = []
+    with Kernel() as kernel:
+        for code, seconds in json.loads(argument):
+            timers = []
+
+            def until(message):
+                if seconds is not None and message["msg_type"] == "stream" and not timers:
+                    timers.append(threading.Timer(seconds, kernel.manager.interrupt_kernel))
+                    timers[0].start()
+
+            request = kernel.send(code)
+            start = time.time()
+            messages = kernel.collect([request], until, late=1)[request]
+            for message in messages:
+                message["at"] -= start
+            results.append(messages)
+    return results
+
+
 def question(argument):
     """Stop of a cell that waits for an answer, the cells after it, and an answer that is late."""
     with Kernel() as kernel:
@@ -536,7 +559,7 @@ def compare(*paths):
                     print(f"    bare    {one[near]!r}\n    proxied {other[near]!r}", flush=True)
 
 
-ALL = passes, notebook, errors, stop, endless, question, many, clients, language, deaths, taken_port
+ALL = passes, notebook, errors, stop, endless, stops, question, many, clients, language, deaths, taken_port
 SCENARIOS = {function.__name__: function for function in ALL}
 
 if __name__ == "__main__":
