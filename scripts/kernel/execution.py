@@ -33,6 +33,8 @@ class Execution:
         self.replied = asyncio.Event()
         self.idle = False
         self.parsed = True
+        # The message of the error with which it has failed.
+        self.failure: str | None = None
         # Whether Stop was pressed while it ran, and whether its JavaScript was then ended.
         self.stopped = self.terminated = False
         # Whether it waits for an answer of the learner.

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import pathlib
+import re
 import signal
 import sys
 import time
@@ -68,6 +69,8 @@ QUERY_SECONDS = 5
 
 # Requests whose clients are remembered; more are never open at once.
 MAX_SENDERS = 10_000
+
+AFTER_DOT = re.compile(r"\.\s*[\w$]*$")
 
 NOTHING_LISTENS = (
     "Stop found no loop that listens, so the cell runs on. If it still runs in %d s, the kernel is "
@@ -289,7 +292,7 @@ class Proxy:
         if kind == "execute_request":
             self.number += 1
             self.queue.append(Execution(message, self.number))
-        elif kind in ("complete_request", "inspect_request") and self.help.is_ready:
+        elif kind in ("complete_request", "inspect_request") and self.help.is_on:
             self.spawn(self.answer(message, kind))
             return
         else:
@@ -413,6 +416,7 @@ class Proxy:
     async def completed(self, execution: Execution, reply: Message) -> Message:
         content = reply.content
         if content["status"] == "error":
+            execution.failure = content["evalue"]
             if content["traceback"]:
                 reply = await self.with_explanation(execution, reply)
             else:
@@ -666,9 +670,15 @@ class Proxy:
         """Answers Tab and Shift+Tab, also while a cell runs."""
         answer = await self.help.answer(kind, list(self.history.items()), request.content)
         if answer is None:
-            self.queue.append(request)
-            self.advance()
-            return
+            code, cursor = request.content["code"], request.content["cursor_pos"]
+            # The inner kernel knows the members of values while the program runs. All that it says
+            # about other places is the list of global names.
+            if kind == "inspect_request" or AFTER_DOT.search(code[:cursor]):
+                self.queue.append(request)
+                self.advance()
+                return
+            answer = {"status": "ok", "matches": [], "metadata": {}}
+            answer |= {"cursor_start": cursor, "cursor_end": cursor}
         header = request.header
         self.publish("status", {"execution_state": "busy"}, header)
         self.send("shell", kind.replace("request", "reply"), answer, request)
@@ -681,13 +691,30 @@ class Proxy:
         """Shows what the compiler says about a cell."""
         cells = [(name, code) for name, code in self.history.items() if name != execution.cell_id]
         errors = await self.help.check([*cells, (execution.cell_id, execution.code)])
-        if not errors or not execution.parsed:
+        if not execution.parsed:
             return
-        text = "".join(
-            f"warning: line {each.line}: {each.message}\n    {excerpt(execution.code, each.line)}\n"
-            for each in errors
-        )
+        errors = [each for each in errors if not repeats(each, execution)]
+        text = ""
+        for index, each in enumerate(errors):
+            text += f"warning: line {each.line}: {each.message}\n"
+            if index + 1 == len(errors) or errors[index + 1].line != each.line:
+                text += f"    {excerpt(execution.code, each.line, each.column)}\n"
+        if text == "":
+            return
         self.publish("stream", {"name": "stderr", "text": text}, execution.header)
+
+
+def repeats(diagnostic, execution: Execution) -> bool:
+    """Whether an error of the compiler only repeats the one with which the cell has failed: it is
+    about a name that the other tells, and gives no better advice."""
+    code, failure = execution.code.split("\n"), execution.failure
+    if failure is None or diagnostic.line > len(code) or diagnostic.line != diagnostic.end_line:
+        return False
+    name = code[diagnostic.line - 1][diagnostic.column - 1 : diagnostic.end_column - 1]
+    if not re.fullmatch(r"[\w$]+", name):
+        return False
+    advises = "Did you" in diagnostic.message and "Did you" not in failure
+    return bool(re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", failure)) and not advises
 
 
 def serve(deno: str, connection: dict, inner: InnerKernel) -> None:

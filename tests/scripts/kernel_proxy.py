@@ -393,7 +393,7 @@ def clients(argument):
 
 LANGUAGE_SERVER = """
 import asyncio, collections
-Diagnostic = collections.namedtuple("Diagnostic", "line column end message is_error")
+Diagnostic = collections.namedtuple("Diagnostic", "line column end_line end_column message is_error")
 class LanguageServer:
     async def start(self, deno, folder):
         await asyncio.sleep(1)
@@ -402,12 +402,19 @@ class LanguageServer:
         name, text = cells[-1]
         if "dies" in text:
             raise OSError("it died")
+        if "colums" in text:
+            at = text.split("\n")[0].index("colums") + 1
+            return [Diagnostic(1, at, 1, at + 6, "there is no option colums", True)]
+        if "long" in text:
+            return [Diagnostic(1, 301, 1, 305, message, True) for message in ("first", "second")]
         if "wrong" not in text:
             return []
         before = " ".join(name for name, _ in cells[:-1])
-        return [Diagnostic(2, 7, 12, f"{name} is wrong after [{before}]", True),
-                Diagnostic(1, 1, 2, "a hint", False)]
+        return [Diagnostic(2, 7, 2, 12, f"{name} is wrong after [{before}]", True),
+                Diagnostic(1, 1, 1, 2, "a hint", False)]
     async def complete(self, cells, code, cursor_pos):
+        if code != "c":
+            return None
         return {"status": "ok", "matches": ["columns"], "metadata": {},
                 "cursor_start": 0, "cursor_end": cursor_pos}
     async def inspect(self, cells, code, cursor_pos):
@@ -434,6 +441,9 @@ def language(argument):
                 ("three", "1;\n'wrong';"),
                 ("four", "'the server dies'"),
                 ("five", "throw new Error('wrong');"),
+                ("six", "table({ colums: 3 });\nfunction table(o) { throw new Error('no colums') }"),
+                ("seven", "const no = { colums: 3 };"),
+                ("eight", "1;" + " " * 298 + "long;" + " " * 98 + "2;"),
             ]
             results = []
             for name, code in cells:
@@ -459,6 +469,10 @@ def language(argument):
                 "seconds": seen[completion][0]["at"] - start,
                 "states": states,
                 "inspection": inspection,
+                "unanswered": [
+                    kernel.ask("complete_request", {"code": code, "cursor_pos": len(code)})
+                    for code in ("f({ ", "Deno.jup")
+                ],
             }
 
 

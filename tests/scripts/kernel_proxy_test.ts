@@ -13,6 +13,7 @@ interface Message {
   readonly evalue?: string;
   readonly traceback?: readonly string[];
   readonly text?: string;
+  readonly matches?: readonly string[];
   readonly data?: Readonly<Record<string, string>>;
   /** The metadata of the message. */
   readonly "of message": { readonly stack?: readonly string[] };
@@ -125,6 +126,7 @@ Deno.test({
       "const a = 1; const a = 2;",
       "import { x } from './none.ts';",
       "import x from 'npm:@resnet-lab/no such package';",
+      "import { fit } from 'resnet_lab';",
     ];
     const certain = [
       "// One comment.\nimport { join } from 'node:path'; // Another.\n\nlet a: number;",
@@ -180,7 +182,15 @@ Deno.test({
 
     await t.step("never shows nothing for a cell that fails", () => {
       for (const cell of silent) assert.match(traceback(cell), /\S/);
-      assert.equal(traceback(silent[0]), "Error: 3");
+      assert.equal(traceback(silent[0]), "Error: 3\ncell line 1: throw 3");
+    });
+
+    await t.step("names the module that an import may mean", () => {
+      assert.equal(
+        traceback(silent.at(-1)),
+        'TypeError: Import "resnet_lab" not a dependency and not in import map. ' +
+          "Did you mean \"resnet-lab\"?\ncell line 1: import { fit } from 'resnet_lab';",
+      );
     });
 
     await t.step(
@@ -290,7 +300,9 @@ Deno.test({
         'cell line 2: throw new RangeError("too large");',
         "… in a callback",
       ]]);
-      assert.deepEqual(uncaught(1), [["Error: a text", "… in a callback"]]);
+      assert.deepEqual(uncaught(1), [[
+        ...["Error: a text", 'cell line 2: throw "a text";', "… in a callback"],
+      ]]);
       assert.deepEqual(uncaught(2), [[
         "Error: nobody catches it",
         'cell line 1: Promise.reject(new Error("nobody catches it"));',
@@ -369,7 +381,9 @@ Deno.test({
     });
 
     await t.step("shows what the language server says, and runs cells without it", async () => {
-      const { cells, completion, seconds, states, inspection } = await scenario("language");
+      const { cells, completion, seconds, states, inspection, unanswered } = await scenario(
+        "language",
+      );
       const warning = (messages: Message[]) =>
         messages.filter(({ type }) => type === "stream").map(({ text }) => text).join("");
       assert.deepEqual(cells.map(warning), [
@@ -379,6 +393,13 @@ Deno.test({
         "warning: line 2: three is wrong after [two one]\n    'wrong';\n",
         "",
         "warning: line 2: five is wrong after [two one three four]\n    \n",
+        // The error of the cell says the same.
+        "",
+        "warning: line 1: there is no option colums\n    const no = { colums: 3 };\n",
+        // Once, and cut around the place.
+        `warning: line 1: first\nwarning: line 1: second\n    …${" ".repeat(59)}long;${
+          " ".repeat(54)
+        }…\n`,
       ]);
       assert.equal(result(cells[1]), '"result"');
       // The warning comes later than the word that the cell is done: it has delayed nothing.
@@ -390,6 +411,11 @@ Deno.test({
       assert.deepEqual(completion.find(({ type }: Message) => type === "complete_reply").matches, [
         "columns",
       ]);
+      // Deno's list of global names would be of no use among the options.
+      const matches = unanswered.map((messages: Message[]) =>
+        messages.find(({ type }) => type === "complete_reply")!.matches
+      );
+      assert.deepEqual(matches, [[], ["Deno.jupyter"]]);
       assert.deepEqual(states, ["busy", "busy", "idle", "busy", "idle"]);
       assert.equal(inspection.find(({ type }: Message) => type === "inspect_reply").found, false);
     });
