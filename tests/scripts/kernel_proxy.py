@@ -403,7 +403,7 @@ class LanguageServer:
         if "dies" in text:
             raise OSError("it died")
         if "colums" in text:
-            at = text.split("\n")[0].index("colums") + 1
+            at = text.index("colums") + 1
             return [Diagnostic(1, at, 1, at + 6, "there is no option colums", True)]
         if "long" in text:
             return [Diagnostic(1, 301, 1, 305, message, True) for message in ("first", "second")]
@@ -443,7 +443,7 @@ def language(argument):
                 ("five", "throw new Error('wrong');"),
                 ("six", "table({ colums: 3 });\nfunction table(o) { throw new Error('no colums') }"),
                 ("seven", "const no = { colums: 3 };"),
-                ("eight", "1;" + " " * 298 + "long;" + " " * 98 + "2;"),
+                ("eight", "1;" + " " * 298 + '"long";' + " " * 98 + "2;"),
             ]
             results = []
             for name, code in cells:

@@ -200,7 +200,7 @@ Deno.test({
         assert.match(
           network.traceback!.join("\n"),
           RegExp(
-            "^RangeError: conv2d 4 → 4, 3×3: the input must be .*, found \\[1, 8, 8, 3\\]\\.\n" +
+            "^RangeError: At 0 \\(conv2d 4 → 4, 3×3\\): the input must be .*, found \\[1, 8, 8, 3\\]\\.\n" +
               "cell \\[1\\] line 15: return net\\.forward\\(x\\);\n" +
               "cell line 5: const y = apply\\(x as never\\);\n" +
               "… \\d+ frames of the library$",
@@ -397,8 +397,8 @@ Deno.test({
         "",
         "warning: line 1: there is no option colums\n    const no = { colums: 3 };\n",
         // Once, and cut around the place.
-        `warning: line 1: first\nwarning: line 1: second\n    …${" ".repeat(59)}long;${
-          " ".repeat(54)
+        `warning: line 1: first\nwarning: line 1: second\n    …${" ".repeat(58)}"long";${
+          " ".repeat(53)
         }…\n`,
       ]);
       assert.equal(result(cells[1]), '"result"');
@@ -415,7 +415,7 @@ Deno.test({
       const matches = unanswered.map((messages: Message[]) =>
         messages.find(({ type }) => type === "complete_reply")!.matches
       );
-      assert.deepEqual(matches, [[], ["Deno.jupyter"]]);
+      assert.deepEqual(matches, [[], ["jupyter"]]);
       assert.deepEqual(states, ["busy", "busy", "idle", "busy", "idle"]);
       assert.equal(inspection.find(({ type }: Message) => type === "inspect_reply").found, false);
     });
