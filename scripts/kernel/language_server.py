@@ -1,7 +1,7 @@
 """Checks, completion and help for the cells of a notebook, by `deno lsp`.
 
-Help must never make a notebook worse. So every method of `LanguageServer` has a time limit, raises
-nothing, and returns an empty answer where the server is missing, slow or dead.
+Help must never make a notebook worse. So every method of `LanguageServer` but `check_all` has a time
+limit, raises nothing, and returns an empty answer where the server is missing, slow or dead.
 """
 
 import asyncio

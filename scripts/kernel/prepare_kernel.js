@@ -49,7 +49,7 @@
     return stack;
   }
 
-  /** Sends a message to the proxy. It leaves at once, also if JavaScript does not pause after it. */
+  /** Sends a message to the proxy, at once, also if JavaScript does not pause after it. */
   function tell(kind, content = {}) {
     // An error would keep Stop from the listeners after this one, or would itself be uncaught.
     try {
