@@ -4,8 +4,8 @@ import type { History } from "./progress.ts";
 /**
  * Makes a history without progress.
  *
- * As the result of a cell it is one line, because many cells end with `await showProgress(…)`, whose
- * chart says more than the lists.
+ * As the result of a cell it is one line, because many cells end with `await showProgress(…)`,
+ * whose chart says more than the lists.
  */
 export function emptyHistory(): History {
   const history: History = { steps: [], epochs: [] };
