@@ -303,7 +303,8 @@ Deno.test("summary() names a residual block that does not fit", () => {
 });
 
 Deno.test("forward() of a container names the path of the innermost layer that fails, once", () => {
-  const inner = sequential(relu(), residual(sequential(relu(), conv2d(4, 8, { kernelSize: 1 }))));
+  const body = sequential(relu(), conv2d(4, 8, { kernelSize: 1 }));
+  const inner = sequential(relu(), residual(body as never) as never);
   const model = sequential(relu(), parallel(relu(), inner as never));
   const fails = (run: () => unknown, message: RegExp, name = "RangeError") =>
     assert.throws(run, (error: Error) => {
