@@ -107,7 +107,8 @@ The scale is how much a notebook computes. **${scale}** means ${means}. To chang
 | to … | do this |
 | :-- | :-- |
 | **run** a cell | Shift+Enter. Run › Run All Cells runs the whole notebook. |
-| **stop** | ■ in the toolbar ends the cell and those that wait. A training ends after its current step; variables and the model stay. |
+| **stop** | ■ in the toolbar ends the cell and those that wait. A training ends after its current step; variables and the model stay. An endless loop ends after some seconds. |
+| **leave** a training | Closing the browser tab does not end it, but what it prints from then on is not shown. Open the notebook again, and run a cell that reads the results. |
 | **restart** | ⟳ in the toolbar forgets all variables, and ends whatever hangs. Then choose Run › Run All Above Selected Cell. |
 | **reset** a notebook | ${
     copies

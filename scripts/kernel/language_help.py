@@ -18,8 +18,9 @@ class LanguageHelp:
         self._started = asyncio.Event()
 
     @property
-    def is_ready(self) -> bool:
-        return self._server is not None
+    def is_on(self) -> bool:
+        """Whether the server is there or still starts."""
+        return self._server is not None or not self._started.is_set()
 
     async def start(self, deno: str) -> None:
         if os.environ.get("RESNET_LAB_CHECK") == "off":

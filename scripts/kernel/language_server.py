@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import documents
@@ -23,8 +23,8 @@ Cells = list[tuple[str, str]]
 # Reading the library takes seconds after a start. A cell does not wait for its check.
 START_SECONDS = 30
 CHECK_SECONDS = 60
-# JupyterLab waits one second for completions. The kernel needs some of it, if it is asked after us.
-COMPLETE_SECONDS = 0.8
+# JupyterLab waits 5 s for completions, as set-up tells it (providerTimeout in scripts/setup.ts).
+COMPLETE_SECONDS = 4
 INSPECT_SECONDS = 3
 # The type of each completion is a request, so a long list goes without.
 MOST_SIGNATURES = 60
@@ -411,12 +411,34 @@ def diagnostics_of(items: list[dict], text: str, first_line: int) -> list[Diagno
         line = min(position["line"] - first_line, len(lines) - 1)
         return line + 1, characters(lines[line], position["character"]) + 1
 
-    return [
+    return with_joined_names([
         Diagnostic(
             *place(item["range"]["start"]),
             *place(item["range"]["end"]),
-            help_text.message(item["message"]),
+            help_text.message(item["message"], item.get("relatedInformation") or []),
             is_error=True,
         )
         for item in syntax or errors
-    ]
+    ])
+
+
+def with_joined_names(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Makes one error of all names of a line that do not exist."""
+    joined: dict = {}
+    for each in found:
+        name = re.fullmatch(r"Cannot find name '([^']+)'\.", each.message)
+        joined.setdefault(each.line if name else each, []).append((each, name and name[1]))
+    result = []
+    for group in joined.values():
+        (first, name), (last, _) = group[0], group[-1]
+        names = list(dict.fromkeys(each for _, each in group))
+        if len(names) > 1:
+            listed = ", ".join(f"'{each}'" for each in names[:-1])
+            first = replace(
+                first,
+                end_line=last.end_line,
+                end_column=last.end_column,
+                message=f"Cannot find names {listed} and '{names[-1]}'.",
+            )
+        result.append(first)
+    return result

@@ -237,7 +237,7 @@ Deno.test({
       const result = await run({
         code: `
           console.log("under way");
-          await new Promise((done) => setTimeout(done, 1000));
+          await new Promise((done) => setTimeout(done, 4000));
           console.log("at its end");`,
         interruptOn: "stream",
       });

@@ -231,6 +231,19 @@ async function checkCells(program: Program, t: Deno.TestContext): Promise<void> 
       assert(found.every(({ is_error }) => is_error));
     });
   }
+  await t.step("check() names a namespace, all unknown names of a line, and await", async () => {
+    const said = async (code: string) =>
+      (await program.check(notebooks, layers, code)).map(({ message }) => message);
+    assert.deepEqual(await said("ops.matmul;"), [
+      "Property 'matmul' does not exist in 'ops'. Did you mean 'matMul'?",
+    ]);
+    assert.deepEqual(await said("aa + bb * aa;\ncc + dd + ee"), [
+      ..."Cannot find names 'aa' and 'bb'.|Cannot find names 'cc', 'dd' and 'ee'.".split("|"),
+    ]);
+    assert.deepEqual(await said("const later = Promise.resolve('a'); later.length"), [
+      "Property 'length' does not exist on type 'Promise<string>'. Did you forget to use 'await'?",
+    ]);
+  });
   await t.step("check() counts lines and characters from 1", async () => {
     const [found] = await program.check(notebooks, "let a = 1", '\n"🙂🙂"; const b: string = a;');
     const { message: _, is_error: __, ...place } = found!;
