@@ -431,4 +431,7 @@ export {
   type Table,
   table,
   type TableOptions,
+  tune,
+  type Tuned,
+  type TuneOptions,
 } from "./notebook/mod.ts";
