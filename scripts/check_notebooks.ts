@@ -1,5 +1,6 @@
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { findSolutions } from "./exercises.ts";
 import { type Environment, run, scratchFolder, thisEnvironment } from "./environment.ts";
 import { notebooksIn } from "./run.ts";
 
@@ -8,6 +9,7 @@ interface Notebook {
   readonly cells: readonly {
     readonly cell_type: string;
     readonly source: string | readonly string[];
+    readonly metadata?: { readonly tags?: readonly string[] };
     readonly execution_count?: number | null;
     readonly outputs?: readonly {
       readonly output_type: string;
@@ -20,36 +22,56 @@ interface Notebook {
 interface Module {
   readonly name: string;
   readonly text: string;
-  /**
-   * For each line of the module: the number of the code cell and the line in it, both from 1.
-   */
-  readonly origin: readonly { readonly cell: number; readonly line: number }[];
+  /** For each line of the module: the cell and the line in it, from 1. */
+  readonly origin: readonly { readonly cell: CodeCell; readonly line: number }[];
+}
+
+/** A cell that is not empty, or the solution that takes its place. */
+interface CodeCell extends Omit<Notebook["cells"][number], "source"> {
+  /** The name of the cell in messages: `cell [3]`, `solution of cell [3]`. */
+  readonly name: string;
+  /** The index among all cells. */
+  readonly index: number;
+  readonly source: string;
+  readonly isSolution: boolean;
 }
 
 const maxCellLines = 25;
 
 /**
- * Joins the code cells. `void 0;` ends a cell whose last line has no semicolon, so that its last
- * statement does not continue in the next cell.
+ * Joins cells. `void 0;` ends a cell whose last line has no semicolon, so that its last statement
+ * does not continue in the next cell.
  */
-function joinCells(notebook: Notebook): Omit<Module, "name"> {
+function joinCells(cells: readonly CodeCell[]): Omit<Module, "name"> {
   const lines: string[] = [];
-  const origin: { cell: number; line: number }[] = [];
-  codeCells(notebook).forEach(({ source }, index) => {
-    [...source.split("\n"), "void 0;"].forEach((text, line) => {
+  const origin: { cell: CodeCell; line: number }[] = [];
+  for (const cell of cells) {
+    [...cell.source.split("\n"), "void 0;"].forEach((text, line) => {
       lines.push(text);
-      origin.push({ cell: index + 1, line: line + 1 });
+      origin.push({ cell, line: line + 1 });
     });
-  });
+  }
   // Makes a module even without an import, because only modules have top-level await.
   return { text: [...lines, "export {};", ""].join("\n"), origin };
 }
 
-function codeCells({ cells }: Notebook) {
+function codeCells({ cells }: Notebook): CodeCell[] {
   return cells
-    .filter(({ cell_type }) => cell_type === "code")
-    .map((cell) => ({ ...cell, source: joined(cell.source) }))
-    .filter(({ source }) => source.trim() !== "");
+    .map((cell, index) => ({ ...cell, index, source: joined(cell.source), isSolution: false }))
+    .filter(({ cell_type, source }) => cell_type === "code" && source.trim() !== "")
+    .map((cell, number) => ({ ...cell, name: `cell [${number + 1}]` }));
+}
+
+/** The code cells with each exercise solved. Empty if the notebook has no folded solutions. */
+function solvedCells(notebook: Notebook): CodeCell[] {
+  const { solutions } = findSolutions(notebook.cells);
+  if (solutions.length === 0) return [];
+  const codes = new Map(solutions.map(({ exercise, code }) => [exercise, code]));
+  return codeCells(notebook).map((cell) => {
+    const source = codes.get(cell.index);
+    if (source === undefined) return cell;
+    return { ...cell, source, name: `solution of ${cell.name}`, isSolution: true };
+  });
 }
 
 /** Joins a text, which nbformat stores as a string or as lines. */
@@ -58,31 +80,45 @@ function joined(text: string | readonly string[]): string {
 }
 
 /**
- * Returns the problems of a notebook as a document: cells that are too long, and outputs that do
- * not come from one run without an error.
+ * Returns the problems of a notebook as a document: cells that are too long, exercises that are not
+ * open or have no solution, and outputs that do not come from one run without an error.
  */
 function documentProblems(name: string, notebook: Notebook): string[] {
   const problems: string[] = [];
-  codeCells(notebook).forEach(({ source, execution_count, outputs = [] }, index) => {
-    const at = `${name} cell [${index + 1}]:`;
-    const length = source.split("\n").length;
+  const cells = codeCells(notebook);
+  const at = (cell: { name: string }) => `${name} ${cell.name}:`;
+  for (const cell of [...cells, ...solvedCells(notebook).filter(({ isSolution }) => isSolution)]) {
+    const length = cell.source.split("\n").length;
     if (length > maxCellLines) {
-      problems.push(`${at} ${length} lines, at most ${maxCellLines} are allowed`);
+      problems.push(`${at(cell)} ${length} lines, at most ${maxCellLines} are allowed`);
     }
-    if (execution_count !== index + 1) {
+  }
+  cells.forEach((cell, number) => {
+    const { execution_count, outputs = [], metadata } = cell;
+    if (execution_count !== number + 1) {
       problems.push(
-        `${at} not executed in order from the top (deno task run ${
+        `${at(cell)} not executed in order from the top (deno task run ${
           name.slice(0, 2)
         } --write does it)`,
       );
     }
     if (outputs.some(({ output_type }) => output_type === "error")) {
-      problems.push(`${at} its output is an error`);
+      problems.push(`${at(cell)} its output is an error`);
     }
-    if (outputs.some(({ data }) => joined(data?.["text/plain"] ?? "").startsWith("Promise {"))) {
-      problems.push(`${at} its output is a Promise, so an await is missing`);
+    const texts = outputs.map(({ data }) => joined(data?.["text/plain"] ?? ""));
+    if (texts.some((text) => text.startsWith("Promise {"))) {
+      problems.push(`${at(cell)} its output is a Promise, so an await is missing`);
+    }
+    if (metadata?.tags?.includes("exercise") && !texts.at(-1)?.startsWith("○ ")) {
+      problems.push(
+        `${at(cell)} its exercise must be open, found ${texts.at(-1) || "no exercise"}`,
+      );
     }
   });
+  for (const { cell, message } of findSolutions(notebook.cells).problems) {
+    const before = cells.findLast(({ index }) => index <= cell);
+    problems.push(`${before ? at(before) : `${name}:`} ${message}`);
+  }
   return problems;
 }
 
@@ -92,21 +128,39 @@ export async function checkNotebooks(
   paths: readonly string[],
 ): Promise<string[]> {
   if (paths.length === 0) return [];
-  await using scratch = await scratchFolder(environment.root, "cells_");
-  const folder = scratch.path;
   const problems: string[] = [];
-  const modules = new Map<string, Module>();
+  const plain = new Map<string, CodeCell[]>(), solved = new Map<string, CodeCell[]>();
   for (const path of paths) {
     const notebook: Notebook = JSON.parse(await Deno.readTextFile(path));
     const name = basename(path);
     problems.push(...documentProblems(name, notebook));
-    const module = { name, ...joinCells(notebook) };
+    plain.set(name, codeCells(notebook));
+    const cells = solvedCells(notebook);
+    if (cells.length > 0) solved.set(name, cells);
+  }
+  const inCells = await codeProblems(environment, plain);
+  // With their solutions the notebooks are checked again, unless that would repeat problems.
+  const inSolutions = inCells.length === 0 ? await codeProblems(environment, solved) : [];
+  return [...problems, ...inCells, ...inSolutions];
+}
+
+/** Lints and type-checks the cells of notebooks, each as one module. */
+async function codeProblems(
+  environment: Environment,
+  notebooks: ReadonlyMap<string, readonly CodeCell[]>,
+): Promise<string[]> {
+  if (notebooks.size === 0) return [];
+  await using scratch = await scratchFolder(environment.root, "cells_");
+  const folder = scratch.path;
+  const modules = new Map<string, Module>();
+  for (const [name, cells] of notebooks) {
+    const module = { name, ...joinCells(cells) };
     const file = join(folder, `${name}.ts`);
     await Deno.writeTextFile(file, module.text);
     modules.set(pathToFileURL(file).href, module);
   }
-  const inCells = [...await lint(environment, folder), ...await typeCheck(environment, folder)];
-  return [...problems, ...inCells.map((problem) => locate(problem, modules))];
+  const problems = [...await lint(environment, folder), ...await typeCheck(environment, folder)];
+  return problems.map((problem) => locate(problem, modules));
 }
 
 /** Names the notebook, cell and line where a message names the file and line of a module. */
@@ -114,7 +168,7 @@ function locate(message: string, modules: ReadonlyMap<string, Module>): string {
   return message.replace(/(file:\/\/\S+?\.ts):(\d+)(:\d+)?/g, (whole, file, line) => {
     const module = modules.get(file);
     const origin = module?.origin[Number(line) - 1];
-    return module && origin ? `${module.name} cell [${origin.cell}] line ${origin.line}` : whole;
+    return module && origin ? `${module.name} ${origin.cell.name} line ${origin.line}` : whole;
   });
 }
 

@@ -1,9 +1,11 @@
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { exists, jupyterVariables, projectPaths, scaleNames } from "./environment.ts";
+import { findSolutions } from "./exercises.ts";
 import { setUpOrExit } from "./setup.ts";
 
 const usage = `Executes notebooks from top to bottom, without a browser, and reports every cell.
+Then it runs the folded solution of each exercise, which must solve it.
 
   deno task run [NN…] [--scale smoke|cpu|gpu] [--write] [--timeout SECONDS]
 
@@ -91,11 +93,13 @@ if (import.meta.main) {
   // The child gets Ctrl-C as well, and ends the kernel.
   Deno.addSignalListener("SIGINT", () => {});
   const { typescript } = Deno.version;
-  const { code } = await new Deno.Command(projectPaths(environment.root).python, {
-    args: [
-      ...["-I", join(import.meta.dirname!, "run_notebooks.py")],
-      JSON.stringify({ ...options, typescript }),
-    ],
+  const notebooks = options.notebooks.map((path) => {
+    const { cells } = JSON.parse(Deno.readTextFileSync(path));
+    return { path, solutions: findSolutions(cells).solutions };
+  });
+  const child = new Deno.Command(projectPaths(environment.root).python, {
+    args: ["-I", join(import.meta.dirname!, "run_notebooks.py")],
+    stdin: "piped",
     env: {
       ...jupyterVariables(environment),
       RESNET_LAB_SCALE: options.scale,
@@ -103,6 +107,10 @@ if (import.meta.main) {
       RESNET_LAB_CHECK: "strict",
       NO_COLOR: "1",
     },
-  }).spawn().status;
+  }).spawn();
+  // Not an argument, because the solutions may be longer than an argument can be.
+  await new Blob([JSON.stringify({ ...options, notebooks, typescript })])
+    .stream().pipeTo(child.stdin);
+  const { code } = await child.status;
   Deno.exit(code);
 }

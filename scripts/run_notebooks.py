@@ -1,6 +1,6 @@
 """Executes notebooks in the Deno kernel, from top to bottom.
 
-run.ts calls it with its options as JSON.
+run.ts writes its options to stdin, as JSON.
 """
 
 import json
@@ -50,6 +50,16 @@ def checks_in(notebook) -> int:
     )
 
 
+def exercise_text(cell) -> str:
+    """Returns the text that an exercise shows; its first letter is ○, ✓ or ✗."""
+    texts = [
+        output.data.get("text/plain", "")
+        for output in cell.outputs
+        if output.output_type in ("execute_result", "display_data")
+    ]
+    return texts[-1] if texts else "The cell shows no exercise."
+
+
 def reason_of(cell, error: Exception, kernel_errors: str) -> str:
     if isinstance(error, CellExecutionError):
         traces = [output.traceback for output in cell.outputs if output.output_type == "error"]
@@ -59,8 +69,12 @@ def reason_of(cell, error: Exception, kernel_errors: str) -> str:
     return f"The kernel died. Its last output:\n{kernel_errors[-2000:].strip()}"
 
 
-def execute(notebook, path: pathlib.Path, timeout: float):
-    """Executes the cells in place. Returns the failed cell, its number and the reason, or None."""
+def execute(notebook, path: pathlib.Path, solutions: list, timeout: float):
+    """Executes the cells in place, then the solutions of exercises, which are not kept.
+
+    The solutions come last, so that the outputs of all cells are those that a learner gets who
+    solves nothing. Returns the failed cell, its name and the reason, or None.
+    """
     client = NotebookClient(
         notebook,
         kernel_name=METADATA["kernelspec"]["name"],
@@ -82,22 +96,38 @@ def execute(notebook, path: pathlib.Path, timeout: float):
                 client.process_message(message, cell, cell_index)
 
     client.on_cell_executed = add_late_outputs
-    number = 0
+    names = {}
+
+    def run(cell, index: int, name: str):
+        start = time.perf_counter()
+        show(f"  {name} {first_line(cell.source):60} ", end="")
+        try:
+            client.execute_cell(cell, index)
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            show("failed")
+            errors.seek(0)
+            return cell, name, reason_of(cell, error, errors.read())
+        show(f"{time.perf_counter() - start:7.1f} s")
+        return None
+
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         with client.setup_kernel(stderr=errors):
             for index, cell in enumerate(notebook.cells):
                 if cell.cell_type != "code" or not cell.source.strip():
                     continue
-                number += 1
-                start = time.perf_counter()
-                show(f"  [{number}] {first_line(cell.source):60} ", end="")
-                try:
-                    client.execute_cell(cell, index)
-                except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-                    show("failed")
-                    errors.seek(0)
-                    return cell, number, reason_of(cell, error, errors.read())
-                show(f"{time.perf_counter() - start:7.1f} s")
+                names[index] = f"[{len(names) + 1}]"
+                if failure := run(cell, index, names[index]):
+                    return failure
+            for solution in solutions:
+                cell = nbformat.v4.new_code_cell(solution["code"])
+                notebook.cells.append(cell)
+                name = f"solution of {names.get(solution['exercise'], 'an empty cell')}"
+                failure = run(cell, len(notebook.cells) - 1, name)
+                notebook.cells.pop()
+                if failure:
+                    return failure
+                if not exercise_text(cell).startswith("✓ "):
+                    return cell, name, f"It must solve its exercise: {exercise_text(cell)}"
     notebook.metadata = nbformat.from_dict(METADATA)
     return None
 
@@ -110,22 +140,23 @@ def write(notebook, path: pathlib.Path) -> None:
 
 
 def main() -> bool:
-    options = json.loads(sys.argv[1])
+    options = json.load(sys.stdin)
     METADATA["language_info"]["version"] = options["typescript"]
     rows = []
-    for path in map(pathlib.Path, options["notebooks"]):
+    for one in options["notebooks"]:
+        path = pathlib.Path(one["path"])
         show(f"\n{path.name}")
         notebook = nbformat.read(path, as_version=4)
         start = time.perf_counter()
-        failure = execute(notebook, path, options["timeout"])
+        failure = execute(notebook, path, one["solutions"], options["timeout"])
         seconds = time.perf_counter() - start
         if failure:
-            cell, number, reason = failure
-            show(f"\n{path.name}, cell [{number}]:\n\n{cell.source}\n\n{reason}")
+            cell, name, reason = failure
+            show(f"\n{path.name}, cell {name}:\n\n{cell.source}\n\n{reason}")
         elif options["write"]:
             write(notebook, path)
         code = sum(cell.cell_type == "code" for cell in notebook.cells)
-        result = f"failed at cell [{failure[1]}]" if failure else "passed"
+        result = f"failed at cell {failure[1]}" if failure else "passed"
         rows.append((path.stem, code, f"{seconds:.1f}", checks_in(notebook), result))
     table = [("notebook", "cells", "seconds", "checks", "result"), *rows]
     width = max(len(row[0]) for row in table)

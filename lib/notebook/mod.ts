@@ -7,6 +7,20 @@
  */
 import "./flush_outputs.ts";
 export { check, checkClose, checkEqual, type Numeric } from "./check.ts";
+export {
+  compareOverSeeds,
+  type CompareOverSeedsOptions,
+  type Comparison,
+  type SeedRow,
+} from "./compare.ts";
+export { errorMessage } from "./errors.ts";
+export { type Exercise, exercise, type ExerciseBundle, type ExerciseState } from "./exercise.ts";
+export { timeOf, type TimeOfOptions } from "./time_of.ts";
+export {
+  trainAndEvaluate,
+  type TrainAndEvaluateOptions,
+  type TrainedModel,
+} from "./train_and_evaluate.ts";
 export { processorName } from "./result_store.ts";
 export { help, type HelpPage } from "./help.ts";
 export { showProgress } from "./progress.ts";

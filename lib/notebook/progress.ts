@@ -1,6 +1,7 @@
 import { type Figure, trainingCurves } from "../plot/mod.ts";
 import type { EpochProgress, History, Progress } from "../train/mod.ts";
 import { checkTraining } from "../train/training.ts";
+import { duration } from "./duration.ts";
 import { liveView } from "./live_view.ts";
 
 /** An output that shows the progress of a training run. */
@@ -206,11 +207,4 @@ function significant(value: number): string {
 
 function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
-}
-
-function duration(milliseconds: number): string {
-  const seconds = Math.round(milliseconds / 1000), minutes = Math.floor(seconds / 60);
-  if (minutes === 0) return `${seconds} s`;
-  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

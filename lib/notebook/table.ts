@@ -19,6 +19,12 @@ export interface TableOptions {
    * @default 4
    */
   digits?: number;
+  /**
+   * Columns of fractions to show in percent: 0.9031 as 90.31 %.
+   *
+   * @default none
+   */
+  percent?: readonly string[];
 }
 
 /** A table of results. A notebook shows it as HTML, `console.log` as aligned lines. */
@@ -90,16 +96,21 @@ export function table(
     title: true,
     columns: true,
     digits: true,
+    percent: true,
   });
-  const { title, columns, digits = 4 } = options;
+  const { title, columns, digits = 4, percent = [] } = options;
   if (title !== undefined) checkString(action, "title", title);
   checkInteger(action, "digits", digits, 1, 17);
   const records = checkRows(action, rows);
   const names = [...new Set(records.flatMap(Object.keys))];
-  if (columns !== undefined) checkColumns(action, columns, names);
-  const shown = (columns ?? names).map((name) =>
-    column(action, name, records.map((record) => Reflect.get(record, name)), digits)
-  );
+  if (columns !== undefined) checkColumns(action, "columns", columns, names);
+  checkColumns(action, "percent", percent, names);
+  const shown = (columns ?? names).map((name) => {
+    const values = records.map((record) => Reflect.get(record, name));
+    return percent.includes(name)
+      ? column(action, name, values.map(hundredfold), digits, " %")
+      : column(action, name, values, digits);
+  });
   if (!Array.isArray(rows)) {
     shown.unshift({ name: "", align: "left", cells: Object.keys(rows) });
   }
@@ -133,12 +144,21 @@ function checkRows(action: string, rows: unknown): object[] {
   });
 }
 
-function checkColumns(action: string, columns: readonly string[], names: readonly string[]): void {
-  checkArray(action, "columns", columns);
+function hundredfold(value: unknown): unknown {
+  return typeof value === "number" ? 100 * value : value;
+}
+
+function checkColumns(
+  action: string,
+  option: string,
+  columns: readonly string[],
+  names: readonly string[],
+): void {
+  checkArray(action, option, columns);
   for (const column of columns) {
     if (names.includes(column)) continue;
     throw new RangeError(
-      `${action}: columns must be among ${names.map((name) => show(name)).join(", ")}, found ` +
+      `${action}: ${option} must be among ${names.map((name) => show(name)).join(", ")}, found ` +
         `${show(column)}.`,
     );
   }
@@ -153,12 +173,13 @@ function column(
   name: string,
   values: readonly unknown[],
   digits: number,
+  unit = "",
 ): { name: string; align: "left" | "right"; cells: readonly string[] } {
   const numbers = values.filter((value) => typeof value === "number");
   const formatted = formatColumn(numbers, digits).values();
   const cells = values.map((value, row) => {
     if (value === undefined || value === null) return "";
-    if (typeof value === "number") return formatted.next().value!;
+    if (typeof value === "number") return `${formatted.next().value!}${unit}`;
     if (["string", "boolean", "bigint"].includes(typeof value)) return String(value);
     throw new TypeError(
       `${action}: ${name} of row ${row} must be a number or a text, found ${show(value)}.`,

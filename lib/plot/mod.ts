@@ -42,6 +42,7 @@ export { type Numbers } from "./numbers.ts";
 export { type Axis, type FigureOptions, type Quantity } from "./options.ts";
 export { type Drawable, renderPng, type RenderPngOptions } from "./render.ts";
 export { type PointGroup, scatterChart, type ScatterChartOptions } from "./scatter_chart.ts";
+export { seedChart, type SeedChartOptions, type SeedGroup } from "./seed_chart.ts";
 export { type Layout, type Trace, type TraceType } from "./trace.ts";
 export {
   trainingCurves,

@@ -37,6 +37,10 @@ export interface Evaluation {
   readonly confidences: Float32Array;
   /** Whether each prediction is the label. */
   readonly correct: boolean[];
+  /** The indices of the images that are classified wrongly, the most confident first. */
+  readonly mistakes: number[];
+  /** The accuracy on the images of each class, from 0 to 1. NaN for a class without images. */
+  readonly classAccuracies: number[];
 }
 
 /** The options of {@linkcode evaluate}. */
@@ -156,10 +160,16 @@ export function evaluator(
         }
       });
       const correct = Array.from(predictions, (prediction, i) => prediction === labels[i]);
+      const confusion = confusionMatrix(predictions, labels, classes);
       return {
         loss: sum / count,
         accuracy: correct.filter((isCorrect) => isCorrect).length / count,
-        confusion: confusionMatrix(predictions, labels, classes),
+        classAccuracies: confusion.map((counts, label) =>
+          counts[label]! / counts.reduce((sum, count) => sum + count, 0)
+        ),
+        mistakes: correct.flatMap((isCorrect, i) => isCorrect ? [] : i)
+          .sort((a, b) => confidences[b]! - confidences[a]!),
+        confusion,
         predictions,
         confidences,
         correct,

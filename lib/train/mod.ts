@@ -33,6 +33,7 @@ export {
   warmup,
 } from "./schedules.ts";
 export { gradientNorm } from "./clip.ts";
+export { gradientNorms, type GradientNormsOptions, type LayerGradient } from "./gradient_norms.ts";
 export type { RunOptions } from "./run.ts";
 export { fit } from "./fit.ts";
 export type { FitOptions, Objective, ObjectiveBatch, ObjectiveResult } from "./fit_options.ts";

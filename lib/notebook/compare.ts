@@ -1,0 +1,196 @@
+import { setSeed } from "../tensor/mod.ts";
+import {
+  checkArray,
+  checkFunction,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  checkString,
+  linkInterrupt,
+  show,
+} from "../tensor/internal.ts";
+import { isStopped } from "../train/run.ts";
+import { cachedExperiment } from "./cached_experiment.ts";
+import { duration } from "./duration.ts";
+import { type MeanAndInterval, meanAndInterval } from "./statistics.ts";
+import { statusLine } from "./status_line.ts";
+
+/** Options of {@linkcode compareOverSeeds}. */
+export interface CompareOverSeedsOptions {
+  /**
+   * Measures one number, such as an accuracy, for a seed, by the name of what is measured. The
+   * first contestant is the one with which the others are compared.
+   */
+  contestants: Readonly<Record<string, (seed: number) => number | Promise<number>>>;
+  /**
+   * The seeds, or their number: 3 for 0, 1 and 2.
+   *
+   * @default 5
+   */
+  seeds?: number | readonly number[];
+  /**
+   * The name of a file in `data`, in which each measurement is recorded by
+   * {@linkcode cachedExperiment}. A comparison that was stopped then continues where it was.
+   *
+   * @default nothing is recorded
+   */
+  experiment?: string;
+}
+
+/** The numbers of one contestant, or its differences, in the order of the seeds. */
+export interface SeedRow extends MeanAndInterval {
+  /** The name of the contestant. */
+  readonly name: string;
+  /** The measured number for each seed. */
+  readonly values: readonly number[];
+}
+
+/** The measurements of {@linkcode compareOverSeeds}. */
+export interface Comparison {
+  /** The seeds. */
+  readonly seeds: readonly number[];
+  /** Values, mean and 95 % interval of each contestant. */
+  readonly rows: readonly SeedRow[];
+  /**
+   * For each contestant but the first: its value minus the first contestant's of the same seed,
+   * with the mean and 95 % interval of these differences. An interval without 0 means that the two
+   * differ by more than the seeds explain.
+   */
+  readonly differences: readonly SeedRow[];
+}
+
+/**
+ * Measures each contestant with each seed, and compares them pair by pair: with the first
+ * contestant at the same seed.
+ *
+ * Before each measurement it calls {@linkcode setSeed} with the seed. All contestants of a seed are
+ * measured before the next seed. A line shows the progress. At Stop it ends without the measurement
+ * that was running.
+ *
+ * @throws {TypeError} If an option does not exist or is of the wrong kind, or a measurement is not
+ * a number.
+ * @throws {RangeError} If there is no contestant, there are fewer than two seeds or equal ones, or
+ * a measurement is not finite.
+ * @throws An `AbortError` at Stop in a notebook.
+ *
+ * @example
+ * ```ts
+ * import { compareOverSeeds } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { rows, differences } = await compareOverSeeds({
+ *   contestants: { plain: (seed) => 88 + seed, residual: (seed) => 90 + 1.5 * seed },
+ *   seeds: 3,
+ * });
+ * assert.deepEqual(rows.map(({ mean }) => mean), [89, 91.5]);
+ * assert.equal(differences[0]?.name, "residual − plain");
+ * assert.deepEqual(differences[0].values, [2, 2.5, 3]);
+ * assert.equal(differences[0].halfWidth.toFixed(2), "1.24");
+ * ```
+ */
+export async function compareOverSeeds(options: CompareOverSeedsOptions): Promise<Comparison> {
+  const action = "Comparing over seeds";
+  const example = "{ contestants: { plain: (seed) => … }, seeds: 5 }";
+  checkOptions<CompareOverSeedsOptions>(action, options, example, {
+    contestants: true,
+    seeds: true,
+    experiment: true,
+  });
+  const { experiment } = options;
+  const contestants = checkContestants(action, options.contestants);
+  const seeds = checkSeeds(action, options.seeds ?? 5);
+  if (experiment !== undefined) checkString(action, "experiment", experiment);
+  using stop = linkInterrupt();
+  const values = contestants.map((): number[] => []);
+  const total = contestants.length * seeds.length;
+  const showLine = statusLine(), start = performance.now();
+  let done = 0;
+  for (const seed of seeds) {
+    for (const [index, [name, measure]] of contestants.entries()) {
+      await showLine(
+        `Measurement ${done + 1} of ${total}: ${name}, seed ${seed}${left(start, done, total)}`,
+      );
+      const run = `${name}, seed ${seed}`;
+      const measured = async () => {
+        setSeed(seed);
+        const value: unknown = await measure(seed);
+        if (await isStopped(stop.signal)) stop.signal?.throwIfAborted();
+        const subject = `the measurement of ${run}`;
+        checkNumber(action, subject, value, Number.isFinite(value), "a finite number");
+        return { value };
+      };
+      const { value } = experiment === undefined
+        ? await measured()
+        : await cachedExperiment(experiment, run, measured);
+      values[index]!.push(value);
+      done++;
+    }
+  }
+  await showLine(
+    `Measured ${contestants.length} contestants with ${seeds.length} seeds in ` +
+      `${duration(performance.now() - start)}`,
+    true,
+  );
+  return comparison(contestants.map(([name]) => name), seeds, values);
+}
+
+/** Returns the statistics of measured values. */
+function comparison(
+  names: readonly string[],
+  seeds: readonly number[],
+  values: readonly (readonly number[])[],
+): Comparison {
+  const row = (name: string, values: readonly number[]): SeedRow => ({
+    name,
+    values,
+    ...meanAndInterval(values),
+  });
+  const [first] = values;
+  return {
+    seeds,
+    rows: names.map((name, index) => row(name, values[index]!)),
+    differences: names.slice(1).map((name, index) =>
+      row(`${name} − ${names[0]}`, values[index + 1]!.map((value, i) => value - first![i]!))
+    ),
+  };
+}
+
+function left(start: number, done: number, total: number): string {
+  const passed = performance.now() - start;
+  return done === 0 ? "" : ` · about ${duration(passed * (total / done - 1))} left`;
+}
+
+function checkContestants(
+  action: string,
+  contestants: unknown,
+): [string, (seed: number) => number | Promise<number>][] {
+  if (typeof contestants !== "object" || contestants === null || Array.isArray(contestants)) {
+    throw new TypeError(
+      `${action}: contestants must be functions by name such as { plain: (seed) => … }, found ${
+        show(contestants)
+      }.`,
+    );
+  }
+  const entries = Object.entries(contestants);
+  if (entries.length === 0) {
+    throw new RangeError(`${action}: contestants must be at least one function, found none.`);
+  }
+  for (const [name, measure] of entries) checkFunction(action, `contestant "${name}"`, measure);
+  return entries;
+}
+
+function checkSeeds(action: string, seeds: number | readonly number[]): readonly number[] {
+  if (typeof seeds === "number") {
+    checkInteger(action, "seeds", seeds, 2);
+    return Array.from({ length: seeds }, (_, seed) => seed);
+  }
+  checkArray(action, "seeds", seeds);
+  seeds.forEach((seed, i) => checkInteger(action, `seeds[${i}]`, seed, 0));
+  const different = new Set(seeds).size;
+  if (seeds.length < 2 || different < seeds.length) {
+    throw new RangeError(
+      `${action}: seeds must be at least two different numbers, found ${show(seeds)}.`,
+    );
+  }
+  return [...seeds];
+}
