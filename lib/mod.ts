@@ -414,6 +414,16 @@ export {
   type TrainingHistory,
 } from "./plot/mod.ts";
 
+// Interactive figures: they have sliders and buttons, and compute in the page.
+export {
+  interactive,
+  type InteractiveBundle,
+  type InteractiveFigure,
+  type StepRule,
+  type Surface,
+  type ValleyOptions,
+} from "./interactive/mod.ts";
+
 // Notebooks: help, tables, live progress, checks of claims, stored results, and the scale of a run.
 export {
   addResult,

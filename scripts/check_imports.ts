@@ -3,7 +3,17 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Environment, run, scratchFolder, thisEnvironment } from "./environment.ts";
 
 /** The rooms of lib: each may import only from the rooms before it. */
-const rooms = ["tensor", "nn", "models", "data", "train", "weights", "plot", "notebook"];
+const rooms = [
+  "tensor",
+  "nn",
+  "models",
+  "data",
+  "train",
+  "weights",
+  "plot",
+  "interactive",
+  "notebook",
+];
 
 /** Maximum number of lines in a file of lib. */
 const maxLines = 600;

@@ -10,10 +10,20 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 
 /** The rooms in the order of lib/mod.ts, which is the order in which they import one another. */
-const ROOMS = ["tensor", "nn", "models", "data", "train", "weights", "plot", "notebook"];
+const ROOMS = [
+  "tensor",
+  "nn",
+  "models",
+  "data",
+  "train",
+  "weights",
+  "plot",
+  "interactive",
+  "notebook",
+];
 
 /** The most values that the library may export; `ops` counts as one. */
-const MAX_VALUES = 140;
+const MAX_VALUES = 141;
 
 const root = join(import.meta.dirname!, "..");
 const read = (...path: string[]) => Deno.readTextFileSync(join(root, ...path));

@@ -1,4 +1,5 @@
 import * as data from "../data/mod.ts";
+import * as interactive from "../interactive/mod.ts";
 import * as models from "../models/mod.ts";
 import * as nn from "../nn/mod.ts";
 import * as plot from "../plot/mod.ts";
@@ -110,10 +111,10 @@ function nameOf(value: unknown): string | undefined {
     { help },
   ];
   names ??= new Map(
-    [tensor, nn, models, data, train, weights, plot, ...notebook].flatMap((module) =>
+    [tensor, nn, models, data, train, weights, plot, interactive, ...notebook].flatMap((module) =>
       Object.entries(module).flatMap(([name, value]): [unknown, string][] => [
         [value, name],
-        ...(name === "ops" || name === "initializers"
+        ...(name === "ops" || name === "initializers" || name === "interactive"
           ? Object.entries(value).map(([part, value]): [unknown, string] => [
             value,
             `${name}.${part}`,

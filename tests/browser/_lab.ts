@@ -9,7 +9,8 @@ import type { Cell } from "../../scripts/working_copies.ts";
 
 const { root, variables } = thisEnvironment();
 const programs = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-const browserProgram = programs.map((name) => onPath(variables, name)).find(Boolean);
+/** The path of Chromium, if it is there. */
+export const browserProgram = programs.map((name) => onPath(variables, name)).find(Boolean);
 
 /** The reason why the browser tests cannot run here, if there is one. */
 const missing = !exists(projectPaths(root).stamp)
@@ -120,11 +121,7 @@ export class Lab implements AsyncDisposable {
         reject(new Error(`JupyterLab did not start:\n${said}`));
       })();
     });
-    const browser = await chromium.launch({
-      executablePath: browserProgram,
-      // Chromium refuses to be sandboxed as root, which is the usual user in a container.
-      args: Deno.uid() === 0 ? ["--no-sandbox"] : [],
-    });
+    const browser = await openBrowser();
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
     // JupyterLab takes 5 s to load, and many times that on a machine with other work.
     page.setDefaultTimeout(90_000);
@@ -301,6 +298,15 @@ export class Lab implements AsyncDisposable {
     const folder = Deno.env.get("RESNET_LAB_SHOTS");
     if (folder) await this.page.screenshot({ path: join(folder, `${name}.png`) });
   }
+}
+
+/** Starts Chromium without a window. */
+export async function openBrowser(): Promise<Browser> {
+  return await chromium.launch({
+    executablePath: browserProgram,
+    // Chromium refuses to be sandboxed as root, which is the usual user in a container.
+    args: Deno.uid() === 0 ? ["--no-sandbox"] : [],
+  });
 }
 
 /** Makes a copy of the project, with links to what set-up has installed. */

@@ -1,0 +1,40 @@
+/**
+ * The interactive figures for web pages, without the rest of the library: each member puts a live
+ * figure in the place of an element's contents. A page sets its colours by JupyterLab's names, such
+ * as `--jp-layout-color0`; without them the figures follow `prefers-color-scheme`.
+ *
+ * @example
+ * ```ts ignore
+ * import { valley } from "./lib/interactive/browser.ts";
+ *
+ * valley(document.querySelector("#valley"), { learningRate: 0.1 });
+ * ```
+ */
+import type { Component, Kit, PageElement } from "./component.ts";
+import { backward as makeBackward } from "./components/backward.ts";
+import { kernelWorkshop as makeKernelWorkshop } from "./components/kernel_workshop.ts";
+import { valley as makeValley } from "./components/valley.ts";
+import { makeKit } from "./kit.ts";
+
+/** Puts a live figure in the place of an element's contents. */
+type Mount<Options> = (place: PageElement, options?: Options) => void;
+
+function mounted<Options, State>(
+  maker: (kit: Kit, options: Options) => Component<State>,
+): Mount<Options> {
+  return (place, options = {} as Options) => {
+    const kit = makeKit();
+    kit.mount(place, maker(kit, options));
+  };
+}
+
+/** The figure of `interactive.valley`. */
+export const valley: Mount<Parameters<typeof makeValley>[1]> = mounted(makeValley);
+
+/** The figure of `interactive.kernelWorkshop`. */
+export const kernelWorkshop: Mount<Parameters<typeof makeKernelWorkshop>[1]> = mounted(
+  makeKernelWorkshop,
+);
+
+/** The figure of `interactive.backward`. */
+export const backward: Mount<Parameters<typeof makeBackward>[1]> = mounted(makeBackward);

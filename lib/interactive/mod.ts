@@ -1,0 +1,13 @@
+/**
+ * Interactive figures: they have sliders and buttons, and compute in the page.
+ *
+ * A figure is the last expression of a cell. In a notebook that is not trusted, in print and on
+ * pages without scripts it is a picture.
+ *
+ * @module
+ */
+export * as interactive from "./figures.ts";
+export type { InteractiveBundle, InteractiveFigure } from "./figure.ts";
+export type { BackwardOptions, Formula } from "./components/backward.ts";
+export type { KernelWorkshopOptions, Matrix } from "./components/kernel_workshop.ts";
+export type { StepRule, Surface, ValleyOptions } from "./components/valley.ts";

@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { interactive } from "resnet-lab";
+import { browserTest } from "./_lab.ts";
+import { box, fitsAndShows, htmlOf, pageTest, press, slider } from "./_page.ts";
+
+pageTest(
+  "valley: sliders, boxes, checkboxes and the mouse move the path",
+  () => htmlOf(interactive.valley()) + htmlOf(interactive.valley({ surface: "saddle" })),
+  async (page) => {
+    const [figure, saddle] = [0, 1].map((i) => page.locator("[data-figure]").nth(i));
+    assert(figure && saddle);
+    const result = (rule: string) => figure.locator(`[data-result="${rule}"]`).innerText();
+    const factor = () => figure.locator("[data-factor]").innerText();
+    // By hand: b is multiplied by 1 − 25 · 0.07 at each step, a by 0.93, from (−8, 2).
+    const height = ((8 * 0.93 ** 60) ** 2 + 25 * (2 * 0.75 ** 60) ** 2) / 2;
+    assert.equal(await result("sgd"), String(Number(height.toPrecision(3))));
+    assert.equal(await factor(), "−0.75");
+
+    await box(figure, "learningRate").fill("0.04");
+    assert.equal(await factor(), "0");
+    // The slider goes by hundredths of a decade, from 10^−1.4 to 10^−1.1.
+    await press(slider(figure, "learningRate"), "ArrowRight", 30);
+    assert.equal(await box(figure, "learningRate").inputValue(), "0.0794");
+    await figure.getByLabel("momentum", { exact: true }).check();
+    await press(slider(figure, "momentum"), "Home", 1);
+    // Without momentum both rules are one.
+    assert.equal(await result("momentum"), await result("sgd"));
+
+    const map = (await figure.locator("[data-view=map]").boundingBox())!;
+    await page.mouse.move(map.x + 60, map.y + 60);
+    await page.mouse.down();
+    await page.mouse.move(map.x + map.width / 2, map.y + 100, { steps: 3 });
+    await page.mouse.up();
+    await page.mouse.move(map.x + 20, map.y + 20);
+    const along = Number(await box(figure, "along").inputValue());
+    assert(Math.abs(along) < 1, `dragged to ${along}`);
+    assert.equal(await saddle.locator("select").inputValue(), "saddle", "the other one stays");
+    assert.equal(await box(saddle, "along").inputValue(), "-0.02");
+    await fitsAndShows(page, "valley");
+  },
+);
+
+pageTest(
+  "kernelWorkshop: painting, editing and pointing change the feature map and the sum",
+  () => htmlOf(interactive.kernelWorkshop({ kernel: "identity" })),
+  async (page) => {
+    const figure = page.locator("[data-figure]");
+    const text = (name: string) => figure.locator(`[data-${name}]`).innerText();
+    const picture = figure.locator("[data-pad=picture]"),
+      output = figure.locator("[data-pad=output]");
+    // Side of an output: 300 / 7 pixels, at most 40. Of a pixel of the picture: 300 / 9 = 33.
+    await output.hover({ position: { x: 10, y: 10 } });
+    assert.equal(await text("sum"), "9");
+    await figure.getByLabel("kernel, row 0, column 0").fill("-2.5");
+    await figure.getByLabel("kernel, row 1, column 1").fill("2");
+    assert.equal(await text("sum"), "18");
+    assert.equal(await figure.getByLabel("Kernel", { exact: true }).inputValue(), "own");
+
+    await box(figure, "brush").fill("4");
+    await picture.click({ position: { x: 10, y: 10 } });
+    assert.equal(await text("sum"), "8", "4 · (−2.5) + 9 · 2");
+    assert.equal(await text("seen"), "1");
+    await figure.getByLabel("Padding").selectOption("1");
+    await picture.hover({ position: { x: 30 + 10, y: 30 + 10 } });
+    assert.equal(await text("seen"), "4");
+    assert.equal(await text("size"), "9");
+
+    await figure.getByLabel("Stride").selectOption("2");
+    await output.focus();
+    for (const key of ["ArrowRight", "ArrowDown"]) await page.keyboard.press(key);
+    assert.match(await figure.locator("[data-view=sum]").innerText(), /^Output \(1, 1\)/);
+    await figure.getByLabel("Kernel size").selectOption("5");
+    assert.equal(await figure.locator(".kernel input").count(), 25);
+    await figure.getByRole("button", { name: "Start again" }).click();
+    assert.equal(await text("size"), "7");
+    await fitsAndShows(page, "kernel_workshop");
+  },
+);
+
+pageTest(
+  "backward: buttons walk back over the graph, with edited values",
+  () => htmlOf(interactive.backward()),
+  async (page) => {
+    const figure = page.locator("[data-figure]");
+    const press = (name: string) => figure.getByRole("button", { name }).click();
+    const said = () => figure.locator("[data-view=said]").innerText();
+    const drawn = () => figure.locator("[data-view=wide]").innerText();
+    await press("One step back");
+    assert.equal(await said(), "L hands on local · upstream: s += 8 · 1.");
+    await press("One step back");
+    await press("One step back");
+    assert.match(await said(), /At the end: ∂L\/∂a = −24, ∂L\/∂b = 16, ∂L\/∂c = 8\.$/);
+    assert.match(await drawn(), /gradient −24/);
+    // L = (1·(−3) + 10)² = 49, and its slope in a is −3 · 2 · 7.
+    await figure.getByLabel("a", { exact: true }).fill("1");
+    assert.match(await said(), /∂L\/∂a = −42/);
+    assert.match(await figure.locator("[data-view=measured]").innerText(), /a: −42, b: 14, c: 14/);
+
+    await figure.getByLabel("Formula").selectOption("x·x + x");
+    assert.equal(await figure.getByLabel("x", { exact: true }).inputValue(), "3");
+    await figure.getByLabel("A gradient that arrives is").selectOption("=");
+    // By keys: the button has the focus after a click.
+    await press("One step back");
+    await page.keyboard.press("Enter");
+    assert.match(await said(), /∂y\/∂x = 3\.$/);
+    await fitsAndShows(page, "backward");
+    assert(
+      await figure.locator("[data-view=tall]").isVisible(),
+      "narrow windows have their drawing",
+    );
+    assert(!await figure.locator("[data-view=wide]").isVisible());
+  },
+);
+
+browserTest("an interactive figure lives in JupyterLab, and is a picture until it is trusted", {
+  async prepare(root) {
+    await Deno.mkdir(join(root, "my_notebooks"));
+    const source = 'import { interactive } from "resnet-lab";\n\ninteractive.valley()';
+    const outputs = [{
+      output_type: "execute_result",
+      execution_count: 1,
+      metadata: {},
+      data: { "text/html": htmlOf(interactive.valley()), "text/plain": "" },
+    }];
+    const metadata = {};
+    const cell = { id: "a", cell_type: "code", execution_count: 1, metadata, outputs, source };
+    await Deno.writeTextFile(
+      join(root, "my_notebooks", "figure.ipynb"),
+      JSON.stringify({
+        cells: [cell],
+        metadata: { kernelspec: { name: "deno", display_name: "Deno", language: "typescript" } },
+        nbformat: 4,
+        nbformat_minor: 5,
+      }),
+    );
+  },
+}, async (lab, t) => {
+  const { page } = lab;
+  await lab.openNotebook("figure.ipynb");
+  const figure = page.locator(".jp-OutputArea [data-figure], .jp-OutputArea img").first();
+
+  await t.step("nobody has trusted the notebook: a picture with a description", async () => {
+    const picture = page.locator(".jp-OutputArea img").first();
+    await picture.waitFor();
+    assert.match(await picture.getAttribute("alt") ?? "", /SGD ends at height/);
+    assert(await picture.evaluate((image) => Reflect.get(image, "naturalWidth")) > 300);
+    assert.equal(await page.locator(".jp-OutputArea input").count(), 0);
+    await lab.screenshot("interactive_untrusted");
+  });
+
+  await t.step("after the cell ran, keys move a slider and nothing else", async () => {
+    const [output] = await lab.runCell(0);
+    assert.match(output?.data?.["text/plain"] ?? "", /^Paths from \(−8, 2\)/);
+    assert(htmlOf(interactive.valley()) === output?.data?.["text/html"], "the same each time");
+    const factor = figure.locator("[data-factor]");
+    assert.equal(await factor.innerText(), "−0.75");
+    const cells = (await lab.cells()).length;
+    await press(slider(figure, "learningRate"), "End", 1);
+    assert.equal(await factor.innerText(), "−24");
+    await press(slider(figure, "learningRate"), "ArrowDown", 1);
+    assert.equal(await box(figure, "learningRate").inputValue(), "0.977");
+    // In JupyterLab "a" and "b" insert cells, and "x" cuts one, unless a box for text has the focus.
+    for (const key of ["a", "b", "x"]) await press(slider(figure, "steepness"), key, 1);
+    await box(figure, "learningRate").fill("0.04");
+    assert.equal(await factor.innerText(), "0");
+    assert.equal((await lab.cells()).length, cells);
+    await lab.screenshot("interactive_light");
+    await lab.command("apputils:change-theme", { theme: "JupyterLab Dark" });
+    await lab.screenshot("interactive_dark");
+  });
+});
