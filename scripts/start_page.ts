@@ -10,10 +10,8 @@ export const startPageName = "00_start.md";
 const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]>> = {
   "01": ["read any shape, find the leak, know when native code pays", "1"],
   "02": ["write an engine for gradients in thirty lines, and check any gradient by measuring", "1"],
-  "03": [
-    "train a classifier, choose its settings by measuring, report an accuracy that holds",
-    "4",
-  ],
+  "03": ["train a classifier, hold it back from memorising, report an accuracy that holds", "4"],
+  "03b": ["compare optimizers fairly, find a learning rate, start a deep network so that it learns", "4"],
   "04": ["compute a convolution by hand; build, train and look inside LeNet", "4"],
   "05": ["build AlexNet as its paper describes it, and see what each new part is for", "4"],
   "06": ["write a network as data, and say why three small kernels replace a large one", "5"],
@@ -70,7 +68,7 @@ export function startPage(
 ): string {
   const { means, time } = scales[scale] ?? { means: "not a scale: use smoke, cpu or gpu" };
   const rows = Object.entries(titles).flatMap(([file, title]) => {
-    const lesson = lessons[file.slice(0, 2)];
+    const lesson = lessons[file.split("_")[0]!];
     return lesson ? [`| [${title}](${file}) | ${lesson[0]} | ${time ?? lesson[1]} |`] : [];
   });
   return `# ResNet Lab: from tensors to ResNet
