@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { processorName, renderPng } from "resnet-lab";
+import { processorName } from "../lib/notebook/result_store.ts";
 import {
   type Environment,
   exists,
@@ -193,7 +193,7 @@ async function bench({ workloads, quick, rounds, write }: CliOptions, environmen
   }
   console.log(text);
   const chart = speedChart(rowsOf(measurements));
-  if (chart) await Deno.writeFile(join(folder, "results.png"), await renderPng(chart));
+  if (chart) await Deno.writeFile(join(folder, "results.png"), await chart.toPng());
   if (write) {
     const readme = join(root, "bench", "README.md");
     const place = /(?<=<!-- bench -->\n)[^]*(?=<!-- end of bench -->)/;

@@ -144,7 +144,6 @@ export {
   type Reverse,
   Sequential,
   sequential,
-  setTemperature,
   type ShapeRule,
   type shapeRule,
   sigmoid,
@@ -235,7 +234,6 @@ export {
   type Cifar10,
   cifar10,
   type Cifar10Options,
-  cifar10Statistics,
   type ClassNumbers,
   colorJitter,
   type ColorJitterOptions,
@@ -253,7 +251,6 @@ export {
   imageFolder,
   type ImageFolderOptions,
   type ImageFolderProgress,
-  imagenetStatistics,
   type Indices,
   type LastChannels,
   normalize,
@@ -283,7 +280,6 @@ export {
   type CalibrationBin,
   type ChannelMismatch,
   type ClassifierFor,
-  collectHistory,
   cosine,
   type CosineOptions,
   crossEntropy,
@@ -339,7 +335,6 @@ export {
 
 // Weights: state dicts, safetensors and `.pth` files, pretrained weights, and graph models.
 export {
-  fromTimm,
   type LoadOptions,
   loadStateDict,
   pretrained,
@@ -348,14 +343,14 @@ export {
   type PthOptions,
   readPth,
   readSafetensors,
-  readSafetensorsMetadata,
+  type SafetensorsFile,
   type StateDict,
   stateDict,
   type StateDictOptions,
   type StoredTensor,
   type StoredType,
   type StoredValues,
-  toTimm,
+  timm,
   writeGraphModel,
   writeSafetensors,
 } from "./weights/mod.ts";
@@ -372,7 +367,6 @@ export {
   type ConfusionMatrixPlotOptions,
   contourPlot,
   type ContourPlotOptions,
-  type Drawable,
   featureMaps,
   type FeatureMapsOptions,
   Figure,
@@ -397,10 +391,9 @@ export {
   networkDiagram,
   type NetworkDiagramOptions,
   type Numbers,
+  type PngOptions,
   type PointGroup,
   type Quantity,
-  renderPng,
-  type RenderPngOptions,
   scatterChart,
   type ScatterChartOptions,
   seedChart,
@@ -424,7 +417,7 @@ export {
   type ValleyOptions,
 } from "./interactive/mod.ts";
 
-// Notebooks: help, tables, live progress, checks of claims, stored results, and the scale of a run.
+// Notebooks: help, tables, live progress, checks, exercises, comparisons, and stored results.
 export {
   addResult,
   byRunScale,
@@ -446,7 +439,6 @@ export {
   meanAndInterval,
   type NetworkResult,
   type Numeric,
-  processorName,
   type Provenance,
   type RunScale,
   runScale,

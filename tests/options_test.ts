@@ -11,14 +11,14 @@ import { isTensor } from "../lib/tensor/internal.ts";
 
 /** The types with named properties that are no options, with the reason. */
 const VALUES: Readonly<Record<string, string>> = {
-  Drawable: "a Figure, or an object with its data and layout",
   KernelTrace: "what traceKernels gives",
   Layout: "plotly's",
   NetworkResult: "a result as it is stored, with whatever was measured",
   Optimizer: "an object with methods, possibly of the caller's own class",
+  SeedGroup: "a row of a Comparison, or other numbers with their mean and interval",
   SummaryRow: "a result of summary",
   Trace: "plotly's",
-  TrainingHistory: "a result of collectHistory, or a stored one with further measurements",
+  TrainingHistory: "a history, or a stored one with further measurements",
 };
 
 /**
@@ -47,6 +47,7 @@ const sizes = { inChannels: 1, classes: 2, width: 1 / 32 } as const;
 const axis = { title: "Loss" };
 const statistics = { mean: [0], standardDeviation: [1] };
 const groups = [{ parameters: [parameter] }];
+const seedGroup = { name: "a", values: [1, 2], mean: 1.5, halfWidth: 1 };
 const missing = "no such folder";
 const channels = { mean: ops.zeros([1]), variance: ops.ones([1]) };
 const { mean } = channels;
@@ -181,6 +182,10 @@ const PLACES: Readonly<Record<string, Row>> = {
     { labelSmoothing: 0.1 },
     (o) => lib.crossEntropy(ops.zeros([1, 2]), ops.tensor([0], [1], "int32"), o),
   ],
+  "gradientNorms 3": [
+    { loss: lib.crossEntropy },
+    (o) => lib.gradientNorms(net, image, ops.tensor([0], [1], "int32"), o),
+  ],
   "evaluate 2": [{ batchSize: 1 }, (o) => lib.evaluate(net, set, o)],
   "extractFeatures 2": [
     { batchSize: 1 },
@@ -235,6 +240,7 @@ const PLACES: Readonly<Record<string, Row>> = {
     { title: "A" },
     (o) => lib.graphDiagram({ nodes: [{ id: "a", label: "a" }], edges: [] }, o),
   ],
+  "Figure.toPng 0": [{ scale: 1 }, (o) => lib.barChart(["a"], [1], { x: axis, y: axis }).toPng(o)],
   "heatmap 1": [{ x: axis, y: axis, value: axis }, (o) => lib.heatmap([[1]], o)],
   "heatmap 1.value": [axis, (value) => lib.heatmap([[1]], { x: axis, y: axis, value })],
   "heatmap 1.x": [axis, (x) => lib.heatmap([[1]], { x, y: axis, value: axis })],
@@ -255,10 +261,6 @@ const PLACES: Readonly<Record<string, Row>> = {
     { title: "A" },
     (o) => lib.networkDiagram(lib.summary(net, [4, 4, 1]).rows, o),
   ],
-  "renderPng 1": [
-    { scale: 1 },
-    (o) => lib.renderPng(lib.lineChart([{ name: "a", y: [1, 2] }], { x: axis, y: axis }), o),
-  ],
   "scatterChart 0[]": [
     { name: "a", x: [1], y: [1] },
     (o) => lib.scatterChart([o], { x: axis, y: axis }),
@@ -275,9 +277,22 @@ const PLACES: Readonly<Record<string, Row>> = {
     axis,
     (y) => lib.scatterChart([{ name: "a", x: [1], y: [1] }], { x: axis, y }),
   ],
+  "seedChart 1": [{ x: axis }, (o) => lib.seedChart([seedGroup], o)],
+  "seedChart 1.x": [axis, (x) => lib.seedChart([seedGroup], { x })],
   "trainingCurves 1": [
     { title: "A" },
     (o) => lib.trainingCurves({ steps: [{ step: 1, loss: 1, learningRate: 1 }], epochs: [] }, o),
+  ],
+
+  // notebook
+  "compareOverSeeds 0": [
+    { contestants: { a: (seed: number) => seed }, seeds: 2 },
+    (o) => lib.compareOverSeeds(o),
+  ],
+  "timeOf 1": [{ repeats: 1 }, (o) => lib.timeOf(() => {}, o)],
+  "trainAndEvaluate 3": [
+    { epochs: 1, batchSize: 1, learningRate: 0.1 },
+    (o) => lib.trainAndEvaluate(net, set, set, o),
   ],
 };
 
@@ -474,7 +489,8 @@ for (const [place, [options, call]] of Object.entries(PLACES)) {
     const error = await errorOf(() => call({ ...options, noSuchOption: 1 } as never));
     assert(error instanceof TypeError, `expected a TypeError, found ${error}`);
     assert.match(error.message, /noSuchOption/);
-    for (const wrong of [7, "fast", true]) {
+    // normalize() takes the name of a data set, too.
+    for (const wrong of [7, ...place === "normalize 0" ? [] : ["fast"], true]) {
       const error = await errorOf(() => call(wrong as never));
       assert(error instanceof TypeError, `expected a TypeError for ${wrong}, found ${error}`);
       assert.match(error.message, /must be|expected/, "the error must be one of ours");

@@ -31,29 +31,6 @@ const CLASS_NAMES = [
 const TRAIN_FILES = [1, 2, 3, 4, 5].map((n) => `data_batch_${n}.bin`);
 const TEST_FILES = ["test_batch.bin"];
 
-/**
- * Mean and standard deviation of the red, green and blue of CIFAR-10's 50,000 training images, for
- * pixels from 0 to 1; the options of {@linkcode normalize}.
- *
- * These are the figures in general use: the ones of Facebook's ResNeXt (facebookresearch/ResNeXt,
- * datasets/cifar10.lua, "computed from entire CIFAR-10 training set": 125.3, 123.0, 113.9 and 63.0,
- * 62.1, 66.7), divided by 255, to one digit more.
- *
- * @example
- * ```ts
- * import { cifar10Statistics, normalize, ops, Random } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const average = ops.tensor(cifar10Statistics.mean, [1, 1, 1, 3]);
- * const normalized = normalize(cifar10Statistics)(average, new Random(0));
- * assert.deepEqual([...normalized.dataSync()], [0, 0, 0]);
- * ```
- */
-export const cifar10Statistics = {
-  mean: [0.4914, 0.4822, 0.4465],
-  standardDeviation: [0.247, 0.2435, 0.2616],
-} as const;
-
 /** The training and test sets of CIFAR-10. */
 export interface Cifar10 {
   /** 50,000 images. */
@@ -87,7 +64,7 @@ export interface Cifar10Options {
  * ResNets train on it with the augmentation of He et al. (arXiv:1512.03385, section 4.2): 4 pixels
  * of padding on each side, a random 32 × 32 crop, and a random flip. The mean is subtracted before
  * the padding, so that the padding has the average colour:
- * `compose(normalize(cifar10Statistics), randomCrop({ padding: 4 }), randomFlip())`. (The paper
+ * `compose(normalize("cifar10"), randomCrop({ padding: 4 }), randomFlip())`. (The paper
  * subtracts a mean of each pixel and does not divide. A mean and a standard deviation of each
  * channel are usual today.)
  *

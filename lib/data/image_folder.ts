@@ -110,7 +110,7 @@ const NOT_A_FILE = "It must be a file, found a pipe, socket or device";
  * colours in different ways. Pillow does not turn images upright, shows the colours of transparent
  * pixels, and makes all 16-bit grey from 255 on white. Colour profiles are not applied, as in
  * Pillow. Pretrained networks expect the images of their tests: for ImageNet `{ size: [224, 224],
- * shorterSide: 256 }`, then {@linkcode imagenetStatistics}.
+ * shorterSide: 256 }`, then `normalize("imagenet")`.
  *
  * `skipped` lists every file in the folder that is not in the data set, with the reason: other
  * kinds of files (such as .bmp and .heic), images that are empty, truncated or damaged, images of

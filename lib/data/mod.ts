@@ -17,7 +17,7 @@ export {
 } from "./augmentation.ts";
 export { type Batch, type Batches, batches, type BatchesOptions } from "./batches.ts";
 export { catsAndDogs, type CatsAndDogsOptions } from "./cats_and_dogs.ts";
-export { type Cifar10, cifar10, type Cifar10Options, cifar10Statistics } from "./cifar10.ts";
+export { type Cifar10, cifar10, type Cifar10Options } from "./cifar10.ts";
 export { type ClassNumbers, ImageDataset, type ImageDatasetInit, type Indices } from "./dataset.ts";
 export { type DownloadOptions, type DownloadProgress } from "./download.ts";
 export { syntheticImages, type SyntheticImagesOptions } from "./synthetic_images.ts";
@@ -29,7 +29,6 @@ export {
   type ImageFolderProgress,
   type SkippedFile,
 } from "./image_folder.ts";
-export { imagenetStatistics } from "./imagenet.ts";
 export {
   type AnyChannelsTransform,
   compose,

@@ -10,10 +10,12 @@ import {
   checkArray,
   checkFunction,
   checkInteger,
+  checkOneOf,
   checkOptions,
   isTensor,
   show,
 } from "../tensor/internal.ts";
+import { statistics, type StatisticsName } from "./statistics.ts";
 
 /**
  * Turns a batch of images into another. Random numbers come from `random`.
@@ -138,10 +140,17 @@ export function resize(height: number, width: number): AnyChannelsTransform {
 
 /**
  * Shifts and scales pixels: `(x − mean) / standardDeviation`, with one number for all channels or
- * one for each.
+ * one for each, or with the numbers of a well-known data set by its name. Networks that were
+ * pretrained on ImageNet expect `normalize("imagenet")`.
+ *
+ * | name             | mean                     | standard deviation       |
+ * | ---------------- | ------------------------ | ------------------------ |
+ * | `"cifar10"`      | 0.4914, 0.4822, 0.4465   | 0.2470, 0.2435, 0.2616   |
+ * | `"fashionMnist"` | 0.2860                   | 0.3530                   |
+ * | `"imagenet"`     | 0.485, 0.456, 0.406      | 0.229, 0.224, 0.225      |
  *
  * @throws {TypeError} If an option does not exist.
- * @throws {RangeError} If a standard deviation is not positive, a mean is not finite, or the number
+ * @throws {RangeError} If there is no such name, a standard deviation is not positive, a mean is not finite, or the number
  * of channels differs from the number of means or standard deviations.
  *
  * @example
@@ -152,8 +161,15 @@ export function resize(height: number, width: number): AnyChannelsTransform {
  * const image = ops.tensor([0, 0.5, 1], [1, 1, 3, 1]);
  * const normalized = normalize({ mean: 0.5, standardDeviation: 0.25 })(image, new Random(0));
  * assert.deepEqual([...normalized.dataSync()], [-2, 0, 2]);
+ *
+ * const average = ops.tensor([0.485, 0.456, 0.406], [1, 1, 1, 3]);
+ * assert.deepEqual([...normalize("imagenet")(average, new Random(0)).dataSync()], [0, 0, 0]);
  * ```
  */
+export function normalize<const Name extends StatisticsName>(
+  name: Name,
+): Transform<(typeof statistics)[Name]["mean"]["length"]>;
+/** {@linkcode normalize} with one number for all channels. */
 export function normalize(
   options: { mean: number; standardDeviation: number },
 ): AnyChannelsTransform;
@@ -162,9 +178,13 @@ export function normalize<const Mean extends readonly number[]>(
   options: { mean: Mean; standardDeviation: { readonly [channel in keyof Mean]: number } },
 ): Transform<Mean["length"]>;
 export function normalize(
-  options: Statistics,
+  nameOrOptions: StatisticsName | Statistics,
 ): AnyChannelsTransform {
   const action = "Normalizing images";
+  if (typeof nameOrOptions === "string") {
+    checkOneOf(action, "the data set", nameOrOptions, Object.keys(statistics));
+  }
+  const options = typeof nameOrOptions === "string" ? statistics[nameOrOptions] : nameOrOptions;
   const example = "{ mean: 0.5, standardDeviation: 0.25 }";
   checkOptions<Statistics>(action, options, example, { mean: true, standardDeviation: true });
   const mean = [options.mean].flat();

@@ -61,7 +61,7 @@ export interface DynamicConv2dOptions {
   kernels?: number;
   /**
    * The temperature, which divides the scores before the softmax. The default is the paper's first
-   * value; see {@linkcode setTemperature}.
+   * value; see {@linkcode DynamicConv2d.setTemperature}.
    *
    * @default 30
    */
@@ -158,6 +158,38 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
   readonly stride: Pair;
   /** Zeros around the images. */
   readonly padding: Padding;
+
+  /**
+   * Sets the temperature of all dynamic convolutions of a model. The paper's annealing lowers it from
+   * 30 to 1 in equal steps over the first 10 epochs, so that all kernels learn at first (Chen et al.
+   * 2020, section 4).
+   *
+   * @throws {RangeError} If the temperature is not a finite number above 0, or the model has no
+   * dynamic convolution.
+   *
+   * @example
+   * ```ts
+   * import { DynamicConv2d, dynamicConv2d, sequential } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const model = sequential(dynamicConv2d(1, 4, { kernelSize: 3 }));
+   * const annealed = (step: number) => Math.max(1, 30 - 29 * step / 1000);
+   * DynamicConv2d.setTemperature(model, annealed(500));
+   * assert.equal(model.layers[0].attention.temperature, 15.5);
+   * ```
+   */
+  static setTemperature(model: AnyModule, temperature: number): void {
+    const action = "Setting the temperature";
+    checkModule(action, "the model", model);
+    const attentions = [...model.namedModules().values()]
+      .filter((module) => module instanceof KernelAttention);
+    if (attentions.length === 0) {
+      throw new RangeError(
+        `${action}: the model must have a dynamic convolution, found ${model.describe()} without one.`,
+      );
+    }
+    for (const attention of attentions) attention.temperature = temperature;
+  }
 
   /** See {@linkcode dynamicConv2d}. */
   constructor(
@@ -334,36 +366,4 @@ export function dynamicConv2d<const InChannels extends number, const OutChannels
 ): DynamicConv2d<InChannels, OutChannels> {
   checkArguments("Building dynamicConv2d", arguments, 3);
   return new DynamicConv2d(inChannels, outChannels, options);
-}
-
-/**
- * Sets the temperature of all dynamic convolutions of a model. The paper's annealing lowers it from
- * 30 to 1 in equal steps over the first 10 epochs, so that all kernels learn at first (Chen et al.
- * 2020, section 4).
- *
- * @throws {RangeError} If the temperature is not a finite number above 0, or the model has no
- * dynamic convolution.
- *
- * @example
- * ```ts
- * import { dynamicConv2d, sequential, setTemperature } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const model = sequential(dynamicConv2d(1, 4, { kernelSize: 3 }));
- * const annealed = (step: number) => Math.max(1, 30 - 29 * step / 1000);
- * setTemperature(model, annealed(500));
- * assert.equal(model.layers[0].attention.temperature, 15.5);
- * ```
- */
-export function setTemperature(model: AnyModule, temperature: number): void {
-  const action = "Setting the temperature";
-  checkModule(action, "the model", model);
-  const attentions = [...model.namedModules().values()]
-    .filter((module) => module instanceof KernelAttention);
-  if (attentions.length === 0) {
-    throw new RangeError(
-      `${action}: the model must have a dynamic convolution, found ${model.describe()} without one.`,
-    );
-  }
-  for (const attention of attentions) attention.temperature = temperature;
 }

@@ -60,7 +60,6 @@ export {
   dynamicConv2d,
   type DynamicConv2dOptions,
   type KernelAttention,
-  setTemperature,
 } from "./dynamic_conv.ts";
 export { type Linear, linear, type LinearOptions } from "./linear.ts";
 export { Activation, gelu, hardSwish, leakyRelu, relu, sigmoid, tanh } from "./activation.ts";

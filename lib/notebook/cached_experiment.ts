@@ -6,7 +6,7 @@ import { type RunScale, runScale } from "./run_scale.ts";
 export interface Provenance {
   /** The scale of the run; see {@linkcode runScale}. */
   readonly scale: RunScale;
-  /** The processors, as {@linkcode processorName} returns them. */
+  /** The processors, such as `2 × Intel(R) Xeon(R) Processor`. */
   readonly machine: string;
   /** The day, as `2026-11-22`. */
   readonly date: string;

@@ -1,5 +1,5 @@
 /**
- * Notebooks: help, tables, live progress, checks of claims, stored results, and the scale of a run.
+ * Notebooks: help, tables, live progress, checks, exercises, comparisons, and stored results.
  *
  * These functions are made for cells: they print, display and read environment variables.
  *
@@ -21,7 +21,6 @@ export {
   type TrainAndEvaluateOptions,
   type TrainedModel,
 } from "./train_and_evaluate.ts";
-export { processorName } from "./result_store.ts";
 export { help, type HelpPage } from "./help.ts";
 export { showProgress } from "./progress.ts";
 export { byRunScale, type RunScale, runScale } from "./run_scale.ts";

@@ -16,14 +16,6 @@ export function isWriting(): boolean {
 /**
  * Returns the name of this machine's processors, to store with measurements:
  * `2 × Intel(R) Xeon(R) Processor`.
- *
- * @example
- * ```ts
- * import { processorName } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * assert.match(processorName(), /^[1-9]\d* × ./);
- * ```
  */
 export function processorName(): string {
   return `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown processor"}`;

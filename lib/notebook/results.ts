@@ -28,7 +28,7 @@ export interface NetworkResult {
 export interface StoredResult extends NetworkResult {
   /** The scale of the run; see {@linkcode runScale}. */
   readonly scale: RunScale;
-  /** The processors, as {@linkcode processorName} returns them. */
+  /** The processors, such as `2 × Intel(R) Xeon(R) Processor`. */
   readonly machine: string;
 }
 

@@ -20,7 +20,8 @@ export interface TableOptions {
    */
   digits?: number;
   /**
-   * Columns of fractions to show in percent: 0.9031 as 90.31 %.
+   * Columns of fractions to show in percent: 0.9031 as 90.31 %. `digits` counts those of the
+   * percentage.
    *
    * @default none
    */

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { checkArray, checkString, isTensor, show } from "../tensor/internal.ts";
 import { checkPixels } from "./checks.ts";
 import { extent, jointExtent, type Numbers } from "./numbers.ts";
-import { renderPng } from "./render.ts";
+import { type PngOptions, renderPng } from "./render.ts";
 import { defaultLayout } from "./style.ts";
 import { type Layout, type Trace, traceTypes } from "./trace.ts";
 
@@ -81,6 +81,31 @@ export class Figure {
     this.data = roundForStorage(action, data);
     this.layout = { ...defaultLayout, ...layout };
     this.description = description;
+  }
+
+  /**
+   * Draws the figure as a PNG picture, without a browser. To save it:
+   * `await Deno.writeFile("chart.png", await figure.toPng())`.
+   *
+   * The picture has one pixel for each pixel of the layout. The first call loads plotly.js, which
+   * takes about a second.
+   *
+   * @returns The bytes of the PNG file.
+   * @throws {RangeError} If the scale is not above 0 or above 8.
+   * @throws {TypeError} If an option does not exist.
+   *
+   * @example
+   * ```ts
+   * import { barChart } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const axes = { x: { title: "Class" }, y: { title: "Images" } };
+   * const png = await barChart(["cat", "dog"], [3, 5], axes).toPng();
+   * assert.equal(new TextDecoder().decode(png.subarray(1, 4)), "PNG");
+   * ```
+   */
+  async toPng(options: PngOptions = {}): Promise<Uint8Array> {
+    return await renderPng(this, options);
   }
 
   /** Returns the description, which `console.log` shows in place of the traces. */

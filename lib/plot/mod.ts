@@ -1,7 +1,7 @@
 /**
  * Plots: pure functions from numbers to figures, and pictures of figures without a browser.
  *
- * A figure shows itself in a notebook. {@linkcode renderPng} draws it to a file.
+ * A figure shows itself in a notebook. {@linkcode Figure.toPng} draws it as a picture.
  *
  * @module
  */
@@ -40,7 +40,7 @@ export { lineChart, type LineChartOptions, type Series } from "./line_chart.ts";
 export { networkDiagram, type NetworkDiagramOptions } from "./network_diagram.ts";
 export { type Numbers } from "./numbers.ts";
 export { type Axis, type FigureOptions, type Quantity } from "./options.ts";
-export { type Drawable, renderPng, type RenderPngOptions } from "./render.ts";
+export { type PngOptions } from "./render.ts";
 export { type PointGroup, scatterChart, type ScatterChartOptions } from "./scatter_chart.ts";
 export { seedChart, type SeedChartOptions, type SeedGroup } from "./seed_chart.ts";
 export { type Layout, type Trace, type TraceType } from "./trace.ts";

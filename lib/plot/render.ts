@@ -25,8 +25,8 @@ export interface Drawable {
   readonly layout: Layout;
 }
 
-/** Options of {@linkcode renderPng}. */
-export interface RenderPngOptions {
+/** Options of `toPng` of a figure. */
+export interface PngOptions {
   /**
    * Pixels of the picture for each pixel of the layout, along each side.
    *
@@ -71,42 +71,19 @@ export async function renderSvg(figure: Drawable): Promise<string> {
   return (await renderer()).svg(figure);
 }
 
-/**
- * Draws a figure as a PNG picture without a browser. To save it:
- * `await Deno.writeFile("chart.png", await renderPng(figure))`.
- *
- * The picture has one pixel for each pixel of the layout, which has 700 by 420 where it sets no
- * `width` and `height`. The first call loads plotly.js, which takes about a second.
- *
- * @param figure The figure to draw.
- * @param options The scale.
- * @returns The bytes of the PNG file.
- * @throws {RangeError} If the scale is not above 0 or above 8.
- * @throws {TypeError} If the figure is not a figure, or an option does not exist.
- *
- * @example
- * ```ts
- * import { barChart, renderPng } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const axes = { x: { title: "Class" }, y: { title: "Images" } };
- * const figure = barChart(["cat", "dog"], [3, 5], axes);
- * const png = await renderPng(figure);
- * assert.equal(new TextDecoder().decode(png.subarray(1, 4)), "PNG");
- * ```
- */
+/** Draws a figure as a PNG picture without a browser; see `toPng` of a figure. */
 export async function renderPng(
   figure: Drawable,
-  options: RenderPngOptions = {},
+  options: PngOptions = {},
 ): Promise<Uint8Array> {
   checkDrawable(figure);
   if (typeof options === "string") {
     throw new TypeError(
       `${ACTION}: the options must be an object such as { scale: 2 }, found ${show(options)}. ` +
-        `To save the picture: await Deno.writeFile(${show(options)}, await renderPng(figure))`,
+        `To save the picture: await Deno.writeFile(${show(options)}, await figure.toPng())`,
     );
   }
-  checkOptions<RenderPngOptions>(ACTION, options, "{ scale: 2 }", { scale: true });
+  checkOptions<PngOptions>(ACTION, options, "{ scale: 2 }", { scale: true });
   const { scale = 1 } = options;
   checkNumber(ACTION, "scale", scale, scale > 0 && scale <= 8, "a number above 0 and at most 8");
   const { svg, png } = await renderer();

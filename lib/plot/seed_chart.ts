@@ -10,7 +10,15 @@ import { Figure } from "./figure.ts";
 import { escapeText, formatNumber, joinClauses } from "./format.ts";
 import { jointExtent, type Numbers } from "./numbers.ts";
 import { type Axis, figureNames, type FigureOptions } from "./options.ts";
-import { axisTitle, baseLayout, colors, label, layoutAxis, maxDecadeTicks } from "./style.ts";
+import {
+  axisTitle,
+  baseLayout,
+  colors,
+  label,
+  layoutAxis,
+  maxDecadeTicks,
+  titleLines,
+} from "./style.ts";
 import type { Trace } from "./trace.ts";
 
 /** The numbers of several seeds, with their mean and interval. */
@@ -31,15 +39,22 @@ export interface SeedChartOptions extends FigureOptions {
   x: Axis;
 }
 
-/** Height in pixels of a row: its name and numbers, the dots, and the interval. */
-const rowHeight = 76;
+/** Heights in pixels of the parts of a row, from top to bottom. */
+const heights = { line: 18, dots: 34, interval: 26 } as const;
+
+/** A figure that fills a window is at least this wide, on a phone. */
+const minWidth = 390;
+
+/** Longer names have their numbers on a line below, so that both fit the smallest width. */
+const maxNameBesideNumbers = 26;
 
 /**
  * Draws the numbers of several seeds: one row for each group, with a dot for each seed and, below
  * the dots, the mean with its interval. Dots of the same seed have the same height in their rows.
+ * Above a row are its name and "mean ± half width".
  *
- * It draws `rows` and `differences` of {@linkcode compareOverSeeds}. A dashed line marks zero if the
- * numbers lie on both sides of it.
+ * It draws `rows` and `differences` of {@linkcode compareOverSeeds}. A dark line marks zero, if the
+ * axis reaches it.
  *
  * @param groups The numbers of each row, with their mean and interval, such as those that
  * {@linkcode meanAndInterval} returns.
@@ -70,25 +85,29 @@ export function seedChart(groups: readonly SeedGroup[], options: SeedChartOption
   checkChartAxis(action, "axis x", options.x);
   checkNotEmpty(action, "groups", groups);
   groups.forEach((group, index) => checkGroup(action, group, index, options.x));
+  const texts = rowTexts(groups);
+  const lines = Math.max(...texts.map((text) => text.length));
+  const rowHeight = lines * heights.line + heights.dots + heights.interval;
   const data = groups.flatMap(({ name, values, mean, halfWidth }, index): Trace[] => {
     const color = colors[index % colors.length]!;
-    const text = escapeText(name);
+    // The vertical axis counts pixels, from 0 at the top down to negative numbers.
+    const dots = -(index * rowHeight + lines * heights.line + heights.dots / 2);
     return [
       {
         type: "scatter",
         mode: "markers",
-        name: text,
+        name: escapeText(name),
         x: Array.from(values),
-        y: Array.from(values, (_, seed) => heightOf(index, seed)),
+        y: Array.from(values, (_, seed) => dots + (heights.dots - 10) * offsetOf(seed)),
         marker: { color, size: 9, opacity: 0.65, line: { color: "#ffffff", width: 1 } },
         hovertemplate: "%{x}<extra></extra>",
       },
       {
         type: "scatter",
         mode: "markers",
-        name: `${text}, mean and interval`,
+        name: `${escapeText(name)}, mean and interval`,
         x: [mean],
-        y: [-0.26 - index],
+        y: [dots - heights.dots / 2 - 7],
         marker: { color, size: 12, symbol: "diamond" },
         error_x: { type: "data", array: [halfWidth], color, thickness: 3, width: 6 },
         hovertemplate: `${interval(mean, halfWidth)}<extra></extra>`,
@@ -99,25 +118,23 @@ export function seedChart(groups: readonly SeedGroup[], options: SeedChartOption
     values,
     [mean - halfWidth, mean + halfWidth],
   ]));
-  const height = options.height ?? 110 + rowHeight * groups.length +
-      (options.title === undefined ? 0 : 28);
-  const layout = baseLayout({ ...options, height });
+  const plotHeight = groups.length * rowHeight;
+  const layout = baseLayout(options);
   return new Figure(
     data,
     {
       ...layout,
+      height: options.height ?? (layout.margin?.t ?? 0) + plotHeight + 56,
       margin: { ...layout.margin, l: 20 },
-      xaxis: layoutAxis(options.x, extent, maxDecadeTicks(options).x),
-      yaxis: { visible: false, range: [-groups.length + 0.45, 0.62] },
-      shapes: extent[0] < 0 && extent[1] > 0
-        ? [{
-          ...{ type: "line", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, layer: "below" },
-          line: { color: "#666666", width: 1, dash: "dash" },
-        }]
-        : [],
-      annotations: groups.map(({ name, mean, halfWidth }, index) =>
-        label(`<b>${escapeText(name, nameLetters(options))}</b>  ${interval(mean, halfWidth)}`, {
-          ...{ xref: "paper", x: 0, xanchor: "left", y: 0.42 - index, yanchor: "middle" },
+      xaxis: {
+        ...layoutAxis(options.x, extent, maxDecadeTicks(options).x),
+        ...{ zeroline: true, zerolinecolor: "#666666", zerolinewidth: 1.5 },
+      },
+      yaxis: { visible: false, range: [-plotHeight, 0], fixedrange: true },
+      annotations: texts.map((text, index) =>
+        label(text.join("<br>"), {
+          ...{ xref: "paper", x: 0, xanchor: "left", align: "left", bgcolor: "#ffffff" },
+          ...{ y: -index * rowHeight, yanchor: "top", borderpad: 0 },
         })
       ),
     },
@@ -130,12 +147,23 @@ export function seedChart(groups: readonly SeedGroup[], options: SeedChartOption
   );
 }
 
+/** Returns the lines of text above each row: the name in bold, and the mean with its interval. */
+function rowTexts(groups: readonly SeedGroup[]): string[][] {
+  const areShort = groups.every(({ name }) => name.length <= maxNameBesideNumbers);
+  return groups.map(({ name, mean, halfWidth }) => {
+    const numbers = interval(mean, halfWidth);
+    if (areShort) return [`<b>${escapeText(name)}</b>  ${numbers}`];
+    const names = titleLines(name, minWidth).map((line) => `<b>${escapeText(line, 44)}</b>`);
+    return [...names, numbers];
+  });
+}
+
 /**
- * Returns the height of a dot in its row. Neighbouring seeds lie far apart, so that dots of equal
- * numbers do not cover each other, and a dot has the same height in each row.
+ * Returns the height of a dot among the dots of its row, from −½ to ½. Neighbouring seeds lie far
+ * apart, so that dots of equal numbers do not cover each other.
  */
-function heightOf(row: number, seed: number): number {
-  return 0.2 - 0.26 * ((0.618034 * seed) % 1) - row;
+function offsetOf(seed: number): number {
+  return 0.5 - (0.618034 * seed) % 1;
 }
 
 /** Returns a mean with its interval, which has two significant digits: "91.23 ± 0.41". */
@@ -144,11 +172,6 @@ function interval(mean: number, halfWidth: number): string {
   return halfWidth > 0 && Math.abs(mean) < 1e9 && decimals <= 8
     ? [mean, halfWidth].map((value) => value.toFixed(Math.max(0, decimals))).join(" ± ")
     : `${formatNumber(mean)} ± ${formatNumber(halfWidth)}`;
-}
-
-/** Returns how many letters of a name fit beside its numbers. */
-function nameLetters({ width = 700 }: FigureOptions): number {
-  return Math.max(12, Math.floor((width - 44) / 8) - 18);
 }
 
 function checkGroup(action: string, group: SeedGroup, index: number, x: Axis): void {

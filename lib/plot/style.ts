@@ -167,7 +167,7 @@ export function baseLayout(
 }
 
 /** Breaks a title into lines that fit the figure; a title with markup is not broken. */
-function titleLines(title: string, width = 700): string[] {
+export function titleLines(title: string, width = 700): string[] {
   const letters = Math.max(8, Math.floor((width - 32) / 8.3));
   if (title.length <= letters || title.includes("<")) return [title];
   const lines: string[] = [];

@@ -58,7 +58,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   objective: functionOf("a model and a batch that returns { loss }"),
   validationLogits: functionOf("a model and images that returns logits"),
   schedule: functionOf("the step such as (step) => 0.1 / (1 + step)"),
-  transform: transformSuchAs("normalize(imagenetStatistics)"),
+  transform: transformSuchAs("normalize({ mean: 0.5, standardDeviation: 0.25 })"),
   augment: transformSuchAs("randomFlip()"),
   compile: checkBoolean,
   dropLast: checkBoolean,

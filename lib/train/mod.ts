@@ -39,7 +39,7 @@ export { fit } from "./fit.ts";
 export type { FitOptions, Objective, ObjectiveBatch, ObjectiveResult } from "./fit_options.ts";
 export { DivergenceError } from "./training_step.ts";
 export type { EpochProgress, History, Progress, StepProgress } from "./progress.ts";
-export { collectHistory, type Training } from "./training.ts";
+export type { Training } from "./training.ts";
 export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
 export { extractFeatures } from "./features.ts";
 export {

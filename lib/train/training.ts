@@ -189,31 +189,9 @@ function started(training: Training): void {
 }
 
 /**
- * Goes through the progress of a training to its end and returns it. `await fit(…)` does the same;
- * this function is for a generator around a training, such as one that ends it early.
+ * Goes through the progress of a training, or of a generator around it, to its end and returns it.
  *
- * @throws {TypeError} If it is neither a training nor a generator.
- *
- * @example
- * ```ts
- * import { adam, collectHistory, fashionMnist, fit, flatten, linear } from "resnet-lab";
- * import { type Progress, sequential } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * // Ends a training when the loss of an epoch is small enough.
- * async function* until(loss: number, training: AsyncIterable<Progress>) {
- *   for await (const progress of training) {
- *     yield progress;
- *     if (progress.kind === "epoch" && progress.trainLoss < loss) return;
- *   }
- * }
- * const { test } = await fashionMnist({ subset: true });
- * const model = sequential(flatten(), linear(784, 10));
- * const optimizer = adam(model.parameters(), { learningRate: 1e-3 });
- * const training = fit(model, test, { optimizer, epochs: 50, batchSize: 100 });
- * const { epochs } = await collectHistory(until(1, training));
- * assert(epochs.length < 50);
- * ```
+ * @throws {TypeError} If it is neither.
  */
 export async function collectHistory(training: AsyncIterable<Progress>): Promise<History> {
   checkTraining("Collecting the progress of a training", training);

@@ -8,7 +8,7 @@
 export { writeGraphModel } from "./graph_model.ts";
 export { pretrained, type PretrainedName, type PretrainedOptions } from "./pretrained.ts";
 export { type PthOptions, readPth } from "./pth.ts";
-export { readSafetensors, readSafetensorsMetadata, writeSafetensors } from "./safetensors.ts";
+export { readSafetensors, type SafetensorsFile, writeSafetensors } from "./safetensors.ts";
 export {
   type StateDict,
   type StoredTensor,
@@ -16,4 +16,4 @@ export {
   type StoredValues,
 } from "./stored_tensor.ts";
 export { type LoadOptions, loadStateDict, stateDict, type StateDictOptions } from "./state.ts";
-export { fromTimm, toTimm } from "./timm.ts";
+export * as timm from "./timm.ts";

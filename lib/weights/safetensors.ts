@@ -1,6 +1,6 @@
 import { writeAtomically } from "../data/files.ts";
 import { show } from "../tensor/internal.ts";
-import { checkPath, readExactly, readFile } from "./files.ts";
+import { checkPath, readFile } from "./files.ts";
 import {
   checkStateDict,
   elementSize,
@@ -33,38 +33,23 @@ const MAX_HEADER = 100_000_000;
  * import assert from "node:assert/strict";
  *
  * const file = `${await Deno.makeTempDir()}/model.safetensors`;
- * await writeSafetensors(file, stateDict(linear(3, 2)));
+ * await writeSafetensors(file, stateDict(linear(3, 2)), { dataset: "Fashion-MNIST" });
  * const tensors = await readSafetensors(file);
  * assert.deepEqual(tensors.get("weight")!.shape, [2, 3]);
+ * assert.deepEqual(tensors.metadata, { dataset: "Fashion-MNIST" });
  * ```
  */
-export async function readSafetensors(file: string): Promise<Map<string, StoredTensor>> {
+export async function readSafetensors(file: string): Promise<SafetensorsFile> {
   checkPath("Reading a safetensors file", "file", file, "model.safetensors");
-  return parseSafetensors(await readFile(file), file).tensors;
+  const { tensors, metadata } = parseSafetensors(await readFile(file), file);
+  // Not enumerable, so that two files with equal tensors are deeply equal.
+  return Object.defineProperty(tensors, "metadata", { value: metadata }) as SafetensorsFile;
 }
 
-/**
- * Reads the metadata in the header of a safetensors file, as {@linkcode writeSafetensors} writes
- * it, and nothing else of the file.
- *
- * @throws {RangeError | TypeError} As {@linkcode readSafetensors}.
- *
- * @example
- * ```ts
- * import { readSafetensorsMetadata, writeSafetensors } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const file = `${await Deno.makeTempDir()}/notes.safetensors`;
- * await writeSafetensors(file, new Map(), { dataset: "Fashion-MNIST" });
- * assert.deepEqual(await readSafetensorsMetadata(file), { dataset: "Fashion-MNIST" });
- * ```
- */
-export async function readSafetensorsMetadata(file: string): Promise<Record<string, string>> {
-  checkPath("Reading a safetensors file", "file", file, "model.safetensors");
-  using handle = await Deno.open(file);
-  const { size } = await handle.stat();
-  const length = headerLength(await readExactly(handle, Math.min(8, size), file), size, file);
-  return parseHeader(await readExactly(handle, length, file), size - 8 - length, file).metadata;
+/** The tensors of a safetensors file by name, and its metadata. */
+export interface SafetensorsFile extends Map<string, StoredTensor> {
+  /** The texts by name in the header of the file, as {@linkcode writeSafetensors} writes them. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 /** Parses the bytes of a safetensors file; `source` is its name in errors. */
@@ -303,7 +288,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 /**
  * Writes tensors to a safetensors file, which PyTorch, JAX and others read, and metadata for
- * {@linkcode readSafetensorsMetadata}. If the tensors are the state dict of a model with a
+ * {@linkcode SafetensorsFile.metadata}. If the tensors are the state dict of a model with a
  * transform, the metadata includes the transform for {@linkcode loadStateDict}; for a custom
  * function it includes only that there is one.
  *

@@ -1,27 +1,28 @@
+/** The names of tensors in pre-activation ResNets of timm. */
 import { checkStateDict, type StateDict, StoredTensor } from "./stored_tensor.ts";
 
 /**
  * Converts the state dict of a pre-activation ResNet of timm (`resnetv2_18`, 34, 50, 101, 152) to
  * the names of this library, ready for {@linkcode loadStateDict} into a
  * `resnet50({ version: "v2" })`. timm's head, a 1×1 convolution, becomes a linear layer.
- * {@linkcode toTimm} is the inverse.
+ * {@linkcode exportNames} is the inverse.
  *
  * @throws {TypeError} If the argument is not a map of stored tensors.
  * @throws {RangeError} If two tensors get the same name.
  *
  * @example
  * ```ts
- * import { fromTimm, loadStateDict, resnet18, stateDict, toTimm } from "resnet-lab";
+ * import { loadStateDict, resnet18, stateDict, timm } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const model = resnet18({ version: "v2", width: 1 / 16 });
- * const theirs = toTimm(stateDict(model));
+ * const theirs = timm.exportNames(stateDict(model));
  * assert(theirs.has("stages.0.blocks.0.norm1.running_mean"));
  * assert.deepEqual(theirs.get("head.fc.weight")!.shape, [1000, 32, 1, 1]);
- * loadStateDict(model, fromTimm(theirs));
+ * loadStateDict(model, timm.importNames(theirs));
  * ```
  */
-export function fromTimm(tensors: StateDict): Map<string, StoredTensor> {
+export function importNames(tensors: StateDict): Map<string, StoredTensor> {
   return rename(
     "Renaming tensors from timm",
     tensors,
@@ -38,13 +39,13 @@ export function fromTimm(tensors: StateDict): Map<string, StoredTensor> {
 
 /**
  * Converts the state dict of a ResNet of version `"v2"` to the names of timm's `resnetv2_18` to
- * `resnetv2_152`, which load it with `strict=True`. {@linkcode fromTimm} is the inverse, and has an
+ * `resnetv2_152`, which load it with `strict=True`. {@linkcode importNames} is the inverse, and has an
  * example.
  *
  * @throws {TypeError} If the argument is not a map of stored tensors.
  * @throws {RangeError} If two tensors get the same name.
  */
-export function toTimm(tensors: StateDict): Map<string, StoredTensor> {
+export function exportNames(tensors: StateDict): Map<string, StoredTensor> {
   return rename(
     "Renaming tensors for timm",
     tensors,

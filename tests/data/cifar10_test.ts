@@ -5,7 +5,6 @@ import {
   adam,
   batches,
   cifar10,
-  cifar10Statistics,
   cifarResnet,
   compose,
   fit,
@@ -18,6 +17,7 @@ import {
   randomFlip,
 } from "resnet-lab";
 import { readCifar10 } from "../../lib/data/cifar10.ts";
+import { statistics } from "../../lib/data/statistics.ts";
 import { assertClose, testOnEachBackend } from "../_helpers.ts";
 
 const names = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"]
@@ -304,7 +304,7 @@ Deno.test("cifar10() lists the files that a folder lacks", () =>
 
 /** The augmentation of He et al. (arXiv:1512.03385, section 4.2), as in the doc of `cifar10`. */
 const augmentation = compose(
-  normalize(cifar10Statistics),
+  normalize("cifar10"),
   randomCrop({ padding: 4 }),
   randomFlip(),
 );
@@ -327,7 +327,7 @@ testOnEachBackend(
     const result = augmentation(set.images(Array(batch).fill(0)), random).dataSync();
     // By hand: the normalized image in the middle of 40 × 40 zeros, and all its windows, mirrored
     // and not, by their values.
-    const { mean, standardDeviation } = cifar10Statistics;
+    const { mean, standardDeviation } = statistics.cifar10;
     const padded = (row: number, column: number, channel: number) =>
       row < 4 || row >= 36 || column < 4 || column >= 36 ? 0 : (set.pixels[
             ((row - 4) * 32 + column - 4) * 3 + channel
@@ -366,10 +366,10 @@ testOnEachBackend(
   },
 );
 
-testOnEachBackend("cifar10Statistics are the statistics of bytes, divided by 255", () => {
-  assertClose(ops.mul(ops.tensor(cifar10Statistics.mean), 255), [125.3, 123.0, 113.9], 1e-3);
+testOnEachBackend("statistics.cifar10 are the statistics of bytes, divided by 255", () => {
+  assertClose(ops.mul(ops.tensor(statistics.cifar10.mean), 255), [125.3, 123.0, 113.9], 1e-3);
   assertClose(
-    ops.mul(ops.tensor(cifar10Statistics.standardDeviation), 255),
+    ops.mul(ops.tensor(statistics.cifar10.standardDeviation), 255),
     [63.0, 62.1, 66.7],
     1e-3,
   );

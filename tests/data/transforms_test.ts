@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   type AnyChannelsTransform,
   compose,
+  fashionMnist,
   type Images,
   memory,
   normalize,
@@ -49,6 +50,23 @@ testOnEachBackend("normalize() accepts a number for each channel", () => {
   const images = ops.tensor([0.25, 1, 0.5, 0], [1, 1, 2, 2]);
   const result = normalize({ mean: [0.25, 0.5], standardDeviation: [0.25, 0.5] })(images, random());
   assertClose(result, [0, 1, 1, -1]);
+});
+
+Deno.test("normalize() knows the statistics of data sets by name", async () => {
+  const grey = ops.tensor([0.286, 0.286 + 0.353], [1, 1, 2, 1]);
+  const fits: Transform<1> = normalize("fashionMnist");
+  assertClose(fits(grey, random()), [0, 1]);
+  // torchvision.transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)) of white.
+  const white = ops.ones([1, 1, 1, 3]);
+  assertClose(normalize("imagenet")(white, random()), [2.2489083, 2.4285714, 2.64]);
+  assertClose(normalize("cifar10")(white, random()), [2.0591093, 2.1264887, 2.1158257]);
+  // @ts-expect-error: ImageNet's images have three channels
+  const wrong: Transform<1> = normalize("imagenet");
+  assert.throws(() => wrong(grey, random()), /a mean for each of 1 channels, found 3\.$/);
+  const { train } = await fashionMnist({ subset: true });
+  const normalized = normalize("fashionMnist")(train.images(), random());
+  assertClose(ops.mean(normalized), 0, 0.02);
+  assertClose(ops.variance(normalized), 1, 0.02);
 });
 
 const transforms: Record<string, AnyChannelsTransform> = {
@@ -101,6 +119,11 @@ const wrong: [string, () => unknown, string][] = [
     "normalize refuses a mean that is not a number",
     () => normalize({ mean: NaN, standardDeviation: 1 }),
     "Normalizing images: there must be as many positive standard deviations as finite means, found means [NaN] and standard deviations [1].",
+  ],
+  [
+    "normalize refuses the name of an unknown data set",
+    () => normalize("imageNet" as "imagenet"),
+    'Normalizing images: the data set must be one of "cifar10", "fashionMnist", "imagenet", found "imageNet". Did you mean "imagenet"?',
   ],
   [
     "normalize refuses another number of channels",

@@ -8,7 +8,6 @@ import {
   fashionMnist,
   ImageDataset,
   imageFolder,
-  imagenetStatistics,
   type Images,
   normalize,
   randomCrop,
@@ -87,7 +86,7 @@ export function augmentations() {
   const fits: Transform<3> = compose(
     randomResizedCrop({ size: [8, 8] }),
     colorJitter({ brightness: 0.4 }),
-    normalize(imagenetStatistics),
+    normalize("imagenet"),
     cutout({ size: 2 }),
   );
   const grey: Transform<1> = compose(randomResizedCrop({ size: [8, 8] }), cutout({ size: 2 }));

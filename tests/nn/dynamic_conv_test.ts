@@ -14,7 +14,6 @@ import {
   resnet,
   sequential,
   setSeed,
-  setTemperature,
   summary,
   tidy,
   valueAndGradients,
@@ -44,7 +43,7 @@ export function types(grey: Images<1>, colour: Images<3>) {
   // @ts-expect-error: each image has one kernel, so channels cannot be grouped
   dynamicConv2d(4, 8, { kernelSize: 3, groups: 2 });
   // @ts-expect-error: a temperature is a number
-  setTemperature(layer, "hot");
+  DynamicConv2d.setTemperature(layer, "hot");
   return [y, z];
 }
 
@@ -213,7 +212,7 @@ testOnEachBackend("KernelAttention is more equal the higher the temperature", ()
   assert.equal(layer.attention.temperature, 30);
   const images = someImages(4, 5, 5, 3);
   const largest = [0.01, 1, 30, 1e6].map((temperature) => {
-    setTemperature(layer, temperature);
+    DynamicConv2d.setTemperature(layer, temperature);
     const weights = layer.attention.forward(images);
     assertClose(ops.sum(weights, [1]), [1, 1, 1, 1]);
     return ops.max(weights).dataSync()[0]!;
@@ -223,31 +222,31 @@ testOnEachBackend("KernelAttention is more equal the higher the temperature", ()
   assertClose(largest[3]!, 0.25, 1e-4);
 });
 
-Deno.test("setTemperature reaches every dynamic convolution of a model", () => {
+Deno.test("DynamicConv2d.setTemperature() reaches every dynamic convolution of a model", () => {
   const block = basicBlock(2, 4, { stride: 2, convolution: dynamicConv2d });
-  setTemperature(block, 7);
+  DynamicConv2d.setTemperature(block, 7);
   for (const convolution of [block.conv1, block.conv2]) {
     assert(convolution instanceof DynamicConv2d);
     assert.equal(convolution.attention.temperature, 7);
   }
 });
 
-Deno.test("setTemperature() refuses a model without dynamic convolutions, and a bad temperature", () => {
+Deno.test("DynamicConv2d.setTemperature() refuses a model without dynamic convolutions, and a bad temperature", () => {
   const layer = dynamicConv2d(1, 1, { kernelSize: 1 });
   const positive = "Setting the temperature: temperature must be a finite number above 0, found";
   for (
     const [run, name, message] of [
-      [() => setTemperature(layer, 0), "RangeError", `${positive} 0.`],
-      [() => setTemperature(layer, NaN), "RangeError", `${positive} NaN.`],
-      [() => setTemperature(layer, "1" as never), "TypeError", `${positive} "1".`],
+      [() => DynamicConv2d.setTemperature(layer, 0), "RangeError", `${positive} 0.`],
+      [() => DynamicConv2d.setTemperature(layer, NaN), "RangeError", `${positive} NaN.`],
+      [() => DynamicConv2d.setTemperature(layer, "1" as never), "TypeError", `${positive} "1".`],
       [() => layer.attention.temperature = -1, "RangeError", `${positive} -1.`],
       [
-        () => setTemperature(conv2d(1, 1, { kernelSize: 1 }), 1),
+        () => DynamicConv2d.setTemperature(conv2d(1, 1, { kernelSize: 1 }), 1),
         "RangeError",
         "Setting the temperature: the model must have a dynamic convolution, found conv2d 1 → 1, 1×1 without one.",
       ],
       [
-        () => setTemperature(5 as never, 1),
+        () => DynamicConv2d.setTemperature(5 as never, 1),
         "TypeError",
         "Setting the temperature: the model must be a module, found 5.",
       ],

@@ -86,6 +86,24 @@ Deno.test("table() shows the columns that are named, in their order", () => {
   assert.equal(String(table(rows, { columns: ["b", "a"] })), "b  a\n────\n2  1");
 });
 
+Deno.test("table() shows columns of fractions in percent", () => {
+  const rows = [{ net: "a", accuracy: 0.90312, loss: 0.5 }, { net: "b", accuracy: 1 }, {
+    net: "c",
+  }];
+  assert.deepEqual(String(table(rows, { percent: ["accuracy"] })).split("\n"), [
+    "net  accuracy  loss",
+    "───────────────────",
+    "a      90.3 %   0.5",
+    "b     100.0 %",
+    "c",
+  ]);
+  assert.throws(() => table(rows, { percent: ["acc"] }), {
+    name: "RangeError",
+    message: 'Making a table: percent must be among "net", "accuracy", "loss", found "acc".',
+  });
+  assert.throws(() => table(rows, { percent: true as never }), /percent must be an array, found/);
+});
+
 Deno.test("table() refuses what is no table", () => {
   const cases: [() => unknown, RangeError | TypeError][] = [
     [() => table([]), new RangeError("rows must be at least one record, found none.")],

@@ -14,11 +14,10 @@ import {
   imageGrid,
   lineChart,
   networkDiagram,
-  renderPng,
   scatterChart,
   trainingCurves,
 } from "../../lib/plot/mod.ts";
-import { renderSvg } from "../../lib/plot/render.ts";
+import { renderPng, renderSvg } from "../../lib/plot/render.ts";
 
 const x = { title: "Step" }, y = { title: "Loss" }, value = { title: "Weight" };
 const square = [[1, 2], [3, 4]];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { decode } from "fast-png";
-import { Figure, imageGrid, lineChart, renderPng } from "../../lib/plot/mod.ts";
-import { renderSvg } from "../../lib/plot/render.ts";
+import { Figure, imageGrid, lineChart } from "../../lib/plot/mod.ts";
+import { renderPng, renderSvg } from "../../lib/plot/render.ts";
 
 /** Native libraries stay loaded and jsdom idles, yet nothing may keep a test from ending. */
 const strict = { sanitizeOps: true, sanitizeResources: true, sanitizeExit: true };
@@ -165,12 +165,12 @@ Deno.test({ name: "renderPng draws colour scales and annotation arrows", ...stri
   }
 });
 
-Deno.test("renderPng() says how to save a picture where it is given a file name", async () => {
+Deno.test("Figure.toPng() says how to save a picture where it is given a file name", async () => {
   const figure = new Figure([{ type: "scatter", y: [1] }], {}, "One point.");
-  await assert.rejects(renderPng(figure, "x.png" as never), {
+  await assert.rejects(figure.toPng("x.png" as never), {
     name: "TypeError",
     message:
       'Drawing a picture: the options must be an object such as { scale: 2 }, found "x.png". ' +
-      'To save the picture: await Deno.writeFile("x.png", await renderPng(figure))',
+      'To save the picture: await Deno.writeFile("x.png", await figure.toPng())',
   });
 });

@@ -8,15 +8,20 @@ async function check(
   sources: readonly string[],
   change: (cells: Record<string, unknown>[]) => void = () => {},
 ): Promise<string[]> {
+  const cells = sources.map((source, index) => (
+    { cell_type: "code", source, execution_count: index + 1, outputs: [] }
+  ));
+  change(cells);
+  return await checkCells([
+    { cell_type: "markdown", source: ["# A heading\n", "const notCode: any = 1;"] },
+    ...cells,
+  ]);
+}
+
+/** The problems of a notebook with these cells. */
+async function checkCells(cells: readonly object[]): Promise<string[]> {
   const folder = await Deno.makeTempDir();
   const path = join(folder, "01_case.ipynb");
-  const cells = [
-    { cell_type: "markdown", source: ["# A heading\n", "const notCode: any = 1;"] },
-    ...sources.map((source, index) => (
-      { cell_type: "code", source, execution_count: index + 1, outputs: [] }
-    )),
-  ];
-  change(cells.slice(1));
   await Deno.writeTextFile(path, JSON.stringify({ cells }));
   try {
     return await checkNotebooks(thisEnvironment(), [path]);
@@ -97,4 +102,61 @@ Deno.test("checkNotebooks() refuses outputs that do not come from one run withou
     },
     /cell \[1\]: its output is a Promise, so an await is missing/,
   );
+});
+
+/** An exercise of two cells: to return 2, and its solution. */
+function exercise(solution: string, text = "○ two: not done yet"): Record<string, unknown>[] {
+  return [
+    {
+      cell_type: "code",
+      source: "function two(): number | undefined {\n  return undefined;\n}\ntwo();",
+      metadata: { tags: ["exercise"] },
+      execution_count: 1,
+      outputs: [{ output_type: "execute_result", data: { "text/plain": [text] } }],
+    },
+    { cell_type: "markdown", source: solution, metadata: { tags: ["solution"] } },
+  ];
+}
+const solved = (code: string) =>
+  `<details><summary>Solution</summary>\n\n\`\`\`ts\n${code}\n\`\`\`\n\n\`\`\`text\n2\n\`\`\`\n</details>`;
+
+Deno.test("checkNotebooks() checks the solution of an exercise in place of its cell", async () => {
+  const good = "function two(): number {\n  return 2;\n}\ntwo();";
+  const after = { cell_type: "code", source: "two();", execution_count: 2, outputs: [] };
+  assert.deepEqual(await checkCells([...exercise(solved(good)), after]), []);
+  const [wrongType, ...others] = await checkCells(
+    exercise(solved('function two(): number {\n  return "2";\n}\ntwo();')),
+  );
+  assert.deepEqual(others, []);
+  assert.match(wrongType!, /Type 'string' is not assignable to type 'number'/);
+  assert.match(wrongType!, /at 01_case\.ipynb solution of cell \[1\] line 2\b/);
+  assert.deepEqual(await checkCells(exercise(solved("const two = 2 as number;"))), [
+    "01_case.ipynb solution of cell [1] line 1: a notebook has no type casts",
+  ]);
+  assert.deepEqual(await checkCells(exercise(solved(`${good}${"\n1;".repeat(22)}`))), [
+    "01_case.ipynb solution of cell [1]: 26 lines, at most 25 are allowed",
+  ]);
+});
+
+Deno.test("checkNotebooks() refuses an exercise that is not open, or has no solution below it", async () => {
+  const at = "01_case.ipynb cell [1]:";
+  const good = solved("function two(): number {\n  return 2;\n}\ntwo();");
+  assert.deepEqual(await checkCells(exercise(good, "✓ two: 2")), [
+    `${at} its exercise must be open, found ✓ two: 2`,
+  ]);
+  const [cell, solution] = exercise(good) as [Record<string, unknown>, Record<string, unknown>];
+  assert.deepEqual(await checkCells([{ ...cell, outputs: [] }, solution]), [
+    `${at} its exercise must be open, found no exercise`,
+  ]);
+  const text = { cell_type: "markdown", source: "Between." };
+  assert.deepEqual(await checkCells([cell, text, solution]), [
+    `${at} an exercise must have its solution in the next cell, a Markdown cell with the tag solution`,
+    `${at} a solution must come directly below the cell of its exercise`,
+  ]);
+  assert.deepEqual(await checkCells(exercise("No code.")), [
+    `${at} its solution must have one block of code that begins with \`\`\`ts, found none`,
+  ]);
+  assert.deepEqual(await checkCells(exercise(`${good}\n${good}`)), [
+    `${at} its solution must have one block of code that begins with \`\`\`ts, found 2`,
+  ]);
 });

@@ -75,6 +75,23 @@ Deno.test("workingCopy() clears outputs, folds solutions, and adds an empty cell
   assert.deepEqual(metadata.language_info, { name: "typescript", version: "6.0.3" });
 });
 
+Deno.test("workingCopy() leaves an exercise with a check and its folded solution as they are", () => {
+  const solution: Cell = {
+    ...markdown("b", "<details>\n\n```ts\nexercise();\n```\n\n</details>"),
+    metadata: { tags: ["solution"] },
+  };
+  const { cells } = workingCopy(
+    notebook(code("a", "exercise();", ["exercise"]), solution),
+    "6.0.3",
+  );
+  assert.deepEqual(cells.map(({ id, metadata }) => [id, metadata]), [
+    ["a", { tags: ["exercise"] }],
+    ["b", { tags: ["solution"] }],
+  ]);
+  assert.deepEqual(cells[0]?.outputs, []);
+  assert.equal(cells[1]?.source, solution.source);
+});
+
 Deno.test("workingCopy() finds the exercises of every notebook of the course", async () => {
   const paths = notebooksIn(join(thisEnvironment().root, "notebooks"));
   assert.equal(paths.length, 15); // 01 to 14, and 03b

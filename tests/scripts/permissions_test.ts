@@ -88,8 +88,8 @@ for (
     [
       "--allow-sys",
       "draws",
-      `import { histogram, renderPng } from "resnet-lab";
-       await renderPng(histogram([1, 2, 3], { title: "t", x: { title: "x" } }));`,
+      `import { histogram } from "resnet-lab";
+       await histogram([1, 2, 3], { title: "t", x: { title: "x" } }).toPng();`,
     ],
   ] as const
 ) {

@@ -102,6 +102,46 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "deno task run runs the solution of an exercise after all cells, and fails if it is wrong",
+  ignore,
+  async fn() {
+    const skeleton = 'let by = "nobody";\n({ [Symbol.for("Jupyter.display")]: () => ' +
+      '({ "text/plain": "○ two: not done yet" }) })';
+    const solution = 'by = "the learner";\n({ [Symbol.for("Jupyter.display")]: () => ' +
+      '({ "text/plain": last === "nobody" ? "✓ two: 2" : "✗ two: run too early" }) })';
+    using made = notebooks({ "01_a.ipynb": [skeleton, "const last = by;\nby"] });
+    const path = join(made.folder, "01_a.ipynb");
+    const { cells, ...rest } = JSON.parse(Deno.readTextFileSync(path));
+    const write = (code: string) => {
+      cells[0].metadata = { tags: ["exercise"] };
+      const markdown = {
+        ...{ id: "solution", cell_type: "markdown", metadata: { tags: ["solution"] } },
+        source: `<details>\n\n\`\`\`ts\n${code}\n\`\`\`\n\n</details>`,
+      };
+      const text = JSON.stringify({ ...rest, cells: [cells[0], markdown, cells[1]] });
+      Deno.writeTextFileSync(path, text);
+    };
+    write(solution);
+    const { code, text } = await runNotebooks(path, "--scale", "smoke", "--write");
+    assert.equal(code, 0, text);
+    assert.match(text, /solution of \[1\] by = "the learner";/);
+    assert.match(text, /01_a +2 .* passed/);
+    const written = JSON.parse(Deno.readTextFileSync(path)).cells;
+    assert.deepEqual(
+      written.map(({ execution_count }: { execution_count?: number }) => execution_count),
+      [1, undefined, 2],
+    );
+    assert.deepEqual(written[2].outputs[0].data, { "text/plain": ['"nobody"'] });
+
+    write('({ [Symbol.for("Jupyter.display")]: () => ({ "text/plain": "✗ two: 3" }) })');
+    const wrong = await runNotebooks(path, "--scale", "smoke");
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.text, /It must solve its exercise: ✗ two: 3\n/);
+    assert.match(wrong.text, /01_a .*failed at cell solution of \[1\]/);
+  },
+});
+
 Deno.test("parseArguments() finds notebooks by number or path, all if none is named", () => {
   using made = notebooks({ "02_b.ipynb": [], "01_a.ipynb": [] });
   const [first, second] = [join(made.folder, "01_a.ipynb"), join(made.folder, "02_b.ipynb")];

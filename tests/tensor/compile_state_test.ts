@@ -7,13 +7,13 @@ import {
   backend,
   compile,
   dropout,
+  DynamicConv2d,
   dynamicConv2d,
   type Images,
   linear,
   Module,
   ops,
   sequential,
-  setTemperature,
   type Tensor,
   type Tensor1D,
   type Tensor2D,
@@ -137,7 +137,7 @@ Deno.test(
     tidy(() => {
       const x = ops.ones([1, 2, 2, 1]);
       for (const temperature of [30, 20, 10, 5, 1, 0.1]) {
-        setTemperature(model, temperature);
+        DynamicConv2d.setTemperature(model, temperature);
         assertClose(f(x), model.forward(x));
       }
     });

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import {
   adam,
   crossEntropy,
+  DynamicConv2d,
   dynamicConv2d,
   fashionMnist,
   type Features,
@@ -16,7 +17,6 @@ import {
   ops,
   sequential,
   setSeed,
-  setTemperature,
 } from "resnet-lab";
 import { assertClose } from "../_helpers.ts";
 
@@ -62,7 +62,7 @@ Deno.test("fit() compiled follows a temperature that falls at each step", async 
     for await (const progress of fit(model, forty, options)) {
       if (progress.kind !== "step") continue;
       found.push(progress.loss);
-      setTemperature(model, 30 + (end - 30) * progress.step / 8);
+      DynamicConv2d.setTemperature(model, 30 + (end - 30) * progress.step / 8);
     }
     return found;
   };

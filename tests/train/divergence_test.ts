@@ -4,7 +4,6 @@ import {
   adam,
   backend,
   batchNorm,
-  collectHistory,
   DivergenceError,
   type Features,
   fit,
@@ -23,6 +22,7 @@ import {
   type Variable,
   variable,
 } from "resnet-lab";
+import { collectHistory } from "../../lib/train/internal.ts";
 import { assertNoLeak } from "../_helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
 

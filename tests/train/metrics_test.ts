@@ -50,20 +50,37 @@ for (const [batchSize, compile] of [[1, false], [2, false], [5, false], [2, true
     `evaluate() by hand, ${batchSize} at a time${compile ? ", compiled" : ""}`,
     () =>
       assertNoLeak(async () => {
-        const { loss, accuracy, confusion, predictions, confidences, correct } = await evaluate(
-          new Pixels(),
-          five,
-          { batchSize, compile },
-        );
+        const evaluation = await evaluate(new Pixels(), five, { batchSize, compile });
+        const { loss, accuracy, confusion, predictions, confidences, correct } = evaluation;
         assertClose(loss, (-4 * Math.log(sure) - Math.log(1 - sure)) / 5);
         assert.equal(accuracy, 4 / 5);
         assert.deepEqual(confusion, [[2, 0], [1, 2]]);
         assert.deepEqual([...predictions], [0, 1, 0, 1, 0]);
         assertClose(confidences, [sure, sure, sure, sure, sure]);
         assert.deepEqual(correct, [true, true, true, true, false]);
+        assert.deepEqual(evaluation.mistakes, [4]);
+        assert.deepEqual(evaluation.classAccuracies, [1, 2 / 3]);
       }),
   );
 }
+
+Deno.test("evaluate() lists the mistakes from the most to the least confident", async () => {
+  const dataset = new ImageDataset({
+    ...{ name: "mistakes", height: 1, width: 2, channels: 1, classes: 3 },
+    // Each is lit on the left, with more and more certainty except the last; only image 1 is right.
+    pixels: new Uint8Array([10, 0, 50, 0, 200, 0, 100, 0]),
+    labels: new Uint8Array([1, 0, 1, 1]),
+    classNames: ["left", "right", "none"],
+  });
+  class Three extends Module<Images<1>, Features<3>> {
+    override forward(images: Images<1>): Features<3> {
+      return ops.concat([ops.reshape(images, [-1, 2]), ops.zeros([images.shape[0], 1])], 1);
+    }
+  }
+  const { mistakes, classAccuracies } = await evaluate(new Three(), dataset);
+  assert.deepEqual(mistakes, [2, 3, 0]);
+  assert.deepEqual(classAccuracies, [1, 0, NaN]); // no image of the third class
+});
 
 testOnEachBackend("evaluate() transforms the images and runs the model in inference", async () => {
   const model = sequential(flatten(), linear(2, 2), dropout(0.9));

@@ -19,7 +19,6 @@ import {
   normalize,
   ops,
   readSafetensors,
-  readSafetensorsMetadata,
   relu,
   resize,
   sequential,
@@ -187,7 +186,7 @@ Deno.test("the transform is saved with the weights, and loaded with them", () =>
     const model = await trained();
     const right = await evaluate(model, others);
     await writeSafetensors(file, stateDict(model), { epochs: "1" });
-    assert.deepEqual(await readSafetensorsMetadata(file), {
+    assert.deepEqual((await readSafetensors(file)).metadata, {
       epochs: "1",
       "resnet-lab.transform":
         '[{"resize":[7,7]},{"normalize":{"mean":[0.3],"standardDeviation":[0.2]}}]',
@@ -209,7 +208,7 @@ Deno.test("the transform is saved with the weights, and loaded with them", () =>
     assert.equal(typeof transformOf(tuned), "function");
     // From file to file.
     await writeSafetensors(file, state);
-    assert.equal(Object.keys(await readSafetensorsMetadata(file)).length, 1);
+    assert.equal(Object.keys((await readSafetensors(file)).metadata).length, 1);
   }));
 
 Deno.test("a state in memory takes any transform along", async () => {
@@ -230,7 +229,7 @@ Deno.test("a transform of the user's own is not lost in a file: loading asks for
   inFile(async (file) => {
     const model = await trained(own);
     await writeSafetensors(file, stateDict(model));
-    assert.deepEqual(await readSafetensorsMetadata(file), { "resnet-lab.transform": "custom" });
+    assert.deepEqual((await readSafetensors(file)).metadata, { "resnet-lab.transform": "custom" });
     const again = network();
     const before = [...again.parameters()[0]!.dataSync()];
     const state = await readSafetensors(file);

@@ -1,7 +1,6 @@
 /** What `fit` gives: awaited, iterated, or let go. */
 import assert from "node:assert/strict";
 import {
-  collectHistory,
   type EpochProgress,
   fit,
   memory,
@@ -11,6 +10,7 @@ import {
   type StepProgress,
   type Training,
 } from "resnet-lab";
+import { collectHistory } from "../../lib/train/internal.ts";
 import { assertClose, assertNoLeak } from "../_helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
 

@@ -4,7 +4,6 @@ import {
   adam,
   adamW,
   type Classifier,
-  collectHistory,
   compose,
   conv2d,
   crossEntropy,
@@ -40,6 +39,7 @@ import {
   type Tensor4D,
   type Transform,
 } from "resnet-lab";
+import { collectHistory } from "../../lib/train/internal.ts";
 import { errorsOfCompiler } from "../_helpers.ts";
 
 declare const grey: ImageDataset<1, 10>;

@@ -9,7 +9,7 @@ const MB = 10 ** 6;
  */
 const HELPERS = `
 import { crc32 } from "node:zlib";
-import { readPth, readSafetensors, readSafetensorsMetadata } from "resnet-lab";
+import { readPth, readSafetensors } from "resnet-lab";
 const { Buffer } = await import("node:buffer");
 const repeat = (text, size) => Buffer.alloc(size, text, "latin1");
 const number = (value, bytes) => {
@@ -166,13 +166,11 @@ for (const [name, [make, megabytes, message]] of Object.entries(files)) {
       const { size } = await Deno.stat(file);
       const output = await run(
         "read",
-        `import { readPth, readSafetensors, readSafetensorsMetadata } from "resnet-lab";
+        `import { readPth, readSafetensors } from "resnet-lab";
         await readPth(${JSON.stringify(fixture("layouts.pth"))});
         const most = () => 1024 * Number(/VmHWM:\\s*(\\d+)/.exec(Deno.readTextFileSync("/proc/self/status"))[1]);
         const before = most(), results = [];
-        for (const read of ${
-          isHeader ? "[readSafetensors, readSafetensorsMetadata]" : "[readPth]"
-        }) {
+        for (const read of ${isHeader ? "[readSafetensors]" : "[readPth]"}) {
           const start = performance.now();
           const message = await read(${
           JSON.stringify(file)

@@ -5,7 +5,6 @@ import {
   batchNorm,
   conv2d,
   flatten,
-  fromTimm,
   googlenet,
   type Images,
   inception,
@@ -22,7 +21,7 @@ import {
   sequential,
   stateDict,
   type Tensor,
-  toTimm,
+  timm,
   variable,
   vgg,
 } from "resnet-lab";
@@ -59,7 +58,7 @@ function smallResnetV2() {
 
 async function read(file: string): Promise<Map<string, StoredTensor>> {
   const tensors = await (file.endsWith("pth") ? readPth : readSafetensors)(fixture(file));
-  return file.includes("timm") ? fromTimm(tensors) : tensors;
+  return file.includes("timm") ? timm.importNames(tensors) : tensors;
 }
 
 for (const [file, make, size] of cases) {
@@ -78,7 +77,8 @@ for (const [file, make, size] of cases) {
       using model = make();
       const theirs = await read(file);
       loadStateDict(model, theirs);
-      const state = stateDict(model), ours = file.includes("timm") ? toTimm(state) : state;
+      const state = stateDict(model),
+        ours = file.includes("timm") ? timm.exportNames(state) : state;
       const original = file.includes("timm") ? await readSafetensors(fixture(file)) : theirs;
       assert.deepEqual([...ours.keys()].sort(), [...original.keys()].sort());
       for (const [name, tensor] of original) {
@@ -110,7 +110,9 @@ const named: Record<string, () => AnyModule> = {
 for (const [name, make] of Object.entries(named)) {
   Deno.test(`stateDict() has the names of ${name} in PyTorch`, () => {
     using model = make();
-    const state = name.startsWith("resnetv2") ? toTimm(stateDict(model)) : stateDict(model);
+    const state = name.startsWith("resnetv2")
+      ? timm.exportNames(stateDict(model))
+      : stateDict(model);
     assert.deepEqual([...state.keys()].sort(), names[name]!.sort());
   });
 }
@@ -373,14 +375,17 @@ Deno.test("loadStateDict() lists a few tensors of many, and refuses a disposed m
   }
 });
 
-Deno.test("fromTimm() and toTimm refuse two tensors for one name", () => {
+Deno.test("timm.importNames() and timm.exportNames() refuse two tensors for one name", () => {
   const state = new Map([["stem.conv.weight", vector(1)], ["conv1.weight", vector(2)]]);
-  assert.throws(() => fromTimm(state), {
+  assert.throws(() => timm.importNames(state), {
     name: "RangeError",
     message:
       "Renaming tensors from timm: the new names must differ, found conv1.weight for stem.conv.weight and conv1.weight.",
   });
-  assert.throws(() => toTimm(state), /Renaming tensors for timm: .* found stem\.conv\.weight for/);
+  assert.throws(
+    () => timm.exportNames(state),
+    /Renaming tensors for timm: .* found stem\.conv\.weight for/,
+  );
   // @ts-expect-error: not a map
-  assert.throws(() => fromTimm({}), TypeError);
+  assert.throws(() => timm.importNames({}), TypeError);
 });

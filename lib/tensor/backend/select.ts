@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 // @ts-types="./node_backend.d.ts"
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
+import { environmentVariable, mayUse } from "./environment.ts";
 import { CPU, FALLBACK_BACKENDS, NATIVE, WASM } from "./names.ts";
 import type { BackendName, Binding, NativeBackend } from "./types.ts";
 
@@ -21,11 +22,6 @@ export { CPU, FALLBACK_BACKENDS, NATIVE, WASM };
 const ACTION = "Choosing a backend";
 
 let native: NativeBackend | undefined;
-
-/** Returns whether Deno lets this process use an environment variable, without asking the user. */
-function mayUse(variable: string): boolean {
-  return Deno.permissions.querySync({ name: "env", variable }).state === "granted";
-}
 
 /** Sets an environment variable that TensorFlow reads, unless it is already set. */
 function setDefault(name: string, value: string): void {
@@ -120,7 +116,7 @@ async function start(): Promise<void> {
   // At its first use the backend prints advice that does not apply here; our own line replaces it.
   Object.assign(tf.findBackend(CPU), { firstUse: false });
   const variable = "RESNET_LAB_BACKEND";
-  const choice = (mayUse(variable) ? Deno.env.get(variable) : undefined) ?? NATIVE;
+  const choice = environmentVariable(variable) ?? NATIVE;
   if (choice !== NATIVE && choice !== WASM && choice !== CPU) {
     throw new RangeError(
       `${ACTION}: ${variable} must be "${NATIVE}", "${WASM}" or "${CPU}", found "${choice}".`,
