@@ -14,6 +14,3 @@ export const statistics = {
   /** The figures of torchvision (torchvision.transforms._presets.ImageClassification) and timm. */
   imagenet: { mean: [0.485, 0.456, 0.406], standardDeviation: [0.229, 0.224, 0.225] },
 } as const;
-
-/** A data set whose {@linkcode statistics} are known. */
-export type StatisticsName = keyof typeof statistics;

@@ -15,7 +15,7 @@ import {
   isTensor,
   show,
 } from "../tensor/internal.ts";
-import { statistics, type StatisticsName } from "./statistics.ts";
+import { statistics } from "./statistics.ts";
 
 /**
  * Turns a batch of images into another. Random numbers come from `random`.
@@ -143,15 +143,15 @@ export function resize(height: number, width: number): AnyChannelsTransform {
  * one for each, or with the numbers of a well-known data set by its name. Networks that were
  * pretrained on ImageNet expect `normalize("imagenet")`.
  *
- * | name             | mean                     | standard deviation       |
- * | ---------------- | ------------------------ | ------------------------ |
- * | `"cifar10"`      | 0.4914, 0.4822, 0.4465   | 0.2470, 0.2435, 0.2616   |
- * | `"fashionMnist"` | 0.2860                   | 0.3530                   |
- * | `"imagenet"`     | 0.485, 0.456, 0.406      | 0.229, 0.224, 0.225      |
+ * | name             | mean                   | standard deviation     |
+ * | ---------------- | ---------------------- | ---------------------- |
+ * | `"cifar10"`      | 0.4914, 0.4822, 0.4465 | 0.2470, 0.2435, 0.2616 |
+ * | `"fashionMnist"` | 0.2860                 | 0.3530                 |
+ * | `"imagenet"`     | 0.485, 0.456, 0.406    | 0.229, 0.224, 0.225    |
  *
  * @throws {TypeError} If an option does not exist.
- * @throws {RangeError} If there is no such name, a standard deviation is not positive, a mean is not finite, or the number
- * of channels differs from the number of means or standard deviations.
+ * @throws {RangeError} If there is no such name, a standard deviation is not positive, a mean is
+ * not finite, or the number of channels differs from the number of means or standard deviations.
  *
  * @example
  * ```ts
@@ -166,9 +166,9 @@ export function resize(height: number, width: number): AnyChannelsTransform {
  * assert.deepEqual([...normalize("imagenet")(average, new Random(0)).dataSync()], [0, 0, 0]);
  * ```
  */
-export function normalize<const Name extends StatisticsName>(
-  name: Name,
-): Transform<(typeof statistics)[Name]["mean"]["length"]>;
+export function normalize(name: "cifar10" | "imagenet"): Transform<3>;
+/** {@linkcode normalize} for grey images. */
+export function normalize(name: "fashionMnist"): Transform<1>;
 /** {@linkcode normalize} with one number for all channels. */
 export function normalize(
   options: { mean: number; standardDeviation: number },
@@ -178,7 +178,7 @@ export function normalize<const Mean extends readonly number[]>(
   options: { mean: Mean; standardDeviation: { readonly [channel in keyof Mean]: number } },
 ): Transform<Mean["length"]>;
 export function normalize(
-  nameOrOptions: StatisticsName | Statistics,
+  nameOrOptions: keyof typeof statistics | Statistics,
 ): AnyChannelsTransform {
   const action = "Normalizing images";
   if (typeof nameOrOptions === "string") {

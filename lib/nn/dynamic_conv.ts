@@ -160,9 +160,9 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
   readonly padding: Padding;
 
   /**
-   * Sets the temperature of all dynamic convolutions of a model. The paper's annealing lowers it from
-   * 30 to 1 in equal steps over the first 10 epochs, so that all kernels learn at first (Chen et al.
-   * 2020, section 4).
+   * Sets the temperature of all dynamic convolutions of a model. The paper's annealing lowers it
+   * from 30 to 1 in equal steps over the first 10 epochs, so that all kernels learn at first (Chen
+   * et al. 2020, section 4).
    *
    * @throws {RangeError} If the temperature is not a finite number above 0, or the model has no
    * dynamic convolution.

@@ -56,8 +56,8 @@ export interface Comparison {
   readonly rows: readonly SeedRow[];
   /**
    * For each contestant but the first: its value minus the first contestant's of the same seed,
-   * with the mean and 95 % interval of these differences. An interval without 0 means that the two
-   * differ by more than the seeds explain.
+   * with the mean and 95 % interval of these differences. Of two networks that are equally good,
+   * one interval in twenty leaves out 0.
    */
   readonly differences: readonly SeedRow[];
 }
@@ -132,8 +132,9 @@ export async function compareOverSeeds(options: CompareOverSeedsOptions): Promis
     }
   }
   await showLine(
-    `Measured ${contestants.length} contestants with ${seeds.length} seeds in ` +
-      `${duration(performance.now() - start)}`,
+    `${total} measurements (${contestants.length} contestant${
+      contestants.length === 1 ? "" : "s"
+    } × ${seeds.length} seeds) in ${duration(performance.now() - start)}`,
     true,
   );
   return comparison(contestants.map(([name]) => name), seeds, values);

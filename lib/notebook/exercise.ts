@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { checkFunction, checkString, isTensor, show } from "../tensor/internal.ts";
 import { escapeHtml } from "../nn/internal.ts";
+import { isThenable } from "./thenable.ts";
 
 /** Whether an exercise is open, solved, or answered wrongly. */
 export type ExerciseState = "open" | "right" | "wrong";
@@ -125,8 +126,8 @@ function judge<Answer>(
 ): Outcome | Promise<Outcome> {
   try {
     const answer = attempt();
-    return answer instanceof Promise
-      ? answer.then((answer) => judgeAnswer(answer, isRight), failure)
+    return isThenable(answer)
+      ? Promise.resolve(answer).then((answer) => judgeAnswer(answer, isRight), failure)
       : judgeAnswer(answer, isRight);
   } catch (error) {
     return failure(error);
@@ -150,7 +151,7 @@ function judgeAnswer<Answer>(
   const failed = (error: unknown): Outcome => ({ ...failure(error), found });
   try {
     const verdict = isRight(answer);
-    return verdict instanceof Promise ? verdict.then(judged, failed) : judged(verdict);
+    return isThenable(verdict) ? Promise.resolve(verdict).then(judged, failed) : judged(verdict);
   } catch (error) {
     return failed(error);
   }

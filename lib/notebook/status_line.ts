@@ -3,7 +3,7 @@
 /** Shows a line in place of the one before; the line that is `last` stays. */
 export type StatusLine = (line: string, last?: boolean) => Promise<void>;
 
-/** Returns the status line of the place where the code runs; a file or a pipe gets the last only. */
+/** Returns the line of a notebook or a terminal; a file or a pipe gets the last line only. */
 export function statusLine(): StatusLine {
   try {
     return jupyterStatusLine(Deno.jupyter);

@@ -1,5 +1,6 @@
 import { dispose, type TensorContainer } from "../tensor/mod.ts";
 import { checkFunction, checkInteger, checkOptions } from "../tensor/internal.ts";
+import { isThenable } from "./thenable.ts";
 
 /** Options of {@linkcode timeOf}. */
 export interface TimeOfOptions {
@@ -42,7 +43,7 @@ export async function timeOf(call: () => unknown, options: TimeOfOptions = {}): 
     const start = performance.now();
     // A call that is not async is measured without a turn of the event loop.
     let result = call();
-    if (result instanceof Promise) result = await result;
+    if (isThenable(result)) result = await result;
     times.push(performance.now() - start);
     dispose(result as TensorContainer);
   }

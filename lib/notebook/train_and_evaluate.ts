@@ -24,7 +24,7 @@ import { asClassifier, checkRunOptions } from "../train/run.ts";
 import { duration } from "./duration.ts";
 import { showProgress } from "./progress.ts";
 
-/** Options of {@linkcode trainAndEvaluate}: those of {@linkcode fit} for a classifier, and these. */
+/** Options of {@linkcode trainAndEvaluate}: its own, and those of {@linkcode fit}. */
 export interface TrainAndEvaluateOptions<
   Channels extends number,
   Classes extends number,
@@ -77,7 +77,8 @@ export interface TrainedModel<Model> extends Evaluation {
 
 /**
  * Trains a classifier with {@linkcode fit} and evaluates it on held-out images: by default with
- * Adam and one cycle of the learning rate.
+ * Adam and one cycle of the learning rate. Where Stop ends the training early, the model is
+ * evaluated as it is then, and the line of log has the number of epochs that were finished.
  *
  * @param model The model. It stays as trained.
  * @param dataset The training set.
@@ -120,7 +121,7 @@ export async function trainAndEvaluate<
   heldOut: ImageDataset<NoInfer<Channels>, NoInfer<Classes>>,
   options:
     & TrainAndEvaluateOptions<NoInfer<Channels>, NoInfer<Classes>, Out>
-    & KnownOptions<Names, AnyOptions>,
+    & KnownOptions<Names, TrainAndEvaluateOptions<number, number, number>>,
 ): Promise<TrainedModel<Model>> {
   const action = "Training and evaluating";
   const classifier = asClassifier(action, model), given = options as AnyOptions;

@@ -59,8 +59,8 @@ const maxNameBesideNumbers = 26;
  * @param groups The numbers of each row, with their mean and interval, such as those that
  * {@linkcode meanAndInterval} returns.
  * @param options The axis, title and size.
- * @throws {RangeError} If there is no group, a group has no numbers, one is not finite, a half width
- * is negative, or a number on a logarithmic axis is not positive.
+ * @throws {RangeError} If there is no group, a group has no numbers, one is not finite, a half
+ * width is negative, or a number on a logarithmic axis is not positive.
  * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
  *
  * @example

@@ -16,4 +16,5 @@ export {
   type StoredValues,
 } from "./stored_tensor.ts";
 export { type LoadOptions, loadStateDict, stateDict, type StateDictOptions } from "./state.ts";
+/** The names of tensors in pre-activation ResNets of timm. */
 export * as timm from "./timm.ts";

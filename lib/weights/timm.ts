@@ -39,8 +39,8 @@ export function importNames(tensors: StateDict): Map<string, StoredTensor> {
 
 /**
  * Converts the state dict of a ResNet of version `"v2"` to the names of timm's `resnetv2_18` to
- * `resnetv2_152`, which load it with `strict=True`. {@linkcode importNames} is the inverse, and has an
- * example.
+ * `resnetv2_152`, which load it with `strict=True`. {@linkcode importNames} is the inverse, and has
+ * an example.
  *
  * @throws {TypeError} If the argument is not a map of stored tensors.
  * @throws {RangeError} If two tensors get the same name.

@@ -18,6 +18,7 @@ async function timeOfCalls(times: readonly number[], options?: { repeats: number
 
 Deno.test("timeOf() is the median of the calls after the first", async () => {
   assert.deepEqual(await timeOfCalls([500, 9, 1, 3], { repeats: 3 }), { time: 3, calls: 4 });
+  assert.deepEqual(await timeOfCalls([0, 9, 5, 7], { repeats: 3 }), { time: 7, calls: 4 });
   assert.deepEqual(await timeOfCalls([500, 9, 1, 3, 5], { repeats: 4 }), { time: 4, calls: 5 });
   assert.deepEqual(await timeOfCalls([500, 7], { repeats: 1 }), { time: 7, calls: 2 });
   assert.deepEqual(await timeOfCalls([500, 2, 4, 3, 1, 50]), { time: 3, calls: 6 });

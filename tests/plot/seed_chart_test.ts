@@ -32,6 +32,7 @@ Deno.test("seedChart() gives a seed the same height in each row, and rows their 
   const { data, layout } = seedChart([plain, residual], { x });
   const [first, mean, second] = data.map(({ y }) => y as number[]);
   const distance = first![0]! - second![0]!;
+  assert.equal(new Set(first).size, 3, "dots of a row do not cover each other");
   assert.deepEqual(
     first!.map((y, i) => Math.round(y - second![i]!)),
     first!.map(() => Math.round(distance)),
