@@ -13,6 +13,7 @@
 import type { Component, Kit, PageElement } from "./component.ts";
 import { backward as makeBackward } from "./components/backward.ts";
 import { kernelWorkshop as makeKernelWorkshop } from "./components/kernel_workshop.ts";
+import { scores as makeScores } from "./components/scores.ts";
 import { valley as makeValley } from "./components/valley.ts";
 import { makeKit } from "./kit.ts";
 
@@ -38,3 +39,6 @@ export const kernelWorkshop: Mount<Parameters<typeof makeKernelWorkshop>[1]> = m
 
 /** The figure of `interactive.backward`. */
 export const backward: Mount<Parameters<typeof makeBackward>[1]> = mounted(makeBackward);
+
+/** The figure of `interactive.scores`. */
+export const scores: Mount<Parameters<typeof makeScores>[1]> = mounted(makeScores);

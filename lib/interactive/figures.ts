@@ -6,6 +6,7 @@ import {
   checkOneOf,
   checkOptions,
   checkPadding,
+  checkString,
 } from "../tensor/internal.ts";
 import {
   backward as backwardComponent,
@@ -17,6 +18,7 @@ import {
   type KernelWorkshopOptions,
   type Matrix,
 } from "./components/kernel_workshop.ts";
+import { scores as scoresComponent, type ScoresOptions } from "./components/scores.ts";
 import { valley as valleyComponent, type ValleyOptions } from "./components/valley.ts";
 import { InteractiveFigure } from "./figure.ts";
 
@@ -203,6 +205,55 @@ export function backward(options: BackwardOptions = {}): InteractiveFigure {
     checkWithin(action, `the value of ${name}`, value, -1e4, 1e4);
   }
   return new InteractiveFigure(backwardComponent, options);
+}
+
+/**
+ * Makes a figure of scores that become probabilities and a loss: bars of `softmax(scores / T)`, the
+ * curve `−log p` with the true class on it, and the pull of cross-entropy on each score beside that
+ * of the squared error.
+ *
+ * The reader moves the scores and the temperature, chooses the true class, and adds 1000 to all
+ * scores.
+ *
+ * @param options What it shows at first.
+ * @throws {TypeError} If an option does not exist or is of another kind.
+ * @throws {RangeError} If an option is out of its range, or there is not one name for each score.
+ *
+ * @example
+ * ```ts
+ * import { interactive } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = interactive.scores({ scores: [0, 0], classNames: ["coat", "bag"] });
+ * assert.match(String(figure), /the probabilities 0.5, 0.5; the true class is coat/);
+ * ```
+ */
+export function scores(options: ScoresOptions = {}): InteractiveFigure {
+  const action = "Making the interactive figure scores";
+  checkOptions<ScoresOptions>(action, options, "{ scores: [2, 1, -1] }", {
+    scores: true,
+    classNames: true,
+    target: true,
+    temperature: true,
+  });
+  const { scores = [2, 1, -1], classNames, target = 0, temperature = 1 } = options;
+  checkArray(action, "scores", scores);
+  checkInteger(action, "the number of scores", scores.length, 2, 5);
+  for (const score of scores) checkWithin(action, "a score", score, -10, 10);
+  if (classNames !== undefined) {
+    checkArray(action, "classNames", classNames);
+    checkInteger(
+      action,
+      "the number of classNames",
+      classNames.length,
+      scores.length,
+      scores.length,
+    );
+    for (const name of classNames) checkString(action, "a name of a class", name);
+  }
+  checkInteger(action, "target", target, 0, scores.length - 1);
+  checkWithin(action, "temperature", temperature, 0.1, 10);
+  return new InteractiveFigure(scoresComponent, options);
 }
 
 function checkWithin(action: string, subject: string, value: unknown, low: number, high: number) {

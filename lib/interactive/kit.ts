@@ -21,7 +21,7 @@ export function makeKit(): Kit {
   font: 14px/1.45 system-ui, "DejaVu Sans", sans-serif; font-variant-numeric: tabular-nums; }
 @media (prefers-color-scheme: dark) { :host { ${theme("#e4e4e4", "#161616", "#333", "#888")} } }
 * { box-sizing: border-box; }
-.figure { background: var(--paper); border: 1px solid var(--line); border-radius: 6px;
+.figure { container-type: inline-size; background: var(--paper); border: 1px solid var(--line); border-radius: 6px;
   padding: 10px 12px; }
 .controls, .panels { display: flex; flex-wrap: wrap; gap: 6px 16px; align-items: center; }
 .panels { align-items: flex-start; gap: 10px 16px; margin: 8px 0; }

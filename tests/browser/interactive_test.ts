@@ -113,6 +113,33 @@ pageTest(
   },
 );
 
+pageTest(
+  "scores: sliders, the true class and the temperature change probabilities and loss",
+  () => htmlOf(interactive.scores({ classNames: ["t-shirt", "coat", "bag"] })),
+  async (page) => {
+    const figure = page.locator("[data-figure]");
+    const loss = () => figure.locator("[data-loss]").innerText();
+    const number = (kind: string, i: number) => figure.locator(`[data-${kind}="${i}"]`).innerText();
+    await figure.getByRole("button", { name: "Undecided" }).click();
+    assert.equal(await loss(), "1.1", "log 3");
+    assert.deepEqual([await number("slope", 0), await number("slope", 1)], ["−0.667", "0.333"]);
+    // e^1.1 is 3.004, and the others are 1 each.
+    await press(slider(figure, "score 1"), "ArrowRight", 11);
+    assert.equal(await number("probability", 1), "0.6");
+    await figure.getByLabel("True class", { exact: true }).selectOption("coat");
+    assert.equal(await number("slope", 1), "−0.4");
+    await box(figure, "temperature").fill("10");
+    assert.equal(await number("probability", 1), "0.358");
+    await figure.getByLabel("add 1000 to all scores").check();
+    assert.equal(await number("probability", 1), "0.358");
+    await figure.getByRole("button", { name: "Start again" }).click();
+    await figure.getByRole("button", { name: "Sure and wrong" }).click();
+    assert.equal(await loss(), "8");
+    assert.equal(await number("squared", 1), "0.00201");
+    await fitsAndShows(page, "scores");
+  },
+);
+
 browserTest("an interactive figure lives in JupyterLab, and is a picture until it is trusted", {
   async prepare(root) {
     await Deno.mkdir(join(root, "my_notebooks"));

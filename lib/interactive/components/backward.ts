@@ -308,7 +308,7 @@ export function backward(
 .node.next { stroke: #1e82c8; stroke-width: 4; } .label { fill: var(--paper); }
 .arrow { fill: var(--line); } .back:not(.edge) { fill: #d55e00; }
 text.hot { fill: #d55e00; font-weight: bold; } text.gradient { fill: #1e82c8; }
-.figure { container-type: inline-size; } [data-view=tall] { display: none; }
+[data-view=tall] { display: none; }
 @container (max-width: 640px) {
   [data-view=wide] { display: none; } [data-view=tall] { display: block; }
 }`,
