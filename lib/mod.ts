@@ -466,4 +466,7 @@ export {
   trainAndEvaluate,
   type TrainAndEvaluateOptions,
   type TrainedModel,
+  tune,
+  type Tuned,
+  type TuneOptions,
 } from "./notebook/mod.ts";

@@ -98,7 +98,7 @@ function documentProblems(name: string, notebook: Notebook): string[] {
     if (execution_count !== number + 1) {
       problems.push(
         `${at(cell)} not executed in order from the top (deno task run ${
-          name.slice(0, 2)
+          name.split("_")[0]
         } --write does it)`,
       );
     }

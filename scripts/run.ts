@@ -9,7 +9,7 @@ Then it runs the folded solution of each exercise, which must solve it.
 
   deno task run [NN…] [--scale smoke|cpu|gpu] [--write] [--timeout SECONDS]
 
-  NN         notebooks by number (01) or path; all of notebooks/ if there are none
+  NN         notebooks by number (01, 03b) or path; all of notebooks/ if there are none
   --scale    how much to compute: smoke (about a minute each), cpu (the default, minutes each), gpu
   --write    write the outputs to the notebooks and the table of results; without it no file changes
   --timeout  seconds that one cell may take, 3600 if not given
@@ -58,7 +58,7 @@ export function parseArguments(args: readonly string[], folder: string): CliOpti
     if (match) return match;
     throw new RangeError(
       `${ACTION}: each notebook must be a path or one of ${
-        all.map((path) => basename(path).slice(0, 2)).join(", ") || "none"
+        all.map((path) => basename(path).split("_")[0]).join(", ") || "none"
       }, found ${name}.`,
     );
   });

@@ -10,8 +10,9 @@ export const startPageName = "00_start.md";
 const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]>> = {
   "01": ["build a classifier from mean pictures, read any shape, find the leak", "1"],
   "02": ["write an engine for gradients, train a network with it, check any gradient", "1"],
-  "03": [
-    "train a classifier, choose its settings by measuring, report an accuracy that holds",
+  "03": ["train a classifier, hold it back from memorising, report an accuracy that holds", "4"],
+  "03b": [
+    "compare optimizers fairly, find a learning rate, start a deep network so that it learns",
     "4",
   ],
   "04": ["say what a convolution assumes, write one, and build, test and open LeNet", "3"],
@@ -70,7 +71,7 @@ export function startPage(
 ): string {
   const { means, time } = scales[scale] ?? { means: "not a scale: use smoke, cpu or gpu" };
   const rows = Object.entries(titles).flatMap(([file, title]) => {
-    const lesson = lessons[file.slice(0, 2)];
+    const lesson = lessons[file.split("_")[0]!];
     return lesson ? [`| [${title}](${file}) | ${lesson[0]} | ${time ?? lesson[1]} |`] : [];
   });
   return `# ResNet Lab: from tensors to ResNet

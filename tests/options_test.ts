@@ -304,6 +304,10 @@ const PLACES: Readonly<Record<string, Row>> = {
   ],
 
   // notebook
+  "tune 2": [
+    { seeds: [0], searchSeeds: [1] },
+    (o) => lib.tune([1], () => Promise.resolve({ loss: 1 }), o),
+  ],
   "compareOverSeeds 0": [
     { contestants: { a: (seed: number) => seed }, seeds: 2 },
     (o) => lib.compareOverSeeds(o),

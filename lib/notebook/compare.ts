@@ -19,9 +19,12 @@ import { statusLine } from "./status_line.ts";
 export interface CompareOverSeedsOptions {
   /**
    * Measures one number, such as an accuracy, for a seed, by the name of what is measured. The
-   * first contestant is the one with which the others are compared.
+   * first contestant is the one with which the others are compared. Numbers that are measured
+   * already, such as those of {@linkcode tune}, are given as an array, one for each seed.
    */
-  contestants: Readonly<Record<string, (seed: number) => number | Promise<number>>>;
+  contestants: Readonly<
+    Record<string, readonly number[] | ((seed: number) => number | Promise<number>)>
+  >;
   /**
    * The seeds, or their number: 3 for 0, 1 and 2.
    *
@@ -97,13 +100,15 @@ export async function compareOverSeeds(options: CompareOverSeedsOptions): Promis
     experiment: true,
   });
   const { experiment } = options;
-  const contestants = checkContestants(action, options.contestants);
   const seeds = checkSeeds(action, options.seeds ?? 5);
+  const contestants = checkContestants(action, options.contestants, seeds);
   if (experiment !== undefined) checkString(action, "experiment", experiment);
   using stop = linkInterrupt();
   const values = contestants.map((): number[] => []);
   const total = contestants.length * seeds.length;
-  const showLine = statusLine(), start = performance.now();
+  const isMeasured = Object.values(options.contestants).every(Array.isArray);
+  const showLine = isMeasured ? () => Promise.resolve() : statusLine();
+  const start = performance.now();
   let done = 0;
   for (const seed of seeds) {
     for (const [index, [name, measure]] of contestants.entries()) {
@@ -164,6 +169,7 @@ function left(start: number, done: number, total: number): string {
 function checkContestants(
   action: string,
   contestants: unknown,
+  seeds: readonly number[],
 ): [string, (seed: number) => number | Promise<number>][] {
   if (typeof contestants !== "object" || contestants === null || Array.isArray(contestants)) {
     throw new TypeError(
@@ -176,8 +182,16 @@ function checkContestants(
   if (entries.length === 0) {
     throw new RangeError(`${action}: contestants must be at least one function, found none.`);
   }
-  for (const [name, measure] of entries) checkFunction(action, `contestant "${name}"`, measure);
-  return entries;
+  return entries.map(([name, measure]) => {
+    const subject = `contestant "${name}"`;
+    if (!Array.isArray(measure)) {
+      checkFunction(action, subject, measure);
+      return [name, measure];
+    }
+    const count = measure.length, condition = "one for each seed";
+    checkNumber(action, `the numbers of ${subject}`, count, count === seeds.length, condition);
+    return [name, (seed) => measure[seeds.indexOf(seed)]];
+  });
 }
 
 function checkSeeds(action: string, seeds: number | readonly number[]): readonly number[] {

@@ -28,3 +28,4 @@ export { addResult, type NetworkResult, type StoredResult } from "./results.ts";
 export { cachedExperiment, type Provenance } from "./cached_experiment.ts";
 export { type Table, table, type TableOptions } from "./table.ts";
 export { type MeanAndInterval, meanAndInterval } from "./statistics.ts";
+export { tune, type Tuned, type TuneOptions } from "./tune.ts";
