@@ -9,14 +9,18 @@ import * as train from "../train/mod.ts";
 import * as weights from "../weights/mod.ts";
 import * as cachedExperiment from "./cached_experiment.ts";
 import * as checks from "./check.ts";
+import * as compare from "./compare.ts";
 import { publicDocs } from "./docs.ts";
+import * as errors from "./errors.ts";
+import * as exercise from "./exercise.ts";
 import { factoriesOf, pageHtml, pageOf, pageText, type Part } from "./help_page.ts";
 import * as progress from "./progress.ts";
 import * as results from "./results.ts";
-import * as resultStore from "./result_store.ts";
 import * as runScale from "./run_scale.ts";
 import * as statistics from "./statistics.ts";
 import * as table from "./table.ts";
+import * as timeOf from "./time_of.ts";
+import * as trainAndEvaluate from "./train_and_evaluate.ts";
 
 /** A page of help. A notebook shows it as HTML, `console.log` as text. */
 export class HelpPage {
@@ -107,14 +111,15 @@ let names: ReadonlyMap<unknown, string> | undefined;
 
 function nameOf(value: unknown): string | undefined {
   const notebook = [
-    ...[cachedExperiment, checks, progress, results, resultStore, runScale, statistics, table],
+    ...[cachedExperiment, checks, compare, errors, exercise, progress, results, runScale],
+    ...[statistics, table, timeOf, trainAndEvaluate],
     { help },
   ];
   names ??= new Map(
     [tensor, nn, models, data, train, weights, plot, interactive, ...notebook].flatMap((module) =>
       Object.entries(module).flatMap(([name, value]): [unknown, string][] => [
         [value, name],
-        ...(name === "ops" || name === "initializers" || name === "interactive"
+        ...(["ops", "initializers", "interactive", "timm"].includes(name)
           ? Object.entries(value).map(([part, value]): [unknown, string] => [
             value,
             `${name}.${part}`,

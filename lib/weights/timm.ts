@@ -1,11 +1,16 @@
-/** The names of tensors in pre-activation ResNets of timm. */
+/**
+ * The names of tensors in pre-activation ResNets of timm.
+ *
+ * @module
+ */
 import { checkStateDict, type StateDict, StoredTensor } from "./stored_tensor.ts";
 
 /**
- * Converts the state dict of a pre-activation ResNet of timm (`resnetv2_18`, 34, 50, 101, 152) to
- * the names of this library, ready for {@linkcode loadStateDict} into a
- * `resnet50({ version: "v2" })`. timm's head, a 1×1 convolution, becomes a linear layer.
- * {@linkcode exportNames} is the inverse.
+ * Converts a state dict with the names of timm to those of this library.
+ *
+ * It is that of a pre-activation ResNet (`resnetv2_18`, 34, 50, 101, 152), ready for
+ * {@linkcode loadStateDict} into a `resnet50({ version: "v2" })`. timm's head, a 1×1 convolution,
+ * becomes a linear layer. {@linkcode exportNames} is the inverse.
  *
  * @throws {TypeError} If the argument is not a map of stored tensors.
  * @throws {RangeError} If two tensors get the same name.
@@ -38,8 +43,10 @@ export function importNames(tensors: StateDict): Map<string, StoredTensor> {
 }
 
 /**
- * Converts the state dict of a ResNet of version `"v2"` to the names of timm's `resnetv2_18` to
- * `resnetv2_152`, which load it with `strict=True`. {@linkcode importNames} is the inverse, and has
+ * Converts a state dict with the names of this library to those of timm.
+ *
+ * It is that of a ResNet of version `"v2"`; timm's `resnetv2_18` to `resnetv2_152` load it with
+ * `strict=True`. {@linkcode importNames} is the inverse, and has
  * an example.
  *
  * @throws {TypeError} If the argument is not a map of stored tensors.
