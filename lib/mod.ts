@@ -409,12 +409,19 @@ export {
 
 // Interactive figures: they have sliders and buttons, and compute in the page.
 export {
+  type BackwardOptions,
+  type Formula,
   interactive,
   type InteractiveBundle,
   type InteractiveFigure,
+  type KernelWorkshopOptions,
+  type Matrix,
+  type ReceptiveFieldOptions,
+  type ScoresOptions,
   type StepRule,
   type Surface,
   type ValleyOptions,
+  type WindowLayer,
 } from "./interactive/mod.ts";
 
 // Notebooks: help, tables, live progress, checks, exercises, comparisons, and stored results.

@@ -64,6 +64,15 @@ const PLACES: Readonly<Record<string, Row>> = {
   // tensor
   "Random.normal 1": [{ mean: 0 }, (o) => new lib.Random(1).normal([1], o)],
   "Random.uniform 1": [{ min: 0 }, (o) => new lib.Random(1).uniform([1], o)],
+  "interactive.backward 0": [{ formula: "x·x + x" }, (o) => lib.interactive.backward(o)],
+  "interactive.kernelWorkshop 0": [{ stride: 2 }, (o) => lib.interactive.kernelWorkshop(o)],
+  "interactive.receptiveField 0": [{ imageSize: 9 }, (o) => lib.interactive.receptiveField(o)],
+  "interactive.receptiveField 0.layers[]": [
+    { kernelSize: 3 },
+    (o) => lib.interactive.receptiveField({ layers: [o] }),
+  ],
+  "interactive.scores 0": [{ target: 1 }, (o) => lib.interactive.scores(o)],
+  "interactive.valley 0": [{ steps: 3 }, (o) => lib.interactive.valley(o)],
   "ops.all 2": [{ keepDims: true }, (o) => ops.all(ops.isFinite(image), [0], o)],
   "ops.any 2": [{ keepDims: true }, (o) => ops.any(ops.isFinite(image), [0], o)],
   "ops.avgPool 1": [{ kernelSize: 1 }, (o) => ops.avgPool(image, o)],
@@ -455,6 +464,9 @@ async function placesWithOptions(): Promise<Map<string, string>> {
   }
   for (const symbol of symbolsOf("tensor/ops/mod.ts")) {
     visit(symbol.name, symbol, valueAt(ops, symbol.name), "ops.");
+  }
+  for (const symbol of symbolsOf("interactive/figures.ts")) {
+    visit(symbol.name, symbol, valueAt(lib.interactive, symbol.name), "interactive.");
   }
   return places;
 }

@@ -13,6 +13,7 @@
 import type { Component, Kit, PageElement } from "./component.ts";
 import { backward as makeBackward } from "./components/backward.ts";
 import { kernelWorkshop as makeKernelWorkshop } from "./components/kernel_workshop.ts";
+import { receptiveField as makeReceptiveField } from "./components/receptive_field.ts";
 import { scores as makeScores } from "./components/scores.ts";
 import { valley as makeValley } from "./components/valley.ts";
 import { makeKit } from "./kit.ts";
@@ -42,3 +43,8 @@ export const backward: Mount<Parameters<typeof makeBackward>[1]> = mounted(makeB
 
 /** The figure of `interactive.scores`. */
 export const scores: Mount<Parameters<typeof makeScores>[1]> = mounted(makeScores);
+
+/** The figure of `interactive.receptiveField`. */
+export const receptiveField: Mount<Parameters<typeof makeReceptiveField>[1]> = mounted(
+  makeReceptiveField,
+);

@@ -83,8 +83,8 @@ function picture(drawing: string, css: string): string {
     .replace(">", `><style>${style}</style>`);
 }
 
-/** Comments that begin a line. */
-const COMMENTS = /^\s*(?:\/\/.*$|\/\*\*[^]*?\*\/)\s*/gm;
+/** Comments that begin a line, and indentation. */
+const COMMENTS = /^\s*(?:(?:\/\/.*$|\/\*\*[^]*?\*\/)\s*)*/gm;
 
 /** Returns a short name for a text (FNV-1a). */
 function hash(text: string): string {

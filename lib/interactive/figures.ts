@@ -18,6 +18,11 @@ import {
   type KernelWorkshopOptions,
   type Matrix,
 } from "./components/kernel_workshop.ts";
+import {
+  receptiveField as receptiveFieldComponent,
+  type ReceptiveFieldOptions,
+  type WindowLayer,
+} from "./components/receptive_field.ts";
 import { scores as scoresComponent, type ScoresOptions } from "./components/scores.ts";
 import { valley as valleyComponent, type ValleyOptions } from "./components/valley.ts";
 import { InteractiveFigure } from "./figure.ts";
@@ -254,6 +259,49 @@ export function scores(options: ScoresOptions = {}): InteractiveFigure {
   checkInteger(action, "target", target, 0, scores.length - 1);
   checkWithin(action, "temperature", temperature, 0.1, 10);
   return new InteractiveFigure(scoresComponent, options);
+}
+
+/**
+ * Makes a figure of receptive fields: layers of convolutions or poolings over a row of pixels, and
+ * the cone from a unit down to the pixels that it sees. The reader points at a unit, and changes
+ * kernel size, stride and dilation of each layer.
+ *
+ * @param options What it shows at first.
+ * @throws {TypeError} If an option does not exist or is of another kind.
+ * @throws {RangeError} If an option is out of its range.
+ *
+ * @example
+ * ```ts
+ * import { interactive } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = interactive.receptiveField({ layers: [{ kernelSize: 3 }, { kernelSize: 3 }] });
+ * assert.match(String(figure), /of layer 2, 5 pixels across, through the layers 3×3, 3×3/);
+ * ```
+ */
+export function receptiveField(options: ReceptiveFieldOptions = {}): InteractiveFigure {
+  const action = "Making the interactive figure receptiveField";
+  checkOptions<ReceptiveFieldOptions>(action, options, "{ imageSize: 20 }", {
+    layers: true,
+    imageSize: true,
+  });
+  const { layers = [], imageSize = 28 } = options;
+  checkArray(action, "layers", layers);
+  if (options.layers !== undefined) {
+    checkInteger(action, "the number of layers", layers.length, 1, 5);
+  }
+  for (const layer of layers) {
+    checkOptions<WindowLayer>(`${action}, a layer`, layer, "{ kernelSize: 3 }", {
+      kernelSize: true,
+      stride: true,
+      dilation: true,
+    });
+    checkInteger(action, "kernelSize", layer.kernelSize, 1, 7);
+    checkInteger(action, "stride", layer.stride ?? 1, 1, 4);
+    checkInteger(action, "dilation", layer.dilation ?? 1, 1, 4);
+  }
+  checkInteger(action, "imageSize", imageSize, 8, 40);
+  return new InteractiveFigure(receptiveFieldComponent, options);
 }
 
 function checkWithin(action: string, subject: string, value: unknown, low: number, high: number) {

@@ -1,11 +1,11 @@
 /** Helpers for tests of interactive figures in a page. */
 import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
-import { interactive } from "resnet-lab";
+import type { InteractiveFigure } from "resnet-lab";
 import { browserProgram, openBrowser } from "./_lab.ts";
 
 /** Returns the HTML that a notebook stores of a figure. */
-export function htmlOf(figure: ReturnType<typeof interactive.valley>): string {
+export function htmlOf(figure: InteractiveFigure): string {
   const display: () => { "text/html": string } = Reflect.get(figure, Symbol.for("Jupyter.display"));
   return display.call(figure)["text/html"];
 }

@@ -140,6 +140,25 @@ pageTest(
   },
 );
 
+pageTest(
+  "receptiveField: pointing at a unit, keys and boxes show what it sees",
+  () => htmlOf(interactive.receptiveField()),
+  async (page) => {
+    const figure = page.locator("[data-figure]"), map = figure.locator("[data-pad=map]");
+    const said = () => figure.locator("[data-view=said]").innerText();
+    assert.equal(await said(), "Unit 4 of layer 4 sees the pixels 8 to 17: 10 across.");
+    await map.focus();
+    await page.keyboard.press("ArrowRight");
+    assert.equal(await said(), "Unit 5 of layer 4 sees the pixels 10 to 19: 10 across.");
+    await map.hover({ position: { x: 390, y: 20 + 3 * 64 + 12 } });
+    assert.equal(await said(), "Unit 25 of layer 1 sees the pixels 25 to 27: 3 across.");
+    await figure.getByLabel("layer 1, stride").fill("2");
+    assert.equal(await figure.locator("[data-field='4']").innerText(), "17");
+    await figure.getByRole("button", { name: "Start again" }).click();
+    await fitsAndShows(page, "receptive_field");
+  },
+);
+
 browserTest("an interactive figure lives in JupyterLab, and is a picture until it is trusted", {
   async prepare(root) {
     await Deno.mkdir(join(root, "my_notebooks"));
@@ -187,7 +206,7 @@ browserTest("an interactive figure lives in JupyterLab, and is a picture until i
     assert.equal(await factor.innerText(), "−24");
     await press(slider(figure, "learningRate"), "ArrowDown", 1);
     assert.equal(await box(figure, "learningRate").inputValue(), "0.977");
-    // In JupyterLab "a" and "b" insert cells, and "x" cuts one, unless a box for text has the focus.
+    // In JupyterLab "a" and "b" insert cells and "x" cuts one, outside of boxes for text.
     for (const key of ["a", "b", "x"]) await press(slider(figure, "steepness"), key, 1);
     await box(figure, "learningRate").fill("0.04");
     assert.equal(await factor.innerText(), "0");

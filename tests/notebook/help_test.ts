@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import * as library from "resnet-lab";
-import { conv2d, type Features, fit, help, initializers, linear, Module, ops } from "resnet-lab";
+import {
+  conv2d,
+  type Features,
+  fit,
+  help,
+  initializers,
+  interactive,
+  linear,
+  Module,
+  ops,
+} from "resnet-lab";
 import { relu, resnet18, summary } from "resnet-lab";
 
 /** The text of a page, with its indentation as one space. */
@@ -19,6 +29,13 @@ Deno.test("help() finds every value of the library", () => {
   for (const [name, value] of Object.entries({ ...initializers })) {
     assert.equal(textOf(value), textOf(`initializers.${name}`), name);
   }
+});
+
+Deno.test("help() finds every interactive figure", () => {
+  for (const [name, value] of Object.entries({ ...interactive })) {
+    assert.equal(textOf(value), textOf(`interactive.${name}`), name);
+  }
+  assert.match(textOf(interactive.valley), /\n steepness\?: number \(default: 25\)/);
 });
 
 Deno.test("help() shows signature, options with types and defaults, errors and an example", () => {

@@ -161,7 +161,10 @@ export function kernelWorkshop(
     );
   }
 
-  /** Draws rows of numbers as squares: one path for each colour, and the numbers if they fit. */
+  /**
+   * Draws rows of numbers as squares: one path for each colour. Large squares have gaps between
+   * them, and their numbers if they fit; small ones of one colour are joined within a row.
+   */
   function grid(
     rows: Matrix,
     side: number,
@@ -169,20 +172,27 @@ export function kernelWorkshop(
     color: (value: number) => string,
     ink: (value: number) => string,
   ): string {
-    const paths = new Map<string, string>();
+    const paths = new Map<string, string>(), isLarge = side >= 20, gap = isLarge ? 1 : 0;
     let numbers = "";
-    rows.forEach((values, row) =>
-      values.forEach((value, column) => {
+    rows.forEach((values, row) => {
+      for (let column = 0, count; column < values.length; column += count) {
+        const value = values[column]!, fill = color(value);
         const x = left + column * side, y = top + row * side;
-        const fill = color(value);
-        paths.set(fill, `${paths.get(fill) ?? ""}M${x} ${y}h${side - 1}v${side - 1}h${1 - side}z`);
+        count = 1;
+        while (
+          !isLarge && column + count < values.length && color(values[column + count]!) === fill
+        ) {
+          count++;
+        }
+        const width = count * side - gap, height = side - gap;
+        paths.set(fill, `${paths.get(fill) ?? ""}M${x} ${y}h${width}v${height}h-${width}z`);
         const written = num(value, 2);
-        if (side >= 20 && written.length * 7 <= side + 2) {
+        if (isLarge && written.length * 7 <= side + 2) {
           numbers += `<text x="${x + side / 2 - 0.5}" y="${y + side / 2 + 4}" ` +
             `class="small middle" style="fill: ${ink(value)}">${written}</text>`;
         }
-      })
-    );
+      }
+    });
     return [...paths].map(([fill, path]) => `<path fill="${fill}" d="${path}"/>`).join("") +
       numbers;
   }
@@ -456,7 +466,7 @@ export function kernelWorkshop(
       stride: String(state.stride),
       padding: String(state.padding),
       dilation: String(state.dilation),
-      brush: String(state.brush),
+      brush: String(Number(state.brush.toPrecision(4))),
     };
   }
 

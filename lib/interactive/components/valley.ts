@@ -193,13 +193,18 @@ export function valley(
     const area = `x="${LEFT}" y="${TOP}" width="${WIDTH - LEFT - 8}" ` +
       `height="${HEIGHT - TOP - BOTTOM}"`;
     const contours = levels.map((level) => `<path class="contour" d="${contour(state, level)}"/>`);
+    const markers = walks.map(([rule]) =>
+      `<marker id="${rule}" viewBox="-3 -3 6 6" markerWidth="6" markerHeight="6" ` +
+      `markerUnits="userSpaceOnUse"><circle r="2.5" fill="${color(rule)}"/></marker>`
+    );
     const paths = walks.map(([rule, { along, across }]) => {
       const points = along.map((a, i) => [limit(columns(a)), limit(rows(across[i]!))] as const)
-        .filter((point) => point.every(Number.isFinite));
+        .filter((point) => point.every(Number.isFinite)).map((point) => point.join(" "))
+        // A path that has arrived stays at one point.
+        .filter((point, i, all) => point !== all[i - 1]);
+      const dots = ["start", "mid", "end"].map((place) => `marker-${place}="url(#${rule})"`);
       return `<path class="curve" stroke="${color(rule)}" stroke-dasharray="${dashes[rule]}" ` +
-        `d="M${points.map((point) => point.join(" ")).join("L")}"/>` +
-        `<path stroke="${color(rule)}" stroke-width="5" stroke-linecap="round" ` +
-        `d="${points.map((point) => `M${point.join(" ")}h0`).join("")}"/>`;
+        `${dots.join(" ")} d="M${points.join("L")}"/>`;
     });
     const [x, y] = [columns(state.start[0]), rows(state.start[1])];
     const bottom = HEIGHT - BOTTOM;
@@ -207,7 +212,9 @@ export function valley(
       WIDTH,
       HEIGHT,
       describe(state),
-      `<defs><clipPath id="area"><rect ${area}/></clipPath></defs><g clip-path="url(#area)">` +
+      `<defs><clipPath id="area"><rect ${area}/></clipPath>${
+        markers.join("")
+      }</defs><g clip-path="url(#area)">` +
         `${contours.join("")}${paths.join("")}` +
         `<circle cx="${limit(x)}" cy="${limit(y)}" r="7" class="start"/></g>` +
         `<rect ${area} class="line"/>` +
