@@ -10,10 +10,10 @@ export const startPageName = "00_start.md";
 const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]>> = {
   "01": ["build a classifier from mean pictures, read any shape, find the leak", "1"],
   "02": ["write an engine for gradients, train a network with it, check any gradient", "1"],
-  "03": ["train a classifier, hold it back from memorising, report an accuracy that holds", "4"],
+  "03": ["train a classifier, hold it back from memorising, report an accuracy that holds", "1"],
   "03b": [
     "compare optimizers fairly, find a learning rate, start a deep network so that it learns",
-    "4",
+    "1",
   ],
   "04": ["say what a convolution assumes, write one, and build, test and open LeNet", "3"],
   "05": ["build AlexNet as its paper describes it, and see what each new part is for", "4"],
