@@ -11,7 +11,10 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
   "01": ["read any shape, find the leak, know when native code pays", "1"],
   "02": ["write an engine for gradients in thirty lines, and check any gradient by measuring", "1"],
   "03": ["train a classifier, hold it back from memorising, report an accuracy that holds", "1"],
-  "03b": ["compare optimizers fairly, find a learning rate, start a deep network so that it learns", "1"],
+  "03b": [
+    "compare optimizers fairly, find a learning rate, start a deep network so that it learns",
+    "1",
+  ],
   "04": ["compute a convolution by hand; build, train and look inside LeNet", "4"],
   "05": ["build AlexNet as its paper describes it, and see what each new part is for", "4"],
   "06": ["write a network as data, and say why three small kernels replace a large one", "5"],
