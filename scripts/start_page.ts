@@ -15,11 +15,7 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
     "compare optimizers fairly, find a learning rate, start a deep network so that it learns",
     "1",
   ],
-<<<<<<< HEAD
   "04": ["say what a convolution assumes, write one, and build, test and open LeNet", "3"],
-=======
-  "04": ["compute a convolution by hand; build, train and look inside LeNet", "4"],
->>>>>>> lesson3
   "05": ["build AlexNet as its paper describes it, and see what each new part is for", "4"],
   "06": ["write a network as data, and say why three small kernels replace a large one", "5"],
   "07": ["put a small network on each pixel, and ask a network where it saw its answer", "5"],
