@@ -4,6 +4,7 @@
  */
 import {
   alexnet,
+  augmentation,
   batches,
   cifarResnet,
   type Classifier,
@@ -16,8 +17,6 @@ import {
   lenet,
   normalize,
   Random,
-  randomCrop,
-  randomFlip,
   resnet18,
   resnet50,
   sgd,
@@ -96,8 +95,8 @@ await serve("ResNet Lab 0.1.0", {
   epoch() {
     const dataset = noise(imagesOfEpoch);
     const transform = compose(
-      randomCrop({ padding: 4 }),
-      randomFlip(),
+      augmentation.randomCrop({ padding: 4 }),
+      augmentation.randomFlip(),
       normalize({ mean: 0.5, standardDeviation: 0.5 }),
     );
     const shuffle = new Random(0);

@@ -31,6 +31,7 @@ export {
   type Pair,
   type Precision,
   Random,
+  type RandomState,
   type Rank,
   type RankFor,
   type RankMax,
@@ -225,6 +226,7 @@ export {
 // Data: image data sets, downloads, image folders, batches, transforms and augmentation.
 export {
   type AnyChannelsTransform,
+  augmentation,
   type Batch,
   type Batches,
   batches,
@@ -235,10 +237,8 @@ export {
   cifar10,
   type Cifar10Options,
   type ClassNumbers,
-  colorJitter,
   type ColorJitterOptions,
   compose,
-  cutout,
   type DownloadOptions,
   type DownloadProgress,
   type FashionMnist,
@@ -254,10 +254,9 @@ export {
   type Indices,
   type LastChannels,
   normalize,
-  randomCrop,
-  randomFlip,
-  randomResizedCrop,
   type RandomResizedCropOptions,
+  readImage,
+  type ReadImageOptions,
   resize,
   type SkippedFile,
   type SomeTransform,
@@ -266,6 +265,28 @@ export {
   type Transform,
   type TransformChain,
 } from "./data/mod.ts";
+
+// Weights: state dicts, safetensors and `.pth` files, pretrained weights, and graph models.
+export {
+  type LoadOptions,
+  loadStateDict,
+  pretrained,
+  type PretrainedName,
+  type PretrainedOptions,
+  type PthOptions,
+  readPth,
+  readSafetensors,
+  type SafetensorsFile,
+  type StateDict,
+  stateDict,
+  type StateDictOptions,
+  type StoredTensor,
+  type StoredType,
+  type StoredValues,
+  timm,
+  writeGraphModel,
+  writeSafetensors,
+} from "./weights/mod.ts";
 
 // Training: the loop `fit`, losses, metrics, optimizers, schedules, and studies of a trained model.
 export {
@@ -279,7 +300,9 @@ export {
   calibration,
   type CalibrationBin,
   type ChannelMismatch,
+  type CheckpointOptions,
   type ClassifierFor,
+  type ClassScores,
   cosine,
   type CosineOptions,
   crossEntropy,
@@ -315,8 +338,12 @@ export {
   type OneCycleOptions,
   type Optimizer,
   type OptimizerOptions,
+  type OptimizerState,
   type ParameterGroup,
   type ParametersOrGroups,
+  predict,
+  type Prediction,
+  type PredictOptions,
   type Progress,
   rmsProp,
   type RmsPropOptions,
@@ -333,28 +360,6 @@ export {
   warmup,
 } from "./train/mod.ts";
 
-// Weights: state dicts, safetensors and `.pth` files, pretrained weights, and graph models.
-export {
-  type LoadOptions,
-  loadStateDict,
-  pretrained,
-  type PretrainedName,
-  type PretrainedOptions,
-  type PthOptions,
-  readPth,
-  readSafetensors,
-  type SafetensorsFile,
-  type StateDict,
-  stateDict,
-  type StateDictOptions,
-  type StoredTensor,
-  type StoredType,
-  type StoredValues,
-  timm,
-  writeGraphModel,
-  writeSafetensors,
-} from "./weights/mod.ts";
-
 // Plots: pure functions from numbers to figures, and pictures of figures without a browser.
 export {
   activationHistograms,
@@ -367,6 +372,7 @@ export {
   type ConfusionMatrixPlotOptions,
   contourPlot,
   type ContourPlotOptions,
+  diagram,
   featureMaps,
   type FeatureMapsOptions,
   Figure,

@@ -1,19 +1,27 @@
-"""Executes notebooks in the Deno kernel, from top to bottom.
+"""Executes notebooks in the Deno kernel, from top to bottom, and checks the types of their cells.
 
 run.ts writes its options to stdin, as JSON.
 """
 
+import asyncio
 import json
 import os
 import pathlib
 import queue
+import signal
 import sys
 import tempfile
 import time
+from contextlib import asynccontextmanager
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+sys.path.insert(0, str(pathlib.Path(__file__).with_name("kernel")))
+from errors import excerpt  # noqa: E402
+from language_server import LanguageServer  # noqa: E402
 
 # Fixed, so that a notebook changes only with its cells and their outputs. main() adds the version
 # of TypeScript that the kernel reports, without which JupyterLab changes a notebook on opening.
@@ -29,6 +37,12 @@ METADATA = {
     },
 }
 
+# A check takes some seconds of a processor that two kernels may be using as well.
+CHECK_SECONDS = 600
+
+Problem = tuple[str, str, str]
+"""The name of a cell, `[1]` or `solution of [1]`, its source, and what is wrong with it."""
+
 
 def show(text: str = "", end: str = "\n") -> None:
     print(text, end=end, flush=True)
@@ -37,6 +51,14 @@ def show(text: str = "", end: str = "\n") -> None:
 def first_line(source: str) -> str:
     lines = [line.strip() for line in source.splitlines()]
     return next((line for line in lines if line and not line.startswith("//")), lines[0])[:60]
+
+
+def is_code(cell) -> bool:
+    return cell.cell_type == "code" and bool(cell.source.strip())
+
+
+def sources_in(notebook) -> list[str]:
+    return [cell.source for cell in notebook.cells if is_code(cell)]
 
 
 def checks_in(notebook) -> int:
@@ -69,21 +91,65 @@ def reason_of(cell, error: Exception, kernel_errors: str) -> str:
     return f"The kernel died. Its last output:\n{kernel_errors[-2000:].strip()}"
 
 
-def execute(notebook, path: pathlib.Path, solutions: list, timeout: float):
-    """Executes the cells in place, then the solutions of exercises, which are not kept.
+class TypeChecks:
+    """Checks of all cells of notebooks, by one language server for each folder."""
 
-    The solutions come last, so that the outputs of all cells are those that a learner gets who
-    solves nothing. Returns the failed cell, its name and the reason, or None.
+    def __init__(self) -> None:
+        self._servers: dict[pathlib.Path, LanguageServer] = {}
+
+    async def problems(self, path: pathlib.Path, notebook) -> list[Problem]:
+        """Returns the errors of the compiler in a notebook."""
+        sources = sources_in(notebook)
+        if not sources:
+            return []
+        server = self._servers.get(path.parent)
+        try:
+            if server is None:
+                server = self._servers[path.parent] = LanguageServer()
+                deno = pathlib.Path(sys.executable).with_name("deno")
+                await server.start(str(deno), str(path.parent), warm_up=False)
+            cells = [(str(index), source) for index, source in enumerate(sources)]
+            found = await asyncio.wait_for(server.check_all(cells), CHECK_SECONDS)
+        except Exception as failure:
+            return [("[1]", sources[0], f"The types could not be checked: {failure!r}")]
+        return [
+            (
+                f"[{index + 1}]",
+                sources[index],
+                f"TypeScriptError: {error.message}\n"
+                f"cell line {error.line}: {excerpt(sources[index], error.line)}",
+            )
+            for index, error in found
+        ]
+
+    async def stop(self) -> None:
+        for server in self._servers.values():
+            await server.stop()
+
+
+@asynccontextmanager
+async def kernel_for(client: NotebookClient, folder: pathlib.Path, errors):
+    """Runs a kernel in the folder. Not as `client` does, which catches Ctrl-C and then goes on."""
+    client.km = AsyncKernelManager(kernel_name=METADATA["kernelspec"]["name"])
+    try:
+        await client.km.start_kernel(cwd=str(folder), stderr=errors)
+        await client.async_start_new_kernel_client()
+        yield
+    finally:
+        if client.kc is not None:
+            client.kc.stop_channels()
+        await client.km.shutdown_kernel(now=True)
+
+
+async def execute(
+    notebook, folder: pathlib.Path, solutions: list, timeout: float
+) -> Problem | None:
+    """Executes the cells in place, then the solutions of exercises, up to the first that fails.
+
+    The solutions are not kept. They come last, so that the outputs of all cells are those that a
+    learner gets who solves nothing.
     """
-    client = NotebookClient(
-        notebook,
-        kernel_name=METADATA["kernelspec"]["name"],
-        resources={"metadata": {"path": str(path.parent)}},
-        timeout=timeout,
-        record_timing=False,
-        coalesce_streams=True,
-        shutdown_kernel="immediate",
-    )
+    client = NotebookClient(notebook, timeout=timeout, record_timing=False, coalesce_streams=True)
 
     async def add_late_outputs(cell, cell_index, execute_reply) -> None:
         """Deno 2.9 may send outputs of a cell after the message that the cell is done."""
@@ -96,38 +162,38 @@ def execute(notebook, path: pathlib.Path, solutions: list, timeout: float):
                 client.process_message(message, cell, cell_index)
 
     client.on_cell_executed = add_late_outputs
-    names = {}
+    names: dict[int, str] = {}
 
-    def run(cell, index: int, name: str):
+    async def run_cell(cell, index: int, name: str) -> Problem | None:
         start = time.perf_counter()
         show(f"  {name} {first_line(cell.source):60} ", end="")
         try:
-            client.execute_cell(cell, index)
+            await client.async_execute_cell(cell, index)
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             show("failed")
             errors.seek(0)
-            return cell, name, reason_of(cell, error, errors.read())
+            return name, cell.source, reason_of(cell, error, errors.read())
         show(f"{time.perf_counter() - start:7.1f} s")
         return None
 
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
-        with client.setup_kernel(stderr=errors):
+        async with kernel_for(client, folder, errors):
             for index, cell in enumerate(notebook.cells):
-                if cell.cell_type != "code" or not cell.source.strip():
+                if not is_code(cell):
                     continue
                 names[index] = f"[{len(names) + 1}]"
-                if failure := run(cell, index, names[index]):
-                    return failure
+                if problem := await run_cell(cell, index, names[index]):
+                    return problem
             for solution in solutions:
                 cell = nbformat.v4.new_code_cell(solution["code"])
                 notebook.cells.append(cell)
                 name = f"solution of {names.get(solution['exercise'], 'an empty cell')}"
-                failure = run(cell, len(notebook.cells) - 1, name)
+                problem = await run_cell(cell, len(notebook.cells) - 1, name)
                 notebook.cells.pop()
-                if failure:
-                    return failure
+                if problem:
+                    return problem
                 if not exercise_text(cell).startswith("✓ "):
-                    return cell, name, f"It must solve its exercise: {exercise_text(cell)}"
+                    return name, cell.source, f"It must solve its exercise: {exercise_text(cell)}"
     notebook.metadata = nbformat.from_dict(METADATA)
     return None
 
@@ -139,25 +205,45 @@ def write(notebook, path: pathlib.Path) -> None:
     os.replace(part, path)
 
 
+async def run(path: pathlib.Path, solutions: list, options: dict, types: TypeChecks) -> tuple:
+    """Executes and checks a notebook. Returns its row of the last table."""
+    show(f"\n{path.name}")
+    notebook = nbformat.read(path, as_version=4)
+    checking = asyncio.ensure_future(types.problems(path, notebook))
+    # Beside the cells, it would disturb the times that a notebook measures and stores.
+    problems = await checking if options["write"] else []
+    start = time.perf_counter()
+    if not problems:
+        failure = await execute(notebook, path.parent, solutions, options["timeout"])
+        problems = [failure] if failure else await checking
+    checking.cancel()
+    seconds = time.perf_counter() - start
+    for name, source, reason in problems:
+        show(f"\n{path.name}, cell {name}:\n\n{source}\n\n{reason}")
+    if options["write"] and not problems:
+        write(notebook, path)
+    code = sum(cell.cell_type == "code" for cell in notebook.cells)
+    result = f"failed at cell {problems[0][0]}" if problems else "passed"
+    return path.stem, code, f"{seconds:.1f}", checks_in(notebook), result
+
+
+async def run_all(options: dict) -> list[tuple]:
+    """Executes notebooks, one after the other. Returns the rows of the table."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, asyncio.current_task().cancel)
+    types = TypeChecks()
+    try:
+        return [
+            await run(pathlib.Path(notebook["path"]), notebook["solutions"], options, types)
+            for notebook in options["notebooks"]
+        ]
+    finally:
+        await types.stop()
+
+
 def main() -> bool:
     options = json.load(sys.stdin)
     METADATA["language_info"]["version"] = options["typescript"]
-    rows = []
-    for one in options["notebooks"]:
-        path = pathlib.Path(one["path"])
-        show(f"\n{path.name}")
-        notebook = nbformat.read(path, as_version=4)
-        start = time.perf_counter()
-        failure = execute(notebook, path, one["solutions"], options["timeout"])
-        seconds = time.perf_counter() - start
-        if failure:
-            cell, name, reason = failure
-            show(f"\n{path.name}, cell {name}:\n\n{cell.source}\n\n{reason}")
-        elif options["write"]:
-            write(notebook, path)
-        code = sum(cell.cell_type == "code" for cell in notebook.cells)
-        result = f"failed at cell {failure[1]}" if failure else "passed"
-        rows.append((path.stem, code, f"{seconds:.1f}", checks_in(notebook), result))
+    rows = asyncio.run(run_all(options))
     table = [("notebook", "cells", "seconds", "checks", "result"), *rows]
     width = max(len(row[0]) for row in table)
     show()
@@ -171,5 +257,5 @@ def main() -> bool:
 if __name__ == "__main__":
     try:
         sys.exit(0 if main() else 1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit("\nStopped.")

@@ -493,6 +493,11 @@ function jupyter({ root, deno: running }: Environment, venv: string): Promise<St
     "@jupyterlab/apputils-extension:notification": { fetchNews: "false", checkForUpdates: false },
     // The start page.
     "@jupyterlab/docmanager-extension:plugin": { defaultViewers: { markdown: "Markdown Preview" } },
+    // Only what the kernel answers, without all words of the line. The first answer takes seconds.
+    "@jupyterlab/completer-extension:manager": {
+      availableProviders: { "CompletionProvider:context": -1, "CompletionProvider:kernel": 550 },
+      providerTimeout: 5000,
+    },
   };
   return Promise.resolve({
     name: "jupyter",

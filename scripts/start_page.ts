@@ -8,14 +8,14 @@ export const startPageName = "00_start.md";
 
 /** The skills that a lesson teaches, and the minutes that it computes at the scale cpu. */
 const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]>> = {
-  "01": ["read any shape, find the leak, know when native code pays", "1"],
-  "02": ["write an engine for gradients in thirty lines, and check any gradient by measuring", "1"],
+  "01": ["build a classifier from mean pictures, read any shape, find the leak", "1"],
+  "02": ["write an engine for gradients, train a network with it, check any gradient", "1"],
   "03": ["train a classifier, hold it back from memorising, report an accuracy that holds", "1"],
   "03b": [
     "compare optimizers fairly, find a learning rate, start a deep network so that it learns",
     "1",
   ],
-  "04": ["compute a convolution by hand; build, train and look inside LeNet", "4"],
+  "04": ["say what a convolution assumes, write one, and build, test and open LeNet", "3"],
   "05": ["build AlexNet as its paper describes it, and see what each new part is for", "4"],
   "06": ["write a network as data, and say why three small kernels replace a large one", "5"],
   "07": ["put a small network on each pixel, and ask a network where it saw its answer", "5"],
@@ -108,7 +108,8 @@ The scale is how much a notebook computes. **${scale}** means ${means}. To chang
 | to … | do this |
 | :-- | :-- |
 | **run** a cell | Shift+Enter. Run › Run All Cells runs the whole notebook. |
-| **stop** | ■ in the toolbar ends the cell and those that wait. A training ends after its current step; variables and the model stay. |
+| **stop** | ■ in the toolbar ends the cell and those that wait. A training ends after its current step; variables and the model stay. An endless loop ends after some seconds. |
+| **leave** a training | Closing the browser tab does not end it, but what it prints from then on is not shown. Open the notebook again, and run a cell that reads the results. |
 | **restart** | ⟳ in the toolbar forgets all variables, and ends whatever hangs. Then choose Run › Run All Above Selected Cell. |
 | **reset** a notebook | ${
     copies

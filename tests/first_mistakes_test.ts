@@ -48,10 +48,10 @@ const MISTAKES: readonly [symbol: string, call: () => unknown, message: string][
   ],
   [
     "fit",
-    () => fitWith({ augment: [lib.randomFlip()] }),
+    () => fitWith({ augment: [lib.augmentation.randomFlip()] }),
     "found an array of functions. Join them by compose.",
   ],
-  ["fit", () => fitWith({ augment: lib.randomFlip }), "call it: randomFlip()"],
+  ["fit", () => fitWith({ augment: lib.augmentation.randomFlip }), "call it: randomFlip()"],
   [
     "fit",
     () => fitWith({}, wrapped),

@@ -15,15 +15,15 @@ const ROOMS = [
   "nn",
   "models",
   "data",
-  "train",
   "weights",
+  "train",
   "plot",
   "interactive",
   "notebook",
 ];
 
 /** The most values that the library may export; `ops` counts as one. */
-const MAX_VALUES = 141;
+const MAX_VALUES = 140;
 
 const root = join(import.meta.dirname!, "..");
 const read = (...path: string[]) => Deno.readTextFileSync(join(root, ...path));

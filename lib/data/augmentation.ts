@@ -13,11 +13,11 @@ import type { AnyChannelsTransform, Transform } from "./transforms.ts";
  *
  * @example
  * ```ts
- * import { ops, Random, randomCrop } from "resnet-lab";
+ * import { augmentation, ops, Random } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const images = ops.ones([8, 5, 5, 1]);
- * const moved = randomCrop({ padding: 1 })(images, new Random(0));
+ * const moved = augmentation.randomCrop({ padding: 1 })(images, new Random(0));
  * assert.deepEqual(moved.shape, [8, 5, 5, 1]);
  * // Some moved: a zero came in from the side.
  * assert(ops.min(moved, [1, 2, 3]).dataSync().includes(0));
@@ -57,11 +57,11 @@ export function randomCrop(options: { padding: number }): AnyChannelsTransform {
  *
  * @example
  * ```ts
- * import { ops, Random, randomFlip } from "resnet-lab";
+ * import { augmentation, ops, Random } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const images = ops.tile(ops.tensor([1, 2, 3], [1, 1, 3, 1]), [8, 1, 1, 1]);
- * const flipped = randomFlip()(images, new Random(0));
+ * const flipped = augmentation.randomFlip()(images, new Random(0));
  * const rows = new Set(ops.reshape(flipped, [8, 3]).arraySync().map(String));
  * assert.deepEqual([...rows].sort(), ["1,2,3", "3,2,1"]);
  * ```
@@ -114,12 +114,13 @@ export interface RandomResizedCropOptions {
  *
  * @example
  * ```ts
- * import { ops, Random, randomResizedCrop } from "resnet-lab";
+ * import { augmentation, ops, Random } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * // Two columns, 0 and 1: some crops have more of the left one, some more of the right one.
  * const images = ops.tile(ops.tensor([0, 1], [1, 1, 2, 1]), [16, 2, 1, 1]);
- * const crops = randomResizedCrop({ size: [3, 5], scale: [0.25, 1] })(images, new Random(0));
+ * const crop = augmentation.randomResizedCrop({ size: [3, 5], scale: [0.25, 1] });
+ * const crops = crop(images, new Random(0));
  * assert.deepEqual(crops.shape, [16, 3, 5, 1]);
  * assert.equal(new Set(ops.mean(crops, [1, 2, 3]).dataSync()).size, 16);
  * ```
@@ -219,11 +220,11 @@ export interface ColorJitterOptions {
  *
  * @example
  * ```ts
- * import { colorJitter, ops, Random } from "resnet-lab";
+ * import { augmentation, ops, Random } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const images = ops.full([8, 2, 2, 3], 0.5);
- * const jittered = colorJitter({ brightness: 0.4 })(images, new Random(0));
+ * const jittered = augmentation.colorJitter({ brightness: 0.4 })(images, new Random(0));
  * const values = jittered.dataSync();
  * assert(Math.min(...values) >= 0.3 && Math.max(...values) <= 0.7);
  * assert.equal(new Set(values).size, 8); // One brightness for each image.
@@ -284,11 +285,11 @@ function grey(images: Tensor4D): Tensor4D {
  *
  * @example
  * ```ts
- * import { cutout, ops, Random } from "resnet-lab";
+ * import { augmentation, ops, Random } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const images = ops.ones([8, 6, 6, 1]);
- * const cut = cutout({ size: 2 })(images, new Random(0));
+ * const cut = augmentation.cutout({ size: 2 })(images, new Random(0));
  * const left = ops.sum(cut, [1, 2, 3]).dataSync();
  * assert(left.every((pixels) => [36 - 4, 36 - 2, 36 - 1].includes(pixels)));
  * ```

@@ -87,6 +87,39 @@ export function batches(
   dataset: ImageDataset,
   options: BatchesOptions<number, number>,
 ): Batches<number> {
+  const { length, begin, batch } = batchMaker(dataset, options);
+  return {
+    length,
+    *[Symbol.iterator]() {
+      const epoch = begin();
+      for (let i = 0; i < length; i++) yield batch(epoch, i);
+    },
+  };
+}
+
+/** The random choices of one epoch. */
+export interface BatchOrder {
+  /** The images in their order. */
+  readonly indices: Int32Array;
+  /** The stream of the transform. */
+  readonly random: Random;
+}
+
+/** Makes the batches of an epoch one by one, from any of them on. */
+export interface BatchMaker {
+  /** The number of batches. */
+  readonly length: number;
+  /** Draws the order of an epoch. */
+  readonly begin: () => BatchOrder;
+  /** Makes a batch. Its transform draws the next numbers of the order's stream. */
+  readonly batch: (order: BatchOrder, index: number) => Batch;
+}
+
+/** Checks the options of {@linkcode batches}, and returns what makes the batches. */
+export function batchMaker(
+  dataset: ImageDataset,
+  options: BatchesOptions<number, number>,
+): BatchMaker {
   checkDataset("Making batches", dataset);
   const { count, name } = dataset;
   const action = `Making batches of "${name}"`;
@@ -106,21 +139,20 @@ export function batches(
   if (shuffle !== undefined) checkInstance(action, "shuffle", shuffle, Random, "a Random");
   checkBoolean(action, "dropLast", dropLast);
   if (transform !== undefined) checkFunction(action, "transform", transform);
-  const length = dropLast ? Math.floor(count / batchSize) : Math.ceil(count / batchSize);
   return {
-    length,
-    *[Symbol.iterator]() {
-      const order = shuffle?.permutation(count) ?? Int32Array.from({ length: count }, (_, i) => i);
+    length: dropLast ? Math.floor(count / batchSize) : Math.ceil(count / batchSize),
+    begin: () => ({
+      indices: shuffle?.permutation(count) ?? Int32Array.from({ length: count }, (_, i) => i),
       // The transform has a separate stream, so that its draws do not change the next order.
-      const random = shuffle?.fork() ?? defaultRandom();
-      for (let i = 0; i < length; i++) {
-        const indices = order.subarray(i * batchSize, (i + 1) * batchSize);
-        const images = tidy(() => {
-          const batch = dataset.images(indices);
-          return transform ? applyTransform(action, transform, batch, random) : batch;
-        });
-        yield new Batch(images, dataset.labelTensor(indices));
-      }
+      random: shuffle?.fork() ?? defaultRandom(),
+    }),
+    batch: ({ indices: all, random }, index) => {
+      const indices = all.subarray(index * batchSize, (index + 1) * batchSize);
+      const images = tidy(() => {
+        const batch = dataset.images(indices);
+        return transform ? applyTransform(action, transform, batch, random) : batch;
+      });
+      return new Batch(images, dataset.labelTensor(indices));
     },
   };
 }

@@ -64,9 +64,10 @@ export interface Cifar10Options {
  * ResNets train on it with the augmentation of He et al. (arXiv:1512.03385, section 4.2): 4 pixels
  * of padding on each side, a random 32 × 32 crop, and a random flip. The mean is subtracted before
  * the padding, so that the padding has the average colour:
- * `compose(normalize("cifar10"), randomCrop({ padding: 4 }), randomFlip())`. (The paper
- * subtracts a mean of each pixel and does not divide. A mean and a standard deviation of each
- * channel are usual today.)
+ * `const { randomCrop, randomFlip } = augmentation`, then
+ * `compose(normalize("cifar10"), randomCrop({ padding: 4 }), randomFlip())`. (The paper subtracts a
+ * mean of each pixel and does not divide. A mean and a standard deviation of each channel are usual
+ * today.)
  *
  * Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; the binary version of
  * https://www.cs.toronto.edu/~kriz/cifar.html.

@@ -270,8 +270,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
     const fits = fraction > 0 && fraction < 1;
     checkNumber(action, "the fraction", fraction, fits, "between 0 and 1");
     const random = new Random(options.seed);
-    const members: number[][] = this.classNames.map(() => []);
-    this.labels.forEach((label, index) => members[label]!.push(index));
+    const members = this.#byClass();
     const single = members.findIndex(({ length }) => length === 1);
     if (single >= 0) {
       throw new RangeError(
@@ -290,8 +289,65 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
         (to < size ? first : second).push(indices[from]!)
       );
     }
-    const ascending = (a: number, b: number) => a - b;
     return [this.subset(first.sort(ascending)), this.subset(second.sort(ascending))];
+  }
+
+  /**
+   * Divides the data set into `count` folds for cross-validation, class by class, and returns one
+   * pair for each fold: all images of the other folds, and the images of the fold. So each image is
+   * in one validation set. `seed` chooses the images; their order stays.
+   *
+   * @throws {TypeError} If an option does not exist or is of the wrong kind.
+   * @throws {RangeError} If `count` is not a whole number of at least 2, or a class has fewer
+   * images than there are folds.
+   *
+   * @example
+   * ```ts
+   * import { fashionMnist } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const { test } = await fashionMnist({ subset: true });
+   * const folds = test.kFold(5, { seed: 1 });
+   * assert.equal(folds.length, 5);
+   * for (const [training, validation] of folds) {
+   *   assert.equal(training.count, 800);
+   *   assert.equal(validation.count, 200);
+   * }
+   * ```
+   */
+  kFold(
+    count: number,
+    options: { seed: number },
+  ): [training: ImageDataset<Channels, Classes>, validation: ImageDataset<Channels, Classes>][] {
+    const action = `Dividing the data set "${this.name}" into folds`;
+    checkOptions<typeof options>(action, options, "{ seed: 1 }", { seed: true });
+    checkInteger(action, "the number of folds", count, 2);
+    const random = new Random(options.seed);
+    const folds: number[][] = Array.from({ length: count }, () => []);
+    let next = 0; // Goes on from class to class, so that the folds differ by one image at most.
+    for (const [label, indices] of this.#byClass().entries()) {
+      if (indices.length > 0 && indices.length < count) {
+        throw new RangeError(
+          `${action}: each class must have at least ${count} images, one for each fold, found ${indices.length} of the class "${
+            this.classNames[label]
+          }".`,
+        );
+      }
+      for (const position of random.permutation(indices.length)) {
+        folds[next++ % count]!.push(indices[position]!);
+      }
+    }
+    return folds.map((fold, i) => {
+      const others = folds.filter((_, j) => j !== i).flat();
+      return [this.subset(others.sort(ascending)), this.subset(fold.sort(ascending))];
+    });
+  }
+
+  /** Returns the positions of the images of each class. */
+  #byClass(): number[][] {
+    const members: number[][] = this.classNames.map(() => []);
+    this.labels.forEach((label, index) => members[label]!.push(index));
+    return members;
   }
 
   /** Returns a copy of the pixels of the images at `indices`. */
@@ -343,8 +399,28 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   /** Returns a data set of other images. Lists the fields, because a subclass may have more. */
   #with(pixels: Uint8Array | Float32Array, labels: Int32Array): ImageDataset<Channels, Classes> {
     const { name, height, width, channels, classes, classNames } = this;
-    return new ImageDataset({ name, pixels, labels, height, width, channels, classes, classNames });
+    const init = { name, pixels, labels, height, width, channels, classes, classNames };
+    const result = new ImageDataset(init);
+    noteShorterSide(result, shorterSideOf(this));
+    return result;
   }
+}
+
+/** The option `shorterSide` with which the images of a data set were read, if it was given. */
+const shorterSides = new WeakMap<ImageDataset, number>();
+
+/** Notes the option `shorterSide` of {@linkcode imageFolder}. */
+export function noteShorterSide(dataset: ImageDataset, shorterSide: number | undefined): void {
+  if (shorterSide !== undefined) shorterSides.set(dataset, shorterSide);
+}
+
+/** Returns what {@linkcode noteShorterSide} noted. */
+export function shorterSideOf(dataset: ImageDataset): number | undefined {
+  return shorterSides.get(dataset);
+}
+
+function ascending(a: number, b: number): number {
+  return a - b;
 }
 
 /** `i / 255` for each byte. */

@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from "node:path";
 
 /**
  * Writes pieces to a file atomically: they go to a temporary file beside it, which is renamed at
- * the end. So the file is either complete or unchanged.
+ * the end. So the file is either complete or unchanged, also after a power failure.
  *
  * Links and special files are treated as `cp` treats them: a symbolic link stays, and the file that
  * it leads to is written; an existing file keeps its mode and its owner; a device or a named pipe
@@ -94,6 +94,15 @@ function finish({ part, path, existing }: Target): void {
     if (existing.mode !== null) Deno.chmodSync(part, existing.mode & 0o7777);
   }
   Deno.renameSync(part, path);
+  syncFolder(dirname(path));
+}
+
+/** Brings the names of a folder's files to the disk, where the system can do that. */
+function syncFolder(folder: string): void {
+  try {
+    using handle = Deno.openSync(folder);
+    handle.syncSync();
+  } catch { /* Windows cannot open a folder. The file itself is written. */ }
 }
 
 /** Removes the temporary file, and returns the error to throw, which names the file. */

@@ -1,7 +1,5 @@
-import { Buffer } from "node:buffer";
 import { availableParallelism } from "node:os";
 import { basename, extname, join } from "node:path";
-import type { Sharp } from "sharp";
 import {
   checkFunction,
   checkInteger,
@@ -11,9 +9,16 @@ import {
   linkInterrupt,
   show,
 } from "../tensor/internal.ts";
-import { allocate, checkClassNames, checkSize } from "./checks.ts";
-import { ImageDataset } from "./dataset.ts";
-import { type Pixels, resample } from "./resample.ts";
+import { allocate, checkClassNames } from "./checks.ts";
+import { ImageDataset, noteShorterSide } from "./dataset.ts";
+import {
+  checkDecodeOptions,
+  decoder,
+  EXTENSIONS,
+  NOT_A_FILE,
+  readBounded,
+  reasonOf,
+} from "./decode.ts";
 
 /** The options of {@linkcode imageFolder}. */
 export interface ImageFolderOptions<
@@ -78,21 +83,6 @@ export interface ImageFolder<Classes extends number = number, Channels extends 1
   /** The files that are not in the data set, by path, with the reason. */
   readonly skipped: readonly SkippedFile[];
 }
-
-/** The formats that are read, by the decoder's names. */
-const FORMATS: readonly (string | undefined)[] = ["jpeg", "png", "webp", "gif", "tiff", "heif"];
-const EXTENSIONS = [".avif", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"];
-
-/** Pillow's MAX_IMAGE_PIXELS: a quarter of a gigabyte, at three bytes each. */
-const MAX_PIXELS = 89_478_485;
-/**
- * Images with more pixels are decoded one at a time: the decoder holds a whole interlaced image, at
- * up to 8 bytes a pixel.
- */
-const LARGE_IMAGE = 2 ** 24;
-const MAX_FILE_BYTES = 2 ** 28;
-
-const NOT_A_FILE = "It must be a file, found a pipe, socket or device";
 
 /**
  * Your own pictures: the image files of a folder with a sub-folder for each class, resized to one
@@ -172,20 +162,12 @@ export async function imageFolder(
   const { signal } = interrupt;
   const { classNames, files, skipped } = await findFiles(action, folder, options, signal);
 
-  // Loaded late, so that programs without pictures do not wait for it.
-  const { default: sharp } = await import("sharp");
   const imageSize = height * width * channels;
   const pixels = allocate(action, files.length, imageSize);
-  const oneAtATime = mutex();
+  const decode = await decoder(options);
   const readInto = async (index: number) => {
     const bytes = await readBounded(join(folder, files[index]!.file));
-    // Its warnings are about images that all programs can show. decode() limits the pixels.
-    const image = sharp(Buffer.from(bytes.buffer), {
-      failOn: "error",
-      ignoreIcc: true,
-      limitInputPixels: false,
-    });
-    pixels.set(await decode(image, bytes, options, oneAtATime), index * imageSize);
+    pixels.set(await decode(bytes), index * imageSize);
   };
   const failed: number[] = [];
   let next = 0, read = 0;
@@ -238,6 +220,7 @@ export async function imageFolder(
     classes: classNames.length,
     classNames,
   });
+  noteShorterSide(dataset, options.shorterSide);
   return { dataset, skipped };
 }
 
@@ -262,32 +245,13 @@ export function checkFolderOptions(folder: unknown, options: ImageFolderOptions)
     onProgress: true,
     signal: true,
   });
-  const { size, shorterSide, channels = 3, classes, imagesPerClass, name } = options;
-  const { onProgress, signal } = options;
-  checkSize(action, size);
-  if (shorterSide !== undefined) checkInteger(action, "shorterSide", shorterSide);
+  const { classes, imagesPerClass, name, onProgress, signal } = options;
+  checkDecodeOptions(action, options);
   if (imagesPerClass !== undefined) checkInteger(action, "imagesPerClass", imagesPerClass);
   if (name !== undefined) checkString(action, "name", name);
   if (onProgress !== undefined) checkFunction(action, "onProgress", onProgress);
   checkSignal(action, signal);
   if (classes !== undefined) checkClassNames(action, "classes", classes);
-  if (channels !== 1 && channels !== 3) {
-    throw new RangeError(`${action}: channels must be 1 or 3, found ${show(channels)}.`);
-  }
-  const longer = Math.max(...size);
-  if (shorterSide !== undefined && shorterSide < longer) {
-    throw new RangeError(
-      `${action}: shorterSide must be at least ${longer}, from which ${size[0]} × ${
-        size[1]
-      } can be cut, found ${shorterSide}.`,
-    );
-  }
-}
-
-/** Returns the reason of an error in one short line: some decoders repeat themselves. */
-function reasonOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/[:\s]+$/, "").replaceAll(/\s*\n\s*/g, " ").slice(0, 200);
 }
 
 /** Returns the files to read, with their class numbers, and the files that cannot be read. */
@@ -410,138 +374,4 @@ async function findClasses(
     throw new Error(`${action}: there must be a folder for each class, found none.`);
   }
   return { classNames, folders: classNames.map((name) => folderOf(name) ?? name) };
-}
-
-/**
- * Returns the bytes of a file.
- *
- * @throws {Error} If it is not a file, empty, or too large.
- */
-async function readBounded(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const { isFile, size } = await Deno.stat(path);
-  if (!isFile) throw new Error(NOT_A_FILE);
-  if (size === 0) throw new Error("The file must not be empty, found 0 bytes");
-  if (size > MAX_FILE_BYTES) {
-    throw new Error(`The file must have at most ${MAX_FILE_BYTES} bytes, found ${size}`);
-  }
-  return await Deno.readFile(path);
-}
-
-/** Returns a function that runs one task at a time. */
-function mutex(): <T>(task: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (task) => {
-    const result = last.then(task);
-    last = result.catch(() => {});
-    return result;
-  };
-}
-
-/**
- * Returns the bytes of an image at the size of the data set, `[height, width, channels]`.
- *
- * @throws {Error} If it is of another format, too large, or damaged.
- */
-async function decode(
-  image: Sharp,
-  bytes: Uint8Array<ArrayBuffer>,
-  { size, shorterSide, channels = 3 }: ImageFolderOptions,
-  oneAtATime: ReturnType<typeof mutex>,
-): Promise<Uint8Array> {
-  const { format, depth, space, width, height } = await image.metadata();
-  if (!FORMATS.includes(format)) {
-    throw new Error(`The format must be one of ${EXTENSIONS.join(", ")}, found ${format}`);
-  }
-  if (width * height > MAX_PIXELS) {
-    throw new Error(`The image must have at most ${MAX_PIXELS} pixels, found ${width} × ${height}`);
-  }
-  if (depth !== "uchar" && depth !== "ushort") {
-    throw new Error(`The pixels must have 8 or 16 bits, found ${depth}`);
-  }
-  // The decoder reads YCbCr as if it were red, green and blue, except in JPEG compression (7).
-  if (format === "tiff" && tiffTag(bytes, 262) === 6 && tiffTag(bytes, 259) !== 7) {
-    throw new Error("A TIFF must be in red, green and blue, found YCbCr");
-  }
-  const decodeAll = () => decodeWhole(image, space === "cmyk", channels);
-  const whole = width * height > LARGE_IMAGE ? await oneAtATime(decodeAll) : await decodeAll();
-  const shorter = Math.min(whole.height, whole.width);
-  // torchvision's Resize truncates the longer side to whole pixels, and CenterCrop rounds halves to
-  // even numbers.
-  const heightDecides = size[0] / whole.height >= size[1] / whole.width;
-  const [factor, divisor] = shorterSide !== undefined
-    ? [shorterSide, shorter]
-    : heightDecides
-    ? [size[0], whole.height]
-    : [size[1], whole.width];
-  const scaled = [
-    Math.trunc(factor * whole.height / divisor),
-    Math.trunc(factor * whole.width / divisor),
-  ] as const;
-  const from = [
-    roundToEven((scaled[0] - size[0]) / 2),
-    roundToEven((scaled[1] - size[1]) / 2),
-  ] as const;
-  return resample(whole, scaled, from, size);
-}
-
-/**
- * Returns the value of a field with one 16-bit number in the first directory of a TIFF (TIFF 6.0,
- * section 2) or BigTIFF file, undefined if there is no such field.
- */
-function tiffTag(bytes: Uint8Array<ArrayBuffer>, tag: number): number | undefined {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const little = bytes[0] === 0x49;
-  const big = view.getUint16(2, little) === 43;
-  const long = (at: number) => Number(view.getBigUint64(at, little));
-  const start = big ? long(8) : view.getUint32(4, little);
-  const count = big ? long(start) : view.getUint16(start, little);
-  for (let i = 0; i < count; i++) {
-    const field = start + (big ? 8 + 20 * i : 2 + 12 * i);
-    if (view.getUint16(field, little) === tag) {
-      return view.getUint16(field + (big ? 12 : 8), little);
-    }
-  }
-}
-
-/** Rounds to a whole number, halves to the even one. */
-function roundToEven(x: number): number {
-  return x % 1 === 0.5 ? 2 * Math.round(x / 2) : Math.round(x);
-}
-
-/** Returns all pixels of an upright image, in red, green and blue or in grey. */
-async function decodeWhole(image: Sharp, cmyk: boolean, channels: 1 | 3): Promise<Pixels> {
-  const upright = cmyk
-    ? image.autoOrient().pipelineColourspace("cmyk").toColourspace("cmyk")
-    : image.autoOrient().flatten({ background: "white" }).toColourspace("srgb");
-  const { data, info } = await upright.raw().toBuffer({ resolveWithObject: true });
-  const count = info.height * info.width;
-  if (data.length !== count * (cmyk ? 4 : 3)) {
-    throw new Error(
-      `The pixels must be RGB or CMYK of 8 bits, found ${data.length} bytes for ${count} pixels`,
-    );
-  }
-  if (cmyk) cmykToRgb(data, count);
-  if (channels === 1) rgbToGrey(data, count);
-  return { data, height: info.height, width: info.width, channels };
-}
-
-/** Converts CMYK to RGB in place, as Pillow does it (libImaging/Convert.c). */
-function cmykToRgb(data: Uint8Array, count: number): void {
-  for (let i = 0; i < count; i++) {
-    const light = 255 - data[4 * i + 3]!;
-    for (let channel = 0; channel < 3; channel++) {
-      const product = data[4 * i + channel]! * light + 128;
-      data[3 * i + channel] = light - (((product >> 8) + product) >> 8);
-    }
-  }
-}
-
-/**
- * Converts RGB to grey in place, as Pillow does it: the luma of ITU-R 601-2 in units of 1/65,536.
- */
-function rgbToGrey(data: Uint8Array, count: number): void {
-  for (let i = 0; i < count; i++) {
-    const [red, green, blue] = [data[3 * i]!, data[3 * i + 1]!, data[3 * i + 2]!];
-    data[i] = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16;
-  }
 }

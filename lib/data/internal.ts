@@ -1,6 +1,14 @@
 /** Exports that the other rooms of lib share, and that are not public. */
+export { type BatchMaker, batchMaker, type BatchOrder } from "./batches.ts";
 export { checkDataset } from "./dataset.ts";
 export { cacheFolder, download } from "./download.ts";
+export {
+  bindDataset,
+  bindTrainingData,
+  type TrainingData,
+  trainingDataFrom,
+  trainingDataOf,
+} from "./training_data.ts";
 export { decodeIdx, encodeIdx, type Idx } from "./idx.ts";
 export { bindTransform, modelsWithTransform, transformOf } from "./model_transform.ts";
 export { applyTransform, describeTransform, transformFrom } from "./transforms.ts";

@@ -6,15 +6,8 @@
  *
  * @module
  */
-export {
-  colorJitter,
-  type ColorJitterOptions,
-  cutout,
-  randomCrop,
-  randomFlip,
-  randomResizedCrop,
-  type RandomResizedCropOptions,
-} from "./augmentation.ts";
+export * as augmentation from "./augmentation.ts";
+export type { ColorJitterOptions, RandomResizedCropOptions } from "./augmentation.ts";
 export { type Batch, type Batches, batches, type BatchesOptions } from "./batches.ts";
 export { catsAndDogs, type CatsAndDogsOptions } from "./cats_and_dogs.ts";
 export { type Cifar10, cifar10, type Cifar10Options } from "./cifar10.ts";
@@ -29,6 +22,7 @@ export {
   type ImageFolderProgress,
   type SkippedFile,
 } from "./image_folder.ts";
+export { readImage, type ReadImageOptions } from "./read_image.ts";
 export {
   type AnyChannelsTransform,
   compose,

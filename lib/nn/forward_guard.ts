@@ -1,6 +1,6 @@
 /**
  * Wraps each `forward` of a module: checks the options, and that all variables that it reads belong
- * to the model.
+ * to the model. An error names the path of the innermost module that failed.
  */
 import type { Variable } from "../tensor/mod.ts";
 import {
@@ -64,6 +64,49 @@ export function innermostRunning(): object | undefined {
   return running.at(-1);
 }
 
+/** The error of a forward pass that is being thrown, and the innermost module that it ends. */
+let failure: { readonly error: unknown; readonly module: GuardedModule } | undefined;
+/** The errors that name a path. */
+const withPath = new WeakSet<object>();
+
+/** Whether an error names the path of a module. */
+export function namesPath(error: unknown): boolean {
+  return typeof error === "object" && error !== null && withPath.has(error);
+}
+
+/** Marks an error as one that names the path of a module. */
+export function markPath<E extends Error>(error: E): E {
+  withPath.add(error);
+  return error;
+}
+
+/**
+ * Returns a message of an error that names the module's path. The description with which a layer
+ * opens its messages moves after the path.
+ */
+export function messageAt(path: string, module: GuardedModule, { message }: Error): string {
+  const layer = module.describe();
+  const rest = message.startsWith(`${layer}: `) ? message.slice(layer.length + 2) : message;
+  return `At ${path} (${layer}): ${rest}`;
+}
+
+/**
+ * Names the path of the innermost module that failed, in the message of the error itself: so its
+ * class and its stack stay.
+ */
+function namePath(model: GuardedModule): void {
+  const { error, module } = failure!;
+  failure = undefined;
+  if (!(error instanceof Error) || withPath.has(error)) return;
+  // The message of a DOMException cannot be changed.
+  if (!Object.getOwnPropertyDescriptor(error, "message")?.writable) return;
+  for (const [path, candidate] of model.namedModules()) {
+    if (candidate !== module || path === "") continue;
+    error.message = messageAt(path, module, markPath(error));
+    return;
+  }
+}
+
 /** The prototypes of this library's layers and networks. */
 const libraryPrototypes = new WeakSet<object>();
 
@@ -112,6 +155,10 @@ function guarded(forward: Forward, owner: object): Forward {
       const result = refuseOtherVariables(this, () => forward.apply(this, parameters));
       for (const module of this.namedModules().values()) modules.add(module);
       return result;
+    } catch (error) {
+      if (error !== failure?.error) failure = { error, module: this };
+      if (isOutermost) namePath(this);
+      throw error;
     } finally {
       running.pop();
     }

@@ -2,7 +2,7 @@
 import { dispose, type Tensor, tidy } from "../tensor/mod.ts";
 import { checkFunction, isTensor, keep } from "../tensor/internal.ts";
 import { checkModule } from "./checks.ts";
-import { outsideForward } from "./forward_guard.ts";
+import { markPath, messageAt, namesPath, outsideForward } from "./forward_guard.ts";
 import type { AnyModule, ForwardOptions, InputOf } from "./module.ts";
 
 /** The forward pass of one module. */
@@ -110,18 +110,11 @@ export function withForwardHook<T>(
   }
 }
 
-/**
- * Returns an error whose message names the module's path. The description with which a layer opens
- * its messages moves after the path.
- */
+/** Returns an error whose message names the module's path. */
 function withPath(path: string, module: AnyModule, error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
+  if (!(error instanceof Error) || namesPath(error)) return error;
   const ErrorClass = [RangeError, TypeError].find((type) => error instanceof type) ?? Error;
-  const layer = module.describe();
-  const message = error.message.startsWith(`${layer}: `)
-    ? error.message.slice(layer.length + 2)
-    : error.message;
-  return new ErrorClass(`At ${path} (${layer}): ${message}`, { cause: error });
+  return markPath(new ErrorClass(messageAt(path, module, error), { cause: error }));
 }
 
 /**

@@ -1,5 +1,6 @@
 import { type Figure, trainingCurves } from "../plot/mod.ts";
 import type { EpochProgress, History, Progress } from "../train/mod.ts";
+import { emptyHistory } from "../train/history.ts";
 import { checkTraining } from "../train/training.ts";
 import { duration } from "./duration.ts";
 import { liveView } from "./live_view.ts";
@@ -61,12 +62,14 @@ export async function follow(
   display: Display,
 ): Promise<History> {
   checkTraining("Showing the progress of a training", training);
-  const history: History = { steps: [], epochs: [] };
-  const start = performance.now();
+  const history = emptyHistory();
+  let start = performance.now();
   let due = start;
+  /** The number of steps that a checkpoint restored. */
+  let restored = 0;
   const end = async (failed: boolean) => {
     if (history.steps.length === 0) return;
-    await display.end(endLine(history, performance.now() - start, failed), history);
+    await display.end(endLine(history, restored, performance.now() - start, failed), history);
   };
   try {
     for await (const progress of training) {
@@ -76,8 +79,13 @@ export async function follow(
         history.epochs.push(progress);
         display.epoch?.(epochLine(progress));
       }
+      if (progress.restored) {
+        start = now;
+        restored = history.steps.length;
+        continue;
+      }
       if (!display.update || now < due) continue;
-      await display.update(stepLine(history, now - start), history);
+      await display.update(stepLine(history, restored, now - start), history);
       due = now +
         Math.min(MAX_INTERVAL, Math.max(MIN_INTERVAL, (performance.now() - now) / MAX_SHARE));
     }
@@ -145,17 +153,21 @@ function terminalDisplay(): Display {
   };
 }
 
-function stepLine({ steps }: History, milliseconds: number): string {
+function stepLine({ steps }: History, restored: number, milliseconds: number): string {
   const { epoch, epochs, step, totalSteps, loss, learningRate } = steps.at(-1)!;
   const recent = steps.slice(-50);
   const seconds = recent.reduce((sum, step) => sum + 1 / step.imagesPerSecond, 0);
+  // The first step after the restored ones may be restored too.
+  const left = step - restored <= 1 && restored > 0
+    ? []
+    : [`${duration(milliseconds * (totalSteps - step) / (step - restored))} left`];
   return join(
     `Epoch ${epoch} of ${epochs}`,
     `step ${count(step)} of ${count(totalSteps)}`,
     `loss ${significant(loss)}`,
     `learning rate ${significant(learningRate)}`,
     `${count(recent.length / seconds)} images/s`,
-    `${duration(milliseconds * (totalSteps / step - 1))} left`,
+    ...left,
   );
 }
 
@@ -169,7 +181,12 @@ function epochLine(progress: EpochProgress): string {
   );
 }
 
-function endLine({ steps, epochs }: History, milliseconds: number, failed: boolean): string {
+function endLine(
+  { steps, epochs }: History,
+  restored: number,
+  milliseconds: number,
+  failed: boolean,
+): string {
   const last = steps.at(-1)!, epoch = epochs.at(-1);
   const position = `step ${count(last.step)} of ${count(last.totalSteps)}`;
   const how = failed
@@ -178,7 +195,9 @@ function endLine({ steps, epochs }: History, milliseconds: number, failed: boole
     ? `Stopped at ${position}`
     : `Finished ${count(last.step)} steps`;
   return join(
-    `${how} in ${duration(milliseconds)}`,
+    `${how} in ${duration(milliseconds)}${
+      restored > 0 ? `, continued after step ${count(restored)}` : ""
+    }`,
     `loss ${significant(last.loss)}`,
     ...(epoch ? accuracies(epoch) : []),
   );

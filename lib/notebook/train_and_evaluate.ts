@@ -1,11 +1,5 @@
 import type { Variable } from "../tensor/mod.ts";
-import {
-  checkBoolean,
-  checkFunction,
-  checkInteger,
-  checkNumber,
-  checkString,
-} from "../tensor/internal.ts";
+import { checkBoolean, checkFunction, checkNumber, checkString } from "../tensor/internal.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { checkDataset } from "../data/dataset.ts";
 import {
@@ -45,7 +39,7 @@ export interface TrainAndEvaluateOptions<
   /**
    * The learning rate of each step.
    *
-   * @default oneCycle over all steps, with `learningRate` as its maximum
+   * @default oneCycle({ maximum: learningRate })
    */
   schedule?: FitOptions<Channels, Classes, Out>["schedule"];
   /**
@@ -141,6 +135,7 @@ export async function trainAndEvaluate<
     maxGradientNorm: true,
     dropLast: true,
     seed: true,
+    checkpoint: true,
   });
   const { learningRate, optimizer: makeOptimizer = adam, name, live = false, ...rest } = given;
   const isRate = learningRate > 0 && learningRate < Infinity;
@@ -148,12 +143,8 @@ export async function trainAndEvaluate<
   checkFunction(action, "optimizer", makeOptimizer);
   if (name !== undefined) checkString(action, "name", name);
   checkBoolean(action, "live", live);
-  const { epochs, batchSize, dropLast = false, loss, precision, compile, signal } = rest;
-  checkInteger(action, "epochs", epochs);
-  checkInteger(action, "batchSize", batchSize);
-  const batches = dataset.count / batchSize;
-  const steps = epochs * (dropLast ? Math.floor(batches) : Math.ceil(batches));
-  const { schedule = oneCycle({ maximum: learningRate, steps }) } = rest;
+  const { loss, precision, compile, signal } = rest;
+  const { schedule = oneCycle({ maximum: learningRate }) } = rest;
   using optimizer = makeOptimizer(classifier.parameters(), { learningRate });
   const training = startTraining(classifier, dataset, { ...rest, schedule, optimizer });
   const history = live ? await showProgress(training) : await training;

@@ -1,3 +1,4 @@
+import type { Shape } from "plotly.js";
 import { isTensor, show } from "../tensor/internal.ts";
 import {
   checkAxisValues,
@@ -28,6 +29,12 @@ export interface BarChartOptions extends FigureOptions {
   x: Quantity;
   /** Axis of the values. */
   y: Axis;
+  /**
+   * Value at which the bars begin, drawn as a line: smaller values hang below it.
+   *
+   * @default 0, or the lower end of a logarithmic axis
+   */
+  baseline?: number;
 }
 
 /** More bars than this have no values on them. */
@@ -75,10 +82,12 @@ export function barChart(
     action,
     options,
     '{ x: { title: "Model" }, y: { title: "Size" } }',
-    chartNames,
+    { ...chartNames, baseline: true },
   );
   checkQuantity(action, "axis x", options.x);
   checkChartAxis(action, "axis y", options.y);
+  const { baseline } = options;
+  if (baseline !== undefined) checkAxisValues(action, "baseline", [baseline], options.y);
   checkStrings(action, "categories", categories);
   if (typeof values !== "object" || values === null || isTensor(values) || values instanceof Map) {
     throw new TypeError(
@@ -109,7 +118,12 @@ export function barChart(
       type: "bar",
       ...(name ? { name: legendName(name, options) } : {}),
       x: keys,
-      y: Array.from(heights),
+      ...(baseline === undefined ? { y: Array.from(heights) } : {
+        base: baseline,
+        y: Array.from(heights, (height) => height - baseline),
+        customdata: Array.from(heights),
+        hovertemplate: "%{x}: %{customdata:,.5~g}",
+      }),
       ...(isLabelled
         ? {
           text: Array.from(heights, formatSI),
@@ -128,7 +142,9 @@ export function barChart(
       name ? ", " : "; ",
     )
   );
-  const [low, high] = jointExtent(series.map(([, heights]) => heights));
+  const [low, high] = jointExtent(
+    [...series.map(([, heights]) => heights), ...(baseline === undefined ? [] : [[baseline]])],
+  );
   // Bars start at zero, except on a logarithmic axis.
   const ends = options.y.scale === "log"
     ? [low, high] as const
@@ -140,10 +156,19 @@ export function barChart(
       xaxis: { title: { text: axisTitle(options.x) }, ...axis },
       yaxis: layoutAxis(options.y, ends, maxDecadeTicks(options).y),
       bargap: 0.3,
+      ...(baseline === undefined ? {} : { shapes: [baselineShape(baseline)] }),
     },
     options.description ??
       `${axisTitle(options.y)} by ${lowerFirst(options.x)}: ${sentences.join("; ")}.`,
   );
+}
+
+/** Returns a line across the whole plot at a value. */
+function baselineShape(y: number): Partial<Shape> {
+  return {
+    ...{ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y },
+    line: { color: "#262626", width: 1 },
+  };
 }
 
 function isSeries(values: Numbers | Readonly<Record<string, Numbers>>): values is Numbers {

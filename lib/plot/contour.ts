@@ -1,4 +1,4 @@
-import { checkOptions } from "../tensor/internal.ts";
+import { checkNumber, checkOptions } from "../tensor/internal.ts";
 import {
   checkAxisValues,
   checkChartAxis,
@@ -17,6 +17,7 @@ import {
   baseLayout,
   colors,
   layoutAxis,
+  legendName,
   lowerFirst,
   maxDecadeTicks,
   sequential,
@@ -36,6 +37,8 @@ export interface ContourPlotOptions extends FigureOptions {
   value: Axis;
   /** A path drawn over the surface, such as the steps of gradient descent. */
   path?: { x: Numbers; y: Numbers };
+  /** Several paths by their names, to compare them; at most six. */
+  paths?: Readonly<Record<string, { x: Numbers; y: Numbers }>>;
 }
 
 /**
@@ -77,9 +80,17 @@ export function contourPlot(
     action,
     options,
     '{ x: { title: "Weight" }, y: { title: "Bias" }, value: { title: "Loss" } }',
-    { ...chartNames, value: true, path: true },
+    { ...chartNames, value: true, path: true, paths: true },
   );
   const { value, path } = options;
+  const named = Object.entries(options.paths ?? {});
+  checkNumber(
+    action,
+    "the number of paths",
+    named.length,
+    named.length <= pathColors.length,
+    `at most ${pathColors.length}`,
+  );
   checkChartAxis(action, "axis x", options.x);
   checkChartAxis(action, "axis y", options.y);
   checkChartAxis(action, "value", value);
@@ -127,11 +138,12 @@ export function contourPlot(
       `${log ? "log₁₀ of " : ""}${lowerFirst(value)} %{z}<extra></extra>`,
   }];
   if (path) data.push(...pathTraces(action, path, options));
+  named.forEach(([name, path], index) => data.push(namedPath(action, name, path, options, index)));
   const maxTicks = maxDecadeTicks(options);
   return new Figure(
     data,
     {
-      ...baseLayout(options),
+      ...baseLayout(options, named.map(([name]) => name)),
       height: options.height ?? 480,
       xaxis: layoutAxis({ ...options.x, range: options.x.range ?? ends(x) }, ends(x), maxTicks.x),
       yaxis: layoutAxis({ ...options.y, range: options.y.range ?? ends(y) }, ends(y), maxTicks.y),
@@ -140,8 +152,52 @@ export function contourPlot(
       `${axisTitle(value)} over ${lowerFirst(options.x)} and ${lowerFirst(options.y)}, ` +
         `from ${formatNumber(min)} to ${formatNumber(max)}${
           path ? `; a path of ${formatNumber(path.x.length)} points ${pathEnds(path)}` : ""
+        }${
+          named.map(([name, path]) =>
+            `; ${name}, a path of ${formatNumber(path.x.length)} points, ${pathEnds(path)}`
+          ).join("")
         }.`,
   );
+}
+
+/** Colours of named paths, which stand out from dark ground; a dark rim helps on bright ground. */
+const pathColors = ["#ffffff", "#e69f00", "#d55e00", "#56b4e9", "#cc79a7", "#f0e442"] as const;
+const pathSymbols = ["circle", "square", "diamond", "triangle-up", "cross", "star"] as const;
+
+function checkPath(
+  action: string,
+  subject: string,
+  path: { x: Numbers; y: Numbers },
+  axes: { x: Axis; y: Axis },
+): void {
+  checkOptions<typeof path>(`${action}, ${subject}`, path, "{ x: [0, 1], y: [0, 1] }", {
+    x: true,
+    y: true,
+  });
+  checkAxisValues(action, `${subject}.x`, path.x, axes.x);
+  checkAxisValues(action, `${subject}.y`, path.y, axes.y);
+  checkSameLength(action, [`${subject}.x`, path.x], [`${subject}.y`, path.y]);
+}
+
+function namedPath(
+  action: string,
+  name: string,
+  path: { x: Numbers; y: Numbers },
+  options: ContourPlotOptions,
+  index: number,
+): Trace {
+  checkPath(action, `paths["${name}"]`, path, options);
+  const color = pathColors[index]!, symbol = pathSymbols[index]!;
+  return {
+    type: "scatter",
+    mode: "lines+markers",
+    name: legendName(name, options),
+    x: Array.from(path.x),
+    y: Array.from(path.y),
+    line: { color, width: 2 },
+    marker: { color, symbol, size: 7, line: { color: "#262626", width: 1 } },
+    hovertemplate: "step %{pointNumber}: %{x}, %{y}",
+  };
 }
 
 function pathTraces(
@@ -149,13 +205,7 @@ function pathTraces(
   path: { x: Numbers; y: Numbers },
   axes: { x: Axis; y: Axis },
 ): Trace[] {
-  checkOptions<typeof path>(`${action}, path`, path, "{ x: [0, 1], y: [0, 1] }", {
-    x: true,
-    y: true,
-  });
-  checkAxisValues(action, "path.x", path.x, axes.x);
-  checkAxisValues(action, "path.y", path.y, axes.y);
-  checkSameLength(action, ["path.x", path.x], ["path.y", path.y]);
+  checkPath(action, "path", path, axes);
   const last = path.x.length - 1;
   return [
     {

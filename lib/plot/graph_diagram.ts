@@ -5,6 +5,7 @@ import {
   layout as layoutGraph,
   type NodeLabel,
 } from "@dagrejs/dagre";
+import type { Annotations } from "plotly.js";
 import { checkArray, checkOneOf, checkOptions, checkString } from "../tensor/internal.ts";
 import { checkFigureOptions, checkNotEmpty } from "./checks.ts";
 import { Figure } from "./figure.ts";
@@ -29,7 +30,12 @@ export interface GraphEdge {
   readonly from: string;
   /** Id of the node where the arrow ends. */
   readonly to: string;
+  /** Text on the arrow, such as a local derivative. */
+  readonly label?: string;
 }
+
+/** Vermilion, darkened until it is readable on white. */
+const edgeLabelColor = "#a84a00";
 
 /** Options of {@linkcode graphDiagram}. */
 export interface GraphDiagramOptions extends Omit<FigureOptions, "width" | "height"> {
@@ -107,8 +113,12 @@ export function graphDiagram(
     checkOptions<GraphEdge>(`${action}, edges[${index}]`, edge, '{ from: "x", to: "y" }', {
       from: true,
       to: true,
+      label: true,
     });
     const { from, to } = edge;
+    if (edge.label !== undefined) {
+      checkString(action, `the label of edges[${index}]`, edge.label);
+    }
     for (const id of [from, to]) {
       if (!byId.has(id)) {
         throw new RangeError(
@@ -117,7 +127,10 @@ export function graphDiagram(
         );
       }
     }
-    dagre.setEdge(from, to, {}, String(index));
+    const size = edge.label === undefined
+      ? {}
+      : { width: 8 + 7 * edge.label.length, height: 18, labelpos: "c" as const };
+    dagre.setEdge(from, to, size, String(index));
   });
   layoutGraph(dagre);
 
@@ -164,35 +177,59 @@ export function graphDiagram(
       margin: { ...margin, r: figureWidth - width - margin.l },
       xaxis: { ...hidden, range: [left, right] },
       yaxis: { ...hidden, range: [bottom, top] },
-      annotations: nodes.map((node, index) => {
-        const { x, y, width, height } = boxes[index]!;
-        const detail = node.detail === undefined
-          ? ""
-          : `<br><span style="font-size:11px;color:#595959">${
-            escapeText(node.detail, Infinity)
-          }</span>`;
-        return label(escapeText(node.label, Infinity) + detail, {
-          x,
-          y,
-          width: width - 2,
-          height: height - 2,
-          bgcolor: "#eef4fa",
-          bordercolor: colors[0],
-          borderwidth: 1,
-          borderpad: 0,
-          font: { size: 13 },
-        });
-      }),
+      annotations: [
+        ...nodes.map((node, index) => {
+          const { x, y, width, height } = boxes[index]!;
+          const detail = node.detail === undefined
+            ? ""
+            : `<br><span style="font-size:11px;color:#595959">${
+              escapeText(node.detail, Infinity)
+            }</span>`;
+          return label(escapeText(node.label, Infinity) + detail, {
+            x,
+            y,
+            width: width - 2,
+            height: height - 2,
+            bgcolor: "#eef4fa",
+            bordercolor: colors[0],
+            borderwidth: 1,
+            borderpad: 0,
+            font: { size: 13 },
+          });
+        }),
+        ...edges.flatMap((edge, index) =>
+          edgeLabels(edge, dagre.edge(edge.from, edge.to, String(index)))
+        ),
+      ],
     },
     options.description ??
       `Graph of ${nodes.length} ${nodes.length === 1 ? "node" : "nodes"} and ${edges.length} ` +
         `${edges.length === 1 ? "edge" : "edges"}` +
-        (edges.length === 0
-          ? "."
-          : `: ${
-            joinClauses(edges.map(({ from, to }) => `${names(from)} → ${names(to)}`), ", ")
-          }.`),
+        (edges.length === 0 ? "." : `: ${
+          joinClauses(
+            edges.map(({ from, to, label }) =>
+              `${names(from)} → ${names(to)}${label === undefined ? "" : ` (${label})`}`
+            ),
+            ", ",
+          )
+        }.`),
   );
+}
+
+/** Returns the label of an edge, if it has one, on a white ground over the arrow. */
+function edgeLabels(
+  { label: text }: GraphEdge,
+  { x, y }: EdgeLabel,
+): Partial<Annotations>[] {
+  if (text === undefined) return [];
+  return [
+    label(escapeText(text, Infinity), {
+      ...{ x, y },
+      bgcolor: "#ffffff",
+      borderpad: 1,
+      font: { size: 12, color: edgeLabelColor },
+    }),
+  ];
 }
 
 function ends(boxes: readonly NodeLabel[], center: "x" | "y", size: "width" | "height"): number[] {

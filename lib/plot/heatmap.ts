@@ -1,5 +1,5 @@
 import type { ColorBar, LayoutAxis } from "plotly.js";
-import { checkBoolean } from "../tensor/internal.ts";
+import { checkBoolean, checkOneOf } from "../tensor/internal.ts";
 import {
   checkFigureOptions,
   checkMatrix,
@@ -19,6 +19,7 @@ import {
   blues,
   categories,
   diverging,
+  grays,
   lowerFirst,
   numberFormat,
   powerFormat,
@@ -51,13 +52,17 @@ export interface HeatmapOptions extends FigureOptions {
    * @default false
    */
   numbers?: boolean;
+  /**
+   * Colours of the numbers: "viridis" from dark to bright, "grays" from black to white, "blues"
+   * from white to dark blue, "diverging" from blue over white at zero to red.
+   *
+   * @default "diverging" if there are negative and positive numbers and no `range`, else "viridis"
+   */
+  colors?: "viridis" | "grays" | "blues" | "diverging";
 }
 
 /**
  * Draws a matrix as coloured cells, row 0 at the top.
- *
- * If there are negative and positive numbers and no `range`, zero is white, negative numbers are
- * blue and positive ones are red. Otherwise dark is small and bright is large.
  *
  * @param values The rows of the matrix.
  * @param options The axes, names, title and size.
@@ -91,6 +96,7 @@ export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Fi
       columnNames: true,
       rowNames: true,
       numbers: true,
+      colors: true,
     },
   );
   const { x, y, value, numbers = false, columnNames, rowNames } = options;
@@ -102,6 +108,9 @@ export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Fi
     range: true,
   });
   checkBoolean(action, "numbers", numbers);
+  if (options.colors !== undefined) {
+    checkOneOf(action, "colors", options.colors, ["viridis", "grays", "blues", "diverging"]);
+  }
   const columns = checkMatrix(action, "values", values);
   if (columnNames) {
     checkStrings(action, "columnNames", columnNames);
@@ -114,8 +123,10 @@ export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Fi
   if (value.range) checkRange(action, value.range);
   const [min, max] = jointExtent(values);
   const bothSigns = value.range === undefined && min < 0 && max > 0;
-  const reach = Math.max(-min, max);
-  const [zmin, zmax] = bothSigns ? [-reach, reach] : value.range ?? colorEnds(min, max);
+  const { colors = bothSigns ? "diverging" : "viridis" } = options;
+  const reach = Math.max(-min, max, minSpread([min, max]));
+  const [zmin, zmax] = value.range ??
+    (colors === "diverging" ? [-reach, reach] : colorEnds(min, max));
   return new Figure(
     [{
       type: "heatmap",
@@ -124,7 +135,7 @@ export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Fi
       ...(rowNames ? { y: categories(rowNames, options).keys } : {}),
       zmin,
       zmax,
-      colorscale: bothSigns ? diverging : sequential,
+      colorscale: colorScales[colors],
       colorbar: colorbar(value),
       ...(numbers && columns * values.length <= maxNumberedCells
         ? { texttemplate: `%{z:.${digitsOf(min, max)}~g}` }
@@ -144,6 +155,8 @@ export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Fi
         `from ${formatNumber(min)} to ${formatNumber(max)}.`,
   );
 }
+
+const colorScales = { viridis: sequential, grays, blues, diverging };
 
 /** Numbers do not fit into more cells than this. */
 const maxNumberedCells = 1600;

@@ -5,6 +5,7 @@
  *
  * @module
  */
+export * as diagram from "./diagram/mod.ts";
 export { barChart, type BarChartOptions } from "./bar_chart.ts";
 export { contourPlot, type ContourPlotOptions } from "./contour.ts";
 export { Figure, type FigureBundle } from "./figure.ts";

@@ -1,7 +1,7 @@
 /** The look of all figures: colours, layout, axes, legends and text. */
 import type { Annotations, Layout, LayoutAxis } from "plotly.js";
 import { checkAxisEnds } from "./checks.ts";
-import { escapeText } from "./format.ts";
+import { escapeText, formatNumber } from "./format.ts";
 import { endsAround, minSpread } from "./numbers.ts";
 import type { Axis, FigureOptions, Quantity } from "./options.ts";
 
@@ -31,6 +31,9 @@ export const sequential: [number, string][] = colorScale([
 
 /** White to dark blue, for cells that also show their number. */
 export const blues: [number, string][] = colorScale(["#f7fbff", "#9dc6e4", "#2f7dbb", "#08306b"]);
+
+/** Black to white, for the brightness of pixels. */
+export const grays: [number, string][] = colorScale(["#000000", "#ffffff"]);
 
 /** Blue below zero, nearly white at zero, vermilion above zero. */
 export const diverging: [number, string][] = colorScale([
@@ -217,7 +220,8 @@ export function lowerFirst(quantity: Quantity): string {
 /**
  * Returns an axis as plotly.js expects it. There, the ends of a logarithmic axis are exponents.
  *
- * A logarithmic axis over two decades or more has labels at powers of ten only.
+ * A logarithmic axis over three decades or more has labels at powers of ten only, a shorter one at
+ * 1, 2 and 5 times powers of ten.
  *
  * @param data The smallest and the largest value.
  * @param maxTicks How many powers of ten fit along the axis.
@@ -241,9 +245,27 @@ export function layoutAxis(
       // plotly.js stores logarithms, and the power of a logarithm has fewer correct digits.
       ? { type: "log", exponentformat: "power", tickformat: "", hoverformat: ",.10~g" }
       : {}),
-    ...(decades >= 2 ? { dtick: step } : {}),
+    ...(decades >= 3 ? { dtick: step } : {}),
+    ...(log && decades > 0.5 && decades < 3 && Math.min(low, high) >= 1e-3 &&
+        Math.max(low, high) <= 1e6
+      ? decadeTicks(low, high, maxTicks)
+      : {}),
     ...(ends ? { range: log ? ends.map(Math.log10) : [...ends] } : {}),
   };
+}
+
+/**
+ * Returns ticks at 1, 2 and 5 times powers of ten, because plotly.js writes only the digits of
+ * those between two powers: 2, 5, 10⁻¹, 2.
+ */
+function decadeTicks(low: number, high: number, maxTicks: number): Partial<LayoutAxis> {
+  const [first, last] = [Math.min(low, high), Math.max(low, high)];
+  const digits = 3 * Math.log10(last / first) <= maxTicks + 1 ? [1, 2, 5] : [1];
+  const tickvals: number[] = [];
+  for (let power = Math.floor(Math.log10(first)); power <= Math.log10(last); power++) {
+    for (const digit of digits) tickvals.push(Number(`${digit}e${power}`));
+  }
+  return { tickmode: "array", tickvals, ticktext: tickvals.map((tick) => formatNumber(tick)) };
 }
 
 /**

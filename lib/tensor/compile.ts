@@ -2,6 +2,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend, nativeCpuBackend } from "./backend/select.ts";
 import type { CapturedGraph, Feed } from "./backend/types.ts";
 import { checkFunction, checkSynchronous, checkTensor, isTensor, show } from "./checks.ts";
+import { recordDraws } from "./random.ts";
+import { liveVariables } from "./reclaim.ts";
 import type { Scalar, Tensor } from "./types.ts";
 import { State, watchCalls } from "./watched_state.ts";
 
@@ -26,20 +28,24 @@ const ACTION = "Compiling a function";
  */
 const MAX_GRAPHS = 16;
 
-/** A graph of a compiled function. */
-interface CacheEntry {
+/** The calls of a compiled function with inputs of a shape. They decide when `f` itself runs. */
+export interface GraphCalls {
   /** The types, shapes and settings of the inputs that the graph is for. */
   readonly key: string;
-  readonly graph: CapturedGraph;
-  readonly output: Tensors;
-  /** The state in JavaScript that the graph depends on, as far as it is known. */
-  state: State;
   /** The calls that the graph has served, with the call that captured it. */
   calls: number;
   /** The call at which the function itself runs again, to see whether it still does the same. */
   nextCheck: number;
   /** Whether this graph replaced one that the function no longer matched. */
   readonly isReplacement: boolean;
+}
+
+/** A graph of a compiled function. */
+interface CacheEntry extends GraphCalls {
+  readonly graph: CapturedGraph;
+  readonly output: Tensors;
+  /** The state in JavaScript that the graph depends on, as far as it is known. */
+  state: State;
 }
 
 /**
@@ -102,6 +108,8 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
     entry.graph.free();
   };
   let isDisposed = false;
+  /** The calls of an earlier process on graphs that are not captured in this one yet. */
+  const loaded = new Map<string, GraphCalls>();
   const run = (...inputs: Inputs): Output => {
     if (isDisposed) {
       throw new TypeError(
@@ -119,7 +127,37 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
       const tensors = inputs.filter((input) => isTensor(input));
       const settings = inputs.map((input) => isTensor(input) ? "" : settingText(input));
       const key = `${native.autocast.isActive} ${native.capture.signature(tensors)} ${settings}`;
-      const entry = entries.find((entry) => entry.key === key && entry.state.isUnchanged);
+      const capture = () => {
+        let output!: Output;
+        const live = liveFields = new WeakMap();
+        const { result: graph, called } = watchCalls(() =>
+          native.captureGraph(tensors, () => {
+            output = f(...inputs);
+            return tensorsIn(output);
+          })
+        );
+        const isLive = (owner: object, key: string) => live.get(owner)?.has(key) ?? false;
+        return { output, graph, state: () => new State(called, isLive) };
+      };
+      let entry = entries.find((entry) => entry.key === key && entry.state.isUnchanged);
+      const continued = loaded.get(key);
+      // The first run of `f` may prepare something, so the graph is that of the second.
+      for (let isFirst = true; !entry && continued; isFirst = false) {
+        const { result: { output, graph, state }, undo } = undoable(capture);
+        if (!graph) {
+          continued.calls++;
+          return output as tf.TensorContainer;
+        }
+        undo();
+        tf.dispose(tensorsIn(output));
+        if (isFirst) {
+          graph.free();
+          continue;
+        }
+        loaded.delete(key);
+        entry = { ...continued, graph, output, state: state() };
+        entries.unshift(entry);
+      }
       if (entry) {
         entries.splice(entries.indexOf(entry), 1);
         entries.unshift(entry);
@@ -128,16 +166,9 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
           return (results ? rebuild(entry.output, results) : f(...inputs)) as tf.TensorContainer;
         }
       }
-      let output!: Output;
-      const live = liveFields = new WeakMap();
-      const { result: graph, called } = watchCalls(() =>
-        native.captureGraph(tensors, () => {
-          output = f(...inputs);
-          return tensorsIn(output);
-        })
-      );
+      const { output, graph, state: stateOf } = capture();
       if (!graph) return output as tf.TensorContainer;
-      const state = new State(called, (owner, key) => live.get(owner)?.has(key) ?? false);
+      const state = stateOf();
       const change = entry && difference(entry.graph, graph);
       if (entry && change === undefined) {
         graph.free();
@@ -155,12 +186,68 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
       return output as tf.TensorContainer;
     }) as Output;
   };
+  callsOf.set(run, {
+    state: () =>
+      [...entries, ...loaded.values()]
+        .map(({ key, calls, nextCheck, isReplacement }) => ({
+          key,
+          calls,
+          nextCheck,
+          isReplacement,
+        })),
+    load: (calls) => {
+      for (const entry of [...entries]) drop(entry);
+      loaded.clear();
+      for (const graph of calls) {
+        if (!loaded.has(graph.key)) loaded.set(graph.key, { ...graph });
+      }
+    },
+  });
   return Object.assign(run, {
     [Symbol.dispose]: () => {
       isDisposed = true;
       for (const entry of [...entries]) drop(entry);
     },
   });
+}
+
+/** The calls of each compiled function. */
+const callsOf = new WeakMap<object, {
+  readonly state: () => GraphCalls[];
+  readonly load: (calls: readonly GraphCalls[]) => void;
+}>();
+
+/**
+ * Returns the calls that a compiled function has served, for {@linkcode loadCalls}; none for
+ * another function.
+ */
+export function callsState(compiled: object): GraphCalls[] {
+  return callsOf.get(compiled)?.state() ?? [];
+}
+
+/**
+ * Has a compiled function continue as one that has served these calls: from the next call on the
+ * graph and `f` itself run at the same calls, so that the results are the same to the last bit.
+ */
+export function loadCalls(compiled: object, calls: readonly GraphCalls[]): void {
+  callsOf.get(compiled)?.load(calls);
+}
+
+/** Runs `work`. `undo` returns variables and random streams to their state before. */
+function undoable<T>(work: () => T): { readonly result: T; readonly undo: () => void } {
+  const before = liveVariables().map((variable) =>
+    [variable, variable.dataId, tf.clone(variable as tf.Tensor)] as const
+  );
+  const { result, rewind } = recordDraws(work);
+  return {
+    result,
+    undo: () => {
+      rewind();
+      for (const [variable, dataId, value] of before) {
+        if (variable.dataId !== dataId) variable.assign(value);
+      }
+    },
+  };
 }
 
 function hasChanged({ calls, isReplacement }: CacheEntry, change: string): RangeError {

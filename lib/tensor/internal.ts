@@ -34,7 +34,7 @@ export {
   type OptionNames,
   show,
 } from "./checks.ts";
-export { liveNumber } from "./compile.ts";
+export { callsState, type GraphCalls, liveNumber, loadCalls } from "./compile.ts";
 export { linkInterrupt } from "./interrupt.ts";
 export {
   type KernelTrace,
@@ -57,6 +57,6 @@ export { squaredNorm, vectorNorm } from "./ops/norm.ts";
 export { pair, type WindowGeometry, windowGeometry } from "./ops/window.ts";
 export { keep } from "./memory.ts";
 export { checkPrecision } from "./precision.ts";
-export { defaultRandom } from "./random.ts";
+export { defaultRandom, recordDraws, streamsUntilNow, watchDraws } from "./random.ts";
 export { isVariable } from "./variable.ts";
 export { noteForward } from "./watched_state.ts";

@@ -22,29 +22,46 @@ const resting = new Set<WeakRef<AbortController>>();
  */
 let shared: AbortController | undefined;
 
-/** The number of times that a Stop was noticed. */
-let noticed = 0;
-
 /** Whether this file listens permanently, as in a kernel. */
 let inKernel = false;
 
-/**
- * Delay in milliseconds before the hint, after a Stop that nothing noticed. Jupyter also sends
- * SIGINT when it is about to end the kernel, where the hint would be out of place.
- */
-const hintDelay = 500;
+/** Tells the kernel's proxy, scripts/kernel, what listens to Stop: it ends a cell that does not. */
+function tell(kind: "listens" | "stop_noticed", content: Record<string, unknown>): void {
+  const send = Reflect.get(globalThis, Symbol.for("resnet-lab.tell"));
+  if (typeof send === "function") send(kind, content);
+}
+
+/** What the proxy knows of {@linkcode doesListen}. */
+let toldListens = false;
+
+/** Whether a loop that runs or rests would notice the next Stop. */
+function doesListen(): boolean {
+  return waiting.size > 0 || shared !== undefined || [...resting].some((loop) => loop.deref());
+}
+
+/** Tells the proxy if {@linkcode doesListen} has changed. */
+function tellListens(): void {
+  if (!inKernel) return;
+  if (doesListen() && !toldListens) {
+    toldListens = true;
+    tell("listens", { listens: true });
+  } else if (!doesListen() && toldListens) {
+    // Of many short loops in a row, such as calls of evaluate, it hears once.
+    setTimeout(() => {
+      if (doesListen() || !toldListens) return;
+      toldListens = false;
+      tell("listens", { listens: false });
+    });
+  }
+}
+
+/** Tells the proxy that the cell knows of Stop, and will end. */
+function noticed(): void {
+  tell("stop_noticed", {});
+}
 
 function onInterrupt(): void {
-  if (inKernel && waiting.size === 0) {
-    const before = noticed;
-    setTimeout(() => {
-      if (noticed !== before) return;
-      console.warn(
-        "Stop found no loop that listens, so what runs goes on; after 30 s the kernel ends it. " +
-          "fit, evaluate, download, imageFolder and loops that look at interruptSignal() listen.",
-      );
-    }, hintDelay);
-  }
+  if (inKernel && waiting.size > 0) noticed();
   for (const controller of [...waiting, ...[...resting].map((loop) => loop.deref()), shared]) {
     controller?.abort(new DOMException("Stopped", "AbortError"));
   }
@@ -53,6 +70,7 @@ function onInterrupt(): void {
   // A second abort would read the signal, which counts as noticing the Stop.
   shared = undefined;
   if (!inKernel) Deno.removeSignalListener("SIGINT", onInterrupt);
+  tellListens();
 }
 
 /** Listens for Stop permanently, as in a kernel. */
@@ -93,28 +111,33 @@ try {
 export function interruptSignal(): AbortSignal {
   if (!shared) {
     shared = new AbortController();
-    if (inKernel) countNotices(shared.signal);
+    tellListens();
+    if (inKernel) watchNotices(shared.signal);
     else Deno.addSignalListener("SIGINT", onInterrupt);
   }
   return shared.signal;
 }
 
-/** Counts a Stop as noticed when the aborted signal is read, or calls a listener. */
-function countNotices(signal: AbortSignal): void {
-  const count = () => void noticed++;
+/** Takes a Stop as noticed when the aborted signal is read, or calls a listener. */
+function watchNotices(signal: AbortSignal): void {
+  let isNoticed = false;
+  const notice = () => {
+    if (!isNoticed) noticed();
+    isNoticed = true;
+  };
   const { addEventListener } = signal;
   const isAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, "aborted")!.get!;
   Object.defineProperties(signal, {
     aborted: {
       get() {
         const aborted: boolean = isAborted.call(signal);
-        if (aborted) count();
+        if (aborted) notice();
         return aborted;
       },
     },
     addEventListener: {
       value(...parameters: Parameters<typeof addEventListener>) {
-        addEventListener.call(signal, "abort", count);
+        addEventListener.call(signal, "abort", notice);
         addEventListener.apply(signal, parameters);
       },
     },
@@ -142,18 +165,22 @@ export function linkInterrupt(signal?: AbortSignal): InterruptListener {
   const dispose = () => {
     waiting.delete(controller);
     resting.delete(reference);
+    tellListens();
   };
   waiting.add(controller);
+  tellListens();
   return {
     signal: signal ? AbortSignal.any([signal, controller.signal]) : controller.signal,
     rest() {
-      dispose();
+      waiting.delete(controller);
       if (!controller.signal.aborted) resting.add(reference);
+      tellListens();
     },
     wake() {
-      dispose();
-      if (controller.signal.aborted) noticed++;
+      resting.delete(reference);
+      if (controller.signal.aborted) noticed();
       else waiting.add(controller);
+      tellListens();
     },
     [Symbol.dispose]: dispose,
   };

@@ -20,7 +20,7 @@ export { dispose, memory, type TensorContainer, tidy } from "./memory.ts";
 export type { Padding, Pair, WindowOptions } from "./ops/window.ts";
 export { type Precision, withPrecision } from "./precision.ts";
 export { compile, type Compiled, type CompiledInput, type Tensors } from "./compile.ts";
-export { Random, setSeed } from "./random.ts";
+export { Random, type RandomState, setSeed } from "./random.ts";
 /** Operations on tensors. */
 export * as ops from "./ops/mod.ts";
 export type {

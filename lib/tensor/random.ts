@@ -74,6 +74,21 @@ function normalInJavaScript(count: number, seeds: [number, number]): Float32Arra
   return result.subarray(0, count);
 }
 
+/** The state of a {@linkcode Random}, which JSON can hold. */
+export interface RandomState {
+  /** The seed of the stream. */
+  readonly seed: number;
+  /** The number of draws since the seed. */
+  readonly draws: number;
+}
+
+/** The number of streams that were made. */
+let streamsMade = 0;
+/** Returns the number of streams that were made before this one. */
+let ordinalOf: (random: Random) => number;
+/** Is called with each stream before it draws, while {@linkcode watchDraws} runs. */
+let watcher: ((random: Random) => void) | undefined;
+
 /**
  * A stream of random numbers that is the same for the same seed, whatever the backend.
  *
@@ -88,8 +103,21 @@ function normalInJavaScript(count: number, seeds: [number, number]): Float32Arra
  * ```
  */
 export class Random {
+  static {
+    ordinalOf = (random) => random.#ordinal;
+  }
+
+  readonly #ordinal = streamsMade++;
   #seed = 0;
   #draws = 0;
+
+  /**
+   * The stream that {@linkcode setSeed} restarts: initial weights and dropout draw from it, and
+   * {@linkcode fit} without a seed.
+   */
+  static get default(): Random {
+    return defaultStream;
+  }
 
   /**
    * Starts a stream.
@@ -112,12 +140,49 @@ export class Random {
     this.#draws = 0;
   }
 
+  /**
+   * Returns the state of the stream, for {@linkcode Random.loadState}.
+   *
+   * @example
+   * ```ts
+   * import { Random } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const random = new Random(7);
+   * random.permutation(5);
+   * const stored = JSON.stringify(random.state());
+   * const next = random.permutation(5);
+   * const other = new Random(0);
+   * other.loadState(JSON.parse(stored));
+   * assert.deepEqual(other.permutation(5), next);
+   * ```
+   */
+  state(): RandomState {
+    return { seed: this.#seed, draws: this.#draws };
+  }
+
+  /**
+   * Continues the stream that had this state.
+   *
+   * @throws {TypeError} If the state is no object of numbers.
+   * @throws {RangeError} If they are not whole, or the seed is not of 32 bits.
+   */
+  loadState(state: RandomState): void {
+    const action = "Loading the state of random numbers";
+    checkOptions<RandomState>(action, state, "{ seed: 7, draws: 0 }", { seed: true, draws: true });
+    const { seed, draws } = state;
+    checkInteger(action, "draws", draws, 0);
+    this.restart(seed);
+    this.#draws = draws;
+  }
+
   #next(): [number, number] {
     if (nativeBackend()?.capture.isCapturing) {
       throw new RangeError(
         "Compiling a function: the function must draw random numbers as tensors, found a draw in JavaScript, whose numbers a graph would repeat. Draw a tensor, or draw outside.",
       );
     }
+    watcher?.(this);
     return [this.#seed, this.#draws++];
   }
 
@@ -268,4 +333,33 @@ export function setSeed(seed: number): void {
  */
 export function defaultRandom(): Random {
   return defaultStream;
+}
+
+/** Runs `work`, and calls `onDraw` with each stream before it draws. */
+export function watchDraws<T>(onDraw: (random: Random) => void, work: () => T): T {
+  const outer = watcher;
+  watcher = (random) => {
+    outer?.(random);
+    onDraw(random);
+  };
+  try {
+    return work();
+  } finally {
+    watcher = outer;
+  }
+}
+
+/** Runs `work`. `rewind` returns each stream to its state before. */
+export function recordDraws<T>(work: () => T): { readonly result: T; readonly rewind: () => void } {
+  const before = new Map<Random, RandomState>();
+  const result = watchDraws((random) => {
+    if (!before.has(random)) before.set(random, random.state());
+  }, work);
+  return { result, rewind: () => before.forEach((state, random) => random.loadState(state)) };
+}
+
+/** Returns a function that tells whether a stream was made before now. */
+export function streamsUntilNow(): (random: Random) => boolean {
+  const now = streamsMade;
+  return (random) => ordinalOf(random) < now;
 }

@@ -5,6 +5,7 @@ import {
   checkInstance,
   checkInteger,
   checkNumber,
+  checkOptions,
   checkPrecision,
   checkSignal,
   isTensor,
@@ -13,18 +14,15 @@ import {
 import { withForwardHook } from "../nn/hooks.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import {
-  colorJitter,
+  augmentation,
   compose,
-  cutout,
   ImageDataset,
   normalize,
-  randomCrop,
-  randomFlip,
-  randomResizedCrop,
   resize,
   type Transform,
 } from "../data/mod.ts";
-import type { Optimizer } from "./optimizers.ts";
+import type { CheckpointOptions } from "./checkpoint_options.ts";
+import type { Optimizer } from "./rule_optimizer.ts";
 
 type Check = (action: string, name: string, value: unknown) => void;
 
@@ -47,7 +45,7 @@ const transformSuchAs = (example: string): Check => (action, name, value) => {
   );
 };
 const TRANSFORM_MAKERS: ReadonlySet<unknown> = new Set([
-  ...[colorJitter, compose, cutout, normalize, randomCrop, randomFlip, randomResizedCrop, resize],
+  ...[compose, normalize, resize, ...Object.values(augmentation)],
 ]);
 const checkPositive: Check = (action, name, value) =>
   checkNumber(action, name, value, Number(value) > 0, "a positive number");
@@ -55,6 +53,18 @@ const checkPositive: Check = (action, name, value) =>
 /** The check of each option that several functions share. */
 const CHECKS: Readonly<Record<string, Check>> = {
   loss: functionOf("logits and labels such as crossEntropy"),
+  metrics: (action, name, value) => {
+    if (typeof value !== "object" || value === null) {
+      throw new TypeError(
+        `${action}: ${name} must be functions by name such as { f: (logits, labels) => 1 }, found ${
+          show(value)
+        }.`,
+      );
+    }
+    for (const [metric, f] of Object.entries(value)) {
+      functionOf("logits and labels that returns a number")(action, `${name}.${metric}`, f);
+    }
+  },
   objective: functionOf("a model and a batch that returns { loss }"),
   validationLogits: functionOf("a model and images that returns logits"),
   schedule: functionOf("the step such as (step) => 0.1 / (1 + step)"),
@@ -73,6 +83,28 @@ const CHECKS: Readonly<Record<string, Check>> = {
   validation: (action, name, value) =>
     checkInstance(action, name, value, ImageDataset, "an ImageDataset"),
   signal: (action, _, value) => checkSignal(action, value),
+  checkpoint: (action, name, value) => {
+    if (typeof value === "string" && value !== "") return;
+    const example = '{ folder: "runs/first", seconds: 600 }';
+    if (typeof value !== "object" || value === null) {
+      throw new TypeError(
+        `${action}: ${name} must be a folder such as "runs/first", or options such as ${example}, found ${
+          show(value)
+        }.`,
+      );
+    }
+    const names = { folder: true, seconds: true } as const;
+    checkOptions<CheckpointOptions>(action, value as CheckpointOptions, example, names);
+    const { folder, seconds = 0 } = value as CheckpointOptions;
+    if (typeof folder !== "string" || folder === "") {
+      throw new TypeError(
+        `${action}: the folder of checkpoint must be a path such as "runs/first", found ${
+          show(folder)
+        }.`,
+      );
+    }
+    checkNumber(action, "seconds", seconds, seconds >= 0, "a number of at least 0");
+  },
   precision: (_action, _name, value) => checkPrecision(value as Precision),
 };
 
@@ -106,6 +138,25 @@ export function checkOptimizer(action: string, optimizer: Optimizer): void {
   }
   if (optimizer.parameters.length === 0) {
     throw new RangeError(`${action}: the optimizer must have parameters to change, found none.`);
+  }
+}
+
+/**
+ * Checks that the state of an optimizer can be saved and restored.
+ *
+ * @throws {TypeError} If it cannot.
+ */
+export function checkHasState(
+  action: string,
+  optimizer: Optimizer,
+): asserts optimizer is Optimizer & Required<Pick<Optimizer, "state" | "loadState">> {
+  for (const method of ["state", "loadState"] as const) {
+    if (typeof optimizer[method] === "function") continue;
+    throw new TypeError(
+      `${action}: optimizer must have the methods state and loadState, with which it is restored, found ${
+        show(optimizer[method])
+      } as ${method}.`,
+    );
   }
 }
 

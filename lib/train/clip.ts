@@ -1,5 +1,5 @@
 import { ops, type Tensor, tidy } from "../tensor/mod.ts";
-import { checkNumber, vectorNorm } from "../tensor/internal.ts";
+import { vectorNorm } from "../tensor/internal.ts";
 
 /**
  * Returns the global norm of the gradients, `√(Σ g²)`: the L2 norm of all gradients as one vector.
@@ -27,27 +27,16 @@ export function gradientNorm(gradients: readonly Tensor[]): number {
  * Clips gradients by their global norm (Pascanu et al. 2013, algorithm 1): if the norm is larger
  * than `maxNorm`, every gradient is multiplied by `maxNorm / norm`, which keeps the direction.
  *
- * @returns The clipped gradients as new tensors, which the caller disposes, and the
- * {@linkcode gradientNorm} before clipping.
- * @throws {RangeError} If `maxNorm` is not positive, or a gradient is not finite.
- * @throws {TypeError} If a gradient is not a float32 tensor, or was disposed.
+ * @param norm The {@linkcode gradientNorm} of the gradients.
+ * @returns New tensors, or the gradients themselves if their norm is not larger.
  */
 export function clipGradients(
   gradients: readonly Tensor[],
+  norm: number,
   maxNorm: number,
-): { gradients: Tensor[]; norm: number } {
-  const action = "Clipping gradients";
-  checkNumber(action, "maxNorm", maxNorm, maxNorm > 0, "a positive number");
-  const norm = gradientNorm(gradients);
-  checkNumber(action, "the norm of the gradients", norm, Number.isFinite(norm), "finite");
-  const clipped = norm > maxNorm
-    ? scaleGradients(gradients, maxNorm / norm)
-    : gradients.map((gradient): Tensor => ops.clone(gradient));
-  return { gradients: clipped, norm };
-}
-
-/** Returns the gradients multiplied by a factor, as new tensors. */
-export function scaleGradients(gradients: readonly Tensor[], factor: number): Tensor[] {
+): readonly Tensor[] {
+  if (!(norm > maxNorm)) return gradients;
+  const factor = maxNorm / norm;
   // float32 stores a very small factor with few digits, so such a factor is applied in two parts.
   const part = factor < 1e-30 ? 2 ** -64 : 1;
   return gradients.map((gradient): Tensor =>

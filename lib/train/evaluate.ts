@@ -4,9 +4,10 @@ import {
   type Labels,
   ops,
   type Scalar,
+  tidy,
   withPrecision,
 } from "../tensor/mod.ts";
-import { isTensor, linkInterrupt, show } from "../tensor/internal.ts";
+import { checkNumber, isTensor, linkInterrupt, show } from "../tensor/internal.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { transformOf } from "../data/internal.ts";
 import { checkDataset } from "../data/dataset.ts";
@@ -39,8 +40,27 @@ export interface Evaluation {
   readonly correct: boolean[];
   /** The indices of the images that are classified wrongly, the most confident first. */
   readonly mistakes: number[];
-  /** The accuracy on the images of each class, from 0 to 1. NaN for a class without images. */
-  readonly classAccuracies: number[];
+  /** How well each class is found, in the order of the class numbers. */
+  readonly perClass: ClassScores[];
+  /** The results of the option `metrics`. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/**
+ * How well a class is found. A number that would be divided by zero is NaN: the precision of a
+ * class that is never predicted, and the recall of a class without images.
+ */
+export interface ClassScores {
+  /** The name of the class. */
+  readonly className: string;
+  /** The number of images of the class. */
+  readonly count: number;
+  /** The fraction of the predictions of this class that are correct. */
+  readonly precision: number;
+  /** The fraction of the images of this class that are found: its accuracy. */
+  readonly recall: number;
+  /** The harmonic mean of precision and recall, `2 · correct / (count + predicted)`. */
+  readonly f1: number;
 }
 
 /** The options of {@linkcode evaluate}. */
@@ -52,6 +72,25 @@ export interface EvaluateOptions<Channels extends number, Out extends number>
    * @default crossEntropy
    */
   loss?: Loss;
+  /**
+   * Further numbers to compute, by name. Each function gets the logits `[count, classes]` and the
+   * labels `[count]` of the whole data set.
+   *
+   * @example
+   * ```ts
+   * import { evaluate, type Features, fashionMnist, flatten } from "resnet-lab";
+   * import { type Labels, linear, ops, sequential } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const { test } = await fashionMnist({ subset: true });
+   * const model = sequential(flatten(), linear(784, 10));
+   * const classesPredicted = (logits: Features, _labels: Labels) =>
+   *   new Set(ops.argMax(logits).dataSync()).size;
+   * const { metrics } = await evaluate(model, test, { metrics: { classesPredicted } });
+   * assert(metrics.classesPredicted! >= 1 && metrics.classesPredicted! <= 10);
+   * ```
+   */
+  metrics?: Readonly<Record<string, (logits: Features, labels: Labels) => number>>;
 }
 
 /** {@linkcode EvaluateOptions} for any number of channels. */
@@ -95,7 +134,7 @@ export async function evaluate<
   checkDataset("Evaluating", dataset);
   const action = `Evaluating on "${dataset.name}"`;
   const classifier = asClassifier(action, model);
-  checkRunOptions(action, options, "{ batchSize: 100 }", { loss: true });
+  checkRunOptions(action, options, "{ batchSize: 100 }", { loss: true, metrics: true });
   const { transform = transformOf(classifier) } = options;
   using stop = linkInterrupt(options.signal);
   using run = evaluator(action, classifier, dataset, { ...options, transform });
@@ -104,6 +143,14 @@ export async function evaluate<
 
 /** The logits and the loss of a batch. */
 type Inference = { readonly logits: Features; readonly loss: Scalar };
+
+/** An evaluation that can run several times. */
+export interface Evaluator extends Disposable {
+  /** Evaluates the model as it is. */
+  evaluate(signal: AbortSignal | undefined): Promise<Evaluation>;
+  /** The function that computes logits and loss of a batch. */
+  readonly infer: object;
+}
 
 /**
  * Returns an evaluation that can run several times, whose options are checked and whose `transform`
@@ -114,7 +161,7 @@ export function evaluator(
   model: AnyClassifier,
   dataset: ImageDataset,
   options: AnyEvaluateOptions & { readonly logitsOf?: (images: Images) => Features },
-): Disposable & { evaluate(signal: AbortSignal | undefined): Promise<Evaluation> } {
+): Evaluator {
   const { batchSize, transform, precision = "fp32", loss = crossEntropy } = options;
   const { logitsOf = (images: Images) => model.forward(images) } = options;
   const infer = compiledIf(options.compile, (images: Images, labels: Labels): Inference => {
@@ -126,9 +173,11 @@ export function evaluator(
     }
     return { logits, loss: value };
   });
-  const { count, labels, classes } = dataset;
+  const { count, labels, classes, classNames } = dataset;
+  const metrics = Object.entries(options.metrics ?? {});
   return {
     async evaluate(signal) {
+      const allLogits = new Float32Array(metrics.length > 0 ? count * classes : 0);
       const predictions = new Int32Array(count);
       const confidences = new Float32Array(count);
       let sum = 0;
@@ -140,6 +189,7 @@ export function evaluator(
           transform,
           () => infer(batch.images, batch.labels),
         );
+        if (metrics.length > 0) allLogits.set(logits.dataSync(), first * classes);
         const probabilities = ops.softmax(logits);
         predictions.set(ops.argMax(probabilities).dataSync(), first);
         confidences.set(ops.max(probabilities, [1]).dataSync(), first);
@@ -164,17 +214,34 @@ export function evaluator(
       return {
         loss: sum / count,
         accuracy: correct.filter((isCorrect) => isCorrect).length / count,
-        classAccuracies: confusion.map((counts, label) =>
-          counts[label]! / counts.reduce((sum, count) => sum + count, 0)
-        ),
         mistakes: correct.flatMap((isCorrect, i) => isCorrect ? [] : i)
           .sort((a, b) => confidences[b]! - confidences[a]!),
         confusion,
         predictions,
         confidences,
         correct,
+        perClass: scoresPerClass(confusion, classNames),
+        metrics: Object.fromEntries(metrics.map(([name, metric]) => {
+          const value: unknown = tidy(() =>
+            metric(ops.tensor(allLogits, [count, classes]), dataset.labelTensor())
+          );
+          checkNumber(action, `the metric ${name}`, value, true, "a number");
+          return [name, value];
+        })),
       };
     },
+    infer,
     [Symbol.dispose]: () => infer[Symbol.dispose](),
   };
+}
+
+/** Returns the scores of each class from the confusion matrix. */
+function scoresPerClass(confusion: number[][], classNames: readonly string[]): ClassScores[] {
+  return classNames.map((className, label) => {
+    const correct = confusion[label]![label]!;
+    const count = confusion[label]!.reduce((sum, n) => sum + n, 0);
+    const predicted = confusion.reduce((sum, row) => sum + row[label]!, 0);
+    const precision = correct / predicted, recall = correct / count;
+    return { className, count, precision, recall, f1: 2 * correct / (count + predicted) };
+  });
 }

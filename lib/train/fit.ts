@@ -1,9 +1,13 @@
-import { type Images, Random } from "../tensor/mod.ts";
-import { defaultRandom } from "../tensor/internal.ts";
-import { type Batches, batches, type ImageDataset } from "../data/mod.ts";
-import { transformOf } from "../data/internal.ts";
-import { checkDataset } from "../data/dataset.ts";
-import { bindTransform } from "../data/model_transform.ts";
+import type { Images, Random } from "../tensor/mod.ts";
+import type { ImageDataset } from "../data/mod.ts";
+import {
+  type BatchMaker,
+  batchMaker,
+  bindDataset,
+  checkDataset,
+  transformOf,
+} from "../data/internal.ts";
+import { checkpointed } from "./checkpoint.ts";
 import { type Evaluation, evaluator } from "./evaluate.ts";
 import { checkFitOptions, checkForwardPass, checkParameters, prepare } from "./fit_checks.ts";
 import type { AnyFitOptions, FitOptions } from "./fit_options.ts";
@@ -12,7 +16,8 @@ import type { KnownOptions, TrainableFor, ValidationFor } from "./model_type_che
 import type { Progress, StepProgress } from "./progress.ts";
 import { type AnyClassifier, asClassifier, isStopped } from "./run.ts";
 import { Training } from "./training.ts";
-import { type StepResult, TrainingStep } from "./training_step.ts";
+import { type TrainingParts, TrainingState } from "./training_state.ts";
+import { TrainingStep } from "./training_step.ts";
 
 /**
  * Trains a model on a data set. Each batch is one step: the loss, its gradients, and an update by
@@ -23,6 +28,9 @@ import { type StepResult, TrainingStep } from "./training_step.ts";
  * It does nothing before it is awaited or iterated. Leaving the loop, firing `signal`, or Stop in a
  * notebook ends it after the current step without an error, and the model stays as trained so far.
  *
+ * With the option `checkpoint` it saves itself, and the same call continues after the end of the
+ * process.
+ *
  * All options are checked at the call, and one image goes through the model, so that a layer that
  * does not fit is reported with its path. With the same seed, {@linkcode setSeed} before the model
  * is made gives the same training run.
@@ -32,10 +40,13 @@ import { type StepResult, TrainingStep } from "./training_step.ts";
  * optimizer was made for another model or changes frozen parameters, a layer does not fit, the
  * model does not return logits for the classes of the data set, or a batch norm has a single value
  * for each channel in the last batch; (at the first step) if the loss does not depend on a
- * parameter, or a batch norm or dropout that is not frozen runs without `{ training: true }`.
+ * parameter, a batch norm or dropout that is not frozen runs without `{ training: true }`, or the
+ * checkpoint is of another training.
  * @throws {TypeError} (at the call) If an option does not exist or is of the wrong kind, or `mixup`
  * comes with `objective`; (at a step) if `objective` does not return `{ loss }`.
  * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.
+ * @throws {Error} (at the first step) If all checkpoints are damaged, or another process writes to
+ * their folder.
  *
  * After an error in a step, the parameters, running statistics and learning rate are as before that
  * step. Only an optimizer of the caller that throws halfway may leave changed parameters.
@@ -114,44 +125,63 @@ async function* train(
   dataset: ImageDataset,
   options: AnyFitOptions,
 ): AsyncGenerator<Progress, void, void> {
-  const { optimizer, epochs, batchSize, transform, validation, seed, signal } = options;
+  const { optimizer, batchSize, validation, validationLogits, checkpoint } = options;
   checkParameters(action, model, optimizer); // Some may be frozen since the call.
-  const shuffle = seed === undefined ? defaultRandom().fork() : new Random(seed);
-  const mix = mixup(options.mixup, shuffle);
-  const training = trainingBatches(dataset, options, shuffle);
-  const totalSteps = epochs * training.length;
-  const { validationLogits } = options;
-  using trainingStep = new TrainingStep(action, model, dataset, options);
+  const state = new TrainingState(
+    options.seed,
+    options.mixup !== undefined,
+    checkpoint !== undefined,
+  );
+  const batches = trainingBatches(dataset, options, state.shuffle);
+  const totalSteps = options.epochs * batches.length;
+  using step = new TrainingStep(action, model, dataset, options, totalSteps);
+  const transform = options.transform;
   using evaluation = validation && evaluator(action, model, validation, {
     ...options,
+    transform: transform && ((images, random) => state.watch(() => transform(images, random))),
     batchSize: Math.min(batchSize, validation.count),
     logitsOf: validationLogits && ((images) => validationLogits(model as never, images)),
   });
-  let step = 0;
-  for (let epoch = 1; epoch <= epochs; epoch++) {
-    const means = new EpochMeans();
-    let seconds = 0;
+  const parts = { action, model, dataset, options, state, batches, step, evaluation };
+  const loop = trainFrom(parts);
+  yield* checkpoint === undefined ? loop : checkpointed(parts, loop);
+}
+
+/** Trains from the place that the state names to the end. */
+async function* trainFrom(
+  { model, dataset, options, state, batches, step, evaluation }: TrainingParts,
+): AsyncGenerator<Progress, void, void> {
+  const { optimizer, epochs, signal } = options;
+  const totalSteps = epochs * batches.length;
+  const mix = mixup(options.mixup, state.mixup);
+  let isBound = false;
+  while (state.epoch <= epochs) {
+    const { epoch, means } = state;
     let started = performance.now();
-    for (const batch of training) {
+    while (state.batch < batches.length) {
       let progress: StepProgress;
       { // The batch is disposed before the yield, because the caller may not continue after it.
-        using _ = batch;
+        using batch = state.watch(() => batches.batch(state.order(batches), state.batch));
         if (await isStopped(signal)) return;
-        step++;
-        const result = trainingStep.run(
-          () => mix(batch),
-          batch.labels,
-          step - 1,
-          `step ${step} of ${totalSteps} (epoch ${epoch} of ${epochs})`,
+        const place = { epoch, epochs, step: state.step + 1, totalSteps };
+        const result = state.watch(() =>
+          step.run(
+            () => mix(batch),
+            batch.labels,
+            state.step,
+            `step ${place.step} of ${totalSteps} (epoch ${epoch} of ${epochs})`,
+          )
         );
-        if (step === 1) bindTransform(model, transform);
+        if (!isBound) bindDataset(model, dataset, options.transform);
+        isBound = true;
         const time = (performance.now() - started) / 1000;
         const size = batch.labels.size;
         means.add(result, size);
-        seconds += time;
+        state.seconds += time;
+        state.step++;
+        state.batch++;
         const { learningRate } = optimizer;
         const imagesPerSecond = size / time;
-        const place = { epoch, epochs, step, totalSteps };
         progress = { kind: "step", ...place, ...result, learningRate, imagesPerSecond };
       }
       yield progress;
@@ -164,6 +194,8 @@ async function* train(
       if (signal?.aborted) return;
       throw error;
     }
+    const { seconds } = state;
+    state.nextEpoch();
     yield {
       kind: "epoch",
       epoch,
@@ -180,37 +212,11 @@ function trainingBatches(
   dataset: ImageDataset,
   options: AnyFitOptions,
   shuffle?: Random,
-): Batches<number> {
-  return batches(dataset, {
+): BatchMaker {
+  return batchMaker(dataset, {
     batchSize: options.batchSize,
     transform: (images: Images, random) => prepare(images, random, options),
     shuffle,
     dropLast: options.dropLast,
   });
-}
-
-/** The means of an epoch over its images. */
-class EpochMeans {
-  #images = 0;
-  readonly #sums = { loss: 0, accuracy: 0 };
-  readonly #metrics: Record<string, number> = {};
-
-  add({ loss, accuracy, metrics = {} }: StepResult, images: number): void {
-    this.#images += images;
-    this.#sums.loss += loss * images;
-    this.#sums.accuracy += accuracy * images;
-    for (const [name, value] of Object.entries(metrics)) {
-      this.#metrics[name] = (this.#metrics[name] ?? 0) + value * images;
-    }
-  }
-
-  result(): { trainLoss: number; trainAccuracy: number; metrics?: Record<string, number> } {
-    const images = this.#images;
-    const metrics = Object.entries(this.#metrics).map(([name, sum]) => [name, sum / images]);
-    return {
-      trainLoss: this.#sums.loss / images,
-      trainAccuracy: this.#sums.accuracy / images,
-      ...(metrics.length > 0 && { metrics: Object.fromEntries(metrics) }),
-    };
-  }
 }

@@ -6,9 +6,9 @@ import { checkInteger, isTensor } from "../tensor/internal.ts";
 import { type AnyModule, BatchNorm, onForward } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { applyTransform } from "../data/transforms.ts";
-import { checkLogits, checkOptimizer, explainChannels } from "./checks.ts";
+import { checkHasState, checkLogits, checkOptimizer, explainChannels } from "./checks.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
-import type { Optimizer } from "./optimizers.ts";
+import type { Optimizer } from "./rule_optimizer.ts";
 import { type AnyClassifier, checkRunOptions } from "./run.ts";
 import { pathOf, restore, runningStatistics } from "./training_step.ts";
 
@@ -32,9 +32,11 @@ export function checkFitOptions(action: string, options: AnyFitOptions): void {
     maxGradientNorm: true,
     dropLast: true,
     seed: true,
+    checkpoint: true,
   });
-  const { optimizer, epochs, batchSize, objective, mixup } = options;
+  const { optimizer, epochs, batchSize, objective, mixup, checkpoint } = options;
   checkOptimizer(action, optimizer);
+  if (checkpoint !== undefined) checkHasState(action, optimizer);
   checkInteger(action, "epochs", epochs);
   checkInteger(action, "batchSize", batchSize);
   if (objective && mixup !== undefined) {

@@ -1,8 +1,9 @@
 import type { Features, Images, Labels, Scalar } from "../tensor/mod.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import type { ImageDataset, Transform } from "../data/mod.ts";
+import type { CheckpointOptions } from "./checkpoint_options.ts";
 import type { Loss } from "./losses.ts";
-import type { Optimizer } from "./optimizers.ts";
+import type { Optimizer } from "./rule_optimizer.ts";
 import type { RunOptions } from "./run.ts";
 import type { Schedule } from "./schedules.ts";
 
@@ -69,7 +70,8 @@ export interface FitOptions<
    */
   validationLogits?: (model: Model, images: Images<Out>) => Features<Classes>;
   /**
-   * The learning rate of each step.
+   * The learning rate of each step: a function of the step, from 0, and of the number of all steps.
+   * `cosine({ learningRate: 0.1 })` ends with the training.
    *
    * @default the learning rate of the optimizer
    */
@@ -127,6 +129,38 @@ export interface FitOptions<
   seed?: number;
   /** Ends the training after the current step. In a notebook the Stop button does so too. */
   signal?: AbortSignal;
+  /**
+   * The folder in which the training is saved, at the end of each epoch, every minute, and when it
+   * is stopped. The same call with the same folder continues there: if the process ends at any
+   * moment, killed too, and the program runs again, the final weights, the state of the optimizer
+   * and the history (except its times) are to the last bit those of a training that was not
+   * interrupted, on the same machine. An object sets another time between two saves.
+   *
+   * The earlier progress comes first, as `restored`, so that a chart shows the whole history, and
+   * a loop around the training can do again what it did. See {@linkcode CheckpointOptions}.
+   *
+   * @example
+   * ```ts
+   * import { fashionMnist, fit, flatten, linear, sequential, setSeed, sgd } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const { test } = await fashionMnist({ subset: true });
+   * const checkpoint = `${await Deno.makeTempDir()}/first`;
+   * const training = (checkpoint?: string) => {
+   *   setSeed(1);
+   *   const model = sequential(flatten(), linear(784, 10));
+   *   const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
+   *   return fit(model, test, { optimizer, epochs: 2, batchSize: 100, checkpoint });
+   * };
+   * for await (const progress of training(checkpoint)) {
+   *   if (progress.kind === "step" && progress.step === 7) break;
+   * }
+   * const { steps } = await training(checkpoint); // It continues after step 7.
+   * const uninterrupted = await training();
+   * assert.deepEqual(steps.map(({ loss }) => loss), uninterrupted.steps.map(({ loss }) => loss));
+   * ```
+   */
+  checkpoint?: string | CheckpointOptions;
 }
 
 /** {@linkcode FitOptions} for any model and any number of channels and classes. */

@@ -1,9 +1,9 @@
 import { dispose, ops, type Tensor } from "../tensor/mod.ts";
-import { checkInteger, checkNumber, show } from "../tensor/internal.ts";
+import { checkInteger, checkNumber } from "../tensor/internal.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { transformOf } from "../data/internal.ts";
 import { bindTransform } from "../data/model_transform.ts";
-import { checkOptimizer } from "./checks.ts";
+import { checkHasState, checkOptimizer } from "./checks.ts";
 import { startTraining } from "./fit.ts";
 import type { FitOptions } from "./fit_options.ts";
 import type { KnownOptions, TrainableFor } from "./model_type_checks.ts";
@@ -19,7 +19,7 @@ export interface FindLearningRateOptions<
 > extends
   Omit<
     FitOptions<Channels, Classes, Out, Model>,
-    "epochs" | "schedule" | "validation" | "validationLogits"
+    "epochs" | "schedule" | "validation" | "validationLogits" | "checkpoint"
   > {
   /**
    * The first learning rate.
@@ -66,7 +66,7 @@ export interface LearningRateSweep {
  * @throws {RangeError} If `from`, `to` or `steps` do not make a growing sequence of positive
  * numbers, and for the same reasons as {@linkcode fit}.
  * @throws {TypeError} If an option does not exist or is of the wrong kind, or the optimizer has no
- * {@linkcode Optimizer.saveState}.
+ * {@linkcode Optimizer.state}.
  *
  * @example
  * ```ts
@@ -130,13 +130,7 @@ export async function findLearningRate<
   checkNumber(action, "to", to, to > from && to < Infinity, `a number greater than ${from}`);
   checkInteger(action, "steps", steps, 2);
   checkOptimizer(action, optimizer);
-  if (typeof optimizer.saveState !== "function") {
-    throw new TypeError(
-      `${action}: optimizer must have a method saveState, with which it is restored, found ${
-        show(optimizer.saveState)
-      }.`,
-    );
-  }
+  checkHasState(action, optimizer);
   const training = startTraining(classifier, dataset, {
     ...rest,
     epochs: steps, // Enough, as each has at least one step.
@@ -145,7 +139,7 @@ export async function findLearningRate<
   const transform = transformOf(classifier);
   const variables = [...classifier.namedVariables().values()];
   const before = variables.map((variable): Tensor => ops.clone(variable));
-  const restoreOptimizer = optimizer.saveState();
+  const state = optimizer.state();
   const sweep: LearningRateSweep = { learningRates: [], losses: [], smoothedLosses: [] };
   let running = 0;
   try {
@@ -163,7 +157,8 @@ export async function findLearningRate<
   } finally {
     restore(variables, before);
     dispose(before);
-    restoreOptimizer();
+    optimizer.loadState(state);
+    dispose(state.tensors);
     bindTransform(classifier, transform);
   }
   return sweep;

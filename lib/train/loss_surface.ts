@@ -9,7 +9,7 @@ import { asClassifier, checkRunOptions } from "./run.ts";
 
 /** The options of {@linkcode lossSurface}. */
 export interface LossSurfaceOptions<Channels extends number, Out extends number>
-  extends EvaluateOptions<Channels, Out> {
+  extends Omit<EvaluateOptions<Channels, Out>, "metrics"> {
   /**
    * The number of points along each direction: odd, so that the model itself is in the middle.
    *

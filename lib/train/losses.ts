@@ -8,7 +8,13 @@ import {
   type Tensor,
   tidy,
 } from "../tensor/mod.ts";
-import { checkNumber, checkOptions, checkTensor, valuesToCheck } from "../tensor/internal.ts";
+import {
+  checkArray,
+  checkNumber,
+  checkOptions,
+  checkTensor,
+  valuesToCheck,
+} from "../tensor/internal.ts";
 
 /** The error of logits `[batch, classes]` for labels `[batch]`, as one number to minimise. */
 export type Loss<Classes extends number = number> = (
@@ -24,6 +30,13 @@ export interface CrossEntropyOptions {
    * @default 0
    */
   labelSmoothing?: number;
+  /**
+   * The weight of the images of each class, for classes of unequal size. The loss is then the
+   * weighted mean: each image counts as much as its class weighs.
+   *
+   * @default 1 for each class
+   */
+  classWeights?: readonly number[];
 }
 
 /**
@@ -33,12 +46,14 @@ export interface CrossEntropyOptions {
  * The target is 1 at the label and 0 elsewhere; with smoothing ε it is
  * `(1 − ε) · target + ε / classes` (Szegedy et al. 2016, section 7), as in PyTorch. The labels are
  * read and checked, also in a compiled function: a class that does not exist would count as a loss
- * of 0.
+ * of 0. With class weights `w` it is the weighted mean, as in PyTorch:
+ * `−Σᵢⱼ targetᵢⱼ · wⱼ · log softmax(logitsᵢ)ⱼ / Σᵢ w[labelᵢ]`.
  *
  * @throws {TypeError} If the labels are not int32, the logits not float32, one was disposed, or an
  * option does not exist.
  * @throws {RangeError} If the logits are not `[batch, classes]`, there is not a label for each row,
- * a label is not a class, or `labelSmoothing` is not at least 0 and less than 1.
+ * a label is not a class, `labelSmoothing` is not at least 0 and less than 1, or `classWeights` is
+ * not a positive number for each class.
  *
  * @example
  * ```ts
@@ -49,6 +64,10 @@ export interface CrossEntropyOptions {
  * const labels = ops.tensor([0, 1], undefined, "int32");
  * const expected = (Math.log(2) + Math.log(4 / 3)) / 2;
  * assert(Math.abs(crossEntropy(logits, labels).dataSync()[0]! - expected) < 1e-6);
+ *
+ * const weighted = crossEntropy(logits, labels, { classWeights: [3, 1] });
+ * const expectedWeighted = (3 * Math.log(2) + Math.log(4 / 3)) / 4;
+ * assert(Math.abs(weighted.dataSync()[0]! - expectedWeighted) < 1e-6);
  * ```
  */
 export function crossEntropy(
@@ -58,18 +77,40 @@ export function crossEntropy(
 ): Scalar {
   const action = "Computing the cross-entropy";
   const example = "{ labelSmoothing: 0.1 }";
-  checkOptions<CrossEntropyOptions>(action, options, example, { labelSmoothing: true });
-  const { labelSmoothing = 0 } = options;
+  checkOptions<CrossEntropyOptions>(action, options, example, {
+    labelSmoothing: true,
+    classWeights: true,
+  });
+  const { labelSmoothing = 0, classWeights } = options;
   const isPart = labelSmoothing >= 0 && labelSmoothing < 1;
   checkNumber(action, "labelSmoothing", labelSmoothing, isPart, "at least 0 and less than 1");
   checkLabels(action, logits, labels);
   const classes = logits.shape[1];
-  if (labelSmoothing === 0) return ops.labelCrossEntropy(logits, labels);
+  if (classWeights !== undefined) checkClassWeights(action, classWeights, classes);
+  if (labelSmoothing === 0 && classWeights === undefined) {
+    return ops.labelCrossEntropy(logits, labels);
+  }
   return tidy(() => {
     const target = ops.oneHot(labels, classes);
     const smoothed = ops.add(ops.mul(target, 1 - labelSmoothing), labelSmoothing / classes);
-    return ops.mean(ops.softmaxCrossEntropy(logits, smoothed));
+    if (classWeights === undefined) return ops.mean(ops.softmaxCrossEntropy(logits, smoothed));
+    const weights = ops.tensor(classWeights), weighted = ops.mul(smoothed, weights);
+    const sum = ops.sum(ops.mul(weighted, ops.logSoftmax(logits)));
+    return ops.neg(ops.div(sum, ops.sum(ops.mul(target, weights))));
   });
+}
+
+function checkClassWeights(action: string, weights: readonly number[], classes: number): void {
+  checkArray(action, "classWeights", weights);
+  if (weights.length !== classes) {
+    throw new RangeError(
+      `${action}: classWeights must be a weight for each of ${classes} classes, found ${weights.length}.`,
+    );
+  }
+  for (const [i, weight] of weights.entries()) {
+    const isPositive = weight > 0 && weight < Infinity;
+    checkNumber(action, `classWeights[${i}]`, weight, isPositive, "a positive number");
+  }
 }
 
 /**

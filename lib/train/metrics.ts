@@ -26,7 +26,7 @@ export function accuracy(logits: Features, labels: Labels): number {
   if (labels.size === 0) {
     throw new RangeError(`${action}: there must be at least one row of logits, found none.`);
   }
-  using predictions = predict(logits);
+  using predictions = predictedClasses(logits);
   const broken = predictions.dataSync().indexOf(NO_CLASS);
   if (broken >= 0) {
     throw new RangeError(`${action}: the logits must be numbers, found NaN in row ${broken}.`);
@@ -38,7 +38,7 @@ export function accuracy(logits: Features, labels: Labels): number {
 const NO_CLASS = -1;
 
 /** The class with the largest logit of each row, {@linkcode NO_CLASS} for a row with NaN. */
-export function predict(logits: Features): Labels {
+export function predictedClasses(logits: Features): Labels {
   return tidy(() => {
     const broken = ops.cast(ops.any(ops.isNaN(logits), [1]), "int32");
     // (1 − broken) · class − broken

@@ -16,9 +16,11 @@ export type StepInputs = readonly [
  * with one λ for each batch, for the loss `λ · loss(logits, y) + (1 − λ) · loss(logits, y′)` (Zhang
  * et al. 2018, arXiv:1710.09412, section 2). Without an α it leaves the batches alone.
  */
-export function mixup(alpha: number | undefined, source: Random): (batch: Batch) => StepInputs {
-  if (alpha === undefined) return ({ images, labels }) => [images, labels];
-  const random = source.fork();
+export function mixup(
+  alpha: number | undefined,
+  random: Random | undefined,
+): (batch: Batch) => StepInputs {
+  if (alpha === undefined || !random) return ({ images, labels }) => [images, labels];
   return ({ images, labels }) => {
     const lambda = sampleLambda(alpha, random);
     const order = ops.tensor(random.permutation(labels.size), undefined, "int32");

@@ -1,7 +1,8 @@
 /**
  * Training: the loop `fit`, losses, metrics, optimizers, schedules, and studies of a trained model.
  *
- * {@linkcode fit} trains a model and yields its progress, {@linkcode evaluate} measures it.
+ * {@linkcode fit} trains a model and yields its progress, {@linkcode evaluate} measures it, and
+ * {@linkcode predict} uses it.
  *
  * @module
  */
@@ -13,15 +14,18 @@ export {
   adam,
   type AdamOptions,
   adamW,
-  type Optimizer,
   type OptimizerOptions,
-  type ParameterGroup,
-  type ParametersOrGroups,
   rmsProp,
   type RmsPropOptions,
   sgd,
   type SgdOptions,
 } from "./optimizers.ts";
+export type {
+  Optimizer,
+  OptimizerState,
+  ParameterGroup,
+  ParametersOrGroups,
+} from "./rule_optimizer.ts";
 export {
   cosine,
   type CosineOptions,
@@ -36,11 +40,13 @@ export { gradientNorm } from "./clip.ts";
 export { gradientNorms, type GradientNormsOptions, type LayerGradient } from "./gradient_norms.ts";
 export type { RunOptions } from "./run.ts";
 export { fit } from "./fit.ts";
+export type { CheckpointOptions } from "./checkpoint_options.ts";
 export type { FitOptions, Objective, ObjectiveBatch, ObjectiveResult } from "./fit_options.ts";
 export { DivergenceError } from "./training_step.ts";
 export type { EpochProgress, History, Progress, StepProgress } from "./progress.ts";
 export type { Training } from "./training.ts";
-export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
+export { type ClassScores, evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
+export { predict, type Prediction, type PredictOptions } from "./predict.ts";
 export { extractFeatures } from "./features.ts";
 export {
   findLearningRate,

@@ -3,256 +3,23 @@
  * equations, `w` is a parameter, `g` its gradient, `η` the learning rate, `λ` the weight decay and
  * `t` the index of the step, from 1.
  */
-import { dispose, ops, type Tensor, tidy, type Variable, variable } from "../tensor/mod.ts";
+import { ops, type Tensor } from "../tensor/mod.ts";
 import {
-  checkArray,
   checkBoolean,
   checkNumber,
   checkOptions,
-  checkTensor,
-  isVariable,
   show,
   updateByAdam,
   updateByMomentum,
-  vectorNorm,
 } from "../tensor/internal.ts";
-
-/** Changes parameters by their gradients, step by step, and owns its state about each. */
-export interface Optimizer extends Disposable {
-  /** The parameters that it changes. All others of a model stay as they are. */
-  readonly parameters: readonly Variable[];
-  /** The learning rate. It may be set between steps. */
-  learningRate: number;
-  /**
-   * Changes each parameter by its gradient. The gradients are in the order of `parameters`. The
-   * caller disposes them. Everything is checked first: a step that throws has changed nothing.
-   *
-   * @param norm The global norm of the gradients, if the caller knows it.
-   * @throws {RangeError} If there is not one gradient for each parameter, of its shape.
-   * @throws {TypeError} If a gradient is not a float32 tensor, or the optimizer, a parameter or a
-   * gradient was disposed.
-   */
-  step(gradients: readonly Tensor[], norm?: number): void;
-  /**
-   * Saves the state and the learning rate of the optimizer, not the parameters, and returns a
-   * function that restores them once. {@linkcode findLearningRate} needs it.
-   */
-  saveState?(): () => void;
-  /** Frees the state of the optimizer. The parameters stay. */
-  dispose(): void;
-}
-
-/** Parameters with settings of their own, such as smaller steps for a pretrained body. */
-export interface ParameterGroup {
-  /** The parameters of the group. */
-  readonly parameters: readonly Variable[];
-  /**
-   * Factor by which the optimizer's learning rate is multiplied.
-   *
-   * @default 1
-   */
-  readonly learningRateFactor?: number;
-  /**
-   * Weight decay instead of the optimizer's, such as 0 for biases and batch norms.
-   *
-   * @default the optimizer's
-   */
-  readonly weightDecay?: number;
-}
-
-/** The parameters of an optimizer, or groups of them. */
-export type ParametersOrGroups = readonly Variable[] | readonly ParameterGroup[];
-
-/** The inputs of a rule for one parameter. */
-interface UpdateContext {
-  /** w */
-  readonly parameter: Variable;
-  /** g */
-  readonly gradient: Tensor;
-  /** The state about this parameter, zero at first. */
-  readonly state: readonly Variable[];
-  /** t */
-  readonly step: number;
-  /** η, times the factor of the parameter's group. */
-  readonly learningRate: number;
-  /** λ, of the parameter's group or else the optimizer's. */
-  readonly weightDecay: number;
-  /** Whether the square of a gradient overflowed float32, at this or an earlier step. */
-  readonly overflows: boolean;
-}
-
-/** The rule by which an optimizer changes one parameter. */
-interface Rule {
-  /** The number of state variables for each parameter, each of the parameter's shape. */
-  readonly stateCount: number;
-  /** Whether it uses {@linkcode UpdateContext.overflows}. */
-  readonly usesOverflows?: boolean;
-  /** Changes a parameter and its state. */
-  readonly update: (context: UpdateContext) => void;
-}
-
-/** An optimizer with any rule. */
-class RuleOptimizer implements Optimizer {
-  readonly parameters: readonly Variable[];
-  /** The settings of each parameter from its group. */
-  readonly #settings: readonly { readonly factor: number; readonly weightDecay: number }[];
-  readonly #state: Variable[][];
-  readonly #rule: Rule;
-  #steps = 0;
-  #learningRate = 0;
-  #overflows = false;
-  #isDisposed = false;
-
-  constructor(
-    readonly name: string,
-    parametersOrGroups: ParametersOrGroups,
-    { learningRate, weightDecay }: { learningRate: number; weightDecay: number },
-    rule: Rule,
-  ) {
-    const action = making(name);
-    const groups = asGroups(name, parametersOrGroups);
-    const parameters = groups.flatMap((group) => group.parameters);
-    const repeated = parameters.length - new Set(parameters).size;
-    if (parameters.length === 0) {
-      throw new RangeError(
-        `${action}: there must be at least one parameter, found none. ` +
-          "Frozen layers have none to train, and fields named with # are not walked.",
-      );
-    }
-    if (repeated > 0) {
-      throw new RangeError(
-        `${action}: each parameter must be given once, found ${repeated} repeated.`,
-      );
-    }
-    checkNotNegative(name, "weightDecay", weightDecay);
-    this.#settings = groups.flatMap((group) => {
-      const { learningRateFactor: factor = 1, weightDecay: own = weightDecay } = group;
-      checkNotNegative(name, "learningRateFactor", factor);
-      checkNotNegative(name, "the weightDecay of a group", own);
-      return group.parameters.map(() => ({ factor, weightDecay: own }));
-    });
-    this.learningRate = learningRate;
-    parameters.forEach((parameter, i) =>
-      checkTensor(action, parameter, { name: `parameter ${i}`, dtype: "float32" })
-    );
-    this.parameters = parameters;
-    this.#rule = rule;
-    this.#state = parameters.map((parameter) =>
-      Array.from(
-        { length: rule.stateCount },
-        () => variable(ops.zeros(parameter.shape), { trainable: false }),
-      )
-    );
-  }
-
-  get learningRate(): number {
-    return this.#learningRate;
-  }
-
-  set learningRate(value: number) {
-    checkNotNegative(this.name, "learningRate", value);
-    this.#learningRate = value;
-  }
-
-  step(gradients: readonly Tensor[], norm?: number): void {
-    this.#check(gradients);
-    if (this.#rule.usesOverflows) this.#overflows ||= !((norm ?? vectorNorm(gradients)) < 1e18);
-    this.#steps++;
-    this.parameters.forEach((parameter, i) =>
-      tidy(() =>
-        this.#rule.update({
-          parameter,
-          gradient: gradients[i]!,
-          state: this.#state[i]!,
-          step: this.#steps,
-          learningRate: this.#learningRate * this.#settings[i]!.factor,
-          weightDecay: this.#settings[i]!.weightDecay,
-          overflows: this.#overflows,
-        })
-      )
-    );
-  }
-
-  /** Checks everything that could fail halfway through a step. */
-  #check(gradients: readonly Tensor[]): void {
-    const { parameters, name } = this, action = `Running a step of ${name}`;
-    if (this.#isDisposed) {
-      throw new TypeError(
-        `${action}: the optimizer must be alive, found a disposed one. Make a new one.`,
-      );
-    }
-    checkArray(action, "the gradients", gradients);
-    if (gradients.length !== parameters.length) {
-      throw new RangeError(
-        `${action}: there must be ${parameters.length} gradients, one for each parameter, found ${gradients.length}.`,
-      );
-    }
-    parameters.forEach((parameter, i) => {
-      const gradient = gradients[i];
-      checkTensor(action, parameter, { name: `parameter ${i}` });
-      checkTensor(action, gradient, { name: `gradient ${i}`, dtype: "float32" });
-      const { shape } = gradient, expected = parameter.shape;
-      if (
-        shape.length === expected.length && shape.every((size, axis) => size === expected[axis])
-      ) return;
-      throw new RangeError(
-        `${action}: gradient ${i} must be [${parameter.shape}], found [${gradient.shape}].`,
-      );
-    });
-  }
-
-  saveState(): () => void {
-    const { learningRate } = this, step = this.#steps, overflows = this.#overflows;
-    const state = this.#state.map((variables) =>
-      variables.map((variable): Tensor => ops.clone(variable))
-    );
-    return () => {
-      this.#state.forEach((variables, i) =>
-        variables.forEach((variable, j) => variable.assign(state[i]![j]!))
-      );
-      dispose(state);
-      this.#steps = step;
-      this.#overflows = overflows;
-      this.learningRate = learningRate;
-    };
-  }
-
-  dispose(): void {
-    this.#isDisposed = true;
-    dispose(this.#state);
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-}
-
-/** Returns parameters as one group, and groups unchanged. */
-function asGroups(name: string, parameters: ParametersOrGroups): readonly ParameterGroup[] {
-  if (isVariables(parameters)) return [{ parameters }];
-  if (Array.isArray(parameters)) {
-    const example = "{ parameters: model.fc.parameters(), learningRateFactor: 10 }";
-    const names = { parameters: true, learningRateFactor: true, weightDecay: true } as const;
-    // Before `parameters` is read, so that it may be misspelt too.
-    const isGroup = (group: unknown) => Object.getPrototypeOf(Object(group)) === Object.prototype;
-    if (parameters.every(isGroup)) {
-      for (const group of parameters) {
-        checkOptions<ParameterGroup>(making(name), group, example, names);
-      }
-    }
-    if (parameters.every((group) => isVariables(group?.parameters))) return parameters;
-  }
-  throw new TypeError(
-    `${making(name)}: the parameters must be an array such as model.parameters(), or an array of ` +
-      `groups such as { parameters: model.fc.parameters(), learningRateFactor: 10 }, found ${
-        show(parameters)
-      }.`,
-  );
-}
-
-function isVariables(value: unknown): value is readonly Variable[] {
-  return Array.isArray(value) && value.every(isVariable);
-}
+import {
+  checkNotNegative,
+  making,
+  type Optimizer,
+  type ParametersOrGroups,
+  RuleOptimizer,
+  type UpdateContext,
+} from "./rule_optimizer.ts";
 
 /** The options of every optimizer. */
 export interface OptimizerOptions {
@@ -323,7 +90,8 @@ export function sgd(parameters: ParametersOrGroups, options: SgdOptions): Optimi
     throw new RangeError(`${making("sgd")}: momentum must be positive with nesterov, found 0.`);
   }
   return new RuleOptimizer("sgd", parameters, { learningRate, weightDecay }, {
-    stateCount: momentum === 0 ? 0 : 1,
+    settings: { momentum, nesterov },
+    slots: momentum === 0 ? [] : ["velocity"],
     update: ({ parameter, gradient, state: [velocity], learningRate, weightDecay }) => {
       const options = { learningRate, momentum, nesterov, weightDecay };
       updateByMomentum(parameter, velocity, gradient, options);
@@ -369,7 +137,8 @@ export function adagrad(parameters: ParametersOrGroups, options: AdagradOptions)
   const { learningRate, epsilon = 1e-10, weightDecay = 0 } = options;
   checkNotNegative("adagrad", "epsilon", epsilon);
   return new RuleOptimizer("adagrad", parameters, { learningRate, weightDecay }, {
-    stateCount: 1,
+    settings: { epsilon },
+    slots: ["squares"],
     update: (context) => {
       const gradient = decayedGradient(context), squares = context.state[0]!;
       squares.assign(ops.add(squares as Tensor, ops.square(gradient)));
@@ -423,7 +192,8 @@ export function rmsProp(parameters: ParametersOrGroups, options: RmsPropOptions)
   checkDecay("rmsProp", "decay", decay);
   checkNotNegative("rmsProp", "epsilon", epsilon);
   return new RuleOptimizer("rmsProp", parameters, { learningRate, weightDecay }, {
-    stateCount: 1,
+    settings: { decay, epsilon },
+    slots: ["squares"],
     update: (context) => {
       const gradient = decayedGradient(context), squares = context.state[0]!;
       squares.assign(lerp(ops.square(gradient), squares, decay));
@@ -519,7 +289,8 @@ function adamOptimizer(
   checkDecay(name, "betas[1]", beta2);
   checkNotNegative(name, "epsilon", epsilon);
   return new RuleOptimizer(name, parameters, { learningRate, weightDecay }, {
-    stateCount: 2,
+    settings: { beta1, beta2, epsilon },
+    slots: ["mean", "squares"],
     usesOverflows: true,
     update: (context) => {
       const { parameter, state, step, learningRate, weightDecay, overflows } = context;
@@ -555,16 +326,6 @@ function ratio(x: Tensor, squares: Tensor, epsilon: number): Tensor {
 /** Linear interpolation from `a` to `b`: `weight · b + (1 − weight) · a`. */
 function lerp(a: Tensor, b: Tensor, weight: number): Tensor {
   return ops.add(ops.mul(b, weight), ops.mul(a, 1 - weight));
-}
-
-/** The action of an optimizer's constructor, for messages. */
-function making(name: string): string {
-  return `Making the optimizer ${name}`;
-}
-
-function checkNotNegative(optimizer: string, subject: string, value: number): void {
-  const fits = value >= 0 && value < Infinity;
-  checkNumber(making(optimizer), subject, value, fits, "a finite number of at least 0");
 }
 
 function checkDecay(optimizer: string, subject: string, value: number): void {

@@ -27,6 +27,11 @@ export interface StepProgress {
   readonly learningRate: number;
   /** The speed of this step, including the time that its batch took. */
   readonly imagesPerSecond: number;
+  /**
+   * Whether it was restored from a checkpoint, and the model has been trained further since. It is
+   * not enumerable, so that histories compare equal.
+   */
+  readonly restored?: boolean;
 }
 
 /** The progress that {@linkcode fit} yields after each epoch. */
@@ -58,6 +63,11 @@ export interface EpochProgress {
    * own work.
    */
   readonly seconds: number;
+  /**
+   * Whether it was restored from a checkpoint, and the model has been trained further since. It is
+   * not enumerable, so that histories compare equal.
+   */
+  readonly restored?: boolean;
 }
 
 /**

@@ -7,8 +7,11 @@ import {
   checkOptions,
 } from "../tensor/internal.ts";
 
-/** The learning rate of each step, from step 0. */
-export type Schedule = (step: number) => number;
+/**
+ * The learning rate of each step, from step 0. `fit` also passes the number of all its steps, for
+ * schedules that end with the training.
+ */
+export type Schedule = (step: number, totalSteps?: number) => number;
 
 /** The options of {@linkcode stepDecay}. */
 export interface StepDecayOptions {
@@ -62,8 +65,12 @@ export function stepDecay(options: StepDecayOptions): Schedule {
 export interface CosineOptions {
   /** The learning rate of the first step. */
   learningRate: number;
-  /** The number of steps until the minimum. */
-  steps: number;
+  /**
+   * The number of steps until the minimum.
+   *
+   * @default the steps of the training
+   */
+  steps?: number;
   /**
    * The last learning rate.
    *
@@ -92,6 +99,9 @@ export interface CosineOptions {
  *   "0.000",
  *   "0.000",
  * ]);
+ *
+ * // Without steps it ends with the training, whose number of steps is the second argument.
+ * assert.equal(cosine({ learningRate: 0.1 })(50, 100), schedule(50));
  * ```
  */
 export function cosine(options: CosineOptions): Schedule {
@@ -103,11 +113,12 @@ export function cosine(options: CosineOptions): Schedule {
   });
   const { learningRate, steps, minimum = 0 } = options;
   checkPositive(action, { learningRate });
-  checkInteger(action, "steps", steps);
+  if (steps !== undefined) checkInteger(action, "steps", steps);
   const isBelow = minimum >= 0 && minimum <= learningRate;
   const condition = `from 0 to the learning rate, ${learningRate}`;
   checkNumber(action, "minimum", minimum, isBelow, condition);
-  return (step) => anneal(learningRate, minimum, step / steps);
+  return (step, totalSteps) =>
+    anneal(learningRate, minimum, step / stepsOf("cosine", steps, totalSteps));
 }
 
 /**
@@ -131,15 +142,22 @@ export function warmup(steps: number, schedule: Schedule): Schedule {
   const action = "Making the schedule warmup";
   checkInteger(action, "steps", steps);
   checkFunction(action, "the schedule after the warm-up", schedule);
-  return (step) => step < steps ? schedule(0) * (step + 1) / steps : schedule(step - steps);
+  return (step, totalSteps) => {
+    const rest = totalSteps === undefined ? undefined : Math.max(1, totalSteps - steps);
+    return step < steps ? schedule(0, rest) * (step + 1) / steps : schedule(step - steps, rest);
+  };
 }
 
 /** The options of {@linkcode oneCycle}. The defaults are PyTorch's. */
 export interface OneCycleOptions {
   /** The largest learning rate. */
   maximum: number;
-  /** The number of steps of the cycle. */
-  steps: number;
+  /**
+   * The number of steps of the cycle.
+   *
+   * @default the steps of the training
+   */
+  steps?: number;
   /**
    * The fraction of the steps in which the learning rate rises.
    *
@@ -193,17 +211,36 @@ export function oneCycle(options: OneCycleOptions): Schedule {
   });
   const { maximum, steps, rise = 0.3, startDivisor = 25, endDivisor = 1e4 } = options;
   checkPositive(action, { maximum, startDivisor, endDivisor });
-  checkInteger(action, "steps", steps);
-  const top = rise * steps - 1;
-  const last = steps - 1;
-  const condition =
-    `a part of ${steps} steps that leaves at least one step to rise and one to fall`;
-  checkNumber(action, "rise", rise, top > 0 && top < last, condition);
+  if (steps === undefined) {
+    checkNumber(action, "rise", rise, rise > 0 && rise < 1, "between 0 and 1");
+  } else {
+    checkInteger(action, "steps", steps);
+    checkRise(action, rise, steps);
+  }
   const start = maximum / startDivisor;
-  return (step) =>
-    step <= top
+  return (step, totalSteps) => {
+    const all = stepsOf("oneCycle", steps, totalSteps), top = rise * all - 1, last = all - 1;
+    if (steps === undefined) checkRise(action, rise, all);
+    return step <= top
       ? anneal(start, maximum, step / top)
       : anneal(maximum, start / endDivisor, (step - top) / (last - top));
+  };
+}
+
+function checkRise(action: string, rise: number, steps: number): void {
+  const top = rise * steps - 1;
+  const condition =
+    `a part of ${steps} steps that leaves at least one step to rise and one to fall`;
+  checkNumber(action, "rise", rise, top > 0 && top < steps - 1, condition);
+}
+
+/** Returns the steps of a schedule: its own option, else those of the training. */
+function stepsOf(name: string, steps: number | undefined, totalSteps: number | undefined): number {
+  const all = steps ?? totalSteps;
+  if (all !== undefined) return all;
+  throw new TypeError(
+    `Reading the schedule ${name}: without the option steps, the number of all steps must be the second argument, found undefined.`,
+  );
 }
 
 /** Half a cosine from one value to another for `part` from 0 to 1, and the second value after. */

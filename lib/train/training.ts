@@ -1,4 +1,5 @@
 import { linkInterrupt, show } from "../tensor/internal.ts";
+import { emptyHistory } from "./history.ts";
 import type { History, Progress } from "./progress.ts";
 
 /**
@@ -195,7 +196,7 @@ function started(training: Training): void {
  */
 export async function collectHistory(training: AsyncIterable<Progress>): Promise<History> {
   checkTraining("Collecting the progress of a training", training);
-  const history: History = { steps: [], epochs: [] };
+  const history = emptyHistory();
   for await (const progress of training) {
     if (progress.kind === "step") history.steps.push(progress);
     else history.epochs.push(progress);

@@ -21,13 +21,13 @@ import {
 } from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
-import { scaleGradients } from "./clip.ts";
+import { clipGradients } from "./clip.ts";
 import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";
 import { crossEntropy } from "./losses.ts";
-import { accuracyOf, predict } from "./metrics.ts";
+import { accuracyOf, predictedClasses } from "./metrics.ts";
 import type { StepInputs } from "./mixup.ts";
 import { checkedObjective } from "./objective.ts";
-import type { Optimizer } from "./optimizers.ts";
+import type { Optimizer } from "./rule_optimizer.ts";
 import type { StepProgress } from "./progress.ts";
 import { type AnyClassifier, compiledIf } from "./run.ts";
 import type { Schedule } from "./schedules.ts";
@@ -73,20 +73,24 @@ export class TrainingStep implements Disposable {
   readonly #action: string;
   readonly #model: AnyClassifier;
   readonly #options: AnyFitOptions;
+  readonly #totalSteps: number;
   readonly #statistics: readonly Variable[];
-  readonly #compute: Compiled<StepInputs, StepTensors>;
+  /** The function that computes the tensors of a step. */
+  readonly compute: Compiled<StepInputs, StepTensors>;
 
   constructor(
     action: string,
     model: AnyClassifier,
     dataset: ImageDataset,
     options: AnyFitOptions,
+    totalSteps: number,
   ) {
     this.#action = action;
     this.#model = model;
     this.#options = options;
+    this.#totalSteps = totalSteps;
     this.#statistics = runningStatistics(model);
-    this.#compute = compiledIf(options.compile, lossAndGradients(action, model, dataset, options));
+    this.compute = compiledIf(options.compile, lossAndGradients(action, model, dataset, options));
   }
 
   /**
@@ -104,8 +108,10 @@ export class TrainingStep implements Disposable {
     return tidy(() => {
       const before = statistics.map((statistic): Tensor => ops.clone(statistic));
       try {
-        if (schedule) optimizer.learningRate = rateOf(this.#action, schedule, step);
-        const { value, gradients, square, predictions, metrics } = this.#compute(...inputs());
+        if (schedule) {
+          optimizer.learningRate = rateOf(this.#action, schedule, step, this.#totalSteps);
+        }
+        const { value, gradients, square, predictions, metrics } = this.compute(...inputs());
         const loss = value.dataSync()[0]!;
         const [predicted] = predictions;
         const accuracy = predicted ? accuracyOf(predicted, labels) : NaN;
@@ -121,9 +127,7 @@ export class TrainingStep implements Disposable {
           );
         }
         optimizer.step(
-          gradientNorm > maxGradientNorm
-            ? scaleGradients(gradients, maxGradientNorm / gradientNorm)
-            : gradients,
+          clipGradients(gradients, gradientNorm, maxGradientNorm),
           Math.min(gradientNorm, maxGradientNorm),
         );
         return { loss, accuracy, gradientNorm, ...(numbers && { metrics: numbers }) };
@@ -138,7 +142,7 @@ export class TrainingStep implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#compute[Symbol.dispose]();
+    this.compute[Symbol.dispose]();
   }
 }
 
@@ -150,7 +154,7 @@ function lossAndGradients(
   { optimizer, loss = crossEntropy, objective, precision = "fp32" }: AnyFitOptions,
 ): (...inputs: StepInputs) => StepTensors {
   // The cross-entropy is NaN if a logit is, and ends the training. The caller's own loss need not.
-  const predictClasses = loss === crossEntropy && !objective ? argMaxWithoutNaN : predict;
+  const predictClasses = loss === crossEntropy && !objective ? argMaxWithoutNaN : predictedClasses;
   const minimised = objective
     ? checkedObjective(action, model as never, dataset, objective)
     : (...[images, labels, otherLabels, lambda, rest]: StepInputs): ObjectiveResult<number> => {
@@ -207,8 +211,8 @@ function readAndDispose(
   }));
 }
 
-function rateOf(action: string, schedule: Schedule, step: number): number {
-  const rate = schedule(step);
+function rateOf(action: string, schedule: Schedule, step: number, totalSteps: number): number {
+  const rate = schedule(step, totalSteps);
   const fits = rate >= 0 && rate < Infinity;
   checkNumber(action, `schedule(${step})`, rate, fits, "a finite number of at least 0");
   return rate;

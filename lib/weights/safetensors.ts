@@ -10,7 +10,7 @@ import {
   StoredTensor,
   storedTypes,
 } from "./stored_tensor.ts";
-import { namesForFile, namesFromFile, noteFromFile, withTransformNote } from "./tensor_notes.ts";
+import { namesForFile, namesFromFile, noteFromFile, withNotes } from "./tensor_notes.ts";
 
 /** The largest header that the format allows, in bytes. */
 const MAX_HEADER = 100_000_000;
@@ -314,9 +314,29 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   checkPath("Writing a safetensors file", "file", file, "model.safetensors");
-  const action = `Writing ${file}`;
+  const { header, data } = encodeSafetensors(`Writing ${file}`, tensors, metadata);
+  await writeAtomically(
+    file,
+    (function* () {
+      yield header;
+      for (const tensor of data) yield tensor.bytes();
+    })(),
+  );
+}
+
+/**
+ * Returns the parts of a safetensors file: the header with its length, and the tensors whose bytes
+ * follow.
+ *
+ * @throws {RangeError | TypeError} As {@linkcode writeSafetensors}.
+ */
+export function encodeSafetensors(
+  action: string,
+  tensors: StateDict,
+  metadata: Readonly<Record<string, string>>,
+): { readonly header: Uint8Array<ArrayBuffer>; readonly data: readonly StoredTensor[] } {
   checkStateDict(action, tensors);
-  const notes = withTransformNote(action, tensors, parseMetadata(metadata, action));
+  const notes = withNotes(action, tensors, parseMetadata(metadata, action));
   const header: [string, unknown][] = [];
   if (Object.keys(notes).length > 0) header.push(["__metadata__", notes]);
   // Large elements first, so that each begins at a multiple of its size.
@@ -350,11 +370,5 @@ export async function writeSafetensors(
   const start = new Uint8Array(8 + length).fill(0x20);
   new DataView(start.buffer).setBigUint64(0, BigInt(length), true);
   start.set(json, 8);
-  await writeAtomically(
-    file,
-    (function* () {
-      yield start;
-      for (const [, tensor] of sorted) yield tensor.bytes();
-    })(),
-  );
+  return { header: start, data: sorted.map(([, tensor]) => tensor) };
 }

@@ -12,7 +12,13 @@ import { checkInputShape, Conv2d, Linear } from "../nn/internal.ts";
 import type { Transform } from "../data/mod.ts";
 import { type ModelOrders, type Order, ordersByRun, ordersByStructure } from "./feature_order.ts";
 import { checkStateDict, type StateDict, StoredTensor } from "./stored_tensor.ts";
-import { isInOwnOrder, markOwnOrder, noteTransform, transformToBind } from "./tensor_notes.ts";
+import {
+  isInOwnOrder,
+  markOwnOrder,
+  noteModel,
+  trainingDataToBind,
+  transformToBind,
+} from "./tensor_notes.ts";
 
 /** The layout of a variable in PyTorch. */
 interface Layout {
@@ -294,7 +300,7 @@ export function stateDict<M extends AnyModule>(
     if (orders === "unknown") markOwnOrder(state.get(name)!);
     if (batchCountName) state.set(batchCountName, new StoredTensor("I64", [], new Uint8Array(8)));
   }
-  noteTransform(state, model);
+  noteModel(state, model);
   return state;
 }
 
@@ -324,7 +330,8 @@ export interface LoadOptions<M extends AnyModule = AnyModule> extends StateDictO
  * paths, one name is enough; if the state dict has several, their numbers must be equal.
  *
  * The model also gets the transform that the state dict's model was trained with. If the state dict
- * has none, the model keeps its own.
+ * has none, the model keeps its own. Unless layers are left out, it also gets the class names and
+ * the image size of that training, for {@linkcode predict} and {@linkcode readImage}.
  *
  * Everything is checked first. If anything is wrong, the error lists all of it, and the model stays
  * unchanged.
@@ -397,7 +404,9 @@ export function loadStateDict<M extends AnyModule>(
       ].join("\n"),
     );
   }
-  const bind = transformToBind(action, model, state, transform);
+  const bindTransform = transformToBind(action, model, state, transform);
+  // With layers left out, such as the head, the model is for other classes.
+  const bindData = except.length === 0 ? trainingDataToBind(action, model, state) : () => {};
   for (const group of variables) {
     const { name, variable, fromPyTorch, fromOwnOrder } = group.find(({ name }) =>
       state.has(name)
@@ -405,7 +414,20 @@ export function loadStateDict<M extends AnyModule>(
     const convert = isOwn(name) ? fromOwnOrder : fromPyTorch;
     tidy(() => variable.assign(convert(state.get(name)!.tensor())));
   }
-  bind();
+  bindTransform();
+  bindData();
+}
+
+/**
+ * Loads a state dict that was taken from the same model: also numbers that are not finite, and
+ * variables of any dtype. The caller has compared names and shapes.
+ */
+export function restoreStateDict(action: string, model: AnyModule, state: StateDict): void {
+  for (const [entry] of byVariable(entriesOf(action, model, {}))) {
+    const { name, variable, fromPyTorch, fromOwnOrder } = entry!, stored = state.get(name)!;
+    const convert = isInOwnOrder(stored) ? fromOwnOrder : fromPyTorch;
+    tidy(() => variable.assign(convert(stored.tensor())));
+  }
 }
 
 /** Checks that all paths of a variable are excepted, or none. */

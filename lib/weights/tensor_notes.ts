@@ -1,11 +1,12 @@
 /**
  * Notes about stored tensors: that the features of a tensor are in this library's order, and the
- * transform of the model that it comes from. Files carry both.
+ * transform and the training data of the model that it comes from. Files carry all three.
  *
  * A note belongs to the tensor, not to the map that holds it, so that it survives when the map is
  * copied or filtered.
  */
 import { bindTransform, transformOf } from "../data/model_transform.ts";
+import { bindTrainingData, trainingDataFrom, trainingDataOf } from "../data/training_data.ts";
 import { describeTransform, type Transform, transformFrom } from "../data/transforms.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import type { StateDict, StoredTensor } from "./stored_tensor.ts";
@@ -48,31 +49,39 @@ export function namesFromFile(file: StateDict): Map<string, StoredTensor> {
   );
 }
 
-// The transform.
+// The transform and the training data.
 
-/** The name of the transform in a file's metadata. */
+/** The names of the notes in a file's metadata. */
 const TRANSFORM_KEY = "resnet-lab.transform";
+const DATA_KEY = "resnet-lab.data";
 /** The text in a file for a transform that is a function of the user. */
 const CUSTOM = "custom";
 
 /** The transform of the model that a tensor was taken from, or its text in the tensor's file. */
 const transforms = new WeakMap<StoredTensor, Transform | string>();
 
-/** Notes the transform of a model with the tensors that were taken from it. */
-export function noteTransform(tensors: StateDict, model: AnyModule): void {
-  const transform = transformOf(model);
-  if (!transform) return;
-  for (const tensor of tensors.values()) transforms.set(tensor, transform);
+/** The training data of the model that a tensor was taken from, as JSON. */
+const trainingData = new WeakMap<StoredTensor, string>();
+
+/** Notes what a model knows of its images with the tensors that were taken from it. */
+export function noteModel(tensors: StateDict, model: AnyModule): void {
+  const transform = transformOf(model), data = trainingDataOf(model);
+  for (const tensor of tensors.values()) {
+    if (transform) transforms.set(tensor, transform);
+    if (data) trainingData.set(tensor, JSON.stringify(data));
+  }
 }
 
-/** Notes the transform in a file's metadata with the tensors that were read from the file. */
+/** Notes what a file's metadata say of a model with the tensors that were read from the file. */
 export function noteFromFile(
   tensors: StateDict,
   metadata: Readonly<Record<string, string>>,
 ): void {
-  const text = metadata[TRANSFORM_KEY];
-  if (text === undefined) return;
-  for (const tensor of tensors.values()) transforms.set(tensor, text);
+  const transform = metadata[TRANSFORM_KEY], data = metadata[DATA_KEY];
+  for (const tensor of tensors.values()) {
+    if (transform !== undefined) transforms.set(tensor, transform);
+    if (data !== undefined) trainingData.set(tensor, data);
+  }
 }
 
 /** The transform as metadata of a graph model; undefined if the model has none. */
@@ -82,32 +91,44 @@ export function graphNotes(model: AnyModule): { readonly transform: string } | u
 }
 
 /**
- * The metadata of a file, extended by the transform of its tensors.
+ * The metadata of a file, extended by the notes of its tensors.
  *
- * @throws {RangeError} If the tensors come from models with different transforms.
+ * @throws {RangeError} If the tensors come from models with different notes.
  */
-export function withTransformNote(
+export function withNotes(
   action: string,
   tensors: StateDict,
   metadata: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-  if (Object.hasOwn(metadata, TRANSFORM_KEY)) return metadata;
-  const texts = new Set(
-    [...tensors.values()].flatMap((tensor) => {
+  const notes = {
+    [TRANSFORM_KEY]: oneNote(action, "transform", tensors, (tensor) => {
       const transform = transforms.get(tensor);
-      if (transform === undefined) return [];
-      return typeof transform === "string" ? [transform] : describeTransform(transform) ?? CUSTOM;
+      return typeof transform === "function" ? describeTransform(transform) ?? CUSTOM : transform;
     }),
+    [DATA_KEY]: oneNote(action, "data set", tensors, (tensor) => trainingData.get(tensor)),
+  };
+  const entries = Object.entries(notes).filter((entry): entry is [string, string] =>
+    entry[1] !== undefined
   );
+  return { ...Object.fromEntries(entries), ...metadata };
+}
+
+/** Returns the note that all tensors with a note share. */
+function oneNote(
+  action: string,
+  subject: string,
+  tensors: StateDict,
+  noteOf: (tensor: StoredTensor) => string | undefined,
+): string | undefined {
+  const texts = new Set([...tensors.values()].map(noteOf).filter((text) => text !== undefined));
   if (texts.size > 1) {
     throw new RangeError(
-      `${action}: the tensors must be of models with one transform, found ${
+      `${action}: the tensors must be of models with one ${subject}, found ${
         [...texts].join(" and ")
       }. Write each model to a file of its own.`,
     );
   }
-  const [text] = texts;
-  return text === undefined ? metadata : { ...metadata, [TRANSFORM_KEY]: text };
+  return [...texts][0];
 }
 
 /**
@@ -135,4 +156,22 @@ export function transformToBind(
   }
   const bound = typeof transform === "string" ? transformFrom(action, transform) : transform;
   return () => bindTransform(model, bound);
+}
+
+/**
+ * Finds the training data for a model in the notes of the tensors.
+ *
+ * @returns A function that binds the data to the model, to call after all checks.
+ * @throws {RangeError} If the file's text does not describe training data.
+ */
+export function trainingDataToBind(
+  action: string,
+  model: AnyModule,
+  tensors: StateDict,
+): () => void {
+  const text = [...tensors.values()].map((tensor) => trainingData.get(tensor))
+    .find((text) => text !== undefined);
+  if (text === undefined) return () => {};
+  const data = trainingDataFrom(action, text);
+  return () => bindTrainingData(model, data);
 }

@@ -401,6 +401,20 @@ def without_superseded(cells: list[tuple[str, str]]) -> list[Cell]:
     return kept[::-1]
 
 
+def depends_on_later(cells: list[tuple[str, str]]) -> list[int]:
+    """The indices of cells that mention a name which only later cells declare. Checked together,
+    the compiler would take their declarations for a cell that runs before them."""
+    first: dict[str, int] = {}
+    for index, (_, text) in enumerate(cells):
+        for name in parse(text).declares():
+            first.setdefault(name, index)
+    return [
+        index
+        for index, (_, text) in enumerate(cells)
+        if any(first.get(name, index) > index for name in parse(text).mentions)
+    ]
+
+
 def modules(cells: list[tuple[str, str]], url) -> tuple[list[str], int]:
     """Returns the texts of the modules, and the line, from 0, of the last one at which the last
     cell begins. `url(n)` is the specifier by which they import module `n`."""

@@ -7,6 +7,7 @@ back is not certain, no line is shown.
 
 import asyncio
 import dataclasses
+import difflib
 import json
 import os
 import pathlib
@@ -28,6 +29,11 @@ TRANSPILE_SECONDS = 10
 PLAIN_IMPORT = re.compile(r"""import ([\w$ {},*]+ from )?["'][^"']*["'];( //.*)?$""")
 BEGINS_WITH_IMPORT = re.compile(r"(\s*(//.*\n|/\*[\s\S]*?\*/))*\s*import\s+(?!type\b)")
 EXPORT_OR_EQUALS = re.compile(r"^\s*(export\b|import\s+[\w$]+\s*=)", re.MULTILINE)
+
+# The name of the module that imports is one that Deno made.
+UNKNOWN_IMPORT = re.compile(
+    r"""(Import "([^"]+)" not a dependency and not in import map) from "file:[^"]*\$repl\.mts\""""
+)
 
 VLQ_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
@@ -67,6 +73,14 @@ class Stack:
     frames: list[Frame]
     library: int
     lines: list[str]
+
+
+def stack_of(recorded: dict | None, traceback: list[str]) -> Stack:
+    """Returns a stack as prepare_kernel.js has recorded it, or what its text says."""
+    if recorded is None:
+        return Stack([], 0, traceback)
+    frames = [Frame(*frame) for frame in recorded["frames"]]
+    return Stack(frames, recorded["library"], recorded["lines"])
 
 
 @dataclasses.dataclass
@@ -172,11 +186,23 @@ def line_in_cell(transpiled: Transpiled, line: int, column: int) -> int | None:
     return None
 
 
-def excerpt(code: str, line: int) -> str:
-    """Returns a line of a cell, without its indentation."""
+def excerpt(code: str, line: int, column: int = 1) -> str:
+    """Returns a line of a cell, without its indentation. A long one is cut around a column."""
     lines = code.split("\n")
-    text = lines[line - 1].strip() if line <= len(lines) else ""
+    text = lines[line - 1].rstrip() if line <= len(lines) else ""
+    column -= len(text) - len(text.lstrip())
+    text = text.lstrip()
+    start = max(0, min(column - MAX_LINE_LENGTH // 2, len(text) - MAX_LINE_LENGTH))
+    text = f"…{text[start + 1 :]}" if start > 0 else text
     return text if len(text) <= MAX_LINE_LENGTH else f"{text[:MAX_LINE_LENGTH - 1]}…"
+
+
+def line_of_throw(code: str, value: str) -> int | None:
+    """Returns the line on which a cell throws a text or a number, if it is the only one. Only
+    errors have a stack."""
+    throw = re.compile(rf"""\bthrow\s+(["'`]?){re.escape(value)}\1\s*(?:[;}})]|//|$)""")
+    found = [number for number, line in enumerate(code.split("\n"), 1) if throw.search(line)]
+    return found[0] if len(found) == 1 else None
 
 
 def syntax_error(problem: SyntaxProblem, code: str) -> dict:
@@ -197,7 +223,7 @@ def error_content(name: str, message: str, lines: list[str]) -> dict:
 
 STOPPED = error_content(
     "Stopped",
-    "The cell did not end by itself after Stop, so it was ended where it was. Variables are kept.",
+    "Stop ended this cell where it was. Variables are kept.",
     [],
 )
 
@@ -226,6 +252,21 @@ def header_of(content: dict) -> list[str]:
     return header if any(header) else [f"{content['ename']}: {content['evalue']}"]
 
 
+def with_import_advice(content: dict) -> dict:
+    """Adds the name of the import map that an import may mean to an error message."""
+    found = UNKNOWN_IMPORT.search(content["evalue"])
+    if found is None:
+        return content
+    name = found[2]
+    folders = (pathlib.Path.cwd(), *pathlib.Path.cwd().parents)
+    file = next((each / "deno.json" for each in folders if (each / "deno.json").exists()), None)
+    imports = json.loads(file.read_text(encoding="utf-8")).get("imports", {}) if file else {}
+    close = difflib.get_close_matches(name, imports, 1, 0.7)
+    text = found[1] + (f'. Did you mean "{close[0]}"?' if close else "")
+    lines = [line.replace(found[0], text) for line in content["traceback"]]
+    return {**content, "evalue": content["evalue"].replace(found[0], text), "traceback": lines}
+
+
 async def runtime_error(
     deno: str, content: dict, stack: Stack, current: str, cells: dict[str, Cell]
 ) -> dict:
@@ -233,6 +274,7 @@ async def runtime_error(
 
     `current` is the name of the cell that runs.
     """
+    content = with_import_advice(content)
     frames = stack.frames
     names = {frame.cell for frame in frames if frame.cell in cells}
     results = await asyncio.gather(*(transpile(deno, cells[name].code) for name in names))
@@ -250,6 +292,11 @@ async def runtime_error(
             shown = f"{place} line {number}: {excerpt(cell.code, number)}"
             if not lines or lines[-1] != shown:
                 lines.append(shown)
+    if not frames and stack.library == 0 and current in cells:
+        code = cells[current].code
+        number = line_of_throw(code, content["evalue"])
+        if number is not None:
+            lines.append(f"cell line {number}: {excerpt(code, number)}")
     if len(lines) > MAX_LINES:
         lines[MAX_LINES - 1 : -1] = [f"… {len(lines) - MAX_LINES} more lines"]
     if stack.library > 0:

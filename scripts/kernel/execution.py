@@ -33,12 +33,15 @@ class Execution:
         self.replied = asyncio.Event()
         self.idle = False
         self.parsed = True
+        # The message of the error with which it has failed.
+        self.failure: str | None = None
         # Whether Stop was pressed while it ran, and whether its JavaScript was then ended.
         self.stopped = self.terminated = False
-        # Whether its JavaScript has received Stop.
-        self.received_stop = False
+        # Whether it waits for an answer of the learner.
+        self.asks = False
+        # Whether its JavaScript has received Stop, and whether a loop in it has noticed.
+        self.received_stop = self.noticed_stop = False
         self.explanations: dict[str, asyncio.Task] = {}
-        self.check: asyncio.Task | None = None
         self.last_output = time.monotonic()
         self.longest_pause = 0.0
 

@@ -13,8 +13,18 @@ EXAMPLE = re.compile(r"\*\*Example\*\*\s*```.*?```", re.S)
 OPTIONAL = re.compile(r"(\?: .*) \| undefined$", re.M)
 
 
-def message(text: str) -> str:
-    """The sentence of the library in an error of the compiler, or the first two levels of it."""
+# A namespace of the library, such as `ops`, is a module to the compiler.
+MODULE = re.compile(
+    r"""on type 'typeof import\("[^"]*?([\w-]+)(?:/mod)?(?:\.ts)?"(?:, \{ with: \{[^}]*\} \})?\)'"""
+)
+FORGOTTEN_AWAIT = "Did you forget to use 'await'?"
+
+
+def message(text: str, related: list[dict] = ()) -> str:
+    """The sentence of the library in an error of the compiler, or the first two levels of it.
+
+    `related` is LSP's `relatedInformation`.
+    """
     for given, sentence in SENTENCE.findall(text):
         # Where a text is given, the type may be one of the texts that are allowed.
         is_text = given == "string" or given.startswith('"')
@@ -22,7 +32,11 @@ def message(text: str) -> str:
             not is_text and len(sentence.split()) >= SHORTEST_SENTENCE
         ):
             return sentence
-    return "\n".join(line for line in text.split("\n") if not line.startswith("    "))
+    lines = [line for line in text.split("\n") if not line.startswith("    ")]
+    lines[0] = MODULE.sub(r"in '\1'", lines[0])
+    if any(each.get("message") == FORGOTTEN_AWAIT for each in related):
+        lines[0] += f" {FORGOTTEN_AWAIT}"
+    return "\n".join(lines)
 
 
 def tidy(markdown: str) -> str:

@@ -1,17 +1,12 @@
-"""The language server as the proxy uses it: with time limits, and never in the way.
+"""The language server as the proxy uses it: beside the cells, and never in their way.
 
-Without it, or when it fails or is late, cells run as always; only help and checks are missing.
+Without it, or when it fails, cells run as always; only help and checks are missing. How long an
+answer may take is in language_server.py.
 """
 
 import asyncio
 import os
 import sys
-
-# Help that comes later is of no use; the inner kernel answers instead.
-HELP_SECONDS = 2
-
-# A check takes 0.3 s, and some seconds for the first cell.
-CHECK_SECONDS = 60
 
 
 class LanguageHelp:
@@ -23,8 +18,9 @@ class LanguageHelp:
         self._started = asyncio.Event()
 
     @property
-    def is_ready(self) -> bool:
-        return self._server is not None
+    def is_on(self) -> bool:
+        """Whether the server is there or still starts."""
+        return self._server is not None or not self._started.is_set()
 
     async def start(self, deno: str) -> None:
         if os.environ.get("RESNET_LAB_CHECK") == "off":
@@ -34,7 +30,7 @@ class LanguageHelp:
             from language_server import LanguageServer
 
             server = LanguageServer()
-            await asyncio.wait_for(server.start(deno, os.getcwd()), CHECK_SECONDS)
+            await server.start(deno, os.getcwd())
             self._server = server
         except Exception as failure:
             print(f"Cells are not checked: {failure!r}", file=sys.stderr)
@@ -46,7 +42,7 @@ class LanguageHelp:
         await self._started.wait()
         if self._server is None:
             return []
-        found = await self._answer(self._server.check(cells), CHECK_SECONDS)
+        found = await self._answer(self._server.check(cells))
         return [each for each in found or [] if each.is_error]
 
     async def answer(self, kind: str, cells: list[tuple[str, str]], request: dict) -> dict | None:
@@ -55,20 +51,17 @@ class LanguageHelp:
             return None
         where = (cells, request["code"], request["cursor_pos"])
         if kind == "complete_request":
-            return await self._answer(self._server.complete(*where), HELP_SECONDS)
-        level = request.get("detail_level", 0)
-        return await self._answer(self._server.inspect(*where, level), HELP_SECONDS)
+            return await self._answer(self._server.complete(*where))
+        return await self._answer(self._server.inspect(*where))
 
     async def stop(self) -> None:
         if self._server is not None:
-            await self._answer(self._server.stop(), HELP_SECONDS)
+            await self._answer(self._server.stop())
 
-    async def _answer(self, question, seconds: float):
-        """Awaits an answer; returns None if it fails or takes too long."""
+    async def _answer(self, question):
+        """Awaits an answer; returns None if it fails."""
         try:
-            return await asyncio.wait_for(question, seconds)
-        except asyncio.TimeoutError:
-            return None
+            return await question
         except Exception as failure:
             print(f"The language server failed: {failure!r}", file=sys.stderr)
             return None

@@ -1,14 +1,14 @@
 """Checks, completion and help for the cells of a notebook, by `deno lsp`.
 
-Help must never make a notebook worse. So every method of `LanguageServer` has a time limit, raises
-nothing, and returns an empty answer where the server is missing, slow or dead.
+Help must never make a notebook worse. So every method of `LanguageServer` but `check_all` has a time
+limit, raises nothing, and returns an empty answer where the server is missing, slow or dead.
 """
 
 import asyncio
 import logging
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import documents
@@ -21,10 +21,10 @@ Cells = list[tuple[str, str]]
 """The cells run so far in order of execution, each with its id and its text."""
 
 # Reading the library takes seconds after a start. A cell does not wait for its check.
-START_SECONDS = 10
+START_SECONDS = 30
 CHECK_SECONDS = 60
-# JupyterLab waits one second for completions. The kernel needs some of it, if it is asked after us.
-COMPLETE_SECONDS = 0.8
+# JupyterLab waits 5 s for completions, as set-up tells it (providerTimeout in scripts/setup.ts).
+COMPLETE_SECONDS = 4
 INSPECT_SECONDS = 3
 # The type of each completion is a request, so a long list goes without.
 MOST_SIGNATURES = 60
@@ -79,12 +79,13 @@ class LanguageServer:
         self._locks = {"check": asyncio.Lock(), "help": asyncio.Lock()}
         self._open: dict[str, tuple[int, str]] = {}
 
-    async def start(self, deno: str, folder: str) -> None:
+    async def start(self, deno: str, folder: str, warm_up: bool = True) -> None:
         """Starts `deno lsp` for notebooks in `folder`, and lets it read the library."""
         self._deno, self._folder = deno, Path(folder).absolute()
         self._starts_left = 2
         await self._within(START_SECONDS, self._running())
-        self._warming = asyncio.ensure_future(self.check([("", 'import "resnet-lab";')]))
+        if warm_up:
+            self._warming = asyncio.ensure_future(self.check([("", 'import "resnet-lab";')]))
 
     async def stop(self) -> None:
         """Ends the server."""
@@ -114,13 +115,27 @@ class LanguageServer:
             log.debug("A cell was not checked.", exc_info=True)
         return []
 
+    async def check_all(self, cells: Cells) -> list[tuple[int, Diagnostic]]:
+        """Returns the errors in all cells, each with the index of its cell.
+
+        As `check` of each cell finds them, but faster: where the compiler accepts all cells
+        together, one check is enough. Raises `ServerLost` if there is no answer.
+        """
+
+        async def checked(count: int) -> list[Diagnostic]:
+            async with self._locks["check"]:
+                return await self._check(cells[:count])
+
+        async with self._locks["check"]:
+            accepted = await self._accepts(cells)
+        suspects = documents.depends_on_later(cells) if accepted else range(len(cells))
+        return [(index, found) for index in suspects for found in await checked(index + 1)]
+
     async def complete(self, cells: Cells, code: str, cursor_pos: int) -> dict | None:
         """Returns the content of a `complete_reply`, or None if the kernel should be asked."""
         return await self._within(COMPLETE_SECONDS, self._complete(cells, code, cursor_pos))
 
-    async def inspect(
-        self, cells: Cells, code: str, cursor_pos: int, detail_level: int = 0
-    ) -> dict | None:
+    async def inspect(self, cells: Cells, code: str, cursor_pos: int) -> dict | None:
         """Returns the content of an `inspect_reply`, or None if the kernel should be asked."""
         return await self._within(INSPECT_SECONDS, self._inspect(cells, code, cursor_pos))
 
@@ -174,9 +189,9 @@ class LanguageServer:
         self._client = client
         return client
 
-    def _show(self, client: LspClient, role: str, cells: Cells) -> tuple[str, int]:
-        """Shows the cells to the server. Returns the address of the module with the last cell, and
-        the line, from 0, at which it begins there."""
+    def _show(self, client: LspClient, role: str, cells: Cells) -> tuple[list[str], int]:
+        """Shows the cells to the server. Returns the addresses of their modules, and the line, from
+        0, at which the last cell begins in the last of them."""
 
         def name(n: int) -> str:
             return f".{role}_{n + 1}.ts"
@@ -203,19 +218,29 @@ class LanguageServer:
             del self._open[unused]
             n += 1
             unused = (self._folder / name(n)).as_uri()
-        return uris[-1], first_line
+        return uris, first_line
 
     async def _check(self, cells: Cells) -> list[Diagnostic]:
         client = await self._running()
-        uri, first_line = self._show(client, "check", cells)
+        (*_, uri), first_line = self._show(client, "check", cells)
         document = {"textDocument": {"uri": uri}}
         report = await client.request("textDocument/diagnostic", document)
         return diagnostics_of(report["items"], cells[-1][1], first_line)
 
+    async def _accepts(self, cells: Cells) -> bool:
+        """Whether the compiler finds no error in any module of the cells."""
+        client = await self._running()
+        for uri in self._show(client, "check", cells)[0]:
+            document = {"textDocument": {"uri": uri}}
+            report = await client.request("textDocument/diagnostic", document)
+            if any(item.get("severity") == 1 for item in report["items"]):
+                return False
+        return True
+
     async def _complete(self, cells: Cells, code: str, cursor_pos: int) -> dict | None:
         async with self._locks["help"]:
             client = await self._running()
-            uri, first_line = self._show(client, "help", [*cells, ("", code)])
+            (*_, uri), first_line = self._show(client, "help", [*cells, ("", code)])
             place = at(uri, first_line, code, cursor_pos)
             items = await completions(client, place)
             if not items:
@@ -261,7 +286,7 @@ class LanguageServer:
     async def _inspect(self, cells: Cells, code: str, cursor_pos: int) -> dict | None:
         async with self._locks["help"]:
             client = await self._running()
-            uri, first_line = self._show(client, "help", [*cells, ("", code)])
+            (*_, uri), first_line = self._show(client, "help", [*cells, ("", code)])
             markdown = await self._help(client, uri, first_line, code, cursor_pos)
         if not markdown:
             return None
@@ -386,12 +411,34 @@ def diagnostics_of(items: list[dict], text: str, first_line: int) -> list[Diagno
         line = min(position["line"] - first_line, len(lines) - 1)
         return line + 1, characters(lines[line], position["character"]) + 1
 
-    return [
+    return with_joined_names([
         Diagnostic(
             *place(item["range"]["start"]),
             *place(item["range"]["end"]),
-            help_text.message(item["message"]),
+            help_text.message(item["message"], item.get("relatedInformation") or []),
             is_error=True,
         )
         for item in syntax or errors
-    ]
+    ])
+
+
+def with_joined_names(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Makes one error of all names of a line that do not exist."""
+    joined: dict = {}
+    for each in found:
+        name = re.fullmatch(r"Cannot find name '([^']+)'\.", each.message)
+        joined.setdefault(each.line if name else each, []).append((each, name and name[1]))
+    result = []
+    for group in joined.values():
+        (first, name), (last, _) = group[0], group[-1]
+        names = list(dict.fromkeys(each for _, each in group))
+        if len(names) > 1:
+            listed = ", ".join(f"'{each}'" for each in names[:-1])
+            first = replace(
+                first,
+                end_line=last.end_line,
+                end_column=last.end_column,
+                message=f"Cannot find names {listed} and '{names[-1]}'.",
+            )
+        result.append(first)
+    return result

@@ -1,8 +1,11 @@
 /**
  * Runs in the inner kernel at its start.
  *
- * It tells the proxy when JavaScript receives Stop. A loop that never ends does not: then the proxy
- * ends it. A cell that receives it may be drawing its last figure, and has more time.
+ * It tells the proxy when JavaScript receives Stop, and passes on what lib/tensor/interrupt.ts says
+ * about the loops that listen to it. A loop that never ends receives nothing.
+ *
+ * It tells the proxy of errors in callbacks and of rejected promises that nobody catches. Without a
+ * listener, Deno's kernel shows none of them, and a cell that waits for a timer freezes at one.
  *
  * It records for each stack trace which frames lie in cells, and leaves the text of the trace as it
  * is without this file. A stack names every cell `<anonymous>` and ends after 10 frames, which a
@@ -46,13 +49,42 @@
     return stack;
   }
 
-  Deno.addSignalListener("SIGINT", () => {
+  /** Sends a message to the proxy, at once, also if JavaScript does not pause after it. */
+  function tell(kind, content = {}) {
+    // An error would keep Stop from the listeners after this one, or would itself be uncaught.
     try {
-      Deno.jupyter.broadcast("resnet_lab_stop_received", {});
+      Deno.jupyter.broadcast(`resnet_lab_${kind}`, content).catch(() => {});
     } catch {
-      // An error would keep Stop from the listeners after this one.
+      return;
     }
-  });
+  }
+
+  function showUncaught(event, thrown, origin) {
+    event.preventDefault();
+    try {
+      const isError = thrown instanceof Error;
+      const name = isError ? String(thrown.name) : "Error";
+      const message = isError
+        ? String(thrown.message)
+        : typeof thrown === "string"
+        ? thrown
+        : Deno.inspect(thrown);
+      const stack = isError ? String(thrown.stack) : `${name}: ${message}`;
+      tell("uncaught", { name, message, stack, origin, recorded: recorded.get(stack) ?? null });
+    } catch {
+      tell("uncaught", { name: "Error", message: "", stack: "", origin, recorded: null });
+    }
+  }
+
+  Deno.addSignalListener("SIGINT", () => tell("stop_received"));
+  globalThis.addEventListener(
+    "error",
+    (event) => showUncaught(event, event.error, "in a callback"),
+  );
+  globalThis.addEventListener(
+    "unhandledrejection",
+    (event) => showUncaught(event, event.reason, "in a promise that nothing awaits"),
+  );
 
   Error.stackTraceLimit = recordedFrames;
   const hidden = { configurable: true, enumerable: false, writable: true };
@@ -61,4 +93,5 @@
     ...hidden,
     value: recorded,
   });
+  Object.defineProperty(globalThis, Symbol.for("resnet-lab.tell"), { ...hidden, value: tell });
 })();

@@ -8,11 +8,12 @@ import asyncio
 import json
 import os
 import pathlib
+import re
 import signal
 import sys
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 
 import zmq
 import zmq.asyncio
@@ -21,12 +22,11 @@ from errors import (
     RESTARTED,
     STOPPED,
     Cell,
-    Frame,
     Stack,
     SyntaxProblem,
-    error_content,
     excerpt,
     runtime_error,
+    stack_of,
     syntax_error,
     transpile,
 )
@@ -35,8 +35,14 @@ from inner_kernel import InnerKernel
 from language_help import LanguageHelp
 from messages import Message, Signer, read_message
 
+# JavaScript that waits receives Stop within milliseconds, and on a busy machine within a second.
+# What has not received it by then is an endless loop, or a step of something that listens. The
+# library says beforehand whether anything listens.
+BLOCKED_SECONDS = 2
+
 # After Stop a cell may finish its step. A training ends within one step, and a step of the course
-# takes a second at most, so 10 s are ample for all that listens to Stop.
+# takes a second at most, so 10 s are ample for all that listens to Stop. A cell that only computes
+# in native code has as much time before the kernel is restarted.
 STOP_SECONDS = 10
 
 # A step of a large network takes longer. Its outputs show how long: three pauses are more than the
@@ -44,8 +50,12 @@ STOP_SECONDS = 10
 STOP_PAUSES = 3
 
 # When JavaScript has received Stop, no endless loop is in its way. A training that draws its figure
-# at the end takes 1 s, and 20 s on a machine that has much else to do.
+# at the end takes 1 s, and 20 s on a machine that has much else to do. A cell that waits ends only
+# with the kernel and all variables, so it has time to end by itself.
 RECEIVED_SECONDS = 30
+
+# How often an error that no code catches is shown; a timer may throw it without end.
+MAX_UNCAUGHT = 3
 
 # Deno ends JavaScript that runs within milliseconds. A cell that waits, or is in native code, does
 # not notice.
@@ -59,6 +69,16 @@ QUERY_SECONDS = 5
 
 # Requests whose clients are remembered; more are never open at once.
 MAX_SENDERS = 10_000
+
+AFTER_DOT = re.compile(r"\.\s*[\w$]*$")
+
+NOTHING_LISTENS = (
+    "Stop found no loop that listens, so the cell runs on. If it still runs in %d s, the kernel is "
+    "restarted and all variables are lost. fit, evaluate, download, imageFolder and loops that look "
+    "at interruptSignal() listen."
+)
+
+IN_A_STEP = "Stop: the cell is in the middle of a step. If it still runs in %d s, it is ended there."
 
 # Sent to the inner kernel at its start.
 PREPARE = pathlib.Path(__file__).with_name("prepare_kernel.js").read_text(encoding="utf-8")
@@ -97,6 +117,10 @@ class Proxy:
         # Requests on the shell channel that the inner kernel has not received yet.
         self.queue: deque[Message | Execution] = deque()
         self.current: Execution | None = None
+        # The cell that runs or ran last. Errors of callbacks are shown below it.
+        self.latest: Execution | None = None
+        # Whether something in JavaScript listens to Stop.
+        self.listens = False
         self.executions: dict[str, Execution] = {}
         self.number = 0
         # The identities of the clients of requests, by the request's id. The inner kernel keeps
@@ -107,10 +131,11 @@ class Proxy:
         self.own_seen: set[str] = set()
         # Cells that have run, by the name of their script.
         self.scripts: dict[str, Cell] = {}
+        # How often each error that no code catches has come, by its frames or its cell.
+        self.uncaught: Counter[str] = Counter()
         # Cells that count for the language server, in the order in which they ran last.
         self.history: dict[str, str] = {}
         self.help = LanguageHelp()
-        self.strict = os.environ.get("RESNET_LAB_CHECK") == "strict"
         self.background: set[asyncio.Task] = set()
         self.ended: asyncio.Future = asyncio.get_running_loop().create_future()
 
@@ -267,7 +292,7 @@ class Proxy:
         if kind == "execute_request":
             self.number += 1
             self.queue.append(Execution(message, self.number))
-        elif kind in ("complete_request", "inspect_request") and self.help.is_ready:
+        elif kind in ("complete_request", "inspect_request") and self.help.is_on:
             self.spawn(self.answer(message, kind))
             return
         else:
@@ -282,7 +307,10 @@ class Proxy:
             self.to_inner("control", message)
 
     def on_stdin(self, message: Message) -> None:
-        self.to_inner("stdin", message)
+        # An answer that comes after Stop would answer the question of a later cell.
+        if self.current is not None and self.current.asks:
+            self.current.asks = False
+            self.to_inner("stdin", message)
 
     def advance(self) -> None:
         """Passes requests on until a cell runs. Cells pass one at a time, so that Stop can end the
@@ -310,7 +338,8 @@ class Proxy:
             message = self.signer.with_content(message, {**message.content, "code": code})
         self.to_inner("shell", message)
         if not execution.silent:
-            execution.check = self.spawn(self.check(execution))
+            self.latest = execution
+            self.spawn(self.check(execution))
 
     def abort(self, execution: Execution) -> None:
         """Answers a request that was in the queue at Stop, as ipykernel does."""
@@ -352,18 +381,21 @@ class Proxy:
             self.clients[channel].send_multipart(message._replace(identities=sender).multipart())
 
     async def on_inner_control(self, message: Message) -> None:
-        self.reply("control", message)
+        if not self.is_own(message):
+            self.reply("control", message)
 
     async def on_inner_stdin(self, message: Message) -> None:
+        if self.current is not None:
+            self.current.asks = True
+            if self.current.stopped:
+                self.spawn(self.end_question(self.current))
+                return
         self.reply("stdin", message)
 
     async def on_inner_reply(self, message: Message) -> None:
-        parent = message.parent_id
-        if parent in self.own:
-            if not self.own[parent].done():
-                self.own[parent].set_result(message.content)
+        if self.is_own(message):
             return
-        execution = self.executions.get(parent)
+        execution = self.executions.get(message.parent_id)
         if execution is None or execution.replied.is_set():
             self.reply("shell", message)
         else:
@@ -384,6 +416,7 @@ class Proxy:
     async def completed(self, execution: Execution, reply: Message) -> Message:
         content = reply.content
         if content["status"] == "error":
+            execution.failure = content["evalue"]
             if content["traceback"]:
                 reply = await self.with_explanation(execution, reply)
             else:
@@ -396,13 +429,6 @@ class Proxy:
             # A cell that runs again moves to the end.
             self.history.pop(execution.cell_id, None)
             self.history[execution.cell_id] = execution.code
-        if self.strict and execution.check is not None:
-            error = await execution.check
-            if error and content["status"] == "ok":
-                self.publish("error", error, execution.header)
-                count = content["execution_count"]
-                content = {"status": "error", "execution_count": count, **error}
-                reply = self.signer.with_content(reply, content)
         return reply
 
     def leave(self, execution: Execution) -> None:
@@ -411,9 +437,9 @@ class Proxy:
             self.advance()
 
     async def on_inner_output(self, message: Message) -> None:
-        if message.header["msg_type"] == "resnet_lab_stop_received":
-            if self.current is not None:
-                self.current.received_stop = True
+        kind = message.header["msg_type"]
+        if kind.startswith("resnet_lab_"):
+            self.on_told(kind.removeprefix("resnet_lab_"), message.content)
             return
         parent = message.parent_id
         if parent in self.own:
@@ -425,6 +451,17 @@ class Proxy:
         self.clients["iopub"].send_multipart(message.multipart())
         if execution is not None:
             self.leave(execution)
+
+    def on_told(self, kind: str, content: dict) -> None:
+        """Handles what prepare_kernel.js tells."""
+        if kind == "listens":
+            self.listens = content["listens"]
+        elif kind == "uncaught" and self.latest is not None:
+            self.spawn(self.show_uncaught(self.latest, content))
+        elif kind == "stop_received" and self.current is not None:
+            self.current.received_stop = True
+        elif kind == "stop_noticed" and self.current is not None:
+            self.current.noticed_stop = True
 
     async def on_cell_output(self, execution: Execution, message: Message) -> Message:
         kind = message.header["msg_type"]
@@ -451,6 +488,13 @@ class Proxy:
 
     # --- Requests of the proxy itself -----------------------------------------------------------
 
+    def is_own(self, reply: Message) -> bool:
+        """Whether it answers a request of the proxy itself, which then has its result."""
+        result = self.own.get(reply.parent_id)
+        if result is not None and not result.done():
+            result.set_result(reply.content)
+        return result is not None
+
     def request(self, code: str) -> str:
         """Sends a silent request to the inner kernel, and returns its id, a key of `own`."""
         content = {
@@ -467,11 +511,7 @@ class Proxy:
         """Returns what prepare_kernel.js knows of a stack."""
         name = self.request(READ_STACK % json.dumps("\n".join(traceback)))
         reply = await asyncio.wait_for(self.own[name], QUERY_SECONDS)
-        recorded = json.loads(reply["evalue"])
-        if recorded is None:
-            return Stack([], 0, traceback)
-        frames = [Frame(*frame) for frame in recorded["frames"]]
-        return Stack(frames, recorded["library"], recorded["lines"])
+        return stack_of(json.loads(reply["evalue"]), traceback)
 
     # --- Errors ---------------------------------------------------------------------------------
 
@@ -497,6 +537,26 @@ class Proxy:
             print(f"Explaining an error failed: {failure!r}", file=sys.stderr)
             return error, content["traceback"]
 
+    async def show_uncaught(self, execution: Execution, content: dict) -> None:
+        """Shows an error that no code catches: one of a callback or of a promise."""
+        lines = content["stack"].split("\n")
+        stack = stack_of(content["recorded"], lines)
+        key = repr(stack.frames or execution.script)
+        self.uncaught[key] += 1
+        is_last = self.uncaught[key] == MAX_UNCAUGHT
+        if self.uncaught[key] > MAX_UNCAUGHT:
+            return
+        error = {"ename": content["name"], "evalue": content["message"], "traceback": lines}
+        try:
+            error = await runtime_error(self.deno, error, stack, execution.script, self.scripts)
+        except Exception as failure:
+            # An error as JavaScript shows it is better than none.
+            print(f"Explaining an error failed: {failure!r}", file=sys.stderr)
+        lines = [*error["traceback"], f"… {content['origin']}"]
+        if is_last:
+            lines.append("… more errors like this one are not shown")
+        self.publish("error", {**error, "traceback": lines}, execution.header)
+
     async def explain_silence(self, execution: Execution) -> dict:
         """Returns the error of a cell that the inner kernel refused without a word."""
         if execution.terminated:
@@ -518,24 +578,71 @@ class Proxy:
                 item.aborted = True
         if self.current is not None and not self.current.stopped:
             self.current.stopped = True
-            self.spawn(self.end_if_endless(self.current))
+            # What an earlier Stop has led to.
+            self.current.received_stop = self.current.noticed_stop = False
+            if self.current.asks:
+                self.spawn(self.end_question(self.current))
+            self.spawn(self.end_after_stop(self.current))
 
-    async def end_if_endless(self, execution: Execution) -> None:
-        """Ends a cell that does not end by itself after Stop."""
+    async def end_question(self, execution: Execution) -> None:
+        """Ends a cell that waits for an answer of the learner, as `prompt` does."""
+        execution.asks = False
+        # Deno ends JavaScript when it runs again, which needs an answer. Without the first, the
+        # cell would go on with the answer.
+        await self.terminate(execution)
+        self.to_inner("stdin", self.signer.make("input_reply", {"value": ""}, execution.header))
+
+    async def end_after_stop(self, execution: Execution) -> None:
+        """Ends a cell that does not end by itself after Stop, and says so beforehand."""
         execution.note_output()
-        seconds = max(STOP_SECONDS, STOP_PAUSES * execution.longest_pause)
-        await asyncio.sleep(seconds)
-        if execution.received_stop:
-            await asyncio.sleep(max(0, RECEIVED_SECONDS - seconds))
-        if execution.answered.is_set():
+        stopped = time.monotonic()
+        # A module whose first run is ended would stay broken.
+        may_listen = self.listens or "import" in execution.code
+
+        async def runs_after(seconds: float) -> bool:
+            try:
+                left = stopped + seconds - time.monotonic()
+                await asyncio.wait_for(execution.answered.wait(), max(0, left))
+                return False
+            except asyncio.TimeoutError:
+                return True
+
+        if not await runs_after(BLOCKED_SECONDS):
             return
-        # Deno can end JavaScript that runs, and the variables stay.
-        execution.terminated = True
-        self.to_inner("control", self.signer.make("interrupt_request", {}, {}))
-        try:
-            await asyncio.wait_for(execution.answered.wait(), TERMINATE_SECONDS)
-        except asyncio.TimeoutError:
+        limit = max(STOP_SECONDS, STOP_PAUSES * execution.longest_pause)
+        if execution.received_stop:
+            limit = RECEIVED_SECONDS
+            if not execution.noticed_stop:
+                self.say(execution, NOTHING_LISTENS, limit - BLOCKED_SECONDS)
+        elif may_listen:
+            self.say(execution, IN_A_STEP, limit - BLOCKED_SECONDS)
+        else:
+            await self.terminate(execution)
+        if not await runs_after(limit):
+            return
+        # It has received Stop after its step.
+        if execution.received_stop and not await runs_after(max(limit, RECEIVED_SECONDS)):
+            return
+        await self.terminate(execution)
+        if await runs_after(time.monotonic() - stopped + TERMINATE_SECONDS):
             await self.restart_inner(execution)
+
+    def say(self, execution: Execution, text: str, seconds: float) -> None:
+        """Prints a line below a cell."""
+        line = {"name": "stderr", "text": f"{text % seconds}\n"}
+        self.publish("stream", line, execution.header)
+
+    async def terminate(self, execution: Execution) -> None:
+        """Lets Deno end JavaScript that runs, and waits until it has heard; the variables stay."""
+        execution.terminated = True
+        message = self.signer.make("interrupt_request", {}, {})
+        name = message.header["msg_id"]
+        self.own[name] = asyncio.get_running_loop().create_future()
+        self.to_inner("control", message)
+        try:
+            await asyncio.wait_for(self.own[name], TERMINATE_SECONDS)
+        except asyncio.TimeoutError:
+            pass
 
     async def restart_inner(self, execution: Execution) -> None:
         """Replaces the inner kernel, whose cell does not end, by a fresh one."""
@@ -545,6 +652,7 @@ class Proxy:
         self.disconnect_inner()
         self.scripts.clear()
         self.history.clear()
+        self.listens = False
         reply = {"status": "error", "execution_count": execution.execution_count, **RESTARTED}
         self.publish("error", RESTARTED, execution.header)
         self.send("shell", "execute_reply", reply, execution.message)
@@ -562,9 +670,15 @@ class Proxy:
         """Answers Tab and Shift+Tab, also while a cell runs."""
         answer = await self.help.answer(kind, list(self.history.items()), request.content)
         if answer is None:
-            self.queue.append(request)
-            self.advance()
-            return
+            code, cursor = request.content["code"], request.content["cursor_pos"]
+            # The inner kernel knows the members of values while the program runs. All that it says
+            # about other places is the list of global names.
+            if kind == "inspect_request" or AFTER_DOT.search(code[:cursor]):
+                self.queue.append(request)
+                self.advance()
+                return
+            answer = {"status": "ok", "matches": [], "metadata": {}}
+            answer |= {"cursor_start": cursor, "cursor_end": cursor}
         header = request.header
         self.publish("status", {"execution_state": "busy"}, header)
         self.send("shell", kind.replace("request", "reply"), answer, request)
@@ -573,23 +687,34 @@ class Proxy:
             # JupyterLab shows the last status, whatever it belongs to.
             self.publish("status", {"execution_state": "busy"}, self.current.header)
 
-    async def check(self, execution: Execution) -> dict | None:
-        """Shows what the compiler says about a cell, or returns it as an error if it is strict."""
+    async def check(self, execution: Execution) -> None:
+        """Shows what the compiler says about a cell."""
         cells = [(name, code) for name, code in self.history.items() if name != execution.cell_id]
         errors = await self.help.check([*cells, (execution.cell_id, execution.code)])
-        if not errors or not execution.parsed:
-            return None
-        if self.strict:
-            code = execution.code
-            lines = [f"cell line {each.line}: {excerpt(code, each.line)}" for each in errors]
-            others = [f"{each.message}\n{line}" for each, line in zip(errors[1:], lines[1:])]
-            return error_content("TypeScriptError", errors[0].message, [lines[0], *others])
-        text = "".join(
-            f"warning: line {each.line}: {each.message}\n    {excerpt(execution.code, each.line)}\n"
-            for each in errors
-        )
+        if not execution.parsed:
+            return
+        errors = [each for each in errors if not repeats(each, execution)]
+        text = ""
+        for index, each in enumerate(errors):
+            text += f"warning: line {each.line}: {each.message}\n"
+            if index + 1 == len(errors) or errors[index + 1].line != each.line:
+                text += f"    {excerpt(execution.code, each.line, each.column)}\n"
+        if text == "":
+            return
         self.publish("stream", {"name": "stderr", "text": text}, execution.header)
-        return None
+
+
+def repeats(diagnostic, execution: Execution) -> bool:
+    """Whether an error of the compiler only repeats the one with which the cell has failed: it is
+    about a name that the other tells, and gives no better advice."""
+    code, failure = execution.code.split("\n"), execution.failure
+    if failure is None or diagnostic.line > len(code) or diagnostic.line != diagnostic.end_line:
+        return False
+    name = code[diagnostic.line - 1][diagnostic.column - 1 : diagnostic.end_column - 1]
+    if not re.fullmatch(r"[\w$]+", name):
+        return False
+    advises = "Did you" in diagnostic.message and "Did you" not in failure
+    return bool(re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", failure)) and not advises
 
 
 def serve(deno: str, connection: dict, inner: InnerKernel) -> None:

@@ -4,16 +4,18 @@
  */
 import { join } from "node:path";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
-import { exists, onPath, projectPaths, thisEnvironment } from "../../scripts/environment.ts";
+import { onPath } from "../../scripts/environment.ts";
 import type { Cell } from "../../scripts/working_copies.ts";
+import { environment, isSetUp, root } from "../_project.ts";
 
-const { root, variables } = thisEnvironment();
 const programs = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 /** The path of Chromium, if it is there. */
-export const browserProgram = programs.map((name) => onPath(variables, name)).find(Boolean);
+export const browserProgram = programs.map((name) => onPath(environment.variables, name)).find(
+  Boolean,
+);
 
 /** The reason why the browser tests cannot run here, if there is one. */
-const missing = !exists(projectPaths(root).stamp)
+const missing = !isSetUp
   ? "set-up has not run"
   : browserProgram === undefined
   ? "there is no Chromium (on Debian and Ubuntu: apt install chromium)"

@@ -1,17 +1,13 @@
 import assert from "node:assert/strict";
 import {
   type AnyChannelsTransform,
-  colorJitter,
+  augmentation,
   compose,
-  cutout,
   type Images,
   memory,
   normalize,
   ops,
   Random,
-  randomCrop,
-  randomFlip,
-  randomResizedCrop,
   type Transform,
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
@@ -22,7 +18,7 @@ const random = () => new Random(5);
 testOnEachBackend("randomCrop() returns windows of the padded image, pixel for pixel", () => {
   const [batch, height, width, padding] = [64, 5, 7, 2];
   const images = distinct(batch, height, width, 2);
-  const moved = randomCrop({ padding })(images, random());
+  const moved = augmentation.randomCrop({ padding })(images, random());
   const original = images.arraySync();
   const seen = new Set<string>();
   moved.arraySync().forEach((image, b) => {
@@ -49,7 +45,7 @@ for (const size of [28, 32, 224]) {
     () =>
       assertNoLeak(() => {
         const images = distinct(8, size, size, 1);
-        const moved = randomCrop({ padding: 4 })(images, random());
+        const moved = augmentation.randomCrop({ padding: 4 })(images, random());
         // Every value is a whole number of the image, or the padding's 0; none is interpolated.
         const values = moved.dataSync();
         const before = new Set<number>(images.dataSync()).add(0);
@@ -69,7 +65,7 @@ testOnEachBackend("randomFlip() mirrors about half of the images, pixel for pixe
   const mirrored = ops.reverse(images, [2]).arraySync();
   const original = images.arraySync();
   let count = 0;
-  randomFlip()(images, random()).arraySync().forEach((image, b) => {
+  augmentation.randomFlip()(images, random()).arraySync().forEach((image, b) => {
     const flipped = String(image) === String(mirrored[b]);
     assert(flipped || String(image) === String(original[b]), `image ${b} is neither`);
     if (flipped) count++;
@@ -91,8 +87,15 @@ testOnEachBackend(
   () => {
     const images = distinct(3, 5, 5, 2);
     const whole = { scale: [1, 1], ratio: [1, 1] } as const;
-    assertClose(randomResizedCrop({ size: [5, 5], ...whole })(images, random()), images, 1e-4);
-    const [small] = randomResizedCrop({ size: [3, 3], ...whole })(places(1, 5, 5), random())
+    assertClose(
+      augmentation.randomResizedCrop({ size: [5, 5], ...whole })(images, random()),
+      images,
+      1e-4,
+    );
+    const [small] = augmentation.randomResizedCrop({ size: [3, 3], ...whole })(
+      places(1, 5, 5),
+      random(),
+    )
       .arraySync();
     const expected = [1, 3, 5].map((row) => [1, 3, 5].map((column) => [row, column]));
     assertClose(ops.tensor(small!.flat(2)), expected.flat(2), 1e-4);
@@ -104,7 +107,8 @@ testOnEachBackend(
   () => {
     const [batch, height, width] = [400, 40, 60];
     const options = { size: [2, 3], scale: [0.1, 0.3], ratio: [0.5, 2] } as const;
-    const crops = randomResizedCrop(options)(places(batch, height, width), random()).arraySync();
+    const crops = augmentation.randomResizedCrop(options)(places(batch, height, width), random())
+      .arraySync();
     const areas: number[] = [], ratios: number[] = [], tops: number[] = [], lefts: number[] = [];
     for (const crop of crops) {
       const [top, left] = crop[0]![0]!, [bottom, right] = crop[1]![2]!;
@@ -162,7 +166,7 @@ testOnEachBackend(
     for (const [from, to] of [[32, 32], [33, 17], [224, 112], [7, 64], [1, 4], [5, 1]] as const) {
       const images = ops.ones([64, from, from, 1]);
       for (const scale of [[0.08, 1], [1, 1]] as const) {
-        const crops = randomResizedCrop({ size: [to, to], scale })(images, random());
+        const crops = augmentation.randomResizedCrop({ size: [to, to], scale })(images, random());
         assertClose(ops.min(crops, [0, 1, 2, 3]), [1], 1e-6);
       }
     }
@@ -185,7 +189,7 @@ testOnEachBackend(
       saturation: greys,
     };
     for (const [name, other] of Object.entries(others)) {
-      const result = colorJitter({ [name]: 0.2 })(images, random()).dataSync();
+      const result = augmentation.colorJitter({ [name]: 0.2 })(images, random()).dataSync();
       const factors = Array.from({ length: batch }, (_, b) => {
         const factor = (result[b * 6]! - other[0]!) / (0.2 - other[0]!);
         assertClose(
@@ -211,17 +215,17 @@ testOnEachBackend("colorJitter() stays from 0 to 1 and never inverts colours", (
     [50, 2, 2, 3],
   );
   const all = { brightness: 3, contrast: 3, saturation: 3 };
-  const result = colorJitter(all)(images, random()).dataSync();
+  const result = augmentation.colorJitter(all)(images, random()).dataSync();
   assert(result.every((value) => value >= 0 && value <= 1));
   // With a negative factor the second pixel would be brighter.
   const pair = ops.tile(ops.tensor([0.9, 0.9, 0.9, 0.1, 0.1, 0.1], [1, 1, 2, 3]), [50, 1, 1, 1]);
-  const pixels = colorJitter({ contrast: 3 })(pair, random()).arraySync();
+  const pixels = augmentation.colorJitter({ contrast: 3 })(pair, random()).arraySync();
   assert(pixels.every(([row]) => row![0]![0]! >= row![1]![0]! - 1e-6));
 });
 
 testOnEachBackend("colorJitter() without options changes nothing", () => {
   const images = ops.tensor([0.1, 0.5, 0.9], [1, 1, 1, 3]);
-  assertClose(colorJitter({})(images, random()), images, 0);
+  assertClose(augmentation.colorJitter({})(images, random()), images, 0);
 });
 
 for (const size of [3, 4]) {
@@ -232,7 +236,7 @@ for (const size of [3, 4]) {
       const images = distinct(batch, height, width, 2);
       const before = images.arraySync();
       const seen = new Map<string, number>();
-      cutout({ size })(images, random()).arraySync().forEach((image, b) => {
+      augmentation.cutout({ size })(images, random()).arraySync().forEach((image, b) => {
         const zeros = image.flatMap((row, y) =>
           row.flatMap((pixel, x) => {
             assert(
@@ -269,12 +273,12 @@ for (const size of [3, 4]) {
 }
 
 const transforms: Record<string, AnyChannelsTransform | Transform<3>> = {
-  "randomCrop": randomCrop({ padding: 2 }),
-  "randomFlip": randomFlip(),
-  "randomResizedCrop": randomResizedCrop({ size: [3, 4] }),
-  "colorJitter": colorJitter({ brightness: 0.1, contrast: 0.2, saturation: 0.3 }),
-  "colorJitter of nothing": colorJitter({}),
-  "cutout": cutout({ size: 2 }),
+  "randomCrop": augmentation.randomCrop({ padding: 2 }),
+  "randomFlip": augmentation.randomFlip(),
+  "randomResizedCrop": augmentation.randomResizedCrop({ size: [3, 4] }),
+  "colorJitter": augmentation.colorJitter({ brightness: 0.1, contrast: 0.2, saturation: 0.3 }),
+  "colorJitter of nothing": augmentation.colorJitter({}),
+  "cutout": augmentation.cutout({ size: 2 }),
 };
 for (const [name, transform] of Object.entries(transforms)) {
   testOnEachBackend(`${name}() leaves no tensor but its result, and keeps its input`, () => {
@@ -296,42 +300,42 @@ for (const [name, transform] of Object.entries(transforms)) {
 const wrong: [string, () => unknown, string][] = [
   [
     "randomCrop refuses a padding of 0",
-    () => randomCrop({ padding: 0 }),
+    () => augmentation.randomCrop({ padding: 0 }),
     "Cropping images at random: padding must be a whole number of at least 1, found 0.",
   ],
   [
     "randomResizedCrop refuses half a pixel",
-    () => randomResizedCrop({ size: [4, 2.5] }),
+    () => augmentation.randomResizedCrop({ size: [4, 2.5] }),
     "Cropping images at random: width must be a whole number of at least 1, found 2.5.",
   ],
   [
     "randomResizedCrop refuses more than the image",
-    () => randomResizedCrop({ size: [4, 4], scale: [0.5, 1.5] }),
+    () => augmentation.randomResizedCrop({ size: [4, 4], scale: [0.5, 1.5] }),
     "Cropping images at random: scale must be two numbers in order, above 0 and at most 1, found [0.5, 1.5].",
   ],
   [
     "randomResizedCrop refuses proportions out of order",
-    () => randomResizedCrop({ size: [4, 4], ratio: [2, 1] }),
+    () => augmentation.randomResizedCrop({ size: [4, 4], ratio: [2, 1] }),
     "Cropping images at random: ratio must be two numbers in order, above 0 and at most 1000000, found [2, 1].",
   ],
   [
     "colorJitter refuses less than nothing",
-    () => colorJitter({ contrast: -0.1 }),
+    () => augmentation.colorJitter({ contrast: -0.1 }),
     "Changing colours at random: contrast must be a finite number of at least 0, found -0.1.",
   ],
   [
     "colorJitter refuses NaN",
-    () => colorJitter({ saturation: NaN }),
+    () => augmentation.colorJitter({ saturation: NaN }),
     "Changing colours at random: saturation must be a finite number of at least 0, found NaN.",
   ],
   [
     "colorJitter refuses images that are not in colour",
-    () => colorJitter({})(ops.zeros([2, 4, 4, 4]) as Images, random()),
+    () => augmentation.colorJitter({})(ops.zeros([2, 4, 4, 4]) as Images, random()),
     "Changing colours at random: the images must have 3 channels, found [2,4,4,4].",
   ],
   [
     "cutout refuses a size of 0",
-    () => cutout({ size: 0 }),
+    () => augmentation.cutout({ size: 0 }),
     "Cutting squares out: size must be a whole number of at least 1, found 0.",
   ],
 ];
@@ -343,42 +347,42 @@ for (const [name, make, message] of wrong) {
 const misspelt: [string, () => unknown, string][] = [
   [
     "randomCrop",
-    () => randomCrop({ pading: 4 } as unknown as { padding: number }),
+    () => augmentation.randomCrop({ pading: 4 } as unknown as { padding: number }),
     "Cropping images at random: there is no option pading. Did you mean padding? The options are padding.",
   ],
   [
     "randomCrop",
-    () => randomCrop({} as unknown as { padding: number }),
+    () => augmentation.randomCrop({} as unknown as { padding: number }),
     "Cropping images at random: padding must be a whole number of at least 1, found undefined.",
   ],
   [
     "randomCrop",
-    () => randomCrop(4 as unknown as { padding: number }),
+    () => augmentation.randomCrop(4 as unknown as { padding: number }),
     "Cropping images at random: the options must be an object such as { padding: 4 }, found 4.",
   ],
   [
     "randomFlip",
-    () => (randomFlip as (options: object) => unknown)({ probability: 0.3 }),
+    () => (augmentation.randomFlip as (options: object) => unknown)({ probability: 0.3 }),
     "Mirroring images at random: there is no option probability. It takes none.",
   ],
   [
     "randomResizedCrop",
-    () => randomResizedCrop({ size: 224 } as unknown as { size: [1, 1] }),
+    () => augmentation.randomResizedCrop({ size: 224 } as unknown as { size: [1, 1] }),
     "Cropping images at random: size must be [height, width] such as [224, 224], found 224.",
   ],
   [
     "randomResizedCrop",
-    () => randomResizedCrop({ size: [2, 2], area: 1 } as unknown as { size: [2, 2] }),
+    () => augmentation.randomResizedCrop({ size: [2, 2], area: 1 } as unknown as { size: [2, 2] }),
     "Cropping images at random: there is no option area. Did you mean scale? The options are size, scale, ratio.",
   ],
   [
     "colorJitter",
-    () => colorJitter({ hue: 0.1 } as object),
+    () => augmentation.colorJitter({ hue: 0.1 } as object),
     "Changing colours at random: there is no option hue. The options are brightness, contrast, saturation.",
   ],
   [
     "cutout",
-    () => cutout({ length: 16 } as unknown as { size: number }),
+    () => augmentation.cutout({ length: 16 } as unknown as { size: number }),
     "Cutting squares out: there is no option length. Did you mean size? The options are size.",
   ],
   [
@@ -388,7 +392,8 @@ const misspelt: [string, () => unknown, string][] = [
   ],
   [
     "compose",
-    () => (compose as (...transforms: unknown[]) => unknown)(randomFlip(), { padding: 4 }),
+    () =>
+      (compose as (...transforms: unknown[]) => unknown)(augmentation.randomFlip(), { padding: 4 }),
     "Composing transforms: transform 1 must be a function, found an object.",
   ],
 ];
@@ -400,11 +405,11 @@ for (const [name, make, message] of misspelt) {
 
 Deno.test("randomResizedCrop() and colorJitter() refuse numbers of a wrong kind", () => {
   const scale = "ab" as unknown as [1, 1];
-  assert.throws(() => randomResizedCrop({ size: [2, 2], scale }), {
+  assert.throws(() => augmentation.randomResizedCrop({ size: [2, 2], scale }), {
     name: "RangeError",
     message: /: scale must be two numbers in order, above 0 and at most 1, found "ab"\.$/,
   });
-  assert.throws(() => colorJitter({ contrast: "0.4" as unknown as number }), {
+  assert.throws(() => augmentation.colorJitter({ contrast: "0.4" as unknown as number }), {
     name: "TypeError",
     message: /: contrast must be a finite number of at least 0, found "0\.4"\.$/,
   });

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { packTar } from "modern-tar";
 import {
   adam,
+  augmentation,
   batches,
   cifar10,
   cifarResnet,
@@ -13,8 +14,6 @@ import {
   normalize,
   ops,
   Random,
-  randomCrop,
-  randomFlip,
 } from "resnet-lab";
 import { readCifar10 } from "../../lib/data/cifar10.ts";
 import { statistics } from "../../lib/data/statistics.ts";
@@ -303,10 +302,10 @@ Deno.test("cifar10() lists the files that a folder lacks", () =>
   }));
 
 /** The augmentation of He et al. (arXiv:1512.03385, section 4.2), as in the doc of `cifar10`. */
-const augmentation = compose(
+const augment = compose(
   normalize("cifar10"),
-  randomCrop({ padding: 4 }),
-  randomFlip(),
+  augmentation.randomCrop({ padding: 4 }),
+  augmentation.randomFlip(),
 );
 
 testOnEachBackend(
@@ -324,7 +323,7 @@ testOnEachBackend(
       classNames: [..."0123456789"],
     });
     const random = new Random(3);
-    const result = augmentation(set.images(Array(batch).fill(0)), random).dataSync();
+    const result = augment(set.images(Array(batch).fill(0)), random).dataSync();
     // By hand: the normalized image in the middle of 40 × 40 zeros, and all its windows, mirrored
     // and not, by their values.
     const { mean, standardDeviation } = statistics.cifar10;
@@ -381,9 +380,9 @@ export async function types() {
   const fits: ImageDataset<3, 10> = train;
   // @ts-expect-error: CIFAR-10 is in colour
   const grey: ImageDataset<1, 10> = train;
-  for (using batch of batches(train, { batchSize: 128, transform: augmentation })) {
+  for (using batch of batches(train, { batchSize: 128, transform: augment })) {
     const three: Images<3> = batch.images;
-    // @ts-expect-error: the augmentation keeps the three channels
+    // @ts-expect-error: the augment keeps the three channels
     const one: Images<1> = batch.images;
     return [fits, grey, three, one];
   }

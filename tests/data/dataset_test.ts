@@ -126,6 +126,37 @@ Deno.test("split() is the same for the same seed, and another for another", () =
   assert.notDeepEqual(pixels(1), pixels(2));
 });
 
+Deno.test("kFold() puts each image into one validation set, and all others into its training", () => {
+  const set = uneven.subset([...uneven.labels.keys()]);
+  const smallest = Math.min(
+    ...uneven.classNames.map((_, label) => uneven.labels.filter((other) => other === label).length),
+  );
+  const folds = set.kFold(smallest, { seed: 2 });
+  assert.equal(folds.length, smallest);
+  const seen: number[] = [];
+  for (const [training, validation] of folds) {
+    assert.equal(training.count + validation.count, set.count);
+    assert.equal(new Set(validation.labels).size, set.classes);
+    assert.equal(new Set(training.labels).size, set.classes);
+    seen.push(...validation.labels);
+    assert(Math.abs(validation.count - set.count / smallest) < 1);
+  }
+  assert.deepEqual(seen.sort(), [...set.labels].sort());
+  const numbers = (seed: number) =>
+    set.kFold(2, { seed }).map(([training]) => [...training.pixels]);
+  assert.deepEqual(numbers(1), numbers(1));
+  assert.notDeepEqual(numbers(1), numbers(2));
+  assert.throws(() => set.kFold(smallest + 1, { seed: 1 }), {
+    name: "RangeError",
+    message: new RegExp(
+      `each class must have at least ${
+        smallest + 1
+      } images, one for each fold, found ${smallest} of`,
+    ),
+  });
+  assert.throws(() => set.kFold(1, { seed: 1 }), /whole number of at least 2, found 1/);
+});
+
 Deno.test("split() leaves at least one image of each class on either side", () => {
   for (const [fraction, counts] of [[0.999, [28, 2]], [0.001, [2, 28]]] as const) {
     const sets = uneven.split(fraction, { seed: 1 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   type AnyChannelsTransform,
+  augmentation,
   compose,
   fashionMnist,
   type Images,
@@ -8,8 +9,6 @@ import {
   normalize,
   ops,
   Random,
-  randomCrop,
-  randomFlip,
   resize,
   type Transform,
 } from "resnet-lab";
@@ -72,7 +71,11 @@ Deno.test("normalize() knows the statistics of data sets by name", async () => {
 const transforms: Record<string, AnyChannelsTransform> = {
   "resize": resize(3, 9),
   "normalize": normalize({ mean: 0.3, standardDeviation: 0.2 }),
-  "compose": compose(randomCrop({ padding: 1 }), randomFlip(), resize(6, 6)),
+  "compose": compose(
+    augmentation.randomCrop({ padding: 1 }),
+    augmentation.randomFlip(),
+    resize(6, 6),
+  ),
 };
 for (const [name, transform] of Object.entries(transforms)) {
   testOnEachBackend(`${name}() leaves no tensor but its result, and keeps its input`, () => {

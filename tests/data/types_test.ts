@@ -1,18 +1,14 @@
 /** Compositions that must not compile. The functions are checked, never called. */
 import {
+  augmentation,
   batches,
   catsAndDogs,
-  colorJitter,
   compose,
-  cutout,
   fashionMnist,
   ImageDataset,
   imageFolder,
   type Images,
   normalize,
-  randomCrop,
-  randomFlip,
-  randomResizedCrop,
   resize,
   syntheticImages,
   type Transform,
@@ -84,25 +80,32 @@ export async function folders() {
 
 export function augmentations() {
   const fits: Transform<3> = compose(
-    randomResizedCrop({ size: [8, 8] }),
-    colorJitter({ brightness: 0.4 }),
+    augmentation.randomResizedCrop({ size: [8, 8] }),
+    augmentation.colorJitter({ brightness: 0.4 }),
     normalize("imagenet"),
-    cutout({ size: 2 }),
+    augmentation.cutout({ size: 2 }),
   );
-  const grey: Transform<1> = compose(randomResizedCrop({ size: [8, 8] }), cutout({ size: 2 }));
+  const grey: Transform<1> = compose(
+    augmentation.randomResizedCrop({ size: [8, 8] }),
+    augmentation.cutout({ size: 2 }),
+  );
   // @ts-expect-error: colours are changed of three channels
-  const wrong: Transform<1> = colorJitter({ brightness: 0.4 });
+  const wrong: Transform<1> = augmentation.colorJitter({ brightness: 0.4 });
   return [fits, grey, wrong];
 }
 
 export function transforms() {
-  const keeps: Transform<1> = compose(resize(4, 4), randomCrop({ padding: 1 }), randomFlip());
-  const fits: Transform<3> = compose(randomFlip(), three, resize(8, 8));
+  const keeps: Transform<1> = compose(
+    resize(4, 4),
+    augmentation.randomCrop({ padding: 1 }),
+    augmentation.randomFlip(),
+  );
+  const fits: Transform<3> = compose(augmentation.randomFlip(), three, resize(8, 8));
   // @ts-expect-error: a mean for each of three channels does not fit images with one
   const wrong: Transform<1> = three;
   // @ts-expect-error: one of the transforms takes three channels
-  const alsoWrong: Transform<1> = compose(randomFlip(), three);
-  const turns: Transform<3, 1> = compose(randomFlip(), three, toGrey, resize(8, 8));
+  const alsoWrong: Transform<1> = compose(augmentation.randomFlip(), three);
+  const turns: Transform<3, 1> = compose(augmentation.randomFlip(), three, toGrey, resize(8, 8));
   // @ts-expect-error: the last one that changes channels gives one
   const notThree: Transform<3, 3> = compose(three, toGrey);
   // @ts-expect-error: "this transform takes images with 3 channels, but the one before it gives

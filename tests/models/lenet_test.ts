@@ -261,7 +261,8 @@ Deno.test("LeNet refuses images of another size, with the sizes of the layer", a
   await assertNoLeak(() =>
     assert.throws(() => model.forward(images), {
       name: "RangeError",
-      message: "linear 400 → 120: the input must be [batch, features 400], found [1, 576].",
+      message: "At classifier.1 (linear 400 → 120): the input must be [batch, features 400], " +
+        "found [1, 576].",
     })
   );
 });

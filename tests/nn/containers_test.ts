@@ -301,3 +301,37 @@ Deno.test("summary() names a residual block that does not fit", () => {
       /^At 1 \(residual\): the output of the body must have the shape of the input, .* found a tensor of float32 \[1, 2, 2, 2\] and/,
   });
 });
+
+Deno.test("forward() of a container names the path of the innermost layer that fails, once", () => {
+  const body = sequential(relu(), conv2d(4, 8, { kernelSize: 1 }));
+  const inner = sequential(relu(), residual(body as never) as never);
+  const model = sequential(relu(), parallel(relu(), inner as never));
+  const fails = (run: () => unknown, message: RegExp, name = "RangeError") =>
+    assert.throws(run, (error: Error) => {
+      assert.equal(error.name, name);
+      assert.match(error.message, message);
+      assert.match(error.stack!, message);
+      return true;
+    });
+  const x = ops.zeros([1, 2, 2, 4]) as never;
+  // The layer itself is the model here.
+  fails(
+    () => conv2d(2, 8, { kernelSize: 1 }).forward(x),
+    /^(RangeError: )?conv2d 2 → 8, 1×1: the input must be/,
+  );
+  fails(
+    () => model.forward(ops.zeros([1, 2, 2, 3]) as never),
+    /^(RangeError: )?At 1\.1\.1\.body\.1 \(conv2d 4 → 8, 1×1\): the input must be/,
+  );
+  // The residual fails: its body has run.
+  fails(() => model.forward(x), /^(RangeError: )?At 1\.1\.1 \(residual\): the output/);
+  class Mistake extends Error {
+    override name = "Mistake";
+  }
+  const mine = sequential(relu(), relu());
+  mine.layers[1].forward = () => {
+    throw new Mistake("mine");
+  };
+  fails(() => mine.forward(x), /^(Mistake: )?At 1 \(relu\): mine/, "Mistake");
+  fails(() => summary(mine, [2, 2, 4]), /^(Error: )?At 1 \(relu\): mine/, "Error");
+});

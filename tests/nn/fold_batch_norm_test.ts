@@ -350,7 +350,7 @@ testOnEachBackend("foldBatchNorm(): a folded model has gradients, and refuses tr
   const refusal = {
     name: "RangeError",
     message:
-      "batchNorm 3, folded: the layer must not be folded for training, found it folded, with nothing left to train. " +
+      "At 1 (batchNorm 3, folded): the layer must not be folded for training, found it folded, with nothing left to train. " +
       "Train a model that is not folded, and fold it afterwards.",
   };
   assert.throws(() => model.forward(x, { training: true }), refusal);

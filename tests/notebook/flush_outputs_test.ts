@@ -1,28 +1,19 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import {
-  exists,
-  jupyterVariables,
-  projectPaths,
-  thisEnvironment,
-} from "../../scripts/environment.ts";
+import { isSetUp, kernelVariables, paths, root } from "../_project.ts";
 
 Deno.test({
   name: "flush_outputs.ts keeps every output with its cell in the kernel",
-  ignore: !exists(projectPaths(thisEnvironment().root).stamp),
+  ignore: !isSetUp,
   async fn() {
-    const environment = thisEnvironment();
-    const module = join(environment.root, "lib", "notebook", "flush_outputs.ts");
-    const { success, stdout, stderr } = await new Deno.Command(
-      projectPaths(environment.root).python,
-      {
-        args: [
-          join(import.meta.dirname!, "flush_outputs.py"),
-          ...[environment.root, `await import(${JSON.stringify(module)});`],
-        ],
-        env: jupyterVariables(environment),
-      },
-    ).output();
+    const module = join(root, "lib", "notebook", "flush_outputs.ts");
+    const { success, stdout, stderr } = await new Deno.Command(paths.python, {
+      args: [
+        join(import.meta.dirname!, "flush_outputs.py"),
+        ...[root, `await import(${JSON.stringify(module)});`],
+      ],
+      env: kernelVariables(),
+    }).output();
     assert(success, new TextDecoder().decode(stderr));
     assert.equal(new TextDecoder().decode(stdout), "0\n", "cells with outputs that came late");
   },

@@ -5,21 +5,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import {
-  exists,
-  jupyterVariables,
-  projectPaths,
-  thisEnvironment,
-} from "../../scripts/environment.ts";
-
-const environment = thisEnvironment();
-const { kernelspec, python } = projectPaths(environment.root);
-const isSetUp = exists(kernelspec) && exists(python);
-if (!isSetUp) {
-  console.warn(
-    "Stop in a kernel is not tested, because the project is not set up: deno task setup",
-  );
-}
+import { isSetUp, kernelVariables, paths, root } from "../_project.ts";
 
 interface Output {
   type: string;
@@ -49,9 +35,9 @@ interface Request {
 
 /** A kernel that runs until it is disposed. */
 function startKernel() {
-  const child = spawn(python, [fileURLToPath(new URL("kernel.py", import.meta.url))], {
-    cwd: environment.root,
-    env: jupyterVariables(environment),
+  const child = spawn(paths.python, [fileURLToPath(new URL("kernel.py", import.meta.url))], {
+    cwd: root,
+    env: kernelVariables(),
   });
   const answers = createInterface(child.stdout)[Symbol.asyncIterator]();
   const closed = once(child, "close"), errors = text(child.stderr);
@@ -251,7 +237,7 @@ Deno.test({
       const result = await run({
         code: `
           console.log("under way");
-          await new Promise((done) => setTimeout(done, 1000));
+          await new Promise((done) => setTimeout(done, 4000));
           console.log("at its end");`,
         interruptOn: "stream",
       });

@@ -6,12 +6,14 @@ import {
   Figure,
   fit,
   flatten,
+  type History,
   linear,
   type Progress,
   sequential,
   sgd,
   showProgress,
 } from "resnet-lab";
+import { collectHistory } from "../../lib/train/internal.ts";
 import { type Display, follow, jupyterDisplay } from "../../lib/notebook/progress.ts";
 import { assertNoLeak } from "../_helpers.ts";
 
@@ -74,6 +76,21 @@ Deno.test("follow() returns the history of the training", async () => {
   const history = await follow(training(), recorder().display);
   assert.deepEqual(history.steps.map(({ step }) => step), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   assert.deepEqual(history.epochs.map(({ epoch }) => epoch), [1, 2]);
+});
+
+Deno.test("the history is one line as the result of a cell, and else an object with two lists", async () => {
+  const shown = (history: History) => Reflect.get(history, Symbol.for("Jupyter.display"))();
+  const history = await follow(training(), recorder().display);
+  assert.deepEqual(shown(history), { "text/plain": "History: 10 steps, 2 epochs" });
+  assert.deepEqual(shown(await follow(upTo(1, training()), recorder().display)), {
+    "text/plain": "History: 1 step, 0 epochs",
+  });
+  assert.deepEqual(history, { steps: history.steps, epochs: history.epochs });
+  assert.deepEqual(Reflect.ownKeys({ ...history }), ["steps", "epochs"]);
+  assert.equal(
+    Deno.inspect(await collectHistory(upTo(0, training()))),
+    "{ steps: [], epochs: [] }",
+  );
 });
 
 Deno.test("follow() shows the position, each epoch, and the end", async () => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { memory, ops, timeOf } from "resnet-lab";
+import { memory, ops, timeOf, type TimeOfOptions } from "resnet-lab";
 
 /** Measures calls that take these times, by a clock that only they advance. */
-async function timeOfCalls(times: readonly number[], options?: { repeats: number }) {
+async function timeOfCalls(times: readonly number[], options?: TimeOfOptions) {
   const real = performance.now;
   let now = 0, calls = 0;
   performance.now = () => now;
@@ -22,6 +22,11 @@ Deno.test("timeOf() is the median of the calls after the first", async () => {
   assert.deepEqual(await timeOfCalls([500, 9, 1, 3, 5], { repeats: 4 }), { time: 4, calls: 5 });
   assert.deepEqual(await timeOfCalls([500, 7], { repeats: 1 }), { time: 7, calls: 2 });
   assert.deepEqual(await timeOfCalls([500, 2, 4, 3, 1, 50]), { time: 3, calls: 6 });
+});
+
+Deno.test("timeOf() is the fastest of the calls after the first, on demand", async () => {
+  const options = { repeats: 3, fastest: true };
+  assert.deepEqual(await timeOfCalls([1, 9, 2, 30], options), { time: 2, calls: 4 });
 });
 
 Deno.test("timeOf() awaits an async call, and disposes the tensors that a call returns", async () => {

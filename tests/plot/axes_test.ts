@@ -100,6 +100,16 @@ Deno.test("lineChart labels as many powers of ten as fit along an axis", async (
   }
 });
 
+Deno.test("lineChart labels a logarithmic axis below three decades at 1, 2 and 5", async () => {
+  const labels = async (ends: number[]) => {
+    const y = { title: "Loss", scale: "log" } as const;
+    const svg = await renderSvg(lineChart([{ name: "a", y: ends }], { x, y }));
+    return ticks(svg, "y").map(({ label }) => label);
+  };
+  assert.deepEqual(await labels([0.49, 0.016]), ["0.02", "0.05", "0.1", "0.2", "0.5"]);
+  assert.deepEqual(await labels([60_000, 9000]), ["10,000", "20,000", "50,000"]);
+});
+
 Deno.test("all charts set formats for ticks and for the hover text", () => {
   const figures = [
     lineChart([{ name: "a", y: [1] }], { x, y }),

@@ -32,6 +32,26 @@ Deno.test("barChart writes no values on more than 16 bars", () => {
   assert.equal(data[0]?.text, undefined);
 });
 
+Deno.test("barChart lets bars begin at a baseline, with a line there", () => {
+  const { data, layout, description } = barChart(["fast", "slow"], [4, 0.5], {
+    x: { title: "Work" },
+    y: { title: "Times as fast", scale: "log" },
+    baseline: 1,
+  });
+  const [bars] = data;
+  // plotly.js adds the height to the base.
+  assert.deepEqual([Reflect.get(bars ?? {}, "base"), bars?.y, bars?.text], [1, [3, -0.5], [
+    "4",
+    "0.5",
+  ]]);
+  assert.deepEqual(layout.shapes?.map(({ y0, y1 }) => [y0, y1]), [[1, 1]]);
+  assert.equal(description, "Times as fast by work: fast 4; slow 0.5.");
+  assert.throws(
+    () => barChart(["a"], [1], { ...axes, y: { title: "MACs", scale: "log" }, baseline: 0 }),
+    /baseline must be positive for a logarithmic axis/,
+  );
+});
+
 Deno.test("barChart refuses values that it cannot draw", () => {
   const log = { ...axes, y: { title: "MACs", scale: "log" } } as const;
   const cases: [() => unknown, string][] = [

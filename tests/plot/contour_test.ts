@@ -32,6 +32,29 @@ Deno.test("contourPlot draws a path over the surface, its ends marked", () => {
   assert.match(description, /; a path of 3 points leads from \(0\.9, 1\) to \(0\.1, 0\)\.$/);
 });
 
+Deno.test("contourPlot draws several paths, each with its name in the legend", () => {
+  const { data, layout, description } = contourPlot([0, 1], [0, 1], [[1, 2], [3, 4]], {
+    ...options,
+    paths: { small: { x: [0.9, 0.8], y: [1, 0.9] }, large: { x: [0.9, 0.1], y: [1, 0] } },
+  });
+  assert.deepEqual(data.slice(1).map(({ name, x }) => [name, x]), [
+    ["small", [0.9, 0.8]],
+    ["large", [0.9, 0.1]],
+  ]);
+  assert.notEqual(data[1]?.line?.color, data[2]?.line?.color);
+  assert.equal(layout.showlegend, true);
+  assert.match(
+    description,
+    /; small, a path of 2 points, leads from \(0\.9, 1\) to \(0\.8, 0\.9\); large, /,
+  );
+  const path = { x: [0], y: [0] };
+  const paths = { a: path, b: path, c: path, d: path, e: path, f: path, g: path };
+  assert.throws(() => contourPlot([0, 1], [0, 1], [[1, 2], [3, 4]], { ...options, paths }), {
+    name: "RangeError",
+    message: "Drawing a contour plot: the number of paths must be at most 6, found 7.",
+  });
+});
+
 Deno.test("contourPlot spaces levels by factors on a logarithmic scale", () => {
   const { data } = contourPlot([0, 1], [0, 1], [[0.01, 0.1], [1, 1000]], {
     ...options,

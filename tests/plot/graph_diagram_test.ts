@@ -74,6 +74,25 @@ Deno.test("graphDiagram ends each edge in one arrow head at its node", () => {
   assert.deepEqual(reached.sort(), graph.edges.map(({ to }) => to).sort());
 });
 
+Deno.test("graphDiagram writes the label of an edge between its nodes", () => {
+  const { nodes } = graph;
+  const edges = graph.edges.map((edge, index) => ({ ...edge, label: `· ${index}` }));
+  const figure = graphDiagram({ nodes, edges }, { direction: "right" });
+  const boxes = boxesOf(figure);
+  const labels = (figure.layout.annotations ?? []).slice(nodes.length);
+  assert.deepEqual(labels.map(({ text }) => text), ["· 0", "· 1", "· 2", "· 3", "· 4"]);
+  labels.forEach(({ x }, index) => {
+    const { from, to } = edges[index]!;
+    const isBetween = Number(x) > boxes.get(from)![2]! && Number(x) < boxes.get(to)![0]!;
+    assert.ok(isBetween, `the label of ${from} → ${to} is between its nodes`);
+  });
+  assert.match(figure.description, /: x → multiply \(· 0\), w → multiply \(· 1\), /);
+  assert.throws(
+    () => graphDiagram({ nodes, edges: [{ from: "x", to: "m", label: 1 as never }] }),
+    { name: "TypeError", message: /the label of edges\[0\] must be/ },
+  );
+});
+
 Deno.test("graphDiagram writes details below labels and may lead to the right", () => {
   const figure = graphDiagram(graph, { direction: "right" });
   const boxes = boxesOf(figure);

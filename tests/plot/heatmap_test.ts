@@ -39,6 +39,19 @@ Deno.test("heatmap takes names and the ends of its scale", () => {
   assert.equal(layout.xaxis?.type, "category");
 });
 
+Deno.test("heatmap draws brightness from black to white, and other scales by name", () => {
+  const ends = (colors: "viridis" | "grays" | "blues" | "diverging", values: number[]) => {
+    const [cells] = heatmap([values], { ...axes, colors }).data;
+    const scale = cells?.colorscale;
+    assert.ok(Array.isArray(scale));
+    return [cells?.zmin, scale[0]?.[1], cells?.zmax, scale.at(-1)?.[1]];
+  };
+  assert.deepEqual(ends("grays", [0, 255]), [0, "#000000", 255, "#ffffff"]);
+  assert.deepEqual(ends("blues", [-1, 3]), [-1, "#f7fbff", 3, "#08306b"]);
+  assert.deepEqual(ends("diverging", [1, 3]), [-3, "#08407e", 3, "#9a2c00"]);
+  assert.deepEqual(ends("viridis", [-1, 3]), [-1, "#440154", 3, "#fde725"]);
+});
+
 Deno.test("heatmap refuses values that it cannot draw", () => {
   const cases: [() => unknown, string][] = [
     [() => heatmap([], axes), "values must have at least one number, found none."],

@@ -16,6 +16,7 @@ import signal
 import statistics
 import sys
 import tempfile
+import threading
 import time
 
 import zmq
@@ -32,6 +33,9 @@ BARE_ARGV += ["jupyter", "--kernel", "--conn", "{connection_file}"]
 
 class Kernel:
     """A kernel and one client."""
+
+    # Whether the client answers questions.
+    answers = True
 
     def __init__(self, bare=False, cwd=None, argv=None, **env):
         specs = KernelSpecManager()
@@ -127,7 +131,7 @@ class Kernel:
                     open_ends.discard((parent, "reply"))
                 if kind == "status" and content["execution_state"] == "idle":
                     open_ends.discard((parent, "idle"))
-                if kind == "input_request":
+                if kind == "input_request" and self.answers:
                     self.client.input("from the learner")
                 if not open_ends:
                     # Deno may send an output after the word that the cell is done.
@@ -306,6 +310,55 @@ def endless(argument):
         }
 
 
+def stops(argument):
+    """Runs cells in one kernel: a list of [code, seconds until Stop] as JSON. The seconds count
+    from the first output with a text; with null there is no Stop."""
+    results = []
+    with Kernel() as kernel:
+        for code, seconds in json.loads(argument):
+            timers = []
+
+            def until(message):
+                if seconds is not None and message["msg_type"] == "stream" and not timers:
+                    timers.append(threading.Timer(seconds, kernel.manager.interrupt_kernel))
+                    timers[0].start()
+
+            request = kernel.send(code)
+            start = time.time()
+            messages = kernel.collect([request], until, late=1)[request]
+            for message in messages:
+                message["at"] -= start
+            results.append(messages)
+    return results
+
+
+def question(argument):
+    """Stop of a cell that waits for an answer, the cells after it, and an answer that is late."""
+    with Kernel() as kernel:
+        kernel.run("let kept = 42;")
+        ids = [kernel.send(argument), kernel.send("'queued'")]
+        stopped = []
+
+        def until(message):
+            if message["msg_type"] == "input_request" and not stopped:
+                stopped.append(time.time())
+                # The kernel waits by now.
+                time.sleep(0.2)
+                kernel.manager.interrupt_kernel()
+
+        kernel.answers = False
+        seen = kernel.collect(ids, until)
+        cells = [seen[name] for name in ids]
+        kernel.client.input("too late")
+        kernel.answers = True
+        return {
+            "cells": cells,
+            "seconds": cells[0][-1]["at"] - stopped[0],
+            "after": kernel.run("typeof kept"),
+            "next": kernel.run("prompt('Again?')"),
+        }
+
+
 def many(argument):
     """Several calls of a scenario at once: a list of [name, argument] as JSON."""
     calls = json.loads(argument)
@@ -340,7 +393,7 @@ def clients(argument):
 
 LANGUAGE_SERVER = """
 import asyncio, collections
-Diagnostic = collections.namedtuple("Diagnostic", "line column end message is_error")
+Diagnostic = collections.namedtuple("Diagnostic", "line column end_line end_column message is_error")
 class LanguageServer:
     async def start(self, deno, folder):
         await asyncio.sleep(1)
@@ -349,29 +402,36 @@ class LanguageServer:
         name, text = cells[-1]
         if "dies" in text:
             raise OSError("it died")
+        if "colums" in text:
+            at = text.index("colums") + 1
+            return [Diagnostic(1, at, 1, at + 6, "there is no option colums", True)]
+        if "long" in text:
+            return [Diagnostic(1, 301, 1, 305, message, True) for message in ("first", "second")]
         if "wrong" not in text:
             return []
         before = " ".join(name for name, _ in cells[:-1])
-        return [Diagnostic(2, 7, 12, f"{name} is wrong after [{before}]", True),
-                Diagnostic(1, 1, 2, "a hint", False)]
+        return [Diagnostic(2, 7, 2, 12, f"{name} is wrong after [{before}]", True),
+                Diagnostic(1, 1, 1, 2, "a hint", False)]
     async def complete(self, cells, code, cursor_pos):
+        if code != "c":
+            return None
         return {"status": "ok", "matches": ["columns"], "metadata": {},
                 "cursor_start": 0, "cursor_end": cursor_pos}
-    async def inspect(self, cells, code, cursor_pos, detail_level):
-        await asyncio.sleep(60)
+    async def inspect(self, cells, code, cursor_pos):
+        return None
     async def stop(self):
         pass
 """
 
 
-def language(strict):
+def language(argument):
     """A language server that is not Deno's: what the proxy does with its answers."""
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder, "kernel")
         shutil.copytree(pathlib.Path(ROOT, "scripts", "kernel"), copy)
         (copy / "language_server.py").write_text(LANGUAGE_SERVER)
         argv = [sys.executable, "-I", str(copy), "{connection_file}"]
-        with Kernel(argv=argv, RESNET_LAB_CHECK=strict) as kernel:
+        with Kernel(argv=argv) as kernel:
             cells = [
                 ("one", "const first = 1;"),
                 ("two", "const second = 2;\nconst wrong = 3;\n'result';"),
@@ -381,6 +441,9 @@ def language(strict):
                 ("three", "1;\n'wrong';"),
                 ("four", "'the server dies'"),
                 ("five", "throw new Error('wrong');"),
+                ("six", "table({ colums: 3 });\nfunction table(o) { throw new Error('no colums') }"),
+                ("seven", "const no = { colums: 3 };"),
+                ("eight", "1;" + " " * 298 + '"long";' + " " * 98 + "2;"),
             ]
             results = []
             for name, code in cells:
@@ -406,6 +469,10 @@ def language(strict):
                 "seconds": seen[completion][0]["at"] - start,
                 "states": states,
                 "inspection": inspection,
+                "unanswered": [
+                    kernel.ask("complete_request", {"code": code, "cursor_pos": len(code)})
+                    for code in ("f({ ", "Deno.jup")
+                ],
             }
 
 
@@ -506,7 +573,7 @@ def compare(*paths):
                     print(f"    bare    {one[near]!r}\n    proxied {other[near]!r}", flush=True)
 
 
-ALL = passes, notebook, errors, stop, endless, many, clients, language, deaths, taken_port
+ALL = passes, notebook, errors, stop, endless, stops, question, many, clients, language, deaths, taken_port
 SCENARIOS = {function.__name__: function for function in ALL}
 
 if __name__ == "__main__":

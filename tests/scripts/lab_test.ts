@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { exists, projectPaths, thisEnvironment } from "../../scripts/environment.ts";
+import { basename, join } from "node:path";
 import { parseLabArguments } from "../../scripts/lab.ts";
 import { adaptPlotlyExtension } from "../../scripts/plotly_extension.ts";
 import { notebooksIn } from "../../scripts/run.ts";
@@ -11,6 +10,7 @@ import {
   type Notebook,
   workingCopy,
 } from "../../scripts/working_copies.ts";
+import { isSetUp, paths, root } from "../_project.ts";
 
 const markdown = (id: string, source: string): Cell => ({
   ...{ id, cell_type: "markdown", metadata: {}, source },
@@ -93,7 +93,7 @@ Deno.test("workingCopy() leaves an exercise with a check and its folded solution
 });
 
 Deno.test("workingCopy() finds the exercises of every notebook of the course", async () => {
-  const paths = notebooksIn(join(thisEnvironment().root, "notebooks"));
+  const paths = notebooksIn(join(root, "notebooks"));
   assert.equal(paths.length, 15); // 01 to 14, and 03b
   for (const path of paths) {
     const original: Notebook = JSON.parse(await Deno.readTextFile(path));
@@ -159,10 +159,27 @@ Deno.test("startPage() lists the lessons with the times of the scale in use", ()
   assert.match(startPage(titles, { scale: "cpu", copies: false }), /nothing is saved/);
 });
 
+Deno.test("startPage() has the minutes that each notebook of the course says in its intro", async () => {
+  const words = "one two three four five six seven eight nine ten eleven twelve".split(" ");
+  const paths = notebooksIn(join(root, "notebooks"));
+  const titles = Object.fromEntries(paths.map((path) => [basename(path), "title"]));
+  const page = startPage(titles, { scale: "cpu", copies: true });
+  for (const path of paths) {
+    const { cells }: Notebook = JSON.parse(await Deno.readTextFile(path));
+    const intro = cells.slice(0, 3).map(({ source }) => [source].flat().join("")).join("\n");
+    // "It takes two to four minutes", "It runs in under a minute": the last word counts.
+    const [, time = ""] = /It (?:takes|runs in) ([^.;,]*?)\s+minutes?\b/.exec(intro) ?? [];
+    const last = /\w+$/.exec(time)?.[0] ?? "";
+    const minutes = last === "a" ? 1 : words.indexOf(last) + 1;
+    assert(minutes >= 1, `${path}: "${time} minutes"`);
+    assert.match(page, RegExp(`\\(${basename(path)}\\) \\| .* \\| ${minutes} \\|`));
+  }
+});
+
 Deno.test("writeStartPage() has a row for each notebook of the course", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    for (const path of notebooksIn(join(thisEnvironment().root, "notebooks"))) {
+    for (const path of notebooksIn(join(root, "notebooks"))) {
       await Deno.copyFile(path, join(folder, path.slice(path.lastIndexOf("/") + 1)));
     }
     await writeStartPage(folder, { scale: "cpu", copies: true });
@@ -217,10 +234,16 @@ Deno.test("adaptPlotlyExtension() leaves pictures as they are, and makes them fi
 
 Deno.test({
   name: "set-up has adapted plotly's extension of JupyterLab",
-  ignore: !exists(projectPaths(thisEnvironment().root).stamp),
+  ignore: !isSetUp,
   async fn() {
-    const { venv } = projectPaths(thisEnvironment().root);
-    const folder = join(venv, "share", "jupyter", "labextensions", "jupyterlab-plotly", "static");
+    const folder = join(
+      paths.venv,
+      "share",
+      "jupyter",
+      "labextensions",
+      "jupyterlab-plotly",
+      "static",
+    );
     const texts = await Promise.all(
       Array.from(Deno.readDirSync(folder), ({ name }) => Deno.readTextFile(join(folder, name))),
     );

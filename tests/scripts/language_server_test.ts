@@ -6,14 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { exists, projectPaths, thisEnvironment } from "../../scripts/environment.ts";
-
-const { root, deno } = thisEnvironment();
-const { python } = projectPaths(root);
-const ignore = !exists(python);
-if (ignore) {
-  console.warn("The language server is not tested, because the project is not set up.");
-}
+import { environment, isSetUp, ownFolder, paths, root } from "../_project.ts";
 
 type Cells = readonly (readonly [id: string, text: string])[];
 
@@ -54,7 +47,7 @@ interface Request {
 /** The program with the language servers. They run until it is disposed. */
 function startProgram() {
   const program = fileURLToPath(new URL("language_server.py", import.meta.url));
-  const child = spawn(python, [program], { env: { ...Deno.env.toObject(), NO_COLOR: "1" } });
+  const child = spawn(paths.python, [program], { env: { ...Deno.env.toObject(), NO_COLOR: "1" } });
   const answers = createInterface(child.stdout)[Symbol.asyncIterator]();
   const closed = once(child, "close"), errors = text(child.stderr);
   async function ask<T>(
@@ -68,7 +61,7 @@ function startProgram() {
   }
   return {
     ask,
-    async start(folder: string, program = deno) {
+    async start(folder: string, program = environment.deno) {
       await ask(folder, { do: "start", deno: program });
     },
     /** Checks the last of cells. A number before a colon, `3:const x = 1`, is the cell's id. */
@@ -238,6 +231,19 @@ async function checkCells(program: Program, t: Deno.TestContext): Promise<void> 
       assert(found.every(({ is_error }) => is_error));
     });
   }
+  await t.step("check() names a namespace, all unknown names of a line, and await", async () => {
+    const said = async (code: string) =>
+      (await program.check(notebooks, layers, code)).map(({ message }) => message);
+    assert.deepEqual(await said("ops.matmul;"), [
+      "Property 'matmul' does not exist in 'ops'. Did you mean 'matMul'?",
+    ]);
+    assert.deepEqual(await said("aa + bb * aa;\ncc + dd + ee"), [
+      ..."Cannot find names 'aa' and 'bb'.|Cannot find names 'cc', 'dd' and 'ee'.".split("|"),
+    ]);
+    assert.deepEqual(await said("const later = Promise.resolve('a'); later.length"), [
+      "Property 'length' does not exist on type 'Promise<string>'. Did you forget to use 'await'?",
+    ]);
+  });
   await t.step("check() counts lines and characters from 1", async () => {
     const [found] = await program.check(notebooks, "let a = 1", '\n"🙂🙂"; const b: string = a;');
     const { message: _, is_error: __, ...place } = found!;
@@ -338,23 +344,13 @@ async function inspect(program: Program, t: Deno.TestContext): Promise<void> {
 
 async function otherFolders(program: Program, t: Deno.TestContext): Promise<void> {
   await t.step("check() finds the library from a folder beside the project", async () => {
-    const readme = await Deno.readTextFile(join(root, "README.md"));
-    const [, config] = /## Your own notebooks\n[^]*?```json\n([^]*?)```/.exec(readme)!;
-    const beside = await Deno.makeTempDir({ prefix: "beside " });
-    try {
-      const own = join(beside, "own");
-      await Deno.mkdir(own);
-      await Deno.symlink(root, join(beside, "resnet-lab"));
-      await Deno.writeTextFile(join(own, "deno.json"), config!);
-      await program.start(own);
-      const cells = [layers, "const wrong: string = conv2d(3, 64, { kernelSize: 3 });"] as const;
-      const [found] = await program.check(own, ...cells);
-      assert.match(found!.message, /^Type 'Conv2d<3, 64>' is not assignable to type 'string'/);
-      assert.deepEqual(Array.from(Deno.readDirSync(own), ({ name }) => name), ["deno.json"]);
-      await program.ask(own, { do: "stop" });
-    } finally {
-      await Deno.remove(beside, { recursive: true });
-    }
+    await using own = await ownFolder();
+    await program.start(own.path);
+    const cells = [layers, "const wrong: string = conv2d(3, 64, { kernelSize: 3 });"] as const;
+    const [found] = await program.check(own.path, ...cells);
+    assert.match(found!.message, /^Type 'Conv2d<3, 64>' is not assignable to type 'string'/);
+    assert.deepEqual(Array.from(Deno.readDirSync(own.path), ({ name }) => name), ["deno.json"]);
+    await program.ask(own.path, { do: "stop" });
   });
 }
 
@@ -378,10 +374,12 @@ async function faults(program: Program, t: Deno.TestContext): Promise<void> {
     });
     await t.step("a server that hangs is not waited for", async () => {
       await program.ask(folder, { do: "signal", signal: SIGSTOP });
-      const request = { do: "complete", code: "parseI", limit: 0.5 };
-      const { result, seconds } = await program.ask(folder, request);
-      assert.equal(result, null);
-      assert(seconds < 5, `${seconds} s`);
+      for (const kind of ["complete", "inspect"]) {
+        const request = { do: kind, code: "parseI", limit: 0.5 };
+        const { result, seconds } = await program.ask(folder, request);
+        assert.equal(result, null);
+        assert(seconds < 5, `${kind}: ${seconds} s`);
+      }
       await program.ask(folder, { do: "signal", signal: SIGCONT });
     });
     await t.step("a server that was killed is started again once", async () => {
@@ -399,7 +397,7 @@ async function faults(program: Program, t: Deno.TestContext): Promise<void> {
 
 Deno.test({
   name: "LanguageServer",
-  ignore: ignore || Deno.build.os === "windows",
+  ignore: !isSetUp || Deno.build.os === "windows",
   async fn(t) {
     await using program = startProgram();
     await program.start(notebooks);

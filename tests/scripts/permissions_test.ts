@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { exists, projectPaths, thisEnvironment } from "../../scripts/environment.ts";
+import { exists } from "../../scripts/environment.ts";
+import { paths, root } from "../_project.ts";
 
-const { root } = thisEnvironment();
 const readme = await Deno.readTextFile(join(root, "README.md"));
 const [enough = ""] = /--allow-read .*(?= script\.ts`)/.exec(readme) ?? [];
-const isSetUp = exists(projectPaths(root).addon);
+const isSetUp = exists(paths.addon);
 
 /** Runs a program in the project with these permissions only. */
 async function run(program: string, ...flags: string[]) {

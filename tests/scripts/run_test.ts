@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { exists, projectPaths, thisEnvironment } from "../../scripts/environment.ts";
 import { parseArguments } from "../../scripts/run.ts";
+import { isSetUp } from "../_project.ts";
 
 const scripts = join(import.meta.dirname!, "..", "..", "scripts");
 
@@ -27,8 +27,7 @@ async function runNotebooks(...args: string[]): Promise<{ code: number; text: st
   return { code, text: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
 }
 
-/** Whether to skip tests that need the kernel, which set-up installs. */
-const ignore = !exists(projectPaths(thisEnvironment().root).stamp);
+const ignore = !isSetUp;
 
 Deno.test({
   name: "deno task run reports cells and checks, and changes no file without --write",
@@ -77,6 +76,7 @@ Deno.test({
       "03_syntax.ipynb": ["const = 1;"],
       "04_dies.ipynb": ["Deno.exit(3);"],
       "05_hangs.ipynb": ["for (;;);"],
+      "06_types.ipynb": ["let x = 1;", "1;\nx = 'a';\nx = later;", "let x = 'b', later = 2;"],
     });
     const paths = Array.from(Deno.readDirSync(made.folder), ({ name }) => join(made.folder, name))
       .sort();
@@ -95,7 +95,13 @@ Deno.test({
     );
     assert.match(text, /The kernel died[^]*04_dies .*failed at cell \[1\]/);
     assert.match(text, /longer than the time limit[^]*05_hangs .*failed at cell \[1\]/);
-    assert.match(text, /\nnotebooks: 1 passed, 4 failed\n$/);
+    assert.match(
+      text,
+      /06_types\.ipynb, cell \[2\]:\n\n1;\nx = 'a';\nx = later;\n\nTypeScriptError: Type 'string' is not assignable to type 'number'.*\ncell line 2: x = 'a';\n/,
+    );
+    assert.match(text, /TypeScriptError: .*'later'.*\ncell line 3: x = later;\n/);
+    assert.match(text, /06_types .*failed at cell \[2\]/);
+    assert.match(text, /\nnotebooks: 1 passed, 5 failed\n$/);
     paths.forEach((path, index) => {
       if (!path.includes("02_good")) assert.equal(Deno.readTextFileSync(path), before[index], path);
     });

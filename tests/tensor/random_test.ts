@@ -142,6 +142,30 @@ Deno.test("setSeed starts the shared stream anew", () => {
   assert.deepEqual(defaultRandom().permutation(20), first);
 });
 
+testOnEachBackend("a stream continues from a state that was stored as JSON", () => {
+  const random = new Random(-7),
+    draws = (from: Random) => [
+      ...from.permutation(5),
+      ...tidy(() => from.normal([3])).dataSync(),
+      from.fork().integer(1000),
+    ];
+  draws(random);
+  assert.deepEqual(random.state(), { seed: -7, draws: 3 });
+  const stored = JSON.stringify(random.state()), expected = draws(random);
+  const other = new Random(1);
+  other.loadState(JSON.parse(stored));
+  assert.deepEqual(draws(other), expected);
+  setSeed(5);
+  const { state } = { state: Random.default.state() };
+  const first = Random.default.integer(1000);
+  setSeed(6);
+  Random.default.loadState(state);
+  assert.equal(Random.default.integer(1000), first);
+  assert.throws(() => random.loadState({ seed: 1.5, draws: 0 }), /the seed must be a whole number/);
+  assert.throws(() => random.loadState({ seed: 1, draws: -1 }), /draws must be a whole number of/);
+  assert.throws(() => random.loadState(5 as never), TypeError);
+});
+
 testOnEachBackend("random numbers leave nothing behind", async () => {
   const random = new Random(1);
   await assertNoLeak(() => random.uniform([2, 3]).dispose());

@@ -24,7 +24,6 @@ import {
   variable,
   warmup,
 } from "resnet-lab";
-import { clipGradients } from "../../lib/train/clip.ts";
 import { assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { squaredNorm, vectorNorm, windowGeometry } from "../../lib/tensor/internal.ts";
 
@@ -146,7 +145,6 @@ const disposed: Record<string, [run: () => unknown, message: RegExp]> = {
   ],
   "assigning what was disposed": [() => alive.assign(gone), /the value must be alive/],
   "the norm of gradients": [() => gradientNorm([gone]), /must be alive/],
-  "clipping gradients": [() => clipGradients([gone], 1), /must be alive/],
   "a squared norm": [() => squaredNorm([gone]), /^Computing a squared norm: .* must be alive/],
   "a norm": [() => vectorNorm([alive, gone]), /^Computing a norm: .* must be alive/],
   "a mean squared error": [

@@ -760,7 +760,10 @@ const untyped: [options: object, message: string][] = [
   ],
   [{ schedule: 0.1 }, "schedule must be a function of the step such as "],
   [{ transform: null }, "transform must be a function of images such as "],
-  [{ augment: [] }, "augment must be a function of images such as randomFlip(), found []."],
+  [
+    { augment: [] },
+    "augment must be a function of images such as augmentation.randomFlip(), found [].",
+  ],
   [{ mixup: true }, "mixup must be a positive finite number, found true."],
   [
     { validation: [hundred] },

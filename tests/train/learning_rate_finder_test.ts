@@ -150,7 +150,7 @@ const untyped: [options: object, message: RegExp][] = [
   [{ optimizer: "sgd" }, /optimizer must be an optimizer such as .*, found "sgd"/],
   [
     { optimizer: { parameters: [linear(1, 1).weight], step() {} } },
-    /optimizer must have a method saveState, with which it is restored, found undefined/,
+    /optimizer must have the methods state and loadState, with which it is restored, found undefined/,
   ],
   [{ loss: "mse" }, /loss must be a function/],
 ];

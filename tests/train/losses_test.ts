@@ -28,6 +28,40 @@ for (const { labelSmoothing, loss, gradient } of fixtures.losses) {
   });
 }
 
+// Computed in Python from the formula of torch.nn.CrossEntropyLoss with `weight` and
+// `label_smoothing`, and its gradient `(softmax · Σⱼ wⱼ targetⱼ − w · target) / Σᵢ w[labelᵢ]`.
+for (
+  const [labelSmoothing, loss, gradient] of [
+    [0, 0.9546434331609897, [
+      ...[0.0824896, 0.0184059, -0.1008955, -0.0165623, 0.012108, 0.0044543],
+      ...[0.0082633, -0.1742361, 0.1659728, 0.2039561, -0.2076917, 0.0037356],
+    ]],
+    [0.2, 1.145405180910447, [
+      ...[0.0710065, 0.0010324, -0.0720389, 0.0194549, 0.0044938, -0.0239487],
+      ...[0.0044795, -0.1418459, 0.1373665, 0.2034338, -0.1758591, -0.0275747],
+    ]],
+  ] as const
+) {
+  testOnEachBackend(`crossEntropy() with class weights, label smoothing ${labelSmoothing}`, () => {
+    const rows = [[0.5, -1, 2], [1.5, 0.25, -0.75], [-2, 0, 1], [3, 1, -1]];
+    const options = { classWeights: [0.5, 2, 4], labelSmoothing };
+    const f = (x: Features) => crossEntropy(x, int32([2, 0, 1, 1]), options);
+    assertClose(f(ops.tensor(rows)), loss);
+    assertClose(grad(f)(ops.tensor(rows)), gradient);
+  });
+}
+
+Deno.test("crossEntropy() refuses class weights that do not fit", () => {
+  const refuse = (classWeights: unknown, name: string, message: RegExp) =>
+    assert.throws(
+      () => crossEntropy(ops.zeros([1, 2]), int32([0]), { classWeights } as never),
+      { name, message },
+    );
+  refuse([1], "RangeError", /classWeights must be a weight for each of 2 classes, found 1\./);
+  refuse([1, 0], "RangeError", /classWeights\[1\] must be a positive number, found 0\./);
+  refuse({ cat: 1 }, "TypeError", /classWeights must be an array/);
+});
+
 testOnEachBackend(
   "crossEntropy() by hand: equal logits are worth the logarithm of the classes",
   () => {

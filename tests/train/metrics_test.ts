@@ -50,19 +50,55 @@ for (const [batchSize, compile] of [[1, false], [2, false], [5, false], [2, true
     `evaluate() by hand, ${batchSize} at a time${compile ? ", compiled" : ""}`,
     () =>
       assertNoLeak(async () => {
-        const evaluation = await evaluate(new Pixels(), five, { batchSize, compile });
-        const { loss, accuracy, confusion, predictions, confidences, correct } = evaluation;
+        const { loss, accuracy, confusion, predictions, confidences, correct, ...scores } =
+          await evaluate(new Pixels(), five, {
+            batchSize,
+            compile,
+            metrics: {
+              largest: (logits) => Math.max(...logits.dataSync()),
+              ones: (_, labels) => labels.dataSync().filter((label) => label === 1).length,
+            },
+          });
         assertClose(loss, (-4 * Math.log(sure) - Math.log(1 - sure)) / 5);
         assert.equal(accuracy, 4 / 5);
         assert.deepEqual(confusion, [[2, 0], [1, 2]]);
         assert.deepEqual([...predictions], [0, 1, 0, 1, 0]);
         assertClose(confidences, [sure, sure, sure, sure, sure]);
         assert.deepEqual(correct, [true, true, true, true, false]);
-        assert.deepEqual(evaluation.mistakes, [4]);
-        assert.deepEqual(evaluation.classAccuracies, [1, 2 / 3]);
+        const [first, second] = five.classNames;
+        assert.deepEqual(scores, {
+          perClass: [
+            { className: first, count: 2, precision: 2 / 3, recall: 1, f1: 4 / 5 },
+            { className: second, count: 3, precision: 1, recall: 2 / 3, f1: 4 / 5 },
+          ],
+          mistakes: [4],
+          metrics: { largest: 2, ones: 3 },
+        });
       }),
   );
 }
+
+Deno.test("evaluate() has no precision for a class that is never predicted", async () => {
+  const { perClass: [scores] } = await evaluate(
+    new Pixels(),
+    five.subset([...five.labels.keys()].filter((i) => five.labels[i] === 1).slice(0, 1)),
+  );
+  assert.deepEqual([scores!.count, scores!.precision, scores!.recall, scores!.f1], [
+    0,
+    NaN,
+    NaN,
+    NaN,
+  ]);
+});
+
+Deno.test("evaluate() refuses metrics that are no functions or return no numbers", async () => {
+  const model = new Pixels();
+  const refuse = (metrics: unknown, message: RegExp) =>
+    assert.rejects(evaluate(model, five, { metrics } as never), { name: "TypeError", message });
+  await refuse([1], /metrics\.0 must be a function of logits and labels/);
+  await refuse(3, /metrics must be functions by name such as/);
+  await refuse({ loss: () => "low" }, /the metric loss must be a number, found "low"/);
+});
 
 Deno.test("evaluate() lists the mistakes from the most to the least confident", async () => {
   const dataset = new ImageDataset({
@@ -77,9 +113,10 @@ Deno.test("evaluate() lists the mistakes from the most to the least confident", 
       return ops.concat([ops.reshape(images, [-1, 2]), ops.zeros([images.shape[0], 1])], 1);
     }
   }
-  const { mistakes, classAccuracies } = await evaluate(new Three(), dataset);
+  const { mistakes, perClass } = await evaluate(new Three(), dataset);
   assert.deepEqual(mistakes, [2, 3, 0]);
-  assert.deepEqual(classAccuracies, [1, 0, NaN]); // no image of the third class
+  // There is no image of the third class.
+  assert.deepEqual(perClass.map(({ recall }) => recall), [1, 0, NaN]);
 });
 
 testOnEachBackend("evaluate() transforms the images and runs the model in inference", async () => {

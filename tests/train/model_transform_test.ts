@@ -190,6 +190,12 @@ Deno.test("the transform is saved with the weights, and loaded with them", () =>
       epochs: "1",
       "resnet-lab.transform":
         '[{"resize":[7,7]},{"normalize":{"mean":[0.3],"standardDeviation":[0.2]}}]',
+      "resnet-lab.data": JSON.stringify({
+        classNames: train.classNames,
+        height: 28,
+        width: 28,
+        channels: 1,
+      }),
     });
     const again = network();
     loadStateDict(again, await readSafetensors(file));
@@ -208,7 +214,7 @@ Deno.test("the transform is saved with the weights, and loaded with them", () =>
     assert.equal(typeof transformOf(tuned), "function");
     // From file to file.
     await writeSafetensors(file, state);
-    assert.equal(Object.keys((await readSafetensors(file)).metadata).length, 1);
+    assert.equal(Object.keys((await readSafetensors(file)).metadata).length, 2);
   }));
 
 Deno.test("a state in memory takes any transform along", async () => {
@@ -229,7 +235,7 @@ Deno.test("a transform of the user's own is not lost in a file: loading asks for
   inFile(async (file) => {
     const model = await trained(own);
     await writeSafetensors(file, stateDict(model));
-    assert.deepEqual((await readSafetensors(file)).metadata, { "resnet-lab.transform": "custom" });
+    assert.equal((await readSafetensors(file)).metadata["resnet-lab.transform"], "custom");
     const again = network();
     const before = [...again.parameters()[0]!.dataSync()];
     const state = await readSafetensors(file);
@@ -246,6 +252,30 @@ Deno.test("a transform of the user's own is not lost in a file: loading asks for
     bindTransform(bound, own);
     loadStateDict(bound, state);
     assert.equal(transformOf(bound), own);
+  }));
+
+Deno.test("a note about the training data that is of something else is refused", () =>
+  inFile(async (file) => {
+    const [names, form] = [["a", "b"], { height: 28, width: 28, channels: 1 }];
+    for (
+      const note of [
+        "nonsense",
+        "null",
+        JSON.stringify({ ...form, classNames: ["a", "a"] }),
+        JSON.stringify({ ...form, classNames: names, width: -1 }),
+        JSON.stringify({ ...form, classNames: names, shorterSide: "x" }),
+      ]
+    ) {
+      const model = network();
+      await writeSafetensors(file, stateDict(network()), { "resnet-lab.data": note });
+      const before = [...model.parameters()[0]!.dataSync()];
+      const state = await readSafetensors(file);
+      assert.throws(() => loadStateDict(model, state), {
+        name: "RangeError",
+        message: /^Loading a state dict: the data in the file must be class names, height/,
+      });
+      assert.deepEqual([...model.parameters()[0]!.dataSync()], before);
+    }
   }));
 
 Deno.test("a note about a transform that nobody here makes is refused, and nothing is loaded", () =>

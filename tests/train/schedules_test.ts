@@ -82,3 +82,22 @@ for (const [make, message] of refused) {
   Deno.test(`schedules refuse: ${message.source}`, () =>
     assert.throws(make, { name: "RangeError", message }));
 }
+
+Deno.test("schedules without steps end with the training", () => {
+  for (
+    const [ofTraining, ofSteps] of [
+      [cosine({ learningRate: 2 }), cosine({ learningRate: 2, steps: 30 })],
+      [oneCycle({ maximum: 2 }), oneCycle({ maximum: 2, steps: 30 })],
+      [warmup(5, cosine({ learningRate: 2 })), warmup(5, cosine({ learningRate: 2, steps: 25 }))],
+    ] as const
+  ) {
+    for (let step = 0; step < 30; step++) assert.equal(ofTraining(step, 30), ofSteps(step));
+  }
+  assert.equal(cosine({ learningRate: 2 })(30, 30), 0);
+  assert.throws(() => cosine({ learningRate: 2 })(3), {
+    name: "TypeError",
+    message:
+      "Reading the schedule cosine: without the option steps, the number of all steps must be the second argument, found undefined.",
+  });
+  assert.throws(() => oneCycle({ maximum: 1 })(0, 3), /must be a part of 3 steps/);
+});

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {
   adam,
   adamW,
+  augmentation,
   type Classifier,
   compose,
   conv2d,
@@ -31,8 +32,6 @@ import {
   type Objective,
   ops,
   type Optimizer,
-  randomCrop,
-  randomFlip,
   type Schedule,
   sequential,
   sgd,
@@ -56,7 +55,11 @@ export function fits() {
   const petsModel = lenet({ inChannels: 3, classes: 2 });
   fit(greyModel, grey, rest);
   fit(sequential(flatten(), linear(784, 10)), grey, rest);
-  fit(petsModel, pets, { ...rest, transform: compose(randomFlip(), three), augment: randomFlip() });
+  fit(petsModel, pets, {
+    ...rest,
+    transform: compose(augmentation.randomFlip(), three),
+    augment: augmentation.randomFlip(),
+  });
   fit(greyModel, colour, { ...rest, transform: toGrey, validation: colour });
   fit(greyModel, unknown, rest);
   // @ts-expect-error: this model takes images with 1 channel, but the data set has 3
@@ -245,7 +248,7 @@ export async function evaluates() {
   // @ts-expect-error: the transform takes three channels, the set has one
   evaluate(lenet(), grey, { transform: three });
   // @ts-expect-error: random crops are for training; evaluation has no augment
-  evaluate(lenet(), grey, { augment: randomCrop({ padding: 2 }) });
+  evaluate(lenet(), grey, { augment: augmentation.randomCrop({ padding: 2 }) });
   return [name, list];
 }
 
@@ -289,7 +292,9 @@ export async function extracts(body: Module<Images<1>, Features<8>>) {
   // @ts-expect-error: one number is no features
   extractFeatures((images) => ops.mean(images), grey);
   // @ts-expect-error: random crops are for training; features are extracted once
-  extractFeatures((images) => body.forward(images), grey, { augment: randomCrop({ padding: 2 }) });
+  extractFeatures((images) => body.forward(images), grey, {
+    augment: augmentation.randomCrop({ padding: 2 }),
+  });
   return maps;
 }
 

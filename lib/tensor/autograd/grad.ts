@@ -53,10 +53,10 @@ export class UnusedInputError extends RangeError {
         all.length === 1
           ? `the input, of shape [${all[0]?.shape}]`
           : unused.length === 1
-          ? `input ${first} of ${all.length}, of shape [${all[first]?.shape}]`
+          ? `input ${first} (the first is 0), of shape [${all[first]?.shape}]`
           : `the inputs ${unused.slice(0, 3).join(", ")}${
             moreCount > 0 ? ` and ${moreCount} more` : ""
-          } of ${all.length}`
+          } of ${all.length} (the first is 0)`
       }. Leave ${them} out, or use ${them} in the function.`,
     );
     this.inputs = unused;

@@ -1,0 +1,72 @@
+/** What a model knows of the data set that it was trained on, to read and to name new pictures. */
+import { checkInteger, show } from "../tensor/internal.ts";
+import type { AnyModule } from "../nn/mod.ts";
+import { checkClassNames } from "./checks.ts";
+import { type ImageDataset, shorterSideOf } from "./dataset.ts";
+import { bindTransform } from "./model_transform.ts";
+import type { Transform } from "./transforms.ts";
+
+/** The classes of a data set, and the form of its images. */
+export interface TrainingData {
+  /** The names of the classes by class number. */
+  readonly classNames: readonly string[];
+  /** Height of the images in pixels, before the transform. */
+  readonly height: number;
+  /** Width of the images in pixels, before the transform. */
+  readonly width: number;
+  /** Number of channels, before the transform. */
+  readonly channels: number;
+  /** The option `shorterSide` with which the images were read, if it was given. */
+  readonly shorterSide?: number;
+}
+
+const trainingData = new WeakMap<AnyModule, TrainingData>();
+
+/** Gives a model what it knows of a data set, in place of what it knew. */
+export function bindTrainingData(model: AnyModule, data: TrainingData): void {
+  trainingData.set(model, data);
+}
+
+/** Returns what a model knows of the data set that it was trained on. */
+export function trainingDataOf(model: AnyModule): TrainingData | undefined {
+  return trainingData.get(model);
+}
+
+/** Gives a model the transform and the description of the data set that it is trained on. */
+export function bindDataset(
+  model: AnyModule,
+  dataset: ImageDataset,
+  transform: Transform | undefined,
+): void {
+  const { classNames, height, width, channels } = dataset, shorterSide = shorterSideOf(dataset);
+  const form = { classNames, height, width, channels };
+  bindTransform(model, transform);
+  bindTrainingData(model, shorterSide === undefined ? form : { ...form, shorterSide });
+}
+
+/**
+ * Returns training data from JSON.
+ *
+ * @throws {RangeError} If the text is of something else.
+ */
+export function trainingDataFrom(action: string, text: string): TrainingData {
+  try {
+    const data: TrainingData = JSON.parse(text);
+    checkClassNames(action, "classNames", data.classNames);
+    const { classNames, height, width, channels, shorterSide } = data;
+    for (const [name, value] of Object.entries({ height, width, channels })) {
+      checkInteger(action, name, value);
+    }
+    const form = { classNames, height, width, channels };
+    if (shorterSide === undefined) return form;
+    checkInteger(action, "shorterSide", shorterSide);
+    return { ...form, shorterSide };
+  } catch (cause) {
+    throw new RangeError(
+      `${action}: the data in the file must be class names, height, width and channels, found ${
+        show(text)
+      }.`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,11 @@
+/**
+ * Drawings that explain convolutional networks: a sliding window, the receptive field of a unit,
+ * and the stages of a network on one scale.
+ *
+ * They are as wide as half a page, so that they stay readable on a phone.
+ *
+ * @module
+ */
+export * from "./sliding_window.ts";
+export * from "./receptive_field.ts";
+export * from "./stages.ts";

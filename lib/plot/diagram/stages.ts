@@ -1,0 +1,208 @@
+import type { Annotations } from "plotly.js";
+import type { Summary } from "../../nn/mod.ts";
+import { checkFigureOptions, checkNotEmpty, checkNumberList } from "../checks.ts";
+import { Figure } from "../figure.ts";
+import { truncate } from "../format.ts";
+import { figureNames, type FigureOptions } from "../options.ts";
+import { colors } from "../style.ts";
+import { diagramWidth, pixelLayout, type Shape, sideMargin, text } from "./canvas.ts";
+
+/** Options of {@linkcode stages}. */
+export interface StagesOptions extends Omit<FigureOptions, "height"> {
+  /**
+   * Height of the largest feature map in pixels of the drawing.
+   *
+   * @default 110
+   */
+  largest?: number;
+}
+
+/** Neighbouring layers of one kind whose outputs have the same shape. */
+interface Stage {
+  readonly shape: readonly number[];
+  /** The layers that compute something, by their short names. */
+  readonly layers: string[];
+  readonly color: string;
+}
+
+/** How far a box reaches back for each pixel of its width: along x and along y. */
+const back = 0.4;
+
+/** The drawing of the most channels is this wide. */
+const widest = 64;
+
+/** Space for the two lines of text below a box. */
+const textHeight = 40;
+
+const minStageWidth = 78;
+
+/**
+ * Draws the stages of a network as boxes on one scale: a feature map with its height, its width
+ * (which runs backwards) and its channels (the thickness of the box).
+ *
+ * A stage is neighbouring layers of one kind whose outputs have the same shape; activations, norms
+ * and flatten are not named. Lengths of pixels have one scale and channels another; a vector of
+ * features is one pixel high. Stages that do not fit beside each other continue below.
+ *
+ * @param summary The result of `summary(model, inputShape)`, with the depth that shall be drawn.
+ * @param options The size of the largest map, the title and width.
+ * @throws {RangeError} If the summary has no layers.
+ * @throws {TypeError} If an option does not exist, or an argument is of the wrong kind.
+ *
+ * @example
+ * ```ts
+ * import { diagram, lenet, summary } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = diagram.stages(summary(lenet(), [28, 28, 1]));
+ * assert.match(figure.description, /^Stages of a network: 28×28×1; conv 5×5 → 28×28×6; max pool/);
+ * ```
+ */
+export function stages(
+  summary: Pick<Summary, "inputShape" | "rows">,
+  options: StagesOptions = {},
+): Figure {
+  const action = "Drawing the stages of a network";
+  checkFigureOptions<StagesOptions>(action, options, '{ title: "LeNet" }', {
+    ...figureNames,
+    largest: true,
+  });
+  if (!Array.isArray(Object(summary).rows)) {
+    throw new TypeError(
+      `${action}: the summary must be what summary(model, inputShape) returns, found no rows.`,
+    );
+  }
+  checkNumberList(action, "the inputShape of the summary", summary.inputShape);
+  checkNotEmpty(action, "the rows of the summary", summary.rows);
+  const found = stagesOf(summary);
+  const width = options.width ?? diagramWidth, inner = width - 2 * sideMargin;
+  const sides = found.map(({ shape }) => shape.length === 3 ? shape : [1, 1, shape.at(-1)!]);
+  const scale = (options.largest ?? 110) / Math.max(...sides.flatMap(([h, w]) => [h!, w!]));
+  const thickness = widest / Math.max(...sides.map(([, , channels]) => channels!));
+
+  // As many boxes beside each other as fit; the tallest box of a line sets its height.
+  const boxes = sides.map(([h, w, channels]) => ({
+    height: Math.max(2, h! * scale),
+    depth: Math.max(2, w! * scale) * back,
+    thick: Math.max(1.5, channels! * thickness),
+  }));
+  const needed = boxes.map(({ depth, thick }, index) => {
+    const { shape, layers } = found[index]!;
+    const label = Math.max(7.6 * shape.join("×").length, 6.4 * layers.join(", ").length);
+    return Math.min(inner, Math.max(minStageWidth, depth + thick + 14, label + 16));
+  });
+  const lines: number[][] = [[]];
+  let used = 0;
+  needed.forEach((length, index) => {
+    if (used + length > inner && lines.at(-1)!.length > 0) {
+      lines.push([]);
+      used = 0;
+    }
+    lines.at(-1)!.push(index);
+    used += length;
+  });
+  const shapes: Shape[] = [], annotations: Partial<Annotations>[] = [];
+  let bottom = 0;
+  for (const line of lines) {
+    bottom += Math.max(...line.map((index) => boxes[index]!.height + boxes[index]!.depth)) + 4;
+    let left = 0;
+    for (const index of line) {
+      const { height, depth, thick } = boxes[index]!, { shape, layers, color } = found[index]!;
+      const x = left + (needed[index]! - depth - thick) / 2;
+      shapes.push(...boxAt(x, bottom, { height, depth, thick }, color));
+      const middle = left + needed[index]! / 2, letters = Math.floor(needed[index]! / 6);
+      annotations.push(
+        text(shape.join("×"), middle, bottom + 4, { yanchor: "top", font: { size: 12 } }),
+        text(truncate(layers.join(", "), letters), middle, bottom + 20, { yanchor: "top" }),
+      );
+      left += needed[index]!;
+      if (index < found.length - 1) {
+        annotations.push(text("›", left, bottom + 4, { yanchor: "top", font: { size: 14 } }));
+      }
+    }
+    bottom += textHeight;
+  }
+  return new Figure(
+    // plotly.js draws no shapes without a trace on their axes.
+    [{ type: "scatter", mode: "markers", x: [0], y: [0], marker: { opacity: 0 } }],
+    { ...pixelLayout({ ...options, width }, bottom), shapes, annotations },
+    options.description ??
+      `Stages of a network: ${
+        found.map(({ shape, layers }, index) =>
+          index === 0 ? shape.join("×") : `${layers.join(", ")} → ${shape.join("×")}`
+        ).join("; ")
+      }.`,
+  );
+}
+
+/** Returns the stages, the input first. */
+function stagesOf({ inputShape, rows }: Pick<Summary, "inputShape" | "rows">): Stage[] {
+  const found: Stage[] = [{ shape: inputShape, layers: ["input"], color: "#9a9a9a" }];
+  for (const { layer, outputShape, macs } of rows) {
+    const isPool = /pool/i.test(layer);
+    if (macs === 0 && !isPool) continue;
+    const last = found.at(-1)!, name = shortName(layer);
+    const color = isPool ? colors[2] : /linear/.test(layer) ? colors[1] : colors[0];
+    const isSame = last.color === color && last.shape.join() === outputShape.join();
+    if (isSame) last.layers.push(name);
+    else found.push({ shape: outputShape, layers: [name], color });
+  }
+  return found.map((stage) => ({ ...stage, layers: counted(stage.layers) }));
+}
+
+/** Returns "conv 5×5" for "conv2d 6 → 16, 5×5, padding 2". */
+function shortName(layer: string): string {
+  const kind = /^[A-Za-z]+/.exec(layer)?.[0] ?? layer;
+  const size = /\d+×\d+/.exec(layer)?.[0];
+  const name =
+    { maxPool: "max pool", avgPool: "mean pool", adaptiveAveragePool: "mean pool" }[kind] ??
+      kind;
+  return size === undefined ? name : `${name} ${size}`;
+}
+
+/** Joins equal neighbours: ["conv 3×3", "conv 3×3"] is ["2 × conv 3×3"]. */
+function counted(names: readonly string[]): string[] {
+  const groups: { name: string; count: number }[] = [];
+  for (const name of names) {
+    const last = groups.at(-1);
+    if (last?.name === name) last.count++;
+    else groups.push({ name, count: 1 });
+  }
+  return groups.map(({ name, count }) => count === 1 ? name : `${count} × ${name}`);
+}
+
+/** Returns the three visible faces of a box whose lower left front corner is at a point. */
+function boxAt(
+  x: number,
+  bottom: number,
+  { height, depth, thick }: { height: number; depth: number; thick: number },
+  color: string,
+): Shape[] {
+  const top = bottom - height, right = x + thick;
+  const face = (points: readonly (readonly [number, number])[], fillcolor: string): Shape => ({
+    type: "path",
+    path: `M${points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join("L")}Z`,
+    fillcolor,
+    line: { color: "#ffffff", width: 0.5 },
+  });
+  return [
+    face([[x, bottom], [right, bottom], [right, top], [x, top]], color),
+    face(
+      [[x, top], [right, top], [right + depth, top - depth], [x + depth, top - depth]],
+      mixed(color, 0.35),
+    ),
+    face(
+      [[right, bottom], [right, top], [right + depth, top - depth], [
+        right + depth,
+        bottom - depth,
+      ]],
+      mixed(color, 0.6),
+    ),
+  ];
+}
+
+/** Returns a colour mixed with white. */
+function mixed(color: string, white: number): string {
+  const parts = [1, 3, 5].map((start) => parseInt(color.slice(start, start + 2), 16));
+  return `rgb(${parts.map((part) => Math.round(part + (255 - part) * white)).join(",")})`;
+}

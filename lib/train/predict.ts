@@ -1,0 +1,174 @@
+import { type Features, type Images, ops, tidy, withPrecision } from "../tensor/mod.ts";
+import {
+  checkArray,
+  checkInteger,
+  checkTensor,
+  defaultRandom,
+  isTensor,
+  linkInterrupt,
+  show,
+} from "../tensor/internal.ts";
+import { ImageDataset } from "../data/mod.ts";
+import { applyTransform, trainingDataOf, transformOf } from "../data/internal.ts";
+import { explainChannels } from "./checks.ts";
+import type { ClassifierFor } from "./model_type_checks.ts";
+import { asClassifier, checkRunOptions, compiledIf, isStopped, type RunOptions } from "./run.ts";
+
+/** A class that a model holds possible for an image. */
+export interface Prediction {
+  /** The class number. */
+  readonly label: number;
+  /** The name of the class; its number as text, if the model has no names. */
+  readonly className: string;
+  /** The probability of the class according to the model, from 0 to 1. */
+  readonly probability: number;
+}
+
+/** The options of {@linkcode predict}. */
+export interface PredictOptions<Channels extends number, Out extends number>
+  extends RunOptions<Channels, Out> {
+  /**
+   * The number of classes to return for each image, the most probable first.
+   *
+   * @default 1
+   */
+  top?: number;
+  /**
+   * The names of the classes by class number.
+   *
+   * @default the names of the data set that the model was trained on
+   */
+  classNames?: readonly string[];
+}
+
+/**
+ * Predicts the classes of images: those of {@linkcode readImage}, of a tensor `[batch, height,
+ * width, channels]` with pixels as in training (0 to 1), or of a data set.
+ *
+ * Without `transform`, the images are transformed as in training. The class names are those of the
+ * data set that the model was trained on. Both are saved and loaded with its state dict. The
+ * probabilities are the softmax of the logits.
+ *
+ * @returns For each image the `top` most probable classes.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind, or the images are
+ * neither a tensor nor a data set.
+ * @throws {RangeError} If a layer does not fit, the model does not return logits, a logit is not
+ * finite, `top` is larger than the number of classes, or there is not a name for each class.
+ * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
+ *
+ * @example
+ * ```ts
+ * import { fashionMnist, fit, flatten, linear, predict, sequential, sgd } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { train, test } = await fashionMnist({ subset: true });
+ * const model = sequential(flatten(), linear(784, 10));
+ * const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
+ * await fit(model, train, { optimizer, epochs: 1, batchSize: 100, seed: 1 });
+ *
+ * const [first] = await predict(model, test.images([0]), { top: 3 });
+ * assert.equal(first!.length, 3);
+ * assert(first![0]!.probability >= first![1]!.probability);
+ * assert.equal(first![0]!.className, test.classNames[first![0]!.label]);
+ * ```
+ */
+export async function predict<
+  In,
+  Result,
+  Channels extends number,
+  Out extends number = Channels,
+>(
+  model: ClassifierFor<In, Result, NoInfer<Channels>, number, NoInfer<Out>>,
+  images: Images<Channels> | ImageDataset<Channels>,
+  options: PredictOptions<NoInfer<Channels>, Out> = {},
+): Promise<Prediction[][]> {
+  const action = "Predicting";
+  const classifier = asClassifier(action, model);
+  checkRunOptions(action, options, "{ top: 3 }", { top: true, classNames: true });
+  const { top = 1, transform = transformOf(classifier), precision = "fp32" } = options;
+  checkInteger(action, "top", top);
+  const { classNames = trainingDataOf(classifier)?.classNames } = options;
+  if (classNames !== undefined) checkArray(action, "classNames", classNames);
+  if (!isTensor(images) && !(images instanceof ImageDataset)) {
+    throw new TypeError(
+      `${action}: the images must be a tensor or a data set, found ${show(images)}. ` +
+        "Read a file by readImage().",
+    );
+  }
+  if (isTensor(images)) {
+    const axes = ["batch", "height", "width", "channels"];
+    checkTensor(action, images, { name: "the images", axes, dtype: "float32" });
+  }
+  const count = isTensor(images) ? images.shape[0] : images.count;
+  const { batchSize = Math.min(256, count) } = options;
+  using stop = linkInterrupt(options.signal);
+  using infer = compiledIf(options.compile, (images: Images): Features => {
+    const logits = withPrecision(precision, () => classifier.forward(images));
+    checkClasses(action, logits, top, classNames);
+    return ops.softmax(logits);
+  });
+  const predictions: Prediction[][] = [];
+  for (let first = 0; first < count; first += batchSize) {
+    if (await isStopped(stop.signal)) stop.signal?.throwIfAborted();
+    const size = Math.min(batchSize, count - first);
+    tidy(() => {
+      const batch: Images = isTensor(images)
+        ? ops.slice(images, [first, 0, 0, 0], [size, ...images.shape.slice(1)])
+        : images.images(Int32Array.from({ length: size }, (_, i) => first + i));
+      const input = transform ? applyTransform(action, transform, batch, defaultRandom()) : batch;
+      const probabilities = explainChannels(
+        action,
+        classifier,
+        input,
+        transform,
+        () => infer(input),
+      );
+      const values = probabilities.dataSync(), classes = probabilities.shape[1];
+      for (let i = 0; i < size; i++) {
+        const row = values.subarray(i * classes, (i + 1) * classes);
+        predictions.push(mostProbable(action, row, top, classNames, first + i));
+      }
+    });
+  }
+  return predictions;
+}
+
+function checkClasses(
+  action: string,
+  logits: unknown,
+  top: number,
+  classNames: readonly string[] | undefined,
+): void {
+  if (!isTensor(logits) || logits.rank !== 2) {
+    throw new RangeError(
+      `${action}: the model must return logits [batch, classes], found ${show(logits)}.`,
+    );
+  }
+  const classes = logits.shape[1]!;
+  checkInteger(action, "top", top, 1, classes);
+  if (classNames !== undefined && classNames.length !== classes) {
+    throw new RangeError(
+      `${action}: there must be a name for each of the ${classes} classes of the model, found ${classNames.length} names.`,
+    );
+  }
+}
+
+function mostProbable(
+  action: string,
+  probabilities: ArrayLike<number>,
+  top: number,
+  classNames: readonly string[] | undefined,
+  image: number,
+): Prediction[] {
+  const predictions = Array.from(probabilities, (probability, label) => ({
+    label,
+    className: classNames?.[label] ?? String(label),
+    probability,
+  })).sort((a, b) => b.probability - a.probability);
+  if (!predictions.every(({ probability }) => probability >= 0)) {
+    throw new RangeError(
+      `${action}: the logits must be finite, found others for image ${image}.`,
+    );
+  }
+  return predictions.slice(0, top);
+}

@@ -1,0 +1,214 @@
+/** What changes in a training besides the model and the optimizer: its place, and its streams. */
+import { Random, type RandomState } from "../tensor/mod.ts";
+import { defaultRandom, streamsUntilNow, watchDraws } from "../tensor/internal.ts";
+import type { BatchMaker, BatchOrder } from "../data/internal.ts";
+import type { ImageDataset } from "../data/mod.ts";
+import type { Evaluator } from "./evaluate.ts";
+import type { AnyFitOptions } from "./fit_options.ts";
+import type { AnyClassifier } from "./run.ts";
+import type { StepResult, TrainingStep } from "./training_step.ts";
+
+/** The parts of a training. */
+export interface TrainingParts {
+  readonly action: string;
+  readonly model: AnyClassifier;
+  readonly dataset: ImageDataset;
+  readonly options: AnyFitOptions;
+  readonly state: TrainingState;
+  readonly batches: BatchMaker;
+  readonly step: TrainingStep;
+  readonly evaluation: Evaluator | undefined;
+}
+
+/** The place of a training and the states of its random streams, as a checkpoint stores them. */
+export interface StoredTrainingState {
+  readonly epoch: number;
+  readonly batch: number;
+  readonly step: number;
+  readonly seconds: number;
+  readonly sums: StoredSums;
+  readonly streams: StoredStreams;
+}
+
+/** The states of the random streams of a training. */
+export interface StoredStreams {
+  /** The stream of orders, before it drew the order of the current epoch. */
+  readonly shuffle: RandomState;
+  /** The stream of the transform in the current epoch, if the epoch has begun. */
+  readonly transform?: RandomState;
+  readonly mixup?: RandomState;
+  readonly default: RandomState;
+  /** The streams of the caller's own transforms and layers, in the order of their first draws. */
+  readonly others: readonly OtherStream[];
+}
+
+/** A stream of the caller, which is found again by its seed. */
+interface OtherStream {
+  /** The seed at the first draw in the training. */
+  readonly seed: number;
+  readonly state: RandomState;
+}
+
+/** The place of a training, and the streams that it draws from. */
+export class TrainingState {
+  /** The epoch, from 1. After the training it is one more than the number of epochs. */
+  epoch = 1;
+  /** The index of the next batch in the epoch. */
+  batch = 0;
+  /** The number of steps so far. */
+  step = 0;
+  /** The time of this epoch's steps in seconds. */
+  seconds = 0;
+  /** The means over the images of this epoch. */
+  means = new EpochMeans();
+  /** Draws the orders of the epochs. */
+  readonly shuffle: Random;
+  /** Draws the pairs of mixup. */
+  readonly mixup: Random | undefined;
+  #order: BatchOrder | undefined;
+  /** The state of `shuffle` before it drew the order of this epoch. */
+  #beforeOrder: RandomState;
+  readonly #isWatching: boolean;
+  readonly #isOld: (random: Random) => boolean;
+  /** The streams of the caller, each with its seed at the first draw. */
+  readonly #others = new Map<Random, number>();
+  /** The stored streams of the caller that have not drawn yet. */
+  #unclaimed: OtherStream[] = [];
+
+  /** @param isWatching Whether the state will be stored, so that all streams must be known. */
+  constructor(seed: number | undefined, hasMixup: boolean, isWatching: boolean) {
+    this.shuffle = seed === undefined ? defaultRandom().fork() : new Random(seed);
+    this.mixup = hasMixup ? this.shuffle.fork() : undefined;
+    this.#beforeOrder = this.shuffle.state();
+    this.#isWatching = isWatching;
+    this.#isOld = streamsUntilNow();
+  }
+
+  /** Returns the order of this epoch, which is drawn at the first call. */
+  order(batches: BatchMaker): BatchOrder {
+    if (!this.#order) {
+      this.#beforeOrder = this.shuffle.state();
+      this.#order = batches.begin();
+    }
+    return this.#order;
+  }
+
+  /** Goes to the begin of the next epoch. */
+  nextEpoch(): void {
+    this.epoch++;
+    this.#resetEpoch();
+  }
+
+  #resetEpoch(): void {
+    this.batch = 0;
+    this.seconds = 0;
+    this.means = new EpochMeans();
+    this.#order = undefined;
+  }
+
+  /** Runs work that may draw random numbers, and notices the streams that it draws from. */
+  watch<T>(work: () => T): T {
+    return this.#isWatching ? watchDraws((random) => this.#note(random), work) : work();
+  }
+
+  /**
+   * Notes a stream of the caller. A stream that was made in this training, such as within an
+   * augmentation, is made again at the next step, so it is not stored.
+   */
+  #note(random: Random): void {
+    const own: unknown[] = [this.shuffle, this.#order?.random, this.mixup, defaultRandom()];
+    if (own.includes(random) || this.#others.has(random) || !this.#isOld(random)) return;
+    const { seed } = random.state();
+    const index = this.#unclaimed.findIndex((stored) => stored.seed === seed);
+    if (index >= 0) random.loadState(this.#unclaimed.splice(index, 1)[0]!.state);
+    this.#others.set(random, seed);
+  }
+
+  /** Returns the state, which changes no more. */
+  store(): StoredTrainingState {
+    const { epoch, batch, step, seconds, shuffle, mixup } = this;
+    return {
+      epoch,
+      batch,
+      step,
+      seconds,
+      sums: this.means.store(),
+      streams: {
+        shuffle: this.#order ? this.#beforeOrder : shuffle.state(),
+        transform: this.#order?.random.state(),
+        mixup: mixup?.state(),
+        default: defaultRandom().state(),
+        others: [
+          ...[...this.#others].map(([random, seed]) => ({ seed, state: random.state() })),
+          ...this.#unclaimed,
+        ],
+      },
+    };
+  }
+
+  /** Continues from a stored state. */
+  load(stored: StoredTrainingState, batches: BatchMaker): void {
+    const { epoch, batch, step, seconds, sums, streams } = stored;
+    this.#resetEpoch();
+    Object.assign(this, { epoch, batch, step, seconds });
+    this.means = new EpochMeans(sums);
+    this.shuffle.loadState(streams.shuffle);
+    if (streams.transform) this.order(batches).random.loadState(streams.transform);
+    if (streams.mixup) this.mixup?.loadState(streams.mixup);
+    defaultRandom().loadState(streams.default);
+    this.#others.clear();
+    this.#unclaimed = [...streams.others];
+  }
+}
+
+/** The sums over the images of an epoch. */
+export interface StoredSums {
+  readonly images: number;
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** The means of an epoch over its images. */
+export class EpochMeans {
+  #images: number;
+  readonly #sums: { loss: number; accuracy: number };
+  readonly #metrics: Record<string, number>;
+
+  constructor({ images, loss, accuracy, metrics }: StoredSums = {
+    images: 0,
+    loss: 0,
+    accuracy: 0,
+    metrics: {},
+  }) {
+    this.#images = images;
+    this.#sums = { loss, accuracy };
+    this.#metrics = { ...metrics };
+  }
+
+  /** Adds the means of a batch. */
+  add({ loss, accuracy, metrics = {} }: StepResult, images: number): void {
+    this.#images += images;
+    this.#sums.loss += loss * images;
+    this.#sums.accuracy += accuracy * images;
+    for (const [name, value] of Object.entries(metrics)) {
+      this.#metrics[name] = (this.#metrics[name] ?? 0) + value * images;
+    }
+  }
+
+  /** Returns the means. */
+  result(): { trainLoss: number; trainAccuracy: number; metrics?: Record<string, number> } {
+    const images = this.#images;
+    const metrics = Object.entries(this.#metrics).map(([name, sum]) => [name, sum / images]);
+    return {
+      trainLoss: this.#sums.loss / images,
+      trainAccuracy: this.#sums.accuracy / images,
+      ...(metrics.length > 0 && { metrics: Object.fromEntries(metrics) }),
+    };
+  }
+
+  /** Returns the sums, which change no more. */
+  store(): StoredSums {
+    return { images: this.#images, ...this.#sums, metrics: { ...this.#metrics } };
+  }
+}

@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { diagram } from "../../lib/plot/mod.ts";
+import { conv2d, flatten, linear, maxPool, relu, sequential, summary } from "../../lib/nn/mod.ts";
+import type { Figure } from "../../lib/plot/figure.ts";
+
+const texts = ({ layout }: Figure) => (layout.annotations ?? []).map(({ text }) => text);
+/** Outlines of windows and outputs: [x0, y0, x1, y1] in whole pixels. */
+const outlines = ({ layout }: Figure) =>
+  (layout.shapes ?? []).filter(({ line }) => line?.width === 3).map(({ x0, y0, x1, y1, line }) => ({
+    at: [x0, y0, x1, y1].map((end) => Math.round(Number(end))),
+    color: line?.color,
+  }));
+
+Deno.test("diagram.slidingWindow() writes the numbers of image, kernel and output", () => {
+  const figure = diagram.slidingWindow([[0, 1, 2], [3, 4, 5], [6, 7, 8]], [[0, 1], [2, 3]], {
+    at: [[0, 0], [1, 1]],
+    title: "By hand",
+  });
+  const numbers = figure.data.flatMap(({ text }) => [text ?? []].flat(2)).map(Number);
+  // 0·0 + 1·1 + 3·2 + 4·3 = 19 and so on, worked out by hand.
+  assert.deepEqual(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 19, 25, 37, 43]);
+  assert(texts(figure).includes("output 2×2"));
+  assert.equal(figure.layout.width, 480);
+});
+
+Deno.test("diagram.slidingWindow() outlines a window and its output in one colour", () => {
+  const figure = diagram.slidingWindow(7, 3, { stride: 2, at: [[0, 1], [2, 0]] });
+  const [window, output, second] = outlines(figure);
+  // Cells are 34 pixels: the window of output (0, 1) begins in column 2.
+  assert.deepEqual(window?.at, [2 * 34 + 1, 1, 5 * 34 - 1, 3 * 34 - 1]);
+  assert.equal(output?.color, window?.color);
+  assert.notEqual(second?.color, window?.color);
+});
+
+Deno.test("diagram.slidingWindow() pads, dilates and pools", () => {
+  const same = diagram.slidingWindow([[1, 2], [3, 4]], [[1]], { padding: [0, 1], stride: 2 });
+  assert.match(
+    same.description,
+    /padding 0 before, 1 after, stride 2 and gives 2×2: 1, 0; 0, 0\.$/,
+  );
+  const spread = diagram.slidingWindow(5, 3, { dilation: 2 });
+  assert.match(spread.description, /5×5 cells, dilation 2 and gives 1×1\.$/);
+  assert.equal(outlines(spread).length, 9 + 1, "one outline for each weight, one for the output");
+  const image = [[1, 3, 2, 0], [5, 2, 1, 1], [0, 1, 9, 4], [2, 2, 3, 8]];
+  const max = diagram.slidingWindow(image, 2, { stride: 2, reduce: "max" });
+  assert.match(max.description, /gives 2×2: 5, 2; 2, 9\.$/);
+  const mean = diagram.slidingWindow(image, 2, { stride: 2, reduce: "mean" });
+  assert.match(mean.description, /gives 2×2: 2\.75, 1; 1\.25, 6\.$/);
+});
+
+Deno.test("diagram.slidingWindow() refuses what does not fit", () => {
+  assert.throws(() => diagram.slidingWindow(3, 4), {
+    name: "RangeError",
+    message:
+      "Drawing a sliding window: the kernel must fit into the image with its padding, found " +
+      "4×4 with dilation 1 over 3×3.",
+  });
+  assert.throws(() => diagram.slidingWindow(3, 2, { at: [[2, 0]] }), {
+    name: "RangeError",
+    message:
+      "Drawing a sliding window: each output of at must be a row and a column of 2×2, found " +
+      "[2, 0].",
+  });
+  assert.throws(() => diagram.slidingWindow(40, 3), RangeError);
+  // @ts-expect-error: the option is called stride
+  assert.throws(() => diagram.slidingWindow(3, 2, { strides: 2 }), TypeError);
+});
+
+Deno.test("diagram.receptiveField() draws the units that one unit reads", () => {
+  const figure = diagram.receptiveField([
+    { kernelSize: 3 },
+    { kernelSize: 3 },
+    { kernelSize: 2, stride: 2, name: "pool" },
+    { kernelSize: 3 },
+  ]);
+  // The first trace has the lines; then one trace for each layer, the image first.
+  const counts = figure.data.slice(1).map(({ x }) => x?.length);
+  assert.deepEqual(counts, [10, 8, 6, 3, 1]);
+  const [first, ...others] = figure.data[1]!.x!.map(Number), top = Number(figure.data[5]!.x![0]);
+  assert(Math.abs((first! + others.at(-1)!) / 2 - top) < 1e-6, "the unit is over its middle");
+  assert(texts(figure).includes("pool"));
+  const spread = diagram.receptiveField([{ kernelSize: 3, dilation: 2 }]);
+  assert.match(spread.description, /^One unit after 3×3, dilation 2 sees 5 pixels across/);
+  assert(texts(spread).includes("3 pixels"), "it reads three of the five");
+});
+
+Deno.test("diagram.receptiveField() refuses layers that it cannot draw", () => {
+  assert.throws(() => diagram.receptiveField([]), /layers must have at least one element/);
+  assert.throws(() => diagram.receptiveField([{ kernelSize: 0 }]), {
+    name: "RangeError",
+    message: /^Drawing a receptive field: kernelSize of layers\[0\] must be /,
+  });
+  const halving = Array.from({ length: 8 }, () => ({ kernelSize: 3, stride: 2 }));
+  assert.throws(() => diagram.receptiveField(halving), /at most 128 pixels/);
+});
+
+const small = summary(
+  sequential(
+    conv2d(1, 4, { kernelSize: 3, padding: 1 }),
+    relu(),
+    conv2d(4, 4, { kernelSize: 3, padding: 1 }),
+    maxPool({ kernelSize: 2 }),
+    flatten(),
+    linear(144, 10),
+  ),
+  [12, 12, 1],
+);
+
+Deno.test("diagram.stages() joins layers of one shape, and draws lengths on one scale", () => {
+  const figure = diagram.stages(small, { title: "Tiny", largest: 120 });
+  assert.equal(
+    figure.description,
+    "Stages of a network: 12×12×1; 2 × conv 3×3 → 12×12×4; max pool 2×2 → 6×6×4; linear → 10.",
+  );
+  // The front of each box is its first path: M left,bottom L right,bottom L right,top L left,top.
+  const fronts = (figure.layout.shapes ?? []).filter((_, index) => index % 3 === 0)
+    .map(({ path }) => path!.match(/-?[\d.]+/g)!.map(Number));
+  const heights = fronts.map(([, bottom, , , , top]) => bottom! - top!);
+  const widths = fronts.map(([left, , right]) => right! - left!);
+  assert.deepEqual(heights.map(Math.round), [120, 120, 60, 10]);
+  assert(Math.abs(widths[3]! / widths[1]! - 10 / 4) < 0.02, "10 features against 4 channels");
+});
+
+Deno.test("diagram.stages() continues below where the stages do not fit", () => {
+  const tall = diagram.stages(small, { width: 200 }), flat = diagram.stages(small, { width: 900 });
+  assert(tall.layout.height! > 1.5 * flat.layout.height!);
+});
+
+Deno.test("diagram.stages() refuses rows in the place of a summary", () => {
+  // @ts-expect-error: it takes the summary itself
+  assert.throws(() => diagram.stages(small.rows), {
+    name: "TypeError",
+    message:
+      "Drawing the stages of a network: the summary must be what summary(model, inputShape) " +
+      "returns, found no rows.",
+  });
+});
+
+Deno.test("diagrams become pictures without a browser", async () => {
+  const figures = [diagram.slidingWindow(5, 3), diagram.stages(small)];
+  for (const figure of figures) assert((await figure.toPng()).length > 1000);
+});
