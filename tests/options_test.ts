@@ -19,6 +19,7 @@ const VALUES: Readonly<Record<string, string>> = {
   SeedGroup: "a row of a Comparison, or other numbers with their mean and interval",
   SummaryRow: "a result of summary",
   "fit 2.checkpoint": "may be a string too; tests/train/checkpoint_test.ts refuses the others",
+  "trainAndEvaluate 3.checkpoint": "that of fit",
   "findLearningRate 2.checkpoint": "not an option: it is left out of those of fit",
   Trace: "plotly's",
   TrainingHistory: "a history, or a stored one with further measurements",
@@ -474,6 +475,9 @@ async function placesWithOptions(): Promise<Map<string, string>> {
   }
   for (const symbol of symbolsOf("tensor/ops/mod.ts")) {
     visit(symbol.name, symbol, valueAt(ops, symbol.name), "ops.");
+  }
+  for (const symbol of symbolsOf("data/augmentation.ts")) {
+    visit(symbol.name, symbol, valueAt(lib.augmentation, symbol.name), "augmentation.");
   }
   for (const symbol of symbolsOf("interactive/figures.ts")) {
     visit(symbol.name, symbol, valueAt(lib.interactive, symbol.name), "interactive.");

@@ -93,7 +93,9 @@ export function withForwardHook<T>(
       try {
         return hook({ path, module, input, options, forward: (input) => run(input, options) });
       } catch (error) {
-        throw thrown = error;
+        thrown = error;
+        // An error of the hook is not the module's, so no path is put before its message.
+        throw error instanceof Error ? markPath(error) : error;
       }
     };
     Object.defineProperty(module, "forward", { value, configurable: true });
