@@ -177,10 +177,10 @@ Deno.test("charts refuse series, groups, nodes and edges with unknown properties
     /there is no option value/,
   );
   assert.throws(() => nodes([{ id: "a", label: 1 }]), /the label of node "a" must be a string/);
-  const edge = { from: "a", to: "a", label: "b" };
+  const edge = { from: "a", to: "a", colour: "red" };
   assert.throws(
     () => graphDiagram({ ...graph, edges: [edge] }),
-    /edges\[0\]: there is no option label/,
+    /edges\[0\]: there is no option colour/,
   );
   // deno-lint-ignore no-explicit-any
   const network = (row: any) => networkDiagram([row]);
