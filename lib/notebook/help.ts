@@ -21,6 +21,7 @@ import * as statistics from "./statistics.ts";
 import * as table from "./table.ts";
 import * as timeOf from "./time_of.ts";
 import * as trainAndEvaluate from "./train_and_evaluate.ts";
+import * as tune from "./tune.ts";
 
 /** A page of help. A notebook shows it as HTML, `console.log` as text. */
 export class HelpPage {
@@ -112,7 +113,7 @@ let names: ReadonlyMap<unknown, string> | undefined;
 function nameOf(value: unknown): string | undefined {
   const notebook = [
     ...[cachedExperiment, checks, compare, errors, exercise, progress, results, runScale],
-    ...[statistics, table, timeOf, trainAndEvaluate],
+    ...[statistics, table, timeOf, trainAndEvaluate, tune],
     { help },
   ];
   names ??= new Map(

@@ -69,7 +69,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   validationLogits: functionOf("a model and images that returns logits"),
   schedule: functionOf("the step such as (step) => 0.1 / (1 + step)"),
   transform: transformSuchAs("normalize({ mean: 0.5, standardDeviation: 0.25 })"),
-  augment: transformSuchAs("randomFlip()"),
+  augment: transformSuchAs("augmentation.randomFlip()"),
   compile: checkBoolean,
   dropLast: checkBoolean,
   mixup: (action, name, value) => {
