@@ -95,7 +95,7 @@ class Kernel:
         self.client.shell_channel.send(message)
         return message["header"]["msg_id"]
 
-    def collect(self, ids, until=None, seconds=SECONDS, late=0.15):
+    def collect(self, ids, until=None, seconds=SECONDS, late=0.4):
         """Collects messages until each request has its reply and the kernel is idle.
 
         Calls `until(message)` for each message.

@@ -365,7 +365,7 @@ Deno.test({
       assert.match(said(3), /^Stop found no loop that listens, so the cell runs on\..* 28 s/);
       assert.equal(result(cells[3]), '"at its end"');
       // A step may take long: nothing ends it.
-      assert.match(said(5), /^Stop: the cell is in the middle of a step\./);
+      assert.match(said(5), /^Stop: the cell is in the middle of a step\./m);
       assert.equal(course(cells[5]!)[0], "ok");
     });
 
