@@ -209,7 +209,7 @@ def passes(argument):
 
     def seen(bare):
         with Kernel(bare) as kernel:
-            results = [comparable(kernel.run(code)) for code in CELLS]
+            results = [comparable(kernel.run(code, late=0.5)) for code in CELLS]
             results.append(comparable(kernel.run("kept + 1", silent=True)))
             results.append(comparable(kernel.run("kept + 1", store_history=False)))
             for kind, content in (
