@@ -1,4 +1,4 @@
-/** What a model knows of the data set that it was trained on, to read and to name new pictures. */
+/** The description of a training set that stays with a model, to read and name new pictures. */
 import { checkInteger, show } from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import { checkClassNames } from "./checks.ts";

@@ -1,6 +1,6 @@
 /** The types of components: figures with controls, which compute in the page. */
 
-/** What a reader did with a control, or with the pointer over a view. */
+/** An action of the reader on a control, or with the pointer over a view. */
 export interface Action {
   /**
    * `set`: an input has a new value. `press`: a button was pressed. `down`, `move`, `up` and
@@ -45,7 +45,7 @@ export interface Component<State> {
   act(state: State, action: Action): State;
 }
 
-/** What components share: drawing, text, and the part that works in the page. */
+/** The helpers of all components: drawing, text, and the part that works in the page. */
 export interface Kit {
   /** Rules of style for the drawings of all components. */
   readonly drawingCss: string;
@@ -53,7 +53,11 @@ export interface Kit {
   readonly colors: readonly string[];
   /** Escapes the letters that HTML reads as markup. */
   escape(text: string): string;
-  /** Writes a number with at most so many significant digits, 3 unless said otherwise. */
+  /**
+   * Writes a number with at most `digits` significant digits.
+   *
+   * @default 3
+   */
   num(value: number, digits?: number): string;
   /** Draws an SVG of a size in pixels, with a text for those who cannot see it. */
   svg(width: number, height: number, label: string, content: string): string;

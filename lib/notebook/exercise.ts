@@ -19,7 +19,7 @@ interface Outcome {
   readonly state: ExerciseState;
   /** The answer or the error, as text. */
   readonly found?: string;
-  /** What is wrong, in words. */
+  /** The reason why the answer is wrong, in words. */
   readonly why?: string;
 }
 

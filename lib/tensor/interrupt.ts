@@ -31,7 +31,7 @@ function tell(kind: "listens" | "stop_noticed", content: Record<string, unknown>
   if (typeof send === "function") send(kind, content);
 }
 
-/** What the proxy knows of {@linkcode doesListen}. */
+/** The result of {@linkcode doesListen} that the proxy received last. */
 let toldListens = false;
 
 /** Whether a loop that runs or rests would notice the next Stop. */

@@ -75,7 +75,7 @@ async function initialFacts(parts: TrainingParts): Promise<Facts> {
   return await factsOf(parts, state);
 }
 
-/** What is small of a checkpoint. The model and the optimizer are read when it is saved. */
+/** The small parts of a checkpoint. The model and the optimizer are read when it is saved. */
 type Mark = Pick<Checkpoint, "state" | "isPending" | "calls">;
 
 /** The history of a training, and its saves. */

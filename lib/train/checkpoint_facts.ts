@@ -1,6 +1,6 @@
 /**
- * What must be the same in two calls of `fit`, so that the second can continue the first: the
- * model, the data and the options, as far as they show.
+ * The facts that must be the same in two calls of `fit`, so that the second can continue the first:
+ * the model, the data and the options, as far as they can be read.
  */
 import { type Images, ops, Random, type Tensor, tidy } from "../tensor/mod.ts";
 import { recordDraws, show } from "../tensor/internal.ts";

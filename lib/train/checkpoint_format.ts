@@ -21,11 +21,11 @@ const NO_CHECKSUM = "0".repeat(64);
 /** A row of the history: numbers by name. A metric is called `metrics.NAME`. */
 export type Row = Readonly<Record<string, number>>;
 
-/** What a checkpoint holds. */
+/** The content of a checkpoint. */
 export interface Checkpoint {
-  /** What must be the same in the call that continues. */
+  /** The facts that must be the same in the call that continues. */
   readonly facts: Facts;
-  /** What may differ, but then the results are the same only to rounding. */
+  /** The machine. If it differs, the results are the same only to rounding. */
   readonly machine: Readonly<Record<string, string | number>>;
   readonly state: StoredTrainingState;
   /** Whether the caller had not received the last progress. */

@@ -45,7 +45,7 @@ export interface Optimizer extends Disposable {
 
 /** The state of an optimizer. Whoever receives it disposes its tensors. */
 export interface OptimizerState {
-  /** What stays the same: the name of the rule, and its options. */
+  /** The name of the rule and its options, which do not change. */
   readonly settings: Readonly<Record<string, string | number | boolean>>;
   /** The numbers that change: the learning rate, the number of steps. */
   readonly numbers: Readonly<Record<string, number>>;

@@ -1,4 +1,4 @@
-/** What changes in a training besides the model and the optimizer: its place, and its streams. */
+/** The state of a training besides the model and the optimizer: its place, and its streams. */
 import { Random, type RandomState } from "../tensor/mod.ts";
 import { defaultRandom, streamsUntilNow, watchDraws } from "../tensor/internal.ts";
 import type { BatchMaker, BatchOrder } from "../data/internal.ts";

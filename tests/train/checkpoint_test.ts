@@ -451,7 +451,7 @@ test("showProgress() shows the whole history of a training that continues", asyn
   assert.match(lines.at(-1)!, /^Finished 15 steps in .*, continued after step 7 /);
 });
 
-// What differs.
+// Calls that differ.
 
 const changes: Record<
   string,

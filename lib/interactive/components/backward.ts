@@ -31,7 +31,7 @@ interface Node {
   readonly op: "" | "·" | "+" | "²";
   /** Indices of the nodes that it is made from. */
   readonly from: readonly number[];
-  /** What stands in the node. */
+  /** The text in the node. */
   readonly text: string;
   /** Its place in the drawing for wide windows, and in that for narrow ones. */
   readonly wide: readonly [x: number, y: number];
@@ -56,7 +56,7 @@ interface State {
   readonly order: "last first" | "first first";
   /** The values of the inputs of both formulas. */
   readonly inputs: Readonly<Record<string, number>>;
-  /** How many nodes have handed on. */
+  /** The number of nodes whose backward step has run. */
   readonly steps: number;
 }
 
@@ -66,7 +66,7 @@ export interface BackwardWalk {
   readonly values: readonly number[];
   /** The gradient of each node, or undefined where none has arrived. */
   readonly gradients: readonly (number | undefined)[];
-  /** What the nodes have handed on, step by step. */
+  /** The gradients that the nodes have passed to their inputs, step by step. */
   readonly steps: readonly (readonly Contribution[])[];
 }
 
@@ -122,7 +122,7 @@ export function backward(
   /** The nodes that hand on, in the order in which they do. */
   function order(state: State): readonly number[] {
     const nodes = graphs[state.formula];
-    // Inputs stand before what is made from them, so this order is topological.
+    // Each node stands after its inputs, so this order is topological.
     const steps = nodes.flatMap(({ op }, index) => op === "" ? [] : [index]);
     return state.order === "first first" ? steps : steps.reverse();
   }
@@ -151,7 +151,7 @@ export function backward(
     return { values, gradients, steps };
   }
 
-  /** The local derivatives, also of the nodes that have not handed on. */
+  /** The local derivatives, also of the nodes whose backward step has not run. */
   function localOf(values: readonly number[], node: Node, input: number): number {
     return compute(node, node.from.map((index) => values[index]!))[1][input]!;
   }
@@ -231,7 +231,7 @@ export function backward(
     );
   }
 
-  /** What the last step did, in words and numbers. */
+  /** The last step, in words and numbers. */
   function said(state: State): string {
     const nodes = graphs[state.formula], { steps, gradients } = walk(state);
     const last = nodes.at(-1)!.name, latest = steps.at(-1);

@@ -282,7 +282,7 @@ export function valley(
     );
   }
 
-  /** What a rule reached, as HTML. */
+  /** The result of a rule, as HTML. */
   function result(state: State, [rule, { height }]: readonly [StepRule, Walk]): string {
     const last = height.at(-1)!, below = height.findIndex((value) => value < 0.001);
     const arrival = below < 0 ? "" : `; below 0.001 after step ${below}`;

@@ -1,4 +1,4 @@
-/** What the diagrams share: a drawing in pixels with its axes hidden. */
+/** The canvas of the diagrams: a drawing in pixels with its axes hidden. */
 import type { Annotations } from "plotly.js";
 import { escapeText } from "../format.ts";
 import type { FigureOptions } from "../options.ts";

@@ -1,4 +1,4 @@
-/** What Deno lets this process know of its environment, without asking the user. */
+/** Reads the environment as far as Deno allows it, without asking the user. */
 
 /** Returns the value of an environment variable, or undefined if Deno does not let it be read. */
 export function environmentVariable(variable: string): string | undefined {
