@@ -3,7 +3,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Environment, run, scratchFolder, thisEnvironment } from "./environment.ts";
 
 /** The rooms of lib: each may import only from the rooms before it. */
-const rooms = [
+export const rooms = [
   "tensor",
   "nn",
   "models",

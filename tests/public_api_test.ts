@@ -8,19 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-
-/** The rooms in the order of lib/mod.ts, which is the order in which they import one another. */
-const ROOMS = [
-  "tensor",
-  "nn",
-  "models",
-  "data",
-  "weights",
-  "train",
-  "plot",
-  "interactive",
-  "notebook",
-];
+import { rooms } from "../scripts/check_imports.ts";
 
 /** The most values that the library may export; `ops` counts as one. */
 const MAX_VALUES = 140;
@@ -39,7 +27,7 @@ function exportsOf(text: string): string[] {
 
 /** The text of lib/mod.ts: the exports of each room below the first line of its doc comment. */
 async function expectedText(): Promise<string> {
-  const parts = ROOMS.map((room) => {
+  const parts = rooms.map((room) => {
     const text = read("lib", room, "mod.ts");
     const [, title] = /^\/\*\*\n \* ([^]*?)\n \*\n/.exec(text) ?? [];
     assert(title !== undefined, `lib/${room}/mod.ts must begin with a doc comment`);
@@ -79,7 +67,7 @@ Deno.test("lib/mod.ts exports all that its rooms export, and nothing else", asyn
 
 Deno.test("resnet-lab/ROOM is an entry point for each room", async () => {
   const { exports, imports } = JSON.parse(read("deno.json"));
-  for (const room of ROOMS) {
+  for (const room of rooms) {
     const file = `./lib/${room}/mod.ts`;
     assert.equal(exports[`./${room}`], file);
     assert.equal(imports[`resnet-lab/${room}`], file);
