@@ -427,7 +427,7 @@ function ascending(a: number, b: number): number {
 const FRACTIONS = Float32Array.from({ length: 256 }, (_, i) => i / 255);
 
 /** Returns bytes divided by 255. A table is faster than a division on a tensor of the bytes. */
-function fractionsOf(bytes: Uint8Array): Float32Array {
+export function fractionsOf(bytes: Uint8Array): Float32Array {
   const fractions = new Float32Array(bytes.length);
   for (let i = 0; i < bytes.length; i++) fractions[i] = FRACTIONS[bytes[i]!]!;
   return fractions;

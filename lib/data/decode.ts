@@ -56,14 +56,21 @@ function mutex(): <T>(task: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** The form in which images are decoded. */
-export interface DecodeOptions {
-  /** The height and width of the result, in pixels. */
-  readonly size: readonly [height: number, width: number];
-  /** The length to which the shorter side is resized before `size` is cut out of the middle. */
-  readonly shorterSide?: number;
-  /** 3 for red, green and blue, 1 for grey. */
-  readonly channels?: 1 | 3;
+/** The options of {@linkcode readImage}. */
+export interface ReadImageOptions<Channels extends 1 | 3 = 1 | 3> {
+  /** The height and width of the image, in pixels. */
+  size: readonly [height: number, width: number];
+  /**
+   * The length to which the shorter side is resized before `size` is cut out of the middle. Without
+   * it the image is resized so that as little as possible is cut off.
+   */
+  shorterSide?: number;
+  /**
+   * 3 for red, green and blue, 1 for grey.
+   *
+   * @default 3
+   */
+  channels?: Channels;
 }
 
 /**
@@ -74,7 +81,7 @@ export interface DecodeOptions {
  */
 export function checkDecodeOptions(
   action: string,
-  { size, shorterSide, channels = 3 }: DecodeOptions,
+  { size, shorterSide, channels = 3 }: ReadImageOptions,
 ): void {
   checkSize(action, size);
   if (shorterSide !== undefined) checkInteger(action, "shorterSide", shorterSide);
@@ -96,7 +103,7 @@ export function checkDecodeOptions(
  * throws an error if they are of another format, too large, or damaged.
  */
 export async function decoder(
-  options: DecodeOptions,
+  options: ReadImageOptions,
 ): Promise<(bytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>> {
   // Loaded late, so that programs without pictures do not wait for it.
   const { default: sharp } = await import("sharp");
@@ -116,7 +123,7 @@ export async function decoder(
 async function decode(
   image: Sharp,
   bytes: Uint8Array<ArrayBuffer>,
-  { size, shorterSide, channels = 3 }: DecodeOptions,
+  { size, shorterSide, channels = 3 }: ReadImageOptions,
   oneAtATime: ReturnType<typeof mutex>,
 ): Promise<Uint8Array> {
   const { format, depth, space, width, height } = await image.metadata();

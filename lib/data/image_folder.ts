@@ -17,6 +17,7 @@ import {
   EXTENSIONS,
   NOT_A_FILE,
   readBounded,
+  type ReadImageOptions,
   reasonOf,
 } from "./decode.ts";
 
@@ -24,20 +25,7 @@ import {
 export interface ImageFolderOptions<
   Names extends readonly string[] = readonly string[],
   Channels extends 1 | 3 = 1 | 3,
-> {
-  /** The height and width of the images in the data set, in pixels. */
-  size: readonly [height: number, width: number];
-  /**
-   * The length to which the shorter side of an image is resized before `size` is cut out of its
-   * middle. Without it the image is resized so that as little as possible is cut off.
-   */
-  shorterSide?: number;
-  /**
-   * 3 for red, green and blue, 1 for grey.
-   *
-   * @default 3
-   */
-  channels?: Channels;
+> extends ReadImageOptions<Channels> {
   /**
    * The sub-folders to read, in the order of their class numbers.
    *

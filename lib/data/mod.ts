@@ -22,7 +22,8 @@ export {
   type ImageFolderProgress,
   type SkippedFile,
 } from "./image_folder.ts";
-export { readImage, type ReadImageOptions } from "./read_image.ts";
+export type { ReadImageOptions } from "./decode.ts";
+export { readImage } from "./read_image.ts";
 export {
   type AnyChannelsTransform,
   compose,

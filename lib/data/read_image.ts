@@ -1,31 +1,15 @@
 import { type Images, ops } from "../tensor/mod.ts";
 import { checkOptions, show } from "../tensor/internal.ts";
 import { type AnyModule, Module } from "../nn/mod.ts";
+import { fractionsOf } from "./dataset.ts";
 import {
   checkDecodeOptions,
-  type DecodeOptions,
   decoder,
   readBounded,
+  type ReadImageOptions,
   reasonOf,
 } from "./decode.ts";
 import { trainingDataOf } from "./training_data.ts";
-
-/** The options of {@linkcode readImage}. */
-export interface ReadImageOptions<Channels extends 1 | 3 = 1 | 3> {
-  /** The height and width of the image, in pixels. */
-  size: readonly [height: number, width: number];
-  /**
-   * The length to which the shorter side is resized before `size` is cut out of the middle. Without
-   * it the image is resized so that as little as possible is cut off.
-   */
-  shorterSide?: number;
-  /**
-   * 3 for red, green and blue, 1 for grey.
-   *
-   * @default 3
-   */
-  channels?: Channels;
-}
 
 /**
  * Reads one picture as {@linkcode imageFolder} reads those of a training: a JPEG, PNG, WebP, GIF,
@@ -85,11 +69,10 @@ export async function readImage(
       { cause },
     );
   }
-  const fractions = Float32Array.from(pixels, (byte) => byte / 255);
-  return ops.tensor(fractions, [1, size[0], size[1], channels]);
+  return ops.tensor(fractionsOf(pixels), [1, size[0], size[1], channels]);
 }
 
-function formOf(action: string, options: ReadImageOptions | AnyModule): DecodeOptions {
+function formOf(action: string, options: ReadImageOptions | AnyModule): ReadImageOptions {
   if (!(options instanceof Module)) {
     checkOptions<ReadImageOptions>(action, options, "{ size: [64, 64] }", {
       size: true,
@@ -107,7 +90,7 @@ function formOf(action: string, options: ReadImageOptions | AnyModule): DecodeOp
     );
   }
   const { height, width, channels, shorterSide } = data;
-  const form = { size: [height, width], shorterSide, channels } as DecodeOptions;
+  const form = { size: [height, width], shorterSide, channels } as ReadImageOptions;
   checkDecodeOptions(action, form);
   return form;
 }
