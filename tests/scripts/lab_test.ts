@@ -103,6 +103,7 @@ Deno.test("workingCopy() finds the exercises of every notebook of the course", a
     );
     assert(own.length >= 4, `${path}: ${own.length} exercises`);
     for (const index of own) {
+      assert.equal(cells[index - 1]?.cell_type, "markdown", path);
       assert(cells[index + 1]?.metadata.tags?.includes("solution"), path);
     }
     assert.equal(new Set(cells.map(({ id }) => id)).size, cells.length, path);

@@ -91,7 +91,7 @@ Deno.test({
     assert.match(text, /02_good .*passed/);
     assert.match(
       text,
-      /(?:Syntax|TypeScript)Error: .*\ncell line 1: const = 1;\n[^]*03_syntax .*failed at cell \[1\]/,
+      /TypeScriptError: Variable declaration expected\.\ncell line 1: const = 1;\n[^]*03_syntax .*failed at cell \[1\]/,
     );
     assert.match(text, /The kernel died[^]*04_dies .*failed at cell \[1\]/);
     assert.match(text, /longer than the time limit[^]*05_hangs .*failed at cell \[1\]/);
