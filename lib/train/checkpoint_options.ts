@@ -7,8 +7,10 @@
  * process from writing to the folder. A save that fails, such as on a full disk, is reported, and
  * the training goes on.
  *
- * `epochs` may be raised, to train longer, and a schedule may differ in the steps to come. If
- * anything else differs from the call that began the training, the error names it. Not in the
+ * `epochs` may be raised, to train longer, and a schedule may differ in the steps to come. But a
+ * schedule that ends with the training, such as `cosine` without `steps`, then differs in the steps
+ * so far: pass it the `steps` of the first call. A damaged file stays in the folder as `….damaged`.
+ * If anything else differs from the call that began the training, the error names it. Not in the
  * file are: what functions of the caller remember besides tensors in the model and streams
  * ({@linkcode Random}) that were made before the training, and numbers of `Math.random()`.
  *
