@@ -1,5 +1,5 @@
 import { type Features, type Images, tidy } from "../tensor/mod.ts";
-import { checkBoolean, checkInteger, checkOptions, show } from "../tensor/internal.ts";
+import { checkBoolean, checkInteger, checkNumber, checkOptions, show } from "../tensor/internal.ts";
 import {
   type Activation,
   type AdaptiveAveragePool,
@@ -12,6 +12,7 @@ import {
   type Flatten,
   flatten,
   type ForwardOptions,
+  initializers,
   linear,
   maxPool,
   Module,
@@ -46,6 +47,12 @@ export interface VGGBlockOptions {
   /** Number of convolutions. */
   convolutions: number;
   /**
+   * Side of the kernels, an odd number.
+   *
+   * @default 3
+   */
+  kernelSize?: number;
+  /**
    * Whether batch norm follows each convolution.
    *
    * @default false
@@ -58,6 +65,13 @@ export interface VGGOptions<InChannels extends number = number, Classes extends 
   extends ClassifierOptions<InChannels, Classes> {
   /** The depth of a network of the paper, or the blocks of a network of your own. */
   architecture: VGGDepth | VGGArchitecture;
+  /**
+   * Side of the kernels, an odd number. The paper compares its configuration B with a network of
+   * five 5×5 convolutions (section 4.1).
+   *
+   * @default 3
+   */
+  kernelSize?: number;
   /**
    * Whether batch norm follows each convolution.
    *
@@ -91,10 +105,11 @@ export type VGGLayer = Conv2d<number, number> | BatchNorm<number> | Activation |
 function blockLayers(
   inChannels: number,
   outChannels: number,
-  { convolutions, batchNorm }: Required<VGGBlockOptions>,
+  { convolutions, kernelSize, batchNorm }: Required<VGGBlockOptions>,
 ): VGGLayer[] {
+  const sameSize = { kernelSize, padding: (kernelSize - 1) / 2 };
   const layers = Array.from({ length: convolutions }, (_, i): VGGLayer[] => [
-    conv2d(i === 0 ? inChannels : outChannels, outChannels, { kernelSize: 3, padding: 1 }),
+    conv2d(i === 0 ? inChannels : outChannels, outChannels, sameSize),
     ...(batchNorm ? [batchNormLayer(outChannels)] : []),
     relu(),
   ]);
@@ -128,18 +143,26 @@ export function vggBlock<const InChannels extends number, const OutChannels exte
   checkArguments(action, arguments, 3);
   checkOptions<VGGBlockOptions>(action, options, "{ convolutions: 2 }", {
     convolutions: true,
+    kernelSize: true,
     batchNorm: true,
   });
-  const { convolutions, batchNorm = false } = options;
+  const { convolutions, kernelSize = 3, batchNorm = false } = options;
   checkInteger(action, "inChannels", inChannels);
   checkInteger(action, "outChannels", outChannels);
   checkInteger(action, "convolutions", convolutions);
+  checkKernelSize(action, kernelSize);
   checkBoolean(action, "batchNorm", batchNorm);
   // The type of an array does not tell which of its layers is the first or the last, so TypeScript
   // cannot infer the channels from it.
   return new Sequential<VGGLayer[], Images<InChannels>, Images<OutChannels>>(
-    blockLayers(inChannels, outChannels, { convolutions, batchNorm }),
+    blockLayers(inChannels, outChannels, { convolutions, kernelSize, batchNorm }),
   );
+}
+
+/** Checks that a kernel can be padded equally on both sides so that height and width stay. */
+function checkKernelSize(action: string, kernelSize: number): void {
+  checkInteger(action, "kernelSize", kernelSize);
+  checkNumber(action, "kernelSize", kernelSize, kernelSize % 2 === 1, "an odd number");
 }
 
 /** A VGG; made by {@linkcode vgg}. */
@@ -160,6 +183,7 @@ export class VGG<InChannels extends number, Classes extends number>
     super();
     checkOptions<VGGOptions>(BUILDING, options, "{ architecture: 16 }", {
       architecture: true,
+      kernelSize: true,
       batchNorm: true,
       inChannels: true,
       classes: true,
@@ -168,9 +192,11 @@ export class VGG<InChannels extends number, Classes extends number>
       imageSize: true,
     });
     const { batchNorm = false, inChannels = 3 as number as InChannels, width = 1 } = options;
+    const { kernelSize = 3 } = options;
     const { classes = 1000 as number as Classes, imageSize = 224 } = options;
     const { hidden = scaleChannels(BUILDING, 4096, width) } = options;
     const architecture = blocksOf(options.architecture);
+    checkKernelSize(BUILDING, kernelSize);
     checkBoolean(BUILDING, "batchNorm", batchNorm);
     checkInteger(BUILDING, "inChannels", inChannels);
     checkInteger(BUILDING, "classes", classes);
@@ -180,7 +206,7 @@ export class VGG<InChannels extends number, Classes extends number>
     const layers = architecture.flatMap(([convolutions, count]) => {
       const blockInChannels = channels;
       channels = scaleChannels(BUILDING, count, width);
-      return blockLayers(blockInChannels, channels, { convolutions, batchNorm });
+      return blockLayers(blockInChannels, channels, { convolutions, kernelSize, batchNorm });
     });
     this.features = new Sequential<VGGLayer[], Images<InChannels>, Images>(layers);
     this.#windowLayers = windowLayers(this);
@@ -193,7 +219,7 @@ export class VGG<InChannels extends number, Classes extends number>
       linear(hidden, hidden),
       relu(),
       dropout(0.5),
-      linear(hidden, classes),
+      linear(hidden, classes, { weightInitializer: initializers.normal(0.01) }),
     );
   }
 
@@ -217,9 +243,10 @@ export class VGG<InChannels extends number, Classes extends number>
  * pixels. Images of other sizes than `imageSize` also fit: adaptive average pooling brings their
  * feature maps to the size that the classifier expects, as in torchvision.
  *
- * All weights are initialised by {@linkcode initializers.heNormal}, with which the deep networks
- * also train from scratch. The paper uses a standard deviation of 0.01, and initialises the deeper
- * networks with layers of the trained shallowest network (section 3.1). torchvision uses He
+ * The weights are initialised by {@linkcode initializers.heNormal}, with which the deep networks
+ * also train from scratch; those of the last layer with a standard deviation of 0.01, so that the
+ * first loss is near `Math.log(classes)`. The paper gives a variance of 10⁻², and initialises the
+ * deeper networks with layers of the trained shallowest network (section 3.1). torchvision uses He
  * initialisation by fan-out for convolutions, and a standard deviation of 0.01 for linear layers.
  * Batch norm is not in the paper; torchvision added it.
  *
