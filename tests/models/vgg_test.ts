@@ -123,6 +123,49 @@ Deno.test("vggBlock() by hand: a padded convolution, relu, and the largest of ea
   );
 });
 
+Deno.test("vggBlock() with kernels of 5×5 keeps the size before its pooling, and sees two pixels far", async () => {
+  const image = ops.oneHot(ops.tensor([0], [1], "int32"), 36);
+  for (
+    const [kernelSize, expected] of [[3, [1, 0, 0, 0, 0, 0, 0, 0, 0]], [
+      5,
+      [1, 1, 0, 1, 1, 0, 0, 0, 0],
+    ]] as const
+  ) {
+    using block = vggBlock(1, 1, { convolutions: 1, kernelSize });
+    const [kernel] = block.parameters();
+    kernel!.assign(ops.onesLike(kernel!));
+    assertClose(block.forward(ops.reshape(image, [1, 6, 6, 1])), [...expected], 0);
+  }
+  await assertRefused(
+    () => vggBlock(1, 1, { convolutions: 1, kernelSize: 2 }),
+    "RangeError",
+    "Building vggBlock: ",
+    "kernelSize must be an odd number, found 2.",
+  );
+});
+
+Deno.test("vgg() with one 5×5 for each pair of 3×3, the shallow network of section 4.1", () => {
+  const architecture = [[1, 64], [1, 128], [1, 256], [1, 512], [1, 512]] as const;
+  using model = vgg({ architecture, kernelSize: 5, width: 1 / 16, hidden: 8 });
+  const { rows } = summary(model, [224, 224, 3]);
+  assert.deepEqual(
+    rows.filter(({ layer }) => layer.startsWith("conv2d")).map(({ layer }) => layer),
+    [[3, 4], [4, 8], [8, 16], [16, 32], [32, 32]].map(([from, to]) =>
+      `conv2d ${from} → ${to}, 5×5, padding 2`
+    ),
+  );
+});
+
+Deno.test("vgg() starts with a loss near ln 10, without and with batch norm", () => {
+  for (const batchNorm of [false, true]) {
+    setSeed(4);
+    using model = narrow(batchNorm);
+    const { images, labels } = batchOf(16, 32, 1);
+    const [loss] = crossEntropy(model.forward(images), labels).dataSync();
+    assert(Math.abs(loss! - Math.log(10)) < 0.3, `found ${loss}`);
+  }
+});
+
 Deno.test("VGG: every parameter gets a finite gradient that is not zero, but a bias that batch norm takes away", () => {
   for (const batchNorm of [false, true]) {
     setSeed(1);
@@ -197,6 +240,12 @@ Deno.test("vgg() refuses a bad option and leaves no tensor", async () => {
         "RangeError",
         "the number of channels of block 0 must be a whole number of at least 1, found 1.5",
       ],
+      [
+        { architecture: 11, kernelSize: 4 },
+        "RangeError",
+        "kernelSize must be an odd number, found 4",
+      ],
+      [{ architecture: 11, kernelSize: 0 }, "RangeError", "kernelSize must be a whole number"],
       [{ architecture: 11, hidden: 0 }, "RangeError", "hidden must be a whole number"],
       [{ architecture: 11, classes: 0 }, "RangeError", "classes must be a whole number"],
       [{ architecture: 11, inChannels: 0 }, "RangeError", "inChannels must be a whole number"],
