@@ -160,7 +160,7 @@ Deno.test("vgg() starts with a loss near ln 10, without and with batch norm", ()
   for (const batchNorm of [false, true]) {
     setSeed(4);
     using model = narrow(batchNorm);
-    const { images, labels } = batchOf(16, 32, 1);
+    const { images, labels } = batchOf(8, 32, 1);
     const [loss] = crossEntropy(model.forward(images), labels).dataSync();
     assert(Math.abs(loss! - Math.log(10)) < 0.3, `found ${loss}`);
   }
