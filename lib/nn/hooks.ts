@@ -19,7 +19,8 @@ export interface ForwardCall {
 
 /**
  * Runs `model.forward` and calls `hook` after each module's forward pass, inner modules first. The
- * forward pass disposes its intermediate tensors, so `hook` reads or clones them.
+ * forward pass disposes its intermediate tensors, so `hook` reads or clones them. If `hook` returns
+ * a tensor, that takes the place of the module's output.
  *
  * The forward methods are wrapped only during the call.
  *
@@ -29,7 +30,7 @@ export interface ForwardCall {
  *
  * @example
  * ```ts
- * import { linear, onForward, ops, relu, sequential } from "resnet-lab";
+ * import { linear, onForward, ops, relu, sequential, type Tensor } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const lines: string[] = [];
@@ -38,12 +39,17 @@ export interface ForwardCall {
  *   lines.push(`${path || "model"}: ${module.describe()}`);
  * });
  * assert.deepEqual(lines, ["0: linear 4 → 3", "1: relu", "model: sequential"]);
+ *
+ * const silenced = onForward(model, ops.ones([2, 4]), ({ path }) => {
+ *   if (path === "0") return ops.zeros([2, 3]);
+ * });
+ * assert.deepEqual([...(silenced as Tensor).dataSync()], [0, 0, 0, 0, 0, 0]);
  * ```
  */
 export function onForward<M extends AnyModule>(
   model: M,
   input: InputOf<M>,
-  hook: (call: ForwardCall) => void,
+  hook: (call: ForwardCall) => unknown,
   options?: ForwardOptions,
 ): unknown {
   const action = "Running a model with a hook";
@@ -51,8 +57,8 @@ export function onForward<M extends AnyModule>(
   checkFunction(action, "the hook", hook);
   return withForwardHook(model, ({ path, module, input, forward }) => {
     const output = forward(input);
-    outsideForward(() => hook({ path, module, input, output }));
-    return output;
+    const replacement = outsideForward(() => hook({ path, module, input, output }));
+    return isTensor(replacement) ? replacement : output;
   }, () => model.forward(input as never, options));
 }
 
