@@ -71,6 +71,7 @@ const PLACES: Readonly<Record<string, Row>> = {
   "Random.uniform 1": [{ min: 0 }, (o) => new lib.Random(1).uniform([1], o)],
   "interactive.backward 0": [{ formula: "x·x + x" }, (o) => lib.interactive.backward(o)],
   "interactive.kernelWorkshop 0": [{ stride: 2 }, (o) => lib.interactive.kernelWorkshop(o)],
+  "interactive.inceptionMixer 0": [{ imageSize: 9 }, (o) => lib.interactive.inceptionMixer(o)],
   "interactive.receptiveField 0": [{ imageSize: 9 }, (o) => lib.interactive.receptiveField(o)],
   "interactive.receptiveField 0.layers[]": [
     { kernelSize: 3 },

@@ -12,6 +12,7 @@
  */
 import type { Component, Kit, PageElement } from "./component.ts";
 import { backward as makeBackward } from "./components/backward.ts";
+import { inceptionMixer as makeInceptionMixer } from "./components/inception_mixer.ts";
 import { kernelWorkshop as makeKernelWorkshop } from "./components/kernel_workshop.ts";
 import { receptiveField as makeReceptiveField } from "./components/receptive_field.ts";
 import { scores as makeScores } from "./components/scores.ts";
@@ -47,4 +48,9 @@ export const scores: Mount<Parameters<typeof makeScores>[1]> = mounted(makeScore
 /** The figure of `interactive.receptiveField`. */
 export const receptiveField: Mount<Parameters<typeof makeReceptiveField>[1]> = mounted(
   makeReceptiveField,
+);
+
+/** The figure of `interactive.inceptionMixer`. */
+export const inceptionMixer: Mount<Parameters<typeof makeInceptionMixer>[1]> = mounted(
+  makeInceptionMixer,
 );

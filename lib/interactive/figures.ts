@@ -14,6 +14,10 @@ import {
   type Formula,
 } from "./components/backward.ts";
 import {
+  inceptionMixer as inceptionMixerComponent,
+  type InceptionMixerOptions,
+} from "./components/inception_mixer.ts";
+import {
   kernelWorkshop as kernelWorkshopComponent,
   type KernelWorkshopOptions,
   type Matrix,
@@ -302,6 +306,51 @@ export function receptiveField(options: ReceptiveFieldOptions = {}): Interactive
   }
   checkInteger(action, "imageSize", imageSize, 8, 40);
   return new InteractiveFigure(receptiveFieldComponent, options);
+}
+
+/**
+ * Makes a figure of an Inception block: its four paths, drawn as wide as their channels, with the
+ * MACs and parameters of the block and the MACs of the naive block, which has no reductions. The
+ * reader changes the channels of the paths and of the two reductions.
+ *
+ * The numbers are those of `summary` for `inception(inChannels, channels)`.
+ *
+ * @param options What it shows at first.
+ * @throws {TypeError} If an option does not exist or is of another kind.
+ * @throws {RangeError} If an option is out of its range.
+ *
+ * @example
+ * ```ts
+ * import { interactive } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = interactive.inceptionMixer({ channels: [64, [96, 128], [16, 32], 32] });
+ * assert.match(String(figure), /256 channels and 128,049,152 MACs\.$/);
+ * ```
+ */
+export function inceptionMixer(options: InceptionMixerOptions = {}): InteractiveFigure {
+  const action = "Making the interactive figure inceptionMixer";
+  checkOptions<InceptionMixerOptions>(action, options, "{ inChannels: 256 }", {
+    inChannels: true,
+    imageSize: true,
+    channels: true,
+  });
+  const { inChannels = 192, imageSize = 28, channels } = options;
+  checkInteger(action, "inChannels", inChannels, 1, 1024);
+  checkInteger(action, "imageSize", imageSize, 1, 224);
+  if (channels !== undefined) {
+    checkArray(action, "channels", channels);
+    checkInteger(action, "the number of paths", channels.length, 4, 4);
+    const [path1, path2, path3, path4] = channels;
+    checkInteger(action, "path 1", path1, 1, 512);
+    checkInteger(action, "path 4", path4, 1, 512);
+    for (const [subject, path] of [["path 2", path2], ["path 3", path3]] as const) {
+      checkArray(action, subject, path);
+      checkInteger(action, `the number of layers of ${subject}`, path.length, 2, 2);
+      for (const layer of path) checkInteger(action, subject, layer, 1, 512);
+    }
+  }
+  return new InteractiveFigure(inceptionMixerComponent, options);
 }
 
 function checkWithin(action: string, subject: string, value: unknown, low: number, high: number) {

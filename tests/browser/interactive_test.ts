@@ -159,6 +159,25 @@ pageTest(
   },
 );
 
+pageTest(
+  "inceptionMixer: sliders and boxes change the block and its price",
+  () => htmlOf(interactive.inceptionMixer()),
+  async (page) => {
+    const figure = page.locator("[data-figure]");
+    const macs = () => figure.locator("[data-total]").innerText();
+    assert.equal(await macs(), "128,049,152");
+    // A channel more from the 1×1: 28² · 192 MACs.
+    await press(slider(figure, "c1"), "ArrowRight", 1);
+    assert.equal(await macs(), "128,199,680");
+    await box(figure, "c1").fill("64");
+    await box(figure, "r3").fill("32");
+    assert.equal(await figure.locator("[data-macs='2']").innerText(), "24,887,296");
+    assert.equal(await figure.locator("[data-parameters]").innerText(), "179,584");
+    await figure.getByRole("button", { name: "Start again" }).click();
+    await fitsAndShows(page, "inception_mixer");
+  },
+);
+
 browserTest("an interactive figure lives in JupyterLab, and is a picture until it is trusted", {
   async prepare(root) {
     await Deno.mkdir(join(root, "my_notebooks"));
