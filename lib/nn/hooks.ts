@@ -4,6 +4,7 @@ import { checkFunction, isTensor, keep } from "../tensor/internal.ts";
 import { checkModule } from "./checks.ts";
 import { markPath, messageAt, namesPath, outsideForward } from "./forward_guard.ts";
 import type { AnyModule, ForwardOptions, InputOf } from "./module.ts";
+import type { OutputOf } from "./shapes.ts";
 
 /** The forward pass of one module. */
 export interface ForwardCall {
@@ -20,7 +21,7 @@ export interface ForwardCall {
 /**
  * Runs `model.forward` and calls `hook` after each module's forward pass, inner modules first. The
  * forward pass disposes its intermediate tensors, so `hook` reads or clones them. If `hook` returns
- * a tensor, that takes the place of the module's output.
+ * a tensor, that takes the place of the module's output, so it must have the same shape.
  *
  * The forward methods are wrapped only during the call.
  *
@@ -30,7 +31,7 @@ export interface ForwardCall {
  *
  * @example
  * ```ts
- * import { linear, onForward, ops, relu, sequential, type Tensor } from "resnet-lab";
+ * import { linear, onForward, ops, relu, sequential } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const lines: string[] = [];
@@ -43,7 +44,7 @@ export interface ForwardCall {
  * const silenced = onForward(model, ops.ones([2, 4]), ({ path }) => {
  *   if (path === "0") return ops.zeros([2, 3]);
  * });
- * assert.deepEqual([...(silenced as Tensor).dataSync()], [0, 0, 0, 0, 0, 0]);
+ * assert.deepEqual([...silenced.dataSync()], [0, 0, 0, 0, 0, 0]);
  * ```
  */
 export function onForward<M extends AnyModule>(
@@ -51,7 +52,7 @@ export function onForward<M extends AnyModule>(
   input: InputOf<M>,
   hook: (call: ForwardCall) => unknown,
   options?: ForwardOptions,
-): unknown {
+): OutputOf<M> {
   const action = "Running a model with a hook";
   checkModule(action, "the model", model);
   checkFunction(action, "the hook", hook);
@@ -59,7 +60,7 @@ export function onForward<M extends AnyModule>(
     const output = forward(input);
     const replacement = outsideForward(() => hook({ path, module, input, output }));
     return isTensor(replacement) ? replacement : output;
-  }, () => model.forward(input as never, options));
+  }, () => model.forward(input as never, options)) as OutputOf<M>;
 }
 
 /** The forward pass of one module before it runs. */

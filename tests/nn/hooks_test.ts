@@ -50,13 +50,12 @@ Deno.test("onForward() puts a tensor that the hook returns in the place of a mod
   const seen: unknown[] = [];
   using x = ops.tensor([[3, 4]]);
   await assertNoLeak(() => {
-    const y = tidy(() => {
-      const y = onForward(model, x, ({ path, input, output }) => {
+    const y = tidy(() =>
+      onForward(model, x, ({ path, input, output }) => {
         if (path === "2") seen.push(...(input as Tensor).dataSync());
         if (path === "0") return ops.mul(output as Tensor, ops.tensor([0, 10]));
-      });
-      return y as Tensor;
-    });
+      })
+    );
     // Both units are 3 + 4 + 1; the first is silenced, the second ten times as large.
     assert.deepEqual([seen, ...y.dataSync()], [[0, 80], 81]);
     y.dispose();
