@@ -82,7 +82,7 @@ Deno.test("syntheticImages() draws shapes of the radii that it is given, each ra
       for (let pixel = 0; pixel < side * side; pixel++) {
         const difference = colour(pixel)
           .reduce((sum, value, channel) => sum + Math.abs(value - border[channel]!), 0);
-        if (difference > 0.75) inside++;
+        if (difference > 1) inside++;
       }
       // A disc has 0.8 of the radius.
       return Math.sqrt(inside / Math.PI) / 0.8 / (side / 32);
