@@ -64,6 +64,21 @@ const google = () => lib.googlenet({ ...sizes, variant: "d2l", auxiliary: true, 
 const block = () => lib.inception(1, [1, [1, 1], [1, 1], 1]);
 const tiny = () => lib.resnet({ block: "basic", stages: [1], channels: 1, ...sizes });
 
+const small: lib.NormalizerOptions = {
+  layers: [{
+    kernel: Array(9).fill(0),
+    weight: [1],
+    bias: [0],
+    runningMean: [0],
+    runningVariance: [1],
+  }],
+  head: { weight: [1, -1], bias: [0, 0] },
+  pictures: ["0f0f", "00ff"],
+  labels: [0, 1],
+  classNames: ["a", "b"],
+  pixels: { mean: 0.5, standardDeviation: 0.5 },
+};
+
 const PLACES: Readonly<Record<string, Row>> = {
   // tensor
   "Random.loadState 0": [{ seed: 1, draws: 0 }, (o) => new lib.Random(1).loadState(o)],
@@ -71,6 +86,19 @@ const PLACES: Readonly<Record<string, Row>> = {
   "Random.uniform 1": [{ min: 0 }, (o) => new lib.Random(1).uniform([1], o)],
   "interactive.backward 0": [{ formula: "x·x + x" }, (o) => lib.interactive.backward(o)],
   "interactive.kernelWorkshop 0": [{ stride: 2 }, (o) => lib.interactive.kernelWorkshop(o)],
+  "interactive.normalizer 0": [small, (o) => lib.interactive.normalizer(o)],
+  "interactive.normalizer 0.head": [
+    small.head,
+    (o) => lib.interactive.normalizer({ ...small, head: o }),
+  ],
+  "interactive.normalizer 0.layers[]": [
+    small.layers[0]!,
+    (o) => lib.interactive.normalizer({ ...small, layers: [o] }),
+  ],
+  "interactive.normalizer 0.pixels": [
+    small.pixels,
+    (o) => lib.interactive.normalizer({ ...small, pixels: o }),
+  ],
   "interactive.receptiveField 0": [{ imageSize: 9 }, (o) => lib.interactive.receptiveField(o)],
   "interactive.receptiveField 0.layers[]": [
     { kernelSize: 3 },
