@@ -342,7 +342,7 @@ export function receptiveField(options: ReceptiveFieldOptions = {}): Interactive
  *   classNames: ["stripes", "halves"],
  *   pixels: { mean: 0.5, standardDeviation: 0.5 },
  * });
- * assert.match(String(figure), /^1 layer with batch norm in training mode, gain 1, on a batch of 2/);
+ * assert.match(String(figure), /^1 layer with batch norm in training mode, gain 1, on a batch/);
  * ```
  */
 export function normalizer(options: NormalizerOptions): InteractiveFigure {

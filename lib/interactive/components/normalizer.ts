@@ -78,10 +78,23 @@ export function normalizer(
   const side = Math.round(Math.sqrt(pictures[0]!.length));
   const LARGEST = Math.min(24, pictures.length);
   const initial: State = {
-    ...{ gain: 1, size: Math.min(16, LARGEST), company: "mixed", draw: 0, marked: 0 },
+    ...{ gain: 1, size: Math.min(8, LARGEST), company: "mixed", draw: 0, marked: 0 },
     ...{ hasNorm: true, isInference: false },
   };
   const greys = pictures.map((picture) => [...picture].map((digit) => parseInt(digit, 16) / 15));
+
+  /** Each picture as lines of equal grey, in units of a pixel. */
+  const shades = greys.map((grey) => {
+    const paths = new Map<number, string>();
+    for (let start = 0, end = 0; start < grey.length; start = end) {
+      const level = Math.round(4 * grey[start]!);
+      const rowEnd = start - start % side + side;
+      while (end < rowEnd && Math.round(4 * grey[end]!) === level) end++;
+      const line = `M${start % side} ${Math.floor(start / side) + 0.5}h${end - start}`;
+      if (level > 0) paths.set(level, (paths.get(level) ?? "") + line);
+    }
+    return [...paths].map(([level, d]) => `<path class="shade${level}" d="${d}"/>`).join("");
+  });
 
   /** He's standard deviation over that of a kernel. Batch norm does not see the difference. */
   const heFactors = layers.map(({ kernel, weight }) => {
@@ -194,8 +207,8 @@ export function normalizer(
 
   /** The lying histograms of the layers, from −4 to 4. */
   function spreads({ signals }: NormalizedRun): string {
-    const width = 440, height = 250, top = 40, low = 22, left = 26, bins = 32, end = 4;
-    const step = (width - left) / layers.length, row = (height - top - low) / bins;
+    const width = 440, height = 254, top = 40, low = 22, left = 26, bins = 24, end = 4;
+    const step = Math.floor((width - left) / layers.length), row = (height - top - low) / bins;
     const zero = top + bins / 2 * row;
     return kit.svg(
       width,
@@ -212,15 +225,13 @@ export function normalizer(
             const bin = Math.floor((value + end) / (2 * end) * bins);
             counts[Math.max(0, Math.min(bins - 1, bin))]!++;
           }
-          const most = Math.max(...counts), x = left + index * step;
-          const bars = counts.map((count, bin) =>
-            count === 0
+          const most = Math.max(...counts), x = left + 2 + index * step;
+          const bars = counts.map((count, bin) => {
+            const length = Math.ceil((step - 6) * count / most);
+            return count === 0
               ? ""
-              : `M${(x + 2).toFixed(1)} ${(top + (bins - 1 - bin) * row).toFixed(1)}` +
-                `h${Math.max(0.5, (step - 6) * count / most).toFixed(1)}v${row.toFixed(1)}H${
-                  (x + 2).toFixed(1)
-                }z`
-          ).join("");
+              : `M${x} ${top + (bins - 1 - bin) * row}h${length}v${row}h-${length}z`;
+          }).join("");
           return `<path fill="${blue}" d="${bars}"/>` +
             text(x + step / 2, 31, num(deviation(signal), 2), 'class="small middle"') +
             text(x + step / 2, height - 6, String(index + 1), 'class="small middle"');
@@ -260,20 +271,10 @@ export function normalizer(
       text(0, 14, "the batch; the frame marks the picture", 'class="bold"') +
         batch.map((picture, i) => {
           const x = i % columns * size, y = 22 + Math.floor(i / columns) * size;
-          const unit = (size - 6) / side;
-          const shades = new Map<number, string>();
-          greys[picture]!.forEach((grey, pixel) => {
-            const level = Math.round(grey * 5);
-            if (level === 0) return;
-            const left = (x + 2 + pixel % side * unit).toFixed(1);
-            const top = (y + 2 + Math.floor(pixel / side) * unit).toFixed(1);
-            shades.set(level, `${shades.get(level) ?? ""}M${left} ${top}h2.8v2.8h-2.8z`);
-          });
+          const unit = ((size - 6) / side).toFixed(2);
           return `<rect x="${x + 1}" y="${y + 1}" width="${size - 4}" height="${size - 4}" ` +
-            `fill="#000" stroke="${i === 0 ? orange : "none"}" stroke-width="3"/>` +
-            [...shades].map(([level, path]) =>
-              `<path fill="rgb(${level * 51},${level * 51},${level * 51})" d="${path}"/>`
-            ).join("");
+            `stroke="${i === 0 ? orange : "none"}" stroke-width="3"/>` +
+            `<g transform="translate(${x + 2} ${y + 2}) scale(${unit})">${shades[picture]}</g>`;
         }).join(""),
     );
   }
@@ -308,9 +309,10 @@ export function normalizer(
   const firsts = classNames.map((name, k) => [String(labels.indexOf(k)), name] as const);
   const classes = classNames.map((name, k) => [String(k), `only: ${name}`] as const);
   return {
-    css: "",
+    css: ".shade1 { stroke: #444; } .shade2 { stroke: #888; } .shade3 { stroke: #bbb; }\n" +
+      ".shade4 { stroke: #fff; }",
     initial,
-    pictures: ["spreads", "answer", "batch"],
+    pictures: ["spreads", "answer"],
     describe,
     layout: `<div class="controls">
 ${kit.slider("gain", "gain of the kernels", { low: 0.3, high: 3, step: 0.01, log: true })}
@@ -322,7 +324,8 @@ ${kit.button("draw", "Other company")} ${kit.button("reset", "Start again")}
 </div>
 <div class="panels"><div data-view="spreads"></div><div data-view="answer"></div>
 <div data-view="batch"></div></div>
-<div class="reading" data-view="said" role="status"></div>`,
+<div class="reading" data-view="said" role="status"></div>
+<p class="reading">The outermost bars also count what lies beyond ±4. Blue is the true class.</p>`,
     views: (state) => {
       const found = run(state);
       return {
