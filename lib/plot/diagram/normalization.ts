@@ -45,13 +45,13 @@ const KINDS: Readonly<
   },
   instance: {
     name: "instance norm",
-    caption: "per picture and channel",
+    caption: "per picture, channel",
     sentence: "instance norm averages each channel of each picture over its pixels",
     includes: (picture, channel) => picture === 0 && channel === channels - 1,
   },
   group: {
     name: "group norm",
-    caption: "per picture and group",
+    caption: "per picture, group",
     sentence: "group norm averages each group of channels of each picture over its pixels",
     includes: (picture, channel) => picture === 0 && channel >= channels / 2,
   },
