@@ -21,6 +21,7 @@ const VALUES: Readonly<Record<string, string>> = {
   "fit 2.checkpoint": "may be a string too; tests/train/checkpoint_test.ts refuses the others",
   "trainAndEvaluate 3.checkpoint": "that of fit",
   "findLearningRate 2.checkpoint": "not an option: it is left out of those of fit",
+  "compareNetworks 0.checkpoint": "not an option: it is left out of those of trainAndEvaluate",
   Trace: "plotly's",
   TrainingHistory: "a history, or a stored one with further measurements",
 };
@@ -340,6 +341,20 @@ const PLACES: Readonly<Record<string, Row>> = {
   "compareOverSeeds 0": [
     { contestants: { a: (seed: number) => seed }, seeds: 2 },
     (o) => lib.compareOverSeeds(o),
+  ],
+  "compareNetworks 0": [
+    {
+      ...{ contestants: { net: () => net }, train: set, heldOut: set, epochs: 1, batchSize: 1 },
+      ...{ learningRates: [0.1], seeds: 2 },
+    },
+    (o) => lib.compareNetworks(o),
+  ],
+  "addToZoo 0": [
+    {
+      ...{ network: "a", notebook: 0, accuracies: [0.1, 0.2], parameters: 1, macs: 1 },
+      ...{ images: 1, epochs: 1 },
+    },
+    (o) => lib.addToZoo(o),
   ],
   "timeOf 1": [{ repeats: 1, fastest: true }, (o) => lib.timeOf(() => {}, o)],
   "trainAndEvaluate 3": [
