@@ -14,6 +14,7 @@ import type { Component, Kit, PageElement } from "./component.ts";
 import { backward as makeBackward } from "./components/backward.ts";
 import { inceptionMixer as makeInceptionMixer } from "./components/inception_mixer.ts";
 import { kernelWorkshop as makeKernelWorkshop } from "./components/kernel_workshop.ts";
+import { normalizer as makeNormalizer } from "./components/normalizer.ts";
 import { receptiveField as makeReceptiveField } from "./components/receptive_field.ts";
 import { scores as makeScores } from "./components/scores.ts";
 import { valley as makeValley } from "./components/valley.ts";
@@ -50,7 +51,12 @@ export const receptiveField: Mount<Parameters<typeof makeReceptiveField>[1]> = m
   makeReceptiveField,
 );
 
+<<<<<<< HEAD
 /** The figure of `interactive.inceptionMixer`. */
 export const inceptionMixer: Mount<Parameters<typeof makeInceptionMixer>[1]> = mounted(
   makeInceptionMixer,
 );
+=======
+/** The figure of `interactive.normalizer`. */
+export const normalizer: Mount<Parameters<typeof makeNormalizer>[1]> = mounted(makeNormalizer);
+>>>>>>> main
