@@ -87,9 +87,6 @@ const PLACES: Readonly<Record<string, Row>> = {
   "Random.uniform 1": [{ min: 0 }, (o) => new lib.Random(1).uniform([1], o)],
   "interactive.backward 0": [{ formula: "x·x + x" }, (o) => lib.interactive.backward(o)],
   "interactive.kernelWorkshop 0": [{ stride: 2 }, (o) => lib.interactive.kernelWorkshop(o)],
-<<<<<<< HEAD
-  "interactive.inceptionMixer 0": [{ imageSize: 9 }, (o) => lib.interactive.inceptionMixer(o)],
-=======
   "interactive.normalizer 0": [small, (o) => lib.interactive.normalizer(o)],
   "interactive.normalizer 0.head": [
     small.head,
@@ -103,7 +100,7 @@ const PLACES: Readonly<Record<string, Row>> = {
     small.pixels,
     (o) => lib.interactive.normalizer({ ...small, pixels: o }),
   ],
->>>>>>> main
+  "interactive.inceptionMixer 0": [{ imageSize: 9 }, (o) => lib.interactive.inceptionMixer(o)],
   "interactive.receptiveField 0": [{ imageSize: 9 }, (o) => lib.interactive.receptiveField(o)],
   "interactive.receptiveField 0.layers[]": [
     { kernelSize: 3 },

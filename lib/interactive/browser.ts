@@ -51,12 +51,10 @@ export const receptiveField: Mount<Parameters<typeof makeReceptiveField>[1]> = m
   makeReceptiveField,
 );
 
-<<<<<<< HEAD
+/** The figure of `interactive.normalizer`. */
+export const normalizer: Mount<Parameters<typeof makeNormalizer>[1]> = mounted(makeNormalizer);
+
 /** The figure of `interactive.inceptionMixer`. */
 export const inceptionMixer: Mount<Parameters<typeof makeInceptionMixer>[1]> = mounted(
   makeInceptionMixer,
 );
-=======
-/** The figure of `interactive.normalizer`. */
-export const normalizer: Mount<Parameters<typeof makeNormalizer>[1]> = mounted(makeNormalizer);
->>>>>>> main

@@ -314,17 +314,6 @@ export function receptiveField(options: ReceptiveFieldOptions = {}): Interactive
 }
 
 /**
-<<<<<<< HEAD
- * Makes a figure of an Inception block: its four paths, drawn as wide as their channels, with the
- * MACs and parameters of the block and the MACs of the naive block, which has no reductions. The
- * reader changes the channels of the paths and of the two reductions.
- *
- * The numbers are those of `summary` for `inception(inChannels, channels)`.
- *
- * @param options What it shows at first.
- * @throws {TypeError} If an option does not exist or is of another kind.
- * @throws {RangeError} If an option is out of its range.
-=======
  * Makes a figure of batch norm at work: 3×3 convolutions on a batch of pictures, the spread of the
  * signal in each layer, and the logits of one marked picture. The reader sets the gain of the
  * kernels and the size and the company of the batch, and switches batch norm and inference mode.
@@ -337,42 +326,12 @@ export function receptiveField(options: ReceptiveFieldOptions = {}): Interactive
  * @throws {TypeError} If an option does not exist or is of another kind.
  * @throws {RangeError} If there are not 1 to 12 layers or 2 to 64 pictures, or numbers do not fit
  * each other.
->>>>>>> main
  *
  * @example
  * ```ts
  * import { interactive } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
-<<<<<<< HEAD
- * const figure = interactive.inceptionMixer({ channels: [64, [96, 128], [16, 32], 32] });
- * assert.match(String(figure), /256 channels and 128,049,152 MACs\.$/);
- * ```
- */
-export function inceptionMixer(options: InceptionMixerOptions = {}): InteractiveFigure {
-  const action = "Making the interactive figure inceptionMixer";
-  checkOptions<InceptionMixerOptions>(action, options, "{ inChannels: 256 }", {
-    inChannels: true,
-    imageSize: true,
-    channels: true,
-  });
-  const { inChannels = 192, imageSize = 28, channels } = options;
-  checkInteger(action, "inChannels", inChannels, 1, 1024);
-  checkInteger(action, "imageSize", imageSize, 1, 224);
-  if (channels !== undefined) {
-    checkArray(action, "channels", channels);
-    checkInteger(action, "the number of paths", channels.length, 4, 4);
-    const [path1, path2, path3, path4] = channels;
-    checkInteger(action, "path 1", path1, 1, 512);
-    checkInteger(action, "path 4", path4, 1, 512);
-    for (const [subject, path] of [["path 2", path2], ["path 3", path3]] as const) {
-      checkArray(action, subject, path);
-      checkInteger(action, `the number of layers of ${subject}`, path.length, 2, 2);
-      for (const layer of path) checkInteger(action, subject, layer, 1, 512);
-    }
-  }
-  return new InteractiveFigure(inceptionMixerComponent, options);
-=======
  * const figure = interactive.normalizer({
  *   layers: [{
  *     kernel: [0, 0, 0, 0, 1, 0, 0, 0, 0],
@@ -459,7 +418,51 @@ export function normalizer(options: NormalizerOptions): InteractiveFigure {
   checkWithin(action, "the mean of the pixels", pixels.mean, 0, 1);
   checkWithin(action, "the deviation of the pixels", pixels.standardDeviation, 1e-3, 1);
   return new InteractiveFigure(normalizerComponent, options);
->>>>>>> main
+}
+
+/**
+ * Makes a figure of an Inception block: its four paths, drawn as wide as their channels, with the
+ * MACs and parameters of the block and the MACs of the naive block, which has no reductions. The
+ * reader changes the channels of the paths and of the two reductions.
+ *
+ * The numbers are those of `summary` for `inception(inChannels, channels)`.
+ *
+ * @param options What it shows at first.
+ * @throws {TypeError} If an option does not exist or is of another kind.
+ * @throws {RangeError} If an option is out of its range.
+ *
+ * @example
+ * ```ts
+ * import { interactive } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = interactive.inceptionMixer({ channels: [64, [96, 128], [16, 32], 32] });
+ * assert.match(String(figure), /256 channels and 128,049,152 MACs\.$/);
+ * ```
+ */
+export function inceptionMixer(options: InceptionMixerOptions = {}): InteractiveFigure {
+  const action = "Making the interactive figure inceptionMixer";
+  checkOptions<InceptionMixerOptions>(action, options, "{ inChannels: 256 }", {
+    inChannels: true,
+    imageSize: true,
+    channels: true,
+  });
+  const { inChannels = 192, imageSize = 28, channels } = options;
+  checkInteger(action, "inChannels", inChannels, 1, 1024);
+  checkInteger(action, "imageSize", imageSize, 1, 224);
+  if (channels !== undefined) {
+    checkArray(action, "channels", channels);
+    checkInteger(action, "the number of paths", channels.length, 4, 4);
+    const [path1, path2, path3, path4] = channels;
+    checkInteger(action, "path 1", path1, 1, 512);
+    checkInteger(action, "path 4", path4, 1, 512);
+    for (const [subject, path] of [["path 2", path2], ["path 3", path3]] as const) {
+      checkArray(action, subject, path);
+      checkInteger(action, `the number of layers of ${subject}`, path.length, 2, 2);
+      for (const layer of path) checkInteger(action, subject, layer, 1, 512);
+    }
+  }
+  return new InteractiveFigure(inceptionMixerComponent, options);
 }
 
 function checkWithin(action: string, subject: string, value: unknown, low: number, high: number) {
