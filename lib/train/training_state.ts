@@ -6,6 +6,7 @@ import type { ImageDataset } from "../data/mod.ts";
 import type { Evaluator } from "./evaluate.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
 import type { AnyClassifier } from "./run.ts";
+import type { Stage } from "./stage.ts";
 import type { StepResult, TrainingStep } from "./training_step.ts";
 
 /** The parts of a training. */
@@ -18,6 +19,8 @@ export interface TrainingParts {
   readonly batches: BatchMaker;
   readonly step: TrainingStep;
   readonly evaluation: Evaluator | undefined;
+  /** The stages around the training that have a state, the innermost first. */
+  readonly stages: readonly Stage[];
 }
 
 /** The place of a training and the states of its random streams, as a checkpoint stores them. */
@@ -187,7 +190,7 @@ export class EpochMeans {
   }
 
   /** Adds the means of a batch. */
-  add({ loss, accuracy, metrics = {} }: StepResult, images: number): void {
+  add({ loss, accuracy, metrics = {} }: Omit<StepResult, "gradientNorm">, images: number): void {
     this.#images += images;
     this.#sums.loss += loss * images;
     this.#sums.accuracy += accuracy * images;

@@ -292,11 +292,21 @@ export function stateDict<M extends AnyModule>(
     inputShape: true,
     forward: true,
   });
+  return stateDictOf(action, model, options, (variable) => variable);
+}
+
+/** Returns the state dict of a model whose variables have other values. */
+export function stateDictOf(
+  action: string,
+  model: AnyModule,
+  options: StateDictOptions<never>,
+  valueOf: (variable: Variable) => Tensor,
+): Map<string, StoredTensor> {
   const entries = entriesOf(action, model, options);
   if (options.inputShape !== undefined) checkOrders(action, model, entries, true);
   const state = new Map<string, StoredTensor>();
   for (const { name, variable, batchCountName, toPyTorch, orders } of entries) {
-    tidy(() => void state.set(name, StoredTensor.of(toPyTorch(variable))));
+    tidy(() => void state.set(name, StoredTensor.of(toPyTorch(valueOf(variable)))));
     if (orders === "unknown") markOwnOrder(state.get(name)!);
     if (batchCountName) state.set(batchCountName, new StoredTensor("I64", [], new Uint8Array(8)));
   }
@@ -421,12 +431,19 @@ export function loadStateDict<M extends AnyModule>(
 /**
  * Loads a state dict that was taken from the same model: also numbers that are not finite, and
  * variables of any dtype. The caller has compared names and shapes.
+ *
+ * @param targetOf Returns the variable that receives the value of a variable of the model.
  */
-export function restoreStateDict(action: string, model: AnyModule, state: StateDict): void {
+export function restoreStateDict(
+  action: string,
+  model: AnyModule,
+  state: StateDict,
+  targetOf: (variable: Variable) => Variable | undefined = (variable) => variable,
+): void {
   for (const [entry] of byVariable(entriesOf(action, model, {}))) {
     const { name, variable, fromPyTorch, fromOwnOrder } = entry!, stored = state.get(name)!;
     const convert = isInOwnOrder(stored) ? fromOwnOrder : fromPyTorch;
-    tidy(() => variable.assign(convert(stored.tensor())));
+    tidy(() => targetOf(variable)?.assign(convert(stored.tensor())));
   }
 }
 
