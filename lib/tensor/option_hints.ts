@@ -53,6 +53,8 @@ const OTHER_WORDS: Readonly<Record<string, readonly string[]>> = {
   testdata: ["validation"],
   transforms: ["transform"],
   units: ["hidden"],
+  valaccuracy: ["validationAccuracy"],
+  valloss: ["validationLoss"],
   verbose: [],
   workers: [],
 };

@@ -11,6 +11,7 @@ import type { Checkpoint } from "./checkpoint_format.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
 import { historyOf, type Row, rowOfEpoch, rowOfStep } from "./history_rows.ts";
 import type { Progress } from "./progress.ts";
+import type { Stage, StageState } from "./stage.ts";
 import type { TrainingParts } from "./training_state.ts";
 
 /** The time between two saves in seconds, unless the caller sets another. */
@@ -193,8 +194,8 @@ class Saver {
       const own = options.optimizer.state!(), shapes = shapesOf(stateDict(model));
       problems.push(
         ...tensorDifferences("the model", tensors, shapes),
-        ...[...stages].flatMap(([name, { weights }]) =>
-          weights.size === 0 ? [] : tensorDifferences(`the stage ${name}`, weights, shapes)
+        ...this.#parts.stages.flatMap((stage) =>
+          stageProblems(stage, stages.get(stage.name), shapes)
         ),
         ...tensorDifferences("the optimizer", slots, shapesOf(Object.entries(own.tensors))),
         ...placeProblems(state, options.epochs, batches.length),
@@ -274,6 +275,20 @@ function tensorDifferences(owner: string, stored: StateDict, now: Shapes): strin
       before.has(name) ? `the tensor ${name} ${before.get(name)}` : `no tensor ${name}`
     }, found ${now.get(name) ?? "none"}.`,
   ];
+}
+
+/** The state of a stage must have its numbers, and the weights of the model or none. */
+function stageProblems(
+  { name, store }: Stage,
+  stored: StageState | undefined,
+  shapes: Shapes,
+): string[] {
+  const missing = Object.keys(store().numbers).find((key) => stored?.numbers[key] === undefined);
+  if (!stored) return [`the stage ${name} must have a state, found none.`];
+  if (missing !== undefined) return [`the stage ${name} must have ${missing}, found none.`];
+  return stored.weights.size === 0
+    ? []
+    : tensorDifferences(`the stage ${name}`, stored.weights, shapes);
 }
 
 function placeProblems(

@@ -61,9 +61,11 @@ async function inKernel(program: string): Promise<{ said: string; noticed: boole
     args: [
       "eval",
       "--v8-flags=--expose-gc",
-      `import { evaluate, fit, sgd, interruptSignal } from "resnet-lab";
+      `import { evaluate, fit, sgd } from "resnet-lab";
       import { OneWeight, pixels } from "${import.meta.resolve("./_helpers.ts")}";
-      import { listenForInterrupt } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
+      import { interruptSignal, listenForInterrupt } from "${
+        import.meta.resolve("../../lib/tensor/interrupt.ts")
+      }";
       const told = [];
       globalThis[Symbol.for("resnet-lab.tell")] = (kind, { listens }) => {
         if (kind === "stop_noticed") console.error("noticed");
