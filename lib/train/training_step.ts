@@ -24,6 +24,7 @@ import {
 import type { AnyModule } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { clipGradients } from "./clip.ts";
+import { EpochMeans } from "./epoch_means.ts";
 import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";
 import { crossEntropy } from "./losses.ts";
 import { accuracyOf, predictedClasses } from "./metrics.ts";
@@ -34,7 +35,6 @@ import type { StepProgress } from "./progress.ts";
 import { type AnyClassifier, compiledIf } from "./run.ts";
 import type { Schedule } from "./schedules.ts";
 import { checkTrainingMode } from "./training_mode.ts";
-import { EpochMeans } from "./training_state.ts";
 
 /**
  * The error of a training run that cannot continue, because a loss, a gradient, or a running

@@ -63,7 +63,8 @@ const MONITORED: Readonly<Record<Monitored, (progress: EpochProgress) => number>
  *
  * @example
  * ```ts
- * import { evaluate, fashionMnist, fit, flatten, linear, sequential, sgd, stages } from "resnet-lab";
+ * import { evaluate, fashionMnist, fit, flatten, linear } from "resnet-lab";
+ * import { sequential, sgd, stages } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const { train, test } = await fashionMnist({ subset: true });

@@ -42,7 +42,8 @@ export interface EmaOptions {
  *
  * @example
  * ```ts
- * import { evaluate, fashionMnist, fit, flatten, linear, sequential, sgd, stages } from "resnet-lab";
+ * import { evaluate, fashionMnist, fit, flatten, linear } from "resnet-lab";
+ * import { sequential, sgd, stages } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const { train, test } = await fashionMnist({ subset: true });

@@ -1,4 +1,9 @@
-/** The namespace `stages`. The page about them is `../README.md`. */
+/**
+ * Stages: trainings around a training, for early stopping, averages of weights, and logs. The page
+ * about them is `lib/train/README.md`.
+ *
+ * @module
+ */
 export { csv } from "./csv.ts";
 export { earlyStopping } from "./early_stopping.ts";
 export { ema } from "./ema.ts";
