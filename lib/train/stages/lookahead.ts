@@ -20,10 +20,10 @@ export interface LookaheadOptions {
 }
 
 /**
- * Lookahead (Zhang et al. 2019, arXiv:1907.08610, algorithm 1): the optimizer moves fast weights,
- * and every k steps slow weights move towards them, `slow ← slow + α · (fast − slow)`, from where
- * the fast weights continue. The optimizer keeps its state. The slow weights begin as the weights
- * before the first step.
+ * Moves slow weights towards those of the optimizer every few steps, and continues from there:
+ * Lookahead (Zhang et al. 2019, arXiv:1907.08610, algorithm 1). The optimizer moves fast weights,
+ * and every k steps `slow ← slow + α · (fast − slow)` and `fast ← slow`. The optimizer keeps its
+ * state. The slow weights begin as the weights before the first step.
  *
  * They also move after the last step of an epoch, as in timm, so that the model then has the slow
  * weights, and `validation` measures these. The defaults are those of timm and TensorFlow Addons,
