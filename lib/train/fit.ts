@@ -29,6 +29,9 @@ import { TrainingStep } from "./training_step.ts";
  * It does nothing before it is awaited or iterated. Leaving the loop, firing `signal`, or Stop in a
  * notebook ends it after the current step without an error, and the model stays as trained so far.
  *
+ * The functions of {@linkcode stages} put trainings around it: early stopping, averages of the
+ * weights, logs.
+ *
  * With the option `checkpoint` it saves itself, and the same call continues after the end of the
  * process.
  *

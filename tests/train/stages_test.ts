@@ -379,3 +379,17 @@ Deno.test("a stage that has not started is reported once", async () => {
   const text = new TextDecoder().decode(stderr);
   assert.equal(text.match(/has not started, so nothing was trained/g)?.length, 1, text);
 });
+
+Deno.test("stages refuse wrong calls at compile time", () => {
+  const calls = [
+    // @ts-expect-error: 'patence' does not exist in type 'EarlyStoppingOptions'
+    () => stages.earlyStopping(make(), { patence: 3 }),
+    // @ts-expect-error: Type '"loss"' is not assignable to type 'Monitored | …'
+    () => stages.earlyStopping(make(), { monitor: "loss" }),
+    // @ts-expect-error: 'AsyncGenerator<…>' is missing properties from type 'Training'
+    () => stages.ema((async function* (): AsyncGenerator<Progress> {})()),
+    // @ts-expect-error: 'Promise<History>' is missing properties from type 'Training'
+    () => stages.csv(make().then(), "a.csv"),
+  ];
+  for (const call of calls) assert.throws(call);
+});
