@@ -120,6 +120,20 @@ test("stages.csv() has each line once in a training that continues", async (fold
   assert.deepEqual(await places(file), ["step", "1", "2", "3", "4", "5", "6"]);
 });
 
+test("stages.csv() keeps all lines while the earlier progress comes again", async (folder) => {
+  const file = join(folder, "log.csv"), checkpoint = join(folder, "run");
+  const start = () => stages.csv(begin({ checkpoint }), file, { every: "step" });
+  await until(start(), 5);
+  const before = await Deno.readTextFile(file);
+  let restored = 0;
+  for await (const progress of start()) {
+    if (!progress.restored) break;
+    restored++;
+    assert.equal(await Deno.readTextFile(file), before);
+  }
+  assert.equal(restored, 7);
+});
+
 test("stages.csv() leaves the file alone if the training cannot continue", async (folder) => {
   const file = join(folder, "log.csv"), checkpoint = join(folder, "run");
   await until(stages.csv(begin({ checkpoint }), file, { every: "step" }), 3);

@@ -166,6 +166,20 @@ test("stages continue where each save left off, as after a kill at any step", as
   }
 });
 
+test("stages have their weights from the first progress that is restored", async (folder) => {
+  for (const stage of [stages.ema, allStages]) {
+    await Deno.remove(folder, { recursive: true }).catch(() => {});
+    const first = begin({ checkpoint: folder }, stage);
+    await until(first.training, 7);
+    const again = begin({ checkpoint: folder }, stage);
+    for await (const progress of again.training) {
+      assert(progress.restored);
+      if (progress.kind === "step" && progress.step === 3) break;
+    }
+    assert.equal(bytes(again), bytes(first));
+  }
+});
+
 test("a checkpoint holds the weights of stages for loadStateDict()", async (folder) => {
   const loaded = async (prefix: string) => {
     const { model } = begin({});
