@@ -7,14 +7,15 @@ import {
   fit,
   type FitOptions,
   flatten,
+  ImageDataset,
   linear,
+  memory,
   ops,
   Random,
   sequential,
   setSeed,
   sgd,
 } from "resnet-lab";
-import { ImageDataset } from "resnet-lab";
 import { startTraining } from "../../lib/train/fit.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
@@ -105,6 +106,19 @@ Deno.test("fit() with microBatchSize leaves no tensors", () =>
   assertNoLeak(async () => {
     await train({ epochs: 1, microBatchSize: 4 });
   }));
+
+Deno.test("fit() with microBatchSize keeps the sum of the gradients, not each part's", async () => {
+  const alive: number[] = [];
+  const loss = (logits: Parameters<typeof crossEntropy>[0], labels: never) => {
+    alive.push(memory().tensors);
+    return crossEntropy(logits, labels);
+  };
+  const options = { epochs: 1, batchSize: 20, validation: undefined, dropLast: true };
+  await train({ ...options, microBatchSize: 2, loss: loss as never });
+  const [, second, ...others] = alive; // Before the second part there is no sum.
+  assert.equal(others.length, 8);
+  assert.deepEqual(others, others.map(() => second));
+});
 
 Deno.test("fit() refuses a microBatchSize that does not fit", () => {
   const model = sequential(conv2d(1, 2, { kernelSize: 4 }), batchNorm(2), flatten(), linear(2, 3));
