@@ -428,6 +428,8 @@ export {
   type InteractiveFigure,
   type KernelWorkshopOptions,
   type Matrix,
+  type NormalizedLayer,
+  type NormalizerOptions,
   type ReceptiveFieldOptions,
   type ScoresOptions,
   type StepRule,
