@@ -57,6 +57,7 @@ const missing = "no such folder";
 const channels = { mean: ops.zeros([1]), variance: ops.ones([1]) };
 const { mean } = channels;
 
+const training = () => fitWith({});
 const optimizer = () => lib.sgd(net.parameters(), { learningRate: 0.1 });
 const contourPlot = (options: lib.ContourPlotOptions) =>
   lib.contourPlot([0, 1], [0, 1], [[0, 1], [2, 3]], options);
@@ -85,6 +86,17 @@ const PLACES: Readonly<Record<string, Row>> = {
   "Random.loadState 0": [{ seed: 1, draws: 0 }, (o) => new lib.Random(1).loadState(o)],
   "Random.normal 1": [{ mean: 0 }, (o) => new lib.Random(1).normal([1], o)],
   "Random.uniform 1": [{ min: 0 }, (o) => new lib.Random(1).uniform([1], o)],
+  "stages.csv 2": [{ every: "step" }, (o) => lib.stages.csv(training(), "a.csv", o)],
+  "stages.earlyStopping 1": [
+    { monitor: "trainLoss" },
+    (o) => lib.stages.earlyStopping(training(), o),
+  ],
+  "stages.ema 1": [{ decay: 0.9 }, (o) => lib.stages.ema(training(), o)],
+  "stages.lookahead 1": [{ syncPeriod: 5 }, (o) => lib.stages.lookahead(training(), o)],
+  "stages.tensorBoard 2": [
+    { every: "step" },
+    (o) => lib.stages.tensorBoard(training(), "a", o),
+  ],
   "interactive.backward 0": [{ formula: "x·x + x" }, (o) => lib.interactive.backward(o)],
   "interactive.kernelWorkshop 0": [{ stride: 2 }, (o) => lib.interactive.kernelWorkshop(o)],
   "interactive.normalizer 0": [small, (o) => lib.interactive.normalizer(o)],
@@ -523,6 +535,9 @@ async function placesWithOptions(): Promise<Map<string, string>> {
   for (const symbol of symbolsOf("data/augmentation.ts")) {
     visit(symbol.name, symbol, valueAt(lib.augmentation, symbol.name), "augmentation.");
   }
+  for (const symbol of symbolsOf("train/stages/mod.ts")) {
+    visit(symbol.name, symbol, valueAt(lib.stages, symbol.name), "stages.");
+  }
   for (const symbol of symbolsOf("interactive/figures.ts")) {
     visit(symbol.name, symbol, valueAt(lib.interactive, symbol.name), "interactive.");
   }
@@ -581,6 +596,7 @@ const WORDS: readonly [word: string, call: (options: object) => unknown, meant?:
   ["max_grad_norm", fitWith, "maxGradientNorm"],
   ["callbacks", fitWith],
   ["metrics", fitWith],
+  ["accumulate_grad_batches", fitWith, "microBatchSize"],
   ["device", fitWith],
   ["shuffle", fitWith],
   ["params", (options) => lib.sgd([options as never], { learningRate: 1 }), "parameters"],
