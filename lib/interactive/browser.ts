@@ -13,6 +13,7 @@
 import type { Component, Kit, PageElement } from "./component.ts";
 import { backward as makeBackward } from "./components/backward.ts";
 import { kernelWorkshop as makeKernelWorkshop } from "./components/kernel_workshop.ts";
+import { pushedPicture as makePushedPicture } from "./components/pushed_picture.ts";
 import { receptiveField as makeReceptiveField } from "./components/receptive_field.ts";
 import { scores as makeScores } from "./components/scores.ts";
 import { valley as makeValley } from "./components/valley.ts";
@@ -47,4 +48,9 @@ export const scores: Mount<Parameters<typeof makeScores>[1]> = mounted(makeScore
 /** The figure of `interactive.receptiveField`. */
 export const receptiveField: Mount<Parameters<typeof makeReceptiveField>[1]> = mounted(
   makeReceptiveField,
+);
+
+/** The figure of `interactive.pushedPicture`, with networks and pictures as JSON. */
+export const pushedPicture: Mount<Parameters<typeof makePushedPicture>[1]> = mounted(
+  makePushedPicture,
 );
