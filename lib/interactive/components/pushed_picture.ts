@@ -209,7 +209,7 @@ export function pushedPicture(
     return found;
   }
 
-  /** Squares of one brightness as one path each. */
+  /** Squares of one colour as one path each; neighbours of a row are one rectangle. */
   function squares(
     side: number,
     pixel: number,
@@ -217,19 +217,23 @@ export function pushedPicture(
   ): string {
     const paths: Record<string, string> = {};
     for (let i = 0; i < side * side; i++) {
-      const color = colorAt(i);
+      const color = colorAt(i), x = i % side;
+      let run = 1;
+      while (x + run < side && colorAt(i + run) === color) run++;
+      i += run - 1;
       if (color === undefined) continue;
-      const x = (i % side) * pixel, y = Math.floor(i / side) * pixel;
-      paths[color] = `${paths[color] ?? ""}M${x} ${y}h${pixel}v${pixel}h-${pixel}z`;
+      paths[color] = `${paths[color] ?? ""}M${x} ${Math.floor(i / side)}h${run}v1h-${run}z`;
     }
-    return Object.entries(paths).map(([color, d]) => `<path fill="${color}" d="${d}"/>`).join("");
+    return `<g transform="scale(${pixel})">${
+      Object.entries(paths).map(([color, d]) => `<path fill="${color}" d="${d}"/>`).join("")
+    }</g>`;
   }
 
   function drawPicture(state: State): string {
     const pixels = pixelsOf(state), side = size * PIXEL;
     const grey = squares(size, PIXEL, (i) => {
       const level = Math.round(pixels[i]! / 17) * 17;
-      return level === 0 ? undefined : `rgb(${level},${level},${level})`;
+      return level === 0 ? undefined : `#${(level / 17).toString(16).repeat(3)}`;
     });
     return kit.svg(
       side,
@@ -262,7 +266,7 @@ export function pushedPicture(
         return text(left - 6, y + 13, className, `class="end${c === truth ? " bold" : ""}"`) +
           `<rect x="${left}" y="${y + 3}" height="${BAR - 5}" width="${length.toFixed(1)}" ` +
           `fill="${c === truth ? "#1e82c8" : "#d55e00"}"/>` +
-          text(left + length + 4, y + 13, num(probabilities[c]!, 2), 'class="small"');
+          text(left + length + 4, y + 13, probabilities[c]!.toFixed(2), 'class="small"');
       });
       return text(0, top - 5, name, 'class="bold"') + bars.join("");
     });
@@ -273,7 +277,7 @@ export function pushedPicture(
   function said(state: State): string {
     return answers(state).map(({ name, probabilities }) => {
       const best = probabilities.indexOf(Math.max(...probabilities));
-      return `${name} says ${classNames[best]} (${num(probabilities[best]!, 2)})`;
+      return `${name} says ${classNames[best]} (${probabilities[best]!.toFixed(2)})`;
     }).join("; ");
   }
 
