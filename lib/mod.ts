@@ -422,6 +422,7 @@ export {
   type InteractiveFigure,
   type KernelWorkshopOptions,
   type Matrix,
+  type PushedPictureOptions,
   type ReceptiveFieldOptions,
   type ScoresOptions,
   type StepRule,

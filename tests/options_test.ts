@@ -47,6 +47,11 @@ const parameter = lib.variable(ops.zeros([1]));
 const layer = lib.globalAveragePool();
 const net = lib.sequential(lib.flatten(), lib.linear(16, 2));
 const dense = lib.linear(1, 1);
+const pushed = {
+  networks: { net },
+  pictures: set,
+  normalize: { mean: 0, standardDeviation: 1 },
+};
 const sizes = { inChannels: 1, classes: 2, width: 1 / 32 } as const;
 const axis = { title: "Loss" };
 const statistics = { mean: [0], standardDeviation: [1] };
@@ -71,6 +76,11 @@ const PLACES: Readonly<Record<string, Row>> = {
   "Random.uniform 1": [{ min: 0 }, (o) => new lib.Random(1).uniform([1], o)],
   "interactive.backward 0": [{ formula: "x·x + x" }, (o) => lib.interactive.backward(o)],
   "interactive.kernelWorkshop 0": [{ stride: 2 }, (o) => lib.interactive.kernelWorkshop(o)],
+  "interactive.pushedPicture 0": [pushed, (o) => lib.interactive.pushedPicture(o)],
+  "interactive.pushedPicture 0.normalize": [
+    pushed.normalize,
+    (o) => lib.interactive.pushedPicture({ ...pushed, normalize: o }),
+  ],
   "interactive.receptiveField 0": [{ imageSize: 9 }, (o) => lib.interactive.receptiveField(o)],
   "interactive.receptiveField 0.layers[]": [
     { kernelSize: 3 },
