@@ -422,6 +422,8 @@ export {
   type InteractiveFigure,
   type KernelWorkshopOptions,
   type Matrix,
+  type NormalizedLayer,
+  type NormalizerOptions,
   type PushedPictureOptions,
   type ReceptiveFieldOptions,
   type ScoresOptions,

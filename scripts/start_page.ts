@@ -20,7 +20,7 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
   "06": ["write a network as data, and say why three small kernels replace a large one", "5"],
   "07": ["put a small network on each pixel, and ask a network where it saw its answer", "2"],
   "08": ["look through several windows at once, and learn from more than one output", "8"],
-  "09": ["normalise batches by hand, and know training from inference", "4"],
+  "09": ["normalise batches by hand, know training from inference, and say what it is worth", "2"],
   "10": ["write the residual block, account for all of ResNet-18, train a small one well", "6"],
   "11": ["tell shortcuts and versions apart, and measure why plain networks degrade", "2"],
   "12": ["mix a kernel for each image, and judge from seeds and an interval whether it helps", "2"],

@@ -21,6 +21,7 @@ const VALUES: Readonly<Record<string, string>> = {
   "fit 2.checkpoint": "may be a string too; tests/train/checkpoint_test.ts refuses the others",
   "trainAndEvaluate 3.checkpoint": "that of fit",
   "findLearningRate 2.checkpoint": "not an option: it is left out of those of fit",
+  "compareNetworks 0.checkpoint": "not an option: it is left out of those of trainAndEvaluate",
   Trace: "plotly's",
   TrainingHistory: "a history, or a stored one with further measurements",
 };
@@ -69,6 +70,21 @@ const google = () => lib.googlenet({ ...sizes, variant: "d2l", auxiliary: true, 
 const block = () => lib.inception(1, [1, [1, 1], [1, 1], 1]);
 const tiny = () => lib.resnet({ block: "basic", stages: [1], channels: 1, ...sizes });
 
+const small: lib.NormalizerOptions = {
+  layers: [{
+    kernel: Array(9).fill(0),
+    weight: [1],
+    bias: [0],
+    runningMean: [0],
+    runningVariance: [1],
+  }],
+  head: { weight: [1, -1], bias: [0, 0] },
+  pictures: ["0f0f", "00ff"],
+  labels: [0, 1],
+  classNames: ["a", "b"],
+  pixels: { mean: 0.5, standardDeviation: 0.5 },
+};
+
 const PLACES: Readonly<Record<string, Row>> = {
   // tensor
   "Random.loadState 0": [{ seed: 1, draws: 0 }, (o) => new lib.Random(1).loadState(o)],
@@ -76,6 +92,19 @@ const PLACES: Readonly<Record<string, Row>> = {
   "Random.uniform 1": [{ min: 0 }, (o) => new lib.Random(1).uniform([1], o)],
   "interactive.backward 0": [{ formula: "x·x + x" }, (o) => lib.interactive.backward(o)],
   "interactive.kernelWorkshop 0": [{ stride: 2 }, (o) => lib.interactive.kernelWorkshop(o)],
+  "interactive.normalizer 0": [small, (o) => lib.interactive.normalizer(o)],
+  "interactive.normalizer 0.head": [
+    small.head,
+    (o) => lib.interactive.normalizer({ ...small, head: o }),
+  ],
+  "interactive.normalizer 0.layers[]": [
+    small.layers[0]!,
+    (o) => lib.interactive.normalizer({ ...small, layers: [o] }),
+  ],
+  "interactive.normalizer 0.pixels": [
+    small.pixels,
+    (o) => lib.interactive.normalizer({ ...small, pixels: o }),
+  ],
   "interactive.pushedPicture 0": [pushed, (o) => lib.interactive.pushedPicture(o)],
   "interactive.pushedPicture 0.normalize": [
     pushed.normalize,
@@ -322,6 +351,20 @@ const PLACES: Readonly<Record<string, Row>> = {
   "compareOverSeeds 0": [
     { contestants: { a: (seed: number) => seed }, seeds: 2 },
     (o) => lib.compareOverSeeds(o),
+  ],
+  "compareNetworks 0": [
+    {
+      ...{ contestants: { net: () => net }, train: set, heldOut: set, epochs: 1, batchSize: 1 },
+      ...{ learningRates: [0.1], seeds: 2 },
+    },
+    (o) => lib.compareNetworks(o),
+  ],
+  "addToZoo 0": [
+    {
+      ...{ network: "a", notebook: 0, accuracies: [0.1, 0.2], parameters: 1, macs: 1 },
+      ...{ images: 1, epochs: 1 },
+    },
+    (o) => lib.addToZoo(o),
   ],
   "timeOf 1": [{ repeats: 1, fastest: true }, (o) => lib.timeOf(() => {}, o)],
   "trainAndEvaluate 3": [
