@@ -430,6 +430,7 @@ export {
   type Matrix,
   type NormalizedLayer,
   type NormalizerOptions,
+  type PushedPictureOptions,
   type ReceptiveFieldOptions,
   type ScoresOptions,
   type StepRule,

@@ -18,7 +18,7 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
   "04": ["say what a convolution assumes, write one, and build, test and open LeNet", "3"],
   "05": ["build AlexNet as its paper describes it, and see what each new part is for", "4"],
   "06": ["write a network as data, and say why three small kernels replace a large one", "5"],
-  "07": ["put a small network on each pixel, and ask a network where it saw its answer", "5"],
+  "07": ["put a small network on each pixel, and ask a network where it saw its answer", "2"],
   "08": ["build a block of several windows, and measure what they and more outputs bring", "3"],
   "09": ["normalise batches by hand, know training from inference, and say what it is worth", "2"],
   "10": ["write the residual block, account for all of ResNet-18, train a small one well", "6"],

@@ -48,6 +48,11 @@ const parameter = lib.variable(ops.zeros([1]));
 const layer = lib.globalAveragePool();
 const net = lib.sequential(lib.flatten(), lib.linear(16, 2));
 const dense = lib.linear(1, 1);
+const pushed = {
+  networks: { net },
+  pictures: set,
+  normalize: { mean: 0, standardDeviation: 1 },
+};
 const sizes = { inChannels: 1, classes: 2, width: 1 / 32 } as const;
 const axis = { title: "Loss" };
 const statistics = { mean: [0], standardDeviation: [1] };
@@ -113,6 +118,11 @@ const PLACES: Readonly<Record<string, Row>> = {
     (o) => lib.interactive.normalizer({ ...small, pixels: o }),
   ],
   "interactive.inceptionMixer 0": [{ imageSize: 9 }, (o) => lib.interactive.inceptionMixer(o)],
+  "interactive.pushedPicture 0": [pushed, (o) => lib.interactive.pushedPicture(o)],
+  "interactive.pushedPicture 0.normalize": [
+    pushed.normalize,
+    (o) => lib.interactive.pushedPicture({ ...pushed, normalize: o }),
+  ],
   "interactive.receptiveField 0": [{ imageSize: 9 }, (o) => lib.interactive.receptiveField(o)],
   "interactive.receptiveField 0.layers[]": [
     { kernelSize: 3 },

@@ -1,4 +1,8 @@
 /** The figures of the namespace `interactive`. */
+import { Buffer } from "node:buffer";
+import type { AnyModule } from "../nn/mod.ts";
+import type { ImageDataset } from "../data/mod.ts";
+import { checkDataset } from "../data/dataset.ts";
 import {
   checkArray,
   checkInteger,
@@ -32,9 +36,14 @@ import {
   type ReceptiveFieldOptions,
   type WindowLayer,
 } from "./components/receptive_field.ts";
+import {
+  pushedPicture as pushedPictureComponent,
+  type StoredPushedPicture,
+} from "./components/pushed_picture.ts";
 import { scores as scoresComponent, type ScoresOptions } from "./components/scores.ts";
 import { valley as valleyComponent, type ValleyOptions } from "./components/valley.ts";
 import { InteractiveFigure } from "./figure.ts";
+import { storedLayers } from "./stored_layers.ts";
 
 /**
  * Makes a figure of paths that optimizers take down a surface: contours with the path of each rule,
@@ -463,6 +472,82 @@ export function inceptionMixer(options: InceptionMixerOptions = {}): Interactive
     }
   }
   return new InteractiveFigure(inceptionMixerComponent, options);
+}
+
+/** The options of {@linkcode pushedPicture}. */
+export interface PushedPictureOptions {
+  /**
+   * Trained networks by their names, from one to three. The class maps are those of the first that
+   * ends in the mean of a map for each class.
+   */
+  readonly networks: Readonly<Record<string, AnyModule>>;
+  /** Square grey pictures to push about, from one to ten. */
+  readonly pictures: ImageDataset<1>;
+  /** Mean and standard deviation by which the networks' inputs are normalised. */
+  readonly normalize: { readonly mean: number; readonly standardDeviation: number };
+}
+
+/**
+ * Makes a figure of a picture that the reader pushes about, with the probabilities that trained
+ * networks give to it and the map of a class.
+ *
+ * The networks are chains of convolutions that keep the size, batch norm after them, relu, max
+ * pooling, flatten, linear layers and a global mean, such as LeNet without its unpadded
+ * convolution. Their weights become part of the figure, rounded to bytes with a scale for each
+ * output channel, so small networks make a small figure.
+ *
+ * @param options The networks and the pictures.
+ * @throws {TypeError} If an option does not exist or is of another kind, or a network has another
+ * layer.
+ * @throws {RangeError} If an option is out of its range, or a network does not take the pictures.
+ *
+ * @example
+ * ```ts
+ * import { fashionMnist, flatten, interactive, linear, sequential } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { test } = await fashionMnist({ subset: true });
+ * const figure = interactive.pushedPicture({
+ *   networks: { "one layer": sequential(flatten(), linear(784, 10)) },
+ *   pictures: test.take(2),
+ *   normalize: { mean: 0.286, standardDeviation: 0.353 },
+ * });
+ * assert.match(String(figure), /moved 0 to the right and 0 down: one layer says/);
+ * ```
+ */
+export function pushedPicture(options: PushedPictureOptions): InteractiveFigure {
+  const action = "Making the interactive figure pushedPicture";
+  checkOptions<PushedPictureOptions>(action, options, "{ networks, pictures, normalize }", {
+    networks: true,
+    pictures: true,
+    normalize: true,
+  });
+  const { networks, pictures, normalize } = options;
+  checkOptions<typeof normalize>(`${action}, normalize`, normalize, "{ mean: 0.286, … }", {
+    mean: true,
+    standardDeviation: true,
+  });
+  checkWithin(action, "mean", normalize.mean, -1e4, 1e4);
+  checkWithin(action, "standardDeviation", normalize.standardDeviation, 1e-6, 1e4);
+  checkDataset(action, pictures);
+  const { count, height, width, channels, classNames, labels } = pictures;
+  checkInteger(action, "the number of pictures", count, 1, 10);
+  checkInteger(action, "the channels of the pictures", channels, 1, 1);
+  checkInteger(action, "the width of the pictures", width, height, height);
+  const names = Object.keys(Object(networks));
+  checkInteger(action, "the number of networks", names.length, 1, 3);
+  const stored: StoredPushedPicture = {
+    networks: names.map((name) => ({
+      name,
+      layers: storedLayers(action, networks[name]!, height),
+    })),
+    pictures: Array.from(labels, (label, i) => {
+      const bytes = Uint8ClampedArray.from(pictures.images([i]).dataSync(), (value) => 255 * value);
+      return { label, bytes: Buffer.from(bytes.buffer).toString("base64") };
+    }),
+    ...{ classNames, size: height, ...normalize },
+  };
+  return new InteractiveFigure(pushedPictureComponent, stored);
 }
 
 function checkWithin(action: string, subject: string, value: unknown, low: number, high: number) {

@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { interactive } from "resnet-lab";
+import {
+  conv2d,
+  fashionMnist,
+  flatten,
+  globalAveragePool,
+  interactive,
+  linear,
+  maxPool,
+  relu,
+  sequential,
+  setSeed,
+} from "resnet-lab";
 import { browserTest } from "./_lab.ts";
 import { box, fitsAndShows, htmlOf, pageTest, press, slider } from "./_page.ts";
 
@@ -212,6 +223,57 @@ pageTest(
     assert.equal(await figure.locator("[data-parameters]").innerText(), "179,584");
     await figure.getByRole("button", { name: "Start again" }).click();
     await fitsAndShows(page, "inception_mixer");
+  },
+);
+
+const { test: clothes } = await fashionMnist({ subset: true });
+
+/** A figure of two fresh networks, about as large as those of lesson 07. */
+function pushedPicture(): string {
+  setSeed(1);
+  const layers = () =>
+    [
+      ...[conv2d(1, 8, { kernelSize: 5, padding: 2 }), relu(), maxPool({ kernelSize: 2 })] as const,
+      ...[conv2d(8, 16, { kernelSize: 5, padding: 2 }), relu()] as const,
+      ...[maxPool({ kernelSize: 2 }), conv2d(16, 10, { kernelSize: 3, padding: 1 })] as const,
+    ] as const;
+  return htmlOf(interactive.pushedPicture({
+    networks: {
+      NiN: sequential(...layers(), globalAveragePool()),
+      linear: sequential(...layers(), flatten(), linear(490, 10)),
+    },
+    pictures: clothes.take(3),
+    normalize: { mean: 0.286, standardDeviation: 0.353 },
+  }));
+}
+
+pageTest(
+  "pushedPicture: sliders, keys and the mouse move the picture",
+  () => pushedPicture(),
+  async (page) => {
+    assert(pushedPicture().length < 60_000);
+    const figure = page.locator("[data-figure]"), pad = figure.locator("[data-pad=picture]");
+    const offsets = () =>
+      Promise.all(["right", "down"].map((name) => box(figure, name).inputValue()));
+    const bars = () => figure.locator("[data-view=bars]").innerHTML();
+    const before = await bars();
+    await press(slider(figure, "right"), "ArrowRight", 4);
+    await pad.focus();
+    await page.keyboard.press("ArrowUp");
+    assert.deepEqual(await offsets(), ["4", "-1"]);
+    assert.notEqual(await bars(), before);
+    const map = figure.locator("[data-view=map]"), old = await map.innerHTML();
+    await figure.getByLabel("Map of", { exact: true }).selectOption({ index: 3 });
+    assert.notEqual(await map.innerHTML(), old);
+    const place = (await pad.boundingBox())!;
+    await page.mouse.move(place.x + 100, place.y + 100);
+    await page.mouse.down();
+    await page.mouse.move(place.x + 76, place.y + 124, { steps: 4 });
+    await page.mouse.up();
+    assert.deepEqual(await offsets(), ["1", "2"]);
+    await figure.getByRole("button", { name: "Back to the middle" }).click();
+    assert.equal(await bars(), before);
+    await fitsAndShows(page, "pushed_picture");
   },
 );
 
