@@ -120,7 +120,8 @@ function nameOf(value: unknown): string | undefined {
     [tensor, nn, models, data, train, weights, plot, interactive, ...notebook].flatMap((module) =>
       Object.entries(module).flatMap(([name, value]): [unknown, string][] => [
         [value, name],
-        ...(["ops", "initializers", "augmentation", "timm", "diagram", "interactive"].includes(name)
+        ...(["ops", "initializers", "augmentation", "timm", "diagram", "interactive", "stages"]
+            .includes(name)
           ? Object.entries(value).map(([part, value]): [unknown, string] => [
             value,
             `${name}.${part}`,
