@@ -24,7 +24,7 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
   "10": ["write the residual block, account for all of ResNet-18, train a small one well", "6"],
   "11": ["tell shortcuts and versions apart, and measure why plain networks degrade", "2"],
   "12": ["mix a kernel for each image, and judge from seeds and an interval whether it helps", "2"],
-  "13": ["use a trained network where labels are few", "4"],
+  "13": ["use a trained network where labels are few", "3"],
   "14": ["choose a network by what it costs, make it faster, find its worst mistakes", "4"],
 };
 

@@ -126,6 +126,31 @@ Deno.test("diagram.stages() continues below where the stages do not fit", () => 
   assert(tall.layout.height! > 1.5 * flat.layout.height!);
 });
 
+Deno.test("diagram.stages() says which stages are frozen, and draws them grey", () => {
+  const path = small.rows[0]!.path;
+  const figure = diagram.stages(small, { frozen: [path] });
+  assert.equal(
+    figure.description,
+    "Stages of a network: 12×12×1; conv 3×3 → 12×12×4 (frozen); conv 3×3 → 12×12×4 (trained); " +
+      "max pool 2×2 → 6×6×4; linear → 10 (trained).",
+  );
+  const said = (figure.layout.annotations ?? []).map(({ text }) => text);
+  assert.equal(said.filter((text) => text === "frozen").length, 1);
+  assert.equal(said.filter((text) => text === "trained").length, 2);
+  const fronts = (figure.layout.shapes ?? []).filter((_, index) => index % 3 === 0);
+  assert.equal(fronts[1]!.fillcolor, fronts[0]!.fillcolor, "as grey as the input");
+  assert.notEqual(fronts[2]!.fillcolor, fronts[0]!.fillcolor);
+});
+
+Deno.test("diagram.stages() refuses a frozen path that leads nowhere", () => {
+  assert.throws(() => diagram.stages(small, { frozen: ["layer9"] }), {
+    name: "RangeError",
+    message: "Drawing the stages of a network: a path of frozen must lead to a layer of the " +
+      'summary, found "layer9".',
+  });
+  assert.throws(() => diagram.stages(small, { frozen: "conv1" as never }), { name: "TypeError" });
+});
+
 Deno.test("diagram.stages() refuses rows in the place of a summary", () => {
   // @ts-expect-error: it takes the summary itself
   assert.throws(() => diagram.stages(small.rows), {

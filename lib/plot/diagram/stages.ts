@@ -1,5 +1,6 @@
 import type { Annotations } from "plotly.js";
 import type { Summary } from "../../nn/mod.ts";
+import { checkArray, checkString } from "../../tensor/internal.ts";
 import { checkFigureOptions, checkNotEmpty, checkNumberList } from "../checks.ts";
 import { Figure } from "../figure.ts";
 import { truncate } from "../format.ts";
@@ -15,6 +16,13 @@ export interface StagesOptions extends Omit<FigureOptions, "height"> {
    * @default 110
    */
   largest?: number;
+  /**
+   * Paths of frozen parts, such as `["conv1", "layer1"]`. Their stages are grey, and below each
+   * stage with parameters stands whether it is frozen or trained.
+   *
+   * @default nothing is said
+   */
+  frozen?: readonly string[];
 }
 
 /** Neighbouring layers of one kind whose outputs have the same shape. */
@@ -23,7 +31,12 @@ interface Stage {
   /** The layers that compute something, by their short names. */
   readonly layers: string[];
   readonly color: string;
+  /** Whether it has parameters, and whether they are frozen. */
+  readonly state: "frozen" | "trained" | "";
 }
+
+/** The colour of the input and of frozen stages. */
+const grey = "#9a9a9a";
 
 /** How far a box reaches back for each pixel of its width: along x and along y. */
 const back = 0.4;
@@ -66,6 +79,7 @@ export function stages(
   checkFigureOptions<StagesOptions>(action, options, '{ title: "LeNet" }', {
     ...figureNames,
     largest: true,
+    frozen: true,
   });
   if (!Array.isArray(Object(summary).rows)) {
     throw new TypeError(
@@ -74,7 +88,9 @@ export function stages(
   }
   checkNumberList(action, "the inputShape of the summary", summary.inputShape);
   checkNotEmpty(action, "the rows of the summary", summary.rows);
-  const found = stagesOf(summary);
+  const { frozen } = options;
+  if (frozen !== undefined) checkFrozen(action, summary, frozen);
+  const found = stagesOf(summary, frozen ?? []);
   const width = options.width ?? diagramWidth, inner = width - 2 * sideMargin;
   const sides = found.map(({ shape }) => shape.length === 3 ? shape : [1, 1, shape.at(-1)!]);
   const scale = (options.largest ?? 110) / Math.max(...sides.flatMap(([h, w]) => [h!, w!]));
@@ -107,7 +123,8 @@ export function stages(
     bottom += Math.max(...line.map((index) => boxes[index]!.height + boxes[index]!.depth)) + 4;
     let left = 0;
     for (const index of line) {
-      const { height, depth, thick } = boxes[index]!, { shape, layers, color } = found[index]!;
+      const { height, depth, thick } = boxes[index]!;
+      const { shape, layers, color, state } = found[index]!;
       const x = left + (needed[index]! - depth - thick) / 2;
       shapes.push(...boxAt(x, bottom, { height, depth, thick }, color));
       const middle = left + needed[index]! / 2, letters = Math.floor(needed[index]! / 6);
@@ -115,12 +132,13 @@ export function stages(
         text(shape.join("×"), middle, bottom + 4, { yanchor: "top", font: { size: 12 } }),
         text(truncate(layers.join(", "), letters), middle, bottom + 20, { yanchor: "top" }),
       );
+      if (frozen) annotations.push(text(state, middle, bottom + 35, { yanchor: "top" }));
       left += needed[index]!;
       if (index < found.length - 1) {
         annotations.push(text("›", left, bottom + 4, { yanchor: "top", font: { size: 14 } }));
       }
     }
-    bottom += textHeight;
+    bottom += textHeight + (frozen ? 15 : 0);
   }
   return new Figure(
     // plotly.js draws no shapes without a trace on their axes.
@@ -128,24 +146,52 @@ export function stages(
     { ...pixelLayout({ ...options, width }, bottom), shapes, annotations },
     options.description ??
       `Stages of a network: ${
-        found.map(({ shape, layers }, index) =>
-          index === 0 ? shape.join("×") : `${layers.join(", ")} → ${shape.join("×")}`
-        ).join("; ")
+        found.map(({ shape, layers, state }, index) => {
+          const said = frozen && state !== "" ? ` (${state})` : "";
+          return index === 0 ? shape.join("×") : `${layers.join(", ")} → ${shape.join("×")}${said}`;
+        }).join("; ")
       }.`,
   );
 }
 
+/** Checks that each path leads to a layer of the summary. */
+function checkFrozen(
+  action: string,
+  { rows }: Pick<Summary, "rows">,
+  frozen: readonly string[],
+): void {
+  checkArray(action, "frozen", frozen);
+  for (const part of frozen) {
+    checkString(action, "a path of frozen", part);
+    if (rows.some(({ path }) => isPart(path, part))) continue;
+    throw new RangeError(
+      `${action}: a path of frozen must lead to a layer of the summary, found "${part}".`,
+    );
+  }
+}
+
+/** Whether a path is another path, or leads further. */
+function isPart(path: string, whole: string): boolean {
+  return path === whole || path.startsWith(`${whole}.`);
+}
+
 /** Returns the stages, the input first. */
-function stagesOf({ inputShape, rows }: Pick<Summary, "inputShape" | "rows">): Stage[] {
-  const found: Stage[] = [{ shape: inputShape, layers: ["input"], color: "#9a9a9a" }];
-  for (const { layer, outputShape, macs } of rows) {
+function stagesOf(
+  { inputShape, rows }: Pick<Summary, "inputShape" | "rows">,
+  frozen: readonly string[],
+): Stage[] {
+  const found: Stage[] = [{ shape: inputShape, layers: ["input"], color: grey, state: "" }];
+  for (const { path, layer, outputShape, macs } of rows) {
     const isPool = /pool/i.test(layer);
     if (macs === 0 && !isPool) continue;
     const last = found.at(-1)!, name = shortName(layer);
-    const color = isPool ? colors[2] : /linear/.test(layer) ? colors[1] : colors[0];
+    const isFrozen = frozen.some((part) => isPart(path, part));
+    const kind = isPool ? colors[2] : /linear/.test(layer) ? colors[1] : colors[0];
+    const color = isFrozen && !isPool ? grey : kind;
+    const state = isPool ? "" : isFrozen ? "frozen" : "trained";
     const isSame = last.color === color && last.shape.join() === outputShape.join();
     if (isSame) last.layers.push(name);
-    else found.push({ shape: outputShape, layers: [name], color });
+    else found.push({ shape: outputShape, layers: [name], color, state });
   }
   return found.map((stage) => ({ ...stage, layers: counted(stage.layers) }));
 }
