@@ -113,7 +113,7 @@ export async function compareOverSeeds(options: CompareOverSeedsOptions): Promis
   for (const seed of seeds) {
     for (const [index, [name, measure]] of contestants.entries()) {
       await showLine(
-        `Measurement ${done + 1} of ${total}: ${name}, seed ${seed}${left(start, done, total)}`,
+        `Measurement ${done + 1} of ${total}: ${name}, seed ${seed}${timeLeft(start, done, total)}`,
       );
       const run = `${name}, seed ${seed}`;
       const measured = async () => {
@@ -161,7 +161,8 @@ function comparison(
   };
 }
 
-function left(start: number, done: number, total: number): string {
+/** Returns the rest of a line of progress: how long the work that is left will take. */
+export function timeLeft(start: number, done: number, total: number): string {
   const passed = performance.now() - start;
   return done === 0 ? "" : ` · about ${duration(passed * (total / done - 1))} left`;
 }
@@ -171,9 +172,34 @@ function checkContestants(
   contestants: unknown,
   seeds: readonly number[],
 ): [string, (seed: number) => number | Promise<number>][] {
+  const entries = checkRecord(action, contestants, "{ plain: (seed) => … }");
+  return entries.map(([name, measure]) => {
+    const subject = `contestant "${name}"`;
+    if (!Array.isArray(measure)) {
+      checkFunction(action, subject, measure);
+      return [name, measure as (seed: number) => number | Promise<number>];
+    }
+    const count = measure.length, condition = "one for each seed";
+    checkNumber(action, `the numbers of ${subject}`, count, count === seeds.length, condition);
+    return [name, (seed) => measure[seeds.indexOf(seed)]];
+  });
+}
+
+/**
+ * Returns the entries of an object with a value for each contestant.
+ *
+ * @param example An example of such an object, as in code.
+ * @throws {TypeError} If it is no object.
+ * @throws {RangeError} If it is empty.
+ */
+export function checkRecord(
+  action: string,
+  contestants: unknown,
+  example: string,
+): [string, unknown][] {
   if (typeof contestants !== "object" || contestants === null || Array.isArray(contestants)) {
     throw new TypeError(
-      `${action}: contestants must be functions by name such as { plain: (seed) => … }, found ${
+      `${action}: contestants must be functions by name such as ${example}, found ${
         show(contestants)
       }.`,
     );
@@ -182,19 +208,11 @@ function checkContestants(
   if (entries.length === 0) {
     throw new RangeError(`${action}: contestants must be at least one function, found none.`);
   }
-  return entries.map(([name, measure]) => {
-    const subject = `contestant "${name}"`;
-    if (!Array.isArray(measure)) {
-      checkFunction(action, subject, measure);
-      return [name, measure];
-    }
-    const count = measure.length, condition = "one for each seed";
-    checkNumber(action, `the numbers of ${subject}`, count, count === seeds.length, condition);
-    return [name, (seed) => measure[seeds.indexOf(seed)]];
-  });
+  return entries;
 }
 
-function checkSeeds(action: string, seeds: number | readonly number[]): readonly number[] {
+/** Returns the seeds, of which there must be at least two different ones. */
+export function checkSeeds(action: string, seeds: number | readonly number[]): readonly number[] {
   if (typeof seeds === "number") {
     checkInteger(action, "seeds", seeds, 2);
     return Array.from({ length: seeds }, (_, seed) => seed);

@@ -1,5 +1,11 @@
 import type { Variable } from "../tensor/mod.ts";
-import { checkBoolean, checkFunction, checkNumber, checkString } from "../tensor/internal.ts";
+import {
+  checkBoolean,
+  checkFunction,
+  checkNumber,
+  checkString,
+  type OptionNames,
+} from "../tensor/internal.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { checkDataset } from "../data/dataset.ts";
 import {
@@ -14,7 +20,7 @@ import {
   type Optimizer,
 } from "../train/mod.ts";
 import { startTraining } from "../train/fit.ts";
-import { asClassifier, checkRunOptions } from "../train/run.ts";
+import { type AnyRunOptions, asClassifier, checkRunOptions } from "../train/run.ts";
 import { duration } from "./duration.ts";
 import { showProgress } from "./progress.ts";
 
@@ -58,6 +64,24 @@ export interface TrainAndEvaluateOptions<
 
 /** {@linkcode TrainAndEvaluateOptions} for any number of channels and classes. */
 type AnyOptions = TrainAndEvaluateOptions<number, number, number>;
+
+/** The names of the options, without those of {@linkcode RunOptions}. */
+export const trainingOptions: OptionNames<Omit<AnyOptions, keyof AnyRunOptions>> = {
+  learningRate: true,
+  optimizer: true,
+  name: true,
+  live: true,
+  epochs: true,
+  loss: true,
+  schedule: true,
+  augment: true,
+  mixup: true,
+  validation: true,
+  maxGradientNorm: true,
+  dropLast: true,
+  seed: true,
+  checkpoint: true,
+};
 
 /** The performance of a model after its training. */
 export interface TrainedModel<Model> extends Evaluation {
@@ -121,22 +145,12 @@ export async function trainAndEvaluate<
   const classifier = asClassifier(action, model), given = options as AnyOptions;
   checkDataset(action, dataset);
   checkDataset(action, heldOut);
-  checkRunOptions<AnyOptions>(action, given, "{ epochs: 6, batchSize: 64, learningRate: 0.01 }", {
-    learningRate: true,
-    optimizer: true,
-    name: true,
-    live: true,
-    epochs: true,
-    loss: true,
-    schedule: true,
-    augment: true,
-    mixup: true,
-    validation: true,
-    maxGradientNorm: true,
-    dropLast: true,
-    seed: true,
-    checkpoint: true,
-  });
+  checkRunOptions<AnyOptions>(
+    action,
+    given,
+    "{ epochs: 6, batchSize: 64, learningRate: 0.01 }",
+    trainingOptions,
+  );
   const { learningRate, optimizer: makeOptimizer = adam, name, live = false, ...rest } = given;
   const isRate = learningRate > 0 && learningRate < Infinity;
   checkNumber(action, "learningRate", learningRate, isRate, "a positive number");

@@ -1,0 +1,360 @@
+import { type Images, Random, setSeed, tidy } from "../tensor/mod.ts";
+import {
+  checkArray,
+  checkFunction,
+  checkInteger,
+  checkNumber,
+  checkString,
+  linkInterrupt,
+  show,
+} from "../tensor/internal.ts";
+import { type Classifier, summary } from "../nn/mod.ts";
+import type { ImageDataset, Transform } from "../data/mod.ts";
+import { checkDataset } from "../data/dataset.ts";
+import { applyTransform } from "../data/transforms.ts";
+import { DivergenceError, oneCycle, type Schedule } from "../train/mod.ts";
+import { checkRunOptions, isStopped } from "../train/run.ts";
+import type { Series } from "../plot/mod.ts";
+import { cachedExperiment } from "./cached_experiment.ts";
+import { checkRecord, checkSeeds, compareOverSeeds, type Comparison, timeLeft } from "./compare.ts";
+import { duration } from "./duration.ts";
+import { statusLine } from "./status_line.ts";
+import {
+  trainAndEvaluate,
+  type TrainAndEvaluateOptions,
+  trainingOptions,
+} from "./train_and_evaluate.ts";
+
+/** Options of {@linkcode compareNetworks}: its own, and those of {@linkcode trainAndEvaluate}. */
+export interface CompareNetworksOptions<
+  Channels extends number,
+  Classes extends number,
+  Measures extends object,
+> extends
+  Omit<
+    TrainAndEvaluateOptions<Channels, Classes, Channels>,
+    "learningRate" | "schedule" | "seed" | "name" | "live" | "validation" | "checkpoint" | "signal"
+  > {
+  /** Functions that build the networks, by their names. The others are compared with the first. */
+  contestants: Readonly<Record<string, () => Classifier<Images<Channels>, Classes>>>;
+  /** The images to train on. */
+  train: ImageDataset<Channels, Classes>;
+  /** The images by which the learning rate is chosen. */
+  heldOut: ImageDataset<Channels, Classes>;
+  /**
+   * The images on which the comparison is measured. They take no part in the choice.
+   *
+   * @default heldOut
+   */
+  test?: ImageDataset<Channels, Classes>;
+  /**
+   * The number of training images, which the seed draws.
+   *
+   * @default all
+   */
+  images?: number;
+  /** The learning rates to try, in ascending order. */
+  learningRates: readonly number[];
+  /**
+   * The schedule for a learning rate.
+   *
+   * @default (learningRate) => oneCycle({ maximum: learningRate })
+   */
+  schedule?: (learningRate: number) => Schedule;
+  /**
+   * The seed with which each learning rate is tried.
+   *
+   * @default 100
+   */
+  searchSeed?: number;
+  /**
+   * The seeds of the comparison, or their number: 3 for 0, 1 and 2.
+   *
+   * @default 5
+   */
+  seeds?: number | readonly number[];
+  /**
+   * The name of a file in `data`, in which each training is recorded by
+   * {@linkcode cachedExperiment}: by the name of its contestant, the number of images and epochs,
+   * its learning rate and its seed. After another change delete the file.
+   *
+   * @default nothing is recorded
+   */
+  experiment?: string;
+  /**
+   * Measures more than the accuracy of a trained network. The result is recorded, so it must be of
+   * numbers, texts, arrays and plain objects.
+   */
+  measure?: (model: Classifier<Images<Channels>, Classes>) => Measures | Promise<Measures>;
+}
+
+/** A training of {@linkcode compareNetworks}. */
+export interface NetworkOutcome {
+  /** The seed of the images, the first weights and the order of the batches. */
+  readonly seed: number;
+  /** The accuracy on the images of the comparison, from 0 to 1. */
+  readonly accuracy: number;
+  /** The mean loss on these images. */
+  readonly loss: number;
+  /** The time of the training steps in seconds. */
+  readonly seconds: number;
+}
+
+/** A contestant of {@linkcode compareNetworks}. */
+export interface ComparedNetwork<Measures> {
+  /** The learning rate with the highest accuracy on the held-out images. */
+  readonly learningRate: number;
+  /** The number of trainable parameters. */
+  readonly parameters: number;
+  /** The multiply-accumulate operations for one image. */
+  readonly macs: number;
+  /** The trainings at this rate, one for each seed, with the result of `measure`. */
+  readonly outcomes: readonly (NetworkOutcome & Measures)[];
+}
+
+/** The result of {@linkcode compareNetworks}. */
+export interface NetworkComparison<Measures> extends Comparison {
+  /** The search: the accuracy at each learning rate, as lines for {@linkcode lineChart}. */
+  readonly searches: readonly Series[];
+  /** The contestants by their names. */
+  readonly networks: Readonly<Record<string, ComparedNetwork<Measures>>>;
+}
+
+/**
+ * Compares networks that are trained alike: each is trained at each of the learning rates, the one
+ * with the highest accuracy on held-out images is chosen, and at its own rate each network is
+ * trained with each of the seeds. The rows and differences are those of
+ * {@linkcode compareOverSeeds}, of the accuracies.
+ *
+ * A training that diverges takes no part in the choice of the rate. If the rate of a contestant is
+ * the first or the last, a better one may lie outside: widen the grid. A line shows the progress.
+ * At Stop it ends without the training that was running.
+ *
+ * @throws {TypeError} If an option does not exist or is of the wrong kind.
+ * @throws {RangeError} If there is no contestant, the rates are not positive and ascending, there
+ * are fewer than two seeds or equal ones, or every rate of a contestant diverges.
+ * @throws {DivergenceError} If a training of the comparison diverges.
+ * @throws An `AbortError` at Stop in a notebook.
+ *
+ * @example
+ * ```ts
+ * import { compareNetworks, fashionMnist, flatten, linear, relu, sequential } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { train, test } = await fashionMnist({ subset: true });
+ * const { rows, networks, searches } = await compareNetworks({
+ *   contestants: {
+ *     "one layer": () => sequential(flatten(), linear(784, 10)),
+ *     "two layers": () => sequential(flatten(), linear(784, 32), relu(), linear(32, 10)),
+ *   },
+ *   train,
+ *   heldOut: test,
+ *   images: 600,
+ *   learningRates: [0.00001, 0.01],
+ *   seeds: 2,
+ *   epochs: 2,
+ *   batchSize: 50,
+ * });
+ * assert.deepEqual(rows.map(({ name }) => name), ["one layer", "two layers"]);
+ * assert.equal(networks["two layers"]!.parameters, 784 * 32 + 32 + 32 * 10 + 10);
+ * assert.equal(networks["one layer"]!.learningRate, 0.01);
+ * assert.deepEqual(searches[0]!.x, [0.00001, 0.01]);
+ * ```
+ */
+export async function compareNetworks<
+  Channels extends number,
+  Classes extends number,
+  Measures extends object = object,
+>(
+  options: CompareNetworksOptions<NoInfer<Channels>, NoInfer<Classes>, Measures> & {
+    train: ImageDataset<Channels, Classes>;
+  },
+): Promise<NetworkComparison<Measures>> {
+  const action = "Comparing networks";
+  const given = options as unknown as AnyOptions;
+  checkCompareOptions(action, given);
+  const {
+    contestants: builders,
+    train,
+    heldOut,
+    test = heldOut,
+    images = train.count,
+    learningRates,
+    schedule = (maximum: number) => oneCycle({ maximum }),
+    searchSeed = 100,
+    seeds: givenSeeds = 5,
+    experiment,
+    measure,
+    ...training
+  } = given;
+  const seeds = checkSeeds(action, givenSeeds);
+  const contestants = Object.entries(builders);
+  using stop = linkInterrupt();
+  const total = contestants.length * (learningRates.length + seeds.length);
+  const showLine = statusLine(), start = performance.now();
+  let done = 0, isRecorded = true;
+
+  /** Trains a contestant, or takes the recorded training. Returns null if it diverges. */
+  const trained = async (
+    name: string,
+    learningRate: number,
+    seed: number,
+    isSearch: boolean,
+  ): Promise<(NetworkOutcome & Measures) | null> => {
+    const run = `${name}, ${images} images × ${training.epochs} epochs, ` +
+      `rate ${learningRate}, seed ${seed}${isSearch ? ", search" : ""}`;
+    await showLine(`Training ${done + 1} of ${total}: ${run}${timeLeft(start, done, total)}`);
+    const measured = async () => {
+      isRecorded = false;
+      const drawn = new Random(seed).permutation(train.count).slice(0, images);
+      setSeed(seed);
+      const model = builders[name]!();
+      try {
+        const { accuracy, loss, seconds } = await trainAndEvaluate(
+          model,
+          images === train.count ? train : train.subset(drawn),
+          isSearch ? heldOut : test,
+          { ...training, learningRate, schedule: schedule(learningRate), seed },
+        );
+        if (await isStopped(stop.signal)) stop.signal?.throwIfAborted();
+        const more = isSearch || !measure ? {} : await measure(model);
+        return { diverged: false as const, seed, accuracy, loss, seconds, ...more };
+      } catch (error) {
+        if (isSearch && error instanceof DivergenceError) return { diverged: true as const };
+        throw error;
+      } finally {
+        model.dispose();
+      }
+    };
+    const outcome = experiment === undefined
+      ? await measured()
+      : await cachedExperiment(experiment, run, measured);
+    done++;
+    return outcome.diverged ? null : outcome as unknown as NetworkOutcome & Measures;
+  };
+
+  const searches: Series[] = [];
+  const best = new Map<string, number>();
+  for (const [name] of contestants) {
+    const x: number[] = [], y: number[] = [];
+    for (const rate of learningRates) {
+      const outcome = await trained(name, rate, searchSeed, true);
+      if (outcome === null) continue;
+      x.push(rate);
+      y.push(outcome.accuracy);
+    }
+    if (x.length === 0) {
+      throw new RangeError(
+        `${action}: at least one learning rate of "${name}" must not diverge, found none of ${
+          show(learningRates)
+        }.`,
+      );
+    }
+    searches.push({ name, x, y, mode: "lines+markers" });
+    best.set(name, x[y.indexOf(Math.max(...y))]!);
+  }
+  const outcomes = new Map(
+    contestants.map(([name]) => [name, [] as (NetworkOutcome & Measures)[]]),
+  );
+  for (const seed of seeds) {
+    for (const [name] of contestants) {
+      outcomes.get(name)!.push((await trained(name, best.get(name)!, seed, false))!);
+    }
+  }
+  await showLine(
+    `${total} trainings (${contestants.length} contestant${
+      contestants.length === 1 ? "" : "s"
+    } × (${learningRates.length} rates + ` +
+      `${seeds.length} seeds)) ${
+        isRecorded ? "from the record" : `in ${duration(performance.now() - start)}`
+      }`,
+    true,
+  );
+  const accuracies = contestants.map(([name]) =>
+    [name, outcomes.get(name)!.map(({ accuracy }) => accuracy)] as const
+  );
+  const comparison = await compareOverSeeds({ contestants: Object.fromEntries(accuracies), seeds });
+  const inputShape = shapeOfInput(action, train, training.transform);
+  return {
+    ...comparison,
+    searches,
+    networks: Object.fromEntries(
+      contestants.map(([name, build]) => {
+        using model = build();
+        const { parameters, macs } = summary(model, inputShape);
+        const learningRate = best.get(name)!;
+        return [name, { learningRate, parameters, macs, outcomes: outcomes.get(name)! }];
+      }),
+    ),
+  };
+}
+
+/** {@linkcode CompareNetworksOptions} for any number of channels and classes. */
+type AnyOptions = CompareNetworksOptions<number, number, object>;
+
+/** Checks all options but those of a training, which {@linkcode trainAndEvaluate} checks. */
+function checkCompareOptions(action: string, options: AnyOptions): void {
+  const {
+    learningRate: _,
+    name: _1,
+    live: _2,
+    seed: _3,
+    checkpoint: _4,
+    validation: _5,
+    ...names
+  } = trainingOptions;
+  checkRunOptions<AnyOptions & { signal?: AbortSignal }>(
+    action,
+    options,
+    "{ contestants: { plain: () => … }, train, heldOut, learningRates: [0.001, 0.01], epochs: 4 }",
+    {
+      ...names,
+      contestants: true,
+      train: true,
+      heldOut: true,
+      test: true,
+      images: true,
+      learningRates: true,
+      searchSeed: true,
+      seeds: true,
+      experiment: true,
+      measure: true,
+    },
+  );
+  const { contestants, train, heldOut, test = heldOut, images, learningRates } = options;
+  const { searchSeed = 100, experiment, measure } = options;
+  for (const [name, build] of checkRecord(action, contestants, "{ plain: () => … }")) {
+    checkFunction(action, `contestant "${name}"`, build);
+  }
+  for (const dataset of [train, heldOut, test]) checkDataset(action, dataset);
+  if (images !== undefined) {
+    checkInteger(action, "images", images);
+    const condition = `at most the ${train.count} of the training set`;
+    checkNumber(action, "images", images, images <= train.count, condition);
+  }
+  checkArray(action, "learningRates", learningRates);
+  learningRates.forEach((rate, i) => {
+    const isAscending = rate > (learningRates[i - 1] ?? 0) && rate < Infinity;
+    const condition = "a positive number, larger than the one before";
+    checkNumber(action, `learningRates[${i}]`, rate, isAscending, condition);
+  });
+  if (learningRates.length === 0) {
+    throw new RangeError(`${action}: learningRates must be at least one number, found none.`);
+  }
+  checkInteger(action, "searchSeed", searchSeed, 0);
+  if (measure !== undefined) checkFunction(action, "measure", measure);
+  if (experiment !== undefined) checkString(action, "experiment", experiment);
+}
+
+/** Returns the shape of a transformed image. */
+function shapeOfInput(
+  action: string,
+  dataset: ImageDataset,
+  transform: Transform | undefined,
+): readonly number[] {
+  return tidy(() => {
+    const image = dataset.images([0]);
+    const input = transform ? applyTransform(action, transform, image, new Random(0)) : image;
+    return input.shape.slice(1);
+  });
+}

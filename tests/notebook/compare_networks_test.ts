@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import {
+  batchNorm,
+  compareNetworks,
+  conv2d,
+  evaluate,
+  flatten,
+  ImageDataset,
+  linear,
+  normalize,
+  Random,
+  sequential,
+  setSeed,
+  sgd,
+  trainAndEvaluate,
+} from "resnet-lab";
+import { assertNoLeak } from "../_helpers.ts";
+
+/** Noisy images of two pixels: the left one is brighter in class 0, the right one in class 1. */
+function set(count: number, seed: number): ImageDataset<1, 2> {
+  const noise = new Random(seed).uniform([count, 2]).dataSync();
+  return new ImageDataset({
+    name: "two pixels",
+    pixels: Float32Array.from({ length: 2 * count }, (_, i) => {
+      const isBright = (i >> 1) % 2 === i % 2;
+      return 0.6 * noise[i]! + (isBright ? 0.4 : 0);
+    }),
+    labels: Uint8Array.from({ length: count }, (_, i) => i % 2),
+    height: 1,
+    width: 2,
+    channels: 1,
+    classes: 2,
+    classNames: ["left", "right"],
+  });
+}
+const train = set(40, 1), heldOut = set(30, 2), test = set(50, 3);
+const plain = () => sequential(flatten(), linear(2, 2));
+const normed = () => sequential(flatten(), linear(2, 2), batchNorm(2));
+const options = {
+  contestants: { plain, normed },
+  ...{ train, heldOut, test },
+  ...{ images: 20, epochs: 3, batchSize: 5, seeds: [4, 5], learningRates: [0.0001, 0.05] },
+  transform: normalize({ mean: 0.5, standardDeviation: 0.2 }),
+};
+
+Deno.test("compareNetworks() trains as trainAndEvaluate() does, and tests at the best rate", () =>
+  assertNoLeak(async () => {
+    const { rows, differences, searches, networks, seeds } = await compareNetworks(options);
+    const outcome = async (
+      build: typeof plain | typeof normed,
+      learningRate: number,
+      seed: number,
+      images: ImageDataset<1, 2>,
+    ) => {
+      setSeed(seed);
+      using model = build();
+      const drawn = train.subset(new Random(seed).permutation(40).slice(0, 20));
+      const { epochs, batchSize, transform } = options;
+      const given = { epochs, batchSize, transform, learningRate, seed };
+      return (await trainAndEvaluate(model, drawn, images, given)).accuracy;
+    };
+    assert.deepEqual(seeds, [4, 5]);
+    for (const [index, [name, build]] of Object.entries(options.contestants).entries()) {
+      const tried = [
+        await outcome(build, 0.0001, 100, heldOut),
+        await outcome(build, 0.05, 100, heldOut),
+      ];
+      const best = tried[0]! < tried[1]! ? 0.05 : 0.0001;
+      const line = { name, x: [0.0001, 0.05], y: tried, mode: "lines+markers" };
+      assert.deepEqual(searches[index], line);
+      const values = [await outcome(build, best, 4, test), await outcome(build, best, 5, test)];
+      assert.deepEqual(rows[index]!.values, values);
+      const { learningRate, parameters, macs, outcomes } = networks[name]!;
+      assert.deepEqual([learningRate, parameters, macs], [best, name === "plain" ? 6 : 10, 4]);
+      assert.deepEqual(outcomes.map(({ seed, accuracy }) => [seed, accuracy]), [
+        [4, values[0]],
+        [5, values[1]],
+      ]);
+    }
+    assert.equal(differences[0]!.name, "normed − plain");
+  }));
+
+Deno.test("compareNetworks() measures trained networks, not those of the search", async () => {
+  let calls = 0;
+  const { networks } = await compareNetworks({
+    ...options,
+    contestants: { plain },
+    async measure(model) {
+      calls++;
+      return { again: (await evaluate(model, test)).accuracy };
+    },
+  });
+  assert.equal(calls, 2);
+  for (const { accuracy, again } of networks.plain!.outcomes) assert.equal(again, accuracy);
+});
+
+Deno.test("compareNetworks() leaves a rate that diverges out of the search", async () => {
+  const diverging = {
+    ...options,
+    contestants: { plain },
+    optimizer: sgd,
+    schedule: (learningRate: number) => () => learningRate,
+  };
+  const { searches, networks } = await compareNetworks({
+    ...diverging,
+    learningRates: [0.05, 1e38],
+  });
+  assert.deepEqual(searches[0]!.x, [0.05]);
+  assert.equal(networks.plain!.learningRate, 0.05);
+  await assert.rejects(compareNetworks({ ...diverging, learningRates: [1e38, 2e38] }), {
+    name: "RangeError",
+    message: 'Comparing networks: at least one learning rate of "plain" must not diverge, found ' +
+      "none of [1e+38, 2e+38].",
+  });
+});
+
+Deno.test("compareNetworks() refuses options that do not fit", async () => {
+  const cases: [object, string, RegExp][] = [
+    [{ contestants: {} }, "RangeError", /contestants must be at least one function, found none/],
+    [
+      { contestants: [plain] },
+      "TypeError",
+      /contestants must be functions by name such as \{ plain/,
+    ],
+    [{ contestants: { plain: 5 } }, "TypeError", /contestant "plain" must be a function, found 5/],
+    [{ images: 41 }, "RangeError", /images must be at most the 40 of the training set, found 41/],
+    [{ images: 0 }, "RangeError", /images must be a whole number of at least 1, found 0/],
+    [{ learningRates: [] }, "RangeError", /learningRates must be at least one number, found none/],
+    [{ learningRates: 0.1 }, "TypeError", /learningRates must be an array, found 0.1/],
+    [
+      { learningRates: [0.1, 0.1] },
+      "RangeError",
+      /learningRates\[1\] must be a positive number, larger/,
+    ],
+    [{ seeds: [1] }, "RangeError", /seeds must be at least two different numbers, found \[1\]/],
+    [{ searchSeed: -1 }, "RangeError", /searchSeed must be a whole number/],
+    [{ measure: 5 }, "TypeError", /measure must be a function, found 5/],
+    [{ schedule: 5 }, "TypeError", /schedule must be a function of/],
+    [{ test: 5 }, "TypeError", /data set/],
+    [
+      { learningRate: 0.1 },
+      "TypeError",
+      /there is no option learningRate\. Did you mean learningRates/,
+    ],
+    [{ live: true }, "TypeError", /there is no option live/],
+    [{ epochs: 0 }, "RangeError", /epochs must be a whole number of at least 1, found 0/],
+  ];
+  for (const [change, name, message] of cases) {
+    const call = compareNetworks({ ...options, ...change } as typeof options);
+    await assert.rejects(call, { name, message }, JSON.stringify(change));
+  }
+});
+
+/** Lines that must not compile. The function is checked, never called. */
+export function types() {
+  // @ts-expect-error: feature maps are no logits
+  compareNetworks({ ...options, contestants: { a: () => conv2d(1, 2, { kernelSize: 1 }) } });
+  // @ts-expect-error: three classes
+  compareNetworks({ ...options, contestants: { a: () => sequential(flatten(), linear(2, 3)) } });
+}
