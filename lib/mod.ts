@@ -433,6 +433,7 @@ export {
 // Notebooks: help, tables, live progress, checks, exercises, comparisons, and stored results.
 export {
   addResult,
+  addToZoo,
   byRunScale,
   cachedExperiment,
   check,
@@ -463,6 +464,7 @@ export {
   type SeedRow,
   showProgress,
   type StoredResult,
+  type StoredZooNetwork,
   type Table,
   table,
   type TableOptions,
@@ -474,4 +476,6 @@ export {
   tune,
   type Tuned,
   type TuneOptions,
+  type Zoo,
+  type ZooNetwork,
 } from "./notebook/mod.ts";

@@ -33,7 +33,7 @@ export interface CompareNetworksOptions<
 > extends
   Omit<
     TrainAndEvaluateOptions<Channels, Classes, Channels>,
-    "learningRate" | "schedule" | "seed" | "name" | "live" | "validation" | "checkpoint" | "signal"
+    "learningRate" | "schedule" | "seed" | "name" | "live" | "validation" | "checkpoint"
   > {
   /** Functions that build the networks, by their names. The others are compared with the first. */
   contestants: Readonly<Record<string, () => Classifier<Images<Channels>, Classes>>>;
@@ -189,7 +189,7 @@ export async function compareNetworks<
   } = given;
   const seeds = checkSeeds(action, givenSeeds);
   const contestants = Object.entries(builders);
-  using stop = linkInterrupt();
+  using stop = linkInterrupt(given.signal);
   const total = contestants.length * (learningRates.length + seeds.length);
   const showLine = statusLine(), start = performance.now();
   let done = 0, isRecorded = true;
@@ -303,7 +303,7 @@ function checkCompareOptions(action: string, options: AnyOptions): void {
     validation: _5,
     ...names
   } = trainingOptions;
-  checkRunOptions<AnyOptions & { signal?: AbortSignal }>(
+  checkRunOptions<AnyOptions>(
     action,
     options,
     "{ contestants: { plain: () => … }, train, heldOut, learningRates: [0.001, 0.01], epochs: 4 }",

@@ -140,7 +140,7 @@ Deno.test("compareNetworks() refuses options that do not fit", async () => {
     [
       { learningRate: 0.1 },
       "TypeError",
-      /there is no option learningRate\. Did you mean learningRates/,
+      /there is no option learningRate\./,
     ],
     [{ live: true }, "TypeError", /there is no option live/],
     [{ epochs: 0 }, "RangeError", /epochs must be a whole number of at least 1, found 0/],

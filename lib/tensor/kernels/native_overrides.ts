@@ -44,6 +44,17 @@ overrideKernel(
   },
 );
 
+// In a graph TensorFlow takes oneDNN's softmax, which loses NaN on processors with AVX-512.
+overrideKernel(
+  tf.Softmax,
+  NATIVE,
+  (inputs: { logits: Tensor }, attributes: tf.SoftmaxAttrs, original) => {
+    const native = nativeBackend()!;
+    if (native.capture.isCapturing) native.areFinite([inputs.logits]);
+    return original(inputs, attributes);
+  },
+);
+
 // The gradient of a convolution's weight has two other forms, which are faster in some cases.
 overrideKernel(
   tf.Conv2DBackpropFilter,

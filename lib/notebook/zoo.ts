@@ -1,0 +1,164 @@
+import {
+  checkArray,
+  checkFinite,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  checkString,
+} from "../tensor/internal.ts";
+import { type Figure, scatterChart } from "../plot/mod.ts";
+import { isWriting, processorName, readStore, updateStore } from "./result_store.ts";
+import { type RunScale, runScale } from "./run_scale.ts";
+import { type MeanAndInterval, meanAndInterval } from "./statistics.ts";
+
+/** A network with its size and its test accuracies. */
+export interface ZooNetwork {
+  /** The network in a few words: `VGG-11, width 1/8`. */
+  readonly network: string;
+  /** The number of the notebook that trained it. */
+  readonly notebook: number;
+  /** The test accuracies, from 0 to 1, one for each seed. */
+  readonly accuracies: readonly number[];
+  /** The number of trainable parameters. */
+  readonly parameters: number;
+  /** The multiply-accumulate operations for one image. */
+  readonly macs: number;
+  /** The number of training images. */
+  readonly images: number;
+  /** The number of epochs. */
+  readonly epochs: number;
+}
+
+/** A network of the zoo as it is stored, with the scale and the machine of its trainings. */
+export interface StoredZooNetwork extends ZooNetwork {
+  /** The scale of the run; see {@linkcode runScale}. */
+  readonly scale: RunScale;
+  /** The processors, such as `2 × Intel(R) Xeon(R) Processor`. */
+  readonly machine: string;
+}
+
+/** The networks of the course so far, from {@linkcode addToZoo}. */
+export interface Zoo {
+  /** A row for each network, by notebook, for {@linkcode table}. */
+  readonly rows: readonly Record<string, string | number>[];
+  /** Accuracy over multiply-accumulates, with 95 % intervals. */
+  readonly chart: Figure;
+}
+
+/** The file of the stored networks. */
+const STORE = new URL("../../data/zoo.json", import.meta.url);
+
+/** The networks of this notebook so far. */
+const ownNetworks: StoredZooNetwork[] = [];
+
+/**
+ * Adds a network to the zoo, which grows from notebook to notebook, and returns it: the networks of
+ * earlier notebooks at this scale, and those of this notebook.
+ *
+ * With `deno task run --write`, which sets the environment variable RESNET_LAB_WRITE, the network
+ * is stored for later notebooks.
+ *
+ * @throws {TypeError} If there is an unknown property, or one of the wrong kind.
+ * @throws {RangeError} If there are fewer than two accuracies, one is not from 0 to 1, or another
+ * number is not a whole number of at least 1.
+ *
+ * @example
+ * ```ts
+ * import { addToZoo } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { rows, chart } = addToZoo({
+ *   network: "one layer",
+ *   notebook: 1,
+ *   accuracies: [0.81, 0.82, 0.83],
+ *   parameters: 7850,
+ *   macs: 7840,
+ *   images: 600,
+ *   epochs: 5,
+ * });
+ * assert.equal(rows[0]?.["test accuracy"], "82.00 ± 2.48 %");
+ * assert.match(chart.description, /one layer/);
+ * ```
+ */
+export function addToZoo(network: ZooNetwork): Zoo {
+  checkNetwork(network);
+  const own: StoredZooNetwork = { ...network, scale: runScale(), machine: processorName() };
+  const withOwn = (stored: readonly StoredZooNetwork[]) => {
+    const all = new Map<string, StoredZooNetwork>();
+    for (const entry of [...stored, ...ownNetworks, own]) {
+      all.set([entry.scale, entry.notebook, entry.network].join("/"), entry);
+    }
+    return [...all.values()].sort((a, b) => a.notebook - b.notebook);
+  };
+  let all: StoredZooNetwork[] = [];
+  if (isWriting()) updateStore<StoredZooNetwork[]>(STORE, [], (stored) => all = withOwn(stored), 2);
+  else all = withOwn(readStore<StoredZooNetwork[]>(STORE, []));
+  ownNetworks.push(own);
+  const shown = all
+    .filter((entry) => entry.scale === own.scale && entry.notebook <= own.notebook)
+    .map((entry) => ({ ...entry, ...meanAndInterval(entry.accuracies.map((part) => 100 * part)) }));
+  return { rows: shown.map(row), chart: chart(shown) };
+}
+
+type ShownNetwork = StoredZooNetwork & MeanAndInterval;
+
+function row(entry: ShownNetwork): Record<string, string | number> {
+  return {
+    network: entry.network,
+    notebook: entry.notebook,
+    "test accuracy": `${entry.mean.toFixed(2)} ± ${entry.halfWidth.toFixed(2)} %`,
+    seeds: entry.accuracies.length,
+    parameters: entry.parameters,
+    MACs: entry.macs,
+    "images × epochs": `${entry.images} × ${entry.epochs}`,
+  };
+}
+
+function chart(networks: readonly ShownNetwork[]): Figure {
+  return scatterChart(
+    networks.map(({ network, mean, halfWidth, macs }) => ({
+      name: network,
+      x: [macs / 1e6],
+      y: [mean],
+      spread: [halfWidth],
+    })),
+    {
+      title: "The zoo: accuracy and work, with 95 % intervals",
+      x: { title: "Work for one image", unit: "million MACs", scale: "log" },
+      y: { title: "Test accuracy", unit: "%" },
+      width: 620,
+    },
+  );
+}
+
+function checkNetwork(given: ZooNetwork): void {
+  const action = "Adding to the zoo";
+  checkOptions<ZooNetwork>(action, given, '{ network: "LeNet", notebook: 4, … }', {
+    network: true,
+    notebook: true,
+    accuracies: true,
+    parameters: true,
+    macs: true,
+    images: true,
+    epochs: true,
+  });
+  const { network, accuracies, ...numbers } = given;
+  checkString(action, "network", network);
+  for (const name of ["notebook", "parameters", "macs", "images", "epochs"] as const) {
+    checkInteger(action, name, numbers[name]);
+  }
+  checkArray(action, "accuracies", accuracies);
+  checkNumber(
+    action,
+    "the number of accuracies",
+    accuracies.length,
+    accuracies.length >= 2,
+    "at least 2",
+  );
+  accuracies.forEach((accuracy, i) => {
+    const subject = `accuracies[${i}]`;
+    checkFinite(action, subject, accuracy);
+    const fits = accuracy >= 0 && accuracy <= 1;
+    checkNumber(action, subject, accuracy, fits, "a number from 0 to 1");
+  });
+}
