@@ -424,6 +424,7 @@ export {
   type Matrix,
   type ReceptiveFieldOptions,
   type ScoresOptions,
+  type ShortcutSwitchOptions,
   type StepRule,
   type Surface,
   type ValleyOptions,

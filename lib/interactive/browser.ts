@@ -15,6 +15,7 @@ import { backward as makeBackward } from "./components/backward.ts";
 import { kernelWorkshop as makeKernelWorkshop } from "./components/kernel_workshop.ts";
 import { receptiveField as makeReceptiveField } from "./components/receptive_field.ts";
 import { scores as makeScores } from "./components/scores.ts";
+import { shortcutSwitch as makeShortcutSwitch } from "./components/shortcut_switch.ts";
 import { valley as makeValley } from "./components/valley.ts";
 import { makeKit } from "./kit.ts";
 
@@ -47,4 +48,9 @@ export const scores: Mount<Parameters<typeof makeScores>[1]> = mounted(makeScore
 /** The figure of `interactive.receptiveField`. */
 export const receptiveField: Mount<Parameters<typeof makeReceptiveField>[1]> = mounted(
   makeReceptiveField,
+);
+
+/** The figure of `interactive.shortcutSwitch`. */
+export const shortcutSwitch: Mount<Parameters<typeof makeShortcutSwitch>[1]> = mounted(
+  makeShortcutSwitch,
 );

@@ -12,4 +12,5 @@ export type { BackwardOptions, Formula } from "./components/backward.ts";
 export type { KernelWorkshopOptions, Matrix } from "./components/kernel_workshop.ts";
 export type { ReceptiveFieldOptions, WindowLayer } from "./components/receptive_field.ts";
 export type { ScoresOptions } from "./components/scores.ts";
+export type { ShortcutSwitchOptions } from "./components/shortcut_switch.ts";
 export type { StepRule, Surface, ValleyOptions } from "./components/valley.ts";
