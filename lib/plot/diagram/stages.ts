@@ -18,8 +18,8 @@ export interface StagesOptions extends Omit<FigureOptions, "height"> {
    */
   largest?: number;
   /**
-   * Whether each residual block is a stage of its own, with an arc for its shortcut from the feature
-   * maps before the block to those after it. The arc is dotted where the two differ in shape.
+   * Whether each residual block is a stage of its own, with an arc for its shortcut from the
+   * feature maps before the block to those after it. The arc is dotted where the shape changes.
    *
    * @default false
    */
@@ -168,8 +168,8 @@ interface Point {
 }
 
 /**
- * Returns an arc with an arrow head from above one box to above another. To a box in the line below,
- * it leaves the drawing on the right and returns on the left.
+ * Returns an arc with an arrow head from above one box to above another. To a box in the line
+ * below, it leaves the drawing on the right and returns on the left.
  */
 function arcBetween(from: Point, to: Point, right: number, dash: "solid" | "dot"): Shape[] {
   const at = ({ x, y }: Point) => `${x.toFixed(1)},${y.toFixed(1)}`;
