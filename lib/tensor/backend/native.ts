@@ -17,9 +17,6 @@ import { ResourceVariables } from "./resource_variables.ts";
 import type * as types from "./types.ts";
 import type { Binding, CapturedGraph, NativeTensor, OpAttribute, Values } from "./types.ts";
 
-/** The size from which the product of a vector with itself is faster than L2Loss. */
-const LARGE = 2 ** 16;
-
 export class NativeBackend extends NodeJSKernelBackend implements types.NativeBackend {
   readonly addon: Binding;
   /** Variables that optimizers update in place. */
@@ -155,33 +152,11 @@ export class NativeBackend extends NodeJSKernelBackend implements types.NativeBa
     const count = { name: "N", type: TF_ATTR_INT, value: ids.length };
     const sum = ids.length === 1 ? undefined : binding.executeOp("AddN", [type, count], ids, 1)[0];
     // The sum of squares is finite if and only if all squares are: infinities do not cancel.
-    const squares = this.#sumOfSquares(sum?.id ?? ids[0]!, tensors[0]!.shape);
+    const squares = binding.executeOp("L2Loss", [type], [sum?.id ?? ids[0]!], 1)[0]!.id;
     const isFinite = this.capture.assumeFinite(squares);
     if (sum) binding.deleteTensor(sum.id);
     binding.deleteTensor(squares);
     return isFinite;
-  }
-
-  /** Returns the id of the sum of the squares of a float32 tensor, up to a factor. */
-  #sumOfSquares(id: number, shape: readonly number[]): number {
-    const { binding } = this, { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT, TF_INT32 } = binding;
-    const type = { name: "T", type: TF_ATTR_TYPE, value: TF_FLOAT };
-    const size = tf.util.sizeFromShape([...shape]);
-    // In a graph, TensorFlow would round other sums differently beside a product.
-    if (size < LARGE || this.capture.isCapturing) {
-      return binding.executeOp("L2Loss", [type], [id], 1)[0]!.id;
-    }
-    const shapeType = { name: "Tshape", type: TF_ATTR_TYPE, value: TF_INT32 };
-    const rowShape = binding.createTensor([2], TF_INT32, Int32Array.of(1, size));
-    const [row] = binding.executeOp("Reshape", [type, shapeType], [id, rowShape], 1);
-    const attributes = [
-      type,
-      { name: "transpose_a", type: TF_ATTR_BOOL, value: false },
-      { name: "transpose_b", type: TF_ATTR_BOOL, value: true },
-    ];
-    const [product] = binding.executeOp("MatMul", attributes, [row!.id, row!.id], 1);
-    for (const used of [rowShape, row!.id]) binding.deleteTensor(used);
-    return product!.id;
   }
 
   hasOneDnnOp(op: string): boolean {

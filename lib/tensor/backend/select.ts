@@ -15,6 +15,7 @@ import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import { environmentVariable, mayUse } from "./environment.ts";
 import { CPU, FALLBACK_BACKENDS, NATIVE, WASM } from "./names.ts";
+import { withoutGreeting } from "./quiet_load.ts";
 import type { BackendName, Binding, NativeBackend } from "./types.ts";
 
 export { CPU, FALLBACK_BACKENDS, NATIVE, WASM };
@@ -56,7 +57,7 @@ async function loadNative(): Promise<{ problem: string; remedy: string } | undef
   });
   try {
     const require = createRequire(import.meta.url);
-    const binding: Binding = require(fileURLToPath(addon));
+    const binding: Binding = withoutGreeting(() => require(fileURLToPath(addon)));
     // The package's own entry would look for the addon in its install folder, where our set-up does
     // not put it.
     const { NativeBackend } = await import("./native.ts");
