@@ -23,7 +23,7 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
   "09": ["normalise batches by hand, and know training from inference", "4"],
   "10": [
     "show what depth costs and what an addition repairs, and account for all of ResNet-18",
-    "2",
+    "1",
   ],
   "11": ["tell shortcuts and versions apart, and measure why plain networks degrade", "2"],
   "12": ["mix a kernel for each image, and judge from seeds and an interval whether it helps", "2"],
