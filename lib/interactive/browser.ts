@@ -12,7 +12,10 @@
  */
 import type { Component, Kit, PageElement } from "./component.ts";
 import { backward as makeBackward } from "./components/backward.ts";
+import { inceptionMixer as makeInceptionMixer } from "./components/inception_mixer.ts";
 import { kernelWorkshop as makeKernelWorkshop } from "./components/kernel_workshop.ts";
+import { normalizer as makeNormalizer } from "./components/normalizer.ts";
+import { pushedPicture as makePushedPicture } from "./components/pushed_picture.ts";
 import { receptiveField as makeReceptiveField } from "./components/receptive_field.ts";
 import { scores as makeScores } from "./components/scores.ts";
 import { shortcutSwitch as makeShortcutSwitch } from "./components/shortcut_switch.ts";
@@ -50,7 +53,21 @@ export const receptiveField: Mount<Parameters<typeof makeReceptiveField>[1]> = m
   makeReceptiveField,
 );
 
+<<<<<<< HEAD
 /** The figure of `interactive.shortcutSwitch`. */
 export const shortcutSwitch: Mount<Parameters<typeof makeShortcutSwitch>[1]> = mounted(
   makeShortcutSwitch,
+=======
+/** The figure of `interactive.normalizer`. */
+export const normalizer: Mount<Parameters<typeof makeNormalizer>[1]> = mounted(makeNormalizer);
+
+/** The figure of `interactive.inceptionMixer`. */
+export const inceptionMixer: Mount<Parameters<typeof makeInceptionMixer>[1]> = mounted(
+  makeInceptionMixer,
+);
+
+/** The figure of `interactive.pushedPicture`, with networks and pictures as JSON. */
+export const pushedPicture: Mount<Parameters<typeof makePushedPicture>[1]> = mounted(
+  makePushedPicture,
+>>>>>>> main
 );
