@@ -423,11 +423,13 @@ export {
 export {
   type BackwardOptions,
   type Formula,
+  type InceptionMixerOptions,
   interactive,
   type InteractiveBundle,
   type InteractiveFigure,
   type KernelWorkshopOptions,
   type Matrix,
+  type MixerChannels,
   type NormalizedLayer,
   type NormalizerOptions,
   type PushedPictureOptions,

@@ -18,20 +18,13 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
   "04": ["say what a convolution assumes, write one, and build, test and open LeNet", "3"],
   "05": ["build AlexNet as its paper describes it, and see what each new part is for", "4"],
   "06": ["write a network as data, and say why three small kernels replace a large one", "5"],
-<<<<<<< HEAD
-  "07": ["put a small network on each pixel, and ask a network where it saw its answer", "5"],
-  "08": ["look through several windows at once, and learn from more than one output", "8"],
-  "09": ["normalise batches by hand, and know training from inference", "4"],
+  "07": ["put a small network on each pixel, and ask a network where it saw its answer", "2"],
+  "08": ["build a block of several windows, and measure what they and more outputs bring", "3"],
+  "09": ["normalise batches by hand, know training from inference, and say what it is worth", "2"],
   "10": [
     "show what depth costs and what an addition repairs, and account for all of ResNet-18",
     "1",
   ],
-=======
-  "07": ["put a small network on each pixel, and ask a network where it saw its answer", "2"],
-  "08": ["build a block of several windows, and measure what they and more outputs bring", "3"],
-  "09": ["normalise batches by hand, know training from inference, and say what it is worth", "2"],
-  "10": ["write the residual block, account for all of ResNet-18, train a small one well", "6"],
->>>>>>> main
   "11": ["tell shortcuts and versions apart, and measure why plain networks degrade", "2"],
   "12": ["mix a kernel for each image, and judge from seeds and an interval whether it helps", "2"],
   "13": ["use a trained network where labels are few", "4"],

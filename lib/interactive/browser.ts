@@ -53,11 +53,11 @@ export const receptiveField: Mount<Parameters<typeof makeReceptiveField>[1]> = m
   makeReceptiveField,
 );
 
-<<<<<<< HEAD
 /** The figure of `interactive.shortcutSwitch`. */
 export const shortcutSwitch: Mount<Parameters<typeof makeShortcutSwitch>[1]> = mounted(
   makeShortcutSwitch,
-=======
+);
+
 /** The figure of `interactive.normalizer`. */
 export const normalizer: Mount<Parameters<typeof makeNormalizer>[1]> = mounted(makeNormalizer);
 
@@ -69,5 +69,4 @@ export const inceptionMixer: Mount<Parameters<typeof makeInceptionMixer>[1]> = m
 /** The figure of `interactive.pushedPicture`, with networks and pictures as JSON. */
 export const pushedPicture: Mount<Parameters<typeof makePushedPicture>[1]> = mounted(
   makePushedPicture,
->>>>>>> main
 );

@@ -47,11 +47,8 @@ import {
 } from "./components/shortcut_switch.ts";
 import { valley as valleyComponent, type ValleyOptions } from "./components/valley.ts";
 import { InteractiveFigure } from "./figure.ts";
-<<<<<<< HEAD
 import { makeKit } from "./kit.ts";
-=======
 import { storedLayers } from "./stored_layers.ts";
->>>>>>> main
 
 /**
  * Makes a figure of paths that optimizers take down a surface: contours with the path of each rule,
