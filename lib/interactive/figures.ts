@@ -42,6 +42,7 @@ import {
 } from "./components/pushed_picture.ts";
 import { scores as scoresComponent, type ScoresOptions } from "./components/scores.ts";
 import {
+  recordRuns,
   shortcutSwitch as shortcutSwitchComponent,
   type ShortcutSwitchOptions,
 } from "./components/shortcut_switch.ts";
@@ -566,8 +567,7 @@ function checkWithin(action: string, subject: string, value: unknown, low: numbe
  * reader sets the number of blocks, α, learning rate and warm-up, trains, and compares up to four
  * trainings: the loss at each of 200 steps, and the gradient norm of each layer before the first.
  *
- * The training is stochastic gradient descent with momentum 0.9 on all points at once. `α = 0` is a
- * plain network. The numbers are those that the library computes.
+ * All points are one batch; the momentum is 0.9. The numbers are those that the library computes.
  *
  * @param options What it shows at first.
  * @throws {TypeError} If an option does not exist or is of another kind.
@@ -595,19 +595,6 @@ export function shortcutSwitch(options: ShortcutSwitchOptions = {}): Interactive
   checkWithin(action, "shortcut", shortcut, 0, 1);
   checkWithin(action, "learningRate", learningRate, 0.001, 1);
   checkInteger(action, "warmup", warmup, 0, 100);
-  // The page shows the first trainings without doing them again.
-  const component = shortcutSwitchComponent(makeKit(), options);
-  const rounded = (numbers: readonly number[]) =>
-    numbers.map((value) => Number(value.toPrecision(3)));
-  const recorded = component.initial.runs.map((settings) => {
-    const run = component.train(settings);
-    return {
-      ...settings,
-      ...run,
-      losses: rounded(run.losses),
-      firstNorms: rounded(run.firstNorms),
-      lastNorms: rounded(run.lastNorms),
-    };
-  });
+  const recorded = recordRuns(makeKit(), options);
   return new InteractiveFigure(shortcutSwitchComponent, { ...options, recorded });
 }

@@ -542,3 +542,20 @@ ${kit.button("train", "Train")} ${kit.button("clear", "Clear")}
     train,
   };
 }
+
+/** Does the first trainings of a figure, so that a page shows them without doing them again. */
+export function recordRuns(kit: Kit, options: ShortcutSwitchOptions): RecordedRun[] {
+  const { initial, train } = shortcutSwitch(kit, options);
+  const rounded = (numbers: readonly number[]) =>
+    numbers.map((value) => Number(value.toPrecision(3)));
+  return initial.runs.map((settings) => {
+    const run = train(settings);
+    return {
+      ...settings,
+      ...run,
+      losses: rounded(run.losses),
+      firstNorms: rounded(run.firstNorms),
+      lastNorms: rounded(run.lastNorms),
+    };
+  });
+}
