@@ -21,6 +21,7 @@ const VALUES: Readonly<Record<string, string>> = {
   "fit 2.checkpoint": "may be a string too; tests/train/checkpoint_test.ts refuses the others",
   "trainAndEvaluate 3.checkpoint": "that of fit",
   "findLearningRate 2.checkpoint": "not an option: it is left out of those of fit",
+  "compareNetworks 0.checkpoint": "not an option: it is left out of those of trainAndEvaluate",
   Trace: "plotly's",
   TrainingHistory: "a history, or a stored one with further measurements",
 };
@@ -47,6 +48,11 @@ const parameter = lib.variable(ops.zeros([1]));
 const layer = lib.globalAveragePool();
 const net = lib.sequential(lib.flatten(), lib.linear(16, 2));
 const dense = lib.linear(1, 1);
+const pushed = {
+  networks: { net },
+  pictures: set,
+  normalize: { mean: 0, standardDeviation: 1 },
+};
 const sizes = { inChannels: 1, classes: 2, width: 1 / 32 } as const;
 const axis = { title: "Loss" };
 const statistics = { mean: [0], standardDeviation: [1] };
@@ -56,6 +62,7 @@ const missing = "no such folder";
 const channels = { mean: ops.zeros([1]), variance: ops.ones([1]) };
 const { mean } = channels;
 
+const training = () => fitWith({});
 const optimizer = () => lib.sgd(net.parameters(), { learningRate: 0.1 });
 const contourPlot = (options: lib.ContourPlotOptions) =>
   lib.contourPlot([0, 1], [0, 1], [[0, 1], [2, 3]], options);
@@ -64,13 +71,58 @@ const google = () => lib.googlenet({ ...sizes, variant: "d2l", auxiliary: true, 
 const block = () => lib.inception(1, [1, [1, 1], [1, 1], 1]);
 const tiny = () => lib.resnet({ block: "basic", stages: [1], channels: 1, ...sizes });
 
+const small: lib.NormalizerOptions = {
+  layers: [{
+    kernel: Array(9).fill(0),
+    weight: [1],
+    bias: [0],
+    runningMean: [0],
+    runningVariance: [1],
+  }],
+  head: { weight: [1, -1], bias: [0, 0] },
+  pictures: ["0f0f", "00ff"],
+  labels: [0, 1],
+  classNames: ["a", "b"],
+  pixels: { mean: 0.5, standardDeviation: 0.5 },
+};
+
 const PLACES: Readonly<Record<string, Row>> = {
   // tensor
   "Random.loadState 0": [{ seed: 1, draws: 0 }, (o) => new lib.Random(1).loadState(o)],
   "Random.normal 1": [{ mean: 0 }, (o) => new lib.Random(1).normal([1], o)],
   "Random.uniform 1": [{ min: 0 }, (o) => new lib.Random(1).uniform([1], o)],
+  "stages.csv 2": [{ every: "step" }, (o) => lib.stages.csv(training(), "a.csv", o)],
+  "stages.earlyStopping 1": [
+    { monitor: "trainLoss" },
+    (o) => lib.stages.earlyStopping(training(), o),
+  ],
+  "stages.ema 1": [{ decay: 0.9 }, (o) => lib.stages.ema(training(), o)],
+  "stages.lookahead 1": [{ syncPeriod: 5 }, (o) => lib.stages.lookahead(training(), o)],
+  "stages.tensorBoard 2": [
+    { every: "step" },
+    (o) => lib.stages.tensorBoard(training(), "a", o),
+  ],
   "interactive.backward 0": [{ formula: "x·x + x" }, (o) => lib.interactive.backward(o)],
   "interactive.kernelWorkshop 0": [{ stride: 2 }, (o) => lib.interactive.kernelWorkshop(o)],
+  "interactive.normalizer 0": [small, (o) => lib.interactive.normalizer(o)],
+  "interactive.normalizer 0.head": [
+    small.head,
+    (o) => lib.interactive.normalizer({ ...small, head: o }),
+  ],
+  "interactive.normalizer 0.layers[]": [
+    small.layers[0]!,
+    (o) => lib.interactive.normalizer({ ...small, layers: [o] }),
+  ],
+  "interactive.normalizer 0.pixels": [
+    small.pixels,
+    (o) => lib.interactive.normalizer({ ...small, pixels: o }),
+  ],
+  "interactive.inceptionMixer 0": [{ imageSize: 9 }, (o) => lib.interactive.inceptionMixer(o)],
+  "interactive.pushedPicture 0": [pushed, (o) => lib.interactive.pushedPicture(o)],
+  "interactive.pushedPicture 0.normalize": [
+    pushed.normalize,
+    (o) => lib.interactive.pushedPicture({ ...pushed, normalize: o }),
+  ],
   "interactive.receptiveField 0": [{ imageSize: 9 }, (o) => lib.interactive.receptiveField(o)],
   "interactive.receptiveField 0.layers[]": [
     { kernelSize: 3 },
@@ -313,6 +365,20 @@ const PLACES: Readonly<Record<string, Row>> = {
     { contestants: { a: (seed: number) => seed }, seeds: 2 },
     (o) => lib.compareOverSeeds(o),
   ],
+  "compareNetworks 0": [
+    {
+      ...{ contestants: { net: () => net }, train: set, heldOut: set, epochs: 1, batchSize: 1 },
+      ...{ learningRates: [0.1], seeds: 2 },
+    },
+    (o) => lib.compareNetworks(o),
+  ],
+  "addToZoo 0": [
+    {
+      ...{ network: "a", notebook: 0, accuracies: [0.1, 0.2], parameters: 1, macs: 1 },
+      ...{ images: 1, epochs: 1 },
+    },
+    (o) => lib.addToZoo(o),
+  ],
   "timeOf 1": [{ repeats: 1, fastest: true }, (o) => lib.timeOf(() => {}, o)],
   "trainAndEvaluate 3": [
     { epochs: 1, batchSize: 1, learningRate: 0.1 },
@@ -479,6 +545,9 @@ async function placesWithOptions(): Promise<Map<string, string>> {
   for (const symbol of symbolsOf("data/augmentation.ts")) {
     visit(symbol.name, symbol, valueAt(lib.augmentation, symbol.name), "augmentation.");
   }
+  for (const symbol of symbolsOf("train/stages/mod.ts")) {
+    visit(symbol.name, symbol, valueAt(lib.stages, symbol.name), "stages.");
+  }
   for (const symbol of symbolsOf("interactive/figures.ts")) {
     visit(symbol.name, symbol, valueAt(lib.interactive, symbol.name), "interactive.");
   }
@@ -537,6 +606,7 @@ const WORDS: readonly [word: string, call: (options: object) => unknown, meant?:
   ["max_grad_norm", fitWith, "maxGradientNorm"],
   ["callbacks", fitWith],
   ["metrics", fitWith],
+  ["accumulate_grad_batches", fitWith, "microBatchSize"],
   ["device", fitWith],
   ["shuffle", fitWith],
   ["params", (options) => lib.sgd([options as never], { learningRate: 1 }), "parameters"],

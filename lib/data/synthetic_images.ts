@@ -1,5 +1,5 @@
 import { dispose, Random, type Tensor } from "../tensor/mod.ts";
-import { checkInteger, checkOptions } from "../tensor/internal.ts";
+import { checkArray, checkInteger, checkNumber, checkOptions } from "../tensor/internal.ts";
 import { allocate, checkSize } from "./checks.ts";
 import { ImageDataset } from "./dataset.ts";
 
@@ -41,13 +41,21 @@ export interface SyntheticImagesOptions<Classes extends number = number> {
    * @default 10
    */
   classes?: Classes;
+  /**
+   * The radius of the shapes in pixels of a 32 × 32 image, from the smallest to the largest; a
+   * pattern is as fine as a shape of that radius. Between them each ratio is equally likely, so
+   * that `[3, 12]` has as many images below 6 as above.
+   *
+   * @default all radii from 7 to 12 are equally likely
+   */
+  radius?: readonly [smallest: number, largest: number];
 }
 
 /**
  * Images drawn at random, for use where photographs are not available: 32 × 32 in colour and ten
  * classes in place of CIFAR-10, or two classes of any size in place of cats and dogs.
  *
- * The classes are seven shapes and three patterns. Each image has a random position, size, angle
+ * The classes are seven shapes and three patterns. Each image has a random position, radius, angle
  * and colours, uneven light, and noise. Colours and brightness say nothing about the class, so a
  * linear model is hardly better than guessing, while a convolutional network is. An accuracy on
  * these images says nothing about photographs.
@@ -56,7 +64,8 @@ export interface SyntheticImagesOptions<Classes extends number = number> {
  *
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws {RangeError} If `count` or a size is not a whole number of at least 1, `classes` not a
- * whole number from 1 to 10, or the seed not a whole number of 32 bits.
+ * whole number from 1 to 10, a radius is not from 1 to 32, or the seed not a whole number of 32
+ * bits.
  *
  * @example
  * ```ts
@@ -88,9 +97,11 @@ export function syntheticImages(options: SyntheticImagesOptions): ImageDataset<3
     seed: true,
     size: true,
     classes: true,
+    radius: true,
   });
-  const { count, seed, size = [32, 32], classes = 10 } = options;
+  const { count, seed, size = [32, 32], classes = 10, radius: radii } = options;
   checkSize(action, size);
+  if (radii) checkRadii(action, radii);
   const [height, width] = size;
   checkInteger(action, "count", count);
   checkInteger(action, "classes", classes, 1, CLASS_NAMES.length);
@@ -109,7 +120,9 @@ export function syntheticImages(options: SyntheticImagesOptions): ImageDataset<3
     const signedDistance = shapes[image % classes]!;
     const centreX = width / 2 + unit * between(-5, 5);
     const centreY = height / 2 + unit * between(-5, 5);
-    const [radius, angle] = [unit * between(7, 12), between(0, 2 * Math.PI)];
+    const relative = radii ? between(0, 1) : between(7, 12);
+    const radius = unit * (radii ? radii[0] * (radii[1] / radii[0]) ** relative : relative);
+    const angle = between(0, 2 * Math.PI);
     const [across, down] = [cos(angle) / radius, sin(angle) / radius];
     const [lightX, lightY] = [between(-0.32, 0.32) / width, between(-0.32, 0.32) / height];
     const background = [between(0, 1), between(0, 1), between(0, 1)];
@@ -142,6 +155,21 @@ export function syntheticImages(options: SyntheticImagesOptions): ImageDataset<3
     classes,
     classNames: CLASS_NAMES.slice(0, classes),
   });
+}
+
+/**
+ * Checks the smallest and the largest radius.
+ *
+ * @throws {TypeError} If they are not two numbers.
+ * @throws {RangeError} If they do not ascend from 1 to 32.
+ */
+function checkRadii(action: string, radii: readonly [number, number]): void {
+  checkArray(action, "radius", radii);
+  checkInteger(action, "the number of radii", radii.length, 2, 2);
+  const [smallest, largest] = radii;
+  checkNumber(action, "radius[0]", smallest, smallest >= 1 && smallest <= 32, "from 1 to 32");
+  const fits = largest >= smallest && largest <= 32;
+  checkNumber(action, "radius[1]", largest, fits, `from ${smallest} to 32`);
 }
 
 /** Returns the values of a tensor, and frees it. */

@@ -12,7 +12,10 @@
  */
 import type { Component, Kit, PageElement } from "./component.ts";
 import { backward as makeBackward } from "./components/backward.ts";
+import { inceptionMixer as makeInceptionMixer } from "./components/inception_mixer.ts";
 import { kernelWorkshop as makeKernelWorkshop } from "./components/kernel_workshop.ts";
+import { normalizer as makeNormalizer } from "./components/normalizer.ts";
+import { pushedPicture as makePushedPicture } from "./components/pushed_picture.ts";
 import { receptiveField as makeReceptiveField } from "./components/receptive_field.ts";
 import { scores as makeScores } from "./components/scores.ts";
 import { valley as makeValley } from "./components/valley.ts";
@@ -47,4 +50,17 @@ export const scores: Mount<Parameters<typeof makeScores>[1]> = mounted(makeScore
 /** The figure of `interactive.receptiveField`. */
 export const receptiveField: Mount<Parameters<typeof makeReceptiveField>[1]> = mounted(
   makeReceptiveField,
+);
+
+/** The figure of `interactive.normalizer`. */
+export const normalizer: Mount<Parameters<typeof makeNormalizer>[1]> = mounted(makeNormalizer);
+
+/** The figure of `interactive.inceptionMixer`. */
+export const inceptionMixer: Mount<Parameters<typeof makeInceptionMixer>[1]> = mounted(
+  makeInceptionMixer,
+);
+
+/** The figure of `interactive.pushedPicture`, with networks and pictures as JSON. */
+export const pushedPicture: Mount<Parameters<typeof makePushedPicture>[1]> = mounted(
+  makePushedPicture,
 );

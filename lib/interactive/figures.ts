@@ -1,4 +1,8 @@
 /** The figures of the namespace `interactive`. */
+import { Buffer } from "node:buffer";
+import type { AnyModule } from "../nn/mod.ts";
+import type { ImageDataset } from "../data/mod.ts";
+import { checkDataset } from "../data/dataset.ts";
 import {
   checkArray,
   checkInteger,
@@ -14,18 +18,32 @@ import {
   type Formula,
 } from "./components/backward.ts";
 import {
+  inceptionMixer as inceptionMixerComponent,
+  type InceptionMixerOptions,
+} from "./components/inception_mixer.ts";
+import {
   kernelWorkshop as kernelWorkshopComponent,
   type KernelWorkshopOptions,
   type Matrix,
 } from "./components/kernel_workshop.ts";
 import {
+  type NormalizedLayer,
+  normalizer as normalizerComponent,
+  type NormalizerOptions,
+} from "./components/normalizer.ts";
+import {
   receptiveField as receptiveFieldComponent,
   type ReceptiveFieldOptions,
   type WindowLayer,
 } from "./components/receptive_field.ts";
+import {
+  pushedPicture as pushedPictureComponent,
+  type StoredPushedPicture,
+} from "./components/pushed_picture.ts";
 import { scores as scoresComponent, type ScoresOptions } from "./components/scores.ts";
 import { valley as valleyComponent, type ValleyOptions } from "./components/valley.ts";
 import { InteractiveFigure } from "./figure.ts";
+import { storedLayers } from "./stored_layers.ts";
 
 /**
  * Makes a figure of paths that optimizers take down a surface: contours with the path of each rule,
@@ -302,6 +320,234 @@ export function receptiveField(options: ReceptiveFieldOptions = {}): Interactive
   }
   checkInteger(action, "imageSize", imageSize, 8, 40);
   return new InteractiveFigure(receptiveFieldComponent, options);
+}
+
+/**
+ * Makes a figure of batch norm at work: 3×3 convolutions on a batch of pictures, the spread of the
+ * signal in each layer, and the logits of one marked picture. The reader sets the gain of the
+ * kernels and the size and the company of the batch, and switches batch norm and inference mode.
+ *
+ * The layers come from a trained network: each is a convolution without bias and with padding 1,
+ * its batch norm, and a relu; after the last one each map is averaged, and a linear layer follows.
+ * The kernels are shown at the size of He's initial weights, which changes nothing with batch norm.
+ *
+ * @param options The network and the pictures.
+ * @throws {TypeError} If an option does not exist or is of another kind.
+ * @throws {RangeError} If there are not 1 to 12 layers or 2 to 64 pictures, or numbers do not fit
+ * each other.
+ *
+ * @example
+ * ```ts
+ * import { interactive } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = interactive.normalizer({
+ *   layers: [{
+ *     kernel: [0, 0, 0, 0, 1, 0, 0, 0, 0],
+ *     weight: [1],
+ *     bias: [0],
+ *     runningMean: [0],
+ *     runningVariance: [1],
+ *   }],
+ *   head: { weight: [1, -1], bias: [0, 0] },
+ *   pictures: ["0f0f", "00ff"],
+ *   labels: [0, 1],
+ *   classNames: ["stripes", "halves"],
+ *   pixels: { mean: 0.5, standardDeviation: 0.5 },
+ * });
+ * assert.match(String(figure), /^1 layer with batch norm in training mode, gain 1, on a batch/);
+ * ```
+ */
+export function normalizer(options: NormalizerOptions): InteractiveFigure {
+  const action = "Making the interactive figure normalizer";
+  checkOptions<NormalizerOptions>(action, options, "{ layers: […], head: { … }, … }", {
+    layers: true,
+    head: true,
+    pictures: true,
+    labels: true,
+    classNames: true,
+    pixels: true,
+  });
+  const { layers, head, pictures, labels, classNames, pixels } = options;
+  for (const name of ["layers", "pictures", "labels", "classNames"] as const) {
+    checkArray(action, name, options[name]);
+  }
+  checkInteger(action, "the number of layers", layers.length, 1, 12);
+  const checkLength = (subject: string, numbers: readonly number[], count: number) => {
+    checkArray(action, subject, numbers);
+    checkInteger(action, `the length of ${subject}`, numbers.length, count, count);
+  };
+  checkOptions<NormalizerOptions["head"]>(`${action}, head`, head, "{ weight: […], bias: […] }", {
+    weight: true,
+    bias: true,
+  });
+  const example = "{ mean: 0.286, standardDeviation: 0.353 }";
+  checkOptions<NormalizerOptions["pixels"]>(`${action}, pixels`, pixels, example, {
+    mean: true,
+    standardDeviation: true,
+  });
+  let channels = 1;
+  layers.forEach((layer, index) => {
+    const subject = `layers[${index}]`;
+    checkOptions<NormalizedLayer>(`${action}, ${subject}`, layer, "{ kernel: […], … }", {
+      kernel: true,
+      stride: true,
+      weight: true,
+      bias: true,
+      runningMean: true,
+      runningVariance: true,
+    });
+    checkArray(action, `the weight of ${subject}`, layer.weight);
+    checkInteger(action, `stride of ${subject}`, layer.stride ?? 1, 1, 4);
+    const count = layer.weight.length;
+    checkLength(`the kernel of ${subject}`, layer.kernel, 9 * channels * count);
+    for (const name of ["bias", "runningMean", "runningVariance"] as const) {
+      checkLength(`the ${name} of ${subject}`, layer[name], count);
+    }
+    channels = count;
+  });
+  checkLength("the weight of the head", head.weight, channels * classNames.length);
+  checkLength("the bias of the head", head.bias, classNames.length);
+  checkInteger(action, "the number of pictures", pictures.length, 2, 64);
+  checkLength("labels", labels, pictures.length);
+  const digits = Math.round(Math.sqrt(pictures[0]!.length)) ** 2;
+  for (const picture of pictures) {
+    checkString(action, "a picture", picture);
+    if (/^[0-9a-f]+$/.test(picture) && picture.length === digits) continue;
+    throw new RangeError(
+      `${action}: each picture must be a square of hexadecimal digits, as many as the first has, ` +
+        `found ${picture.length} letters.`,
+    );
+  }
+  classNames.forEach((name, k) => {
+    checkString(action, "a name of a class", name);
+    const count = labels.filter((label) => label === k).length;
+    checkNumber(action, `the number of pictures of "${name}"`, count, count > 0, "at least 1");
+  });
+  checkWithin(action, "the mean of the pixels", pixels.mean, 0, 1);
+  checkWithin(action, "the deviation of the pixels", pixels.standardDeviation, 1e-3, 1);
+  return new InteractiveFigure(normalizerComponent, options);
+}
+
+/**
+ * Makes a figure of an Inception block: its four paths, drawn as wide as their channels, with the
+ * MACs and parameters of the block and the MACs of the naive block, which has no reductions. The
+ * reader changes the channels of the paths and of the two reductions.
+ *
+ * The numbers are those of `summary` for `inception(inChannels, channels)`.
+ *
+ * @param options What it shows at first.
+ * @throws {TypeError} If an option does not exist or is of another kind.
+ * @throws {RangeError} If an option is out of its range.
+ *
+ * @example
+ * ```ts
+ * import { interactive } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = interactive.inceptionMixer({ channels: [64, [96, 128], [16, 32], 32] });
+ * assert.match(String(figure), /256 channels and 128,049,152 MACs\.$/);
+ * ```
+ */
+export function inceptionMixer(options: InceptionMixerOptions = {}): InteractiveFigure {
+  const action = "Making the interactive figure inceptionMixer";
+  checkOptions<InceptionMixerOptions>(action, options, "{ inChannels: 256 }", {
+    inChannels: true,
+    imageSize: true,
+    channels: true,
+  });
+  const { inChannels = 192, imageSize = 28, channels } = options;
+  checkInteger(action, "inChannels", inChannels, 1, 1024);
+  checkInteger(action, "imageSize", imageSize, 1, 224);
+  if (channels !== undefined) {
+    checkArray(action, "channels", channels);
+    checkInteger(action, "the number of paths", channels.length, 4, 4);
+    const [path1, path2, path3, path4] = channels;
+    checkInteger(action, "path 1", path1, 1, 512);
+    checkInteger(action, "path 4", path4, 1, 512);
+    for (const [subject, path] of [["path 2", path2], ["path 3", path3]] as const) {
+      checkArray(action, subject, path);
+      checkInteger(action, `the number of layers of ${subject}`, path.length, 2, 2);
+      for (const layer of path) checkInteger(action, subject, layer, 1, 512);
+    }
+  }
+  return new InteractiveFigure(inceptionMixerComponent, options);
+}
+
+/** The options of {@linkcode pushedPicture}. */
+export interface PushedPictureOptions {
+  /**
+   * Trained networks by their names, from one to three. The class maps are those of the first that
+   * ends in the mean of a map for each class.
+   */
+  readonly networks: Readonly<Record<string, AnyModule>>;
+  /** Square grey pictures to push about, from one to ten. */
+  readonly pictures: ImageDataset<1>;
+  /** Mean and standard deviation by which the networks' inputs are normalised. */
+  readonly normalize: { readonly mean: number; readonly standardDeviation: number };
+}
+
+/**
+ * Makes a figure of a picture that the reader pushes about, with the probabilities that trained
+ * networks give to it and the map of a class.
+ *
+ * The networks are chains of convolutions that keep the size, batch norm after them, relu, max
+ * pooling, flatten, linear layers and a global mean, such as LeNet without its unpadded
+ * convolution. Their weights become part of the figure, rounded to bytes with a scale for each
+ * output channel, so small networks make a small figure.
+ *
+ * @param options The networks and the pictures.
+ * @throws {TypeError} If an option does not exist or is of another kind, or a network has another
+ * layer.
+ * @throws {RangeError} If an option is out of its range, or a network does not take the pictures.
+ *
+ * @example
+ * ```ts
+ * import { fashionMnist, flatten, interactive, linear, sequential } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { test } = await fashionMnist({ subset: true });
+ * const figure = interactive.pushedPicture({
+ *   networks: { "one layer": sequential(flatten(), linear(784, 10)) },
+ *   pictures: test.take(2),
+ *   normalize: { mean: 0.286, standardDeviation: 0.353 },
+ * });
+ * assert.match(String(figure), /moved 0 to the right and 0 down: one layer says/);
+ * ```
+ */
+export function pushedPicture(options: PushedPictureOptions): InteractiveFigure {
+  const action = "Making the interactive figure pushedPicture";
+  checkOptions<PushedPictureOptions>(action, options, "{ networks, pictures, normalize }", {
+    networks: true,
+    pictures: true,
+    normalize: true,
+  });
+  const { networks, pictures, normalize } = options;
+  checkOptions<typeof normalize>(`${action}, normalize`, normalize, "{ mean: 0.286, … }", {
+    mean: true,
+    standardDeviation: true,
+  });
+  checkWithin(action, "mean", normalize.mean, -1e4, 1e4);
+  checkWithin(action, "standardDeviation", normalize.standardDeviation, 1e-6, 1e4);
+  checkDataset(action, pictures);
+  const { count, height, width, channels, classNames, labels } = pictures;
+  checkInteger(action, "the number of pictures", count, 1, 10);
+  checkInteger(action, "the channels of the pictures", channels, 1, 1);
+  checkInteger(action, "the width of the pictures", width, height, height);
+  const names = Object.keys(Object(networks));
+  checkInteger(action, "the number of networks", names.length, 1, 3);
+  const stored: StoredPushedPicture = {
+    networks: names.map((name) => ({
+      name,
+      layers: storedLayers(action, networks[name]!, height),
+    })),
+    pictures: Array.from(labels, (label, i) => {
+      const bytes = Uint8ClampedArray.from(pictures.images([i]).dataSync(), (value) => 255 * value);
+      return { label, bytes: Buffer.from(bytes.buffer).toString("base64") };
+    }),
+    ...{ classNames, size: height, ...normalize },
+  };
+  return new InteractiveFigure(pushedPictureComponent, stored);
 }
 
 function checkWithin(action: string, subject: string, value: unknown, low: number, high: number) {

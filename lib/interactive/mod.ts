@@ -9,7 +9,10 @@
 export * as interactive from "./figures.ts";
 export type { InteractiveBundle, InteractiveFigure } from "./figure.ts";
 export type { BackwardOptions, Formula } from "./components/backward.ts";
+export type { InceptionMixerOptions, MixerChannels } from "./components/inception_mixer.ts";
 export type { KernelWorkshopOptions, Matrix } from "./components/kernel_workshop.ts";
+export type { NormalizedLayer, NormalizerOptions } from "./components/normalizer.ts";
+export type { PushedPictureOptions } from "./figures.ts";
 export type { ReceptiveFieldOptions, WindowLayer } from "./components/receptive_field.ts";
 export type { ScoresOptions } from "./components/scores.ts";
 export type { StepRule, Surface, ValleyOptions } from "./components/valley.ts";

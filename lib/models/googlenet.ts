@@ -72,6 +72,12 @@ export interface GoogLeNetOptions<
    */
   width?: number;
   /**
+   * Whether there is batch norm after each convolution, in place of its bias.
+   *
+   * @default true in torchvision's variant, false in the variant `"d2l"`
+   */
+  batchNorm?: boolean;
+  /**
    * Whether there are two auxiliary heads for training.
    *
    * @default false
@@ -103,18 +109,21 @@ function settingsOf(options: GoogLeNetOptions): GoogLeNetSettings<number, number
     inChannels: true,
     classes: true,
     width: true,
+    batchNorm: true,
     auxiliary: true,
     imageSize: true,
   });
   const { variant, width = 1, auxiliary = false, imageSize = 224 } = options;
   checkVariant(BUILDING, variant);
+  const { batchNorm = variant === "torchvision" } = options;
+  checkBoolean(BUILDING, "batchNorm", batchNorm);
   checkBoolean(BUILDING, "auxiliary", auxiliary);
   const { inChannels = DEFAULTS[variant].inChannels, classes = DEFAULTS[variant].classes } =
     options;
   checkInteger(BUILDING, "inChannels", inChannels);
   checkInteger(BUILDING, "classes", classes);
   checkInteger(BUILDING, "imageSize", imageSize);
-  return { variant, inChannels, classes, width, auxiliary, imageSize };
+  return { variant, inChannels, classes, width, batchNorm, auxiliary, imageSize };
 }
 
 /** GoogLeNet; made by {@linkcode googlenet}. */
@@ -167,7 +176,7 @@ export class GoogLeNet<InChannels extends number, Classes extends number>
    */
   constructor(settings: GoogLeNetSettings<InChannels, Classes>) {
     super();
-    const { variant, inChannels, classes, width, imageSize } = settings;
+    const { variant, inChannels, classes, width, batchNorm, imageSize } = settings;
     const c = (channels: number) => scaleChannels(BUILDING, channels, width);
     const pool = (kernelSize: number) =>
       variant === "torchvision"
@@ -177,12 +186,13 @@ export class GoogLeNet<InChannels extends number, Classes extends number>
       new Inception<number, number>(
         inChannels,
         [c(c1), [c(r2), c(c2)], [c(r3), c(c3)], c(c4)],
-        { variant },
+        { variant, batchNorm },
       );
-    this.conv1 = new ConvRelu(inChannels, c(64), { variant, kernelSize: 7, stride: 2, padding: 3 });
+    const stem = { batchNorm, kernelSize: 7, stride: 2, padding: 3 };
+    this.conv1 = new ConvRelu(inChannels, c(64), stem);
     this.maxpool1 = pool(3);
-    this.conv2 = new ConvRelu(c(64), c(64), { variant, kernelSize: 1 });
-    this.conv3 = new ConvRelu(c(64), c(192), { variant, kernelSize: 3, padding: 1 });
+    this.conv2 = new ConvRelu(c(64), c(64), { batchNorm, kernelSize: 1 });
+    this.conv3 = new ConvRelu(c(64), c(192), { batchNorm, kernelSize: 3, padding: 1 });
     this.maxpool2 = pool(3);
     this.inception3a = block(c(192), [64, [96, 128], [16, 32], 32]);
     this.inception3b = block(this.inception3a.outChannels, [128, [128, 192], [32, 96], 64]);
@@ -233,7 +243,7 @@ export class GoogLeNet<InChannels extends number, Classes extends number>
 
 /** The options of {@linkcode AuxiliaryHead}. */
 interface AuxiliaryHeadOptions
-  extends Pick<GoogLeNetSettings<number, number>, "variant" | "width"> {
+  extends Pick<GoogLeNetSettings<number, number>, "batchNorm" | "width"> {
   /** The pooling before the convolution. */
   pool: Pool | AdaptiveAveragePool;
   /** Height and width of the feature maps after the pooling. */
@@ -252,13 +262,13 @@ export class AuxiliaryHead<Classes extends number> extends Module<Images, Featur
   constructor(
     inChannels: number,
     classes: Classes,
-    { variant, width, pool, side }: AuxiliaryHeadOptions,
+    { batchNorm, width, pool, side }: AuxiliaryHeadOptions,
   ) {
     super();
     this.pool = pool;
     const channels = scaleChannels(BUILDING, 128, width);
     const hidden = scaleChannels(BUILDING, 1024, width);
-    this.conv = new ConvRelu(inChannels, channels, { variant, kernelSize: 1 });
+    this.conv = new ConvRelu(inChannels, channels, { batchNorm, kernelSize: 1 });
     this.fc1 = linear(side * side * channels, hidden);
     this.fc2 = linear(hidden, classes);
   }
@@ -302,17 +312,17 @@ export class GoogLeNetWithAuxiliary<InChannels extends number, Classes extends n
    */
   constructor(settings: GoogLeNetSettings<InChannels, Classes>) {
     super(settings);
-    const { variant, classes, width, imageSize } = settings;
+    const { variant, classes, width, batchNorm, imageSize } = settings;
     const layers = windowLayers(this);
     const until4a = layers.slice(0, layers.findIndex(([path]) => path.startsWith("inception4b")));
     const head = (path: string, inChannels: number) => {
       if (variant === "torchvision") {
         const pool = adaptiveAveragePool([4, 4]);
-        return new AuxiliaryHead(inChannels, classes, { variant, width, pool, side: 4 });
+        return new AuxiliaryHead(inChannels, classes, { batchNorm, width, pool, side: 4 });
       }
       const pool = avgPool({ kernelSize: 5, stride: 3 });
       const side = outputSide(BUILDING, this, [...until4a, [path, pool]], imageSize);
-      return new AuxiliaryHead(inChannels, classes, { variant, width, pool, side });
+      return new AuxiliaryHead(inChannels, classes, { batchNorm, width, pool, side });
     };
     this.aux1 = head("aux1.pool", this.inception4a.outChannels);
     this.aux2 = head("aux2.pool", this.inception4d.outChannels);

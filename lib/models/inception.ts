@@ -1,6 +1,6 @@
 /** The Inception block of GoogLeNet. */
 import { type Images, ops, tidy } from "../tensor/mod.ts";
-import { checkInteger, checkOneOf, checkOptions, show } from "../tensor/internal.ts";
+import { checkBoolean, checkInteger, checkOneOf, checkOptions, show } from "../tensor/internal.ts";
 import {
   type Add,
   type BatchNorm,
@@ -27,10 +27,10 @@ const VARIANTS: readonly GoogLeNetVariant[] = ["d2l", "torchvision"];
 
 /** The options of {@linkcode ConvRelu}. */
 interface ConvReluOptions extends Pick<Conv2dOptions, "kernelSize" | "stride" | "padding"> {
-  variant: GoogLeNetVariant;
+  batchNorm: boolean;
 }
 
-/** A convolution with relu, and in torchvision's variant with batch norm between them. */
+/** A convolution with relu, with or without batch norm between them. */
 export class ConvRelu<InChannels extends number, OutChannels extends number>
   extends Module<Images<InChannels>, Images<OutChannels>> {
   readonly conv: Conv2d<InChannels, OutChannels>;
@@ -39,10 +39,9 @@ export class ConvRelu<InChannels extends number, OutChannels extends number>
   constructor(
     inChannels: InChannels,
     outChannels: OutChannels,
-    { variant, ...options }: ConvReluOptions,
+    { batchNorm: normalize, ...options }: ConvReluOptions,
   ) {
     super();
-    const normalize = variant === "torchvision";
     this.conv = conv2d(inChannels, outChannels, { ...options, useBias: !normalize });
     this.bn = normalize ? batchNorm(outChannels, { epsilon: 1e-3 }) : undefined;
   }
@@ -94,6 +93,12 @@ export interface InceptionOptions {
    * @default "d2l"
    */
   variant?: GoogLeNetVariant;
+  /**
+   * Whether there is batch norm after each convolution, in place of its bias.
+   *
+   * @default true in torchvision's variant, false in the variant `"d2l"`
+   */
+  batchNorm?: boolean;
 }
 
 /** An Inception block; made by {@linkcode inception}. */
@@ -122,14 +127,18 @@ export class Inception<InChannels extends number, OutChannels extends number>
   ) {
     super();
     const action = "Building inception";
-    checkOptions<InceptionOptions>(action, options, '{ variant: "d2l" }', { variant: true });
-    const { variant = "d2l" } = options;
+    checkOptions<InceptionOptions>(action, options, '{ variant: "d2l" }', {
+      variant: true,
+      batchNorm: true,
+    });
+    const { variant = "d2l", batchNorm = variant === "torchvision" } = options;
     checkVariant(action, variant);
+    checkBoolean(action, "batchNorm", batchNorm);
     checkInteger(action, "inChannels", inChannels);
     checkInceptionChannels(action, outChannels);
     const [channels1, [reduced2, channels2], [reduced3, channels3], channels4] = outChannels;
     const conv = <const In extends number>(inChannels: In, channels: number, kernelSize: number) =>
-      new ConvRelu(inChannels, channels, { variant, kernelSize, padding: (kernelSize - 1) / 2 });
+      new ConvRelu(inChannels, channels, { batchNorm, kernelSize, padding: (kernelSize - 1) / 2 });
     this.branch1 = conv(inChannels, channels1, 1);
     this.branch2 = sequential(conv(inChannels, reduced2, 1), conv(reduced2, channels2, 3));
     this.branch3 = sequential(

@@ -4,6 +4,7 @@ import { checkFunction, isTensor, keep } from "../tensor/internal.ts";
 import { checkModule } from "./checks.ts";
 import { markPath, messageAt, namesPath, outsideForward } from "./forward_guard.ts";
 import type { AnyModule, ForwardOptions, InputOf } from "./module.ts";
+import type { OutputOf } from "./shapes.ts";
 
 /** The forward pass of one module. */
 export interface ForwardCall {
@@ -19,7 +20,8 @@ export interface ForwardCall {
 
 /**
  * Runs `model.forward` and calls `hook` after each module's forward pass, inner modules first. The
- * forward pass disposes its intermediate tensors, so `hook` reads or clones them.
+ * forward pass disposes its intermediate tensors, so `hook` reads or clones them. If `hook` returns
+ * a tensor, that takes the place of the module's output, so it must have the same shape.
  *
  * The forward methods are wrapped only during the call.
  *
@@ -38,22 +40,27 @@ export interface ForwardCall {
  *   lines.push(`${path || "model"}: ${module.describe()}`);
  * });
  * assert.deepEqual(lines, ["0: linear 4 → 3", "1: relu", "model: sequential"]);
+ *
+ * const silenced = onForward(model, ops.ones([2, 4]), ({ path }) => {
+ *   if (path === "0") return ops.zeros([2, 3]);
+ * });
+ * assert.deepEqual([...silenced.dataSync()], [0, 0, 0, 0, 0, 0]);
  * ```
  */
 export function onForward<M extends AnyModule>(
   model: M,
   input: InputOf<M>,
-  hook: (call: ForwardCall) => void,
+  hook: (call: ForwardCall) => unknown,
   options?: ForwardOptions,
-): unknown {
+): OutputOf<M> {
   const action = "Running a model with a hook";
   checkModule(action, "the model", model);
   checkFunction(action, "the hook", hook);
   return withForwardHook(model, ({ path, module, input, forward }) => {
     const output = forward(input);
-    outsideForward(() => hook({ path, module, input, output }));
-    return output;
-  }, () => model.forward(input as never, options));
+    const replacement = outsideForward(() => hook({ path, module, input, output }));
+    return isTensor(replacement) ? replacement : output;
+  }, () => model.forward(input as never, options)) as OutputOf<M>;
 }
 
 /** The forward pass of one module before it runs. */

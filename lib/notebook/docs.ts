@@ -22,9 +22,12 @@ export function publicDocs(): ReadonlyMap<string, DocSymbol> {
   return docs ??= readDocs();
 }
 
-/** The modules whose docs are read: in the namespace `ops`, deno doc leaves out the re-exports. */
+/** The modules whose docs are read: in these namespaces, deno doc leaves out the re-exports. */
 const module = new URL("../mod.ts", import.meta.url);
-const opsModule = new URL("../tensor/ops/mod.ts", import.meta.url);
+const namespaces = [
+  ["ops", new URL("../tensor/ops/mod.ts", import.meta.url)],
+  ["stages", new URL("../train/stages/mod.ts", import.meta.url)],
+] as const;
 
 function readDocs(): Map<string, DocSymbol> {
   const folder = module.protocol === "file:" ? dirname(fileURLToPath(module)) : undefined;
@@ -60,15 +63,14 @@ function docsIn(text: string): Map<string, DocSymbol> {
   const elements = symbols.flatMap(({ name, declarations }) =>
     declarations.flatMap(({ def }) => named(def.elements ?? [], `${name}.`))
   );
-  const opsDocs = nodes[opsModule.href];
-  const ops = {
-    name: "ops",
-    declarations: [{ kind: "namespace", jsDoc: opsDocs?.module_doc, def: {} }],
-  } as const;
   return new Map([
-    ...named([...symbols, ops], ""),
+    ...named(symbols, ""),
     ...elements,
-    ...named(opsDocs?.symbols ?? [], "ops."),
+    ...namespaces.flatMap(([name, { href }]) => {
+      const { module_doc: jsDoc, symbols = [] } = nodes[href] ?? {};
+      const namespace = { name, declarations: [{ kind: "namespace", jsDoc, def: {} }] } as const;
+      return [...named([namespace], ""), ...named(symbols, `${name}.`)];
+    }),
   ]);
 }
 
@@ -78,7 +80,7 @@ function runDenoDoc(folder: string | undefined): string {
   let result: Deno.CommandOutput;
   try {
     result = new Deno.Command(Deno.execPath(), {
-      args: ["doc", "--json", module.href, opsModule.href],
+      args: ["doc", "--json", module.href, ...namespaces.map(([, { href }]) => href)],
       cwd: folder,
       env: { NO_COLOR: "1" },
       stdin: "null",

@@ -10,6 +10,7 @@ import * as weights from "../weights/mod.ts";
 import * as cachedExperiment from "./cached_experiment.ts";
 import * as checks from "./check.ts";
 import * as compare from "./compare.ts";
+import * as compareNetworks from "./compare_networks.ts";
 import { publicDocs } from "./docs.ts";
 import * as errors from "./errors.ts";
 import * as exercise from "./exercise.ts";
@@ -22,6 +23,7 @@ import * as table from "./table.ts";
 import * as timeOf from "./time_of.ts";
 import * as trainAndEvaluate from "./train_and_evaluate.ts";
 import * as tune from "./tune.ts";
+import * as zoo from "./zoo.ts";
 
 /** A page of help. A notebook shows it as HTML, `console.log` as text. */
 export class HelpPage {
@@ -112,15 +114,26 @@ let names: ReadonlyMap<unknown, string> | undefined;
 
 function nameOf(value: unknown): string | undefined {
   const notebook = [
-    ...[cachedExperiment, checks, compare, errors, exercise, progress, results, runScale],
-    ...[statistics, table, timeOf, trainAndEvaluate, tune],
+    ...[
+      cachedExperiment,
+      checks,
+      compare,
+      compareNetworks,
+      errors,
+      exercise,
+      progress,
+      results,
+      runScale,
+    ],
+    ...[statistics, table, timeOf, trainAndEvaluate, tune, zoo],
     { help },
   ];
   names ??= new Map(
     [tensor, nn, models, data, train, weights, plot, interactive, ...notebook].flatMap((module) =>
       Object.entries(module).flatMap(([name, value]): [unknown, string][] => [
         [value, name],
-        ...(["ops", "initializers", "augmentation", "timm", "diagram", "interactive"].includes(name)
+        ...(["ops", "initializers", "augmentation", "timm", "diagram", "interactive", "stages"]
+            .includes(name)
           ? Object.entries(value).map(([part, value]): [unknown, string] => [
             value,
             `${name}.${part}`,

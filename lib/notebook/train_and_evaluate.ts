@@ -72,6 +72,7 @@ export const trainingOptions: OptionNames<Omit<AnyOptions, keyof AnyRunOptions>>
   name: true,
   live: true,
   epochs: true,
+  microBatchSize: true,
   loss: true,
   schedule: true,
   augment: true,

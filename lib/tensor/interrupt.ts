@@ -92,21 +92,6 @@ try {
  * At each step the loop must read `signal.aborted` and await a timer, however short, because
  * JavaScript learns of Stop only then. The kernel and its variables stay. In a terminal a second
  * Ctrl-C ends the process.
- *
- * @example
- * ```ts
- * import { interruptSignal } from "resnet-lab";
- * import { setTimeout } from "node:timers/promises";
- * import assert from "node:assert/strict";
- *
- * const signal = interruptSignal();
- * let sum = 0;
- * for (let step = 1; step <= 10 && !signal.aborted; step++) {
- *   sum += step;
- *   await setTimeout(0);
- * }
- * assert.equal(sum, 55); // nobody pressed Stop
- * ```
  */
 export function interruptSignal(): AbortSignal {
   if (!shared) {

@@ -54,4 +54,3 @@ export type {
   Variable4D,
   Variable5D,
 } from "./types.ts";
-export { interruptSignal } from "./interrupt.ts";

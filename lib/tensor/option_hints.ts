@@ -5,6 +5,7 @@
  * words, the likeliest first. A word without any has no option of that meaning.
  */
 const OTHER_WORDS: Readonly<Record<string, readonly string[]>> = {
+  accumulategradbatches: ["microBatchSize"],
   affine: [],
   area: ["scale"],
   blocks: ["stages", "block"],
@@ -23,6 +24,8 @@ const OTHER_WORDS: Readonly<Record<string, readonly string[]>> = {
   evaldata: ["validation"],
   filters: ["channels"],
   gradientclipval: ["maxGradientNorm"],
+  gradaccumsteps: ["microBatchSize"],
+  gradientaccumulationsteps: ["microBatchSize"],
   hue: [],
   jit: ["compile"],
   labels: ["labels", "titles"],
@@ -50,6 +53,8 @@ const OTHER_WORDS: Readonly<Record<string, readonly string[]>> = {
   testdata: ["validation"],
   transforms: ["transform"],
   units: ["hidden"],
+  valaccuracy: ["validationAccuracy"],
+  valloss: ["validationLoss"],
   verbose: [],
   workers: [],
 };

@@ -7,9 +7,11 @@ import { type StateDict, stateDict } from "../weights/mod.ts";
 import { checkHasState } from "./checks.ts";
 import { differences, type Facts, factsOf } from "./checkpoint_facts.ts";
 import { CheckpointFolder } from "./checkpoint_folder.ts";
-import type { Checkpoint, Row } from "./checkpoint_format.ts";
+import type { Checkpoint } from "./checkpoint_format.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
-import type { EpochProgress, Progress, StepProgress } from "./progress.ts";
+import { historyOf, type Row, rowOfEpoch, rowOfStep } from "./history_rows.ts";
+import type { Progress } from "./progress.ts";
+import type { Stage, StageState } from "./stage.ts";
 import type { TrainingParts } from "./training_state.ts";
 
 /** The time between two saves in seconds, unless the caller sets another. */
@@ -122,12 +124,17 @@ class Saver {
   /** Whether the marked place is that of the last save, or the training has not begun. */
   get isSaved(): boolean {
     const { step } = this.#mark!.state;
-    return step === 0 || this.#saved === placeOf(this.#mark!);
+    return step === 0 || this.#saved === this.#placeOf(this.#mark!);
+  }
+
+  /** The place as text. The last progress that the caller receives changes the state of stages. */
+  #placeOf({ state: { epoch, batch, step }, isPending }: Mark): string {
+    return `${epoch} ${batch} ${step} ${isPending && this.#parts.stages.length > 0}`;
   }
 
   /** Saves the state that was marked. */
   async save(): Promise<void> {
-    const mark = this.#mark!, { model, options: { optimizer } } = this.#parts;
+    const mark = this.#mark!, { model, options: { optimizer }, stages } = this.#parts;
     const { settings, numbers, tensors } = optimizer.state!();
     const slots = new Map(
       Object.entries(tensors).map(([name, tensor]) => [name, StoredTensor.of(tensor)]),
@@ -140,10 +147,11 @@ class Saver {
       optimizer: { learningRate: optimizer.learningRate, settings, numbers },
       model: stateDict(model),
       slots,
+      stages: new Map(stages.map((stage) => [stage.name, stage.store()])),
       steps: this.#steps,
       epochs: this.#epochs,
     });
-    if (isSaved) this.#saved = placeOf(mark);
+    if (isSaved) this.#saved = this.#placeOf(mark);
   }
 
   /**
@@ -156,7 +164,7 @@ class Saver {
     this.#steps.push(...checkpoint.steps);
     this.#epochs.push(...checkpoint.epochs);
     this.#restore(checkpoint);
-    this.#saved = placeOf(checkpoint);
+    this.#saved = this.#placeOf(checkpoint);
     const { options: { epochs }, batches: { length } } = this.#parts;
     const { state: { step }, isPending } = checkpoint;
     console.info(
@@ -177,15 +185,18 @@ class Saver {
    * @throws {RangeError} If something differs; the message names it.
    */
   #check(
-    { facts, machine: before, model: tensors, slots, state, steps, optimizer }: Checkpoint,
+    { facts, machine: before, model: tensors, slots, stages, state, steps, optimizer }: Checkpoint,
     path: string,
   ): void {
     const { action, model, options, batches } = this.#parts;
     const problems = differences(facts, this.#facts, optimizer.learningRate);
     if (problems.length === 0) {
-      const own = options.optimizer.state!();
+      const own = options.optimizer.state!(), shapes = shapesOf(stateDict(model));
       problems.push(
-        ...tensorDifferences("the model", tensors, shapesOf(stateDict(model))),
+        ...tensorDifferences("the model", tensors, shapes),
+        ...this.#parts.stages.flatMap((stage) =>
+          stageProblems(stage, stages.get(stage.name), shapes)
+        ),
         ...tensorDifferences("the optimizer", slots, shapesOf(Object.entries(own.tensors))),
         ...placeProblems(state, options.epochs, batches.length),
         ...scheduleProblems(options, steps, options.epochs * batches.length),
@@ -213,7 +224,9 @@ class Saver {
     );
   }
 
-  #restore({ model: tensors, slots, optimizer: stored, state: place, calls }: Checkpoint): void {
+  #restore(
+    { model: tensors, slots, optimizer: stored, stages, state: place, calls }: Checkpoint,
+  ): void {
     const { action, model, dataset, options, state, batches, step, evaluation } = this.#parts;
     const { optimizer, transform } = options, { settings, numbers } = stored;
     restoreStateDict(action, model, tensors);
@@ -225,15 +238,12 @@ class Saver {
       optimizer.loadState!({ settings, numbers, tensors: Object.fromEntries(entries) });
     });
     optimizer.learningRate = stored.learningRate;
+    for (const stage of this.#parts.stages) stage.load(stages.get(stage.name)!);
     state.load(place, batches);
     loadCalls(step.compute, calls.step);
     if (evaluation) loadCalls(evaluation.infer, calls.evaluation);
     if (place.step > 0) bindDataset(model, dataset, transform);
   }
-}
-
-function placeOf({ state: { epoch, batch, step } }: Mark): string {
-  return `${epoch} ${batch} ${step}`;
 }
 
 function machine(): Readonly<Record<string, string | number>> {
@@ -267,6 +277,20 @@ function tensorDifferences(owner: string, stored: StateDict, now: Shapes): strin
   ];
 }
 
+/** The state of a stage must have its numbers, and the weights of the model or none. */
+function stageProblems(
+  { name, store }: Stage,
+  stored: StageState | undefined,
+  shapes: Shapes,
+): string[] {
+  const missing = Object.keys(store().numbers).find((key) => stored?.numbers[key] === undefined);
+  if (!stored) return [`the stage ${name} must have a state, found none.`];
+  if (missing !== undefined) return [`the stage ${name} must have ${missing}, found none.`];
+  return stored.weights.size === 0
+    ? []
+    : tensorDifferences(`the stage ${name}`, stored.weights, shapes);
+}
+
 function placeProblems(
   { epoch, batch, step }: Mark["state"],
   epochs: number,
@@ -295,85 +319,4 @@ function scheduleProblems(
   return step < 0 ? [] : [
     `schedule(${step}, ${totalSteps}) must be ${steps[step]!.learningRate}, found ${rates[step]}.`,
   ];
-}
-
-// The history as rows of numbers. The place of a row follows from its index.
-
-function rowOfStep(
-  { loss, accuracy, gradientNorm, metrics, learningRate, imagesPerSecond }: StepProgress,
-): Row {
-  return { loss, accuracy, gradientNorm, learningRate, imagesPerSecond, ...prefixed(metrics) };
-}
-
-function rowOfEpoch(
-  { trainLoss, trainAccuracy, metrics, validation, learningRate, seconds }: EpochProgress,
-): Row {
-  return {
-    trainLoss,
-    trainAccuracy,
-    ...(validation && { validationLoss: validation.loss, validationAccuracy: validation.accuracy }),
-    learningRate,
-    seconds,
-    ...prefixed(metrics),
-  };
-}
-
-const METRIC = "metrics.";
-
-function prefixed(metrics: Readonly<Record<string, number>> = {}): Row {
-  return Object.fromEntries(
-    Object.entries(metrics).map(([name, value]) => [METRIC + name, value]),
-  );
-}
-
-function metricsOf(row: Row): { metrics?: Record<string, number> } {
-  const entries = Object.entries(row).filter(([name]) => name.startsWith(METRIC));
-  if (entries.length === 0) return {};
-  return {
-    metrics: Object.fromEntries(entries.map(([name, value]) => [name.slice(METRIC.length), value])),
-  };
-}
-
-/** The progress in a checkpoint, in the order in which it came. */
-function historyOf(
-  { steps, epochs: epochRows }: Checkpoint,
-  epochs: number,
-  length: number,
-): Progress[] {
-  const totalSteps = epochs * length;
-  const history: Progress[] = [];
-  const addEpoch = (index: number) => {
-    const row = epochRows[index];
-    if (!row) return;
-    const { trainLoss, trainAccuracy, validationLoss: loss, validationAccuracy, learningRate } =
-      row;
-    history.push({
-      kind: "epoch",
-      epoch: index + 1,
-      epochs,
-      trainLoss: trainLoss!,
-      trainAccuracy: trainAccuracy!,
-      ...metricsOf(row),
-      validation: loss === undefined ? undefined : { loss, accuracy: validationAccuracy! },
-      learningRate: learningRate!,
-      seconds: row.seconds!,
-    });
-  };
-  steps.forEach((row, i) => {
-    history.push({
-      kind: "step",
-      epoch: Math.floor(i / length) + 1,
-      epochs,
-      step: i + 1,
-      totalSteps,
-      loss: row.loss!,
-      accuracy: row.accuracy!,
-      gradientNorm: row.gradientNorm!,
-      ...metricsOf(row),
-      learningRate: row.learningRate!,
-      imagesPerSecond: row.imagesPerSecond!,
-    });
-    if ((i + 1) % length === 0) addEpoch((i + 1) / length - 1);
-  });
-  return history;
 }

@@ -26,13 +26,14 @@ const PROBED = 8;
 
 /** Collects the facts of a call. */
 export async function factsOf(
-  { model, dataset, options }: TrainingParts,
+  { model, dataset, options, stages }: TrainingParts,
   { settings }: Pick<OptimizerState, "settings">,
 ): Promise<Facts> {
   const { optimizer, validation, augment, transform, loss = crossEntropy } = options;
   const images = Array.from({ length: Math.min(PROBED, dataset.count) }, (_, i) => i);
   const { objective, validationLogits, precision = "fp32", seed = null } = options;
   const { mixup = null, maxGradientNorm = null, compile = false, dropLast = false } = options;
+  const { microBatchSize = null } = options;
   return {
     "the model": String(model).split("\n"),
     "the frozen parts": [...model.namedModules()].filter(([, part]) => part.isFrozen)
@@ -50,7 +51,14 @@ export async function factsOf(
     "the content of the data set": await contentOf(dataset),
     validation: validation ? describe(validation) : null,
     "the content of validation": validation ? await contentOf(validation) : null,
+    "the stages": stages.length > 0 ? stages.map(({ name }) => name) : null,
+    ...Object.fromEntries(
+      stages.flatMap(({ name: stage, settings }) =>
+        Object.entries(settings).map(([name, value]) => [`${name} of ${stage}`, value])
+      ),
+    ),
     batchSize: options.batchSize,
+    microBatchSize,
     dropLast,
     seed,
     mixup,

@@ -2,24 +2,26 @@
  * The file of a checkpoint: a safetensors file whose metadata has the rest of the state as JSON,
  * and a checksum of the whole file.
  *
- * Version 1 has the tensors `model.PATH`, as a state dict has them; `optimizer.NAME`, as
+ * It has the tensors `model.PATH`, as a state dict has them; `optimizer.NAME`, as
  * {@linkcode Optimizer.state} names them; and float64 columns of the history,
  * `history.steps.loss` and so on. Numbers in the JSON that JSON cannot hold are strings: "NaN".
+ *
+ * Version 2 also has the stages around the training: numbers in the JSON, and the weights that a
+ * stage holds as `stages.NAME.PATH`, such as `stages.ema.conv1.weight`.
  */
 import { encodeSafetensors, parseSafetensors, StoredTensor } from "../weights/internal.ts";
 import type { StateDict } from "../weights/mod.ts";
 import type { GraphCalls } from "../tensor/internal.ts";
 import type { Facts } from "./checkpoint_facts.ts";
+import type { Row } from "./history_rows.ts";
+import type { StageState } from "./stage.ts";
 import type { StoredTrainingState } from "./training_state.ts";
 
 /** The version of the file that is written. Each earlier one is read too. */
-const VERSION = 1;
+const VERSION = 2;
 const STATE_KEY = "resnet-lab.checkpoint", CHECKSUM_KEY = "resnet-lab.checksum";
 /** The checksum while the checksum is computed. */
 const NO_CHECKSUM = "0".repeat(64);
-
-/** A row of the history: numbers by name. A metric is called `metrics.NAME`. */
-export type Row = Readonly<Record<string, number>>;
 
 /** The content of a checkpoint. */
 export interface Checkpoint {
@@ -43,6 +45,8 @@ export interface Checkpoint {
   /** The tensors of the model, and of the optimizer. */
   readonly model: StateDict;
   readonly slots: StateDict;
+  /** The stages around the training, by their names. */
+  readonly stages: ReadonlyMap<string, StageState>;
   readonly steps: readonly Row[];
   readonly epochs: readonly Row[];
 }
@@ -56,15 +60,18 @@ export class DamagedError extends Error {
 /** Returns the parts of the file of a checkpoint. */
 export async function encodeCheckpoint(
   action: string,
-  { model, slots, steps, epochs, ...rest }: Checkpoint,
+  { model, slots, stages, steps, epochs, ...rest }: Checkpoint,
 ): Promise<Uint8Array<ArrayBuffer>[]> {
   const tensors = new Map([
     ...prefixed("model.", model),
     ...prefixed("optimizer.", slots),
+    ...[...stages].flatMap(([name, { weights }]) => prefixed(`stages.${name}.`, weights)),
     ...prefixed("history.steps.", columnsOf(steps)),
     ...prefixed("history.epochs.", columnsOf(epochs)),
   ]);
-  const json = JSON.stringify({ version: VERSION, ...rest }, (_, value) => numberToJson(value));
+  const numbers = Object.fromEntries(Array.from(stages, ([name, { numbers }]) => [name, numbers]));
+  const state = { version: VERSION, ...rest, stages: numbers };
+  const json = JSON.stringify(state, (_, value) => numberToJson(value));
   const notes = { [STATE_KEY]: json, [CHECKSUM_KEY]: NO_CHECKSUM };
   const { header, data: stored } = encodeSafetensors(action, tensors, notes);
   const data = stored.map((tensor) => tensor.bytes());
@@ -209,7 +216,9 @@ function fields(action: string, value: unknown): Fields {
 
 function checkpointOf(action: string, json: Fields, tensors: StateDict): Checkpoint {
   const fail = (name: string): never => {
-    throw new TypeError(`${action}: the state must have the field ${name} as version 1 has it.`);
+    throw new TypeError(
+      `${action}: the state must have the field ${name} as version ${json.version} has it.`,
+    );
   };
   const record = (of: Fields, name: string) => fields(action, of[name] ?? fail(name));
   const integer = (of: Fields, name: string, least = 0): number => {
@@ -241,10 +250,10 @@ function checkpointOf(action: string, json: Fields, tensors: StateDict): Checkpo
       nextCheck: integer(graph, "nextCheck", 1),
       isReplacement: graph.isReplacement === true,
     }));
-  if (json.version !== 1) fail("version");
+  if (json.version !== 1 && json.version !== 2) fail("version");
   const state = record(json, "state"), streams = record(state, "streams");
   const sums = record(state, "sums"), optimizer = record(json, "optimizer");
-  const calls = record(json, "calls");
+  const calls = record(json, "calls"), stages = json.version === 1 ? {} : record(json, "stages");
   const epoch = integer(state, "epoch", 1), step = integer(state, "step");
   return {
     facts: record(json, "facts") as Facts,
@@ -280,6 +289,12 @@ function checkpointOf(action: string, json: Fields, tensors: StateDict): Checkpo
     },
     model: withPrefix("model.", tensors),
     slots: withPrefix("optimizer.", tensors),
+    stages: new Map(
+      Object.keys(stages).map((name) => [name, {
+        numbers: numbers(stages, name),
+        weights: withPrefix(`stages.${name}.`, tensors),
+      }]),
+    ),
     steps: rowsOf(action, step, withPrefix("history.steps.", tensors)),
     epochs: rowsOf(action, epoch - 1, withPrefix("history.epochs.", tensors)),
   };

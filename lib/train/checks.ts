@@ -79,6 +79,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   maxGradientNorm: checkPositive,
   epochs: checkInteger,
   batchSize: checkInteger,
+  microBatchSize: checkInteger,
   seed: (action, name, value) => checkInteger(action, name, value, -0x7fffffff, 0x7fffffff),
   validation: (action, name, value) =>
     checkInstance(action, name, value, ImageDataset, "an ImageDataset"),

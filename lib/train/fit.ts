@@ -15,6 +15,7 @@ import { mixup } from "./mixup.ts";
 import type { KnownOptions, TrainableFor, ValidationFor } from "./model_type_checks.ts";
 import type { Progress, StepProgress } from "./progress.ts";
 import { type AnyClassifier, asClassifier, isStopped } from "./run.ts";
+import { evaluateWithin, type Stage, withSource } from "./stage.ts";
 import { Training } from "./training.ts";
 import { type TrainingParts, TrainingState } from "./training_state.ts";
 import { TrainingStep } from "./training_step.ts";
@@ -27,6 +28,9 @@ import { TrainingStep } from "./training_step.ts";
  * progress and continues at the next request, so the caller decides what to show and when to stop.
  * It does nothing before it is awaited or iterated. Leaving the loop, firing `signal`, or Stop in a
  * notebook ends it after the current step without an error, and the model stays as trained so far.
+ *
+ * The functions of {@linkcode stages} put trainings around it: early stopping, averages of the
+ * weights, logs.
  *
  * With the option `checkpoint` it saves itself, and the same call continues after the end of the
  * process.
@@ -111,11 +115,13 @@ export function startTraining(
   const completed = { ...options, transform: options.transform ?? transformOf(classifier) };
   trainingBatches(dataset, completed); // Checks batchSize.
   checkForwardPass(action, classifier, dataset, completed);
-  return new Training(
+  const stages: Stage[] = [];
+  const training = new Training(
     action,
     options.signal,
-    (signal) => train(action, classifier, dataset, { ...completed, signal }),
+    (signal) => train(action, classifier, dataset, { ...completed, signal }, stages),
   );
+  return withSource(training, { action, model: classifier, options, stages });
 }
 
 /** Trains with options that are checked. */
@@ -124,8 +130,9 @@ async function* train(
   model: AnyClassifier,
   dataset: ImageDataset,
   options: AnyFitOptions,
+  stages: readonly Stage[],
 ): AsyncGenerator<Progress, void, void> {
-  const { optimizer, batchSize, validation, validationLogits, checkpoint } = options;
+  const { optimizer, microBatchSize, validation, validationLogits, checkpoint } = options;
   checkParameters(action, model, optimizer); // Some may be frozen since the call.
   const state = new TrainingState(
     options.seed,
@@ -139,17 +146,17 @@ async function* train(
   using evaluation = validation && evaluator(action, model, validation, {
     ...options,
     transform: transform && ((images, random) => state.watch(() => transform(images, random))),
-    batchSize: Math.min(batchSize, validation.count),
+    batchSize: Math.min(microBatchSize ?? options.batchSize, validation.count),
     logitsOf: validationLogits && ((images) => validationLogits(model as never, images)),
   });
-  const parts = { action, model, dataset, options, state, batches, step, evaluation };
+  const parts = { action, model, dataset, options, state, batches, step, evaluation, stages };
   const loop = trainFrom(parts);
   yield* checkpoint === undefined ? loop : checkpointed(parts, loop);
 }
 
 /** Trains from the place that the state names to the end. */
 async function* trainFrom(
-  { model, dataset, options, state, batches, step, evaluation }: TrainingParts,
+  { model, dataset, options, state, batches, step, evaluation, stages }: TrainingParts,
 ): AsyncGenerator<Progress, void, void> {
   const { optimizer, epochs, signal } = options;
   const totalSteps = epochs * batches.length;
@@ -167,7 +174,6 @@ async function* trainFrom(
         const result = state.watch(() =>
           step.run(
             () => mix(batch),
-            batch.labels,
             state.step,
             `step ${place.step} of ${totalSteps} (epoch ${epoch} of ${epochs})`,
           )
@@ -189,7 +195,7 @@ async function* trainFrom(
     }
     let validated: Evaluation | undefined;
     try {
-      validated = await evaluation?.evaluate(signal);
+      validated = await evaluateWithin(stages, async () => await evaluation?.evaluate(signal));
     } catch (error) {
       if (signal?.aborted) return;
       throw error;

@@ -22,6 +22,7 @@ export function checkFitOptions(action: string, options: AnyFitOptions): void {
   checkRunOptions(action, options, "{ optimizer, epochs: 4, batchSize: 128 }", {
     optimizer: true,
     epochs: true,
+    microBatchSize: true,
     loss: true,
     objective: true,
     validationLogits: true,
@@ -34,11 +35,16 @@ export function checkFitOptions(action: string, options: AnyFitOptions): void {
     seed: true,
     checkpoint: true,
   });
-  const { optimizer, epochs, batchSize, objective, mixup, checkpoint } = options;
+  const { optimizer, epochs, batchSize, microBatchSize, objective, mixup, checkpoint } = options;
   checkOptimizer(action, optimizer);
   if (checkpoint !== undefined) checkHasState(action, optimizer);
   checkInteger(action, "epochs", epochs);
   checkInteger(action, "batchSize", batchSize);
+  if (microBatchSize !== undefined && microBatchSize > batchSize) {
+    throw new RangeError(
+      `${action}: microBatchSize must be at most batchSize, ${batchSize}, found ${microBatchSize}.`,
+    );
+  }
   if (objective && mixup !== undefined) {
     throw new TypeError(
       `${action}: mixup must be left out if there is an objective, found ${mixup}. Mix the images and the losses in the objective.`,
@@ -153,13 +159,22 @@ function checkLastBatch(
   action: string,
   model: AnyClassifier,
   { count }: ImageDataset,
-  { batchSize, dropLast }: AnyFitOptions,
+  { batchSize, microBatchSize, dropLast }: AnyFitOptions,
   image: Images,
   batchNorm: string,
 ): void {
   const isLastSingle = batchSize === 1 || count % batchSize === 1 && !dropLast;
+  const last = dropLast ? 0 : count % batchSize;
+  const isPartSingle = microBatchSize !== undefined &&
+    (microBatchSize === 1 || batchSize % microBatchSize === 1 || last % microBatchSize === 1);
   // A batch norm may run with its running statistics in training too.
-  if (!isLastSingle || trainsOnOne(model, image)) return;
+  if (!isLastSingle && !isPartSingle || trainsOnOne(model, image)) return;
+  if (!isLastSingle) {
+    throw new RangeError(
+      `${action}: each part of a batch must have more than one image, as ${batchNorm} normalises a single value for each channel of one, found microBatchSize ${microBatchSize} for ${count} images in batches of ${batchSize}. ` +
+        "Take another microBatchSize.",
+    );
+  }
   throw new RangeError(
     batchSize === 1
       ? `${action}: batchSize must be at least 2, as ${batchNorm} normalises a single value for each channel of one image, found 1.`

@@ -25,6 +25,33 @@ export interface FitOptions<
   /** The number of images in a step. */
   batchSize: number;
   /**
+   * The number of images that the model runs on at once (gradient accumulation). With 32, a step of
+   * `batchSize` 128 computes the gradients of four parts one after the other, and needs the memory
+   * of 32 images. The step uses the mean gradient, weighted by the images of each part, so that
+   * learning rate, schedule, progress and result are those of the whole batch, up to rounding.
+   * Only a batch norm sees a difference: it normalises each part by itself, and dropout draws
+   * other numbers. The loss must be a mean over the images. `validation` runs in such parts too.
+   *
+   * @default batchSize
+   *
+   * @example
+   * ```ts
+   * import { fashionMnist, fit, flatten, linear, sequential, setSeed, sgd } from "resnet-lab";
+   * import assert from "node:assert/strict";
+   *
+   * const { test } = await fashionMnist({ subset: true });
+   * const train = async (microBatchSize?: number) => {
+   *   setSeed(1);
+   *   const model = sequential(flatten(), linear(784, 10));
+   *   const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
+   *   const options = { optimizer, epochs: 1, batchSize: 100, microBatchSize };
+   *   return (await fit(model, test, options)).epochs[0]!.trainLoss;
+   * };
+   * assert(Math.abs(await train(32) - await train()) < 1e-5);
+   * ```
+   */
+  microBatchSize?: number;
+  /**
    * Loss to minimise, and the loss of `validation`: a mean over the batch. With `objective` it is
    * the loss of `validation` only.
    *

@@ -113,6 +113,7 @@ export async function findLearningRate<
   const classifier = asClassifier(action, model);
   checkRunOptions<AnyOptions>(action, options as AnyOptions, "{ optimizer, batchSize: 64 }", {
     optimizer: true,
+    microBatchSize: true,
     loss: true,
     objective: true,
     augment: true,

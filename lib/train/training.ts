@@ -3,6 +3,13 @@ import { emptyHistory } from "./history.ts";
 import type { History, Progress } from "./progress.ts";
 
 /**
+ * Takes a training over, so that only the caller iterates it.
+ *
+ * @throws {TypeError} If it has begun, or is taken over.
+ */
+export let takeOver: (action: string, training: Training) => void;
+
+/**
  * A training that {@linkcode fit} made. It starts at the first request for progress. Awaited, it
  * trains to the end and resolves to the {@linkcode History}. Iterated, it yields each
  * {@linkcode Progress} as it comes.
@@ -28,6 +35,18 @@ import type { History, Progress } from "./progress.ts";
  * ```
  */
 export class Training implements AsyncGenerator<Progress, void, void>, Promise<History> {
+  static {
+    takeOver = (action, training) => {
+      if (training.#isIterated || training.#history) {
+        throw new TypeError(
+          `${action}: the training must not have begun, found one that is iterated, awaited, or within another stage. ` +
+            'Put the stages around each other: stages.csv(stages.ema(fit(…)), "log.csv").',
+        );
+      }
+      training.#iterate();
+    };
+  }
+
   /** The name of the class. */
   readonly [Symbol.toStringTag] = "Training";
   readonly #name: string;

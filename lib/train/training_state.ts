@@ -3,10 +3,12 @@ import { Random, type RandomState } from "../tensor/mod.ts";
 import { defaultRandom, streamsUntilNow, watchDraws } from "../tensor/internal.ts";
 import type { BatchMaker, BatchOrder } from "../data/internal.ts";
 import type { ImageDataset } from "../data/mod.ts";
+import { EpochMeans, type StoredSums } from "./epoch_means.ts";
 import type { Evaluator } from "./evaluate.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
 import type { AnyClassifier } from "./run.ts";
-import type { StepResult, TrainingStep } from "./training_step.ts";
+import type { Stage } from "./stage.ts";
+import type { TrainingStep } from "./training_step.ts";
 
 /** The parts of a training. */
 export interface TrainingParts {
@@ -18,6 +20,8 @@ export interface TrainingParts {
   readonly batches: BatchMaker;
   readonly step: TrainingStep;
   readonly evaluation: Evaluator | undefined;
+  /** The stages around the training that have a state, the innermost first. */
+  readonly stages: readonly Stage[];
 }
 
 /** The place of a training and the states of its random streams, as a checkpoint stores them. */
@@ -158,57 +162,5 @@ export class TrainingState {
     defaultRandom().loadState(streams.default);
     this.#others.clear();
     this.#unclaimed = [...streams.others];
-  }
-}
-
-/** The sums over the images of an epoch. */
-export interface StoredSums {
-  readonly images: number;
-  readonly loss: number;
-  readonly accuracy: number;
-  readonly metrics: Readonly<Record<string, number>>;
-}
-
-/** The means of an epoch over its images. */
-export class EpochMeans {
-  #images: number;
-  readonly #sums: { loss: number; accuracy: number };
-  readonly #metrics: Record<string, number>;
-
-  constructor({ images, loss, accuracy, metrics }: StoredSums = {
-    images: 0,
-    loss: 0,
-    accuracy: 0,
-    metrics: {},
-  }) {
-    this.#images = images;
-    this.#sums = { loss, accuracy };
-    this.#metrics = { ...metrics };
-  }
-
-  /** Adds the means of a batch. */
-  add({ loss, accuracy, metrics = {} }: StepResult, images: number): void {
-    this.#images += images;
-    this.#sums.loss += loss * images;
-    this.#sums.accuracy += accuracy * images;
-    for (const [name, value] of Object.entries(metrics)) {
-      this.#metrics[name] = (this.#metrics[name] ?? 0) + value * images;
-    }
-  }
-
-  /** Returns the means. */
-  result(): { trainLoss: number; trainAccuracy: number; metrics?: Record<string, number> } {
-    const images = this.#images;
-    const metrics = Object.entries(this.#metrics).map(([name, sum]) => [name, sum / images]);
-    return {
-      trainLoss: this.#sums.loss / images,
-      trainAccuracy: this.#sums.accuracy / images,
-      ...(metrics.length > 0 && { metrics: Object.fromEntries(metrics) }),
-    };
-  }
-
-  /** Returns the sums, which change no more. */
-  store(): StoredSums {
-    return { images: this.#images, ...this.#sums, metrics: { ...this.#metrics } };
   }
 }

@@ -1,7 +1,9 @@
 /** One step of training: loss, gradients, and the optimizer's change. */
 import {
   type Compiled,
+  dispose,
   type Features,
+  type Images,
   type Labels,
   ops,
   type Scalar,
@@ -22,6 +24,7 @@ import {
 import type { AnyModule } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { clipGradients } from "./clip.ts";
+import { EpochMeans } from "./epoch_means.ts";
 import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";
 import { crossEntropy } from "./losses.ts";
 import { accuracyOf, predictedClasses } from "./metrics.ts";
@@ -101,7 +104,7 @@ export class TrainingStep implements Disposable {
    * @param place The place of the step in the training, for messages.
    * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.
    */
-  run(inputs: () => StepInputs, labels: Labels, step: number, place: string): StepResult {
+  run(inputs: () => StepInputs, step: number, place: string): StepResult {
     const { optimizer, schedule, maxGradientNorm = Infinity } = this.#options;
     const statistics = this.#statistics;
     const { learningRate } = optimizer;
@@ -111,12 +114,7 @@ export class TrainingStep implements Disposable {
         if (schedule) {
           optimizer.learningRate = rateOf(this.#action, schedule, step, this.#totalSteps);
         }
-        const { value, gradients, square, predictions, metrics } = this.compute(...inputs());
-        const loss = value.dataSync()[0]!;
-        const [predicted] = predictions;
-        const accuracy = predicted ? accuracyOf(predicted, labels) : NaN;
-        predicted?.dispose();
-        const numbers = readAndDispose(metrics);
+        const { loss, accuracy, metrics, gradients, square } = this.#measure(inputs());
         const gradientNorm = vectorNorm(gradients, square);
         const broken = newlyBroken(statistics, before);
         if (broken || ![loss, gradientNorm].every(Number.isFinite)) {
@@ -130,7 +128,7 @@ export class TrainingStep implements Disposable {
           clipGradients(gradients, gradientNorm, maxGradientNorm),
           Math.min(gradientNorm, maxGradientNorm),
         );
-        return { loss, accuracy, gradientNorm, ...(numbers && { metrics: numbers }) };
+        return { loss, accuracy, gradientNorm, ...(metrics && { metrics }) };
       } catch (error) {
         restore(statistics, before);
         if (optimizer.learningRate !== learningRate) optimizer.learningRate = learningRate;
@@ -141,9 +139,58 @@ export class TrainingStep implements Disposable {
     });
   }
 
+  /**
+   * Measures a batch, in parts of `microBatchSize` images. A mean over the batch is the mean of
+   * those over the parts, weighted by their numbers of images.
+   */
+  #measure(inputs: StepInputs): Measurement {
+    const { microBatchSize = Infinity } = this.#options, count = inputs[1].size;
+    if (count <= microBatchSize) return this.#measureAtOnce(inputs);
+    const means = new EpochMeans();
+    let sums: readonly Tensor[] = [];
+    for (let first = 0; first < count; first += microBatchSize) {
+      const size = Math.min(microBatchSize, count - first);
+      const before = sums;
+      sums = tidy(() => {
+        const { gradients, ...numbers } = this.#measureAtOnce(part(inputs, first, size));
+        means.add(numbers, size);
+        return gradients.map((gradient, i): Tensor => {
+          const share = ops.mul(gradient, size / count), sum = sums[i];
+          return sum ? ops.add(sum, share) : share;
+        });
+      });
+      dispose([...before]);
+    }
+    const { trainLoss: loss, trainAccuracy: accuracy, metrics } = means.result();
+    return { loss, accuracy, metrics, gradients: sums, square: squaredNorm(sums) };
+  }
+
+  #measureAtOnce(inputs: StepInputs): Measurement {
+    const { value, gradients, square, predictions, metrics } = this.compute(...inputs);
+    const loss = value.dataSync()[0]!;
+    const [predicted] = predictions;
+    const accuracy = predicted ? accuracyOf(predicted, inputs[1]) : NaN;
+    predicted?.dispose();
+    return { loss, accuracy, metrics: readAndDispose(metrics), gradients, square };
+  }
+
   [Symbol.dispose](): void {
     this.compute[Symbol.dispose]();
   }
+}
+
+/** The numbers and gradients of a batch. */
+type Measurement =
+  & Pick<StepResult, "loss" | "accuracy" | "metrics">
+  & Pick<StepTensors, "gradients" | "square">;
+
+/** Some images of a batch, with their labels. */
+function part([images, labels, ...mixed]: StepInputs, first: number, size: number): StepInputs {
+  const of = (labels: Labels): Labels => ops.slice(labels, [first], [size]) as Labels;
+  const some = ops.slice(images, [first, 0, 0, 0], [size, -1, -1, -1]) as Images;
+  if (mixed.length === 0) return [some, of(labels)];
+  const [otherLabels, lambda, rest] = mixed;
+  return [some, of(labels), of(otherLabels), lambda, rest];
 }
 
 /** Returns the function that computes the tensors of a step. It changes running statistics only. */

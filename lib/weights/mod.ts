@@ -15,6 +15,7 @@ export {
   type StoredType,
   type StoredValues,
 } from "./stored_tensor.ts";
-export { type LoadOptions, loadStateDict, stateDict, type StateDictOptions } from "./state.ts";
+export { type LoadOptions, loadStateDict, stateDict } from "./state.ts";
+export type { StateDictOptions } from "./entries.ts";
 /** The names of tensors in pre-activation ResNets of timm. */
 export * as timm from "./timm.ts";

@@ -74,8 +74,7 @@ AFTER_DOT = re.compile(r"\.\s*[\w$]*$")
 
 NOTHING_LISTENS = (
     "Stop found no loop that listens, so the cell runs on. If it still runs in %d s, the kernel is "
-    "restarted and all variables are lost. fit, evaluate, download, imageFolder and loops that look "
-    "at interruptSignal() listen."
+    "restarted and all variables are lost. fit, evaluate, download and imageFolder listen."
 )
 
 IN_A_STEP = "Stop: the cell is in the middle of a step. If it still runs in %d s, it is ended there."

@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { interactive } from "resnet-lab";
+import {
+  conv2d,
+  fashionMnist,
+  flatten,
+  globalAveragePool,
+  interactive,
+  linear,
+  maxPool,
+  relu,
+  sequential,
+  setSeed,
+} from "resnet-lab";
 import { browserTest } from "./_lab.ts";
 import { box, fitsAndShows, htmlOf, pageTest, press, slider } from "./_page.ts";
 
@@ -141,6 +152,43 @@ pageTest(
 );
 
 pageTest(
+  "normalizer: gain, company and mode change the signals and the answer",
+  () => {
+    const channel = { weight: [1], bias: [0], runningMean: [0], runningVariance: [1] };
+    const kernel = [0, 0, 0, 0, 1, 0, 0, 0, 0];
+    return htmlOf(interactive.normalizer({
+      layers: [{ kernel, ...channel }, { kernel, ...channel }],
+      head: { weight: [4, -4], bias: [-1, 1] },
+      pictures: ["0f0f", "00ff", "0fff", "f0ff"],
+      labels: [0, 1, 0, 1],
+      classNames: ["stripes", "halves"],
+      pixels: { mean: 0.5, standardDeviation: 0.5 },
+    }));
+  },
+  async (page) => {
+    const figure = page.locator("[data-figure]");
+    const said = () => figure.locator("[data-view=said]").innerText();
+    const answer = () => figure.locator("[data-view=answer] svg").innerHTML();
+    assert.match(await said(), /training mode, gain 1, on a batch of 4 pictures/);
+    const mixed = await answer();
+    await figure.getByLabel("company", { exact: true }).selectOption("only: halves");
+    assert.notEqual(await answer(), mixed, "another company, another answer");
+    await figure.getByLabel("inference mode").check();
+    const alone = await answer();
+    await figure.getByLabel("company", { exact: true }).selectOption("mixed");
+    assert.equal(await answer(), alone, "in inference mode the company does not matter");
+    await press(slider(figure, "gain"), "Home", 1);
+    assert.equal(await box(figure, "gain").inputValue(), "0.3");
+    assert.notEqual(await answer(), alone, "the running statistics stay");
+    await figure.getByLabel("batch norm", { exact: true }).uncheck();
+    assert.match(await said(), /without batch norm, gain 0\.3.*the answer means nothing/);
+    await figure.getByRole("button", { name: "Start again" }).click();
+    assert.equal(await answer(), mixed);
+    await fitsAndShows(page, "normalizer");
+  },
+);
+
+pageTest(
   "receptiveField: pointing at a unit, keys and boxes show what it sees",
   () => htmlOf(interactive.receptiveField()),
   async (page) => {
@@ -156,6 +204,76 @@ pageTest(
     assert.equal(await figure.locator("[data-field='4']").innerText(), "17");
     await figure.getByRole("button", { name: "Start again" }).click();
     await fitsAndShows(page, "receptive_field");
+  },
+);
+
+pageTest(
+  "inceptionMixer: sliders and boxes change the block and its price",
+  () => htmlOf(interactive.inceptionMixer()),
+  async (page) => {
+    const figure = page.locator("[data-figure]");
+    const macs = () => figure.locator("[data-total]").innerText();
+    assert.equal(await macs(), "128,049,152");
+    // A channel more from the 1×1: 28² · 192 MACs.
+    await press(slider(figure, "c1"), "ArrowRight", 1);
+    assert.equal(await macs(), "128,199,680");
+    await box(figure, "c1").fill("64");
+    await box(figure, "r3").fill("32");
+    assert.equal(await figure.locator("[data-macs='2']").innerText(), "24,887,296");
+    assert.equal(await figure.locator("[data-parameters]").innerText(), "179,584");
+    await figure.getByRole("button", { name: "Start again" }).click();
+    await fitsAndShows(page, "inception_mixer");
+  },
+);
+
+const { test: clothes } = await fashionMnist({ subset: true });
+
+/** A figure of two fresh networks, about as large as those of lesson 07. */
+function pushedPicture(): string {
+  setSeed(1);
+  const layers = () =>
+    [
+      ...[conv2d(1, 8, { kernelSize: 5, padding: 2 }), relu(), maxPool({ kernelSize: 2 })] as const,
+      ...[conv2d(8, 16, { kernelSize: 5, padding: 2 }), relu()] as const,
+      ...[maxPool({ kernelSize: 2 }), conv2d(16, 10, { kernelSize: 3, padding: 1 })] as const,
+    ] as const;
+  return htmlOf(interactive.pushedPicture({
+    networks: {
+      NiN: sequential(...layers(), globalAveragePool()),
+      linear: sequential(...layers(), flatten(), linear(490, 10)),
+    },
+    pictures: clothes.take(3),
+    normalize: { mean: 0.286, standardDeviation: 0.353 },
+  }));
+}
+
+pageTest(
+  "pushedPicture: sliders, keys and the mouse move the picture",
+  () => pushedPicture(),
+  async (page) => {
+    assert(pushedPicture().length < 60_000);
+    const figure = page.locator("[data-figure]"), pad = figure.locator("[data-pad=picture]");
+    const offsets = () =>
+      Promise.all(["right", "down"].map((name) => box(figure, name).inputValue()));
+    const bars = () => figure.locator("[data-view=bars]").innerHTML();
+    const before = await bars();
+    await press(slider(figure, "right"), "ArrowRight", 4);
+    await pad.focus();
+    await page.keyboard.press("ArrowUp");
+    assert.deepEqual(await offsets(), ["4", "-1"]);
+    assert.notEqual(await bars(), before);
+    const map = figure.locator("[data-view=map]"), old = await map.innerHTML();
+    await figure.getByLabel("Map of", { exact: true }).selectOption({ index: 3 });
+    assert.notEqual(await map.innerHTML(), old);
+    const place = (await pad.boundingBox())!;
+    await page.mouse.move(place.x + 100, place.y + 100);
+    await page.mouse.down();
+    await page.mouse.move(place.x + 76, place.y + 124, { steps: 4 });
+    await page.mouse.up();
+    assert.deepEqual(await offsets(), ["1", "2"]);
+    await figure.getByRole("button", { name: "Back to the middle" }).click();
+    assert.equal(await bars(), before);
+    await fitsAndShows(page, "pushed_picture");
   },
 );
 

@@ -66,6 +66,38 @@ Deno.test("syntheticImages() draws the first classes, at any size, in the middle
   assert(middle > 0.15 && middle > 1.5 * side, `${middle} and ${side}`);
 });
 
+Deno.test("syntheticImages() draws shapes of the radii that it is given, each ratio equally often", () => {
+  const side = 64, count = 200;
+  /** The radii in pixels of 32 × 32, from the number of pixels that differ from the left border. */
+  const radii = (radius: readonly [number, number]) => {
+    const set = syntheticImages({ count, seed: 3, size: [side, side], classes: 1, radius });
+    return Array.from({ length: count }, (_, image) => {
+      const colour = (pixel: number) =>
+        [0, 1, 2].map((channel) => set.pixels[(image * side * side + pixel) * 3 + channel]! / 255);
+      const border = [0, 0, 0];
+      for (let row = 0; row < side; row++) {
+        colour(row * side).forEach((value, channel) => border[channel]! += value / side);
+      }
+      let inside = 0;
+      for (let pixel = 0; pixel < side * side; pixel++) {
+        const difference = colour(pixel)
+          .reduce((sum, value, channel) => sum + Math.abs(value - border[channel]!), 0);
+        if (difference > 1) inside++;
+      }
+      // A disc has 0.8 of the radius.
+      return Math.sqrt(inside / Math.PI) / 0.8 / (side / 32);
+    });
+  };
+  const median = (values: number[]) => values.sort((a, b) => a - b)[count / 2]!;
+  for (const radius of [3, 6, 12]) {
+    const found = median(radii([radius, radius]));
+    assert(Math.abs(found / radius - 1) < 0.1, `${found} for ${radius}`);
+  }
+  // Half of the images lie below the geometric mean, with a standard deviation of 0.035.
+  const small = radii([3, 12]).filter((radius) => radius < 6).length / count;
+  assert(Math.abs(small - 0.5) < 0.12, `${small}`);
+});
+
 Deno.test("syntheticImages() draws the same images for the same seed on each backend, and others for another", async () => {
   const { pixels } = syntheticImages({ count: 30, seed: 1 });
   assert.deepEqual(syntheticImages({ count: 30, seed: 1 }).pixels, pixels);
@@ -133,13 +165,25 @@ Deno.test("syntheticImages() refuses no image, half an image, and an invalid see
     name: "RangeError",
     message: /seed/,
   });
+  for (
+    const [radius, message] of [
+      [[0, 12], "radius[0] must be from 1 to 32, found 0."],
+      [[6, 5], "radius[1] must be from 6 to 32, found 5."],
+      [[6, 40], "radius[1] must be from 6 to 32, found 40."],
+    ] as const
+  ) {
+    assert.throws(() => syntheticImages({ count: 1, seed: 1, radius }), {
+      name: "RangeError",
+      message: `Drawing images: ${message}`,
+    });
+  }
 });
 
 Deno.test("syntheticImages() refuses options that do not exist or are of another kind", () => {
   const wrong: [object | undefined, string][] = [
     [
       { n: 100, seed: 1 },
-      "there is no option n. Did you mean count? The options are count, seed, size, classes.",
+      "there is no option n. Did you mean count? The options are count, seed, size, classes, radius.",
     ],
     [undefined, "the options must be an object such as { count: 1000, seed: 1 }, found undefined."],
     [{ seed: 1 }, "count must be a whole number of at least 1, found undefined."],

@@ -141,6 +141,30 @@ Deno.test("inception() by hand: four branches of one image, joined along the cha
   }
 });
 
+Deno.test("GoogLeNet has batch norm in place of biases where it is asked for, and keeps its windows", () => {
+  const channels = [64, [96, 128], [16, 32], 32] as const;
+  const conv = (size: number, from: number, to: number) => size * size * from * to;
+  const weights = conv(1, 192, 64) + conv(1, 192, 96) + conv(3, 96, 128) + conv(1, 192, 16) +
+    conv(5, 16, 32) + conv(1, 192, 32);
+  const outputs = 64 + 96 + 128 + 16 + 32 + 32;
+  using plain = inception(192, channels),
+    normalized = inception(192, channels, { batchNorm: true });
+  const parameters = [plain, normalized].map((block) => summary(block, [7, 7, 192]).parameters);
+  // A bias for each channel, or a weight and a bias of batch norm.
+  assert.deepEqual(parameters, [weights + outputs, weights + 2 * outputs]);
+
+  using model = googlenet({ variant: "d2l", width: 1 / 16, batchNorm: true, auxiliary: true });
+  const paths = [...model.namedParameters().keys()];
+  assert.equal(paths.filter((path) => path.endsWith("conv.bias")).length, 0);
+  assert.equal(paths.filter((path) => path.endsWith("bn.weight")).length, 57 + 2);
+  assert.deepEqual(
+    model.namedParameters().get("inception3a.branch3.1.conv.weight")?.shape,
+    [5, 5, 1, 2],
+  );
+  using without = googlenet({ variant: "torchvision", width: 1 / 16, batchNorm: false });
+  assert(![...without.namedParameters().keys()].some((path) => path.includes(".bn.")));
+});
+
 Deno.test("GoogLeNet has dropout in its heads, and before its last layer in torchvision's variant", () => {
   using simplified = narrow("d2l"), torchvision = narrow("torchvision");
   const heads = ["aux1.dropout 0.7", "aux2.dropout 0.7"];

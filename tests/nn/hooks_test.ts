@@ -44,6 +44,27 @@ testOnEachBackend(
   },
 );
 
+Deno.test("onForward() puts a tensor that the hook returns in the place of a module's output", async () => {
+  using model = sequential(linear(2, 2), relu(), linear(2, 1));
+  model.parameters().forEach((parameter) => parameter.assign(ops.ones(parameter.shape)));
+  const seen: unknown[] = [];
+  using x = ops.tensor([[3, 4]]);
+  await assertNoLeak(() => {
+    const y = tidy(() =>
+      onForward(model, x, ({ path, input, output }) => {
+        if (path === "2") seen.push(...(input as Tensor).dataSync());
+        if (path === "0") return ops.mul(output as Tensor, ops.tensor([0, 10]));
+      })
+    );
+    // Both units are 3 + 4 + 1; the first is silenced, the second ten times as large.
+    assert.deepEqual([seen, ...y.dataSync()], [[0, 80], 81]);
+    y.dispose();
+  });
+  // Without the hook the model is as before.
+  using y = model.forward(x);
+  assert.deepEqual([...y.dataSync()], [17]);
+});
+
 Deno.test("onForward() passes on the training option", () => {
   const model = sequential(dropout(0.9));
   let values = new Set<number>();

@@ -11,6 +11,7 @@ import {
   linear,
   Module,
   ops,
+  stages,
 } from "resnet-lab";
 import { relu, resnet18, summary } from "resnet-lab";
 
@@ -29,6 +30,14 @@ Deno.test("help() finds every value of the library", () => {
   for (const [name, value] of Object.entries({ ...initializers })) {
     assert.equal(textOf(value), textOf(`initializers.${name}`), name);
   }
+});
+
+Deno.test("help() finds every stage, and their list", () => {
+  for (const [name, value] of Object.entries({ ...stages })) {
+    assert.equal(textOf(value), textOf(`stages.${name}`), name);
+  }
+  assert.match(textOf(stages.ema), /\n decay\?: number \(default: 0\.999\)/);
+  assert.match(textOf("stages"), /earlyStopping/);
 });
 
 Deno.test("help() finds every interactive figure", () => {

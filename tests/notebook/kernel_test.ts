@@ -33,6 +33,9 @@ interface Request {
   interruptAfter?: number;
 }
 
+/** The module whose signal fires at Stop. */
+const interrupt = import.meta.resolve("../../lib/tensor/interrupt.ts");
+
 /** A kernel that runs until it is disposed. */
 function startKernel() {
   const child = spawn(paths.python, [fileURLToPath(new URL("kernel.py", import.meta.url))], {
@@ -79,7 +82,8 @@ Deno.test({
     assertNoError(
       await run({
         code: `
-          import { evaluate, fashionMnist, fit, lenet, sgd, showProgress, interruptSignal } from "resnet-lab";
+          import { evaluate, fashionMnist, fit, lenet, sgd, showProgress } from "resnet-lab";
+          import { interruptSignal } from "${interrupt}";
           const kept = "still here";
           const { train, test } = await fashionMnist({ subset: true });
           const model = lenet();
@@ -262,7 +266,8 @@ for (const interruptAfter of [0, 0.1, 0.4, 0.8, 1.5]) {
     ignore: !isSetUp,
     async fn() {
       await using kernel = startKernel();
-      const code = 'import { interruptSignal } from "resnet-lab";\nlet kept = 1;';
+      const code =
+        `import "resnet-lab";\nimport { interruptSignal } from "${interrupt}";\nlet kept = 1;`;
       const first = await kernel.run({ code, interruptAfter });
       assert(first.alive, "the kernel died");
       assert.deepEqual(first.outputs.filter(({ type }) => type === "error"), []);

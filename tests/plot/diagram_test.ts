@@ -165,3 +165,38 @@ Deno.test("diagrams become pictures without a browser", async () => {
   const figures = [diagram.slidingWindow(5, 3), diagram.stages(small)];
   for (const figure of figures) assert((await figure.toPng()).length > 1000);
 });
+
+Deno.test("diagram.normalization() colours the numbers that share a mean", () => {
+  const coloured = (kind: "batch" | "layer" | "instance" | "group") => {
+    const { layout } = diagram.normalization([kind]);
+    const fills = (layout.shapes ?? []).map(({ fillcolor }) => String(fillcolor));
+    // Faces of the cube: 4×5 cells in front, 4×4 on top, 4×5 at the side; grey ones have r = g = b.
+    assert.equal(fills.length, 20 + 16 + 20);
+    return fills.filter((fill) => new Set(fill.match(/\d+/g)).size > 1).length;
+  };
+  assert.equal(coloured("batch"), 5 + 4 + 20, "a slab of one channel");
+  assert.equal(coloured("layer"), 20 + 4 + 5, "a slab of one picture");
+  assert.equal(coloured("instance"), 5 + 1 + 5, "a bar of one picture and channel");
+  assert.equal(coloured("group"), 10 + 2 + 5, "a bar of one picture and two channels");
+});
+
+Deno.test("diagram.normalization() continues below where the width ends", () => {
+  const all = ["batch", "layer", "instance", "group"] as const;
+  const heights = [640, 480, 200].map((width) =>
+    Number(diagram.normalization(all, { width }).layout.height)
+  );
+  assert(heights[0]! < heights[1]! && heights[1]! < heights[2]!, String(heights));
+  assert.match(
+    diagram.normalization(["instance", "batch"]).description,
+    /^Numbers that share a mean: instance norm averages .*; batch norm averages .*pixels\.$/,
+  );
+});
+
+Deno.test("diagram.normalization() refuses what does not fit", () => {
+  assert.throws(() => diagram.normalization([]), RangeError);
+  assert.throws(() => diagram.normalization(["spectral" as "batch"]), RangeError);
+  // @ts-expect-error: the kinds are an array
+  assert.throws(() => diagram.normalization("batch"), TypeError);
+  // @ts-expect-error: the option is called width
+  assert.throws(() => diagram.normalization(["batch"], { wide: 300 }), TypeError);
+});

@@ -1,7 +1,7 @@
 /** The file of a checkpoint: damaged, foreign and old files, and failing writes. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { fit, linear, Random, setSeed, sgd, stateDict, writeSafetensors } from "resnet-lab";
+import { fit, linear, Random, setSeed, sgd, stages, stateDict, writeSafetensors } from "resnet-lab";
 import { writeAtomically } from "../../lib/data/files.ts";
 import { CheckpointFolder, type WriteFile } from "../../lib/train/checkpoint_folder.ts";
 import {
@@ -10,6 +10,7 @@ import {
   decodeCheckpoint,
   encodeCheckpoint,
 } from "../../lib/train/checkpoint_format.ts";
+import type { StageState } from "../../lib/train/stage.ts";
 import { StoredTensor } from "../../lib/weights/internal.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
 
@@ -48,6 +49,15 @@ const sample: Checkpoint = {
     ["none", new StoredTensor("F32", [0], new Uint8Array())],
   ]),
   slots: new Map([["0.velocity", new StoredTensor("F32", [2], new Uint8Array(8))]]),
+  stages: new Map<string, StageState>([
+    ["ema", {
+      numbers: { updates: 3 },
+      weights: new Map([
+        ["bias", new StoredTensor("F32", [2], Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8))],
+      ]),
+    }],
+    ["earlyStopping", { numbers: { best: Infinity, waited: 0 }, weights: new Map() }],
+  ]),
   steps: [{ loss: 1, "metrics.a": 0.5 }, { loss: NaN }, { loss: -0, "metrics.a": Infinity }],
   epochs: [{ trainLoss: 1 / 3 }],
 };
@@ -64,13 +74,15 @@ const encode = async (checkpoint: Checkpoint) =>
   joined(await encodeCheckpoint("Writing", checkpoint));
 
 /** A checkpoint with the bytes of its tensors, to compare. */
-function plain({ model, slots, ...rest }: Checkpoint) {
-  const tensors = [model, slots].map((tensors) =>
+function plain({ model, slots, stages, ...rest }: Checkpoint) {
+  const weights = [...stages.values()].map(({ weights }) => weights);
+  const tensors = [model, slots, ...weights].map((tensors) =>
     [...tensors].map(([name, { dtype, shape }]) =>
       `${name} ${dtype} [${shape}] ${tensors.get(name)!.bytes().toHex()}`
     ).sort()
   );
-  return { ...rest, tensors };
+  const numbers = Array.from(stages, ([name, { numbers }]) => [name, numbers]);
+  return { ...rest, numbers, tensors };
 }
 
 Deno.test("decodeCheckpoint() returns what encodeCheckpoint() wrote, to the last bit", async () => {
@@ -131,10 +143,10 @@ Deno.test("decodeCheckpoint() refuses 1,000 mutated files as damaged", async () 
 
 /** The file with changes in its JSON, and the checksum made anew. */
 async function forged(change: (json: Record<string, never>) => void) {
-  const copy = structuredClone({ ...sample, model: undefined, slots: undefined }) as never;
+  const { model, slots, stages, ...rest } = sample;
+  const copy = structuredClone(rest) as never;
   change(copy);
-  const { model, slots } = sample;
-  return await encode({ ...(copy as Checkpoint), model, slots });
+  return await encode({ ...(copy as Checkpoint), model, slots, stages });
 }
 
 Deno.test("decodeCheckpoint() refuses a state with a checksum that fits, but without its fields", async () => {
@@ -164,6 +176,11 @@ Deno.test("decodeCheckpoint() refuses a state with a checksum that fits, but wit
     }
   }
   assert(refused > 2.5 * paths.length, `${refused} of ${4 * paths.length}`);
+  for (const numbers of [{ updates: "3" }, "three", null]) {
+    const stages = new Map([["ema", { numbers, weights: new Map() }]]);
+    const bytes = await encode({ ...sample, stages } as unknown as Checkpoint);
+    await assert.rejects(decodeCheckpoint(bytes, file), DamagedError);
+  }
 });
 
 Deno.test("decodeCheckpoint() refuses foreign files, and says so of a later version", async () => {
@@ -180,10 +197,10 @@ Deno.test("decodeCheckpoint() refuses foreign files, and says so of a later vers
   for (const [bytes, message] of foreign) {
     await assert.rejects(decodeCheckpoint(bytes, file), { name: "DamagedError", message });
   }
-  const later = await encode({ ...sample, version: 2 } as Checkpoint);
+  const later = await encode({ ...sample, version: 3 } as Checkpoint);
   await assert.rejects(decodeCheckpoint(later, file), {
     name: "RangeError",
-    message: /version of the file must be at most 1, found 2\. It was written by a later version/,
+    message: /version of the file must be at most 2, found 3\. It was written by a later version/,
   });
   await Deno.remove(folder, { recursive: true });
 });
@@ -238,40 +255,50 @@ Deno.test("CheckpointFolder.save() keeps the last file when a write fails after 
   }
 });
 
-// The fixture was written by this test with --update, by version 1 of the file.
-const fixture = new URL("../fixtures/train/checkpoint_v1.safetensors", import.meta.url);
+// Each fixture was written by this test with --update, by its version of the file.
+const fixture = (version: number) =>
+  new URL(`../fixtures/train/checkpoint_v${version}.safetensors`, import.meta.url);
 
-function oneWeight(checkpoint?: string, epochs = 3) {
+function oneWeight(version: number, checkpoint?: string) {
   setSeed(1);
   const model = new OneWeight(0.5);
   const optimizer = sgd(model.parameters(), { learningRate: 0.5, momentum: 0.9 });
   const validation = pixels([1, 0]);
-  const options = { optimizer, epochs, batchSize: 2, mixup: 0.2, validation, checkpoint };
-  return { model, training: fit(model, pixels([1, 0, 1, 1, 0]), options) };
+  const options = { optimizer, epochs: 3, batchSize: 2, mixup: 0.2, validation, checkpoint };
+  const training = fit(model, pixels([1, 0, 1, 1, 0]), options);
+  if (version === 1) return { model, training };
+  const averaged = stages.ema(stages.lookahead(training, { syncPeriod: 2 }), { decay: 0.5 });
+  return { model, training: stages.earlyStopping(averaged) };
 }
 
-Deno.test("fit() continues from a file of version 1", async () => {
-  const folder = await Deno.makeTempDir();
-  const { info, warn } = console;
-  console.info = console.warn = () => {};
-  try {
-    if (Deno.args.includes("--update")) {
-      for await (const progress of oneWeight(folder).training) {
-        if (progress.kind === "step" && progress.step === 4) break;
+for (const version of [1, 2]) {
+  Deno.test(`fit() continues from a file of version ${version}`, async () => {
+    const folder = await Deno.makeTempDir();
+    const { info, warn } = console;
+    console.info = console.warn = () => {};
+    try {
+      if (Deno.args.includes("--update") && version === 2) {
+        for await (const progress of oneWeight(version, folder).training) {
+          if (progress.kind === "step" && progress.step === 4) break;
+        }
+        const names = Array.from(Deno.readDirSync(folder), ({ name }) => name);
+        const last = names.filter((name) => name.startsWith("checkpoint")).sort().at(-1)!;
+        await Deno.copyFile(join(folder, last), fixture(version));
+        await Deno.remove(folder, { recursive: true });
+        await Deno.mkdir(folder);
       }
-      await Deno.copyFile(join(folder, file), fixture);
+      await Deno.copyFile(fixture(version), join(folder, file));
+      const whole = oneWeight(version), continued = oneWeight(version, folder);
+      const { steps } = await whole.training;
+      const seen = await continued.training;
+      // Another machine may round differently.
+      seen.steps.forEach(({ loss }, i) => assert(Math.abs(loss - steps[i]!.loss) < 1e-5));
+      assert.equal(seen.steps.length, 9);
+      const [weight] = continued.model.weight.dataSync();
+      assert(Math.abs(weight! - whole.model.weight.dataSync()[0]!) < 1e-5);
+    } finally {
+      Object.assign(console, { info, warn });
+      await Deno.remove(folder, { recursive: true });
     }
-    await Deno.copyFile(fixture, join(folder, file));
-    const whole = oneWeight(), continued = oneWeight(folder);
-    const { steps } = await whole.training;
-    const seen = await continued.training;
-    // Another machine may round differently.
-    seen.steps.forEach(({ loss }, i) => assert(Math.abs(loss - steps[i]!.loss) < 1e-5));
-    assert.equal(seen.steps.length, 9);
-    const [weight] = continued.model.weight.dataSync();
-    assert(Math.abs(weight! - whole.model.weight.dataSync()[0]!) < 1e-5);
-  } finally {
-    Object.assign(console, { info, warn });
-    await Deno.remove(folder, { recursive: true });
-  }
-});
+  });
+}

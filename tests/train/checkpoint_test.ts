@@ -892,5 +892,5 @@ test("a checkpoint holds weights for loadStateDict() and PyTorch, and metrics", 
   for (const [name, stored] of stateDict(parts.model)) {
     assert.deepEqual(tensors.get(`model.${name}`)!.bytes(), stored.bytes());
   }
-  assert.match((await readSafetensors(file)).metadata["resnet-lab.checkpoint"]!, /"version":1/);
+  assert.match((await readSafetensors(file)).metadata["resnet-lab.checkpoint"]!, /"version":2/);
 });

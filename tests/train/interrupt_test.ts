@@ -61,9 +61,11 @@ async function inKernel(program: string): Promise<{ said: string; noticed: boole
     args: [
       "eval",
       "--v8-flags=--expose-gc",
-      `import { evaluate, fit, sgd, interruptSignal } from "resnet-lab";
+      `import { evaluate, fit, ops, sgd, stages } from "resnet-lab";
       import { OneWeight, pixels } from "${import.meta.resolve("./_helpers.ts")}";
-      import { listenForInterrupt } from "${import.meta.resolve("../../lib/tensor/interrupt.ts")}";
+      import { interruptSignal, listenForInterrupt } from "${
+        import.meta.resolve("../../lib/tensor/interrupt.ts")
+      }";
       const told = [];
       globalThis[Symbol.for("resnet-lab.tell")] = (kind, { listens }) => {
         if (kind === "stop_noticed") console.error("noticed");
@@ -130,6 +132,37 @@ Deno.test("fit() ends at a Stop in two calls at once, beside an abandoned call",
       console.log(both.every(({ epochs }) => epochs.length < 100_000));
       await pause(700);`),
     { said: "true", noticed: true },
+  );
+});
+
+Deno.test("stages end at a Stop, awaited or iterated, and leave their weights in the model", async () => {
+  const script = `
+    let weight = 0;
+    optimizer.step = () => model.weight.assign(ops.tensor([++weight]));
+    const staged = () => {
+      const averaged = stages.ema(train(), { decay: 0 });
+      return stages.earlyStopping(averaged, { monitor: ({ epoch }) => epoch === 1 ? 0 : 1, patience: Infinity });
+    };`;
+  assert.deepEqual(
+    await inKernel(`${script}
+      setTimeout(stop, 200);
+      const { steps, epochs } = await staged();
+      console.log(steps.length > 0 && epochs.length > 1 && epochs.length < 100_000);
+      console.log(...model.weight.dataSync());
+      await pause(700);`),
+    { said: "true\n2", noticed: true },
+  );
+  assert.deepEqual(
+    await inKernel(`${script}
+      let seen = 0;
+      for await (const _ of staged()) {
+        if (++seen !== 4) continue;
+        Deno.kill(Deno.pid, "SIGINT");
+        await pause(100);
+      }
+      console.log(seen, ...model.weight.dataSync());
+      await pause(700);`),
+    { said: "4 2", noticed: true },
   );
 });
 

@@ -1,6 +1,7 @@
 /**
  * Kills trainings at random moments, a third of them during a save, and lets them continue until
- * they finish. The final checkpoints must be those of trainings that were not interrupted.
+ * they finish. The final checkpoints, the weights that the stages leave in the model, and the logs
+ * must be those of trainings that were not interrupted.
  *
  *     deno run -A tests/train/kill_and_resume.ts --kills 200 --seed 1
  *
@@ -12,8 +13,9 @@ import { type AnyModule, dropout, linear, relu, sequential } from "resnet-lab/nn
 import { augmentation, compose, fashionMnist } from "resnet-lab/data";
 import { lenet, resnet } from "resnet-lab/models";
 import { type Precision, Random, setSeed } from "resnet-lab/tensor";
-import { adam, cosine, fit, sgd } from "resnet-lab/train";
-import { readSafetensors } from "resnet-lab/weights";
+import { adam, cosine, fit, sgd, stages } from "resnet-lab/train";
+import { wallTimesOf } from "../../lib/train/stages/event_file.ts";
+import { readSafetensors, stateDict, writeSafetensors } from "resnet-lab/weights";
 
 /** The trainings: two epochs of 13 steps, the last one of each with a smaller batch. */
 export const settings: Readonly<Record<string, Setting>> = {
@@ -70,9 +72,14 @@ async function train(name: string, folder: string, seconds: number): Promise<voi
       mixup: 0.4,
       maxGradientNorm: 5,
     });
-  for await (const progress of training) {
+  const averaged = stages.ema(stages.lookahead(training), { decay: 0.9, warmup: true });
+  // The second epoch does not improve so much, so the first has the best weights.
+  const stopped = stages.earlyStopping(averaged, { patience: 1, minDelta: 10 });
+  const logged = stages.csv(stopped, join(folder, "log.csv"), { every: "step" });
+  for await (const progress of stages.tensorBoard(logged, folder, { every: "step" })) {
     if (!progress.restored && progress.kind === "step") console.log(progress.step);
   }
+  await writeSafetensors(`${folder}.final.safetensors`, stateDict(model as AnyModule));
 }
 
 /** The results of kills. */
@@ -219,6 +226,16 @@ async function finalState(folder: string): Promise<ReadonlyMap<string, string>> 
   const { "resnet-lab.checkpoint": json } = (await readSafetensors(file)).metadata;
   for (const [name, value] of Object.entries(JSON.parse(json!))) {
     state.set(name, JSON.stringify(value, (key, value) => key === "seconds" ? undefined : value));
+  }
+  for (const [name, tensor] of await readSafetensors(`${folder}.final.safetensors`)) {
+    state.set(`final ${name}`, tensor.bytes().toHex());
+  }
+  const lines = (await Deno.readTextFile(join(folder, "log.csv"))).split("\n");
+  state.set("log.csv", lines.map((line) => line.replace(/[^,]*$/, "")).join("\n"));
+  for (const run of ["train", "validation"]) {
+    const events = await Deno.readFile(join(folder, run, "events.out.tfevents.resnet-lab"));
+    state.set(`the records of ${run}`, String(wallTimesOf(events).length));
+    state.set(`the size of ${run}`, String(events.length));
   }
   return state;
 }

@@ -49,3 +49,9 @@ export function text(
 ): Partial<Annotations> {
   return label(escapeText(content), { x, y, borderpad: 0, font: { size: 11 }, ...options });
 }
+
+/** Returns a colour mixed with white. */
+export function mixed(color: string, white: number): string {
+  const parts = [1, 3, 5].map((start) => parseInt(color.slice(start, start + 2), 16));
+  return `rgb(${parts.map((part) => Math.round(part + (255 - part) * white)).join(",")})`;
+}

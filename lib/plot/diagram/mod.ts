@@ -1,6 +1,6 @@
 /**
  * Drawings that explain convolutional networks: a sliding window, the receptive field of a unit,
- * and the stages of a network on one scale.
+ * the stages of a network on one scale, and the numbers that a normalisation averages.
  *
  * They are as wide as half a page, so that they stay readable on a phone.
  *
@@ -9,3 +9,4 @@
 export * from "./sliding_window.ts";
 export * from "./receptive_field.ts";
 export * from "./stages.ts";
+export * from "./normalization.ts";

@@ -6,7 +6,7 @@ import { Figure } from "../figure.ts";
 import { truncate } from "../format.ts";
 import { figureNames, type FigureOptions } from "../options.ts";
 import { colors } from "../style.ts";
-import { diagramWidth, pixelLayout, type Shape, sideMargin, text } from "./canvas.ts";
+import { diagramWidth, mixed, pixelLayout, type Shape, sideMargin, text } from "./canvas.ts";
 
 /** Options of {@linkcode stages}. */
 export interface StagesOptions extends Omit<FigureOptions, "height"> {
@@ -245,10 +245,4 @@ function boxAt(
       mixed(color, 0.6),
     ),
   ];
-}
-
-/** Returns a colour mixed with white. */
-function mixed(color: string, white: number): string {
-  const parts = [1, 3, 5].map((start) => parseInt(color.slice(start, start + 2), 16));
-  return `rgb(${parts.map((part) => Math.round(part + (255 - part) * white)).join(",")})`;
 }
