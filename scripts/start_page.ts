@@ -21,10 +21,13 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
   "07": ["put a small network on each pixel, and ask a network where it saw its answer", "2"],
   "08": ["build a block of several windows, and measure what they and more outputs bring", "3"],
   "09": ["normalise batches by hand, know training from inference, and say what it is worth", "2"],
-  "10": ["write the residual block, account for all of ResNet-18, train a small one well", "6"],
+  "10": [
+    "show what depth costs and what an addition repairs, and account for all of ResNet-18",
+    "1",
+  ],
   "11": ["tell shortcuts and versions apart, and measure why plain networks degrade", "2"],
   "12": ["mix a kernel for each image, and judge from seeds and an interval whether it helps", "2"],
-  "13": ["use a trained network where labels are few", "4"],
+  "13": ["use a trained network where labels are few", "3"],
   "14": ["choose a network by what it costs, make it faster, find its worst mistakes", "4"],
 };
 

@@ -129,6 +129,10 @@ const PLACES: Readonly<Record<string, Row>> = {
     (o) => lib.interactive.receptiveField({ layers: [o] }),
   ],
   "interactive.scores 0": [{ target: 1 }, (o) => lib.interactive.scores(o)],
+  "interactive.shortcutSwitch 0": [
+    { blocks: 1 },
+    (o) => lib.interactive.shortcutSwitch(o),
+  ],
   "interactive.valley 0": [{ steps: 3 }, (o) => lib.interactive.valley(o)],
   "ops.all 2": [{ keepDims: true }, (o) => ops.all(ops.isFinite(image), [0], o)],
   "ops.any 2": [{ keepDims: true }, (o) => ops.any(ops.isFinite(image), [0], o)],

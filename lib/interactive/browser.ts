@@ -18,6 +18,7 @@ import { normalizer as makeNormalizer } from "./components/normalizer.ts";
 import { pushedPicture as makePushedPicture } from "./components/pushed_picture.ts";
 import { receptiveField as makeReceptiveField } from "./components/receptive_field.ts";
 import { scores as makeScores } from "./components/scores.ts";
+import { shortcutSwitch as makeShortcutSwitch } from "./components/shortcut_switch.ts";
 import { valley as makeValley } from "./components/valley.ts";
 import { makeKit } from "./kit.ts";
 
@@ -50,6 +51,11 @@ export const scores: Mount<Parameters<typeof makeScores>[1]> = mounted(makeScore
 /** The figure of `interactive.receptiveField`. */
 export const receptiveField: Mount<Parameters<typeof makeReceptiveField>[1]> = mounted(
   makeReceptiveField,
+);
+
+/** The figure of `interactive.shortcutSwitch`. */
+export const shortcutSwitch: Mount<Parameters<typeof makeShortcutSwitch>[1]> = mounted(
+  makeShortcutSwitch,
 );
 
 /** The figure of `interactive.normalizer`. */

@@ -41,8 +41,14 @@ import {
   type StoredPushedPicture,
 } from "./components/pushed_picture.ts";
 import { scores as scoresComponent, type ScoresOptions } from "./components/scores.ts";
+import {
+  recordRuns,
+  shortcutSwitch as shortcutSwitchComponent,
+  type ShortcutSwitchOptions,
+} from "./components/shortcut_switch.ts";
 import { valley as valleyComponent, type ValleyOptions } from "./components/valley.ts";
 import { InteractiveFigure } from "./figure.ts";
+import { makeKit } from "./kit.ts";
 import { storedLayers } from "./stored_layers.ts";
 
 /**
@@ -553,4 +559,42 @@ export function pushedPicture(options: PushedPictureOptions): InteractiveFigure 
 function checkWithin(action: string, subject: string, value: unknown, low: number, high: number) {
   const fits = Number(value) >= low && Number(value) <= high;
   checkNumber(action, subject, value, fits, `from ${low} to ${high}`);
+}
+
+/**
+ * Makes a figure of a network that is trained in the page to tell two spirals apart: a chain of
+ * blocks `y = relu(αx + F(x))` of 16 channels, where F is two dense layers with batch norm. The
+ * reader sets the number of blocks, α, learning rate and warm-up, trains, and compares up to four
+ * trainings: the loss at each of 200 steps, and the gradient norm of each layer before the first.
+ *
+ * All points are one batch; the momentum is 0.9. The numbers are those that the library computes.
+ *
+ * @param options What it shows at first.
+ * @throws {TypeError} If an option does not exist or is of another kind.
+ * @throws {RangeError} If an option is out of its range.
+ *
+ * @example
+ * ```ts
+ * import { interactive } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const figure = interactive.shortcutSwitch({ blocks: 2 });
+ * assert.match(String(figure), /6 layers, α 0, rate 0.1: loss .*; 6 layers, α 1, rate 0.1: loss/);
+ * ```
+ */
+export function shortcutSwitch(options: ShortcutSwitchOptions = {}): InteractiveFigure {
+  const action = "Making the interactive figure shortcutSwitch";
+  checkOptions<ShortcutSwitchOptions>(action, options, "{ blocks: 9, shortcut: 1 }", {
+    blocks: true,
+    shortcut: true,
+    learningRate: true,
+    warmup: true,
+  });
+  const { blocks = 27, shortcut = 1, learningRate = 0.1, warmup = 0 } = options;
+  checkInteger(action, "blocks", blocks, 1, 27);
+  checkWithin(action, "shortcut", shortcut, 0, 1);
+  checkWithin(action, "learningRate", learningRate, 0.001, 1);
+  checkInteger(action, "warmup", warmup, 0, 100);
+  const recorded = recordRuns(makeKit(), options);
+  return new InteractiveFigure(shortcutSwitchComponent, { ...options, recorded });
 }

@@ -15,4 +15,5 @@ export type { NormalizedLayer, NormalizerOptions } from "./components/normalizer
 export type { PushedPictureOptions } from "./figures.ts";
 export type { ReceptiveFieldOptions, WindowLayer } from "./components/receptive_field.ts";
 export type { ScoresOptions } from "./components/scores.ts";
+export type { ShortcutSwitchOptions } from "./components/shortcut_switch.ts";
 export type { StepRule, Surface, ValleyOptions } from "./components/valley.ts";

@@ -53,6 +53,27 @@ pageTest(
 );
 
 pageTest(
+  "shortcutSwitch: sliders and the button train another network",
+  () => htmlOf(interactive.shortcutSwitch({ blocks: 2 })),
+  async (page) => {
+    const figure = page.locator("[data-figure]");
+    assert.equal(await figure.locator("[data-result]").count(), 2);
+    await press(slider(figure, "blocks"), "ArrowLeft", 1);
+    await box(figure, "warmup").fill("20");
+    assert.match(await figure.locator("[data-view=hint]").innerText(), /Press Train for 4 layers/);
+    await figure.getByRole("button", { name: "Train" }).press("Enter");
+    assert.equal(await figure.locator("[data-result]").count(), 3);
+    assert.match(
+      await figure.locator("ul").innerText(),
+      /4 layers, α 1, rate 0.1, warm-up 20: loss/,
+    );
+    await fitsAndShows(page, "shortcutSwitch");
+    await figure.getByRole("button", { name: "Clear" }).click();
+    assert.equal(await figure.locator("[data-result]").count(), 0);
+  },
+);
+
+pageTest(
   "kernelWorkshop: painting, editing and pointing change the feature map and the sum",
   () => htmlOf(interactive.kernelWorkshop({ kernel: "identity" })),
   async (page) => {

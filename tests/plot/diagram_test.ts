@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { diagram } from "../../lib/plot/mod.ts";
 import { conv2d, flatten, linear, maxPool, relu, sequential, summary } from "../../lib/nn/mod.ts";
+import { resnet } from "../../lib/models/mod.ts";
 import type { Figure } from "../../lib/plot/figure.ts";
 
 const texts = ({ layout }: Figure) => (layout.annotations ?? []).map(({ text }) => text);
@@ -126,6 +127,31 @@ Deno.test("diagram.stages() continues below where the stages do not fit", () => 
   assert(tall.layout.height! > 1.5 * flat.layout.height!);
 });
 
+Deno.test("diagram.stages() says which stages are frozen, and draws them grey", () => {
+  const path = small.rows[0]!.path;
+  const figure = diagram.stages(small, { frozen: [path] });
+  assert.equal(
+    figure.description,
+    "Stages of a network: 12×12×1; conv 3×3 → 12×12×4 (frozen); conv 3×3 → 12×12×4 (trained); " +
+      "max pool 2×2 → 6×6×4; linear → 10 (trained).",
+  );
+  const said = (figure.layout.annotations ?? []).map(({ text }) => text);
+  assert.equal(said.filter((text) => text === "frozen").length, 1);
+  assert.equal(said.filter((text) => text === "trained").length, 2);
+  const fronts = (figure.layout.shapes ?? []).filter((_, index) => index % 3 === 0);
+  assert.equal(fronts[1]!.fillcolor, fronts[0]!.fillcolor, "as grey as the input");
+  assert.notEqual(fronts[2]!.fillcolor, fronts[0]!.fillcolor);
+});
+
+Deno.test("diagram.stages() refuses a frozen path that leads nowhere", () => {
+  assert.throws(() => diagram.stages(small, { frozen: ["layer9"] }), {
+    name: "RangeError",
+    message: "Drawing the stages of a network: a path of frozen must lead to a layer of the " +
+      'summary, found "layer9".',
+  });
+  assert.throws(() => diagram.stages(small, { frozen: "conv1" as never }), { name: "TypeError" });
+});
+
 Deno.test("diagram.stages() refuses rows in the place of a summary", () => {
   // @ts-expect-error: it takes the summary itself
   assert.throws(() => diagram.stages(small.rows), {
@@ -136,8 +162,87 @@ Deno.test("diagram.stages() refuses rows in the place of a summary", () => {
   });
 });
 
+Deno.test("diagram.stages() draws the shortcut of each residual block as an arc", () => {
+  const options = { stem: "cifar", channels: 4, block: "basic", stages: [1, 2] } as const;
+  const drawn = (shortcut: "B" | "none", shortcuts: boolean) =>
+    diagram.stages(summary(resnet({ ...options, shortcut }), [8, 8, 3], { depth: 2 }), {
+      shortcuts,
+      width: 900,
+    });
+  const figure = drawn("B", true);
+  assert.equal(
+    figure.description,
+    "Stages of a network: 8×8×3; conv 3×3 → 8×8×4; basic block → 8×8×4; basic block → 4×4×8; " +
+      "basic block → 4×4×8; mean pool → 1×1×8; linear → 1000; 3 shortcuts, drawn as arcs.",
+  );
+  // Three faces for each of seven boxes, then an arc and its head for each shortcut.
+  const arcs = (figure.layout.shapes ?? []).slice(3 * 7);
+  assert.deepEqual(arcs.map(({ line }) => line?.dash), [
+    "solid",
+    undefined,
+    "dot",
+    undefined,
+    "solid",
+    undefined,
+  ]);
+  // Each arc begins above the box before, where the arc before it ends.
+  const ends = arcs.filter(({ line }) => line?.dash).map(({ path }) => path!.match(/-?[\d.]+/g)!);
+  assert.deepEqual(
+    ends.map((numbers) => numbers[0]).slice(1),
+    ends.map((n) => n.at(-2)).slice(0, 2),
+  );
+  assert.doesNotMatch(drawn("none", true).description, /shortcut/);
+  assert.match(drawn("B", false).description, /; 2 × basic block → 4×4×8;/);
+});
+
+Deno.test("diagram.stages() leads an arc from the end of a line to the next", () => {
+  const model = resnet({ stem: "cifar", channels: 4, block: "basic", stages: [4] });
+  const figure = diagram.stages(summary(model, [8, 8, 3], { depth: 2 }), {
+    shortcuts: true,
+    width: 300,
+  });
+  const paths = (figure.layout.shapes ?? []).flatMap(({ path, line }) => line?.dash ? [path!] : []);
+  // Four arcs, of which at least one is in two pieces: to the right border, and from the left.
+  assert(paths.length > 4, `${paths.length} pieces`);
+  assert(paths.some((path) => /^M0\.0,/.test(path)), "one begins at the left border");
+});
+
+Deno.test("diagram.functionClasses() draws discs, nested on the right only", () => {
+  const figure = diagram.functionClasses({ title: "Classes" });
+  const discs = (figure.layout.shapes ?? []).flatMap((shape) =>
+    shape.type === "circle" && shape.line?.width === 2
+      ? [{
+        x: (Number(shape.x0) + Number(shape.x1)) / 2,
+        y: (Number(shape.y0) + Number(shape.y1)) / 2,
+        radius: (Number(shape.x1) - Number(shape.x0)) / 2,
+      }]
+      : []
+  );
+  // The largest is drawn first.
+  const [left, right] = [discs.slice(0, 3), discs.slice(3)];
+  const isNested = (all: typeof discs) =>
+    all.every(({ x, y, radius }, i) => {
+      const outer = all[i - 1];
+      return !outer || Math.hypot(x - outer.x, y - outer.y) + radius <= outer.radius;
+    });
+  assert.deepEqual([isNested(left), isNested(right)], [false, true]);
+  const [apart, together] = figure.description.matchAll(/are ([\d., ]+\d)/g).map(([, list]) =>
+    list!.split(", ").map(Number)
+  );
+  assert(apart![2]! > apart![1]!, "not nested: the largest class is further away");
+  assert.deepEqual(together, together!.toSorted((a, b) => b - a), "nested: each is nearer");
+});
+
+Deno.test("diagram.functionClasses() refuses options that do not exist", () => {
+  // @ts-expect-error: there is no option of this name
+  assert.throws(() => diagram.functionClasses({ nested: true }), {
+    name: "TypeError",
+    message: /^Drawing function classes: there is no option nested\./,
+  });
+});
+
 Deno.test("diagrams become pictures without a browser", async () => {
-  const figures = [diagram.slidingWindow(5, 3), diagram.stages(small)];
+  const figures = [diagram.slidingWindow(5, 3), diagram.stages(small), diagram.functionClasses()];
   for (const figure of figures) assert((await figure.toPng()).length > 1000);
 });
 
