@@ -444,7 +444,6 @@ export {
 
 // Notebooks: help, tables, live progress, checks, exercises, comparisons, and stored results.
 export {
-  addResult,
   addToZoo,
   byRunScale,
   cachedExperiment,
@@ -468,14 +467,12 @@ export {
   meanAndInterval,
   type NetworkComparison,
   type NetworkOutcome,
-  type NetworkResult,
   type Numeric,
   type Provenance,
   type RunScale,
   runScale,
   type SeedRow,
   showProgress,
-  type StoredResult,
   type StoredZooNetwork,
   type Table,
   table,

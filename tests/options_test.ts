@@ -13,7 +13,6 @@ import { isTensor } from "../lib/tensor/internal.ts";
 const VALUES: Readonly<Record<string, string>> = {
   KernelTrace: "what traceKernels gives",
   Layout: "plotly's",
-  NetworkResult: "a result as it is stored, with whatever was measured",
   Optimizer: "an object with methods, possibly of the caller's own class",
   OptimizerState: "a result of Optimizer.state",
   SeedGroup: "a row of a Comparison, or other numbers with their mean and interval",

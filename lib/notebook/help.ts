@@ -16,7 +16,6 @@ import * as errors from "./errors.ts";
 import * as exercise from "./exercise.ts";
 import { factoriesOf, pageHtml, pageOf, pageText, type Part } from "./help_page.ts";
 import * as progress from "./progress.ts";
-import * as results from "./results.ts";
 import * as runScale from "./run_scale.ts";
 import * as statistics from "./statistics.ts";
 import * as table from "./table.ts";
@@ -122,7 +121,6 @@ function nameOf(value: unknown): string | undefined {
       errors,
       exercise,
       progress,
-      results,
       runScale,
     ],
     ...[statistics, table, timeOf, trainAndEvaluate, tune, zoo],

@@ -32,7 +32,6 @@ export { help, type HelpPage } from "./help.ts";
 export { showProgress } from "./progress.ts";
 export { addToZoo, type StoredZooNetwork, type Zoo, type ZooNetwork } from "./zoo.ts";
 export { byRunScale, type RunScale, runScale } from "./run_scale.ts";
-export { addResult, type NetworkResult, type StoredResult } from "./results.ts";
 export { cachedExperiment, type Provenance } from "./cached_experiment.ts";
 export { type Table, table, type TableOptions } from "./table.ts";
 export { type MeanAndInterval, meanAndInterval } from "./statistics.ts";
