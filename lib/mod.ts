@@ -429,7 +429,6 @@ export {
   type InteractiveFigure,
   type KernelWorkshopOptions,
   type Matrix,
-  type MixerChannels,
   type NormalizedLayer,
   type NormalizerOptions,
   type PushedPictureOptions,

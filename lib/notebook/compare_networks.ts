@@ -206,13 +206,14 @@ export async function compareNetworks<
     await showLine(`Training ${done + 1} of ${total}: ${run}${timeLeft(start, done, total)}`);
     const measured = async () => {
       isRecorded = false;
-      const drawn = new Random(seed).permutation(train.count).slice(0, images);
       setSeed(seed);
       const model = builders[name]!();
       try {
         const { accuracy, loss, seconds } = await trainAndEvaluate(
           model,
-          images === train.count ? train : train.subset(drawn),
+          images === train.count
+            ? train
+            : train.subset(new Random(seed).permutation(train.count).slice(0, images)),
           isSearch ? heldOut : test,
           { ...training, learningRate, schedule: schedule(learningRate), seed },
         );

@@ -20,6 +20,7 @@ import {
   type Optimizer,
 } from "../train/mod.ts";
 import { startTraining } from "../train/fit.ts";
+import { fitOptions } from "../train/fit_checks.ts";
 import { type AnyRunOptions, asClassifier, checkRunOptions } from "../train/run.ts";
 import { duration } from "./duration.ts";
 import { showProgress } from "./progress.ts";
@@ -65,23 +66,14 @@ export interface TrainAndEvaluateOptions<
 /** {@linkcode TrainAndEvaluateOptions} for any number of channels and classes. */
 type AnyOptions = TrainAndEvaluateOptions<number, number, number>;
 
+const { objective: _, validationLogits: _1, ...sharedOptions } = fitOptions;
+
 /** The names of the options, without those of {@linkcode RunOptions}. */
 export const trainingOptions: OptionNames<Omit<AnyOptions, keyof AnyRunOptions>> = {
+  ...sharedOptions,
   learningRate: true,
-  optimizer: true,
   name: true,
   live: true,
-  epochs: true,
-  microBatchSize: true,
-  loss: true,
-  schedule: true,
-  augment: true,
-  mixup: true,
-  validation: true,
-  maxGradientNorm: true,
-  dropLast: true,
-  seed: true,
-  checkpoint: true,
 };
 
 /** The performance of a model after its training. */

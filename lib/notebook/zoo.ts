@@ -1,6 +1,5 @@
 import {
   checkArray,
-  checkFinite,
   checkInteger,
   checkNumber,
   checkOptions,
@@ -157,7 +156,6 @@ function checkNetwork(given: ZooNetwork): void {
   );
   accuracies.forEach((accuracy, i) => {
     const subject = `accuracies[${i}]`;
-    checkFinite(action, subject, accuracy);
     const fits = accuracy >= 0 && accuracy <= 1;
     checkNumber(action, subject, accuracy, fits, "a number from 0 to 1");
   });

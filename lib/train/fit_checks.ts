@@ -2,15 +2,33 @@
  * Checks before a training run, for errors that would otherwise come after parameters have changed.
  */
 import { type Images, ops, Random, type Tensor, tidy, withPrecision } from "../tensor/mod.ts";
-import { checkInteger, isTensor } from "../tensor/internal.ts";
+import { checkInteger, isTensor, type OptionNames } from "../tensor/internal.ts";
 import { type AnyModule, BatchNorm, onForward } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { applyTransform } from "../data/transforms.ts";
 import { checkHasState, checkLogits, checkOptimizer, explainChannels } from "./checks.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
 import type { Optimizer } from "./rule_optimizer.ts";
-import { type AnyClassifier, checkRunOptions } from "./run.ts";
+import { type AnyClassifier, type AnyRunOptions, checkRunOptions } from "./run.ts";
 import { pathOf, restore, runningStatistics } from "./training_step.ts";
+
+/** The names of the options of a training run, without those of {@linkcode RunOptions}. */
+export const fitOptions: OptionNames<Omit<AnyFitOptions, keyof AnyRunOptions>> = {
+  optimizer: true,
+  epochs: true,
+  microBatchSize: true,
+  loss: true,
+  objective: true,
+  validationLogits: true,
+  schedule: true,
+  augment: true,
+  mixup: true,
+  validation: true,
+  maxGradientNorm: true,
+  dropLast: true,
+  seed: true,
+  checkpoint: true,
+};
 
 /**
  * Checks the options of a training run.
@@ -19,22 +37,7 @@ import { pathOf, restore, runningStatistics } from "./training_step.ts";
  * @throws {RangeError} If a value is out of range.
  */
 export function checkFitOptions(action: string, options: AnyFitOptions): void {
-  checkRunOptions(action, options, "{ optimizer, epochs: 4, batchSize: 128 }", {
-    optimizer: true,
-    epochs: true,
-    microBatchSize: true,
-    loss: true,
-    objective: true,
-    validationLogits: true,
-    schedule: true,
-    augment: true,
-    mixup: true,
-    validation: true,
-    maxGradientNorm: true,
-    dropLast: true,
-    seed: true,
-    checkpoint: true,
-  });
+  checkRunOptions(action, options, "{ optimizer, epochs: 4, batchSize: 128 }", fitOptions);
   const { optimizer, epochs, batchSize, microBatchSize, objective, mixup, checkpoint } = options;
   checkOptimizer(action, optimizer);
   if (checkpoint !== undefined) checkHasState(action, optimizer);

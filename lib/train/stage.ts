@@ -1,4 +1,4 @@
-/** What a stage is: a training around a training. The stages themselves are in `stages/`. */
+/** The parts of a stage, a training around a training. The stages themselves are in `stages/`. */
 import { show } from "../tensor/internal.ts";
 import type { StateDict } from "../weights/mod.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
@@ -32,9 +32,9 @@ const ORDER = ["lookahead", "ema", "earlyStopping"] as const;
 
 type StageName = typeof ORDER[number];
 
-/** What stages know of the training that they are around. */
+/** The facts that stages know of the training that they are around. */
 export interface TrainingSource {
-  /** What the training is doing, for messages. */
+  /** The action of the training, for messages. */
   readonly action: string;
   readonly model: AnyClassifier;
   readonly options: AnyFitOptions;

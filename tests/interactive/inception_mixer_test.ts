@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
-import { inception, interactive, summary } from "resnet-lab";
+import { inception, type InceptionChannels, interactive, summary } from "resnet-lab";
 import { conv2d, maxPool, parallel } from "resnet-lab";
 import {
   inceptionMixer,
   type InceptionMixerOptions,
-  type MixerChannels,
 } from "../../lib/interactive/components/inception_mixer.ts";
 import { action, after, fromText } from "./_helpers.ts";
 
 const component = (options: InceptionMixerOptions = {}) => fromText(inceptionMixer, options);
 
-const blocks: readonly (readonly [inChannels: number, imageSize: number, MixerChannels])[] = [
+const blocks: readonly (readonly [inChannels: number, imageSize: number, InceptionChannels])[] = [
   [192, 28, [64, [96, 128], [16, 32], 32]],
   [480, 14, [192, [96, 208], [16, 48], 64]],
   [3, 7, [1, [2, 1], [4, 3], 2]],

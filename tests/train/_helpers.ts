@@ -1,4 +1,5 @@
 /** The smallest training that there is: images of one pixel, and a model of one weight. */
+import { join } from "node:path";
 import {
   type Features,
   ImageDataset,
@@ -34,4 +35,27 @@ export class OneWeight extends Module<Images<1>, Features<2>> {
     const x = ops.mul(ops.reshape(images, [-1, 1]), this.weight);
     return ops.concat([ops.zerosLike(x), x], 1);
   }
+}
+
+/** Runs a test with a folder, and collects what is printed. */
+export function testInFolder(
+  title: string,
+  body: (folder: string, printed: string[]) => Promise<void>,
+  options: Omit<Deno.TestDefinition, "name" | "fn"> = {},
+): void {
+  Deno.test({
+    ...options,
+    name: title,
+    fn: async () => {
+      const folder = await Deno.makeTempDir();
+      const { info, warn } = console, printed: string[] = [];
+      console.info = console.warn = (line: string) => void printed.push(line);
+      try {
+        await body(join(folder, "run"), printed);
+      } finally {
+        Object.assign(console, { info, warn });
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
 }

@@ -43,7 +43,7 @@ import {
 } from "resnet-lab";
 import { collectHistory } from "../../lib/train/internal.ts";
 import { assertNoLeak } from "../_helpers.ts";
-import { OneWeight, pixels } from "./_helpers.ts";
+import { OneWeight, pixels, testInFolder } from "./_helpers.ts";
 
 type Options = Partial<FitOptions<1, 3, 1>>;
 
@@ -127,29 +127,6 @@ async function until(training: AsyncIterable<Progress>, step: number, kind = "st
   }
 }
 
-/** Runs a test with a folder, and collects what is printed. */
-function test(
-  title: string,
-  body: (folder: string, printed: string[]) => Promise<void>,
-  options: Omit<Deno.TestDefinition, "name" | "fn"> = {},
-): void {
-  Deno.test({
-    ...options,
-    name: title,
-    fn: async () => {
-      const folder = await Deno.makeTempDir();
-      const { info, warn } = console, printed: string[] = [];
-      console.info = console.warn = (line: string) => void printed.push(line);
-      try {
-        await body(join(folder, "run"), printed);
-      } finally {
-        Object.assign(console, { info, warn });
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
-  });
-}
-
 const native = backend() === "tensorflow";
 const modes: Record<string, Options> = {
   "in float32": {},
@@ -159,7 +136,7 @@ const modes: Record<string, Options> = {
   "compiled in bfloat16": { compile: true, precision: "bf16", epochs: 5 },
 };
 for (const [mode, options] of Object.entries(modes)) {
-  test(
+  testInFolder(
     `fit() with checkpoint continues to the last bit, ${mode}`,
     async (folder) => {
       const whole = begin(options);
@@ -199,7 +176,7 @@ class Noise extends Module<Images<1>, Features<3>> {
 }
 
 for (const compile of [false, true]) {
-  test(
+  testInFolder(
     `fit() with checkpoint continues streams of the caller${compile ? ", compiled" : ""}`,
     async (folder) => {
       const start = (checkpoint?: string) => {
@@ -292,7 +269,7 @@ Deno.test("loadState() of an optimizer names what differs, and changes nothing t
   }
 });
 
-test(
+testInFolder(
   "fit() with checkpoint first yields what it restored, and then the last progress",
   async (folder, printed) => {
     await until(begin({ checkpoint: folder }).training, 7);
@@ -313,7 +290,7 @@ test(
   },
 );
 
-test("fit() with checkpoint yields progress that was not received anew", async (folder) => {
+testInFolder("fit() with checkpoint yields progress that was not received anew", async (folder) => {
   const checkpoint = { folder, seconds: 0 };
   const training = begin({ checkpoint }).training;
   // Saved before the caller receives the step; a killed process would stop here.
@@ -337,42 +314,51 @@ async function copyFolder(from: string, to: string): Promise<void> {
   }
 }
 
-test("fit() with checkpoint repeats what the caller does at each progress", async (folder) => {
-  // Halves the learning rate at the end of an epoch, and at step 7.
-  const run = async (checkpoint: string | undefined, stop = Infinity) => {
-    const parts = begin({ checkpoint });
-    for await (const progress of parts.training) {
-      if (progress.kind === "epoch" || progress.step === 7) parts.optimizer.learningRate /= 2;
-      if (progress.kind === "step" && progress.step === stop) break;
-    }
-    return parts;
-  };
-  const whole = await run(undefined);
-  assert.equal(whole.optimizer.learningRate, 0.01 / 2 ** 4);
-  for (const stop of [5, 6, 7, 8, 12]) await run(folder, stop);
-  assert.equal(bytes(await run(folder)), bytes(whole));
-});
+testInFolder(
+  "fit() with checkpoint repeats what the caller does at each progress",
+  async (folder) => {
+    // Halves the learning rate at the end of an epoch, and at step 7.
+    const run = async (checkpoint: string | undefined, stop = Infinity) => {
+      const parts = begin({ checkpoint });
+      for await (const progress of parts.training) {
+        if (progress.kind === "epoch" || progress.step === 7) parts.optimizer.learningRate /= 2;
+        if (progress.kind === "step" && progress.step === stop) break;
+      }
+      return parts;
+    };
+    const whole = await run(undefined);
+    assert.equal(whole.optimizer.learningRate, 0.01 / 2 ** 4);
+    for (const stop of [5, 6, 7, 8, 12]) await run(folder, stop);
+    assert.equal(bytes(await run(folder)), bytes(whole));
+  },
+);
 
-test("fit() with checkpoint returns the history of a finished training, and the model", async (folder) => {
-  const whole = begin({ checkpoint: folder });
-  const history = text(await whole.training);
-  const again = begin({ checkpoint: folder });
-  assert.equal(text(await again.training), history);
-  assert.equal(bytes(again), bytes(whole));
-});
+testInFolder(
+  "fit() with checkpoint returns the history of a finished training, and the model",
+  async (folder) => {
+    const whole = begin({ checkpoint: folder });
+    const history = text(await whole.training);
+    const again = begin({ checkpoint: folder });
+    assert.equal(text(await again.training), history);
+    assert.equal(bytes(again), bytes(whole));
+  },
+);
 
-test("fit() with checkpoint continues with more epochs, and another schedule from then on", async (folder) => {
-  const first = cosine({ learningRate: 0.01, steps: 20 });
-  const second = (step: number) => step < 10 ? first(step) : 0.003;
-  await begin({ checkpoint: folder, epochs: 2, schedule: first }).training;
-  const whole = begin({ epochs: 4, schedule: second });
-  const history = text(await whole.training);
-  const more = begin({ checkpoint: folder, epochs: 4, schedule: second });
-  assert.equal(text(await more.training), history);
-  assert.equal(bytes(more), bytes(whole));
-});
+testInFolder(
+  "fit() with checkpoint continues with more epochs, and another schedule from then on",
+  async (folder) => {
+    const first = cosine({ learningRate: 0.01, steps: 20 });
+    const second = (step: number) => step < 10 ? first(step) : 0.003;
+    await begin({ checkpoint: folder, epochs: 2, schedule: first }).training;
+    const whole = begin({ epochs: 4, schedule: second });
+    const history = text(await whole.training);
+    const more = begin({ checkpoint: folder, epochs: 4, schedule: second });
+    assert.equal(text(await more.training), history);
+    assert.equal(bytes(more), bytes(whole));
+  },
+);
 
-test("fit() with checkpoint saves where signal ends it", async (folder) => {
+testInFolder("fit() with checkpoint saves where signal ends it", async (folder) => {
   const history = text(await begin({}).training);
   const controller = new AbortController();
   for await (const progress of begin({ checkpoint: folder, signal: controller.signal }).training) {
@@ -395,34 +381,40 @@ function names(folder: string): string[] {
     .filter((name) => name.endsWith(".safetensors")).sort();
 }
 
-test("fit() with checkpoint does not save after an error, and continues before it", async (folder) => {
-  const history = text(await begin({}).training);
-  let calls = 0;
-  const breaking = (logits: Features<3>, labels: Parameters<typeof crossEntropy>[1]) => {
-    if (++calls === 25) throw new Error("no loss today");
-    return crossEntropy(logits, labels);
-  };
-  const checkpoint = { folder, seconds: Infinity };
-  await assert.rejects(begin({ checkpoint, loss: breaking }).training.then(), /no loss today/);
-  assert.equal((await stored(folder)).steps.length, 5);
-  assert.equal(text(await begin({ checkpoint }).training), history);
-});
+testInFolder(
+  "fit() with checkpoint does not save after an error, and continues before it",
+  async (folder) => {
+    const history = text(await begin({}).training);
+    let calls = 0;
+    const breaking = (logits: Features<3>, labels: Parameters<typeof crossEntropy>[1]) => {
+      if (++calls === 25) throw new Error("no loss today");
+      return crossEntropy(logits, labels);
+    };
+    const checkpoint = { folder, seconds: Infinity };
+    await assert.rejects(begin({ checkpoint, loss: breaking }).training.then(), /no loss today/);
+    assert.equal((await stored(folder)).steps.length, 5);
+    assert.equal(text(await begin({ checkpoint }).training), history);
+  },
+);
 
-test("fit() with checkpoint keeps two files, and leaves other files alone", async (folder) => {
-  await Deno.mkdir(folder);
-  await Deno.writeTextFile(join(folder, "notes.txt"), "mine");
-  const part = `checkpoint-000009.safetensors.${crypto.randomUUID()}.part`;
-  await Deno.writeTextFile(join(folder, part), "of a killed process");
-  await begin({ checkpoint: { folder, seconds: 0 } }).training;
-  assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name).sort(), [
-    "checkpoint-000017.safetensors",
-    "checkpoint-000018.safetensors",
-    "lock",
-    "notes.txt",
-  ]);
-});
+testInFolder(
+  "fit() with checkpoint keeps two files, and leaves other files alone",
+  async (folder) => {
+    await Deno.mkdir(folder);
+    await Deno.writeTextFile(join(folder, "notes.txt"), "mine");
+    const part = `checkpoint-000009.safetensors.${crypto.randomUUID()}.part`;
+    await Deno.writeTextFile(join(folder, part), "of a killed process");
+    await begin({ checkpoint: { folder, seconds: 0 } }).training;
+    assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name).sort(), [
+      "checkpoint-000017.safetensors",
+      "checkpoint-000018.safetensors",
+      "lock",
+      "notes.txt",
+    ]);
+  },
+);
 
-test("fit() with checkpoint leaves no tensors", async (folder) => {
+testInFolder("fit() with checkpoint leaves no tensors", async (folder) => {
   await assertNoLeak(async () => {
     const parts = begin({ checkpoint: folder });
     await until(parts.training, 7);
@@ -436,20 +428,23 @@ test("fit() with checkpoint leaves no tensors", async (folder) => {
   });
 });
 
-test("showProgress() shows the whole history of a training that continues", async (folder) => {
-  await until(begin({ checkpoint: folder }).training, 7);
-  const { log } = console, lines: string[] = [];
-  console.log = (line: string) => void lines.push(line);
-  try {
-    const { steps, epochs } = await showProgress(begin({ checkpoint: folder }).training);
-    assert.equal(steps.length, 15);
-    assert.equal(epochs.length, 3);
-  } finally {
-    console.log = log;
-  }
-  assert.equal(lines.filter((line) => line.startsWith("Epoch ")).length, 3);
-  assert.match(lines.at(-1)!, /^Finished 15 steps in .*, continued after step 7 /);
-});
+testInFolder(
+  "showProgress() shows the whole history of a training that continues",
+  async (folder) => {
+    await until(begin({ checkpoint: folder }).training, 7);
+    const { log } = console, lines: string[] = [];
+    console.log = (line: string) => void lines.push(line);
+    try {
+      const { steps, epochs } = await showProgress(begin({ checkpoint: folder }).training);
+      assert.equal(steps.length, 15);
+      assert.equal(epochs.length, 3);
+    } finally {
+      console.log = log;
+    }
+    assert.equal(lines.filter((line) => line.startsWith("Epoch ")).length, 3);
+    assert.match(lines.at(-1)!, /^Finished 15 steps in .*, continued after step 7 /);
+  },
+);
 
 // Calls that differ.
 
@@ -584,7 +579,7 @@ function withOnePixel({ pixels, labels }: ImageDataset<1, 3>): ImageDataset<1, 3
   });
 }
 for (const [what, [start, message]] of Object.entries(changes)) {
-  test(`fit() with checkpoint refuses another call, and names ${what}`, async (folder) => {
+  testInFolder(`fit() with checkpoint refuses another call, and names ${what}`, async (folder) => {
     at = folder;
     await until(begin({ checkpoint: folder }).training, 7);
     const before = names(folder);
@@ -595,15 +590,18 @@ for (const [what, [start, message]] of Object.entries(changes)) {
   });
 }
 
-test("fit() with checkpoint refuses a schedule that was another, and an objective", async (folder) => {
-  const schedule = (step: number) => 0.01 / (1 + step);
-  await until(begin({ checkpoint: folder, schedule }).training, 7);
-  await assert.rejects(
-    begin({ checkpoint: folder, schedule: (step) => step < 5 ? schedule(step) : 0.01 }).training
-      .then(),
-    /^schedule\(5, \d+\) must be 0\.0016666666666666668, found 0\.01\.$/m,
-  );
-});
+testInFolder(
+  "fit() with checkpoint refuses a schedule that was another, and an objective",
+  async (folder) => {
+    const schedule = (step: number) => 0.01 / (1 + step);
+    await until(begin({ checkpoint: folder, schedule }).training, 7);
+    await assert.rejects(
+      begin({ checkpoint: folder, schedule: (step) => step < 5 ? schedule(step) : 0.01 }).training
+        .then(),
+      /^schedule\(5, \d+\) must be 0\.0016666666666666668, found 0\.01\.$/m,
+    );
+  },
+);
 
 Deno.test("fit() refuses a checkpoint of another kind, and optimizers without a state", () => {
   const call = (checkpoint: unknown) => () => begin({ checkpoint } as Options);
@@ -652,7 +650,7 @@ function damage(file: string): void {
   Deno.writeFileSync(file, content);
 }
 
-test(
+testInFolder(
   "fit() with checkpoint continues from the file before a damaged one, and says so",
   async (folder, printed) => {
     const whole = begin({});
@@ -673,7 +671,7 @@ test(
   },
 );
 
-test("fit() with checkpoint refuses a folder with damaged files only", async (folder) => {
+testInFolder("fit() with checkpoint refuses a folder with damaged files only", async (folder) => {
   for (const step of [4, 8]) await until(begin({ checkpoint: folder }).training, step);
   const files = names(folder).map((name) => join(folder, name));
   files.forEach(damage);
@@ -689,7 +687,7 @@ test("fit() with checkpoint refuses a folder with damaged files only", async (fo
   assert.equal(names(folder).length, 2);
 });
 
-test(
+testInFolder(
   "fit() with checkpoint says that a full disk stopped a save, and goes on",
   async (folder, printed) => {
     await Deno.mkdir(folder);
@@ -798,99 +796,114 @@ async function copiesWhile(
   return copies;
 }
 
-test("fit() with checkpoint continues from what any call of the file system leaves", async (folder) => {
-  const whole = begin({});
-  const history = text(await whole.training);
-  const copies = await copiesWhile(folder, COPIED, new Random(1), async () => {
-    await begin({ checkpoint: { folder, seconds: 0 } }).training;
-  });
-  assert(copies.length >= 8, `${copies.length} copies`);
-  let unfinished = 0;
-  for (const copy of copies) {
-    if ([...Deno.readDirSync(copy)].some(({ name }) => name.endsWith(".part"))) unfinished++;
-    const continued = begin({ checkpoint: copy });
-    assert.equal(text(await continued.training), history);
-    assert.equal(bytes(continued), bytes(whole));
-    continued.model.dispose();
-    continued.optimizer.dispose();
-  }
-  assert(unfinished > copies.length / 3, `${unfinished} of ${copies.length} in a write`);
-});
-
-test("fit() with checkpoint goes on when its folder disappears", async (folder, printed) => {
-  const whole = begin({});
-  await whole.training;
-  const parts = begin({ checkpoint: { folder, seconds: 0 } });
-  for await (const progress of parts.training) {
-    if (progress.kind === "step" && progress.step === 3) {
-      await Deno.remove(folder, { recursive: true });
+testInFolder(
+  "fit() with checkpoint continues from what any call of the file system leaves",
+  async (folder) => {
+    const whole = begin({});
+    const history = text(await whole.training);
+    const copies = await copiesWhile(folder, COPIED, new Random(1), async () => {
+      await begin({ checkpoint: { folder, seconds: 0 } }).training;
+    });
+    assert(copies.length >= 8, `${copies.length} copies`);
+    let unfinished = 0;
+    for (const copy of copies) {
+      if ([...Deno.readDirSync(copy)].some(({ name }) => name.endsWith(".part"))) unfinished++;
+      const continued = begin({ checkpoint: copy });
+      assert.equal(text(await continued.training), history);
+      assert.equal(bytes(continued), bytes(whole));
+      continued.model.dispose();
+      continued.optimizer.dispose();
     }
-  }
-  assert.equal(bytes(parts), bytes(whole));
-  assert.match(printed.join("\n"), /could not be saved, and goes on/);
-});
+    assert(unfinished > copies.length / 3, `${unfinished} of ${copies.length} in a write`);
+  },
+);
 
-test("fit() with checkpoint refuses a folder that another process writes to, until it is dead", async (folder) => {
-  await Deno.mkdir(folder, { recursive: true });
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      "eval",
-      `const file = await Deno.open(Deno.args[0] + "/lock", { create: true, write: true });
+testInFolder(
+  "fit() with checkpoint goes on when its folder disappears",
+  async (folder, printed) => {
+    const whole = begin({});
+    await whole.training;
+    const parts = begin({ checkpoint: { folder, seconds: 0 } });
+    for await (const progress of parts.training) {
+      if (progress.kind === "step" && progress.step === 3) {
+        await Deno.remove(folder, { recursive: true });
+      }
+    }
+    assert.equal(bytes(parts), bytes(whole));
+    assert.match(printed.join("\n"), /could not be saved, and goes on/);
+  },
+);
+
+testInFolder(
+  "fit() with checkpoint refuses a folder that another process writes to, until it is dead",
+  async (folder) => {
+    await Deno.mkdir(folder, { recursive: true });
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "eval",
+        `const file = await Deno.open(Deno.args[0] + "/lock", { create: true, write: true });
       await file.lock(true);
       await file.write(new TextEncoder().encode("process " + Deno.pid + "\\n"));
       console.log("locked");
       setTimeout(() => {}, 60_000);`,
-      folder,
-    ],
-    stdout: "piped",
-  }).spawn();
-  await child.stdout.getReader().read();
-  await assert.rejects(
-    begin({ checkpoint: folder }).training.then(),
-    RegExp(`one process must write to .*run, found that process ${child.pid} does\\.`),
-  );
-  child.kill("SIGKILL");
-  await child.status;
-  const { steps } = await begin({ checkpoint: folder }).training;
-  assert.equal(steps.length, 15);
-});
+        folder,
+      ],
+      stdout: "piped",
+    }).spawn();
+    await child.stdout.getReader().read();
+    await assert.rejects(
+      begin({ checkpoint: folder }).training.then(),
+      RegExp(`one process must write to .*run, found that process ${child.pid} does\\.`),
+    );
+    child.kill("SIGKILL");
+    await child.status;
+    const { steps } = await begin({ checkpoint: folder }).training;
+    assert.equal(steps.length, 15);
+  },
+);
 
-test("fit() with checkpoint takes the folder over from a suspended training of the process", async (folder) => {
-  const history = text(await begin({}).training);
-  const suspended = begin({ checkpoint: { folder, seconds: 0 } }).training;
-  for (let i = 0; i < 3; i++) await suspended.next();
-  assert.equal(text(await begin({ checkpoint: folder }).training), history);
-  await assert.rejects(
-    suspended.next(),
-    /one training must write to .*run, found that a later one/,
-  );
-});
+testInFolder(
+  "fit() with checkpoint takes the folder over from a suspended training of the process",
+  async (folder) => {
+    const history = text(await begin({}).training);
+    const suspended = begin({ checkpoint: { folder, seconds: 0 } }).training;
+    for (let i = 0; i < 3; i++) await suspended.next();
+    assert.equal(text(await begin({ checkpoint: folder }).training), history);
+    await assert.rejects(
+      suspended.next(),
+      /one training must write to .*run, found that a later one/,
+    );
+  },
+);
 
-test("a checkpoint holds weights for loadStateDict() and PyTorch, and metrics", async (folder) => {
-  const objective: Options["objective"] = (model, { images, labels }) => {
-    const logits = (model as unknown as ReturnType<typeof network>).forward(images, {
-      training: true,
-    });
-    return {
-      loss: crossEntropy(logits, labels),
-      metrics: { square: meanSquaredError(logits, ops.zerosLike(logits)) },
+testInFolder(
+  "a checkpoint holds weights for loadStateDict() and PyTorch, and metrics",
+  async (folder) => {
+    const objective: Options["objective"] = (model, { images, labels }) => {
+      const logits = (model as unknown as ReturnType<typeof network>).forward(images, {
+        training: true,
+      });
+      return {
+        loss: crossEntropy(logits, labels),
+        metrics: { square: meanSquaredError(logits, ops.zerosLike(logits)) },
+      };
     };
-  };
-  const options = { objective, mixup: undefined, checkpoint: { folder, seconds: 0 } };
-  const whole = begin({ ...options, checkpoint: undefined });
-  const history = await whole.training;
-  await until(begin(options).training, 7);
-  const parts = begin(options);
-  assert.deepEqual(text(await parts.training), text(history));
-  assert(Number.isNaN(history.epochs[0]!.trainAccuracy));
-  const file = join(folder, names(folder).at(-1)!);
-  const tensors = await readSafetensors(file);
-  assert.deepEqual(
-    [...tensors.get("history.steps.metrics.square")!.values()],
-    history.steps.map(({ metrics }) => metrics!.square),
-  );
-  for (const [name, stored] of stateDict(parts.model)) {
-    assert.deepEqual(tensors.get(`model.${name}`)!.bytes(), stored.bytes());
-  }
-  assert.match((await readSafetensors(file)).metadata["resnet-lab.checkpoint"]!, /"version":2/);
-});
+    const options = { objective, mixup: undefined, checkpoint: { folder, seconds: 0 } };
+    const whole = begin({ ...options, checkpoint: undefined });
+    const history = await whole.training;
+    await until(begin(options).training, 7);
+    const parts = begin(options);
+    assert.deepEqual(text(await parts.training), text(history));
+    assert(Number.isNaN(history.epochs[0]!.trainAccuracy));
+    const file = join(folder, names(folder).at(-1)!);
+    const tensors = await readSafetensors(file);
+    assert.deepEqual(
+      [...tensors.get("history.steps.metrics.square")!.values()],
+      history.steps.map(({ metrics }) => metrics!.square),
+    );
+    for (const [name, stored] of stateDict(parts.model)) {
+      assert.deepEqual(tensors.get(`model.${name}`)!.bytes(), stored.bytes());
+    }
+    assert.match((await readSafetensors(file)).metadata["resnet-lab.checkpoint"]!, /"version":2/);
+  },
+);

@@ -24,6 +24,7 @@ import {
 } from "resnet-lab";
 import { decodeCheckpoint, encodeCheckpoint } from "../../lib/train/checkpoint_format.ts";
 import type { StageState } from "../../lib/train/stage.ts";
+import { testInFolder } from "./_helpers.ts";
 
 const random = new Random(1);
 const set = new ImageDataset({
@@ -89,21 +90,6 @@ async function until(training: Training, step: number, kind = "step") {
   }
 }
 
-/** Runs a test with a folder, and collects what is printed. */
-function test(title: string, body: (folder: string, printed: string[]) => Promise<void>): void {
-  Deno.test(title, async () => {
-    const folder = await Deno.makeTempDir();
-    const { info, warn } = console, printed: string[] = [];
-    console.info = console.warn = (line: string) => void printed.push(line);
-    try {
-      await body(join(folder, "run"), printed);
-    } finally {
-      Object.assign(console, { info, warn });
-      await Deno.remove(folder, { recursive: true });
-    }
-  });
-}
-
 function lastFile(folder: string): string {
   const names = Array.from(Deno.readDirSync(folder), ({ name }) => name)
     .filter((name) => name.endsWith(".safetensors"));
@@ -111,7 +97,7 @@ function lastFile(folder: string): string {
 }
 
 for (const compile of [false, true]) {
-  test(
+  testInFolder(
     `stages continue from a checkpoint to the last bit${compile ? ", compiled" : ""}`,
     async (folder) => {
       const whole = begin({ compile });
@@ -145,42 +131,48 @@ for (const compile of [false, true]) {
   );
 }
 
-test("stages continue where each save left off, as after a kill at any step", async (folder) => {
-  const whole = begin({});
-  const history = text(await whole.training);
-  const copies: string[] = [];
-  for await (const _ of begin({ checkpoint: { folder, seconds: 0 } }).training) {
-    // The caller has this progress; the file says that it has not.
-    const copy = `${folder}-${copies.length}`;
-    await Deno.mkdir(copy);
-    await Deno.copyFile(lastFile(folder), join(copy, "checkpoint-000001.safetensors"));
-    copies.push(copy);
-  }
-  assert.equal(copies.length, 24);
-  for (const copy of copies) {
-    const continued = begin({ checkpoint: copy });
-    assert.equal(text(await continued.training), history);
-    assert.equal(bytes(continued), bytes(whole));
-    continued.model.dispose();
-    continued.optimizer.dispose();
-  }
-});
-
-test("stages have their weights from the first progress that is restored", async (folder) => {
-  for (const stage of [stages.ema, allStages]) {
-    await Deno.remove(folder, { recursive: true }).catch(() => {});
-    const first = begin({ checkpoint: folder }, stage);
-    await until(first.training, 7);
-    const again = begin({ checkpoint: folder }, stage);
-    for await (const progress of again.training) {
-      assert(progress.restored);
-      if (progress.kind === "step" && progress.step === 3) break;
+testInFolder(
+  "stages continue where each save left off, as after a kill at any step",
+  async (folder) => {
+    const whole = begin({});
+    const history = text(await whole.training);
+    const copies: string[] = [];
+    for await (const _ of begin({ checkpoint: { folder, seconds: 0 } }).training) {
+      // The caller has this progress; the file says that it has not.
+      const copy = `${folder}-${copies.length}`;
+      await Deno.mkdir(copy);
+      await Deno.copyFile(lastFile(folder), join(copy, "checkpoint-000001.safetensors"));
+      copies.push(copy);
     }
-    assert.equal(bytes(again), bytes(first));
-  }
-});
+    assert.equal(copies.length, 24);
+    for (const copy of copies) {
+      const continued = begin({ checkpoint: copy });
+      assert.equal(text(await continued.training), history);
+      assert.equal(bytes(continued), bytes(whole));
+      continued.model.dispose();
+      continued.optimizer.dispose();
+    }
+  },
+);
 
-test("a checkpoint holds the weights of stages for loadStateDict()", async (folder) => {
+testInFolder(
+  "stages have their weights from the first progress that is restored",
+  async (folder) => {
+    for (const stage of [stages.ema, allStages]) {
+      await Deno.remove(folder, { recursive: true }).catch(() => {});
+      const first = begin({ checkpoint: folder }, stage);
+      await until(first.training, 7);
+      const again = begin({ checkpoint: folder }, stage);
+      for await (const progress of again.training) {
+        assert(progress.restored);
+        if (progress.kind === "step" && progress.step === 3) break;
+      }
+      assert.equal(bytes(again), bytes(first));
+    }
+  },
+);
+
+testInFolder("a checkpoint holds the weights of stages for loadStateDict()", async (folder) => {
   const loaded = async (prefix: string) => {
     const { model } = begin({});
     loadStateDict(model, await readSafetensors(lastFile(folder)), { prefix });
@@ -198,7 +190,7 @@ test("a checkpoint holds the weights of stages for loadStateDict()", async (fold
   assert.notEqual(await loaded("model."), bytes(other));
 });
 
-test("stages.earlyStopping() trains on with more patience", async (folder) => {
+testInFolder("stages.earlyStopping() trains on with more patience", async (folder) => {
   const stop = (patience: number) => (training: Training) =>
     stages.earlyStopping(training, { monitor, patience });
   const first = begin({ checkpoint: folder }, stop(1));
@@ -228,7 +220,7 @@ const changes: Record<string, [(training: Training) => Training, RegExp]> = {
   ],
 };
 for (const [what, [stage, message]] of Object.entries(changes)) {
-  test(`fit() with checkpoint refuses another call, and names ${what}`, async (folder) => {
+  testInFolder(`fit() with checkpoint refuses another call, and names ${what}`, async (folder) => {
     const first = (training: Training) => stages.ema(training, { decay: 0.7 });
     await until(begin({ checkpoint: folder }, first).training, 7);
     await assert.rejects(begin({ checkpoint: folder }, stage).training.then(), {
@@ -239,15 +231,18 @@ for (const [what, [stage, message]] of Object.entries(changes)) {
   });
 }
 
-test("fit() with checkpoint refuses stages around a training that had none", async (folder) => {
-  await until(begin({ checkpoint: folder }, (training) => training).training, 7);
-  await assert.rejects(
-    begin({ checkpoint: folder }, stages.ema).training.then(),
-    /^the stages must be left out, found \["ema"\]\.$/m,
-  );
-});
+testInFolder(
+  "fit() with checkpoint refuses stages around a training that had none",
+  async (folder) => {
+    await until(begin({ checkpoint: folder }, (training) => training).training, 7);
+    await assert.rejects(
+      begin({ checkpoint: folder }, stages.ema).training.then(),
+      /^the stages must be left out, found \["ema"\]\.$/m,
+    );
+  },
+);
 
-test("fit() with checkpoint refuses another microBatchSize", async (folder) => {
+testInFolder("fit() with checkpoint refuses another microBatchSize", async (folder) => {
   const options = { checkpoint: folder, microBatchSize: 4 };
   await until(begin(options).training, 7);
   await assert.rejects(
@@ -261,28 +256,31 @@ test("fit() with checkpoint refuses another microBatchSize", async (folder) => {
   assert.equal(bytes(continued), bytes(whole));
 });
 
-test("fit() with checkpoint refuses the state of a stage that is incomplete", async (folder) => {
-  await until(begin({ checkpoint: folder }).training, 7);
-  const file = lastFile(folder);
-  const checkpoint = await decodeCheckpoint(await Deno.readFile(file), file);
-  const { numbers, weights } = checkpoint.stages.get("ema")!;
-  const forged: [StageState | undefined, RegExp][] = [
-    [undefined, /^the stage ema must have a state, found none\.$/m],
-    [{ numbers: {}, weights }, /^the stage ema must have updates, found none\.$/m],
-    [
-      { numbers, weights: new Map([...weights].filter(([name]) => name !== "0.weight")) },
-      /^the stage ema must have no tensor 0\.weight, found F32 \[16,1,3,3\]\.$/m,
-    ],
-  ];
-  for (const [state, message] of forged) {
-    const stages = new Map(checkpoint.stages);
-    if (state) stages.set("ema", state);
-    else stages.delete("ema");
-    const parts = await encodeCheckpoint("Writing", { ...checkpoint, stages });
-    await Deno.writeFile(file, new Uint8Array(await new Blob(parts).arrayBuffer()));
-    await assert.rejects(begin({ checkpoint: folder }).training.then(), {
-      name: "RangeError",
-      message,
-    });
-  }
-});
+testInFolder(
+  "fit() with checkpoint refuses the state of a stage that is incomplete",
+  async (folder) => {
+    await until(begin({ checkpoint: folder }).training, 7);
+    const file = lastFile(folder);
+    const checkpoint = await decodeCheckpoint(await Deno.readFile(file), file);
+    const { numbers, weights } = checkpoint.stages.get("ema")!;
+    const forged: [StageState | undefined, RegExp][] = [
+      [undefined, /^the stage ema must have a state, found none\.$/m],
+      [{ numbers: {}, weights }, /^the stage ema must have updates, found none\.$/m],
+      [
+        { numbers, weights: new Map([...weights].filter(([name]) => name !== "0.weight")) },
+        /^the stage ema must have no tensor 0\.weight, found F32 \[16,1,3,3\]\.$/m,
+      ],
+    ];
+    for (const [state, message] of forged) {
+      const stages = new Map(checkpoint.stages);
+      if (state) stages.set("ema", state);
+      else stages.delete("ema");
+      const parts = await encodeCheckpoint("Writing", { ...checkpoint, stages });
+      await Deno.writeFile(file, new Uint8Array(await new Blob(parts).arrayBuffer()));
+      await assert.rejects(begin({ checkpoint: folder }).training.then(), {
+        name: "RangeError",
+        message,
+      });
+    }
+  },
+);

@@ -247,7 +247,7 @@ Deno.test("a stage ends with the signal of fit()", async () => {
   assert.deepEqual([...model.weight.dataSync()], [1.5]);
 });
 
-// What is refused.
+// Refusals.
 
 const make = () => scripted((weight) => weight + 1).training;
 const refused: readonly [string, () => unknown, string, RegExp][] = [

@@ -1,12 +1,5 @@
+import type { InceptionChannels } from "../../models/mod.ts";
 import type { Action, Component, Kit } from "../component.ts";
-
-/** The channels of an Inception block: of its four paths, and of the two reductions. */
-export type MixerChannels = readonly [
-  path1: number,
-  path2: readonly [reduced: number, channels: number],
-  path3: readonly [reduced: number, channels: number],
-  path4: number,
-];
 
 /** The options of {@linkcode interactive.inceptionMixer}: what it shows at first. */
 export interface InceptionMixerOptions {
@@ -27,7 +20,7 @@ export interface InceptionMixerOptions {
    *
    * @default [64, [96, 128], [16, 32], 32], those of block 3a
    */
-  channels?: MixerChannels;
+  channels?: InceptionChannels;
 }
 
 /** The state of the figure. */

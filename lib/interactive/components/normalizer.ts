@@ -52,11 +52,11 @@ interface State {
   readonly marked: number;
 }
 
-/** What the network makes of a batch. */
+/** The results of the network for a batch. */
 export interface NormalizedRun {
   /** The indices of the pictures of the batch; the marked one is the first. */
   readonly batch: readonly number[];
-  /** What enters the relu of each layer, of all pictures. */
+  /** The input of the relu of each layer, of all pictures. */
   readonly signals: readonly Float64Array[];
   /** The logits of the marked picture. */
   readonly logits: readonly number[];

@@ -25,7 +25,7 @@ export type StoredLayer =
   }
   | { readonly kind: "relu" | "flatten" | "mean" };
 
-/** What the component gets: everything as JSON. */
+/** The data of the component: everything as JSON. */
 export interface StoredPushedPicture {
   readonly networks: readonly { readonly name: string; readonly layers: readonly StoredLayer[] }[];
   /** Pictures with the index of their class; the bytes are base64. */

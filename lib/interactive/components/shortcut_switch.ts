@@ -128,7 +128,7 @@ export function shortcutSwitch(
     return { layers, head: normals(CHANNELS, 0.1), bias: new Float64Array(1) };
   }
 
-  /** What a layer keeps for its gradient. */
+  /** The numbers that a layer keeps for its gradient. */
   interface Pass {
     input: Float64Array;
     normal: Float64Array;

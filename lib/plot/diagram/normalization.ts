@@ -22,7 +22,7 @@ const cell = 17, back = 9;
 const cubeWidth = channels * cell + pictures * back, cubeHeight = pixels * cell + pictures * back;
 const headHeight = 42, labelHeight = 20;
 
-/** What shares one mean: its name, a caption, and whether a cell of the cube belongs to it. */
+/** The numbers of one mean: a name, a caption, and whether a cell of the cube is one of them. */
 const KINDS: Readonly<
   Record<NormalizationKind, {
     readonly name: string;

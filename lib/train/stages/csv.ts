@@ -8,7 +8,7 @@ import { LogFile } from "./log_file.ts";
 /** The options of {@linkcode csv}. */
 export interface CsvOptions {
   /**
-   * What a line is about: an epoch or a step. For both, put two of these stages around each other.
+   * The subject of a line: an epoch or a step. For both, put two of these stages around each other.
    *
    * @default "epoch"
    */

@@ -12,7 +12,7 @@ export class LogFile implements Disposable {
   readonly #file: Deno.FsFile;
   /** The bytes that are written. */
   #length = 0;
-  /** What is not written yet. */
+  /** The lines that are not written yet. */
   #pending: Uint8Array[] = [];
   #isFailing = false;
 
