@@ -127,8 +127,8 @@ export interface NetworkComparison<Measures> extends Comparison {
  * {@linkcode compareOverSeeds}, of the accuracies.
  *
  * A training that diverges takes no part in the choice of the rate. If the rate of a contestant is
- * the first or the last, a better one may lie outside: widen the grid. A line shows the progress.
- * At Stop it ends without the training that was running.
+ * the first or the last, a better one may lie outside: widen the grid. A line shows the progress,
+ * and at the end the rates. At Stop it ends without the training that was running.
  *
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws {RangeError} If there is no contestant, the rates are not positive and ascending, there
@@ -268,6 +268,9 @@ export async function compareNetworks<
     } × (${learningRates.length} rates + ` +
       `${seeds.length} seeds)) ${
         isRecorded ? "from the record" : `in ${duration(performance.now() - start)}`
+      }; best rate${contestants.length === 1 ? "" : "s"}: ${
+        contestants.map(([name]) => `${name} ${describeRate(best.get(name)!, learningRates)}`)
+          .join(", ")
       }`,
     true,
   );
@@ -288,6 +291,13 @@ export async function compareNetworks<
       }),
     ),
   };
+}
+
+/** Returns a learning rate, and whether it is at an end of those that were tried. */
+function describeRate(rate: number, tried: readonly number[]): string {
+  if (tried.length === 1) return `${rate}`;
+  if (rate === tried[0]) return `${rate} (the smallest)`;
+  return rate === tried.at(-1) ? `${rate} (the largest)` : `${rate}`;
 }
 
 /** {@linkcode CompareNetworksOptions} for any number of channels and classes. */

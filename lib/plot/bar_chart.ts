@@ -40,13 +40,19 @@ export interface BarChartOptions extends FigureOptions {
 /** More bars than this have no values on them. */
 const maxLabelledBars = 16;
 
+/** Width in pixels of a letter of the values on the bars. */
+const letterWidth = 6.5;
+
+/** Share of the axis that is between the bars. */
+const gap = 0.3;
+
 /** More bars than this are thinner than a pixel. */
 const maxBars = 2000;
 
 /**
  * Draws one bar for each category, or for each category one bar per named series, side by side.
  *
- * At most 16 bars have their values on them. Categories of equal names have separate bars.
+ * At most 16 bars have their values on them, upright where the bars are narrow. Categories of equal names have separate bars.
  *
  * @param categories The names under the bars.
  * @param values One number per category, or a record from the name of a series to its numbers.
@@ -110,10 +116,15 @@ export function barChart(
   }
   const isLabelled = bars <= maxLabelledBars;
   const { keys, axis } = categoryAxis(categories, options);
-  const data = series.map(([name, heights]): Trace => {
+  for (const [name, heights] of series) {
     const label = name ? `series "${name}"` : "values";
     checkAxisValues(action, label, heights, options.y);
     checkSameLength(action, [label, heights], ["categories", categories]);
+  }
+  const texts = series.map(([, heights]) => Array.from(heights, formatSI));
+  const longest = texts.flat().reduce((longest, { length }) => Math.max(longest, length), 0);
+  const barWidth = ((options.width ?? 700) - 88) * (1 - gap) / bars;
+  const data = series.map(([name, heights], index): Trace => {
     return {
       type: "bar",
       ...(name ? { name: legendName(name, options) } : {}),
@@ -126,9 +137,11 @@ export function barChart(
       }),
       ...(isLabelled
         ? {
-          text: Array.from(heights, formatSI),
+          text: texts[index],
           textposition: "outside",
           textfont: { size: 10 },
+          // A value that is wider than its bar stands upright, or it would cover its neighbour.
+          textangle: letterWidth * longest > barWidth ? -90 : 0,
           constraintext: "none",
           cliponaxis: false,
         }
@@ -155,7 +168,7 @@ export function barChart(
       ...baseLayout(options, series.map(([name]) => name)),
       xaxis: { title: { text: axisTitle(options.x) }, ...axis },
       yaxis: layoutAxis(options.y, ends, maxDecadeTicks(options).y),
-      bargap: 0.3,
+      bargap: gap,
       ...(baseline === undefined ? {} : { shapes: [baselineShape(baseline)] }),
     },
     options.description ??

@@ -161,11 +161,23 @@ export function baseLayout(
   const perRow = Math.max(1, Math.floor(((width ?? 700) - 88) / entry));
   const rows = showlegend ? Math.ceil(names.length / perRow) : 0;
   return {
-    ...(title === undefined ? {} : { title: { text: titleLines(title, width).join("<br>") } }),
+    ...(title === undefined ? {} : { title: layoutTitle(title, width) }),
     margin: { t: (title === undefined ? 20 : 48) + extraTitleHeight({ title, width }) + 20 * rows },
     showlegend,
     ...(width === undefined ? {} : { width }),
     ...(height === undefined ? {} : { height }),
+  };
+}
+
+/**
+ * Returns a title in lines that fit the figure. plotly.js puts the baseline of the first of several
+ * lines where the top of a single line would be, so several lines start lower by a letter's height.
+ */
+function layoutTitle(title: string, width?: number): Partial<Layout["title"]> {
+  const lines = titleLines(title, width);
+  return {
+    text: lines.join("<br>"),
+    ...(lines.length > 1 ? { pad: { l: 16, t: 25 } } : {}),
   };
 }
 

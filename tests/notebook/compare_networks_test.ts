@@ -43,6 +43,26 @@ const options = {
   transform: normalize({ mean: 0.5, standardDeviation: 0.2 }),
 };
 
+Deno.test("compareNetworks() ends with a line that names the best rates and marks the ends", async () => {
+  const lines: string[] = [];
+  const log = console.log;
+  console.log = (line: string) => lines.push(line);
+  try {
+    const twice = { ...options, contestants: { plain, again: plain } };
+    await compareNetworks({ ...twice, learningRates: [1e-7, 0.05, 1e5] });
+    await compareNetworks({ ...twice, learningRates: [1e-7, 0.05] });
+    await compareNetworks({ ...options, contestants: { plain }, learningRates: [0.05] });
+  } finally {
+    console.log = log;
+  }
+  assert.match(lines[0]!, /^10 trainings .*; best rates: plain 0\.05, again 0\.05$/);
+  assert.match(
+    lines[1]!,
+    /; best rates: plain 0\.05 \(the largest\), again 0\.05 \(the largest\)$/,
+  );
+  assert.match(lines[2]!, /; best rate: plain 0\.05$/);
+});
+
 Deno.test("compareNetworks() trains as trainAndEvaluate() does, and tests at the best rate", () =>
   assertNoLeak(async () => {
     const { rows, differences, searches, networks, seeds } = await compareNetworks(options);

@@ -315,6 +315,9 @@ Deno.test("lineChart breaks a long title into lines", async () => {
   assert(lines.length >= 3 && lines.every((line) => line.length <= 34), lines.join(" | "));
   const svg = await renderSvg(figure);
   for (const line of lines) assert(svg.includes(`>${line}</tspan>`), line);
+  // SVG: y is the baseline of the first line, whose letters of 15 pixels rise by about 11.
+  const [, baseline] = /class="gtitle"[^>]* y="([\d.]+)"/.exec(svg)!;
+  assert(Number(baseline) >= 22 && Number(baseline) <= 30, `baseline ${baseline}`);
   assert.equal(
     lineChart([{ name: "a", y: [1] }], { x, y, title: "Short" }).layout.title?.text,
     "Short",

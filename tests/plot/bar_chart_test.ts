@@ -74,3 +74,12 @@ Deno.test("barChart refuses values that it cannot draw", () => {
     assert.throws(draw, { name: "RangeError", message: `Drawing a bar chart: ${message}` });
   }
 });
+
+Deno.test("barChart sets values upright on bars that are narrower than the values", () => {
+  const angle = (count: number, width?: number) => {
+    const names = Array.from({ length: count }, (_, i) => `${i}`);
+    const values = names.map((_, i) => 0.561 + i / 1000);
+    return barChart(names, values, { ...axes, width }).data[0]!.textangle;
+  };
+  assert.deepEqual([angle(2), angle(16), angle(16, 1000), angle(8, 300)], [0, -90, 0, -90]);
+});
