@@ -464,6 +464,8 @@ export {
   type HelpPage,
   type MeanAndInterval,
   meanAndInterval,
+  type MeanCurve,
+  meanCurve,
   type NetworkComparison,
   type NetworkOutcome,
   type Numeric,

@@ -34,5 +34,5 @@ export { addToZoo, type StoredZooNetwork, type Zoo, type ZooNetwork } from "./zo
 export { byRunScale, type RunScale, runScale } from "./run_scale.ts";
 export { cachedExperiment, type Provenance } from "./cached_experiment.ts";
 export { type Table, table, type TableOptions } from "./table.ts";
-export { type MeanAndInterval, meanAndInterval } from "./statistics.ts";
+export { type MeanAndInterval, meanAndInterval, type MeanCurve, meanCurve } from "./statistics.ts";
 export { tune, type Tuned, type TuneOptions } from "./tune.ts";

@@ -43,6 +43,44 @@ export function meanAndInterval(values: readonly number[], level = 0.95): MeanAn
   return { mean, standardDeviation, halfWidth };
 }
 
+/** A curve with a band, as {@linkcode lineChart} takes it. */
+export interface MeanCurve {
+  /** The mean at each point. */
+  readonly y: readonly number[];
+  /** The ends of the interval at each point. */
+  readonly band: { readonly low: readonly number[]; readonly high: readonly number[] };
+}
+
+/**
+ * Returns the mean of the values at each point of a curve, such as the losses of several seeds at
+ * each epoch, with its 95 % t-interval as a band: `lineChart([{ name, ...meanCurve(points) }], …)`.
+ *
+ * @param points The values at each point, at least two.
+ * @throws {TypeError} If the points are not arrays of numbers.
+ * @throws {RangeError} If a point has fewer than two values, or one is not finite.
+ *
+ * @example
+ * ```ts
+ * import { meanCurve } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const { y, band } = meanCurve([[88, 89, 90], [90, 90, 90]]);
+ * assert.deepEqual(y, [89, 90]);
+ * assert.deepEqual(band.low.map((value) => value.toFixed(2)), ["86.52", "90.00"]);
+ * ```
+ */
+export function meanCurve(points: readonly (readonly number[])[]): MeanCurve {
+  checkArray("Computing a mean curve", "the points", points);
+  const intervals = points.map((values) => meanAndInterval(values));
+  return {
+    y: intervals.map(({ mean }) => mean),
+    band: {
+      low: intervals.map(({ mean, halfWidth }) => mean - halfWidth),
+      high: intervals.map(({ mean, halfWidth }) => mean + halfWidth),
+    },
+  };
+}
+
 /** The t for which P(|T| < t) is `level`, by bisection over the angle θ = atan(t / √degrees). */
 function studentT(level: number, degrees: number): number {
   let low = 0, high = Math.PI / 2;

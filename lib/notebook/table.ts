@@ -1,6 +1,7 @@
 import { checkArray, checkInteger, checkOptions, checkString, show } from "../tensor/internal.ts";
 import { type TableBundle, tableBundle, tableText, type TableView } from "../nn/internal.ts";
-import { formatColumn } from "../plot/internal.ts";
+import type { MeanAndInterval } from "./statistics.ts";
+import { formatColumn, formatInterval } from "../plot/internal.ts";
 
 /** Options of {@linkcode table}. */
 export interface TableOptions {
@@ -62,7 +63,8 @@ export class Table {
  * `await Deno.jupyter.display(table(…))` shows it.
  *
  * @param rows The rows as records, or a record of them, whose keys name the rows. A value is a
- * number, a text, a boolean, or missing.
+ * number, a text, a boolean, a mean with its interval from {@linkcode meanAndInterval} (shown as
+ * "91.2 ± 0.4"), or missing.
  * @param options The title, the columns and the number of digits.
  * @throws {RangeError} If there is no row, or a column does not exist.
  * @throws {TypeError} If a row is no record, a value is of another kind, or an option does not
@@ -146,7 +148,14 @@ function checkRows(action: string, rows: unknown): object[] {
 }
 
 function hundredfold(value: unknown): unknown {
+  if (isInterval(value)) return { mean: 100 * value.mean, halfWidth: 100 * value.halfWidth };
   return typeof value === "number" ? 100 * value : value;
+}
+
+/** Tells whether a value is a mean with its interval. */
+function isInterval(value: unknown): value is Pick<MeanAndInterval, "mean" | "halfWidth"> {
+  return typeof value === "object" && value !== null && "mean" in value && "halfWidth" in value &&
+    typeof value.mean === "number" && typeof value.halfWidth === "number";
 }
 
 function checkColumns(
@@ -166,7 +175,7 @@ function checkColumns(
 }
 
 /** A number as text, with a sign, a percent sign, a unit or an interval. */
-const NUMBER = /^[-−+±]? ?\d[\d,.]*(?:e[-+]?\d+)?(?: (?:± [\d,.]+|%|\p{L}+))?$/u;
+const NUMBER = /^[-−+±]? ?\d[\d,.]*(?:e[-+]?\d+)?(?: ± [\d,.]+)?(?: (?:%|\p{L}+))?$/u;
 
 /** Returns the cells of a column as text, and their alignment. */
 function column(
@@ -181,6 +190,7 @@ function column(
   const cells = values.map((value, row) => {
     if (value === undefined || value === null) return "";
     if (typeof value === "number") return `${formatted.next().value!}${unit}`;
+    if (isInterval(value)) return `${formatInterval(value.mean, value.halfWidth)}${unit}`;
     if (["string", "boolean", "bigint"].includes(typeof value)) return String(value);
     throw new TypeError(
       `${action}: ${name} of row ${row} must be a number or a text, found ${show(value)}.`,

@@ -2,9 +2,6 @@
 import { extent, type Numbers } from "./numbers.ts";
 import type { Axis } from "./options.ts";
 
-/** A line from left to right of more points is downsampled. */
-const maxLinePoints = 1000;
-
 /**
  * A cloud or a winding path of more points is downsampled; a browser draws this many in a second.
  */
@@ -19,15 +16,17 @@ const cells = { x: 120, y: 80 };
  *
  * @param x The horizontal coordinates, ascending.
  * @param lists One or more lists of vertical coordinates.
+ * @param maxPoints A line of more points is downsampled: the width of the chart in pixels.
  */
 export function downsampleLine(
   x: Numbers,
   lists: readonly Numbers[],
   axis: Axis,
+  maxPoints: number,
 ): number[] | undefined {
   const count = x.length;
-  if (count <= maxLinePoints) return undefined;
-  const intervals = maxLinePoints / 2 - 1;
+  if (count <= maxPoints) return undefined;
+  const intervals = Math.max(1, Math.floor(maxPoints / 2) - 1);
   const fractionOf = fractionAlong(axis, [x[0]!, x[count - 1]!]);
   // The intervals have whole numbers of points if the points are evenly spaced.
   const intervalOf = (index: number) => {

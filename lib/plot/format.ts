@@ -45,6 +45,14 @@ export function formatColumn(values: readonly number[], digits: number): string[
   );
 }
 
+/** Formats a mean with half of its interval, which has two significant digits: "91.23 ± 0.41". */
+export function formatInterval(mean: number, halfWidth: number): string {
+  const decimals = 1 - Math.floor(Math.log10(halfWidth));
+  return halfWidth > 0 && Math.abs(mean) < 1e9 && decimals <= 8
+    ? [mean, halfWidth].map((value) => value.toFixed(Math.max(0, decimals))).join(" ± ")
+    : `${formatNumber(mean)} ± ${formatNumber(halfWidth)}`;
+}
+
 /** Counts the digits after the point, without zeros at the end. */
 function decimalsOf(text: string): number {
   return text.includes(".") ? text.replace(/0+$/, "").split(".")[1]!.length : 0;

@@ -1,5 +1,5 @@
 /** Exports that the other rooms of lib share, and that are not public. */
-export { formatColumn } from "./format.ts";
+export { formatColumn, formatInterval } from "./format.ts";
 export { jointExtent } from "./numbers.ts";
 
 export { colors } from "./style.ts";

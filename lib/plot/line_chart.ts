@@ -67,7 +67,7 @@ export interface LineChartOptions extends FigureOptions {
  * optional band around each. Under the pointer it shows all series, if they are at most twelve from
  * left to right, and else the nearest point.
  *
- * A line of more than 1,000 points from left to right is downsampled to its peaks and valleys, a
+ * A line from left to right of more points than pixels is downsampled to its peaks and valleys, a
  * cloud or a path of more than 10,000 points to the points that can be distinguished.
  *
  * @param series The series of points, each with a name.
@@ -115,7 +115,7 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
     const indices = clouds.some((cloud) => cloud === checked[index])
       ? downsampleCloud(x, y, options, extents, clouds.length)
       : mode === "lines" && ascends(x)
-      ? downsampleLine(x, band ? [y, band.low, band.high] : [y], options.x)
+      ? downsampleLine(x, band ? [y, band.low, band.high] : [y], options.x, options.width ?? 700)
       : mode === "markers"
       ? undefined
       : downsamplePath(x, y);

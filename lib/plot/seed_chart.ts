@@ -7,7 +7,7 @@ import {
   checkNumbers,
 } from "./checks.ts";
 import { Figure } from "./figure.ts";
-import { escapeText, formatNumber, joinClauses } from "./format.ts";
+import { escapeText, formatInterval, joinClauses } from "./format.ts";
 import { jointExtent, type Numbers } from "./numbers.ts";
 import { type Axis, figureNames, type FigureOptions } from "./options.ts";
 import {
@@ -110,7 +110,7 @@ export function seedChart(groups: readonly SeedGroup[], options: SeedChartOption
         y: [dots - heights.dots / 2 - 7],
         marker: { color, size: 12, symbol: "diamond" },
         error_x: { type: "data", array: [halfWidth], color, thickness: 3, width: 6 },
-        hovertemplate: `${interval(mean, halfWidth)}<extra></extra>`,
+        hovertemplate: `${formatInterval(mean, halfWidth)}<extra></extra>`,
       },
     ];
   });
@@ -141,7 +141,7 @@ export function seedChart(groups: readonly SeedGroup[], options: SeedChartOption
     options.description ??
       `${axisTitle(options.x)}: ${
         joinClauses(groups.map(({ name, values, mean, halfWidth }) =>
-          `${name} ${interval(mean, halfWidth)} (${values.length} seeds)`
+          `${name} ${formatInterval(mean, halfWidth)} (${values.length} seeds)`
         ))
       }.`,
   );
@@ -151,7 +151,7 @@ export function seedChart(groups: readonly SeedGroup[], options: SeedChartOption
 function rowTexts(groups: readonly SeedGroup[]): string[][] {
   const areShort = groups.every(({ name }) => name.length <= maxNameBesideNumbers);
   return groups.map(({ name, mean, halfWidth }) => {
-    const numbers = interval(mean, halfWidth);
+    const numbers = formatInterval(mean, halfWidth);
     if (areShort) return [`<b>${escapeText(name)}</b>  ${numbers}`];
     const names = titleLines(name, minWidth).map((line) => `<b>${escapeText(line, 44)}</b>`);
     return [...names, numbers];
@@ -164,14 +164,6 @@ function rowTexts(groups: readonly SeedGroup[]): string[][] {
  */
 function offsetOf(seed: number): number {
   return 0.5 - (0.618034 * seed) % 1;
-}
-
-/** Returns a mean with its interval, which has two significant digits: "91.23 ± 0.41". */
-function interval(mean: number, halfWidth: number): string {
-  const decimals = 1 - Math.floor(Math.log10(halfWidth));
-  return halfWidth > 0 && Math.abs(mean) < 1e9 && decimals <= 8
-    ? [mean, halfWidth].map((value) => value.toFixed(Math.max(0, decimals))).join(" ± ")
-    : `${formatNumber(mean)} ± ${formatNumber(halfWidth)}`;
 }
 
 function checkGroup(action: string, group: SeedGroup, index: number, x: Axis): void {

@@ -136,7 +136,7 @@ export function trainingCurves(
   const inLegend = new Set<string>();
   panels.forEach(({ series, x, y }, index) => {
     const panel = grid.panels[index]!;
-    const chart = lineChart(series, { x, y });
+    const chart = lineChart(series, { x, y, width: Math.max(160, panelWidth) });
     for (const trace of chart.data) {
       const name = trace.name ?? "";
       data.push({

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { meanAndInterval } from "resnet-lab";
+import { meanAndInterval, meanCurve } from "resnet-lab";
 
 /** The factor t that the interval of some values has: the half width in units of s / √n. */
 function factor(count: number, level?: number): number {
@@ -66,4 +66,14 @@ Deno.test("meanAndInterval() refuses too few values, and values and levels that 
   for (const [values, level, name, message] of refused) {
     assert.throws(() => meanAndInterval(values as number[], level as number), { name, message });
   }
+});
+
+Deno.test("meanCurve() returns the mean and the ends of the interval at each point", () => {
+  const { y, band } = meanCurve([[88, 89, 90], [7, 7]]);
+  assert.deepEqual(y, [89, 7]);
+  assertNear(band.low[0]!, 89 - 2.4841377117503);
+  assertNear(band.high[0]!, 89 + 2.4841377117503);
+  assert.deepEqual([band.low[1], band.high[1]], [7, 7]);
+  assert.throws(() => meanCurve([[1]]), /the number of values must be at least 2, found 1\.$/);
+  assert.throws(() => meanCurve([1, 2] as never), { name: "TypeError" });
 });

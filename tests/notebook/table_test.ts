@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { table } from "resnet-lab";
+import { meanAndInterval, table } from "resnet-lab";
 
 /** The forms of an output as a notebook stores them. */
 function bundleOf(shown: object): Record<string, string> {
@@ -84,6 +84,20 @@ Deno.test("table() shows HTML without quotes and without an index, and scrolls w
 Deno.test("table() shows the columns that are named, in their order", () => {
   const rows = [{ a: 1, b: 2, c: [3] }];
   assert.equal(String(table(rows, { columns: ["b", "a"] })), "b  a\n────\n2  1");
+});
+
+Deno.test("table() shows a mean with its interval", () => {
+  // 89 ± 2.4841 is worked out in statistics_test.ts.
+  const rows = [
+    { net: "a", accuracy: meanAndInterval([0.88, 0.89, 0.9]), loss: meanAndInterval([88, 89, 90]) },
+    { net: "b", accuracy: meanAndInterval([1, 1]), loss: 7 },
+  ];
+  assert.deepEqual(String(table(rows, { percent: ["accuracy"] })).split("\n"), [
+    "net      accuracy        loss",
+    "─────────────────────────────",
+    "a    89.0 ± 2.5 %  89.0 ± 2.5",
+    "b       100 ± 0 %           7",
+  ]);
 });
 
 Deno.test("table() shows columns of fractions in percent", () => {
