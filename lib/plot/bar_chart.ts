@@ -52,7 +52,8 @@ const maxBars = 2000;
 /**
  * Draws one bar for each category, or for each category one bar per named series, side by side.
  *
- * At most 16 bars have their values on them, upright where the bars are narrow. Categories of equal names have separate bars.
+ * At most 16 bars have their values on them, upright where the bars are narrow. Categories of equal
+ * names have separate bars.
  *
  * @param categories The names under the bars.
  * @param values One number per category, or a record from the name of a series to its numbers.

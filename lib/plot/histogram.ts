@@ -186,7 +186,7 @@ export function activationHistograms(
     const panel = panels[index]!;
     const binCounts = checkAndCount(action, `"${path}"`, values, options);
     const { mean, standardDeviation, zeros } = moments(values);
-    const statistics = `mean ${formatSI(mean)}, sd ${formatSI(standardDeviation)}`;
+    const statistics = `mean ${short(mean)}, sd ${short(standardDeviation)}`;
     data.push({
       ...bars(binCounts),
       name: escapeText(path, Infinity),
@@ -241,6 +241,11 @@ export function activationHistograms(
     },
     options.description ?? `Histograms of activations per layer: ${sentences.join("; ")}.`,
   );
+}
+
+/** Formats a number for the narrow space over a histogram: 2.7e-4, 0.027, 27.1k. */
+function short(value: number): string {
+  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(1) : formatSI(value);
 }
 
 /** Returns the upper end of the last bin. */

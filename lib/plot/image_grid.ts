@@ -102,6 +102,7 @@ export function imageGrid(
   const stretched = [0, 1, 255].includes(white) && black === 0
     ? ""
     : `, black at ${formatNumber(black)} and white at ${formatNumber(white)}`;
+  const titles = (options.titles ?? []).map(plain).filter((title) => title !== "");
   return imageMosaic(
     action,
     { bytes, count, height, width, channels },
@@ -109,7 +110,7 @@ export function imageGrid(
     `${formatNumber(count)} ${kind} ${
       count === 1 ? "image" : "images"
     } of ${height}×${width} pixels` +
-      `${stretched}${options.titles ? `: ${options.titles.map(plain).join(", ")}` : ""}.`,
+      `${stretched}${titles.length > 0 ? `: ${titles.join(", ")}` : ""}.`,
     { numbers: pixelNumbers(channels, black, white) },
   );
 }
