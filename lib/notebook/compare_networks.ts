@@ -268,10 +268,7 @@ export async function compareNetworks<
     } × (${learningRates.length} rates + ` +
       `${seeds.length} seeds)) ${
         isRecorded ? "from the record" : `in ${duration(performance.now() - start)}`
-      }; best rate${contestants.length === 1 ? "" : "s"}: ${
-        contestants.map(([name]) => `${name} ${describeRate(best.get(name)!, learningRates)}`)
-          .join(", ")
-      }`,
+      }; ${describeRates(best, learningRates)}`,
     true,
   );
   const accuracies = contestants.map(([name]) =>
@@ -293,11 +290,16 @@ export async function compareNetworks<
   };
 }
 
-/** Returns a learning rate, and whether it is at an end of those that were tried. */
-function describeRate(rate: number, tried: readonly number[]): string {
-  if (tried.length === 1) return `${rate}`;
-  if (rate === tried[0]) return `${rate} (the smallest)`;
-  return rate === tried.at(-1) ? `${rate} (the largest)` : `${rate}`;
+/** Describes the best rates, and marks those at an end of the rates that were tried. */
+function describeRates(best: ReadonlyMap<string, number>, tried: readonly number[]): string {
+  const rate = (rate: number) => {
+    if (tried.length === 1) return `${rate}`;
+    if (rate === tried[0]) return `${rate} (the smallest)`;
+    return rate === tried.at(-1) ? `${rate} (the largest)` : `${rate}`;
+  };
+  const rates = [...new Set(best.values())];
+  if (rates.length === 1) return `best rate: ${rate(rates[0]!)}`;
+  return `best rates: ${Array.from(best, ([name, best]) => `${name} ${rate(best)}`).join("; ")}`;
 }
 
 /** {@linkcode CompareNetworksOptions} for any number of channels and classes. */
