@@ -236,8 +236,8 @@ RESTARTED = error_content(
 
 REFUSED = error_content(
     "Error",
-    "The kernel did not run this cell and gave no reason. Often a package that it imports cannot "
-    "be installed: look at its name and at the network.",
+    "The kernel gave neither a result of this cell nor a reason. Often a package that it imports "
+    "cannot be installed: look at its name and at the network. Otherwise run the cell again.",
     [],
 )
 

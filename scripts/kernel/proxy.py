@@ -332,9 +332,8 @@ class Proxy:
         message = execution.message
         if execution.code.strip():
             self.scripts[execution.script] = Cell(execution.code, 0)
-            # V8 shows this name to prepare_kernel.js, which so knows the cell of each frame.
-            code = f"{execution.code}\n//# sourceURL={execution.script}\n"
-            message = self.signer.with_content(message, {**message.content, "code": code})
+            content = {**message.content, "code": execution.code_to_run}
+            message = self.signer.with_content(message, content)
         self.to_inner("shell", message)
         if not execution.silent:
             self.latest = execution
