@@ -332,10 +332,6 @@ const PLACES: Readonly<Record<string, Row>> = {
   "lineChart 1": [{ x: axis, y: axis }, (o) => lib.lineChart([{ name: "a", y: [1, 2] }], o)],
   "lineChart 1.x": [axis, (x) => lib.lineChart([{ name: "a", y: [1, 2] }], { x, y: axis })],
   "lineChart 1.y": [axis, (y) => lib.lineChart([{ name: "a", y: [1, 2] }], { x: axis, y })],
-  "networkDiagram 1": [
-    { title: "A" },
-    (o) => lib.networkDiagram(lib.summary(net, [4, 4, 1]).rows, o),
-  ],
   "scatterChart 0[]": [
     { name: "a", x: [1], y: [1] },
     (o) => lib.scatterChart([o], { x: axis, y: axis }),
