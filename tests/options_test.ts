@@ -448,7 +448,7 @@ async function placesWithOptions(): Promise<Map<string, string>> {
   const all = Object.values(nodes).flatMap(({ symbols }) => symbols)
     .flatMap((symbol) => symbol.declarations.map((declaration) => ({ symbol, declaration })));
   for (const { symbol, declaration } of all) symbolAt.set(keyOf(declaration.location), symbol);
-  // Of several types with one name, the public one counts, or else an exported one.
+  // If several types have one name, the public one counts, or else an exported one.
   const publicTypes = nodes[at("mod.ts").href]!.symbols.flatMap(({ declarations }) => declarations)
     .map(({ location, def }) => keyOf(def?.target ?? location));
   const rank = ({ location, declarationKind }: Declaration) =>

@@ -39,7 +39,7 @@ function tellListens(): void {
     toldListens = true;
     tell("listens", { listens: true });
   } else if (!doesListen() && toldListens) {
-    // Of many short loops in a row, such as calls of evaluate, it hears once.
+    // The proxy hears once of many short loops in a row, such as calls of evaluate.
     setTimeout(() => {
       if (doesListen() || !toldListens) return;
       toldListens = false;

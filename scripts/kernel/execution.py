@@ -62,7 +62,7 @@ class Execution:
         # Deno tries to read such a cell as an object, which no statement can follow.
         is_object = self.code.lstrip().startswith("{") and not self.code.rstrip().endswith(";")
         last = "" if is_object else f"\n{LAST_STATEMENT}"
-        # V8 shows this name to prepare_kernel.js, which so knows the cell of each frame.
+        # prepare_kernel.js finds this name in stack traces, and so knows the cell of each frame.
         return f"{self.code}{last}\n//# sourceURL={self.script}\n"
 
     def note_output(self) -> None:

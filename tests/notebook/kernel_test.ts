@@ -9,13 +9,13 @@ import { isSetUp, kernelVariables, paths, root } from "../_project.ts";
 
 interface Output {
   type: string;
-  /** Of a stream. */
+  /** The name of a stream. */
   name?: string;
   text?: string;
-  /** Of a display or a result. */
+  /** The content of a display or a result. */
   data?: Record<string, unknown>;
   transient?: { display_id?: string };
-  /** Of an error. */
+  /** The name of an error. */
   ename?: string;
   evalue?: string;
 }

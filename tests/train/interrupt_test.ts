@@ -43,7 +43,7 @@ async function inKernel(program: string): Promise<{ said: string; noticed: boole
   };
 }
 
-Deno.test("listenForInterrupt() takes no Stop as noticed when only abandoned calls of fit() could react", async () => {
+Deno.test("listenForInterrupt() tells of no notice when only abandoned calls of fit() are left", async () => {
   assert.deepEqual(
     await inKernel(`const it = train(); await it.next(); await stop(); await stop();`),
     { said: "", noticed: false },
