@@ -37,7 +37,7 @@ METADATA = {
     },
 }
 
-# A check takes some seconds of a processor that two kernels may be using as well.
+# A check takes seconds, and longer while kernels use the same processor.
 CHECK_SECONDS = 600
 
 Problem = tuple[str, str, str]
@@ -129,7 +129,7 @@ class TypeChecks:
 
 @asynccontextmanager
 async def kernel_for(client: NotebookClient, folder: pathlib.Path, errors):
-    """Runs a kernel in the folder. Not as `client` does, which catches Ctrl-C and then goes on."""
+    """Runs a kernel in the folder. `client` itself would catch Ctrl-C and go on."""
     client.km = AsyncKernelManager(kernel_name=METADATA["kernelspec"]["name"])
     try:
         await client.km.start_kernel(cwd=str(folder), stderr=errors)
@@ -146,8 +146,8 @@ async def execute(
 ) -> Problem | None:
     """Executes the cells in place, then the solutions of exercises, up to the first that fails.
 
-    The solutions are not kept. They come last, so that the outputs of all cells are those that a
-    learner gets who solves nothing.
+    The solutions are not kept. They come last, so that no cell can use one: all outputs are as
+    they are for a learner with empty exercises.
     """
     client = NotebookClient(notebook, timeout=timeout, record_timing=False, coalesce_streams=True)
 
@@ -206,11 +206,11 @@ def write(notebook, path: pathlib.Path) -> None:
 
 
 async def run(path: pathlib.Path, solutions: list, options: dict, types: TypeChecks) -> tuple:
-    """Executes and checks a notebook. Returns its row of the last table."""
+    """Executes and checks a notebook. Returns its row of the table at the end."""
     show(f"\n{path.name}")
     notebook = nbformat.read(path, as_version=4)
     checking = asyncio.ensure_future(types.problems(path, notebook))
-    # Beside the cells, it would disturb the times that a notebook measures and stores.
+    # During the execution, the check would disturb the times that the notebook measures and stores.
     problems = await checking if options["write"] else []
     start = time.perf_counter()
     if not problems:

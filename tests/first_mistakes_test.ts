@@ -78,11 +78,6 @@ const MISTAKES: readonly [symbol: string, call: () => unknown, message: string][
     "a class number for each row of logits [2, 3], found labels [2,3]. Turn one-hot labels into class numbers by ops.argMax.",
   ],
   [
-    "networkDiagram",
-    () => lib.networkDiagram(lib.summary(model, [28, 28, 1]) as never),
-    "found a summary. Pass summary(model, shape).rows.",
-  ],
-  [
     "confusionMatrixPlot",
     async () => lib.confusionMatrixPlot(await lib.evaluate(model, images) as never, []),
     "found an evaluation. Pass evaluation.confusion.",

@@ -332,10 +332,6 @@ const PLACES: Readonly<Record<string, Row>> = {
   "lineChart 1": [{ x: axis, y: axis }, (o) => lib.lineChart([{ name: "a", y: [1, 2] }], o)],
   "lineChart 1.x": [axis, (x) => lib.lineChart([{ name: "a", y: [1, 2] }], { x, y: axis })],
   "lineChart 1.y": [axis, (y) => lib.lineChart([{ name: "a", y: [1, 2] }], { x: axis, y })],
-  "networkDiagram 1": [
-    { title: "A" },
-    (o) => lib.networkDiagram(lib.summary(net, [4, 4, 1]).rows, o),
-  ],
   "scatterChart 0[]": [
     { name: "a", x: [1], y: [1] },
     (o) => lib.scatterChart([o], { x: axis, y: axis }),
@@ -452,7 +448,7 @@ async function placesWithOptions(): Promise<Map<string, string>> {
   const all = Object.values(nodes).flatMap(({ symbols }) => symbols)
     .flatMap((symbol) => symbol.declarations.map((declaration) => ({ symbol, declaration })));
   for (const { symbol, declaration } of all) symbolAt.set(keyOf(declaration.location), symbol);
-  // Of several types with one name, the public one counts, or else an exported one.
+  // If several types have one name, the public one counts, or else an exported one.
   const publicTypes = nodes[at("mod.ts").href]!.symbols.flatMap(({ declarations }) => declarations)
     .map(({ location, def }) => keyOf(def?.target ?? location));
   const rank = ({ location, declarationKind }: Declaration) =>

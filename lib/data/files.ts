@@ -55,7 +55,7 @@ export function writeTextAtomicallySync(file: string, text: string): void {
   }
 }
 
-/** Writes all of some bytes to an open file; one call of its `write` may write fewer. */
+/** Writes all bytes to an open file. A single call of its `write` may write only some of them. */
 export async function writeAll(handle: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let n = 0; n < bytes.length;) n += await handle.write(bytes.subarray(n));
 }
@@ -125,8 +125,8 @@ function endOfLinks(file: string): string {
 }
 
 /**
- * Removes the temporary files that killed writers of a file left. A file is a leftover if nobody
- * has written to it for an hour.
+ * Removes the temporary files of processes that were killed while they wrote to a path. A file
+ * counts as such if nothing has been written to it for an hour.
  */
 function removeLeftovers(path: string): void {
   const folder = dirname(path), start = `${basename(path)}.`;

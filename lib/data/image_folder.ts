@@ -93,7 +93,7 @@ export interface ImageFolder<Classes extends number = number, Channels extends 1
  * `skipped` lists every file in the folder that is not in the data set, with the reason: other
  * kinds of files (such as .bmp and .heic), images that are empty, truncated or damaged, images of
  * more than 89,478,485 pixels (Pillow's limit) or 256 MiB, broken links, pipes and devices, and
- * files beside the class folders. Not listed are hidden files, classes that are not in `classes`,
+ * files beside the class folders. It does not list hidden files, classes that are not in `classes`,
  * and files after the first `imagesPerClass`. A folder with several links to it is read once. The
  * pixels are bytes, `height · width · channels` for each image.
  *

@@ -1,5 +1,5 @@
 import { type Features, type Images, tidy } from "../tensor/mod.ts";
-import { checkInteger, checkOneOf, checkOptions } from "../tensor/internal.ts";
+import { checkArguments, checkInteger, checkOneOf, checkOptions } from "../tensor/internal.ts";
 import {
   type AdaptiveAveragePool,
   adaptiveAveragePool,
@@ -15,7 +15,6 @@ import {
   relu,
   sequential,
 } from "../nn/mod.ts";
-import { checkArguments } from "../nn/checks.ts";
 import {
   checkImageSize,
   checkLargeEnough,

@@ -1,5 +1,5 @@
 import { type Features, type Images, ops, tidy } from "../tensor/mod.ts";
-import { checkBoolean, checkInteger, checkOptions } from "../tensor/internal.ts";
+import { checkArguments, checkBoolean, checkInteger, checkOptions } from "../tensor/internal.ts";
 import {
   type AdaptiveAveragePool,
   adaptiveAveragePool,
@@ -17,7 +17,6 @@ import {
   Module,
   type Pool,
 } from "../nn/mod.ts";
-import { checkArguments } from "../nn/checks.ts";
 import {
   checkImageSize,
   checkLargeEnough,
@@ -288,11 +287,11 @@ export class AuxiliaryHead<Classes extends number> extends Module<Images, Featur
 
 /** The logits of a GoogLeNet and of its auxiliary heads, each `[batch, classes]`. */
 export interface GoogLeNetOutputs<Classes extends number> {
-  /** Of the network. */
+  /** The logits of the network. */
   readonly logits: Features<Classes>;
-  /** Of the head after inception4a. */
+  /** The logits of the head after inception4a. */
   readonly auxiliary1: Features<Classes>;
-  /** Of the head after inception4d. */
+  /** The logits of the head after inception4d. */
   readonly auxiliary2: Features<Classes>;
 }
 

@@ -43,8 +43,8 @@ export function outputSize(action: string, layers: WindowLayers, imageSize: Size
 }
 
 /**
- * Returns the side of the feature maps that square images leave after the layers of a network that
- * is being built. Disposes the network if the images are too small.
+ * Returns the side of the feature maps after the layers of a network, for square images. Disposes
+ * the network, which is not complete yet, if the images are too small.
  *
  * @throws {RangeError} As {@linkcode outputSize}.
  */

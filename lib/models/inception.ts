@@ -1,6 +1,13 @@
 /** The Inception block of GoogLeNet. */
 import { type Images, ops, tidy } from "../tensor/mod.ts";
-import { checkBoolean, checkInteger, checkOneOf, checkOptions, show } from "../tensor/internal.ts";
+import {
+  checkArguments,
+  checkBoolean,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  show,
+} from "../tensor/internal.ts";
 import {
   type Add,
   type BatchNorm,
@@ -13,7 +20,6 @@ import {
   Module,
   sequential,
 } from "../nn/mod.ts";
-import { checkArguments } from "../nn/checks.ts";
 
 /**
  * The version of GoogLeNet. `"d2l"` is the version of the book Dive into Deep Learning for grey

@@ -1,5 +1,5 @@
 import { type Features, type Images, tidy } from "../tensor/mod.ts";
-import { checkInteger, checkOneOf, checkOptions } from "../tensor/internal.ts";
+import { checkArguments, checkInteger, checkOneOf, checkOptions } from "../tensor/internal.ts";
 import {
   type Activation,
   avgPool,
@@ -20,7 +20,6 @@ import {
   sigmoid,
   tanh,
 } from "../nn/mod.ts";
-import { checkArguments } from "../nn/checks.ts";
 import type { ClassifierOptions } from "./options.ts";
 
 /** The activation of a LeNet, after each layer but the last. */

@@ -1,5 +1,5 @@
 import { type Features, type Images, ops, tidy } from "../tensor/mod.ts";
-import { checkInteger, checkOptions } from "../tensor/internal.ts";
+import { checkArguments, checkInteger, checkOptions } from "../tensor/internal.ts";
 import {
   type Activation,
   type Conv2d,
@@ -15,7 +15,6 @@ import {
   type Sequential,
   sequential,
 } from "../nn/mod.ts";
-import { checkArguments } from "../nn/checks.ts";
 import { checkLargeEnough, type WindowLayers, windowLayers } from "./image_size.ts";
 import { type ClassifierOptions, scaleChannels } from "./options.ts";
 

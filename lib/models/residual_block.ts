@@ -1,6 +1,7 @@
 /** The residual blocks of ResNets. */
 import { type Images, ops, type Pair, tidy } from "../tensor/mod.ts";
 import {
+  checkArguments,
   checkFunction,
   checkInteger,
   checkOneOf,
@@ -17,7 +18,7 @@ import {
   Module,
   sequential,
 } from "../nn/mod.ts";
-import { checkArguments, checkModule } from "../nn/checks.ts";
+import { checkModule } from "../nn/checks.ts";
 
 /**
  * The order of the layers in a block. `"v1"`: convolution, batch norm, relu, and a last relu after

@@ -1,6 +1,7 @@
 /** The residual networks. */
 import { type Features, type Images, ops, tidy } from "../tensor/mod.ts";
 import {
+  checkArguments,
   checkArray,
   checkInteger,
   checkOneOf,
@@ -26,7 +27,6 @@ import {
   type Pool,
   sequential,
 } from "../nn/mod.ts";
-import { checkArguments } from "../nn/checks.ts";
 import { checkLargeEnough, type WindowLayers } from "./image_size.ts";
 import { type ClassifierOptions, scaleChannels } from "./options.ts";
 import {

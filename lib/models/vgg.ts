@@ -1,5 +1,12 @@
 import { type Features, type Images, tidy } from "../tensor/mod.ts";
-import { checkBoolean, checkInteger, checkNumber, checkOptions, show } from "../tensor/internal.ts";
+import {
+  checkArguments,
+  checkBoolean,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  show,
+} from "../tensor/internal.ts";
 import {
   type Activation,
   type AdaptiveAveragePool,
@@ -21,7 +28,6 @@ import {
   Sequential,
   sequential,
 } from "../nn/mod.ts";
-import { checkArguments } from "../nn/checks.ts";
 import { checkLargeEnough, outputSide, type WindowLayers, windowLayers } from "./image_size.ts";
 import { type ClassifierOptions, scaleChannels } from "./options.ts";
 

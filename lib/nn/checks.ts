@@ -72,11 +72,3 @@ export function checkInput(layer: AnyModule, input: Tensor, axes?: Axes): void {
     throw new TypeError(`${layer.describe()}: the input must be float32, found ${input.dtype}.`);
   }
 }
-
-// For lib/models and lib/train, until they import these from lib/tensor/internal.ts.
-export {
-  checkArguments,
-  checkBoolean,
-  checkInteger as checkWhole,
-  checkNumber,
-} from "../tensor/internal.ts";

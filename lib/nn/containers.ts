@@ -26,7 +26,7 @@ function run(module: AnyModule, input: unknown, options?: ForwardOptions): Tenso
   return module.forward(input as never, options) as TensorContainer;
 }
 
-/** Returns modules without the name of the field, so that paths are `0.weight`, as in PyTorch. */
+/** Removes the name of the field from names, so that paths are `0.weight`, as in PyTorch. */
 function withoutField(children: Map<string, AnyModule>, field: string): Map<string, AnyModule> {
   return new Map(
     [...children].map(([name, child]) => [name.replace(new RegExp(`^${field}\\.`), ""), child]),

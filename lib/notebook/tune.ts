@@ -5,7 +5,7 @@ import {
   checkNumber,
   checkOptions,
 } from "../tensor/internal.ts";
-import { DivergenceError } from "../train/mod.ts";
+import { DivergenceError } from "../train/training_step.ts";
 
 /** Options of {@linkcode tune}. */
 export interface TuneOptions {

@@ -38,7 +38,6 @@ export {
   type ImageGridOptions,
 } from "./image_grid.ts";
 export { lineChart, type LineChartOptions, type Series } from "./line_chart.ts";
-export { networkDiagram, type NetworkDiagramOptions } from "./network_diagram.ts";
 export { type Numbers } from "./numbers.ts";
 export { type Axis, type FigureOptions, type Quantity } from "./options.ts";
 export { type PngOptions } from "./render.ts";

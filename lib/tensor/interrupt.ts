@@ -1,10 +1,10 @@
 /**
- * Stop: the button of Jupyter, or Ctrl-C in a terminal. Both send SIGINT. Without a listener it
- * ends the Deno process, and with it every variable of a notebook.
+ * Stop, the button of Jupyter, sends SIGINT. Without a listener it ends the Deno process, and with
+ * it every variable of a notebook.
  *
  * In a kernel this file listens from its import on, permanently: users expect that Stop ends the
- * cell and never the kernel, also between two loops and in a cell without a loop. In a terminal it
- * listens only from a call of {@linkcode interruptSignal} to the next Ctrl-C.
+ * cell and never the kernel, also between two loops and in a cell without a loop. Elsewhere it does
+ * not listen, and Ctrl-C ends the process.
  */
 
 /** The loops that run. The next Stop ends them. */
@@ -15,12 +15,6 @@ const waiting = new Set<AbortController>();
  * Stop they end when they are asked.
  */
 const resting = new Set<WeakRef<AbortController>>();
-
-/**
- * The controller of the signal that all callers of {@linkcode interruptSignal} share until the next
- * Stop.
- */
-let shared: AbortController | undefined;
 
 /** Whether this file listens permanently, as in a kernel. */
 let inKernel = false;
@@ -36,17 +30,16 @@ let toldListens = false;
 
 /** Whether a loop that runs or rests would notice the next Stop. */
 function doesListen(): boolean {
-  return waiting.size > 0 || shared !== undefined || [...resting].some((loop) => loop.deref());
+  return waiting.size > 0 || [...resting].some((loop) => loop.deref());
 }
 
 /** Tells the proxy if {@linkcode doesListen} has changed. */
 function tellListens(): void {
-  if (!inKernel) return;
   if (doesListen() && !toldListens) {
     toldListens = true;
     tell("listens", { listens: true });
   } else if (!doesListen() && toldListens) {
-    // Of many short loops in a row, such as calls of evaluate, it hears once.
+    // The proxy hears once of many short loops in a row, such as calls of evaluate.
     setTimeout(() => {
       if (doesListen() || !toldListens) return;
       toldListens = false;
@@ -61,15 +54,12 @@ function noticed(): void {
 }
 
 function onInterrupt(): void {
-  if (inKernel && waiting.size > 0) noticed();
-  for (const controller of [...waiting, ...[...resting].map((loop) => loop.deref()), shared]) {
+  if (waiting.size > 0) noticed();
+  for (const controller of [...waiting, ...[...resting].map((loop) => loop.deref())]) {
     controller?.abort(new DOMException("Stopped", "AbortError"));
   }
   waiting.clear();
   resting.clear();
-  // A second abort would read the signal, which counts as noticing the Stop.
-  shared = undefined;
-  if (!inKernel) Deno.removeSignalListener("SIGINT", onInterrupt);
   tellListens();
 }
 
@@ -83,50 +73,6 @@ try {
   if (Deno.jupyter !== undefined) listenForInterrupt();
 } catch {
   // Outside a kernel, reading Deno.jupyter throws.
-}
-
-/**
- * Returns a signal that fires at the next Stop in Jupyter, or the next Ctrl-C in a terminal, for a
- * loop of your own. In a notebook {@linkcode fit} and {@linkcode evaluate} stop without it.
- *
- * At each step the loop must read `signal.aborted` and await a timer, however short, because
- * JavaScript learns of Stop only then. The kernel and its variables stay. In a terminal a second
- * Ctrl-C ends the process.
- */
-export function interruptSignal(): AbortSignal {
-  if (!shared) {
-    shared = new AbortController();
-    tellListens();
-    if (inKernel) watchNotices(shared.signal);
-    else Deno.addSignalListener("SIGINT", onInterrupt);
-  }
-  return shared.signal;
-}
-
-/** Takes a Stop as noticed when the aborted signal is read, or calls a listener. */
-function watchNotices(signal: AbortSignal): void {
-  let isNoticed = false;
-  const notice = () => {
-    if (!isNoticed) noticed();
-    isNoticed = true;
-  };
-  const { addEventListener } = signal;
-  const isAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, "aborted")!.get!;
-  Object.defineProperties(signal, {
-    aborted: {
-      get() {
-        const aborted: boolean = isAborted.call(signal);
-        if (aborted) notice();
-        return aborted;
-      },
-    },
-    addEventListener: {
-      value(...parameters: Parameters<typeof addEventListener>) {
-        addEventListener.call(signal, "abort", notice);
-        addEventListener.apply(signal, parameters);
-      },
-    },
-  });
 }
 
 /** The listener for Stop of one loop. */

@@ -23,7 +23,7 @@ export function watchCalls<T>(work: () => T): { result: T; called: Set<object> }
   }
 }
 
-/** Of longer arrays only the identity and the length are watched. */
+/** Arrays with more elements are watched by their identity and length only. */
 const MAX_ELEMENTS = 1000;
 
 /** The state of objects at one time. */

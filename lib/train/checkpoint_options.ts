@@ -10,9 +10,10 @@
  * `epochs` may be raised, to train longer, and a schedule may differ in the steps to come. But a
  * schedule that ends with the training, such as `cosine` without `steps`, then differs in the steps
  * so far: pass it the `steps` of the first call. A damaged file stays in the folder as `….damaged`.
- * If anything else differs from the call that began the training, the error names it. Not in the
- * file are: what functions of the caller remember besides tensors in the model and streams
- * ({@linkcode Random}) that were made before the training, and numbers of `Math.random()`.
+ * If anything else differs from the call that began the training, the error names it.
+ *
+ * The file does not have numbers of `Math.random()`, and of what functions of the caller remember
+ * it has only tensors in the model and streams ({@linkcode Random}) made before the training.
  *
  * The weights are those of a state dict with the prefix `model.`:
  *

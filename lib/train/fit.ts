@@ -53,7 +53,7 @@ import { TrainingStep } from "./training_step.ts";
  * their folder.
  *
  * After an error in a step, the parameters, running statistics and learning rate are as before that
- * step. Only an optimizer of the caller that throws halfway may leave changed parameters.
+ * step, unless an optimizer of the caller throws halfway through its step.
  *
  * @example
  * ```ts

@@ -48,7 +48,7 @@ export type { LookaheadOptions } from "./stages/lookahead.ts";
 export type { TensorBoardOptions } from "./stages/tensor_board.ts";
 export type { CheckpointOptions } from "./checkpoint_options.ts";
 export type { FitOptions, Objective, ObjectiveBatch, ObjectiveResult } from "./fit_options.ts";
-export { DivergenceError } from "./training_step.ts";
+export { type DivergenceError } from "./training_step.ts";
 export type { EpochProgress, History, Progress, StepProgress } from "./progress.ts";
 export type { Training } from "./training.ts";
 export { type ClassScores, evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.ts";

@@ -38,19 +38,18 @@ import { checkTrainingMode } from "./training_mode.ts";
 
 /**
  * The error of a training run that cannot continue, because a loss, a gradient, or a running
- * statistic is not finite. The model is as it was before that step.
+ * statistic is not finite. The model is as it was before that step. Recognise it by its `name`.
  *
  * @example
  * ```ts
- * import { DivergenceError, fashionMnist, fit, flatten, linear } from "resnet-lab";
- * import { sequential, sgd } from "resnet-lab";
+ * import { fashionMnist, fit, flatten, linear, sequential, sgd } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
  * const { test } = await fashionMnist({ subset: true });
  * const model = sequential(flatten(), linear(784, 10));
  * const optimizer = sgd(model.parameters(), { learningRate: 1e38 });
  * const training = fit(model, test, { optimizer, epochs: 1, batchSize: 100 });
- * await assert.rejects(training, DivergenceError);
+ * await assert.rejects(training, { name: "DivergenceError" });
  * ```
  */
 export class DivergenceError extends RangeError {

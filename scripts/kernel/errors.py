@@ -1,8 +1,8 @@
 """Errors of a cell in the learner's terms: the lines as they were typed, with their numbers.
 
-The kernel runs JavaScript that Deno made of the cell, and its stack traces count in that text.
-`deno transpile` makes the same text with a source map, which leads back to the cell. Where the way
-back is not certain, no line is shown.
+The kernel runs JavaScript that Deno made of the cell, and its stack traces have the lines of that
+JavaScript. `deno transpile` makes the same text with a source map, which leads back to the lines of
+the cell. A line that is not certain is not shown.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ import tempfile
 # The kernel puts this before the JavaScript of each cell.
 PREFIX = "'use strict'; void 0;"
 
-# Of a line that is shown below an error.
+# How many characters of a line an error shows at most.
 MAX_LINE_LENGTH = 120
 
-# Of the learner's lines in one error; a recursion has thousands.
+# How many of the learner's lines an error shows at most. A recursion has thousands.
 MAX_LINES = 12
 
 # Deno needs 50 ms for a cell.
@@ -30,7 +30,7 @@ PLAIN_IMPORT = re.compile(r"""import ([\w$ {},*]+ from )?["'][^"']*["'];( //.*)?
 BEGINS_WITH_IMPORT = re.compile(r"(\s*(//.*\n|/\*[\s\S]*?\*/))*\s*import\s+(?!type\b)")
 EXPORT_OR_EQUALS = re.compile(r"^\s*(export\b|import\s+[\w$]+\s*=)", re.MULTILINE)
 
-# The name of the module that imports is one that Deno made.
+# Deno made the name of the module that imports.
 UNKNOWN_IMPORT = re.compile(
     r"""(Import "([^"]+)" not a dependency and not in import map) from "file:[^"]*\$repl\.mts\""""
 )
@@ -147,9 +147,9 @@ def decode_mappings(mappings: str) -> list[list[tuple[int, int]]]:
 def is_like_the_kernels(transpiled: Transpiled, code: str) -> bool:
     """Whether the kernel's JavaScript has the same lines.
 
-    It makes variables of imports. A plain import stays on its line; one with attributes or comments
-    does not. It leaves out imports with an equals sign, exports, and the comments before all
-    imports but one at the beginning.
+    The kernel turns imports into variables. A plain import stays on its line; one with attributes
+    or comments does not. The kernel leaves out exports, imports with an equals sign, and comments
+    before an import, but not those before an import at the beginning of the cell.
     """
     if EXPORT_OR_EQUALS.search(code):
         return False
@@ -168,8 +168,8 @@ def is_like_the_kernels(transpiled: Transpiled, code: str) -> bool:
 def line_in_cell(transpiled: Transpiled, line: int, column: int) -> int | None:
     """Returns the line of the cell, from 1, for a place in the JavaScript that the kernel ran.
 
-    None if it is not certain: V8 names the beginning of an expression, where the source map has a
-    segment.
+    V8 names the place where an expression begins, and the source map has a segment for it. Returns
+    None where the line is not certain.
     """
     if not 1 <= line <= len(transpiled.segments):
         return None
@@ -236,8 +236,8 @@ RESTARTED = error_content(
 
 REFUSED = error_content(
     "Error",
-    "The kernel did not run this cell and gave no reason. Often a package that it imports cannot "
-    "be installed: look at its name and at the network.",
+    "The kernel gave neither a result of this cell nor a reason. Often a package that it imports "
+    "cannot be installed: look at its name and at the network. Otherwise run the cell again.",
     [],
 )
 

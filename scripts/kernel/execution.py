@@ -7,6 +7,17 @@ import time
 
 from messages import Message
 
+# Runs after the last line of a cell, and leaves the cell's value as it is.
+#
+# Deno reads the value when the microtasks have run that wait at the end of the cell, such as the
+# next lines of an async function that the cell has called and does not await. V8 holds the value
+# only weakly until then: if one of them starts a garbage collection, Deno has no result. So the
+# cell itself waits for one turn of the event loop; after that, no microtasks wait.
+#
+# A cell that ends within an expression or a statement stays a syntax error, because neither can be
+# continued by an export and a declaration.
+LAST_STATEMENT = 'export {};const {} = await globalThis[Symbol.for("resnet-lab.turn")]();'
+
 
 class Execution:
     """An execute request, from its arrival to its last message."""
@@ -44,6 +55,15 @@ class Execution:
         self.explanations: dict[str, asyncio.Task] = {}
         self.last_output = time.monotonic()
         self.longest_pause = 0.0
+
+    @property
+    def code_to_run(self) -> str:
+        """The code with what the inner kernel needs after it."""
+        # Deno tries to read such a cell as an object, which no statement can follow.
+        is_object = self.code.lstrip().startswith("{") and not self.code.rstrip().endswith(";")
+        last = "" if is_object else f"\n{LAST_STATEMENT}"
+        # prepare_kernel.js finds this name in stack traces, and so knows the cell of each frame.
+        return f"{self.code}{last}\n//# sourceURL={self.script}\n"
 
     def note_output(self) -> None:
         now = time.monotonic()

@@ -12,6 +12,8 @@
  * network fills before the learner's line. Here V8 records 100 frames, and the proxy gives each
  * cell a name by a sourceURL comment. The proxy reads the record, under the text of the trace, when
  * a cell has failed.
+ *
+ * It has the function with which each cell waits for a turn of the event loop (execution.py).
  */
 (() => {
   const recordedFrames = 100, shownFrames = 10;
@@ -94,4 +96,9 @@
     value: recorded,
   });
   Object.defineProperty(globalThis, Symbol.for("resnet-lab.tell"), { ...hidden, value: tell });
+  const { setImmediate } = globalThis;
+  Object.defineProperty(globalThis, Symbol.for("resnet-lab.turn"), {
+    ...hidden,
+    value: () => new Promise((resolve) => setImmediate(() => resolve({}))),
+  });
 })();

@@ -64,7 +64,7 @@ TERMINATE_SECONDS = 2
 # The inner kernel ends at its start if another process takes one of its ports just then.
 MAX_STARTS = 3
 
-# Of the silent requests of the proxy itself; they take milliseconds.
+# How long the proxy waits for answers to its own silent requests, which take milliseconds.
 QUERY_SECONDS = 5
 
 # Requests whose clients are remembered; more are never open at once.
@@ -332,9 +332,8 @@ class Proxy:
         message = execution.message
         if execution.code.strip():
             self.scripts[execution.script] = Cell(execution.code, 0)
-            # V8 shows this name to prepare_kernel.js, which so knows the cell of each frame.
-            code = f"{execution.code}\n//# sourceURL={execution.script}\n"
-            message = self.signer.with_content(message, {**message.content, "code": code})
+            content = {**message.content, "code": execution.code_to_run}
+            message = self.signer.with_content(message, content)
         self.to_inner("shell", message)
         if not execution.silent:
             self.latest = execution
@@ -366,7 +365,7 @@ class Proxy:
             try:
                 await handle(message)
             except Exception as failure:
-                # The message as it is, is better than none.
+                # The unchanged message is better than none.
                 print(f"Reading a message on {channel} failed: {failure!r}", file=sys.stderr)
                 if channel == "iopub":
                     self.clients[channel].send_multipart(message.multipart())
@@ -406,7 +405,7 @@ class Proxy:
         try:
             reply = await self.completed(execution, reply)
         except Exception as failure:
-            # The reply as the kernel sent it is better than none.
+            # The unchanged reply is better than none.
             print(f"Completing a reply failed: {failure!r}", file=sys.stderr)
         self.reply("shell", reply)
         execution.replied.set()
@@ -557,7 +556,7 @@ class Proxy:
         self.publish("error", {**error, "traceback": lines}, execution.header)
 
     async def explain_silence(self, execution: Execution) -> dict:
-        """Returns the error of a cell that the inner kernel refused without a word."""
+        """Returns the error of a cell that failed without a message of the inner kernel."""
         if execution.terminated:
             return STOPPED
         result = await transpile(self.deno, execution.code)
@@ -683,7 +682,7 @@ class Proxy:
         self.send("shell", kind.replace("request", "reply"), answer, request)
         self.publish("status", {"execution_state": "idle"}, header)
         if self.current is not None:
-            # JupyterLab shows the last status, whatever it belongs to.
+            # JupyterLab shows the last status, also if another request has caused it.
             self.publish("status", {"execution_state": "busy"}, self.current.header)
 
     async def check(self, execution: Execution) -> None:

@@ -255,8 +255,8 @@ export class Lab implements AsyncDisposable {
     const cell = await this.cell(index);
     const picture = cell.locator(".plot-img");
     const figure = cell.locator(".plot-container");
-    // The page may still scroll or change its layout. Not picture.hover(), because the interactive
-    // figure covers the picture at once.
+    // The page may still scroll or change its layout. picture.hover() would not do, because the
+    // interactive figure covers the picture at once.
     for (let i = 0; i < 20 && !await figure.isVisible(); i++) {
       await picture.scrollIntoViewIfNeeded();
       const box = await picture.boundingBox();

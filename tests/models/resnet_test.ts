@@ -259,7 +259,7 @@ Deno.test("resnet() without shortcut has the parameters of shortcut A, and adds 
     assert.deepEqual(parameters(plain), parameters(residual));
     assert.equal(summary(plain, [32, 32, 3]).macs, summary(residual, [32, 32, 3]).macs);
   }
-  // Of blocks of zeros only the shortcut is left: the embedding is the mean of the first feature
+  // In blocks of zeros only the shortcut counts, so the embedding is the mean of the first feature
   // map.
   const [residual, plain] = (["A", "none"] as const).map((shortcut) =>
     constantKernels(narrow({ shortcut, channels: 1, stages: [2, 1] }), { conv1: 1 })

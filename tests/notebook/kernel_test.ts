@@ -9,13 +9,13 @@ import { isSetUp, kernelVariables, paths, root } from "../_project.ts";
 
 interface Output {
   type: string;
-  /** Of a stream. */
+  /** The name of a stream. */
   name?: string;
   text?: string;
-  /** Of a display or a result. */
+  /** The content of a display or a result. */
   data?: Record<string, unknown>;
   transient?: { display_id?: string };
-  /** Of an error. */
+  /** The name of an error. */
   ename?: string;
   evalue?: string;
 }
@@ -33,7 +33,7 @@ interface Request {
   interruptAfter?: number;
 }
 
-/** The module whose signal fires at Stop. */
+/** The module with `linkInterrupt`, whose signal fires at Stop. */
 const interrupt = import.meta.resolve("../../lib/tensor/interrupt.ts");
 
 /** A kernel that runs until it is disposed. */
@@ -83,7 +83,6 @@ Deno.test({
       await run({
         code: `
           import { evaluate, fashionMnist, fit, lenet, sgd, showProgress } from "resnet-lab";
-          import { interruptSignal } from "${interrupt}";
           const kept = "still here";
           const { train, test } = await fashionMnist({ subset: true });
           const model = lenet();
@@ -226,18 +225,7 @@ Deno.test({
       });
     }
 
-    await t.step("fires interruptSignal() for a loop of one's own", async () => {
-      const result = await run({
-        code: `
-          const signal = interruptSignal();
-          console.log("under way");
-          while (!signal.aborted) await new Promise((done) => setTimeout(done));`,
-        interruptOn: "stream",
-      });
-      assertNoError(result);
-    });
-
-    await t.step("lets a cell without such a loop end by itself, and says so", async () => {
+    await t.step("lets a cell without a loop that listens end by itself, and says so", async () => {
       const result = await run({
         code: `
           console.log("under way");
@@ -267,13 +255,13 @@ for (const interruptAfter of [0, 0.1, 0.4, 0.8, 1.5]) {
     async fn() {
       await using kernel = startKernel();
       const code =
-        `import "resnet-lab";\nimport { interruptSignal } from "${interrupt}";\nlet kept = 1;`;
+        `import "resnet-lab";\nimport { linkInterrupt } from "${interrupt}";\nlet kept = 1;`;
       const first = await kernel.run({ code, interruptAfter });
       assert(first.alive, "the kernel died");
       assert.deepEqual(first.outputs.filter(({ type }) => type === "error"), []);
       // The library is loaded, and reacts to the next Stop.
       const loop = `
-        const signal = interruptSignal();
+        const { signal } = linkInterrupt();
         console.log("under way");
         while (!signal.aborted) await new Promise((done) => setTimeout(done));
         console.log("stopped", kept);`;

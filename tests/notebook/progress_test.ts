@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
 import {
-  DivergenceError,
   fashionMnist,
   Figure,
   fit,
@@ -16,6 +15,7 @@ import {
 import { collectHistory } from "../../lib/train/internal.ts";
 import { type Display, follow, jupyterDisplay } from "../../lib/notebook/progress.ts";
 import { assertNoLeak } from "../_helpers.ts";
+import { DivergenceError } from "../../lib/train/training_step.ts";
 
 /** Two epochs of `steps / 2` steps, each after `milliseconds`. */
 async function* training(steps = 10, milliseconds = 0): AsyncGenerator<Progress, void, void> {

@@ -13,7 +13,6 @@ import {
   histogram,
   imageGrid,
   lineChart,
-  networkDiagram,
   scatterChart,
   trainingCurves,
 } from "../../lib/plot/mod.ts";
@@ -21,7 +20,6 @@ import { renderPng, renderSvg } from "../../lib/plot/render.ts";
 
 const x = { title: "Step" }, y = { title: "Loss" }, value = { title: "Weight" };
 const square = [[1, 2], [3, 4]];
-const rows = [{ path: "0", layer: "flatten", outputShape: [2], parameters: 0, macs: 0 }];
 const history = { steps: [{ step: 1, loss: 1, learningRate: 1 }], epochs: [] };
 const graph = { nodes: [{ id: "a", label: "a" }], edges: [] };
 
@@ -40,7 +38,6 @@ const chartsWith: Record<string, (more: any) => unknown> = {
   imageGrid: (more) => imageGrid([1], [1, 1, 1, 1], more),
   filterGrid: (more) => filterGrid([1], [1, 1, 1, 1], more),
   featureMaps: (more) => featureMaps([1], [1, 1, 1], more),
-  networkDiagram: (more) => networkDiagram(rows, more),
   graphDiagram: (more) => graphDiagram(graph, more),
 };
 
@@ -182,14 +179,6 @@ Deno.test("charts refuse series, groups, nodes and edges with unknown properties
     () => graphDiagram({ ...graph, edges: [edge] }),
     /edges\[0\]: there is no option colour/,
   );
-  // deno-lint-ignore no-explicit-any
-  const network = (row: any) => networkDiagram([row]);
-  assert.throws(() => network({ ...rows[0], path: 0 }), /the path of rows\[0\] must be a string/);
-  assert.throws(
-    () => network({ ...rows[0], outputShape: undefined }),
-    /the outputShape of rows\[0\]/,
-  );
-  assert.throws(() => network(undefined), TypeError);
 });
 
 /** Lists with an element that is no number. */

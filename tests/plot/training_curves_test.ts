@@ -17,7 +17,7 @@ Deno.test("trainingCurves draws loss, learning rate, mean loss and accuracy", ()
   const { data, layout, description } = trainingCurves({ steps, epochs }, { title: "LeNet" });
   assert.deepEqual(data.map(({ name, x, y, xaxis }) => [name, xaxis, x, y]), [
     ["each step", "x", [0, 1, 2], [2.3, 1.5, 1.25]],
-    // Of 20ths: 2.3; (0.95·2.3 + 1.5) / 1.95; (0.95²·2.3 + 0.95·1.5 + 1.25) / 2.8525.
+    // Each step weighs 1/20: 2.3; (0.95·2.3 + 1.5) / 1.95; (0.95²·2.3 + 0.95·1.5 + 1.25) / 2.8525.
     ["running mean", "x", [0, 1, 2], [2.3, 1.88974, 1.66547]],
     ["learning rate", "x2", [0, 1, 2], [0.1, 0.05, 0.01]],
     ["training", "x3", [1, 2], [1.9, 1.2]],

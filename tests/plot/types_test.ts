@@ -10,7 +10,6 @@ import {
   histogram,
   imageGrid,
   lineChart,
-  networkDiagram,
   scatterChart,
   trainingCurves,
 } from "../../lib/plot/mod.ts";
@@ -73,8 +72,6 @@ export function models() {
   trainingCurves({ epochs: [] });
   // @ts-expect-error: a step has a learning rate
   trainingCurves({ steps: [{ step: 0, loss: 1 }], epochs: [] });
-  // @ts-expect-error: a layer says its MACs
-  networkDiagram([{ path: "0", layer: "relu", outputShape: [1], parameters: 0 }]);
   // @ts-expect-error: an edge names both of its ends
   graphDiagram({ nodes: [{ id: "a", label: "a" }], edges: [{ from: "a" }] });
   // @ts-expect-error: up is no direction

@@ -117,6 +117,7 @@ Deno.test({
       "  let a = ;",
       'const s = "abc',
       "typeof z",
+      ...["if (true)", "const later = () =>", "label:", "export", "1 +", "type T =", "for (;;)"],
     ];
     const silentCells = [
       "throw 3",
@@ -157,7 +158,7 @@ Deno.test({
     const silent = failed.splice(0, silentCells.length);
 
     await t.step("shows a syntax error with the line and the place", () => {
-      const [open, missing, string, after] = syntax;
+      const [open, missing, string, after, ...unfinished] = syntax;
       assert.deepEqual(errorOf(open).ename, "SyntaxError");
       assert.equal(
         traceback(open),
@@ -178,6 +179,7 @@ Deno.test({
           "                       ^",
       );
       assert.equal(result(after), '"undefined"');
+      for (const cell of unfinished) assert.equal(errorOf(cell).ename, "SyntaxError");
     });
 
     await t.step("never shows nothing for a cell that fails", () => {
@@ -237,6 +239,21 @@ Deno.test({
         const line = `cell line ${number}: throw new Error("${number}");`;
         assert.deepEqual(lines, index < certain.length ? [line] : [], code);
       }
+    });
+
+    await t.step("shows the result of a cell that starts what it does not await", async () => {
+      const cells: Message[][] = await scenario("errors", [
+        "async function collectsGarbage() {\n  await 1;\n  gc();\n  return 5;\n}",
+        "collectsGarbage();\n'result'",
+        "import { join } from 'node:path';\nawait 1;\ncollectsGarbage();\njoin('a', 'b') // result",
+        "for (const x of [1, 2]) { collectsGarbage(); x; }",
+        "import { exercise } from 'resnet-lab';\n" +
+        'exercise("five", collectsGarbage, (answer) => answer === 5);',
+      ], { DENO_V8_FLAGS: "--expose-gc" });
+      assert.deepEqual(cells.map(result), [
+        ...[undefined, '"result"', '"a/b"', "2", "✓ five: 5"],
+      ]);
+      for (const cell of cells) assert.deepEqual(course(cell), ["ok", "busy", "idle"]);
     });
 
     await t.step("Stop ends the cell that runs and the queue", async () => {

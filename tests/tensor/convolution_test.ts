@@ -38,37 +38,40 @@ for (const fixture of fixtures.localResponseNorm) {
   });
 }
 
-testOnEachBackend("a bias is added to each output channel, also on the way of a gradient", () => {
-  tidy(() => {
-    const image = ops.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 3, 1]);
-    const kernel = ops.tensor([0, 1, 2, 3], [2, 2, 1, 1]);
-    const bias = ops.tensor([100]);
-    assertClose(ops.conv2d(image, kernel, { bias }), [119, 125, 137, 143]);
+testOnEachBackend(
+  "a bias is added to each output channel, also while a gradient is computed",
+  () => {
+    tidy(() => {
+      const image = ops.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 3, 1]);
+      const kernel = ops.tensor([0, 1, 2, 3], [2, 2, 1, 1]);
+      const bias = ops.tensor([100]);
+      assertClose(ops.conv2d(image, kernel, { bias }), [119, 125, 137, 143]);
 
-    const x = new Random(1).normal([2, 9, 8, 4]);
-    for (
-      const [size, options] of [
-        [3, { padding: 1 }],
-        [3, { padding: "same", stride: 2 }],
-        [3, { padding: 2, stride: [2, 1], dilation: 2 }],
-        [1, { stride: 2 }],
-        [[3, 2], { padding: 1, groups: 2 }],
-      ] as const
-    ) {
-      const [height, width] = pair(size);
-      const groups = "groups" in options ? options.groups : 1;
-      const kernel = new Random(2).normal([height, width, 4 / groups, 6]);
-      const bias = new Random(3).normal([6]);
-      const plain = ops.conv2d(x, kernel, options);
-      const expected = ops.add(plain, bias);
-      assertClose(ops.conv2d(x, kernel, { ...options, bias }), expected);
-      const dBias = grad((bias: Tensor1D) => ops.conv2d(x, kernel, { ...options, bias }));
-      assertClose(dBias(bias, plain), ops.sum(plain, [0, 1, 2]), 1e-4);
-      const dx = grad((x: Tensor4D) => ops.conv2d(x, kernel, { ...options, bias }))(x, plain);
-      assertClose(dx, grad((x: Tensor4D) => ops.conv2d(x, kernel, options))(x, plain));
-    }
-  });
-});
+      const x = new Random(1).normal([2, 9, 8, 4]);
+      for (
+        const [size, options] of [
+          [3, { padding: 1 }],
+          [3, { padding: "same", stride: 2 }],
+          [3, { padding: 2, stride: [2, 1], dilation: 2 }],
+          [1, { stride: 2 }],
+          [[3, 2], { padding: 1, groups: 2 }],
+        ] as const
+      ) {
+        const [height, width] = pair(size);
+        const groups = "groups" in options ? options.groups : 1;
+        const kernel = new Random(2).normal([height, width, 4 / groups, 6]);
+        const bias = new Random(3).normal([6]);
+        const plain = ops.conv2d(x, kernel, options);
+        const expected = ops.add(plain, bias);
+        assertClose(ops.conv2d(x, kernel, { ...options, bias }), expected);
+        const dBias = grad((bias: Tensor1D) => ops.conv2d(x, kernel, { ...options, bias }));
+        assertClose(dBias(bias, plain), ops.sum(plain, [0, 1, 2]), 1e-4);
+        const dx = grad((x: Tensor4D) => ops.conv2d(x, kernel, { ...options, bias }))(x, plain);
+        assertClose(dx, grad((x: Tensor4D) => ops.conv2d(x, kernel, options))(x, plain));
+      }
+    });
+  },
+);
 
 Deno.test("a bias leaves no tensor but the output, and must fit", async () => {
   const x = ops.ones([1, 3, 3, 2]), kernel = ops.ones([3, 3, 2, 4]);

@@ -1,5 +1,6 @@
 /**
- * fit with `compile: true` trains as fit does, also where the loss or the model change on the way.
+ * fit with `compile: true` trains as fit does, also where the loss or the model changes during the
+ * training.
  */
 import assert from "node:assert/strict";
 import {

@@ -4,7 +4,6 @@ import {
   adam,
   backend,
   batchNorm,
-  DivergenceError,
   type Features,
   fit,
   globalAveragePool,
@@ -25,6 +24,7 @@ import {
 import { collectHistory } from "../../lib/train/internal.ts";
 import { assertNoLeak } from "../_helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
+import { DivergenceError } from "../../lib/train/training_step.ts";
 
 for (const compile of [false, true]) {
   for (const precision of ["fp32", "bf16"] as const) {

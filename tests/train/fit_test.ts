@@ -6,7 +6,6 @@ import {
   batchNorm,
   conv2d,
   crossEntropy,
-  DivergenceError,
   dropout,
   type EpochProgress,
   fashionMnist,
@@ -37,6 +36,7 @@ import {
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
+import { DivergenceError } from "../../lib/train/training_step.ts";
 
 const { train: shipped, test: shippedTest } = await fashionMnist({ subset: true });
 const hundred = shipped.take(100);

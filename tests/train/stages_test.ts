@@ -143,7 +143,7 @@ for (const { losses, patience, minDelta, stopped, best } of fixture.earlyStoppin
 }
 
 Deno.test("stages.earlyStopping() watches the validation loss, with a patience of 3", async () => {
-  // Of light pixels only, a larger weight has a lower loss.
+  // All pixels are light, so a larger weight has a lower loss.
   const weights = [1, 3, 2, 2, 4, 1, 1, 1, 9];
   const options = { epochs: 9, batchSize: 4, validation: pixels([1]) };
   const { model, training } = scripted((_, step) => weights[step - 1]!, options);

@@ -229,7 +229,7 @@ Deno.test("fit() and its siblings refuse a wrong model in words when they are co
     assert(line?.includes("is not assignable to"), `${message}\n${said}`);
   }
   assert(said.includes(`Found ${messages.length} errors`), said);
-  // Nothing else is said, but of extractFeatures, which takes functions as well.
+  // The compiler says nothing else, except about extractFeatures, which also takes functions.
   const [plain] = said.split("No overload matches");
   assert(!/size: |would have succeeded/.test(plain!), said);
 });

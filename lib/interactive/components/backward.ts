@@ -166,7 +166,7 @@ export function backward(
   /** The ends of an edge on the circles of its nodes, and its middle. */
   function edge(nodes: readonly Node[], to: Node, input: number, shape: Shape) {
     const from = nodes[to.from[input]!]!, [x1, y1] = from[shape], [x2, y2] = to[shape];
-    // Of two edges between the same nodes the first is bent, and so is one that passes a node.
+    // The first of two edges between the same nodes is bent, and so is an edge that passes a node.
     const isTwin = to.from[0] === to.from[1] && input === 0;
     const passes = shape === "wide" && to.name === "y" && from.name === "x";
     const bend = isTwin ? -95 : passes ? 70 : 0;
