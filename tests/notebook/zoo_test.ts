@@ -24,7 +24,7 @@ Deno.test("addToZoo() puts a network last, with its interval, and stores nothing
     MACs: 2_000_000,
     "images × epochs": "600 × 5",
   });
-  const point = chart.data.find(({ text }) => String(text) === network.network)!;
+  const point = chart.data.find(({ name }) => name === network.network)!;
   assert.deepEqual([point.x, point.y], [[2], [89]]);
   assert.equal(read(file), before);
 });
