@@ -9,11 +9,12 @@ export interface Box {
   readonly bottom: number;
 }
 
-/** A point in pixels with the text beside it. */
+/** A point in pixels, the text beside it, and the boxes of its marker and its error bar. */
 export interface LabelledPoint {
   readonly x: number;
   readonly y: number;
   readonly text: string;
+  readonly boxes: readonly Box[];
 }
 
 /** The place of a label as part of a plotly.js annotation. */
@@ -33,15 +34,12 @@ const fontSize = 11, letterWidth = 6.5, lineHeight = 12;
 
 /**
  * Returns a place for each label. Each takes in turn the place where it covers least of the
- * obstacles and of the other labels, until none of them moves any more.
+ * points, their bars and the other labels, until none of them moves any more.
  *
- * @param points The points with their labels.
- * @param obstacles Boxes that the labels must not cover: points, bars.
  * @param area The size of the plot, outside of which a label could be cut off.
  */
 export function placeLabels(
   points: readonly LabelledPoint[],
-  obstacles: readonly Box[],
   { width, height }: { readonly width: number; readonly height: number },
 ): LabelPlace[] {
   const everywhere = { left: -Infinity, top: -Infinity, right: Infinity, bottom: Infinity };
@@ -58,10 +56,14 @@ export function placeLabels(
     for (let round = 0, moved = true; moved && round < 10; round++) {
       moved = false;
       candidates.forEach((own, self) => {
-        const others = chosen.filter((_, other) => other !== self).flatMap(({ boxes }) => boxes);
-        const covered = [...obstacles, ...outside, ...others];
-        const costs = own.slice(0, steps * sides.length).map((candidate) =>
-          candidate.boxes.reduce((sum, box) => sum + overlap(box, covered), candidate.cost)
+        const isOther = (_: unknown, other: number) => other !== self;
+        const others = [
+          ...points.filter(isOther).flatMap(({ boxes }) => boxes),
+          ...chosen.filter(isOther).flatMap(({ label, line }) => [label, ...line]),
+          ...outside,
+        ];
+        const costs = own.slice(0, steps * sides.length).map(({ label, line, cost }) =>
+          cost + overlap([label], points[self]!.boxes) + overlap([label, ...line], others)
         );
         const best = own[costs.indexOf(Math.min(...costs))]!;
         moved ||= best !== chosen[self];
@@ -74,8 +76,9 @@ export function placeLabels(
 
 /** A possible place of a label, with the cost of its side and distance. */
 interface Candidate {
-  /** The box of the label, and small ones along its line. */
-  readonly boxes: readonly Box[];
+  readonly label: Box;
+  /** Small boxes along the line to the point. */
+  readonly line: readonly Box[];
   readonly place: LabelPlace;
   readonly cost: number;
 }
@@ -87,10 +90,8 @@ function candidatesFor({ x, y, text }: LabelledPoint): Candidate[] {
       const left = x + right * distance + (right - 1) * width / 2;
       const top = y + down * distance + (down - 1) * lineHeight / 2;
       return {
-        boxes: [
-          { left, right: left + width, top, bottom: top + lineHeight },
-          ...lineTo(x, y, right, down, distance),
-        ],
+        label: { left, right: left + width, top, bottom: top + lineHeight },
+        line: lineTo(x, y, right, down, distance),
         place: placeAt(right, down, distance, step > 0),
         cost: step * distanceCost + side * sideCost,
       };
@@ -121,11 +122,15 @@ function placeAt(right: number, down: number, distance: number, hasLine: boolean
   };
 }
 
-/** Returns the area that a box shares with others, in square pixels. */
-function overlap(box: Box, others: readonly Box[]): number {
-  return others.reduce((sum, other) => {
-    const width = Math.min(box.right, other.right) - Math.max(box.left, other.left);
-    const height = Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top);
-    return sum + Math.max(0, width) * Math.max(0, height);
-  }, 0);
+/** Returns the area that boxes share with others, in square pixels. */
+function overlap(boxes: readonly Box[], others: readonly Box[]): number {
+  let area = 0;
+  for (const a of boxes) {
+    for (const b of others) {
+      const width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+      const height = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+      area += Math.max(0, width) * Math.max(0, height);
+    }
+  }
+  return area;
 }

@@ -197,8 +197,8 @@ function padRange(axis: Axis, data: readonly [number, number], fraction: number)
   return { ...axis, range: log ? [10 ** range[0], 10 ** range[1]] : range };
 }
 
-/** Half of the widths of a marker and of the cap of an error bar in pixels. */
-const markerHalf = 5, capHalf = 4;
+/** Half of the widths of a marker and of the cap of a bar, and space beyond its ends, in pixels. */
+const markerHalf = 5, capHalf = 5, barSpace = 2;
 
 /** Returns the names of single points as annotations beside them; see {@linkcode placeLabels}. */
 function labelsOf(
@@ -215,27 +215,26 @@ function labelsOf(
     return (position! - low!) / (high! - low!);
   };
   const down = (value: number) => area.height * (1 - fraction(yAxis, value));
-  const points = groups.map(({ name, x, y }) => ({
-    x: area.width * fraction(xAxis, x[0]!),
-    y: down(y[0]!),
-    text: name.slice(0, maxLabelLetters),
-  }));
   const boxAround = (x: number, half: number, top: number, bottom: number): Box => ({
     left: x - half,
     right: x + half,
-    top: Math.min(top, bottom),
-    bottom: Math.max(top, bottom),
+    top,
+    bottom,
   });
-  const obstacles = groups.flatMap(({ y, spread }, index) => {
-    const { x, y: middle } = points[index]!;
-    const marker = boxAround(x, markerHalf, middle - markerHalf, middle + markerHalf);
-    if (!spread) return [marker];
-    const [low, high] = ends(y, spread);
-    return [marker, boxAround(x, capHalf, down(high[0]!), down(low[0]!))];
+  const points = groups.map((group) => {
+    const x = area.width * fraction(xAxis, group.x[0]!), y = down(group.y[0]!);
+    const text = group.name.slice(0, maxLabelLetters);
+    const marker = boxAround(x, markerHalf, y - markerHalf, y + markerHalf);
+    if (!group.spread) return { x, y, text, boxes: [marker] };
+    const [top, bottom] = ends(group.y, group.spread).map(([end]) => down(end!)).sort((a, b) =>
+      a - b
+    );
+    const bar = boxAround(x, capHalf, top! - barSpace, bottom! + barSpace);
+    return { x, y, text, boxes: [marker, bar] };
   });
   // On a logarithmic axis an annotation is at the exponent.
   const position = ({ scale }: Axis, value: number) => scale === "log" ? Math.log10(value) : value;
-  return placeLabels(points, obstacles, area).map((place, index) => ({
+  return placeLabels(points, area).map((place, index) => ({
     x: position(xAxis, groups[index]!.x[0]!),
     y: position(yAxis, groups[index]!.y[0]!),
     text: escapeText(groups[index]!.name, maxLabelLetters),
