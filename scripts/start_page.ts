@@ -28,7 +28,7 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
   "11": ["tell shortcuts and versions apart, and measure why plain networks degrade", "2"],
   "12": ["mix a kernel for each image, and judge from seeds and an interval whether it helps", "2"],
   "13": ["use a trained network where labels are few", "1"],
-  "14": ["choose a network by what it costs, make it faster, find its worst mistakes", "4"],
+  "14": ["choose a network by data and cost, make it faster, go from a folder to answers", "1"],
 };
 
 /** The scales, and the minutes that a lesson computes if they are alike for all. */

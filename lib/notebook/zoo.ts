@@ -38,6 +38,8 @@ export interface StoredZooNetwork extends ZooNetwork {
 
 /** The networks of the course so far, from {@linkcode addToZoo}. */
 export interface Zoo {
+  /** The networks by notebook, each with the mean of its accuracies in percent. */
+  readonly networks: readonly (StoredZooNetwork & MeanAndInterval)[];
   /** A row for each network, by notebook, for {@linkcode table}. */
   readonly rows: readonly Record<string, string | number>[];
   /** Accuracy over multiply-accumulates, with 95 % intervals. */
@@ -66,7 +68,7 @@ const ownNetworks: StoredZooNetwork[] = [];
  * import { addToZoo } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const { rows, chart } = addToZoo({
+ * const { networks, rows, chart } = addToZoo({
  *   network: "one layer",
  *   notebook: 1,
  *   accuracies: [0.81, 0.82, 0.83],
@@ -76,6 +78,7 @@ const ownNetworks: StoredZooNetwork[] = [];
  *   epochs: 5,
  * });
  * assert.equal(rows[0]?.["test accuracy"], "82.00 ± 2.48 %");
+ * assert(Math.abs(networks[0]!.mean - 82) < 1e-9);
  * assert.match(chart.description, /one layer/);
  * ```
  */
@@ -96,10 +99,10 @@ export function addToZoo(network: ZooNetwork): Zoo {
   const shown = all
     .filter((entry) => entry.scale === own.scale && entry.notebook <= own.notebook)
     .map((entry) => ({ ...entry, ...meanAndInterval(entry.accuracies.map((part) => 100 * part)) }));
-  return { rows: shown.map(row), chart: chart(shown) };
+  return { networks: shown, rows: shown.map(row), chart: chart(shown) };
 }
 
-type ShownNetwork = StoredZooNetwork & MeanAndInterval;
+type ShownNetwork = Zoo["networks"][number];
 
 function row(entry: ShownNetwork): Record<string, string | number> {
   return {

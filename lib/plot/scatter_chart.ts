@@ -1,3 +1,4 @@
+import type { Annotations } from "plotly.js";
 import { checkOptions, checkString } from "../tensor/internal.ts";
 import {
   checkAxisValues,
@@ -9,6 +10,7 @@ import {
 import { downsampleCloud, maxMarkers, pick } from "./downsample.ts";
 import { Figure } from "./figure.ts";
 import { escapeText, formatNumber, joinClauses } from "./format.ts";
+import { type Box, placeLabels } from "./label_placement.ts";
 import { jointExtent, minSpread, type Numbers } from "./numbers.ts";
 import { type Axis, chartNames, type FigureOptions } from "./options.ts";
 import {
@@ -19,6 +21,7 @@ import {
   legendName,
   lowerFirst,
   maxDecadeTicks,
+  plotArea,
 } from "./style.ts";
 import type { Trace } from "./trace.ts";
 
@@ -73,7 +76,8 @@ const maxLargePoints = 50;
  *   [{ name: "ResNet-18", x: [1.8], y: [69.8] }, { name: "ResNet-50", x: [4.1], y: [76.1] }],
  *   { x: { title: "Work", unit: "GMACs" }, y: { title: "Accuracy", unit: "%" } },
  * );
- * assert.deepEqual(figure.data.map(({ text }) => text), [["ResNet-18"], ["ResNet-50"]]);
+ * const names = figure.layout.annotations?.map(({ text }) => text);
+ * assert.deepEqual(names, ["ResNet-18", "ResNet-50"]);
  * assert.equal(
  *   figure.description,
  *   "Accuracy (%) against work (GMACs): ResNet-18 69.8 at 1.8; ResNet-50 76.1 at 4.1.",
@@ -103,7 +107,6 @@ export function scatterChart(groups: readonly PointGroup[], options: ScatterChar
   const axes = single
     ? { x: padRange(options.x, extents.x, 0.15), y: padRange(options.y, extents.y, 0.14) }
     : { x: options.x, y: options.y };
-  const positions = single ? labelPositions(groups, axes.x, axes.y, options) : [];
   const small = groups.some(({ y }) => y.length > maxLargePoints);
   const data = groups.map(({ name, x, y, spread }, index): Trace => {
     const indices = x.length > maxMarkers
@@ -113,19 +116,11 @@ export function scatterChart(groups: readonly PointGroup[], options: ScatterChar
     const shape = Math.floor(index / colors.length) % shapes.length;
     return {
       type: "scatter",
-      mode: single ? "text+markers" : "markers",
+      mode: "markers",
       name: legendName(name, options),
       x: pick(x, indices),
       y: pick(y, indices),
       marker: { color, symbol: shapes[shape]!, size: small ? 5 : 9, opacity: small ? 0.7 : 1 },
-      ...(single
-        ? {
-          text: [escapeText(name, maxLabelLetters)],
-          textposition: positions[index]!,
-          textfont: { size: 11 },
-          cliponaxis: false,
-        }
-        : {}),
       ...(spread
         ? { error_y: { type: "data", array: pick(spread, indices), color, width: 4 } }
         : {}),
@@ -143,6 +138,7 @@ export function scatterChart(groups: readonly PointGroup[], options: ScatterChar
       ...baseLayout(options, single ? [] : groups.map(({ name }) => name)),
       xaxis: layoutAxis(axes.x, extents.x, maxTicks.x),
       yaxis: layoutAxis(axes.y, extents.y, maxTicks.y),
+      ...(single ? { annotations: labelsOf(groups, axes.x, axes.y, options) } : {}),
     },
     options.description ??
       `${axisTitle(options.y)} against ${lowerFirst(options.x)}: ${joinClauses(sentences)}.`,
@@ -201,85 +197,47 @@ function padRange(axis: Axis, data: readonly [number, number], fraction: number)
   return { ...axis, range: log ? [10 ** range[0], 10 ** range[1]] : range };
 }
 
-/** A rectangle in pixels. */
-interface Box {
-  readonly left: number;
-  readonly top: number;
-  readonly right: number;
-  readonly bottom: number;
-}
+/** Half of the widths of a marker and of the cap of a bar, and space beyond its ends, in pixels. */
+const markerHalf = 5, capHalf = 5, barSpace = 2;
 
-/**
- * Positions of a label, best first, with the offset of its centre from the point in widths and
- * heights of the label.
- */
-const labelPlacements = [
-  ["middle right", 1, 0],
-  ["middle left", -1, 0],
-  ["top center", 0, -1],
-  ["bottom center", 0, 1],
-  ["top right", 1, -1],
-  ["bottom right", 1, 1],
-  ["top left", -1, -1],
-  ["bottom left", -1, 1],
-] as const;
-
-/**
- * Returns for each single point the first position of its label that lies in the figure and covers
- * no point, bar or other label.
- */
-function labelPositions(
+/** Returns the names of single points as annotations beside them; see {@linkcode placeLabels}. */
+function labelsOf(
   groups: readonly PointGroup[],
   xAxis: Axis,
   yAxis: Axis,
-  { width = 700, height = 420 }: FigureOptions,
-): (typeof labelPlacements)[number][0][] {
-  const area = { width: width - 100, height: height - 112 };
+  options: FigureOptions,
+): Partial<Annotations>[] {
+  const area = plotArea(options);
   const fraction = ({ range, scale }: Axis, value: number) => {
     const [low, high, position] = [range![0], range![1], value].map((number) =>
       scale === "log" ? Math.log10(number) : number
     );
     return (position! - low!) / (high! - low!);
   };
-  const points = groups.map(({ x, y, spread }) => {
-    const height = (value: number) => area.height * (1 - fraction(yAxis, value));
-    const half = spread?.[0] ?? 0;
-    return {
-      x: area.width * fraction(xAxis, x[0]!),
-      y: height(y[0]!),
-      top: height(y[0]! + half),
-      bottom: height(y[0]! - half),
-    };
+  const down = (value: number) => area.height * (1 - fraction(yAxis, value));
+  const boxAround = (x: number, half: number, top: number, bottom: number): Box => ({
+    left: x - half,
+    right: x + half,
+    top,
+    bottom,
   });
-  const occupied = points.map(({ x, y, top, bottom }): Box => ({
-    left: x - 6,
-    right: x + 6,
-    top: Math.min(top, y - 6),
-    bottom: Math.max(bottom, y + 6),
+  const points = groups.map((group) => {
+    const x = area.width * fraction(xAxis, group.x[0]!), y = down(group.y[0]!);
+    const text = group.name.slice(0, maxLabelLetters);
+    const marker = boxAround(x, markerHalf, y - markerHalf, y + markerHalf);
+    if (!group.spread) return { x, y, text, boxes: [marker] };
+    const [top, bottom] = ends(group.y, group.spread).map(([end]) => down(end!)).sort((a, b) =>
+      a - b
+    );
+    const bar = boxAround(x, capHalf, top! - barSpace, bottom! + barSpace);
+    return { x, y, text, boxes: [marker, bar] };
+  });
+  // On a logarithmic axis an annotation is at the exponent.
+  const position = ({ scale }: Axis, value: number) => scale === "log" ? Math.log10(value) : value;
+  return placeLabels(points, area).map((place, index) => ({
+    x: position(xAxis, groups[index]!.x[0]!),
+    y: position(yAxis, groups[index]!.y[0]!),
+    text: escapeText(groups[index]!.name, maxLabelLetters),
+    ...place,
   }));
-  return groups.map(({ name }, index) => {
-    const { x, y } = points[index]!;
-    const half = { width: 3.5 * Math.min(maxLabelLetters, name.length), height: 8 };
-    const boxAt = (right: number, down: number): Box => {
-      const middle = { x: x + right * (half.width + 7), y: y + down * (half.height + 7) };
-      return {
-        left: middle.x - half.width,
-        right: middle.x + half.width,
-        top: middle.y - half.height,
-        bottom: middle.y + half.height,
-      };
-    };
-    const isFree = (box: Box) =>
-      box.left >= 0 && box.right <= area.width &&
-      !occupied.some((other) => overlaps(box, other));
-    const [position, right, down] = labelPlacements.find(([, right, down]) =>
-      isFree(boxAt(right, down))
-    ) ?? labelPlacements[2];
-    occupied.push(boxAt(right, down));
-    return position;
-  });
-}
-
-function overlaps(a: Box, b: Box): boolean {
-  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 }

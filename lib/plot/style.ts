@@ -181,6 +181,13 @@ function layoutTitle(title: string, width?: number): Partial<Layout["title"]> {
   };
 }
 
+/** Returns the size of the plot between the margins, of a figure without a legend. */
+export function plotArea(options: FigureOptions): { width: number; height: number } {
+  const { width = 700, height = 420 } = options;
+  const { l, r, b } = defaultLayout.template!.layout!.margin!;
+  return { width: width - l! - r!, height: height - baseLayout(options).margin!.t! - b! };
+}
+
 /** Breaks a title into lines that fit the figure; a title with markup is not broken. */
 export function titleLines(title: string, width = 700): string[] {
   const letters = Math.max(8, Math.floor((width - 32) / 8.3));

@@ -14,7 +14,7 @@ const network = {
 Deno.test("addToZoo() puts a network last, with its interval, and stores nothing without RESNET_LAB_WRITE", () => {
   const file = new URL("../../data/zoo.json", import.meta.url);
   const before = read(file);
-  const { rows, chart } = addToZoo(network);
+  const { networks, rows, chart } = addToZoo(network);
   assert.deepEqual(rows.at(-1), {
     network: network.network,
     notebook: 99,
@@ -24,7 +24,13 @@ Deno.test("addToZoo() puts a network last, with its interval, and stores nothing
     MACs: 2_000_000,
     "images × epochs": "600 × 5",
   });
-  const point = chart.data.find(({ text }) => String(text) === network.network)!;
+  const { mean, halfWidth, macs } = networks.at(-1)!;
+  assert.deepEqual([mean, halfWidth, macs].map((number) => number.toFixed(2)), [
+    "89.00",
+    "2.48",
+    "2000000.00",
+  ]);
+  const point = chart.data.find(({ name }) => name === network.network)!;
   assert.deepEqual([point.x, point.y], [[2], [89]]);
   assert.equal(read(file), before);
 });

@@ -32,6 +32,39 @@ export function markers(svg: string): { x: number; y: number }[] {
   }));
 }
 
+/** A rectangle in pixels; y grows downwards. */
+export interface Box {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+/** Returns the boxes of the annotations of an SVG drawing, by their texts. */
+export function annotations(svg: string): Map<string, Box> {
+  const matches = svg.matchAll(
+    /translate\(([-\d.]+),([-\d.]+)\)"><rect class="bg"[^>]* width="([\d.]+)" height="([\d.]+)"\/><text[^>]*>(.*?)<\/text>/g,
+  );
+  return new Map(Array.from(matches, ([, x, y, width, height, text]) => {
+    const [left, top] = [Number(x), Number(y)];
+    return [text!, { left, top, right: left + Number(width), bottom: top + Number(height) }];
+  }));
+}
+
+/** Returns the boxes of the vertical error bars of an SVG drawing, caps included. */
+export function errorBars(svg: string): Box[] {
+  const [, left, top] = svg.match(/<g class="xy" transform="translate\(([\d.]+),([\d.]+)\)"/) ?? [];
+  const matches = svg.matchAll(
+    /class="yerror" d="M([\d.]+),([\d.]+)h([\d.]+)m-[\d.]+,0V([\d.]+)/g,
+  );
+  return Array.from(matches, ([, x, high, width, low]) => ({
+    left: Number(left) + Number(x),
+    right: Number(left) + Number(x) + Number(width),
+    top: Number(top) + Number(high),
+    bottom: Number(top) + Number(low),
+  }));
+}
+
 /** Returns the number of a label: 1,000 · 2e−9 · 10^−3. */
 export function numberIn(label: string): number {
   const text = label.replaceAll("−", "-").replaceAll(",", "").replaceAll("\u200b", "").trim();
