@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { exists } from "./environment.ts";
-import type { Run } from "./sweep_run.ts";
+import type { Run } from "./sweep_runs.ts";
 
 const usage =
   `Runs each combination of the settings and seeds of a file, each in a process of its own.
