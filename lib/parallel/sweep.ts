@@ -35,7 +35,7 @@ export interface SweepRun<Settings> {
  *     return { accuracy: epochs.at(-1)!.validation!.accuracy };
  *   },
  * };
- * export default sweep;
+ * // In its file: export default sweep;
  * assert.equal(sweep.seeds.length * sweep.settings.learningRate.length, 6);
  * ```
  */
