@@ -287,6 +287,9 @@ export {
   writeSafetensors,
 } from "./weights/mod.ts";
 
+// Several processes: data-parallel training, and sweeps over settings and seeds.
+export { type Processes, processes, type Sweep, type SweepRun } from "./parallel/mod.ts";
+
 // Training: the loop `fit`, losses, metrics, optimizers, schedules, and studies of a trained model.
 export {
   accuracy,

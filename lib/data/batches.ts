@@ -6,6 +6,7 @@ import {
   checkInteger,
   checkOptions,
   defaultRandom,
+  withBatchPart,
 } from "../tensor/internal.ts";
 import { checkDataset, type ImageDataset } from "./dataset.ts";
 import { applyTransform, type Transform } from "./transforms.ts";
@@ -111,8 +112,13 @@ export interface BatchMaker {
   readonly length: number;
   /** Draws the order of an epoch. */
   readonly begin: () => BatchOrder;
-  /** Makes a batch. Its transform draws the next numbers of the order's stream. */
-  readonly batch: (order: BatchOrder, index: number) => Batch;
+  /** Returns the number of images in a batch. */
+  readonly size: (index: number) => number;
+  /**
+   * Makes a batch, or only the images at these places in it. Its transform draws the next numbers
+   * of the order's stream, the same ones for an image with or without the others.
+   */
+  readonly batch: (order: BatchOrder, index: number, rows?: Int32Array) => Batch;
 }
 
 /** Checks the options of {@linkcode batches}, and returns what makes the batches. */
@@ -146,11 +152,18 @@ export function batchMaker(
       // The transform has a separate stream, so that its draws do not change the next order.
       random: shuffle?.fork() ?? defaultRandom(),
     }),
-    batch: ({ indices: all, random }, index) => {
-      const indices = all.subarray(index * batchSize, (index + 1) * batchSize);
+    size: (index) => Math.min(batchSize, count - index * batchSize),
+    batch: ({ indices: all, random }, index, rows) => {
+      const whole = all.subarray(index * batchSize, (index + 1) * batchSize);
+      const indices = rows ? rows.map((row) => whole[row]!) : whole;
       const images = tidy(() => {
         const batch = dataset.images(indices);
-        return transform ? applyTransform(action, transform, batch, random) : batch;
+        return transform
+          ? withBatchPart(
+            rows && { count: whole.length, rows },
+            () => applyTransform(action, transform, batch, random),
+          )
+          : batch;
       });
       return new Batch(images, dataset.labelTensor(indices));
     },

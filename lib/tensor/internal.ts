@@ -1,5 +1,6 @@
 /** Exports that the other rooms of lib and the tests share, and that are not public. */
 export { dependsOn, UnusedInputError } from "./autograd/grad.ts";
+export { environmentVariable } from "./backend/environment.ts";
 export {
   type Attributes,
   type AttrValue,
@@ -7,6 +8,7 @@ export {
   DT_INT32,
   GraphDef,
 } from "./backend/graph_def.ts";
+export { type BatchPart, batchPart, withBatchPart } from "./batch_part.ts";
 export {
   checkArguments,
   checkArray,

@@ -12,6 +12,7 @@ import type { ImageDataset } from "../data/mod.ts";
 import { transformOf } from "../data/internal.ts";
 import { checkDataset } from "../data/dataset.ts";
 import { checkLogits, explainChannels } from "./checks.ts";
+import type { DataParallel } from "./data_parallel.ts";
 import { crossEntropy, type Loss } from "./losses.ts";
 import { confusionMatrix } from "./metrics.ts";
 import type { ClassifierFor } from "./model_type_checks.ts";
@@ -160,9 +161,12 @@ export function evaluator(
   action: string,
   model: AnyClassifier,
   dataset: ImageDataset,
-  options: AnyEvaluateOptions & { readonly logitsOf?: (images: Images) => Features },
+  options: AnyEvaluateOptions & {
+    readonly logitsOf?: (images: Images) => Features;
+    readonly share?: DataParallel;
+  },
 ): Evaluator {
-  const { batchSize, transform, precision = "fp32", loss = crossEntropy } = options;
+  const { batchSize, transform, precision = "fp32", loss = crossEntropy, share } = options;
   const { logitsOf = (images: Images) => model.forward(images) } = options;
   const infer = compiledIf(options.compile, (images: Images, labels: Labels): Inference => {
     const logits = withPrecision(precision, () => logitsOf(images));
@@ -208,7 +212,8 @@ export function evaluator(
             `${action}: the logits must be finite, found others for image ${first + broken}.`,
           );
         }
-      });
+      }, share);
+      sum = share?.gather(sum, [allLogits, predictions, confidences]) ?? sum;
       const correct = Array.from(predictions, (prediction, i) => prediction === labels[i]);
       const confusion = confusionMatrix(predictions, labels, classes);
       return {

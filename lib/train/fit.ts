@@ -8,10 +8,11 @@ import {
   transformOf,
 } from "../data/internal.ts";
 import { checkpointed } from "./checkpoint.ts";
+import { DataParallel } from "./data_parallel.ts";
 import { type Evaluation, evaluator } from "./evaluate.ts";
 import { checkFitOptions, checkForwardPass, checkParameters, prepare } from "./fit_checks.ts";
 import type { AnyFitOptions, FitOptions } from "./fit_options.ts";
-import { mixup } from "./mixup.ts";
+import { drawMix, mixed } from "./mixup.ts";
 import type { KnownOptions, TrainableFor, ValidationFor } from "./model_type_checks.ts";
 import type { Progress, StepProgress } from "./progress.ts";
 import { type AnyClassifier, asClassifier, isStopped } from "./run.ts";
@@ -115,11 +116,12 @@ export function startTraining(
   const completed = { ...options, transform: options.transform ?? transformOf(classifier) };
   trainingBatches(dataset, completed); // Checks batchSize.
   checkForwardPass(action, classifier, dataset, completed);
+  const share = DataParallel.of(action, classifier, dataset, options);
   const stages: Stage[] = [];
   const training = new Training(
     action,
     options.signal,
-    (signal) => train(action, classifier, dataset, { ...completed, signal }, stages),
+    (signal) => train(action, classifier, dataset, { ...completed, signal }, stages, share),
   );
   return withSource(training, { action, model: classifier, options, stages });
 }
@@ -131,9 +133,11 @@ async function* train(
   dataset: ImageDataset,
   options: AnyFitOptions,
   stages: readonly Stage[],
+  share: DataParallel | undefined,
 ): AsyncGenerator<Progress, void, void> {
   const { optimizer, microBatchSize, validation, validationLogits, checkpoint } = options;
   checkParameters(action, model, optimizer); // Some may be frozen since the call.
+  share?.begin(model, dataset, options);
   const state = new TrainingState(
     options.seed,
     options.mixup !== undefined,
@@ -141,26 +145,37 @@ async function* train(
   );
   const batches = trainingBatches(dataset, options, state.shuffle);
   const totalSteps = options.epochs * batches.length;
-  using step = new TrainingStep(action, model, dataset, options, totalSteps);
+  using step = new TrainingStep(action, model, dataset, options, totalSteps, share);
   const transform = options.transform;
   using evaluation = validation && evaluator(action, model, validation, {
     ...options,
     transform: transform && ((images, random) => state.watch(() => transform(images, random))),
     batchSize: Math.min(microBatchSize ?? options.batchSize, validation.count),
     logitsOf: validationLogits && ((images) => validationLogits(model as never, images)),
+    share,
   });
-  const parts = { action, model, dataset, options, state, batches, step, evaluation, stages };
+  const parts = {
+    action,
+    model,
+    dataset,
+    options,
+    state,
+    batches,
+    step,
+    evaluation,
+    stages,
+    share,
+  };
   const loop = trainFrom(parts);
   yield* checkpoint === undefined ? loop : checkpointed(parts, loop);
 }
 
 /** Trains from the place that the state names to the end. */
 async function* trainFrom(
-  { model, dataset, options, state, batches, step, evaluation, stages }: TrainingParts,
+  { model, dataset, options, state, batches, step, evaluation, stages, share }: TrainingParts,
 ): AsyncGenerator<Progress, void, void> {
   const { optimizer, epochs, signal } = options;
   const totalSteps = epochs * batches.length;
-  const mix = mixup(options.mixup, state.mixup);
   let isBound = false;
   while (state.epoch <= epochs) {
     const { epoch, means } = state;
@@ -168,12 +183,19 @@ async function* trainFrom(
     while (state.batch < batches.length) {
       let progress: StepProgress;
       { // The batch is disposed before the yield, because the caller may not continue after it.
-        using batch = state.watch(() => batches.batch(state.order(batches), state.batch));
-        if (await isStopped(signal)) return;
+        const size = batches.size(state.batch);
+        const mix = drawMix(size, options.mixup, state.mixup);
+        const own = share?.rows(size, options.microBatchSize);
+        // The images that those of this process are mixed with may be in other parts.
+        const rows = own && mix ? Int32Array.of(...own, ...own.map((row) => mix.order[row]!)) : own;
+        using batch = state.watch(() => batches.batch(state.order(batches), state.batch, rows));
+        const wantsToStop = await isStopped(signal);
+        if (share ? share.meet("a step", wantsToStop) : wantsToStop) return;
         const place = { epoch, epochs, step: state.step + 1, totalSteps };
         const result = state.watch(() =>
           step.run(
-            () => mix(batch),
+            () => mixed(batch, mix, share !== undefined),
+            size,
             state.step,
             `step ${place.step} of ${totalSteps} (epoch ${epoch} of ${epochs})`,
           )
@@ -181,7 +203,6 @@ async function* trainFrom(
         if (!isBound) bindDataset(model, dataset, options.transform);
         isBound = true;
         const time = (performance.now() - started) / 1000;
-        const size = batch.labels.size;
         means.add(result, size);
         state.seconds += time;
         state.step++;

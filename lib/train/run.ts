@@ -12,7 +12,8 @@ import {
 import { checkOptions, type OptionNames } from "../tensor/internal.ts";
 import { checkModule } from "../nn/checks.ts";
 import type { Classifier } from "../nn/mod.ts";
-import { type Batch, batches, type ImageDataset, type Transform } from "../data/mod.ts";
+import type { Batch, ImageDataset, Transform } from "../data/mod.ts";
+import { batchMaker } from "../data/internal.ts";
 import { checkOptionValues } from "./checks.ts";
 
 /** Options for running a model over a data set. */
@@ -45,6 +46,14 @@ export interface RunOptions<Channels extends number, Out extends number> {
   compile?: boolean;
   /** Ends the run between two batches. In a notebook the Stop button does so too. */
   signal?: AbortSignal;
+}
+
+/** The share of this process in the batches of an evaluation on several processes. */
+export interface EvaluationShare {
+  /** Returns the places of this process in a batch. */
+  rows(count: number): Int32Array;
+  /** Waits for all processes, and returns whether one of them wants to stop. */
+  meet(place: "an evaluation", wantsToStop: boolean): boolean;
 }
 
 /** {@linkcode RunOptions} for any number of channels. */
@@ -104,18 +113,27 @@ export function compiledIf<const Inputs extends readonly CompiledInput[], Output
  * It yields to the event loop before each batch. Tensors of `onBatch` are disposed after each
  * batch.
  *
+ * @param share The share of this process in each batch.
  * @throws The reason of `signal`, if it is aborted.
  */
 export async function forEachBatch(
   dataset: ImageDataset,
   { batchSize = Math.min(256, dataset.count), transform, signal }: AnyRunOptions,
   onBatch: (batch: Batch, first: number) => void,
+  share?: EvaluationShare,
 ): Promise<void> {
-  let first = 0;
-  for (using batch of batches(dataset, { batchSize, transform })) {
-    if (await isStopped(signal)) signal?.throwIfAborted();
-    tidy(() => onBatch(batch, first));
-    first += batch.labels.size;
+  const { length, begin, size, batch: make } = batchMaker(dataset, { batchSize, transform });
+  const order = begin();
+  for (let index = 0, first = 0; index < length; first += size(index++)) {
+    const rows = share?.rows(size(index));
+    // Without a share in this batch it makes one image, so that all draw the same random numbers.
+    using batch = make(order, index, rows?.length === 0 ? Int32Array.of(0) : rows);
+    const wantsToStop = await isStopped(signal);
+    if (share?.meet("an evaluation", wantsToStop) ?? wantsToStop) {
+      signal?.throwIfAborted();
+      throw new DOMException("Another process was stopped", "AbortError");
+    }
+    if (rows?.length !== 0) tidy(() => onBatch(batch, first + (rows?.[0] ?? 0)));
   }
 }
 

@@ -3,6 +3,7 @@ import { Random, type RandomState } from "../tensor/mod.ts";
 import { defaultRandom, streamsUntilNow, watchDraws } from "../tensor/internal.ts";
 import type { BatchMaker, BatchOrder } from "../data/internal.ts";
 import type { ImageDataset } from "../data/mod.ts";
+import type { DataParallel } from "./data_parallel.ts";
 import { EpochMeans, type StoredSums } from "./epoch_means.ts";
 import type { Evaluator } from "./evaluate.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
@@ -22,6 +23,8 @@ export interface TrainingParts {
   readonly evaluation: Evaluator | undefined;
   /** The stages around the training that have a state, the innermost first. */
   readonly stages: readonly Stage[];
+  /** The share of this process, if several train together. */
+  readonly share: DataParallel | undefined;
 }
 
 /** The place of a training and the states of its random streams, as a checkpoint stores them. */

@@ -20,10 +20,12 @@ import {
   squaredNorm,
   UnusedInputError,
   vectorNorm,
+  withBatchPart,
 } from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { clipGradients } from "./clip.ts";
+import type { DataParallel } from "./data_parallel.ts";
 import { EpochMeans } from "./epoch_means.ts";
 import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";
 import { crossEntropy } from "./losses.ts";
@@ -77,6 +79,7 @@ export class TrainingStep implements Disposable {
   readonly #options: AnyFitOptions;
   readonly #totalSteps: number;
   readonly #statistics: readonly Variable[];
+  readonly #share: DataParallel | undefined;
   /** The function that computes the tensors of a step. */
   readonly compute: Compiled<StepInputs, StepTensors>;
 
@@ -86,8 +89,10 @@ export class TrainingStep implements Disposable {
     dataset: ImageDataset,
     options: AnyFitOptions,
     totalSteps: number,
+    share?: DataParallel,
   ) {
     this.#action = action;
+    this.#share = share;
     this.#model = model;
     this.#options = options;
     this.#totalSteps = totalSteps;
@@ -99,11 +104,12 @@ export class TrainingStep implements Disposable {
    * Runs a step. After an error, parameters, running statistics and learning rate are as before.
    *
    * @param inputs Returns the inputs, whose tensors are disposed after the step.
+   * @param count The number of images in the batch, over all processes.
    * @param step The index of the step, from 0.
    * @param place The place of the step in the training, for messages.
    * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.
    */
-  run(inputs: () => StepInputs, step: number, place: string): StepResult {
+  run(inputs: () => StepInputs, count: number, step: number, place: string): StepResult {
     const { optimizer, schedule, maxGradientNorm = Infinity } = this.#options;
     const statistics = this.#statistics;
     const { learningRate } = optimizer;
@@ -113,7 +119,7 @@ export class TrainingStep implements Disposable {
         if (schedule) {
           optimizer.learningRate = rateOf(this.#action, schedule, step, this.#totalSteps);
         }
-        const { loss, accuracy, metrics, gradients, square } = this.#measure(inputs());
+        const { loss, accuracy, metrics, gradients, square } = this.#measure(inputs(), count);
         const gradientNorm = vectorNorm(gradients, square);
         const broken = newlyBroken(statistics, before);
         if (broken || ![loss, gradientNorm].every(Number.isFinite)) {
@@ -140,25 +146,36 @@ export class TrainingStep implements Disposable {
 
   /**
    * Measures a batch, in parts of `microBatchSize` images. A mean over the batch is the mean of
-   * those over the parts, weighted by their numbers of images.
+   * those over the parts, weighted by their numbers of images. On several processes these are the
+   * parts of all of them.
+   *
+   * @param count The number of images in the whole batch.
    */
-  #measure(inputs: StepInputs): Measurement {
-    const { microBatchSize = Infinity } = this.#options, count = inputs[1].size;
-    if (count <= microBatchSize) return this.#measureAtOnce(inputs);
+  #measure(inputs: StepInputs, count: number): Measurement {
+    const { microBatchSize = Infinity } = this.#options, share = this.#share;
+    if (count <= microBatchSize && !share) return this.#measureAtOnce(inputs);
     const means = new EpochMeans();
-    let sums: readonly Tensor[] = [];
-    for (let first = 0; first < count; first += microBatchSize) {
-      const size = Math.min(microBatchSize, count - first);
-      const before = sums;
+    let sums: readonly Tensor[] = [], first = 0;
+    for (const part of share?.parts(count, microBatchSize) ?? partsOf(count, microBatchSize)) {
+      const size = part.rows?.length ?? part.count;
+      const before = sums, begin = first;
       sums = tidy(() => {
-        const { gradients, ...numbers } = this.#measureAtOnce(part(inputs, first, size));
+        const { gradients, ...numbers } = withBatchPart(
+          part.rows && part,
+          () => this.#measureAtOnce(slicePart(inputs, begin, size)),
+        );
         means.add(numbers, size);
         return gradients.map((gradient, i): Tensor => {
-          const share = ops.mul(gradient, size / count), sum = sums[i];
-          return sum ? ops.add(sum, share) : share;
+          const portion = ops.mul(gradient, size / count), sum = sums[i];
+          return sum ? ops.add(sum, portion) : portion;
         });
       });
+      first += size;
       dispose([...before]);
+    }
+    if (share) {
+      sums = share.sumTensors(sums);
+      means.sumOver(share.sum);
     }
     const { trainLoss: loss, trainAccuracy: accuracy, metrics } = means.result();
     return { loss, accuracy, metrics, gradients: sums, square: squaredNorm(sums) };
@@ -183,8 +200,20 @@ type Measurement =
   & Pick<StepResult, "loss" | "accuracy" | "metrics">
   & Pick<StepTensors, "gradients" | "square">;
 
+/** The parts of a batch on one process. */
+function partsOf(count: number, micro: number): { count: number; rows?: undefined }[] {
+  return Array.from(
+    { length: Math.ceil(count / micro) },
+    (_, i) => ({ count: Math.min(micro, count - i * micro) }),
+  );
+}
+
 /** Some images of a batch, with their labels. */
-function part([images, labels, ...mixed]: StepInputs, first: number, size: number): StepInputs {
+function slicePart(
+  [images, labels, ...mixed]: StepInputs,
+  first: number,
+  size: number,
+): StepInputs {
   const of = (labels: Labels): Labels => ops.slice(labels, [first], [size]) as Labels;
   const some = ops.slice(images, [first, 0, 0, 0], [size, -1, -1, -1]) as Images;
   if (mixed.length === 0) return [some, of(labels)];
