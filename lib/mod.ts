@@ -381,7 +381,7 @@ export {
   diagram,
   featureMaps,
   type FeatureMapsOptions,
-  Figure,
+  type Figure,
   type FigureBundle,
   type FigureOptions,
   filterGrid,
