@@ -384,7 +384,7 @@ export {
   diagram,
   featureMaps,
   type FeatureMapsOptions,
-  Figure,
+  type Figure,
   type FigureBundle,
   type FigureOptions,
   filterGrid,

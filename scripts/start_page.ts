@@ -25,7 +25,7 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
     "show what depth costs and what an addition repairs, and account for all of ResNet-18",
     "1",
   ],
-  "11": ["tell shortcuts and versions apart, and measure why plain networks degrade", "2"],
+  "11": ["choose a shortcut, an order of layers and a block, each by an experiment", "1"],
   "12": ["mix a kernel for each image, and judge from seeds and an interval whether it helps", "2"],
   "13": ["use a trained network where labels are few", "1"],
   "14": ["choose a network by data and cost, make it faster, go from a folder to answers", "1"],
