@@ -90,7 +90,11 @@ is assumed. Each lesson uses what the ones before it built.
 
 ## The lessons
 
+<div class="map">
+
 ${lessonTable(titles, { link: (file) => `./${basename(file, ".ipynb")}` })}
+
+</div>
 
 The last column is the time that a computer with two cores needs for what the lesson runs. To run
 the lessons yourself, choose “Open in my Jupyter” in any of them. All names of the library are in

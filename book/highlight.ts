@@ -33,8 +33,16 @@ function colorOf(index: number): string {
 }
 
 /**
+ * Returns what the fence of a cell has after its language, by which the transformer finds its
+ * marks. Digits become letters, because VitePress takes a number there for a line to highlight.
+ */
+export function cellAttribute(cell: string): string {
+  return `cell=${cell.replaceAll(/\d/g, (digit) => "abcdefghij"[Number(digit)]!)}`;
+}
+
+/**
  * Makes the transformer that gives words their classes, and the names of a cell their types and
- * links. The fence of a cell names it: `cell=10_resnet/8`.
+ * links.
  *
  * @param marks The marks of each cell.
  * @param reference The address of the pages of the reference.
@@ -43,7 +51,10 @@ export function transformer(
   marks: Readonly<Record<string, readonly Mark[]>>,
   reference: string,
 ): Transformer {
-  const ofCell = (raw: string | undefined) => marks[/cell=(\S+)/.exec(raw ?? "")?.[1] ?? ""] ?? [];
+  const byAttribute = new Map(
+    Object.entries(marks).map(([cell, marks]) => [cellAttribute(cell), marks]),
+  );
+  const ofCell = (attribute = "") => byAttribute.get(attribute.trim()) ?? [];
   return {
     name: "resnet-lab",
     // Splits words, so that each name is one.

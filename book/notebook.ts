@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { basename } from "node:path";
 import { denoVersion } from "../scripts/environment.ts";
+import { cellAttribute } from "./highlight.ts";
 
 /** The part of a notebook file that is converted. */
 export interface Notebook {
@@ -119,7 +120,7 @@ export function joined(text: Text = ""): string {
  * @param cell The name of the cell, by which its types are found.
  */
 function code(source: string, cell: string): string {
-  return `<div class="cell">\n\n~~~~~~ts cell=${cell}\n${source}\n~~~~~~\n\n</div>`;
+  return `<div class="cell">\n\n~~~~~~ts ${cellAttribute(cell)}\n${source}\n~~~~~~\n\n</div>`;
 }
 
 /** Lays out HTML as a block that Markdown passes through as it is, with its empty lines. */
@@ -132,7 +133,7 @@ function pageMarkdown(source: string, exercise: string | undefined): string {
   const linked = source.replaceAll(/\]\((\d\w*)\.ipynb(#[^)]*)?\)/g, "](./$1$2)");
   return exercise === undefined
     ? linked
-    : linked.replace(/^```ts$/m, `\`\`\`ts cell=${exercise}/solution`);
+    : linked.replace(/^```ts$/m, `\`\`\`ts ${cellAttribute(`${exercise}/solution`)}`);
 }
 
 /** Returns an output as HTML. `store` stores a file, and returns its address. */
@@ -143,7 +144,7 @@ function convertOutput(
   const plain = joined(data["text/plain"]);
   const figure = data["application/vnd.plotly.v1+json"];
   if (output_type === "stream") {
-    return `<pre class="printed" tabindex="0">${escape(joined(text))}</pre>`;
+    return printed(joined(text));
   }
   if (figure) {
     const png = Buffer.from(joined(data["image/png"]), "base64");
@@ -155,11 +156,17 @@ function convertOutput(
       `alt="${escape(plain)}"></figure>`;
   }
   if (data["text/html"]) return convertHtml(joined(data["text/html"]), store);
-  if (data["text/plain"]) return `<pre class="printed" tabindex="0">${escape(plain)}</pre>`;
+  if (data["text/plain"]) return printed(plain);
   throw new Error(
     `Converting a notebook: each output must be a text, a chart, or HTML, found ${output_type} ` +
       `with ${Object.keys(data).join(", ") || "nothing"}.`,
   );
+}
+
+/** Lays out a text. One long line wraps; more lines may be a table, so they scroll. */
+function printed(text: string): string {
+  const kind = text.trimEnd().includes("\n") ? "printed" : "printed line";
+  return `<pre class="${kind}" tabindex="0">${escape(text)}</pre>`;
 }
 
 /** Whether the brightness of a chart is its contents, so that the dark theme must not turn it. */
@@ -175,7 +182,10 @@ function convertHtml(
   text: string,
   store: (file: string, contents: string | Uint8Array) => string,
 ): string {
-  const [content = "", script] = text.split("<script>");
+  const [content = "", script] = text
+    // What scrolls must be within reach of the keyboard.
+    .replaceAll(`<div style="overflow-x: auto`, `<div tabindex="0" style="overflow-x: auto`)
+    .split("<script>");
   let number = 0;
   const markup = content.replaceAll(base64Picture, (_, type: string, data: string) => {
     const suffix = type === "png" ? "png" : "svg";

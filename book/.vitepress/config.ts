@@ -32,6 +32,13 @@ const lessons = notebooksIn(notebooksFolder).map((path) => {
   return { text: titleOf(Deno.readTextFileSync(path)) ?? name, link: `/${name}` };
 });
 
+/** A block and its shortcut. */
+const icon = "data:image/svg+xml," + encodeURIComponent(
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect x="4" y="11" width="14" ' +
+    'height="10" rx="2" fill="#3451b2"/><path d="M2 16V5h24v11M18 16h12" fill="none" ' +
+    'stroke="#d55e00" stroke-width="3"/></svg>',
+);
+
 export default defineConfig({
   title: "ResNet Lab",
   description: "From tensors to ResNet: a course of notebooks in TypeScript",
@@ -45,7 +52,10 @@ export default defineConfig({
   metaChunk: true,
   router: { prefetchLinks: false },
   // Only where scripts run, results are hidden until the reader has predicted.
-  head: [["script", {}, "document.documentElement.classList.add('js')"]],
+  head: [
+    ["script", {}, "document.documentElement.classList.add('js')"],
+    ["link", { rel: "icon", href: icon }],
+  ],
   // The pages of deno doc are not VitePress's; the build checks these links too.
   ignoreDeadLinks: [/\/reference\//],
   themeConfig: {

@@ -5,6 +5,7 @@ import { withBase } from "vitepress";
 /** The part of plotly.js that is used here. */
 interface Plotly {
   newPlot(place: HTMLElement, data: unknown, layout: object, config: object): Promise<unknown>;
+  relayout(place: HTMLElement, changes: object): Promise<unknown>;
 }
 
 declare global {
@@ -65,10 +66,17 @@ async function drawChart(figure: HTMLElement): Promise<void> {
   if (!response.ok) throw new Error(`Drawing a chart: ${response.url} could not be loaded.`);
   const { data, layout, config }: Chart = await response.json();
   const place = document.createElement("div");
-  const width = Math.min(layout.width ?? Infinity, figure.clientWidth);
+  const width = () => Math.min(layout.width ?? Infinity, figure.clientWidth);
   figure.append(place);
-  await plotly.newPlot(place, data, { ...layout, width }, config);
+  await plotly.newPlot(place, data, { ...layout, width: width() }, config);
   figure.querySelector("img")!.hidden = true;
   figure.querySelector("button")!.remove();
   figure.dataset.state = "drawn";
+  let drawn = width();
+  new ResizeObserver(() => {
+    // A hidden chart has no width.
+    if (width() === drawn || width() === 0) return;
+    drawn = width();
+    plotly.relayout(place, { width: drawn });
+  }).observe(figure);
 }
