@@ -28,7 +28,7 @@ export function serve(folder: string, port: number): Deno.HttpServer<Deno.NetAdd
     const found = await open(join(folder, file));
     if (found) return respond(found, file, 200);
     const missing = await open(join(folder, "404.html"));
-    return missing ? respond(missing, ".html", 404) : new Response("not found", { status: 404 });
+    return missing ? respond(missing, "404.html", 404) : new Response("not found", { status: 404 });
   });
 }
 
