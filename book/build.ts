@@ -29,7 +29,7 @@ const usage = `Builds the book, a static site, into the folder book/site.
  */
 async function buildBook(environment: Environment, base: string): Promise<void> {
   await Deno.remove(pagesFolder, { recursive: true }).catch(() => {});
-  const pages = await writeReference(environment, join(pagesFolder, "public", "reference"));
+  const pages = await writeReference(environment, join(pagesFolder, "public", "reference"), base);
   const titles: Record<string, string> = {};
   const notebooks = new Map<string, Notebook>();
   for (const path of notebooksIn(notebooksFolder)) {
@@ -64,15 +64,34 @@ async function buildBook(environment: Environment, base: string): Promise<void> 
   }
 }
 
-/** Writes the pages of the library's public names, and returns their file names. */
-async function writeReference(environment: Environment, folder: string): Promise<Set<string>> {
+/**
+ * Writes the pages of the library's public names, with a way back to the lessons. Returns the names
+ * of their files.
+ */
+async function writeReference(
+  environment: Environment,
+  folder: string,
+  base: string,
+): Promise<Set<string>> {
   await Deno.mkdir(dirname(folder), { recursive: true });
   const { success, output } = await run(environment, [
     environment.deno,
     ...["doc", "--html", "--name=ResNet Lab", `--output=${folder}`, "lib/mod.ts"],
   ]);
   if (!success) throw new Error(`Building the book: deno doc must succeed, found\n${output}`);
-  return new Set(Array.from(Deno.readDirSync(join(folder, "~")), ({ name }) => name));
+  const pages = Array.from(Deno.readDirSync(join(folder, "~")), ({ name }) => name);
+  const start = '<ul class="breadcrumbs">';
+  const back = `<li><a href="${base}" class="contextLink">Lessons</a></li><span>·</span>`;
+  for (
+    const file of [
+      join(folder, "index.html"),
+      ...pages.map((name) => join(folder, "~", name)),
+    ]
+  ) {
+    const text = await Deno.readTextFile(file);
+    await Deno.writeTextFile(file, text.replace(start, start + back));
+  }
+  return new Set(pages);
 }
 
 function frontPage(titles: Readonly<Record<string, string>>): string {
@@ -109,29 +128,47 @@ async function write(file: string, contents: string | Uint8Array): Promise<void>
   else await Deno.writeFile(path, contents);
 }
 
-if (import.meta.main) {
+/** Reads the command line. */
+function parseArguments(args: string[]) {
   const { values } = parseArgs({
-    args: Deno.args,
+    args,
     options: {
       base: { type: "string", default: "/" },
-      serve: { type: "boolean" },
+      serve: { type: "boolean", default: false },
       port: { type: "string", default: "8000" },
-      help: { type: "boolean", short: "h" },
+      help: { type: "boolean", short: "h", default: false },
     },
   });
-  if (values.help) {
+  if (!/^\/(.*\/)?$/.test(values.base)) {
+    throw new RangeError(
+      `Building the book: --base must begin and end with /, found ${values.base}.`,
+    );
+  }
+  return values;
+}
+
+if (import.meta.main) {
+  let options: ReturnType<typeof parseArguments>;
+  try {
+    options = parseArguments(Deno.args);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${usage}`);
+    Deno.exit(1);
+  }
+  if (options.help) {
     console.log(usage);
     Deno.exit();
   }
   try {
-    await buildBook(thisEnvironment(), values.base);
+    await buildBook(thisEnvironment(), options.base);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     Deno.exit(1);
   }
   console.log(`The book is in ${siteFolder}.`);
-  if (values.serve) {
-    const { addr } = serve(siteFolder, Number(values.port));
-    console.log(`It is served at http://127.0.0.1:${addr.port}/ until you press Ctrl+C.`);
+  if (options.serve) {
+    const { addr } = serve(siteFolder, Number(options.port), options.base);
+    const address = `http://127.0.0.1:${addr.port}${options.base}`;
+    console.log(`It is served at ${address} until you press Ctrl+C.`);
   }
 }

@@ -19,13 +19,20 @@ const types: Readonly<Record<string, string>> = {
  * what is not there.
  *
  * @param port The port; 0 takes a free one.
+ * @param base The path under which the files stand.
  */
-export function serve(folder: string, port: number): Deno.HttpServer<Deno.NetAddr> {
+export function serve(
+  folder: string,
+  port: number,
+  base = "/",
+): Deno.HttpServer<Deno.NetAddr> {
   return Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async ({ url }) => {
     // A URL has no `..` left, but an encoded one is decoded here.
     const path = normalize(decodeURIComponent(new URL(url).pathname));
     const file = path.endsWith("/") ? `${path}index.html` : path;
-    const found = await open(join(folder, file));
+    const found = file.startsWith(base)
+      ? await open(join(folder, file.slice(base.length)))
+      : undefined;
     if (found) return respond(found, file, 200);
     const missing = await open(join(folder, "404.html"));
     return missing ? respond(missing, "404.html", 404) : new Response("not found", { status: 404 });
