@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { AnyModule } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
-import { checkDataset } from "../data/dataset.ts";
+import { checkDataset } from "../data/internal.ts";
 import {
   checkArray,
   checkInteger,

@@ -85,11 +85,12 @@ async function shareCheckpoint(
 }
 
 async function initialFacts(parts: TrainingParts): Promise<Facts> {
-  const { action, options: { optimizer } } = parts;
+  const { action, dataset, options: { optimizer } } = parts;
+  if (!dataset) throw new TypeError(`${action}: the data must be a data set for a checkpoint.`);
   checkHasState(action, optimizer);
   const state = optimizer.state();
   dispose(state.tensors);
-  return await factsOf(parts, state);
+  return await factsOf({ ...parts, dataset }, state);
 }
 
 /** The small parts of a checkpoint. The model and the optimizer are read when it is saved. */

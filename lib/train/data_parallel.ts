@@ -5,10 +5,10 @@
 import { backend, type DataType, ops, type Tensor, type Variable } from "../tensor/mod.ts";
 import { type BatchPart, defaultRandom } from "../tensor/internal.ts";
 import { BatchNorm } from "../nn/mod.ts";
-import type { ImageDataset } from "../data/mod.ts";
+import type { Dataset } from "../data/mod.ts";
 import { type Group, group, meet } from "../parallel/internal.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
-import type { AnyClassifier } from "./run.ts";
+import type { AnyModel } from "./run.ts";
 
 /** The share of this process in a training. */
 export class DataParallel {
@@ -25,9 +25,9 @@ export class DataParallel {
    */
   static of(
     action: string,
-    model: AnyClassifier,
-    { count }: ImageDataset,
-    { batchSize, microBatchSize = batchSize, dropLast, compile }: AnyFitOptions,
+    model: AnyModel,
+    { count }: Dataset,
+    { batchSize = count, microBatchSize = batchSize, dropLast, compile }: AnyFitOptions,
   ): DataParallel | undefined {
     const processes = group();
     if (!processes) return undefined;
@@ -57,6 +57,19 @@ export class DataParallel {
     return new DataParallel(action, processes);
   }
 
+  /**
+   * Checks that this process runs alone: processes cannot share the batches of a generator.
+   *
+   * @throws {TypeError} If it does not.
+   */
+  static refuse(action: string): void {
+    const processes = group();
+    if (!processes) return;
+    throw new TypeError(
+      `${action}: a generator of batches must run on one process, found ${processes.count}. Pass a data set { name, count, batch }.`,
+    );
+  }
+
   private constructor(action: string, group: Group) {
     this.#action = action;
     this.#group = group;
@@ -73,7 +86,7 @@ export class DataParallel {
    *
    * @throws {Error} If they do not train alike.
    */
-  begin(model: AnyClassifier, dataset: ImageDataset, options: AnyFitOptions): void {
+  begin(model: AnyModel, dataset: Dataset, options: AnyFitOptions): void {
     meet(this.#group, "the start of a training");
     const variables = model.namedVariables();
     const { epochs, batchSize, microBatchSize, dropLast, seed, mixup, precision } = options;

@@ -1,21 +1,14 @@
-import {
-  type Images,
-  type Labels,
-  ops,
-  type Random,
-  type Scalar,
-  type Tensor,
-} from "../tensor/mod.ts";
+import { ops, type Random, type Scalar, type Tensor } from "../tensor/mod.ts";
 import type { Batch } from "../data/mod.ts";
 
 /**
- * The tensors of a training step: images and labels, and with mixup the labels of the other images,
- * λ and 1 − λ.
+ * The tensors of a training step: inputs and targets, and with mixup the targets of the other
+ * inputs, λ and 1 − λ.
  */
 export type StepInputs = readonly [
-  images: Images,
-  labels: Labels,
-  ...mixed: [] | [otherLabels: Labels, lambda: Scalar, rest: Scalar],
+  inputs: Tensor,
+  targets: Tensor,
+  ...mixed: [] | [otherTargets: Tensor, lambda: Scalar, rest: Scalar],
 ];
 
 /** The random choices of mixup for a batch. */
@@ -44,19 +37,19 @@ export function drawMix(
  * @param isPart Whether the batch is a part, whose second half are the images `x′` of the first.
  */
 export function mixed(
-  { images, labels }: Batch,
+  { inputs, targets, size }: Batch<Tensor, Tensor>,
   mix: Mix | undefined,
   isPart: boolean,
 ): StepInputs {
-  if (!mix) return [images, labels];
-  const { lambda } = mix, half = labels.size / 2;
+  if (!mix) return [inputs, targets];
+  const { lambda } = mix, half = size / 2;
   const indices = isPart ? Int32Array.from({ length: half }, (_, i) => half + i) : mix.order;
   const order = ops.tensor(indices, undefined, "int32");
-  const own = <T extends Tensor>(x: T): T => isPart ? ops.split(x, 2)[0]! as T : x;
+  const own = (x: Tensor): Tensor => isPart ? ops.split(x, 2)[0]! : x;
   return [
-    ops.add(ops.mul(own(images), lambda), ops.mul(ops.gather(images, order), 1 - lambda)),
-    own(labels),
-    ops.gather(labels, order),
+    ops.add(ops.mul(own(inputs), lambda), ops.mul(ops.gather(inputs, order), 1 - lambda)),
+    own(targets),
+    ops.gather(targets, order),
     ops.scalar(lambda),
     ops.scalar(1 - lambda),
   ];

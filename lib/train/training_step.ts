@@ -3,7 +3,6 @@ import {
   type Compiled,
   dispose,
   type Features,
-  type Images,
   type Labels,
   ops,
   type Scalar,
@@ -23,18 +22,19 @@ import {
   withBatchPart,
 } from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
-import type { ImageDataset } from "../data/mod.ts";
+import { areLabels } from "../data/internal.ts";
+import { checkTargets } from "./checks.ts";
 import { clipGradients } from "./clip.ts";
 import type { DataParallel } from "./data_parallel.ts";
 import { EpochMeans } from "./epoch_means.ts";
 import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";
-import { crossEntropy } from "./losses.ts";
+import { type AnyLoss, crossEntropy } from "./losses.ts";
 import { accuracyOf, predictedClasses } from "./metrics.ts";
 import type { StepInputs } from "./mixup.ts";
 import { checkedObjective } from "./objective.ts";
 import type { Optimizer } from "./rule_optimizer.ts";
 import type { StepProgress } from "./progress.ts";
-import { type AnyClassifier, compiledIf } from "./run.ts";
+import { type AnyModel, compiledIf, rows } from "./run.ts";
 import type { Schedule } from "./schedules.ts";
 import { checkTrainingMode } from "./training_mode.ts";
 
@@ -75,7 +75,7 @@ type StepTensors = {
 /** The steps of a training. Disposing it frees the graphs of a compiled training. */
 export class TrainingStep implements Disposable {
   readonly #action: string;
-  readonly #model: AnyClassifier;
+  readonly #model: AnyModel;
   readonly #options: AnyFitOptions;
   readonly #totalSteps: number;
   readonly #statistics: readonly Variable[];
@@ -85,8 +85,8 @@ export class TrainingStep implements Disposable {
 
   constructor(
     action: string,
-    model: AnyClassifier,
-    dataset: ImageDataset,
+    model: AnyModel,
+    classes: number | undefined,
     options: AnyFitOptions,
     totalSteps: number,
     share?: DataParallel,
@@ -97,7 +97,7 @@ export class TrainingStep implements Disposable {
     this.#options = options;
     this.#totalSteps = totalSteps;
     this.#statistics = runningStatistics(model);
-    this.compute = compiledIf(options.compile, lossAndGradients(action, model, dataset, options));
+    this.compute = compiledIf(options.compile, lossAndGradients(action, model, classes, options));
   }
 
   /**
@@ -185,7 +185,7 @@ export class TrainingStep implements Disposable {
     const { value, gradients, square, predictions, metrics } = this.compute(...inputs);
     const loss = value.dataSync()[0]!;
     const [predicted] = predictions;
-    const accuracy = predicted ? accuracyOf(predicted, inputs[1]) : NaN;
+    const accuracy = predicted ? accuracyOf(predicted, inputs[1] as Labels) : NaN;
     predicted?.dispose();
     return { loss, accuracy, metrics: readAndDispose(metrics), gradients, square };
   }
@@ -208,35 +208,38 @@ function partsOf(count: number, micro: number): { count: number; rows?: undefine
   );
 }
 
-/** Some images of a batch, with their labels. */
+/** Some examples of a batch. */
 function slicePart(
-  [images, labels, ...mixed]: StepInputs,
+  [inputs, targets, ...mixed]: StepInputs,
   first: number,
   size: number,
 ): StepInputs {
-  const of = (labels: Labels): Labels => ops.slice(labels, [first], [size]) as Labels;
-  const some = ops.slice(images, [first, 0, 0, 0], [size, -1, -1, -1]) as Images;
-  if (mixed.length === 0) return [some, of(labels)];
-  const [otherLabels, lambda, rest] = mixed;
-  return [some, of(labels), of(otherLabels), lambda, rest];
+  const some = rows(inputs, first, size), own = rows(targets, first, size);
+  if (mixed.length === 0) return [some, own];
+  const [otherTargets, lambda, rest] = mixed;
+  return [some, own, rows(otherTargets, first, size), lambda, rest];
 }
 
 /** Returns the function that computes the tensors of a step. It changes running statistics only. */
 function lossAndGradients(
   action: string,
-  model: AnyClassifier,
-  dataset: ImageDataset,
-  { optimizer, loss = crossEntropy, objective, precision = "fp32" }: AnyFitOptions,
+  model: AnyModel,
+  classes: number | undefined,
+  { optimizer, loss = crossEntropy as AnyLoss, objective, precision = "fp32" }: AnyFitOptions,
 ): (...inputs: StepInputs) => StepTensors {
   // The cross-entropy is NaN if a logit is, and ends the training. The caller's own loss need not.
-  const predictClasses = loss === crossEntropy && !objective ? argMaxWithoutNaN : predictedClasses;
+  const predictClasses = loss === (crossEntropy as AnyLoss) && !objective
+    ? argMaxWithoutNaN
+    : predictedClasses;
   const minimised = objective
-    ? checkedObjective(action, model as never, dataset, objective)
-    : (...[images, labels, otherLabels, lambda, rest]: StepInputs): ObjectiveResult<number> => {
-      const logits = model.forward(images, { training: true });
-      const own = loss(logits, labels);
-      if (!otherLabels || !lambda || !rest) return { loss: own, logits };
-      const other = loss(logits, otherLabels);
+    ? checkedObjective(action, model as never, classes, objective)
+    : (...[inputs, targets, otherTargets, lambda, rest]: StepInputs): ObjectiveResult<number> => {
+      checkTargets(action, targets, loss);
+      const outputs = model.forward(inputs, { training: true });
+      const own = loss(outputs, targets);
+      const logits = areLabels(targets) ? outputs as Features : undefined;
+      if (!otherTargets || !lambda || !rest) return { loss: own, logits };
+      const other = loss(outputs, otherTargets);
       return { loss: ops.add(ops.mul(own, lambda), ops.mul(other, rest)), logits };
     };
   let isChecked = false;

@@ -1,7 +1,16 @@
 /** Trainings that the tests run in one process and in several. */
-import { cifarResnet, type Classifier, dropout, fashionMnist, fit, flatten } from "resnet-lab";
+import {
+  cifarResnet,
+  type Classifier,
+  dropout,
+  fashionMnist,
+  fit,
+  flatten,
+  type Images,
+  type Labels,
+} from "resnet-lab";
 import { augmentation, compose, lenet, linear, ops, relu, sequential, setSeed } from "resnet-lab";
-import { type FitOptions, type Images, type Progress, sgd, type Training } from "resnet-lab";
+import { type FitOptions, type Progress, sgd, type Training } from "resnet-lab";
 
 /** The result of a training. */
 export interface Trained {
@@ -16,7 +25,7 @@ export interface Trained {
 }
 
 type Model = Classifier<Images<1>, 10>;
-type Options = Partial<FitOptions<1, 10, 1>>;
+type Options = Partial<FitOptions<Images<1>, Labels<10>>>;
 
 /** The trainings by name: 20 steps or fewer, the last batch of an epoch smaller than the others. */
 export const TRAININGS = {
