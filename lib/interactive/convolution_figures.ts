@@ -15,6 +15,7 @@ import {
 import {
   kernelWorkshop as kernelWorkshopComponent,
   type KernelWorkshopOptions,
+  type Matrix,
 } from "./components/kernel_workshop.ts";
 import { InteractiveFigure } from "./figure.ts";
 
@@ -101,7 +102,7 @@ export function kernelMixer(options: KernelMixerOptions): InteractiveFigure {
     temperature: true,
   });
   const { pictures, kernels, attention, temperature = 1 } = options;
-  const shown = Object.entries(Object(pictures));
+  const shown = Object.entries<Matrix>(Object(pictures));
   checkInteger(action, "the number of pictures", shown.length, 1, 6);
   for (const [name, picture] of shown) {
     const [rows, columns] = checkMatrix(action, `picture "${name}"`, picture);
@@ -128,7 +129,15 @@ export function kernelMixer(options: KernelMixerOptions): InteractiveFigure {
     }
   }
   checkWithin(action, "temperature", temperature, 0.1, 100);
-  return new InteractiveFigure(kernelMixerComponent, options);
+  // More digits would make the figure larger, and cannot be seen.
+  const rounded = shown.map(([name, picture]) => [
+    name,
+    picture.map((row) => row.map((pixel) => Math.round(100 * pixel) / 100)),
+  ]);
+  return new InteractiveFigure(kernelMixerComponent, {
+    ...options,
+    pictures: Object.fromEntries(rounded),
+  });
 }
 
 /** The kernels that are always in the list. */

@@ -70,7 +70,7 @@ export interface DynamicConv2dOptions {
   temperature?: number;
   /**
    * The annealing: the number of training passes in which the temperature falls in equal steps to
-   * 1, so that all kernels learn at first (Chen et al. 2020, section 3.3, who take 10 epochs).
+   * 1, so that all kernels learn at first (Chen et al. 2020, section 4, who take 10 epochs).
    *
    * @default the temperature stays
    */

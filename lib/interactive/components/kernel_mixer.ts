@@ -96,7 +96,7 @@ export function kernelMixer(
     return { mean, scores, attention, kernel, map };
   }
 
-  /** Squares with their top left corner at a place. Squares of one colour are one path. */
+  /** Squares with their top left corner at a place. Neighbours of one colour are one rectangle. */
   function squares(
     matrix: Matrix,
     side: number,
@@ -104,12 +104,14 @@ export function kernelMixer(
     color: (value: number) => string,
   ): string {
     const paths = new Map<string, string>();
-    matrix.forEach((row, y) =>
-      row.forEach((value, x) => {
-        const fill = color(value), place = `M${left + x * side} ${top + y * side}`;
-        paths.set(fill, `${paths.get(fill) ?? ""}${place}h${side}v${side}h-${side}z`);
-      })
-    );
+    matrix.forEach((row, y) => {
+      for (let x = 0, count; x < row.length; x += count) {
+        const fill = color(row[x]!);
+        for (count = 1; x + count < row.length && color(row[x + count]!) === fill;) count++;
+        const wide = count * side, place = `M${left + x * side} ${top + y * side}`;
+        paths.set(fill, `${paths.get(fill) ?? ""}${place}h${wide}v${side}h-${wide}z`);
+      }
+    });
     return [...paths].map(([fill, path]) => `<path fill="${fill}" d="${path}"/>`).join("");
   }
 
@@ -137,16 +139,16 @@ export function kernelMixer(
   /** The kernels, each with a bar as long as its weight, and their mixture. */
   function drawMixing(state: State): string {
     const { attention, scores, kernel } = mixture(state);
-    const WIDTH = 340, ROW = 48, SIDE = 12, BAR = 104;
+    const WIDTH = 340, ROW = 48, SIDE = 12, LEFT = 164, BAR = 104;
     const rows = names.map((name, k) => {
       const y = k * ROW, own = kernels[name]!;
       return squares(own, SIDE, [0, y + 4], signed(largest(own))) +
         text(46, y + 17, name) +
         text(46, y + 33, `score ${num(scores[k]!)}`, 'class="small"') +
-        `<rect x="150" y="${y + 12}" width="${BAR}" height="16" class="grid"/>` +
-        `<rect x="150" y="${y + 12}" width="${(BAR * attention[k]!).toFixed(1)}" height="16" ` +
+        `<rect x="${LEFT}" y="${y + 12}" width="${BAR}" height="16" class="grid"/>` +
+        `<rect x="${LEFT}" y="${y + 12}" width="${(BAR * attention[k]!).toFixed(1)}" height="16" ` +
         `fill="${kit.colors[k % kit.colors.length]}"/>` +
-        text(150 + BAR + 8, y + 25, num(attention[k]!, 2));
+        text(LEFT + BAR + 8, y + 25, num(attention[k]!, 2));
     });
     const bottom = names.length * ROW;
     return kit.svg(
