@@ -328,8 +328,8 @@ function everyNth(images: Images, axis: 1 | 2, start: number, count: number, ste
  * model whose path ends in `attention.temperature`.
  *
  * @throws {RangeError} If a size is not a whole number of at least 1, the temperature is not above
- * 0 (with `annealingPasses` above 1), the reduction is not above 0 and at most 1, or the input of `forward` has a different number
- * of channels or is smaller than the window.
+ * 0 (with `annealingPasses` above 1), the reduction is not above 0 and at most 1, or the input of
+ * `forward` has a different number of channels or is smaller than the window.
  * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example
@@ -342,16 +342,16 @@ function everyNth(images: Images, axis: 1 | 2, start: number, count: number, ste
  * assert.deepEqual(layer.forward(images).shape, [2, 6, 6, 8]);
  * assert.deepEqual(layer.attention.forward(images).shape, [2, 4]);
  *
- * // In the blocks of a network, with a temperature that falls from 30 to 1 in ten steps:
+ * // In the blocks of a network, with a temperature that falls from 30 to 1 in 29 steps:
  * const model = resnet({
  *   ...{ block: "basic", stages: [1], stem: "cifar", channels: 8, classes: 10 },
  *   convolution: (inChannels, outChannels, options) =>
- *     dynamicConv2d(inChannels, outChannels, { ...options, annealingPasses: 10 }),
+ *     dynamicConv2d(inChannels, outChannels, { ...options, annealingPasses: 29 }),
  * });
  * const temperature = model.namedVariables().get("layer1.0.conv1.attention.temperature")!;
  * assert.equal(temperature.dataSync()[0], 30);
  * for (let step = 0; step < 5; step++) model.forward(images, { training: true });
- * assert.equal(temperature.dataSync()[0], 15.5);
+ * assert.equal(temperature.dataSync()[0], 25);
  * ```
  */
 export function dynamicConv2d<const InChannels extends number, const OutChannels extends number>(
