@@ -26,7 +26,7 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
     "1",
   ],
   "11": ["choose a shortcut, an order of layers and a block, each by an experiment", "1"],
-  "12": ["mix a kernel for each image, and judge from seeds and an interval whether it helps", "2"],
+  "12": ["mix a kernel for each picture, and measure whether the network uses the picture", "1"],
   "13": ["use a trained network where labels are few", "1"],
   "14": ["choose a network by data and cost, make it faster, go from a folder to answers", "1"],
 };

@@ -52,6 +52,10 @@ const lazySet = new LazyImageDataset({
   form: { size: [4, 4], channels: 1 },
   classNames: ["a", "b"],
 });
+const mixed = {
+  pictures: { dark: [[0, 0, 0], [0, 0, 0], [0, 0, 0]] },
+  attention: { weight: [0, 0, 0, 0], bias: [0, 0, 0, 0] },
+};
 const image = ops.zeros([1, 4, 4, 1]);
 const parameter = lib.variable(ops.zeros([1]));
 const layer = lib.globalAveragePool();
@@ -112,6 +116,11 @@ const PLACES: Readonly<Record<string, Row>> = {
     (o) => lib.stages.tensorBoard(training(), "a", o),
   ],
   "interactive.backward 0": [{ formula: "x·x + x" }, (o) => lib.interactive.backward(o)],
+  "interactive.kernelMixer 0": [mixed, (o) => lib.interactive.kernelMixer(o)],
+  "interactive.kernelMixer 0.attention": [
+    mixed.attention,
+    (o) => lib.interactive.kernelMixer({ ...mixed, attention: o }),
+  ],
   "interactive.kernelWorkshop 0": [{ stride: 2 }, (o) => lib.interactive.kernelWorkshop(o)],
   "interactive.normalizer 0": [small, (o) => lib.interactive.normalizer(o)],
   "interactive.normalizer 0.head": [
@@ -176,11 +185,18 @@ const PLACES: Readonly<Record<string, Row>> = {
   "lsuv 2": [{ tolerance: 1 }, (o) => lib.lsuv(net, image, o)],
   "maxPool 0": [{ kernelSize: 1 }, (o) => lib.maxPool(o)],
   "new BatchNorm 1": [{ epsilon: 1 }, (o) => new lib.BatchNorm(1, o)],
-  "new DynamicConv2d 2": [{ kernelSize: 1 }, (o) => new lib.DynamicConv2d(1, 1, o)],
   "onForward 3": [{ training: true }, (o) => lib.onForward(net, image, () => {}, o)],
   "table 1": [{ digits: 3 }, (o) => lib.table([{ a: 1 }], o)],
   "summary 2": [{ depth: 1 }, (o) => lib.summary(net, [4, 4, 1], o)],
   "BatchNorm.forward 1": [{ training: true }, (o) => lib.batchNorm(1).forward(image, o)],
+  "DynamicConv2d.forward 1": [
+    { training: true },
+    (o) => lib.dynamicConv2d(1, 1, { kernelSize: 1 }).forward(image, o),
+  ],
+  "KernelAttention.forward 1": [
+    { training: true },
+    (o) => lib.dynamicConv2d(1, 1, { kernelSize: 1 }).attention.forward(image, o),
+  ],
   "Dropout.forward 1": [{ training: true }, (o) => lib.dropout(0.5).forward(image, o)],
   "Module.forward 1": [{ training: true }, (o) => net.forward(image, o)],
   "Parallel.forward 1": [{ training: true }, (o) => lib.parallel(lib.relu()).forward(image, o)],

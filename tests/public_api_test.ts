@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { rooms } from "../scripts/check_imports.ts";
 
 /** The most values that the library may export; `ops` counts as one. */
-const MAX_VALUES = 141;
+const MAX_VALUES = 140;
 
 const root = join(import.meta.dirname!, "..");
 const read = (...path: string[]) => Deno.readTextFileSync(join(root, ...path));

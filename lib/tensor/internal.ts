@@ -36,7 +36,7 @@ export {
   type OptionNames,
   show,
 } from "./checks.ts";
-export { callsState, type GraphCalls, liveNumber, loadCalls } from "./compile.ts";
+export { callsState, type GraphCalls, loadCalls } from "./compile.ts";
 export { linkInterrupt } from "./interrupt.ts";
 export {
   type KernelTrace,
