@@ -1,11 +1,11 @@
 /** Builds the book: the notebooks and the reference of the library as a static site. */
 import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { fileURLToPath } from "node:url";
 import { build } from "vitepress";
 import { type Environment, run, thisEnvironment } from "../scripts/environment.ts";
 import { notebooksIn } from "../scripts/run.ts";
 import { lessonTable, titleOf } from "../scripts/start_page.ts";
+import type { CheckedNotebook } from "../scripts/check_notebooks.ts";
 import { meaningsOf } from "./code.ts";
 import { deadLinks } from "./links.ts";
 import { convert, type Notebook } from "./notebook.ts";
@@ -31,10 +31,10 @@ async function buildBook(environment: Environment, base: string): Promise<void> 
   await Deno.remove(pagesFolder, { recursive: true }).catch(() => {});
   const pages = await writeReference(environment, join(pagesFolder, "public", "reference"), base);
   const titles: Record<string, string> = {};
-  const notebooks = new Map<string, Notebook>();
+  const notebooks = new Map<string, CheckedNotebook>();
   for (const path of notebooksIn(notebooksFolder)) {
     const text = await Deno.readTextFile(path);
-    const notebook: Notebook = JSON.parse(text);
+    const notebook: Notebook & CheckedNotebook = JSON.parse(text);
     const { markdown, files } = convert(path, notebook, base);
     const name = basename(path, ".ipynb");
     notebooks.set(path, notebook);
@@ -53,7 +53,7 @@ async function buildBook(environment: Environment, base: string): Promise<void> 
     marksFile,
     JSON.stringify({ marks: cells, reference: `${base}reference/~/` }),
   );
-  const plotly = fileURLToPath(import.meta.resolve("plotly.js-dist-min"));
+  const plotly = join(environment.root, "node_modules", "plotly.js-dist-min", "plotly.min.js");
   await Deno.copyFile(plotly, join(pagesFolder, "public", "plotly.min.js"));
   await build(import.meta.dirname!, { base });
   const problems = await deadLinks(siteFolder, base, "reference/");

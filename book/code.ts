@@ -46,11 +46,12 @@ export function meaningsOf(
   for (const [path, notebook] of notebooks) {
     const name = basename(path, ".ipynb");
     // The solved notebook holds the solutions of exercises, the other one all else.
-    for (const [kind, cells] of [["", codeCells(notebook)], ["_solved", solvedCells(notebook)]]) {
+    const kinds = [["", codeCells(notebook)], ["_solved", solvedCells(notebook)]] as const;
+    for (const [kind, cells] of kinds) {
       const file = join(root, "notebooks", `${name}${kind}.ts`);
       if (cells.length === 0) continue;
-      files.set(file, joinCells(cells as CodeCell[]).text);
-      modules.push({ name, file, cells: cells as CodeCell[] });
+      files.set(file, joinCells(cells).text);
+      modules.push({ name, file, cells });
     }
   }
   const service = ts.createLanguageService(hostOf(root, files));
@@ -186,6 +187,7 @@ function linkOf(
   const link = links.get(target(checker, symbol));
   const { parent } = identifier;
   if (link || !ts.isObjectLiteralElement(parent) || parent.name !== identifier) return link;
+  if (!ts.isObjectLiteralExpression(parent.parent)) return undefined;
   const wanted = checker.getContextualType(parent.parent)?.getProperty(identifier.text);
   return wanted && links.get(wanted);
 }

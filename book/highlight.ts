@@ -1,6 +1,7 @@
 /** The look of code, and the links and types of its names. */
 import type { MarkdownOptions } from "vitepress";
 import type { Mark } from "./code.ts";
+import { cellAttribute } from "./notebook.ts";
 
 type Theme = MarkdownOptions["theme"];
 type Transformer = NonNullable<MarkdownOptions["codeTransformers"]>[number];
@@ -30,14 +31,6 @@ export const theme: Theme = {
 
 function colorOf(index: number): string {
   return `#${String(index + 1).padStart(6, "0")}`;
-}
-
-/**
- * Returns what the fence of a cell has after its language, by which the transformer finds its
- * marks. Digits become letters, because VitePress takes a number there for a line to highlight.
- */
-export function cellAttribute(cell: string): string {
-  return `cell=${cell.replaceAll(/\d/g, (digit) => "abcdefghij"[Number(digit)]!)}`;
 }
 
 /**

@@ -2,7 +2,6 @@
 import { Buffer } from "node:buffer";
 import { basename } from "node:path";
 import { denoVersion } from "../scripts/environment.ts";
-import { cellAttribute } from "./highlight.ts";
 
 /** The part of a notebook file that is converted. */
 export interface Notebook {
@@ -121,6 +120,14 @@ export function joined(text: Text = ""): string {
  */
 function code(source: string, cell: string): string {
   return `<div class="cell">\n\n~~~~~~ts ${cellAttribute(cell)}\n${source}\n~~~~~~\n\n</div>`;
+}
+
+/**
+ * Returns what the fence of a cell has after its language, by which the transformer finds its
+ * marks. Digits become letters, because VitePress takes a number there for a line to highlight.
+ */
+export function cellAttribute(cell: string): string {
+  return `cell=${cell.replaceAll(/\d/g, (digit) => "abcdefghij"[Number(digit)]!)}`;
 }
 
 /** Lays out HTML as a block that Markdown passes through as it is, with its empty lines. */

@@ -8,11 +8,6 @@ interface Plotly {
   relayout(place: HTMLElement, changes: object): Promise<unknown>;
 }
 
-declare global {
-  // The script of plotly.js sets it.
-  var Plotly: Plotly | undefined;
-}
-
 /** A chart as a notebook stores it. */
 interface Chart {
   readonly data: unknown;
@@ -27,7 +22,7 @@ function loadPlotly(): Promise<Plotly> {
   return plotly ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = withBase("/plotly.min.js");
-    script.onload = () => globalThis.Plotly && resolve(globalThis.Plotly);
+    script.onload = () => resolve(Reflect.get(globalThis, "Plotly"));
     script.onerror = () => {
       plotly = undefined;
       reject(new Error("Drawing a chart: plotly.min.js could not be loaded."));

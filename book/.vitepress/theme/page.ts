@@ -12,11 +12,23 @@ export function enhance(): void {
   addCharts(page);
   addFigures(page);
   addPredictions(page);
+  reachWide(page);
+}
+
+/** Makes formulas and code that are wider than the page scroll, by the keyboard too. */
+function reachWide(page: HTMLElement): void {
+  for (const element of page.querySelectorAll<HTMLElement>("p, pre")) {
+    if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
+  }
 }
 
 /** Listens to what happens on all pages. */
 export function listen(): void {
   listenForTypes();
+  addEventListener("resize", () => {
+    const page = document.querySelector<HTMLElement>(".vp-doc");
+    if (page) reachWide(page);
+  });
   addEventListener("beforeprint", () => {
     for (const details of document.querySelectorAll("details")) details.open = true;
     // What has not come near the window yet would be missing on paper.
