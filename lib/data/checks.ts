@@ -66,3 +66,9 @@ export function allocate(
     );
   }
 }
+
+/** The ends of the names of files that are read. */
+export const EXTENSIONS = [".avif", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"];
+
+/** The reason why a path is not read. */
+export const NOT_A_FILE = "It must be a file, found a pipe, socket or device";

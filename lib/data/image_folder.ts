@@ -9,17 +9,10 @@ import {
   linkInterrupt,
   show,
 } from "../tensor/internal.ts";
-import { allocate, checkClassNames } from "./checks.ts";
+import { allocate, checkClassNames, EXTENSIONS, NOT_A_FILE } from "./checks.ts";
 import { ImageDataset, noteShorterSide } from "./dataset.ts";
-import {
-  checkDecodeOptions,
-  decoder,
-  EXTENSIONS,
-  NOT_A_FILE,
-  readBounded,
-  type ReadImageOptions,
-  reasonOf,
-} from "./decode.ts";
+import { checkDecodeOptions, decoder, type ReadImageOptions, reasonOf } from "./decode.ts";
+import { readBounded } from "./picture_file.ts";
 
 /** The options of {@linkcode imageFolder}. */
 export interface ImageFolderOptions<

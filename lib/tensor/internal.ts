@@ -22,6 +22,7 @@ export {
   checkOptions,
   checkPadding,
   checkPair,
+  checkPath,
   checkSameDtype,
   checkShape,
   checkSignal,

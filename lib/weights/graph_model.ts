@@ -5,6 +5,7 @@ import { type Images, ops, type Tensor, tidy } from "../tensor/mod.ts";
 import {
   type Attributes,
   type AttrValue,
+  checkPath,
   DT_FLOAT,
   DT_INT32,
   GraphDef,
@@ -15,7 +16,6 @@ import {
 import { type Module, onForward } from "../nn/mod.ts";
 import { checkInputShape, checkModule } from "../nn/checks.ts";
 import { writeAtomically } from "../data/files.ts";
-import { checkPath } from "./files.ts";
 import { graphNotes } from "./tensor_notes.ts";
 
 /** The options of a kernel of TensorFlow.js, which differ from kernel to kernel. */
