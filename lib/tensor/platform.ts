@@ -21,15 +21,21 @@ export const BACKENDS: readonly BackendName[] = ["tensorflow", "wasm", "cpu"];
  */
 export function mayLoadWasm(): boolean {
   try {
-    const module = import.meta.resolve("@tensorflow/tfjs-backend-wasm");
+    const module = import.meta.resolve("npm:@tensorflow/tfjs-backend-wasm@4.22.0");
     return !module.startsWith("file:") || existsSync(fileURLToPath(module));
   } catch (error) {
     return !(error instanceof Deno.errors.NotCapable);
   }
 }
 
-/** Returns how to repair a backend, as a sentence: by a task of the project. */
+/**
+ * Returns how to repair a backend, as a sentence: by a task of the project. Where the library is
+ * imported from a server, there is no folder of the project.
+ */
 export function remedyBy(task: "setup" | "doctor"): string {
+  if (!import.meta.url.startsWith("file:")) {
+    return "Native TensorFlow needs a clone of the project, and its task setup";
+  }
   return `In the resnet-lab folder run: npx --yes deno@2.9.6 task ${task}`;
 }
 

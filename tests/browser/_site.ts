@@ -43,7 +43,13 @@ function sharedBrowser(): Promise<Browser> {
     "--use-angle=swiftshader",
   ]);
 }
-Deno.test.afterAll(async () => await (await opening)?.close());
+
+/** Closes the browser that all pages share. */
+export async function closeBrowser(): Promise<void> {
+  await (await opening)?.close();
+}
+
+let isRegistered = false;
 
 /** A site that serves folders by the first part of the path, and the page in which tests run. */
 export class Site implements AsyncDisposable {
@@ -117,6 +123,8 @@ export class Site implements AsyncDisposable {
 
 /** Registers a test in a page of a site. Without Chromium it is ignored. */
 export function siteTest(name: string, fn: (t: Deno.TestContext) => Promise<void>): void {
+  if (!isRegistered) Deno.test.afterAll(closeBrowser);
+  isRegistered = true;
   Deno.test({
     name: browserProgram === undefined ? `${name} (ignored: there is no Chromium)` : name,
     ignore: browserProgram === undefined,
