@@ -28,15 +28,11 @@ export function mayLoadWasm(): boolean {
   }
 }
 
-/**
- * Returns how to repair a backend, as a sentence: by a task of the project. Where the library is
- * imported from a server, there is no folder of the project.
- */
+/** Returns how to repair a backend, as a sentence: by a task of the project. */
 export function remedyBy(task: "setup" | "doctor"): string {
-  if (!import.meta.url.startsWith("file:")) {
-    return "Native TensorFlow needs a clone of the project, and its task setup";
-  }
-  return `In the resnet-lab folder run: npx --yes deno@2.9.6 task ${task}`;
+  return import.meta.url.startsWith("file:")
+    ? `In the resnet-lab folder run: npx --yes deno@2.9.6 task ${task}`
+    : `Run: deno run -A jsr:@resnet-lab/resnet-lab/${task}`;
 }
 
 /** Returns the value of an environment variable, or undefined if Deno does not let it be read. */

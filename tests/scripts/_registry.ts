@@ -25,7 +25,14 @@ export class Registry implements AsyncDisposable {
     const config: Config = JSON.parse(Deno.readTextFileSync(join(root, "deno.json")));
     const { name, version, exports, imports, publish: { include } } = config;
     const files = new Map<string, Uint8Array<ArrayBuffer>>();
-    for (const path of include.flatMap((path) => [...filesIn(join(root, path))])) {
+    const names = include.flatMap((name) =>
+      name.includes("*")
+        ? [...Deno.readDirSync(root)].map(({ name }) => name).filter((file) =>
+          glob(name).test(file)
+        )
+        : [name]
+    );
+    for (const path of names.flatMap((name) => [...filesIn(join(root, name))])) {
       const bytes = Deno.readFileSync(path);
       files.set(
         `/${relative(root, path).split(sep).join("/")}`,
@@ -80,6 +87,11 @@ function published(
     },
   );
   return new TextEncoder().encode(text);
+}
+
+/** A pattern with stars, as publishing reads it. */
+function glob(pattern: string): RegExp {
+  return RegExp(`^${pattern.split("*").map(RegExp.escape).join("[^/]*")}$`);
 }
 
 function* filesIn(path: string): Generator<string> {

@@ -2,8 +2,9 @@
 import util from "node:util";
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
+import { projectFolder } from "../cache_folder.ts";
 import { mayUse, remedyBy } from "../platform.ts";
 import { NATIVE } from "./names.ts";
 import { withoutGreeting } from "./quiet_load.ts";
@@ -16,10 +17,11 @@ function setDefault(name: string, value: string): void {
 
 /** Registers native TensorFlow, or returns the reason why it cannot, with a remedy. */
 export async function prepareFastest(_isChosen: boolean): Promise<FastestBackend> {
-  const addon = new URL("../../../.venv/tfjs_binding.node", import.meta.url);
   const allow = "Start Deno with --allow-read --allow-env --allow-ffi";
+  let addon: string;
   try {
-    if (addon.protocol !== "file:" || !existsSync(addon)) {
+    addon = join(projectFolder(), ".venv", "tfjs_binding.node");
+    if (!existsSync(addon)) {
       return failed("is not set up", remedyBy("setup"));
     }
   } catch (error) { // Deno does not let this process look.
@@ -38,11 +40,13 @@ export async function prepareFastest(_isChosen: boolean): Promise<FastestBackend
     isArray: Array.isArray,
   });
   try {
-    const require = createRequire(import.meta.url);
-    const binding: Binding = withoutGreeting(() => require(fileURLToPath(addon)));
+    const require = createRequire(addon);
+    const binding: Binding = withoutGreeting(() => require(addon));
     // The package's own entry would look for the addon in its install folder, where our set-up does
     // not put it.
-    const { NativeBackend } = await import("./native.ts");
+    // As a variable, so that where it does not run Deno does not download its packages either.
+    const file = "./native.ts";
+    const { NativeBackend }: typeof import("./native.ts") = await import(file);
     const native = new NativeBackend(binding);
     tf.registerBackend(NATIVE, () => native, 3);
     return { native };
