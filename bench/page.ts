@@ -9,7 +9,7 @@
  * convolution's weights, and Chromium computes WebGL on the processor here.
  */
 import { join } from "node:path";
-import { backend, fashionMnist, fit, lenet, sgd, tidy } from "resnet-lab";
+import { backend, fashionMnist, fit, lenet, sgd, tidy, withBackend } from "resnet-lab";
 import { closeBrowser, makeBundle, Site } from "../tests/browser/_site.ts";
 import { root } from "../tests/_project.ts";
 
@@ -82,13 +82,16 @@ const { train } = await fashionMnist({ subset: true });
 const model = lenet({ activation: "relu" });
 const batch = train.images([...Array(32).keys()]);
 
+/** Infers on native TensorFlow. */
 function inferHere(): Promise<number> {
   const start = performance.now();
   for (let i = 0; i < FAST; i++) tidy(() => model.forward(batch).dataSync());
   return Promise.resolve((performance.now() - start) / 1000 / FAST);
 }
 
+/** Trains on the current backend. */
 async function learnHere(): Promise<number> {
+  const model = lenet({ activation: "relu" });
   using optimizer = sgd(model.parameters(), { learningRate: 0.01, momentum: 0.9 });
   let start: number | undefined;
   const data = train.take(32 * (FAST + 1));
@@ -126,10 +129,13 @@ async function race(name: string, ours: Turn, others: Readonly<Record<string, Tu
     }
   }
   console.log(`${name}: ${quartiles(times.map((seconds) => 32 / seconds))} images/s`);
-  for (const [other, values] of ratios) console.log(`  speed ÷ ${other}: ${quartiles(values)}`);
+  for (const [other, values] of ratios) console.log(`  ÷ ${other}: ${quartiles(values)}`);
 }
 
 console.log(`LeNet, 28×28×1, batch 32; here: ${backend()}`);
+await race("Training step here", learnHere, {
+  "this library here on WebAssembly": () => withBackend("wasm", learnHere),
+});
 for (const isolated of [true, false]) {
   const ours = await pageOf(OURS, "wasm", isolated);
   const plain = await pageOf(PLAIN, "wasm", isolated);

@@ -58,9 +58,6 @@ export function isInKernel(): boolean {
 /** A page has no Stop. */
 export function onInterrupt(_listener: () => void): void {}
 
-/** A page has no Stop. */
-export function offInterrupt(_listener: () => void): void {}
-
 /** Returns what to say of a backend that does not start. */
 export function remedyBy(_task: "setup" | "doctor"): string {
   return "This browser does not offer it.";

@@ -58,8 +58,3 @@ export function isInKernel(): boolean {
 export function onInterrupt(listener: () => void): void {
   Deno.addSignalListener("SIGINT", listener);
 }
-
-/** Undoes {@linkcode onInterrupt}. */
-export function offInterrupt(listener: () => void): void {
-  Deno.removeSignalListener("SIGINT", listener);
-}
