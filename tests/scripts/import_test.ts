@@ -24,7 +24,7 @@ async function runAsStranger(program: string, prepare?: (folder: string) => void
   const files = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
   await Deno.remove(folder, { recursive: true });
   const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  assert.equal(code, 0, err);
+  assert.equal(code, 0, err!);
   return { out: out!.trim().split("\n"), err: err!.trim(), files };
 }
 
@@ -83,7 +83,7 @@ Deno.test("jsr:@resnet-lab/resnet-lab/doctor runs in a copy of the package in th
     env: { JSR_URL: registry.url, RESNET_LAB_CACHE: join(folder, "cache"), NO_COLOR: "1" },
   }).output();
   const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  assert.match(out!, /^deno task doctor /, err);
+  assert.match(out!, /^deno task doctor /, err!);
   const copy = join(folder, "cache", "project", version);
   for (const file of ["deno.json", "deno.lock", "requirements.txt", "scripts/setup.ts"]) {
     assert((await Deno.stat(join(copy, file))).isFile);
