@@ -9,6 +9,7 @@ export const rooms = [
   "models",
   "data",
   "weights",
+  "parallel",
   "train",
   "plot",
   "interactive",

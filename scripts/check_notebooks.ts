@@ -5,7 +5,7 @@ import { type Environment, run, scratchFolder, thisEnvironment } from "./environ
 import { notebooksIn } from "./run.ts";
 
 /** The part of a notebook file that is checked here. */
-interface Notebook {
+export interface CheckedNotebook {
   readonly cells: readonly {
     readonly cell_type: string;
     readonly source: string | readonly string[];
@@ -27,7 +27,7 @@ interface Module {
 }
 
 /** A cell that is not empty, or the solution that takes its place. */
-interface CodeCell extends Omit<Notebook["cells"][number], "source"> {
+export interface CodeCell extends Omit<CheckedNotebook["cells"][number], "source"> {
   /** The name of the cell in messages: `cell [3]`, `solution of cell [3]`. */
   readonly name: string;
   /** The index among all cells. */
@@ -42,7 +42,7 @@ const maxCellLines = 25;
  * Joins cells. `void 0;` ends a cell whose last line has no semicolon, so that its last statement
  * does not continue in the next cell.
  */
-function joinCells(cells: readonly CodeCell[]): Omit<Module, "name"> {
+export function joinCells(cells: readonly CodeCell[]): Omit<Module, "name"> {
   const lines: string[] = [];
   const origin: { cell: CodeCell; line: number }[] = [];
   for (const cell of cells) {
@@ -55,7 +55,7 @@ function joinCells(cells: readonly CodeCell[]): Omit<Module, "name"> {
   return { text: [...lines, "export {};", ""].join("\n"), origin };
 }
 
-function codeCells({ cells }: Notebook): CodeCell[] {
+export function codeCells({ cells }: CheckedNotebook): CodeCell[] {
   return cells
     .map((cell, index) => ({ ...cell, index, source: joined(cell.source), isSolution: false }))
     .filter(({ cell_type, source }) => cell_type === "code" && source.trim() !== "")
@@ -63,7 +63,7 @@ function codeCells({ cells }: Notebook): CodeCell[] {
 }
 
 /** The code cells with each exercise solved. Empty if the notebook has no folded solutions. */
-function solvedCells(notebook: Notebook): CodeCell[] {
+export function solvedCells(notebook: CheckedNotebook): CodeCell[] {
   const { solutions } = findSolutions(notebook.cells);
   if (solutions.length === 0) return [];
   const codes = new Map(solutions.map(({ exercise, code }) => [exercise, code]));
@@ -83,7 +83,7 @@ function joined(text: string | readonly string[]): string {
  * Returns the problems of a notebook as a document: cells that are too long, exercises that are not
  * open or have no solution, and outputs that do not come from one run without an error.
  */
-function documentProblems(name: string, notebook: Notebook): string[] {
+function documentProblems(name: string, notebook: CheckedNotebook): string[] {
   const problems: string[] = [];
   const cells = codeCells(notebook);
   const at = (cell: { name: string }) => `${name} ${cell.name}:`;
@@ -131,7 +131,7 @@ export async function checkNotebooks(
   const problems: string[] = [];
   const plain = new Map<string, CodeCell[]>(), solved = new Map<string, CodeCell[]>();
   for (const path of paths) {
-    const notebook: Notebook = JSON.parse(await Deno.readTextFile(path));
+    const notebook: CheckedNotebook = JSON.parse(await Deno.readTextFile(path));
     const name = basename(path);
     problems.push(...documentProblems(name, notebook));
     plain.set(name, codeCells(notebook));

@@ -41,6 +41,7 @@ export function runChecks(environment: Environment): Promise<Check[]> {
     kernel(environment),
     tensorFlow(environment),
     gpu(environment),
+    mpi(environment),
     dataSets(environment),
     disk(environment),
   ]);
@@ -158,6 +159,16 @@ async function gpu(environment: Environment): Promise<Check> {
     found: await findNvidiaGpus(environment),
     fix:
       `nothing to do: the scale cpu needs none (with a GPU: install its driver, then ${setUpAgain})`,
+    optional: true,
+  };
+}
+
+function mpi({ root }: Environment): Check {
+  const { mpi, mpiexec } = projectPaths(root);
+  return {
+    name: "MPI",
+    found: [mpi, mpiexec].every(exists) ? "MPICH, .venv" : undefined,
+    fix: `for training on several processes: ${setUpAgain} --parallel`,
     optional: true,
   };
 }

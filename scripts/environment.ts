@@ -34,15 +34,20 @@ export class SetupError extends Error {
 }
 
 /**
- * Ends a task that takes no arguments if there is one: with a line of help for `--help`, else with
- * exit code 1.
+ * Ends a task that takes no arguments but those of a list if there is another: with a line of help
+ * for `--help`, else with exit code 1.
  */
-export function refuseArguments(task: string, does: string): void {
-  const [argument] = Deno.args;
+export function refuseArguments(
+  task: string,
+  does: string,
+  known: readonly string[] = [],
+): void {
+  const argument = Deno.args.find((argument) => !known.includes(argument));
   if (argument === undefined) return;
   const isHelp = argument === "--help" || argument === "-h";
   if (!isHelp) {
-    console.error(`Starting the task ${task}: there must be no arguments, found ${argument}.\n`);
+    const allowed = known.length > 0 ? `no argument but ${known.join(", ")}` : "no arguments";
+    console.error(`Starting the task ${task}: there must be ${allowed}, found ${argument}.\n`);
   }
   console.log(`deno task ${task}    ${does}`);
   Deno.exit(isHelp ? 0 : 1);
@@ -79,6 +84,8 @@ export function projectPaths(root: string, venv: string = join(root, ".venv")) {
     python: join(venv, "bin", "python"),
     deno: join(venv, "bin", "deno"),
     addon: join(venv, "tfjs_binding.node"),
+    mpiexec: join(venv, "bin", "mpiexec"),
+    mpi: join(venv, "lib", Deno.build.os === "darwin" ? "libmpi_abi.1.dylib" : "libmpi_abi.so.1"),
     kernelspec: join(venv, "share", "jupyter", "kernels", "deno", "kernel.json"),
     overrides: join(venv, "share", "jupyter", "lab", "settings", "overrides.json"),
     stamp: join(venv, "setup.json"),
@@ -170,6 +177,31 @@ export async function run(
   ]);
   if (leash) await child.stdin.close().catch(() => {});
   return { success, stdout, output };
+}
+
+/** Returns the remedy for a command that failed, from its output. */
+export function advice(output: string): string {
+  if (/No space left on device|ENOSPC|os error 28|Disk quota exceeded/.test(output)) {
+    return "The disk is full. Free 5 GB (here, and in the folder for temporary files) and run this again.";
+  }
+  const unreachable =
+    /name resolution|not known|ProxyError|NewConnectionError|ConnectTimeout|ReadTimeout|timed out|dns error|client error \(Connect\)|Network is unreachable/
+      .exec(output);
+  if (unreachable) {
+    return `The network cannot be reached (${
+      unreachable[0]
+    }). Connect to it (behind a proxy: set HTTPS_PROXY) and run this again.`;
+  }
+  const lines = output.trim().split("\n").filter((line) => !/^(Ignoring |Collecting )/.test(line));
+  return `Fix this and run it again:\n${lines.slice(-12).map((line) => `  ${line}`).join("\n")}`;
+}
+
+/** Returns the remedy for a missing Python. */
+export function howToInstallPython({ os }: Environment): string {
+  return os === "darwin"
+    ? "Install it (brew install python@3.13, or from python.org) and run this again."
+    : "Install it (on Debian and Ubuntu: sudo apt install python3 python3-venv; on Fedora: sudo dnf install python3.13) " +
+      "and run this again.";
 }
 
 /** Returns the path of a program, found on `PATH` if it is a plain name. */

@@ -2,12 +2,14 @@ import { createHash } from "node:crypto";
 import { basename, dirname, join, relative } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import {
+  advice,
   denoVersion,
   type Environment,
   exists,
   findCompiler,
   findNvidiaGpus,
   findPython,
+  howToInstallPython,
   isOldDeno,
   loadAddon,
   projectPaths,
@@ -38,9 +40,11 @@ interface Step {
  * step that fails or is stopped leaves no stamp, so the next set-up repeats it. A virtual
  * environment that works is replaced only by a complete new one, in one rename.
  *
+ * @param options.parallel Whether to install MPI too, for training on several processes. Once
+ * installed it stays.
  * @throws {SetupError} If a step fails; the message contains the remedy.
  */
-export async function setUp(environment: Environment): Promise<void> {
+export async function setUp(environment: Environment, { parallel = false } = {}): Promise<void> {
   const { root, os, signal } = environment;
   if (os !== "linux" && os !== "darwin") {
     throw new SetupError(
@@ -54,10 +58,11 @@ export async function setUp(environment: Environment): Promise<void> {
     );
   }
   try {
-    if (await isSetUp(environment) && unfinished(root).length === 0) return;
-    using lock = await lockSetUp(environment);
+    const steps = await venvSteps(environment, parallel);
+    if (await isSetUp(environment, steps) && unfinished(root).length === 0) return;
+    using lock = await lockSetUp(environment, steps);
     if (!lock) return;
-    await runMissingSteps(environment);
+    await runMissingSteps(environment, parallel);
   } catch (error) {
     if (signal?.aborted) {
       throw new SetupError("It was stopped. Run the same command again to go on.");
@@ -67,10 +72,18 @@ export async function setUp(environment: Environment): Promise<void> {
   }
 }
 
+/** The steps that fill the virtual environment. MPI is one if it is wanted or was installed. */
+async function venvSteps({ root }: Environment, parallel: boolean) {
+  const { mpi: before } = await readStamp(projectPaths(root).stamp);
+  return [python, addon, jupyter, ...(parallel || before !== undefined ? [mpi] : [])];
+}
+
+type VenvSteps = Awaited<ReturnType<typeof venvSteps>>;
+
 /** Whether every step is done. Writes nothing. */
-async function isSetUp(environment: Environment): Promise<boolean> {
+async function isSetUp(environment: Environment, steps: VenvSteps): Promise<boolean> {
   const { venv } = projectPaths(environment.root);
-  for (const stepOf of [packages, python, addon, jupyter]) {
+  for (const stepOf of [packages, ...steps]) {
     if (!await isDone(await stepOf(environment, venv))) return false;
   }
   return true;
@@ -80,17 +93,18 @@ async function isDone({ name, key, products, stamp }: Step): Promise<boolean> {
   return (await readStamp(stamp))[name] === key && products.every(exists);
 }
 
-async function runMissingSteps(environment: Environment): Promise<void> {
+async function runMissingSteps(environment: Environment, parallel: boolean): Promise<void> {
   const { root } = environment;
   const { venv } = projectPaths(root);
   // A set-up that was killed between its two renames has left the old environment here.
   const replaced = join(root, `${unfinishedPrefix}replaced`);
   if (!isThere(venv) && isThere(replaced)) await Deno.rename(replaced, venv);
+  const steps = await venvSteps(environment, parallel);
 
   await make(environment, await packages(environment));
   const inPlace = await isDone(await python(environment, venv));
   const target = inPlace ? venv : await startVenv(environment, replaced);
-  for (const stepOf of [python, addon, jupyter]) {
+  for (const stepOf of steps) {
     await make(environment, await stepOf(environment, target));
   }
   if (!inPlace) {
@@ -146,14 +160,17 @@ function unfinished(root: string): string[] {
  * Locks set-up, so that a second one waits for the first. Returns undefined if the project is
  * read-only and complete; then only old folders would have to be removed.
  */
-async function lockSetUp(environment: Environment): Promise<Deno.FsFile | undefined> {
+async function lockSetUp(
+  environment: Environment,
+  steps: VenvSteps,
+): Promise<Deno.FsFile | undefined> {
   const { root, log, signal } = environment;
   let file;
   try {
     await Deno.mkdir(join(root, ".cache"), { recursive: true });
     file = await Deno.open(join(root, ".cache", "setup.lock"), { create: true, write: true });
   } catch (error) {
-    if (await isSetUp(environment)) return undefined;
+    if (await isSetUp(environment, steps)) return undefined;
     throw error;
   }
   for (let waited = false; !await file.tryLock(true); waited = true) {
@@ -520,6 +537,23 @@ function jupyter({ root, deno: running }: Environment, venv: string): Promise<St
   });
 }
 
+/** MPI for training on several processes, from the Python package mpich. */
+async function mpi(environment: Environment, venv: string): Promise<Step> {
+  const { mpi, mpiexec, stamp } = projectPaths(environment.root, venv);
+  const requirements = "requirements-parallel.txt";
+  return {
+    name: "mpi",
+    title: "Installing MPI (13 MB)",
+    key: await hash(environment.root, [requirements]),
+    products: [mpi, mpiexec],
+    stamp,
+    async make() {
+      const { success, output } = await pip(environment, venv, requirements);
+      if (!success) throw new SetupError(`MPI could not be installed. ${advice(output)}`);
+    },
+  };
+}
+
 async function hash(root: string, files: readonly string[], ...texts: string[]): Promise<string> {
   const sum = createHash("sha256");
   for (const file of files) sum.update(await Deno.readFile(join(root, file)));
@@ -527,44 +561,23 @@ async function hash(root: string, files: readonly string[], ...texts: string[]):
   return sum.digest("hex");
 }
 
-function howToInstallPython({ os }: Environment): string {
-  return os === "darwin"
-    ? "Install it (brew install python@3.13, or from python.org) and run this again."
-    : "Install it (on Debian and Ubuntu: sudo apt install python3 python3-venv; on Fedora: sudo dnf install python3.13) " +
-      "and run this again.";
-}
-
-/** Returns the remedy for a command that failed, from its output. */
-function advice(output: string): string {
-  if (/No space left on device|ENOSPC|os error 28|Disk quota exceeded/.test(output)) {
-    return "The disk is full. Free 5 GB (here, and in the folder for temporary files) and run this again.";
-  }
-  const unreachable =
-    /name resolution|not known|ProxyError|NewConnectionError|ConnectTimeout|ReadTimeout|timed out|dns error|client error \(Connect\)|Network is unreachable/
-      .exec(output);
-  if (unreachable) {
-    return `The network cannot be reached (${
-      unreachable[0]
-    }). Connect to it (behind a proxy: set HTTPS_PROXY) and run this again.`;
-  }
-  const lines = output.trim().split("\n").filter((line) => !/^(Ignoring |Collecting )/.test(line));
-  return `Fix this and run it again:\n${lines.slice(-12).map((line) => `  ${line}`).join("\n")}`;
-}
-
 /**
  * Sets up this project for a command. A failure or Ctrl-C prints a message and ends the process
  * with exit code 1.
  *
  * @param options.orContinue Whether to continue after a failure if an earlier set-up was complete.
+ * @param options.parallel Whether to install MPI too.
  */
-export async function setUpOrExit({ orContinue = false } = {}): Promise<Environment> {
+export async function setUpOrExit(
+  { orContinue = false, parallel = false } = {},
+): Promise<Environment> {
   const environment = thisEnvironment();
   const stop = new AbortController();
   const onStop = () => stop.abort();
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) Deno.addSignalListener(signal, onStop);
   try {
-    await setUp({ ...environment, signal: stop.signal });
+    await setUp({ ...environment, signal: stop.signal }, { parallel });
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     console.error(`\nSet-up is not done. ${error.message}`);
@@ -580,6 +593,7 @@ export async function setUpOrExit({ orContinue = false } = {}): Promise<Environm
 }
 
 if (import.meta.main) {
-  refuseArguments("setup", "only sets up: installs and compiles what is missing");
-  await setUpOrExit();
+  const does = "only sets up: installs and compiles what is missing; with --parallel MPI too";
+  refuseArguments("setup", does, ["--parallel"]);
+  await setUpOrExit({ parallel: Deno.args.includes("--parallel") });
 }

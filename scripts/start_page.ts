@@ -25,8 +25,8 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
     "show what depth costs and what an addition repairs, and account for all of ResNet-18",
     "1",
   ],
-  "11": ["tell shortcuts and versions apart, and measure why plain networks degrade", "2"],
-  "12": ["mix a kernel for each image, and judge from seeds and an interval whether it helps", "2"],
+  "11": ["choose a shortcut, an order of layers and a block, each by an experiment", "1"],
+  "12": ["mix a kernel for each picture, and measure whether the network uses the picture", "1"],
   "13": ["use a trained network where labels are few", "1"],
   "14": ["choose a network by data and cost, make it faster, go from a folder to answers", "1"],
 };
@@ -58,7 +58,7 @@ export async function writeStartPage(
 }
 
 /** Returns the first heading of a notebook. */
-function titleOf(text: string): string | undefined {
+export function titleOf(text: string): string | undefined {
   try {
     const notebook: Notebook = JSON.parse(text);
     return /^# (.+)/.exec([notebook.cells[0]?.source ?? ""].flat().join(""))?.[1]?.trim();
@@ -67,16 +67,34 @@ function titleOf(text: string): string | undefined {
   }
 }
 
+/**
+ * Returns the map of the course as a table of Markdown, for notebooks with these titles.
+ *
+ * @param options.link The address of a notebook. @default its file name
+ * @param options.time The minutes that each lesson computes, if they are alike for all.
+ */
+export function lessonTable(
+  titles: Readonly<Record<string, string>>,
+  { link = (file) => file, time }: {
+    readonly link?: (file: string) => string;
+    readonly time?: string;
+  } = {},
+): string {
+  const rows = Object.entries(titles).flatMap(([file, title]) => {
+    const lesson = lessons[file.split("_")[0]!];
+    return lesson ? [`| [${title}](${link(file)}) | ${lesson[0]} | ${time ?? lesson[1]} |`] : [];
+  });
+  return `| lesson | after it you can | minutes it computes |
+| :-- | :-- | --: |
+${rows.join("\n")}`;
+}
+
 /** Returns the start page of the course as Markdown, for notebooks with these titles. */
 export function startPage(
   titles: Readonly<Record<string, string>>,
   { scale, copies }: { readonly scale: string; readonly copies: boolean },
 ): string {
   const { means, time } = scales[scale] ?? { means: "not a scale: use smoke, cpu or gpu" };
-  const rows = Object.entries(titles).flatMap(([file, title]) => {
-    const lesson = lessons[file.split("_")[0]!];
-    return lesson ? [`| [${title}](${file}) | ${lesson[0]} | ${time ?? lesson[1]} |`] : [];
-  });
   return `# ResNet Lab: from tensors to ResNet
 
 ${
@@ -95,9 +113,7 @@ scale cpu. Cells can run, but nothing is saved. To work in copies of your own, s
 You need to read JavaScript or TypeScript, and to know what a derivative is. Nothing about networks
 is assumed. Each lesson uses what the ones before it built.
 
-| lesson | after it you can | minutes it computes |
-| :-- | :-- | --: |
-${rows.join("\n")}
+${lessonTable(titles, { time })}
 
 ## The scale in use: ${scale}
 

@@ -7,10 +7,12 @@
  */
 import assert from "node:assert/strict";
 import * as lib from "resnet-lab";
+import { LazyImageDataset } from "../lib/data/lazy_images.ts";
 import { isTensor } from "../lib/tensor/internal.ts";
 
 /** The types with named properties that are no options, with the reason. */
 const VALUES: Readonly<Record<string, string>> = {
+  Dataset: "data, possibly of the caller's own class",
   KernelTrace: "what traceKernels gives",
   Layout: "plotly's",
   Optimizer: "an object with methods, possibly of the caller's own class",
@@ -22,6 +24,7 @@ const VALUES: Readonly<Record<string, string>> = {
   "findLearningRate 2.checkpoint": "not an option: it is left out of those of fit",
   "compareNetworks 0.checkpoint": "not an option: it is left out of those of trainAndEvaluate",
   Trace: "plotly's",
+  Source: "the data of fit: a data set or a generator",
   TrainingHistory: "a history, or a stored one with further measurements",
 };
 
@@ -42,6 +45,17 @@ const images = {
   labels: Uint8Array.of(0, 1),
 } as const;
 const set = new lib.ImageDataset(images);
+const lazySet = new LazyImageDataset({
+  name: "lazy",
+  folder: "no such folder",
+  files: [0, 0, 1, 1].map((label, i) => ({ file: `${i}.png`, label, size: 1, time: 0 })),
+  form: { size: [4, 4], channels: 1 },
+  classNames: ["a", "b"],
+});
+const mixed = {
+  pictures: { dark: [[0, 0, 0], [0, 0, 0], [0, 0, 0]] },
+  attention: { weight: [0, 0, 0, 0], bias: [0, 0, 0, 0] },
+};
 const image = ops.zeros([1, 4, 4, 1]);
 const parameter = lib.variable(ops.zeros([1]));
 const layer = lib.globalAveragePool();
@@ -102,6 +116,11 @@ const PLACES: Readonly<Record<string, Row>> = {
     (o) => lib.stages.tensorBoard(training(), "a", o),
   ],
   "interactive.backward 0": [{ formula: "x·x + x" }, (o) => lib.interactive.backward(o)],
+  "interactive.kernelMixer 0": [mixed, (o) => lib.interactive.kernelMixer(o)],
+  "interactive.kernelMixer 0.attention": [
+    mixed.attention,
+    (o) => lib.interactive.kernelMixer({ ...mixed, attention: o }),
+  ],
   "interactive.kernelWorkshop 0": [{ stride: 2 }, (o) => lib.interactive.kernelWorkshop(o)],
   "interactive.normalizer 0": [small, (o) => lib.interactive.normalizer(o)],
   "interactive.normalizer 0.head": [
@@ -166,11 +185,18 @@ const PLACES: Readonly<Record<string, Row>> = {
   "lsuv 2": [{ tolerance: 1 }, (o) => lib.lsuv(net, image, o)],
   "maxPool 0": [{ kernelSize: 1 }, (o) => lib.maxPool(o)],
   "new BatchNorm 1": [{ epsilon: 1 }, (o) => new lib.BatchNorm(1, o)],
-  "new DynamicConv2d 2": [{ kernelSize: 1 }, (o) => new lib.DynamicConv2d(1, 1, o)],
   "onForward 3": [{ training: true }, (o) => lib.onForward(net, image, () => {}, o)],
   "table 1": [{ digits: 3 }, (o) => lib.table([{ a: 1 }], o)],
   "summary 2": [{ depth: 1 }, (o) => lib.summary(net, [4, 4, 1], o)],
   "BatchNorm.forward 1": [{ training: true }, (o) => lib.batchNorm(1).forward(image, o)],
+  "DynamicConv2d.forward 1": [
+    { training: true },
+    (o) => lib.dynamicConv2d(1, 1, { kernelSize: 1 }).forward(image, o),
+  ],
+  "KernelAttention.forward 1": [
+    { training: true },
+    (o) => lib.dynamicConv2d(1, 1, { kernelSize: 1 }).attention.forward(image, o),
+  ],
   "Dropout.forward 1": [{ training: true }, (o) => lib.dropout(0.5).forward(image, o)],
   "Module.forward 1": [{ training: true }, (o) => net.forward(image, o)],
   "Parallel.forward 1": [{ training: true }, (o) => lib.parallel(lib.relu()).forward(image, o)],
@@ -228,6 +254,8 @@ const PLACES: Readonly<Record<string, Row>> = {
   "fashionMnist 0": [{ subset: true }, (o) => lib.fashionMnist(o)],
   "imageFolder 1": [{ size: [8, 8] }, (o) => lib.imageFolder(missing, o)],
   "ImageDataset.kFold 1": [{ seed: 1 }, (o) => set.kFold(2, o)],
+  "LazyImageDataset.kFold 1": [{ seed: 1 }, (o) => lazySet.kFold(2, o)],
+  "LazyImageDataset.split 1": [{ seed: 1 }, (o) => lazySet.split(0.5, o)],
   "readImage 1": [{ size: [8, 8] }, (o) => lib.readImage("none.png", o)],
   "ImageDataset.split 1": [{ seed: 1 }, (o) => set.split(0.5, o)],
   "new ImageDataset 0": [images, (o) => new lib.ImageDataset(o)],
@@ -252,6 +280,10 @@ const PLACES: Readonly<Record<string, Row>> = {
   "cosine 0": [{ learningRate: 0.1, steps: 2 }, (o) => lib.cosine(o)],
   "oneCycle 0": [{ maximum: 0.1, steps: 2 }, (o) => lib.oneCycle(o)],
   "stepDecay 0": [{ learningRate: 0.1, at: [1] }, (o) => lib.stepDecay(o)],
+  "binaryCrossEntropy 2": [
+    { positiveWeights: [1, 2] },
+    (o) => lib.binaryCrossEntropy(ops.zeros([1, 2]), ops.zeros([1, 2]), o),
+  ],
   "crossEntropy 2": [
     { labelSmoothing: 0.1 },
     (o) => lib.crossEntropy(ops.zeros([1, 2]), ops.tensor([0], [1], "int32"), o),

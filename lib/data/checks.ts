@@ -1,4 +1,4 @@
-/** Checks of sizes and class names, and of the memory that images need. */
+/** Checks of sizes, class names and indices, and of the memory that images need. */
 import { checkArray, checkInteger, checkString, show } from "../tensor/internal.ts";
 
 /**
@@ -67,8 +67,34 @@ export function allocate(
   }
 }
 
-/** The ends of the names of files that are read. */
-export const EXTENSIONS = [".avif", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"];
+/** Returns the name of a typed array's class, also for subclasses and arrays of another realm. */
+export function typedArrayName(array: unknown): string | undefined {
+  return ArrayBuffer.isView(array) && !(array instanceof DataView)
+    ? (array as Uint8Array)[Symbol.toStringTag]
+    : undefined;
+}
 
-/** The reason why a path is not read. */
-export const NOT_A_FILE = "It must be a file, found a pipe, socket or device";
+/**
+ * Checks positions in a data set.
+ *
+ * @throws {TypeError} If they are not an array of numbers.
+ * @throws {RangeError} If there are none, or one is out of range.
+ */
+export function checkIndices(
+  { name, count }: { readonly name: string; readonly count: number },
+  indices: readonly number[] | Int32Array,
+): void {
+  const action = `Reading "${name}"`;
+  if (!Array.isArray(indices) && typedArrayName(indices) === undefined) {
+    throw new TypeError(
+      `${action}: the indices must be an array of numbers, found ${show(indices)}.`,
+    );
+  }
+  if (indices.length === 0) {
+    throw new RangeError(`${action}: there must be at least one index, found none.`);
+  }
+  for (const index of indices) {
+    if (Number.isInteger(index) && index >= 0 && index < count) continue;
+    checkInteger(action, "an index", index, 0, count - 1); // Too slow for every index.
+  }
+}

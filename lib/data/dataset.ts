@@ -1,13 +1,8 @@
-import { type Images, type Labels, ops, Random } from "../tensor/mod.ts";
-import {
-  checkInstance,
-  checkInteger,
-  checkNumber,
-  checkOptions,
-  checkString,
-  show,
-} from "../tensor/internal.ts";
-import { checkClassNames } from "./checks.ts";
+import { type Images, type Labels, ops } from "../tensor/mod.ts";
+import { checkInteger, checkOptions, checkString, show } from "../tensor/internal.ts";
+import { checkClassNames, checkIndices, typedArrayName } from "./checks.ts";
+import type { Dataset, Examples } from "./examples.ts";
+import { folds, halves } from "./splits.ts";
 
 /** Class numbers, as files, tensors and other libraries provide them; each is a whole number. */
 export type ClassNumbers =
@@ -92,7 +87,8 @@ export type Indices = readonly number[] | Int32Array;
  * assert(Math.abs(images.dataSync()[0]! - 0.2) < 1e-7);
  * ```
  */
-export class ImageDataset<Channels extends number = number, Classes extends number = number> {
+export class ImageDataset<Channels extends number = number, Classes extends number = number>
+  implements Dataset<Images<Channels>, Labels<Classes>> {
   /** The name of the data set in messages and titles. */
   readonly name: string;
   /** The pixels of all images in row-major order. */
@@ -201,12 +197,21 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
    * @returns `[batch]`; the caller disposes it.
    * @throws {RangeError} If `indices` is empty or an index is out of range.
    */
-  labelTensor(indices?: Indices): Labels {
+  labelTensor(indices?: Indices): Labels<Classes> {
     return ops.tensor(
       indices === undefined ? this.labels : this.#labelsAt(indices),
       undefined,
       "int32",
     );
+  }
+
+  /**
+   * Returns the images and class numbers at `indices`, in that order.
+   *
+   * @throws {RangeError} If `indices` is empty or an index is out of range.
+   */
+  batch(indices: Indices): Examples<Images<Channels>, Labels<Classes>> {
+    return { inputs: this.images(indices), targets: this.labelTensor(indices) };
   }
 
   /**
@@ -265,31 +270,8 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
     fraction: number,
     options: { seed: number },
   ): [ImageDataset<Channels, Classes>, ImageDataset<Channels, Classes>] {
-    const action = `Splitting the data set "${this.name}"`;
-    checkOptions<typeof options>(action, options, "{ seed: 1 }", { seed: true });
-    const fits = fraction > 0 && fraction < 1;
-    checkNumber(action, "the fraction", fraction, fits, "between 0 and 1");
-    const random = new Random(options.seed);
-    const members = this.#byClass();
-    const single = members.findIndex(({ length }) => length === 1);
-    if (single >= 0) {
-      throw new RangeError(
-        `${action}: each class must have at least two images, one for each set, found one of the class ` +
-          `"${this.classNames[single]}", image ${
-            members[single]
-          }. Add images of it, or leave it out with subset().`,
-      );
-    }
-    const first: number[] = [];
-    const second: number[] = [];
-    for (const indices of members) {
-      // Clamped, so that no class is missing from either part.
-      const size = Math.max(1, Math.min(Math.round(fraction * indices.length), indices.length - 1));
-      random.permutation(indices.length).forEach((from, to) =>
-        (to < size ? first : second).push(indices[from]!)
-      );
-    }
-    return [this.subset(first.sort(ascending)), this.subset(second.sort(ascending))];
+    const [first, second] = halves(this, fraction, options);
+    return [this.subset(first), this.subset(second)];
   }
 
   /**
@@ -319,35 +301,10 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
     count: number,
     options: { seed: number },
   ): [training: ImageDataset<Channels, Classes>, validation: ImageDataset<Channels, Classes>][] {
-    const action = `Dividing the data set "${this.name}" into folds`;
-    checkOptions<typeof options>(action, options, "{ seed: 1 }", { seed: true });
-    checkInteger(action, "the number of folds", count, 2);
-    const random = new Random(options.seed);
-    const folds: number[][] = Array.from({ length: count }, () => []);
-    let next = 0; // Goes on from class to class, so that the folds differ by one image at most.
-    for (const [label, indices] of this.#byClass().entries()) {
-      if (indices.length > 0 && indices.length < count) {
-        throw new RangeError(
-          `${action}: each class must have at least ${count} images, one for each fold, found ${indices.length} of the class "${
-            this.classNames[label]
-          }".`,
-        );
-      }
-      for (const position of random.permutation(indices.length)) {
-        folds[next++ % count]!.push(indices[position]!);
-      }
-    }
-    return folds.map((fold, i) => {
-      const others = folds.filter((_, j) => j !== i).flat();
-      return [this.subset(others.sort(ascending)), this.subset(fold.sort(ascending))];
-    });
-  }
-
-  /** Returns the positions of the images of each class. */
-  #byClass(): number[][] {
-    const members: number[][] = this.classNames.map(() => []);
-    this.labels.forEach((label, index) => members[label]!.push(index));
-    return members;
+    return folds(this, count, options).map(([training, validation]) => [
+      this.subset(training),
+      this.subset(validation),
+    ]);
   }
 
   /** Returns a copy of the pixels of the images at `indices`. */
@@ -371,19 +328,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
 
   #checkIndices(indices: Indices): void {
     this.#checkNotTransferred();
-    const action = `Reading "${this.name}"`;
-    if (!Array.isArray(indices) && typedArrayName(indices) === undefined) {
-      throw new TypeError(
-        `${action}: the indices must be an array of numbers, found ${show(indices)}.`,
-      );
-    }
-    if (indices.length === 0) {
-      throw new RangeError(`${action}: there must be at least one index, found none.`);
-    }
-    for (const index of indices) {
-      if (Number.isInteger(index) && index >= 0 && index < this.count) continue;
-      checkInteger(action, "an index", index, 0, this.count - 1); // Too slow for every index.
-    }
+    checkIndices(this, indices);
   }
 
   /** An array that was transferred to a worker is empty and would be read as zeros. */
@@ -406,21 +351,23 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
   }
 }
 
+/** The classes of a set of images, and the form of the images. */
+export type ImageForm = Pick<
+  ImageDataset,
+  "name" | "count" | "classNames" | "height" | "width" | "channels"
+>;
+
 /** The option `shorterSide` with which the images of a data set were read, if it was given. */
-const shorterSides = new WeakMap<ImageDataset, number>();
+const shorterSides = new WeakMap<ImageForm, number>();
 
 /** Notes the option `shorterSide` of {@linkcode imageFolder}. */
-export function noteShorterSide(dataset: ImageDataset, shorterSide: number | undefined): void {
+export function noteShorterSide(dataset: ImageForm, shorterSide: number | undefined): void {
   if (shorterSide !== undefined) shorterSides.set(dataset, shorterSide);
 }
 
 /** Returns what {@linkcode noteShorterSide} noted. */
-export function shorterSideOf(dataset: ImageDataset): number | undefined {
+export function shorterSideOf(dataset: ImageForm): number | undefined {
   return shorterSides.get(dataset);
-}
-
-function ascending(a: number, b: number): number {
-  return a - b;
 }
 
 /** `i / 255` for each byte. */
@@ -431,13 +378,6 @@ export function fractionsOf(bytes: Uint8Array): Float32Array {
   const fractions = new Float32Array(bytes.length);
   for (let i = 0; i < bytes.length; i++) fractions[i] = FRACTIONS[bytes[i]!]!;
   return fractions;
-}
-
-/** Returns the name of a typed array's class, also for subclasses and arrays of another realm. */
-function typedArrayName(array: unknown): string | undefined {
-  return ArrayBuffer.isView(array) && !(array instanceof DataView)
-    ? (array as Uint8Array)[Symbol.toStringTag]
-    : undefined;
 }
 
 /**
@@ -501,13 +441,4 @@ function toBytesOrFloats(action: string, pixels: unknown): Uint8Array | Float32A
         }. Convert them with Uint8Array.from(pixels) or, for 16 bits, Float32Array.from(pixels, (x) => x / 65535).`,
       );
   }
-}
-
-/**
- * Checks that a value is a data set.
- *
- * @throws {TypeError} If it is not.
- */
-export function checkDataset(action: string, dataset: unknown): asserts dataset is ImageDataset {
-  checkInstance(action, "the data set", dataset, ImageDataset, "an ImageDataset");
 }

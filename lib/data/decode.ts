@@ -1,6 +1,7 @@
-/** Decodes image files to pixels, as Pillow and torchvision do; see `imageFolder`. */
-import { checkInteger, show } from "../tensor/internal.ts";
-import { checkSize } from "./checks.ts";
+/**
+ * Decodes image files to pixels, as Pillow and torchvision do; see `imageFolder`. Workers load this
+ * file, so it imports nothing of TensorFlow.js.
+ */
 import { pixelReader } from "./picture_file.ts";
 import { type Pixels, resample } from "./resample.ts";
 
@@ -28,47 +29,18 @@ export interface ReadImageOptions<Channels extends 1 | 3 = 1 | 3> {
 }
 
 /**
- * Checks the form in which images are decoded.
- *
- * @throws {TypeError} If a value is of the wrong kind.
- * @throws {RangeError} If it is out of range.
- */
-export function checkDecodeOptions(
-  action: string,
-  { size, shorterSide, channels = 3 }: ReadImageOptions,
-): void {
-  checkSize(action, size);
-  if (shorterSide !== undefined) checkInteger(action, "shorterSide", shorterSide);
-  if (channels !== 1 && channels !== 3) {
-    throw new RangeError(`${action}: channels must be 1 or 3, found ${show(channels)}.`);
-  }
-  const longer = Math.max(...size);
-  if (shorterSide !== undefined && shorterSide < longer) {
-    throw new RangeError(
-      `${action}: shorterSide must be at least ${longer}, from which ${size[0]} × ${
-        size[1]
-      } can be cut, found ${shorterSide}.`,
-    );
-  }
-}
-
-/**
  * Returns a function that decodes the bytes of an image file to `[height, width, channels]`. It
  * throws an error if they are of another format, too large, or damaged.
  */
 export async function decoder(
-  { size, shorterSide, channels = 3 }: ReadImageOptions,
+  options: ReadImageOptions,
 ): Promise<(bytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>> {
-  const pixelsOf = await pixelReader(channels);
-  return async (bytes) => cut(await pixelsOf(bytes), size, shorterSide);
+  const pixelsOf = await pixelReader(options.channels ?? 3);
+  return async (bytes) => toSize(await pixelsOf(bytes), options);
 }
 
-/** Resizes an image, and cuts the middle out of it. */
-function cut(
-  whole: Pixels,
-  size: readonly [height: number, width: number],
-  shorterSide: number | undefined,
-): Uint8Array {
+/** Returns an image resized and cut to the size of the options. */
+export function toSize(whole: Pixels, { size, shorterSide }: ReadImageOptions): Uint8Array {
   const shorter = Math.min(whole.height, whole.width);
   // torchvision's Resize truncates the longer side to whole pixels, and CenterCrop rounds halves to
   // even numbers.

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
-import { basename, extname, join } from "node:path";
+import { basename, extname, join, resolve } from "node:path";
 import {
+  checkBoolean,
   checkFunction,
   checkInteger,
   checkOptions,
@@ -9,10 +10,13 @@ import {
   linkInterrupt,
   show,
 } from "../tensor/internal.ts";
-import { allocate, checkClassNames, EXTENSIONS, NOT_A_FILE } from "./checks.ts";
+import { allocate, checkClassNames } from "./checks.ts";
 import { ImageDataset, noteShorterSide } from "./dataset.ts";
-import { checkDecodeOptions, decoder, type ReadImageOptions, reasonOf } from "./decode.ts";
+import { decoder, type ReadImageOptions, reasonOf } from "./decode.ts";
+import { checkDecodeOptions } from "./decode_options.ts";
+import { type LazyFile, LazyImageDataset } from "./lazy_images.ts";
 import { readBounded } from "./picture_file.ts";
+import { EXTENSIONS, NOT_A_FILE, versionOf } from "./readable_files.ts";
 
 /** The options of {@linkcode imageFolder}. */
 export interface ImageFolderOptions<
@@ -33,6 +37,14 @@ export interface ImageFolderOptions<
    * @default the name of the folder
    */
   name?: string;
+  /**
+   * Whether the images stay in their files, and are read and decoded again whenever a batch needs
+   * them, for sets that do not fit in memory. Each file is decoded once before, so that `skipped`
+   * is complete.
+   *
+   * @default false
+   */
+  lazy?: boolean;
   /** Called after each file. */
   onProgress?: (progress: ImageFolderProgress) => void;
   /** Stops the reading, as Jupyter's Stop does. */
@@ -65,6 +77,14 @@ export interface ImageFolder<Classes extends number = number, Channels extends 1
   readonly skipped: readonly SkippedFile[];
 }
 
+/** The {@linkcode ImageFolder} of the option `lazy`. */
+export interface LazyImageFolder<Classes extends number = number, Channels extends 1 | 3 = 3> {
+  /** The images, which stay in their files. */
+  readonly dataset: LazyImageDataset<Channels, Classes>;
+  /** The files that are not in the data set, by path, with the reason. */
+  readonly skipped: readonly SkippedFile[];
+}
+
 /**
  * Your own pictures: the image files of a folder with a sub-folder for each class, resized to one
  * size.
@@ -92,6 +112,11 @@ export interface ImageFolder<Classes extends number = number, Channels extends 1
  *
  * With `classes` the number of classes is part of the type: `ImageDataset<3, 2>` for
  * `classes: ["cat", "dog"]`. Make a test set with `split`.
+ *
+ * With `lazy: true` the images stay in their files. A training reads the images of its next batches
+ * while it computes, in other threads, so that memory stays flat however many images there are. The
+ * pixels and `skipped` are the same. A file that is later gone, changed or damaged ends the
+ * training with an error that has its path.
  *
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws {RangeError} If a size, `shorterSide` or `imagesPerClass` is not a whole number of at
@@ -122,33 +147,51 @@ export interface ImageFolder<Classes extends number = number, Channels extends 1
  *
  * const grey = await imageFolder(folder, { size: [2, 2], channels: 1 });
  * assert.deepEqual(grey.dataset.images([0]).shape, [1, 2, 2, 1]);
+ *
+ * const lazy = await imageFolder(folder, { ...options, lazy: true });
+ * const { inputs, targets } = await lazy.dataset.batch([1]);
+ * assert.deepEqual(inputs.dataSync(), dataset.images([1]).dataSync());
+ * assert.equal(targets.dataSync()[0], 1);
  * await Deno.remove(folder, { recursive: true });
  * ```
  */
-export async function imageFolder<
+export function imageFolder<
   const Names extends readonly string[] = readonly string[],
   const Channels extends 1 | 3 = 3,
 >(
   folder: string,
-  options: ImageFolderOptions<Names, Channels>,
+  options: ImageFolderOptions<Names, Channels> & { lazy: true },
+): Promise<LazyImageFolder<Names["length"], Channels>>;
+/** {@linkcode imageFolder} of images in memory. */
+export function imageFolder<
+  const Names extends readonly string[] = readonly string[],
+  const Channels extends 1 | 3 = 3,
+>(
+  folder: string,
+  options: ImageFolderOptions<Names, Channels> & { lazy?: false },
 ): Promise<ImageFolder<Names["length"], Channels>>;
 export async function imageFolder(
   folder: string,
   options: ImageFolderOptions,
-): Promise<ImageFolder<number, 1 | 3>> {
+): Promise<ImageFolder<number, 1 | 3> | LazyImageFolder<number, 1 | 3>> {
   checkFolderOptions(folder, options);
   const { name = basename(folder), channels = 3, size: [height, width], onProgress } = options;
+  const { lazy = false, shorterSide } = options;
   const action = `Reading images from the folder ${folder}`;
   using interrupt = linkInterrupt(options.signal);
   const { signal } = interrupt;
   const { classNames, files, skipped } = await findFiles(action, folder, options, signal);
 
   const imageSize = height * width * channels;
-  const pixels = allocate(action, files.length, imageSize);
+  const pixels = allocate(action, lazy ? 0 : files.length, imageSize);
+  const lazyFiles: LazyFile[] = [];
   const decode = await decoder(options);
   const readInto = async (index: number) => {
-    const bytes = await readBounded(join(folder, files[index]!.file));
-    pixels.set(await decode(bytes), index * imageSize);
+    const path = join(folder, files[index]!.file);
+    // The version comes first, so that a change during the reading is noticed later.
+    if (lazy) lazyFiles[index] = { ...files[index]!, ...versionOf(await Deno.stat(path)) };
+    const image = await decode(await readBounded(path));
+    if (!lazy) pixels.set(image, index * imageSize);
   };
   const failed: number[] = [];
   let next = 0, read = 0;
@@ -175,9 +218,6 @@ export async function imageFolder(
   signal?.throwIfAborted();
 
   const readable = [...files.keys()].filter((index) => !reasons.has(index));
-  readable.forEach((from, to) =>
-    pixels.copyWithin(to * imageSize, from * imageSize, (from + 1) * imageSize)
-  );
   for (const [index, reason] of reasons) skipped.push({ file: files[index]!.file, reason });
   skipped.sort((a, b) => a.file < b.file ? -1 : 1);
   const labels = Int32Array.from(readable, (index) => files[index]!.label);
@@ -191,6 +231,19 @@ export async function imageFolder(
       );
     }
   }
+  if (lazy) {
+    const dataset = new LazyImageDataset({
+      name,
+      folder: resolve(folder),
+      files: readable.map((index) => lazyFiles[index]!),
+      form: { size: [height, width], shorterSide, channels },
+      classNames: [...classNames],
+    });
+    return { dataset, skipped };
+  }
+  readable.forEach((from, to) =>
+    pixels.copyWithin(to * imageSize, from * imageSize, (from + 1) * imageSize)
+  );
   const dataset = new ImageDataset({
     name,
     pixels: pixels.subarray(0, readable.length * imageSize),
@@ -201,7 +254,7 @@ export async function imageFolder(
     classes: classNames.length,
     classNames,
   });
-  noteShorterSide(dataset, options.shorterSide);
+  noteShorterSide(dataset, shorterSide);
   return { dataset, skipped };
 }
 
@@ -223,13 +276,15 @@ export function checkFolderOptions(folder: unknown, options: ImageFolderOptions)
     classes: true,
     imagesPerClass: true,
     name: true,
+    lazy: true,
     onProgress: true,
     signal: true,
   });
-  const { classes, imagesPerClass, name, onProgress, signal } = options;
+  const { classes, imagesPerClass, name, lazy, onProgress, signal } = options;
   checkDecodeOptions(action, options);
   if (imagesPerClass !== undefined) checkInteger(action, "imagesPerClass", imagesPerClass);
   if (name !== undefined) checkString(action, "name", name);
+  if (lazy !== undefined) checkBoolean(action, "lazy", lazy);
   if (onProgress !== undefined) checkFunction(action, "onProgress", onProgress);
   checkSignal(action, signal);
   if (classes !== undefined) checkClassNames(action, "classes", classes);

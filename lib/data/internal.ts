@@ -1,10 +1,12 @@
 /** Exports that the other rooms of lib share, and that are not public. */
-export { type BatchMaker, batchMaker, type BatchOrder } from "./batches.ts";
-export { checkDataset } from "./dataset.ts";
+export { type BatchMaker, batchMaker, type BatchOrder, transformed } from "./batches.ts";
+export { areLabels, checkDataset, checkExamples } from "./examples.ts";
+export { LoadAhead, unlessAborted } from "./load_ahead.ts";
 export { cacheFolder, download } from "./download.ts";
 export {
   bindDataset,
   bindTrainingData,
+  imageFormOf,
   type TrainingData,
   trainingDataFrom,
   trainingDataOf,

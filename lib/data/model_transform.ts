@@ -1,10 +1,11 @@
+import type { Tensor } from "../tensor/mod.ts";
 import { checkFunction } from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
-import type { Transform } from "./transforms.ts";
+import type { InputTransform } from "./transforms.ts";
 import { checkModule } from "../nn/checks.ts";
 
 /** The transform of each model that has one. */
-const transforms = new WeakMap<AnyModule, Transform>();
+const transforms = new WeakMap<AnyModule, InputTransform>();
 /** The models that have a transform; a WeakMap cannot be listed. */
 const models = new Set<WeakRef<AnyModule>>();
 
@@ -19,7 +20,7 @@ const models = new Set<WeakRef<AnyModule>>();
  * @throws {TypeError} If it is not a model.
  * @throws {RangeError} If its parts have several transforms and it has none itself.
  */
-export function transformOf(model: AnyModule): Transform | undefined {
+export function transformOf(model: AnyModule): InputTransform | undefined {
   const action = "Looking up the transform of a model";
   checkModule(action, "the model", model);
   if (transforms.has(model) || models.size === 0) return transforms.get(model);
@@ -41,7 +42,10 @@ export function transformOf(model: AnyModule): Transform | undefined {
  *
  * @throws {TypeError} If it is not a model, or the transform is not a function.
  */
-export function bindTransform(model: AnyModule, transform: Transform | undefined): void {
+export function bindTransform(
+  model: AnyModule,
+  transform: InputTransform<never, Tensor> | undefined,
+): void {
   const action = "Binding a transform to a model";
   checkModule(action, "the model", model);
   if (transform === undefined) {
@@ -50,7 +54,7 @@ export function bindTransform(model: AnyModule, transform: Transform | undefined
   }
   checkFunction(action, "the transform", transform);
   if (!transforms.has(model)) models.add(new WeakRef(model));
-  transforms.set(model, transform);
+  transforms.set(model, transform as InputTransform);
 }
 
 /** Returns the models in use that have a transform. */

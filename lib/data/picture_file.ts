@@ -1,8 +1,11 @@
-/** Reads all pixels of an image file; see `decode.ts`. */
+/**
+ * Reads all pixels of an image file; see `decode.ts`. Workers load this file, so it imports nothing
+ * of TensorFlow.js.
+ */
 import { Buffer } from "node:buffer";
-import type { Sharp } from "sharp";
-import { EXTENSIONS, NOT_A_FILE } from "./checks.ts";
+import type { Metadata, Sharp } from "sharp";
 import { rgbToGrey } from "./grey.ts";
+import { EXTENSIONS, type FileVersion, NOT_A_FILE, versionOf } from "./readable_files.ts";
 import type { Pixels } from "./resample.ts";
 
 /** The formats that are read, by the decoder's names. */
@@ -20,11 +23,19 @@ const MAX_FILE_BYTES = 2 ** 28;
 /**
  * Returns the bytes of a file.
  *
- * @throws {Error} If it is not a file, empty, or too large.
+ * @param expected The version that it must have, if it was read before.
+ * @throws {Error} If it is not a file, empty, too large, or has changed.
  */
-export async function readBounded(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const { isFile, size } = await Deno.stat(path);
-  if (!isFile) throw new Error(NOT_A_FILE);
+export async function readBounded(
+  path: string,
+  expected?: FileVersion,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const info = await Deno.stat(path);
+  if (!info.isFile) throw new Error(NOT_A_FILE);
+  const { size, time } = versionOf(info);
+  if (expected && (size !== expected.size || time !== expected.time)) {
+    throw new Error("The file has changed since the folder was read");
+  }
   checkFileSize(size);
   return await Deno.readFile(path);
 }
@@ -74,7 +85,8 @@ async function decode(
   channels: 1 | 3,
   oneAtATime: ReturnType<typeof mutex>,
 ): Promise<Pixels> {
-  const { format, depth, space, width, height } = await image.metadata();
+  const plain = plainJpeg(bytes);
+  const { format, depth, space, width, height } = plain ?? await image.metadata();
   if (!FORMATS.includes(format)) {
     throw new Error(`The format must be one of ${EXTENSIONS.join(", ")}, found ${format}`);
   }
@@ -88,9 +100,71 @@ async function decode(
   if (format === "tiff" && tiffTag(bytes, 262) === 6 && tiffTag(bytes, 259) !== 7) {
     throw new Error("A TIFF must be in red, green and blue, found YCbCr");
   }
-  const decodeAll = () => decodeWhole(image, space === "cmyk", channels);
+  const decodeAll = () => decodeWhole(image, plain ? "plain" : space, channels);
   return width * height > LARGE_IMAGE ? await oneAtATime(decodeAll) : await decodeAll();
 }
+
+/**
+ * Reads plain JPEGs of one size together, which takes half of the time if they are small.
+ *
+ * @returns Their pixels; undefined if the files are not such.
+ * @throws {Error} If a file is damaged; the message does not say which one.
+ */
+export async function pixelsTogether(
+  channels: 1 | 3,
+  files: readonly Uint8Array[],
+): Promise<Pixels[] | undefined> {
+  const [first] = files.map(plainJpeg);
+  if (!first || files.length < 2) return undefined;
+  const { height, width } = first, size = height * width;
+  const areAlike = files.every((bytes) => {
+    const form = plainJpeg(bytes);
+    return form?.height === height && form.width === width && bytes.length <= MAX_FILE_BYTES;
+  });
+  if (!areAlike || files.length * size > LARGE_IMAGE) return undefined;
+  const { default: sharp } = await import("sharp");
+  const images = sharp(files.map((bytes) => Buffer.from(bytes)), {
+    failOn: "error",
+    ignoreIcc: true,
+    join: { across: 1 },
+  });
+  const { data, info } = await images.raw().toBuffer({ resolveWithObject: true });
+  if (info.width !== width || data.length !== files.length * size * 3) return undefined;
+  if (channels === 1) rgbToGrey(data, files.length * size);
+  return files.map((_, i) => {
+    const pixels = data.subarray(i * size * channels, (i + 1) * size * channels);
+    return { data: pixels, height, width, channels };
+  });
+}
+
+/**
+ * Returns the form of a JPEG of three components of 8 bits without EXIF data, undefined for other
+ * files. There is nothing to turn, flatten or convert. The decoder need not look at the header
+ * first, which takes a third of the time of a small image.
+ */
+function plainJpeg(bytes: Uint8Array): PlainJpeg | undefined {
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return undefined;
+  for (let at = 2; at + 9 < bytes.length && bytes[at] === 0xff;) {
+    const marker = bytes[at + 1]!, length = bytes[at + 2]! << 8 | bytes[at + 3]!;
+    const isFrame = marker === 0xc0 || marker === 0xc1 || marker === 0xc2;
+    if (isFrame) {
+      const [depth, components] = [bytes[at + 4], bytes[at + 9]];
+      const height = bytes[at + 5]! << 8 | bytes[at + 6]!;
+      const width = bytes[at + 7]! << 8 | bytes[at + 8]!;
+      const isPlain = depth === 8 && components === 3 && height > 0 && width > 0;
+      return isPlain ? { format: "jpeg", depth: "uchar", space: "srgb", width, height } : undefined;
+    }
+    // JFIF's own segment, tables and comments. Others may change the colours or the orientation.
+    const isKnown = marker === 0xe0 || marker === 0xdb || marker === 0xc4 || marker === 0xdd ||
+      marker === 0xfe;
+    if (!isKnown) return undefined;
+    at += 2 + length;
+  }
+  return undefined;
+}
+
+/** The form of a plain JPEG, by the decoder's names. */
+type PlainJpeg = Required<Pick<Metadata, "format" | "depth" | "space" | "width" | "height">>;
 
 /**
  * Returns the value of a field with one 16-bit number in the first directory of a TIFF (TIFF 6.0,
@@ -112,8 +186,15 @@ function tiffTag(bytes: Uint8Array<ArrayBuffer>, tag: number): number | undefine
 }
 
 /** Returns all pixels of an upright image, in red, green and blue or in grey. */
-async function decodeWhole(image: Sharp, cmyk: boolean, channels: 1 | 3): Promise<Pixels> {
-  const upright = cmyk
+async function decodeWhole(
+  image: Sharp,
+  space: string | undefined,
+  channels: 1 | 3,
+): Promise<Pixels> {
+  const cmyk = space === "cmyk";
+  const upright = space === "plain"
+    ? image
+    : cmyk
     ? image.autoOrient().pipelineColourspace("cmyk").toColourspace("cmyk")
     : image.autoOrient().flatten({ background: "white" }).toColourspace("srgb");
   const { data, info } = await upright.raw().toBuffer({ resolveWithObject: true });

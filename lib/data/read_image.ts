@@ -2,7 +2,8 @@ import { type Images, ops } from "../tensor/mod.ts";
 import { checkOptions, show } from "../tensor/internal.ts";
 import { type AnyModule, Module } from "../nn/mod.ts";
 import { fractionsOf } from "./dataset.ts";
-import { checkDecodeOptions, decoder, type ReadImageOptions, reasonOf } from "./decode.ts";
+import { decoder, type ReadImageOptions, reasonOf } from "./decode.ts";
+import { checkDecodeOptions } from "./decode_options.ts";
 import { readBounded } from "./picture_file.ts";
 import { trainingDataOf } from "./training_data.ts";
 

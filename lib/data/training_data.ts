@@ -2,9 +2,11 @@
 import { checkInteger, show } from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import { checkClassNames } from "./checks.ts";
-import { type ImageDataset, shorterSideOf } from "./dataset.ts";
+import { ImageDataset, type ImageForm, shorterSideOf } from "./dataset.ts";
+import type { Dataset } from "./examples.ts";
+import { LazyImageDataset } from "./lazy_images.ts";
 import { bindTransform } from "./model_transform.ts";
-import type { Transform } from "./transforms.ts";
+import type { InputTransform } from "./transforms.ts";
 
 /** The classes of a data set, and the form of its images. */
 export interface TrainingData {
@@ -32,15 +34,30 @@ export function trainingDataOf(model: AnyModule): TrainingData | undefined {
   return trainingData.get(model);
 }
 
-/** Gives a model the transform and the description of the data set that it is trained on. */
+/** Returns the form of the images of a data set, undefined if it is not a set of images. */
+export function imageFormOf(dataset: Dataset): ImageForm | undefined {
+  return dataset instanceof ImageDataset || dataset instanceof LazyImageDataset
+    ? dataset
+    : undefined;
+}
+
+/**
+ * Gives a model the transform and the description of the data that it is trained on. Data that is
+ * not a set of images has no description.
+ */
 export function bindDataset(
   model: AnyModule,
-  dataset: ImageDataset,
-  transform: Transform | undefined,
+  dataset: Dataset | undefined,
+  transform: InputTransform | undefined,
 ): void {
-  const { classNames, height, width, channels } = dataset, shorterSide = shorterSideOf(dataset);
-  const form = { classNames, height, width, channels };
   bindTransform(model, transform);
+  const images = dataset && imageFormOf(dataset);
+  if (!images) {
+    trainingData.delete(model);
+    return;
+  }
+  const { classNames, height, width, channels } = images, shorterSide = shorterSideOf(images);
+  const form = { classNames, height, width, channels };
   bindTrainingData(model, shorterSide === undefined ? form : { ...form, shorterSide });
 }
 

@@ -3,6 +3,7 @@ import {
   type LastAxisOf,
   ops,
   type Random,
+  type Tensor,
   type Tensor4D,
   tidy,
 } from "../tensor/mod.ts";
@@ -27,6 +28,14 @@ export type Transform<In extends number = number, Out extends number = In> = (
   random: Random,
 ) => Images<Out>;
 
+/**
+ * Turns a batch of inputs of any kind into another: a {@linkcode Transform}, where they are images.
+ */
+export type InputTransform<Inputs extends Tensor = Tensor, Out extends Tensor = Tensor> = (
+  inputs: Inputs,
+  random: Random,
+) => Out;
+
 /** A {@linkcode Transform} for images with any number of channels, which it does not change. */
 export type AnyChannelsTransform = <Channels extends number>(
   images: Images<Channels>,
@@ -34,24 +43,24 @@ export type AnyChannelsTransform = <Channels extends number>(
 ) => Images<Channels>;
 
 /**
- * Returns the transformed images.
+ * Returns the transformed inputs.
  *
- * @throws {TypeError} If the result is not a batch of images, or has a different number of images.
+ * @throws {TypeError} If the result is not a tensor of as many inputs, or if images become others.
  */
 export function applyTransform(
   action: string,
-  transform: Transform,
-  images: Images,
+  transform: InputTransform,
+  inputs: Tensor,
   random: Random,
-): Images {
-  const result: unknown = transform(images, random);
-  if (isTensor(result) && result.rank === 4 && result.shape[0] === images.shape[0]) {
-    return result as Images;
-  }
+): Tensor {
+  const result: unknown = transform(inputs, random), count = inputs.shape[0];
+  const areImages = inputs.rank === 4;
+  const fits = isTensor(result) && (result.rank === 4 || !areImages) && result.shape[0] === count;
+  if (fits) return result;
   throw new TypeError(
-    `${action}: the result of the transform must be images [${
-      images.shape[0]
-    }, height, width, channels], found ${show(result)}.`,
+    `${action}: the result of the transform must be ${
+      areImages ? `images [${count}, height, width, channels]` : `inputs [${count}, …]`
+    }, found ${show(result)}.`,
   );
 }
 
@@ -66,7 +75,7 @@ type Step =
   };
 
 /** The steps of each transform of the library. */
-const transformSteps = new WeakMap<Transform, readonly Step[]>();
+const transformSteps = new WeakMap<object, readonly Step[]>();
 
 /** Stores the steps of a transform, and returns it. */
 function withSteps<T extends Transform>(transform: T, steps: readonly Step[]): T {
@@ -78,7 +87,7 @@ function withSteps<T extends Transform>(transform: T, steps: readonly Step[]): T
  * Returns a transform as JSON that {@linkcode transformFrom} reads, undefined for a transform that
  * is not the library's.
  */
-export function describeTransform(transform: Transform): string | undefined {
+export function describeTransform(transform: InputTransform<never, Tensor>): string | undefined {
   const steps = transformSteps.get(transform);
   return steps && JSON.stringify(steps);
 }
@@ -88,11 +97,11 @@ export function describeTransform(transform: Transform): string | undefined {
  *
  * @throws {RangeError} If the description is of something else.
  */
-export function transformFrom(action: string, description: string): Transform {
+export function transformFrom(action: string, description: string): InputTransform {
   try {
     const steps: unknown = JSON.parse(description);
     checkArray(action, "the steps of the transform", steps);
-    return compose(...(steps as object[]).map((step): Transform => {
+    const transform = compose(...(steps as object[]).map((step): Transform => {
       const [[name, values] = [], ...rest] = Object.entries(step);
       if (name === "resize" && rest.length === 0) return resize(values[0], values[1]);
       if (name === "normalize" && rest.length === 0) return normalize(values);
@@ -100,6 +109,7 @@ export function transformFrom(action: string, description: string): Transform {
         `${action}: each step must be resize or normalize, found ${show(name)}.`,
       );
     }));
+    return transform as InputTransform;
   } catch (cause) {
     throw new RangeError(
       `${action}: the transform in the file must be made of resize and normalize, found ${

@@ -13,6 +13,7 @@
 import type { Component, Kit, PageElement } from "./component.ts";
 import { backward as makeBackward } from "./components/backward.ts";
 import { inceptionMixer as makeInceptionMixer } from "./components/inception_mixer.ts";
+import { kernelMixer as makeKernelMixer } from "./components/kernel_mixer.ts";
 import { kernelWorkshop as makeKernelWorkshop } from "./components/kernel_workshop.ts";
 import { normalizer as makeNormalizer } from "./components/normalizer.ts";
 import { pushedPicture as makePushedPicture } from "./components/pushed_picture.ts";
@@ -36,6 +37,9 @@ function mounted<Options, State>(
 
 /** The figure of `interactive.valley`. */
 export const valley: Mount<Parameters<typeof makeValley>[1]> = mounted(makeValley);
+
+/** The figure of `interactive.kernelMixer`. */
+export const kernelMixer: Mount<Parameters<typeof makeKernelMixer>[1]> = mounted(makeKernelMixer);
 
 /** The figure of `interactive.kernelWorkshop`. */
 export const kernelWorkshop: Mount<Parameters<typeof makeKernelWorkshop>[1]> = mounted(

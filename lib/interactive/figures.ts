@@ -1,14 +1,13 @@
 /** The figures of the namespace `interactive`. */
 import type { AnyModule } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
-import { checkDataset } from "../data/dataset.ts";
+import { checkDataset } from "../data/internal.ts";
 import {
   checkArray,
   checkInteger,
   checkNumber,
   checkOneOf,
   checkOptions,
-  checkPadding,
   checkString,
 } from "../tensor/internal.ts";
 import {
@@ -20,11 +19,6 @@ import {
   inceptionMixer as inceptionMixerComponent,
   type InceptionMixerOptions,
 } from "./components/inception_mixer.ts";
-import {
-  kernelWorkshop as kernelWorkshopComponent,
-  type KernelWorkshopOptions,
-  type Matrix,
-} from "./components/kernel_workshop.ts";
 import {
   type NormalizedLayer,
   normalizer as normalizerComponent,
@@ -46,9 +40,12 @@ import {
   type ShortcutSwitchOptions,
 } from "./components/shortcut_switch.ts";
 import { valley as valleyComponent, type ValleyOptions } from "./components/valley.ts";
+import { checkWithin } from "./checks.ts";
 import { InteractiveFigure } from "./figure.ts";
 import { makeKit } from "./kit.ts";
 import { storedLayers } from "./stored_layers.ts";
+
+export { kernelMixer, kernelWorkshop } from "./convolution_figures.ts";
 
 /**
  * Makes a figure of paths that optimizers take down a surface: contours with the path of each rule,
@@ -97,99 +94,6 @@ export function valley(options: ValleyOptions = {}): InteractiveFigure {
   checkWithin(action, "start[0]", start[0], -9, 9);
   checkWithin(action, "start[1]", start[1], -3.3, 3.3);
   return new InteractiveFigure(valleyComponent, options);
-}
-
-/**
- * Makes a figure of a convolution: a picture to paint on, a kernel to edit, and the feature map.
- * The reader chooses kernel, its size, stride, padding and dilation; pointing at an output frames
- * its window and writes its sum out, pointing at a pixel shows the outputs that see it.
- *
- * The numbers are those of `ops.conv2d`.
- *
- * @param options What it shows at first.
- * @throws {TypeError} If an option does not exist or is of another kind.
- * @throws {RangeError} If an option is out of its range, or there is no kernel of a name.
- *
- * @example
- * ```ts
- * import { interactive } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const figure = interactive.kernelWorkshop({ picture: [[0, 1, 2], [3, 4, 5]], kernel: [[2]] });
- * assert.match(String(figure), /the feature map of 2×3/);
- * ```
- */
-export function kernelWorkshop(options: KernelWorkshopOptions = {}): InteractiveFigure {
-  const action = "Making the interactive figure kernelWorkshop";
-  checkOptions<KernelWorkshopOptions>(action, options, "{ padding: 1 }", {
-    picture: true,
-    kernel: true,
-    kernels: true,
-    stride: true,
-    padding: true,
-    dilation: true,
-  });
-  const { picture, kernel, kernels = {}, stride = 1, padding = 0, dilation = 1 } = options;
-  if (picture !== undefined) {
-    const [rows, columns] = checkMatrix(action, "picture", picture);
-    checkInteger(action, "the rows of picture", rows, 1, 28);
-    checkInteger(action, "the columns of picture", columns, 1, 28);
-    for (const pixel of picture.flat()) {
-      checkNumber(action, "a pixel", pixel, pixel >= 0, "at least 0");
-    }
-  }
-  const named = [...kernelNames, ...Object.keys(kernels)];
-  for (const [name, one] of Object.entries(kernels)) checkKernel(action, `kernel "${name}"`, one);
-  if (typeof kernel === "string") checkOneOf(action, "kernel", kernel, named);
-  else if (kernel !== undefined) checkKernel(action, "kernel", kernel);
-  checkInteger(action, "stride", stride, 1, 4);
-  checkPadding(action, padding);
-  if (padding !== "same") checkWithin(action, "padding", padding, 0, 3);
-  checkInteger(action, "dilation", dilation, 1, 3);
-  return new InteractiveFigure(kernelWorkshopComponent, options);
-}
-
-/** The kernels that are always in the list. */
-const kernelNames = [
-  ...["vertical edges", "horizontal edges", "all edges"],
-  ...["sharpen", "mean", "identity"],
-];
-
-function checkKernel(action: string, subject: string, kernel: unknown): void {
-  const [rows, columns] = checkMatrix(action, subject, kernel);
-  checkInteger(action, `the side of ${subject}`, rows, 1, 5);
-  checkNumber(
-    action,
-    `the columns of ${subject}`,
-    columns,
-    rows === columns,
-    `${rows}, as its rows`,
-  );
-}
-
-/** Checks rows of numbers, equally many in each. Returns how many rows and columns there are. */
-function checkMatrix(
-  action: string,
-  subject: string,
-  matrix: unknown,
-): readonly [rows: number, columns: number] {
-  checkArray(action, subject, matrix);
-  const rows = matrix as readonly unknown[];
-  for (const row of rows) checkArray(action, `a row of ${subject}`, row);
-  const [first = [], ...others] = rows as Matrix;
-  for (const { length } of others) {
-    checkNumber(
-      action,
-      `the length of a row of ${subject}`,
-      length,
-      length === first.length,
-      `${first.length}, as the first`,
-    );
-  }
-  for (const value of (rows as Matrix).flat()) {
-    checkNumber(action, `a number of ${subject}`, value, Number.isFinite(value), "finite");
-  }
-  return [rows.length, first.length];
 }
 
 /**
@@ -553,11 +457,6 @@ export function pushedPicture(options: PushedPictureOptions): InteractiveFigure 
     ...{ classNames, size: height, ...normalize },
   };
   return new InteractiveFigure(pushedPictureComponent, stored);
-}
-
-function checkWithin(action: string, subject: string, value: unknown, low: number, high: number) {
-  const fits = Number(value) >= low && Number(value) <= high;
-  checkNumber(action, subject, value, fits, `from ${low} to ${high}`);
 }
 
 /**

@@ -10,6 +10,7 @@ export * as interactive from "./figures.ts";
 export type { InteractiveBundle, InteractiveFigure } from "./figure.ts";
 export type { BackwardOptions, Formula } from "./components/backward.ts";
 export type { InceptionMixerOptions } from "./components/inception_mixer.ts";
+export type { KernelMixerOptions } from "./components/kernel_mixer.ts";
 export type { KernelWorkshopOptions, Matrix } from "./components/kernel_workshop.ts";
 export type { NormalizedLayer, NormalizerOptions } from "./components/normalizer.ts";
 export type { PushedPictureOptions } from "./figures.ts";

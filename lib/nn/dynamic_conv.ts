@@ -4,8 +4,11 @@ import {
   ops,
   type Padding,
   type Pair,
+  type RankOf,
+  type Scalar,
   type Tensor2D,
   tidy,
+  type Variable,
   variable,
   type Variable2D,
   type Variable5D,
@@ -18,17 +21,16 @@ import {
   checkOptions,
   checkPadding,
   checkPair,
-  liveNumber,
   pair,
   type WindowGeometry,
   windowGeometry,
 } from "../tensor/internal.ts";
-import { checkInput, checkModule } from "./checks.ts";
+import { checkInput } from "./checks.ts";
 import { pairText } from "./conv.ts";
 import { fansOf, initialize, type Initializer } from "./initialize.ts";
 import { heNormal } from "./initializers.ts";
 import { type Linear, linear } from "./linear.ts";
-import { type AnyModule, Module } from "./module.ts";
+import { type ForwardOptions, Module } from "./module.ts";
 
 /** The options of {@linkcode dynamicConv2d}. */
 export interface DynamicConv2dOptions {
@@ -61,11 +63,18 @@ export interface DynamicConv2dOptions {
   kernels?: number;
   /**
    * The temperature, which divides the scores before the softmax. The default is the paper's first
-   * value; see {@linkcode DynamicConv2d.setTemperature}.
+   * value.
    *
    * @default 30
    */
   temperature?: number;
+  /**
+   * The annealing: the number of training passes in which the temperature falls in equal steps to
+   * 1, so that all kernels learn at first (Chen et al. 2020, section 4, who take 10 epochs).
+   *
+   * @default the temperature stays
+   */
+  annealingPasses?: number;
   /**
    * Hidden units of the attention as a fraction of the input channels.
    *
@@ -80,12 +89,6 @@ export interface DynamicConv2dOptions {
   weightInitializer?: Initializer;
 }
 
-/** Checks the temperature of the attention. */
-function checkTemperature(action: string, value: number): void {
-  const fits = value > 0 && value < Infinity;
-  checkNumber(action, "temperature", value, fits, "a finite number above 0");
-}
-
 /**
  * The attention over kernels of a {@linkcode dynamicConv2d}: images `[batch, height, width, in]` to
  * the weights of the kernels, `[batch, kernels]`, which sum to 1.
@@ -96,7 +99,12 @@ export class KernelAttention<InChannels extends number>
   readonly squeeze: Linear<number, number>;
   /** The layer from the hidden units to a score for each kernel. */
   readonly score: Linear<number, number>;
-  #temperature: number;
+  /**
+   * The temperature, a number above 0 that divides the scores: the higher it is, the more equal are
+   * the weights. It is not trained, but saved with the model like a running statistic.
+   */
+  readonly temperature: Variable<RankOf<Scalar>>;
+  readonly #fall: number;
 
   /** See {@linkcode dynamicConv2d}, which checks the arguments. */
   constructor(
@@ -104,38 +112,39 @@ export class KernelAttention<InChannels extends number>
     readonly inChannels: InChannels,
     /** The number of kernels. */
     readonly kernels: number,
-    reduction: number,
-    temperature: number,
+    options: Required<
+      Pick<DynamicConv2dOptions, "reduction" | "temperature" | "annealingPasses">
+    >,
   ) {
     super();
+    const { reduction, temperature, annealingPasses } = options;
     // For most images relu outputs zero in the same half of the units. With fewer than two units
     // for each kernel, soon none would be active.
     const hidden = Math.max(Math.round(inChannels * reduction), 2 * kernels);
     this.squeeze = linear<number, number>(inChannels, hidden);
     this.score = linear<number, number>(hidden, kernels);
-    this.#temperature = temperature;
+    this.temperature = variable(ops.scalar(temperature), { trainable: false });
+    this.#fall = (temperature - 1) / annealingPasses;
   }
 
   /**
-   * The temperature, which divides the scores: the higher it is, the more equal are the weights. It
-   * is not part of the state dict.
+   * Returns the weights of the kernels for each image. In training with `annealingPasses` the
+   * temperature falls afterwards, unless the module is frozen.
    */
-  get temperature(): number {
-    return this.#temperature;
-  }
-  /** @throws {RangeError} If it is not a finite number above 0. */
-  set temperature(value: number) {
-    checkTemperature("Setting the temperature", value);
-    this.#temperature = value;
-  }
-
-  /** Returns the weights of the kernels for each image. */
-  override forward(images: Images<InChannels>): Features {
+  override forward(
+    images: Images<InChannels>,
+    { training = false }: ForwardOptions = {},
+  ): Features {
     checkInput(this, images, ["batch", "height", "width", ["channels", this.inChannels]]);
     return tidy(() => {
       const hidden = ops.relu(this.squeeze.forward(ops.mean(images, [1, 2])));
-      const temperature = liveNumber(this, "temperature");
-      return ops.softmax(ops.div(this.score.forward(hidden), temperature));
+      // A tensor of its own: the gradient of the division needs the value of this pass.
+      const inverse = ops.div(1, this.temperature);
+      const weights = ops.softmax(ops.mul(this.score.forward(hidden), inverse));
+      if (training && this.#fall > 0 && !this.isFrozen) {
+        this.temperature.assign(ops.maximum(ops.sub(this.temperature, this.#fall), 1));
+      }
+      return weights;
     });
   }
 
@@ -159,38 +168,6 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
   /** Zeros around the images. */
   readonly padding: Padding;
 
-  /**
-   * Sets the temperature of all dynamic convolutions of a model. The paper's annealing lowers it
-   * from 30 to 1 in equal steps over the first 10 epochs, so that all kernels learn at first (Chen
-   * et al. 2020, section 4).
-   *
-   * @throws {RangeError} If the temperature is not a finite number above 0, or the model has no
-   * dynamic convolution.
-   *
-   * @example
-   * ```ts
-   * import { DynamicConv2d, dynamicConv2d, sequential } from "resnet-lab";
-   * import assert from "node:assert/strict";
-   *
-   * const model = sequential(dynamicConv2d(1, 4, { kernelSize: 3 }));
-   * const annealed = (step: number) => Math.max(1, 30 - 29 * step / 1000);
-   * DynamicConv2d.setTemperature(model, annealed(500));
-   * assert.equal(model.layers[0].attention.temperature, 15.5);
-   * ```
-   */
-  static setTemperature(model: AnyModule, temperature: number): void {
-    const action = "Setting the temperature";
-    checkModule(action, "the model", model);
-    const attentions = [...model.namedModules().values()]
-      .filter((module) => module instanceof KernelAttention);
-    if (attentions.length === 0) {
-      throw new RangeError(
-        `${action}: the model must have a dynamic convolution, found ${model.describe()} without one.`,
-      );
-    }
-    for (const attention of attentions) attention.temperature = temperature;
-  }
-
   /** See {@linkcode dynamicConv2d}. */
   constructor(
     /** The channels of the input. */
@@ -208,11 +185,13 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
       useBias: true,
       kernels: true,
       temperature: true,
+      annealingPasses: true,
       reduction: true,
       weightInitializer: true,
     });
     const { kernelSize, stride = 1, padding = 0, useBias = true, kernels = 4 } = options;
-    const { temperature = 30, reduction = 1 / 4, weightInitializer = heNormal() } = options;
+    const { temperature = 30, annealingPasses = Infinity, reduction = 1 / 4 } = options;
+    const { weightInitializer = heNormal() } = options;
     checkInteger(action, "inChannels", inChannels);
     checkInteger(action, "outChannels", outChannels);
     checkPair(action, "kernelSize", kernelSize);
@@ -220,7 +199,13 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
     checkPadding(action, padding);
     checkBoolean(action, "useBias", useBias);
     checkInteger(action, "kernels", kernels);
-    checkTemperature(action, temperature);
+    const isTemperature = temperature > 0 && temperature < Infinity;
+    checkNumber(action, "temperature", temperature, isTemperature, "a finite number above 0");
+    if (options.annealingPasses !== undefined) {
+      checkInteger(action, "annealingPasses", annealingPasses);
+      const isAbove = temperature > 1;
+      checkNumber(action, "temperature", temperature, isAbove, "above 1 with annealingPasses");
+    }
     const isFraction = reduction > 0 && reduction <= 1;
     checkNumber(action, "reduction", reduction, isFraction, "a number above 0 and at most 1");
     const [height, width] = pair(kernelSize);
@@ -234,20 +219,24 @@ export class DynamicConv2d<InChannels extends number, OutChannels extends number
         : weightInitializer,
     );
     this.bias = useBias ? variable(ops.zeros([kernels, outChannels])) : undefined;
-    this.attention = new KernelAttention(inChannels, kernels, reduction, temperature);
+    this.attention = new KernelAttention(inChannels, kernels, {
+      reduction,
+      temperature,
+      annealingPasses,
+    });
     this.stride = stride;
     this.padding = padding;
   }
 
   /** Convolves each image of a batch with its mixture of the kernels. */
-  override forward(images: Images<InChannels>): Images<OutChannels> {
+  override forward(images: Images<InChannels>, options?: ForwardOptions): Images<OutChannels> {
     checkInput(this, images, ["batch", "height", "width", ["channels", this.inChannels]]);
     const [batch, height, width, channels] = images.shape;
     const [kernels, rows, columns] = this.weight.shape;
     const { pads: [top, bottom, left, right], output } = this.#geometry([height, width]);
     const [down, across] = pair(this.stride);
     return tidy(() => {
-      const attention = this.attention.forward(images);
+      const attention = this.attention.forward(images, options);
       const mixed = ops.matMul(attention, ops.reshape(this.weight, [kernels, -1]));
       const padded = ops.pad(images, [[0, 0], [top, bottom], [left, right], [0, 0]]);
       // One row of the window at a time: its columns become channels side by side, then one product
@@ -334,11 +323,13 @@ function everyNth(images: Images, axis: 1 | 2, start: number, count: number, ste
  * multiply-accumulates and K more for each weight of a kernel.
  *
  * The module `layer.attention` returns the weights π `[batch, kernels]`. It has `reduction · in`
- * hidden units, but at least two for each kernel. The bias starts at zero.
+ * hidden units, but at least two for each kernel. The bias starts at zero. With `annealingPasses`
+ * the temperature falls to 1 during the training. To set it by hand, assign to the variables of the
+ * model whose path ends in `attention.temperature`.
  *
  * @throws {RangeError} If a size is not a whole number of at least 1, the temperature is not above
- * 0, the reduction is not above 0 and at most 1, or the input of `forward` has a different number
- * of channels or is smaller than the window.
+ * 0 (with `annealingPasses` above 1), the reduction is not above 0 and at most 1, or the input of
+ * `forward` has a different number of channels or is smaller than the window.
  * @throws {TypeError} If an option is of the wrong kind, or the input is not a float32 tensor.
  *
  * @example
@@ -351,12 +342,16 @@ function everyNth(images: Images, axis: 1 | 2, start: number, count: number, ste
  * assert.deepEqual(layer.forward(images).shape, [2, 6, 6, 8]);
  * assert.deepEqual(layer.attention.forward(images).shape, [2, 4]);
  *
- * // In the blocks of a network:
+ * // In the blocks of a network, with a temperature that falls from 30 to 1 in 29 steps:
  * const model = resnet({
  *   ...{ block: "basic", stages: [1], stem: "cifar", channels: 8, classes: 10 },
- *   convolution: dynamicConv2d,
+ *   convolution: (inChannels, outChannels, options) =>
+ *     dynamicConv2d(inChannels, outChannels, { ...options, annealingPasses: 29 }),
  * });
- * assert.deepEqual(model.forward(images).shape, [2, 10]);
+ * const temperature = model.namedVariables().get("layer1.0.conv1.attention.temperature")!;
+ * assert.equal(temperature.dataSync()[0], 30);
+ * for (let step = 0; step < 5; step++) model.forward(images, { training: true });
+ * assert.equal(temperature.dataSync()[0], 25);
  * ```
  */
 export function dynamicConv2d<const InChannels extends number, const OutChannels extends number>(

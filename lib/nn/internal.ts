@@ -3,7 +3,7 @@ export { checkInputShape, checkModule } from "./checks.ts";
 export { Parallel, Residual } from "./containers.ts";
 export { Conv2d } from "./conv.ts";
 export { Dropout } from "./dropout.ts";
-export { KernelAttention } from "./dynamic_conv.ts";
+export { DynamicConv2d, KernelAttention } from "./dynamic_conv.ts";
 export { takeForwardOptionsOnly } from "./forward_guard.ts";
 export { type PendingForward, withForwardHook } from "./hooks.ts";
 export { fansOf } from "./initialize.ts";

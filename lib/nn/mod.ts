@@ -56,7 +56,7 @@ export {
 } from "./containers.ts";
 export { type Conv2d, conv2d, type Conv2dOptions } from "./conv.ts";
 export {
-  DynamicConv2d,
+  type DynamicConv2d,
   dynamicConv2d,
   type DynamicConv2dOptions,
   type KernelAttention,

@@ -13,6 +13,7 @@ import {
   type Variable1D,
 } from "../tensor/mod.ts";
 import {
+  batchPart,
   checkArguments,
   checkFinite,
   checkInteger,
@@ -118,7 +119,7 @@ export class BatchNorm<Channels extends number>
         epsilon,
       });
     }
-    if (x.size === this.channels) {
+    if (x.size === this.channels && !batchPart()?.sum) {
       throw new RangeError(
         `${this.describe()}: the input must have more than one value for each channel in training, found [${
           x.shape.join(", ")

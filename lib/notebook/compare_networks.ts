@@ -9,9 +9,8 @@ import {
   show,
 } from "../tensor/internal.ts";
 import { type Classifier, summary } from "../nn/mod.ts";
-import type { ImageDataset, Transform } from "../data/mod.ts";
-import { checkDataset } from "../data/dataset.ts";
-import { applyTransform } from "../data/transforms.ts";
+import type { ImageDataset, InputTransform, Transform } from "../data/mod.ts";
+import { applyTransform, checkDataset } from "../data/internal.ts";
 import { oneCycle, type Schedule } from "../train/mod.ts";
 import { DivergenceError } from "../train/training_step.ts";
 import { checkRunOptions, isStopped } from "../train/run.ts";
@@ -368,7 +367,9 @@ function shapeOfInput(
 ): readonly number[] {
   return tidy(() => {
     const image = dataset.images([0]);
-    const input = transform ? applyTransform(action, transform, image, new Random(0)) : image;
+    const input = transform
+      ? applyTransform(action, transform as InputTransform, image, new Random(0))
+      : image;
     return input.shape.slice(1);
   });
 }

@@ -2,6 +2,7 @@ import * as data from "../data/mod.ts";
 import * as interactive from "../interactive/mod.ts";
 import * as models from "../models/mod.ts";
 import * as nn from "../nn/mod.ts";
+import * as parallel from "../parallel/mod.ts";
 import * as plot from "../plot/mod.ts";
 import * as tensor from "../tensor/mod.ts";
 import { isTensor, isVariable, likelyName, show } from "../tensor/internal.ts";
@@ -127,7 +128,9 @@ function nameOf(value: unknown): string | undefined {
     { help },
   ];
   names ??= new Map(
-    [tensor, nn, models, data, train, weights, plot, interactive, ...notebook].flatMap((module) =>
+    [tensor, nn, models, data, train, weights, parallel, plot, interactive, ...notebook].flatMap((
+      module,
+    ) =>
       Object.entries(module).flatMap(([name, value]): [unknown, string][] => [
         [value, name],
         ...(["ops", "initializers", "augmentation", "timm", "diagram", "interactive", "stages"]

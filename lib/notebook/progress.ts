@@ -133,7 +133,7 @@ function curves(line: string, { steps, epochs }: History): Figure | undefined {
   const finite = {
     steps: steps.filter(({ loss, learningRate }) => Number.isFinite(loss + learningRate)),
     epochs: epochs.filter(({ trainLoss, validation }) =>
-      Number.isFinite(trainLoss + (validation?.loss ?? 0) + (validation?.accuracy ?? 0))
+      Number.isFinite(trainLoss + (validation?.loss ?? 0))
     ),
   };
   if (finite.steps.length + finite.epochs.length === 0) return undefined;
@@ -208,7 +208,11 @@ function accuracies(
 ): string[] {
   return [
     ...(Number.isNaN(trainAccuracy) ? [] : [`training accuracy ${percent(trainAccuracy)}`]),
-    ...(validation ? [`validation accuracy ${percent(validation.accuracy)}`] : []),
+    ...(!validation
+      ? []
+      : Number.isNaN(validation.accuracy)
+      ? [`validation loss ${significant(validation.loss)}`]
+      : [`validation accuracy ${percent(validation.accuracy)}`]),
   ];
 }
 

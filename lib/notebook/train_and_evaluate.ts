@@ -1,4 +1,4 @@
-import type { Variable } from "../tensor/mod.ts";
+import type { Images, Labels, Variable } from "../tensor/mod.ts";
 import {
   checkBoolean,
   checkFunction,
@@ -7,21 +7,23 @@ import {
   type OptionNames,
 } from "../tensor/internal.ts";
 import type { ImageDataset } from "../data/mod.ts";
-import { checkDataset } from "../data/dataset.ts";
+import { checkDataset } from "../data/internal.ts";
 import {
   adam,
-  type ClassifierFor,
   evaluate,
   type Evaluation,
   type FitOptions,
   type History,
   type KnownOptions,
+  type ModelFor,
   oneCycle,
   type Optimizer,
+  type Schedule,
 } from "../train/mod.ts";
 import { startTraining } from "../train/fit.ts";
 import { fitOptions } from "../train/fit_checks.ts";
-import { type AnyRunOptions, asClassifier, checkRunOptions } from "../train/run.ts";
+import type { AnyFitOptions } from "../train/fit_options.ts";
+import { asModel, checkRunOptions, type RunOptions } from "../train/run.ts";
 import { duration } from "./duration.ts";
 import { showProgress } from "./progress.ts";
 
@@ -32,7 +34,7 @@ export interface TrainAndEvaluateOptions<
   Out extends number,
 > extends
   Omit<
-    FitOptions<Channels, Classes, Out>,
+    FitOptions<Images<Channels>, Labels<Classes>, Images<Out>>,
     "optimizer" | "objective" | "validationLogits"
   > {
   /** The largest learning rate of the schedule. */
@@ -48,7 +50,7 @@ export interface TrainAndEvaluateOptions<
    *
    * @default oneCycle({ maximum: learningRate })
    */
-  schedule?: FitOptions<Channels, Classes, Out>["schedule"];
+  schedule?: Schedule;
   /**
    * The name of the run in a line of log at the end.
    *
@@ -66,10 +68,10 @@ export interface TrainAndEvaluateOptions<
 /** {@linkcode TrainAndEvaluateOptions} for any number of channels and classes. */
 type AnyOptions = TrainAndEvaluateOptions<number, number, number>;
 
-const { objective: _, validationLogits: _1, ...sharedOptions } = fitOptions;
+const { objective: _, validationLogits: _1, stepsPerEpoch: _2, ...sharedOptions } = fitOptions;
 
 /** The names of the options, without those of {@linkcode RunOptions}. */
-export const trainingOptions: OptionNames<Omit<AnyOptions, keyof AnyRunOptions>> = {
+export const trainingOptions: OptionNames<Omit<AnyOptions, keyof RunOptions>> = {
   ...sharedOptions,
   learningRate: true,
   name: true,
@@ -127,7 +129,15 @@ export async function trainAndEvaluate<
   Out extends number = Channels,
   Names extends PropertyKey = never,
 >(
-  model: Model & ClassifierFor<In, Result, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
+  model:
+    & Model
+    & ModelFor<
+      In,
+      Result,
+      Images<NoInfer<Channels>>,
+      Labels<NoInfer<Classes>>,
+      Images<NoInfer<Out>>
+    >,
   dataset: ImageDataset<Channels, Classes>,
   heldOut: ImageDataset<NoInfer<Channels>, NoInfer<Classes>>,
   options:
@@ -135,7 +145,7 @@ export async function trainAndEvaluate<
     & KnownOptions<Names, TrainAndEvaluateOptions<number, number, number>>,
 ): Promise<TrainedModel<Model>> {
   const action = "Training and evaluating";
-  const classifier = asClassifier(action, model), given = options as AnyOptions;
+  const classifier = asModel(action, model), given = options as AnyOptions;
   checkDataset(action, dataset);
   checkDataset(action, heldOut);
   checkRunOptions<AnyOptions>(
@@ -153,9 +163,11 @@ export async function trainAndEvaluate<
   const { loss, precision, compile, signal } = rest;
   const { schedule = oneCycle({ maximum: learningRate }) } = rest;
   using optimizer = makeOptimizer(classifier.parameters(), { learningRate });
-  const training = startTraining(classifier, dataset, { ...rest, schedule, optimizer });
+  const ready: object = { ...rest, schedule, optimizer };
+  const training = startTraining(classifier, dataset, ready as AnyFitOptions);
   const history = live ? await showProgress(training) : await training;
-  const evaluation = await evaluate(classifier, heldOut, { loss, precision, compile, signal });
+  const run = { loss, precision, compile, signal };
+  const evaluation = await evaluate(classifier as never, heldOut, run as object);
   const seconds = history.epochs.reduce((sum, epoch) => sum + epoch.seconds, 0);
   if (name !== undefined) console.log(`${name}: ${logLine(history, evaluation, seconds)}`);
   return { ...evaluation, model, history, seconds };

@@ -23,22 +23,18 @@ export interface FigureBundle {
  * A chart: plotly traces, a plotly layout in the library's style, and one sentence that describes
  * the figure.
  *
- * A notebook of the Deno kernel displays the figure that is the last expression of a cell. The
- * chart functions (`lineChart`, `heatmap`, ...) return figures; construct one directly for any
- * other plotly chart. A figure keeps five significant digits of its numbers and stores typed arrays
- * as plain ones, because a notebook stores it as JSON.
+ * A notebook of the Deno kernel displays the figure that is the last expression of a cell. Each
+ * chart function (`lineChart`, `heatmap`, …) returns one. A figure keeps five significant digits of
+ * its numbers and stores typed arrays as plain ones, because a notebook stores it as JSON.
  *
  * @example
  * ```ts
- * import { Figure } from "resnet-lab";
+ * import { type Figure, lineChart } from "resnet-lab";
  * import assert from "node:assert/strict";
  *
- * const figure = new Figure(
- *   [{ type: "scatter", y: Float32Array.of(0.1, 0.25) }],
- *   { yaxis: { title: { text: "Loss" } } },
- *   "The loss rises from 0.1 to 0.25.",
- * );
- * assert.deepEqual(figure.data, [{ type: "scatter", y: [0.1, 0.25] }]);
+ * const axes = { x: { title: "Step" }, y: { title: "Loss" } };
+ * const figure: Figure = lineChart([{ name: "loss", y: Float32Array.of(0.25, 0.1) }], axes);
+ * assert.deepEqual(figure.data[0]?.y, [0.25, 0.1]);
  * assert.equal(figure.layout.width, 700);
  * ```
  */

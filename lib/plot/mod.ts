@@ -8,7 +8,7 @@
 export * as diagram from "./diagram/mod.ts";
 export { barChart, type BarChartOptions } from "./bar_chart.ts";
 export { contourPlot, type ContourPlotOptions } from "./contour.ts";
-export { Figure, type FigureBundle } from "./figure.ts";
+export { type Figure, type FigureBundle } from "./figure.ts";
 export {
   graphDiagram,
   type GraphDiagramOptions,

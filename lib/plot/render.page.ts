@@ -6,7 +6,10 @@ export async function renderPng(
   { data, layout }: Drawable,
   { scale = 1 }: PngOptions = {},
 ): Promise<Uint8Array> {
-  const plotly: typeof import("plotly.js") | undefined = Reflect.get(globalThis, "Plotly");
+  const plotly: typeof import("plotly.js") | undefined = Reflect.get(
+    globalThis as object,
+    "Plotly",
+  );
   if (!plotly) {
     throw new RangeError(
       "Drawing a picture: the page must have loaded plotly.js, found no Plotly. Load it by a script element.",

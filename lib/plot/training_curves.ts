@@ -66,9 +66,10 @@ export function trainingCurves(
     throw new RangeError(`${action}: the history must have a step or an epoch, found none.`);
   }
   for (const { epoch, trainAccuracy, validation } of epochs) {
-    // A training run on an objective without logits has no accuracy.
-    const accuracies = Number.isNaN(trainAccuracy) ? [] : [trainAccuracy];
-    if (validation) accuracies.push(validation.accuracy);
+    // Targets that are not class numbers have no accuracy, and neither has an objective without
+    // logits.
+    const accuracies = [trainAccuracy, ...(validation ? [validation.accuracy] : [])]
+      .filter((accuracy) => !Number.isNaN(accuracy));
     if (accuracies.length > 0) {
       checkNumbers(action, `the accuracies of epoch ${epoch}`, accuracies);
     }
@@ -108,7 +109,8 @@ export function trainingCurves(
     const accuracies = perEpoch(
       epochs.filter(({ trainAccuracy }) => !Number.isNaN(trainAccuracy))
         .map(({ epoch, trainAccuracy }) => [epoch, percent(trainAccuracy)]),
-      validated.map(({ epoch, accuracy }) => [epoch, percent(accuracy)]),
+      validated.filter(({ accuracy }) => !Number.isNaN(accuracy))
+        .map(({ epoch, accuracy }) => [epoch, percent(accuracy)]),
     );
     if (accuracies.length > 0) {
       panels.push({ series: accuracies, x: epoch, y: { title: "Accuracy", unit: "%" } });
@@ -215,6 +217,8 @@ function describe({ steps, epochs }: TrainingHistory): string {
           : `accuracy ${formatPercent(epoch.trainAccuracy, 4)}`) +
         (epoch.validation === undefined
           ? ""
+          : Number.isNaN(epoch.validation.accuracy)
+          ? `, validation loss ${formatNumber(epoch.validation.loss)}`
           : `, validation accuracy ${formatPercent(epoch.validation.accuracy, 4)}`),
     );
   }

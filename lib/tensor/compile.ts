@@ -1,10 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { nativeBackend, nativeCpuBackend } from "./backend/select.ts";
+import { nativeCpuBackend } from "./backend/select.ts";
 import type { CapturedGraph, Feed } from "./backend/types.ts";
 import { checkFunction, checkSynchronous, checkTensor, isTensor, show } from "./checks.ts";
 import { recordDraws } from "./random.ts";
 import { liveVariables } from "./reclaim.ts";
-import type { Scalar, Tensor } from "./types.ts";
+import type { Tensor } from "./types.ts";
 import { State, watchCalls } from "./watched_state.ts";
 
 /**
@@ -129,15 +129,13 @@ export function compile<const Inputs extends readonly CompiledInput[], Output ex
       const key = `${native.autocast.isActive} ${native.capture.signature(tensors)} ${settings}`;
       const capture = () => {
         let output!: Output;
-        const live = liveFields = new WeakMap();
         const { result: graph, called } = watchCalls(() =>
           native.captureGraph(tensors, () => {
             output = f(...inputs);
             return tensorsIn(output);
           })
         );
-        const isLive = (owner: object, key: string) => live.get(owner)?.has(key) ?? false;
-        return { output, graph, state: () => new State(called, isLive) };
+        return { output, graph, state: () => new State(called) };
       };
       let entry = entries.find((entry) => entry.key === key && entry.state.isUnchanged);
       const continued = loaded.get(key);
@@ -301,26 +299,6 @@ function settingText(value: number | boolean | string): string {
     : Object.is(value, -0)
     ? "-0"
     : `${value}`;
-}
-
-/** The fields that the graph that is being captured has as inputs. */
-let liveFields = new WeakMap<object, Set<string>>();
-
-/**
- * Returns the number in a field of a module as a tensor, for a number that changes often, such as
- * at each step. In a compiled function it is an input of the graph. A number that is read in any
- * other way leads to a new graph when it changes.
- */
-export function liveNumber<Key extends string>(
-  owner: Readonly<Record<Key, number>>,
-  key: Key,
-): Scalar {
-  const read = () => tf.scalar(owner[key]);
-  const native = nativeBackend();
-  if (!native?.capture.isCapturing) return read();
-  const keys = liveFields.get(owner) ?? new Set();
-  liveFields.set(owner, keys.add(key));
-  return native.capture.eagerInput(read) as Scalar;
 }
 
 /** Returns the tensors in the result of a function, in order. */

@@ -7,6 +7,7 @@ export {
   DT_INT32,
   GraphDef,
 } from "./backend/graph_def.ts";
+export { type BatchPart, batchPart, withBatchPart } from "./batch_part.ts";
 export {
   checkArguments,
   checkArray,
@@ -35,7 +36,7 @@ export {
   type OptionNames,
   show,
 } from "./checks.ts";
-export { callsState, type GraphCalls, liveNumber, loadCalls } from "./compile.ts";
+export { callsState, type GraphCalls, loadCalls } from "./compile.ts";
 export { linkInterrupt } from "./interrupt.ts";
 export {
   type KernelTrace,
@@ -57,6 +58,7 @@ export { likelyName } from "./option_hints.ts";
 export { squaredNorm, vectorNorm } from "./ops/norm.ts";
 export { pair, type WindowGeometry, windowGeometry } from "./ops/window.ts";
 export { keep } from "./memory.ts";
+export { environmentVariable } from "./platform.ts";
 export { checkPrecision } from "./precision.ts";
 export { defaultRandom, recordDraws, streamsUntilNow, watchDraws } from "./random.ts";
 export { isVariable } from "./variable.ts";

@@ -26,9 +26,13 @@ export * as ops from "./ops/mod.ts";
 export type {
   Broadcast,
   BroadcastableTo,
+  ClassCount,
+  classCount,
+  ClassesOf,
   DataType,
   Features,
   Images,
+  IsLabels,
   Labels,
   LastAxis,
   lastAxis,

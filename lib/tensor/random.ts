@@ -6,6 +6,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBackend } from "./backend/select.ts";
 import { runTensorFlowOp } from "./backend/tensorflow_op.ts";
+import { batchPart } from "./batch_part.ts";
 import { checkFinite, checkInteger, checkNumber, checkOptions, checkShape } from "./checks.ts";
 import type { RankFor, Tensor } from "./types.ts";
 
@@ -191,11 +192,32 @@ export class Random {
     shape: readonly number[],
     inJavaScript: (count: number, seeds: [number, number]) => Float32Array,
   ): Tensor {
+    const part = batchPart();
+    if (!part || shape[0] !== part.rows.length) {
+      return this.#drawAll(op, shape, inJavaScript);
+    }
+    // A compiled function may run for another part of this size, so it reads the part at each run.
+    const read = (make: () => Tensor) => nativeBackend()?.capture.eagerInput(make) ?? make();
+    const wholeShape = () => [batchPart()!.count, ...shape.slice(1)];
+    const dimensions = read(() => tf.tensor1d(wholeShape(), "int32"));
+    const whole = this.#drawAll(op, wholeShape(), inJavaScript, dimensions);
+    const rows = read(() => tf.tensor1d(batchPart()!.rows, "int32"));
+    const result = tf.gather(whole, rows as tf.Tensor1D);
+    tf.dispose([whole, rows]);
+    return result;
+  }
+
+  #drawAll(
+    op: string,
+    shape: readonly number[],
+    inJavaScript: (count: number, seeds: [number, number]) => Float32Array,
+    dimensions: Tensor = tf.tensor1d([...shape], "int32"),
+  ): Tensor {
     const native = nativeBackend();
     if (!native) {
+      dimensions.dispose();
       return tf.tensor(inJavaScript(shape.reduce((a, b) => a * b, 1), this.#next()), [...shape]);
     }
-    const dimensions = tf.tensor1d([...shape], "int32");
     const seed = native.capture.eagerInput(() => tf.tensor1d(this.#next(), "int32"));
     const result = runTensorFlowOp(op, [dimensions, seed], {
       dtype: { type: "float32" },

@@ -114,7 +114,7 @@ Object.assign(engine, {
   },
 });
 
-/** The tensors that are being read. A graphics processor answers later, and only then may they go. */
+/** The tensors that are being read. A graphics processor answers later; only then may they go. */
 const reads = new Set<{ readonly tensor: tf.Tensor }>();
 const { data } = tf.Tensor.prototype;
 tf.Tensor.prototype.data = async function (this: tf.Tensor) {

@@ -62,8 +62,31 @@ export type Images<Channels extends number = number> = Tensor4D & LastAxis<Chann
 /** A batch of feature vectors `[batch, features]` with the feature count in the type. */
 export type Features<Count extends number = number> = Tensor2D & LastAxis<Count>;
 
-/** Class numbers `[batch]`, dtype int32, from 0 to `classes − 1`. */
-export type Labels = Tensor1D;
+/** The key of {@linkcode ClassCount}, which exists for the compiler only. */
+export declare const classCount: unique symbol;
+
+/** The number of classes, as a part of a tensor type; see {@linkcode LastAxis}. */
+export interface ClassCount<Classes extends number> {
+  /** Holds the number for the compiler. */
+  [classCount]?(classes: Classes): void;
+}
+
+/**
+ * Class numbers `[batch]`, dtype int32, from 0 to `classes − 1`, with the number of classes in the
+ * type.
+ *
+ * A plain `Tensor1D` is accepted where labels are asked for. For the compiler it has no classes, so
+ * it is another kind of target of a data set.
+ */
+export type Labels<Classes extends number = number> = Tensor1D & ClassCount<Classes>;
+
+/** The number of classes where a tensor type has it, else `number`. */
+export type ClassesOf<T> = T extends { [classCount]?(classes: infer Classes extends number): void }
+  ? Classes
+  : number;
+
+/** Whether a tensor type is that of class numbers. */
+export type IsLabels<T> = typeof classCount extends keyof T ? true : false;
 
 /** The rank of a tensor type. */
 export type RankOf<T extends Tensor> = T extends TensorFlowTensor<infer R> ? R : never;

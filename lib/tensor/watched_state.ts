@@ -31,11 +31,9 @@ export class State {
   readonly #reads: (() => unknown)[] = [];
   readonly #values: unknown[];
   readonly #visited = new Set<object>();
-  readonly #isLive: (owner: object, key: string) => boolean;
 
-  /** @param isLive Returns whether a field is an input of the graph, so that it may change. */
-  constructor(objects: Iterable<object>, isLive: (owner: object, key: string) => boolean) {
-    this.#isLive = isLive;
+  /** Reads the state of these objects. */
+  constructor(objects: Iterable<object>) {
     for (const object of objects) this.#visit(object);
     this.#visited.clear();
     this.#values = this.#reads.map((read) => read());
@@ -72,7 +70,7 @@ export class State {
       const owner = value as Record<string, unknown>;
       this.#reads.push(() => Object.keys(owner).length);
       for (const key of [...Object.keys(owner), ...accessors(owner)]) {
-        if (!this.#isLive(owner, key)) this.#add(() => owner[key]);
+        this.#add(() => owner[key]);
       }
     }
   }

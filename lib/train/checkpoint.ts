@@ -7,7 +7,8 @@ import { type StateDict, stateDict } from "../weights/mod.ts";
 import { checkHasState } from "./checks.ts";
 import { differences, type Facts, factsOf } from "./checkpoint_facts.ts";
 import { CheckpointFolder } from "./checkpoint_folder.ts";
-import type { Checkpoint } from "./checkpoint_format.ts";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "./checkpoint_format.ts";
+import type { DataParallel } from "./data_parallel.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
 import { historyOf, type Row, rowOfEpoch, rowOfStep } from "./history_rows.ts";
 import type { Progress } from "./progress.ts";
@@ -27,14 +28,17 @@ export async function* checkpointed(
   parts: TrainingParts,
   loop: AsyncGenerator<Progress, void, void>,
 ): AsyncGenerator<Progress, void, void> {
-  const { action, options } = parts, { checkpoint } = options;
+  const { action, options, share } = parts, { checkpoint } = options;
   const { folder: path, seconds = DEFAULT_SECONDS } = typeof checkpoint === "string"
     ? { folder: checkpoint }
     : checkpoint!;
-  const folder = await CheckpointFolder.open(action, path);
+  // One process writes, and sends the others what it reads.
+  const isWriter = share?.isWriter ?? true;
+  const folder = isWriter ? await CheckpointFolder.open(action, path) : undefined;
   try {
     const saver = new Saver(parts, folder, await initialFacts(parts));
-    const start = await folder.read();
+    const own = await folder?.read();
+    const start = share ? await shareCheckpoint(share, own, path) : own;
     if (start) yield* saver.continueFrom(start, path);
     saver.mark(false);
     let due = performance.now() + 1000 * seconds;
@@ -43,7 +47,7 @@ export async function* checkpointed(
       while (true) {
         const { value: progress } = await loop.next();
         if (!progress) break;
-        folder.checkOwned();
+        folder?.checkOwned();
         saver.add(progress);
         if (progress.kind === "epoch" || performance.now() >= due) {
           saver.mark(true);
@@ -65,16 +69,28 @@ export async function* checkpointed(
       await loop.return();
     }
   } finally {
-    folder.close();
+    folder?.close();
   }
 }
 
+/** Returns the checkpoint that the writer among several processes has read. */
+async function shareCheckpoint(
+  share: DataParallel,
+  own: Checkpoint | undefined,
+  path: string,
+): Promise<Checkpoint | undefined> {
+  const pieces = own ? await encodeCheckpoint(`Sharing ${path}`, own) : [];
+  const bytes = share.exchange(new Uint8Array(await new Blob(pieces).arrayBuffer()));
+  return bytes.length === 0 ? undefined : own ?? await decodeCheckpoint(bytes, path);
+}
+
 async function initialFacts(parts: TrainingParts): Promise<Facts> {
-  const { action, options: { optimizer } } = parts;
+  const { action, dataset, options: { optimizer } } = parts;
+  if (!dataset) throw new TypeError(`${action}: the data must be a data set for a checkpoint.`);
   checkHasState(action, optimizer);
   const state = optimizer.state();
   dispose(state.tensors);
-  return await factsOf(parts, state);
+  return await factsOf({ ...parts, dataset }, state);
 }
 
 /** The small parts of a checkpoint. The model and the optimizer are read when it is saved. */
@@ -83,7 +99,8 @@ type Mark = Pick<Checkpoint, "state" | "isPending" | "calls">;
 /** The history of a training, and its saves. */
 class Saver {
   readonly #parts: TrainingParts;
-  readonly #folder: CheckpointFolder;
+  /** The folder; undefined if another process writes. */
+  readonly #folder: CheckpointFolder | undefined;
   #facts: Facts;
   readonly #steps: Row[] = [];
   readonly #epochs: Row[] = [];
@@ -91,7 +108,7 @@ class Saver {
   /** The place of the last save. */
   #saved = "";
 
-  constructor(parts: TrainingParts, folder: CheckpointFolder, facts: Facts) {
+  constructor(parts: TrainingParts, folder: CheckpointFolder | undefined, facts: Facts) {
     this.#parts = parts;
     this.#folder = folder;
     this.#facts = facts;
@@ -134,6 +151,7 @@ class Saver {
 
   /** Saves the state that was marked. */
   async save(): Promise<void> {
+    if (!this.#folder) return;
     const mark = this.#mark!, { model, options: { optimizer }, stages } = this.#parts;
     const { settings, numbers, tensors } = optimizer.state!();
     const slots = new Map(

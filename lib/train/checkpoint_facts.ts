@@ -2,10 +2,11 @@
  * The facts that must be the same in two calls of `fit`, so that the second can continue the first:
  * the model, the data and the options, as far as they can be read.
  */
-import { type Images, ops, Random, type Tensor, tidy } from "../tensor/mod.ts";
+import { dispose, ops, Random, type Tensor, tidy } from "../tensor/mod.ts";
 import { recordDraws, show } from "../tensor/internal.ts";
-import type { ImageDataset } from "../data/mod.ts";
-import { crossEntropy } from "./losses.ts";
+import { type Dataset, ImageDataset } from "../data/mod.ts";
+import { areLabels, imageFormOf } from "../data/internal.ts";
+import { type AnyLoss, crossEntropy } from "./losses.ts";
 import type { OptimizerState } from "./rule_optimizer.ts";
 import type { TrainingParts } from "./training_state.ts";
 import { pathOf } from "./training_step.ts";
@@ -21,20 +22,21 @@ interface Probe {
   readonly results: readonly number[];
 }
 
-/** The number of images on which functions are probed. */
+/** The number of examples on which functions are probed. */
 const PROBED = 8;
 
 /** Collects the facts of a call. */
 export async function factsOf(
-  { model, dataset, options, stages }: TrainingParts,
+  { model, dataset, options, stages }: TrainingParts & { readonly dataset: Dataset },
   { settings }: Pick<OptimizerState, "settings">,
 ): Promise<Facts> {
-  const { optimizer, validation, augment, transform, loss = crossEntropy } = options;
-  const images = Array.from({ length: Math.min(PROBED, dataset.count) }, (_, i) => i);
+  const { optimizer, validation, augment, transform, loss = crossEntropy as AnyLoss } = options;
+  const indices = Int32Array.from({ length: Math.min(PROBED, dataset.count) }, (_, i) => i);
+  const { inputs, targets } = await dataset.batch(indices);
   const { objective, validationLogits, precision = "fp32", seed = null } = options;
   const { mixup = null, maxGradientNorm = null, compile = false, dropLast = false } = options;
   const { microBatchSize = null } = options;
-  return {
+  const facts: Facts = {
     "the model": String(model).split("\n"),
     "the frozen parts": [...model.namedModules()].filter(([, part]) => part.isFrozen)
       .map(([path]) => path),
@@ -48,16 +50,16 @@ export async function factsOf(
       pathOf(model, parameter)!
     ),
     "the data set": describe(dataset),
-    "the content of the data set": await contentOf(dataset),
+    [contentName("the data set", dataset)]: await contentOf(dataset),
     validation: validation ? describe(validation) : null,
-    "the content of validation": validation ? await contentOf(validation) : null,
+    [contentName("validation", validation)]: validation ? await contentOf(validation) : null,
     "the stages": stages.length > 0 ? stages.map(({ name }) => name) : null,
     ...Object.fromEntries(
       stages.flatMap(({ name: stage, settings }) =>
         Object.entries(settings).map(([name, value]) => [`${name} of ${stage}`, value])
       ),
     ),
-    batchSize: options.batchSize,
+    batchSize: options.batchSize ?? null,
     microBatchSize,
     dropLast,
     seed,
@@ -67,28 +69,52 @@ export async function factsOf(
     compile,
     "a schedule": options.schedule !== undefined,
     learningRate: options.schedule ? null : optimizer.learningRate,
-    augment: augment ? probe(() => augment(dataset.images(images), new Random(0))) : null,
-    transform: transform
-      ? probe(() => transform(dataset.images(images), new Random(0)) as Images)
-      : null,
+    augment: augment ? probe(() => augment(inputs, new Random(0))) : null,
+    transform: transform ? probe(() => transform(inputs, new Random(0))) : null,
     loss: probe(() => {
-      const labels = ops.tensor(images.map((i) => i % dataset.classes), undefined, "int32");
-      return loss(new Random(0).normal([images.length, dataset.classes]), labels);
+      const classes = dataset.classNames?.length;
+      if (classes === undefined || !areLabels(targets)) {
+        return loss(new Random(0).normal([...targets.shape]), targets);
+      }
+      const labels = ops.tensor(indices.map((i) => i % classes), undefined, "int32");
+      return loss(new Random(0).normal([indices.length, classes]), labels);
     }),
     objective: objective ? await digest(new TextEncoder().encode(String(objective))) : null,
     validationLogits: validationLogits
       ? await digest(new TextEncoder().encode(String(validationLogits)))
       : null,
   };
+  dispose([inputs, targets]);
+  return facts;
 }
 
-function describe(set: ImageDataset): string {
-  const { name, count, height, width, channels, classes } = set;
-  return `"${name}", ${count} images ${height} × ${width} × ${channels} of ${classes} classes`;
+function describe(set: Dataset): string {
+  const { name, count, classNames } = set, form = imageFormOf(set);
+  if (!form) {
+    const classes = classNames ? ` of ${classNames.length} classes` : "";
+    return `"${name}", ${count} examples${classes}`;
+  }
+  const { height, width, channels } = form;
+  return `"${name}", ${count} images ${height} × ${width} × ${channels} of ${form.classNames.length} classes`;
 }
 
-async function contentOf({ pixels, labels }: ImageDataset): Promise<string> {
-  return await digest(pixels) + await digest(labels);
+/** The content as messages name it: what is compared. */
+function contentName(subject: string, set: Dataset | undefined): string {
+  if (set === undefined || set instanceof ImageDataset) return `the content of ${subject}`;
+  return imageFormOf(set)
+    ? `the content of ${subject} (names, sizes and times of change of its files)`
+    : `the content of ${subject} (${set.fingerprint ? "its fingerprint" : "some examples"})`;
+}
+
+async function contentOf(set: Dataset): Promise<string> {
+  if (set instanceof ImageDataset) return await digest(set.pixels) + await digest(set.labels);
+  if (set.fingerprint) return await set.fingerprint();
+  const size = Math.min(PROBED, set.count);
+  const spread = Int32Array.from({ length: size }, (_, i) => Math.floor(i * set.count / size));
+  const { inputs, targets } = await set.batch(spread);
+  const content = await digest(inputs.dataSync()) + await digest(targets.dataSync());
+  dispose([inputs, targets]);
+  return content;
 }
 
 async function digest(data: ArrayBufferView): Promise<string> {

@@ -1,8 +1,7 @@
 /** Checks of the concepts of this room: the options of a training run, an optimizer, logits. */
-import { type Images, type Precision, tidy } from "../tensor/mod.ts";
+import { type Precision, type Tensor, tidy } from "../tensor/mod.ts";
 import {
   checkBoolean,
-  checkInstance,
   checkInteger,
   checkNumber,
   checkOptions,
@@ -13,15 +12,10 @@ import {
 } from "../tensor/internal.ts";
 import { withForwardHook } from "../nn/hooks.ts";
 import type { AnyModule } from "../nn/mod.ts";
-import {
-  augmentation,
-  compose,
-  ImageDataset,
-  normalize,
-  resize,
-  type Transform,
-} from "../data/mod.ts";
+import { augmentation, compose, type InputTransform, normalize, resize } from "../data/mod.ts";
+import { areLabels, checkDataset } from "../data/internal.ts";
 import type { CheckpointOptions } from "./checkpoint_options.ts";
+import { crossEntropy } from "./losses.ts";
 import type { Optimizer } from "./rule_optimizer.ts";
 
 type Check = (action: string, name: string, value: unknown) => void;
@@ -80,9 +74,9 @@ const CHECKS: Readonly<Record<string, Check>> = {
   epochs: checkInteger,
   batchSize: checkInteger,
   microBatchSize: checkInteger,
+  stepsPerEpoch: checkInteger,
   seed: (action, name, value) => checkInteger(action, name, value, -0x7fffffff, 0x7fffffff),
-  validation: (action, name, value) =>
-    checkInstance(action, name, value, ImageDataset, "an ImageDataset"),
+  validation: (action, name, value) => checkDataset(action, value, name),
   signal: (action, _, value) => checkSignal(action, value),
   checkpoint: (action, name, value) => {
     if (typeof value === "string" && value !== "") return;
@@ -162,47 +156,62 @@ export function checkHasState(
 }
 
 /**
+ * Checks that targets are class numbers if they go to the cross-entropy, the default loss.
+ *
+ * @throws {TypeError} If they are not.
+ */
+export function checkTargets(action: string, targets: Tensor, loss: unknown): void {
+  if (loss !== crossEntropy || areLabels(targets)) return;
+  throw new TypeError(
+    `${action}: the targets must be class numbers, int32 [batch], for the loss crossEntropy, found ${targets.dtype} [${targets.shape}]. ` +
+      "Give the option loss: meanSquaredError for numbers, binaryCrossEntropy for several labels.",
+  );
+}
+
+/**
  * Checks that a model returned logits for the classes of a data set.
  *
+ * @param classes The number of classes; undefined if the data set does not tell it.
  * @throws {RangeError} If it did not.
  */
 export function checkLogits(
   action: string,
   logits: unknown,
-  { classes }: ImageDataset,
+  classes: number | undefined,
   subject = "the model",
   remedy = "",
 ): void {
   const shape = isTensor(logits) ? logits.shape : undefined;
-  if (shape?.length === 2 && shape[1] === classes) return;
+  if (shape?.length === 2 && shape[1] === (classes ?? shape[1])) return;
   throw new RangeError(
     shape?.length === 2
       ? `${action}: the model must have the ${classes} classes of the data set, found ${
         shape[1]
       }. Build it with ${classes} classes.`
-      : `${action}: ${subject} must return logits [batch, ${classes}], found ${
+      : `${action}: ${subject} must return logits [batch, ${classes ?? "classes"}], found ${
         show(logits)
       }.${remedy}`,
   );
 }
 
 /**
- * Returns the result of `run`, which runs a model on images.
+ * Returns the result of `run`, which runs a model on inputs.
  *
- * @throws {RangeError} If `run` fails and the model is built for a different number of channels.
- * Otherwise rethrows the error of `run`.
+ * @throws {RangeError} If `run` fails and the model is built for images with another number of
+ * channels. Otherwise rethrows the error of `run`.
  */
 export function explainChannels<T>(
   action: string,
   model: AnyModule,
-  images: Images,
-  transform: Transform | undefined,
+  inputs: Tensor,
+  transform: InputTransform | undefined,
   run: () => T,
 ): T {
   try {
     return run();
   } catch (error) {
-    const expected = channelsOf(model, images), actual = images.shape[3];
+    if (inputs.rank !== 4) throw error;
+    const expected = channelsOf(model, inputs), actual = inputs.shape[3];
     if (expected === undefined || expected === actual) throw error;
     throw new RangeError(
       `${action}: the images must have ${expected} channel${
@@ -216,7 +225,7 @@ export function explainChannels<T>(
 }
 
 /** The number of channels that the first layer with a fixed number takes. */
-function channelsOf(model: AnyModule, images: Images): number | undefined {
+function channelsOf(model: AnyModule, images: Tensor): number | undefined {
   let channels: number | undefined;
   try {
     tidy(() =>

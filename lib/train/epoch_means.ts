@@ -38,6 +38,20 @@ export class EpochMeans {
     }
   }
 
+  /** Replaces the sums by those that `sum` makes of them in place, such as over all processes. */
+  sumOver(sum: (values: Float64Array<ArrayBuffer>) => void): void {
+    const names = Object.keys(this.#metrics);
+    const { loss, accuracy } = this.#sums;
+    const values = Float64Array.of(this.#images, loss, accuracy, ...Object.values(this.#metrics));
+    sum(values);
+    [this.#images, this.#sums.loss, this.#sums.accuracy] = values as unknown as [
+      number,
+      number,
+      number,
+    ];
+    names.forEach((name, i) => this.#metrics[name] = values[3 + i]!);
+  }
+
   /** Returns the means. */
   result(): { trainLoss: number; trainAccuracy: number; metrics?: Record<string, number> } {
     const images = this.#images;

@@ -1,33 +1,40 @@
 import {
   type Features,
-  type Images,
-  type Labels,
+  type IsLabels,
   ops,
   type Scalar,
+  type Tensor,
   tidy,
   withPrecision,
 } from "../tensor/mod.ts";
 import { checkNumber, isTensor, linkInterrupt, show } from "../tensor/internal.ts";
-import type { ImageDataset } from "../data/mod.ts";
-import { transformOf } from "../data/internal.ts";
-import { checkDataset } from "../data/dataset.ts";
-import { checkLogits, explainChannels } from "./checks.ts";
-import { crossEntropy, type Loss } from "./losses.ts";
+import type { Dataset } from "../data/mod.ts";
+import { areLabels, checkDataset, transformOf } from "../data/internal.ts";
+import { checkLogits, checkTargets, explainChannels } from "./checks.ts";
+import type { DataParallel } from "./data_parallel.ts";
+import type { OutputsFor } from "./fit_options.ts";
+import { type AnyLoss, crossEntropy, type Loss } from "./losses.ts";
 import { confusionMatrix } from "./metrics.ts";
-import type { ClassifierFor } from "./model_type_checks.ts";
+import type { KnownOptions, LossFor, TrainableFor } from "./model_type_checks.ts";
 import {
-  type AnyClassifier,
-  asClassifier,
+  type AnyModel,
+  asModel,
   checkRunOptions,
   compiledIf,
   forEachBatch,
   type RunOptions,
 } from "./run.ts";
 
-/** The performance of a model on a data set. The arrays are in the order of the images. */
-export interface Evaluation {
+/** The loss of a model on a data set, and further numbers. */
+export interface LossEvaluation {
   /** The mean loss. */
   readonly loss: number;
+  /** The results of the option `metrics`. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** The performance of a classifier on a data set. The arrays are in the order of the images. */
+export interface Evaluation extends LossEvaluation {
   /** The fraction of the images that are classified correctly, from 0 to 1. */
   readonly accuracy: number;
   /** The number of images by true class (row) and predicted class (column). */
@@ -42,9 +49,10 @@ export interface Evaluation {
   readonly mistakes: number[];
   /** How well each class is found, in the order of the class numbers. */
   readonly perClass: ClassScores[];
-  /** The results of the option `metrics`. */
-  readonly metrics: Readonly<Record<string, number>>;
 }
+
+/** What {@linkcode evaluate} returns: for targets that are not class numbers the loss. */
+export type EvaluationFor<Targets> = IsLabels<Targets> extends true ? Evaluation : LossEvaluation;
 
 /**
  * How well a class is found. A number that would be divided by zero is NaN: the precision of a
@@ -64,17 +72,22 @@ export interface ClassScores {
 }
 
 /** The options of {@linkcode evaluate}. */
-export interface EvaluateOptions<Channels extends number, Out extends number>
-  extends RunOptions<Channels, Out> {
+export interface EvaluateOptions<
+  Inputs extends Tensor,
+  Targets extends Tensor,
+  Out extends Tensor = Inputs,
+  Outputs extends Tensor = OutputsFor<Targets>,
+> extends RunOptions<Inputs, Out> {
   /**
-   * The loss, a mean over the batch: the same as in training.
+   * The loss, a mean over the batch: the same as in training. Targets that are not class numbers
+   * need another than the default.
    *
    * @default crossEntropy
    */
-  loss?: Loss;
+  loss?: Loss<Outputs, Targets>;
   /**
-   * Further numbers to compute, by name. Each function gets the logits `[count, classes]` and the
-   * labels `[count]` of the whole data set.
+   * Further numbers to compute, by name. Each function gets the outputs and the targets of the
+   * whole data set: for classes the logits `[count, classes]` and the labels `[count]`.
    *
    * @example
    * ```ts
@@ -90,14 +103,15 @@ export interface EvaluateOptions<Channels extends number, Out extends number>
    * assert(metrics.classesPredicted! >= 1 && metrics.classesPredicted! <= 10);
    * ```
    */
-  metrics?: Readonly<Record<string, (logits: Features, labels: Labels) => number>>;
+  metrics?: Readonly<Record<string, (outputs: Outputs, targets: Targets) => number>>;
 }
 
-/** {@linkcode EvaluateOptions} for any number of channels. */
-type AnyEvaluateOptions = EvaluateOptions<number, number>;
+/** {@linkcode EvaluateOptions} for any data. */
+type AnyEvaluateOptions = EvaluateOptions<Tensor, Tensor, Tensor, Tensor>;
 
 /**
- * Runs a model in inference over a data set and compares its predictions with the labels.
+ * Runs a model in inference over a data set and compares its outputs with the targets: for class
+ * numbers its predictions with the labels, for other targets by the loss.
  *
  * Without `transform`, the images are transformed as in training, by the transform that
  * {@linkcode fit} left with the model. It yields to the event loop after each batch, so that a long
@@ -105,7 +119,8 @@ type AnyEvaluateOptions = EvaluateOptions<number, number>;
  *
  * @throws {RangeError} If a layer does not fit, the model does not return logits for the classes of
  * the data set, or a loss or a logit is not finite.
- * @throws {TypeError} If an option does not exist or is of the wrong kind.
+ * @throws {TypeError} If an option does not exist or is of the wrong kind, or the targets are not
+ * class numbers and there is no other loss.
  * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
  *
  * @example
@@ -121,34 +136,50 @@ type AnyEvaluateOptions = EvaluateOptions<number, number>;
  * ```
  */
 export async function evaluate<
+  Model,
   In,
-  Result,
-  Channels extends number,
-  Classes extends number,
-  Out extends number = Channels,
+  Result extends Tensor,
+  Inputs extends Tensor,
+  Targets extends Tensor,
+  Out extends Tensor = Inputs,
+  Given = Loss<Result, Targets>,
+  Names extends PropertyKey = never,
 >(
-  model: ClassifierFor<In, Result, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
-  dataset: ImageDataset<Channels, Classes>,
-  options: EvaluateOptions<NoInfer<Channels>, Out> = {},
-): Promise<Evaluation> {
+  model: TrainableFor<
+    Model,
+    In,
+    Result,
+    NoInfer<Inputs>,
+    NoInfer<Targets>,
+    NoInfer<Out>,
+    NoInfer<Names>
+  >,
+  dataset: Dataset<Inputs, Targets>,
+  options?:
+    & Omit<EvaluateOptions<NoInfer<Inputs>, NoInfer<Targets>, Out, NoInfer<Result>>, "loss">
+    & { loss?: LossFor<Given, NoInfer<Result>, NoInfer<Targets>> }
+    & { loss?: Loss<NoInfer<Result>, NoInfer<Targets>> }
+    & KnownOptions<Names, EvaluateOptions<Tensor, Tensor>>,
+): Promise<EvaluationFor<Targets>> {
   checkDataset("Evaluating", dataset);
   const action = `Evaluating on "${dataset.name}"`;
-  const classifier = asClassifier(action, model);
-  checkRunOptions(action, options, "{ batchSize: 100 }", { loss: true, metrics: true });
-  const { transform = transformOf(classifier) } = options;
-  using stop = linkInterrupt(options.signal);
-  using run = evaluator(action, classifier, dataset, { ...options, transform });
-  return await run.evaluate(stop.signal);
+  const runnable = asModel(action, model);
+  const given = (options ?? {}) as AnyEvaluateOptions;
+  checkRunOptions(action, given, "{ batchSize: 100 }", { loss: true, metrics: true });
+  const { transform = transformOf(runnable) } = given;
+  using stop = linkInterrupt(given.signal);
+  using run = evaluator(action, runnable, dataset, { ...given, transform });
+  return await run.evaluate(stop.signal) as EvaluationFor<Targets>;
 }
 
-/** The logits and the loss of a batch. */
-type Inference = { readonly logits: Features; readonly loss: Scalar };
+/** The outputs and the loss of a batch. */
+type Inference = { readonly outputs: Tensor; readonly loss: Scalar };
 
 /** An evaluation that can run several times. */
 export interface Evaluator extends Disposable {
-  /** Evaluates the model as it is. */
-  evaluate(signal: AbortSignal | undefined): Promise<Evaluation>;
-  /** The function that computes logits and loss of a batch. */
+  /** Evaluates the model as it is. The results of a classifier are an {@linkcode Evaluation}. */
+  evaluate(signal: AbortSignal | undefined): Promise<Evaluation | LossEvaluation>;
+  /** The function that computes outputs and loss of a batch. */
   readonly infer: object;
 }
 
@@ -158,48 +189,59 @@ export interface Evaluator extends Disposable {
  */
 export function evaluator(
   action: string,
-  model: AnyClassifier,
-  dataset: ImageDataset,
-  options: AnyEvaluateOptions & { readonly logitsOf?: (images: Images) => Features },
+  model: AnyModel,
+  dataset: Dataset,
+  options: AnyEvaluateOptions & {
+    readonly logitsOf?: (inputs: Tensor) => Tensor;
+    readonly share?: DataParallel;
+  },
 ): Evaluator {
-  const { batchSize, transform, precision = "fp32", loss = crossEntropy } = options;
-  const { logitsOf = (images: Images) => model.forward(images) } = options;
-  const infer = compiledIf(options.compile, (images: Images, labels: Labels): Inference => {
-    const logits = withPrecision(precision, () => logitsOf(images));
-    checkLogits(action, logits, dataset);
-    const value = loss(logits, labels);
+  const { batchSize, transform, precision = "fp32", loss = crossEntropy as AnyLoss } = options;
+  const { logitsOf = (inputs: Tensor) => model.forward(inputs), share } = options;
+  const infer = compiledIf(options.compile, (inputs: Tensor, targets: Tensor): Inference => {
+    checkTargets(action, targets, loss);
+    const outputs = withPrecision(precision, () => logitsOf(inputs));
+    if (areLabels(targets)) checkLogits(action, outputs, dataset.classNames?.length);
+    const value = loss(outputs, targets);
     if (!isTensor(value) || value.rank !== 0) {
       throw new TypeError(`${action}: the loss must be one number, found ${show(value)}.`);
     }
-    return { logits, loss: value };
+    return { outputs, loss: value };
   });
-  const { count, labels, classes, classNames } = dataset;
+  const { count } = dataset;
   const metrics = Object.entries(options.metrics ?? {});
   return {
     async evaluate(signal) {
-      const allLogits = new Float32Array(metrics.length > 0 ? count * classes : 0);
+      const allOutputs = new Collected(count, metrics.length > 0);
+      const allTargets = new Collected(count, true);
       const predictions = new Int32Array(count);
       const confidences = new Float32Array(count);
-      let sum = 0;
+      let sum = 0, hasLabels = dataset.classNames !== undefined;
+      let classes = dataset.classNames?.length ?? 0;
       await forEachBatch(dataset, { batchSize, transform, signal }, (batch, first) => {
-        const { logits, loss } = explainChannels(
+        const { inputs, targets, size } = batch;
+        const { outputs, loss } = explainChannels(
           action,
           model,
-          batch.images,
+          inputs,
           transform,
-          () => infer(batch.images, batch.labels),
+          () => infer(inputs, targets),
         );
-        if (metrics.length > 0) allLogits.set(logits.dataSync(), first * classes);
-        const probabilities = ops.softmax(logits);
-        predictions.set(ops.argMax(probabilities).dataSync(), first);
-        confidences.set(ops.max(probabilities, [1]).dataSync(), first);
-        sum += loss.dataSync()[0]! * batch.labels.size;
-        const last = first + batch.labels.size - 1;
+        allOutputs.add(outputs, first);
+        allTargets.add(targets, first);
+        hasLabels = areLabels(targets);
+        sum += loss.dataSync()[0]! * size;
+        const last = first + size - 1;
         if (!Number.isFinite(sum)) {
           throw new RangeError(
             `${action}: the loss must be finite, found ${sum} in images ${first} to ${last}.`,
           );
         }
+        if (!hasLabels) return;
+        classes = outputs.shape[1]!;
+        const probabilities = ops.softmax(outputs as Features);
+        predictions.set(ops.argMax(probabilities).dataSync(), first);
+        confidences.set(ops.max(probabilities, [1]).dataSync(), first);
         // The caller's own loss may be finite although a logit is not. The largest probability is
         // never 0.
         const broken = confidences.subarray(first, last + 1).findIndex((largest) => !(largest > 0));
@@ -208,11 +250,29 @@ export function evaluator(
             `${action}: the logits must be finite, found others for image ${first + broken}.`,
           );
         }
-      });
+      }, share);
+      // A process without an example in any batch knows the classes only.
+      if (share && dataset.classNames) {
+        allTargets.expect("int32", 1);
+        allOutputs.expect("float32", dataset.classNames.length);
+      }
+      const all = [allOutputs, allTargets].flatMap(({ values }) => values ? [values] : []);
+      sum = share?.gather(sum, [...all, predictions, confidences]) ?? sum;
+      const result: LossEvaluation = {
+        loss: sum / count,
+        metrics: Object.fromEntries(metrics.map(([name, metric]) => {
+          const value: unknown = tidy(() => metric(allOutputs.tensor(), allTargets.tensor()));
+          checkNumber(action, `the metric ${name}`, value, true, "a number");
+          return [name, value];
+        })),
+      };
+      if (!hasLabels) return result;
+      const labels = allTargets.values!;
+      const { classNames = Array.from({ length: classes }, (_, i) => String(i)) } = dataset;
       const correct = Array.from(predictions, (prediction, i) => prediction === labels[i]);
       const confusion = confusionMatrix(predictions, labels, classes);
-      return {
-        loss: sum / count,
+      const evaluation: Evaluation = {
+        ...result,
         accuracy: correct.filter((isCorrect) => isCorrect).length / count,
         mistakes: correct.flatMap((isCorrect, i) => isCorrect ? [] : i)
           .sort((a, b) => confidences[b]! - confidences[a]!),
@@ -221,18 +281,53 @@ export function evaluator(
         confidences,
         correct,
         perClass: scoresPerClass(confusion, classNames),
-        metrics: Object.fromEntries(metrics.map(([name, metric]) => {
-          const value: unknown = tidy(() =>
-            metric(ops.tensor(allLogits, [count, classes]), dataset.labelTensor())
-          );
-          checkNumber(action, `the metric ${name}`, value, true, "a number");
-          return [name, value];
-        })),
       };
+      return evaluation;
     },
     infer,
     [Symbol.dispose]: () => infer[Symbol.dispose](),
   };
+}
+
+/** The tensors of all batches of a data set, one after the other. */
+class Collected {
+  readonly #count: number;
+  readonly #isUsed: boolean;
+  #values: Float32Array | Int32Array | undefined;
+  #shape: number[] = [];
+
+  constructor(count: number, isUsed: boolean) {
+    this.#count = count;
+    this.#isUsed = isUsed;
+  }
+
+  /** Adds the tensor of a batch, whose first example is `first` of the data set. */
+  add(batch: Tensor, first: number): void {
+    if (!this.#isUsed) return;
+    const size = batch.size / batch.shape[0]!;
+    this.#shape = [this.#count, ...batch.shape.slice(1)];
+    this.#values ??= batch.dtype === "int32"
+      ? new Int32Array(this.#count * size)
+      : new Float32Array(this.#count * size);
+    this.#values.set(batch.dataSync(), first * size);
+  }
+
+  /** Makes room for numbers of other processes, if there was no batch. */
+  expect(dtype: "float32" | "int32", size: number): void {
+    if (!this.#isUsed || this.#values) return;
+    this.#shape = dtype === "int32" ? [this.#count] : [this.#count, size];
+    this.#values = new (dtype === "int32" ? Int32Array : Float32Array)(this.#count * size);
+  }
+
+  get values(): Float32Array | Int32Array | undefined {
+    return this.#values;
+  }
+
+  /** Returns all as one tensor. */
+  tensor(): Tensor {
+    const values = this.#values!;
+    return ops.tensor(values, this.#shape, values instanceof Int32Array ? "int32" : "float32");
+  }
 }
 
 /** Returns the scores of each class from the confusion matrix. */

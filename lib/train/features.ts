@@ -1,6 +1,8 @@
 import {
+  dispose,
   type Features,
   type Images,
+  type Labels,
   type LastAxisOf,
   Random,
   type Tensor,
@@ -10,19 +12,18 @@ import {
 import { checkSynchronous, isTensor, linkInterrupt, show } from "../tensor/internal.ts";
 import { withForwardHook } from "../nn/hooks.ts";
 import { type AnyModule, Module, onForward } from "../nn/mod.ts";
-import { ImageDataset, type Transform } from "../data/mod.ts";
-import { transformOf } from "../data/internal.ts";
-import { modelsWithTransform } from "../data/model_transform.ts";
-import { checkDataset } from "../data/dataset.ts";
-import { explainChannels } from "./checks.ts";
-import type { ModuleFor } from "./model_type_checks.ts";
+import { type Dataset, ImageDataset, type InputTransform } from "../data/mod.ts";
 import {
-  type AnyRunOptions,
-  checkRunOptions,
-  compiledIf,
-  forEachBatch,
-  type RunOptions,
-} from "./run.ts";
+  areLabels,
+  checkDataset,
+  checkExamples,
+  modelsWithTransform,
+  transformOf,
+} from "../data/internal.ts";
+import { explainChannels } from "./checks.ts";
+import { firstOf, inputAtHand } from "./fit_checks.ts";
+import type { ModuleFor } from "./model_type_checks.ts";
+import { checkRunOptions, compiledIf, forEachBatch, type RunOptions } from "./run.ts";
 
 /**
  * Runs the body of a model once over a data set, and returns its outputs as a data set. Training a
@@ -64,47 +65,54 @@ import {
  * ```
  */
 export function extractFeatures<
-  Channels extends number,
+  Inputs extends Tensor,
   Classes extends number,
   Output extends Features | Images,
-  Out extends number = Channels,
+  Out extends Tensor = Inputs,
 >(
-  body: (images: Images<NoInfer<Out>>) => Output,
-  dataset: ImageDataset<Channels, Classes>,
-  options?: RunOptions<NoInfer<Channels>, Out>,
+  body: (images: NoInfer<Out>) => Output,
+  dataset: Dataset<Inputs, Labels<Classes>>,
+  options?: RunOptions<NoInfer<Inputs>, Out>,
 ): Promise<ImageDataset<LastAxisOf<Output>, Classes>>;
 /** {@linkcode extractFeatures} for a module instead of a function. */
 export function extractFeatures<
   In,
   Output extends Features | Images,
-  Channels extends number,
+  Inputs extends Tensor,
   Classes extends number,
-  Out extends number = Channels,
+  Out extends Tensor = Inputs,
 >(
-  body: ModuleFor<In, Output, NoInfer<Channels>, NoInfer<Out>>,
-  dataset: ImageDataset<Channels, Classes>,
-  options?: RunOptions<NoInfer<Channels>, Out>,
+  body: ModuleFor<In, Output, NoInfer<Inputs>, NoInfer<Out>>,
+  dataset: Dataset<Inputs, Labels<Classes>>,
+  options?: RunOptions<NoInfer<Inputs>, Out>,
 ): Promise<ImageDataset<LastAxisOf<Output>, Classes>>;
 export async function extractFeatures(
   body: unknown,
-  dataset: ImageDataset,
-  options: AnyRunOptions = {},
+  dataset: Dataset,
+  given: RunOptions<never, Tensor> = {},
 ): Promise<ImageDataset> {
   checkDataset("Extracting features", dataset);
   const action = `Extracting features of "${dataset.name}"`;
+  const options = given as RunOptions;
   if (!isBody(body)) {
     throw new TypeError(
       `${action}: the body must be a module or a function of images, found ${show(body)}.`,
     );
   }
   checkRunOptions(action, options, "{ batchSize: 100 }", {});
-  const forward = body instanceof Module ? (images: Images) => body.forward(images) : body;
+  const { classNames } = dataset;
+  if (!classNames) {
+    throw new TypeError(
+      `${action}: the data set must have classNames, because its features become a data set of classes, found none.`,
+    );
+  }
+  const forward = body instanceof Module ? (inputs: Tensor) => body.forward(inputs) : body;
   const { batchSize, precision = "fp32" } = options;
-  const transform = options.transform ?? transformFor(forward, dataset);
+  const transform = options.transform ?? await transformFor(action, forward, dataset);
   using stop = linkInterrupt(options.signal);
-  using run = compiledIf(options.compile, (images: Images): Features | Images => {
+  using run = compiledIf(options.compile, (inputs: Tensor): Features | Images => {
     const output = withPrecision(precision, () => {
-      const output = forward(images);
+      const output = forward(inputs);
       checkSynchronous(action, output);
       return output;
     });
@@ -113,26 +121,33 @@ export async function extractFeatures(
   });
   let shape: readonly number[] = [];
   let values = new Float32Array();
+  const labels = new Int32Array(dataset.count);
   const { signal } = stop;
-  await forEachBatch(dataset, { batchSize, transform, signal }, ({ images, labels }, first) => {
+  await forEachBatch(dataset, { batchSize, transform, signal }, (batch, first) => {
+    const { inputs, targets, size } = batch;
+    if (!areLabels(targets)) {
+      throw new TypeError(
+        `${action}: the targets must be class numbers, int32 [batch], found ${targets.dtype} [${targets.shape}].`,
+      );
+    }
+    labels.set(targets.dataSync(), first);
     const output: Tensor = body instanceof Module
-      ? explainChannels(action, body, images, transform, () => run(images))
-      : run(images);
+      ? explainChannels(action, body, inputs, transform, () => run(inputs))
+      : run(inputs);
     if (first === 0) {
       shape = output.shape.slice(1);
       values = new Float32Array(shape.reduce((size, axis) => size * axis, dataset.count));
     }
-    const expected = [labels.size, ...shape];
+    const expected = [size, ...shape];
     if (String(output.shape) !== String(expected)) {
       throw new RangeError(
         `${action}: the features of the images must be [${expected}], found [${output.shape}].`,
       );
     }
-    values.set(output.dataSync(), first * (output.size / labels.size));
+    values.set(output.dataSync(), first * (output.size / size));
   });
   const [channels = 0, width = 1, height = 1] = shape.toReversed();
   const name = `features of ${dataset.name}`;
-  const { labels, classes, classNames } = dataset;
   return new ImageDataset({
     name,
     pixels: values,
@@ -140,12 +155,12 @@ export async function extractFeatures(
     height,
     width,
     channels,
-    classes,
+    classes: classNames.length,
     classNames,
   });
 }
 
-type Body = ((images: Images) => Features | Images) | Module<Images, Features | Images>;
+type Body = ((inputs: Tensor) => Features | Images) | Module<Tensor, Features | Images>;
 
 function isBody(body: unknown): body is Body {
   return typeof body === "function" || body instanceof Module;
@@ -165,42 +180,48 @@ function checkFeatures(action: string, output: unknown): void {
  * Returns the transform of the trained model to which `forward` passes its images unchanged,
  * directly or through the model's first layer. A trial run on one image finds that model.
  */
-function transformFor(
-  forward: (images: Images) => unknown,
-  dataset: ImageDataset,
-): Transform | undefined {
-  let result: Transform | undefined;
+async function transformFor(
+  action: string,
+  forward: (inputs: Tensor) => unknown,
+  dataset: Dataset,
+): Promise<InputTransform | undefined> {
+  const models = modelsWithTransform();
+  if (models.length === 0) return undefined;
+  const atHand = inputAtHand(dataset);
+  const examples = atHand
+    ? undefined
+    : checkExamples(action, await dataset.batch(Int32Array.of(0)), 1);
+  let result: InputTransform | undefined;
   tidy(() => {
-    const image = dataset.images([0]);
-    const models = modelsWithTransform();
-    if (models.length === 0) return;
+    const input = atHand ?? firstOf(examples!).input;
     const run = models.reduce<() => unknown>((work, model) => {
-      const transform = transformOf(model)!, first = firstModules(model, transform, image);
+      const transform = transformOf(model)!, first = firstModules(model, transform, input);
       return () =>
-        withForwardHook(model, ({ module, input, forward }) => {
-          if (input === image && first.has(module)) result = transform;
-          return forward(input);
+        withForwardHook(model, ({ module, input: own, forward }) => {
+          if (own === input && first.has(module)) result = transform;
+          return forward(own);
         }, work);
-    }, () => forward(image));
+    }, () => forward(input));
     dryRun(run);
   });
+  dispose(atHand ?? [examples!.inputs, examples!.targets]);
   return result;
 }
 
-/** Returns a model and those of its modules that receive the model's images unchanged. */
-function firstModules(model: AnyModule, transform: Transform, image: Images): Set<AnyModule> {
+/** Returns a model and those of its modules that receive the model's inputs unchanged. */
+function firstModules(model: AnyModule, transform: InputTransform, input: Tensor): Set<AnyModule> {
   const modules = new Set([model]);
   dryRun(() => {
-    const images = transform(image, new Random(0));
-    onForward(model, images as never, ({ module, input }) => {
-      if (input === images) modules.add(module);
+    const inputs = transform(input, new Random(0));
+    onForward(model, inputs as never, ({ module, input }) => {
+      if (input === inputs) modules.add(module);
     });
   });
   return modules;
 }
 
 /**
- * Makes a dry run and ignores its error: the image may not fit, because it is not transformed yet.
+ * Makes a dry run and ignores its error: the input may not fit, because it is not transformed yet.
  * If the caller made a mistake, the real run reports it.
  */
 function dryRun(run: () => void): void {

@@ -1,22 +1,30 @@
 /**
  * Checks before a training run, for errors that would otherwise come after parameters have changed.
  */
-import { type Images, ops, Random, type Tensor, tidy, withPrecision } from "../tensor/mod.ts";
-import { checkInteger, isTensor, type OptionNames } from "../tensor/internal.ts";
+import { ops, Random, type Tensor, tidy, withPrecision } from "../tensor/mod.ts";
+import { checkInteger, isTensor, type OptionNames, show } from "../tensor/internal.ts";
 import { type AnyModule, BatchNorm, onForward } from "../nn/mod.ts";
-import type { ImageDataset } from "../data/mod.ts";
-import { applyTransform } from "../data/transforms.ts";
-import { checkHasState, checkLogits, checkOptimizer, explainChannels } from "./checks.ts";
+import { type Dataset, type Examples, ImageDataset } from "../data/mod.ts";
+import { applyTransform, areLabels, imageFormOf } from "../data/internal.ts";
+import {
+  checkHasState,
+  checkLogits,
+  checkOptimizer,
+  checkTargets,
+  explainChannels,
+} from "./checks.ts";
+import { crossEntropy } from "./losses.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
 import type { Optimizer } from "./rule_optimizer.ts";
-import { type AnyClassifier, type AnyRunOptions, checkRunOptions } from "./run.ts";
+import { type AnyModel, checkRunOptions, rows, type RunOptions } from "./run.ts";
 import { pathOf, restore, runningStatistics } from "./training_step.ts";
 
 /** The names of the options of a training run, without those of {@linkcode RunOptions}. */
-export const fitOptions: OptionNames<Omit<AnyFitOptions, keyof AnyRunOptions>> = {
+export const fitOptions: OptionNames<Omit<AnyFitOptions, keyof RunOptions>> = {
   optimizer: true,
   epochs: true,
   microBatchSize: true,
+  stepsPerEpoch: true,
   loss: true,
   objective: true,
   validationLogits: true,
@@ -33,24 +41,57 @@ export const fitOptions: OptionNames<Omit<AnyFitOptions, keyof AnyRunOptions>> =
 /**
  * Checks the options of a training run.
  *
+ * @param isGenerator Whether the data is a generator of batches.
  * @throws {TypeError} If an option does not exist, or is of the wrong kind.
  * @throws {RangeError} If a value is out of range.
  */
-export function checkFitOptions(action: string, options: AnyFitOptions): void {
+export function checkFitOptions(
+  action: string,
+  options: AnyFitOptions,
+  isGenerator = false,
+): void {
   checkRunOptions(action, options, "{ optimizer, epochs: 4, batchSize: 128 }", fitOptions);
-  const { optimizer, epochs, batchSize, microBatchSize, objective, mixup, checkpoint } = options;
+  const { optimizer, epochs, microBatchSize, objective, mixup, checkpoint } = options;
   checkOptimizer(action, optimizer);
   if (checkpoint !== undefined) checkHasState(action, optimizer);
   checkInteger(action, "epochs", epochs);
-  checkInteger(action, "batchSize", batchSize);
-  if (microBatchSize !== undefined && microBatchSize > batchSize) {
-    throw new RangeError(
-      `${action}: microBatchSize must be at most batchSize, ${batchSize}, found ${microBatchSize}.`,
-    );
+  if (isGenerator) checkGeneratorOptions(action, options);
+  else {
+    const { batchSize, stepsPerEpoch } = options;
+    checkInteger(action, "batchSize", batchSize);
+    if (stepsPerEpoch !== undefined) {
+      throw new TypeError(
+        `${action}: stepsPerEpoch must be left out, because the data set has a count, found ${stepsPerEpoch}.`,
+      );
+    }
+    if (microBatchSize !== undefined && microBatchSize > batchSize!) {
+      throw new RangeError(
+        `${action}: microBatchSize must be at most batchSize, ${batchSize}, found ${microBatchSize}.`,
+      );
+    }
   }
   if (objective && mixup !== undefined) {
     throw new TypeError(
       `${action}: mixup must be left out if there is an objective, found ${mixup}. Mix the images and the losses in the objective.`,
+    );
+  }
+}
+
+/** Checks the options for a generator, which decides the batches and cannot go back to one. */
+function checkGeneratorOptions(action: string, options: AnyFitOptions): void {
+  checkInteger(action, "stepsPerEpoch", options.stepsPerEpoch);
+  const reasons = {
+    batchSize: "the generator decides how many examples are in a batch",
+    dropLast: "the generator decides which batches there are",
+    checkpoint: "a generator cannot go back to the batch after which a training stopped",
+  };
+  for (const [name, reason] of Object.entries(reasons)) {
+    const value = options[name as keyof typeof reasons];
+    if (value === undefined) continue;
+    throw new TypeError(
+      `${action}: ${name} must be left out for a generator of batches, because ${reason}, found ${
+        show(value)
+      }. A data set { name, count, batch } can have it.`,
     );
   }
 }
@@ -71,84 +112,122 @@ export function checkParameters(action: string, model: AnyModule, optimizer: Opt
 }
 
 /**
- * Runs one image of each data set through its transforms and the model.
+ * Returns an input of a data set that is at hand: the first image, or zeros in the place of an
+ * image that is in a file. Undefined for other data sets, whose examples may take long to come.
+ */
+export function inputAtHand(dataset: Dataset): Tensor | undefined {
+  if (dataset instanceof ImageDataset) return dataset.images([0]);
+  const form = imageFormOf(dataset);
+  return form && ops.zeros([1, form.height, form.width, form.channels]);
+}
+
+/** The training data as the checks know it: a generator of batches has no count and no classes. */
+export type CheckedData = Partial<Pick<Dataset, "count" | "classNames">>;
+
+/**
+ * Runs one input of the training data through its transforms and the model.
  *
+ * @param example Returns the input, with its target unless the target is a class number.
  * @throws {RangeError} If a layer does not fit, the model does not return logits for the classes of
  * the data set, or a batch norm has a single value for each channel in the last batch.
- * @throws {TypeError} If a transform does not return images.
+ * @throws {TypeError} If a transform does not return inputs, or the targets do not fit the loss.
  */
 export function checkForwardPass(
   action: string,
-  model: AnyClassifier,
-  dataset: ImageDataset,
+  model: AnyModel,
+  data: CheckedData,
   options: AnyFitOptions,
+  example: () => FirstExample,
 ): void {
   tidy(() => {
-    const image = firstImage(action, dataset, options);
+    const { input: raw, target } = example();
+    const input = prepared(action, raw, options);
     if (options.objective) return; // The objective runs the model, perhaps in its own way.
+    if (target) checkTargets(action, target, options.loss ?? crossEntropy);
     const batchNorms: string[] = [];
-    const logits = explained(
+    const outputs = explained(
       action,
       model,
-      image,
+      input,
       options,
       () =>
-        onForward(model, image, ({ path, module, input }) => {
+        onForward(model, input, ({ path, module, input }) => {
           if (normalizesOneValue(module, input)) batchNorms.push(path || module.describe());
         }),
     );
-    const remedy = " With the option objective it may return something else.";
-    checkLogits(action, logits, dataset, "the model", remedy);
-    if (batchNorms.length > 0) {
-      checkLastBatch(
-        action,
-        model,
-        dataset,
-        options,
-        image,
-        batchNorms[0]!,
-      );
+    if (!target || areLabels(target)) {
+      const remedy = " With the option objective it may return something else.";
+      checkLogits(action, outputs, data.classNames?.length, "the model", remedy);
+    }
+    if (batchNorms.length > 0 && data.count !== undefined) {
+      checkLastBatch(action, model, data.count, options, input, batchNorms[0]!);
     }
   });
-  const { validation, validationLogits } = options;
-  if (!validation) return;
+}
+
+/** The first example of a data set. */
+export interface FirstExample {
+  /** The input, `[1, …]`. */
+  readonly input: Tensor;
+  /** The target, `[1, …]`; undefined for the class number of an image. */
+  readonly target?: Tensor;
+}
+
+/** Returns the first of some examples. */
+export function firstOf({ inputs, targets }: Examples): Required<FirstExample> {
+  return { input: rows(inputs, 0, 1), target: rows(targets, 0, 1) };
+}
+
+/** Runs one input of the validation set through the transform and the model, with like checks. */
+export function checkValidationPass(
+  action: string,
+  model: AnyModel,
+  validation: Dataset,
+  options: AnyFitOptions,
+  example: () => FirstExample,
+): void {
+  const { validationLogits } = options;
   tidy(() => {
-    const image = firstImage(action, validation, { ...options, augment: undefined });
-    const logits = explained(
+    const { input: raw, target } = example();
+    const input = prepared(action, raw, { ...options, augment: undefined });
+    if (target) checkTargets(action, target, options.loss ?? crossEntropy);
+    const outputs = explained(
       action,
       model,
-      image,
+      input,
       options,
       () =>
         validationLogits
-          ? validationLogits(model as never, image)
-          : onForward(model, image, () => {}),
+          ? validationLogits(model as never, input)
+          : onForward(model, input, () => {}),
     );
+    if (target && !areLabels(target)) return;
     const remedy = " The option validationLogits returns the logits of another model.";
-    if (validationLogits) checkLogits(action, logits, validation, "validationLogits");
-    else checkLogits(action, logits, validation, "the model", remedy);
+    const classes = validation.classNames?.length;
+    if (validationLogits) checkLogits(action, outputs, classes, "validationLogits");
+    else checkLogits(action, outputs, classes, "the model", remedy);
   });
 }
 
-/** The images of a training run: augmented, then transformed. */
+/** The inputs of a training run: augmented, then transformed. */
 export function prepare(
-  images: Images,
+  inputs: Tensor,
   random: Random,
   { augment, transform }: AnyFitOptions,
-): Images {
-  const augmented = augment ? augment(images, random) : images;
+): Tensor {
+  const augmented = augment ? augment(inputs, random) : inputs;
   return transform ? transform(augmented, random) : augmented;
 }
 
-function firstImage(action: string, set: ImageDataset, options: AnyFitOptions): Images {
-  const transform = (images: Images, random: Random) => prepare(images, random, options);
-  return applyTransform(action, transform, set.images([0]), new Random(0));
+function prepared(action: string, input: Tensor, options: AnyFitOptions): Tensor {
+  const transform = (inputs: Tensor, random: Random) => prepare(inputs, random, options);
+  return applyTransform(action, transform, input, new Random(0));
 }
 
 function explained(
   action: string,
-  model: AnyClassifier,
-  image: Images,
+  model: AnyModel,
+  image: Tensor,
   { transform, precision = "fp32" }: AnyFitOptions,
   run: () => unknown,
 ): unknown {
@@ -160,10 +239,10 @@ function explained(
  */
 function checkLastBatch(
   action: string,
-  model: AnyClassifier,
-  { count }: ImageDataset,
-  { batchSize, microBatchSize, dropLast }: AnyFitOptions,
-  image: Images,
+  model: AnyModel,
+  count: number,
+  { batchSize = count, microBatchSize, dropLast }: AnyFitOptions,
+  image: Tensor,
   batchNorm: string,
 ): void {
   const isLastSingle = batchSize === 1 || count % batchSize === 1 && !dropLast;
@@ -187,7 +266,7 @@ function checkLastBatch(
 }
 
 /** Whether a model can run in training on one image. The model stays as it is. */
-function trainsOnOne(model: AnyClassifier, image: Images): boolean {
+function trainsOnOne(model: AnyModel, image: Tensor): boolean {
   const statistics = runningStatistics(model);
   return tidy(() => {
     const before = statistics.map((statistic): Tensor => ops.clone(statistic));

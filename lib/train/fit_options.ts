@@ -1,6 +1,6 @@
-import type { Features, Images, Labels, Scalar } from "../tensor/mod.ts";
+import type { ClassesOf, Features, IsLabels, Scalar, Tensor } from "../tensor/mod.ts";
 import type { AnyModule } from "../nn/mod.ts";
-import type { ImageDataset, Transform } from "../data/mod.ts";
+import type { Dataset, InputTransform } from "../data/mod.ts";
 import type { CheckpointOptions } from "./checkpoint_options.ts";
 import type { Loss } from "./losses.ts";
 import type { Optimizer } from "./rule_optimizer.ts";
@@ -10,19 +10,20 @@ import type { Schedule } from "./schedules.ts";
 /**
  * The options of {@linkcode fit}.
  *
- * `Channels` is the number of channels of the data set, `Out` their number after `transform`.
+ * `Inputs` and `Targets` are those of the data set, such as `Images<3>` and `Labels<10>`. `Out` are
+ * the inputs after `transform`.
  */
 export interface FitOptions<
-  Channels extends number,
-  Classes extends number,
-  Out extends number,
+  Inputs extends Tensor,
+  Targets extends Tensor,
+  Out extends Tensor = Inputs,
   Model = AnyModule,
-> extends RunOptions<Channels, Out> {
+> extends RunOptions<Inputs, Out> {
   /** Changes the parameters it was made for. All other parameters of the model stay as they are. */
   optimizer: Optimizer;
-  /** The number of times each image is seen. */
+  /** The number of times each example is seen. */
   epochs: number;
-  /** The number of images in a step. */
+  /** The number of examples in a step. For a generator see {@linkcode GeneratorPace}. */
   batchSize: number;
   /**
    * The number of images that the model runs on at once (gradient accumulation). With 32, a step of
@@ -53,11 +54,12 @@ export interface FitOptions<
   microBatchSize?: number;
   /**
    * Loss to minimise, and the loss of `validation`: a mean over the batch. With `objective` it is
-   * the loss of `validation` only.
+   * the loss of `validation` only. Targets that are not class numbers need another loss than the
+   * default: {@linkcode meanSquaredError}, {@linkcode binaryCrossEntropy}, or your own.
    *
    * @default crossEntropy
    */
-  loss?: Loss<Classes>;
+  loss?: Loss<OutputsFor<Targets>, Targets>;
   /**
    * Computes the loss to minimise from the model and a batch, instead of
    * `loss(model.forward(images, { training: true }), labels)`: for losses of several outputs, of
@@ -89,13 +91,13 @@ export interface FitOptions<
    * assert(steps[0]!.metrics!.main! < steps[0]!.loss);
    * ```
    */
-  objective?: Objective<Model, Out, Classes>;
+  objective?: Objective<Model, Out, Targets>;
   /**
    * Returns the logits of `validation` images, for a model whose `forward` returns something else.
    *
    * @default (model, images) => model.forward(images)
    */
-  validationLogits?: (model: Model, images: Images<Out>) => Features<Classes>;
+  validationLogits?: (model: Model, inputs: Out) => Features<ClassesOf<Targets>>;
   /**
    * The learning rate of each step: a function of the step, from 0, and of the number of all steps.
    * `cosine({ learningRate: 0.1 })` ends with the training.
@@ -104,13 +106,13 @@ export interface FitOptions<
    */
   schedule?: Schedule;
   /**
-   * Applied to all images before the model sees them, also to those of `validation`: resizing,
+   * Applied to all inputs before the model sees them, also to those of `validation`: resizing,
    * normalizing. It stays with the model and is saved with it, so that {@linkcode evaluate} and
    * another `fit` apply it too.
    */
-  transform?: Transform<Channels, Out>;
-  /** Applied to the training images before `transform`: random crops, flips. */
-  augment?: Transform<Channels>;
+  transform?: InputTransform<Inputs, Out>;
+  /** Applied to the training inputs before `transform`: random crops, flips. */
+  augment?: InputTransform<Inputs, Inputs>;
   /**
    * The α of mixup. Each training batch is mixed, after `transform`, with a permutation of itself:
    * `λ · x + (1 − λ) · x′`, with the loss `λ · loss(logits, y) + (1 − λ) · loss(logits, y′)`, where
@@ -135,7 +137,7 @@ export interface FitOptions<
    */
   mixup?: number;
   /** A set on which the model is evaluated after each epoch. */
-  validation?: ImageDataset<Channels, Classes>;
+  validation?: Dataset<Inputs, Targets>;
   /**
    * Maximum global norm of the gradients (Pascanu et al. 2013, algorithm 1). If the norm is larger,
    * every gradient is multiplied by `maxGradientNorm / norm`, which keeps the direction.
@@ -190,25 +192,62 @@ export interface FitOptions<
   checkpoint?: string | CheckpointOptions;
 }
 
-/** {@linkcode FitOptions} for any model and any number of channels and classes. */
-export type AnyFitOptions = FitOptions<number, number, number, never>;
+/** The outputs that a loss compares with targets: logits of the classes, or of the same shape. */
+export type OutputsFor<Targets extends Tensor> = IsLabels<Targets> extends true
+  ? Features<ClassesOf<Targets>>
+  : Targets;
+
+/** How many batches of a generator make an epoch, in place of {@linkcode FitOptions.batchSize}. */
+export interface GeneratorPace {
+  /** The number of batches in an epoch. The generator must yield that many for each epoch. */
+  stepsPerEpoch: number;
+  /** Left out: the generator decides how many examples are in a batch. */
+  batchSize?: "a generator decides how many examples are in a batch";
+}
+
+/** How many examples of a data set are in a step. */
+export interface DatasetPace {
+  /** The number of examples in a step. */
+  batchSize: number;
+  /** Left out: the count of the data set decides it. */
+  stepsPerEpoch?: "the count of the data set decides how many steps are in an epoch";
+}
+
+/** {@linkcode FitOptions} for any model and any data. */
+export type AnyFitOptions =
+  & Omit<FitOptions<Tensor, Tensor, Tensor, never>, "objective" | "validationLogits" | "batchSize">
+  & {
+    /** Left out for a generator of batches. */
+    readonly batchSize?: number;
+    /** Given for a generator of batches. */
+    readonly stepsPerEpoch?: number;
+    readonly objective?: (
+      model: never,
+      batch: ObjectiveBatch<Tensor, Tensor>,
+    ) => ObjectiveResult<number>;
+    readonly validationLogits?: (model: never, inputs: Tensor) => Tensor;
+  };
 
 /**
  * Computes the loss to minimise from the model and a batch. It runs the model itself, as
  * `model.forward(images, { training: true })`, and must be synchronous. With the option `compile`
  * it must meet the requirements of {@linkcode compile}.
  */
-export type Objective<Model, Channels extends number, Classes extends number> = (
+export type Objective<Model, Inputs extends Tensor, Targets extends Tensor> = (
   model: Model,
-  batch: ObjectiveBatch<Channels>,
-) => ObjectiveResult<Classes>;
+  batch: ObjectiveBatch<Inputs, Targets>,
+) => ObjectiveResult<ClassesOf<Targets>>;
 
 /** The batch that an {@linkcode Objective} receives. */
-export interface ObjectiveBatch<Channels extends number> {
-  /** The images after augmentation and transform. */
-  readonly images: Images<Channels>;
-  /** The class of each image. */
-  readonly labels: Labels;
+export interface ObjectiveBatch<Inputs extends Tensor, Targets extends Tensor> {
+  /** The inputs after augmentation and transform. */
+  readonly inputs: Inputs;
+  /** The targets. */
+  readonly targets: Targets;
+  /** The inputs, where they are images. */
+  readonly images: Inputs;
+  /** The targets, where they are class numbers. */
+  readonly labels: Targets;
 }
 
 /** The result of an {@linkcode Objective}. */

@@ -1,24 +1,25 @@
 import { dispose, ops, type Tensor } from "../tensor/mod.ts";
 import { checkInteger, checkNumber } from "../tensor/internal.ts";
-import type { ImageDataset } from "../data/mod.ts";
-import { transformOf } from "../data/internal.ts";
+import type { Dataset } from "../data/mod.ts";
+import { checkDataset, transformOf } from "../data/internal.ts";
 import { bindTransform } from "../data/model_transform.ts";
 import { checkHasState, checkOptimizer } from "./checks.ts";
 import { startTraining } from "./fit.ts";
-import type { FitOptions } from "./fit_options.ts";
-import type { KnownOptions, TrainableFor } from "./model_type_checks.ts";
-import { asClassifier, checkRunOptions } from "./run.ts";
+import type { AnyFitOptions, FitOptions } from "./fit_options.ts";
+import type { Loss } from "./losses.ts";
+import type { KnownOptions, LossFor, TrainableFor } from "./model_type_checks.ts";
+import { asModel, checkRunOptions } from "./run.ts";
 import { DivergenceError, restore } from "./training_step.ts";
 
 /** The options of {@linkcode findLearningRate}: its own, and those of a {@linkcode fit}. */
 export interface FindLearningRateOptions<
-  Channels extends number,
-  Classes extends number,
-  Out extends number,
+  Inputs extends Tensor,
+  Targets extends Tensor,
+  Out extends Tensor = Inputs,
   Model = never,
 > extends
   Omit<
-    FitOptions<Channels, Classes, Out, Model>,
+    FitOptions<Inputs, Targets, Out, Model>,
     "epochs" | "schedule" | "validation" | "validationLogits" | "checkpoint"
   > {
   /**
@@ -41,8 +42,10 @@ export interface FindLearningRateOptions<
   steps?: number;
 }
 
-/** {@linkcode FindLearningRateOptions} for any model and any number of channels and classes. */
-type AnyOptions = FindLearningRateOptions<number, number, number>;
+/** {@linkcode FindLearningRateOptions} for any model and any data. */
+type AnyOptions =
+  & Omit<FindLearningRateOptions<Tensor, Tensor, Tensor>, "objective">
+  & Pick<AnyFitOptions, "objective">;
 
 /** The losses of a short training run with a growing learning rate. */
 export interface LearningRateSweep {
@@ -89,28 +92,35 @@ export interface LearningRateSweep {
 export async function findLearningRate<
   Model,
   In,
-  Result,
-  Channels extends number,
-  Classes extends number,
-  Out extends number = Channels,
+  Result extends Tensor,
+  Inputs extends Tensor,
+  Targets extends Tensor,
+  Out extends Tensor = Inputs,
+  Given = Loss<Result, Targets>,
   Names extends PropertyKey = never,
 >(
   model: TrainableFor<
     Model,
     In,
     Result,
-    NoInfer<Channels>,
-    NoInfer<Classes>,
+    NoInfer<Inputs>,
+    NoInfer<Targets>,
     NoInfer<Out>,
     NoInfer<Names>
   >,
-  dataset: ImageDataset<Channels, Classes>,
+  dataset: Dataset<Inputs, Targets>,
   options:
-    & FindLearningRateOptions<NoInfer<Channels>, NoInfer<Classes>, Out, NoInfer<Model>>
-    & KnownOptions<Names, FindLearningRateOptions<number, number, number>>,
+    & Omit<
+      FindLearningRateOptions<NoInfer<Inputs>, NoInfer<Targets>, Out, NoInfer<Model>>,
+      "loss"
+    >
+    & { loss?: LossFor<Given, NoInfer<Result>, NoInfer<Targets>> }
+    & { loss?: Loss<NoInfer<Result>, NoInfer<Targets>> }
+    & KnownOptions<Names, FindLearningRateOptions<Tensor, Tensor>>,
 ): Promise<LearningRateSweep> {
   const action = "Finding a learning rate";
-  const classifier = asClassifier(action, model);
+  const classifier = asModel(action, model);
+  checkDataset(action, dataset);
   checkRunOptions<AnyOptions>(action, options as AnyOptions, "{ optimizer, batchSize: 64 }", {
     optimizer: true,
     microBatchSize: true,

@@ -1,15 +1,19 @@
 import { dispose, ops, Random, type Tensor, tidy } from "../tensor/mod.ts";
 import { checkNumber, defaultRandom, linkInterrupt } from "../tensor/internal.ts";
-import type { ImageDataset } from "../data/mod.ts";
-import { transformOf } from "../data/internal.ts";
-import { checkDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/mod.ts";
+import { checkDataset, transformOf } from "../data/internal.ts";
 import { type EvaluateOptions, evaluator } from "./evaluate.ts";
-import type { ClassifierFor } from "./model_type_checks.ts";
-import { asClassifier, checkRunOptions } from "./run.ts";
+import type { OutputsFor } from "./fit_options.ts";
+import type { ModelFor } from "./model_type_checks.ts";
+import { asModel, checkRunOptions } from "./run.ts";
 
 /** The options of {@linkcode lossSurface}. */
-export interface LossSurfaceOptions<Channels extends number, Out extends number>
-  extends Omit<EvaluateOptions<Channels, Out>, "metrics"> {
+export interface LossSurfaceOptions<
+  Inputs extends Tensor,
+  Targets extends Tensor,
+  Out extends Tensor = Inputs,
+  Outputs extends Tensor = OutputsFor<Targets>,
+> extends Omit<EvaluateOptions<Inputs, Targets, Out, Outputs>, "metrics"> {
   /**
    * The number of points along each direction: odd, so that the model itself is in the middle.
    *
@@ -72,25 +76,26 @@ export interface LossSurface {
  */
 export async function lossSurface<
   In,
-  Result,
-  Channels extends number,
-  Classes extends number,
-  Out extends number = Channels,
+  Result extends Tensor,
+  Inputs extends Tensor,
+  Targets extends Tensor,
+  Out extends Tensor = Inputs,
 >(
-  model: ClassifierFor<In, Result, NoInfer<Channels>, NoInfer<Classes>, NoInfer<Out>>,
-  dataset: ImageDataset<Channels, Classes>,
-  options: LossSurfaceOptions<NoInfer<Channels>, Out> = {},
+  model: ModelFor<In, Result, NoInfer<Inputs>, NoInfer<Targets>, NoInfer<Out>>,
+  dataset: Dataset<Inputs, Targets>,
+  options: LossSurfaceOptions<NoInfer<Inputs>, NoInfer<Targets>, Out, NoInfer<Result>> = {},
 ): Promise<LossSurface> {
   const action = "Computing a loss surface";
   checkDataset(action, dataset);
-  const classifier = asClassifier(action, model);
-  checkRunOptions(action, options, "{ points: 15 }", {
+  const classifier = asModel(action, model);
+  const given = options as object as LossSurfaceOptions<Tensor, Tensor, Tensor, Tensor>;
+  checkRunOptions(action, given, "{ points: 15 }", {
     loss: true,
     points: true,
     radius: true,
     seed: true,
   });
-  const { points = 15, radius = 1, seed, transform = transformOf(classifier) } = options;
+  const { points = 15, radius = 1, seed, transform = transformOf(classifier) } = given;
   const isOdd = Number.isInteger(points) && points >= 3 && points % 2 === 1;
   checkNumber(action, "points", points, isOdd, "an odd number of at least 3");
   checkNumber(action, "radius", radius, radius > 0 && radius < Infinity, "positive and finite");
@@ -103,8 +108,8 @@ export async function lossSurface<
   const random = seed === undefined ? defaultRandom().fork() : new Random(seed);
   const alphas = Array.from({ length: points }, (_, i) => radius * (2 * i / (points - 1) - 1));
   const losses: number[][] = [];
-  using stop = linkInterrupt(options.signal);
-  using run = evaluator(action, classifier, dataset, { ...options, transform });
+  using stop = linkInterrupt(given.signal);
+  using run = evaluator(action, classifier, dataset, { ...given, transform });
   const before = filters.map((filter): Tensor => ops.clone(filter));
   const first = before.map((filter) => direction(filter, random));
   const second = before.map((filter) => direction(filter, random));

@@ -2,8 +2,10 @@
 import {
   type Features,
   type Labels,
+  type LastAxis,
+  type LastAxisOf,
   ops,
-  type Rank,
+  type RankOf,
   type Scalar,
   type Tensor,
   tidy,
@@ -16,11 +18,17 @@ import {
   valuesToCheck,
 } from "../tensor/internal.ts";
 
-/** The error of logits `[batch, classes]` for labels `[batch]`, as one number to minimise. */
-export type Loss<Classes extends number = number> = (
-  logits: Features<Classes>,
-  labels: Labels,
+/**
+ * The error of the outputs of a model for the targets, as one number to minimise: by default of
+ * logits `[batch, classes]` for labels `[batch]`.
+ */
+export type Loss<Outputs extends Tensor = Features, Targets extends Tensor = Labels> = (
+  outputs: Outputs,
+  targets: Targets,
 ) => Scalar;
+
+/** A loss of which the types are checked. */
+export type AnyLoss = Loss<Tensor, Tensor>;
 
 /** The options of {@linkcode crossEntropy}. */
 export interface CrossEntropyOptions {
@@ -86,7 +94,9 @@ export function crossEntropy(
   checkNumber(action, "labelSmoothing", labelSmoothing, isPart, "at least 0 and less than 1");
   checkLabels(action, logits, labels);
   const classes = logits.shape[1];
-  if (classWeights !== undefined) checkClassWeights(action, classWeights, classes);
+  if (classWeights !== undefined) {
+    checkWeights(action, "classWeights", classWeights, classes, "classes");
+  }
   if (labelSmoothing === 0 && classWeights === undefined) {
     return ops.labelCrossEntropy(logits, labels);
   }
@@ -100,16 +110,22 @@ export function crossEntropy(
   });
 }
 
-function checkClassWeights(action: string, weights: readonly number[], classes: number): void {
-  checkArray(action, "classWeights", weights);
-  if (weights.length !== classes) {
+function checkWeights(
+  action: string,
+  name: string,
+  weights: readonly number[],
+  count: number,
+  noun: string,
+): void {
+  checkArray(action, name, weights);
+  if (weights.length !== count) {
     throw new RangeError(
-      `${action}: classWeights must be a weight for each of ${classes} classes, found ${weights.length}.`,
+      `${action}: ${name} must be a weight for each of ${count} ${noun}, found ${weights.length}.`,
     );
   }
   for (const [i, weight] of weights.entries()) {
     const isPositive = weight > 0 && weight < Infinity;
-    checkNumber(action, `classWeights[${i}]`, weight, isPositive, "a positive number");
+    checkNumber(action, `${name}[${i}]`, weight, isPositive, "a positive number");
   }
 }
 
@@ -128,22 +144,93 @@ function checkClassWeights(action: string, weights: readonly number[], classes: 
  * assert.equal(meanSquaredError(ops.tensor([1, 2]), ops.tensor([1, 4])).dataSync()[0], 2);
  * ```
  */
-export function meanSquaredError<R extends Rank>(
-  predictions: Tensor<R>,
-  targets: Tensor<NoInfer<R>>,
+export function meanSquaredError<Predictions extends Tensor>(
+  predictions: Predictions,
+  targets: NoInfer<Tensor<RankOf<Predictions>> & LastAxis<LastAxisOf<Predictions>>>,
 ): Scalar {
   const action = "Computing the mean squared error";
-  checkTensor(action, predictions, { name: "the predictions" });
-  checkTensor(action, targets, { name: "the targets" });
-  if (String(predictions.shape) !== String(targets.shape)) {
-    throw new RangeError(
-      `${action}: predictions and targets must have one shape, found [${predictions.shape}] and [${targets.shape}].`,
-    );
-  }
+  checkSameShape(action, "predictions", predictions, targets);
   return tidy(() => {
     const difference: Tensor = ops.sub(predictions as Tensor, targets as Tensor);
     return ops.mean(ops.square(difference));
   });
+}
+
+/** The options of {@linkcode binaryCrossEntropy}. */
+export interface BinaryCrossEntropyOptions {
+  /**
+   * The weight of the targets that are 1, for each label: more than 1 for labels that few examples
+   * have.
+   *
+   * @default 1 for each label
+   */
+  positiveWeights?: readonly number[];
+}
+
+/**
+ * Returns the binary cross-entropy of logits `x` for targets `y` from 0 to 1, both
+ * `[batch, labels]`: the mean of `−y · log σ(x) − (1 − y) · log(1 − σ(x))` over all elements. It is
+ * the loss of examples that may have several labels, or none. The probability of a label is
+ * `ops.sigmoid(logits)`.
+ *
+ * It is computed without overflow for any logit. With positive weights `w` the first term is
+ * multiplied by `w` of its label, as by `pos_weight` of PyTorch's `BCEWithLogitsLoss`.
+ *
+ * @throws {TypeError} If a tensor is not float32, or was disposed, or an option does not exist.
+ * @throws {RangeError} If the shapes differ, a target is not from 0 to 1, or `positiveWeights` is
+ * not a positive number for each label.
+ *
+ * @example
+ * ```ts
+ * import { binaryCrossEntropy, ops } from "resnet-lab";
+ * import assert from "node:assert/strict";
+ *
+ * const logits = ops.tensor([[0, Math.log(3)]]); // Probabilities ½ and ¾.
+ * const loss = binaryCrossEntropy(logits, ops.tensor([[1, 0]])).dataSync()[0]!;
+ * assert(Math.abs(loss - (Math.log(2) + Math.log(4)) / 2) < 1e-6);
+ * ```
+ */
+export function binaryCrossEntropy<Logits extends Tensor>(
+  logits: Logits,
+  targets: NoInfer<Tensor<RankOf<Logits>> & LastAxis<LastAxisOf<Logits>>>,
+  options: BinaryCrossEntropyOptions = {},
+): Scalar {
+  const action = "Computing the binary cross-entropy";
+  checkOptions<BinaryCrossEntropyOptions>(action, options, "{ positiveWeights: [2, 1] }", {
+    positiveWeights: true,
+  });
+  checkSameShape(action, "logits", logits, targets);
+  checkTensor(action, logits, { name: "the logits", dtype: "float32" });
+  checkTensor(action, targets, { name: "the targets", dtype: "float32" });
+  const other = valuesToCheck(targets).find((target) => !(target >= 0 && target <= 1));
+  if (other !== undefined) {
+    throw new RangeError(`${action}: the targets must be from 0 to 1, found ${other}.`);
+  }
+  const { positiveWeights } = options;
+  if (positiveWeights !== undefined) {
+    checkWeights(action, "positiveWeights", positiveWeights, logits.shape.at(-1) ?? 1, "labels");
+  }
+  return tidy(() => {
+    const x: Tensor = logits, y: Tensor = targets;
+    // −log σ(x) = softplus(−x), and −log(1 − σ(x)) = softplus(x).
+    const negative: Tensor = ops.mul(ops.sub(1, y), ops.softplus(x));
+    const positive: Tensor = ops.mul(y, ops.softplus(ops.neg(x)));
+    const weighted: Tensor = positiveWeights
+      ? ops.mul(positive, ops.tensor(positiveWeights))
+      : positive;
+    return ops.mean(ops.add(negative, weighted));
+  });
+}
+
+/** Checks that two tensors have one shape: `[n, 1]` and `[n]` would be broadcast to `[n, n]`. */
+function checkSameShape(action: string, name: string, outputs: Tensor, targets: Tensor): void {
+  checkTensor(action, outputs, { name: `the ${name}` });
+  checkTensor(action, targets, { name: "the targets" });
+  if (String(outputs.shape) !== String(targets.shape)) {
+    throw new RangeError(
+      `${action}: ${name} and targets must have one shape, found [${outputs.shape}] and [${targets.shape}].`,
+    );
+  }
 }
 
 /**

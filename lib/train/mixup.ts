@@ -1,37 +1,58 @@
-import { type Images, type Labels, ops, type Random, type Scalar } from "../tensor/mod.ts";
+import { ops, type Random, type Scalar, type Tensor } from "../tensor/mod.ts";
 import type { Batch } from "../data/mod.ts";
 
 /**
- * The tensors of a training step: images and labels, and with mixup the labels of the other images,
- * λ and 1 − λ.
+ * The tensors of a training step: inputs and targets, and with mixup the targets of the other
+ * inputs, λ and 1 − λ.
  */
 export type StepInputs = readonly [
-  images: Images,
-  labels: Labels,
-  ...mixed: [] | [otherLabels: Labels, lambda: Scalar, rest: Scalar],
+  inputs: Tensor,
+  targets: Tensor,
+  ...mixed: [] | [otherTargets: Tensor, lambda: Scalar, rest: Scalar],
 ];
 
-/**
- * Returns a function that mixes each batch with a permutation of itself, `λ · x + (1 − λ) · x′`,
- * with one λ for each batch, for the loss `λ · loss(logits, y) + (1 − λ) · loss(logits, y′)` (Zhang
- * et al. 2018, arXiv:1710.09412, section 2). Without an α it leaves the batches alone.
- */
-export function mixup(
+/** The random choices of mixup for a batch. */
+export interface Mix {
+  /** The place in the batch of the image that each is mixed with. */
+  readonly order: Int32Array;
+  readonly lambda: number;
+}
+
+/** Draws how a batch of `count` images is mixed; undefined without an α. */
+export function drawMix(
+  count: number,
   alpha: number | undefined,
   random: Random | undefined,
-): (batch: Batch) => StepInputs {
-  if (alpha === undefined || !random) return ({ images, labels }) => [images, labels];
-  return ({ images, labels }) => {
-    const lambda = sampleLambda(alpha, random);
-    const order = ops.tensor(random.permutation(labels.size), undefined, "int32");
-    return [
-      ops.add(ops.mul(images, lambda), ops.mul(ops.gather(images, order), 1 - lambda)),
-      labels,
-      ops.gather(labels, order),
-      ops.scalar(lambda),
-      ops.scalar(1 - lambda),
-    ];
-  };
+): Mix | undefined {
+  if (alpha === undefined || !random) return undefined;
+  const lambda = sampleLambda(alpha, random);
+  return { lambda, order: random.permutation(count) };
+}
+
+/**
+ * Mixes a batch with a permutation of itself, `λ · x + (1 − λ) · x′`, with one λ for the batch, for
+ * the loss `λ · loss(logits, y) + (1 − λ) · loss(logits, y′)` (Zhang et al. 2018, arXiv:1710.09412,
+ * section 2). Without a mix it leaves the batch alone.
+ *
+ * @param isPart Whether the batch is a part, whose second half are the images `x′` of the first.
+ */
+export function mixed(
+  { inputs, targets, size }: Batch<Tensor, Tensor>,
+  mix: Mix | undefined,
+  isPart: boolean,
+): StepInputs {
+  if (!mix) return [inputs, targets];
+  const { lambda } = mix, half = size / 2;
+  const indices = isPart ? Int32Array.from({ length: half }, (_, i) => half + i) : mix.order;
+  const order = ops.tensor(indices, undefined, "int32");
+  const own = (x: Tensor): Tensor => isPart ? ops.split(x, 2)[0]! : x;
+  return [
+    ops.add(ops.mul(own(inputs), lambda), ops.mul(ops.gather(inputs, order), 1 - lambda)),
+    own(targets),
+    ops.gather(targets, order),
+    ops.scalar(lambda),
+    ops.scalar(1 - lambda),
+  ];
 }
 
 /**

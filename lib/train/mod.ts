@@ -6,7 +6,14 @@
  *
  * @module
  */
-export { crossEntropy, type CrossEntropyOptions, type Loss, meanSquaredError } from "./losses.ts";
+export {
+  binaryCrossEntropy,
+  type BinaryCrossEntropyOptions,
+  crossEntropy,
+  type CrossEntropyOptions,
+  type Loss,
+  meanSquaredError,
+} from "./losses.ts";
 export { accuracy, type Calibration, calibration, type CalibrationBin } from "./metrics.ts";
 export {
   adagrad,
@@ -47,11 +54,27 @@ export type { EmaOptions } from "./stages/ema.ts";
 export type { LookaheadOptions } from "./stages/lookahead.ts";
 export type { TensorBoardOptions } from "./stages/tensor_board.ts";
 export type { CheckpointOptions } from "./checkpoint_options.ts";
-export type { FitOptions, Objective, ObjectiveBatch, ObjectiveResult } from "./fit_options.ts";
+export type {
+  DatasetPace,
+  FitOptions,
+  GeneratorPace,
+  Objective,
+  ObjectiveBatch,
+  ObjectiveResult,
+  OutputsFor,
+} from "./fit_options.ts";
+export type { BatchGenerator } from "./generator_batches.ts";
 export { type DivergenceError } from "./training_step.ts";
 export type { EpochProgress, History, Progress, StepProgress } from "./progress.ts";
 export type { Training } from "./training.ts";
-export { type ClassScores, evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
+export {
+  type ClassScores,
+  evaluate,
+  type EvaluateOptions,
+  type Evaluation,
+  type EvaluationFor,
+  type LossEvaluation,
+} from "./evaluate.ts";
 export { predict, type Prediction, type PredictOptions } from "./predict.ts";
 export { extractFeatures } from "./features.ts";
 export {
@@ -61,11 +84,19 @@ export {
 } from "./learning_rate_finder.ts";
 export { type LossSurface, lossSurface, type LossSurfaceOptions } from "./loss_surface.ts";
 export type {
-  ChannelMismatch,
-  ClassifierFor,
+  Counted,
+  DescribeTargets,
+  InputMismatch,
   KnownOptions,
+  LossFor,
+  LossMissing,
+  ModelFor,
   ModuleFor,
+  NeedsLoss,
   NoLogits,
+  Pace,
+  TakesLabels,
   TrainableFor,
   ValidationFor,
+  ValidationTargets,
 } from "./model_type_checks.ts";

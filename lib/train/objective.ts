@@ -1,6 +1,6 @@
-import type { Features } from "../tensor/mod.ts";
+import type { Features, Labels } from "../tensor/mod.ts";
 import { checkSynchronous, isTensor, show } from "../tensor/internal.ts";
-import type { ImageDataset } from "../data/mod.ts";
+import { areLabels } from "../data/internal.ts";
 import { checkLogits } from "./checks.ts";
 import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";
 import { checkLabels } from "./losses.ts";
@@ -17,11 +17,12 @@ import type { StepInputs } from "./mixup.ts";
 export function checkedObjective(
   action: string,
   model: never,
-  dataset: ImageDataset,
+  classes: number | undefined,
   objective: NonNullable<AnyFitOptions["objective"]>,
 ): (...inputs: StepInputs) => ObjectiveResult<number> {
-  return (...[images, labels]) => {
-    const result: unknown = objective(model, { images, labels });
+  return (...[inputs, targets]) => {
+    const batch = { inputs, targets, images: inputs, labels: targets };
+    const result: unknown = objective(model, batch);
     checkSynchronous(`${action}, objective`, result);
     const { loss, logits, metrics = {}, ...others } = Object(result) as Record<string, unknown>;
     if (isTensor(result) || !isScalar(loss)) {
@@ -38,8 +39,13 @@ export function checkedObjective(
       );
     }
     if (logits !== undefined) {
-      checkLogits(action, logits, dataset, "objective");
-      checkLabels(action, logits as Features, labels);
+      if (!areLabels(targets)) {
+        throw new TypeError(
+          `${action}: objective may return logits only for targets that are class numbers, int32 [batch], found targets ${targets.dtype} [${targets.shape}].`,
+        );
+      }
+      checkLogits(action, logits, classes, "objective");
+      checkLabels(action, logits as Features, targets as Labels);
     }
     for (const [name, metric] of Object.entries(Object(metrics))) {
       if (isScalar(metric)) continue;

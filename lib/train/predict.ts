@@ -1,18 +1,24 @@
-import { type Features, type Images, ops, tidy, withPrecision } from "../tensor/mod.ts";
+import { type Features, type Labels, ops, type Tensor, withPrecision } from "../tensor/mod.ts";
 import {
   checkArray,
   checkInteger,
   checkTensor,
-  defaultRandom,
   isTensor,
   linkInterrupt,
   show,
 } from "../tensor/internal.ts";
-import { ImageDataset } from "../data/mod.ts";
-import { applyTransform, trainingDataOf, transformOf } from "../data/internal.ts";
+import type { Dataset } from "../data/mod.ts";
+import { checkDataset, trainingDataOf, transformOf } from "../data/internal.ts";
 import { explainChannels } from "./checks.ts";
-import type { ClassifierFor } from "./model_type_checks.ts";
-import { asClassifier, checkRunOptions, compiledIf, isStopped, type RunOptions } from "./run.ts";
+import type { ModelFor } from "./model_type_checks.ts";
+import {
+  asModel,
+  checkRunOptions,
+  compiledIf,
+  forEachBatch,
+  rows,
+  type RunOptions,
+} from "./run.ts";
 
 /** A class that a model holds possible for an image. */
 export interface Prediction {
@@ -25,8 +31,8 @@ export interface Prediction {
 }
 
 /** The options of {@linkcode predict}. */
-export interface PredictOptions<Channels extends number, Out extends number>
-  extends RunOptions<Channels, Out> {
+export interface PredictOptions<Inputs extends Tensor, Out extends Tensor = Inputs>
+  extends RunOptions<Inputs, Out> {
   /**
    * The number of classes to return for each image, the most probable first.
    *
@@ -43,7 +49,9 @@ export interface PredictOptions<Channels extends number, Out extends number>
 
 /**
  * Predicts the classes of images: those of {@linkcode readImage}, of a tensor `[batch, height,
- * width, channels]` with pixels as in training (0 to 1), or of a data set.
+ * width, channels]` with pixels as in training (0 to 1), or of a data set. The inputs may also be
+ * of another kind, such as features. Sequences must be in a data set, because their tensor could be
+ * mistaken for an image.
  *
  * Without `transform`, the images are transformed as in training. The class names are those of the
  * data set that the model was trained on. Both are saved and loaded with its state dict. The
@@ -72,65 +80,72 @@ export interface PredictOptions<Channels extends number, Out extends number>
  * assert.equal(first![0]!.className, test.classNames[first![0]!.label]);
  * ```
  */
-export async function predict<
-  In,
-  Result,
-  Channels extends number,
-  Out extends number = Channels,
->(
-  model: ClassifierFor<In, Result, NoInfer<Channels>, number, NoInfer<Out>>,
-  images: Images<Channels> | ImageDataset<Channels>,
-  options: PredictOptions<NoInfer<Channels>, Out> = {},
+export async function predict<In, Result, Inputs extends Tensor, Out extends Tensor = Inputs>(
+  model: ModelFor<In, Result, NoInfer<Inputs>, Labels, NoInfer<Out>>,
+  images: Inputs | Dataset<Inputs>,
+  options: PredictOptions<NoInfer<Inputs>, Out> = {},
 ): Promise<Prediction[][]> {
   const action = "Predicting";
-  const classifier = asClassifier(action, model);
-  checkRunOptions(action, options, "{ top: 3 }", { top: true, classNames: true });
-  const { top = 1, transform = transformOf(classifier), precision = "fp32" } = options;
+  const classifier = asModel(action, model);
+  const given = options as object as PredictOptions<Tensor, Tensor>;
+  checkRunOptions(action, given, "{ top: 3 }", { top: true, classNames: true });
+  const { top = 1, transform = transformOf(classifier), precision = "fp32" } = given;
   checkInteger(action, "top", top);
-  const { classNames = trainingDataOf(classifier)?.classNames } = options;
+  const { classNames = trainingDataOf(classifier)?.classNames } = given;
   if (classNames !== undefined) checkArray(action, "classNames", classNames);
-  if (!isTensor(images) && !(images instanceof ImageDataset)) {
-    throw new TypeError(
-      `${action}: the images must be a tensor or a data set, found ${show(images)}. ` +
-        "Read a file by readImage().",
-    );
-  }
-  if (isTensor(images)) {
-    const axes = ["batch", "height", "width", "channels"];
-    checkTensor(action, images, { name: "the images", axes, dtype: "float32" });
-  }
-  const count = isTensor(images) ? images.shape[0] : images.count;
-  const { batchSize = Math.min(256, count) } = options;
-  using stop = linkInterrupt(options.signal);
-  using infer = compiledIf(options.compile, (images: Images): Features => {
-    const logits = withPrecision(precision, () => classifier.forward(images));
+  const dataset = datasetOf(action, images);
+  using stop = linkInterrupt(given.signal);
+  using infer = compiledIf(given.compile, (inputs: Tensor): Features => {
+    const logits = withPrecision(precision, () => classifier.forward(inputs));
     checkClasses(action, logits, top, classNames);
-    return ops.softmax(logits);
+    return ops.softmax(logits as Features);
   });
   const predictions: Prediction[][] = [];
-  for (let first = 0; first < count; first += batchSize) {
-    if (await isStopped(stop.signal)) stop.signal?.throwIfAborted();
-    const size = Math.min(batchSize, count - first);
-    tidy(() => {
-      const batch: Images = isTensor(images)
-        ? ops.slice(images, [first, 0, 0, 0], [size, ...images.shape.slice(1)])
-        : images.images(Int32Array.from({ length: size }, (_, i) => first + i));
-      const input = transform ? applyTransform(action, transform, batch, defaultRandom()) : batch;
-      const probabilities = explainChannels(
-        action,
-        classifier,
-        input,
-        transform,
-        () => infer(input),
-      );
-      const values = probabilities.dataSync(), classes = probabilities.shape[1];
-      for (let i = 0; i < size; i++) {
-        const row = values.subarray(i * classes, (i + 1) * classes);
-        predictions.push(mostProbable(action, row, top, classNames, first + i));
-      }
-    });
-  }
+  const { batchSize } = given, { signal } = stop;
+  await forEachBatch(dataset, { batchSize, transform, signal }, ({ inputs, size }, first) => {
+    const run = () => infer(inputs);
+    const probabilities = explainChannels(action, classifier, inputs, transform, run);
+    const values = probabilities.dataSync(), classes = probabilities.shape[1];
+    for (let i = 0; i < size; i++) {
+      const row = values.subarray(i * classes, (i + 1) * classes);
+      predictions.push(mostProbable(action, row, top, classNames, first + i));
+    }
+  });
   return predictions;
+}
+
+/** A data set of the inputs in a tensor, without targets; or the data set itself. */
+function datasetOf(action: string, images: unknown): Dataset {
+  if (!isTensor(images)) {
+    if (typeof Object(images).batch !== "function") {
+      throw new TypeError(
+        `${action}: the images must be a tensor or a data set, found ${show(images)}. ` +
+          "Read a file by readImage().",
+      );
+    }
+    checkDataset(action, images, "the images");
+    return images;
+  }
+  checkInputs(action, images);
+  const [count] = images.shape;
+  return {
+    name: "a tensor",
+    count: count!,
+    batch: (indices) => ({
+      inputs: rows(images, indices[0]!, indices.length),
+      targets: ops.zeros([indices.length]),
+    }),
+  };
+}
+
+function checkInputs(action: string, inputs: Tensor): void {
+  // Three axes are most likely one image without its batch. A data set can have sequences.
+  const areImages = inputs.rank === 3 || inputs.rank === 4;
+  const axes = ["batch", "height", "width", "channels"];
+  checkTensor(action, inputs, {
+    name: "the images",
+    ...(areImages && { axes, dtype: "float32" }),
+  });
 }
 
 function checkClasses(

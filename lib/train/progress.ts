@@ -16,7 +16,7 @@ export interface StepProgress {
   readonly loss: number;
   /**
    * The fraction of the batch that is classified correctly, before the step, from 0 to 1. NaN if
-   * `objective` returns no logits.
+   * `objective` returns no logits, or the targets are not class numbers.
    */
   readonly accuracy: number;
   /** The metrics that `objective` returned. */
@@ -49,12 +49,16 @@ export interface EpochProgress {
   readonly trainLoss: number;
   /**
    * The fraction of the epoch's images that were classified correctly, counted before
-   * each step as `trainLoss` is. NaN if `objective` returns no logits.
+   * each step as `trainLoss` is. NaN if `objective` returns no logits, or the targets are not
+   * class numbers.
    */
   readonly trainAccuracy: number;
   /** The means over the images of the epoch of the metrics that `objective` returned. */
   readonly metrics?: Readonly<Record<string, number>>;
-  /** Mean loss and accuracy on the validation set, if there is one. */
+  /**
+   * Mean loss and accuracy on the validation set, if there is one. The accuracy is NaN if the
+   * targets are not class numbers.
+   */
   readonly validation?: { readonly loss: number; readonly accuracy: number };
   /** The learning rate of the last step. */
   readonly learningRate: number;

@@ -3,32 +3,34 @@ import {
   compile,
   type Compiled,
   type CompiledInput,
-  type Images,
+  ops,
   type Precision,
+  type Tensor,
   type Tensors,
   tidy,
 } from "../tensor/mod.ts";
 import { checkOptions, type OptionNames } from "../tensor/internal.ts";
 import { setImmediate } from "../tensor/platform.ts";
 import { checkModule } from "../nn/checks.ts";
-import type { Classifier } from "../nn/mod.ts";
-import { type Batch, batches, type ImageDataset, type Transform } from "../data/mod.ts";
+import type { Module } from "../nn/mod.ts";
+import type { Batch, Dataset, InputTransform } from "../data/mod.ts";
+import { batchMaker, unlessAborted } from "../data/internal.ts";
 import { checkOptionValues } from "./checks.ts";
 
 /** Options for running a model over a data set. */
-export interface RunOptions<Channels extends number, Out extends number> {
+export interface RunOptions<Inputs extends Tensor = Tensor, Out extends Tensor = Tensor> {
   /**
-   * The number of images in a batch.
+   * The number of examples in a batch.
    *
-   * @default 256, or all images if there are fewer
+   * @default 256, or all examples if there are fewer
    */
   batchSize?: number;
   /**
-   * Applied to the images before the model. `compose()` changes nothing.
+   * Applied to the inputs before the model. `compose()` changes nothing.
    *
    * @default the transform that the model was trained with
    */
-  transform?: Transform<Channels, Out>;
+  transform?: InputTransform<Inputs, Out>;
   /**
    * The floating-point type in which the model computes. `"bf16"` is about twice as fast on
    * processors and GPUs that support it. See {@linkcode withPrecision}.
@@ -47,13 +49,18 @@ export interface RunOptions<Channels extends number, Out extends number> {
   signal?: AbortSignal;
 }
 
-/** {@linkcode RunOptions} for any number of channels. */
-export type AnyRunOptions = RunOptions<number, number>;
+/** The share of this process in the batches of an evaluation on several processes. */
+export interface EvaluationShare {
+  /** Returns the places of this process in a batch. */
+  rows(count: number): Int32Array;
+  /** Waits for all processes, and returns whether one of them wants to stop. */
+  meet(place: "an evaluation", wantsToStop: boolean): boolean;
+}
 
-/** A classifier for any number of channels and classes. */
-export type AnyClassifier = Classifier<Images, number>;
+/** A model of which the types are checked: any of one input and one output. */
+export type AnyModel = Module<Tensor, Tensor>;
 
-const RUN_OPTIONS: OptionNames<AnyRunOptions> = {
+const RUN_OPTIONS: OptionNames<RunOptions> = {
   batchSize: true,
   transform: true,
   precision: true,
@@ -69,25 +76,25 @@ const RUN_OPTIONS: OptionNames<AnyRunOptions> = {
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws {RangeError} If a value is out of range.
  */
-export function checkRunOptions<Options extends AnyRunOptions>(
+export function checkRunOptions<Options extends RunOptions<never, Tensor>>(
   action: string,
   options: Options,
   example: string,
-  own: OptionNames<Omit<Options, keyof AnyRunOptions>>,
+  own: OptionNames<Omit<Options, keyof RunOptions>>,
 ): void {
   checkOptions(action, options, example, { ...own, ...RUN_OPTIONS } as OptionNames<object>);
   checkOptionValues(action, options);
 }
 
 /**
- * Checks that a value is a module, and returns it as a classifier of any images: the types have
- * compared it with the data set, and so does the first run.
+ * Checks that a value is a module, and returns it as a model of any inputs: the types have compared
+ * it with the data set, and so does the first run.
  *
  * @throws {TypeError} If it is not a module.
  */
-export function asClassifier(action: string, model: unknown): AnyClassifier {
+export function asModel(action: string, model: unknown): AnyModel {
   checkModule(action, "the model", model);
-  return model as unknown as AnyClassifier;
+  return model as unknown as AnyModel;
 }
 
 /** The function `f` itself, or compiled. */
@@ -99,23 +106,48 @@ export function compiledIf<const Inputs extends readonly CompiledInput[], Output
   return Object.assign((...inputs: Inputs) => f(...inputs), { [Symbol.dispose]() {} });
 }
 
+/** Some examples of a tensor `[batch, …]`. */
+export function rows(x: Tensor, first: number, count: number): Tensor {
+  return ops.slice(
+    x,
+    x.shape.map((_, axis) => axis === 0 ? first : 0),
+    x.shape.map((_, axis) => axis === 0 ? count : -1),
+  );
+}
+
 /**
- * Calls `onBatch` with each batch of a data set, in order, and with the index of its first image.
+ * Calls `onBatch` with each batch of a data set, in order, and with the index of its first example.
  * It yields to the event loop before each batch. Tensors of `onBatch` are disposed after each
  * batch.
  *
+ * @param share The share of this process in each batch.
  * @throws The reason of `signal`, if it is aborted.
  */
 export async function forEachBatch(
-  dataset: ImageDataset,
-  { batchSize = Math.min(256, dataset.count), transform, signal }: AnyRunOptions,
-  onBatch: (batch: Batch, first: number) => void,
+  dataset: Dataset,
+  { batchSize = Math.min(256, dataset.count), transform, signal }: RunOptions,
+  onBatch: (batch: Batch<Tensor, Tensor>, first: number) => void,
+  share?: EvaluationShare,
 ): Promise<void> {
-  let first = 0;
-  for (using batch of batches(dataset, { batchSize, transform })) {
-    if (await isStopped(signal)) signal?.throwIfAborted();
-    tidy(() => onBatch(batch, first));
-    first += batch.labels.size;
+  const { length, begin, size, load, prepare } = batchMaker(dataset, { batchSize, transform });
+  const order = begin();
+  using _ahead = order.ahead;
+  for (let index = 0; index < length; index++) {
+    const count = size!(index), own = share?.rows(count);
+    // Without a share in this batch it makes one image, so that all draw the same random numbers.
+    const rows = own?.length === 0 ? Int32Array.of(0) : own;
+    const loading = load(order, index, rows);
+    const examples = loading instanceof Promise
+      ? await unlessAborted(loading, share ? undefined : signal)
+      : loading;
+    if (!examples) return signal?.throwIfAborted();
+    using batch = prepare(order, examples, rows && { count, rows });
+    const wantsToStop = await isStopped(signal);
+    if (share?.meet("an evaluation", wantsToStop) ?? wantsToStop) {
+      signal?.throwIfAborted();
+      throw new DOMException("Another process was stopped", "AbortError");
+    }
+    if (own?.length !== 0) tidy(() => onBatch(batch, index * batchSize + (own?.[0] ?? 0)));
   }
 }
 

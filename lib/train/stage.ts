@@ -3,7 +3,7 @@ import { show } from "../tensor/internal.ts";
 import type { StateDict } from "../weights/mod.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
 import type { Progress } from "./progress.ts";
-import type { AnyClassifier } from "./run.ts";
+import type { AnyModel } from "./run.ts";
 import { takeOver, Training } from "./training.ts";
 
 /** The state of a stage, which a checkpoint holds. */
@@ -36,7 +36,7 @@ type StageName = typeof ORDER[number];
 export interface TrainingSource {
   /** The action of the training, for messages. */
   readonly action: string;
-  readonly model: AnyClassifier;
+  readonly model: AnyModel;
   readonly options: AnyFitOptions;
   /** The stages that have a state, the innermost first. The training reads them at its start. */
   readonly stages: Stage[];

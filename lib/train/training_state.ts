@@ -2,19 +2,21 @@
 import { Random, type RandomState } from "../tensor/mod.ts";
 import { defaultRandom, streamsUntilNow, watchDraws } from "../tensor/internal.ts";
 import type { BatchMaker, BatchOrder } from "../data/internal.ts";
-import type { ImageDataset } from "../data/mod.ts";
+import type { Dataset } from "../data/mod.ts";
+import type { DataParallel } from "./data_parallel.ts";
 import { EpochMeans, type StoredSums } from "./epoch_means.ts";
 import type { Evaluator } from "./evaluate.ts";
 import type { AnyFitOptions } from "./fit_options.ts";
-import type { AnyClassifier } from "./run.ts";
+import type { AnyModel } from "./run.ts";
 import type { Stage } from "./stage.ts";
 import type { TrainingStep } from "./training_step.ts";
 
 /** The parts of a training. */
 export interface TrainingParts {
   readonly action: string;
-  readonly model: AnyClassifier;
-  readonly dataset: ImageDataset;
+  readonly model: AnyModel;
+  /** The data set; undefined for a generator of batches. */
+  readonly dataset: Dataset | undefined;
   readonly options: AnyFitOptions;
   readonly state: TrainingState;
   readonly batches: BatchMaker;
@@ -22,6 +24,8 @@ export interface TrainingParts {
   readonly evaluation: Evaluator | undefined;
   /** The stages around the training that have a state, the innermost first. */
   readonly stages: readonly Stage[];
+  /** The share of this process, if several train together. */
+  readonly share: DataParallel | undefined;
 }
 
 /** The place of a training and the states of its random streams, as a checkpoint stores them. */
@@ -54,7 +58,7 @@ interface OtherStream {
 }
 
 /** The place of a training, and the streams that it draws from. */
-export class TrainingState {
+export class TrainingState implements Disposable {
   /** The epoch, from 1. After the training it is one more than the number of epochs. */
   epoch = 1;
   /** The index of the next batch in the epoch. */
@@ -103,7 +107,13 @@ export class TrainingState {
     this.#resetEpoch();
   }
 
+  /** Frees the batches that were loaded ahead. */
+  [Symbol.dispose](): void {
+    this.#order?.ahead[Symbol.dispose]();
+  }
+
   #resetEpoch(): void {
+    this[Symbol.dispose]();
     this.batch = 0;
     this.seconds = 0;
     this.means = new EpochMeans();

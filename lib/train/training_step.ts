@@ -3,7 +3,6 @@ import {
   type Compiled,
   dispose,
   type Features,
-  type Images,
   type Labels,
   ops,
   type Scalar,
@@ -20,19 +19,22 @@ import {
   squaredNorm,
   UnusedInputError,
   vectorNorm,
+  withBatchPart,
 } from "../tensor/internal.ts";
 import type { AnyModule } from "../nn/mod.ts";
-import type { ImageDataset } from "../data/mod.ts";
+import { areLabels } from "../data/internal.ts";
+import { checkTargets } from "./checks.ts";
 import { clipGradients } from "./clip.ts";
+import type { DataParallel } from "./data_parallel.ts";
 import { EpochMeans } from "./epoch_means.ts";
 import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";
-import { crossEntropy } from "./losses.ts";
+import { type AnyLoss, crossEntropy } from "./losses.ts";
 import { accuracyOf, predictedClasses } from "./metrics.ts";
 import type { StepInputs } from "./mixup.ts";
 import { checkedObjective } from "./objective.ts";
 import type { Optimizer } from "./rule_optimizer.ts";
 import type { StepProgress } from "./progress.ts";
-import { type AnyClassifier, compiledIf } from "./run.ts";
+import { type AnyModel, compiledIf, rows } from "./run.ts";
 import type { Schedule } from "./schedules.ts";
 import { checkTrainingMode } from "./training_mode.ts";
 
@@ -73,37 +75,41 @@ type StepTensors = {
 /** The steps of a training. Disposing it frees the graphs of a compiled training. */
 export class TrainingStep implements Disposable {
   readonly #action: string;
-  readonly #model: AnyClassifier;
+  readonly #model: AnyModel;
   readonly #options: AnyFitOptions;
   readonly #totalSteps: number;
   readonly #statistics: readonly Variable[];
+  readonly #share: DataParallel | undefined;
   /** The function that computes the tensors of a step. */
   readonly compute: Compiled<StepInputs, StepTensors>;
 
   constructor(
     action: string,
-    model: AnyClassifier,
-    dataset: ImageDataset,
+    model: AnyModel,
+    classes: number | undefined,
     options: AnyFitOptions,
     totalSteps: number,
+    share?: DataParallel,
   ) {
     this.#action = action;
+    this.#share = share;
     this.#model = model;
     this.#options = options;
     this.#totalSteps = totalSteps;
     this.#statistics = runningStatistics(model);
-    this.compute = compiledIf(options.compile, lossAndGradients(action, model, dataset, options));
+    this.compute = compiledIf(options.compile, lossAndGradients(action, model, classes, options));
   }
 
   /**
    * Runs a step. After an error, parameters, running statistics and learning rate are as before.
    *
    * @param inputs Returns the inputs, whose tensors are disposed after the step.
+   * @param count The number of images in the batch, over all processes.
    * @param step The index of the step, from 0.
    * @param place The place of the step in the training, for messages.
    * @throws {DivergenceError} If a loss, a gradient, or a running statistic is not finite.
    */
-  run(inputs: () => StepInputs, step: number, place: string): StepResult {
+  run(inputs: () => StepInputs, count: number, step: number, place: string): StepResult {
     const { optimizer, schedule, maxGradientNorm = Infinity } = this.#options;
     const statistics = this.#statistics;
     const { learningRate } = optimizer;
@@ -113,7 +119,7 @@ export class TrainingStep implements Disposable {
         if (schedule) {
           optimizer.learningRate = rateOf(this.#action, schedule, step, this.#totalSteps);
         }
-        const { loss, accuracy, metrics, gradients, square } = this.#measure(inputs());
+        const { loss, accuracy, metrics, gradients, square } = this.#measure(inputs(), count);
         const gradientNorm = vectorNorm(gradients, square);
         const broken = newlyBroken(statistics, before);
         if (broken || ![loss, gradientNorm].every(Number.isFinite)) {
@@ -140,25 +146,36 @@ export class TrainingStep implements Disposable {
 
   /**
    * Measures a batch, in parts of `microBatchSize` images. A mean over the batch is the mean of
-   * those over the parts, weighted by their numbers of images.
+   * those over the parts, weighted by their numbers of images. On several processes these are the
+   * parts of all of them.
+   *
+   * @param count The number of images in the whole batch.
    */
-  #measure(inputs: StepInputs): Measurement {
-    const { microBatchSize = Infinity } = this.#options, count = inputs[1].size;
-    if (count <= microBatchSize) return this.#measureAtOnce(inputs);
+  #measure(inputs: StepInputs, count: number): Measurement {
+    const { microBatchSize = Infinity } = this.#options, share = this.#share;
+    if (count <= microBatchSize && !share) return this.#measureAtOnce(inputs);
     const means = new EpochMeans();
-    let sums: readonly Tensor[] = [];
-    for (let first = 0; first < count; first += microBatchSize) {
-      const size = Math.min(microBatchSize, count - first);
-      const before = sums;
+    let sums: readonly Tensor[] = [], first = 0;
+    for (const part of share?.parts(count, microBatchSize) ?? partsOf(count, microBatchSize)) {
+      const size = part.rows?.length ?? part.count;
+      const before = sums, begin = first;
       sums = tidy(() => {
-        const { gradients, ...numbers } = this.#measureAtOnce(part(inputs, first, size));
+        const { gradients, ...numbers } = withBatchPart(
+          part.rows && part,
+          () => this.#measureAtOnce(slicePart(inputs, begin, size)),
+        );
         means.add(numbers, size);
         return gradients.map((gradient, i): Tensor => {
-          const share = ops.mul(gradient, size / count), sum = sums[i];
-          return sum ? ops.add(sum, share) : share;
+          const portion = ops.mul(gradient, size / count), sum = sums[i];
+          return sum ? ops.add(sum, portion) : portion;
         });
       });
+      first += size;
       dispose([...before]);
+    }
+    if (share) {
+      sums = share.sumTensors(sums);
+      means.sumOver(share.sum);
     }
     const { trainLoss: loss, trainAccuracy: accuracy, metrics } = means.result();
     return { loss, accuracy, metrics, gradients: sums, square: squaredNorm(sums) };
@@ -168,7 +185,7 @@ export class TrainingStep implements Disposable {
     const { value, gradients, square, predictions, metrics } = this.compute(...inputs);
     const loss = value.dataSync()[0]!;
     const [predicted] = predictions;
-    const accuracy = predicted ? accuracyOf(predicted, inputs[1]) : NaN;
+    const accuracy = predicted ? accuracyOf(predicted, inputs[1] as Labels) : NaN;
     predicted?.dispose();
     return { loss, accuracy, metrics: readAndDispose(metrics), gradients, square };
   }
@@ -183,31 +200,46 @@ type Measurement =
   & Pick<StepResult, "loss" | "accuracy" | "metrics">
   & Pick<StepTensors, "gradients" | "square">;
 
-/** Some images of a batch, with their labels. */
-function part([images, labels, ...mixed]: StepInputs, first: number, size: number): StepInputs {
-  const of = (labels: Labels): Labels => ops.slice(labels, [first], [size]) as Labels;
-  const some = ops.slice(images, [first, 0, 0, 0], [size, -1, -1, -1]) as Images;
-  if (mixed.length === 0) return [some, of(labels)];
-  const [otherLabels, lambda, rest] = mixed;
-  return [some, of(labels), of(otherLabels), lambda, rest];
+/** The parts of a batch on one process. */
+function partsOf(count: number, micro: number): { count: number; rows?: undefined }[] {
+  return Array.from(
+    { length: Math.ceil(count / micro) },
+    (_, i) => ({ count: Math.min(micro, count - i * micro) }),
+  );
+}
+
+/** Some examples of a batch. */
+function slicePart(
+  [inputs, targets, ...mixed]: StepInputs,
+  first: number,
+  size: number,
+): StepInputs {
+  const some = rows(inputs, first, size), own = rows(targets, first, size);
+  if (mixed.length === 0) return [some, own];
+  const [otherTargets, lambda, rest] = mixed;
+  return [some, own, rows(otherTargets, first, size), lambda, rest];
 }
 
 /** Returns the function that computes the tensors of a step. It changes running statistics only. */
 function lossAndGradients(
   action: string,
-  model: AnyClassifier,
-  dataset: ImageDataset,
-  { optimizer, loss = crossEntropy, objective, precision = "fp32" }: AnyFitOptions,
+  model: AnyModel,
+  classes: number | undefined,
+  { optimizer, loss = crossEntropy as AnyLoss, objective, precision = "fp32" }: AnyFitOptions,
 ): (...inputs: StepInputs) => StepTensors {
   // The cross-entropy is NaN if a logit is, and ends the training. The caller's own loss need not.
-  const predictClasses = loss === crossEntropy && !objective ? argMaxWithoutNaN : predictedClasses;
+  const predictClasses = loss === (crossEntropy as AnyLoss) && !objective
+    ? argMaxWithoutNaN
+    : predictedClasses;
   const minimised = objective
-    ? checkedObjective(action, model as never, dataset, objective)
-    : (...[images, labels, otherLabels, lambda, rest]: StepInputs): ObjectiveResult<number> => {
-      const logits = model.forward(images, { training: true });
-      const own = loss(logits, labels);
-      if (!otherLabels || !lambda || !rest) return { loss: own, logits };
-      const other = loss(logits, otherLabels);
+    ? checkedObjective(action, model as never, classes, objective)
+    : (...[inputs, targets, otherTargets, lambda, rest]: StepInputs): ObjectiveResult<number> => {
+      checkTargets(action, targets, loss);
+      const outputs = model.forward(inputs, { training: true });
+      const own = loss(outputs, targets);
+      const logits = areLabels(targets) ? outputs as Features : undefined;
+      if (!otherTargets || !lambda || !rest) return { loss: own, logits };
+      const other = loss(outputs, otherTargets);
       return { loss: ops.add(ops.mul(own, lambda), ops.mul(other, rest)), logits };
     };
   let isChecked = false;

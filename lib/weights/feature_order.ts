@@ -5,11 +5,12 @@
  */
 import { ops, type Tensor, tidy } from "../tensor/mod.ts";
 import { isTensor, observeKernels } from "../tensor/internal.ts";
-import { Activation, type AnyModule, BatchNorm, DynamicConv2d, Sequential } from "../nn/mod.ts";
+import { Activation, type AnyModule, BatchNorm, Sequential } from "../nn/mod.ts";
 import {
   AdaptiveAveragePool,
   Conv2d,
   Dropout,
+  DynamicConv2d,
   Flatten,
   GlobalAveragePool,
   KernelAttention,

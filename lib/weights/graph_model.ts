@@ -21,7 +21,7 @@ import { checkClassNames } from "../data/checks.ts";
 import { writeAtomically } from "../data/files.ts";
 import { transformOf } from "../data/model_transform.ts";
 import { trainingDataOf } from "../data/training_data.ts";
-import { applyTransform, type Transform } from "../data/transforms.ts";
+import { applyTransform, type InputTransform } from "../data/transforms.ts";
 import { foldTrace, usedValues } from "./graph_folding.ts";
 import { graphNotes } from "./tensor_notes.ts";
 
@@ -309,7 +309,7 @@ function checkGraphOptions(options: GraphModelOptions): void {
 }
 
 /** Returns the transform that a model was trained with. */
-function ownTransform(model: AnyModule): Transform {
+function ownTransform(model: AnyModule): InputTransform {
   const transform = transformOf(model);
   if (transform) return transform;
   throw new RangeError(

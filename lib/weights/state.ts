@@ -8,7 +8,7 @@ import {
   show,
 } from "../tensor/internal.ts";
 import { type AnyModule, Module } from "../nn/mod.ts";
-import type { Transform } from "../data/mod.ts";
+import type { InputTransform, Transform } from "../data/mod.ts";
 import { byVariable, entriesOf, type Entry, type StateDictOptions } from "./entries.ts";
 import { checkStateDict, type StateDict, StoredTensor } from "./stored_tensor.ts";
 import {
@@ -248,7 +248,12 @@ export function loadStateDict<M extends AnyModule>(
       ].join("\n"),
     );
   }
-  const bindTransform = transformToBind(action, model, state, transform);
+  const bindTransform = transformToBind(
+    action,
+    model,
+    state,
+    transform as InputTransform | undefined,
+  );
   // With layers left out, such as the head, the model is for other classes.
   const bindData = except.length === 0 ? trainingDataToBind(action, model, state) : () => {};
   for (const group of variables) {

@@ -7,7 +7,7 @@
  */
 import { bindTransform, transformOf } from "../data/model_transform.ts";
 import { bindTrainingData, trainingDataFrom, trainingDataOf } from "../data/training_data.ts";
-import { describeTransform, type Transform, transformFrom } from "../data/transforms.ts";
+import { describeTransform, type InputTransform, transformFrom } from "../data/transforms.ts";
 import type { AnyModule } from "../nn/mod.ts";
 import type { StateDict, StoredTensor } from "./stored_tensor.ts";
 
@@ -58,7 +58,7 @@ const DATA_KEY = "resnet-lab.data";
 const CUSTOM = "custom";
 
 /** The transform of the model that a tensor was taken from, or its text in the tensor's file. */
-const transforms = new WeakMap<StoredTensor, Transform | string>();
+const transforms = new WeakMap<StoredTensor, InputTransform | string>();
 
 /** The training data of the model that a tensor was taken from, as JSON. */
 const trainingData = new WeakMap<StoredTensor, string>();
@@ -141,7 +141,7 @@ export function transformToBind(
   action: string,
   model: AnyModule,
   tensors: StateDict,
-  option: Transform | undefined,
+  option: InputTransform | undefined,
 ): () => void {
   const note = [...tensors.values()].map((tensor) => transforms.get(tensor))
     .find((transform) => transform !== undefined);

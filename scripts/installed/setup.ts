@@ -1,5 +1,6 @@
 /**
- * Installs native TensorFlow, which the library then uses: `deno run -A jsr:@resnet-lab/resnet-lab/setup`.
+ * Installs native TensorFlow, which the library then uses:
+ * `deno run -A jsr:@resnet-lab/resnet-lab/setup`.
  *
  * @module
  */

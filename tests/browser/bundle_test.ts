@@ -26,6 +26,7 @@ import { makeBundle, Site, siteTest } from "./_site.ts";
 const NOT_IN_PAGES = [
   ...["catsAndDogs", "cifar10", "imageFolder"],
   ...["pretrained", "readPth", "writeGraphModel", "writeSafetensors"],
+  "processes",
 ];
 
 Deno.test("the bundle has nothing of Node, of Deno, or of the packages for files and pictures", async () => {

@@ -44,9 +44,6 @@ const networks: Readonly<
   ],
 };
 
-/** Those whose programs Chromium compiles within seconds, for its graphics interfaces. */
-const SMALL = ["lenet", "resnet"];
-
 /** Loads each model in the page on a backend, and returns its outputs. */
 const PREDICT = `
   const load = (source) => new Promise((resolve, reject) => {

@@ -247,6 +247,30 @@ pageTest(
   },
 );
 
+pageTest(
+  "kernelMixer: picture, attention and temperature change the mixture",
+  () => {
+    const dark = Array.from({ length: 8 }, () => [0, 0, 0, 0.5, 0, 0, 0, 0]);
+    const bright = dark.map((row) => row.map((value) => 1 - value));
+    return htmlOf(interactive.kernelMixer({ pictures: { dark, bright } }));
+  },
+  async (page) => {
+    const figure = page.locator("[data-figure]");
+    const said = () => figure.locator("[data-view=said]").innerText();
+    // The mean is 0.0625, so the scores are ±5.46 and ±1.82.
+    assert.equal(await said(), "Its mean is 0.0625, so identity has the largest weight: 0.974.");
+    await figure.getByLabel("Attention of").selectOption("bright");
+    assert.match(
+      await said(),
+      /^The attention is that of bright, .* vertical edges has the largest/,
+    );
+    await box(figure, "temperature").fill("100");
+    assert.match(await said(), /largest weight: 0\.\d+\.$/);
+    await figure.getByRole("button", { name: "Start again" }).click();
+    await fitsAndShows(page, "kernel_mixer");
+  },
+);
+
 const { test: clothes } = await fashionMnist({ subset: true });
 
 /** A figure of two fresh networks, about as large as those of lesson 07. */

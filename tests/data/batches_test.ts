@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { batches, ImageDataset, type Images, memory, ops, Random } from "resnet-lab";
+import {
+  batches,
+  type BatchesOptions,
+  ImageDataset,
+  type Images,
+  memory,
+  ops,
+  Random,
+} from "resnet-lab";
 import { assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 
 /** Ten images of one pixel; pixel and class are the position. */
@@ -14,7 +22,7 @@ const ten = new ImageDataset({
   classNames: [..."0123456789"],
 });
 
-type Options = Omit<Parameters<typeof batches<1, 10>>[1], "batchSize">;
+type Options = Omit<BatchesOptions<Images<1>, Images<1>>, "batchSize">;
 
 /** Returns the class numbers of each batch; asserts that the images match them. */
 function pass(batchSize: number, options: Options = {}): number[][] {
@@ -142,7 +150,7 @@ for (const dropLast of [false, true]) {
     assert.throws(() => batches(ten, { batchSize: 11, dropLast }), {
       name: "RangeError",
       message:
-        'Making batches of "ten": batchSize must be at most 10, the number of images, found 11.',
+        'Making batches of "ten": batchSize must be at most 10, the number of examples, found 11.',
     });
   });
 }
@@ -188,7 +196,7 @@ const untyped: [string, () => unknown, RegExp][] = [
     "what is no set",
     // @ts-expect-error: an ImageDataset
     () => batches([ten], { batchSize: 2 }),
-    /TypeError: Making batches: the data set must be an ImageDataset, found \[/,
+    /TypeError: Making batches: the data set must be an ImageDataset, or an object \{ name, count, batch \}, found \[/,
   ],
   [
     "a transform that leaves out images",

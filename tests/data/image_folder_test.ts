@@ -401,7 +401,7 @@ Deno.test("imageFolder() refuses options that do not exist or are of another kin
       { size: [2, 2], shorter_side: 3 },
       "TypeError",
       "there is no option shorter_side. Did you mean shorterSide? The options are size, shorterSide, channels, classes, " +
-      "imagesPerClass, name, onProgress, signal.",
+      "imagesPerClass, name, lazy, onProgress, signal.",
     ],
     [{}, "TypeError", "size must be [height, width] such as [224, 224], found undefined."],
     [{ size: 224 }, "TypeError", "size must be [height, width] such as [224, 224], found 224."],
@@ -426,6 +426,28 @@ Deno.test("imageFolder() refuses options that do not exist or are of another kin
       message: `Reading images from the folder /x: ${message}`,
     });
   }
+});
+
+Deno.test("imageFolder() reads a JPEG with EXIF data as it reads the same one without", async () => {
+  const files: Files = {};
+  const kinds = [{}, { progressive: true }, { chromaSubsampling: "4:4:4" }, { mozjpeg: true }];
+  for (const [i, kind] of kinds.entries()) {
+    const image = source().jpeg({ quality: 80, ...kind });
+    files[`without/${i}.jpg`] = new Uint8Array(await image.toBuffer());
+    files[`with/${i}.jpg`] = new Uint8Array(
+      await image.clone().withExif({ IFD0: { Copyright: "nobody" } }).toBuffer(),
+    );
+    const [one, other] = [files[`without/${i}.jpg`]!, files[`with/${i}.jpg`]!];
+    assert(other.length > one.length + 20);
+  }
+  await withFiles(files, async (folder) => {
+    for (const channels of [1, 3] as const) {
+      const read = async (classes: string) =>
+        (await imageFolder(folder, { size: [20, 30], classes: [classes], channels })).dataset
+          .pixels;
+      assert.deepEqual(await read("without"), await read("with"));
+    }
+  });
 });
 
 Deno.test("imageFolder() survives 200 damaged files", async () => {

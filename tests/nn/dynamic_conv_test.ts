@@ -6,7 +6,7 @@ import {
   conv2d,
   crossEntropy,
   dispose,
-  DynamicConv2d,
+  type DynamicConv2d,
   dynamicConv2d,
   type Images,
   type Labels,
@@ -18,7 +18,7 @@ import {
   tidy,
   valueAndGradients,
 } from "resnet-lab";
-import { Conv2d } from "../../lib/nn/internal.ts";
+import { Conv2d, DynamicConv2d as DynamicConv2dClass } from "../../lib/nn/internal.ts";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import {
   assertGradientsByDifferences,
@@ -43,14 +43,14 @@ export function types(grey: Images<1>, colour: Images<3>) {
   // @ts-expect-error: each image has one kernel, so channels cannot be grouped
   dynamicConv2d(4, 8, { kernelSize: 3, groups: 2 });
   // @ts-expect-error: a temperature is a number
-  DynamicConv2d.setTemperature(layer, "hot");
+  dynamicConv2d(4, 8, { kernelSize: 3, temperature: "hot" });
   return [y, z];
 }
 
 /** Makes the attention the same for all images, with these weights. */
 function attend(layer: DynamicConv2d<number, number>, weights: readonly number[]): void {
   const { score } = layer.attention;
-  layer.attention.temperature = 1;
+  layer.attention.temperature.assign(ops.scalar(1));
   score.weight.assign(ops.zeros(score.weight.shape));
   score.bias?.assign(ops.tensor(weights.map((weight) => Math.max(-100, Math.log(weight)))));
 }
@@ -209,10 +209,10 @@ Deno.test("dynamicConv2d leaves no tensor after building, a training step and di
 testOnEachBackend("KernelAttention is more equal the higher the temperature", () => {
   setSeed(4);
   const layer = dynamicConv2d(3, 4, { kernelSize: 3 });
-  assert.equal(layer.attention.temperature, 30);
+  assert.equal(layer.attention.temperature.dataSync()[0], 30);
   const images = someImages(4, 5, 5, 3);
   const largest = [0.01, 1, 30, 1e6].map((temperature) => {
-    DynamicConv2d.setTemperature(layer, temperature);
+    layer.attention.temperature.assign(ops.scalar(temperature));
     const weights = layer.attention.forward(images);
     assertClose(ops.sum(weights, [1]), [1, 1, 1, 1]);
     return ops.max(weights).dataSync()[0]!;
@@ -222,38 +222,43 @@ testOnEachBackend("KernelAttention is more equal the higher the temperature", ()
   assertClose(largest[3]!, 0.25, 1e-4);
 });
 
-Deno.test("DynamicConv2d.setTemperature() reaches every dynamic convolution of a model", () => {
-  const block = basicBlock(2, 4, { stride: 2, convolution: dynamicConv2d });
-  DynamicConv2d.setTemperature(block, 7);
-  for (const convolution of [block.conv1, block.conv2]) {
-    assert(convolution instanceof DynamicConv2d);
-    assert.equal(convolution.attention.temperature, 7);
+testOnEachBackend("dynamicConv2d() with annealingPasses cools in training only", () => {
+  const options = { kernelSize: 3, padding: 1, temperature: 7, annealingPasses: 3 };
+  const block = basicBlock(2, 4, {
+    convolution: (inChannels, outChannels, shape) =>
+      dynamicConv2d(inChannels, outChannels, { ...shape, ...options }),
+  });
+  const temperatures = () =>
+    [...block.namedVariables()].filter(([path]) => path.endsWith("attention.temperature"))
+      .map(([, variable]) => variable.dataSync()[0]);
+  const images = someImages(2, 4, 4, 2);
+  block.forward(images);
+  assert.deepEqual(temperatures(), [7, 7]);
+  block.freeze("conv2");
+  for (const expected of [5, 3, 1, 1]) {
+    block.forward(images, { training: true });
+    assert.deepEqual(temperatures(), [expected, 7]);
   }
+  assert(![...block.namedParameters().keys()].some((path) => path.endsWith("temperature")));
 });
 
-Deno.test("DynamicConv2d.setTemperature() refuses a model without dynamic convolutions, and a bad temperature", () => {
-  const layer = dynamicConv2d(1, 1, { kernelSize: 1 });
-  const positive = "Setting the temperature: temperature must be a finite number above 0, found";
-  for (
-    const [run, name, message] of [
-      [() => DynamicConv2d.setTemperature(layer, 0), "RangeError", `${positive} 0.`],
-      [() => DynamicConv2d.setTemperature(layer, NaN), "RangeError", `${positive} NaN.`],
-      [() => DynamicConv2d.setTemperature(layer, "1" as never), "TypeError", `${positive} "1".`],
-      [() => layer.attention.temperature = -1, "RangeError", `${positive} -1.`],
-      [
-        () => DynamicConv2d.setTemperature(conv2d(1, 1, { kernelSize: 1 }), 1),
-        "RangeError",
-        "Setting the temperature: the model must have a dynamic convolution, found conv2d 1 → 1, 1×1 without one.",
-      ],
-      [
-        () => DynamicConv2d.setTemperature(5 as never, 1),
-        "TypeError",
-        "Setting the temperature: the model must be a module, found 5.",
-      ],
-    ] as const
-  ) assert.throws(run, { name, message });
-  assert.equal(layer.attention.temperature, 30);
-});
+testOnEachBackend(
+  "dynamicConv2d: a pass that cools has the gradients of its own temperature",
+  () => {
+    const layer = (annealingPasses?: number) => {
+      setSeed(6);
+      return dynamicConv2d(2, 2, { kernelSize: 1, temperature: 9, annealingPasses });
+    };
+    const images = someImages(3, 2, 2, 2);
+    const gradientsOf = (layer: DynamicConv2d<2, 2>) =>
+      valueAndGradients(
+        () => ops.sum(ops.square(layer.forward(images, { training: true }))),
+        layer.parameters(),
+      ).gradients;
+    const still = gradientsOf(layer());
+    gradientsOf(layer(1)).forEach((gradient, i) => assertClose(gradient, still[i]!));
+  },
+);
 
 Deno.test("dynamicConv2d() refuses a bad option before it makes a tensor", async () => {
   const whole = "must be a whole number of at least 1";
@@ -296,6 +301,16 @@ Deno.test("dynamicConv2d() refuses a bad option before it makes a tensor", async
         () => dynamicConv2d(3, 8, { kernelSize: 3, temperature: "1" as never }),
         "TypeError",
         'temperature must be a finite number above 0, found "1"',
+      ],
+      [
+        () => dynamicConv2d(3, 8, { kernelSize: 3, annealingPasses: 0 }),
+        "RangeError",
+        `annealingPasses ${whole}, found 0`,
+      ],
+      [
+        () => dynamicConv2d(3, 8, { kernelSize: 3, temperature: 1, annealingPasses: 9 }),
+        "RangeError",
+        "temperature must be above 1 with annealingPasses, found 1",
       ],
       [
         () => dynamicConv2d(3, 8, { kernelSize: 3, reduction: 4 }),
@@ -354,7 +369,7 @@ Deno.test("DynamicConv2d.describe() returns the channels, the kernels and the op
     dynamicConv2d(4, 8, options).describe(),
     "dynamicConv2d 4 → 8, 2 kernels 3×1, stride 2×1, padding same",
   );
-  assert(dynamicConv2d(1, 1, { kernelSize: 1 }) instanceof DynamicConv2d);
+  assert(dynamicConv2d(1, 1, { kernelSize: 1 }) instanceof DynamicConv2dClass);
 });
 
 Deno.test("dynamicConv2d() starts each kernel as conv2d() does, and no two are the same", () => {
@@ -392,7 +407,7 @@ testOnEachBackend(
   () => {
     const { model, images, labels } = network();
     const dynamic = [...model.namedModules()].filter(([, module]) =>
-      module instanceof DynamicConv2d
+      module instanceof DynamicConv2dClass
     );
     assert.deepEqual(dynamic.map(([path]) => path), [
       "layer1.0.conv1",

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
 import {
   fashionMnist,
-  Figure,
   fit,
   flatten,
   type History,
@@ -12,6 +11,7 @@ import {
   sgd,
   showProgress,
 } from "resnet-lab";
+import { Figure } from "../../lib/plot/figure.ts";
 import { collectHistory } from "../../lib/train/internal.ts";
 import { type Display, follow, jupyterDisplay } from "../../lib/notebook/progress.ts";
 import { assertNoLeak } from "../_helpers.ts";

@@ -3,12 +3,12 @@ import {
   barChart,
   confusionMatrixPlot,
   contourPlot,
-  Figure,
   heatmap,
   histogram,
   lineChart,
   scatterChart,
 } from "../../lib/plot/mod.ts";
+import { Figure } from "../../lib/plot/figure.ts";
 import { renderSvg } from "../../lib/plot/render.ts";
 import { markers, numberIn, read, ticks } from "./_helpers.ts";
 

@@ -107,6 +107,53 @@ const small = summary(
   [12, 12, 1],
 );
 
+Deno.test("diagram.blocks() joins layers and shortcut in an addition, block by block", () => {
+  const layers = ["3×3 conv", "relu"];
+  const figure = diagram.blocks([
+    { name: "plain", layers },
+    { name: "residual", layers, shortcut: [], after: ["relu"] },
+    { name: "projection", layers: ["3×3 conv"], shortcut: ["1×1 conv", "batch norm"] },
+  ], { title: "Three blocks" });
+  assert.equal(
+    figure.description,
+    "Blocks: plain: 3×3 conv, relu; residual: 3×3 conv, relu, plus the input, relu; " +
+      "projection: 3×3 conv, plus the input → 1×1 conv → batch norm.",
+  );
+  const boxes = texts(figure).map((text) => String(text).replace(/<.*/, ""));
+  assert.deepEqual(boxes.filter((text) => text !== "<b>Three blocks</b>"), [
+    ...["x", "3×3 conv", "relu", "y"],
+    ...["x", "3×3 conv", "relu", "+", "relu", "y"],
+    ...["x", "3×3 conv", "+", "1×1 conv", "batch norm", "y"],
+  ]);
+  // 3 + 6 + 6 arrows, and a gap after each.
+  assert.equal([figure.data[0]?.x ?? []].flat().filter((x) => x === null).length, 15);
+  // The blocks stand side by side in their order.
+  const inputs = (figure.layout.annotations ?? []).filter(({ text }) => text?.startsWith("x"));
+  const places = inputs.map(({ x }) => Number(x));
+  assert.deepEqual(places, [...places].sort((a, b) => a - b));
+});
+
+Deno.test("diagram.blocks() refuses what it cannot draw", () => {
+  assert.throws(() => diagram.blocks([]), {
+    name: "RangeError",
+    message: "Drawing blocks: blocks must have at least one element, found none.",
+  });
+  assert.throws(() => diagram.blocks([{ name: "plain", layers: [] }]), {
+    name: "RangeError",
+    message: "Drawing blocks: the layers of blocks[0] must have at least one element, found none.",
+  });
+  const layers = ["relu"];
+  // @ts-expect-error: a shortcut is a list of layers
+  assert.throws(() => diagram.blocks([{ name: "b", layers, shortcut: "1×1" }]), {
+    name: "TypeError",
+    message: 'Drawing blocks: the shortcut of blocks[0] must be an array of strings, found "1×1".',
+  });
+  // @ts-expect-error: no such option
+  assert.throws(() => diagram.blocks([{ name: "b", layers, skip: [] }]), TypeError);
+  // @ts-expect-error: the size follows from the blocks
+  assert.throws(() => diagram.blocks([{ name: "b", layers }], { width: 300 }), TypeError);
+});
+
 Deno.test("diagram.stages() joins layers of one shape, and draws lengths on one scale", () => {
   const figure = diagram.stages(small, { title: "Tiny", largest: 120 });
   assert.equal(

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { decode } from "fast-png";
-import { barChart, Figure, lineChart, type Trace } from "../../lib/plot/mod.ts";
+import { barChart, lineChart, type Trace } from "../../lib/plot/mod.ts";
+import { Figure } from "../../lib/plot/figure.ts";
 
 /** Method that the Deno kernel calls on the last expression of a cell. */
 async function display(figure: Figure): Promise<Record<string, unknown>> {

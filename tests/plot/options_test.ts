@@ -6,7 +6,6 @@ import {
   confusionMatrixPlot,
   contourPlot,
   featureMaps,
-  Figure,
   filterGrid,
   graphDiagram,
   heatmap,
@@ -16,6 +15,7 @@ import {
   scatterChart,
   trainingCurves,
 } from "../../lib/plot/mod.ts";
+import { Figure } from "../../lib/plot/figure.ts";
 import { renderPng, renderSvg } from "../../lib/plot/render.ts";
 
 const x = { title: "Step" }, y = { title: "Loss" }, value = { title: "Weight" };

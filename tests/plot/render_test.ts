@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { decode } from "fast-png";
-import { Figure, imageGrid, lineChart } from "../../lib/plot/mod.ts";
+import { imageGrid, lineChart } from "../../lib/plot/mod.ts";
+import { Figure } from "../../lib/plot/figure.ts";
 import { renderPng, renderSvg } from "../../lib/plot/render.ts";
 
 /** Native libraries stay loaded and jsdom idles, yet nothing may keep a test from ending. */

@@ -4,7 +4,6 @@ import {
   barChart,
   confusionMatrixPlot,
   contourPlot,
-  Figure,
   graphDiagram,
   heatmap,
   histogram,
@@ -13,6 +12,7 @@ import {
   scatterChart,
   trainingCurves,
 } from "../../lib/plot/mod.ts";
+import { Figure } from "../../lib/plot/figure.ts";
 
 const x = { title: "Step" }, y = { title: "Loss" };
 

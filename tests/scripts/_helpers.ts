@@ -28,6 +28,10 @@ export function python(version: string, { venv = "", pip = "" } = {}): string {
   *ziglang*c++*) ${goodCompiler};;
   *runpy*install*)
     mkdir -p "${packages}/jupyterlab"
+    case "$*" in *parallel*)
+      lib="$(dirname "$0")/../lib"
+      touch "$(dirname "$0")/mpiexec" "$lib/libmpi_abi.so.1" "$lib/libmpi_abi.1.dylib";;
+    esac
     ${version.startsWith("3.14") ? "" : `mkdir -p "${packages}/tensorflow/include"`}
     ${pip};;
 esac`;
@@ -63,6 +67,7 @@ export function makeProject(
       ["requirements.txt", "jupyterlab"],
       ["requirements-gpu.txt", "jupyterlab"],
       ["requirements-ziglang.txt", "ziglang"],
+      ["requirements-parallel.txt", "mpich"],
       ["node_modules/@tensorflow/tfjs-node-gpu/package.json", "{}"],
       ["node_modules/node-api-headers/include/node_api.h", ""],
     ] as const

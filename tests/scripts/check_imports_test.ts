@@ -81,7 +81,7 @@ Deno.test("checkImports() refuses imports from outside of lib, of lib/mod.ts, an
   assert.deepEqual(
     await check({ ...tensor, "lib/attic/mod.ts": 'import "../tensor/mod.ts";' }),
     [
-      "lib/attic/mod.ts imports ../tensor/mod.ts: there is no room attic; the rooms are tensor, nn, models, data, weights, train, plot, interactive, notebook",
+      "lib/attic/mod.ts imports ../tensor/mod.ts: there is no room attic; the rooms are tensor, nn, models, data, weights, parallel, train, plot, interactive, notebook",
     ],
   );
 });

@@ -84,6 +84,28 @@ Deno.test("setUp() repeats only the steps whose inputs changed or whose products
   assert(calls().slice(before).some((call) => call.includes("-m venv")), "the Python went away");
 });
 
+Deno.test("setUp() installs MPI when asked, and keeps it", async () => {
+  using project = makeProject();
+  const { environment, calls } = project;
+  const installs = () =>
+    calls().filter((call) => call.includes("-r requirements-parallel.txt")).length;
+  await setUp(environment);
+  assert.equal(installs(), 0);
+  await setUp(environment, { parallel: true });
+  assert.equal(installs(), 1);
+  assert(exists(projectPaths(environment.root).mpiexec));
+  await setUp(environment);
+  await setUp(environment, { parallel: true });
+  assert.equal(installs(), 1);
+
+  // A new environment gets it too.
+  Deno.writeTextFileSync(join(environment.root, "requirements.txt"), "jupyterlab==4");
+  await setUp(environment);
+  assert.equal(installs(), 2);
+  assert(exists(projectPaths(environment.root).mpiexec));
+  assertWhole(project);
+});
+
 Deno.test("setUp() with a GPU installs TensorFlow for it", async () => {
   using project = makeProject({ "nvidia-smi": 'echo "GPU 0"' });
   await setUp(project.environment);

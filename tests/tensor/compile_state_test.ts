@@ -7,7 +7,6 @@ import {
   backend,
   compile,
   dropout,
-  DynamicConv2d,
   dynamicConv2d,
   type Images,
   linear,
@@ -137,7 +136,7 @@ Deno.test(
     tidy(() => {
       const x = ops.ones([1, 2, 2, 1]);
       for (const temperature of [30, 20, 10, 5, 1, 0.1]) {
-        DynamicConv2d.setTemperature(model, temperature);
+        model.layers[0].attention.temperature.assign(ops.scalar(temperature));
         assertClose(f(x), model.forward(x));
       }
     });

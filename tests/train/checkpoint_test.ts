@@ -20,6 +20,7 @@ import {
   type History,
   ImageDataset,
   type Images,
+  type Labels,
   linear,
   meanSquaredError,
   Module,
@@ -45,7 +46,7 @@ import { collectHistory } from "../../lib/train/internal.ts";
 import { assertNoLeak } from "../_helpers.ts";
 import { OneWeight, pixels, testInFolder } from "./_helpers.ts";
 
-type Options = Partial<FitOptions<1, 3, 1>>;
+type Options = Partial<FitOptions<Images<1>, Labels<3>>>;
 
 /** Images of noise. */
 function noise(count: number, seed: number): ImageDataset<1, 3> {

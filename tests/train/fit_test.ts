@@ -16,6 +16,7 @@ import {
   globalAveragePool,
   ImageDataset,
   type Images,
+  type Labels,
   lenet,
   linear,
   memory,
@@ -132,7 +133,7 @@ Deno.test("fit() lets LeNet overfit one batch", async () => {
   assert(epochs.at(-1)!.trainLoss < 0.05, String(epochs.at(-1)!.trainLoss));
 });
 
-const seeded = async (options: Partial<FitOptions<1, 10, 1>>, shared = 1) => {
+const seeded = async (options: Partial<FitOptions<Images<1>, Labels<10>>>, shared = 1) => {
   setSeed(shared);
   const model = smallNet();
   const optimizer = sgd(model.parameters(), { learningRate: 0.1, momentum: 0.9 });
@@ -379,7 +380,7 @@ testOnEachBackend(
       model.freeze("0.1");
       using optimizer = sgd(model.parameters(), { learningRate: 1 });
       const before = bits(model);
-      const loss: FitOptions<1, 10, 1>["loss"] = (logits, labels) =>
+      const loss: FitOptions<Images<1>, Labels<10>>["loss"] = (logits, labels) =>
         ops.mul(crossEntropy(logits, labels), NaN);
       const training = fit(model, hundred, { optimizer, epochs: 1, batchSize: 50, loss });
       await assert.rejects(all(training), { name: "DivergenceError" });
@@ -681,7 +682,7 @@ const refused: [
   ]),
   ...([[0, /batchSize must be a whole number of at least 1, found 0/], [
     101,
-    /batchSize must be at most 100, the number of images, found 101/,
+    /batchSize must be at most 100, the number of examples, found 101/,
   ]] as const).map(([batchSize, message]): typeof refused[number] => [
     `batches of ${batchSize}`,
     () => {
@@ -767,7 +768,7 @@ const untyped: [options: object, message: string][] = [
   [{ mixup: true }, "mixup must be a positive finite number, found true."],
   [
     { validation: [hundred] },
-    "validation must be an ImageDataset, found [an object (ImageDataset)].",
+    "validation must be an ImageDataset, or an object { name, count, batch }, found [an object (ImageDataset)].",
   ],
   [{ maxGradientNorm: "1" }, 'maxGradientNorm must be a positive number, found "1".'],
   [{ compile: "yes" }, 'compile must be true or false, found "yes".'],
@@ -817,7 +818,8 @@ Deno.test("fit() refuses a model and a data set of the wrong kind", () => {
   // @ts-expect-error: both sets are no set
   assert.throws(() => fit(model, { train: hundred }, options(model)), {
     name: "TypeError",
-    message: "Fitting: the data set must be an ImageDataset, found an object.",
+    message:
+      "Fitting: the data set must be an ImageDataset, or an object { name, count, batch }, found an object.",
   });
 });
 

@@ -6,6 +6,8 @@ import {
   crossEntropy,
   fit,
   type FitOptions,
+  type Images,
+  type Labels,
   ops,
   type Progress,
   setSeed,
@@ -27,7 +29,7 @@ const fixture = JSON.parse(
 );
 
 /** A training of 3 epochs with 2 steps each. */
-function begin(options: Partial<FitOptions<1, 2, 1>> = {}): Training {
+function begin(options: Partial<FitOptions<Images<1>, Labels<2>>> = {}): Training {
   setSeed(1);
   const model = new OneWeight(0.5);
   const optimizer = sgd(model.parameters(), { learningRate: 0.5 });
@@ -77,7 +79,7 @@ test("stages.csv() writes the numbers of the history, one line for each epoch", 
   );
 });
 
-const objective: FitOptions<1, 2, 1>["objective"] = (model, { images, labels }) => {
+const objective: FitOptions<Images<1>, Labels<2>>["objective"] = (model, { images, labels }) => {
   const loss = crossEntropy((model as unknown as OneWeight).forward(images), labels);
   return { loss, metrics: { 'a "b", c': ops.mul(loss, 2) as typeof loss } };
 };

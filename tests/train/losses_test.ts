@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  binaryCrossEntropy,
   crossEntropy,
   type Features,
   grad,
@@ -62,6 +63,30 @@ Deno.test("crossEntropy() refuses class weights that do not fit", () => {
   refuse({ cat: 1 }, "TypeError", /classWeights must be an array/);
 });
 
+const targetLosses = {
+  binaryCrossEntropy,
+  "binaryCrossEntropy, weighted": (logits: Features, targets: Features) =>
+    binaryCrossEntropy(logits, targets, { positiveWeights: [0.5, 1, 8] }),
+  meanSquaredError,
+};
+for (const { name, loss, gradient } of fixtures.targets.losses) {
+  testOnEachBackend(`${name} is PyTorch's, of logits up to 90`, () => {
+    const outputs = ops.tensor(fixtures.targets.outputs, [4, 3]);
+    const targets = ops.tensor(fixtures.targets.targets, [4, 3]);
+    const f = (x: Features) => targetLosses[name as keyof typeof targetLosses](x, targets);
+    assertClose(f(outputs), loss, 1e-6);
+    assertClose(grad(f)(outputs), gradient, 1e-6);
+  });
+}
+
+testOnEachBackend("binaryCrossEntropy() by hand: a probability of ½ costs log 2, any shape", () => {
+  assertClose(binaryCrossEntropy(ops.zeros([2, 3]), ops.ones([2, 3])), Math.LN2);
+  assertClose(binaryCrossEntropy(ops.zeros([4]), ops.zeros([4])), Math.LN2);
+  // Very certain and right costs nothing, wrong the logit.
+  assertClose(binaryCrossEntropy(ops.tensor([1e4]), ops.tensor([1])), 0);
+  assertClose(binaryCrossEntropy(ops.tensor([1e4]), ops.tensor([0])), 1e4);
+});
+
 testOnEachBackend(
   "crossEntropy() by hand: equal logits are worth the logarithm of the classes",
   () => {
@@ -82,6 +107,8 @@ testOnEachBackend(
         crossEntropy(logits, labels, { labelSmoothing: 0.1 }),
         grad((x: Features) => crossEntropy(x, labels))(logits),
         meanSquaredError(logits, logits),
+        binaryCrossEntropy(logits, logits, { positiveWeights: [1, 2, 3] }),
+        grad((x: Features) => binaryCrossEntropy(x, logits))(logits),
       ];
       [logits, labels, ...made].forEach((x) => x.dispose());
     }),
@@ -98,6 +125,30 @@ const wrong: [
     () => crossEntropy(ops.zeros([1, 2]), ops.tensor([0])),
     "TypeError",
     /^Computing the cross-entropy: the labels must be int32, found float32\. Convert it by ops\.cast\.$/,
+  ],
+  [
+    "binary targets of int32",
+    () => binaryCrossEntropy(ops.zeros([1, 2]), ops.zeros([1, 2], "int32")),
+    "TypeError",
+    /^Computing the binary cross-entropy: the targets must be float32, found int32\. Convert it by ops\.cast\.$/,
+  ],
+  [
+    "binary targets of another shape",
+    () => binaryCrossEntropy(ops.zeros([2, 1]), ops.zeros([2]) as never),
+    "RangeError",
+    /^Computing the binary cross-entropy: logits and targets must have one shape, found \[2,1\] and \[2\]\.$/,
+  ],
+  [
+    "binary targets above 1",
+    () => binaryCrossEntropy(ops.zeros([2]), ops.tensor([1, 2])),
+    "RangeError",
+    /^Computing the binary cross-entropy: the targets must be from 0 to 1, found 2\.$/,
+  ],
+  [
+    "positive weights for other labels",
+    () => binaryCrossEntropy(ops.zeros([1, 2]), ops.zeros([1, 2]), { positiveWeights: [1] }),
+    "RangeError",
+    /^Computing the binary cross-entropy: positiveWeights must be a weight for each of 2 labels, found 1\.$/,
   ],
   [
     "logits of int32",

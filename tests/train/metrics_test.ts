@@ -155,7 +155,7 @@ Deno.test("evaluate() refuses a model for other images or classes, and a batch l
     });
     await assert.rejects(evaluate(new Pixels(), five, { batchSize: 6 }), {
       name: "RangeError",
-      message: /batchSize must be at most 5, the number of images, found 6/,
+      message: /batchSize must be at most 5, the number of examples, found 6/,
     });
   }));
 
@@ -360,7 +360,8 @@ Deno.test("evaluate() refuses a model and a data set of the wrong kind", async (
   // @ts-expect-error: a set
   await assert.rejects(evaluate(new Pixels(), [five]), {
     name: "TypeError",
-    message: /^Evaluating: the data set must be an ImageDataset, found \[/,
+    message:
+      /^Evaluating: the data set must be an ImageDataset, or an object \{ name, count, batch \}, found \[/,
   });
 });
 

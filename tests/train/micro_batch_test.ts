@@ -8,6 +8,8 @@ import {
   type FitOptions,
   flatten,
   ImageDataset,
+  type Images,
+  type Labels,
   linear,
   memory,
   ops,
@@ -32,7 +34,7 @@ const set = new ImageDataset({
   classNames: ["a", "b", "c"],
 });
 
-async function train(options: Partial<FitOptions<1, 3, 1>>) {
+async function train(options: Partial<FitOptions<Images<1>, Labels<3>>>) {
   setSeed(1);
   const model = sequential(conv2d(1, 4, { kernelSize: 3 }), flatten(), linear(16, 3));
   using optimizer = sgd(model.parameters(), { learningRate: 0.5, momentum: 0.9 });

@@ -10,6 +10,8 @@ import {
   flatten,
   type History,
   ImageDataset,
+  type Images,
+  type Labels,
   linear,
   loadStateDict,
   Random,
@@ -39,7 +41,7 @@ const set = new ImageDataset({
 });
 
 /** A training of 4 epochs with 5 steps each, made anew as in a new process. */
-function begin(options: Partial<FitOptions<1, 3, 1>>, stage = allStages) {
+function begin(options: Partial<FitOptions<Images<1>, Labels<3>>>, stage = allStages) {
   setSeed(1);
   const model = sequential(
     conv2d(1, 16, { kernelSize: 3, padding: 1, useBias: false }),

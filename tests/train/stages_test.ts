@@ -5,6 +5,8 @@ import {
   evaluate,
   fit,
   type FitOptions,
+  type Images,
+  type Labels,
   ops,
   type Optimizer,
   type Progress,
@@ -36,7 +38,7 @@ const four = pixels([1, 0, 1, 0]);
 /** A training of 4 steps in each epoch, whose optimizer changes the weight as `next` says. */
 function scripted(
   next: (weight: number, step: number) => number,
-  options: Partial<FitOptions<1, 2, 1>> = {},
+  options: Partial<FitOptions<Images<1>, Labels<2>>> = {},
 ) {
   const model = new OneWeight();
   const optimizer = optimizerBy(model, next);

@@ -11,6 +11,7 @@ import {
   type ForwardOptions,
   globalAveragePool,
   type Images,
+  type Labels,
   linear,
   Module,
   type ObjectiveBatch,
@@ -78,7 +79,8 @@ Deno.test("fit() accepts batch norms that are frozen, or in inference by { train
 
 Deno.test("fit() refuses an objective that runs the model without { training: true }", async () => {
   const objective =
-    (isTraining: boolean) => (model: DropsOptions, { images, labels }: ObjectiveBatch<1>) => {
+    (isTraining: boolean) =>
+    (model: DropsOptions, { images, labels }: ObjectiveBatch<Images<1>, Labels>) => {
       const target = ops.softmax(model.forward(images)); // Inference on purpose.
       const logits = model.forward(images, isTraining ? { training: true } : undefined);
       const distance = ops.mean(ops.square(ops.sub(ops.softmax(logits), target)));

@@ -4,12 +4,15 @@ import {
   adam,
   adamW,
   augmentation,
+  binaryCrossEntropy,
   type Classifier,
   compose,
   conv2d,
   crossEntropy,
+  type Dataset,
   dropout,
   evaluate,
+  type Examples,
   extractFeatures,
   type Features,
   findLearningRate,
@@ -20,6 +23,7 @@ import {
   googlenet,
   type History,
   type ImageDataset,
+  imageFolder,
   type Images,
   type Labels,
   lenet,
@@ -32,9 +36,12 @@ import {
   type Objective,
   ops,
   type Optimizer,
+  predict,
   type Schedule,
   sequential,
   sgd,
+  type Tensor1D,
+  type Tensor3D,
   type Tensor4D,
   type Transform,
 } from "resnet-lab";
@@ -111,7 +118,7 @@ export function objectives(embed: Module<Images<1>, Images<4>>) {
     validation: grey,
     validationLogits: (model, images) => flatten().forward(model.forward(images)) as Features<10>,
   });
-  const objective: Objective<typeof embed, 1, 10> = (model, { images }) => ({
+  const objective: Objective<typeof embed, Images<1>, Labels<10>> = (model, { images }) => ({
     loss: ops.mean(model.forward(images)),
   });
   fit(embed, grey, { ...rest, objective });
@@ -144,7 +151,7 @@ export function objectives(embed: Module<Images<1>, Images<4>>) {
 export function generics<Channels extends number, Classes extends number>(
   model: Classifier<Images<Channels>, Classes>,
   set: ImageDataset<Channels, Classes>,
-  options: FitOptions<Channels, Classes, Channels>,
+  options: FitOptions<Images<Channels>, Labels<Classes>>,
   general: Module<Images, Features>,
 ) {
   fit(model, set, options);
@@ -234,6 +241,121 @@ Deno.test("fit() and its siblings refuse a wrong model in words when they are co
   assert(!/size: |would have succeeded/.test(plain!), said);
 });
 
+/** Data sets of other inputs and targets. */
+export async function targets(
+  prices: Dataset<Features<4>, Features<1>>,
+  tags: Dataset<Images<3>, Features<7>>,
+  single: Dataset<Features<4>, Tensor1D>,
+  irises: Dataset<Features<4>, Labels<3>>,
+  songs: Dataset<Tensor3D, Features<1>>,
+  stream: AsyncIterable<Examples<Features<4>, Features<1>>>,
+  listens: Module<Tensor3D, Features<1>>,
+) {
+  const toOne = linear(4, 1), toThree = linear(4, 3), loss = meanSquaredError;
+  fit(toOne, prices, { ...rest, loss });
+  fit(toOne, prices, { ...rest, loss, validation: prices });
+  fit(toOne, prices, { ...rest, loss: (outputs, targets) => meanSquaredError(outputs, targets) });
+  fit(toThree, prices, {
+    ...rest,
+    loss: (quantiles: Features<3>, targets: Features<1>) =>
+      ops.mean(ops.abs(ops.sub(quantiles, targets))),
+  });
+  fit(lenet({ inChannels: 3, classes: 7 }), tags, { ...rest, loss: binaryCrossEntropy });
+  fit(toThree, irises, rest);
+  fit(toThree, irises, { ...rest, validation: irises });
+  fit(listens, songs, { ...rest, loss });
+  fit(toOne, stream, { optimizer, epochs: 1, stepsPerEpoch: 10, loss });
+  fit(toOne, prices, {
+    ...rest,
+    objective: (model, { inputs, targets }) => ({ loss: loss(model.forward(inputs), targets) }),
+  });
+  const { loss: error, metrics } = await evaluate(toOne, prices, {
+    loss,
+    metrics: { largest: (outputs, targets) => ops.max(ops.sub(outputs, targets)).dataSync()[0]! },
+  });
+  const { accuracy } = await evaluate(toThree, irises);
+  // @ts-expect-error: targets that are not class numbers have no accuracy
+  (await evaluate(toOne, prices, { loss })).accuracy;
+  findLearningRate(toOne, prices, { optimizer, batchSize: 1, loss });
+  await predict(toThree, irises);
+  await predict(toThree, ops.zeros([2, 4]) as Features<4>);
+  const lazy = await imageFolder("pictures", {
+    size: [8, 8],
+    classes: ["cat", "dog"],
+    lazy: true,
+  });
+  fit(lenet({ inChannels: 3, classes: 2 }), lazy.dataset, rest);
+  const features: ImageDataset<8, 2> = await extractFeatures(
+    (images) => conv2d(3, 8, { kernelSize: 3 }).forward(images),
+    lazy.dataset,
+  );
+  // @ts-expect-error: this model has 10 classes, but the data set has 2
+  fit(lenet({ inChannels: 3 }), lazy.dataset, rest);
+  // @ts-expect-error: the images stay in their files
+  lazy.dataset.pixels;
+  // @ts-expect-error: a generator needs stepsPerEpoch
+  fit(toOne, stream, { optimizer, epochs: 1, loss });
+  // @ts-expect-error: a generator decides how many examples are in a batch
+  fit(toOne, stream, { ...rest, stepsPerEpoch: 1, loss });
+  // @ts-expect-error: the count of the data set decides how many steps are in an epoch
+  fit(toOne, prices, { ...rest, stepsPerEpoch: 1, loss });
+  // @ts-expect-error: predictions of single numbers are [batch], not [batch, 1]
+  fit(toOne, single, { ...rest, loss });
+  return [error, metrics.largest, accuracy, features];
+}
+
+const WRONG_TARGETS = `
+import {
+  binaryCrossEntropy, crossEntropy, type Dataset, evaluate, type Features, findLearningRate, fit, type ImageDataset, type Images,
+  type Labels, lenet, linear, meanSquaredError, type Optimizer, type Tensor1D,
+} from "resnet-lab";
+declare const prices: Dataset<Features<4>, Features<1>>, single: Dataset<Features<4>, Tensor1D>;
+declare const irises: Dataset<Features<4>, Labels<3>>, grey: ImageDataset<1, 10>, optimizer: Optimizer;
+const rest = { optimizer, epochs: 1, batchSize: 1 };
+fit(linear(4, 1), prices, rest);
+evaluate(linear(4, 1), prices);
+findLearningRate(linear(4, 1), prices, { optimizer, batchSize: 1 });
+fit(linear(4, 1), prices, { ...rest, loss: crossEntropy });
+fit(linear(4, 1), single, { ...rest, loss: crossEntropy });
+evaluate(linear(4, 1), prices, { loss: crossEntropy });
+fit(linear(4, 3), prices, { ...rest, loss: meanSquaredError });
+fit(lenet(), grey, { ...rest, loss: binaryCrossEntropy });
+fit(linear(5, 1), prices, { ...rest, loss: meanSquaredError });
+fit(linear(4, 2), irises, rest);
+fit(lenet(), prices, { ...rest, loss: meanSquaredError });
+fit(linear(4, 1), prices, { ...rest, loss: meanSquaredError, validation: single });
+fit(linear(4, 3), irises, { ...rest, validation: prices });
+`;
+
+Deno.test("fit() and evaluate() refuse a loss that does not fit the targets in words when they are compiled", async () => {
+  const said = await errorsOfCompiler(WRONG_TARGETS);
+  const missing =
+    "the targets of the data set are not class numbers, so the option loss is needed, such as meanSquaredError";
+  const messages = [
+    missing,
+    missing,
+    missing,
+    "this loss takes class numbers, but the targets of the data set are 1 feature",
+    "this loss takes class numbers, but the targets of the data set are single numbers",
+    "this loss takes class numbers, but the targets of the data set are 1 feature",
+    "this loss does not compare 3 features of the model with 1 feature of the data set",
+    "this loss does not compare 10 features of the model with class numbers of the data set",
+    "this model takes 5 features, but the data set has 4 features",
+    "this model has 2 classes, but the data set has 3",
+    "this model takes images with 1 channel, but the data set has 4 features",
+    "the targets of the validation set are single numbers, but those of the training set are 1 feature",
+    "the targets of the validation set are 1 feature, but those of the training set are class numbers",
+  ];
+  for (const message of messages) {
+    const wanted = messages.filter((other) => other === message).length;
+    const found = said.split("\n").filter((line) =>
+      line.includes(`'"${message}"'`) && line.includes("is not assignable to")
+    );
+    assert(found.length >= wanted, `${message}\n${said}`);
+  }
+  assert(said.includes(`Found ${messages.length} errors`), said);
+});
+
 export async function evaluates() {
   const { confusion, predictions } = await evaluate(lenet(), grey);
   // @ts-expect-error: the matrix has numbers, not names
@@ -313,7 +435,7 @@ export function freezes(model: Module<Images<1>, Features<10>>) {
 }
 
 export function losses(logits: Features<10>, labels: Labels, images: Tensor4D) {
-  const loss: Loss<10> = crossEntropy;
+  const loss: Loss<Features<10>> = crossEntropy;
   // @ts-expect-error: logits are [batch, classes], not images
   crossEntropy(images, labels);
   // @ts-expect-error: labels are class numbers, not rows of zeros and ones

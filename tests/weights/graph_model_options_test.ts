@@ -1,4 +1,4 @@
-/** Tests of the options of writeGraphModel(), with TensorFlow.js alone on its JavaScript backend. */
+/** Tests of the options of writeGraphModel(), with TensorFlow.js alone in plain JavaScript. */
 import assert from "node:assert/strict";
 import {
   adam,

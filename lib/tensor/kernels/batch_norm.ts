@@ -5,20 +5,11 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { runTensorFlowOp } from "../backend/tensorflow_op.ts";
 import { defineKernel, type RunKernel } from "./define.ts";
+import { fusedAttributes } from "./fused_batch_norm.ts";
 import type { Tensor, Tensor1D } from "../types.ts";
 
 /** Attributes of batch normalisation. */
-type Attributes = { epsilon: number; momentum: number };
-
-function fusedAttributes({ epsilon }: Attributes) {
-  return {
-    T: { type: "float32" },
-    U: { type: "float32" },
-    epsilon: { float: epsilon },
-    data_format: { string: "NHWC" },
-    is_training: { bool: true },
-  } as const;
-}
+export type Attributes = { epsilon: number; momentum: number };
 
 /**
  * Returns the mean and biased variance of each channel, `1 / √(variance + epsilon)`, and `x`
@@ -48,7 +39,7 @@ const batchNormBackprop: RunKernel<BackpropInputs, Tensor[], Attributes> = defin
       const outputs = runTensorFlowOp(
         "FusedBatchNormGradV3",
         [dy, x, weight, reserve1!, reserve2!, reserve3!],
-        fusedAttributes(attributes),
+        fusedAttributes(attributes.epsilon),
         5,
       );
       // The last two are empty.
@@ -69,7 +60,7 @@ const batchNormBackprop: RunKernel<BackpropInputs, Tensor[], Attributes> = defin
   },
 );
 
-type BatchNormInputs = {
+export type BatchNormInputs = {
   /** `[batch, height, width, channels]` */
   x: Tensor;
   weight: Tensor1D;
@@ -88,7 +79,7 @@ export const batchNorm: RunKernel<BatchNormInputs, Tensor[], Attributes> = defin
         "FusedBatchNormV3",
         [x, weight, bias, mean ?? empty, variance ?? empty],
         {
-          ...fusedAttributes(attributes),
+          ...fusedAttributes(attributes.epsilon),
           exponential_avg_factor: { float: attributes.momentum },
         },
         6,

@@ -1,7 +1,9 @@
 /** Batch normalisation and local response normalisation. */
 import * as tf from "@tensorflow/tfjs-core";
 import { checkFinite, checkInteger, checkNumber, checkOptions, checkTensor } from "../checks.ts";
+import { batchPart } from "../batch_part.ts";
 import { batchNorm } from "../kernels/batch_norm.ts";
+import { synchronizedBatchNorm } from "../kernels/synchronized_batch_norm.ts";
 import "../kernels/native_overrides.ts";
 import { checkImages } from "./window.ts";
 import type { Rank, SameShape, Tensor, Tensor1D, Tensor4D } from "../types.ts";
@@ -103,7 +105,7 @@ export function batchNormTraining<T extends Tensor>(
   checkFinite(action, "momentum", momentum);
   return tf.tidy(() => {
     const images: Tensor = x.rank === 4 ? x : tf.reshape(x, [-1, 1, 1, channels]);
-    const [y, mean, variance] = batchNorm(
+    const [y, mean, variance] = (batchPart()?.sum ? synchronizedBatchNorm : batchNorm)(
       { x: images, weight, bias, ...statistics },
       { epsilon, momentum },
     );

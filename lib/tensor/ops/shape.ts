@@ -219,7 +219,10 @@ type RankUp<R extends Rank> = Rank extends R ? Rank
 export function unstack<R extends Rank>(x: Tensor<R>, axis = 0): Tensor<RankMinus<R, 1>>[] {
   const action = "Taking a tensor apart";
   checkTensor(action, x);
-  return tf.unstack(x, checkAxis(action, x.shape, axis)) as Tensor[] as Tensor<RankMinus<R, 1>>[];
+  const along = checkAxis(action, x.shape, axis);
+  // TensorFlow.js has no gradient for taking apart into one.
+  const parts = x.shape[along] === 1 ? [tf.squeeze(x, [along])] : tf.unstack(x, along);
+  return parts as Tensor[] as Tensor<RankMinus<R, 1>>[];
 }
 
 /**
@@ -262,6 +265,8 @@ export function split<R extends Rank>(
       }.`,
     );
   }
+  // TensorFlow.js has no gradient for a single piece.
+  if (pieces === 1 || typeof pieces !== "number" && pieces.length === 1) return [tf.clone(x)];
   return tf.split<Tensor<R>>(x, typeof pieces === "number" ? pieces : [...pieces], along);
 }
 

@@ -1,15 +1,17 @@
 import { dirname } from "node:path";
+import { processes } from "../../parallel/mod.ts";
 
 /**
  * A log file of a training, written anew from its beginning: a training that continues from a
  * checkpoint receives its earlier progress again. So no line is missing or there twice. Earlier
  * content is overwritten only where it differs, so that programs that follow the file can go on.
  *
- * If the file cannot be written, such as on a full disk, it says so once and tries again later.
+ * If the file cannot be written, such as on a full disk, it says so once and tries again later. Of
+ * several processes that train together, only the first writes.
  */
 export class LogFile implements Disposable {
   readonly #path: string;
-  readonly #file: Deno.FsFile;
+  readonly #file: Deno.FsFile | undefined;
   /** The bytes that are written. */
   #length = 0;
   /** The lines that are not written yet. */
@@ -24,6 +26,7 @@ export class LogFile implements Disposable {
    */
   constructor(path: string) {
     this.#path = path;
+    if (processes().rank > 0) return;
     try {
       Deno.mkdirSync(dirname(path), { recursive: true });
       this.#file = Deno.openSync(path, { read: true, write: true, create: true });
@@ -39,19 +42,22 @@ export class LogFile implements Disposable {
 
   /** Adds to the file. Restored content is written along with the first that is not. */
   add(bytes: Uint8Array, isRestored: boolean | undefined): void {
+    if (!this.#file) return;
     this.#pending.push(bytes);
     if (!isRestored) this.#write();
   }
 
   #write(): void {
+    const file = this.#file;
+    if (!file) return;
     try {
-      this.#file.seekSync(this.#length, Deno.SeekMode.Start);
+      file.seekSync(this.#length, Deno.SeekMode.Start);
       for (const bytes of this.#pending) {
-        for (let n = 0; n < bytes.length;) n += this.#file.writeSync(bytes.subarray(n));
+        for (let n = 0; n < bytes.length;) n += file.writeSync(bytes.subarray(n));
       }
       this.#length += this.#pending.reduce((sum, { length }) => sum + length, 0);
       this.#pending = [];
-      this.#file.truncateSync(this.#length);
+      file.truncateSync(this.#length);
       this.#isFailing = false;
     } catch (error) {
       if (!this.#isFailing) {
@@ -68,7 +74,7 @@ export class LogFile implements Disposable {
   /** Writes what is left, and closes the file. */
   [Symbol.dispose](): void {
     if (this.#pending.length > 0) this.#write();
-    this.#file.close();
+    this.#file?.close();
   }
 }
 

@@ -1,0 +1,21 @@
+/// <reference lib="dom" />
+import { type Theme, useRoute } from "vitepress";
+import DefaultTheme from "vitepress/theme-without-fonts";
+import { nextTick, onMounted, watch } from "vue";
+import "katex/dist/katex.min.css";
+import { enhance, listen } from "./page.ts";
+import "./style.css";
+
+const theme: Theme = {
+  extends: DefaultTheme,
+  setup() {
+    const route = useRoute();
+    onMounted(() => {
+      listen();
+      enhance();
+    });
+    watch(() => route.path, () => nextTick(enhance));
+  },
+};
+
+export default theme;

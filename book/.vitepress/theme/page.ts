@@ -1,0 +1,25 @@
+/// <reference lib="dom" />
+/** What scripts add to a page. Without scripts a page shows everything, as pictures and text. */
+import { addCharts } from "./charts.ts";
+import { addFigures } from "./figures.ts";
+import { addPredictions } from "./predictions.ts";
+import { listenForTypes } from "./types.ts";
+
+/** Adds to the page that is shown now. */
+export function enhance(): void {
+  const page = document.querySelector<HTMLElement>(".vp-doc");
+  if (!page) return;
+  addCharts(page);
+  addFigures(page);
+  addPredictions(page);
+}
+
+/** Listens to what happens on all pages. */
+export function listen(): void {
+  listenForTypes();
+  addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details")) details.open = true;
+    // What has not come near the window yet would be missing on paper.
+    for (const image of document.querySelectorAll("img")) image.loading = "eager";
+  });
+}

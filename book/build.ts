@@ -1,0 +1,174 @@
+/** Builds the book: the notebooks and the reference of the library as a static site. */
+import { basename, dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { fileURLToPath } from "node:url";
+import { build } from "vitepress";
+import { type Environment, run, thisEnvironment } from "../scripts/environment.ts";
+import { notebooksIn } from "../scripts/run.ts";
+import { lessonTable, titleOf } from "../scripts/start_page.ts";
+import { meaningsOf } from "./code.ts";
+import { deadLinks } from "./links.ts";
+import { convert, type Notebook } from "./notebook.ts";
+import { marksFile, notebooksFolder, pagesFolder, siteFolder } from "./paths.ts";
+import { serve } from "./serve.ts";
+
+const usage = `Builds the book, a static site, into the folder book/site.
+
+  deno task book [--base PATH] [--serve] [--port PORT]
+
+  --base    the path under which the site will be served, such as /resnet-lab/ (/ if not given)
+  --serve   serve the site to this machine after it is built
+  --port    the port to serve at (8000 if not given)
+`;
+
+/**
+ * Builds the site.
+ *
+ * @param base The path under which it will be served.
+ * @throws {Error} If a link is dead, or a page would load something from another site.
+ */
+async function buildBook(environment: Environment, base: string): Promise<void> {
+  await Deno.remove(pagesFolder, { recursive: true }).catch(() => {});
+  const pages = await writeReference(environment, join(pagesFolder, "public", "reference"), base);
+  const titles: Record<string, string> = {};
+  const notebooks = new Map<string, Notebook>();
+  for (const path of notebooksIn(notebooksFolder)) {
+    const text = await Deno.readTextFile(path);
+    const notebook: Notebook = JSON.parse(text);
+    const { markdown, files } = convert(path, notebook, base);
+    const name = basename(path, ".ipynb");
+    notebooks.set(path, notebook);
+    titles[`${name}.ipynb`] = titleOf(text) ?? name;
+    await write(`${name}.md`, markdown);
+    await write(`public/notebooks/${name}.ipynb`, text);
+    for (const [file, contents] of files) await write(`public/${file}`, contents);
+  }
+  await write("index.md", frontPage(titles));
+  const { stdout: denoTypes } = await run(environment, [environment.deno, "types"]);
+  const { cells, types } = meaningsOf(environment.root, notebooks, denoTypes, pages);
+  for (const [name, texts] of Object.entries(types)) {
+    await write(`public/files/${name}/types.json`, JSON.stringify(texts));
+  }
+  await Deno.writeTextFile(
+    marksFile,
+    JSON.stringify({ marks: cells, reference: `${base}reference/~/` }),
+  );
+  const plotly = fileURLToPath(import.meta.resolve("plotly.js-dist-min"));
+  await Deno.copyFile(plotly, join(pagesFolder, "public", "plotly.min.js"));
+  await build(import.meta.dirname!, { base });
+  const problems = await deadLinks(siteFolder, base, "reference/");
+  if (problems.length > 0) {
+    throw new Error(
+      `Building the book: all links must lead somewhere, found\n${problems.join("\n")}`,
+    );
+  }
+}
+
+/**
+ * Writes the pages of the library's public names, with a way back to the lessons. Returns the names
+ * of their files.
+ */
+async function writeReference(
+  environment: Environment,
+  folder: string,
+  base: string,
+): Promise<Set<string>> {
+  await Deno.mkdir(dirname(folder), { recursive: true });
+  const { success, output } = await run(environment, [
+    environment.deno,
+    ...["doc", "--html", "--name=ResNet Lab", `--output=${folder}`, "lib/mod.ts"],
+  ]);
+  if (!success) throw new Error(`Building the book: deno doc must succeed, found\n${output}`);
+  const pages = Array.from(Deno.readDirSync(join(folder, "~")), ({ name }) => name);
+  const start = '<ul class="breadcrumbs">';
+  const back = `<li><a href="${base}" class="contextLink">Lessons</a></li><span>·</span>`;
+  for (
+    const file of [
+      join(folder, "index.html"),
+      ...pages.map((name) => join(folder, "~", name)),
+    ]
+  ) {
+    const text = await Deno.readTextFile(file);
+    await Deno.writeTextFile(file, text.replace(start, start + back));
+  }
+  return new Set(pages);
+}
+
+function frontPage(titles: Readonly<Record<string, string>>): string {
+  return `---
+aside: false
+prev: false
+---
+# ResNet Lab: from tensors to ResNet
+
+A course on convolutional networks, in TypeScript, on one typed library. Each section asks a
+question, lets you predict, shows a run, and reads its numbers. The charts and figures are live.
+
+You need to read JavaScript or TypeScript, and to know what a derivative is. Nothing about networks
+is assumed. Each lesson uses what the ones before it built.
+
+## The lessons
+
+<div class="map">
+
+${lessonTable(titles, { link: (file) => `./${basename(file, ".ipynb")}` })}
+
+</div>
+
+The last column is the time that a computer with two cores needs for what the lesson runs. To run
+the lessons yourself, choose “Open in my Jupyter” in any of them. All names of the library are in
+the <a href="./reference/" target="_self">reference</a>.
+`;
+}
+
+async function write(file: string, contents: string | Uint8Array): Promise<void> {
+  const path = join(pagesFolder, file);
+  await Deno.mkdir(dirname(path), { recursive: true });
+  if (typeof contents === "string") await Deno.writeTextFile(path, contents);
+  else await Deno.writeFile(path, contents);
+}
+
+/** Reads the command line. */
+function parseArguments(args: string[]) {
+  const { values } = parseArgs({
+    args,
+    options: {
+      base: { type: "string", default: "/" },
+      serve: { type: "boolean", default: false },
+      port: { type: "string", default: "8000" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (!/^\/(.*\/)?$/.test(values.base)) {
+    throw new RangeError(
+      `Building the book: --base must begin and end with /, found ${values.base}.`,
+    );
+  }
+  return values;
+}
+
+if (import.meta.main) {
+  let options: ReturnType<typeof parseArguments>;
+  try {
+    options = parseArguments(Deno.args);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${usage}`);
+    Deno.exit(1);
+  }
+  if (options.help) {
+    console.log(usage);
+    Deno.exit();
+  }
+  try {
+    await buildBook(thisEnvironment(), options.base);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exit(1);
+  }
+  console.log(`The book is in ${siteFolder}.`);
+  if (options.serve) {
+    const { addr } = serve(siteFolder, Number(options.port), options.base);
+    const address = `http://127.0.0.1:${addr.port}${options.base}`;
+    console.log(`It is served at ${address} until you press Ctrl+C.`);
+  }
+}

@@ -1,0 +1,211 @@
+/// <reference lib="dom" />
+import assert from "node:assert/strict";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { BrowserContext, Page } from "playwright-core";
+import { joined, type Notebook } from "../../book/notebook.ts";
+import { notebooksFolder, siteFolder } from "../../book/paths.ts";
+import { serve } from "../../book/serve.ts";
+import { notebooksIn } from "../../scripts/run.ts";
+import { root } from "../_project.ts";
+import { browserProgram, openBrowser } from "./_lab.ts";
+
+const lessons = notebooksIn(notebooksFolder).map((path) => ({
+  path,
+  name: basename(path, ".ipynb"),
+}));
+const axe = fileURLToPath(import.meta.resolve("axe-core"));
+const shots = Deno.env.get("RESNET_LAB_SHOTS");
+
+/** The part of axe-core that is used here. */
+interface Axe {
+  run(options: object): Promise<{
+    violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
+  }>;
+}
+
+/** Opens pages that refuse and record whatever does not come from the site itself. */
+async function openSite(context: BrowserContext, address: string) {
+  const refused: string[] = [], errors: string[] = [];
+  await context.route("**", (route) => {
+    const url = route.request().url();
+    if (url.startsWith(address) || url.startsWith("data:")) return route.continue();
+    refused.push(url);
+    return route.abort();
+  });
+  context.on("weberror", (error) => errors.push(String(error.error())));
+  context.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  return { refused, errors };
+}
+
+/** Returns what axe finds that is serious or critical, as sentences. */
+async function seriousFindings(page: Page, options: object = {}): Promise<string[]> {
+  if (!await page.evaluate(() => "axe" in globalThis)) await page.addScriptTag({ path: axe });
+  const { violations } = await page.evaluate(
+    (options) => (Reflect.get(globalThis, "axe") as Axe).run(options),
+    { ...options, resultTypes: ["violations"] },
+  );
+  return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
+    .flatMap(({ id, nodes }) =>
+      nodes.slice(0, 3).map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`)
+    );
+}
+
+Deno.test({
+  name: browserProgram === undefined ? "book (ignored: there is no Chromium)" : "book",
+  ignore: browserProgram === undefined,
+  // Playwright keeps its connections until the process ends.
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    if (!Deno.env.get("RESNET_LAB_BOOK_IS_BUILT")) {
+      await t.step("deno task book builds the site, and finds no dead link", async () => {
+        const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+          args: ["run", "-A", "--no-check", join(root, "book", "build.ts")],
+        }).output();
+        assert(success, new TextDecoder().decode(stderr));
+      });
+    }
+    const server = serve(siteFolder, 0);
+    const address = `http://127.0.0.1:${server.addr.port}/`;
+    const browser = await openBrowser();
+    try {
+      const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+      const { refused, errors } = await openSite(context, address);
+      const page = await context.newPage();
+      page.setDefaultTimeout(60_000);
+      for (const { path, name } of lessons) {
+        await t.step(`${name} is the notebook, is light, and its charts are drawn`, async () => {
+          await page.goto(`${address}${name}.html`);
+          await page.waitForLoadState("networkidle");
+          const bytes = await page.evaluate(() =>
+            [
+              ...performance.getEntriesByType("navigation"),
+              ...performance.getEntriesByType("resource"),
+            ]
+              .reduce((sum, entry) => sum + (entry as PerformanceResourceTiming).decodedBodySize, 0)
+          );
+          assert(bytes > 1e5, `${name} loads ${bytes} bytes`);
+          assert(bytes < 1.5e6, `${name} loads ${bytes} bytes before it is touched`);
+
+          const notebook: Notebook = JSON.parse(await Deno.readTextFile(path));
+          const cells = notebook.cells.filter(({ cell_type }) => cell_type === "code")
+            .map(({ source }) => joined(source)).filter((text) => text.trim() !== "");
+          const shown = await page.evaluate(() =>
+            Array.from(document.querySelectorAll(".cell code"), ({ textContent }) => textContent)
+          );
+          assert.deepEqual(shown, cells);
+
+          await page.locator("input.show-all").check();
+          const figures = page.locator("figure[data-chart]");
+          const count = notebook.cells.flatMap(({ outputs = [] }) => outputs)
+            .filter(({ data }) => data?.["application/vnd.plotly.v1+json"]).length;
+          assert.equal(await figures.count(), count);
+          for (const figure of await figures.all()) {
+            await figure.getByRole("button", { name: "Explore" }).dispatchEvent("click");
+          }
+          await page.waitForFunction(
+            (count) => document.querySelectorAll("[data-state=drawn] .main-svg").length >= count,
+            count,
+          );
+          await page.locator("input.show-all").uncheck();
+        });
+      }
+
+      for (const { name } of [{ name: "index" }, ...lessons]) {
+        await t.step(`${name} fits a phone, and axe finds nothing serious`, async () => {
+          for (const colorScheme of ["light", "dark"] as const) {
+            await page.emulateMedia({ colorScheme });
+            await page.goto(`${address}${name}.html`);
+            await page.locator(".VPDoc").waitFor();
+            if (name !== "index") await page.locator("input.show-all").check();
+            for (const width of [1280, 390]) {
+              await page.setViewportSize({ width, height: 900 });
+              const widest = await page.evaluate(() => document.documentElement.scrollWidth);
+              assert(widest <= width, `${name} is ${widest} wide at ${width}`);
+              if (shots) {
+                const path = join(shots, `${name}_${width}_${colorScheme}.png`);
+                await page.screenshot({ path, fullPage: true });
+              }
+            }
+            // All rules but the one about colours hold in both themes or in none.
+            const options = colorScheme === "light" ? {} : { runOnly: ["color-contrast"] };
+            assert.deepEqual(await seriousFindings(page, options), []);
+          }
+        });
+      }
+
+      await t.step("the search finds what is in a lesson", async () => {
+        await page.setViewportSize({ width: 1280, height: 900 });
+        await page.goto(address);
+        await page.getByRole("button", { name: "Search" }).click();
+        await page.locator("#localsearch-input").fill("residual block");
+        const first = page.locator(".VPLocalSearchBox .results a").first();
+        await first.waitFor();
+        assert.match(await first.innerText(), /block/i);
+        assert(await page.locator(".results a[href*=resnet]").count() > 0);
+        await first.click();
+        await page.locator(".VPDoc h1").waitFor();
+      });
+
+      await t.step("a prediction reveals what happened, and is kept", async () => {
+        const { name } = lessons[1]!;
+        await page.goto(`${address}${name}.html`);
+        const prediction = page.locator(".prediction").first();
+        const answer = page.locator(".answer[data-after]").first();
+        assert.equal(await answer.isVisible(), false);
+        await prediction.getByLabel("Your prediction").fill("a, I think");
+        await prediction.getByRole("button", { name: "Reveal what happened" }).click();
+        assert(await answer.isVisible());
+        assert.equal(await page.locator(".answer[data-after]").nth(1).isVisible(), false);
+        await page.reload();
+        assert(await answer.isVisible());
+        assert.equal(await prediction.getByLabel("Your prediction").inputValue(), "a, I think");
+        await page.emulateMedia({ media: "print" });
+        assert(await page.locator(".answer[data-after]").nth(1).isVisible());
+        await page.emulateMedia({ media: null });
+      });
+
+      await t.step("names in code show their type, and lead to the reference", async () => {
+        const { name } = lessons.find(({ name }) => name.includes("convolution"))!;
+        await page.goto(`${address}${name}.html`);
+        const tip = page.locator("#type-tip");
+        const layer = page.locator("pre a", { hasText: /^conv2d$/ }).first();
+        await layer.hover();
+        await tip.waitFor();
+        assert.match(await tip.innerText(), /conv2d/);
+        const shaped = page.locator("pre [data-type]", { hasText: /^(images|maps)$/ }).first();
+        await shaped.hover();
+        await page.waitForFunction(() =>
+          /Images<\d+>|ImageDataset<1, 10>/.test(document.querySelector("#type-tip")!.textContent!)
+        );
+        await layer.click();
+        await page.waitForURL(/reference\/~\/conv2d\.html$/);
+        assert.match(await page.locator("body").innerText(), /conv2d/);
+      });
+
+      await t.step("each interactive figure is live", async () => {
+        for (const { path, name } of lessons) {
+          const count = (await Deno.readTextFile(path)).match(/<div data-figure=/g)?.length ?? 0;
+          if (count === 0) continue;
+          await page.goto(`${address}${name}.html`);
+          await page.locator("input.show-all").check();
+          const figures = page.locator("[data-figure]");
+          assert.equal(await figures.count(), count);
+          for (const figure of await figures.all()) {
+            await figure.scrollIntoViewIfNeeded();
+            await figure.locator("input, select, button").first().waitFor();
+          }
+        }
+      });
+
+      await t.step("nothing was asked from elsewhere, and no script failed", () => {
+        assert.deepEqual(refused, []);
+        assert.deepEqual(errors, []);
+      });
+    } finally {
+      await browser.close();
+      await server.shutdown();
+    }
+  },
+});
