@@ -25,6 +25,8 @@ const VALUES: Readonly<Record<string, string>> = {
   "findLearningRate 2.checkpoint": "not an option: it is left out of those of fit",
   "compareNetworks 0.checkpoint": "not an option: it is left out of those of trainAndEvaluate",
   Trace: "plotly's",
+  "Sweep.run 0": "made by the task sweep",
+  "Sweep.run 0.settings": "the caller's own settings",
   Source: "the data of fit: a data set or a generator",
   TrainingHistory: "a history, or a stored one with further measurements",
 };
