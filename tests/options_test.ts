@@ -19,7 +19,6 @@ const VALUES: Readonly<Record<string, string>> = {
   OptimizerState: "a result of Optimizer.state",
   SeedGroup: "a row of a Comparison, or other numbers with their mean and interval",
   SummaryRow: "a result of summary",
-  SweepRun: "what deno task sweep gives",
   "fit 2.checkpoint": "may be a string too; tests/train/checkpoint_test.ts refuses the others",
   "trainAndEvaluate 3.checkpoint": "that of fit",
   "findLearningRate 2.checkpoint": "not an option: it is left out of those of fit",
