@@ -277,6 +277,7 @@ export {
 
 // Weights: state dicts, safetensors and `.pth` files, pretrained weights, and graph models.
 export {
+  type GraphModelOptions,
   type LoadOptions,
   loadStateDict,
   pretrained,

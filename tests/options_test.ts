@@ -312,6 +312,10 @@ const PLACES: Readonly<Record<string, Row>> = {
 
   // weights
   "readPth 1": [{ except: [] }, (o) => lib.readPth(missing, o)],
+  "writeGraphModel 3": [
+    { softmax: true },
+    (o) => lib.writeGraphModel("unused", dense as never, [1, 1, 1], o),
+  ],
   "stateDict 1": [{ inputShape: [1] }, (o) => lib.stateDict(dense, o)],
   "loadStateDict 2": [{ except: [] }, (o) => lib.loadStateDict(dense, lib.stateDict(dense), o)],
   "pretrained 1": [{ retries: 0 }, (o) => lib.pretrained("resnet18", o)],

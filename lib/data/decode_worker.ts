@@ -1,13 +1,8 @@
 /** A worker that reads and decodes image files, so that the training does not wait for them. */
 import { parentPort } from "node:worker_threads";
-import {
-  decoder,
-  decodeTogether,
-  type FileVersion,
-  readBounded,
-  type ReadImageOptions,
-  reasonOf,
-} from "./decode.ts";
+import { decoder, type ReadImageOptions, reasonOf, toSize } from "./decode.ts";
+import { pixelsTogether, readBounded } from "./picture_file.ts";
+import type { FileVersion } from "./readable_files.ts";
 
 /** A request for the pixels of some files. */
 export interface DecodeRequest {
@@ -75,7 +70,8 @@ async function decodeGroup(
   // Large files are not plain JPEGs of few pixels, and would need much memory together.
   if (files.some(({ size }) => size > MAX_GROUPED_BYTES)) return undefined;
   const bytes = await Promise.all(files.map((file) => readBounded(file.path, file)));
-  return await decodeTogether(form, bytes);
+  const images = await pixelsTogether(form.channels ?? 3, bytes);
+  return images?.map((image) => toSize(image, form));
 }
 
 /** The largest file that is decoded together with others. */

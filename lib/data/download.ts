@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { setTimeout } from "node:timers";
 import { setTimeout as delay } from "node:timers/promises";
 import {
@@ -14,20 +13,7 @@ import {
   show,
 } from "../tensor/internal.ts";
 
-/**
- * Returns the folder of all downloads: the environment variable `RESNET_LAB_CACHE` if it is set,
- * else a folder in the user's cache folder (`~/.cache/resnet-lab` on Linux,
- * `~/Library/Caches/resnet-lab` on macOS).
- */
-export function cacheFolder(): string {
-  const chosen = Deno.env.get("RESNET_LAB_CACHE");
-  if (chosen) return chosen;
-  // homedir() needs a permission that nothing else needs.
-  const home = Deno.env.get("HOME") || homedir();
-  return Deno.build.os === "darwin"
-    ? join(home, "Library", "Caches", "resnet-lab")
-    : join(Deno.env.get("XDG_CACHE_HOME") || join(home, ".cache"), "resnet-lab");
-}
+export { cacheFolder } from "../tensor/cache_folder.ts";
 
 /** The progress of a download. */
 export interface DownloadProgress {

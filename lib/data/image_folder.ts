@@ -12,17 +12,11 @@ import {
 } from "../tensor/internal.ts";
 import { allocate, checkClassNames } from "./checks.ts";
 import { ImageDataset, noteShorterSide } from "./dataset.ts";
-import {
-  decoder,
-  EXTENSIONS,
-  NOT_A_FILE,
-  readBounded,
-  type ReadImageOptions,
-  reasonOf,
-  versionOf,
-} from "./decode.ts";
+import { decoder, type ReadImageOptions, reasonOf } from "./decode.ts";
 import { checkDecodeOptions } from "./decode_options.ts";
 import { type LazyFile, LazyImageDataset } from "./lazy_images.ts";
+import { readBounded } from "./picture_file.ts";
+import { EXTENSIONS, NOT_A_FILE, versionOf } from "./readable_files.ts";
 
 /** The options of {@linkcode imageFolder}. */
 export interface ImageFolderOptions<

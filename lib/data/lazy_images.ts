@@ -3,9 +3,10 @@ import { type Images, type Labels, ops } from "../tensor/mod.ts";
 import { checkInteger } from "../tensor/internal.ts";
 import { checkIndices } from "./checks.ts";
 import { fractionsOf, type Indices, noteShorterSide } from "./dataset.ts";
-import type { FileVersion, ReadImageOptions } from "./decode.ts";
+import type { ReadImageOptions } from "./decode.ts";
 import { decodeFiles, UnreadableFile } from "./decode_pool.ts";
 import type { Dataset, Examples } from "./examples.ts";
+import type { FileVersion } from "./readable_files.ts";
 import { folds, halves } from "./splits.ts";
 
 /** An image file of a lazy data set. */

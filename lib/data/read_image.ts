@@ -2,8 +2,9 @@ import { type Images, ops } from "../tensor/mod.ts";
 import { checkOptions, show } from "../tensor/internal.ts";
 import { type AnyModule, Module } from "../nn/mod.ts";
 import { fractionsOf } from "./dataset.ts";
-import { decoder, readBounded, type ReadImageOptions, reasonOf } from "./decode.ts";
+import { decoder, type ReadImageOptions, reasonOf } from "./decode.ts";
 import { checkDecodeOptions } from "./decode_options.ts";
+import { readBounded } from "./picture_file.ts";
 import { trainingDataOf } from "./training_data.ts";
 
 /**

@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import type { Component, ComponentMaker } from "./component.ts";
 import { makeKit } from "./kit.ts";
 
@@ -57,7 +56,7 @@ function html(
   const name = `${maker.name}-${hash(json)}`;
   const images = pictures.map((view, index) =>
     `<img src="data:image/svg+xml;base64,${
-      Buffer.from(picture(contents[view]!, css)).toString("base64")
+      new TextEncoder().encode(picture(contents[view]!, css)).toBase64()
     }" ` +
     `alt="${index === 0 ? makeKit().escape(component.describe(initial)) : ""}" ` +
     `style="max-width: 100%; background: white; vertical-align: top; margin: 0 12px 8px 0">`

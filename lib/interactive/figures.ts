@@ -1,5 +1,4 @@
 /** The figures of the namespace `interactive`. */
-import { Buffer } from "node:buffer";
 import type { AnyModule } from "../nn/mod.ts";
 import type { ImageDataset } from "../data/mod.ts";
 import { checkDataset } from "../data/internal.ts";
@@ -453,7 +452,7 @@ export function pushedPicture(options: PushedPictureOptions): InteractiveFigure 
     })),
     pictures: Array.from(labels, (label, i) => {
       const bytes = Uint8ClampedArray.from(pictures.images([i]).dataSync(), (value) => 255 * value);
-      return { label, bytes: Buffer.from(bytes.buffer).toString("base64") };
+      return { label, bytes: new Uint8Array(bytes.buffer).toBase64() };
     }),
     ...{ classNames, size: height, ...normalize },
   };

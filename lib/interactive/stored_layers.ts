@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { ops, tidy } from "../tensor/mod.ts";
 import { pair } from "../tensor/internal.ts";
 import { Activation, type AnyModule, BatchNorm, onForward, Sequential } from "../nn/mod.ts";
@@ -105,7 +104,7 @@ function rounded({ values, bias }: Weights): StoredWeights {
     (value, i) => Math.max(-127, Math.min(127, Math.round(value / scales[i % bias.length]!))),
   );
   return {
-    bytes: Buffer.from(bytes.buffer).toString("base64"),
+    bytes: new Uint8Array(bytes.buffer).toBase64(),
     scales,
     bias: Array.from(bias, short),
   };

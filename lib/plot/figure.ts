@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { checkArray, checkString, isTensor, show } from "../tensor/internal.ts";
 import { checkPixels } from "./checks.ts";
 import { extent, jointExtent, type Numbers } from "./numbers.ts";
@@ -120,7 +119,7 @@ export class Figure {
     const layout = width === defaultLayout.width ? { ...flexible, autosize: true } : this.layout;
     return {
       "application/vnd.plotly.v1+json": { data, layout, config: { responsive: true } },
-      "image/png": Buffer.from(await renderPng(this)).toString("base64"),
+      "image/png": (await renderPng(this)).toBase64(),
       "text/plain": description,
     };
   }

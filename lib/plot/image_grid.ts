@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { encode } from "fast-png";
 import { checkInteger } from "../tensor/internal.ts";
 import {
@@ -365,7 +364,7 @@ function imageMosaic(
   const [originX, originY] = isWhole ? [corner(0).left + 0.5, corner(0).top + 0.5] : [0, 0];
   const picture: Trace = {
     type: "image",
-    source: `data:image/png;base64,${Buffer.from(png).toString("base64")}`,
+    source: `data:image/png;base64,${png.toBase64()}`,
     x0: 0.5 - originX,
     y0: 0.5 - originY,
     ...(numbers === undefined

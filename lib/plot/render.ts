@@ -108,7 +108,7 @@ async function load(): Promise<Renderer> {
     import("dejavu-fonts-ttf/package.json", { with: { type: "json" } }),
   ]);
   const fontFiles = ["DejaVuSans", "DejaVuSans-Bold"].map((name) =>
-    packageFile(`dejavu-fonts-ttf/ttf/${name}.ttf`)
+    packageFile(`npm:dejavu-fonts-ttf@2.37.3/ttf/${name}.ttf`)
   );
   for (const file of fontFiles) canvas.GlobalFonts.registerFromPath(file);
 
@@ -119,7 +119,7 @@ async function load(): Promise<Renderer> {
     virtualConsole: new VirtualConsole(),
   });
   polyfillSvgMeasurements(window, canvas, svgPathProperties);
-  window.eval(await readFile(packageFile("plotly.js-dist-min/plotly.min.js"), "utf8"));
+  window.eval(await readFile(packageFile("npm:plotly.js-dist-min@3.7.0/plotly.min.js"), "utf8"));
   const { JSON: windowJson, Plotly }: PlotlyWindow = window;
 
   return {
@@ -163,7 +163,10 @@ function forResvg(svg: string): string {
     );
 }
 
-/** Returns the path of a file inside an npm package. */
+/**
+ * Returns the path of a file inside an npm package. The specifier has the version, because
+ * publishing rewrites the names of imports only.
+ */
 function packageFile(specifier: string): string {
   return fileURLToPath(import.meta.resolve(specifier));
 }

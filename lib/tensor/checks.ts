@@ -377,6 +377,23 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return prototype === null || prototype.constructor?.name === "Object";
 }
 
+/**
+ * Checks that a value can be the path of a file.
+ *
+ * @throws {TypeError} If it is not a string, or empty.
+ */
+export function checkPath(
+  action: string,
+  subject: string,
+  value: unknown,
+  example: string,
+): void {
+  if (typeof value === "string" && value !== "") return;
+  throw new TypeError(
+    `${action}: ${subject} must be a path such as ${show(example)}, found ${show(value)}.`,
+  );
+}
+
 /** Returns a value as text for an error message. */
 export function show(value: unknown): string {
   if (typeof value === "string") {

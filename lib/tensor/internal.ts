@@ -1,6 +1,5 @@
 /** Exports that the other rooms of lib and the tests share, and that are not public. */
 export { dependsOn, UnusedInputError } from "./autograd/grad.ts";
-export { environmentVariable } from "./backend/environment.ts";
 export {
   type Attributes,
   type AttrValue,
@@ -24,6 +23,7 @@ export {
   checkOptions,
   checkPadding,
   checkPair,
+  checkPath,
   checkSameDtype,
   checkShape,
   checkSignal,
@@ -58,6 +58,7 @@ export { likelyName } from "./option_hints.ts";
 export { squaredNorm, vectorNorm } from "./ops/norm.ts";
 export { pair, type WindowGeometry, windowGeometry } from "./ops/window.ts";
 export { keep } from "./memory.ts";
+export { environmentVariable } from "./platform.ts";
 export { checkPrecision } from "./precision.ts";
 export { defaultRandom, recordDraws, streamsUntilNow, watchDraws } from "./random.ts";
 export { isVariable } from "./variable.ts";

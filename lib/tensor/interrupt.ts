@@ -7,6 +7,8 @@
  * not listen, and Ctrl-C ends the process.
  */
 
+import { isInKernel, onInterrupt } from "./platform.ts";
+
 /** The loops that run. The next Stop ends them. */
 const waiting = new Set<AbortController>();
 
@@ -53,7 +55,7 @@ function noticed(): void {
   tell("stop_noticed", {});
 }
 
-function onInterrupt(): void {
+function stop(): void {
   if (waiting.size > 0) noticed();
   for (const controller of [...waiting, ...[...resting].map((loop) => loop.deref())]) {
     controller?.abort(new DOMException("Stopped", "AbortError"));
@@ -66,14 +68,10 @@ function onInterrupt(): void {
 /** Listens for Stop permanently, as in a kernel. */
 export function listenForInterrupt(): void {
   inKernel = true;
-  Deno.addSignalListener("SIGINT", onInterrupt);
+  onInterrupt(stop);
 }
 
-try {
-  if (Deno.jupyter !== undefined) listenForInterrupt();
-} catch {
-  // Outside a kernel, reading Deno.jupyter throws.
-}
+if (isInKernel()) listenForInterrupt();
 
 /** The listener for Stop of one loop. */
 export interface InterruptListener extends Disposable {

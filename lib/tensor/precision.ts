@@ -1,5 +1,6 @@
 /** The floating-point type in which networks compute. */
 import { nativeBackend } from "./backend/select.ts";
+import { remedyBy } from "./platform.ts";
 import { checkFunction, checkOneOf, checkSynchronous } from "./checks.ts";
 
 /**
@@ -57,7 +58,9 @@ export function checkPrecision(precision: Precision): void {
   checkOneOf(ACTION, "the precision", precision, ["fp32", "bf16"]);
   if (precision === "bf16" && !nativeBackend()) {
     throw new RangeError(
-      `${ACTION}: the backend must be native TensorFlow for "bf16", found another one. In the resnet-lab folder run: npx --yes deno@2.9.6 task doctor`,
+      `${ACTION}: the backend must be native TensorFlow for "bf16", found another one. ${
+        remedyBy("doctor")
+      }`,
     );
   }
 }

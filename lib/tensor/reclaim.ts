@@ -113,3 +113,16 @@ Object.assign(engine, {
     disposeVariable.call(engine, variable);
   },
 });
+
+/** The tensors that are being read. A graphics processor answers later; only then may they go. */
+const reads = new Set<{ readonly tensor: tf.Tensor }>();
+const { data } = tf.Tensor.prototype;
+tf.Tensor.prototype.data = async function (this: tf.Tensor) {
+  const read = { tensor: this };
+  reads.add(read);
+  try {
+    return await data.call(this);
+  } finally {
+    reads.delete(read);
+  }
+} as typeof data;

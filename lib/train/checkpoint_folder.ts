@@ -1,7 +1,7 @@
 /** The files of a training: the last two checkpoints, and the lock against a second writer. */
 import { join } from "node:path";
 import { writeAtomically } from "../data/files.ts";
-import { readFile } from "../weights/files.ts";
+import { readFile } from "../weights/read_file.ts";
 import {
   type Checkpoint,
   DamagedError,

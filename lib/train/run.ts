@@ -1,5 +1,4 @@
 /** The one way in which training, evaluation and feature extraction run a model over images. */
-import { setImmediate } from "node:timers";
 import {
   compile,
   type Compiled,
@@ -11,6 +10,7 @@ import {
   tidy,
 } from "../tensor/mod.ts";
 import { checkOptions, type OptionNames } from "../tensor/internal.ts";
+import { setImmediate } from "../tensor/platform.ts";
 import { checkModule } from "../nn/checks.ts";
 import type { Module } from "../nn/mod.ts";
 import type { Batch, Dataset, InputTransform } from "../data/mod.ts";

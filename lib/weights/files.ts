@@ -1,22 +1,3 @@
-import { show } from "../tensor/internal.ts";
-
-/**
- * Checks that a value can be the path of a file.
- *
- * @throws {TypeError} If it is not a string, or empty.
- */
-export function checkPath(
-  action: string,
-  subject: string,
-  value: unknown,
-  example: string,
-): void {
-  if (typeof value === "string" && value !== "") return;
-  throw new TypeError(
-    `${action}: ${subject} must be a path such as ${show(example)}, found ${show(value)}.`,
-  );
-}
-
 /** Bytes of which any range can be read. */
 export interface Source {
   /** The number of bytes. */
@@ -33,18 +14,6 @@ export async function sourceOf(handle: Deno.FsFile, file: string): Promise<Sourc
     return await readExactly(handle, length, file);
   };
   return { size, read };
-}
-
-/**
- * Reads the bytes of a file. They are in memory once; `Deno.readFile` holds them twice for a
- * moment.
- *
- * @throws {Deno.errors.NotFound} If there is no such file.
- * @throws {RangeError} If the file becomes shorter during the call.
- */
-export async function readFile(file: string): Promise<Uint8Array<ArrayBuffer>> {
-  using handle = await Deno.open(file);
-  return await readExactly(handle, (await handle.stat()).size, file);
 }
 
 /**

@@ -1,10 +1,13 @@
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type Images, ops, type Tensor, tidy } from "../tensor/mod.ts";
+import { type Features, type Images, ops, Random, type Tensor, tidy } from "../tensor/mod.ts";
 import {
   type Attributes,
   type AttrValue,
+  checkBoolean,
+  checkOneOf,
+  checkOptions,
+  checkPath,
   DT_FLOAT,
   DT_INT32,
   GraphDef,
@@ -12,10 +15,14 @@ import {
   type TracedOutput,
   traceKernels,
 } from "../tensor/internal.ts";
-import { type Module, onForward } from "../nn/mod.ts";
+import { type AnyModule, type Module, onForward } from "../nn/mod.ts";
 import { checkInputShape, checkModule } from "../nn/checks.ts";
+import { checkClassNames } from "../data/checks.ts";
 import { writeAtomically } from "../data/files.ts";
-import { checkPath } from "./files.ts";
+import { transformOf } from "../data/model_transform.ts";
+import { trainingDataOf } from "../data/training_data.ts";
+import { applyTransform, type InputTransform } from "../data/transforms.ts";
+import { foldTrace, usedValues } from "./graph_folding.ts";
 import { graphNotes } from "./tensor_notes.ts";
 
 /** The options of a kernel of TensorFlow.js, which differ from kernel to kernel. */
@@ -141,6 +148,43 @@ const NODES: Readonly<
   Transpose: ({ perm }) => ({ op: "Transpose", inputs: ["x", perm] }),
 };
 
+/** The options of {@linkcode writeGraphModel}. */
+export interface GraphModelOptions {
+  /**
+   * Whether the graph begins with the transform that the model was trained with, so that its input
+   * is pixels from 0 to 1.
+   *
+   * @default false
+   */
+  transform?: boolean;
+  /**
+   * Whether the graph ends with a softmax, so that its output is probabilities.
+   *
+   * @default false
+   */
+  softmax?: boolean;
+  /**
+   * The names of the classes, which `userDefinedMetadata.classNames` in `model.json` lists.
+   *
+   * @default those of the data set that the model was trained on, if it was
+   */
+  classNames?: readonly string[];
+  /**
+   * Whether batch norms become part of the convolutions before them, where that is possible; see
+   * {@linkcode foldBatchNorm}. The model does not change.
+   *
+   * @default false
+   */
+  foldBatchNorm?: boolean;
+  /**
+   * The type in which the weights are stored. `"float16"` takes half the bytes and keeps three
+   * significant digits; the network computes in float32.
+   *
+   * @default "float32"
+   */
+  weightType?: "float32" | "float16";
+}
+
 /**
  * Writes a model as TensorFlow.js's graph model: `model.json` and a file of weights in a folder.
  * `tf.loadGraphModel` loads it in a browser or a server without this library. Its input is images
@@ -153,14 +197,16 @@ const NODES: Readonly<
  * The file of weights is named by its content, `weights.0123456789abcdef.bin`, and `model.json` is
  * written last. A folder that has a model thus holds the old or the new one, whole, at any time.
  *
- * The graph begins after the transform that the model was trained with: its input is transformed
- * images. `userDefinedMetadata.transform` in `model.json` describes the
- * transform, or says `custom` for a function of the user's own.
+ * Unless `transform` is true, the graph begins after the transform that the model was trained with:
+ * its input is transformed images. `userDefinedMetadata.transform` in `model.json` then describes
+ * the transform, or says `custom` for a function of the user's own.
  *
  * @param imageShape Height, width and channels of the images.
  * @throws {RangeError} If a layer does not fit, or the forward pass calls a kernel that has no
- * counterpart here, or is not the same for another batch.
- * @throws {TypeError} If the model is not a module, or the folder is not a path.
+ * counterpart here, or is not the same for another batch. If the model has no transform or its
+ * output no classes where an option needs them, or a weight is too large for float16.
+ * @throws {TypeError} If the model is not a module, the folder is not a path, or an option does not
+ * exist or is of the wrong kind.
  * @throws {Error} If the files cannot be written.
  *
  * @example
@@ -180,19 +226,35 @@ export async function writeGraphModel<Channels extends number>(
   folder: string,
   model: Module<Images<Channels>, Tensor>,
   imageShape: readonly [height: number, width: number, channels: Channels],
+  options: GraphModelOptions = {},
 ): Promise<void> {
   checkPath(ACTION, "folder", folder, "my_model");
   checkModule(ACTION, "the model", model);
   checkInputShape(ACTION, imageShape);
+  checkGraphOptions(options);
+  const { transform = false, softmax = false, weightType = "float32" } = options;
+  const classNames = options.classNames ?? trainingDataOf(model)?.classNames;
+  const prepare = transform ? ownTransform(model) : undefined;
+  const outputOf = (images: Images<Channels>): Tensor => {
+    const inputs = prepare ? applyTransform(ACTION, prepare, images, new Random(0)) : images;
+    const output = onForward(model, inputs as Images<Channels>, () => {});
+    if (options.classNames || softmax) checkClasses(output, options.classNames);
+    return softmax ? ops.softmax(output as Features) : output;
+  };
   const traceOf = (batch: number): KernelTrace => {
     let trace: KernelTrace | undefined;
     tidy(() => {
-      const forward = (images: Images<Channels>) => onForward(model, images, () => {});
-      trace = traceKernels(ops.zeros([batch, ...imageShape]), forward);
+      trace = traceKernels(ops.zeros([batch, ...imageShape]), outputOf);
     });
-    return trace!;
+    return options.foldBatchNorm ? foldTrace(trace!) : trace!;
   };
-  const { graph, weights, pieces, output } = graphOf(traceOf(1), traceOf(2), imageShape);
+  const { graph, weights, pieces, output } = graphOf(
+    traceOf(1),
+    traceOf(2),
+    imageShape,
+    weightType === "float16",
+  );
+  const notes = { ...(transform ? {} : graphNotes(model)), ...(classNames && { classNames }) };
   const hash = createHash("sha256");
   for (const piece of pieces) hash.update(piece);
   const weightsFile = `weights.${hash.digest("hex").slice(0, 16)}.bin`;
@@ -202,7 +264,7 @@ export async function writeGraphModel<Channels extends number>(
     signature: { inputs: { images: { name: "images:0" } }, outputs: { output: { name: output } } },
     modelTopology: graph,
     weightsManifest: [{ paths: [weightsFile], weights }],
-    userDefinedMetadata: graphNotes(model),
+    userDefinedMetadata: Object.keys(notes).length > 0 ? notes : undefined,
   };
   await Deno.mkdir(folder, { recursive: true });
   const oldFiles = await weightFiles(folder);
@@ -229,14 +291,60 @@ async function weightFiles(folder: string): Promise<string[]> {
 
 const ACTION = "Writing a graph model";
 
+function checkGraphOptions(options: GraphModelOptions): void {
+  checkOptions<GraphModelOptions>(ACTION, options, "{ softmax: true }", {
+    transform: true,
+    softmax: true,
+    classNames: true,
+    foldBatchNorm: true,
+    weightType: true,
+  });
+  const { transform = false, softmax = false, foldBatchNorm = false, classNames } = options;
+  for (const [name, value] of Object.entries({ transform, softmax, foldBatchNorm })) {
+    checkBoolean(ACTION, name, value);
+  }
+  if (classNames !== undefined) checkClassNames(ACTION, "classNames", classNames);
+  const { weightType = "float32" } = options;
+  checkOneOf(ACTION, "weightType", weightType, ["float32", "float16"]);
+}
+
+/** Returns the transform that a model was trained with. */
+function ownTransform(model: AnyModule): InputTransform {
+  const transform = transformOf(model);
+  if (transform) return transform;
+  throw new RangeError(
+    `${ACTION}: with transform the model must have one, found none. fit leaves its transform with the model.`,
+  );
+}
+
+/** Checks that an output is of classes, as many as there are names. */
+function checkClasses({ shape }: Tensor, names: readonly string[] | undefined): void {
+  if (shape.length === 2 && (names === undefined || names.length === shape[1])) return;
+  throw new RangeError(
+    `${ACTION}: the output of the model must be [batch, ${
+      names ? `${names.length} classes` : "classes"
+    }], found [${shape}].`,
+  );
+}
+
 /** Returns the graph and weights of a computation, from traces of a batch of one and of two. */
-function graphOf(one: KernelTrace, two: KernelTrace, imageShape: readonly number[]) {
+function graphOf(
+  one: KernelTrace,
+  two: KernelTrace,
+  imageShape: readonly number[],
+  isHalf: boolean,
+) {
   const graph = new GraphDef(), weights: object[] = [], pieces: Uint8Array[] = [];
   graph.addPlaceholder(DT_FLOAT, [-1, ...imageShape], "images");
   /** Adds a constant whose values are in the file of weights. */
   const addWeight = (name: string, shape: readonly number[], dtype: string, bytes: Uint8Array) => {
-    weights.push({ name, shape, dtype });
-    pieces.push(bytes);
+    if (isHalf && dtype === "float32") {
+      weights.push({ name, shape, dtype, quantization: { dtype: "float16" } });
+      pieces.push(halfOf(bytes));
+    } else {
+      weights.push({ name, shape, dtype });
+      pieces.push(bytes);
+    }
     return graph.add("Const", [], { dtype: dtype === "int32" ? INT : FLOAT }, name);
   };
   const nameOf = ([value, output]: TracedOutput) => {
@@ -250,10 +358,12 @@ function graphOf(one: KernelTrace, two: KernelTrace, imageShape: readonly number
         : value.kind === "constant" && value.shape
     );
   if (JSON.stringify(outline(one)) !== JSON.stringify(outline(two))) throw dependsOnBatch();
+  const used = usedValues(one);
   one.values.forEach((value, i) => {
+    if (!used.has(i)) return;
     const other = two.values[i]!, name = `value_${i}`;
     if (value.kind === "constant" && other.kind === "constant") {
-      if (Buffer.compare(value.bytes, other.bytes) !== 0) throw dependsOnBatch();
+      if (value.bytes.some((byte, k) => byte !== other.bytes[k])) throw dependsOnBatch();
       addWeight(name, value.shape, value.dtype, value.bytes);
     }
     if (value.kind !== "kernel" || other.kind !== "kernel") return;
@@ -279,6 +389,18 @@ function graphOf(one: KernelTrace, two: KernelTrace, imageShape: readonly number
     graph.add(op, names, { T: FLOAT, ...attributes }, name);
   });
   return { graph, weights, pieces, output: nameOf(one.output) };
+}
+
+/** Returns float32 numbers as float16, whose largest number is 65,504. */
+function halfOf(bytes: Uint8Array): Uint8Array {
+  const numbers = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const large = numbers.find((number) => Math.abs(number) > 65_504);
+  if (large !== undefined) {
+    throw new RangeError(
+      `${ACTION}: weights in float16 must be at most 65504, found ${large}. Use weightType "float32".`,
+    );
+  }
+  return new Uint8Array(Float16Array.from(numbers).buffer);
 }
 
 /**

@@ -5,7 +5,7 @@
  *
  * @module
  */
-export { writeGraphModel } from "./graph_model.ts";
+export { type GraphModelOptions, writeGraphModel } from "./graph_model.ts";
 export { pretrained, type PretrainedName, type PretrainedOptions } from "./pretrained.ts";
 export { type PthOptions, readPth } from "./pth.ts";
 export { readSafetensors, type SafetensorsFile, writeSafetensors } from "./safetensors.ts";

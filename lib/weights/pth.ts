@@ -1,5 +1,5 @@
-import { checkOptions, show } from "../tensor/internal.ts";
-import { checkPath, type Source, sourceOf } from "./files.ts";
+import { checkOptions, checkPath, show } from "../tensor/internal.ts";
+import { type Source, sourceOf } from "./files.ts";
 import { describeValue, Foreign, Global, type PickleContext, unpickle } from "./pickle.ts";
 import { pathMatcher } from "./state.ts";
 import { elementSize, isCount, isCounts, StoredTensor, type StoredType } from "./stored_tensor.ts";

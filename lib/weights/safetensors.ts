@@ -1,6 +1,6 @@
 import { writeAtomically } from "../data/files.ts";
-import { show } from "../tensor/internal.ts";
-import { checkPath, readFile } from "./files.ts";
+import { checkPath, show } from "../tensor/internal.ts";
+import { readFile } from "./read_file.ts";
 import {
   checkStateDict,
   elementSize,

@@ -303,11 +303,11 @@ export class Lab implements AsyncDisposable {
 }
 
 /** Starts Chromium without a window. */
-export async function openBrowser(): Promise<Browser> {
+export async function openBrowser(args: readonly string[] = []): Promise<Browser> {
   return await chromium.launch({
     executablePath: browserProgram,
     // Chromium refuses to be sandboxed as root, which is the usual user in a container.
-    args: Deno.uid() === 0 ? ["--no-sandbox"] : [],
+    args: [...(Deno.uid() === 0 ? ["--no-sandbox"] : []), ...args],
   });
 }
 

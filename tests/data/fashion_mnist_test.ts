@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { fashionMnist } from "resnet-lab";
-import { fashionMnistFile } from "../../lib/data/fashion_mnist.ts";
-import { gunzip } from "../../lib/data/fashion_mnist.ts";
+import { fashionMnistFile } from "../../lib/data/fashion_mnist_files.ts";
+import { gunzip } from "../../lib/data/gunzip.ts";
 
 const labelsFile = "t10k-labels-idx1-ubyte";
 /**

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { encode } from "fast-png";
 import sharp from "sharp";
 import { batches, imageFolder, memory, Random } from "resnet-lab";
+import { LazyImageDataset } from "../../lib/data/lazy_images.page.ts";
 
 type Files = Record<string, Uint8Array>;
 
@@ -251,3 +252,25 @@ Deno.test("a lazy set refuses positions that do not exist", async () =>
       /lazy must be true or false, found "yes"/,
     );
   }));
+
+Deno.test("the workers of a lazy set load nothing of TensorFlow.js", async () => {
+  const worker = import.meta.resolve("../../lib/data/decode_worker.ts");
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--quiet", "--json", worker],
+  }).output();
+  const { modules }: { modules: { specifier: string }[] } = JSON.parse(
+    new TextDecoder().decode(stdout),
+  );
+  const files = modules.map(({ specifier }) => specifier);
+  assert(files.some((file) => file.endsWith("lib/data/picture_file.ts")), String(files));
+  assert.deepEqual(files.filter((file) => /tensorflow|lib\/tensor/.test(file)), []);
+});
+
+Deno.test("LazyImageDataset is refused in a web page, in words", () => {
+  assert.throws(() => new LazyImageDataset({ name: "pets" }), {
+    name: "RangeError",
+    message:
+      'Reading "pets": lazy must be left out in a web page, which has no folders, found true. ' +
+      "Pass fit() an object { name, count, batch } that reads its pictures with readImage().",
+  });
+});

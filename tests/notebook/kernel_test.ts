@@ -181,7 +181,7 @@ Deno.test({
           import { download } from "${lib("data/download.ts")}";
           import { readCatsAndDogs } from "${lib("data/cats_and_dogs.ts")}";
           import { readCifar10 } from "${lib("data/cifar10.ts")}";
-          import { fashionMnistFile } from "${lib("data/fashion_mnist.ts")}";
+          import { fashionMnistFile } from "${lib("data/fashion_mnist_files.ts")}";
           import { readFromHub } from "${lib("weights/pretrained.ts")}";
           const slow = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => {
             console.log("under way");

@@ -4,8 +4,21 @@
  */
 import type { Tensor, Tensor1D, TensorInfo, Variable } from "@tensorflow/tfjs-core";
 
-/** The name of a backend: native TensorFlow, WebAssembly, or plain JavaScript. */
-export type BackendName = "tensorflow" | "wasm" | "cpu";
+/**
+ * The name of a backend: native TensorFlow, WebAssembly, plain JavaScript, or in a web page WebGPU.
+ */
+export type BackendName = "tensorflow" | "wasm" | "cpu" | "webgpu";
+
+/** The result of preparing the fastest backend. */
+export interface FastestBackend {
+  /** The native backend, if that is it. */
+  readonly native?: NativeBackend;
+  /** Set if it cannot run here. */
+  readonly failure?: {
+    /** Returns what users should read, given the backend that runs instead. */
+    notice?(other: string): string;
+  };
+}
 
 /** Values of a tensor in JavaScript. */
 export type Values = Float32Array | Int32Array | Uint8Array;

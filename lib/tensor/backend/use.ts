@@ -1,14 +1,13 @@
 /** Public functions that return or change the backend. */
-import { AsyncLocalStorage } from "node:async_hooks";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkFunction, checkOneOf } from "../checks.ts";
-import { CPU, NATIVE, WASM } from "./names.ts";
+import { AsyncLocalStorage, BACKENDS } from "../platform.ts";
 import { setBackend } from "./select.ts";
 import type { BackendName } from "./types.ts";
 
 /**
  * Returns the name of the backend in use: `"tensorflow"` for native TensorFlow, `"wasm"` for
- * WebAssembly, `"cpu"` for plain JavaScript.
+ * WebAssembly, `"cpu"` for plain JavaScript, `"webgpu"` for a graphics processor in a web page.
  *
  * @example
  * ```ts
@@ -59,7 +58,7 @@ let innermost: Use | undefined;
  */
 export async function withBackend<T>(name: BackendName, work: () => T | Promise<T>): Promise<T> {
   const action = "Choosing a backend";
-  checkOneOf(action, "the name", name, [NATIVE, WASM, CPU]);
+  checkOneOf(action, "the name", name, BACKENDS);
   checkFunction(action, "the work", work);
   const mustHaveEnded = (other: Use | undefined) =>
     new RangeError(

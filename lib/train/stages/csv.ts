@@ -1,8 +1,7 @@
-import { checkOneOf, checkOptions } from "../../tensor/internal.ts";
+import { checkOneOf, checkOptions, checkPath } from "../../tensor/internal.ts";
 import { rowOfEpoch, rowOfStep } from "../history_rows.ts";
 import { around, sourceOf } from "../stage.ts";
 import type { Training } from "../training.ts";
-import { checkPath } from "./check_path.ts";
 import { LogFile } from "./log_file.ts";
 
 /** The options of {@linkcode csv}. */

@@ -35,6 +35,11 @@ export class LogFile implements Disposable {
     }
   }
 
+  /** Returns the content that the file had before. */
+  content(): Uint8Array {
+    return Deno.readFileSync(this.#path);
+  }
+
   /** Adds to the file. Restored content is written along with the first that is not. */
   add(bytes: Uint8Array, isRestored: boolean | undefined): void {
     if (!this.#file) return;

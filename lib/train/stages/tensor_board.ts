@@ -1,9 +1,7 @@
-import { join } from "node:path";
-import { checkOneOf, checkOptions } from "../../tensor/internal.ts";
+import { checkOneOf, checkOptions, checkPath } from "../../tensor/internal.ts";
 import type { Progress } from "../progress.ts";
 import { around, sourceOf } from "../stage.ts";
 import type { Training } from "../training.ts";
-import { checkPath } from "./check_path.ts";
 import { type Scalars, scalarsRecord, versionRecord, wallTimesOf } from "./event_file.ts";
 import { LogFile } from "./log_file.ts";
 
@@ -61,8 +59,8 @@ export function tensorBoard(
   const { every = "epoch" } = options;
   checkOneOf(action, "every", every, ["epoch", "step"]);
   return around(action, training, async function* (training) {
-    using train = new EventLog(join(folder, "train"));
-    using validated = validation && new EventLog(join(folder, "validation"));
+    using train = new EventLog(`${folder}/train`);
+    using validated = validation && new EventLog(`${folder}/validation`);
     for await (const progress of training) {
       if (progress.kind === "epoch" || every === "step") {
         train.add(progress, trainScalars(progress));
@@ -106,9 +104,9 @@ class EventLog implements Disposable {
 
   constructor(folder: string) {
     // TensorBoard reads the files with "tfevents" in their names.
-    const path = join(folder, "events.out.tfevents.resnet-lab");
+    const path = `${folder}/events.out.tfevents.resnet-lab`;
     this.#file = new LogFile(path);
-    this.#times = wallTimesOf(Deno.readFileSync(path));
+    this.#times = wallTimesOf(this.#file.content());
   }
 
   /** Adds the numbers of a progress. */

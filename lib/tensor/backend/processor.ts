@@ -1,14 +1,4 @@
-/** Reads the environment as far as Deno allows it, without asking the user. */
-
-/** Returns the value of an environment variable, or undefined if Deno does not let it be read. */
-export function environmentVariable(variable: string): string | undefined {
-  return mayUse(variable) ? Deno.env.get(variable) : undefined;
-}
-
-/** Returns whether Deno lets this process use an environment variable. */
-export function mayUse(variable: string): boolean {
-  return Deno.permissions.querySync({ name: "env", variable }).state === "granted";
-}
+import { environmentVariable } from "../platform.ts";
 
 /**
  * Returns whether oneDNN computes on an x86 processor without AVX-512. Only Linux has a file with

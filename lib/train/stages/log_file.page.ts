@@ -1,0 +1,17 @@
+/** A log file in a web page, which has no files. */
+export class LogFile implements Disposable {
+  constructor(path: string) {
+    throw new RangeError(
+      `Writing ${path}: a log must go to a file, found a web page, which has none. ` +
+        "Read the progress in a loop over the training.",
+    );
+  }
+
+  content(): Uint8Array {
+    return new Uint8Array();
+  }
+
+  add(_bytes: Uint8Array, _isRestored: boolean | undefined): void {}
+
+  [Symbol.dispose](): void {}
+}
