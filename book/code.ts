@@ -1,4 +1,4 @@
-/** What the code of notebooks means: the type of each name, and its page in the reference. */
+/** Finds the type of each name in the code of notebooks, and its page in the reference. */
 import { basename, join } from "node:path";
 import ts from "typescript";
 import {

@@ -4,10 +4,10 @@ import { checkInteger, isTensor, show } from "../tensor/internal.ts";
 
 /** Some examples of a data set, in tensors that their receiver disposes. */
 export interface Examples<Inputs extends Tensor = Tensor, Targets extends Tensor = Tensor> {
-  /** What a model gets, `[batch, …]`: images, features, sequences. */
+  /** The input of a model, `[batch, …]`: images, features, sequences. */
   readonly inputs: Inputs;
   /**
-   * What the model should return, `[batch, …]`. Class numbers are int32 `[batch]`. Other targets
+   * The wanted output of the model, `[batch, …]`. Class numbers are int32 `[batch]`. Other targets
    * are float32, such as the numbers of a regression, or a 0 or 1 for each of several labels.
    */
   readonly targets: Targets;

@@ -4,7 +4,7 @@ import type { Pixels } from "./resample.ts";
 
 export { fetchBytes as readBounded } from "./fetch_bytes.ts";
 
-/** What a canvas of pages draws with. Deno's has only WebGPU, so its type lacks this. */
+/** The drawing context of a page's canvas. Deno's has only WebGPU, so its type lacks this. */
 interface Context {
   fillStyle: string;
   fillRect(x: number, y: number, width: number, height: number): void;

@@ -2,7 +2,7 @@
 import { Random } from "../tensor/mod.ts";
 import { checkInteger, checkNumber, checkOptions } from "../tensor/internal.ts";
 
-/** What is divided: the classes of the images. */
+/** A data set to divide, with the classes of its images. */
 interface Divisible {
   readonly name: string;
   readonly labels: Int32Array;

@@ -51,7 +51,7 @@ export interface Evaluation extends LossEvaluation {
   readonly perClass: ClassScores[];
 }
 
-/** What {@linkcode evaluate} returns: for targets that are not class numbers the loss. */
+/** The result of {@linkcode evaluate}: for targets that are not class numbers, the loss. */
 export type EvaluationFor<Targets> = IsLabels<Targets> extends true ? Evaluation : LossEvaluation;
 
 /**
