@@ -39,11 +39,16 @@ export async function* checkpointed(
     const saver = new Saver(parts, folder, await initialFacts(parts));
     const own = await folder?.read();
     const start = share ? await shareCheckpoint(share, own, path) : own;
-    if (start) yield* saver.continueFrom(start, path);
-    saver.mark(false);
+    const last = start ? yield* saver.continueFrom(start, path) : undefined;
     let due = performance.now() + 1000 * seconds;
     let isSuspended = false, hasFailed = false;
     try {
+      if (last) {
+        isSuspended = true;
+        yield last;
+        isSuspended = false;
+      }
+      saver.mark(false);
       while (true) {
         const { value: progress } = await loop.next();
         if (!progress) break;
@@ -175,8 +180,13 @@ class Saver {
   /**
    * Restores a checkpoint, and yields the history. The caller may react to progress by changing the
    * model or the optimizer, as it did before, so they are restored again at the end.
+   *
+   * @returns The last progress, if the caller had not received it when the checkpoint was saved.
    */
-  async *continueFrom(checkpoint: Checkpoint, path: string): AsyncGenerator<Progress, void, void> {
+  async *continueFrom(
+    checkpoint: Checkpoint,
+    path: string,
+  ): AsyncGenerator<Progress, Progress | undefined, void> {
     this.#check(checkpoint, path);
     this.#facts = checkpoint.facts;
     this.#steps.push(...checkpoint.steps);
@@ -194,7 +204,7 @@ class Saver {
       yield Object.defineProperty(progress, "restored", { value: true });
     }
     this.#restore(checkpoint);
-    if (last) yield last;
+    return last;
   }
 
   /**

@@ -316,7 +316,8 @@ Deno.test("a graph model says which transform comes before it", () =>
     await writeGraphModel(folder, await trained(), [7, 7, 1]);
     assert.deepEqual(JSON.parse((await notes()).transform)[0], { resize: [7, 7] });
     await writeGraphModel(folder, await trained(own), [28, 28, 1]);
-    assert.deepEqual(await notes(), { transform: "custom" });
+    const { classNames } = train;
+    assert.deepEqual(await notes(), { transform: "custom", classNames: [...classNames] });
   }));
 
 Deno.test("transformOf, bindTransform and loadStateDict refuse what is no model and no transform", () => {

@@ -134,6 +134,26 @@ for (const compile of [false, true]) {
 }
 
 testInFolder(
+  "stages that end at the last progress before a kill leave the checkpoint of no kill",
+  async (folder) => {
+    // Early stopping leaves the loop at the end of an epoch, which was saved before it was yielded.
+    await begin({ checkpoint: folder }).training;
+    const final = Deno.readFileSync(lastFile(folder));
+    assert.equal((await decodeCheckpoint(final, folder)).isPending, false);
+    Deno.removeSync(lastFile(folder));
+    const before = Deno.readFileSync(lastFile(folder));
+    assert.equal((await decodeCheckpoint(before, folder)).isPending, true);
+    await begin({ checkpoint: folder }).training;
+    const again = await decodeCheckpoint(Deno.readFileSync(lastFile(folder)), folder);
+    const expected = await decodeCheckpoint(final, folder);
+    assert.equal(again.isPending, false);
+    for (const [name, { numbers }] of expected.stages) {
+      assert.deepEqual(again.stages.get(name)?.numbers, numbers, name);
+    }
+  },
+);
+
+testInFolder(
   "stages continue where each save left off, as after a kill at any step",
   async (folder) => {
     const whole = begin({});
