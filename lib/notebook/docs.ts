@@ -27,6 +27,7 @@ const module = new URL("../mod.ts", import.meta.url);
 const namespaces = [
   ["ops", new URL("../tensor/ops/mod.ts", import.meta.url)],
   ["stages", new URL("../train/stages/mod.ts", import.meta.url)],
+  ["interactive", new URL("../interactive/figures.ts", import.meta.url)],
 ] as const;
 
 function readDocs(): Map<string, DocSymbol> {

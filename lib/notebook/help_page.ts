@@ -154,6 +154,7 @@ class Page {
       return [...new Map(parts.map((part) => [part.name, part])).values()];
     }
     if (kind === "parenthesized") return this.#members(value, known);
+    if (kind === "conditional") return this.#members(value.trueType, known);
     if (kind !== "typeRef") return [];
     const [first, second] = value.typeParams ?? [];
     if (["Omit", "Pick"].includes(value.typeName)) {
@@ -209,7 +210,7 @@ class Page {
 
 /** Whether a parameter of this type is written as `{ … }`. */
 function isOptions({ kind, value }: DocType): boolean {
-  return kind === "typeLiteral" || kind === "intersection" && value.every(isOptions) ||
+  return kind === "typeLiteral" || kind === "intersection" && value.some(isOptions) ||
     kind === "typeRef" && (TRANSPARENT.has(value.typeName) || value.typeName.endsWith("Options"));
 }
 
