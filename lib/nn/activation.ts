@@ -66,6 +66,9 @@ export class Activation extends Module<Tensor, Tensor> {
   }
 }
 
+/** An activation whose function is an op of the library. */
+export class OpActivation extends Activation {}
+
 /**
  * Makes the layer `y = max(x, 0)` for each element, in any shape (Nair and Hinton 2010).
  *
@@ -79,7 +82,7 @@ export class Activation extends Module<Tensor, Tensor> {
  */
 export function relu(): Activation {
   checkArguments("Building relu", arguments, 0);
-  return new Activation("relu", ops.relu);
+  return new OpActivation("relu", ops.relu);
 }
 
 /**
@@ -99,7 +102,7 @@ export function relu(): Activation {
 export function leakyRelu(slope = 0.01): Activation {
   checkArguments("Building leakyRelu", arguments, 1);
   checkFinite("Building leakyRelu", "slope", slope);
-  return new Activation(`leakyRelu ${slope}`, (x) => ops.leakyRelu(x, slope));
+  return new OpActivation(`leakyRelu ${slope}`, (x) => ops.leakyRelu(x, slope));
 }
 
 /**
@@ -115,7 +118,7 @@ export function leakyRelu(slope = 0.01): Activation {
  */
 export function sigmoid(): Activation {
   checkArguments("Building sigmoid", arguments, 0);
-  return new Activation("sigmoid", ops.sigmoid);
+  return new OpActivation("sigmoid", ops.sigmoid);
 }
 
 /**
@@ -131,7 +134,7 @@ export function sigmoid(): Activation {
  */
 export function tanh(): Activation {
   checkArguments("Building tanh", arguments, 0);
-  return new Activation("tanh", ops.tanh);
+  return new OpActivation("tanh", ops.tanh);
 }
 
 /**
@@ -150,7 +153,7 @@ export function tanh(): Activation {
  */
 export function gelu(): Activation {
   checkArguments("Building gelu", arguments, 0);
-  return new Activation("gelu", ops.gelu);
+  return new OpActivation("gelu", ops.gelu);
 }
 
 /**
@@ -168,5 +171,5 @@ export function gelu(): Activation {
  */
 export function hardSwish(): Activation {
   checkArguments("Building hardSwish", arguments, 0);
-  return new Activation("hardSwish", ops.hardSwish);
+  return new OpActivation("hardSwish", ops.hardSwish);
 }

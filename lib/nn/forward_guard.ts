@@ -118,6 +118,11 @@ export function takeForwardOptionsOnly(...classes: readonly { prototype: object 
   for (const { prototype } of classes) libraryPrototypes.add(prototype);
 }
 
+/** Whether the `forward` of a module is one of this library's, without a hook around it. */
+export function hasLibraryForward(module: object): boolean {
+  return libraryPrototypes.has(Object.getPrototypeOf(module)) && !Object.hasOwn(module, "forward");
+}
+
 function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !isTensor(value);
 }

@@ -7,6 +7,7 @@ export { DynamicConv2d, KernelAttention } from "./dynamic_conv.ts";
 export { takeForwardOptionsOnly } from "./forward_guard.ts";
 export { type PendingForward, withForwardHook } from "./hooks.ts";
 export { fansOf } from "./initialize.ts";
+export { runsLibraryCode } from "./library_code.ts";
 export { Linear } from "./linear.ts";
 export { LocalResponseNorm } from "./norm.ts";
 export { AdaptiveAveragePool, Flatten, GlobalAveragePool, Pool } from "./pool.ts";

@@ -94,7 +94,7 @@ export { captureActivations, type ForwardCall, onForward } from "./hooks.ts";
 export { type Summary, summary, type SummaryOptions, type SummaryRow } from "./summary.ts";
 
 import { takeForwardOptionsOnly } from "./forward_guard.ts";
-import { Activation } from "./activation.ts";
+import { Activation, OpActivation } from "./activation.ts";
 import { Parallel, Residual, Sequential } from "./containers.ts";
 import { Conv2d } from "./conv.ts";
 import { Dropout } from "./dropout.ts";
@@ -104,7 +104,7 @@ import { BatchNorm, LocalResponseNorm } from "./norm.ts";
 import { AdaptiveAveragePool, Flatten, GlobalAveragePool, Pool } from "./pool.ts";
 
 takeForwardOptionsOnly(
-  ...[Activation, Parallel, Residual, Sequential, Conv2d, Dropout, DynamicConv2d],
+  ...[Activation, OpActivation, Parallel, Residual, Sequential, Conv2d, Dropout, DynamicConv2d],
   ...[KernelAttention, Linear, BatchNorm, LocalResponseNorm],
   ...[AdaptiveAveragePool, Flatten, GlobalAveragePool, Pool],
 );

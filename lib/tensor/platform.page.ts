@@ -50,6 +50,11 @@ export function setImmediate(turn: () => void): void {
   channel.port2.postMessage(undefined);
 }
 
+/** A page has no files. */
+export function mayWrite(): boolean {
+  return false;
+}
+
 /** A page is no Jupyter kernel. */
 export function isInKernel(): boolean {
   return false;

@@ -21,6 +21,7 @@ import {
   asModel,
   checkRunOptions,
   compiledIf,
+  compilesModel,
   forEachBatch,
   type RunOptions,
 } from "./run.ts";
@@ -168,7 +169,10 @@ export async function evaluate<
   checkRunOptions(action, given, "{ batchSize: 100 }", { loss: true, metrics: true });
   const { transform = transformOf(runnable) } = given;
   using stop = linkInterrupt(given.signal);
-  using run = evaluator(action, runnable, dataset, { ...given, transform });
+  // The loss is in the graph too.
+  const compile = given.compile ??
+    ((given.loss ?? crossEntropy) === crossEntropy && compilesModel(given, runnable, dataset));
+  using run = evaluator(action, runnable, dataset, { ...given, transform, compile });
   return await run.evaluate(stop.signal) as EvaluationFor<Targets>;
 }
 

@@ -23,7 +23,14 @@ import {
 import { explainChannels } from "./checks.ts";
 import { firstOf, inputAtHand } from "./fit_checks.ts";
 import type { ModuleFor } from "./model_type_checks.ts";
-import { checkRunOptions, compiledIf, forEachBatch, type RunOptions } from "./run.ts";
+import {
+  asModel,
+  checkRunOptions,
+  compiledIf,
+  compilesModel,
+  forEachBatch,
+  type RunOptions,
+} from "./run.ts";
 
 /**
  * Runs the body of a model once over a data set, and returns its outputs as a data set. Training a
@@ -110,7 +117,9 @@ export async function extractFeatures(
   const { batchSize, precision = "fp32" } = options;
   const transform = options.transform ?? await transformFor(action, forward, dataset);
   using stop = linkInterrupt(options.signal);
-  using run = compiledIf(options.compile, (inputs: Tensor): Features | Images => {
+  const isCompiled = options.compile ??
+    (body instanceof Module && compilesModel(options, asModel(action, body), dataset));
+  using run = compiledIf(isCompiled, (inputs: Tensor): Features | Images => {
     const output = withPrecision(precision, () => {
       const output = forward(inputs);
       checkSynchronous(action, output);

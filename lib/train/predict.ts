@@ -15,6 +15,7 @@ import {
   asModel,
   checkRunOptions,
   compiledIf,
+  compilesModel,
   forEachBatch,
   rows,
   type RunOptions,
@@ -95,11 +96,14 @@ export async function predict<In, Result, Inputs extends Tensor, Out extends Ten
   if (classNames !== undefined) checkArray(action, "classNames", classNames);
   const dataset = datasetOf(action, images);
   using stop = linkInterrupt(given.signal);
-  using infer = compiledIf(given.compile, (inputs: Tensor): Features => {
-    const logits = withPrecision(precision, () => classifier.forward(inputs));
-    checkClasses(action, logits, top, classNames);
-    return ops.softmax(logits as Features);
-  });
+  using infer = compiledIf(
+    compilesModel(given, classifier, dataset),
+    (inputs: Tensor): Features => {
+      const logits = withPrecision(precision, () => classifier.forward(inputs));
+      checkClasses(action, logits, top, classNames);
+      return ops.softmax(logits as Features);
+    },
+  );
   const predictions: Prediction[][] = [];
   const { batchSize } = given, { signal } = stop;
   await forEachBatch(dataset, { batchSize, transform, signal }, ({ inputs, size }, first) => {

@@ -10,8 +10,9 @@ import {
   tidy,
 } from "../tensor/mod.ts";
 import { checkOptions, type OptionNames } from "../tensor/internal.ts";
-import { setImmediate } from "../tensor/platform.ts";
+import { mayWrite, setImmediate } from "../tensor/platform.ts";
 import { checkModule } from "../nn/checks.ts";
+import { runsLibraryCode } from "../nn/internal.ts";
 import type { Module } from "../nn/mod.ts";
 import type { Batch, Dataset, InputTransform } from "../data/mod.ts";
 import { batchMaker, unlessAborted } from "../data/internal.ts";
@@ -39,15 +40,19 @@ export interface RunOptions<Inputs extends Tensor = Tensor, Out extends Tensor =
    */
   precision?: Precision;
   /**
-   * Whether TensorFlow runs the model as one graph from the second batch of a size on, which is
+   * Whether TensorFlow runs the model as one graph from the third batch of a size on, which is
    * faster. The numbers agree to rounding. See {@linkcode compile} for the requirements.
    *
-   * @default false
+   * @default true for a model of this library's layers and networks on at least 20 batches; it
+   * meets the requirements
    */
   compile?: boolean;
   /** Ends the run between two batches. In a notebook the Stop button does so too. */
   signal?: AbortSignal;
 }
+
+/** The number of examples in a batch, if the options do not say. */
+const DEFAULT_BATCH = 256;
 
 /** The share of this process in the batches of an evaluation on several processes. */
 export interface EvaluationShare {
@@ -106,6 +111,22 @@ export function compiledIf<const Inputs extends readonly CompiledInput[], Output
   return Object.assign((...inputs: Inputs) => f(...inputs), { [Symbol.dispose]() {} });
 }
 
+/** Fewer batches are run faster without a graph, which TensorFlow must load first. */
+const MIN_BATCHES = 20;
+
+/**
+ * Returns the option `compile`, or its default. A graph of a model that runs code of the user could
+ * leave out what that code does besides computing, such as counting.
+ */
+export function compilesModel(
+  { compile, batchSize = DEFAULT_BATCH }: RunOptions,
+  model: AnyModel,
+  { count }: Dataset,
+): boolean {
+  // TensorFlow reads a graph from a temporary file.
+  return compile ?? (count >= MIN_BATCHES * batchSize && runsLibraryCode(model) && mayWrite());
+}
+
 /** Some examples of a tensor `[batch, …]`. */
 export function rows(x: Tensor, first: number, count: number): Tensor {
   return ops.slice(
@@ -125,7 +146,7 @@ export function rows(x: Tensor, first: number, count: number): Tensor {
  */
 export async function forEachBatch(
   dataset: Dataset,
-  { batchSize = Math.min(256, dataset.count), transform, signal }: RunOptions,
+  { batchSize = Math.min(DEFAULT_BATCH, dataset.count), transform, signal }: RunOptions,
   onBatch: (batch: Batch<Tensor, Tensor>, first: number) => void,
   share?: EvaluationShare,
 ): Promise<void> {

@@ -24,9 +24,9 @@ const script = `
   console.log(backend(), ...grad(f)(x).dataSync());
 `;
 
-async function run(folder: string, env: Record<string, string> = {}) {
+async function run(folder: string, env: Record<string, string> = {}, program = script) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["eval", script],
+    args: ["eval", program],
     cwd: folder,
     env,
   }).output();
@@ -46,6 +46,28 @@ async function withCopy(work: (folder: string) => Promise<void>): Promise<void> 
     await rm(folder, { recursive: true });
   }
 }
+
+Deno.test(
+  "a compiled function convolves by oneDNN on each x86 processor",
+  { ignore: backend() !== "tensorflow" || Deno.build.arch !== "x86_64" },
+  async () => {
+    // The third call runs the graph. oneDNN writes a line for each of its kernels that runs.
+    const { stdout } = await run(
+      root,
+      { ONEDNN_VERBOSE: "1" },
+      `
+        import { compile, ops } from "./lib/tensor/mod.ts";
+        const f = compile((x) => ops.conv2d(x, ops.ones([3, 3, 2, 4])));
+        const x = ops.ones([8, 6, 6, 2]);
+        for (let call = 1; call <= 3; call++) {
+          console.log("call", call);
+          f(x).dataSync();
+        }
+      `,
+    );
+    assert.match(stdout.split("call 3")[1]!, /onednn_verbose.*exec,cpu,convolution/);
+  },
+);
 
 Deno.test('backend() is "wasm" without set-up, and one line names the remedy', async () => {
   await withCopy(async (folder) => {

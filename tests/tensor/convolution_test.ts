@@ -11,7 +11,6 @@ import {
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { assertAsPyTorch, fixtures } from "./_helpers.ts";
-import { nativeBackend } from "../../lib/tensor/backend/select.ts";
 import { pair, windowGeometry } from "../../lib/tensor/internal.ts";
 
 for (const fixture of fixtures.conv2d) {
@@ -266,62 +265,50 @@ testOnEachBackend("conv2d(), maxPool() and avgPool() refuse windows that do not 
   });
 });
 
-for (const isLimitedToAvx2 of [true, false]) {
-  for (
-    const [padding, inChannels, [height, width]] of [
-      [2, 1, [5, 5]],
-      [0, 3, [3, 2]],
-      ["same", 2, [2, 3]],
-    ] as const
-  ) {
-    const title = `${inChannels} channels, kernel ${height}×${width}, padding ${padding}, ` +
-      (isLimitedToAvx2 ? "AVX2" : "any processor");
-    Deno.test(`the gradient of a weight for few channels is the sum over all windows, ${title}`, () => {
-      using _processor = asOnProcessor(isLimitedToAvx2);
-      const batch = 32, size = 7, outChannels = 4, random = new Random(1);
-      const integers = (shape: [number, number, number, number]): Tensor4D =>
-        ops.floor(random.uniform(shape, { min: -3, max: 4 }));
-      tidy(() => {
-        const x = integers([batch, size, size, inChannels]);
-        const weight = integers([height, width, inChannels, outChannels]);
-        const forward = (weight: Tensor4D) => ops.conv2d(x, weight, { padding });
-        const dy = integers(forward(weight).shape);
-        const gradient = grad((weight: Tensor4D) => ops.sum(ops.mul(forward(weight), dy)))(weight);
-        const images = x.arraySync(), upstream = dy.arraySync();
-        const [, rows, columns] = dy.shape;
-        // "same" pads one more at the end if the number is odd.
-        const [above, left] = [height, width].map((extent) =>
-          padding === "same" ? Math.floor((extent - 1) / 2) : padding
-        );
-        const expected: number[] = [];
-        for (let u = 0; u < height; u++) {
-          for (let v = 0; v < width; v++) {
-            for (let c = 0; c < inChannels; c++) {
-              for (let o = 0; o < outChannels; o++) {
-                let sum = 0;
-                for (let n = 0; n < batch; n++) {
-                  for (let i = 0; i < rows; i++) {
-                    for (let j = 0; j < columns; j++) {
-                      const pixel = images[n]?.[i + u - above!]?.[j + v - left!]?.[c] ?? 0;
-                      sum += pixel * upstream[n]![i]![j]![o]!;
-                    }
+for (
+  const [padding, inChannels, [height, width]] of [
+    [2, 1, [5, 5]],
+    [0, 3, [3, 2]],
+    ["same", 2, [2, 3]],
+  ] as const
+) {
+  const title = `${inChannels} channels, kernel ${height}×${width}, padding ${padding}`;
+  Deno.test(`the gradient of a weight for few channels is the sum over all windows, ${title}`, () => {
+    const batch = 32, size = 7, outChannels = 4, random = new Random(1);
+    const integers = (shape: [number, number, number, number]): Tensor4D =>
+      ops.floor(random.uniform(shape, { min: -3, max: 4 }));
+    tidy(() => {
+      const x = integers([batch, size, size, inChannels]);
+      const weight = integers([height, width, inChannels, outChannels]);
+      const forward = (weight: Tensor4D) => ops.conv2d(x, weight, { padding });
+      const dy = integers(forward(weight).shape);
+      const gradient = grad((weight: Tensor4D) => ops.sum(ops.mul(forward(weight), dy)))(weight);
+      const images = x.arraySync(), upstream = dy.arraySync();
+      const [, rows, columns] = dy.shape;
+      // "same" pads one more at the end if the number is odd.
+      const [above, left] = [height, width].map((extent) =>
+        padding === "same" ? Math.floor((extent - 1) / 2) : padding
+      );
+      const expected: number[] = [];
+      for (let u = 0; u < height; u++) {
+        for (let v = 0; v < width; v++) {
+          for (let c = 0; c < inChannels; c++) {
+            for (let o = 0; o < outChannels; o++) {
+              let sum = 0;
+              for (let n = 0; n < batch; n++) {
+                for (let i = 0; i < rows; i++) {
+                  for (let j = 0; j < columns; j++) {
+                    const pixel = images[n]?.[i + u - above!]?.[j + v - left!]?.[c] ?? 0;
+                    sum += pixel * upstream[n]![i]![j]![o]!;
                   }
                 }
-                expected.push(sum);
               }
+              expected.push(sum);
             }
           }
         }
-        assertClose(gradient.dataSync(), expected, 1e-6);
-      });
+      }
+      assertClose(gradient.dataSync(), expected, 1e-6);
     });
-  }
-}
-
-/** Lets the native backend, if there is one, take the processor for another until disposed. */
-function asOnProcessor(isLimitedToAvx2: boolean): Disposable {
-  const native = nativeBackend(), before = native?.isLimitedToAvx2;
-  const set = (value?: boolean) => native && Object.assign(native, { isLimitedToAvx2: value });
-  set(isLimitedToAvx2);
-  return { [Symbol.dispose]: () => set(before) };
+  });
 }

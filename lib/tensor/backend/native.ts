@@ -12,7 +12,6 @@ import { liveVariables } from "../reclaim.ts";
 import { Autocast } from "./autocast.ts";
 import { DeferredBatchNorm } from "./deferred_batch_norm.ts";
 import { GraphCapture } from "./graph_capture.ts";
-import { isLimitedToAvx2 } from "./processor.ts";
 import { ResourceVariables } from "./resource_variables.ts";
 import type * as types from "./types.ts";
 import type { Binding, CapturedGraph, NativeTensor, OpAttribute, Values } from "./types.ts";
@@ -27,15 +26,12 @@ export class NativeBackend extends NodeJSKernelBackend implements types.NativeBa
   readonly batchNorm: DeferredBatchNorm = new DeferredBatchNorm(this);
   /** The graphs of `compile`. */
   readonly capture: GraphCapture = new GraphCapture(this);
-  /** Whether oneDNN computes here without AVX-512. */
-  readonly isLimitedToAvx2: boolean;
   /** Ops of oneDNN that TensorFlow lacks here, found at their first use; x86 mostly has all. */
   readonly #missingOneDnnOps = new Set<string>();
 
   constructor(addon: Binding) {
     super(addon, "@tensorflow/tfjs-node-gpu");
     this.addon = addon;
-    this.isLimitedToAvx2 = !this.isUsingGpuDevice && isLimitedToAvx2();
   }
 
   override executeMultipleOutputs(

@@ -81,8 +81,6 @@ export interface RawBackend {
   /** The addon; while a graph is captured, a form of it that adds each op to the graph. */
   binding: Binding;
   readonly isUsingGpuDevice: boolean;
-  /** Whether oneDNN computes on an x86 processor without AVX-512. */
-  readonly isLimitedToAvx2: boolean;
   readonly tensorMap: TensorMap;
   /** Returns the native ids of tensors whose values are ready to be read. */
   getInputTensorIds(inputs: readonly TensorInfo[]): number[];

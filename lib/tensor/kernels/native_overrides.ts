@@ -55,7 +55,7 @@ overrideKernel(
   },
 );
 
-// The gradient of a convolution's weight has two other forms, which are faster in some cases.
+// The gradient of a convolution's weight has another form, which is faster in some cases.
 overrideKernel(
   tf.Conv2DBackpropFilter,
   NATIVE,
@@ -65,17 +65,11 @@ overrideKernel(
     original,
   ) => {
     const { x, dy } = inputs, { pad, filterShape } = attributes;
-    const strides = pair(attributes.strides), native = nativeBackend();
+    const strides = pair(attributes.strides);
     const [height, width, inChannels, outChannels] = filterShape;
     const [batch, rows, columns] = dy.shape;
-    const isAutocast = native?.autocast.isActive, skips = strides[0] * strides[1] > 1;
+    const isAutocast = nativeBackend()?.autocast.isActive, skips = strides[0] * strides[1] > 1;
     if (pad !== "valid" && pad !== "same") return original(inputs, attributes);
-    // Without AVX-512, oneDNN copies all patches of images with few channels. With few output
-    // channels too, one convolution takes 0.2 to 0.8 of that time.
-    const isThin = inChannels <= 3 && outChannels <= 16 && batch >= 32;
-    if (height * width > 1 && !skips && isThin && native?.isLimitedToAvx2 && !isAutocast) {
-      return tf.tidy(() => exchangedConvolution(x, dy, filterShape));
-    }
     // For 1×1 kernels the product is faster than oneDNN's convolution, in bfloat16 two to three
     // times. For 3×3 kernels it is faster only where feature maps of few pixels have many channels.
     const isSmall = rows * columns <= 16 && batch >= 32 &&
@@ -85,16 +79,6 @@ overrideKernel(
       : original(inputs, attributes);
   },
 );
-
-/**
- * Returns the gradient of a convolution's weight as a convolution of the images with the gradient
- * of the output, in which images and channels have exchanged places.
- */
-function exchangedConvolution(x: Tensor4D, dy: Tensor4D, filterShape: Shape4D): Tensor4D {
-  const exchanged: Tensor4D = tf.transpose(padLike(x, dy, filterShape, [1, 1]), [3, 1, 2, 0]);
-  const y = tf.conv2d(exchanged, tf.transpose(dy, [1, 2, 0, 3]), 1, "valid");
-  return tf.transpose(y, [1, 2, 0, 3]);
-}
 
 /**
  * Returns the gradient of a convolution's weight as one matrix product for each kernel position: of
