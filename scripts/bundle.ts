@@ -1,42 +1,80 @@
 /**
- * `deno task bundle` writes `dist`: the library for web pages in one file, `resnet_lab.js`, and
- * beside it the files that it loads.
+ * `deno task bundle` writes `dist`: the library for web pages in one file, `resnet_lab.js`, the one
+ * for Node and Bun, `resnet_lab.node.js`, and beside them the files that they load.
  */
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { build, type Metafile, stop } from "esbuild";
+import { build, type BuildOptions, type Metafile, stop } from "esbuild";
 import { exists, refuseArguments, thisEnvironment } from "./environment.ts";
 
 /** The packages that run in a page. */
 const PACKAGES = /^(@tensorflow|@dagrejs|fast-png)(\/|$)/;
 
+/** Where a bundle runs. */
+export type BundlePlace = "page" | "node";
+
+/** For each place the file, what stands in for `x.ts`, and esbuild's options. */
+const places: Readonly<
+  Record<BundlePlace, {
+    readonly file: string;
+    readonly suffixes: readonly string[];
+    readonly options: BuildOptions;
+  }>
+> = {
+  page: {
+    file: "resnet_lab.js",
+    suffixes: [".page.ts"],
+    options: { platform: "browser", target: "esnext", minify: true },
+  },
+  node: {
+    file: "resnet_lab.node.js",
+    suffixes: [".node.ts", ".page.ts"],
+    options: {
+      // Not minified, because Node prints the line of an error.
+      platform: "node",
+      target: "node20",
+      // As for pages: the entries of TensorFlow.js for Node would bring its core a second time.
+      mainFields: ["module", "main"],
+      // TensorFlow.js's WebAssembly asks for modules of Node, and for its folder.
+      banner: {
+        js: `import { createRequire as requireOf } from "node:module";
+const require = requireOf(import.meta.url), __dirname = import.meta.dirname;`,
+      },
+    },
+  },
+};
+
 /**
  * Bundles `lib/browser.ts` into a folder. Where a file `x.page.ts` lies beside `x.ts`, it stands in
- * for it.
+ * for it; for Node `x.node.ts`, or else `x.page.ts`.
  *
  * @returns esbuild's list of what the bundle has.
  */
-export async function bundle(root: string, folder: string): Promise<Metafile> {
+export async function bundle(
+  root: string,
+  folder: string,
+  place: BundlePlace = "page",
+): Promise<Metafile> {
   const packages = join(root, "node_modules"), lib = join(root, "lib");
+  const { file, suffixes, options } = places[place];
   const { metafile } = await build({
+    ...options,
     entryPoints: [join(lib, "browser.ts")],
-    outfile: join(folder, "resnet_lab.js"),
+    outfile: join(folder, file),
     absWorkingDir: root,
     bundle: true,
     format: "esm",
-    platform: "browser",
-    target: "esnext",
-    minify: true,
     metafile: true,
     logLevel: "warning",
     plugins: [{
-      name: "pages",
+      name: "places",
       setup({ onResolve }) {
         onResolve({ filter: /^\..*\.ts$/ }, ({ path, resolveDir }) => {
-          const page = join(resolveDir, path.replace(/\.ts$/, ".page.ts"));
-          return exists(page) ? { path: page } : undefined;
+          const found = suffixes.map((suffix) => join(resolveDir, path.replace(/\.ts$/, suffix)))
+            .find(exists);
+          return found === undefined ? undefined : { path: found };
         });
-        // Imports of other packages go with the functions that use them, which no page calls.
+        // Imports of other packages go with the functions that use them, which nothing calls.
         onResolve(
           { filter: /^[^./]/ },
           ({ path, importer }) =>
@@ -60,9 +98,11 @@ export async function bundle(root: string, folder: string): Promise<Metafile> {
 }
 
 if (import.meta.main) {
-  refuseArguments("bundle", "writes the library for web pages to dist");
+  refuseArguments("bundle", "writes the library for web pages, and for Node and Bun, to dist");
   const { root } = thisEnvironment(), folder = join(root, "dist");
-  await bundle(root, folder);
-  const bytes = gzipSync(Deno.readFileSync(join(folder, "resnet_lab.js"))).length;
-  console.log(`dist/resnet_lab.js: ${Math.round(bytes / 1000)} kB compressed`);
+  for (const place of ["page", "node"] as const) {
+    await bundle(root, folder, place);
+    const bytes = gzipSync(Deno.readFileSync(join(folder, places[place].file))).length;
+    console.log(`dist/${places[place].file}: ${Math.round(bytes / 1000)} kB compressed`);
+  }
 }

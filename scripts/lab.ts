@@ -1,14 +1,44 @@
-import { join } from "node:path";
-import { exists, jupyterVariables, projectPaths, scaleNames } from "./environment.ts";
+import { basename, join, relative } from "node:path";
+import {
+  denoVersion,
+  exists,
+  jupyterVariables,
+  projectPaths,
+  scaleNames,
+  thisEnvironment,
+} from "./environment.ts";
 import { setUpOrExit } from "./setup.ts";
 import { startPageName, writeStartPage } from "./start_page.ts";
 import { makeWorkingCopies } from "./working_copies.ts";
 
-const usage = `Opens JupyterLab on copies of the notebooks, in my_notebooks/.
+/** Where the copies of the notebooks are, and how the user starts the tasks. */
+export interface Place {
+  readonly folder: string;
+  /** The command of the task lab. */
+  readonly lab: string;
+  /** The command of the task doctor. */
+  readonly doctor: string;
+  /** Makes what the copies need beside them. */
+  readonly prepare?: () => Promise<void>;
+}
 
-  deno task lab [--scale smoke|cpu|gpu] [OPTIONS OF JUPYTERLAB]
-  deno task lab --read [OPTIONS]
-  deno task lab FOLDER [OPTIONS]
+/** The place in a clone of the project. */
+function placeInClone(): Place {
+  const command = `npx --yes deno@${denoVersion} task`;
+  return {
+    folder: join(thisEnvironment().root, "my_notebooks"),
+    lab: `${command} lab`,
+    doctor: `${command} doctor`,
+  };
+}
+
+function usageIn({ folder, lab }: Place): string {
+  const where = folder === Deno.cwd() ? "the current folder" : `${basename(folder)}/`;
+  return `Opens JupyterLab on copies of the notebooks, in ${where}.
+
+  ${lab} [--scale smoke|cpu|gpu] [OPTIONS OF JUPYTERLAB]
+  ${lab} --read [OPTIONS]
+  ${lab} FOLDER [OPTIONS]
 
   --read               open the notebooks of the course with their outputs; saves nothing
   FOLDER               open a folder with notebooks of your own
@@ -22,6 +52,7 @@ const usage = `Opens JupyterLab on copies of the notebooks, in my_notebooks/.
 A missing copy is made, and one that is there is never overwritten. To begin a notebook again,
 rename or delete its copy.
 `;
+}
 
 /** The options of the command line. */
 export interface LabOptions {
@@ -69,18 +100,23 @@ export function parseLabArguments(args: readonly string[], scaleOfEnvironment = 
  * Makes the folder ready that JupyterLab opens on, and returns it with the options for it. Where
  * nothing can be written, the notebooks of the course are opened to read.
  */
-async function prepare(root: string, { read, scale }: LabOptions): Promise<string[]> {
+async function prepare(
+  root: string,
+  { read, scale }: LabOptions,
+  place: Place,
+): Promise<string[]> {
   const originals = join(root, "notebooks");
-  let folder = join(root, "my_notebooks");
+  let { folder } = place;
   if (!read) {
     try {
+      await place.prepare?.();
       for (const name of await makeWorkingCopies(originals, folder)) {
         console.error(
           `${name} has changed since your copy was made. To get the new one, rename or delete ` +
-            `my_notebooks/${name} and start again.`,
+            `${join(relative(Deno.cwd(), folder), name)} and start again.`,
         );
       }
-      await writeStartPage(folder, { scale, copies: true });
+      await writeStartPage(folder, place, { scale, copies: true });
     } catch (error) {
       console.error(`No copies can be made (${error}), so the notebooks are opened to read.`);
       read = true;
@@ -88,7 +124,7 @@ async function prepare(root: string, { read, scale }: LabOptions): Promise<strin
   }
   if (read) {
     folder = originals;
-    await writeStartPage(folder, { scale, copies: false }).catch(() => {});
+    await writeStartPage(folder, place, { scale, copies: false }).catch(() => {});
   }
   return [
     folder,
@@ -99,7 +135,9 @@ async function prepare(root: string, { read, scale }: LabOptions): Promise<strin
   ];
 }
 
-if (import.meta.main) {
+/** Sets up, and runs JupyterLab with the options of the command line until it ends. */
+export async function openLab(place: Place): Promise<never> {
+  const usage = usageIn(place);
   if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
     console.log(usage);
     Deno.exit();
@@ -118,7 +156,7 @@ if (import.meta.main) {
     args: [
       ...["-I", "-m", "jupyterlab"],
       ...(options.folder === undefined
-        ? await prepare(environment.root, options)
+        ? await prepare(environment.root, options, place)
         : [options.folder]),
       "--MultiKernelManager.default_kernel_name=deno",
       // The kernel of Python, a dependency of JupyterLab, can run nothing here.
@@ -132,3 +170,5 @@ if (import.meta.main) {
   Deno.addSignalListener("SIGTERM", () => child.kill());
   Deno.exit((await child.status).code);
 }
+
+if (import.meta.main) await openLab(placeInClone());

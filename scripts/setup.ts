@@ -21,6 +21,7 @@ import {
   unfinishedPrefix,
   writeAtomically,
 } from "./environment.ts";
+import { findPrebuilt } from "./prebuilt_addon.ts";
 import { adaptPlotlyExtension, plotlyChanges } from "./plotly_extension.ts";
 
 /** A step of set-up. It runs again when `key` has changed or a product is missing. */
@@ -396,7 +397,8 @@ async function pipSettings(
 const partSuffix = ".part.node";
 
 /**
- * The addon that connects TensorFlow.js to TensorFlow, compiled from the C++ in its npm package.
+ * The addon that connects TensorFlow.js to TensorFlow: from a package for this platform if one is
+ * installed, or else compiled from the C++ in the npm package of TensorFlow.js.
  */
 async function addon(environment: Environment, venv: string): Promise<Step> {
   const { root, os } = environment;
@@ -428,11 +430,16 @@ async function addon(environment: Environment, venv: string): Promise<Step> {
     join(source, "binding", "tfjs_binding.cc"),
     join(tensorFlow, `libtensorflow_cc.${suffix}`),
     join(tensorFlow, `libtensorflow_framework.${suffix}`),
-    `-Wl,-rpath,${origin}/${inVenv}`,
+    // Any Python that has TensorFlow, so that a package with the addon fits each.
+    ...[10, 11, 12, 13].map((minor) =>
+      `-Wl,-rpath,${origin}/${inVenv.replace(/python[\d.]+/, `python3.${minor}`)}`
+    ),
   ];
   return {
     name,
-    title: "Compiling the TensorFlow.js addon (10 s; with ziglang 1 minute)",
+    title: findPrebuilt(environment, venv) === undefined
+      ? "Compiling the TensorFlow.js addon (10 s; with ziglang 1 minute)"
+      : "Copying the TensorFlow.js addon from its npm package",
     key: await hash(addonSource, ["package.json"], ...flagsFor(inVenv)),
     products: [addon],
     stamp,
@@ -441,6 +448,13 @@ async function addon(environment: Environment, venv: string): Promise<Step> {
         if (name.endsWith(partSuffix)) await Deno.remove(join(venv, name));
       }
       const part = join(venv, `${crypto.randomUUID()}${partSuffix}`);
+      const prebuilt = findPrebuilt(environment, venv);
+      if (prebuilt !== undefined) {
+        await Deno.copyFile(prebuilt, part);
+        if ((await loadAddon(environment, part)).loads) return await Deno.rename(part, addon);
+        environment.log("  the one of the npm package does not load here, so it is compiled");
+        await Deno.remove(part);
+      }
       await compile(environment, venv, [...flagsFor(relative(root, tensorFlow)), "-o", part]);
       const { loads, output } = await loadAddon(environment, part);
       if (!loads) {

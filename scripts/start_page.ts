@@ -38,6 +38,12 @@ const scales: Readonly<Record<string, { readonly means: string; readonly time?: 
   gpu: { means: "the papers' settings, for a machine with an NVIDIA GPU", time: "not measured" },
 };
 
+/** The commands of the tasks that the start page names. */
+export interface Commands {
+  readonly lab: string;
+  readonly doctor: string;
+}
+
 /**
  * Writes the start page into a folder with notebooks, if it has changed.
  *
@@ -45,6 +51,7 @@ const scales: Readonly<Record<string, { readonly means: string; readonly time?: 
  */
 export async function writeStartPage(
   folder: string,
+  commands: Commands,
   options: { readonly scale: string; readonly copies: boolean },
 ): Promise<void> {
   const titles: Record<string, string> = {};
@@ -53,7 +60,7 @@ export async function writeStartPage(
     titles[basename(path)] = titleOf(await Deno.readTextFile(path)) ?? basename(path, ".ipynb");
   }
   const file = join(folder, startPageName);
-  const text = startPage(titles, options);
+  const text = startPage(titles, commands, options);
   if (!exists(file) || await Deno.readTextFile(file) !== text) await writeAtomically(file, text);
 }
 
@@ -92,6 +99,7 @@ ${rows.join("\n")}`;
 /** Returns the start page of the course as Markdown, for notebooks with these titles. */
 export function startPage(
   titles: Readonly<Record<string, string>>,
+  { lab, doctor }: Commands,
   { scale, copies }: { readonly scale: string; readonly copies: boolean },
 ): string {
   const { means, time } = scales[scale] ?? { means: "not a scale: use smoke, cpu or gpu" };
@@ -102,10 +110,10 @@ ${
       ? `Begin with [01](01_tensors.ipynb). These notebooks are **your copies**: without outputs, so
 that you can predict before you run, and with an empty cell after the task of each exercise; its
 solution is folded below. Nothing overwrites them. To read the notebooks with the outputs of a real
-run, start with \`task lab --read\`.`
+run, start with \`${lab} --read\`.`
       : `These are the notebooks of the course **to read**, with the outputs of a real run at the
 scale cpu. Cells can run, but nothing is saved. To work in copies of your own, start with
-\`task lab\`.`
+\`${lab}\`.`
   }
 
 ## The lessons
@@ -120,7 +128,7 @@ ${lessonTable(titles, { time })}
 The scale is how much a notebook computes. **${scale}** means ${means}. To change it, end JupyterLab
 (Ctrl+C in its terminal, or File › Shut Down) and start it with another one: smoke, cpu or gpu.
 
-    npx --yes deno@2.9.6 task lab --scale smoke
+    ${lab} --scale smoke
 
 ## How to …
 
@@ -138,10 +146,10 @@ The scale is how much a notebook computes. **${scale}** means ${means}. To chang
 | **get help** | \`help(conv2d)\` in a cell, Shift+Tab inside the parentheses of a call, Tab to complete a name or an option. |
 | write **your own** notebook | ${
     copies
-      ? "File › New › Notebook. It stays in this folder, `my_notebooks`, and can import `resnet-lab`."
-      : "Start with `task lab`: this folder is read-only."
+      ? "File › New › Notebook. It stays in this folder, and can import `resnet-lab`."
+      : `Start with \`${lab}\`: this folder is read-only.`
   } For a project in a folder of its own, see “Your own notebooks” in README.md. |
-| find out **what is wrong** | \`npx --yes deno@2.9.6 task doctor\` in a terminal. |
+| find out **what is wrong** | \`${doctor}\` in a terminal. |
 
 A line that begins with ✓ is a claim that the notebook checked as it ran. _This page is written anew
 at each start._

@@ -1,4 +1,4 @@
-/** The files of Fashion-MNIST in a web page, which has the subset beside the bundle. */
+/** The files of Fashion-MNIST in a web page or in Node, which have the subset beside the bundle. */
 import { fetchBytes } from "./fetch_bytes.ts";
 import type { FileName } from "./fashion_mnist_files.ts";
 import { gunzip } from "./gunzip.ts";
@@ -13,7 +13,7 @@ export async function subsetFile(name: FileName): Promise<Uint8Array<ArrayBuffer
 export function fashionMnistFile(_name: FileName): Promise<never> {
   return Promise.reject(
     new RangeError(
-      "Reading Fashion-MNIST: subset must be true in a web page, found false. Pass { subset: true }.",
+      "Reading Fashion-MNIST: subset must be true in a web page and in Node, found false. Pass { subset: true }.",
     ),
   );
 }

@@ -17,7 +17,8 @@ export async function gunzip(
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))
     .pipeThrough(limitBytes(maxBytes));
   try {
-    return await new Response(stream).bytes();
+    // Not bytes(), which Node has only since version 22.
+    return new Uint8Array(await new Response(stream).arrayBuffer());
   } catch (error) {
     throw new RangeError(
       `Decompressing ${source}: the file must be whole gzip data, found ${bytes.length} bytes that are damaged or truncated (${

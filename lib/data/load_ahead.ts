@@ -30,7 +30,7 @@ export class LoadAhead implements Disposable {
     if (!(examples instanceof Promise)) return examples;
     for (let next = index + 1; next <= index + AHEAD && next < this.#length; next++) {
       if (this.#pending.has(next)) continue;
-      const loading = Promise.try(() => this.#load(next));
+      const loading = (async () => await this.#load(next))();
       loading.catch(() => {}); // Whoever takes the batch gets the error.
       this.#pending.set(next, loading);
     }
@@ -59,8 +59,8 @@ export async function unlessAborted(
   signal: AbortSignal | undefined,
 ): Promise<Examples | undefined> {
   if (!signal) return await loading;
-  const { promise: aborted, resolve } = Promise.withResolvers<undefined>();
-  const onAbort = () => resolve(undefined);
+  let onAbort = () => {};
+  const aborted = new Promise<undefined>((resolve) => onAbort = () => resolve(undefined));
   signal.addEventListener("abort", onAbort);
   if (signal.aborted) onAbort();
   try {

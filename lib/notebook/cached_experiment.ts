@@ -1,5 +1,5 @@
 import { checkFunction, checkString, show } from "../tensor/internal.ts";
-import { isWriting, processorName, readStore, updateStore } from "./result_store.ts";
+import { isWriting, processorName, readStore, storeOf, updateStore } from "./result_store.ts";
 import { type RunScale, runScale } from "./run_scale.ts";
 
 /** The origin of a stored measurement. */
@@ -59,7 +59,7 @@ export async function cachedExperiment<Value extends object>(
   }
   checkString(action, "the run", run);
   checkFunction(action, "measure", measure);
-  const file = new URL(`../../data/${experiment}.json`, import.meta.url);
+  const file = storeOf(experiment);
   const name = `${runScale()}: ${run}`;
   const stored = readStore<Runs<Value>>(file, {})[name];
   if (stored) return stored;

@@ -4,13 +4,19 @@
  */
 import { existsSync } from "node:fs";
 import { cpus } from "node:os";
-import { basename } from "node:path";
-import { fileURLToPath } from "node:url";
+import { basename, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { writeTextAtomicallySync } from "../data/files.ts";
+import { projectFolder } from "../tensor/cache_folder.ts";
 
 /** Whether `deno task run --write` executes the notebook. It sets this environment variable. */
 export function isWriting(): boolean {
   return Deno.env.get("RESNET_LAB_WRITE") === "1";
+}
+
+/** Returns the file of stored results with this name. */
+export function storeOf(name: string): URL {
+  return pathToFileURL(join(projectFolder(), "data", `${name}.json`));
 }
 
 /**

@@ -6,7 +6,7 @@ import {
   checkString,
 } from "../tensor/internal.ts";
 import { type Figure, scatterChart } from "../plot/mod.ts";
-import { isWriting, processorName, readStore, updateStore } from "./result_store.ts";
+import { isWriting, processorName, readStore, storeOf, updateStore } from "./result_store.ts";
 import { type RunScale, runScale } from "./run_scale.ts";
 import { type MeanAndInterval, meanAndInterval } from "./statistics.ts";
 
@@ -45,9 +45,6 @@ export interface Zoo {
   /** Accuracy over multiply-accumulates, with 95 % intervals. */
   readonly chart: Figure;
 }
-
-/** The file of the stored networks. */
-const STORE = new URL("../../data/zoo.json", import.meta.url);
 
 /** The networks of this notebook so far. */
 const ownNetworks: StoredZooNetwork[] = [];
@@ -93,8 +90,9 @@ export function addToZoo(network: ZooNetwork): Zoo {
     return [...all.values()].sort((a, b) => a.notebook - b.notebook);
   };
   let all: StoredZooNetwork[] = [];
-  if (isWriting()) updateStore<StoredZooNetwork[]>(STORE, [], (stored) => all = withOwn(stored), 2);
-  else all = withOwn(readStore<StoredZooNetwork[]>(STORE, []));
+  const store = storeOf("zoo");
+  if (isWriting()) updateStore<StoredZooNetwork[]>(store, [], (stored) => all = withOwn(stored), 2);
+  else all = withOwn(readStore<StoredZooNetwork[]>(store, []));
   ownNetworks.push(own);
   const shown = all
     .filter((entry) => entry.scale === own.scale && entry.notebook <= own.notebook)

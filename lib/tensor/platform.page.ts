@@ -72,3 +72,13 @@ export function remedyBy(_task: "setup" | "doctor"): string {
 export function mayLoadWasm(): boolean {
   return true;
 }
+
+/** Calls a function at the end of the page. */
+export function onExit(listener: () => void): void {
+  addEventListener("unload", listener);
+}
+
+/** Undoes {@linkcode onExit}. */
+export function offExit(listener: () => void): void {
+  removeEventListener("unload", listener);
+}

@@ -63,3 +63,13 @@ export function isInKernel(): boolean {
 export function onInterrupt(listener: () => void): void {
   Deno.addSignalListener("SIGINT", listener);
 }
+
+/** Calls a function at the end of the program. */
+export function onExit(listener: () => void): void {
+  addEventListener("unload", listener);
+}
+
+/** Undoes {@linkcode onExit}. */
+export function offExit(listener: () => void): void {
+  removeEventListener("unload", listener);
+}

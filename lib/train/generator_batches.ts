@@ -110,6 +110,6 @@ export class GeneratorBatches implements BatchMaker, Disposable {
 
   [Symbol.dispose](): void {
     // Not awaited: a generator that waits for data would never answer.
-    Promise.try(() => this.#iterator.return?.()).catch(() => {});
+    (async () => await this.#iterator.return?.())().catch(() => {});
   }
 }

@@ -1,4 +1,5 @@
 import { linkInterrupt, show } from "../tensor/internal.ts";
+import { offExit, onExit } from "../tensor/platform.ts";
 import { emptyHistory } from "./history.ts";
 import type { History, Progress } from "./progress.ts";
 
@@ -189,7 +190,7 @@ function warn(warning: Warning): void {
  * Warns if a training has not started when it is garbage-collected, or at the end of the program.
  */
 function expectStart(training: Training, name: string): void {
-  if (pending.size === 0) addEventListener("unload", warnAll);
+  if (pending.size === 0) onExit(warnAll);
   const warning = { message: `${name} has not started, so nothing was trained: ${REMEDY}` };
   pending.add(warning);
   warnings.set(training, warning);
@@ -205,7 +206,7 @@ function started(training: Training): void {
   if (!warning || !pending.delete(warning)) return;
   warnings.delete(training);
   collected.unregister(training);
-  if (pending.size === 0) removeEventListener("unload", warnAll);
+  if (pending.size === 0) offExit(warnAll);
 }
 
 /**

@@ -167,5 +167,11 @@ function inverse(order: Order): Order {
 
 /** The entries of each variable. */
 export function byVariable(entries: readonly Entry[]): Entry[][] {
-  return [...Map.groupBy(entries, ({ variable }) => variable).values()];
+  const groups = new Map<Entry["variable"], Entry[]>();
+  for (const entry of entries) {
+    const group = groups.get(entry.variable);
+    if (group) group.push(entry);
+    else groups.set(entry.variable, [entry]);
+  }
+  return [...groups.values()];
 }

@@ -6,21 +6,31 @@ import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { projectFolder } from "../../lib/tensor/cache_folder.ts";
 
-/** Runs a task of the project, and ends this process with its exit code. */
-export async function runTask(task: "setup" | "doctor"): Promise<never> {
+/**
+ * Runs a task of the project, and ends this process with its exit code.
+ *
+ * @param script The program of the task, in the folder of the project's scripts.
+ * @param options.cwd The folder in which it runs. @default the project's
+ */
+export async function runTask(script: string, { cwd }: { cwd?: string } = {}): Promise<never> {
   const folder = projectFolder();
   await copyPackage(folder);
-  const { code } = await new Deno.Command(Deno.execPath(), {
+  const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-A", "--config", join(folder, "deno.json")],
-      ...[join(folder, "scripts", `${task}.ts`), ...Deno.args],
+      ...[join(folder, "scripts", script), ...Deno.args],
     ],
-    cwd: folder,
+    cwd: cwd ?? folder,
     stdin: "inherit",
     stdout: "inherit",
     stderr: "inherit",
-  }).spawn().status;
-  Deno.exit(code);
+  }).spawn();
+  // Ctrl-C reaches the task too, which ends in its own way.
+  if (Deno.build.os !== "windows") {
+    Deno.addSignalListener("SIGINT", () => {});
+    Deno.addSignalListener("SIGTERM", () => child.kill());
+  }
+  Deno.exit((await child.status).code);
 }
 
 /** Copies the package of this module to a folder, unless it is there. `deno.json` comes last. */

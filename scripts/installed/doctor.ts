@@ -5,4 +5,4 @@
  */
 import { runTask } from "./copy.ts";
 
-await runTask("doctor");
+await runTask("doctor.ts");

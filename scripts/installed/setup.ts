@@ -6,4 +6,4 @@
  */
 import { runTask } from "./copy.ts";
 
-await runTask("setup");
+await runTask("setup.ts");

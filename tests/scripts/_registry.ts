@@ -19,6 +19,8 @@ interface Config {
 export class Registry implements AsyncDisposable {
   /** The paths that were asked for. */
   readonly requests: string[] = [];
+  /** The files of the package by their paths. */
+  readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
   constructor() {
@@ -39,6 +41,7 @@ export class Registry implements AsyncDisposable {
         path.endsWith(".ts") ? published(bytes, imports) : bytes,
       );
     }
+    this.files = files;
     const manifest = Object.fromEntries(Array.from(files, ([path, bytes]) => [path, {
       size: bytes.length,
       checksum: `sha256-${createHash("sha256").update(bytes).digest("hex")}`,

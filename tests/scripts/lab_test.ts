@@ -12,6 +12,7 @@ import {
 } from "../../scripts/working_copies.ts";
 import { isSetUp, paths, root } from "../_project.ts";
 
+const commands = { lab: "task lab", doctor: "task doctor" };
 const markdown = (id: string, source: string): Cell => ({
   ...{ id, cell_type: "markdown", metadata: {}, source },
 });
@@ -151,22 +152,22 @@ Deno.test("makeWorkingCopies() names the notebooks that changed, not those that 
 
 Deno.test("startPage() lists the lessons with the times of the scale in use", () => {
   const titles = { "01_tensors.ipynb": "01. Tensors", "08_googlenet.ipynb": "08. GoogLeNet" };
-  const cpu = startPage(titles, { scale: "cpu", copies: true });
+  const cpu = startPage(titles, commands, { scale: "cpu", copies: true });
   assert.match(
     cpu,
     /\| \[08\. GoogLeNet\]\(08_googlenet\.ipynb\) \| build a block of several windows.* \| 1 \|/,
   );
   assert.match(cpu, /## The scale in use: cpu/);
-  const smoke = startPage(titles, { scale: "smoke", copies: true });
+  const smoke = startPage(titles, commands, { scale: "smoke", copies: true });
   assert.match(smoke, /08_googlenet.* \| 1 \|/);
-  assert.match(startPage(titles, { scale: "cpu", copies: false }), /nothing is saved/);
+  assert.match(startPage(titles, commands, { scale: "cpu", copies: false }), /nothing is saved/);
 });
 
 Deno.test("startPage() has the minutes that each notebook of the course says in its intro", async () => {
   const words = "one two three four five six seven eight nine ten eleven twelve".split(" ");
   const paths = notebooksIn(join(root, "notebooks"));
   const titles = Object.fromEntries(paths.map((path) => [basename(path), "title"]));
-  const page = startPage(titles, { scale: "cpu", copies: true });
+  const page = startPage(titles, commands, { scale: "cpu", copies: true });
   for (const path of paths) {
     const { cells }: Notebook = JSON.parse(await Deno.readTextFile(path));
     const intro = cells.slice(0, 3).map(({ source }) => [source].flat().join("")).join("\n");
@@ -187,7 +188,7 @@ Deno.test("writeStartPage() has a row for each notebook of the course", async ()
     for (const path of notebooksIn(join(root, "notebooks"))) {
       await Deno.copyFile(path, join(folder, path.slice(path.lastIndexOf("/") + 1)));
     }
-    await writeStartPage(folder, { scale: "cpu", copies: true });
+    await writeStartPage(folder, commands, { scale: "cpu", copies: true });
     const text = await Deno.readTextFile(join(folder, startPageName));
     assert.equal(text.match(/^\| \[\d\db?\. /gm)?.length, 15);
   } finally {

@@ -62,7 +62,9 @@ export async function prepareFastest(_isChosen: boolean): Promise<FastestBackend
 
 function failed(problem: string, remedy: string): FastestBackend {
   const notice = (other: string) =>
-    `Native TensorFlow ${problem}, so this runs on the ${other} backend, slower. ${remedy}`;
+    `Native TensorFlow ${problem}, so this runs on the ${other} backend, slower${
+      // Measured by bench/backends.ts.
+      other === "WebAssembly" ? " (1.5 to 2.2 times per core)" : ""}. ${remedy}`;
   return { failure: { notice } };
 }
 

@@ -1,8 +1,8 @@
-/** A log file in a web page, which has no files. */
+/** A log file in a web page, which has no files, or in Node. */
 export class LogFile implements Disposable {
   constructor(path: string) {
     throw new RangeError(
-      `Writing ${path}: a log must go to a file, found a web page, which has none. ` +
+      `Writing ${path}: a log must be left out in a web page and in Node, found a file. ` +
         "Read the progress in a loop over the training.",
     );
   }
