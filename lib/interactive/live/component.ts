@@ -51,6 +51,8 @@ export interface LiveData {
 /** The figure, and what it has computed. */
 export interface LiveComponent extends Component<LiveState> {
   answer(): LiveAnswer | undefined;
+  /** The heat map of the most probable class, row by row. */
+  heat(): Float32Array | undefined;
 }
 
 const initial: LiveState = {
@@ -152,7 +154,9 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
       frame = `<rect class="field" data-field="${[top, bottom, left, right].join()}" ` +
         `x="${left * PIXEL}" y="${top * PIXEL}" width="${(right - left + 1) * PIXEL}" ` +
         `height="${(bottom - top + 1) * PIXEL}"/>`;
-      label += `; the unit sees rows ${top} to ${bottom} and columns ${left} to ${right}`;
+      label += `; the unit sees rows ${top + 1} to ${bottom + 1} and columns ${left + 1} to ${
+        right + 1
+      }`;
     }
     return kit.svg(size, size, label, image(greyPng(pixelsOf(state)), size, size) + frame);
   }
@@ -203,7 +207,7 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
   }
 
   function scaleOf({ width }: LiveLayer): number {
-    return width === 1 ? 13 : Math.max(2, Math.floor(40 / width));
+    return width === 1 ? 13 : Math.max(2, Math.round(42 / width));
   }
 
   function controls({ layers }: LiveAnswer, [layer]: [LiveLayer, Unit]): string {
@@ -363,7 +367,7 @@ table { border-collapse: collapse; } td { padding: 2px 5px; text-align: right; }
 .terms td:first-child { text-align: left; padding-right: 16px; }
 .sum td { border-top: 1px solid var(--line); }
 h3 { font: inherit; font-weight: bold; font-size: 16px; margin: 14px 0 4px; }
-input[type=file] { max-width: 210px; }`,
+label { max-width: 100%; } select { min-width: 0; } input[type=file] { max-width: 210px; }`,
     initial: stateOf(link, data.pictures.length),
     pictures: ["picture", "bars"],
     describe,
@@ -384,8 +388,8 @@ tabindex="0" role="application" aria-label="The picture: arrow keys push it"></d
 <div class="reading" data-view="value" role="status"></div>
 <div data-view="products"></div>
 <h3>All layers</h3>
-<p class="reading">Click a unit. Orange is above zero and blue below; the strongest colour is the
-largest absolute value of the layer.</p>
+<p class="reading">Click a unit. Orange is above zero and blue below; the largest absolute
+value of a layer has the strongest colour.</p>
 <div class="layers" data-view="layers"></div>`,
     views,
     values(state) {
@@ -401,5 +405,6 @@ largest absolute value of the layer.</p>
     },
     act,
     answer: () => computed?.answer,
+    heat: () => computed?.heat,
   };
 }

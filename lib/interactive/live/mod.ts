@@ -4,7 +4,7 @@ import { readImage } from "../../data/mod.ts";
 import { subsetFile } from "../../data/fashion_mnist_files.ts";
 import { foldBatchNorm } from "../../nn/mod.ts";
 import { loadStateDict, readSafetensors } from "../../weights/mod.ts";
-import type { PageElement } from "../component.ts";
+import type { PageElement, PageRoot } from "../component.ts";
 import { makeKit } from "../kit.ts";
 import { type LiveAnswer, SIDE } from "./answer.ts";
 import { linkOf, liveComponent, type LiveData, stateOf } from "./component.ts";
@@ -33,6 +33,8 @@ export interface Live {
   readonly state: string;
   /** What the network computes of the picture; undefined while it is loaded. */
   readonly answer: LiveAnswer | undefined;
+  /** The heat map of Grad-CAM for the most probable class, row by row. */
+  readonly heat: Float32Array | undefined;
   /** Sets the state from text. */
   set(state: string): void;
   /** Shows the picture of a file. */
@@ -97,6 +99,9 @@ export async function live(place: PageElement, options: LiveOptions): Promise<Li
     command(linkOf({ ...before, picture: -1, own, right: 0, down: 0 }));
   }
 
+  listenForFiles(place.shadowRoot!, (bytes) => {
+    read(bytes).catch((error: unknown) => console.error(error));
+  });
   return {
     get state() {
       return state;
@@ -104,9 +109,39 @@ export async function live(place: PageElement, options: LiveOptions): Promise<Li
     get answer() {
       return component.answer();
     },
+    get heat() {
+      return component.heat();
+    },
     set: command,
     read,
   };
+}
+
+/** The part of the page's events with files that is used here. */
+interface FileEvent {
+  readonly target: { readonly type?: string; readonly files?: Iterable<Blob> };
+  readonly dataTransfer?: { readonly files: Iterable<Blob> };
+  preventDefault(): void;
+}
+
+/** Calls a function with the bytes of each file that is chosen or dropped. */
+function listenForFiles(
+  root: PageRoot,
+  found: (bytes: Uint8Array<ArrayBuffer>) => void,
+): void {
+  const on = (type: string, listener: (event: FileEvent) => void) =>
+    root.addEventListener(type, (event) => listener(event as unknown as FileEvent));
+  const take = async (files: Iterable<Blob> = []) => {
+    const [file] = files;
+    if (file) found(new Uint8Array(await file.arrayBuffer()));
+  };
+  on("change", ({ target }) => void take(target.files));
+  // Without this the browser would leave the page and open the file.
+  on("dragover", (event) => event.preventDefault());
+  on("drop", (event) => {
+    event.preventDefault();
+    void take(event.dataTransfer?.files);
+  });
 }
 
 /** Returns the first pictures of the test set that ships with the library. */

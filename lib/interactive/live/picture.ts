@@ -111,7 +111,8 @@ export function mapsPng(maps: Maps, { columns, rows, stepX, stepY }: Grid): stri
     const channel = i % channels, pixel = Math.floor(i / channels);
     const x = channel % columns * stepX + pixel % width;
     const y = Math.floor(channel / columns) * stepY + Math.floor(pixel / width);
-    const share = Math.abs(value) / most, color = value > 0 ? ORANGE : BLUE;
+    // The root shows small values too.
+    const share = Math.sqrt(Math.abs(value) / most), color = value > 0 ? ORANGE : BLUE;
     data.set(ZERO.map((zero, c) => zero + share * (color[c]! - zero)), 4 * (y * across + x));
   });
   return png(across, rows * stepY, 4, data);
