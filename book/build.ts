@@ -99,7 +99,8 @@ async function writeReference(
 async function writeLivePage(environment: Environment, base: string): Promise<void> {
   const { root, deno } = environment;
   const { success, output } = await run(environment, [
-    ...[deno, "run", "-A", "--no-check", join(root, "scripts", "bundle.ts")],
+    deno,
+    ...["run", "-A", "--no-check", join(root, "scripts", "bundle.ts")],
   ]);
   if (!success) throw new Error(`Building the book: the bundle must be made, found\n${output}`);
   const subset = join("data", "fashion_mnist_subset");
@@ -111,15 +112,20 @@ async function writeLivePage(environment: Environment, base: string): Promise<vo
     ] as const
   ) {
     for (const { name, isFile } of Deno.readDirSync(from)) {
-      // The page shows test pictures only.
-      if (!isFile || name.startsWith("train-")) continue;
+      // The page shows test pictures only, and VitePress would take Markdown for a page.
+      if (!isFile || name.startsWith("train-") || name.endsWith(".md")) continue;
       await write(join("public", to, name), await Deno.readFile(join(from, name)));
     }
   }
-  await write("live_networks.md", livePage(base));
+  // A network is on the page when its weights are there.
+  const networks = Array.from(
+    Deno.readDirSync(join(root, "data", "live")),
+    ({ name }) => basename(name, ".safetensors"),
+  );
+  await write("live_networks.md", livePage(base, networks));
 }
 
-function livePage(base: string): string {
+function livePage(base: string, networks: readonly string[]): string {
   return `---
 aside: false
 prev: false
@@ -131,7 +137,8 @@ Trained networks of this course, which run in this page with the library of the 
 picture, draw one, or drop a picture file on the figure: the probabilities follow at once. Click any
 unit of any layer to see which pixels it depends on, and the products that make its value.
 
-<div data-live="${base}live/" data-library="${base}lab/resnet_lab.js?RESNET_LAB_BACKEND=wasm">
+<div data-live="${base}live/" data-networks="${networks.join(" ")}"
+data-library="${base}lab/resnet_lab.js?RESNET_LAB_BACKEND=wasm">
 <p><button type="button" class="start" hidden>Start (loads 2.3 MB)</button></p>
 </div>
 
@@ -142,7 +149,6 @@ choose: copy it to show someone the same unit of the same picture.
 - A batch norm is folded into the convolution before it, so that the products and the bias of one
   convolution give the value that the next layer gets.
 - <a href="${base}reference/~/gradCam.html" target="_self">Grad-CAM</a> weighs the last feature maps by the gradient of the class.
-- The plain network and ResNet-20 have the same layers. Compare their first and last maps.
 `;
 }
 

@@ -12,12 +12,16 @@ import {
 } from "../../lib/interactive/live/networks.ts";
 import { onBlack, pictureOf, pushed, textOf } from "../../lib/interactive/live/picture.ts";
 import { assertClose } from "../_helpers.ts";
+import { exists } from "../../scripts/environment.ts";
 import { root } from "../_project.ts";
 import { fitsAndShows } from "./_page.ts";
 import { makeBundle, Site, siteTest } from "./_site.ts";
 
 const weights = join(root, "data", "live");
-const names = Object.keys(liveNetworks) as LiveName[];
+/** The networks whose weights are in the project. */
+const names = (Object.keys(liveNetworks) as LiveName[]).filter((name) =>
+  exists(join(weights, `${name}.safetensors`))
+);
 
 /** Opens the figure in a page. The page keeps it as `figure`, with what it reports as `states`. */
 async function openFigure(state = ""): Promise<Site> {
@@ -33,8 +37,8 @@ async function openFigure(state = ""): Promise<Site> {
     const { interactive } = await import("/lab/resnet_lab.js?RESNET_LAB_BACKEND=wasm");
     globalThis.states = [];
     globalThis.figure = await interactive.live(document.querySelector("#live"), {
-      weights: "/data/", state: values.state, changed: (state) => states.push(state) });`,
-    { state },
+      weights: "/data/", networks: values.names, state: values.state, changed: (state) => states.push(state) });`,
+    { state, names },
   );
   await site.page.locator("[data-value], [data-unit]").first().waitFor();
   return site;

@@ -25,13 +25,14 @@ export function addLive(page: HTMLElement): void {
 }
 
 async function begin(place: HTMLElement): Promise<void> {
-  const { live: weights, library } = place.dataset;
+  const { live: weights, library, networks } = place.dataset;
   // Vite must not look for the file, which is in the site and not among the sources.
   const { interactive } = await import(/* @vite-ignore */ library!);
-  let timer: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const inner = document.createElement("div");
   const figure: Live = await interactive.live(inner, {
     weights: new URL(weights!, location.href).href,
+    networks: networks!.split(" "),
     state: location.hash.slice(1),
     changed(state: string) {
       clearTimeout(timer);
@@ -45,7 +46,8 @@ async function begin(place: HTMLElement): Promise<void> {
     else if (location.hash.slice(1) !== figure.state) figure.set(location.hash.slice(1));
   };
   addEventListener("hashchange", follow);
-  // A finger on the picture draws or pushes. The figure leaves fingers to scrolling, and takes pens.
+  // A finger on the picture draws or pushes. The figure leaves fingers to scrolling, so each one is
+  // passed on as a pen.
   const picture = inner.shadowRoot!.querySelector<HTMLElement>("[data-view=picture]")!;
   for (const type of ["pointerdown", "pointermove", "pointerup"] as const) {
     picture.addEventListener(type, (event) => {

@@ -36,8 +36,10 @@ export interface LiveState {
   readonly grip?: readonly [x: number, y: number, right: number, down: number];
 }
 
-/** What the figure shows of. */
+/** What the figure shows. */
 export interface LiveData {
+  /** The networks that a reader can choose. */
+  readonly networks: readonly LiveName[];
   readonly classNames: readonly string[];
   /** Pictures of the test set, with grey levels from 0 to 1. */
   readonly pictures: readonly Float32Array[];
@@ -76,21 +78,24 @@ export function linkOf({ network, picture, own, right, down, layer, unit, from }
 }
 
 /** Returns the state of a link. What does not fit is as it is at first. */
-export function stateOf(link: string, pictures: number): LiveState {
+export function stateOf(
+  link: string,
+  { networks, pictures }: Pick<LiveData, "networks" | "pictures">,
+): LiveState {
   const values = new URLSearchParams(link);
   const numbers = (name: string, low: number, high: number, otherwise: readonly number[]) => {
     const found = (values.get(name) ?? "").split(",").map((text) => text === "" ? NaN : +text);
     const fit = (value: number) => Number.isInteger(value) && value >= low && value <= high;
     return found.length === otherwise.length && found.every(fit) ? found : otherwise;
   };
-  const network = values.get("network") ?? "", own = values.get("own") ?? "";
+  const network = values.get("network"), own = values.get("own") ?? "";
   const [channel, row, column] = numbers("unit", 0, 9999, [0, 14, 14]);
   const [right, down] = numbers("push", -SIDE, SIDE, [0, 0]);
   const isOwn = pictureOf(own) !== undefined;
   return {
     ...initial,
-    network: Object.hasOwn(liveNetworks, network) ? network as LiveName : initial.network,
-    picture: isOwn ? -1 : numbers("picture", 0, pictures - 1, [0])[0]!,
+    network: networks.find((name) => name === network) ?? networks[0]!,
+    picture: isOwn ? -1 : numbers("picture", 0, pictures.length - 1, [0])[0]!,
     own: isOwn ? own : "",
     ...{ right: right!, down: down!, layer: values.get("layer") ?? "" },
     unit: { channel: channel!, row: row!, column: column! },
@@ -325,7 +330,7 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
       case "command": {
         // What was loaded or read outside of the component. A new state draws all again.
         if (value === "") return { ...state };
-        return { ...stateOf(value, data.pictures.length), tool: state.tool };
+        return { ...stateOf(value, data), tool: state.tool };
       }
       case "network":
         return { ...state, network: value as LiveName, layer: "", from: -1 };
@@ -345,8 +350,9 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
     }
   }
 
-  const networks = Object.entries(liveNetworks)
-    .map(([name, { title }]) => [name, title] as const satisfies readonly [string, string]);
+  const networks = data.networks.map((name) =>
+    [name, liveNetworks[name].title] as const satisfies readonly [string, string]
+  );
   const pictures = data.labels.map((label, i) =>
     [String(i), `${i + 1}: ${data.classNames[label]}`] as const satisfies readonly [string, string]
   );
@@ -368,7 +374,7 @@ table { border-collapse: collapse; } td { padding: 2px 5px; text-align: right; }
 .sum td { border-top: 1px solid var(--line); }
 h3 { font: inherit; font-weight: bold; font-size: 16px; margin: 14px 0 4px; }
 label { max-width: 100%; } select { min-width: 0; } input[type=file] { max-width: 210px; }`,
-    initial: stateOf(link, data.pictures.length),
+    initial: stateOf(link, data),
     pictures: ["picture", "bars"],
     describe,
     layout: `<div class="controls">

@@ -21,6 +21,8 @@ const PICTURES = 60;
 export interface LiveOptions {
   /** The address of the folder with the weights, ending in a slash. */
   readonly weights: string;
+  /** The names of the networks whose weights are in the folder. */
+  readonly networks: readonly string[];
   /** The state as text, such as the fragment of a link. */
   readonly state?: string;
   /** Called after each change, with the state as text. */
@@ -61,6 +63,7 @@ export async function loadLive(
 export async function live(place: PageElement, options: LiveOptions): Promise<Live> {
   const { state: link = "", changed } = options;
   const models: Partial<Record<LiveName, Awaited<ReturnType<typeof loadLive>> | Error>> = {};
+  const names = Object.keys(liveNetworks) as LiveName[];
   const loading = new Set<LiveName>();
   let state = "";
   const load = async (name: LiveName) => {
@@ -71,6 +74,7 @@ export async function live(place: PageElement, options: LiveOptions): Promise<Li
   };
   const data: LiveData = {
     ...await testPictures(),
+    networks: names.filter((name) => options.networks.includes(name)),
     model(name) {
       if (!loading.has(name)) void load(name);
       return models[name];
@@ -95,7 +99,7 @@ export async function live(place: PageElement, options: LiveOptions): Promise<Li
     const image = await readImage(bytes, { size: [SIDE, SIDE], channels: 1 });
     const own = textOf(rounded(onBlack(Float32Array.from(await image.data()))));
     image.dispose();
-    const before = stateOf(state, data.pictures.length);
+    const before = stateOf(state, data);
     command(linkOf({ ...before, picture: -1, own, right: 0, down: 0 }));
   }
 
