@@ -1,4 +1,4 @@
-/** What a network computes of a picture, with all feature maps and where in the picture they look. */
+/** Runs a network on a picture, with all feature maps and the pixels that each unit sees. */
 import { ops, type Tensor, tidy } from "../../tensor/mod.ts";
 import { isTensor, pair, windowGeometry } from "../../tensor/internal.ts";
 import { type AnyModule, BatchNorm, gradCam, onForward } from "../../nn/mod.ts";
@@ -28,7 +28,7 @@ export interface LiveLayer extends Maps {
   readonly path: string;
   readonly module: AnyModule;
   readonly input: Maps;
-  /** For a residual block: the numbers before the addition, the last that a layer in it returned. */
+  /** For a residual block: the numbers that it adds to its input. */
   readonly inner: Maps | undefined;
   readonly field: Field;
 }

@@ -1,4 +1,4 @@
-/** The figure of the page "Live networks": a trained network, a picture, and all numbers between. */
+/** The figure of the page "Live networks": a network, a picture, and all numbers between. */
 import type { Action, Component, Kit } from "../component.ts";
 import { answerOf, heatMapOf, type LiveAnswer, type LiveLayer, SIDE } from "./answer.ts";
 import { explain, type Unit, valueAt } from "./explain.ts";

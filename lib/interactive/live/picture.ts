@@ -5,7 +5,7 @@ import { type Maps, SIDE } from "./answer.ts";
 /** The grey levels of pictures: a link has four bits for each pixel. */
 const LEVELS = 15;
 
-/** Returns grey levels as a picture that is drawn or read has them, so that a link gives the same. */
+/** Rounds grey levels to those that a link can hold. */
 export function rounded(pixels: ArrayLike<number>): Float32Array {
   return Float32Array.from(pixels, (value) => {
     return Math.round(Math.max(0, Math.min(1, value)) * LEVELS) / LEVELS;
@@ -104,7 +104,7 @@ const ORANGE = [213, 94, 0, 255], BLUE = [30, 130, 200, 255], ZERO = [128, 128, 
 
 /** Returns the address of a picture of all maps, orange above zero and blue below. */
 export function mapsPng(maps: Maps, { columns, rows, stepX, stepY }: Grid): string {
-  const { width, height, channels, values } = maps;
+  const { width, channels, values } = maps;
   const across = columns * stepX, data = new Uint8Array(4 * across * rows * stepY);
   const most = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
   values.forEach((value, i) => {
