@@ -2,8 +2,19 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import { fashionMnist, gradCam, loadStateDict, ops, readSafetensors } from "resnet-lab";
+import {
+  fashionMnist,
+  foldBatchNorm,
+  gradCam,
+  loadStateDict,
+  ops,
+  Random,
+  readSafetensors,
+  setSeed,
+} from "resnet-lab";
 import { encode } from "fast-png";
+import { makeKit } from "../../lib/interactive/kit.ts";
+import { explain, valueAt } from "../../lib/interactive/live/explain.ts";
 import { answerOf, loadLive } from "../../lib/interactive/live/mod.ts";
 import {
   type LiveModel,
@@ -191,3 +202,40 @@ Deno.test("textOf() and pictureOf() give a picture back, and refuse other text",
   assert.equal(pictureOf("*"), undefined);
   assert.equal(onBlack(pixels.map(() => 1))[5], 0);
 });
+
+for (const name of Object.keys(liveNetworks) as LiveName[]) {
+  Deno.test(`${liveNetworks[name].title}: units see no pixel outside of their fields, and sums are right`, () => {
+    setSeed(2);
+    const model: LiveModel = liveNetworks[name].build(), random = new Random(3), kit = makeKit();
+    foldBatchNorm(model, [28, 28, 1]);
+    const picture = () => Float32Array.from(random.uniform([784]).dataSync());
+    const pixels = picture(), { layers } = answerOf(model, pixels);
+    // A picture that differs outside of the field of the unit in the middle of each layer.
+    for (const layer of layers.filter((_, i) => i % 2 === 0 || i > layers.length - 4)) {
+      const unit = {
+        ...{ channel: 1, row: layer.height >> 1, column: layer.width >> 1 },
+      };
+      const [top, bottom, left, right] = layer.field(unit.row, unit.column, unit.channel);
+      const other = picture().map((value, i) => {
+        const x = i % 28, y = Math.floor(i / 28);
+        return x < left || x > right || y < top || y > bottom ? value : pixels[i]!;
+      });
+      const value = valueAt(layer, unit);
+      const changed = answerOf(model, other).layers.find(({ path }) => path === layer.path)!;
+      assertClose(valueAt(changed, unit), value, 1e-4);
+
+      const html = explain(kit, layer, unit, -1);
+      const [sum, bias, inner, shortcut] = ["sum", "bias", "inner", "shortcut"].map((name) =>
+        Number(new RegExp(`data-${name}="([^"]*)"`).exec(html)?.[1] ?? NaN)
+      );
+      if (!Number.isNaN(sum)) assertClose(sum! + bias!, value, 1e-4);
+      if (!Number.isNaN(inner)) assertClose(Math.max(0, inner! + shortcut!), value, 1e-4);
+    }
+    if (name === "resnet20") {
+      assert(layers.some((layer) =>
+        explain(kit, layer, { channel: 0, row: 0, column: 0 }, -1)
+          .includes("data-shortcut")
+      ));
+    }
+  });
+}
