@@ -44,6 +44,7 @@ async function buildBook(environment: Environment, base: string): Promise<void> 
     for (const [file, contents] of files) await write(`public/${file}`, contents);
   }
   await write("index.md", frontPage(titles));
+  await writeLivePage(environment, base);
   const { stdout: denoTypes } = await run(environment, [environment.deno, "types"]);
   const { cells, types } = meaningsOf(environment.root, notebooks, denoTypes, pages);
   for (const [name, texts] of Object.entries(types)) {
@@ -92,6 +93,63 @@ async function writeReference(
     await Deno.writeTextFile(file, text.replace(start, start + back));
   }
   return new Set(pages);
+}
+
+/** Writes the page whose networks run in the browser, and the files that it loads at its start. */
+async function writeLivePage(environment: Environment, base: string): Promise<void> {
+  const { root, deno } = environment;
+  const { success, output } = await run(environment, [
+    deno,
+    ...["run", "-A", "--no-check", join(root, "scripts", "bundle.ts")],
+  ]);
+  if (!success) throw new Error(`Building the book: the bundle must be made, found\n${output}`);
+  const subset = join("data", "fashion_mnist_subset");
+  for (
+    const [from, to] of [
+      [join(root, "dist"), "lab"],
+      [join(root, "dist", subset), join("lab", subset)],
+      [join(root, "data", "live"), "live"],
+    ] as const
+  ) {
+    for (const { name, isFile } of Deno.readDirSync(from)) {
+      // The page shows test pictures only, and VitePress would take Markdown for a page.
+      if (!isFile || name.startsWith("train-") || name.endsWith(".md")) continue;
+      await write(join("public", to, name), await Deno.readFile(join(from, name)));
+    }
+  }
+  // A network is on the page when its weights are there.
+  const networks = Array.from(
+    Deno.readDirSync(join(root, "data", "live")),
+    ({ name }) => basename(name, ".safetensors"),
+  );
+  await write("live_networks.md", livePage(base, networks));
+}
+
+function livePage(base: string, networks: readonly string[]): string {
+  return `---
+aside: false
+prev: false
+next: false
+---
+# Live networks
+
+Trained networks of this course, which run in this page with the library of the course. Push a
+picture, draw one, or drop a picture file on the figure: the probabilities follow at once. Click any
+unit of any layer to see which pixels it depends on, and the products that make its value.
+
+<div data-live="${base}live/" data-networks="${networks.join(" ")}"
+data-library="${base}lab/resnet_lab.js?RESNET_LAB_BACKEND=wasm">
+<p><button type="button" class="start" hidden>Start (loads 2.3 MB)</button></p>
+</div>
+
+The networks were trained on the 60,000 training pictures of Fashion-MNIST for a few epochs, each
+once; so a difference between two of them is no finding. The address of this page has all that you
+choose: copy it to show someone the same unit of the same picture.
+
+- A batch norm is folded into the convolution before it, so that the products and the bias of one
+  convolution give the value that the next layer gets.
+- <a href="${base}reference/~/gradCam.html" target="_self">Grad-CAM</a> weighs the last feature maps by the gradient of the class.
+`;
 }
 
 function frontPage(titles: Readonly<Record<string, string>>): string {

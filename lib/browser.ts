@@ -21,4 +21,4 @@ export {
 export { loadStateDict, readSafetensors, stateDict, timm } from "./weights/mod.ts";
 export * from "./train/mod.ts";
 export * from "./plot/mod.ts";
-export * as interactive from "./interactive/browser.ts";
+export * as interactive from "./interactive/page.ts";

@@ -60,7 +60,10 @@ export default defineConfig({
   ignoreDeadLinks: [/\/reference\//],
   themeConfig: {
     nav: [{ text: "Reference", link: "/reference/", target: "_self" }],
-    sidebar: [{ text: "Lessons", items: lessons }],
+    sidebar: [
+      { text: "Lessons", items: lessons },
+      { text: "To try", items: [{ text: "Live networks", link: "/live_networks" }] },
+    ],
     search: {
       provider: "local",
       options: {

@@ -4,7 +4,8 @@ import type { DownloadProgress } from "./download.ts";
 import { fashionMnistFile, type FileName, subsetFile } from "./fashion_mnist_files.ts";
 import { decodeIdx } from "./idx.ts";
 
-const CLASS_NAMES = [
+/** The names of the classes by class number. */
+export const CLASS_NAMES: readonly string[] = [
   "t-shirt/top",
   "trouser",
   "pullover",

@@ -11,6 +11,7 @@ export {
   trainingDataFrom,
   trainingDataOf,
 } from "./training_data.ts";
+export { CLASS_NAMES as fashionMnistClasses } from "./fashion_mnist.ts";
 export { decodeIdx, encodeIdx, type Idx } from "./idx.ts";
 export { bindTransform, modelsWithTransform, transformOf } from "./model_transform.ts";
 export { applyTransform, describeTransform, transformFrom } from "./transforms.ts";

@@ -121,15 +121,51 @@ Deno.test({
         });
       }
 
-      for (const { name } of [{ name: "index" }, ...lessons]) {
-        const isForAxe = name === "index" || lessonsForAxe.some((lesson) => lesson.name === name);
+      await t.step(
+        "the live networks start when asked, and the address restores them",
+        async () => {
+          await page.goto(`${address}live_networks.html`);
+          await page.waitForLoadState("networkidle");
+          const bytes = await page.evaluate(() =>
+            performance.getEntriesByType("resource").reduce(
+              (sum, entry) => sum + (entry as PerformanceResourceTiming).decodedBodySize,
+              0,
+            )
+          );
+          assert(bytes < 1.5e6, `the page loads ${bytes} bytes before it is touched`);
+          const start = page.getByRole("button", { name: /^Start/ });
+          await start.click();
+          const value = page.locator("[data-unit]");
+          await value.waitFor();
+          await page.getByRole("combobox", { name: "Picture" }).selectOption("7");
+          await page.getByRole("combobox", { name: "Layer" }).selectOption("features.3");
+          await page.getByRole("spinbutton", { name: "Channel" }).fill("6");
+          await page.waitForFunction(() => /picture=7.*unit=5/.test(location.hash));
+          const shown = await value.getAttribute("data-unit");
+          await page.reload();
+          await start.click();
+          await value.waitFor();
+          assert.equal(await value.getAttribute("data-unit"), shown);
+          for (const width of [1280, 390]) {
+            await page.setViewportSize({ width, height: 900 });
+            const widest = await page.evaluate(() => document.documentElement.scrollWidth);
+            assert(widest <= width, `the live networks are ${widest} wide at ${width}`);
+          }
+          assert.deepEqual(await seriousFindings(page), []);
+          await page.setViewportSize({ width: 1280, height: 900 });
+        },
+      );
+
+      for (const { name } of [{ name: "index" }, { name: "live_networks" }, ...lessons]) {
+        const isLesson = lessons.some((lesson) => lesson.name === name);
+        const isForAxe = !isLesson || lessonsForAxe.some((lesson) => lesson.name === name);
         const title = `${name} fits a phone${isForAxe ? ", and axe finds nothing serious" : ""}`;
         await t.step(title, async () => {
           for (const colorScheme of ["light", "dark"] as const) {
             await page.emulateMedia({ colorScheme });
             await page.goto(`${address}${name}.html`);
             await page.locator(".VPDoc").waitFor();
-            if (name !== "index") await page.locator("input.show-all").check();
+            if (isLesson) await page.locator("input.show-all").check();
             for (const width of [1280, 390]) {
               await page.setViewportSize({ width, height: 900 });
               const widest = await page.evaluate(() => document.documentElement.scrollWidth);

@@ -1,7 +1,8 @@
 /// <reference lib="dom" />
-/** Adds to a page what needs scripts. Without them a page shows everything, as pictures and text. */
+/** Adds to a page what needs scripts. Without them a page shows everything as pictures. */
 import { addCharts } from "./charts.ts";
 import { addFigures } from "./figures.ts";
+import { addLive } from "./live.ts";
 import { addPredictions } from "./predictions.ts";
 import { listenForTypes } from "./types.ts";
 
@@ -11,6 +12,7 @@ export function enhance(): void {
   if (!page) return;
   addCharts(page);
   addFigures(page);
+  addLive(page);
   addPredictions(page);
   reachWide(page);
 }

@@ -1,0 +1,61 @@
+/// <reference lib="dom" />
+/** The page "Live networks": loads the library when the reader starts it. */
+
+/** The part of the library's figure that is used here. */
+interface Live {
+  readonly state: string;
+  set(state: string): void;
+}
+
+/** Shows the start button of a page that has the figure. */
+export function addLive(page: HTMLElement): void {
+  const place = page.querySelector<HTMLElement>("[data-live]"),
+    start = place?.querySelector("button");
+  if (!place || !start) return;
+  start.hidden = false;
+  start.addEventListener("click", () => {
+    start.disabled = true;
+    start.textContent = "The library is being loaded …";
+    begin(place).catch((error: unknown) => {
+      start.disabled = false;
+      start.textContent = "Try again: something could not be loaded";
+      console.error(error);
+    });
+  });
+}
+
+async function begin(place: HTMLElement): Promise<void> {
+  const { live: weights, library, networks } = place.dataset;
+  // Vite must not look for the file, which is in the site and not among the sources.
+  const { interactive } = await import(/* @vite-ignore */ library!);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const inner = document.createElement("div");
+  const figure: Live = await interactive.live(inner, {
+    weights: new URL(weights!, location.href).href,
+    networks: networks!.split(" "),
+    state: location.hash.slice(1),
+    changed(state: string) {
+      clearTimeout(timer);
+      // Browsers limit how often a page may set its address.
+      timer = setTimeout(() => history.replaceState(history.state, "", `#${state}`), 300);
+    },
+  });
+  place.replaceChildren(inner);
+  const follow = () => {
+    if (!inner.isConnected) removeEventListener("hashchange", follow);
+    else if (location.hash.slice(1) !== figure.state) figure.set(location.hash.slice(1));
+  };
+  addEventListener("hashchange", follow);
+  // A finger on the picture draws or pushes. The figure leaves fingers to scrolling, so each one is
+  // passed on as a pen.
+  const picture = inner.shadowRoot!.querySelector<HTMLElement>("[data-view=picture]")!;
+  for (const type of ["pointerdown", "pointermove", "pointerup"] as const) {
+    picture.addEventListener(type, (event) => {
+      if (event.pointerType !== "touch") return;
+      event.stopPropagation();
+      const { clientX, clientY, buttons, pointerId } = event;
+      const pen = { clientX, clientY, buttons, pointerId, pointerType: "pen", bubbles: true };
+      picture.firstElementChild!.dispatchEvent(new PointerEvent(type, pen));
+    });
+  }
+}

@@ -1,0 +1,416 @@
+/** The figure of the page "Live networks": a network, a picture, and all numbers between. */
+import type { Action, Component, Kit } from "../component.ts";
+import { answerOf, heatMapOf, type LiveAnswer, type LiveLayer, SIDE } from "./answer.ts";
+import { explain, type Unit, valueAt } from "./explain.ts";
+import { type LiveModel, type LiveName, liveNetworks } from "./networks.ts";
+import {
+  drawn,
+  greyPng,
+  gridOf,
+  heatPng,
+  mapsPng,
+  pictureOf,
+  pushed,
+  rounded,
+  textOf,
+} from "./picture.ts";
+
+/** The state of the figure. All but `tool` and `grip` are in its link. */
+export interface LiveState {
+  readonly network: LiveName;
+  /** The index of a picture of the test set, -1 for the reader's own. */
+  readonly picture: number;
+  /** The reader's own picture as text. */
+  readonly own: string;
+  /** Pixels by which the picture is pushed. */
+  readonly right: number;
+  readonly down: number;
+  /** The path of the chosen layer; empty for the first. */
+  readonly layer: string;
+  readonly unit: Unit;
+  /** The input channel whose products are shown, -1 for the one with the largest sum. */
+  readonly from: number;
+  /** What the pointer does to the picture. */
+  readonly tool: "push" | "draw";
+  /** The last place of the pointer, and the push at its first. */
+  readonly grip?: readonly [x: number, y: number, right: number, down: number];
+}
+
+/** What the figure shows. */
+export interface LiveData {
+  /** The networks that a reader can choose. */
+  readonly networks: readonly LiveName[];
+  readonly classNames: readonly string[];
+  /** Pictures of the test set, with grey levels from 0 to 1. */
+  readonly pictures: readonly Float32Array[];
+  readonly labels: readonly number[];
+  /** Returns a network with its weights, or undefined or an error while it has none. */
+  model(name: LiveName): { model: LiveModel; accuracy: number } | Error | undefined;
+  /** Called after each change, with the state as text. */
+  changed(text: string): void;
+}
+
+/** The figure, and what it has computed. */
+export interface LiveComponent extends Component<LiveState> {
+  answer(): LiveAnswer | undefined;
+  /** The heat map of the most probable class, row by row. */
+  heat(): Float32Array | undefined;
+}
+
+const initial: LiveState = {
+  ...{ network: "lenet", picture: 0, own: "", right: 0, down: 0, layer: "", from: -1 },
+  ...{ unit: { channel: 0, row: 14, column: 14 }, tool: "push" },
+};
+
+/** Returns a state as text for a link. */
+export function linkOf({ network, picture, own, right, down, layer, unit, from }: LiveState) {
+  const { channel, row, column } = unit;
+  return String(
+    new URLSearchParams({
+      network,
+      ...picture >= 0 ? { picture: String(picture) } : { own },
+      ...right === 0 && down === 0 ? {} : { push: [right, down].join() },
+      layer,
+      unit: [channel, row, column].join(),
+      ...from < 0 ? {} : { from: String(from) },
+    }),
+  );
+}
+
+/** Returns the state of a link. What does not fit is as it is at first. */
+export function stateOf(
+  link: string,
+  { networks, pictures }: Pick<LiveData, "networks" | "pictures">,
+): LiveState {
+  const values = new URLSearchParams(link);
+  const numbers = (name: string, low: number, high: number, otherwise: readonly number[]) => {
+    const found = (values.get(name) ?? "").split(",").map((text) => text === "" ? NaN : +text);
+    const fit = (value: number) => Number.isInteger(value) && value >= low && value <= high;
+    return found.length === otherwise.length && found.every(fit) ? found : otherwise;
+  };
+  const network = values.get("network"), own = values.get("own") ?? "";
+  const [channel, row, column] = numbers("unit", 0, 9999, [0, 14, 14]);
+  const [right, down] = numbers("push", -SIDE, SIDE, [0, 0]);
+  const isOwn = pictureOf(own) !== undefined;
+  return {
+    ...initial,
+    network: networks.find((name) => name === network) ?? networks[0]!,
+    picture: isOwn ? -1 : numbers("picture", 0, pictures.length - 1, [0])[0]!,
+    own: isOwn ? own : "",
+    ...{ right: right!, down: down!, layer: values.get("layer") ?? "" },
+    unit: { channel: channel!, row: row!, column: column! },
+    from: numbers("from", 0, 9999, [-1])[0]!,
+  };
+}
+
+const PIXEL = 9, BAR = 21, ACROSS = 340;
+
+/** Makes the figure. */
+export function liveComponent(kit: Kit, data: LiveData, link: string): LiveComponent {
+  const { escape, num, text } = kit;
+  let computed: { key: string; answer: LiveAnswer; heat: Float32Array } | undefined;
+
+  function pixelsOf({ picture, own, right, down }: LiveState): Float32Array {
+    const pixels = picture >= 0
+      ? data.pictures[picture]!
+      : pictureOf(own) ?? new Float32Array(SIDE * SIDE);
+    return right === 0 && down === 0 ? pixels : pushed(pixels, right, down);
+  }
+
+  /** The answer to the picture; it is kept, because most actions only choose another unit. */
+  function compute(state: LiveState): typeof computed {
+    const loaded = data.model(state.network);
+    if (loaded === undefined || loaded instanceof Error) return undefined;
+    const { network, picture, own, right, down } = state;
+    const key = [network, picture, own, right, down].join();
+    if (computed?.key === key) return computed;
+    const pixels = pixelsOf(state), answer = answerOf(loaded.model, pixels);
+    const best = bestOf(answer), path = liveNetworks[network].gradCamPath;
+    return computed = { key, answer, heat: heatMapOf(loaded.model, path, pixels, best) };
+  }
+
+  function bestOf({ probabilities }: LiveAnswer): number {
+    return probabilities.indexOf(Math.max(...probabilities));
+  }
+
+  /** The chosen layer, and its unit nearest to the chosen one. */
+  function chosen(state: LiveState, { layers }: LiveAnswer): [LiveLayer, Unit] {
+    const layer = layers.find(({ path }) => path === state.layer) ?? layers[0]!;
+    const within = (index: number, size: number) => Math.max(0, Math.min(size - 1, index));
+    const { channel, row, column } = state.unit;
+    return [layer, {
+      channel: within(channel, layer.channels),
+      ...{ row: within(row, layer.height), column: within(column, layer.width) },
+    }];
+  }
+
+  function image(address: string, width: number, height: number): string {
+    return `<image href="${address}" width="${width}" height="${height}" class="pixels" ` +
+      'preserveAspectRatio="none"/>';
+  }
+
+  /** The picture and the receptive field of the unit. */
+  function drawPicture(state: LiveState, answer: LiveAnswer | undefined): string {
+    const size = SIDE * PIXEL;
+    let frame = "", label = "The picture";
+    if (answer) {
+      const [layer, { row, column, channel }] = chosen(state, answer);
+      const [top, bottom, left, right] = layer.field(row, column, channel);
+      frame = `<rect class="field" data-field="${[top, bottom, left, right].join()}" ` +
+        `x="${left * PIXEL}" y="${top * PIXEL}" width="${(right - left + 1) * PIXEL}" ` +
+        `height="${(bottom - top + 1) * PIXEL}"/>`;
+      label += `; the unit sees rows ${top + 1} to ${bottom + 1} and columns ${left + 1} to ${
+        right + 1
+      }`;
+    }
+    return kit.svg(size, size, label, image(greyPng(pixelsOf(state)), size, size) + frame);
+  }
+
+  function drawHeat(state: LiveState, found: NonNullable<typeof computed>): string {
+    const size = SIDE * PIXEL, name = data.classNames[bestOf(found.answer)]!;
+    return `<h4>Grad-CAM: what speaks for ${escape(name)}</h4>` + kit.svg(
+      ...[size, size, `The heat map of ${name}`] as const,
+      image(greyPng(pixelsOf(state)), size, size) + image(heatPng(found.heat), size, size),
+    );
+  }
+
+  function drawBars(state: LiveState, { probabilities }: LiveAnswer): string {
+    const left = 84, width = 150, truth = data.labels[state.picture] ?? -1;
+    const bars = data.classNames.map((name, c) => {
+      const y = c * BAR, length = probabilities[c]! * width, isTruth = c === truth;
+      return text(left - 6, y + 14, name, `class="end${isTruth ? " bold" : ""}"`) +
+        `<rect x="${left}" y="${y + 3}" height="${BAR - 6}" width="${length.toFixed(1)}" ` +
+        `data-probability="${probabilities[c]}" fill="${isTruth ? "#1e82c8" : "#d55e00"}"/>` +
+        text(left + length + 4, y + 14, probabilities[c]!.toFixed(3), 'class="small"');
+    });
+    return kit.svg(left + width + 44, 10 * BAR, describe(state), bars.join(""));
+  }
+
+  function drawLayer(layer: LiveLayer, unit: Unit | undefined): string {
+    const { path, module, width, height, channels } = layer;
+    const scale = scaleOf(layer), grid = gridOf(layer, Math.floor(ACROSS / scale));
+    const { columns, rows, stepX, stepY } = grid;
+    const across = columns * stepX * scale, down = rows * stepY * scale;
+    let marks = "";
+    if (unit) {
+      const x = unit.channel % columns * stepX, y = Math.floor(unit.channel / columns) * stepY;
+      const frame = (x: number, y: number, width: number, height: number) =>
+        `<rect class="field" x="${x * scale}" y="${y * scale}" width="${width * scale}" ` +
+        `height="${height * scale}"/>`;
+      marks = (width > 1 ? frame(x, y, width, height) : "") +
+        frame(x + unit.column, y + unit.row, 1, 1);
+    }
+    const size = width === 1 && height === 1
+      ? `${channels} units`
+      : `${width}×${height}×${channels}`;
+    const label = `${path}: ${module.describe()}, ${size}`;
+    return `<div class="layer${unit ? " chosen" : ""}"><h4>${escape(path)} ` +
+      `<span>${escape(module.describe())} · ${size}</span></h4>` +
+      `<div data-pad="layer ${escape(path)}">${
+        kit.svg(across, down, label, image(mapsPng(layer, grid), across, down) + marks)
+      }</div></div>`;
+  }
+
+  function scaleOf({ width }: LiveLayer): number {
+    return width === 1 ? 13 : Math.max(2, Math.round(42 / width));
+  }
+
+  function controls({ layers }: LiveAnswer, [layer]: [LiveLayer, Unit]): string {
+    const options = layers.map(({ path, module }): [string, string] => [
+      path,
+      `${path}: ${module.describe()}`,
+    ]);
+    const box = (name: string, label: string, size: number) =>
+      `<label>${label} <input type="number" data-name="${name}" min="1" max="${size}" ` +
+      `step="1" aria-label="${label}"></label>`;
+    return kit.choice("layer", "Layer", options) + box("channel", "Channel", layer.channels) +
+      (layer.height * layer.width === 1
+        ? ""
+        : box("row", "Row", layer.height) + box("column", "Column", layer.width));
+  }
+
+  function described(layer: LiveLayer, unit: Unit): string {
+    const { channel, row, column } = unit,
+      [top, bottom, left, right] = layer.field(
+        ...[row, column, channel] as const,
+      );
+    const place = layer.height * layer.width === 1 ? "" : `, row ${row + 1}, column ${column + 1}`;
+    return `<b>${escape(layer.path)}</b>, channel ${channel + 1}${place}: the value is ` +
+      `<b data-unit="${valueAt(layer, unit)}">${num(valueAt(layer, unit), 4)}</b>. It depends on ` +
+      `${right - left + 1} × ${bottom - top + 1} pixels of the picture.`;
+  }
+
+  function describe(state: LiveState): string {
+    const loaded = data.model(state.network), { title } = liveNetworks[state.network];
+    if (loaded instanceof Error) return `${title} could not be loaded. ${loaded.message}`;
+    const found = compute(state);
+    if (!found || !loaded) return `${title} is being loaded.`;
+    const best = bestOf(found.answer), share = found.answer.probabilities[best]!.toFixed(3);
+    const truth = data.classNames[data.labels[state.picture] ?? -1];
+    return `${title} says ${data.classNames[best]} with probability ${share}` +
+      `${truth === undefined ? "" : `; the label is ${truth}`}. Of the 10,000 test pictures of ` +
+      `Fashion-MNIST it classifies ${(100 * loaded.accuracy).toFixed(1)}% correctly.`;
+  }
+
+  function views(state: LiveState): Record<string, string> {
+    const found = compute(state);
+    data.changed(linkOf(state));
+    const said = escape(describe(state));
+    if (!found) return { picture: drawPicture(state, undefined), said };
+    const { answer } = found, unit = chosen(state, answer), [layer] = unit;
+    return {
+      picture: drawPicture(state, answer),
+      heat: drawHeat(state, found),
+      bars: drawBars(state, answer),
+      said,
+      unit: controls(answer, unit),
+      value: described(...unit),
+      products: explain(kit, ...unit, state.from),
+      layers: answer.layers.map((one) => drawLayer(one, one === layer ? unit[1] : undefined))
+        .join(""),
+    };
+  }
+
+  const arrows: Readonly<Record<string, readonly [right: number, down: number]>> = {
+    ...{ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] },
+  };
+
+  function pushedTo(state: LiveState, right: number, down: number): LiveState {
+    const limited = (value: number) => Math.max(-SIDE, Math.min(SIDE, Math.round(value)));
+    return { ...state, right: limited(right), down: limited(down) };
+  }
+
+  /** The state with another picture of the reader's own. */
+  function withOwn(state: LiveState, pixels: Float32Array): LiveState {
+    return { ...state, picture: -1, own: textOf(rounded(pixels)), right: 0, down: 0 };
+  }
+
+  function actOnPicture(state: LiveState, { kind, value, x, y, pressed }: Action): LiveState {
+    const { right, down, tool, grip } = state;
+    if (kind === "key") {
+      const step = arrows[value];
+      return step ? pushedTo(state, right + step[0], down + step[1]) : state;
+    }
+    if (kind === "up" || kind === "leave") return grip ? { ...state, grip: undefined } : state;
+    const isDown = kind === "down";
+    if (!isDown && !(pressed && grip)) return state;
+    const from = isDown || !grip ? [x, y, right, down] as const : grip;
+    if (tool === "push") {
+      if (isDown) return { ...state, grip: from };
+      return pushedTo(state, from[2] + (x - from[0]) / PIXEL, from[3] + (y - from[1]) / PIXEL);
+    }
+    const pixels = drawn(
+      ...[pixelsOf(state), [from[0] / PIXEL, from[1] / PIXEL], [x / PIXEL, y / PIXEL]] as const,
+    );
+    return { ...withOwn(state, pixels), grip: [x, y, 0, 0] };
+  }
+
+  function act(state: LiveState, action: Action): LiveState {
+    const { kind, name, value, x, y } = action;
+    if (name === "picture" && kind !== "set") return actOnPicture(state, action);
+    if (kind === "press") {
+      if (name === "middle") return { ...state, right: 0, down: 0 };
+      return { ...withOwn(state, new Float32Array(SIDE * SIDE)), tool: "draw" };
+    }
+    if (kind === "set") return set(state, name, value);
+    const answer = compute(state)?.answer;
+    const layer = answer?.layers.find(({ path }) => name === `layer ${path}`);
+    if (kind !== "down" || !layer) return state;
+    const scale = scaleOf(layer);
+    const { columns, stepX, stepY } = gridOf(layer, Math.floor(ACROSS / scale));
+    const right = Math.floor(x / scale), down = Math.floor(y / scale);
+    const channel = Math.floor(down / stepY) * columns + Math.floor(right / stepX);
+    const row = down % stepY, column = right % stepX;
+    if (channel >= layer.channels || row >= layer.height || column >= layer.width) return state;
+    return { ...state, layer: layer.path, unit: { channel, row, column }, from: -1 };
+  }
+
+  function set(state: LiveState, name: string, value: string): LiveState {
+    switch (name) {
+      case "command": {
+        // What was loaded or read outside of the component. A new state draws all again.
+        if (value === "") return { ...state };
+        return { ...stateOf(value, data), tool: state.tool };
+      }
+      case "network":
+        return { ...state, network: value as LiveName, layer: "", from: -1 };
+      case "picture":
+        return { ...state, picture: Number(value), right: 0, down: 0, tool: "push" };
+      case "tool":
+        return { ...state, tool: value as LiveState["tool"] };
+      case "layer":
+        return { ...state, layer: value, from: -1 };
+      case "from":
+        return { ...state, from: Number(value) };
+      default: {
+        const old = state.unit[name as keyof Unit];
+        const index = Math.round(kit.read(value, old + 1, 1, 10_000)) - 1;
+        return { ...state, unit: { ...state.unit, [name]: index } };
+      }
+    }
+  }
+
+  const networks = data.networks.map((name) =>
+    [name, liveNetworks[name].title] as const satisfies readonly [string, string]
+  );
+  const pictures = data.labels.map((label, i) =>
+    [String(i), `${i + 1}: ${data.classNames[label]}`] as const satisfies readonly [string, string]
+  );
+  return {
+    css: `:host { max-width: none; }
+.pixels { image-rendering: pixelated; }
+.field { fill: none; stroke: #1e82c8; stroke-width: 2; paint-order: stroke; }
+[data-view=picture] { cursor: crosshair; touch-action: none; width: fit-content; }
+[data-pad^=layer] { cursor: pointer; width: fit-content; max-width: 100%; }
+h4 { margin: 0 0 4px; font: inherit; font-weight: bold; } h4 span { font-weight: normal; }
+.layers { display: flex; flex-wrap: wrap; gap: 12px 20px; align-items: flex-start; }
+.layer { width: ${ACROSS + 12}px; max-width: 100%; padding: 6px; border: 1px solid transparent;
+  border-radius: 4px; }
+.layer.chosen { border-color: var(--line); }
+.sign { align-self: center; font-size: 18px; }
+table { border-collapse: collapse; } td { padding: 2px 5px; text-align: right; }
+.numbers td { border: 1px solid var(--line); min-width: 40px; font-size: 12px; }
+.terms td:first-child { text-align: left; padding-right: 16px; }
+.sum td { border-top: 1px solid var(--line); }
+h3 { font: inherit; font-weight: bold; font-size: 16px; margin: 14px 0 4px; }
+label { max-width: 100%; } select { min-width: 0; } input[type=file] { max-width: 210px; }`,
+    initial: stateOf(link, data),
+    pictures: ["picture", "bars"],
+    describe,
+    layout: `<div class="controls">
+${kit.choice("network", "Network", networks)}
+${kit.choice("picture", "Picture", [...pictures, ["-1", "your own"]])}
+${kit.choice("tool", "Pointer", [["push", "pushes the picture"], ["draw", "draws"]])}
+${kit.button("clear", "Draw on black")} ${kit.button("middle", "Back to the middle")}
+<label>Picture file <input type="file" accept="image/*"></label>
+<input type="hidden" data-name="command"></div>
+<div class="reading" data-view="said" role="status"></div>
+<div class="panels">
+<div><h4>Picture, and what the unit sees</h4><div data-view="picture" data-pad="picture"
+tabindex="0" role="application" aria-label="The picture: arrow keys push it"></div></div>
+<div data-view="bars"></div><div data-view="heat"></div></div>
+<h3>One unit</h3>
+<div class="controls" data-view="unit"></div>
+<div class="reading" data-view="value" role="status"></div>
+<div data-view="products"></div>
+<h3>All layers</h3>
+<p class="reading">Click a unit. Orange is above zero and blue below; the largest absolute
+value of a layer has the strongest colour.</p>
+<div class="layers" data-view="layers"></div>`,
+    views,
+    values(state) {
+      const { network, picture, tool, from } = state, answer = compute(state)?.answer;
+      const common = { network, tool, picture: String(picture) };
+      if (!answer) return common;
+      const [layer, { channel, row, column }] = chosen(state, answer);
+      return {
+        ...{ ...common, layer: layer.path, channel: String(channel + 1) },
+        ...{ row: String(row + 1), column: String(column + 1) },
+        ...from < 0 ? {} : { from: String(from) },
+      };
+    },
+    act,
+    answer: () => computed?.answer,
+    heat: () => computed?.heat,
+  };
+}

@@ -1,0 +1,6 @@
+/**
+ * The interactive figures for web pages that have the whole library: those of `browser.ts`, and the
+ * one that computes with the library.
+ */
+export * from "./browser.ts";
+export { answerOf, live, liveNetworks, loadLive } from "./live/mod.ts";
