@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { readCommandLine } from "./command_line.ts";
 import { exists, jupyterVariables, projectPaths, scaleNames } from "./environment.ts";
 import { setUpOrExit } from "./setup.ts";
 import { startPageName, writeStartPage } from "./start_page.ts";
@@ -100,17 +101,10 @@ async function prepare(root: string, { read, scale }: LabOptions): Promise<strin
 }
 
 if (import.meta.main) {
-  if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
-    console.log(usage);
-    Deno.exit();
-  }
-  let options: LabOptions;
-  try {
-    options = parseLabArguments(Deno.args, Deno.env.get("RESNET_LAB_SCALE"));
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${usage}`);
-    Deno.exit(1);
-  }
+  const options = readCommandLine(
+    usage,
+    () => parseLabArguments(Deno.args, Deno.env.get("RESNET_LAB_SCALE")),
+  );
   const environment = await setUpOrExit({ orContinue: true });
   // JupyterLab gets Ctrl-C as well, and ends the kernels.
   Deno.addSignalListener("SIGINT", () => {});

@@ -91,8 +91,8 @@ export interface TrainedModel<Model> extends Evaluation {
  *
  * @param model The model. It stays as trained.
  * @param dataset The training set.
- * @param heldOut The examples for the evaluation after the training: a validation set, or at the very
- * end the test set.
+ * @param heldOut The examples for the evaluation after the training: a validation set, or at the
+ * very end the test set.
  * @param options The options of the training.
  * @throws {TypeError} If an argument or an option is of the wrong kind.
  * @throws {RangeError} If the learning rate is not positive, or for the same reasons as

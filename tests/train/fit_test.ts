@@ -644,7 +644,7 @@ const refused: [
         globalAveragePool(),
         linear(2, 2),
       );
-      const { name, labels, height, width } = pixels([1, 0]);
+      const { labels, height, width } = pixels([1, 0]);
       const classNames = ["a", "b"];
       const validation = new ImageDataset({
         ...{ name: "rgb", labels, height, width, channels: 3, classes: 2, classNames },
