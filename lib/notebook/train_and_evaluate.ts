@@ -132,7 +132,7 @@ export async function trainAndEvaluate<
   heldOut: Dataset<NoInfer<Inputs>, NoInfer<Targets>>,
   options:
     & TrainAndEvaluateOptions<NoInfer<Inputs>, NoInfer<Targets>, Out>
-    & KnownOptions<Names, AnyOptions>,
+    & KnownOptions<Names, TrainAndEvaluateOptions<Tensor, Labels, Tensor>>,
 ): Promise<TrainedModel<Model>> {
   const action = "Training and evaluating";
   const classifier = asModel(action, model), given = options as AnyOptions;
