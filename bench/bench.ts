@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { processorName } from "../lib/notebook/result_store.ts";
+import { readCommandLine } from "../scripts/command_line.ts";
 import {
   type Environment,
   exists,
@@ -207,17 +208,7 @@ async function bench({ workloads, quick, rounds, write }: CliOptions, environmen
 }
 
 if (import.meta.main) {
-  if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
-    console.log(usage);
-    Deno.exit();
-  }
-  let options;
-  try {
-    options = parseArguments(Deno.args);
-  } catch (error) {
-    console.error(`${messageOf(error)}\n\n${usage}`);
-    Deno.exit(1);
-  }
+  const options = readCommandLine(usage, () => parseArguments(Deno.args));
   const environment = await setUpOrExit();
   try {
     if (options.setup) await setUpPeers(environment);

@@ -1,4 +1,5 @@
 import { basename, join, relative } from "node:path";
+import { readCommandLine } from "./command_line.ts";
 import {
   denoVersion,
   exists,
@@ -137,18 +138,10 @@ async function prepare(
 
 /** Sets up, and runs JupyterLab with the options of the command line until it ends. */
 export async function openLab(place: Place): Promise<never> {
-  const usage = usageIn(place);
-  if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
-    console.log(usage);
-    Deno.exit();
-  }
-  let options: LabOptions;
-  try {
-    options = parseLabArguments(Deno.args, Deno.env.get("RESNET_LAB_SCALE"));
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${usage}`);
-    Deno.exit(1);
-  }
+  const options = readCommandLine(
+    usageIn(place),
+    () => parseLabArguments(Deno.args, Deno.env.get("RESNET_LAB_SCALE")),
+  );
   const environment = await setUpOrExit({ orContinue: true });
   // JupyterLab gets Ctrl-C as well, and ends the kernels.
   Deno.addSignalListener("SIGINT", () => {});

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { readCommandLine } from "./command_line.ts";
 import { exists, projectPaths, thisEnvironment } from "./environment.ts";
 
 const usage = `Runs a program in several processes, which share each batch of every fit.
@@ -128,17 +129,7 @@ async function eachLine(
 }
 
 if (import.meta.main) {
-  if (Deno.args.includes("--help") && Deno.args.length === 1) {
-    console.log(usage);
-    Deno.exit();
-  }
-  let options;
-  try {
-    options = parseArguments(Deno.args);
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${usage}`);
-    Deno.exit(1);
-  }
+  const options = readCommandLine(usage, () => parseArguments(Deno.args), Deno.args.slice(0, 1));
   const environment = thisEnvironment();
   if (!exists(projectPaths(environment.root).mpiexec)) {
     console.error(

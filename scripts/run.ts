@@ -1,5 +1,6 @@
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
+import { readCommandLine } from "./command_line.ts";
 import { exists, jupyterVariables, projectPaths, scaleNames } from "./environment.ts";
 import { findSolutions } from "./exercises.ts";
 import { setUpOrExit } from "./setup.ts";
@@ -78,17 +79,10 @@ export function notebooksIn(folder: string): string[] {
 }
 
 if (import.meta.main) {
-  if (Deno.args.includes("--help") || Deno.args.includes("-h")) {
-    console.log(usage);
-    Deno.exit();
-  }
-  let options;
-  try {
-    options = parseArguments(Deno.args, join(import.meta.dirname!, "..", "notebooks"));
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${usage}`);
-    Deno.exit(1);
-  }
+  const options = readCommandLine(
+    usage,
+    () => parseArguments(Deno.args, join(import.meta.dirname!, "..", "notebooks")),
+  );
   const environment = await setUpOrExit({ orContinue: true });
   // The child gets Ctrl-C as well, and ends the kernel.
   Deno.addSignalListener("SIGINT", () => {});

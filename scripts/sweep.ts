@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { readCommandLine } from "./command_line.ts";
 import { exists } from "./environment.ts";
 import type { Run } from "./sweep_runs.ts";
 
@@ -166,17 +167,10 @@ function configOf(folder: string): string | undefined {
 }
 
 if (import.meta.main) {
-  if (Deno.args.includes("--help")) {
-    console.log(usage);
-    Deno.exit();
-  }
-  let options;
-  try {
-    options = parseArguments(Deno.args, Deno.env.get("INIT_CWD") ?? Deno.cwd());
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${usage}`);
-    Deno.exit(1);
-  }
+  const options = readCommandLine(
+    usage,
+    () => parseArguments(Deno.args, Deno.env.get("INIT_CWD") ?? Deno.cwd()),
+  );
   try {
     const failed = await sweep(options);
     if (failed.length > 0) {

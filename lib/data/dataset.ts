@@ -270,8 +270,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
     fraction: number,
     options: { seed: number },
   ): [ImageDataset<Channels, Classes>, ImageDataset<Channels, Classes>] {
-    const [first, second] = halves(this, fraction, options);
-    return [this.subset(first), this.subset(second)];
+    return halves(this, fraction, options);
   }
 
   /**
@@ -301,10 +300,7 @@ export class ImageDataset<Channels extends number = number, Classes extends numb
     count: number,
     options: { seed: number },
   ): [training: ImageDataset<Channels, Classes>, validation: ImageDataset<Channels, Classes>][] {
-    return folds(this, count, options).map(([training, validation]) => [
-      this.subset(training),
-      this.subset(validation),
-    ]);
+    return folds(this, count, options);
   }
 
   /** Returns a copy of the pixels of the images at `indices`. */

@@ -5,10 +5,14 @@
 import { pixelReader } from "./picture_file.ts";
 import { type Pixels, resample } from "./resample.ts";
 
-/** Returns the reason of an error in one short line: some decoders repeat themselves. */
+/** Returns the reason of an error in one short line: some decoders repeat their lines. */
 export function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/[:\s]+$/, "").replaceAll(/\s*\n\s*/g, " ").slice(0, 200);
+  let reason = "";
+  for (const line of message.split("\n").map((line) => line.replace(/^\s+|[:\s]+$/g, ""))) {
+    if (!reason.includes(line)) reason += reason ? `; ${line}` : line;
+  }
+  return reason.length > 200 ? `${reason.slice(0, 199)}…` : reason;
 }
 
 /** The options of {@linkcode readImage}. */

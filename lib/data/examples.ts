@@ -82,11 +82,19 @@ export function checkDataset(
   if (typeof name !== "string" || typeof count !== "number" || typeof batch !== "function") {
     throw new TypeError(
       `${action}: ${subject} must be an ImageDataset, or an object { name, count, batch }, found ${
-        show(dataset)
+        showKeys(dataset)
       }.`,
     );
   }
   checkInteger(action, `the count of "${name}"`, count);
+}
+
+/** Shows a value in a message; of a plain object its keys, such as `{ train, test }`. */
+function showKeys(value: unknown): string {
+  const text = show(value);
+  if (text !== "an object") return text;
+  const keys = Object.keys(value as object);
+  return keys.length > 0 && keys.length <= 8 ? `{ ${keys.join(", ")} }` : text;
 }
 
 /** Whether targets are class numbers: int32 `[batch]`. */
@@ -105,7 +113,7 @@ export function checkExamples(action: string, examples: unknown, size?: number):
   const { inputs, targets } = Object(examples) as Record<string, unknown>;
   if (!isTensor(inputs) || !isTensor(targets)) {
     throw new TypeError(
-      `${action}: a batch must be { inputs, targets }, two tensors, found ${show(examples)}.`,
+      `${action}: a batch must be { inputs, targets }, two tensors, found ${showKeys(examples)}.`,
     );
   }
   const count = size ?? inputs.shape[0];

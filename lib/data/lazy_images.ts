@@ -145,8 +145,7 @@ export class LazyImageDataset<Channels extends number = number, Classes extends 
     fraction: number,
     options: { seed: number },
   ): [LazyImageDataset<Channels, Classes>, LazyImageDataset<Channels, Classes>] {
-    const [first, second] = halves(this, fraction, options);
-    return [this.subset(first), this.subset(second)];
+    return halves(this, fraction, options);
   }
 
   /** Divides the data set into folds, as {@linkcode ImageDataset.kFold} does. */
@@ -157,9 +156,6 @@ export class LazyImageDataset<Channels extends number = number, Classes extends 
     training: LazyImageDataset<Channels, Classes>,
     validation: LazyImageDataset<Channels, Classes>,
   ][] {
-    return folds(this, count, options).map(([training, validation]) => [
-      this.subset(training),
-      this.subset(validation),
-    ]);
+    return folds(this, count, options);
   }
 }

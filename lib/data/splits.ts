@@ -3,22 +3,25 @@ import { Random } from "../tensor/mod.ts";
 import { checkInteger, checkNumber, checkOptions } from "../tensor/internal.ts";
 
 /** A data set to divide, with the classes of its images. */
-interface Divisible {
+interface Divisible<Part> {
   readonly name: string;
   readonly labels: Int32Array;
   readonly classNames: readonly string[];
+  /** Returns a data set of the images at `indices`. */
+  subset(indices: readonly number[]): Part;
 }
 
-/** Two lists of images, each in ascending order. */
-type Pair = [first: number[], second: number[]];
-
 /**
- * Returns the images of two parts: `fraction` of each class, and the others.
+ * Divides a data set into two: `fraction` of the images of each class, and the others.
  *
  * @throws {TypeError} If an option does not exist, or an option or `fraction` is of the wrong kind.
  * @throws {RangeError} If `fraction` is not between 0 and 1, or a class has only one image.
  */
-export function halves(set: Divisible, fraction: number, options: { seed: number }): Pair {
+export function halves<Part>(
+  set: Divisible<Part>,
+  fraction: number,
+  options: { seed: number },
+): [first: Part, second: Part] {
   const action = `Splitting the data set "${set.name}"`;
   checkOptions<typeof options>(action, options, "{ seed: 1 }", { seed: true });
   const fits = fraction > 0 && fraction < 1;
@@ -43,17 +46,21 @@ export function halves(set: Divisible, fraction: number, options: { seed: number
       (to < size ? first : second).push(indices[from]!)
     );
   }
-  return [first.sort(ascending), second.sort(ascending)];
+  return [set.subset(first.sort(ascending)), set.subset(second.sort(ascending))];
 }
 
 /**
- * Returns for each fold the images of the other folds, and those of the fold.
+ * Divides a data set for each fold into the images of the other folds, and those of the fold.
  *
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws {RangeError} If `count` is not a whole number of at least 2, or a class has fewer images
  * than there are folds.
  */
-export function folds(set: Divisible, count: number, options: { seed: number }): Pair[] {
+export function folds<Part>(
+  set: Divisible<Part>,
+  count: number,
+  options: { seed: number },
+): [others: Part, fold: Part][] {
   const action = `Dividing the data set "${set.name}" into folds`;
   checkOptions<typeof options>(action, options, "{ seed: 1 }", { seed: true });
   checkInteger(action, "the number of folds", count, 2);
@@ -74,12 +81,12 @@ export function folds(set: Divisible, count: number, options: { seed: number }):
   }
   return parts.map((part, i) => {
     const others = parts.filter((_, j) => j !== i).flat();
-    return [others.sort(ascending), part.sort(ascending)];
+    return [set.subset(others.sort(ascending)), set.subset(part.sort(ascending))];
   });
 }
 
 /** Returns the positions of the images of each class. */
-function byClass({ labels, classNames }: Divisible): number[][] {
+function byClass({ labels, classNames }: Divisible<unknown>): number[][] {
   const members: number[][] = classNames.map(() => []);
   labels.forEach((label, index) => members[label]!.push(index));
   return members;

@@ -1,4 +1,4 @@
-import { type Images, Random, setSeed, tidy } from "../tensor/mod.ts";
+import { dispose, type Labels, Random, setSeed, type Tensor, tidy } from "../tensor/mod.ts";
 import {
   checkArray,
   checkFunction,
@@ -9,7 +9,7 @@ import {
   show,
 } from "../tensor/internal.ts";
 import { type Classifier, summary } from "../nn/mod.ts";
-import type { ImageDataset, InputTransform, Transform } from "../data/mod.ts";
+import type { Dataset, InputTransform } from "../data/mod.ts";
 import { applyTransform, checkDataset } from "../data/internal.ts";
 import { oneCycle, type Schedule } from "../train/mod.ts";
 import { DivergenceError } from "../train/training_step.ts";
@@ -27,26 +27,26 @@ import {
 
 /** Options of {@linkcode compareNetworks}: its own, and those of {@linkcode trainAndEvaluate}. */
 export interface CompareNetworksOptions<
-  Channels extends number,
+  Inputs extends Tensor,
   Classes extends number,
   Measures extends object,
 > extends
   Omit<
-    TrainAndEvaluateOptions<Channels, Classes, Channels>,
+    TrainAndEvaluateOptions<Inputs, Labels<Classes>, Inputs>,
     "learningRate" | "schedule" | "seed" | "name" | "live" | "validation" | "checkpoint"
   > {
   /** Functions that build the networks, by their names. The others are compared with the first. */
-  contestants: Readonly<Record<string, () => Classifier<Images<Channels>, Classes>>>;
+  contestants: Readonly<Record<string, () => Classifier<Inputs, Classes>>>;
   /** The images to train on. */
-  train: ImageDataset<Channels, Classes>;
+  train: Dataset<Inputs, Labels<Classes>>;
   /** The images by which the learning rate is chosen. */
-  heldOut: ImageDataset<Channels, Classes>;
+  heldOut: Dataset<Inputs, Labels<Classes>>;
   /**
    * The images on which the comparison is measured. They take no part in the choice.
    *
    * @default heldOut
    */
-  test?: ImageDataset<Channels, Classes>;
+  test?: Dataset<Inputs, Labels<Classes>>;
   /**
    * The number of training images, which the seed draws.
    *
@@ -85,7 +85,7 @@ export interface CompareNetworksOptions<
    * Measures more than the accuracy of a trained network. The result is recorded, so it must be of
    * numbers, texts, arrays and plain objects.
    */
-  measure?: (model: Classifier<Images<Channels>, Classes>) => Measures | Promise<Measures>;
+  measure?: (model: Classifier<Inputs, Classes>) => Measures | Promise<Measures>;
 }
 
 /** A training of {@linkcode compareNetworks}. */
@@ -162,12 +162,12 @@ export interface NetworkComparison<Measures> extends Comparison {
  * ```
  */
 export async function compareNetworks<
-  Channels extends number,
+  Inputs extends Tensor,
   Classes extends number,
   Measures extends object = object,
 >(
-  options: CompareNetworksOptions<NoInfer<Channels>, NoInfer<Classes>, Measures> & {
-    train: ImageDataset<Channels, Classes>;
+  options: CompareNetworksOptions<NoInfer<Inputs>, NoInfer<Classes>, Measures> & {
+    train: Dataset<Inputs, Labels<Classes>>;
   },
 ): Promise<NetworkComparison<Measures>> {
   const action = "Comparing networks";
@@ -213,7 +213,7 @@ export async function compareNetworks<
           model,
           images === train.count
             ? train
-            : train.subset(new Random(seed).permutation(train.count).slice(0, images)),
+            : subsetOf(train, new Random(seed).permutation(train.count).slice(0, images)),
           isSearch ? heldOut : test,
           { ...training, learningRate, schedule: schedule(learningRate), seed },
         );
@@ -275,7 +275,7 @@ export async function compareNetworks<
     [name, outcomes.get(name)!.map(({ accuracy }) => accuracy)] as const
   );
   const comparison = await compareOverSeeds({ contestants: Object.fromEntries(accuracies), seeds });
-  const inputShape = shapeOfInput(action, train, training.transform);
+  const inputShape = await shapeOfInput(action, train, training.transform);
   return {
     ...comparison,
     searches,
@@ -302,8 +302,8 @@ function describeRates(best: ReadonlyMap<string, number>, tried: readonly number
   return `best rates: ${Array.from(best, ([name, best]) => `${name} ${rate(best)}`).join("; ")}`;
 }
 
-/** {@linkcode CompareNetworksOptions} for any number of channels and classes. */
-type AnyOptions = CompareNetworksOptions<number, number, object>;
+/** {@linkcode CompareNetworksOptions} for any inputs and classes. */
+type AnyOptions = CompareNetworksOptions<Tensor, number, object>;
 
 /** Checks all options but those of a training, which {@linkcode trainAndEvaluate} checks. */
 function checkCompareOptions(action: string, options: AnyOptions): void {
@@ -359,17 +359,32 @@ function checkCompareOptions(action: string, options: AnyOptions): void {
   if (experiment !== undefined) checkString(action, "experiment", experiment);
 }
 
-/** Returns the shape of a transformed image. */
-function shapeOfInput(
+/** A data set that can make a smaller one, as images in memory and in files do. */
+interface Divisible extends Dataset<Tensor, Labels> {
+  subset?(indices: readonly number[] | Int32Array): Dataset<Tensor, Labels>;
+}
+
+/** Returns a data set of the examples at `indices`. */
+function subsetOf(dataset: Divisible, indices: Int32Array): Dataset<Tensor, Labels> {
+  if (dataset.subset) return dataset.subset(indices);
+  const { name, classNames } = dataset;
+  const batch = (positions: Int32Array) => dataset.batch(positions.map((i) => indices[i]!));
+  return { name, count: indices.length, classNames, batch };
+}
+
+/** Returns the shape of a transformed input. */
+async function shapeOfInput(
   action: string,
-  dataset: ImageDataset,
-  transform: Transform | undefined,
-): readonly number[] {
-  return tidy(() => {
-    const image = dataset.images([0]);
-    const input = transform
-      ? applyTransform(action, transform as InputTransform, image, new Random(0))
-      : image;
-    return input.shape.slice(1);
-  });
+  dataset: Dataset,
+  transform: InputTransform | undefined,
+): Promise<readonly number[]> {
+  const { inputs, targets } = await dataset.batch(Int32Array.of(0));
+  try {
+    return tidy(() => {
+      if (!transform) return inputs.shape.slice(1);
+      return applyTransform(action, transform, inputs, new Random(0)).shape.slice(1);
+    });
+  } finally {
+    dispose([inputs, targets]);
+  }
 }

@@ -1,4 +1,4 @@
-import type { Images, Labels, Variable } from "../tensor/mod.ts";
+import type { Labels, Tensor, Variable } from "../tensor/mod.ts";
 import {
   checkBoolean,
   checkFunction,
@@ -6,7 +6,7 @@ import {
   checkString,
   type OptionNames,
 } from "../tensor/internal.ts";
-import type { ImageDataset } from "../data/mod.ts";
+import type { Dataset } from "../data/mod.ts";
 import { checkDataset } from "../data/internal.ts";
 import {
   adam,
@@ -29,14 +29,10 @@ import { showProgress } from "./progress.ts";
 
 /** Options of {@linkcode trainAndEvaluate}: its own, and those of {@linkcode fit}. */
 export interface TrainAndEvaluateOptions<
-  Channels extends number,
-  Classes extends number,
-  Out extends number,
-> extends
-  Omit<
-    FitOptions<Images<Channels>, Labels<Classes>, Images<Out>>,
-    "optimizer" | "objective" | "validationLogits"
-  > {
+  Inputs extends Tensor,
+  Targets extends Labels,
+  Out extends Tensor,
+> extends Omit<FitOptions<Inputs, Targets, Out>, "optimizer" | "objective" | "validationLogits"> {
   /** The largest learning rate of the schedule. */
   learningRate: number;
   /**
@@ -65,8 +61,8 @@ export interface TrainAndEvaluateOptions<
   live?: boolean;
 }
 
-/** {@linkcode TrainAndEvaluateOptions} for any number of channels and classes. */
-type AnyOptions = TrainAndEvaluateOptions<number, number, number>;
+/** {@linkcode TrainAndEvaluateOptions} for any inputs and classes. */
+type AnyOptions = TrainAndEvaluateOptions<Tensor, Labels, Tensor>;
 
 const { objective: _, validationLogits: _1, stepsPerEpoch: _2, ...sharedOptions } = fitOptions;
 
@@ -89,14 +85,14 @@ export interface TrainedModel<Model> extends Evaluation {
 }
 
 /**
- * Trains a classifier with {@linkcode fit} and evaluates it on held-out images: by default with
+ * Trains a classifier with {@linkcode fit} and evaluates it on held-out examples: by default with
  * Adam and one cycle of the learning rate. Where Stop ends the training early, the model is
  * evaluated as it is then, and the line of log has the number of epochs that were finished.
  *
  * @param model The model. It stays as trained.
  * @param dataset The training set.
- * @param heldOut The images for the evaluation after the training: a validation set, or at the very
- * end the test set.
+ * @param heldOut The examples for the evaluation after the training: a validation set, or at the
+ * very end the test set.
  * @param options The options of the training.
  * @throws {TypeError} If an argument or an option is of the wrong kind.
  * @throws {RangeError} If the learning rate is not positive, or for the same reasons as
@@ -124,25 +120,19 @@ export async function trainAndEvaluate<
   Model,
   In,
   Result,
-  Channels extends number,
-  Classes extends number,
-  Out extends number = Channels,
+  Inputs extends Tensor,
+  Targets extends Labels,
+  Out extends Tensor = Inputs,
   Names extends PropertyKey = never,
 >(
   model:
     & Model
-    & ModelFor<
-      In,
-      Result,
-      Images<NoInfer<Channels>>,
-      Labels<NoInfer<Classes>>,
-      Images<NoInfer<Out>>
-    >,
-  dataset: ImageDataset<Channels, Classes>,
-  heldOut: ImageDataset<NoInfer<Channels>, NoInfer<Classes>>,
+    & ModelFor<In, Result, NoInfer<Inputs>, NoInfer<Targets>, NoInfer<Out>>,
+  dataset: Dataset<Inputs, Targets>,
+  heldOut: Dataset<NoInfer<Inputs>, NoInfer<Targets>>,
   options:
-    & TrainAndEvaluateOptions<NoInfer<Channels>, NoInfer<Classes>, Out>
-    & KnownOptions<Names, TrainAndEvaluateOptions<number, number, number>>,
+    & TrainAndEvaluateOptions<NoInfer<Inputs>, NoInfer<Targets>, Out>
+    & KnownOptions<Names, TrainAndEvaluateOptions<Tensor, Labels, Tensor>>,
 ): Promise<TrainedModel<Model>> {
   const action = "Training and evaluating";
   const classifier = asModel(action, model), given = options as AnyOptions;
@@ -167,7 +157,8 @@ export async function trainAndEvaluate<
   const training = startTraining(classifier, dataset, ready as AnyFitOptions);
   const history = live ? await showProgress(training) : await training;
   const run = { loss, precision, compile, signal };
-  const evaluation = await evaluate(classifier as never, heldOut, run as object);
+  const labelled: Dataset<Tensor, Labels<number>> = heldOut;
+  const evaluation: Evaluation = await evaluate(classifier as never, labelled, run as object);
   const seconds = history.epochs.reduce((sum, epoch) => sum + epoch.seconds, 0);
   if (name !== undefined) console.log(`${name}: ${logLine(history, evaluation, seconds)}`);
   return { ...evaluation, model, history, seconds };

@@ -155,7 +155,13 @@ export function differences(saved: Facts, now: Facts, learningRate: number): str
   return [...new Set([...Object.keys(saved), ...Object.keys(now)])].flatMap((name) => {
     const before = saved[name] ?? null, after = now[name] ?? null;
     if (isSame(before, after)) return [];
-    if (name === "learningRate" && after === learningRate && before !== null) return [];
+    if (name === "a schedule") {
+      return [`schedule must be ${before ? "given, found none" : "left out, found one"}.`];
+    }
+    if (name === "learningRate" && before !== null) {
+      // With a schedule, which another sentence names, no learning rate is compared.
+      if (after === null || after === learningRate) return [];
+    }
     if (isProbe(before) && isProbe(after)) {
       return [`${name} must return the same as before for the same input, found other numbers.`];
     }

@@ -46,8 +46,7 @@ export class CheckpointFolder {
     folder: string,
     write: WriteFile = writeAtomically,
   ): Promise<CheckpointFolder> {
-    await Deno.mkdir(folder, { recursive: true });
-    const path = await Deno.realPath(folder);
+    const path = await made(action, folder);
     const lock = await open.get(path)?.giveAway() ?? await lockOf(action, folder, path);
     const opened = new CheckpointFolder(action, path, lock, write);
     open.set(path, opened);
@@ -174,13 +173,32 @@ function numberOf(name: string): number {
   return Number(/\d+/.exec(name)![0]);
 }
 
+/** Makes a folder if it does not exist, and returns its real path. */
+async function made(action: string, folder: string): Promise<string> {
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    return await Deno.realPath(folder);
+  } catch (cause) {
+    throw notWritable(action, folder, cause);
+  }
+}
+
+/** The error for a folder that cannot be made or written. */
+function notWritable(action: string, folder: string, cause: unknown): Error {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const message = `${action}: the folder of checkpoint must be one that can be written, ` +
+    `found ${folder}: ${reason}. Choose another folder.`;
+  return new Error(message, { cause });
+}
+
 /**
  * Locks a folder until the handle is closed, or the process ends: the lock of a dead process is
  * none.
  */
 async function lockOf(action: string, folder: string, path: string): Promise<Deno.FsFile> {
   const file = join(path, "lock");
-  const handle = await Deno.open(file, { read: true, write: true, create: true });
+  const handle = await Deno.open(file, { read: true, write: true, create: true })
+    .catch((cause) => Promise.reject(notWritable(action, folder, cause)));
   try {
     if (!await handle.tryLock(true)) {
       const holder = (await Deno.readTextFile(file)).trim();

@@ -10,7 +10,8 @@
  * `epochs` may be raised, to train longer, and a schedule may differ in the steps to come. But a
  * schedule that ends with the training, such as `cosine` without `steps`, then differs in the steps
  * so far: pass it the `steps` of the first call. A damaged file stays in the folder as `….damaged`.
- * If anything else differs from the call that began the training, the error names it.
+ * If anything else differs from the call that began the training, the error names it. Only the
+ * seeds of {@linkcode setSeed} are not compared: the random numbers in the file go on.
  *
  * The file does not have numbers of `Math.random()`, and of what functions of the caller remember
  * it has only tensors in the model and streams ({@linkcode Random}) made before the training.

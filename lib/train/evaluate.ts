@@ -266,6 +266,12 @@ export function evaluator(
         loss: sum / count,
         metrics: Object.fromEntries(metrics.map(([name, metric]) => {
           const value: unknown = tidy(() => metric(allOutputs.tensor(), allTargets.tensor()));
+          if (isTensor(value)) {
+            throw new TypeError(
+              `${action}: the metric ${name} must be a number, found ${show(value)}. ` +
+                "Return a number of its dataSync().",
+            );
+          }
           checkNumber(action, `the metric ${name}`, value, true, "a number");
           return [name, value];
         })),

@@ -180,12 +180,13 @@ export function firstOf({ inputs, targets }: Examples): Required<FirstExample> {
 
 /** Runs one input of the validation set through the transform and the model, with like checks. */
 export function checkValidationPass(
-  action: string,
+  training: string,
   model: AnyModel,
   validation: Dataset,
   options: AnyFitOptions,
   example: () => FirstExample,
 ): void {
+  const action = `${training}, validating on "${validation.name}"`;
   const { validationLogits } = options;
   tidy(() => {
     const { input: raw, target } = example();

@@ -56,7 +56,8 @@ export interface PredictOptions<Inputs extends Tensor, Out extends Tensor = Inpu
  *
  * Without `transform`, the images are transformed as in training. The class names are those of the
  * data set that the model was trained on. Both are saved and loaded with its state dict. The
- * probabilities are the softmax of the logits.
+ * probabilities are the softmax of the logits. So a model of several labels, or of numbers, needs
+ * another call: `ops.sigmoid(model.forward(inputs))`, or `model.forward(inputs)`.
  *
  * @returns For each image the `top` most probable classes.
  * @throws {TypeError} If an option does not exist or is of the wrong kind, or the images are

@@ -208,6 +208,7 @@ Deno.test("imageFolder() leaves out unreadable files, and lists them with the re
     "cat/3.jpg": whole.subarray(0, whole.length >> 1),
     "cat/4.jpg": text("<html>404</html>"),
     "cat/5.jpg": gif, // An image too, whatever its name.
+    "cat/7.jpg": new Uint8Array([0xff, 0xd8, 0xff, 0xe0, 1, 2, 3]), // A message of 29 lines.
     "cat/6.jpg": text('<svg xmlns="http://www.w3.org/2000/svg" width="5" height="5"/>'),
     "dog/1.png": png.subarray(0, png.length >> 1),
     "dog/2.png": huge,
@@ -225,6 +226,7 @@ Deno.test("imageFolder() leaves out unreadable files, and lists them with the re
       ["cat/3.jpg", /premature end of JPEG image/],
       ["cat/4.jpg", /unsupported image format/],
       ["cat/6.jpg", /^The format must be one of \.avif, .*, found svg$/],
+      ["cat/7.jpg", /^[^;]+premature end[^;]+; VipsJpeg: JPEG datastream contains no image$/],
       ["dog/1.png", /png/],
       ["dog/2.png", /^The image must have at most 89478485 pixels, found 100000 × 100000$/],
       ["dog/3.png", /corrupt header$/],

@@ -3,9 +3,12 @@ import {
   batchNorm,
   compareNetworks,
   conv2d,
+  type Dataset,
   evaluate,
   flatten,
   ImageDataset,
+  type Images,
+  type Labels,
   linear,
   normalize,
   Random,
@@ -95,6 +98,25 @@ Deno.test("compareNetworks() trains as trainAndEvaluate() does, and tests at the
       ]);
     }
     assert.equal(differences[0]!.name, "normed − plain");
+  }));
+
+Deno.test("compareNetworks() has the same results for a data set of one's own", () =>
+  assertNoLeak(async () => {
+    const own = (set: ImageDataset<1, 2>): Dataset<Images<1>, Labels<2>> => {
+      const { name, count, classNames } = set;
+      return { name, count, classNames, batch: (indices) => Promise.resolve(set.batch(indices)) };
+    };
+    const compared = await compareNetworks({ ...options, contestants: { plain } });
+    const { searches, networks } = await compareNetworks({
+      ...options,
+      contestants: { plain },
+      ...{ train: own(train), heldOut: own(heldOut), test: own(test) },
+    });
+    assert.deepEqual(searches, compared.searches);
+    const scores = ({ outcomes }: typeof networks[string]) =>
+      outcomes.map(({ accuracy, loss }) => [accuracy, loss]);
+    assert.deepEqual(scores(networks.plain!), scores(compared.networks.plain!));
+    assert.equal(networks.plain!.macs, compared.networks.plain!.macs);
   }));
 
 Deno.test("compareNetworks() measures trained networks, not those of the search", async () => {

@@ -2,13 +2,17 @@ import assert from "node:assert/strict";
 import {
   adam,
   conv2d,
+  type Dataset,
   evaluate,
+  type Features,
   fit,
   flatten,
   ImageDataset,
+  type Labels,
   linear,
   normalize,
   oneCycle,
+  ops,
   sequential,
   setSeed,
   sgd,
@@ -135,6 +139,26 @@ Deno.test("trainAndEvaluate() refuses options and data that do not fit", async (
   await assert.rejects(trainAndEvaluate(model, train, 5 as never, options), TypeError);
   await assert.rejects(trainAndEvaluate(5 as never, train, test, options), TypeError);
 });
+
+Deno.test("trainAndEvaluate() takes a data set of one's own, with other inputs than images", () =>
+  assertNoLeak(async () => {
+    const points = (count: number): Dataset<Features<2>, Labels<2>> => ({
+      name: "points",
+      count,
+      classNames: ["left", "right"],
+      batch: (indices) =>
+        Promise.resolve({
+          inputs: ops.tensor(Array.from(indices, (i) => [i % 2, 1 - i % 2] as const)),
+          targets: ops.tensor(indices.map((i) => i % 2), undefined, "int32") as Labels<2>,
+        }),
+    });
+    setSeed(1);
+    using model = linear(2, 2);
+    const long = { ...options, epochs: 30 };
+    const { accuracy, perClass } = await trainAndEvaluate(model, points(10), points(6), long);
+    assert.equal(accuracy, 1);
+    assert.deepEqual(perClass.map(({ className }) => className), ["left", "right"]);
+  }));
 
 /** Lines that must not compile. The function is checked, never called. */
 export function types() {

@@ -415,6 +415,21 @@ testInFolder(
   },
 );
 
+testInFolder("fit() with checkpoint names a folder that cannot be made", async (folder) => {
+  await Deno.mkdir(folder);
+  const file = join(folder, "notes.txt");
+  await Deno.writeTextFile(file, "mine");
+  for (const checkpoint of [file, join(file, "first")]) {
+    await assert.rejects(
+      begin({ checkpoint }).training.then(),
+      (error: Error) =>
+        error.message.includes(
+          `the folder of checkpoint must be one that can be written, found ${checkpoint}: `,
+        ) && error.message.endsWith(". Choose another folder."),
+    );
+  }
+});
+
 testInFolder("fit() with checkpoint leaves no tensors", async (folder) => {
   await assertNoLeak(async () => {
     const parts = begin({ checkpoint: folder });
@@ -524,7 +539,7 @@ const changes: Record<
   ],
   "a schedule": [
     () => begin({ schedule: () => 0.01, checkpoint: at }).training,
-    /^a schedule must be false, found true\.$/m,
+    /^schedule must be left out, found one\.$/m,
   ],
   "an option of the optimizer": [
     () =>

@@ -637,6 +637,25 @@ const refused: [
     /^At 1 \(linear 1 → 2\): .*2/,
   ],
   [
+    "validation images with other channels, and names the validation set",
+    () => {
+      const model: Module<Images, Features> = sequential(
+        conv2d(1, 2, { kernelSize: 1 }),
+        globalAveragePool(),
+        linear(2, 2),
+      );
+      const { labels, height, width } = pixels([1, 0]);
+      const classNames = ["a", "b"];
+      const validation = new ImageDataset({
+        ...{ name: "rgb", labels, height, width, channels: 3, classes: 2, classNames },
+        pixels: new Uint8Array(6 * height * width),
+      });
+      return fit(model, pixels([0, 1]), { ...options(model), batchSize: 1, validation } as never);
+    },
+    "RangeError",
+    /^Fitting to ".*", validating on "rgb": the images must have 1 channel for this model, found 3/,
+  ],
+  [
     "a model with fewer classes than the set",
     () => {
       const model: Module<Images<1>, Features> = sequential(flatten(), linear(784, 9));
@@ -819,7 +838,7 @@ Deno.test("fit() refuses a model and a data set of the wrong kind", () => {
   assert.throws(() => fit(model, { train: hundred }, options(model)), {
     name: "TypeError",
     message:
-      "Fitting: the data set must be an ImageDataset, or an object { name, count, batch }, found an object.",
+      "Fitting: the data set must be an ImageDataset, or an object { name, count, batch }, found { train }.",
   });
 });
 

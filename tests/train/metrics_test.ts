@@ -96,6 +96,8 @@ Deno.test("evaluate() refuses metrics that are no functions or return no numbers
   const refuse = (metrics: unknown, message: RegExp) =>
     assert.rejects(evaluate(model, five, { metrics } as never), { name: "TypeError", message });
   await refuse([1], /metrics\.0 must be a function of logits and labels/);
+  const mean = (logits: Features) => ops.mean(logits);
+  await refuse({ mean }, /mean must be a number, found a tensor.*Return a number of its dataSync/);
   await refuse(3, /metrics must be functions by name such as/);
   await refuse({ loss: () => "low" }, /the metric loss must be a number, found "low"/);
 });

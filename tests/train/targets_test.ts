@@ -368,7 +368,7 @@ Deno.test("fit() and evaluate() refuse float targets for the cross-entropy, in w
   using own = sgd(classifier.parameters(), { learningRate: 0.1 });
   await refuse(
     fit(classifier as never, twoClasses(), { ...options, optimizer: own, validation } as never),
-    'Fitting to "sides"',
+    'Fitting to "sides", validating on "a table"',
     1,
   );
 });
@@ -415,7 +415,7 @@ Deno.test("data sets that return something else are refused, in words", async ()
   assert.throws(() => train({ name: "odd", count: 4 }), {
     name: "TypeError",
     message: "Fitting: the data set must be an ImageDataset, or an object " +
-      "{ name, count, batch }, found an object.",
+      "{ name, count, batch }, found { name, count }.",
   });
   assert.throws(() => train({ ...returning(short), count: 0 }), {
     name: "RangeError",

@@ -1,6 +1,6 @@
 /**
  * Stages: trainings around a training, for early stopping, averages of weights, and logs. The page
- * about them is `lib/train/README.md`.
+ * about them is `lib/train/README.md`; `help(stages.csv)` documents one of them.
  *
  * @module
  */
