@@ -25,8 +25,8 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
     "show what depth costs and what an addition repairs, and account for all of ResNet-18",
     "1",
   ],
-  "11": ["choose a shortcut, an order of layers and a block, each by an experiment", "1"],
-  "12": ["mix a kernel for each picture, and measure whether the network uses the picture", "1"],
+  "11": ["choose a shortcut, an order of layers and a block, each by an experiment", "½"],
+  "12": ["mix a kernel for each picture, and measure whether the network uses the picture", "½"],
   "13": ["use a trained network where labels are few", "1"],
   "14": ["choose a network by data and cost, make it faster, go from a folder to answers", "1"],
 };

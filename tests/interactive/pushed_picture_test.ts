@@ -146,3 +146,11 @@ Deno.test("interactive.pushedPicture() is small, and refuses what it cannot comp
   refused({ networks: {} }, "RangeError", /the number of networks must be .* from 1 to 3, found 0/);
   refused({ picture: 1 }, "TypeError", /there is no option picture/);
 });
+
+Deno.test("pushedPicture() has a place for class maps only if a network ends in maps", () => {
+  const withMaps = made(exact), without = made(withNorm());
+  assert.match(withMaps.layout, /Map of.*Class map of net/s);
+  assert.deepEqual(withMaps.pictures, ["picture", "map", "bars"]);
+  assert.doesNotMatch(without.layout, /map/i);
+  assert.deepEqual(without.pictures, ["picture", "bars"]);
+});

@@ -171,13 +171,16 @@ Deno.test("startPage() has the minutes that each notebook of the course says in 
   for (const path of paths) {
     const { cells }: Notebook = JSON.parse(await Deno.readTextFile(path));
     const intro = cells.slice(0, 3).map(({ source }) => [source].flat().join("")).join("\n");
-    // "It takes two to four minutes", "It runs in under a minute": the last word counts.
+    // "It takes two to four minutes", "It runs in under a minute": the last word counts, except in
+    // "half a minute".
     const [, time = ""] =
       /(?:takes|runs in|computes for|machine's time\*\* +\|) ([^.;,|]*?)\s+minutes?\b/
         .exec(intro) ?? [];
     const last = /\w+$/.exec(time)?.[0] ?? "";
-    const minutes = last === "a" ? 1 : Number(last) || words.indexOf(last) + 1;
-    assert(minutes >= 1, `${path}: "${time} minutes"`);
+    const isHalf = time.endsWith("half a");
+    const count = isHalf ? 0.5 : last === "a" ? 1 : Number(last) || words.indexOf(last) + 1;
+    assert(count > 0, `${path}: "${time} minutes"`);
+    const minutes = isHalf ? "½" : String(count);
     assert.match(page, RegExp(`\\(${basename(path)}\\) \\| .* \\| ${minutes} \\|`));
   }
 });

@@ -324,11 +324,14 @@ export function pushedPicture(
   const offsets = { low: -MOST, high: MOST, step: 1 };
   const named = (names: readonly string[]) =>
     names.map((name, i) => [String(i), name] as const satisfies readonly [string, string]);
+  /** The network whose class maps are drawn, if there is one. */
+  const mapped = answers(initial).find(({ maps }) => maps)?.name;
+
   return {
     css: `[data-view=picture] { cursor: move; }
 .panels h4 { margin: 0 0 4px; font: inherit; font-weight: bold; }`,
     initial,
-    pictures: ["picture", "map", "bars"],
+    pictures: mapped ? ["picture", "map", "bars"] : ["picture", "bars"],
     describe,
     layout: `<div class="controls">
 ${
@@ -339,16 +342,18 @@ ${
       )
     }
 ${kit.slider("right", "To the right", offsets)} ${kit.slider("down", "Down", offsets)}
-${kit.choice("mapOf", "Map of", named(classNames.map(String)))}
+${mapped ? kit.choice("mapOf", "Map of", named(classNames.map(String))) : ""}
 ${kit.button("back", "Back to the middle")}
 </div>
 <div class="panels">
 <div><h4>The picture: drag it</h4><div data-view="picture" data-pad="picture" tabindex="0"
 role="application" aria-label="The picture: arrow keys move it"></div></div>
-<div><h4>Class map of ${escape(options.networks[0]!.name)}</h4><div data-view="map"></div></div>
+${mapped ? `<div><h4>Class map of ${escape(mapped)}</h4><div data-view="map"></div></div>` : ""}
 <div data-view="bars"></div></div>
 <div class="reading" data-view="said" role="status"></div>
-<p class="reading">Orange speaks for the class, blue against it. Blue bars are the label's.</p>`,
+<p class="reading">${
+      mapped ? "Orange speaks for the class, blue against it. " : ""
+    }Blue bars are the label's.</p>`,
     views: (state) => ({
       picture: drawPicture(state),
       map: drawMap(state),
