@@ -10,6 +10,7 @@ import { meaningsOf } from "./code.ts";
 import { deadLinks } from "./links.ts";
 import { convert, type Notebook } from "./notebook.ts";
 import { marksFile, notebooksFolder, pagesFolder, siteFolder } from "./paths.ts";
+import { renameTwins } from "./reference.ts";
 import { serve } from "./serve.ts";
 
 const usage = `Builds the book, a static site, into the folder book/site.
@@ -65,33 +66,33 @@ async function buildBook(environment: Environment, base: string): Promise<void> 
 }
 
 /**
- * Writes the pages of the library's public names, with a way back to the lessons. Returns the names
- * of their files.
+ * Writes the pages of the library's public names, with a way back to the lessons. Returns their
+ * files, by the names that deno doc gave them.
  */
 async function writeReference(
   environment: Environment,
   folder: string,
   base: string,
-): Promise<Set<string>> {
+): Promise<ReadonlyMap<string, string>> {
   await Deno.mkdir(dirname(folder), { recursive: true });
   const { success, output } = await run(environment, [
     environment.deno,
     ...["doc", "--html", "--name=ResNet Lab", `--output=${folder}`, "lib/mod.ts"],
   ]);
   if (!success) throw new Error(`Building the book: deno doc must succeed, found\n${output}`);
-  const pages = Array.from(Deno.readDirSync(join(folder, "~")), ({ name }) => name);
+  const pages = await renameTwins(folder);
   const start = '<ul class="breadcrumbs">';
   const back = `<li><a href="${base}" class="contextLink">Lessons</a></li><span>·</span>`;
   for (
     const file of [
       join(folder, "index.html"),
-      ...pages.map((name) => join(folder, "~", name)),
+      ...[...pages.values()].map((name) => join(folder, "~", name)),
     ]
   ) {
     const text = await Deno.readTextFile(file);
     await Deno.writeTextFile(file, text.replace(start, start + back));
   }
-  return new Set(pages);
+  return pages;
 }
 
 function frontPage(titles: Readonly<Record<string, string>>): string {
