@@ -10,7 +10,7 @@ import { meaningsOf } from "./code.ts";
 import { deadLinks } from "./links.ts";
 import { convert, type Notebook } from "./notebook.ts";
 import { marksFile, notebooksFolder, pagesFolder, siteFolder } from "./paths.ts";
-import { renameTwins } from "./reference.ts";
+import { accessible, renameTwins } from "./reference.ts";
 import { serve } from "./serve.ts";
 
 const usage = `Builds the book, a static site, into the folder book/site.
@@ -90,7 +90,7 @@ async function writeReference(
     ]
   ) {
     const text = await Deno.readTextFile(file);
-    await Deno.writeTextFile(file, text.replace(start, start + back));
+    await Deno.writeTextFile(file, accessible(text.replace(start, start + back)));
   }
   return pages;
 }
@@ -105,6 +105,10 @@ prev: false
 A course on convolutional networks, in TypeScript, on one typed library. Each section asks a
 question, lets you predict, shows a run, and reads its numbers. The charts and figures are live.
 
+Everything can be read here; nothing has to be installed. Begin with
+[the first lesson](./${basename(Object.keys(titles)[0]!, ".ipynb")}), and write down each prediction
+before you reveal what happened.
+
 You need to read JavaScript or TypeScript, and to know what a derivative is. Nothing about networks
 is assumed. Each lesson uses what the ones before it built.
 
@@ -116,8 +120,8 @@ ${lessonTable(titles, { link: (file) => `./${basename(file, ".ipynb")}` })}
 
 </div>
 
-The last column is the time that a computer with two cores needs for what the lesson runs. To run
-the lessons yourself, choose “Open in my Jupyter” in any of them. All names of the library are in
+The minutes are what a computer with two cores needs for what the lesson runs. To run the lessons
+yourself, choose “Open in my Jupyter” in any of them. All names of the library are in
 the <a href="./reference/" target="_self">reference</a>.
 `;
 }

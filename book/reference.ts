@@ -1,4 +1,4 @@
-/** The reference that `deno doc` writes: names of files that no disk confuses. */
+/** The reference that `deno doc` writes: names of files that no disk confuses, and access. */
 import { join } from "node:path";
 
 /** A link to a page, in the HTML of deno doc and in its search index. */
@@ -48,6 +48,50 @@ export async function renameTwins(folder: string): Promise<ReadonlyMap<string, s
     if (file !== name) await Deno.rename(join(folder, "~", name), join(folder, "~", file));
   }
   return files;
+}
+
+/**
+ * The changes to the looks of deno doc: contrast, and pages that fit a phone. There the list of
+ * names, which is all that the first page has, stands below the page instead of being left out.
+ */
+const style = `<style>
+.light .td-kw { color: #0b6578 } .light .td-lit { color: #9a3c00 } .light .td-str { color: #14692f }
+.light .td-ref, .light .ddoc .markdown a { color: #1f56b5 } .light .td-tp { color: #7a4b00 }
+.ddoc .namespaceItemContentSubItems, .ddoc .namespaceItemContent * { opacity: 1 }
+.ddoc .td-ref { text-decoration: underline }
+.light .text-Class { color: #12702d } .light .text-readonly { color: #5334d8 }
+.light .text-Interface { color: #80500f } .light .text-Namespace { color: #a83a2c }
+.light .text-Enum { color: #0f6a6e } .light .ddoc .type { color: #57534e }
+.light .td-op { color: #a3195b } .light .ddoc .contextLink { color: #0b5273 }
+.light .ddoc [class*=text-stone-500] { color: #57534e }
+.light .token.comment { color: #5c6370 } .light .token.punctuation { color: #57534e }
+.light .token.function, .light .token.class-name { color: #a3195b }
+.light .token.string { color: #3f6100 } .light .token.operator { color: #6f4e24 }
+.light .token.keyword { color: #005f8a }
+@media (max-width: 767px) {
+  .ddoc > *, .ddoc article { min-width: 0; max-width: 100% }
+  .ddoc #topnav { height: auto }
+  .ddoc #topnav > div { flex-wrap: wrap; gap: 0.5rem }
+  .ddoc #topnav > div > * { max-width: 100% }
+  .ddoc #searchbar { min-width: 0; flex-shrink: 1 }
+  .ddoc .breadcrumbs { word-break: normal; overflow-wrap: anywhere }
+  .ddoc #content { flex-direction: column }
+  .ddoc #content > * { min-width: 0; max-width: 100% }
+  .ddoc #content code { overflow-wrap: anywhere }
+  .ddoc #content pre, .ddoc #content pre code { overflow-x: auto; overflow-wrap: normal }
+  .ddoc .toc { display: block; position: static; width: auto; height: auto; max-height: none }
+}
+</style></head>`;
+
+/** Returns a page of deno doc with what screen readers, the keyboard and phones need. */
+export function accessible(page: string): string {
+  return page
+    .replace("<html>", '<html lang="en">')
+    .replace("</head>", style)
+    // The list holds links and arrows that are no items.
+    .replace('<ul class="breadcrumbs">', '<ul class="breadcrumbs" role="presentation">')
+    .replaceAll('<button class="copyButton"', '<button class="copyButton" aria-label="Copy"')
+    .replaceAll('<code class="language-', '<code tabindex="0" class="language-');
 }
 
 /** Returns the paths of the files beside the folder of pages that may link to a page. */

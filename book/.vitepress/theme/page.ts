@@ -15,9 +15,9 @@ export function enhance(): void {
   reachWide(page);
 }
 
-/** Makes formulas and code that are wider than the page scroll, by the keyboard too. */
+/** Makes formulas, code and charts that are wider than the page scroll, by the keyboard too. */
 function reachWide(page: HTMLElement): void {
-  for (const element of page.querySelectorAll<HTMLElement>("p, pre")) {
+  for (const element of page.querySelectorAll<HTMLElement>("p, pre, .chart > .wide")) {
     if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
   }
 }
