@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** Adds to a page what needs scripts. Without them a page shows everything, as pictures and text. */
+/** Adds to a page what needs scripts. Without them it shows everything, as pictures and text. */
 import { addCharts } from "./charts.ts";
 import { addFigures } from "./figures.ts";
 import { addPredictions } from "./predictions.ts";
