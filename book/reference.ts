@@ -57,7 +57,7 @@ export async function renameTwins(folder: string): Promise<ReadonlyMap<string, s
 const style = `<style>
 .light .td-kw { color: #0b6578 } .light .td-lit { color: #9a3c00 } .light .td-str { color: #14692f }
 .light .td-ref, .light .ddoc .markdown a { color: #1f56b5 } .light .td-tp { color: #7a4b00 }
-.ddoc .namespaceItemContentSubItems, .ddoc .namespaceItemContent * { opacity: 1 }
+.ddoc .namespaceItemContentSubItems, .ddoc .namespaceItemContent * { opacity: 1 !important }
 .ddoc .td-ref { text-decoration: underline }
 .light .text-Class { color: #12702d } .light .text-readonly { color: #5334d8 }
 .light .text-Interface { color: #80500f } .light .text-Namespace { color: #a83a2c }
