@@ -62,6 +62,7 @@ const style = `<style>
 .light .text-Class { color: #12702d } .light .text-readonly { color: #5334d8 }
 .light .text-Interface { color: #80500f } .light .text-Namespace { color: #a83a2c }
 .light .text-Enum { color: #0f6a6e } .light .ddoc .type { color: #57534e }
+.light .ddoc a code { color: #1f56b5 !important }
 .light .td-op { color: #a3195b } .light .ddoc .contextLink { color: #0b5273 }
 .light .ddoc [class*=text-stone-500] { color: #57534e }
 .light .token.comment { color: #5c6370 } .light .token.punctuation { color: #57534e }
