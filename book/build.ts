@@ -10,6 +10,7 @@ import { meaningsOf } from "./code.ts";
 import { deadLinks } from "./links.ts";
 import { convert, type Notebook } from "./notebook.ts";
 import { marksFile, notebooksFolder, pagesFolder, siteFolder } from "./paths.ts";
+import { accessible, renameTwins } from "./reference.ts";
 import { serve } from "./serve.ts";
 
 const usage = `Builds the book, a static site, into the folder book/site.
@@ -66,33 +67,33 @@ async function buildBook(environment: Environment, base: string): Promise<void> 
 }
 
 /**
- * Writes the pages of the library's public names, with a way back to the lessons. Returns the names
- * of their files.
+ * Writes the pages of the library's public names, with a way back to the lessons. Returns their
+ * files, by the names that deno doc gave them.
  */
 async function writeReference(
   environment: Environment,
   folder: string,
   base: string,
-): Promise<Set<string>> {
+): Promise<ReadonlyMap<string, string>> {
   await Deno.mkdir(dirname(folder), { recursive: true });
   const { success, output } = await run(environment, [
     environment.deno,
     ...["doc", "--html", "--name=ResNet Lab", `--output=${folder}`, "lib/mod.ts"],
   ]);
   if (!success) throw new Error(`Building the book: deno doc must succeed, found\n${output}`);
-  const pages = Array.from(Deno.readDirSync(join(folder, "~")), ({ name }) => name);
+  const pages = await renameTwins(folder);
   const start = '<ul class="breadcrumbs">';
   const back = `<li><a href="${base}" class="contextLink">Lessons</a></li><span>·</span>`;
   for (
     const file of [
       join(folder, "index.html"),
-      ...pages.map((name) => join(folder, "~", name)),
+      ...[...pages.values()].map((name) => join(folder, "~", name)),
     ]
   ) {
     const text = await Deno.readTextFile(file);
-    await Deno.writeTextFile(file, text.replace(start, start + back));
+    await Deno.writeTextFile(file, accessible(text.replace(start, start + back)));
   }
-  return new Set(pages);
+  return pages;
 }
 
 /** Writes the page whose networks run in the browser, and the files that it loads at its start. */
@@ -162,6 +163,10 @@ prev: false
 A course on convolutional networks, in TypeScript, on one typed library. Each section asks a
 question, lets you predict, shows a run, and reads its numbers. The charts and figures are live.
 
+Everything can be read here; nothing has to be installed. Begin with
+[the first lesson](./${basename(Object.keys(titles)[0]!, ".ipynb")}), and write down each prediction
+before you reveal what happened.
+
 You need to read JavaScript or TypeScript, and to know what a derivative is. Nothing about networks
 is assumed. Each lesson uses what the ones before it built.
 
@@ -173,8 +178,8 @@ ${lessonTable(titles, { link: (file) => `./${basename(file, ".ipynb")}` })}
 
 </div>
 
-The last column is the time that a computer with two cores needs for what the lesson runs. To run
-the lessons yourself, choose “Open in my Jupyter” in any of them. All names of the library are in
+The minutes are what a computer with two cores needs for what the lesson runs. To run the lessons
+yourself, choose “Open in my Jupyter” in any of them. All names of the library are in
 the <a href="./reference/" target="_self">reference</a>.
 `;
 }

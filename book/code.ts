@@ -33,13 +33,13 @@ export interface Meanings {
  *
  * @param root The folder of the project.
  * @param denoTypes The output of `deno types`.
- * @param pages The pages of the reference, such as `conv2d.html`.
+ * @param pages The file of each page of the reference, by its name such as `conv2d.html`.
  */
 export function meaningsOf(
   root: string,
   notebooks: ReadonlyMap<string, CheckedNotebook>,
   denoTypes: string,
-  pages: ReadonlySet<string>,
+  pages: ReadonlyMap<string, string>,
 ): Meanings {
   const files = new Map([[join(root, "deno_types.d.ts"), denoTypes]]);
   const modules: { name: string; file: string; cells: readonly CodeCell[] }[] = [];
@@ -146,23 +146,22 @@ function textOf(service: ts.LanguageService, file: string, place: number): strin
 function linksOf(
   checker: ts.TypeChecker,
   library: ts.SourceFile,
-  pages: ReadonlySet<string>,
+  pages: ReadonlyMap<string, string>,
 ): ReadonlyMap<ts.Symbol, string> {
   const links = new Map<ts.Symbol, string>();
   const add = (module: ts.Symbol, prefix: string) => {
     for (const exported of checker.getExportsOfModule(module)) {
       const symbol = target(checker, exported);
-      const page = `${prefix}${exported.name}.html`;
-      if (pages.has(page) && !links.has(symbol)) links.set(symbol, page);
+      const page = pages.get(`${prefix}${exported.name}.html`);
+      if (page !== undefined && !links.has(symbol)) links.set(symbol, page);
       if (prefix === "" && symbol.flags & ts.SymbolFlags.ValueModule) {
         add(symbol, `${exported.name}.`);
       }
       // A type's members have pages of their own.
       for (const [name, member] of symbol.members ?? []) {
-        for (
-          const page of [`${exported.name}.prototype.${name}.html`, `${exported.name}.${name}.html`]
-        ) {
-          if (pages.has(prefix + page) && !links.has(member)) links.set(member, prefix + page);
+        for (const owner of [`${exported.name}.prototype`, exported.name]) {
+          const page = pages.get(`${prefix}${owner}.${name}.html`);
+          if (page !== undefined && !links.has(member)) links.set(member, page);
         }
       }
     }

@@ -159,8 +159,10 @@ function convertOutput(
     const [width, height] = [png.readUInt32BE(16), png.readUInt32BE(20)];
     const kind = isOfPixels(figure) ? "chart of-pixels" : "chart";
     return `<figure class="${kind}" data-chart="${store(".json", JSON.stringify(figure))}">` +
-      `<img src="${store(".png", png)}" width="${width}" height="${height}" loading="lazy" ` +
-      `alt="${escape(plain)}"></figure>`;
+      `<div class="wide" style="--width: ${width}px"><img src="${
+        store(".png", png)
+      }" width="${width}" height="${height}" loading="lazy" ` +
+      `alt="${escape(plain)}"></div></figure>`;
   }
   if (data["text/html"]) return convertHtml(joined(data["text/html"]), store);
   if (data["text/plain"]) return printed(plain);

@@ -59,7 +59,11 @@ export default defineConfig({
   // The pages of deno doc are not VitePress's; the build checks these links too.
   ignoreDeadLinks: [/\/reference\//],
   themeConfig: {
-    nav: [{ text: "Reference", link: "/reference/", target: "_self" }],
+    nav: [
+      { text: "Lessons", link: "/" },
+      { text: "Live networks", link: "/live_networks" },
+      { text: "Reference", link: "/reference/", target: "_self" },
+    ],
     sidebar: [
       { text: "Lessons", items: lessons },
       { text: "To try", items: [{ text: "Live networks", link: "/live_networks" }] },

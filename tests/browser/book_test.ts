@@ -170,6 +170,13 @@ Deno.test({
               await page.setViewportSize({ width, height: 900 });
               const widest = await page.evaluate(() => document.documentElement.scrollWidth);
               assert(widest <= width, `${name} is ${widest} wide at ${width}`);
+              const smallest = await page.evaluate(() =>
+                Math.min(...Array.from(
+                  document.querySelectorAll<HTMLImageElement>("figure[data-chart] img"),
+                  (image) => image.offsetWidth / Number(image.getAttribute("width")),
+                ))
+              );
+              assert(smallest > 0.79, `${name} shows a chart at ${smallest} of its size`);
               if (shots) {
                 const path = join(shots, `${name}_${width}_${colorScheme}.png`);
                 await page.screenshot({ path, fullPage: true });
@@ -234,6 +241,57 @@ Deno.test({
         await page.waitForURL(/reference\/~\/(ops\.)?conv2d\.html$/);
         assert.match(await page.locator("body").innerText(), /conv2d/);
       });
+
+      await t.step(
+        "on a phone a tap shows a type, and charts scroll instead of shrinking",
+        async () => {
+          const phone = await browser.newContext({
+            viewport: { width: 390, height: 844 },
+            hasTouch: true,
+            isMobile: true,
+          });
+          const page = await phone.newPage();
+          const { name } = lessons.find(({ name }) => name.includes("convolution"))!;
+          await page.goto(`${address}${name}.html`);
+          await page.waitForLoadState("networkidle");
+          const layer = page.locator("pre a", { hasText: /^conv2d$/ }).first();
+          await layer.scrollIntoViewIfNeeded();
+          await layer.tap();
+          const tip = page.locator("#type-tip");
+          await tip.waitFor();
+          assert.match(await tip.innerText(), /conv2d[^]*Tap again/);
+          assert.match(page.url(), /convolution/);
+          await layer.tap();
+          await page.waitForURL(/reference\/~\/(ops\.)?conv2d\.html$/);
+          await page.goto(`${address}${name}.html`);
+          await page.waitForLoadState("networkidle");
+          await page.locator("input.show-all").check();
+          const chart = page.locator("figure[data-chart]").first();
+          await chart.getByRole("button", { name: "Explore" }).tap();
+          const drawn = chart.locator(".main-svg").first();
+          await drawn.waitFor();
+          const { width } = (await drawn.boundingBox())!;
+          const full = Number(await chart.locator("img").getAttribute("width"));
+          assert(width >= 0.79 * full, `the chart is drawn ${width} wide, of ${full}`);
+          assert.equal(await chart.locator(".modebar-btn").count(), 0);
+          await phone.close();
+        },
+      );
+
+      for (const name of ["index", "~/conv2d", "~/Conv2d-class", "~/ops"]) {
+        const title = `reference/${name} fits a phone, and axe finds nothing serious`;
+        await t.step(title, async () => {
+          await page.setViewportSize({ width: 390, height: 900 });
+          const response = await page.goto(`${address}reference/${name}.html`);
+          assert.equal(response?.status(), 200);
+          await page.waitForLoadState("networkidle");
+          const widest = await page.evaluate(() => document.documentElement.scrollWidth);
+          assert(widest <= 390, `${name} is ${widest} wide at 390`);
+          assert(await page.locator(".toc a, main a").first().isVisible());
+          assert.deepEqual(await seriousFindings(page), []);
+          await page.setViewportSize({ width: 1280, height: 900 });
+        });
+      }
 
       await t.step("each interactive figure is live", async () => {
         for (const { path, name } of lessons) {

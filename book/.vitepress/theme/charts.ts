@@ -15,6 +15,9 @@ interface Chart {
   readonly config: object;
 }
 
+/** The smallest width of a chart, as part of its own, at which its labels can be read. */
+const smallest = 0.8;
+
 let plotly: Promise<Plotly> | undefined;
 
 /** Loads plotly.js once, with the first chart that a reader wants to touch. */
@@ -61,16 +64,26 @@ async function drawChart(figure: HTMLElement): Promise<void> {
   if (!response.ok) throw new Error(`Drawing a chart: ${response.url} could not be loaded.`);
   const { data, layout, config }: Chart = await response.json();
   const place = document.createElement("div");
-  const width = () => Math.min(layout.width ?? Infinity, figure.clientWidth);
-  figure.append(place);
-  await plotly.newPlot(place, data, { ...layout, width: width() }, config);
-  figure.querySelector("img")!.hidden = true;
+  const image = figure.querySelector("img")!;
+  const full = layout.width ?? Number(image.getAttribute("width"));
+  // As for the picture: a narrow page scrolls sideways instead of shrinking the labels.
+  const width = () => Math.min(full, Math.max(figure.clientWidth, smallest * full));
+  image.parentElement!.append(place);
+  // A finger that moves over a chart scrolls the page, so the tools to drag would be in the way.
+  const isTouched = matchMedia("(hover: none)").matches && !("scene" in layout);
+  await plotly.newPlot(
+    place,
+    data,
+    { ...layout, ...isTouched ? { dragmode: false } : {}, width: width() },
+    { ...config, ...isTouched ? { displayModeBar: false } : {} },
+  );
+  image.hidden = true;
   figure.querySelector("button")!.remove();
   figure.dataset.state = "drawn";
   let drawn = width();
   new ResizeObserver(() => {
     // A hidden chart has no width.
-    if (width() === drawn || width() === 0) return;
+    if (width() === drawn || figure.clientWidth === 0) return;
     drawn = width();
     plotly.relayout(place, { width: drawn });
   }).observe(figure);

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** Adds to a page what needs scripts. Without them a page shows everything as pictures. */
+/** Adds to a page what needs scripts. Without them it shows everything, as pictures and text. */
 import { addCharts } from "./charts.ts";
 import { addFigures } from "./figures.ts";
 import { addLive } from "./live.ts";
@@ -17,9 +17,9 @@ export function enhance(): void {
   reachWide(page);
 }
 
-/** Makes formulas and code that are wider than the page scroll, by the keyboard too. */
+/** Makes formulas, code and charts that are wider than the page scroll, by the keyboard too. */
 function reachWide(page: HTMLElement): void {
-  for (const element of page.querySelectorAll<HTMLElement>("p, pre")) {
+  for (const element of page.querySelectorAll<HTMLElement>("p, pre, .chart > .wide")) {
     if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
   }
 }

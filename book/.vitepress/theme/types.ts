@@ -13,9 +13,12 @@ export function listenForTypes(): void {
   tip.hidden = true;
   document.body.append(tip);
   let current: HTMLElement | undefined;
+  /** The name that a finger has touched once. */
+  let touched: HTMLElement | undefined;
+  let pointer = "";
   const hide = () => {
     current?.removeAttribute("aria-describedby");
-    current = undefined;
+    current = touched = undefined;
     tip.hidden = true;
   };
   const show = async (name: HTMLElement) => {
@@ -33,6 +36,11 @@ export function listenForTypes(): void {
       words.textContent = sentence;
       tip.append(words);
     }
+    if (pointer === "touch" && name instanceof HTMLAnchorElement) {
+      const hint = document.createElement("p");
+      hint.textContent = "Tap again to open its page.";
+      tip.append(hint);
+    }
     tip.hidden = false;
     name.setAttribute("aria-describedby", tip.id);
     place(tip, name.getBoundingClientRect());
@@ -42,7 +50,19 @@ export function listenForTypes(): void {
     if (name) show(name).catch((error: unknown) => console.error(error));
     else hide();
   };
+  for (const type of ["pointerover", "pointerdown"] as const) {
+    addEventListener(type, ({ pointerType }) => pointer = pointerType, { capture: true });
+  }
   for (const type of ["pointerover", "focusin", "click"]) addEventListener(type, onName);
+  // A finger cannot hover: the first tap shows the type, the second one follows the link.
+  addEventListener("click", (event) => {
+    const name = event.target instanceof Element
+      ? event.target.closest<HTMLElement>("a[data-type]")
+      : null;
+    if (pointer !== "touch" || !name || name === touched) return;
+    event.preventDefault();
+    touched = name;
+  });
   addEventListener("focusout", hide);
   addEventListener("keydown", ({ key }) => key === "Escape" && hide());
   addEventListener("scroll", hide, { capture: true, passive: true });

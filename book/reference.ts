@@ -1,0 +1,103 @@
+/** The reference that `deno doc` writes: names of files that no disk confuses, and access. */
+import { join } from "node:path";
+
+/** A link to a page, in the HTML of deno doc and in its search index. */
+const links = /(~(?:\/|&#x2F;))([\w.$]+\.html)/g;
+
+/**
+ * Renames each page whose name differs from another one only by case, as `Conv2d.html` from
+ * `conv2d.html`, and rewrites the links to it. Disks of macOS and Windows take such names for one
+ * file. A function keeps its name; its twin gets its kind: `Conv2d-class.html`.
+ *
+ * @param folder The folder that `deno doc --html` has written.
+ * @returns The file of each page, by the name that deno doc gave it.
+ */
+export async function renameTwins(folder: string): Promise<ReadonlyMap<string, string>> {
+  const index = await Deno.readTextFile(join(folder, "search_index.js"));
+  const kinds = new Map<string, string>();
+  for (const [, kind, name] of index.matchAll(/"title":"([^"]*)"\}\],"name":"([^"]*)"/g)) {
+    kinds.set(`${name}.html`, kind!);
+  }
+  const names = Array.from(Deno.readDirSync(join(folder, "~")), ({ name }) => name).sort();
+  const groups = Object.values(Object.groupBy(names, (name) => name.toLowerCase()));
+  const files = new Map(names.map((name) => [name, name]));
+  for (const group of groups) {
+    for (const name of group!.length > 1 ? group! : []) {
+      const kind = kinds.get(name) ?? "page";
+      if (kind === "Function") continue;
+      const suffix = kind.toLowerCase().replaceAll(" ", "-");
+      files.set(name, name.replace(/\.html$/, `-${suffix}.html`));
+    }
+  }
+  const distinct = new Set([...files.values()].map((file) => file.toLowerCase()));
+  if (distinct.size < files.size) {
+    throw new Error(
+      "Writing the reference: the names of its pages must differ by more than case, found " +
+        `${files.size} pages with ${distinct.size} names.`,
+    );
+  }
+  for (const path of [...rootFiles(folder), ...names.map((name) => join(folder, "~", name))]) {
+    const text = await Deno.readTextFile(path);
+    const changed = text.replaceAll(
+      links,
+      (_, start: string, page: string) => start + (files.get(page) ?? page),
+    );
+    if (changed !== text) await Deno.writeTextFile(path, changed);
+  }
+  for (const [name, file] of files) {
+    if (file !== name) await Deno.rename(join(folder, "~", name), join(folder, "~", file));
+  }
+  return files;
+}
+
+/**
+ * The changes to the looks of deno doc: contrast, and pages that fit a phone. There the list of
+ * names, which is all that the first page has, stands below the page instead of being left out.
+ */
+const style = `<style>
+.light .td-kw { color: #0b6578 } .light .td-lit { color: #9a3c00 } .light .td-str { color: #14692f }
+.light .td-ref, .light .ddoc .markdown a { color: #1f56b5 } .light .td-tp { color: #7a4b00 }
+.ddoc .namespaceItemContentSubItems, .ddoc .namespaceItemContent * { opacity: 1 !important }
+.ddoc .td-ref { text-decoration: underline }
+.light .text-Class { color: #12702d } .light .text-readonly { color: #5334d8 }
+.light .text-Interface { color: #80500f } .light .text-Namespace { color: #a83a2c }
+.light .text-Enum { color: #0f6a6e } .light .ddoc .type { color: #57534e }
+.light .ddoc a code { color: #1f56b5 !important }
+.light .td-op { color: #a3195b } .light .ddoc .contextLink { color: #0b5273 }
+.light .ddoc [class*=text-stone-500] { color: #57534e }
+.light .token.comment { color: #5c6370 } .light .token.punctuation { color: #57534e }
+.light .token.function, .light .token.class-name { color: #a3195b }
+.light .token.string { color: #3f6100 } .light .token.operator { color: #6f4e24 }
+.light .token.keyword { color: #005f8a }
+@media (max-width: 767px) {
+  .ddoc > *, .ddoc article { min-width: 0; max-width: 100% }
+  .ddoc #topnav { height: auto }
+  .ddoc #topnav > div { flex-wrap: wrap; gap: 0.5rem }
+  .ddoc #topnav > div > * { max-width: 100% }
+  .ddoc #searchbar { min-width: 0; flex-shrink: 1 }
+  .ddoc .breadcrumbs { word-break: normal; overflow-wrap: anywhere }
+  .ddoc #content { flex-direction: column }
+  .ddoc #content > * { min-width: 0; max-width: 100% }
+  .ddoc #content code { overflow-wrap: anywhere }
+  .ddoc #content pre, .ddoc #content pre code { overflow-x: auto; overflow-wrap: normal }
+  .ddoc .toc { display: block; position: static; width: auto; height: auto; max-height: none }
+}
+</style></head>`;
+
+/** Returns a page of deno doc with what screen readers, the keyboard and phones need. */
+export function accessible(page: string): string {
+  return page
+    .replace("<html>", '<html lang="en">')
+    .replace("</head>", style)
+    // The list holds links and arrows that are no items.
+    .replace('<ul class="breadcrumbs">', '<ul class="breadcrumbs" role="presentation">')
+    .replaceAll('<button class="copyButton"', '<button class="copyButton" aria-label="Copy"')
+    .replaceAll('<code class="language-', '<code tabindex="0" class="language-');
+}
+
+/** Returns the paths of the files beside the folder of pages that may link to a page. */
+function rootFiles(folder: string): string[] {
+  return Array.from(Deno.readDirSync(folder)).map(({ name }) => name)
+    .filter((name) => name.endsWith(".html") || name === "search_index.js")
+    .map((name) => join(folder, name));
+}
