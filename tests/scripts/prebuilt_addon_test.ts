@@ -121,7 +121,7 @@ Deno.test({
         env: { JSR_URL: registry.url, RESNET_LAB_CACHE: base, NO_COLOR: "1" },
       }).output();
       const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-      assert.equal(out, "tensorflow true\n", err);
+      assert.equal(out, "tensorflow true\n", err ?? "");
     } finally {
       await Deno.remove(base, { recursive: true });
     }
