@@ -22,6 +22,11 @@ export function environmentVariable(variable: string): string | undefined {
   return process.env[variable];
 }
 
+/** Only graphs of native TensorFlow need files. */
+export function mayWrite(): boolean {
+  return false;
+}
+
 /** The notebooks run on Deno. */
 export function isInKernel(): boolean {
   return false;

@@ -71,7 +71,7 @@ Deno.test("a script without a permission computes on another backend, and prints
     assert.equal(said, `${backend} 3\n`, flags.join(" "));
     assert.match(
       warned,
-      /^Native TensorFlow did not load \(Requires (read|ffi) access.*slower(?: \(1\.5 to 2\.2 times per core\))?\. Start Deno with --allow-read --allow-env --allow-ffi\n$/,
+      /^Native TensorFlow did not load \(Requires (read|ffi) access.*slower(?: \(2 to 4 times per core\))?\. Start Deno with --allow-read --allow-env --allow-ffi\n$/,
     );
   }
 });

@@ -75,7 +75,7 @@ Deno.test('backend() is "wasm" without set-up, and one line names the remedy', a
     assert.equal(stdout, "wasm 0 4");
     assert.equal(
       stderr,
-      "Native TensorFlow is not set up, so this runs on the WebAssembly backend, slower (1.5 to 2.2 times per core). " +
+      "Native TensorFlow is not set up, so this runs on the WebAssembly backend, slower (2 to 4 times per core). " +
         "In the resnet-lab folder run: npx --yes deno@2.9.6 task setup",
     );
     assert.equal(code, 0);

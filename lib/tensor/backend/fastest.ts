@@ -64,7 +64,7 @@ function failed(problem: string, remedy: string): FastestBackend {
   const notice = (other: string) =>
     `Native TensorFlow ${problem}, so this runs on the ${other} backend, slower${
       // Measured by bench/backends.ts.
-      other === "WebAssembly" ? " (1.5 to 2.2 times per core)" : ""}. ${remedy}`;
+      other === "WebAssembly" ? " (2 to 4 times per core)" : ""}. ${remedy}`;
   return { failure: { notice } };
 }
 
