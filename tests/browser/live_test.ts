@@ -166,7 +166,8 @@ siteTest("a picture file is read in grey, on black", async () => {
     (_, i) => i % 56 >= 20 && i % 56 < 36 && i / 56 >= 10 && i / 56 < 46 ? 0 : 255,
   );
   const png = encode({ width: 56, height: 56, channels: 1, data });
-  await site.page.locator("input[type=file]").setInputFiles({
+  const files = site.page.locator("input[type=file]");
+  await files.setInputFiles({
     name: "tower.png",
     mimeType: "image/png",
     buffer: Buffer.from(png),
@@ -175,6 +176,13 @@ siteTest("a picture file is read in grey, on black", async () => {
   const link = await site.run<string>("return figure.state");
   const own = pictureOf(new URLSearchParams(link).get("own")!)!;
   assert.deepEqual([own[0], own[14 * 28 + 14], own[14 * 28 + 5]], [0, 1, 0]);
+
+  // A file that is no picture changes nothing, and the figure says why.
+  const text = Buffer.from("no picture");
+  await files.setInputFiles({ name: "notes.txt", mimeType: "text/plain", buffer: text });
+  const said = site.page.locator("[data-view=said]");
+  await said.filter({ hasText: "Reading" }).waitFor();
+  assert.equal(await site.run("return figure.state"), link);
 });
 
 siteTest("the heat map is that of gradCam() here", async () => {

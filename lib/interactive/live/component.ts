@@ -15,7 +15,7 @@ import {
   textOf,
 } from "./picture.ts";
 
-/** The state of the figure. All but `tool` and `grip` are in its link. */
+/** The state of the figure. All but `tool`, `grip` and `problem` are in its link. */
 export interface LiveState {
   readonly network: LiveName;
   /** The index of a picture of the test set, -1 for the reader's own. */
@@ -32,6 +32,8 @@ export interface LiveState {
   readonly from: number;
   /** What the pointer does to the picture. */
   readonly tool: "push" | "draw";
+  /** Why a file could not be read; empty after the next action. */
+  readonly problem: string;
   /** The last place of the pointer, and the push at its first. */
   readonly grip?: readonly [x: number, y: number, right: number, down: number];
 }
@@ -59,7 +61,7 @@ export interface LiveComponent extends Component<LiveState> {
 
 const initial: LiveState = {
   ...{ network: "lenet", picture: 0, own: "", right: 0, down: 0, layer: "", from: -1 },
-  ...{ unit: { channel: 0, row: 14, column: 14 }, tool: "push" },
+  ...{ unit: { channel: 0, row: 14, column: 14 }, tool: "push", problem: "" },
 };
 
 /** Returns a state as text for a link. */
@@ -102,6 +104,9 @@ export function stateOf(
     from: numbers("from", 0, 9999, [-1])[0]!,
   };
 }
+
+/** The start of the command that shows why a file could not be read. */
+export const PROBLEM = "problem:";
 
 const PIXEL = 9, BAR = 21, ACROSS = 340;
 
@@ -255,7 +260,7 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
   function views(state: LiveState): Record<string, string> {
     const found = compute(state);
     data.changed(linkOf(state));
-    const said = escape(describe(state));
+    const said = escape(state.problem || describe(state));
     if (!found) return { picture: drawPicture(state, undefined), said };
     const { answer } = found, unit = chosen(state, answer), [layer] = unit;
     return {
@@ -305,8 +310,9 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
     return { ...withOwn(state, pixels), grip: [x, y, 0, 0] };
   }
 
-  function act(state: LiveState, action: Action): LiveState {
+  function act(before: LiveState, action: Action): LiveState {
     const { kind, name, value, x, y } = action;
+    const state = before.problem === "" ? before : { ...before, problem: "" };
     if (name === "picture" && kind !== "set") return actOnPicture(state, action);
     if (kind === "press") {
       if (name === "middle") return { ...state, right: 0, down: 0 };
@@ -330,6 +336,7 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
       case "command": {
         // What was loaded or read outside of the component. A new state draws all again.
         if (value === "") return { ...state };
+        if (value.startsWith(PROBLEM)) return { ...state, problem: value.slice(PROBLEM.length) };
         return { ...stateOf(value, data), tool: state.tool };
       }
       case "network":

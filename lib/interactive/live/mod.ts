@@ -7,7 +7,7 @@ import { loadStateDict, readSafetensors } from "../../weights/mod.ts";
 import type { PageElement, PageRoot } from "../component.ts";
 import { makeKit } from "../kit.ts";
 import { type LiveAnswer, SIDE } from "./answer.ts";
-import { linkOf, liveComponent, type LiveData, stateOf } from "./component.ts";
+import { linkOf, liveComponent, type LiveData, PROBLEM, stateOf } from "./component.ts";
 import { type LiveModel, type LiveName, liveNetworks } from "./networks.ts";
 import { onBlack, rounded, textOf } from "./picture.ts";
 
@@ -104,7 +104,9 @@ export async function live(place: PageElement, options: LiveOptions): Promise<Li
   }
 
   listenForFiles(place.shadowRoot!, (bytes) => {
-    read(bytes).catch((error: unknown) => console.error(error));
+    read(bytes).catch((error: unknown) => {
+      command(PROBLEM + (error instanceof Error ? error.message : error));
+    });
   });
   return {
     get state() {
