@@ -87,6 +87,7 @@ async function writeReference(
   for (
     const file of [
       join(folder, "index.html"),
+      join(folder, "all_symbols.html"),
       ...[...pages.values()].map((name) => join(folder, "~", name)),
     ]
   ) {

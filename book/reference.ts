@@ -69,6 +69,8 @@ const style = `<style>
 .light .token.function, .light .token.class-name { color: #a3195b }
 .light .token.string { color: #3f6100 } .light .token.operator { color: #6f4e24 }
 .light .token.keyword { color: #005f8a }
+.light .text-optional, .light .text-abstract { color: #0a6270 }
+.dark .type { color: #a8a29e !important } .dark .text-readonly { color: #a99bff }
 @media (max-width: 767px) {
   .ddoc > *, .ddoc article { min-width: 0; max-width: 100% }
   .ddoc #topnav { height: auto }
