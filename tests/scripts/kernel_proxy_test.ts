@@ -298,7 +298,7 @@ Deno.test({
     );
 
     await t.step("shows errors that no code catches, and goes on", async () => {
-      const wait = "await new Promise((done) => setTimeout(done, 1500));";
+      const wait = "await new Promise((done) => setTimeout(done, 3000));";
       const thrown = (value: string) =>
         `setTimeout(() => {\n  throw ${value};\n}, 300); ${wait} "waited"`;
       const cells: Message[][] = await scenario("stops", [
