@@ -14,6 +14,29 @@ export function kernelVariables(): Record<string, string> {
   return jupyterVariables(environment);
 }
 
+/**
+ * Waits until JupyterLab listens, and returns its address. `said` returns the text that it has
+ * printed so far.
+ *
+ * @param server The process of JupyterLab, whose stderr is piped.
+ * @throws {Error} If it ends before.
+ */
+export function startOf(
+  server: Deno.ChildProcess,
+): Promise<{ readonly address: string; readonly said: () => string }> {
+  let said = "";
+  return new Promise((resolve, reject) => {
+    (async () => {
+      for await (const text of server.stderr.pipeThrough(new TextDecoderStream())) {
+        said += text;
+        const found = /http:\/\/127\.0\.0\.1:\d+\//.exec(said);
+        if (found) resolve({ address: found[0], said: () => said });
+      }
+      reject(new Error(`JupyterLab did not start:\n${said}`));
+    })();
+  });
+}
+
 const readme = await Deno.readTextFile(join(root, "README.md"));
 const [, section = ""] = /## Your own notebooks\n([^]*?)\n## /.exec(readme) ?? [];
 const [config = "", cell = "", prediction = ""] = Array.from(

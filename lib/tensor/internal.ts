@@ -7,6 +7,7 @@ export {
   DT_INT32,
   GraphDef,
 } from "./backend/graph_def.ts";
+export { nativeCpuBackend } from "./backend/select.ts";
 export { type BatchPart, batchPart, withBatchPart } from "./batch_part.ts";
 export {
   checkArguments,

@@ -1,8 +1,6 @@
 /** The parts of the library that depend on where it runs, for Node and Bun. */
-// Registers the gradient of each op.
-// @ts-types="./backend/node_backend.d.ts"
-import "@tensorflow/tfjs-core/dist/register_all_gradients.js";
-import "@tensorflow/tfjs-backend-cpu";
+// First, because it registers gradients and a backend.
+export { isInKernel, mayLoadWasm, onInterrupt } from "./platform_bundle.ts";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
@@ -22,27 +20,9 @@ export function environmentVariable(variable: string): string | undefined {
   return process.env[variable];
 }
 
-/** Only graphs of native TensorFlow need files. */
-export function mayWrite(): boolean {
-  return false;
-}
-
-/** The notebooks run on Deno. */
-export function isInKernel(): boolean {
-  return false;
-}
-
-/** Ctrl-C ends the process. */
-export function onInterrupt(_listener: () => void): void {}
-
 /** Returns what to say of a backend that does not start. */
 export function remedyBy(_task: "setup" | "doctor"): string {
   return "Run it on Deno, which has native TensorFlow.";
-}
-
-/** Any program may load the .wasm files beside the bundle. */
-export function mayLoadWasm(): boolean {
-  return true;
 }
 
 /** Calls a function at the end of the program. */

@@ -1,8 +1,6 @@
 /** The parts of the library that depend on where it runs, for a web page. */
-// Registers the gradient of each op.
-// @ts-types="./backend/node_backend.d.ts"
-import "@tensorflow/tfjs-core/dist/register_all_gradients.js";
-import "@tensorflow/tfjs-backend-cpu";
+// First, because it registers gradients and a backend.
+export { isInKernel, mayLoadWasm, onInterrupt } from "./platform_bundle.ts";
 import "./kernels/webgpu_overrides.ts";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import type { BackendName } from "./backend/types.ts";
@@ -50,27 +48,9 @@ export function setImmediate(turn: () => void): void {
   channel.port2.postMessage(undefined);
 }
 
-/** A page has no files. */
-export function mayWrite(): boolean {
-  return false;
-}
-
-/** A page is no Jupyter kernel. */
-export function isInKernel(): boolean {
-  return false;
-}
-
-/** A page has no Stop. */
-export function onInterrupt(_listener: () => void): void {}
-
 /** Returns what to say of a backend that does not start. */
 export function remedyBy(_task: "setup" | "doctor"): string {
   return "This browser does not offer it.";
-}
-
-/** Any page may load the .wasm files beside the bundle. */
-export function mayLoadWasm(): boolean {
-  return true;
 }
 
 /** Calls a function at the end of the page. */

@@ -45,11 +45,6 @@ export function mayUse(variable: string): boolean {
   return Deno.permissions.querySync({ name: "env", variable }).state === "granted";
 }
 
-/** Returns whether Deno lets this process write any file, such as a temporary one. */
-export function mayWrite(): boolean {
-  return Deno.permissions.querySync({ name: "write" }).state === "granted";
-}
-
 /** Returns whether this process is a Jupyter kernel. */
 export function isInKernel(): boolean {
   try {

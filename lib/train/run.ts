@@ -9,8 +9,8 @@ import {
   type Tensors,
   tidy,
 } from "../tensor/mod.ts";
-import { checkOptions, type OptionNames } from "../tensor/internal.ts";
-import { mayWrite, setImmediate } from "../tensor/platform.ts";
+import { checkOptions, nativeCpuBackend, type OptionNames } from "../tensor/internal.ts";
+import { setImmediate } from "../tensor/platform.ts";
 import { checkModule } from "../nn/checks.ts";
 import { runsLibraryCode } from "../nn/internal.ts";
 import type { Module } from "../nn/mod.ts";
@@ -123,8 +123,10 @@ export function compilesModel(
   model: AnyModel,
   { count }: Dataset,
 ): boolean {
-  // TensorFlow reads a graph from a temporary file.
-  return compile ?? (count >= MIN_BATCHES * batchSize && runsLibraryCode(model) && mayWrite());
+  return compile ?? (
+    count >= MIN_BATCHES * batchSize && nativeCpuBackend()?.mayLoadGraphs === true &&
+    runsLibraryCode(model)
+  );
 }
 
 /** Some examples of a tensor `[batch, …]`. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { onPath } from "../../scripts/environment.ts";
 import type { Cell } from "../../scripts/working_copies.ts";
-import { environment, isSetUp, root } from "../_project.ts";
+import { environment, isSetUp, root, startOf } from "../_project.ts";
 
 const programs = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 /** The path of Chromium, if it is there. */
@@ -112,22 +112,12 @@ export class Lab implements AsyncDisposable {
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    let said = "";
-    const address = await new Promise<string>((resolve, reject) => {
-      (async () => {
-        for await (const text of server.stderr.pipeThrough(new TextDecoderStream())) {
-          said += text;
-          const found = /http:\/\/127\.0\.0\.1:\d+\//.exec(said);
-          if (found) resolve(found[0]);
-        }
-        reject(new Error(`JupyterLab did not start:\n${said}`));
-      })();
-    });
+    const { address, said } = await startOf(server);
     const browser = await openBrowser();
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
     // JupyterLab takes 5 s to load, and many times that on a machine with other work.
     page.setDefaultTimeout(90_000);
-    const lab = new Lab(root, page, () => said, browser, server);
+    const lab = new Lab(root, page, said, browser, server);
     try {
       await lab.load(address);
     } catch (error) {

@@ -55,7 +55,7 @@ async function openFigure(state = ""): Promise<Site> {
   return site;
 }
 
-/** What the page computes, as JSON can hold it. */
+/** The numbers that the page computes, in a form for JSON. */
 interface Answer {
   readonly logits: number[];
   readonly layers: { path: string; values: number[] }[];

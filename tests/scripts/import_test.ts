@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { isSetUp, paths, root } from "../_project.ts";
+import { isSetUp, paths, root, startOf } from "../_project.ts";
 import { Registry } from "./_registry.ts";
 
 const { version } = JSON.parse(Deno.readTextFileSync(join(root, "deno.json")));
@@ -140,19 +140,9 @@ Deno.test({
       ],
       ...{ cwd: folder, env, stdout: "null", stderr: "piped" },
     }).spawn();
-    let said = "";
-    const address = await new Promise<string>((resolve, reject) => {
-      (async () => {
-        for await (const text of server.stderr.pipeThrough(new TextDecoderStream())) {
-          said += text;
-          const found = /http:\/\/127\.0\.0\.1:\d+\//.exec(said);
-          if (found) resolve(found[0]);
-        }
-        reject(new Error(`JupyterLab did not start:\n${said}`));
-      })();
-    });
+    const { address, said } = await startOf(server);
     try {
-      assert.doesNotMatch(said, /Installing JupyterLab|is yours|Compiling/);
+      assert.doesNotMatch(said(), /Installing JupyterLab|is yours|Compiling/);
       const notebook = join(folder, "01_tensors.ipynb");
       const { cells } = JSON.parse(await Deno.readTextFile(notebook));
       assert(cells.every(({ outputs }: { outputs?: object[] }) => !outputs?.length));

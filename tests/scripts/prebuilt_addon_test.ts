@@ -62,7 +62,7 @@ Deno.test({
     const base = await Deno.makeTempDir();
     try {
       const packed = await packAddon(environment, join(base, "packed"));
-      // What an import from a registry uses, with all that set-up makes but the addon.
+      // The files that an import from a registry uses, with all that set-up makes but the addon.
       const { version } = JSON.parse(await Deno.readTextFile(join(root, "deno.json")));
       const project = join(base, "project", version), packages = join(project, "node_modules");
       const there = projectPaths(project);

@@ -33,7 +33,7 @@ export interface LiveLayer extends Maps {
   readonly field: Field;
 }
 
-/** What a network computes of a picture. */
+/** The numbers that a network computes of a picture. */
 export interface LiveAnswer {
   readonly logits: Float32Array;
   readonly probabilities: Float32Array;

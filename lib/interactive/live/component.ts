@@ -30,7 +30,7 @@ export interface LiveState {
   readonly unit: Unit;
   /** The input channel whose products are shown, -1 for the one with the largest sum. */
   readonly from: number;
-  /** What the pointer does to the picture. */
+  /** The effect of the pointer on the picture. */
   readonly tool: "push" | "draw";
   /** Why a file could not be read; empty after the next action. */
   readonly problem: string;
@@ -38,7 +38,7 @@ export interface LiveState {
   readonly grip?: readonly [x: number, y: number, right: number, down: number];
 }
 
-/** What the figure shows. */
+/** The networks and pictures of the figure. */
 export interface LiveData {
   /** The networks that a reader can choose. */
   readonly networks: readonly LiveName[];

@@ -33,7 +33,7 @@ export interface LiveOptions {
 export interface Live {
   /** The state as text. */
   readonly state: string;
-  /** What the network computes of the picture; undefined while it is loaded. */
+  /** The numbers that the network computes of the picture; undefined while it is loaded. */
   readonly answer: LiveAnswer | undefined;
   /** The heat map of Grad-CAM for the most probable class, row by row. */
   readonly heat: Float32Array | undefined;

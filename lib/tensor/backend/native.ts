@@ -34,6 +34,10 @@ export class NativeBackend extends NodeJSKernelBackend implements types.NativeBa
     this.addon = addon;
   }
 
+  get mayLoadGraphs(): boolean {
+    return Deno.permissions.querySync({ name: "write" }).state === "granted";
+  }
+
   override executeMultipleOutputs(
     op: string,
     attributes: OpAttribute[],
