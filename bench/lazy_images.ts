@@ -198,7 +198,7 @@ console.log(`backend ${backend()}, ${navigator.hardwareConcurrency} processors`)
 const problems: string[] = [];
 const wants = (part: string) => values.only === undefined || values.only === part;
 try {
-  if (values.folder === undefined || wants("folder")) await makeFolder();
+  await makeFolder();
   if (wants("memory")) {
     const growth = await measureMemory();
     console.log(`memory at the end: ${growth.toFixed(3)} of that after 1,000 steps`);

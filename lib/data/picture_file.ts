@@ -47,6 +47,14 @@ function checkFileSize(bytes: number): void {
   }
 }
 
+/** Loads the decoder late, so that programs without pictures do not wait for it. */
+async function loadSharp() {
+  const { default: sharp } = await import("sharp");
+  // Images are decoded side by side, so more threads for one of them only take time.
+  sharp.concurrency(1);
+  return sharp;
+}
+
 /** Returns a function that runs one task at a time. */
 function mutex(): <T>(task: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
@@ -64,8 +72,7 @@ function mutex(): <T>(task: () => Promise<T>) => Promise<T> {
 export async function pixelReader(
   channels: 1 | 3,
 ): Promise<(bytes: Uint8Array<ArrayBuffer>) => Promise<Pixels>> {
-  // Loaded late, so that programs without pictures do not wait for it.
-  const { default: sharp } = await import("sharp");
+  const sharp = await loadSharp();
   const oneAtATime = mutex();
   return async (bytes) => {
     checkFileSize(bytes.length);
@@ -122,7 +129,7 @@ export async function pixelsTogether(
     return form?.height === height && form.width === width && bytes.length <= MAX_FILE_BYTES;
   });
   if (!areAlike || files.length * size > LARGE_IMAGE) return undefined;
-  const { default: sharp } = await import("sharp");
+  const sharp = await loadSharp();
   const images = sharp(files.map((bytes) => Buffer.from(bytes)), {
     failOn: "error",
     ignoreIcc: true,

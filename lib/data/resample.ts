@@ -109,19 +109,22 @@ function windows(oldLength: number, length: number, first: number, count: number
   const scale = oldLength / length;
   const radius = Math.max(scale, 1);
   const starts = new Int32Array(count), offsets = new Int32Array(count + 1);
-  const weights: number[] = [];
+  const most = 2 * Math.ceil(radius) + 1;
+  const heights = new Float64Array(most), weights = new Int32Array(count * most);
+  let used = 0;
   for (let i = 0; i < count; i++) {
     const centre = (first + i + 0.5) * scale;
     const start = Math.max(0, Math.trunc(centre - radius + 0.5));
     const end = Math.min(oldLength, Math.trunc(centre + radius + 0.5));
-    const heights = Array.from(
-      { length: end - start },
-      (_, k) => Math.max(0, 1 - Math.abs((start + k - centre + 0.5) / radius)),
-    );
-    const sum = heights.reduce((a, b) => a + b, 0);
-    for (const height of heights) weights.push(Math.floor(0.5 + height / sum * 2 ** BITS));
+    let sum = 0;
+    for (let k = 0; k < end - start; k++) {
+      sum += heights[k] = Math.max(0, 1 - Math.abs((start + k - centre + 0.5) / radius));
+    }
+    for (let k = 0; k < end - start; k++) {
+      weights[used++] = Math.floor(0.5 + heights[k]! / sum * 2 ** BITS);
+    }
     starts[i] = start;
-    offsets[i + 1] = weights.length;
+    offsets[i + 1] = used;
   }
-  return { starts, offsets, weights: Int32Array.from(weights) };
+  return { starts, offsets, weights };
 }
