@@ -34,9 +34,8 @@ for (const name of names) {
   const model: LiveModel = liveNetworks[name].build();
   const optimizer = adam(model.parameters(), { learningRate });
   const schedule = oneCycle({ maximum: learningRate });
-  for await (
-    const progress of fit(model, train, { optimizer, schedule, epochs, batchSize, seed })
-  ) {
+  const options = { optimizer, schedule, epochs, batchSize, seed, compile: true };
+  for await (const progress of fit(model, train, options)) {
     if (progress.kind === "epoch") console.log(name, progress.epoch, progress.trainLoss);
   }
   const state = stateDict(model);
