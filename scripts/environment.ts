@@ -91,6 +91,7 @@ export function projectPaths(root: string, venv: string = join(root, ".venv")) {
     stamp: join(venv, "setup.json"),
     packagesStamp: join(root, "node_modules", ".setup.json"),
     addonSource: join(root, "node_modules", "@tensorflow", "tfjs-node-gpu"),
+    addonHeader: join(root, "scripts", "addon", "session_config.h"),
     nodeHeaders: join(root, "node_modules", "node-api-headers", "include"),
   };
 }

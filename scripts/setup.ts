@@ -402,7 +402,7 @@ const partSuffix = ".part.node";
  */
 async function addon(environment: Environment, venv: string): Promise<Step> {
   const { root, os } = environment;
-  const { addon, addonSource, nodeHeaders, stamp } = projectPaths(root, venv);
+  const { addon, addonHeader, addonSource, nodeHeaders, stamp } = projectPaths(root, venv);
   const name = "addon";
   const tensorFlow = tensorFlowFolder(venv);
   if (tensorFlow === undefined) {
@@ -426,6 +426,7 @@ async function addon(environment: Environment, venv: string): Promise<Step> {
     ...(os === "darwin" ? ["-undefined", "dynamic_lookup"] : []),
     `-I${relative(root, nodeHeaders)}`,
     `-I${join(tensorFlow, "include")}`,
+    ...["-include", relative(root, addonHeader)],
     join(source, "binding", "tfjs_backend.cc"),
     join(source, "binding", "tfjs_binding.cc"),
     join(tensorFlow, `libtensorflow_cc.${suffix}`),
@@ -440,7 +441,12 @@ async function addon(environment: Environment, venv: string): Promise<Step> {
     title: findPrebuilt(environment, venv) === undefined
       ? "Compiling the TensorFlow.js addon (10 s; with ziglang 1 minute)"
       : "Copying the TensorFlow.js addon from its npm package",
-    key: await hash(addonSource, ["package.json"], ...flagsFor(inVenv)),
+    key: await hash(
+      addonSource,
+      ["package.json"],
+      await Deno.readTextFile(addonHeader),
+      ...flagsFor(inVenv),
+    ),
     products: [addon],
     stamp,
     async make() {

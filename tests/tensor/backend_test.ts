@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import {
   backend,
   compile,
+  type Features,
   grad,
   ops,
   tidy,
@@ -66,6 +67,38 @@ Deno.test(
       `,
     );
     assert.match(stdout.split("call 3")[1]!, /onednn_verbose.*exec,cpu,convolution/);
+  },
+);
+
+Deno.test(
+  "compile() runs a graph whose ops are all small on one thread, and only such a graph",
+  { ignore: backend() !== "tensorflow" },
+  () => {
+    const { writeFileSync } = Deno;
+    let change = (bytes: Uint8Array) => bytes;
+    const configs: Uint8Array[] = [];
+    Deno.writeFileSync = (path, bytes) => {
+      if (!String(path).endsWith("session_config.pb")) return writeFileSync(path, bytes);
+      configs.push(bytes);
+      writeFileSync(path, change(bytes));
+    };
+    // The third call runs the graph.
+    const runThrice = (size: number) =>
+      tidy(() => {
+        using product = compile((x: Features) => ops.matMul(x, x));
+        for (let call = 1; call <= 3; call++) product(ops.ones([size, size]));
+      });
+    try {
+      runThrice(100); // 1e6 multiplications
+      // Fields 2, 5 and 9 of ConfigProto (tensorflow/core/protobuf/config.proto).
+      assert.deepEqual(configs, [Uint8Array.of(0x10, 1, 0x28, 1, 0x48, 1)]);
+      runThrice(2100); // 9e9
+      assert.equal(configs.length, Deno.env.get("TF_NUM_INTRAOP_THREADS") === "1" ? 2 : 1);
+      change = () => Uint8Array.of(0xff);
+      assert.throws(() => runThrice(100), /ConfigProto/);
+    } finally {
+      Deno.writeFileSync = writeFileSync;
+    }
   },
 );
 

@@ -46,7 +46,7 @@ export const liveNetworks = {
   },
   vgg: {
     title: "VGG, narrow",
-    gradCamPath: "features.19",
+    gradCamPath: "features.16",
     build: () =>
       vgg({
         ...{ architecture: [[1, 16], [2, 32], [2, 64]], batchNorm: true, hidden: 64 },

@@ -35,6 +35,8 @@ export async function prepareFastest(_isChosen: boolean): Promise<FastestBackend
   // Otherwise a graph uses oneDNN only on x86 processors with instructions for neural networks, as
   // AVX-512 VNNI. With AVX2 a compiled step of ResNet-20 takes a third of the time with oneDNN.
   if (Deno.build.arch === "x86_64") setDefault("TF_ENABLE_ONEDNN_OPTS", "1");
+  // Otherwise all graphs share the threads of the first one, and small ones run faster on one.
+  setDefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1");
   // Otherwise cuDNN's max pooling loses NaN.
   setDefault("TF_ENABLE_MAXPOOL_NANPROP", "true");
   // tfjs-node calls two functions that newer runtimes dropped from node:util.

@@ -24,12 +24,16 @@ class Capture {
   readonly feeds = new Map<string, Feed>();
   /** The names of numbers that must be finite for the results to hold. */
   readonly assumedFinite: string[] = [];
+  /** The multiplications of the largest convolution or matrix product, as estimated. */
+  largestOp = 0;
   /** The nodes that check indices, each with the subject of its error. */
   readonly checks = new Map<string, string>();
   /** The addon; each op that it runs becomes a node. */
   readonly binding: Binding;
   /** The name in the graph of each native id. */
   readonly #names = new Map<number, string>();
+  /** The number of elements of each native id. */
+  readonly #sizes = new Map<number, number>();
   /** The tensor from outside behind a native id. */
   readonly #inputs = new Map<number, tf.TensorInfo>();
   /** Data that JavaScript has made since the start of the capture. */
@@ -49,12 +53,17 @@ class Capture {
           attributes.map((attribute) => [attribute.name, toAttrValue(attribute, addon)]),
         );
         const name = this.graph.add(op, inputs, attr);
-        results.forEach(({ id }, i) => this.#names.set(id, i === 0 ? name : `${name}:${i}`));
+        results.forEach(({ id, shape }, i) => {
+          this.#names.set(id, i === 0 ? name : `${name}:${i}`);
+          this.#sizes.set(id, elementsOf(shape));
+        });
+        if (/Conv2D|MatMul/.test(op)) this.#noteWork([...ids, results[0]!.id]);
         return results;
       },
       createTensor: (shape, dtype, values) => {
         const id = addon.createTensor(shape, dtype, values);
         this.#names.set(id, this.graph.addConstant(dtype, shape, values));
+        this.#sizes.set(id, values.length);
         return id;
       },
       tensorDataSync: () => {
@@ -103,8 +112,23 @@ class Capture {
     const tensor = { dataId, shape, dtype };
     this.feeds.set(name, this.#feedOf.get(dataId) ?? { kind: "tensor", tensor });
     this.#names.set(id, name);
+    this.#sizes.set(id, elementsOf(native.shape));
     return name;
   }
+
+  /**
+   * Estimates the multiplications of an op from the three largest of its inputs and outputs: a
+   * matrix product of m × k and k × n has √(mk · kn · mn). A convolution, and the gradients of one,
+   * have up to as many times that as the kernel is wide.
+   */
+  #noteWork(ids: readonly number[]): void {
+    const [a, b, c] = ids.map((id) => this.#sizes.get(id)!).sort((x, y) => y - x);
+    this.largestOp = Math.max(this.largestOp, Math.sqrt(a! * b! * c!));
+  }
+}
+
+function elementsOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
 }
 
 export class GraphCapture {
@@ -191,13 +215,13 @@ export class GraphCapture {
   }
 
   #capturedGraph(
-    { feeds, graph, checks, assumedFinite }: Capture,
+    { feeds, graph, checks, assumedFinite, largestOp }: Capture,
     outputs: readonly string[],
     assigned: readonly tf.Variable[],
   ): CapturedGraph {
     const backend = this.#backend,
       nodes = graph.toText(),
-      session = new GraphSession(backend.addon, graph);
+      session = new GraphSession(backend.addon, graph, largestOp);
     const feedList = [...feeds.values()];
     const inputNames = [...feeds.keys()].map((name) => `${name}:0`).join();
     const outputNames = outputs.map((name) => `${name}:0`).join();
