@@ -201,6 +201,9 @@ export interface GraphModelOptions {
  * its input is transformed images. `userDefinedMetadata.transform` in `model.json` then describes
  * the transform, or says `custom` for a function of the user's own.
  *
+ * The page “Live networks” of the book explains the model of a folder that is dropped on it: with
+ * all feature maps, the pixels that a unit sees, and the products behind its value.
+ *
  * @param imageShape Height, width and channels of the images.
  * @throws {RangeError} If a layer does not fit, or the forward pass calls a kernel that has no
  * counterpart here, or is not the same for another batch. If the model has no transform or its

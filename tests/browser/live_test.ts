@@ -332,7 +332,7 @@ for (const [name, own] of Object.entries(ownModels)) {
     const said = await site.page.locator("[data-view=said]").innerText();
     const title = `Your network (${folder.split("/").at(-1)})`;
     assert.equal(
-      said.trim(),
+      said,
       `${title} says ${options.classNames?.[best] ?? `class ${best}`} with probability ${
         probabilities[best]!.toFixed(3)
       }.`,

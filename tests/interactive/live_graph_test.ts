@@ -18,7 +18,7 @@ import {
   leakyRelu,
   linear,
   maxPool,
-  type Module,
+  Module,
   normalize,
   ops,
   Random,
@@ -67,6 +67,20 @@ function picture(random: Random, shape: Shape): Float32Array {
   return Float32Array.from(random.uniform([shape.reduce((a, b) => a * b)]).dataSync());
 }
 
+/** A network with a product of maps of two sizes. */
+class Gated extends Module<Images<3>, Tensor> {
+  readonly last = linear(4, 3);
+  override forward(images: Images<3>): Tensor {
+    return tidy(() => {
+      const middle: Images<3> = ops.slice(images, [0, 1, 1, 0], [-1, 4, 4, 3]);
+      const gates = ops.sigmoid(ops.mean(middle, [1, 2], { keepDims: true }));
+      const first = ops.slice(middle, [0, 0, 0, 0], [-1, -1, -1, 1]);
+      const both: Images<4> = ops.concat([ops.mul(middle, gates), first], 3) as never;
+      return this.last.forward(ops.mean(both, [1, 2]));
+    });
+  }
+}
+
 const networks: Readonly<Record<string, () => [Module<never, Tensor>, Shape, GraphModelOptions?]>> =
   {
     "AlexNet with groups and local response normalisation": () => [
@@ -91,6 +105,7 @@ const networks: Readonly<Record<string, () => [Module<never, Tensor>, Shape, Gra
       [64, 48, 3],
       { softmax: true },
     ],
+    "a product of maps of two sizes": () => [new Gated(), [6, 6, 3]],
     "activations, and a dilated convolution": () => [
       sequential(
         ...[conv2d(1, 4, { kernelSize: 3, dilation: 2 }), gelu(), hardSwish(), leakyRelu(0.2)],
@@ -104,7 +119,13 @@ for (const [name, make] of Object.entries(networks)) {
   Deno.test(`graphNetwork() runs ${name}: units see no pixel outside of their fields, and sums are right`, async () => {
     setSeed(1);
     const [model, shape, options] = make(), random = new Random(3), kit = makeKit();
-    tidy(() => model.forward(random.normal([8, ...shape]) as never, { training: true }));
+    tidy(() => {
+      model.forward(random.normal([8, ...shape]) as never, { training: true });
+      // Biases that are not zero.
+      for (const one of model.parameters()) {
+        if (one.rank === 1) one.assign(ops.add(one, ops.mul(random.normal(one.shape), 0.1)));
+      }
+    });
     using network = await read(await filesOf(model, shape, options));
     const pixels = picture(random, shape), { logits, layers } = network.answer(pixels);
     assertClose(logits, model.forward(ops.tensor(pixels, [1, ...shape]) as never), 1e-4);
@@ -130,10 +151,15 @@ for (const [name, make] of Object.entries(networks)) {
         Number(new RegExp(`data-${name}="([^"]*)"`).exec(html)?.[1] ?? NaN)
       );
       if (!Number.isNaN(sum)) sums++, assertClose(sum! + bias!, value, 1e-4);
+      if (layer.description === "product") assertClose(first! * second!, value, 1e-4);
       if (layer.description === "sum") pairs++, assertClose(first! + second!, value, 1e-4);
     }
-    assert(sums > 1);
+    assert(sums > 0);
     if (name.startsWith("a ResNet")) assert(pairs >= 2);
+    // The channels that shortcut A adds see nothing.
+    for (const { description, channels, field } of layers) {
+      if (description === "padding") assert.deepEqual(field(1, 1, channels - 1), [0, -1, 0, -1]);
+    }
   });
 }
 
@@ -155,6 +181,8 @@ Deno.test("graphNetwork() finds the fields of a convolution, a pooling and a mea
   );
   // Row 2 and column 3 of 9×9: 2 · 2 − 1 = 3 and 2 · 3 − 1 = 5.
   assert.deepEqual(conv!.field(2, 3, 1), [3, 5, 5, 7]);
+  // At the edge the padding is left out.
+  assert.deepEqual(conv!.field(8, 0, 0), [15, 16, 0, 1]);
   // Row 1 of 5×5 has rows 1 to 3 of 9×9, which have pixels 2 · 1 − 1 to 2 · 3 + 1.
   assert.deepEqual(pool!.field(1, 2, 0), [1, 7, 5, 11]);
   assert.deepEqual(norm!.field(0, 0, 0), [0, 3, 0, 3]);

@@ -22,7 +22,7 @@ import {
   textOf,
 } from "./picture.ts";
 
-/** The state of the figure. All but `tool`, `grip`, `problem` and `exact` are in its link. */
+/** The state of the figure. All but `tool`, `grip`, `notice` and `exact` are in its link. */
 export interface LiveState {
   readonly network: string;
   /** The index of a picture of the test set, -1 for the reader's own. */
@@ -41,8 +41,8 @@ export interface LiveState {
   readonly from: number;
   /** The effect of the pointer on the picture. */
   readonly tool: "push" | "draw";
-  /** Why a file could not be read; empty after the next action. */
-  readonly problem: string;
+  /** What is said of a file in place of the answer; empty after the next action. */
+  readonly notice: string;
   /** The last place of the pointer, and the push at its first. */
   readonly grip?: readonly [x: number, y: number, right: number, down: number];
 }
@@ -72,7 +72,7 @@ export interface LiveComponent extends Component<LiveState> {
 
 const initial: LiveState = {
   ...{ network: "lenet", picture: 0, own: "", right: 0, down: 0, layer: "", from: -1 },
-  ...{ unit: { channel: 0, row: 14, column: 14 }, tool: "push", problem: "" },
+  ...{ unit: { channel: 0, row: 14, column: 14 }, tool: "push", notice: "" },
 };
 
 /** Returns a state as text for a link. */
@@ -316,7 +316,8 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
     const best = bestOf(found.answer), share = found.answer.probabilities[best]!.toFixed(3);
     const truth = truthOf(state);
     return `${title} says ${nameOf(state, best)} with probability ${share}` +
-      `${truth === undefined ? "" : `; the label is ${data.classNames[truth]}`}. ${network.note}`;
+      `${truth === undefined ? "" : `; the label is ${data.classNames[truth]}`}. ${network.note}`
+        .trim();
   }
 
   function views(state: LiveState): Record<string, string> {
@@ -324,7 +325,7 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
     data.changed(linkOf(state));
     const common = {
       networks: kit.choice("network", "Network", data.networks()),
-      said: escape(state.problem || describe(state)),
+      said: escape(state.notice || describe(state)),
     };
     if (!found) return { ...common, picture: drawPicture(state, undefined) };
     const { answer } = found, unit = chosen(state, answer), [layer] = unit;
@@ -374,7 +375,7 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
 
   function act(before: LiveState, action: Action): LiveState {
     const { kind, name, value, x, y } = action;
-    const state = before.problem === "" ? before : { ...before, problem: "" };
+    const state = before.notice === "" ? before : { ...before, notice: "" };
     if (name === "picture" && kind !== "set") return actOnPicture(state, action);
     if (kind === "press") {
       if (name === "middle") return { ...state, right: 0, down: 0 };

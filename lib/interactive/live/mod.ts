@@ -110,6 +110,7 @@ export async function live(place: PageElement, options: LiveOptions): Promise<Li
     }
   }
 
+  const say = (notice: string) => command((state) => ({ ...state, notice }));
   const set = (text: string) => command(({ tool }) => ({ ...stateOf(text, data), tool }));
 
   async function read(bytes: Uint8Array): Promise<void> {
@@ -124,6 +125,7 @@ export async function live(place: PageElement, options: LiveOptions): Promise<Li
   }
 
   async function readNetwork(files: readonly GraphFile[], folder?: string): Promise<void> {
+    say("Your network is being read and run once.");
     const title = folder === undefined ? "Your network" : `Your network (${folder})`;
     const network = await graphNetwork(files, title);
     own?.[Symbol.dispose]();
@@ -136,8 +138,7 @@ export async function live(place: PageElement, options: LiveOptions): Promise<Li
       ? readNetwork(files, folder)
       : files[0]?.arrayBuffer().then((bytes) => read(new Uint8Array(bytes)));
     reading?.catch((error: unknown) => {
-      const problem = error instanceof Error ? error.message : String(error);
-      command((state) => ({ ...state, problem }));
+      say(error instanceof Error ? error.message : String(error));
     });
   });
   return {
