@@ -144,11 +144,17 @@ data-library="${base}lab/resnet_lab.js?RESNET_LAB_BACKEND=wasm">
 <p><button type="button" class="start" hidden>Start (loads 2.3 MB)</button></p>
 </div>
 
-The networks were trained on the 60,000 training pictures of Fashion-MNIST for a few epochs, each
+You can also drop a folder on the figure that
+<a href="${base}reference/~/writeGraphModel.html" target="_self"><code>writeGraphModel</code></a> has
+written of a network of yours, or choose all of its files: the figure explains it in the same way,
+with pictures of the size and channels that it takes (up to 256×256, grey or RGB). The files stay in
+this page, and so the address of the page cannot hold them.
+
+The networks of the course were trained on the 60,000 training pictures of Fashion-MNIST for a few epochs, each
 once; so a difference between two of them is no finding. The address of this page has all that you
 choose: copy it to show someone the same unit of the same picture.
 
-- A batch norm is folded into the convolution before it, so that the products and the bias of one
+- In the networks of the course a batch norm is folded into the convolution before it, so that the products and the bias of one
   convolution give the value that the next layer gets.
 - <a href="${base}reference/~/gradCam.html" target="_self">Grad-CAM</a> weighs the last feature maps by the gradient of the class.
 `;

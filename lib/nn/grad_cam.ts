@@ -3,6 +3,7 @@ import {
   grad,
   type Images,
   ops,
+  type Scalar,
   type Tensor,
   type Tensor4D,
   tidy,
@@ -62,10 +63,20 @@ export function gradCam<In extends Images, Classes extends number>(
       // the sum has the gradient of each.
       return ops.sum(ops.slice(logits, [0, classIndex], [-1, 1]));
     };
+    return heatMaps(maps, logit, [images.shape[1], images.shape[2]]);
+  });
+}
+
+/** Returns the heat maps, in a size, of feature maps of which a logit is a function. */
+export function heatMaps(
+  maps: Tensor4D,
+  logit: (maps: Tensor4D) => Scalar,
+  size: readonly [height: number, width: number],
+): Images<1> {
+  return tidy(() => {
     const weights = ops.mean(grad(logit)(maps), [1, 2], { keepDims: true });
     const weighted: Images<1> = ops.sum(ops.mul(maps, weights), [3], { keepDims: true });
-    const [, height, width] = images.shape;
-    return ops.resizeBilinear(ops.relu(weighted), [height, width]);
+    return ops.resizeBilinear(ops.relu(weighted), size);
   });
 }
 

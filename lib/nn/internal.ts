@@ -5,6 +5,7 @@ export { Conv2d } from "./conv.ts";
 export { Dropout } from "./dropout.ts";
 export { DynamicConv2d, KernelAttention } from "./dynamic_conv.ts";
 export { takeForwardOptionsOnly } from "./forward_guard.ts";
+export { heatMaps } from "./grad_cam.ts";
 export { type PendingForward, withForwardHook } from "./hooks.ts";
 export { fansOf } from "./initialize.ts";
 export { runsLibraryCode } from "./library_code.ts";

@@ -201,6 +201,9 @@ export interface GraphModelOptions {
  * its input is transformed images. `userDefinedMetadata.transform` in `model.json` then describes
  * the transform, or says `custom` for a function of the user's own.
  *
+ * The page “Live networks” of the book explains the model of a folder that is dropped on it: with
+ * all feature maps, the pixels that a unit sees, and the products behind its value.
+ *
  * @param imageShape Height, width and channels of the images.
  * @throws {RangeError} If a layer does not fit, or the forward pass calls a kernel that has no
  * counterpart here, or is not the same for another batch. If the model has no transform or its
@@ -336,9 +339,15 @@ function graphOf(
 ) {
   const graph = new GraphDef(), weights: object[] = [], pieces: Uint8Array[] = [];
   graph.addPlaceholder(DT_FLOAT, [-1, ...imageShape], "images");
-  /** Adds a constant whose values are in the file of weights. */
-  const addWeight = (name: string, shape: readonly number[], dtype: string, bytes: Uint8Array) => {
-    if (isHalf && dtype === "float32") {
+  /** Adds a constant whose values are in the file of weights, in float16 if `half` says so. */
+  const addWeight = (
+    name: string,
+    shape: readonly number[],
+    dtype: string,
+    bytes: Uint8Array,
+    half: boolean,
+  ) => {
+    if (half && dtype === "float32") {
       weights.push({ name, shape, dtype, quantization: { dtype: "float16" } });
       pieces.push(halfOf(bytes));
     } else {
@@ -364,7 +373,7 @@ function graphOf(
     const other = two.values[i]!, name = `value_${i}`;
     if (value.kind === "constant" && other.kind === "constant") {
       if (value.bytes.some((byte, k) => byte !== other.bytes[k])) throw dependsOnBatch();
-      addWeight(name, value.shape, value.dtype, value.bytes);
+      addWeight(name, value.shape, value.dtype, value.bytes, isHalf);
     }
     if (value.kind !== "kernel" || other.kind !== "kernel") return;
     const make = NODES[value.name];
@@ -384,7 +393,8 @@ function graphOf(
       const data = isWhole ? Int32Array.from(numbers) : Float32Array.from(numbers);
       const shape = input.length === numbers.length ? [input.length] : [input.length, 2];
       const dtype = isWhole ? "int32" : "float32";
-      return addWeight(`${name}_${k}`, shape, dtype, new Uint8Array(data.buffer));
+      // An option of the kernel, such as the −∞ around the images of max pooling, is no weight.
+      return addWeight(`${name}_${k}`, shape, dtype, new Uint8Array(data.buffer), false);
     });
     graph.add(op, names, { T: FLOAT, ...attributes }, name);
   });

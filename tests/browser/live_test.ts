@@ -3,14 +3,25 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import {
+  cifarResnet,
   fashionMnist,
   foldBatchNorm,
+  googlenet,
   gradCam,
+  type GraphModelOptions,
+  type Images,
+  lenet,
   loadStateDict,
+  type Module,
+  onForward,
   ops,
   Random,
   readSafetensors,
   setSeed,
+  type Tensor,
+  tidy,
+  withBackend,
+  writeGraphModel,
 } from "resnet-lab";
 import { encode } from "fast-png";
 import { makeKit } from "../../lib/interactive/kit.ts";
@@ -166,7 +177,7 @@ siteTest("a picture file is read in grey, on black", async () => {
     (_, i) => i % 56 >= 20 && i % 56 < 36 && i / 56 >= 10 && i / 56 < 46 ? 0 : 255,
   );
   const png = encode({ width: 56, height: 56, channels: 1, data });
-  const files = site.page.locator("input[type=file]");
+  const files = site.page.locator('input[accept="image/*"]');
   await files.setInputFiles({
     name: "tower.png",
     mimeType: "image/png",
@@ -194,6 +205,248 @@ siteTest("the heat map is that of gradCam() here", async () => {
   const best = logits.indexOf(Math.max(...logits));
   assertClose(page, gradCam(model, liveNetworks.lenet.gradCamPath, image, best), 1e-4);
   assert(Math.max(...page) > 0);
+});
+
+/** A graph model of a reader's. */
+interface OwnModel {
+  readonly make: () => Module<Images, Tensor>;
+  readonly shape: readonly [height: number, width: number, channels: number];
+  readonly options: GraphModelOptions;
+}
+
+const ownModels: Readonly<Record<string, OwnModel>> = {
+  lenet: { make: () => lenet() as never, shape: [28, 28, 1], options: {} },
+  resnet: {
+    make: () => cifarResnet({ depth: 8, width: 1 / 2, classes: 3 }) as never,
+    // The means over 4 and 8 rows and columns are exact in float16.
+    shape: [16, 32, 3],
+    options: {
+      ...{ foldBatchNorm: true, softmax: true, weightType: "float16" },
+      classNames: ["cat", "dog", "otter"],
+    },
+  },
+  googlenet: {
+    make: () => googlenet({ variant: "torchvision", width: 1 / 16, classes: 5 }) as never,
+    shape: [64, 64, 3],
+    options: {},
+  },
+};
+
+/** Writes a model of a reader's, with running statistics that are not those of the start. */
+async function writeOwn({ make, shape, options }: OwnModel) {
+  setSeed(1);
+  const model = make(), folder = await Deno.makeTempDir({ prefix: "own_" });
+  tidy(() => model.forward(new Random(2).normal([8, ...shape]), { training: true }));
+  await writeGraphModel(folder, model, shape, options);
+  return { model, folder, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+}
+
+/** Returns the outputs of nodes of a graph model, computed by TensorFlow.js alone. */
+async function nodesOf(
+  folder: string,
+  shape: OwnModel["shape"],
+  pixels: Float32Array,
+  nodes: readonly string[],
+): Promise<Float32Array[]> {
+  // Without its types, which would stand in the way of those that lib gives to tensors.
+  const tfjs: string = "@tensorflow/tfjs";
+  const { loadGraphModel } = await import(tfjs);
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    async ({ url }) => new Response(await Deno.readFile(folder + new URL(url).pathname)),
+  );
+  return await withBackend("cpu", async () => {
+    const loaded = await loadGraphModel(`http://127.0.0.1:${server.addr.port}/model.json`);
+    using input = ops.tensor(pixels, [1, ...shape]);
+    const outputs: Tensor[] = tidy(() => loaded.execute(input, nodes));
+    return outputs.map((output) => output.dataSync() as Float32Array);
+  });
+}
+
+/** Shows a picture of a shape in the figure, and returns it. */
+async function showPicture(site: Site, [height, width, channels]: OwnModel["shape"]) {
+  const data = Uint8Array.from({ length: height * width * channels }, (_, i) => i * i * 7 % 256);
+  const buffer = Buffer.from(encode({ width, height, channels, data }));
+  await site.run("globalThis.before = figure.answer");
+  await site.page.locator('input[accept="image/*"]')
+    .setInputFiles({ name: "picture.png", mimeType: "image/png", buffer });
+  await site.page.waitForFunction("figure.answer !== before");
+  return Float32Array.from(data, (byte) => byte / 255);
+}
+
+/** Drops a folder on the figure, as a reader does with a mouse. */
+async function drop(site: Site, folder: string): Promise<void> {
+  const { x, y } = (await site.page.locator("[data-view=picture]").boundingBox())!;
+  const session = await site.page.context().newCDPSession(site.page);
+  for (const type of ["dragEnter", "dragOver", "drop"] as const) {
+    const data = { items: [], files: [folder], dragOperationsMask: 1 };
+    await session.send("Input.dispatchDragEvent", { type, x: x + 20, y: y + 20, data });
+  }
+}
+
+const ownIsChosen = `figure.state.startsWith("network=own")`;
+
+for (const [name, own] of Object.entries(ownModels)) {
+  siteTest(`a reader drops a folder of writeGraphModel(): ${name}`, async () => {
+    await using written = await writeOwn(own);
+    const { folder, model } = written, { shape, options } = own;
+    await using site = await openFigure("network=lenet&picture=3");
+    await drop(site, folder);
+    await site.page.waitForFunction(ownIsChosen);
+    const shown = await showPicture(site, shape);
+    // Pictures that fit into links have 15 levels.
+    const pixels = name === "lenet" ? shown.map((x) => Math.round(x * 15) / 15) : shown;
+    const page = await site.run<Answer>(ANSWER);
+
+    // All layers by TensorFlow.js, and the logits by the library.
+    const nodes = await nodesOf(folder, shape, pixels, page.layers.map(({ path }) => path));
+    page.layers.forEach(({ values }, i) => assertClose(values, nodes[i]!, 1e-4));
+    if (options.foldBatchNorm) foldBatchNorm(model, shape);
+    if (options.weightType === "float16") {
+      for (const weight of model.parameters()) {
+        const half = Float32Array.from(Float16Array.from(weight.dataSync()));
+        tidy(() => weight.assign(ops.tensor(half, weight.shape) as never));
+      }
+    }
+    const image: Images = ops.tensor(pixels, [1, ...shape]);
+    const maps: Float32Array[] = [];
+    const logits = onForward(model, image, ({ module, output }) => {
+      const isMap = module.children().size === 0 && (output as Tensor).rank === 4;
+      if (isMap) maps.push((output as Tensor).dataSync() as Float32Array);
+    });
+    assertClose(page.logits, logits, 1e-4);
+    // Each feature map of a module is one of the page's.
+    for (const values of maps) {
+      const isClose = (other: readonly number[]) =>
+        other.length === values.length && other.every((x, i) => Math.abs(x - values[i]!) < 1e-4);
+      assert(page.layers.some(({ values }) => isClose(values)));
+    }
+    assert(maps.length >= (name === "lenet" ? 6 : 8));
+
+    const probabilities = ops.softmax(logits as Images).dataSync();
+    const best = probabilities.indexOf(Math.max(...probabilities));
+    const bars = await site.page.locator("[data-probability]").evaluateAll((bars) =>
+      bars.map((bar) => Number(bar.getAttribute("data-probability")))
+    );
+    assertClose(bars, probabilities, 1e-4);
+    const said = await site.page.locator("[data-view=said]").innerText();
+    const title = `Your network (${folder.split("/").at(-1)})`;
+    assert.equal(
+      said,
+      `${title} says ${options.classNames?.[best] ?? `class ${best}`} with probability ${
+        probabilities[best]!.toFixed(3)
+      }.`,
+    );
+    // The heat map of the last layer with rows and columns, by the library.
+    const path = { lenet: "features.5", resnet: "layer3", googlenet: "inception5b" }[name]!;
+    assertClose(
+      await site.run<number[]>("return [...figure.heat]"),
+      gradCam(model as never, path, image as never, best),
+      1e-4,
+    );
+    assert.deepEqual(
+      site.requests.filter((url) => !url.startsWith(site.origin) && !/^(data|blob):/.test(url)),
+      [],
+    );
+  });
+}
+
+siteTest("a reader chooses the files of a network by keyboard, and any unit of it", async () => {
+  await using lenet = await writeOwn(ownModels.lenet!);
+  await using other = await writeOwn(ownModels.resnet!);
+  await using site = await openFigure("network=lenet&picture=3");
+  const { page } = site;
+  const number = async (name: string) =>
+    Number(await page.locator(`[data-${name}]`).first().getAttribute(`data-${name}`));
+  const field = () => page.locator("[data-field]").getAttribute("data-field");
+  const choose = async (folder: string) => {
+    const [chooser] = await Promise.all([
+      page.waitForEvent("filechooser"),
+      page.getByLabel("Your network: all files").press("Enter"),
+    ]);
+    await chooser.setFiles([...Deno.readDirSync(folder)].map(({ name }) => join(folder, name)));
+  };
+  await choose(lenet.folder);
+  await page.waitForFunction(ownIsChosen);
+  // The second convolution; its field is worked out in the test of LeNet above.
+  const layers = await site.run<string[]>("return figure.answer.layers.map(({ path }) => path)");
+  await page.getByRole("combobox", { name: "Layer" }).selectOption(layers[3]!);
+  for (const [name, value] of [["Channel", 6], ["Row", 5], ["Column", 7]] as const) {
+    await page.getByRole("spinbutton", { name }).fill(String(value));
+  }
+  assert.equal(await field(), "6,19,10,23");
+  assertClose(await number("sum") + await number("bias"), await number("value"), 1e-4);
+  const maps = await site.run<Answer>(ANSWER);
+  assert.equal(await number("value"), maps.layers[3]!.values[(4 * 10 + 6) * 16 + 5]);
+
+  // Another network with other pictures takes its place, and a reader draws on them.
+  await choose(other.folder);
+  await page.waitForFunction("figure.answer.logits.length === 3");
+  await page.getByRole("button", { name: "Draw on black" }).click();
+  const drawn = page.locator("[data-view=picture] svg"),
+    { x, y, width, height } = (await drawn.boundingBox())!;
+  assert(Math.abs(width / height - 32 / 16) < 0.01);
+  const black = await site.run<number[]>("return [...figure.answer.logits]");
+  await page.mouse.move(x + width / 4, y + height / 4);
+  await page.mouse.down();
+  await page.mouse.move(x + width / 2, y + height / 2);
+  await page.mouse.up();
+  assert.notDeepEqual(await site.run<number[]>("return [...figure.answer.logits]"), black);
+  // A click on row 7, column 16 of the first map: 3×3 pixels around it.
+  const pad = page.locator("[data-pad^=layer] svg").first(), box = (await pad.boundingBox())!;
+  const unit = box.width / Number(await pad.getAttribute("width"));
+  await pad.click({ position: { x: 16.5 * 2 * unit, y: 7.5 * 2 * unit } });
+  assert.equal(await field(), "6,8,15,17");
+  await fitsAndShows(page, "live_own");
+
+  // The networks of the course still run. Their pictures are those of links.
+  await page.getByRole("combobox", { name: "Network" }).selectOption("lenet");
+  assert.equal(await page.locator("[data-probability]").count(), 10);
+  assert.match(await site.run<string>("return figure.state"), /^network=lenet&own=\w/);
+});
+
+siteTest("the figure says why it cannot run a reader's files, and goes on", async () => {
+  await using own = await writeOwn(ownModels.lenet!);
+  await using site = await openFigure("network=lenet&picture=3");
+  const { page } = site, said = page.locator("[data-view=said]");
+  const before = await site.run("return figure.state");
+  const json = await Deno.readTextFile(join(own.folder, "model.json"));
+  const choose = (files: Record<string, string>) =>
+    page.getByLabel("Your network: all files").setInputFiles(
+      Object.entries(files).map(([name, text]) => ({
+        ...{ name, mimeType: "application/octet-stream", buffer: Buffer.from(text) },
+      })),
+    );
+  for (
+    const [files, message] of [
+      [
+        { "notes.txt": "" },
+        /: the files must include model\.json, found notes\.txt\. Drop the whole/,
+      ],
+      [
+        { "model.json": json },
+        /must include weights\.\w+\.bin, which model\.json names, found model/,
+      ],
+      [
+        { "model.json": '{"format":"layers-model"}' },
+        /must be "graph-model", found "layers-model"/,
+      ],
+    ] as const
+  ) {
+    await choose(files as Record<string, string>);
+    await said.filter({ hasText: message }).waitFor();
+    assert.match(await said.innerText(), /^Reading a graph model: /);
+    assert.equal(await site.run("return figure.state"), before);
+  }
+  // A folder with another shard.
+  const shard = [...Deno.readDirSync(own.folder)].find(({ name }) => name.endsWith(".bin"))!.name;
+  await Deno.truncate(join(own.folder, shard), 400);
+  await drop(site, own.folder);
+  await said.filter({ hasText: /must have \d+ bytes, found 400\. The files may be of two/ })
+    .waitFor();
+  await page.getByRole("combobox", { name: "Layer" }).selectOption("features.3");
+  await said.filter({ hasText: /^LeNet says/ }).waitFor();
+  assert.deepEqual(site.errors, []);
 });
 
 siteTest("the figure fits a phone", async () => {

@@ -12,6 +12,7 @@ import {
   type Images,
   initializers,
   linear,
+  maxPool,
   Module,
   normalize,
   ops,
@@ -202,6 +203,20 @@ Deno.test("writeGraphModel() in float16 stores the nearest numbers in half the b
     name: "RangeError",
     message: /weights in float16 must be at most 65504, found 70000\. Use weightType "float32"\.$/,
   });
+});
+
+Deno.test("writeGraphModel() in float16 writes max pooling with padding", async () => {
+  setSeed(1);
+  const model = sequential(
+    conv2d(3, 2, { kernelSize: 1, useBias: false, weightInitializer: initializers.constant(-1) }),
+    maxPool({ kernelSize: 3, stride: 2, padding: 1 }),
+  );
+  // Below zero, so that the padding must be less than all numbers.
+  const images = ops.ones([1, 6, 6, 3]),
+    { output } = await load(model, images, {
+      weightType: "float16",
+    });
+  assertClose(output, new Array(18).fill(-3), 1e-5);
 });
 
 Deno.test("writeGraphModel() with all options is one small network from pixels to probabilities", async () => {

@@ -1,45 +1,21 @@
 /** Runs a network on a picture, with all feature maps and the pixels that each unit sees. */
 import { ops, type Tensor, tidy } from "../../tensor/mod.ts";
 import { isTensor, pair, windowGeometry } from "../../tensor/internal.ts";
-import { type AnyModule, BatchNorm, gradCam, onForward } from "../../nn/mod.ts";
-import { AdaptiveAveragePool, Conv2d, Dropout, Flatten, Pool } from "../../nn/internal.ts";
+import { Activation, type AnyModule, BatchNorm, gradCam, onForward } from "../../nn/mod.ts";
+import { AdaptiveAveragePool, Conv2d, Dropout, Flatten, Linear, Pool } from "../../nn/internal.ts";
 import { ResidualBlock } from "../../models/internal.ts";
+import {
+  type Field,
+  GREY,
+  type LiveAnswer,
+  type LiveLayer,
+  type LiveWindow,
+  type Maps,
+  mapsOf,
+  type Region,
+  type Rule,
+} from "./layer.ts";
 import type { LiveModel } from "./networks.ts";
-
-/** The side of the pictures in pixels. */
-export const SIDE = 28;
-
-/** A rectangle of pixels; all ends are within it. */
-export type Region = readonly [top: number, bottom: number, left: number, right: number];
-
-/** The pixels that a unit sees. */
-export type Field = (row: number, column: number, channel: number) => Region;
-
-/** Feature maps `[height, width, channels]`; features are maps of one pixel. */
-export interface Maps {
-  readonly height: number;
-  readonly width: number;
-  readonly channels: number;
-  readonly values: Float32Array;
-}
-
-/** A layer as it ran: its output, its input, and the pixels that its units see. */
-export interface LiveLayer extends Maps {
-  readonly path: string;
-  readonly module: AnyModule;
-  readonly input: Maps;
-  /** For a residual block: the numbers that it adds to its input. */
-  readonly inner: Maps | undefined;
-  readonly field: Field;
-}
-
-/** The numbers that a network computes of a picture. */
-export interface LiveAnswer {
-  readonly logits: Float32Array;
-  readonly probabilities: Float32Array;
-  /** The layers in the order in which they ran. */
-  readonly layers: readonly LiveLayer[];
-}
 
 /**
  * Runs a network on a picture and returns all feature maps.
@@ -60,12 +36,12 @@ export function answerOf(model: LiveModel, pixels: Float32Array): LiveAnswer {
       if (isContainer && !(module instanceof ResidualBlock)) return;
       const before = mapsOf(input), after = mapsOf(output);
       if (!isContainer) field = fieldAfter(module, before, after, field);
-      const inner = isContainer ? last : undefined;
+      const rule = ruleOf(module, before, after, last);
       last = after;
       // These return their input, or its numbers in a row.
       if (module instanceof Flatten || module instanceof Dropout) return;
       if (module instanceof BatchNorm && module.isFolded) return;
-      layers.push({ path, module, input: before, ...after, inner, field });
+      layers.push({ path, description: module.describe(), input: before, ...after, rule, field });
     });
     logits = Float32Array.from(output.dataSync());
     probabilities = Float32Array.from(ops.softmax(output).dataSync());
@@ -86,15 +62,29 @@ export function heatMapOf(
 }
 
 function imagesOf(pixels: Float32Array) {
-  return ops.tensor(pixels, [1, SIDE, SIDE, 1]);
+  return ops.tensor(pixels, [1, ...GREY]);
 }
 
-function mapsOf(tensor: Tensor): Maps {
-  const [, height, width, channels] = tensor.rank === 4 ? tensor.shape : [1, 1, 1, tensor.size];
-  return {
-    ...{ height: height!, width: width!, channels: channels! },
-    values: Float32Array.from(tensor.dataSync()),
-  };
+/** Returns how a module computes a unit; `last` is the output of the module before it. */
+function ruleOf(module: AnyModule, input: Maps, output: Maps, last: Maps | undefined): Rule {
+  if (module instanceof Conv2d || module instanceof Linear) {
+    const weight = numbersOf(module.weight), bias = module.bias && numbersOf(module.bias);
+    return module instanceof Linear
+      ? { kind: "linear", weight, bias }
+      : { kind: "convolution", weight, bias, window: windowOf(module, input) };
+  }
+  if (module instanceof Pool) return { kind: module.kind, window: windowOf(module, input) };
+  if (module instanceof ResidualBlock) {
+    const hasShortcut = !module.describe().endsWith("no shortcut");
+    return { kind: "block", inner: last!, hasShortcut };
+  }
+  if (module instanceof Activation) return { kind: "function", name: module.name };
+  return { kind: "mean", isWhole: output.height * output.width === 1 };
+}
+
+/** Reads the numbers of a variable; those of a network stay as long as the page. */
+function numbersOf(variable: Tensor) {
+  return { shape: variable.shape, values: variable.dataSync() as Float32Array };
 }
 
 /** Returns the fields of a layer's units from those of its input. */
@@ -140,17 +130,8 @@ function around(a: Region, b: Region): Region {
   ];
 }
 
-/** The windows of a convolution or a pooling, and its padding above and to the left. */
-export interface LiveWindow {
-  readonly kernelSize: readonly [number, number];
-  readonly stride: readonly [number, number];
-  readonly dilation: readonly [number, number];
-  readonly top: number;
-  readonly left: number;
-}
-
 /** Returns the windows of a layer on its input. */
-export function windowOf(
+function windowOf(
   module: Conv2d<number, number> | Pool,
   { height, width }: Maps,
 ): LiveWindow {

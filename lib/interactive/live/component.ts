@@ -1,27 +1,36 @@
 /** The figure of the page "Live networks": a network, a picture, and all numbers between. */
 import type { Action, Component, Kit } from "../component.ts";
-import { answerOf, heatMapOf, type LiveAnswer, type LiveLayer, SIDE } from "./answer.ts";
 import { explain, type Unit, valueAt } from "./explain.ts";
-import { type LiveModel, type LiveName, liveNetworks } from "./networks.ts";
+import {
+  type Explained,
+  GREY,
+  type LiveAnswer,
+  type LiveLayer,
+  type Shape,
+  SIDE,
+} from "./layer.ts";
 import {
   drawn,
-  greyPng,
+  fitted,
   gridOf,
   heatPng,
   mapsPng,
   pictureOf,
+  picturePng,
   pushed,
   rounded,
   textOf,
 } from "./picture.ts";
 
-/** The state of the figure. All but `tool`, `grip` and `problem` are in its link. */
+/** The state of the figure. All but `tool`, `grip`, `notice` and `exact` are in its link. */
 export interface LiveState {
-  readonly network: LiveName;
+  readonly network: string;
   /** The index of a picture of the test set, -1 for the reader's own. */
   readonly picture: number;
   /** The reader's own picture as text. */
   readonly own: string;
+  /** The reader's own picture where it is of another shape than those in links. */
+  readonly exact?: { readonly pixels: Float32Array; readonly shape: Shape };
   /** Pixels by which the picture is pushed. */
   readonly right: number;
   readonly down: number;
@@ -32,22 +41,24 @@ export interface LiveState {
   readonly from: number;
   /** The effect of the pointer on the picture. */
   readonly tool: "push" | "draw";
-  /** Why a file could not be read; empty after the next action. */
-  readonly problem: string;
+  /** What is said of a file in place of the answer; empty after the next action. */
+  readonly notice: string;
   /** The last place of the pointer, and the push at its first. */
   readonly grip?: readonly [x: number, y: number, right: number, down: number];
 }
 
 /** The networks and pictures of the figure. */
 export interface LiveData {
-  /** The networks that a reader can choose. */
-  readonly networks: readonly LiveName[];
+  /** Returns the names and titles of the networks that a reader can choose. */
+  networks(): readonly (readonly [name: string, title: string])[];
   readonly classNames: readonly string[];
   /** Pictures of the test set, with grey levels from 0 to 1. */
   readonly pictures: readonly Float32Array[];
   readonly labels: readonly number[];
-  /** Returns a network with its weights, or undefined or an error while it has none. */
-  model(name: LiveName): { model: LiveModel; accuracy: number } | Error | undefined;
+  /** Returns a network, or undefined or an error while it is not loaded. */
+  model(name: string): Explained | Error | undefined;
+  /** Returns the state after what happened outside of the figure, such as a file that was read. */
+  outside(state: LiveState): LiveState;
   /** Called after each change, with the state as text. */
   changed(text: string): void;
 }
@@ -61,7 +72,7 @@ export interface LiveComponent extends Component<LiveState> {
 
 const initial: LiveState = {
   ...{ network: "lenet", picture: 0, own: "", right: 0, down: 0, layer: "", from: -1 },
-  ...{ unit: { channel: 0, row: 14, column: 14 }, tool: "push", problem: "" },
+  ...{ unit: { channel: 0, row: 14, column: 14 }, tool: "push", notice: "" },
 };
 
 /** Returns a state as text for a link. */
@@ -90,13 +101,15 @@ export function stateOf(
     const fit = (value: number) => Number.isInteger(value) && value >= low && value <= high;
     return found.length === otherwise.length && found.every(fit) ? found : otherwise;
   };
-  const network = values.get("network"), own = values.get("own") ?? "";
+  const names = networks().map(([name]) => name),
+    network = values.get("network"),
+    own = values.get("own") ?? "";
   const [channel, row, column] = numbers("unit", 0, 9999, [0, 14, 14]);
   const [right, down] = numbers("push", -SIDE, SIDE, [0, 0]);
   const isOwn = pictureOf(own) !== undefined;
   return {
     ...initial,
-    network: networks.find((name) => name === network) ?? networks[0]!,
+    network: names.find((name) => name === network) ?? names[0]!,
     picture: isOwn ? -1 : numbers("picture", 0, pictures.length - 1, [0])[0]!,
     own: isOwn ? own : "",
     ...{ right: right!, down: down!, layer: values.get("layer") ?? "" },
@@ -105,33 +118,74 @@ export function stateOf(
   };
 }
 
-/** The start of the command that shows why a file could not be read. */
-export const PROBLEM = "problem:";
+/** The state with another picture of the reader's own. */
+export function withOwn(state: LiveState, pixels: Float32Array, shape: Shape): LiveState {
+  const isGrey = String(shape) === String(GREY);
+  return {
+    ...{ ...state, picture: -1, right: 0, down: 0, own: isGrey ? textOf(rounded(pixels)) : "" },
+    exact: isGrey ? undefined : { pixels, shape },
+  };
+}
 
-const PIXEL = 9, BAR = 21, ACROSS = 340;
+/** The longer side of the picture on the screen. */
+const SIZE = 252, BAR = 21, ACROSS = 340;
+
+/** The greatest number of classes of which all are shown, and how many are otherwise. */
+const MOST_CLASSES = 12, FIRST_CLASSES = 10;
 
 /** Makes the figure. */
 export function liveComponent(kit: Kit, data: LiveData, link: string): LiveComponent {
   const { escape, num, text } = kit;
-  let computed: { key: string; answer: LiveAnswer; heat: Float32Array } | undefined;
+  let computed:
+    | { key: readonly unknown[]; answer: LiveAnswer; heat: Float32Array | undefined }
+    | undefined;
+  const pngs = new WeakMap<LiveLayer, string>();
 
-  function pixelsOf({ picture, own, right, down }: LiveState): Float32Array {
+  /** The network of a state, if it is loaded. */
+  function loaded({ network }: LiveState): Explained | undefined {
+    const found = data.model(network);
+    return found instanceof Error ? undefined : found;
+  }
+
+  function shapeOf(state: LiveState): Shape {
+    return loaded(state)?.shape ?? GREY;
+  }
+
+  /** The size of a pixel of the picture on the screen. */
+  function scaleOf([height, width]: Shape): number {
+    return SIZE / Math.max(height, width);
+  }
+
+  function pixelsOf(state: LiveState): Float32Array {
+    const { picture, own, exact, right, down } = state, shape = shapeOf(state);
     const pixels = picture >= 0
-      ? data.pictures[picture]!
-      : pictureOf(own) ?? new Float32Array(SIDE * SIDE);
-    return right === 0 && down === 0 ? pixels : pushed(pixels, right, down);
+      ? fitted(data.pictures[picture]!, GREY, shape)
+      : exact
+      ? fitted(exact.pixels, exact.shape, shape)
+      : fitted(pictureOf(own) ?? new Float32Array(SIDE * SIDE), GREY, shape);
+    return right === 0 && down === 0 ? pixels : pushed(pixels, right, down, shape);
   }
 
   /** The answer to the picture; it is kept, because most actions only choose another unit. */
   function compute(state: LiveState): typeof computed {
-    const loaded = data.model(state.network);
-    if (loaded === undefined || loaded instanceof Error) return undefined;
-    const { network, picture, own, right, down } = state;
-    const key = [network, picture, own, right, down].join();
-    if (computed?.key === key) return computed;
-    const pixels = pixelsOf(state), answer = answerOf(loaded.model, pixels);
-    const best = bestOf(answer), path = liveNetworks[network].gradCamPath;
-    return computed = { key, answer, heat: heatMapOf(loaded.model, path, pixels, best) };
+    const network = loaded(state);
+    if (!network) return undefined;
+    const { picture, own, exact, right, down } = state;
+    const key = [network, picture, own, exact, right, down];
+    if (computed && key.every((part, i) => part === computed!.key[i])) return computed;
+    const pixels = pixelsOf(state), answer = network.answer(pixels);
+    return computed = { key, answer, heat: network.heat(pixels, bestOf(answer)) };
+  }
+
+  /** The name of a class of the network of a state. */
+  function nameOf(state: LiveState, index: number): string {
+    return loaded(state)?.classNames[index] ?? `class ${index}`;
+  }
+
+  /** The label of the picture, if the classes of the network are those of the pictures. */
+  function truthOf(state: LiveState): number | undefined {
+    const isSame = String(loaded(state)?.classNames) === String(data.classNames);
+    return isSame ? data.labels[state.picture] : undefined;
   }
 
   function bestOf({ probabilities }: LiveAnswer): number {
@@ -156,74 +210,82 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
 
   /** The picture and the receptive field of the unit. */
   function drawPicture(state: LiveState, answer: LiveAnswer | undefined): string {
-    const size = SIDE * PIXEL;
+    const shape = shapeOf(state), scale = scaleOf(shape);
+    const [height, width] = [shape[0] * scale, shape[1] * scale];
     let frame = "", label = "The picture";
     if (answer) {
       const [layer, { row, column, channel }] = chosen(state, answer);
       const [top, bottom, left, right] = layer.field(row, column, channel);
       frame = `<rect class="field" data-field="${[top, bottom, left, right].join()}" ` +
-        `x="${left * PIXEL}" y="${top * PIXEL}" width="${(right - left + 1) * PIXEL}" ` +
-        `height="${(bottom - top + 1) * PIXEL}"/>`;
+        `x="${left * scale}" y="${top * scale}" width="${(right - left + 1) * scale}" ` +
+        `height="${(bottom - top + 1) * scale}"/>`;
       label += `; the unit sees rows ${top + 1} to ${bottom + 1} and columns ${left + 1} to ${
         right + 1
       }`;
     }
-    return kit.svg(size, size, label, image(greyPng(pixelsOf(state)), size, size) + frame);
+    const png = image(picturePng(pixelsOf(state), shape), width, height);
+    return kit.svg(width, height, label, png + frame);
   }
 
-  function drawHeat(state: LiveState, found: NonNullable<typeof computed>): string {
-    const size = SIDE * PIXEL, name = data.classNames[bestOf(found.answer)]!;
+  function drawHeat(state: LiveState, { answer, heat }: NonNullable<typeof computed>): string {
+    if (!heat) return "";
+    const shape = shapeOf(state), scale = scaleOf(shape), name = nameOf(state, bestOf(answer));
+    const [height, width] = [shape[0] * scale, shape[1] * scale];
     return `<h4>Grad-CAM: what speaks for ${escape(name)}</h4>` + kit.svg(
-      ...[size, size, `The heat map of ${name}`] as const,
-      image(greyPng(pixelsOf(state)), size, size) + image(heatPng(found.heat), size, size),
+      ...[width, height, `The heat map of ${name}`] as const,
+      image(picturePng(pixelsOf(state), shape), width, height) +
+        image(heatPng(heat, shape), width, height),
     );
   }
 
   function drawBars(state: LiveState, { probabilities }: LiveAnswer): string {
-    const left = 84, width = 150, truth = data.labels[state.picture] ?? -1;
-    const bars = data.classNames.map((name, c) => {
-      const y = c * BAR, length = probabilities[c]! * width, isTruth = c === truth;
-      return text(left - 6, y + 14, name, `class="end${isTruth ? " bold" : ""}"`) +
+    const width = 150, truth = truthOf(state), all = [...probabilities.keys()];
+    const shown = all.length <= MOST_CLASSES
+      ? all
+      : all.sort((a, b) => probabilities[b]! - probabilities[a]!).slice(0, FIRST_CLASSES);
+    const names = shown.map((c) => nameOf(state, c))
+      .map((name) => name.length > 24 ? `${name.slice(0, 23)}…` : name);
+    const left = Math.max(84, 10 + 6.8 * Math.max(...names.map(({ length }) => length)));
+    const bars = shown.map((c, i) => {
+      const y = i * BAR, length = probabilities[c]! * width, isTruth = c === truth;
+      return text(left - 6, y + 14, names[i]!, `class="end${isTruth ? " bold" : ""}"`) +
         `<rect x="${left}" y="${y + 3}" height="${BAR - 6}" width="${length.toFixed(1)}" ` +
         `data-probability="${probabilities[c]}" fill="${isTruth ? "#1e82c8" : "#d55e00"}"/>` +
         text(left + length + 4, y + 14, probabilities[c]!.toFixed(3), 'class="small"');
     });
-    return kit.svg(left + width + 44, 10 * BAR, describe(state), bars.join(""));
+    return kit.svg(left + width + 44, shown.length * BAR, describe(state), bars.join(""));
   }
 
   function drawLayer(layer: LiveLayer, unit: Unit | undefined): string {
-    const { path, module, width, height, channels } = layer;
-    const scale = scaleOf(layer), grid = gridOf(layer, Math.floor(ACROSS / scale));
-    const { columns, rows, stepX, stepY } = grid;
+    const { path, description, width, height, channels } = layer;
+    const grid = gridOf(layer, ACROSS), { columns, rows, stepX, stepY, every, scale } = grid;
     const across = columns * stepX * scale, down = rows * stepY * scale;
+    const png = pngs.get(layer) ?? mapsPng(layer, grid);
+    pngs.set(layer, png);
     let marks = "";
     if (unit) {
       const x = unit.channel % columns * stepX, y = Math.floor(unit.channel / columns) * stepY;
       const frame = (x: number, y: number, width: number, height: number) =>
         `<rect class="field" x="${x * scale}" y="${y * scale}" width="${width * scale}" ` +
         `height="${height * scale}"/>`;
-      marks = (width > 1 ? frame(x, y, width, height) : "") +
-        frame(x + unit.column, y + unit.row, 1, 1);
+      marks = (width > 1 ? frame(x, y, stepX - 1, stepY - 1) : "") +
+        frame(x + Math.floor(unit.column / every), y + Math.floor(unit.row / every), 1, 1);
     }
     const size = width === 1 && height === 1
       ? `${channels} units`
       : `${width}×${height}×${channels}`;
-    const label = `${path}: ${module.describe()}, ${size}`;
+    const label = `${path}: ${description}, ${size}`;
     return `<div class="layer${unit ? " chosen" : ""}"><h4>${escape(path)} ` +
-      `<span>${escape(module.describe())} · ${size}</span></h4>` +
+      `<span>${escape(description)} · ${size}</span></h4>` +
       `<div data-pad="layer ${escape(path)}">${
-        kit.svg(across, down, label, image(mapsPng(layer, grid), across, down) + marks)
+        kit.svg(across, down, label, image(png, across, down) + marks)
       }</div></div>`;
   }
 
-  function scaleOf({ width }: LiveLayer): number {
-    return width === 1 ? 13 : Math.max(2, Math.round(42 / width));
-  }
-
   function controls({ layers }: LiveAnswer, [layer]: [LiveLayer, Unit]): string {
-    const options = layers.map(({ path, module }): [string, string] => [
+    const options = layers.map(({ path, description }): [string, string] => [
       path,
-      `${path}: ${module.describe()}`,
+      `${path}: ${description}`,
     ]);
     const box = (name: string, label: string, size: number) =>
       `<label>${label} <input type="number" data-name="${name}" min="1" max="${size}" ` +
@@ -246,28 +308,32 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
   }
 
   function describe(state: LiveState): string {
-    const loaded = data.model(state.network), { title } = liveNetworks[state.network];
-    if (loaded instanceof Error) return `${title} could not be loaded. ${loaded.message}`;
+    const network = data.model(state.network);
+    const title = data.networks().find(([name]) => name === state.network)![1];
+    if (network instanceof Error) return `${title} could not be loaded. ${network.message}`;
     const found = compute(state);
-    if (!found || !loaded) return `${title} is being loaded.`;
+    if (!found || !network) return `${title} is being loaded.`;
     const best = bestOf(found.answer), share = found.answer.probabilities[best]!.toFixed(3);
-    const truth = data.classNames[data.labels[state.picture] ?? -1];
-    return `${title} says ${data.classNames[best]} with probability ${share}` +
-      `${truth === undefined ? "" : `; the label is ${truth}`}. Of the 10,000 test pictures of ` +
-      `Fashion-MNIST it classifies ${(100 * loaded.accuracy).toFixed(1)}% correctly.`;
+    const truth = truthOf(state);
+    return `${title} says ${nameOf(state, best)} with probability ${share}` +
+      `${truth === undefined ? "" : `; the label is ${data.classNames[truth]}`}. ${network.note}`
+        .trim();
   }
 
   function views(state: LiveState): Record<string, string> {
     const found = compute(state);
     data.changed(linkOf(state));
-    const said = escape(state.problem || describe(state));
-    if (!found) return { picture: drawPicture(state, undefined), said };
+    const common = {
+      networks: kit.choice("network", "Network", data.networks()),
+      said: escape(state.notice || describe(state)),
+    };
+    if (!found) return { ...common, picture: drawPicture(state, undefined) };
     const { answer } = found, unit = chosen(state, answer), [layer] = unit;
     return {
+      ...common,
       picture: drawPicture(state, answer),
       heat: drawHeat(state, found),
       bars: drawBars(state, answer),
-      said,
       unit: controls(answer, unit),
       value: described(...unit),
       products: explain(kit, ...unit, state.from),
@@ -281,13 +347,10 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
   };
 
   function pushedTo(state: LiveState, right: number, down: number): LiveState {
-    const limited = (value: number) => Math.max(-SIDE, Math.min(SIDE, Math.round(value)));
-    return { ...state, right: limited(right), down: limited(down) };
-  }
-
-  /** The state with another picture of the reader's own. */
-  function withOwn(state: LiveState, pixels: Float32Array): LiveState {
-    return { ...state, picture: -1, own: textOf(rounded(pixels)), right: 0, down: 0 };
+    const [height, width] = shapeOf(state);
+    const limited = (value: number, most: number) =>
+      Math.max(-most, Math.min(most, Math.round(value)));
+    return { ...state, right: limited(right, width), down: limited(down, height) };
   }
 
   function actOnPicture(state: LiveState, { kind, value, x, y, pressed }: Action): LiveState {
@@ -300,47 +363,47 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
     const isDown = kind === "down";
     if (!isDown && !(pressed && grip)) return state;
     const from = isDown || !grip ? [x, y, right, down] as const : grip;
+    const shape = shapeOf(state), scale = scaleOf(shape);
     if (tool === "push") {
       if (isDown) return { ...state, grip: from };
-      return pushedTo(state, from[2] + (x - from[0]) / PIXEL, from[3] + (y - from[1]) / PIXEL);
+      return pushedTo(state, from[2] + (x - from[0]) / scale, from[3] + (y - from[1]) / scale);
     }
-    const pixels = drawn(
-      ...[pixelsOf(state), [from[0] / PIXEL, from[1] / PIXEL], [x / PIXEL, y / PIXEL]] as const,
-    );
-    return { ...withOwn(state, pixels), grip: [x, y, 0, 0] };
+    const ends = [[from[0] / scale, from[1] / scale], [x / scale, y / scale]] as const;
+    const pixels = drawn(pixelsOf(state), ...ends, shape);
+    return { ...withOwn(state, pixels, shape), grip: [x, y, 0, 0] };
   }
 
   function act(before: LiveState, action: Action): LiveState {
     const { kind, name, value, x, y } = action;
-    const state = before.problem === "" ? before : { ...before, problem: "" };
+    const state = before.notice === "" ? before : { ...before, notice: "" };
     if (name === "picture" && kind !== "set") return actOnPicture(state, action);
     if (kind === "press") {
       if (name === "middle") return { ...state, right: 0, down: 0 };
-      return { ...withOwn(state, new Float32Array(SIDE * SIDE)), tool: "draw" };
+      const shape = shapeOf(state), black = new Float32Array(shape[0] * shape[1] * shape[2]);
+      return { ...withOwn(state, black, shape), tool: "draw" };
     }
     if (kind === "set") return set(state, name, value);
     const answer = compute(state)?.answer;
     const layer = answer?.layers.find(({ path }) => name === `layer ${path}`);
     if (kind !== "down" || !layer) return state;
-    const scale = scaleOf(layer);
-    const { columns, stepX, stepY } = gridOf(layer, Math.floor(ACROSS / scale));
+    const { columns, stepX, stepY, every, scale } = gridOf(layer, ACROSS);
     const right = Math.floor(x / scale), down = Math.floor(y / scale);
     const channel = Math.floor(down / stepY) * columns + Math.floor(right / stepX);
-    const row = down % stepY, column = right % stepX;
+    const row = down % stepY * every, column = right % stepX * every;
     if (channel >= layer.channels || row >= layer.height || column >= layer.width) return state;
     return { ...state, layer: layer.path, unit: { channel, row, column }, from: -1 };
   }
 
   function set(state: LiveState, name: string, value: string): LiveState {
     switch (name) {
-      case "command": {
-        // What was loaded or read outside of the component. A new state draws all again.
-        if (value === "") return { ...state };
-        if (value.startsWith(PROBLEM)) return { ...state, problem: value.slice(PROBLEM.length) };
-        return { ...stateOf(value, data), tool: state.tool };
+      case "command":
+        return data.outside(state);
+      case "network": {
+        const next = { ...state, network: value, layer: "", from: -1 };
+        // A picture that fits into a link goes there.
+        const isGrey = state.exact && String(shapeOf(next)) === String(GREY);
+        return isGrey ? withOwn(next, pixelsOf(next), GREY) : next;
       }
-      case "network":
-        return { ...state, network: value as LiveName, layer: "", from: -1 };
       case "picture":
         return { ...state, picture: Number(value), right: 0, down: 0, tool: "push" };
       case "tool":
@@ -357,9 +420,6 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
     }
   }
 
-  const networks = data.networks.map((name) =>
-    [name, liveNetworks[name].title] as const satisfies readonly [string, string]
-  );
   const pictures = data.labels.map((label, i) =>
     [String(i), `${i + 1}: ${data.classNames[label]}`] as const satisfies readonly [string, string]
   );
@@ -385,11 +445,12 @@ label { max-width: 100%; } select { min-width: 0; } input[type=file] { max-width
     pictures: ["picture", "bars"],
     describe,
     layout: `<div class="controls">
-${kit.choice("network", "Network", networks)}
+<span data-view="networks"></span>
 ${kit.choice("picture", "Picture", [...pictures, ["-1", "your own"]])}
 ${kit.choice("tool", "Pointer", [["push", "pushes the picture"], ["draw", "draws"]])}
 ${kit.button("clear", "Draw on black")} ${kit.button("middle", "Back to the middle")}
 <label>Picture file <input type="file" accept="image/*"></label>
+<label>Your network: all files of its folder <input type="file" multiple></label>
 <input type="hidden" data-name="command"></div>
 <div class="reading" data-view="said" role="status"></div>
 <div class="panels">

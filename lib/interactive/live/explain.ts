@@ -1,9 +1,9 @@
 /** Shows the numbers behind one unit of a network as HTML. */
-import { Activation } from "../../nn/mod.ts";
-import { Conv2d, Linear, Pool } from "../../nn/internal.ts";
-import { ResidualBlock } from "../../models/internal.ts";
 import type { Kit } from "../component.ts";
-import { type LiveLayer, type Maps, windowOf } from "./answer.ts";
+import type { LiveLayer, LiveWindow, Maps, Rule, Weights } from "./layer.ts";
+
+/** The rule of a kind of layers. */
+type RuleOf<Kind extends Rule["kind"]> = Extract<Rule, { readonly kind: Kind }>;
 
 /** The place of a unit in its layer. */
 export interface Unit {
@@ -16,10 +16,10 @@ export interface Unit {
 const LISTED = 10;
 
 /** Returns one number of feature maps; outside of them it is the zero of the padding. */
-export function valueAt(maps: Maps, { channel, row, column }: Unit): number {
+export function valueAt(maps: Maps, { channel, row, column }: Unit, outside = 0): number {
   const { height, width, channels, values } = maps;
   const isInside = row >= 0 && row < height && column >= 0 && column < width;
-  return isInside ? values[(row * width + column) * channels + channel]! : 0;
+  return isInside ? values[(row * width + column) * channels + channel]! : outside;
 }
 
 /**
@@ -28,35 +28,83 @@ export function valueAt(maps: Maps, { channel, row, column }: Unit): number {
  * @param from The input channel whose products are shown, -1 for the one with the largest sum.
  */
 export function explain(kit: Kit, layer: LiveLayer, unit: Unit, from: number): string {
-  const { module } = layer, value = valueAt(layer, unit);
-  if (module instanceof Conv2d) return explainConv(kit, layer, module, unit, from);
-  if (module instanceof Linear) return explainLinear(kit, layer, module, unit);
-  if (module instanceof Pool) {
-    const window = patch(layer.input, windowOf(module, layer.input), unit, unit.channel);
-    const name = module.kind === "maxPool" ? "The largest number" : "The mean";
-    return `<div class="panels">${grid("Window", window)}</div>` +
-      said(`${name} of the window is ${result(kit, value)}.`);
+  const { rule } = layer, value = valueAt(layer, unit), input = valueAt(layer.input, unit);
+  switch (rule.kind) {
+    case "convolution":
+      return explainConv(kit, layer, rule, unit, from);
+    case "linear":
+      return explainLinear(kit, layer, rule, unit);
+    case "maxPool":
+    case "avgPool": {
+      // No number outside of the input is the largest.
+      const outside = rule.kind === "maxPool" ? NaN : 0;
+      const window = patch(layer.input, rule.window, unit, unit.channel, outside);
+      const name = rule.kind === "maxPool" ? "The largest number" : "The mean";
+      return `<div class="panels">${grid("Window", window)}</div>` +
+        said(`${name} of the window is ${result(kit, value)}.`);
+    }
+    case "block":
+      return explainBlock(kit, layer, rule, unit);
+    case "function":
+      return said(`${rule.name}(${short(input)}) = ${result(kit, value)}.`);
+    case "batchNorm": {
+      const { mean, variance, weight, bias } = rule;
+      const [m, v, w, b] = [mean, variance, weight, bias].map(({ values }) =>
+        short(values[unit.channel]!, 3)
+      );
+      return said(
+        `(x − mean) / √(variance + ε) · weight + bias = ` +
+          `(${short(input, 3)} − ${m}) / √(${v} + ${rule.epsilon}) · ${w} + ${b} = ${
+            result(kit, value)
+          }.`,
+      );
+    }
+    case "pair": {
+      const [a, b] = rule.operands.map((maps) => valueAt(maps, within(maps, unit)));
+      return said(
+        `<span data-first="${a}">${short(a!)}</span> ${rule.sign} ` +
+          `<span data-second="${b}">${short(b!)}</span> = ${result(kit, value)}.`,
+      );
+    }
+    case "concat": {
+      let { channel } = unit;
+      const part = rule.parts.find(({ channels }) => {
+        if (channel < channels) return true;
+        channel -= channels;
+        return false;
+      })!;
+      return said(
+        `The value is that of channel ${channel + 1} of ${kit.escape(part.path)}, ` +
+          `${result(kit, value)}.`,
+      );
+    }
+    case "mean": {
+      const { height, width } = layer.input;
+      const numbers = rule.isWhole ? `the ${height} × ${width} numbers` : "a part";
+      return said(`The mean of ${numbers} of the feature map is ${result(kit, value)}.`);
+    }
+    case "other":
+      return said(`The value is ${rule.text}, ${result(kit, value)}.`);
   }
-  if (module instanceof ResidualBlock) return explainBlock(kit, layer, module, unit);
-  if (module instanceof Activation) {
-    const input = valueAt(layer.input, unit);
-    return said(`${module.name}(${short(input)}) = ${result(kit, value)}.`);
-  }
-  const { height, width } = layer.input;
-  return said(
-    `The mean of the ${height} × ${width} numbers of the feature map is ${result(kit, value)}.`,
-  );
+}
+
+/** The unit in maps that may have one row, column or channel for all. */
+function within({ height, width, channels }: Maps, { channel, row, column }: Unit): Unit {
+  return {
+    channel: Math.min(channel, channels - 1),
+    ...{ row: Math.min(row, height - 1), column: Math.min(column, width - 1) },
+  };
 }
 
 function explainConv(
   kit: Kit,
   layer: LiveLayer,
-  module: Conv2d<number, number>,
+  { weight, bias, window }: RuleOf<"convolution">,
   unit: Unit,
   from: number,
 ): string {
-  const weights = module.weight.dataSync(), [rows, columns, inChannels, out] = module.weight.shape;
-  const window = windowOf(module, layer.input);
+  const weights = weight.values;
+  const [rows, columns, inChannels, out] = weight.shape as [number, number, number, number];
   const patches = Array.from({ length: inChannels }, (_, c) => patch(layer.input, window, unit, c));
   const kernels = patches.map((_, c) =>
     Array.from(
@@ -84,21 +132,21 @@ function explainConv(
 ${grid("Input patch", patches[shown]!)}<div class="sign">×</div>
 ${grid("Kernel", kernels[shown]!)}<div class="sign">=</div>
 ${grid(`Products, sum ${short(sums[shown]!)}`, products[shown]!)}</div>` +
-    total(kit, sums.map((s, c) => [`channel ${c + 1}`, s]), biasOf(module, unit), layer, unit);
+    total(kit, sums.map((s, c) => [`channel ${c + 1}`, s]), biasOf(bias, unit), layer, unit);
 }
 
 function explainLinear(
   kit: Kit,
   layer: LiveLayer,
-  module: Linear<number, number>,
+  { weight, bias }: RuleOf<"linear">,
   unit: Unit,
 ): string {
-  const weights = module.weight.dataSync(), [count, out] = module.weight.shape;
+  const weights = weight.values, [count, out] = weight.shape as [number, number];
   const terms = Array.from({ length: count }, (_, i): Term => {
     const input = layer.input.values[i]!, weight = weights[i * out + unit.channel]!;
     return [`input ${i + 1}: ${short(input)} × ${short(weight)}`, input * weight];
   });
-  return total(kit, terms, biasOf(module, unit), layer, unit);
+  return total(kit, terms, biasOf(bias, unit), layer, unit);
 }
 
 /** A number of a sum, and its name. */
@@ -130,11 +178,11 @@ function total(
 function explainBlock(
   kit: Kit,
   layer: LiveLayer,
-  module: ResidualBlock<number, number>,
+  rule: RuleOf<"block">,
   unit: Unit,
 ): string {
-  const value = valueAt(layer, unit), inner = valueAt(layer.inner!, unit);
-  if (module.describe().endsWith("no shortcut")) {
+  const value = valueAt(layer, unit), inner = valueAt(rule.inner, unit);
+  if (!rule.hasShortcut) {
     return said(
       `relu(F(x)) = relu(${short(inner)}) = ${result(kit, value)}. F is the two ` +
         "convolutions; this network has no shortcut.",
@@ -151,16 +199,17 @@ function explainBlock(
   );
 }
 
-function biasOf({ bias }: Conv2d<number, number> | Linear<number, number>, unit: Unit): number {
-  return bias ? bias.dataSync()[unit.channel]! : 0;
+function biasOf(bias: Weights | undefined, { channel }: Unit): number {
+  return bias?.values[channel] ?? 0;
 }
 
 /** The numbers of an input channel under the window of a unit. */
 function patch(
   input: Maps,
-  { kernelSize, stride, dilation, top, left }: ReturnType<typeof windowOf>,
+  { kernelSize, stride, dilation, top, left }: LiveWindow,
   unit: Unit,
   channel: number,
+  outside = 0,
 ): number[][] {
   return Array.from(
     { length: kernelSize[0] },
@@ -170,13 +219,15 @@ function patch(
           channel,
           row: unit.row * stride[0] - top + i * dilation[0],
           column: unit.column * stride[1] - left + j * dilation[1],
-        })),
+        }, outside)),
   );
 }
 
 function grid(title: string, rows: readonly (readonly number[])[]): string {
-  const reach = Math.max(...rows.flat().map(Math.abs)) || 1;
+  const numbers = rows.flat().filter((value) => !Number.isNaN(value));
+  const reach = Math.max(...numbers.map(Math.abs)) || 1;
   const cell = (value: number) => {
+    if (Number.isNaN(value)) return "<td></td>";
     const share = (Math.abs(value) / reach * 0.55).toFixed(2);
     const color = value > 0 ? "213, 94, 0" : "30, 130, 200";
     return `<td style="background: rgba(${color}, ${share})">${short(value)}</td>`;

@@ -4,18 +4,26 @@ import { readImage } from "../../data/mod.ts";
 import { subsetFile } from "../../data/fashion_mnist_files.ts";
 import { foldBatchNorm } from "../../nn/mod.ts";
 import { loadStateDict, readSafetensors } from "../../weights/mod.ts";
-import type { PageElement, PageRoot } from "../component.ts";
+import type { PageElement } from "../component.ts";
 import { makeKit } from "../kit.ts";
-import { type LiveAnswer, SIDE } from "./answer.ts";
-import { linkOf, liveComponent, type LiveData, PROBLEM, stateOf } from "./component.ts";
+import { answerOf, heatMapOf } from "./answer.ts";
+import { liveComponent, type LiveData, type LiveState, stateOf, withOwn } from "./component.ts";
+import type { GraphFile } from "./graph_file.ts";
+import { type GraphNetwork, graphNetwork } from "./graph_network.ts";
+import { type Explained, GREY, type LiveAnswer, SIDE } from "./layer.ts";
 import { type LiveModel, type LiveName, liveNetworks } from "./networks.ts";
-import { onBlack, rounded, textOf } from "./picture.ts";
+import { listenForFiles } from "./page_files.ts";
+import { onBlack } from "./picture.ts";
 
-export { answerOf, type LiveAnswer } from "./answer.ts";
+export { answerOf } from "./answer.ts";
+export type { LiveAnswer } from "./layer.ts";
 export { liveNetworks } from "./networks.ts";
 
 /** The number of test pictures that a reader can choose. */
 const PICTURES = 60;
+
+/** The name of the reader's own network. */
+const OWN = "own";
 
 /** The options of {@linkcode live}. */
 export interface LiveOptions {
@@ -62,23 +70,30 @@ export async function loadLive(
  */
 export async function live(place: PageElement, options: LiveOptions): Promise<Live> {
   const { state: link = "", changed } = options;
-  const models: Partial<Record<LiveName, Awaited<ReturnType<typeof loadLive>> | Error>> = {};
-  const names = Object.keys(liveNetworks) as LiveName[];
-  const loading = new Set<LiveName>();
-  let state = "";
+  const models: Partial<Record<string, Explained | Error>> = {};
+  const names = (Object.keys(liveNetworks) as LiveName[])
+    .filter((name) => options.networks.includes(name));
+  const loading = new Set<string>();
+  let state = "", own: GraphNetwork | undefined;
+  let change = (state: LiveState): LiveState => state;
   const load = async (name: LiveName) => {
     loading.add(name);
-    models[name] = await loadLive(name, `${options.weights}${name}.safetensors`)
+    models[name] = await trained(name, `${options.weights}${name}.safetensors`)
       .catch((error: unknown) => error instanceof Error ? error : new Error(String(error)));
-    command("");
+    command((state) => ({ ...state }));
   };
   const data: LiveData = {
     ...await testPictures(),
-    networks: names.filter((name) => options.networks.includes(name)),
+    networks: () => [
+      ...names.map((name) => [name, liveNetworks[name].title] as const),
+      ...own ? [[OWN, own.title] as const] : [],
+    ],
     model(name) {
-      if (!loading.has(name)) void load(name);
+      if (name === OWN) return own;
+      if (!loading.has(name)) void load(name as LiveName);
       return models[name];
     },
+    outside: (state) => change(state),
     changed(text) {
       state = text;
       changed?.(text);
@@ -87,25 +102,43 @@ export async function live(place: PageElement, options: LiveOptions): Promise<Li
   const kit = makeKit(), component = liveComponent(kit, data, link);
   kit.mount(place, component);
 
-  /** Tells the mounted component what happened outside of it, through a hidden input. */
-  function command(value: string): void {
+  /** Changes the state of the mounted component from outside, through a hidden input. */
+  function command(next: typeof change): void {
+    change = next;
     for (const input of place.shadowRoot!.querySelectorAll("[data-name=command]")) {
-      input.value = value;
       (input as unknown as EventTarget).dispatchEvent(new Event("input", { bubbles: true }));
     }
   }
 
+  const say = (notice: string) => command((state) => ({ ...state, notice }));
+  const set = (text: string) => command(({ tool }) => ({ ...stateOf(text, data), tool }));
+
   async function read(bytes: Uint8Array): Promise<void> {
-    const image = await readImage(bytes, { size: [SIDE, SIDE], channels: 1 });
-    const own = textOf(rounded(onBlack(Float32Array.from(await image.data()))));
+    const network = data.model(stateOf(state, data).network);
+    const isOwn = network !== undefined && network === own, shape = isOwn ? own!.shape : GREY;
+    const channels = shape[2] === 1 ? 1 : 3;
+    const image = await readImage(bytes, { size: [shape[0], shape[1]], channels });
+    const pixels = Float32Array.from(await image.data());
     image.dispose();
-    const before = stateOf(state, data);
-    command(linkOf({ ...before, picture: -1, own, right: 0, down: 0 }));
+    // The pictures that the trained networks know are on black.
+    command((state) => withOwn(state, isOwn ? pixels : onBlack(pixels), shape));
   }
 
-  listenForFiles(place.shadowRoot!, (bytes) => {
-    read(bytes).catch((error: unknown) => {
-      command(PROBLEM + (error instanceof Error ? error.message : error));
+  async function readNetwork(files: readonly GraphFile[], folder?: string): Promise<void> {
+    say("Your network is being read and run once.");
+    const title = folder === undefined ? "Your network" : `Your network (${folder})`;
+    const network = await graphNetwork(files, title);
+    own?.[Symbol.dispose]();
+    own = network;
+    command((state) => ({ ...state, network: OWN, layer: "", from: -1 }));
+  }
+
+  listenForFiles(place.shadowRoot!, (files, isNetwork, folder) => {
+    const reading = isNetwork
+      ? readNetwork(files, folder)
+      : files[0]?.arrayBuffer().then((bytes) => read(new Uint8Array(bytes)));
+    reading?.catch((error: unknown) => {
+      say(error instanceof Error ? error.message : String(error));
     });
   });
   return {
@@ -118,36 +151,22 @@ export async function live(place: PageElement, options: LiveOptions): Promise<Li
     get heat() {
       return component.heat();
     },
-    set: command,
+    set,
     read,
   };
 }
 
-/** The part of the page's events with files that is used here. */
-interface FileEvent {
-  readonly target: { readonly type?: string; readonly files?: Iterable<Blob> };
-  readonly dataTransfer?: { readonly files: Iterable<Blob> };
-  preventDefault(): void;
-}
-
-/** Calls a function with the bytes of each file that is chosen or dropped. */
-function listenForFiles(
-  root: PageRoot,
-  found: (bytes: Uint8Array<ArrayBuffer>) => void,
-): void {
-  const on = (type: string, listener: (event: FileEvent) => void) =>
-    root.addEventListener(type, (event) => listener(event as unknown as FileEvent));
-  const take = async (files: Iterable<Blob> = []) => {
-    const [file] = files;
-    if (file) found(new Uint8Array(await file.arrayBuffer()));
+/** Returns a trained network as the figure explains it. */
+async function trained(name: LiveName, file: string): Promise<Explained> {
+  const { model, accuracy } = await loadLive(name, file);
+  const { title, gradCamPath } = liveNetworks[name];
+  return {
+    ...{ title, shape: GREY, classNames: fashionMnistClasses },
+    note: "Of the 10,000 test pictures of Fashion-MNIST it classifies " +
+      `${(100 * accuracy).toFixed(1)}% correctly.`,
+    answer: (pixels) => answerOf(model, pixels),
+    heat: (pixels, classIndex) => heatMapOf(model, gradCamPath, pixels, classIndex),
   };
-  on("change", ({ target }) => void take(target.files));
-  // Without this the browser would leave the page and open the file.
-  on("dragover", (event) => event.preventDefault());
-  on("drop", (event) => {
-    event.preventDefault();
-    void take(event.dataTransfer?.files);
-  });
 }
 
 /** Returns the first pictures of the test set that ships with the library. */
