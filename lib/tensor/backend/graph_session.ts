@@ -56,8 +56,9 @@ export class GraphSession {
 }
 
 /**
- * TensorFlow's ConfigProto: `intra_op_parallelism_threads` and `inter_op_parallelism_threads` are 1,
- * and `use_per_session_threads` is true. The addon reads it (scripts/addon/session_config.h).
+ * TensorFlow's ConfigProto with one `intra_op_parallelism_threads`, one
+ * `inter_op_parallelism_threads`, and `use_per_session_threads`. The addon reads it
+ * (scripts/addon/session_config.h).
  */
 const ONE_THREAD = Uint8Array.of(2 << 3, 1, 5 << 3, 1, 9 << 3, 1);
 

@@ -140,7 +140,7 @@ export interface CapturedGraph {
 
 /** The native backend: TensorFlow.js's own with four collaborators. */
 export interface NativeBackend extends RawBackend {
-  /** Whether Deno lets this process write the temporary files from which TensorFlow loads graphs. */
+  /** Whether this process may write the temporary files from which TensorFlow loads graphs. */
   readonly mayLoadGraphs: boolean;
   readonly autocast: {
     /** Whether bfloat16 is in force. */
