@@ -403,6 +403,9 @@ siteTest("a reader chooses the files of a network by keyboard, and any unit of i
   await page.getByRole("combobox", { name: "Network" }).selectOption("lenet");
   assert.equal(await page.locator("[data-probability]").count(), 10);
   assert.match(await site.run<string>("return figure.state"), /^network=lenet&own=\w/);
+  // A link to a network that is not there shows the first one.
+  await using linked = await openFigure("network=own&picture=3");
+  assert.match(await linked.run<string>("return figure.state"), /^network=lenet&picture=3&/);
 });
 
 siteTest("the figure says why it cannot run a reader's files, and goes on", async () => {

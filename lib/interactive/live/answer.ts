@@ -82,7 +82,7 @@ function ruleOf(module: AnyModule, input: Maps, output: Maps, last: Maps | undef
   return { kind: "mean", isWhole: output.height * output.width === 1 };
 }
 
-/** Reads the numbers of a variable; those of a network stay as long as the page. */
+/** Reads the numbers of a variable. */
 function numbersOf(variable: Tensor) {
   return { shape: variable.shape, values: variable.dataSync() as Float32Array };
 }

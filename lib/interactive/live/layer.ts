@@ -111,6 +111,6 @@ export function mapsOf(tensor: Tensor): Maps {
   const [, height, width, channels] = tensor.rank === 4 ? tensor.shape : [1, 1, 1, tensor.size];
   return {
     ...{ height: height!, width: width!, channels: channels! },
-    values: Float32Array.from(tensor.dataSync()),
+    values: new Float32Array(tensor.dataSync()),
   };
 }

@@ -146,7 +146,8 @@ export function mapsPng(maps: Maps, { columns, rows, stepX, stepY, every }: Grid
     const y = Math.floor(channel / columns) * stepY + row;
     // The root shows small values too.
     const share = Math.sqrt(Math.abs(value) / most), color = value > 0 ? ORANGE : BLUE;
-    data.set(ZERO.map((zero, c) => zero + share * (color[c]! - zero)), 4 * (y * across + x));
+    const at = 4 * (y * across + x);
+    for (let c = 0; c < 4; c++) data[at + c] = ZERO[c]! + share * (color[c]! - ZERO[c]!);
   });
   return png(across, rows * stepY, 4, data);
 }
