@@ -1,13 +1,14 @@
 /// <reference lib="dom" />
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
-import type { BrowserContext, Page } from "playwright-core";
+import type { BrowserContext } from "playwright-core";
 import { joined, type Notebook } from "../../book/notebook.ts";
 import { notebooksFolder, siteFolder } from "../../book/paths.ts";
 import { serve } from "../../book/serve.ts";
 import { exists } from "../../scripts/environment.ts";
 import { notebooksIn } from "../../scripts/run.ts";
 import { root } from "../_project.ts";
+import { axe, seriousFindings } from "./_axe.ts";
 import { browserProgram, openBrowser } from "./_lab.ts";
 
 const shots = Deno.env.get("RESNET_LAB_SHOTS");
@@ -17,7 +18,6 @@ const lessons = notebooksIn(notebooksFolder).map((path) => ({
 }));
 /** Four lessons, or all where pictures are kept: axe needs seconds for a page. */
 const lessonsForAxe = lessons.filter((_, index) => shots !== undefined || index % 4 === 0);
-const axe = join(root, "book", "node_modules", "axe-core", "axe.min.js");
 
 /** The reason why the book cannot be tested here, if there is one. */
 const missing = browserProgram === undefined
@@ -25,13 +25,6 @@ const missing = browserProgram === undefined
   : exists(axe)
   ? undefined
   : "deno task book has not installed its packages";
-
-/** The part of axe-core that is used here. */
-interface Axe {
-  run(options: object): Promise<{
-    violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
-  }>;
-}
 
 /** Opens pages that refuse and record whatever does not come from the site itself. */
 async function openSite(context: BrowserContext, address: string) {
@@ -45,19 +38,6 @@ async function openSite(context: BrowserContext, address: string) {
   context.on("weberror", (error) => errors.push(String(error.error())));
   context.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   return { refused, errors };
-}
-
-/** Returns what axe finds that is serious or critical, as sentences. */
-async function seriousFindings(page: Page, options: object = {}): Promise<string[]> {
-  if (!await page.evaluate(() => "axe" in globalThis)) await page.addScriptTag({ path: axe });
-  const { violations } = await page.evaluate(
-    (options) => (Reflect.get(globalThis, "axe") as Axe).run(options),
-    { ...options, resultTypes: ["violations"] },
-  );
-  return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
-    .flatMap(({ id, nodes }) =>
-      nodes.slice(0, 3).map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`)
-    );
 }
 
 Deno.test({
