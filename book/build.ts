@@ -191,6 +191,8 @@ it is trained on and on points it never sees, the gradient of each layer, and it
 <div class="preview">
 ${images.join("\n")}
 </div>
+<p>The points, the network's mistakes and its loss after 300 steps. The figure itself needs
+scripts.</p>
 <p><button type="button" class="start" hidden>Open the figure (loads 1.7 MB)</button></p>
 </div>
 

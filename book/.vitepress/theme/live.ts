@@ -56,6 +56,7 @@ async function begin(place: HTMLElement): Promise<void> {
       networks: networks!.split(" "),
     });
   place.replaceChildren(inner);
+  if (location.hash.includes("=")) place.scrollIntoView();
   const follow = () => {
     if (!inner.isConnected) removeEventListener("hashchange", follow);
     else if (location.hash.slice(1) !== figure.state) {

@@ -74,7 +74,7 @@ export function trainingComponent(
 
   function aboutLoss({ history: { trainLoss, heldOutLoss } }: TrainingRun): string {
     const lowest = heldOutLoss.indexOf(Math.min(...heldOutLoss));
-    const rose = heldOutLoss.at(-1)! > 1.1 * heldOutLoss[lowest]!
+    const rose = heldOutLoss.at(-1)! > 1.25 * heldOutLoss[lowest]!
       ? ` The held-out loss was lowest at step ${lowest}: ${num(heldOutLoss[lowest]!)}.`
       : "";
     return `The mean cross-entropy is ${num(trainLoss.at(-1)!)} on the training points and ` +
@@ -88,8 +88,11 @@ export function trainingComponent(
     const now = gradientNorms.map((norms, layer) =>
       `${num(norms.at(-1)!)} in ${nameOf(layer, gradientNorms.length)}`
     );
+    const bottom = gradientNorms.some((norms) => norms.at(-1) === 0)
+      ? " On this axis 0 is drawn at the bottom."
+      : "";
     return `The norm of the gradient that made step ${step}, of the weights and biases of a layer, ` +
-      `was ${now.join(", ")}.`;
+      `was ${now.join(", ")}.${bottom}`;
   }
 
   function nameOf(layer: number, layers: number): string {
@@ -201,21 +204,32 @@ export function trainingComponent(
   const drawing = (title: string, view: string) =>
     `<figure><h2>${title}</h2><div data-view="${view}"></div>` +
     `<figcaption data-view="about${view[0]!.toUpperCase()}${view.slice(1)}"></figcaption></figure>`;
-  const mark = (content: string, label: string) =>
-    `<span><svg viewBox="-7 -7 14 14" width="14" height="14" aria-hidden="true">${content}</svg> ` +
-    `${label}</span>`;
+  const group = (title: string, ...controls: readonly string[]) =>
+    `<div class="group" role="group" aria-label="${title}"><h2>${title}</h2>${
+      controls.join("")
+    }</div>`;
+  const mark = (content: string, label: string, width = 14) =>
+    `<span><svg viewBox="-7 -7 ${width} 14" width="${width}" height="14" aria-hidden="true">` +
+    `${content}</svg> ${label}</span>`;
+  const circle = (look: string) =>
+    `<circle class="${look}" style="--own: ${kit.colors[0]}" r="4"/>`;
+  const square = (look: string, x = -3.5) =>
+    `<rect class="${look}" style="--own: ${
+      kit.colors[1]
+    }" x="${x}" y="-3.5" width="7" height="7"/>`;
   return {
     css: `:host { max-width: none; }
 h2 { margin: 0 0 2px; font: inherit; font-weight: bold; }
 .main { display: grid; gap: 12px 20px; margin-top: 8px; }
-.drawings { display: grid; gap: 14px 20px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 270px), 1fr));
-  align-items: start; min-width: 0; }
-figure { margin: 0; max-width: 380px; } figcaption { font-size: 13px; }
+.drawings { display: flex; flex-wrap: wrap; gap: 14px 20px; min-width: 0; }
+.column { flex: 1 1 270px; min-width: 0; max-width: 380px; display: grid; gap: 14px;
+  align-content: start; }
+figure { margin: 0; } figcaption { font-size: 13px; min-height: 3lh; }
 .settings { display: grid; gap: 12px; align-content: start; }
-.settings label { display: flex; justify-content: space-between; }
+.settings label { display: flex; justify-content: space-between; white-space: nowrap; }
 .group { display: grid; gap: 4px; }
-.settings input[type=range] { flex: 1 1 60px; min-width: 40px; width: 80px; }
-.settings select { flex: 0 1 150px; } .settings input[type=number] { width: 70px; }
+.settings input[type=range] { flex: 1 1 60px; min-width: 30px; width: 60px; }
+.settings select { flex: 0 1 140px; } .settings input[type=number] { width: 70px; }
 label { max-width: 100%; } select { min-width: 0; }
 [data-press=toggle] { min-width: 76px; font-weight: bold; }
 .marks { display: flex; flex-wrap: wrap; gap: 0 12px; font-size: 13px; }
@@ -223,7 +237,8 @@ label { max-width: 100%; } select { min-width: 0; }
 .trained { fill: var(--own); stroke: var(--paper); } .held { fill: var(--paper); stroke: var(--own); stroke-width: 2; }
 .border { fill: none; stroke: var(--ink); stroke-width: 1.5; }
 .halo { fill: none; stroke: var(--paper); stroke-width: 4.5; } .wrong { fill: none; stroke: var(--ink); stroke-width: 2; }
-@container (min-width: 640px) { .main { grid-template-columns: minmax(0, 1fr) 252px; } }`,
+@container (max-width: 520px) { [data-view=said] { min-height: 3lh; } }
+@container (min-width: 640px) { .main { grid-template-columns: minmax(0, 1fr) 256px; } }`,
     initial: { ...situationOf(link), run: 1, pace: "medium" },
     pictures: ["plane", "losses"],
     describe: said,
@@ -234,47 +249,38 @@ ${kit.button("step", "One step")} ${kit.button("restart", "Restart")}
 ${kit.choice("pace", "Speed", Object.entries(paces))}
 <span data-view="epoch"></span><input type="hidden" data-name="command"></div>
 <div class="reading" data-view="said" role="status"></div>
-<div class="main"><div class="drawings">
-<figure><h2>What the network finds, and its mistakes</h2><div data-view="plane"></div>
-<div class="marks">${mark('<circle class="trained" style="--own: #1e82c8" r="4"/>', "blue")}
-${
-      mark(
-        '<rect class="trained" style="--own: #d55e00" x="-3.5" y="-3.5" width="7" height="7"/>',
-        "orange",
-      )
-    }
-${
-      mark(
-        '<circle class="held" style="--own: #1e82c8" cx="-2" r="4"/>' +
-          '<rect class="held" style="--own: #d55e00" x="0" y="-3.5" width="7" height="7"/>',
-        "held out",
-      )
-    }
+<div class="main"><div class="drawings"><div class="column">
+<figure><h2>What the network finds</h2><div data-view="plane"></div>
+<div class="marks">${mark(circle("trained"), "blue")}${mark(square("trained"), "orange")}
+${mark(circle("held") + square("held", 8), "held out", 24)}
 ${mark('<path class="wrong" d="M-7 -7l4 4m6 6l4 4m0 -14l-4 4m-6 6l-4 4"/>', "wrong")}</div>
 <figcaption data-view="aboutPlane"></figcaption></figure>
+${drawing("Mistakes", "mistakes")}
+</div><div class="column">
 ${drawing("Loss", "losses")}
 ${drawing("Gradient of each layer", "gradients")}
-${drawing("Mistakes", "mistakes")}
-</div>
-<div class="settings">
-<div class="group" role="group" aria-label="Points"><h2>Points</h2>${choice("data", "shape")}${
-      slider("points", "points")
+</div></div>
+<div class="settings">${
+      group(
+        "Points",
+        ...[choice("data", "shape"), slider("points", "points"), slider("noise", "noise")],
+        ...[slider("heldOut", "held out, %"), slider("dataSeed", "seed of points")],
+      )
+    }${
+      group(
+        "Network",
+        ...[slider("layers", "hidden layers"), slider("width", "units in each")],
+        ...[choice("activation", "activation"), choice("start", "initial weights")],
+        slider("seed", "seed of weights"),
+      )
+    }${
+      group(
+        "Optimizer",
+        ...[choice("optimizer", "rule"), slider("rate", "learning rate")],
+        '<div data-view="momentum"></div>',
+        ...[slider("decay", "weight decay"), slider("batch", "batch size")],
+      )
     }
-${slider("noise", "noise")}${slider("heldOut", "held out, %")}${
-      slider("dataSeed", "seed of points")
-    }</div>
-<div class="group" role="group" aria-label="Network"><h2>Network</h2>${
-      slider("layers", "hidden layers")
-    }${slider("width", "units in each")}
-${choice("activation", "activation")}${choice("start", "initial weights")}${
-      slider("seed", "seed of weights")
-    }</div>
-<div class="group" role="group" aria-label="Optimizer"><h2>Optimizer</h2>${
-      choice("optimizer", "rule")
-    }${slider("rate", "learning rate")}
-<div data-view="momentum"></div>${slider("decay", "weight decay")}${
-      slider("batch", "batch size")
-    }</div>
 <p class="reading">A change of a setting begins the training anew, so that the settings and the step
 say all: equal ones give equal numbers.</p>
 </div></div>`,

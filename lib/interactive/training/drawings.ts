@@ -5,9 +5,8 @@ import { png } from "../live/picture.ts";
 import { SQUARES, type TrainingRun } from "./run.ts";
 
 const SIDE = 340, EDGE = 22;
+/** The colours of the two classes, `kit.colors` 0 and 1, which colour-blind readers tell apart. */
 const BLUE = [30, 130, 200], ORANGE = [213, 94, 0];
-/** The colours of the two classes, which colour-blind readers can tell apart. */
-const COLORS = ["#1e82c8", "#d55e00"] as const;
 
 /** Draws the plane: what the network finds at each place, the points, and its mistakes. */
 export function drawPlane(kit: Kit, run: TrainingRun, label: string): string {
@@ -20,8 +19,8 @@ export function drawPlane(kit: Kit, run: TrainingRun, label: string): string {
   const marks = points.map(({ x, y, label, isHeldOut }) => {
     const [left, top] = [place(x), place(-y)], look = `class="${isHeldOut ? "held" : "trained"}" `;
     return label === 0
-      ? `<circle ${look}style="--own: ${COLORS[0]}" cx="${left}" cy="${top}" r="4"/>`
-      : `<rect ${look}style="--own: ${COLORS[1]}" x="${(+left - 3.5).toFixed(1)}" ` +
+      ? `<circle ${look}style="--own: ${kit.colors[0]}" cx="${left}" cy="${top}" r="4"/>`
+      : `<rect ${look}style="--own: ${kit.colors[1]}" x="${(+left - 3.5).toFixed(1)}" ` +
         `y="${(+top - 3.5).toFixed(1)}" width="7" height="7"/>`;
   });
   const wrong = points.filter(({ label }, i) => predicted[i] !== label)
@@ -34,8 +33,9 @@ export function drawPlane(kit: Kit, run: TrainingRun, label: string): string {
     label,
     ticks.join("") + `<g transform="translate(${EDGE} 1)">` +
       `<image href="${tint(surface)}" width="${SIDE}" height="${SIDE}"/>` +
-      `<path class="border" d="${border(surface)}"/>${marks.join("")}` +
+      `<path class="border" d="${border(surface)}"/>` +
       (wrong && `<path class="halo" d="${wrong}"/><path class="wrong" d="${wrong}"/>`) +
+      marks.join("") +
       `<rect class="line" width="${SIDE}" height="${SIDE}"/></g>`,
   );
 }
@@ -82,7 +82,7 @@ export interface Curve {
   readonly color: string;
 }
 
-const WIDTH = 360, HEIGHT = 200, LEFT = 46, RIGHT = 10, TOP = 24, BOTTOM = 34;
+const WIDTH = 360, HEIGHT = 200, LEFT = 46, RIGHT = 18, TOP = 24, BOTTOM = 34;
 /** A dash for each curve, for readers who do not see colours. */
 const DASHES = ["", "7 3", "2 3", "9 3 2 3"];
 

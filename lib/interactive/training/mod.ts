@@ -22,16 +22,14 @@ export interface TrainNetwork {
   set(state: string): void;
 }
 
-/** Milliseconds from one picture to the next, and the most steps between them. */
-type Tempo = readonly [milliseconds: number, steps: number];
-
-const tempi: Readonly<Record<TrainingState["pace"], Tempo>> = {
-  slow: [250, 1],
-  medium: [33, 1],
-  fast: [40, Infinity],
+/** Milliseconds from one picture to the next, and for a step. */
+const tempi: Readonly<Record<TrainingState["pace"], readonly [picture: number, step: number]>> = {
+  slow: [250, 250],
+  medium: [33, 33],
+  fast: [100, 0],
 };
-/** For readers who avoid motion: one picture a second. */
-const calmTempi: typeof tempi = { slow: [1000, 4], medium: [1000, 30], fast: [1000, Infinity] };
+/** Milliseconds between pictures for readers who avoid motion. */
+const CALM = 1000;
 
 /** The part of the page that is used here: the library is checked without its types. */
 interface PageGlobals {
@@ -78,22 +76,26 @@ export function trainNetwork(
         setTimeout(() => page.requestAnimationFrame(resolve), milliseconds)
       );
     const isWanted = () => state && run?.canContinue && run.step < state.step;
+    let before: number | undefined;
     while (isWanted()) {
-      const begin = performance.now(),
-        isCalm = page.matchMedia("(prefers-reduced-motion: reduce)").matches;
+      const begin = performance.now();
+      const isCalm = page.matchMedia("(prefers-reduced-motion: reduce)").matches;
       // A step to train to is to be reached soon.
-      const pace = state!.step === Infinity ? state!.pace : "fast";
-      const [milliseconds, most] = (isCalm ? calmTempi : tempi)[pace];
-      const passed = () => performance.now() - begin;
+      const [short, perStep] = tempi[state!.step === Infinity ? state!.pace : "fast"];
+      const interval = isCalm ? CALM : short, passed = () => performance.now() - begin;
+      // The picture before may have taken longer than its time.
+      const most = Math.max(1, Math.round((begin - (before ?? begin - interval)) / perStep));
       // fit yields to the page's events at each step.
-      for (let steps = 0; steps < most && passed() < milliseconds && isWanted(); steps++) {
+      for (let steps = 0; steps < most && passed() < Math.max(100, interval); steps++) {
+        if (!isWanted()) break;
         busy = run!;
         await busy.next();
         if (busy !== run) void busy.dispose();
         busy = undefined;
       }
       command(MOVED);
-      await wait(Math.max(0, milliseconds - passed()));
+      before = begin;
+      await wait(Math.max(0, interval - passed()));
       // The reader has left the page.
       if (place.isConnected === false) break;
     }
