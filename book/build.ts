@@ -222,10 +222,10 @@ Predict first, then open the situation.
   ones give equal numbers in the same browser; another browser may round differently.
 - Both losses are means over all points of their part, after the step and without weight decay. The
   gradients are those of the batch that made the step.
-- The loss surface along two directions is not drawn here: it takes hundreds of passes over the
-  points for each picture. <a href="${base}reference/~/lossSurface.html"
-  target="_self">lossSurface</a> computes it, and the lesson on
-  [deeper ResNets](./11_deeper_resnets) draws it.
+- The loss surface is not drawn here: each picture of it needs hundreds of passes over the points,
+  and in two random directions the path of a training hardly shows (Li et al. 2018, section 7.1).
+  <a href="${base}reference/~/lossSurface.html" target="_self">lossSurface</a> computes it, and the
+  lesson on [deeper ResNets](./11_deeper_resnets) draws it.
 `;
 }
 

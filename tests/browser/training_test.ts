@@ -267,6 +267,24 @@ siteTest("a training that diverges stops, and says why", async () => {
   assert.equal(await stepOf(site), step);
 });
 
+siteTest("a figure that begins anew keeps no tensor of the training before", async () => {
+  await using site = await openFigure("step=5");
+  await waitForStep(site, 5);
+  const tensors = () =>
+    site.run<number>(`
+      const { memory } = await import("/lab/resnet_lab.js?RESNET_LAB_BACKEND=wasm");
+      return memory().tensors;`);
+  const before = await tensors();
+  await site.page.locator("[data-press=toggle]").click();
+  for (const seed of [2, 3, 4]) {
+    await site.run(`figure.set("seed=${seed}&step=400")`);
+    await site.page.waitForFunction("figure.history.trainLoss.length > 3");
+  }
+  await site.run(`figure.set("seed=5&step=6")`);
+  await waitForStep(site, 6);
+  assert.equal(await tensors(), before);
+});
+
 siteTest("readers who avoid motion see one picture a second", async () => {
   await using site = await openFigure();
   await site.page.emulateMedia({ reducedMotion: "reduce" });

@@ -45,7 +45,7 @@ async function begin(place: HTMLElement): Promise<void> {
       timer ??= setTimeout(() => {
         timer = undefined;
         if (inner.isConnected) history.replaceState(history.state, "", `#${shown}`);
-      }, 300);
+      }, 500);
     },
   };
   const figure: Live = weights === undefined
