@@ -20,7 +20,7 @@ import {
   tanh,
   valueAndGradients,
 } from "resnet-lab";
-import type { RunHistory } from "../../lib/interactive/training/run.ts";
+import { type RunHistory, SQUARES, TrainingRun } from "../../lib/interactive/training/run.ts";
 import { type Point, pointsOf } from "../../lib/interactive/training/points.ts";
 import {
   choices,
@@ -309,6 +309,20 @@ siteTest("the figure fits a phone, and axe finds nothing serious", async () => {
     await site.page.emulateMedia({ colorScheme });
     assert.deepEqual(await seriousFindings(site.page), []);
   }
+});
+
+Deno.test("the surface of a TrainingRun has the class of each point where the point is", async () => {
+  const run = new TrainingRun({ ...defaults, data: "moons" });
+  while (run.step < 50) await run.next();
+  const surface = run.surface(),
+    index = (x: number) => Math.floor((x / run.reach + 1) / 2 * SQUARES);
+  const isEqual = run.points.map(({ x, y }, i) =>
+    surface[index(-y) * SQUARES + index(x)]! > 0 === (run.predicted[i] === 1)
+  );
+  // The border may cross the square of a point.
+  const share = isEqual.filter(Boolean).length / isEqual.length;
+  assert(share > 0.95, `${share}`);
+  await run.dispose();
 });
 
 Deno.test("situationOf() reads what linkOf() writes", () => {
