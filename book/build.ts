@@ -46,6 +46,7 @@ async function buildBook(environment: Environment, base: string): Promise<void> 
   }
   await write("index.md", frontPage(titles));
   await writeLivePage(environment, base);
+  await writeTrainingPage(environment, base);
   const { stdout: denoTypes } = await run(environment, [environment.deno, "types"]);
   const { cells, types } = meaningsOf(environment.root, notebooks, denoTypes, pages);
   for (const [name, texts] of Object.entries(types)) {
@@ -160,6 +161,80 @@ choose: copy it to show someone the same unit of the same picture.
 `;
 }
 
+/** Writes the page in which a network is trained. It loads the library of the live networks. */
+async function writeTrainingPage(environment: Environment, base: string): Promise<void> {
+  const { root, deno } = environment, folder = join(pagesFolder, "public", "training");
+  const { success, output } = await run(environment, [
+    deno,
+    ...["run", "-A", "--no-check", join(root, "scripts", "training_pictures.ts"), folder],
+  ]);
+  if (!success) throw new Error(`Building the book: the pictures must be made, found\n${output}`);
+  await write("train_a_network.md", trainingPage(base));
+}
+
+function trainingPage(base: string): string {
+  const pictures = {
+    plane:
+      "Blue and orange points of two moons, the line that a small network draws between them, " +
+      "and its mistakes, which are crossed out",
+    losses: "The loss on training points and on held-out points over 300 steps",
+  };
+  const images = Object.entries(pictures).map(([name, alt]) =>
+    `<img src="${base}training/${name}.svg" alt="${alt}" width="360">`
+  );
+  return `---
+aside: false
+prev: false
+next: false
+---
+# Train a network
+
+A small network learns, in this page and with the library of the course, to tell blue points from
+orange ones. While it trains you see what it finds at each place of the plane, its loss on the points
+it is trained on and on points it never sees, the gradient of each layer, and its mistakes.
+
+<div data-library="${base}lab/resnet_lab.js?RESNET_LAB_BACKEND=wasm">
+<div class="preview">
+${images.join("\n")}
+</div>
+<p>The points, the network's mistakes and its loss after 300 steps. The figure itself needs
+scripts.</p>
+<p><button type="button" class="start" hidden>Open the figure (loads 1.7 MB)</button></p>
+</div>
+
+The address of this page has all settings and the step: copy it to show someone this very situation.
+Their browser trains the same network to the same step. Nothing is sent anywhere.
+
+## Situations to look at
+
+Predict first, then open the situation.
+
+- [Without hidden layers, on xor](#data=xor&layers=0&step=300): the line between the classes is
+  straight, and no straight line separates them.
+- [All initial weights zero](#data=circles&start=zeros&step=300): the gradient of the hidden layers
+  is exactly 0 at each step, so they never learn.
+- [Three layers of sigmoid](#data=spirals&layers=3&activation=sigmoid&step=1000): the gradient gets
+  smaller from each layer to the one before, and the loss hardly moves.
+- [A learning rate of 3](#rate=3&step=300): all units of a layer give zero, and so does their
+  gradient. The network says the same everywhere, and cannot leave that place.
+- [More weights than points](#points=100&noise=0.3&heldOut=50&dataSeed=2&layers=3&width=32&optimizer=adam&rate=0.02&step=500):
+  the loss on the training points falls, and on the held-out points it rises.
+- [Spirals, learned](#data=spirals&noise=0.05&layers=3&width=16&step=2000): almost no mistake is left
+  on either part.
+
+## What the numbers are
+
+- A change of a setting begins the training anew. So the settings and the step say all, and equal
+  ones give equal numbers in the same browser; another browser may round differently.
+- Both losses are means over all points of their part, after the step and without weight decay. The
+  gradients are those of the batch that made the step.
+- The loss surface is not drawn here: each picture of it needs hundreds of passes over the points,
+  and in two random directions the path of a training hardly shows (Li et al. 2018, section 7.1).
+  <a href="${base}reference/~/lossSurface.html" target="_self">lossSurface</a> computes it, and the
+  lesson on [deeper ResNets](./11_deeper_resnets) draws it.
+`;
+}
+
 function frontPage(titles: Readonly<Record<string, string>>): string {
   return `---
 aside: false
@@ -176,6 +251,9 @@ before you reveal what happened.
 
 You need to read JavaScript or TypeScript, and to know what a derivative is. Nothing about networks
 is assumed. Each lesson uses what the ones before it built.
+
+To try first, without reading: [train a small network](./train_a_network) in your browser and watch
+its mistakes, or [look into trained networks](./live_networks) unit by unit.
 
 ## The lessons
 

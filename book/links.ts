@@ -40,7 +40,8 @@ export async function deadLinks(site: string, base: string, skip: string): Promi
       const place = decodeURIComponent(address.hash.slice(1));
       const inSite = posix.relative(base, target);
       if (!target.startsWith(base) || !files.has(inSite)) problems.push(`${dead} is not there`);
-      else if (place !== "" && !(await placesOf(inSite)).has(place)) {
+      // The state of a figure is no place.
+      else if (place !== "" && !place.includes("=") && !(await placesOf(inSite)).has(place)) {
         problems.push(`${dead}: the page has no such place`);
       }
     }

@@ -62,11 +62,18 @@ export default defineConfig({
     nav: [
       { text: "Lessons", link: "/" },
       { text: "Live networks", link: "/live_networks" },
+      { text: "Train a network", link: "/train_a_network" },
       { text: "Reference", link: "/reference/", target: "_self" },
     ],
     sidebar: [
       { text: "Lessons", items: lessons },
-      { text: "To try", items: [{ text: "Live networks", link: "/live_networks" }] },
+      {
+        text: "To try",
+        items: [
+          { text: "Live networks", link: "/live_networks" },
+          { text: "Train a network", link: "/train_a_network" },
+        ],
+      },
     ],
     search: {
       provider: "local",

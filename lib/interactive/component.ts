@@ -92,6 +92,7 @@ export type ComponentMaker = (kit: Kit, options: any) => Component<any>;
 
 /** The part of the page's `Element` that is used here: the library is checked without its types. */
 export interface PageElement {
+  readonly isConnected?: boolean;
   readonly dataset: Record<string, string | undefined>;
   readonly shadowRoot: PageRoot | null;
   attachShadow(options: { mode: "open" }): PageRoot;

@@ -75,7 +75,7 @@ ${script.replace(COMMENTS, "").replaceAll("</", "<\\/")}
  * Returns a drawing as a file of its own, on white. JupyterLab removes SVG elements from the
  * outputs of a notebook that is not trusted, but not images.
  */
-function picture(drawing: string, css: string): string {
+export function picture(drawing: string, css: string): string {
   const style =
     `svg { --ink: #222; --paper: #fff; --soft: #eee; --line: #999; } ${makeKit().drawingCss} ${css}`;
   return drawing.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')

@@ -1,13 +1,14 @@
 /// <reference lib="dom" />
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
-import type { BrowserContext, Page } from "playwright-core";
+import type { BrowserContext } from "playwright-core";
 import { joined, type Notebook } from "../../book/notebook.ts";
 import { notebooksFolder, siteFolder } from "../../book/paths.ts";
 import { serve } from "../../book/serve.ts";
 import { exists } from "../../scripts/environment.ts";
 import { notebooksIn } from "../../scripts/run.ts";
 import { root } from "../_project.ts";
+import { axe, seriousFindings } from "./_axe.ts";
 import { browserProgram, openBrowser } from "./_lab.ts";
 
 const shots = Deno.env.get("RESNET_LAB_SHOTS");
@@ -17,7 +18,6 @@ const lessons = notebooksIn(notebooksFolder).map((path) => ({
 }));
 /** Four lessons, or all where pictures are kept: axe needs seconds for a page. */
 const lessonsForAxe = lessons.filter((_, index) => shots !== undefined || index % 4 === 0);
-const axe = join(root, "book", "node_modules", "axe-core", "axe.min.js");
 
 /** The reason why the book cannot be tested here, if there is one. */
 const missing = browserProgram === undefined
@@ -25,13 +25,6 @@ const missing = browserProgram === undefined
   : exists(axe)
   ? undefined
   : "deno task book has not installed its packages";
-
-/** The part of axe-core that is used here. */
-interface Axe {
-  run(options: object): Promise<{
-    violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
-  }>;
-}
 
 /** Opens pages that refuse and record whatever does not come from the site itself. */
 async function openSite(context: BrowserContext, address: string) {
@@ -45,19 +38,6 @@ async function openSite(context: BrowserContext, address: string) {
   context.on("weberror", (error) => errors.push(String(error.error())));
   context.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   return { refused, errors };
-}
-
-/** Returns what axe finds that is serious or critical, as sentences. */
-async function seriousFindings(page: Page, options: object = {}): Promise<string[]> {
-  if (!await page.evaluate(() => "axe" in globalThis)) await page.addScriptTag({ path: axe });
-  const { violations } = await page.evaluate(
-    (options) => (Reflect.get(globalThis, "axe") as Axe).run(options),
-    { ...options, resultTypes: ["violations"] },
-  );
-  return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
-    .flatMap(({ id, nodes }) =>
-      nodes.slice(0, 3).map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`)
-    );
 }
 
 Deno.test({
@@ -83,17 +63,20 @@ Deno.test({
       const { refused, errors } = await openSite(context, address);
       const page = await context.newPage();
       page.setDefaultTimeout(60_000);
+      /** The bytes that the page has loaded, before they were compressed. */
+      const loaded = () =>
+        page.evaluate(() =>
+          [
+            ...performance.getEntriesByType("navigation"),
+            ...performance.getEntriesByType("resource"),
+          ]
+            .reduce((sum, entry) => sum + (entry as PerformanceResourceTiming).decodedBodySize, 0)
+        );
       for (const { path, name } of lessons) {
         await t.step(`${name} is the notebook, is light, and its charts are drawn`, async () => {
           await page.goto(`${address}${name}.html`);
           await page.waitForLoadState("networkidle");
-          const bytes = await page.evaluate(() =>
-            [
-              ...performance.getEntriesByType("navigation"),
-              ...performance.getEntriesByType("resource"),
-            ]
-              .reduce((sum, entry) => sum + (entry as PerformanceResourceTiming).decodedBodySize, 0)
-          );
+          const bytes = await loaded();
           assert(bytes > 1e5, `${name} loads ${bytes} bytes`);
           assert(bytes < 1.5e6, `${name} loads ${bytes} bytes before it is touched`);
 
@@ -126,13 +109,7 @@ Deno.test({
         async () => {
           await page.goto(`${address}live_networks.html`);
           await page.waitForLoadState("networkidle");
-          const bytes = await page.evaluate(() =>
-            performance.getEntriesByType("resource").reduce(
-              (sum, entry) => sum + (entry as PerformanceResourceTiming).decodedBodySize,
-              0,
-            )
-          );
-          assert(bytes < 1.5e6, `the page loads ${bytes} bytes before it is touched`);
+          assert(await loaded() < 1.5e6, `the page loads ${await loaded()} bytes`);
           const start = page.getByRole("button", { name: /^Start/ });
           await start.click();
           const value = page.locator("[data-unit]");
@@ -156,7 +133,45 @@ Deno.test({
         },
       );
 
-      for (const { name } of [{ name: "index" }, { name: "live_networks" }, ...lessons]) {
+      await t.step("a network is trained when asked, and the address restores it", async () => {
+        await page.goto(`${address}train_a_network.html`);
+        await page.waitForLoadState("networkidle");
+        assert(await loaded() < 1.5e6, `the page loads ${await loaded()} bytes`);
+        for (const picture of await page.locator(".preview img").all()) {
+          assert(await picture.evaluate((image: HTMLImageElement) => image.naturalWidth) > 300);
+        }
+        const said = page.locator("[data-view=said]");
+        // A link in the page opens the figure, and each of them is understood.
+        for (const link of await page.locator(".vp-doc li a[href*='step=']").all()) {
+          const step = /step=(\d+)/.exec((await link.getAttribute("href"))!)![1];
+          await link.click();
+          await said.filter({ hasText: new RegExp(`trains until step ${step}|step ${step}\\.`) })
+            .waitFor();
+          assert.doesNotMatch(await said.innerText(), /must be/);
+        }
+        await page.getByRole("spinbutton", { name: "Step" }).fill("40");
+        await said.filter({ hasText: "after step 40." }).waitFor();
+        await page.waitForFunction(() => location.hash.endsWith("step=40"));
+        const shown = await said.innerText();
+        await page.reload();
+        await page.getByRole("button", { name: /^Open/ }).click();
+        await said.filter({ hasText: "after step 40." }).waitFor();
+        assert.equal(await said.innerText(), shown);
+        for (const width of [1280, 390]) {
+          await page.setViewportSize({ width, height: 900 });
+          const widest = await page.evaluate(() => document.documentElement.scrollWidth);
+          assert(widest <= width, `the figure is ${widest} wide at ${width}`);
+        }
+        for (const colorScheme of ["light", "dark"] as const) {
+          await page.emulateMedia({ colorScheme });
+          assert.deepEqual(await seriousFindings(page), []);
+        }
+        await page.emulateMedia({ colorScheme: "light" });
+        await page.setViewportSize({ width: 1280, height: 900 });
+      });
+
+      const others = ["index", "live_networks", "train_a_network"].map((name) => ({ name }));
+      for (const { name } of [...others, ...lessons]) {
         const isLesson = lessons.some((lesson) => lesson.name === name);
         const isForAxe = !isLesson || lessonsForAxe.some((lesson) => lesson.name === name);
         const title = `${name} fits a phone${isForAxe ? ", and axe finds nothing serious" : ""}`;

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** The page "Live networks": loads the library when the reader starts it. */
+/** The pages "Live networks" and "Train a network": load the library when the reader starts it. */
 
 /** The part of the library's figure that is used here. */
 interface Live {
@@ -9,10 +9,16 @@ interface Live {
 
 /** Shows the start button of a page that has the figure. */
 export function addLive(page: HTMLElement): void {
-  const place = page.querySelector<HTMLElement>("[data-live]"),
+  const place = page.querySelector<HTMLElement>("[data-library]"),
     start = place?.querySelector("button");
   if (!place || !start) return;
   start.hidden = false;
+  // A link to a state in the same page starts too.
+  const follow = () => {
+    if (place.isConnected && !start.disabled && location.hash.includes("=")) start.click();
+    if (!start.isConnected) removeEventListener("hashchange", follow);
+  };
+  addEventListener("hashchange", follow);
   start.addEventListener("click", () => {
     start.disabled = true;
     start.textContent = "The library is being loaded …";
@@ -30,25 +36,39 @@ async function begin(place: HTMLElement): Promise<void> {
   const { interactive } = await import(/* @vite-ignore */ library!);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const inner = document.createElement("div");
-  const figure: Live = await interactive.live(inner, {
-    weights: new URL(weights!, location.href).href,
-    networks: networks!.split(" "),
+  let shown = "";
+  const common = {
     state: location.hash.slice(1),
     changed(state: string) {
-      clearTimeout(timer);
+      shown = state;
       // Browsers limit how often a page may set its address.
-      timer = setTimeout(() => history.replaceState(history.state, "", `#${state}`), 300);
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        if (inner.isConnected) history.replaceState(history.state, "", `#${shown}`);
+      }, 500);
     },
-  });
+  };
+  const figure: Live = weights === undefined
+    ? interactive.trainNetwork(inner, common)
+    : await interactive.live(inner, {
+      ...common,
+      weights: new URL(weights, location.href).href,
+      networks: networks!.split(" "),
+    });
   place.replaceChildren(inner);
+  if (location.hash.includes("=")) place.scrollIntoView();
   const follow = () => {
     if (!inner.isConnected) removeEventListener("hashchange", follow);
-    else if (location.hash.slice(1) !== figure.state) figure.set(location.hash.slice(1));
+    else if (location.hash.slice(1) !== figure.state) {
+      figure.set(location.hash.slice(1));
+      place.scrollIntoView();
+    }
   };
   addEventListener("hashchange", follow);
   // A finger on the picture draws or pushes. The figure leaves fingers to scrolling, so each one is
   // passed on as a pen.
-  const picture = inner.shadowRoot!.querySelector<HTMLElement>("[data-view=picture]")!;
+  const picture = inner.shadowRoot!.querySelector<HTMLElement>("[data-view=picture]");
+  if (!picture) return;
   for (const type of ["pointerdown", "pointermove", "pointerup"] as const) {
     picture.addEventListener(type, (event) => {
       if (event.pointerType !== "touch") return;

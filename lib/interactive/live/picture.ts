@@ -152,7 +152,8 @@ export function mapsPng(maps: Maps, { columns, rows, stepX, stepY, every }: Grid
   return png(across, rows * stepY, 4, data);
 }
 
-function png(width: number, height: number, channels: number, data: Uint8Array): string {
+/** Returns the address of a picture of bytes. */
+export function png(width: number, height: number, channels: number, data: Uint8Array): string {
   return `data:image/png;base64,${base64(encode({ width, height, channels, data }))}`;
 }
 
