@@ -196,15 +196,17 @@ siteTest("a picture file is read in grey, on black", async () => {
   assert.equal(await site.run("return figure.state"), link);
 });
 
-siteTest("the heat map is that of gradCam() here", async () => {
-  await using site = await openFigure("network=lenet&picture=3");
-  const page = await site.run<number[]>("return [...figure.heat]");
-  const { test } = await fashionMnist({ subset: true });
-  const { model } = await loadLive("lenet", join(weights, "lenet.safetensors"));
-  const image = test.images([3]), logits = [...model.forward(image).dataSync()];
-  const best = logits.indexOf(Math.max(...logits));
-  assertClose(page, gradCam(model, liveNetworks.lenet.gradCamPath, image, best), 1e-4);
-  assert(Math.max(...page) > 0);
+siteTest("the heat maps are those of gradCam() here", async () => {
+  const { test } = await fashionMnist({ subset: true }), image = test.images([3]);
+  for (const name of names) {
+    await using site = await openFigure(`network=${name}&picture=3`);
+    const page = await site.run<number[]>("return [...figure.heat]");
+    const { model } = await loadLive(name, join(weights, `${name}.safetensors`));
+    const logits = [...model.forward(image).dataSync()];
+    const best = logits.indexOf(Math.max(...logits));
+    assertClose(page, gradCam(model, liveNetworks[name].gradCamPath, image, best), 1e-4);
+    assert(Math.max(...page) > 0);
+  }
 });
 
 /** A graph model of a reader's. */
