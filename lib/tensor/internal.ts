@@ -60,7 +60,7 @@ export { squaredNorm, vectorNorm } from "./ops/norm.ts";
 export { pair, type WindowGeometry, windowGeometry } from "./ops/window.ts";
 export { keep } from "./memory.ts";
 export { environmentVariable } from "./platform.ts";
-export { checkPrecision } from "./precision.ts";
+export { checkPrecision, precisionOf } from "./precision.ts";
 export { defaultRandom, recordDraws, streamsUntilNow, watchDraws } from "./random.ts";
 export { isVariable } from "./variable.ts";
 export { noteForward } from "./watched_state.ts";

@@ -100,7 +100,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
     }
     checkNumber(action, "seconds", seconds, seconds >= 0, "a number of at least 0");
   },
-  precision: (_action, _name, value) => checkPrecision(value as Precision),
+  precision: (_action, _name, value) =>
+    checkPrecision(value as Precision, ["fp32", "bf16", "auto"]),
 };
 
 /**

@@ -7,7 +7,7 @@ import {
   tidy,
   withPrecision,
 } from "../tensor/mod.ts";
-import { checkNumber, isTensor, linkInterrupt, show } from "../tensor/internal.ts";
+import { checkNumber, isTensor, linkInterrupt, precisionOf, show } from "../tensor/internal.ts";
 import type { Dataset } from "../data/mod.ts";
 import { areLabels, checkDataset, transformOf } from "../data/internal.ts";
 import { checkLogits, checkTargets, explainChannels } from "./checks.ts";
@@ -200,7 +200,8 @@ export function evaluator(
     readonly share?: DataParallel;
   },
 ): Evaluator {
-  const { batchSize, transform, precision = "fp32", loss = crossEntropy as AnyLoss } = options;
+  const { batchSize, transform, loss = crossEntropy as AnyLoss } = options;
+  const precision = precisionOf(options.precision);
   const { logitsOf = (inputs: Tensor) => model.forward(inputs), share } = options;
   const infer = compiledIf(options.compile, (inputs: Tensor, targets: Tensor): Inference => {
     checkTargets(action, targets, loss);

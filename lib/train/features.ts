@@ -9,7 +9,13 @@ import {
   tidy,
   withPrecision,
 } from "../tensor/mod.ts";
-import { checkSynchronous, isTensor, linkInterrupt, show } from "../tensor/internal.ts";
+import {
+  checkSynchronous,
+  isTensor,
+  linkInterrupt,
+  precisionOf,
+  show,
+} from "../tensor/internal.ts";
 import { withForwardHook } from "../nn/hooks.ts";
 import { type AnyModule, Module, onForward } from "../nn/mod.ts";
 import { type Dataset, ImageDataset, type InputTransform } from "../data/mod.ts";
@@ -114,7 +120,7 @@ export async function extractFeatures(
     );
   }
   const forward = body instanceof Module ? (inputs: Tensor) => body.forward(inputs) : body;
-  const { batchSize, precision = "fp32" } = options;
+  const { batchSize } = options, precision = precisionOf(options.precision);
   const transform = options.transform ?? await transformFor(action, forward, dataset);
   using stop = linkInterrupt(options.signal);
   const isCompiled = options.compile ??

@@ -1,4 +1,5 @@
 import { dispose, type Random, type Tensor } from "../tensor/mod.ts";
+import { precisionOf } from "../tensor/internal.ts";
 import type { Dataset, Examples } from "../data/mod.ts";
 import {
   type BatchMaker,
@@ -148,12 +149,16 @@ export function startTraining(
   const runnable = asModel(action, model);
   checkFitOptions(action, options, !dataset);
   checkParameters(action, runnable, options.optimizer);
-  const completed = { ...options, transform: options.transform ?? transformOf(runnable) };
+  const completed = {
+    ...options,
+    transform: options.transform ?? transformOf(runnable),
+    precision: precisionOf(options.precision),
+  };
   if (dataset) {
     trainingBatches(dataset, completed); // Checks batchSize.
     checkAtHand(action, runnable, dataset, completed);
   } else DataParallel.refuse(action);
-  const share = dataset && DataParallel.of(action, runnable, dataset, options);
+  const share = dataset && DataParallel.of(action, runnable, dataset, completed);
   const stages: Stage[] = [];
   const training = new Training(
     action,

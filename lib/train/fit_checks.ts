@@ -2,7 +2,7 @@
  * Checks before a training run, for errors that would otherwise come after parameters have changed.
  */
 import { ops, Random, type Tensor, tidy, withPrecision } from "../tensor/mod.ts";
-import { checkInteger, isTensor, type OptionNames, show } from "../tensor/internal.ts";
+import { checkInteger, isTensor, type OptionNames, precisionOf, show } from "../tensor/internal.ts";
 import { type AnyModule, BatchNorm, onForward } from "../nn/mod.ts";
 import { type Dataset, type Examples, ImageDataset } from "../data/mod.ts";
 import { applyTransform, areLabels, imageFormOf } from "../data/internal.ts";
@@ -229,10 +229,11 @@ function explained(
   action: string,
   model: AnyModel,
   image: Tensor,
-  { transform, precision = "fp32" }: AnyFitOptions,
+  { transform, precision }: AnyFitOptions,
   run: () => unknown,
 ): unknown {
-  return explainChannels(action, model, image, transform, () => withPrecision(precision, run));
+  const inPrecision = () => withPrecision(precisionOf(precision), run);
+  return explainChannels(action, model, image, transform, inPrecision);
 }
 
 /**

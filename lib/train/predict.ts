@@ -5,6 +5,7 @@ import {
   checkTensor,
   isTensor,
   linkInterrupt,
+  precisionOf,
   show,
 } from "../tensor/internal.ts";
 import type { Dataset } from "../data/mod.ts";
@@ -91,7 +92,8 @@ export async function predict<In, Result, Inputs extends Tensor, Out extends Ten
   const classifier = asModel(action, model);
   const given = options as object as PredictOptions<Tensor, Tensor>;
   checkRunOptions(action, given, "{ top: 3 }", { top: true, classNames: true });
-  const { top = 1, transform = transformOf(classifier), precision = "fp32" } = given;
+  const { top = 1, transform = transformOf(classifier) } = given;
+  const precision = precisionOf(given.precision);
   checkInteger(action, "top", top);
   const { classNames = trainingDataOf(classifier)?.classNames } = given;
   if (classNames !== undefined) checkArray(action, "classNames", classNames);

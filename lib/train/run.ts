@@ -34,11 +34,13 @@ export interface RunOptions<Inputs extends Tensor = Tensor, Out extends Tensor =
   transform?: InputTransform<Inputs, Out>;
   /**
    * The floating-point type in which the model computes. `"bf16"` is about twice as fast on
-   * processors and GPUs that support it. See {@linkcode withPrecision}.
+   * processors and GPUs that support it. `"auto"` is `"bf16"` on a processor with instructions for
+   * bfloat16 (Linux tells Deno only with `--allow-all`) and else `"fp32"`, and says so once. See
+   * {@linkcode withPrecision}.
    *
    * @default "fp32"
    */
-  precision?: Precision;
+  precision?: Precision | "auto";
   /**
    * Whether TensorFlow runs the model as one graph from the third batch of a size on, which is
    * faster. The numbers agree to rounding. See {@linkcode compile} for the requirements.

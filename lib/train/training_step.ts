@@ -16,6 +16,7 @@ import {
   argMaxWithoutNaN,
   checkNumber,
   keep,
+  precisionOf,
   squaredNorm,
   UnusedInputError,
   vectorNorm,
@@ -225,8 +226,10 @@ function lossAndGradients(
   action: string,
   model: AnyModel,
   classes: number | undefined,
-  { optimizer, loss = crossEntropy as AnyLoss, objective, precision = "fp32" }: AnyFitOptions,
+  options: AnyFitOptions,
 ): (...inputs: StepInputs) => StepTensors {
+  const { optimizer, loss = crossEntropy as AnyLoss, objective } = options;
+  const precision = precisionOf(options.precision);
   // The cross-entropy is NaN if a logit is, and ends the training. The caller's own loss need not.
   const predictClasses = loss === (crossEntropy as AnyLoss) && !objective
     ? argMaxWithoutNaN

@@ -25,6 +25,7 @@ import {
   ops,
   type Optimizer,
   type ParametersOrGroups,
+  type Precision,
   type Progress,
   type Random,
   relu,
@@ -813,12 +814,41 @@ for (const [wrong, message] of untyped) {
   });
 }
 
+Deno.test('fit() with precision "auto" computes in bfloat16 on processors that can, and says so', {
+  ignore: backend() !== "tensorflow" || Deno.build.os !== "linux",
+}, async () => {
+  const can = /\b(amx_bf16|avx512_bf16)\b/.test(Deno.readTextFileSync("/proc/cpuinfo"));
+  const lines: string[] = [], { info } = console;
+  console.info = (line: string) => void lines.push(line);
+  try {
+    const losses = async (precision: Precision | "auto") => {
+      setSeed(1);
+      const model = sequential(flatten(), linear(784, 10));
+      const optimizer = sgd(model.parameters(), { learningRate: 0.1 });
+      const options = { optimizer, epochs: 1, batchSize: 20, seed: 1, precision };
+      const { steps } = await fit(model, hundred, options);
+      return steps.map(({ loss }) => loss);
+    };
+    const [auto, fp32, bf16] = [await losses("auto"), await losses("fp32"), await losses("bf16")];
+    assert.deepEqual(auto, can ? bf16 : fp32);
+    assert.notDeepEqual(auto, can ? fp32 : bf16);
+    await losses("auto");
+    assert.equal(lines.length, 1);
+    assert.match(
+      lines[0]!,
+      can ? /is "bf16": this processor has/ : /is "fp32": this processor has no/,
+    );
+  } finally {
+    console.info = info;
+  }
+});
+
 Deno.test("fit() refuses a precision and a seed that do not exist, at the call", () => {
   const model = lenet();
   const precision = "fp16" as "fp32";
   assert.throws(() => fit(model, hundred, { ...options(model), precision }), {
     name: "RangeError",
-    message: /the precision must be one of "fp32", "bf16", found "fp16"/,
+    message: /the precision must be one of "fp32", "bf16", "auto", found "fp16"/,
   });
   assert.throws(() => fit(model, hundred, { ...options(model), seed: 0.5 }), {
     name: "RangeError",
