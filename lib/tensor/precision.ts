@@ -58,9 +58,10 @@ export function withPrecision<T>(precision: Precision, f: () => T): T {
  * with instructions for it. Without such, bfloat16 takes several times as long as float32.
  */
 function fastestPrecision(): Precision {
-  if (!nativeCpuBackend()) return "fp32";
+  const native = nativeCpuBackend();
+  if (!native) return "fp32";
   if (fastest) return fastest;
-  const features = processorFeatures();
+  const features = native.processorFeatures;
   const [instructions] = /amx_bf16|avx512_bf16/.exec(features ?? "") ?? [];
   fastest = instructions === undefined ? "fp32" : "bf16";
   const reason = instructions !== undefined
@@ -73,15 +74,6 @@ function fastestPrecision(): Precision {
 }
 
 let fastest: Precision | undefined;
-
-/** Returns what Linux says of the processor, if it may be read. */
-function processorFeatures(): string | undefined {
-  try {
-    return Deno.readTextFileSync("/proc/cpuinfo");
-  } catch {
-    return undefined;
-  }
-}
 
 /** Returns the precision that an option means. */
 export function precisionOf(option: Precision | "auto" = "fp32"): Precision {

@@ -38,6 +38,14 @@ export class NativeBackend extends NodeJSKernelBackend implements types.NativeBa
     return Deno.permissions.querySync({ name: "write" }).state === "granted";
   }
 
+  get processorFeatures(): string | undefined {
+    try {
+      return Deno.readTextFileSync("/proc/cpuinfo");
+    } catch {
+      return undefined;
+    }
+  }
+
   override executeMultipleOutputs(
     op: string,
     attributes: OpAttribute[],
