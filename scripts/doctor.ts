@@ -1,7 +1,12 @@
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  cacheFolder,
+  commandOf,
   denoVersion,
+  installedVersion,
+} from "../lib/tensor/installation.ts";
+import {
   type Environment,
   exists,
   findCompiler,
@@ -28,7 +33,17 @@ export interface Check {
   readonly optional?: boolean;
 }
 
-const setUpAgain = `npx --yes deno@${denoVersion} task setup`;
+const setUpAgain = commandOf("setup");
+
+/** Whether this is a clone, in whose folder the reader is. Else it is in the cache folder. */
+function isClone(): boolean {
+  return installedVersion() === undefined;
+}
+
+/** The virtual environment, as a reader of the message finds it. */
+function venvOf({ root }: Environment): string {
+  return isClone() ? ".venv" : projectPaths(root).venv;
+}
 
 /** Checks everything that the project needs, and changes nothing. */
 export function runChecks(environment: Environment): Promise<Check[]> {
@@ -51,7 +66,8 @@ function deno({ deno }: Environment): Check {
   return {
     name: "Deno",
     found: isOldDeno(Deno.version.deno) ? undefined : `${Deno.version.deno}, ${deno}`,
-    fix: `${Deno.version.deno} is too old; start every command with npx --yes deno@${denoVersion}`,
+    fix: `${Deno.version.deno} is too old; start every command with npx --yes deno@${denoVersion}` +
+      (isClone() ? "" : " in place of deno"),
   };
 }
 
@@ -125,7 +141,7 @@ async function kernel(environment: Environment): Promise<Check> {
     name: "Deno kernel",
     found: success ? version.stdout.split("\n")[0] : undefined,
     fix: exists(python)
-      ? `it does not start; delete .venv and run ${setUpAgain} (${
+      ? `it does not start; delete ${venvOf(environment)} and run ${setUpAgain} (${
         output.trim().split("\n").at(-1)
       })`
       : setUpAgain,
@@ -138,7 +154,7 @@ async function tensorFlow(environment: Environment): Promise<Check> {
     return {
       name: "Native TensorFlow",
       fix: exists(python) && tensorFlowFolder(venv) === undefined
-        ? `install Python 3.10 to 3.13, delete .venv, and run ${setUpAgain}; ` +
+        ? `install Python 3.10 to 3.13, delete ${venvOf(environment)}, and run ${setUpAgain}; ` +
           "until then lib runs on the slower WebAssembly backend"
         : setUpAgain,
     };
@@ -147,7 +163,7 @@ async function tensorFlow(environment: Environment): Promise<Check> {
   return {
     name: "Native TensorFlow",
     found: loads ? `${tensorFlow}, on the ${usesGpu ? "GPU" : "processor"}` : undefined,
-    fix: `the addon does not load; delete .venv and run ${setUpAgain} (${
+    fix: `the addon does not load; delete ${venvOf(environment)} and run ${setUpAgain} (${
       output.trim().split("\n")[0]
     })`,
   };
@@ -173,23 +189,17 @@ function mpi({ root }: Environment): Check {
   };
 }
 
-async function dataSets(environment: Environment): Promise<Check> {
+function dataSets(environment: Environment): Check {
   const folder = join(environment.root, "data");
   const shipped = exists(folder)
     ? Array.from(Deno.readDirSync(folder)).filter((entry) => entry.isDirectory)
     : [];
-  // Not by an import: the file loads TensorFlow, and the doctor must run where that is missing or
-  // broken. The process fails alone.
-  const { success, output } = await run(environment, [
-    environment.deno,
-    ...[
-      "eval",
-      'import { cacheFolder } from "./lib/data/download.ts"; console.log(cacheFolder());',
-    ],
-  ]);
-  const cache = output.trim();
-  const downloaded = success && exists(cache)
-    ? Array.from(Deno.readDirSync(cache)).filter((entry) => entry.isDirectory)
+  const cache = cacheFolder();
+  // The folder "project" has the copies of the library itself.
+  const downloaded = exists(cache)
+    ? Array.from(Deno.readDirSync(cache)).filter(({ name, isDirectory }) =>
+      isDirectory && name !== "project"
+    )
     : [];
   const system = "/usr/share/datasets/fashion-mnist";
   const found = [
@@ -200,7 +210,7 @@ async function dataSets(environment: Environment): Promise<Check> {
   return {
     name: "Data sets",
     found: found.length > 0 ? found.join(", ") : undefined,
-    fix: "git checkout -- data",
+    fix: isClone() ? "git checkout -- data" : `delete ${environment.root} and run ${setUpAgain}`,
   };
 }
 

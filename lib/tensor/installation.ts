@@ -1,5 +1,9 @@
+/**
+ * Where this installation of the library is, and the commands for it that messages name. This
+ * module imports only Node's modules, so that a script that runs before set-up can use it.
+ */
 import { homedir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
@@ -25,4 +29,42 @@ export function projectFolder(): string {
   const root = new URL("../../", import.meta.url);
   if (root.protocol === "file:") return fileURLToPath(root);
   return join(cacheFolder(), "project", basename(root.pathname));
+}
+
+/** The version of Deno that the project is developed with, and the oldest that it supports. */
+export const denoVersion = "2.9.6";
+
+/** The tasks that are entry points of the package. */
+const ENTRY_POINTS: readonly string[] = ["lab", "setup", "doctor"];
+
+/**
+ * Returns the command that starts a task of this installation: of a clone, from its folder, or of a
+ * version that was imported from a registry.
+ *
+ * @param root The folder that contains `lib`, with a slash at the end.
+ */
+export function commandOf(task: string, root = new URL("../../", import.meta.url)): string {
+  const version = installedVersion(root);
+  if (version === undefined) return `npx --yes deno@${denoVersion} task ${task}`;
+  if (ENTRY_POINTS.includes(task)) {
+    return `deno run -A jsr:@resnet-lab/resnet-lab@${version}/${task}`;
+  }
+  const folder = root.protocol === "file:" ? fileURLToPath(root) : projectFolder();
+  return `deno task --config "${join(folder, "deno.json")}" ${task}`;
+}
+
+/**
+ * Returns the version of a library that was imported from a registry, or that is the copy of one in
+ * the cache folder, which is in a folder with its name; undefined for a clone.
+ */
+export function installedVersion(root = new URL("../../", import.meta.url)): string | undefined {
+  const folder = root.pathname, version = basename(folder);
+  const isCopy = basename(dirname(folder)) === "project" && /^\d+\.\d+\.\d/.test(version);
+  return root.protocol !== "file:" || isCopy ? version : undefined;
+}
+
+/** Returns how to repair a backend, as a sentence: by a task of the project. */
+export function remedyBy(task: "setup" | "doctor"): string {
+  const where = installedVersion() === undefined ? "In the resnet-lab folder run" : "Run";
+  return `${where}: ${commandOf(task)}`;
 }
