@@ -48,6 +48,7 @@ function venvOf({ root }: Environment): string {
 /** Checks everything that the project needs, and changes nothing. */
 export function runChecks(environment: Environment): Promise<Check[]> {
   return Promise.all([
+    installation(environment),
     deno(environment),
     python(environment),
     compiler(environment),
@@ -60,6 +61,11 @@ export function runChecks(environment: Environment): Promise<Check[]> {
     dataSets(environment),
     disk(environment),
   ]);
+}
+
+/** Where the files are that the other lines name. */
+function installation({ root }: Environment): Check {
+  return { name: "ResNet Lab", found: root, fix: "" };
 }
 
 function deno({ deno }: Environment): Check {
@@ -189,11 +195,8 @@ function mpi({ root }: Environment): Check {
   };
 }
 
-function dataSets(environment: Environment): Check {
-  const folder = join(environment.root, "data");
-  const shipped = exists(folder)
-    ? Array.from(Deno.readDirSync(folder)).filter((entry) => entry.isDirectory)
-    : [];
+function dataSets({ root }: Environment): Check {
+  const subset = join("data", "fashion_mnist_subset");
   const cache = cacheFolder();
   // The folder "project" has the copies of the library itself.
   const downloaded = exists(cache)
@@ -203,14 +206,14 @@ function dataSets(environment: Environment): Check {
     : [];
   const system = "/usr/share/datasets/fashion-mnist";
   const found = [
-    ...shipped.map(({ name }) => `data/${name}`),
+    ...(exists(join(root, subset)) ? [subset] : []),
     ...downloaded.map(({ name }) => join(cache, name)),
     ...(exists(system) ? [system] : []),
   ];
   return {
     name: "Data sets",
     found: found.length > 0 ? found.join(", ") : undefined,
-    fix: isClone() ? "git checkout -- data" : `delete ${environment.root} and run ${setUpAgain}`,
+    fix: isClone() ? "git checkout -- data" : `delete ${root} and run ${setUpAgain}`,
   };
 }
 

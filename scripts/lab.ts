@@ -106,11 +106,12 @@ export function parseLabArguments(args: readonly string[], scaleOfEnvironment = 
   let read = false, scale = scaleOfEnvironment, folder: string | undefined;
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
+    const mayBeFolder = folder === undefined && rest.length === 0 && !arg.startsWith("-");
     if (arg === "--read") read = true;
     else if (arg === "--scale") scale = args[++i] ?? "";
     else if (arg.startsWith("--scale=")) scale = arg.slice("--scale=".length);
-    // A later word may be the value of an option of JupyterLab.
-    else if (i === 0 && !arg.startsWith("-")) folder = arg;
+    // A word after an option of JupyterLab may be its value.
+    else if (mayBeFolder) folder = arg;
     else rest.push(arg);
   }
   if (!scaleNames.includes(scale)) {

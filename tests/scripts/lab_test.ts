@@ -211,6 +211,8 @@ Deno.test("parseLabArguments() keeps its options and hands on those of JupyterLa
   assert.deepEqual(parseLabArguments(["/", "--no-browser", "--scale=smoke"]), {
     ...{ folder: "/", read: false, scale: "smoke", rest: ["--no-browser"] },
   });
+  assert.equal(parseLabArguments(["--scale", "smoke", "/"]).folder, "/");
+  assert.deepEqual(parseLabArguments(["--port", "/"]).rest, ["--port", "/"]);
 });
 
 Deno.test("parseLabArguments() refuses missing folders, unknown scales, and a folder to read", () => {
@@ -218,6 +220,7 @@ Deno.test("parseLabArguments() refuses missing folders, unknown scales, and a fo
   assert.throws(() => parseLabArguments(["--scale", "huge"]), /smoke, cpu or gpu, found "huge"/);
   assert.throws(() => parseLabArguments(["--scale"]), /smoke, cpu or gpu, found ""/);
   assert.throws(() => parseLabArguments(["/", "--read"]), /leave out the folder/);
+  assert.throws(() => parseLabArguments(["--read", "/"]), /leave out the folder/);
 });
 
 Deno.test("adaptPlotlyExtension() leaves pictures as they are, and makes them fit", async () => {
