@@ -123,6 +123,7 @@ async function writeLivePage(environment: Environment, base: string): Promise<vo
     for (const { name, isFile } of Deno.readDirSync(from)) {
       // The page shows test pictures only, and VitePress would take Markdown for a page.
       if (!isFile || name.startsWith("train-") || name.endsWith(".md")) continue;
+      if (name.includes(".node.") || name === "package.json") continue;
       await write(join("public", to, name), await Deno.readFile(join(from, name)));
     }
   }
