@@ -50,8 +50,8 @@ const require = requireOf(import.meta.url), __dirname = import.meta.dirname;`,
 };
 
 /**
- * Bundles `lib/browser.ts`, or `lib/node.ts`, into a folder. Where a file `x.page.ts` lies beside `x.ts`, it stands in
- * for it; for Node `x.node.ts`, or else `x.page.ts`.
+ * Bundles `lib/browser.ts`, or `lib/node.ts`, into a folder. Where a file `x.page.ts` lies beside
+ * `x.ts`, it stands in for it; for Node `x.node.ts`, or else `x.page.ts`.
  *
  * @returns esbuild's list of what the bundle has.
  */

@@ -95,3 +95,34 @@ for (const program of ["node", "bun"]) {
     },
   });
 }
+
+const node = onPath(environment.variables, "node");
+Deno.test({
+  name: `the program of the README trains LeNet in Node${node ? "" : " (ignored: it is missing)"}`,
+  ignore: !node,
+  async fn() {
+    const readme = await Deno.readTextFile(join(root, "README.md"));
+    const [, program] = /\*\*In Node and Bun\.\*\*[^]*?```js ignore\n([^]*?)```/.exec(readme)!;
+    const folder = await Deno.makeTempDir();
+    try {
+      // As npm install makes a package of a folder.
+      await bundle(root, join(folder, "dist"), "node");
+      await Deno.mkdir(join(folder, "node_modules"));
+      await Deno.symlink(join(folder, "dist"), join(folder, "node_modules", "resnet-lab"));
+      await Deno.writeTextFile(join(folder, "train.mjs"), program!);
+      const { code, stdout, stderr } = await new Deno.Command(node!, {
+        args: ["train.mjs"],
+        cwd: folder,
+      }).output();
+      const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+      assert.equal(code, 0, err!.slice(-2000));
+      const [, accuracy] = /^accuracy (\S+)$/m.exec(out!)!;
+      // Guessing is right for a quarter.
+      assert(Number(accuracy) > 0.5, out!);
+      assert.match(out!, /className: '(disc|ring|square|triangle)'/);
+      assert.equal(err, "");
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
