@@ -189,7 +189,9 @@ function mpi({ root }: Environment): Check {
   const { mpi, mpiexec } = projectPaths(root);
   return {
     name: "MPI",
-    found: [mpi, mpiexec].every(exists) ? "MPICH, .venv" : undefined,
+    found: [mpi, mpiexec].every(exists)
+      ? `MPICH, .venv; run a program with ${commandOf("parallel")} -n 4 PROGRAM`
+      : undefined,
     fix: `for training on several processes: ${setUpAgain} --parallel`,
     optional: true,
   };

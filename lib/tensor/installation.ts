@@ -50,7 +50,8 @@ export function commandOf(task: string, root = new URL("../../", import.meta.url
     return `deno run -A jsr:@resnet-lab/resnet-lab@${version}/${task}`;
   }
   const folder = root.protocol === "file:" ? fileURLToPath(root) : projectFolder();
-  return `deno task --config "${join(folder, "deno.json")}" ${task}`;
+  const config = join(folder, "deno.json");
+  return `deno task --config ${/\s/.test(config) ? `'${config}'` : config} ${task}`;
 }
 
 /**

@@ -21,7 +21,11 @@ Deno.test("commandOf() names a task of a clone, and of an imported version its e
   }
   assert.equal(
     commandOf("parallel", copy),
-    'deno task --config "/home/a/.cache/resnet-lab/project/0.1.0/deno.json" parallel',
+    "deno task --config /home/a/.cache/resnet-lab/project/0.1.0/deno.json parallel",
+  );
+  assert.equal(
+    commandOf("sweep", new URL("file:///a b/project/0.1.0/")),
+    "deno task --config '/a b/project/0.1.0/deno.json' sweep",
   );
 });
 
