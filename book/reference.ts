@@ -109,8 +109,10 @@ export function withRooms(
       return `<a href="./~/${file}"><code>${name}</code></a>`;
     });
     const text = about!.replaceAll(/`([^`]*)`/g, "<code>$1</code>");
-    const [title, ...words] = text.split(": ");
-    return `<h2>${title}</h2>\n<p>${words.join(": ")}</p>\n<p>${links.join(", ")}</p>`;
+    const [title, ...words] = text.split(": "), sentence = words.join(": ");
+    return `<h2>${title}</h2>\n<p>${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}</p>\n<p>${
+      links.join(", ")
+    }</p>`;
   });
   const [before, after, ...more] = page.split(/(?=<\/div><\/div>\s*<\/div>\s*<\/section>)/);
   if (list.length === 0 || after === undefined || more.length > 0) {
@@ -137,6 +139,7 @@ export function forBook(page: string): string {
       /<span class="text-black dark:text-white"><svg[^]*?<\/svg>\s*<\/span><a href="[^"]*" class="contextLink">default<\/a>/,
       "",
     )
+    .replace(/(class="link text-xl font-bold">)default</, "$1All names<")
     .replace(/<title>(.*) - default - /, "<title>$1 - ");
 }
 
@@ -144,7 +147,8 @@ export function forBook(page: string): string {
  * The changes to the looks of deno doc: contrast, and pages that fit a phone. There the list of
  * names, which is all that the first page has, stands below the page instead of being left out.
  */
-const style = `<style>
+const style = `<link rel="icon" href="data:,">
+<style>
 .light .td-kw { color: #0b6578 } .light .td-lit { color: #9a3c00 } .light .td-str { color: #14692f }
 .light .td-ref, .light .ddoc .markdown a { color: #1f56b5 } .light .td-tp { color: #7a4b00 }
 .ddoc .namespaceItemContentSubItems, .ddoc .namespaceItemContent * { opacity: 1 !important }

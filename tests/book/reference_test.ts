@@ -94,7 +94,7 @@ export {
   const pages = new Map([["fit.html", "fit.html"]]);
   assert.equal(
     withRooms(`<p>text</p>${end}`, library, pages),
-    "<p>text</p><h2>Training</h2>\n<p>the loop <code>fit</code>.</p>\n" +
+    "<p>text</p><h2>Training</h2>\n<p>The loop <code>fit</code>.</p>\n" +
       `<p><a href="./~/fit.html"><code>fit</code></a></p>${end}`,
   );
   assert.throws(() => withRooms(end, library, new Map()), /must have a page, found none of fit/);
