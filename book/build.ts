@@ -10,7 +10,7 @@ import { meaningsOf } from "./code.ts";
 import { deadLinks } from "./links.ts";
 import { convert, type Notebook } from "./notebook.ts";
 import { marksFile, notebooksFolder, pagesFolder, siteFolder } from "./paths.ts";
-import { accessible, renameTwins } from "./reference.ts";
+import { accessible, correctSearch, forBook, renameTwins, withRooms } from "./reference.ts";
 import { serve } from "./serve.ts";
 
 const usage = `Builds the book, a static site, into the folder book/site.
@@ -83,17 +83,24 @@ async function writeReference(
   ]);
   if (!success) throw new Error(`Building the book: deno doc must succeed, found\n${output}`);
   const pages = await renameTwins(folder);
+  await correctSearch(folder);
+  const library = await Deno.readTextFile(join(environment.root, "lib", "mod.ts"));
+  const index = join(folder, "index.html");
+  await Deno.writeTextFile(
+    index,
+    withRooms(await Deno.readTextFile(index), library, pages),
+  );
   const start = '<ul class="breadcrumbs">';
   const back = `<li><a href="${base}" class="contextLink">Lessons</a></li><span>·</span>`;
   for (
     const file of [
-      join(folder, "index.html"),
+      index,
       join(folder, "all_symbols.html"),
       ...[...pages.values()].map((name) => join(folder, "~", name)),
     ]
   ) {
     const text = await Deno.readTextFile(file);
-    await Deno.writeTextFile(file, accessible(text.replace(start, start + back)));
+    await Deno.writeTextFile(file, accessible(forBook(text.replace(start, start + back))));
   }
   return pages;
 }
@@ -117,6 +124,7 @@ async function writeLivePage(environment: Environment, base: string): Promise<vo
     for (const { name, isFile } of Deno.readDirSync(from)) {
       // The page shows test pictures only, and VitePress would take Markdown for a page.
       if (!isFile || name.startsWith("train-") || name.endsWith(".md")) continue;
+      if (name.includes(".node.") || name === "package.json") continue;
       await write(join("public", to, name), await Deno.readFile(join(from, name)));
     }
   }

@@ -136,10 +136,16 @@ function textOf(service: ts.LanguageService, file: string, place: number): strin
   if (!info) return undefined;
   const type = ts.displayPartsToString(info.displayParts)
     .replace(/^\(alias\) /, "").replace(/\nimport .*$/, "").replace(/^import /, "");
-  const [sentence = ""] = /^[^]*?[.:](?=\s|$)/.exec(ts.displayPartsToString(info.documentation)) ??
-    [];
-  const plain = sentence.replaceAll(/\{@link\w* (\S+?)\}/g, "$1").replaceAll(/\s+/g, " ");
-  return sentence === "" ? type : `${type}\n\n${plain.replace(/:$/, " …")}`;
+  const sentence = firstSentence(ts.displayPartsToString(info.documentation));
+  return sentence === "" ? type : `${type}\n\n${sentence}`;
+}
+
+/** Returns the first sentence of a documentation, with names of code in backticks. */
+function firstSentence(documentation: string): string {
+  // A colon before a list or a block ends it too.
+  const [sentence = ""] = /^[^]*?(\.(?=\s|$)|:(?=\s*\n\s*[-*`\n]|$))/.exec(documentation) ?? [];
+  return sentence.replaceAll(/\{@link\w* (\S+?)\}/g, "`$1`").replaceAll(/\s+/g, " ")
+    .replace(/:$/, " …");
 }
 
 /** Returns the pages about the symbols that the library exports. */

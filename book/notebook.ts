@@ -59,6 +59,14 @@ export function convert(path: string, notebook: Notebook, base: string): Page {
   const blocks: string[] = [];
   /** The prediction that what follows would give away. */
   let prediction: string | undefined;
+  /** How many answers are open. Each lasts to the end of its section, as it may ask the next. */
+  let answers = 0;
+  const endAnswers = () => {
+    while (answers > 0) {
+      blocks.push("</div>");
+      answers--;
+    }
+  };
   notebook.cells.forEach((cell, index) => {
     const source = joined(cell.source);
     const after = prediction === undefined ? "" : ` data-after="${prediction}"`;
@@ -72,15 +80,19 @@ export function convert(path: string, notebook: Notebook, base: string): Page {
     }
     const isSection = /^#{1,6} /.test(source);
     const solution = cell.metadata.tags?.includes("solution");
-    const markdown = pageMarkdown(source, solution ? `${name}/${index - 1}` : undefined);
-    if (isSection || solution) blocks.push(markdown);
-    else if (after === "") blocks.push(markdown);
-    else blocks.push(`<div class="answer"${after}>\n\n${markdown}\n\n</div>`);
+    if (isSection || solution) endAnswers();
+    else if (after !== "") {
+      blocks.push(`<div class="answer"${after}>`);
+      answers++;
+    }
+    blocks.push(pageMarkdown(source, solution ? `${name}/${index - 1}` : undefined));
+    if (/^## Exercises$/m.test(source)) blocks.push(inJupyter);
     if (!solution) prediction = undefined;
     if (!/^\*\*Predict:?\*\*/m.test(source)) return;
     prediction = `${name}/${index}`;
     blocks.push(html("prediction", ` data-prediction="${prediction}"`, ""));
   });
+  endAnswers();
   const [title = "", ...rest] = blocks;
   // The first cell is the title and what the lesson is about.
   const [heading = "", ...introduction] = title.split(/\n\n/);
@@ -99,14 +111,18 @@ function toJupyter(file: string, base: string): string {
     ` data-types="${base}files/${basename(file, ".ipynb")}/types.json"`,
     `<details><summary>Open in my Jupyter</summary>
 <p><a class="download" href="${base}notebooks/${file}" download>Download ${file}</a></p>
-<p>In a clone of the project this command sets everything up and opens JupyterLab on copies of all
-lessons:</p>
+<p>In a clone of the project, with Node and Python 3, this command sets everything up and opens
+JupyterLab on copies of all lessons:</p>
 <pre tabindex="0">npx --yes deno@${denoVersion} task lab</pre>
 <p>A downloaded notebook belongs into the folder <code>my_notebooks</code> of the clone.</p>
 </details>
 <label><input type="checkbox" class="show-all"> Show results without a prediction</label>`,
   );
 }
+
+/** Where exercises are solved, because no cell runs in the book. */
+const inJupyter =
+  "_In this book nothing runs. To solve the exercises, see “Open in my Jupyter” at the top._";
 
 /** Joins a text that nbformat stores as lines. */
 export function joined(text: Text = ""): string {
@@ -172,10 +188,14 @@ function convertOutput(
   );
 }
 
-/** Lays out a text. One long line wraps; more lines may be a table, so they scroll. */
+/**
+ * Lays out a text. One long line wraps, and so do claims that were checked; other lines may be a
+ * table, so they scroll.
+ */
 function printed(text: string): string {
-  const kind = text.trimEnd().includes("\n") ? "printed" : "printed line";
-  return `<pre class="${kind}" tabindex="0">${escape(text)}</pre>`;
+  const lines = text.trimEnd().split("\n");
+  const wraps = lines.length === 1 || lines.every((line) => line.startsWith("✓ "));
+  return `<pre class="printed${wraps ? " line" : ""}" tabindex="0">${escape(text)}</pre>`;
 }
 
 /** Whether the brightness of a chart is its contents, so that the dark theme must not turn it. */

@@ -50,11 +50,105 @@ export async function renameTwins(folder: string): Promise<ReadonlyMap<string, s
   return files;
 }
 
+/** A result of the search, in the index that deno doc writes. */
+interface Found {
+  readonly kind: readonly { readonly kind: string }[];
+  readonly name: string;
+  /** The page, from the folder of the reference. */
+  readonly url: string;
+}
+
+/**
+ * Corrects the search: a result leads to the file of its page, which `renameTwins` may have
+ * renamed; functions, and then the other names without a dot, come first among results that fit
+ * alike; names without a page are left out.
+ */
+export async function correctSearch(folder: string): Promise<void> {
+  const script = join(folder, "search.js"), index = join(folder, "search_index.js");
+  const code = await Deno.readTextFile(script), list = await Deno.readTextFile(index);
+  const byName = "${pathToRoot}${result.file}/~/${result.name}.html";
+  const [start, json, end] = list.split(/(\{"kind":"search".*\})(?=;)/);
+  if (!code.includes(byName) || json === undefined) {
+    throw new Error(
+      "Writing the reference: the search of deno doc must be as known, found other code.",
+    );
+  }
+  const { nodes, ...rest }: { readonly nodes: Found[] } = JSON.parse(json);
+  const files = new Set(Array.from(Deno.readDirSync(join(folder, "~")), ({ name }) => name));
+  const rank = ({ kind, name }: Found) =>
+    name.includes(".") ? 2 : kind.some(({ kind }) => kind === "Function") ? 0 : 1;
+  const sorted = nodes.filter(({ url }) => files.has(url.replace(/^.*\//, "").replace(/#.*$/, "")))
+    .sort((a, b) => rank(a) - rank(b));
+  await Deno.writeTextFile(script, code.replace(byName, "${pathToRoot}${result.url}"));
+  await Deno.writeTextFile(index, start + JSON.stringify({ ...rest, nodes: sorted }) + end);
+}
+
+/**
+ * Returns the first page with the names of all values, by the rooms of the library.
+ *
+ * @param page The page that deno doc has written, which has five names.
+ * @param library The text of `lib/mod.ts`, which exports the names of each room with a comment.
+ * @param pages The file of each page, by the name that deno doc gave it.
+ */
+export function withRooms(
+  page: string,
+  library: string,
+  pages: ReadonlyMap<string, string>,
+): string {
+  const rooms = library.matchAll(/^\/\/ (.*)\nexport \{([^}]*)\} from "\.\/(\w+)\/mod\.ts";$/gm);
+  const list = Array.from(rooms, ([, about, names]) => {
+    const links = names!.split(",").map((name) => name.trim()).filter((name) =>
+      name !== "" && !name.startsWith("type ")
+    ).map((name) => {
+      const file = pages.get(`${name}.html`);
+      if (file === undefined) {
+        throw new Error(
+          `Writing the reference: each name must have a page, found none of ${name}.`,
+        );
+      }
+      return `<a href="./~/${file}"><code>${name}</code></a>`;
+    });
+    const text = about!.replaceAll(/`([^`]*)`/g, "<code>$1</code>");
+    const [title, ...words] = text.split(": "), sentence = words.join(": ");
+    return `<h2>${title}</h2>\n<p>${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}</p>\n<p>${
+      links.join(", ")
+    }</p>`;
+  });
+  const [before, after, ...more] = page.split(/(?=<\/div><\/div>\s*<\/div>\s*<\/section>)/);
+  if (list.length === 0 || after === undefined || more.length > 0) {
+    throw new Error(
+      "Writing the reference: the rooms and the end of the first page's text must be found, " +
+        `found ${list.length} rooms and ${more.length} other ends.`,
+    );
+  }
+  return `${before}${list.join("\n")}${after}`;
+}
+
+/**
+ * Returns a page of deno doc without what is wrong in a book: links to files of the machine that
+ * built it, an import from ".", and in the list of all names their types and members.
+ */
+export function forBook(page: string): string {
+  return page
+    .replaceAll(/<a\s+class="sourceButton"\s+href="file:[^"]*"[^>]*>[^]*?<\/a>/g, "")
+    .replaceAll(/ from &quot;\.&quot;;/g, " from &quot;resnet-lab&quot;;")
+    .replaceAll(/<ul class="namespaceItemContentSubItems">[^]*?<\/ul>/g, "")
+    .replaceAll(/(<a href="[^"]*" title="([^"]*)">)\s*<span>[^]*?<\/a>/g, "$1<span>$2</span></a>")
+    // The only entry point has no name.
+    .replace(
+      /<span class="text-black dark:text-white"><svg[^]*?<\/svg>\s*<\/span><a href="[^"]*" class="contextLink">default<\/a>/,
+      "",
+    )
+    .replace(/(class="link text-xl font-bold">)default</, "$1All names<")
+    .replace(/<title>(.*) - default - /, "<title>$1 - ");
+}
+
 /**
  * The changes to the looks of deno doc: contrast, and pages that fit a phone. There the list of
  * names, which is all that the first page has, stands below the page instead of being left out.
  */
-const style = `<style>
+const style = `<link rel="icon" href="data:,">
+<style>
 .light .td-kw { color: #0b6578 } .light .td-lit { color: #9a3c00 } .light .td-str { color: #14692f }
 .light .td-ref, .light .ddoc .markdown a { color: #1f56b5 } .light .td-tp { color: #7a4b00 }
 .ddoc .namespaceItemContentSubItems, .ddoc .namespaceItemContent * { opacity: 1 !important }

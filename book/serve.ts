@@ -16,8 +16,8 @@ const types: Readonly<Record<string, string>> = {
 };
 
 /**
- * Serves the files of a folder as a web host does: a folder by its index.html, and 404.html for
- * what is not there.
+ * Serves the files of a folder as a web host does: a folder by its index.html, `/page` by
+ * page.html, and 404.html for what is not there.
  *
  * @param port The port; 0 takes a free one.
  * @param base The path under which the files stand.
@@ -30,11 +30,12 @@ export function serve(
   return Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async ({ url }) => {
     // A URL has no `..` left, but an encoded one is decoded here.
     const path = normalize(decodeURIComponent(new URL(url).pathname));
-    const file = path.endsWith("/") ? `${path}index.html` : path;
-    const found = file.startsWith(base)
-      ? await open(join(folder, file.slice(base.length)))
-      : undefined;
-    if (found) return respond(found, file, 200);
+    const files = path.endsWith("/") ? [`${path}index.html`] : [path, `${path}.html`];
+    for (const file of files) {
+      if (!file.startsWith(base)) continue;
+      const found = await open(join(folder, file.slice(base.length)));
+      if (found) return respond(found, file, 200);
+    }
     const missing = await open(join(folder, "404.html"));
     return missing ? respond(missing, "404.html", 404) : new Response("not found", { status: 404 });
   });

@@ -13,26 +13,31 @@ const PACKAGES = /^(@tensorflow|@dagrejs|fast-png)(\/|$)/;
 /** Where a bundle runs. */
 export type BundlePlace = "page" | "node";
 
-/** For each place the file, what stands in for `x.ts`, and esbuild's options. */
+/** For each place the module of lib, the file, what stands in for `x.ts`, and esbuild's options. */
 const places: Readonly<
   Record<BundlePlace, {
+    readonly entry: string;
     readonly file: string;
     readonly suffixes: readonly string[];
     readonly options: BuildOptions;
   }>
 > = {
   page: {
+    entry: "browser.ts",
     file: "resnet_lab.js",
     suffixes: [".page.ts"],
     options: { platform: "browser", target: "esnext", minify: true },
   },
   node: {
+    entry: "node.ts",
     file: "resnet_lab.node.js",
     suffixes: [".node.ts", ".page.ts"],
     options: {
       // Not minified, because Node prints the line of an error.
       platform: "node",
       target: "node20",
+      // Classes print with their names.
+      keepNames: true,
       // As for pages: the entries of TensorFlow.js for Node would bring its core a second time.
       mainFields: ["module", "main"],
       // TensorFlow.js's WebAssembly asks for modules of Node, and for its folder.
@@ -45,8 +50,8 @@ const require = requireOf(import.meta.url), __dirname = import.meta.dirname;`,
 };
 
 /**
- * Bundles `lib/browser.ts` into a folder. Where a file `x.page.ts` lies beside `x.ts`, it stands in
- * for it; for Node `x.node.ts`, or else `x.page.ts`.
+ * Bundles `lib/browser.ts`, or `lib/node.ts`, into a folder. Where a file `x.page.ts` lies beside
+ * `x.ts`, it stands in for it; for Node `x.node.ts`, or else `x.page.ts`.
  *
  * @returns esbuild's list of what the bundle has.
  */
@@ -56,10 +61,10 @@ export async function bundle(
   place: BundlePlace = "page",
 ): Promise<Metafile> {
   const packages = join(root, "node_modules"), lib = join(root, "lib");
-  const { file, suffixes, options } = places[place];
+  const { entry, file, suffixes, options } = places[place];
   const { metafile } = await build({
     ...options,
-    entryPoints: [join(lib, "browser.ts")],
+    entryPoints: [join(lib, entry)],
     outfile: join(folder, file),
     absWorkingDir: root,
     bundle: true,
@@ -94,7 +99,21 @@ export async function bundle(
   for (const { name } of Deno.readDirSync(join(root, subset))) {
     Deno.copyFileSync(join(root, subset, name), join(folder, subset, name));
   }
+  Deno.writeTextFileSync(join(folder, "package.json"), packageFile(root));
   return metafile;
+}
+
+/**
+ * Returns the description of the bundles as a package of Node, by which `npm install` takes the
+ * folder. Without it, the package around the folder would say how Node reads their syntax.
+ */
+function packageFile(root: string): string {
+  const { version }: { readonly version: string } = JSON.parse(
+    Deno.readTextFileSync(join(root, "deno.json")),
+  );
+  const exports = { ".": `./${places.node.file}`, "./*": "./*" };
+  const description = { name: "resnet-lab", version, private: true, type: "module", exports };
+  return `${JSON.stringify(description, null, 2)}\n`;
 }
 
 if (import.meta.main) {

@@ -1,5 +1,6 @@
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { commandOf } from "../lib/tensor/installation.ts";
 import { findSolutions } from "./exercises.ts";
 import { type Environment, run, scratchFolder, thisEnvironment } from "./environment.ts";
 import { notebooksIn } from "./run.ts";
@@ -97,7 +98,7 @@ function documentProblems(name: string, notebook: CheckedNotebook): string[] {
     const { execution_count, outputs = [], metadata } = cell;
     if (execution_count !== number + 1) {
       problems.push(
-        `${at(cell)} not executed in order from the top (deno task run ${
+        `${at(cell)} not executed in order from the top (${commandOf("run")} ${
           name.split("_")[0]
         } --write does it)`,
       );

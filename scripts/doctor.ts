@@ -1,7 +1,12 @@
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  cacheFolder,
+  commandOf,
   denoVersion,
+  installedVersion,
+} from "../lib/tensor/installation.ts";
+import {
   type Environment,
   exists,
   findCompiler,
@@ -28,11 +33,22 @@ export interface Check {
   readonly optional?: boolean;
 }
 
-const setUpAgain = `npx --yes deno@${denoVersion} task setup`;
+const setUpAgain = commandOf("setup");
+
+/** Whether this is a clone, in whose folder the reader is. Else it is in the cache folder. */
+function isClone(): boolean {
+  return installedVersion() === undefined;
+}
+
+/** The virtual environment, as a reader of the message finds it. */
+function venvOf({ root }: Environment): string {
+  return isClone() ? ".venv" : projectPaths(root).venv;
+}
 
 /** Checks everything that the project needs, and changes nothing. */
 export function runChecks(environment: Environment): Promise<Check[]> {
   return Promise.all([
+    installation(environment),
     deno(environment),
     python(environment),
     compiler(environment),
@@ -47,11 +63,17 @@ export function runChecks(environment: Environment): Promise<Check[]> {
   ]);
 }
 
+/** Where the files are that the other lines name. */
+function installation({ root }: Environment): Check {
+  return { name: "ResNet Lab", found: root, fix: "" };
+}
+
 function deno({ deno }: Environment): Check {
   return {
     name: "Deno",
     found: isOldDeno(Deno.version.deno) ? undefined : `${Deno.version.deno}, ${deno}`,
-    fix: `${Deno.version.deno} is too old; start every command with npx --yes deno@${denoVersion}`,
+    fix: `${Deno.version.deno} is too old; start every command with npx --yes deno@${denoVersion}` +
+      (isClone() ? "" : " in place of deno"),
   };
 }
 
@@ -125,7 +147,7 @@ async function kernel(environment: Environment): Promise<Check> {
     name: "Deno kernel",
     found: success ? version.stdout.split("\n")[0] : undefined,
     fix: exists(python)
-      ? `it does not start; delete .venv and run ${setUpAgain} (${
+      ? `it does not start; delete ${venvOf(environment)} and run ${setUpAgain} (${
         output.trim().split("\n").at(-1)
       })`
       : setUpAgain,
@@ -138,7 +160,7 @@ async function tensorFlow(environment: Environment): Promise<Check> {
     return {
       name: "Native TensorFlow",
       fix: exists(python) && tensorFlowFolder(venv) === undefined
-        ? `install Python 3.10 to 3.13, delete .venv, and run ${setUpAgain}; ` +
+        ? `install Python 3.10 to 3.13, delete ${venvOf(environment)}, and run ${setUpAgain}; ` +
           "until then lib runs on the slower WebAssembly backend"
         : setUpAgain,
     };
@@ -147,7 +169,7 @@ async function tensorFlow(environment: Environment): Promise<Check> {
   return {
     name: "Native TensorFlow",
     found: loads ? `${tensorFlow}, on the ${usesGpu ? "GPU" : "processor"}` : undefined,
-    fix: `the addon does not load; delete .venv and run ${setUpAgain} (${
+    fix: `the addon does not load; delete ${venvOf(environment)} and run ${setUpAgain} (${
       output.trim().split("\n")[0]
     })`,
   };
@@ -167,40 +189,33 @@ function mpi({ root }: Environment): Check {
   const { mpi, mpiexec } = projectPaths(root);
   return {
     name: "MPI",
-    found: [mpi, mpiexec].every(exists) ? "MPICH, .venv" : undefined,
+    found: [mpi, mpiexec].every(exists)
+      ? `MPICH, .venv; run a program with ${commandOf("parallel")} -n 4 PROGRAM`
+      : undefined,
     fix: `for training on several processes: ${setUpAgain} --parallel`,
     optional: true,
   };
 }
 
-async function dataSets(environment: Environment): Promise<Check> {
-  const folder = join(environment.root, "data");
-  const shipped = exists(folder)
-    ? Array.from(Deno.readDirSync(folder)).filter((entry) => entry.isDirectory)
-    : [];
-  // Not by an import: the file loads TensorFlow, and the doctor must run where that is missing or
-  // broken. The process fails alone.
-  const { success, output } = await run(environment, [
-    environment.deno,
-    ...[
-      "eval",
-      'import { cacheFolder } from "./lib/data/download.ts"; console.log(cacheFolder());',
-    ],
-  ]);
-  const cache = output.trim();
-  const downloaded = success && exists(cache)
-    ? Array.from(Deno.readDirSync(cache)).filter((entry) => entry.isDirectory)
+function dataSets({ root }: Environment): Check {
+  const subset = join("data", "fashion_mnist_subset");
+  const cache = cacheFolder();
+  // The folder "project" has the copies of the library itself.
+  const downloaded = exists(cache)
+    ? Array.from(Deno.readDirSync(cache)).filter(({ name, isDirectory }) =>
+      isDirectory && name !== "project"
+    )
     : [];
   const system = "/usr/share/datasets/fashion-mnist";
   const found = [
-    ...shipped.map(({ name }) => `data/${name}`),
+    ...(exists(join(root, subset)) ? [subset] : []),
     ...downloaded.map(({ name }) => join(cache, name)),
     ...(exists(system) ? [system] : []),
   ];
   return {
     name: "Data sets",
     found: found.length > 0 ? found.join(", ") : undefined,
-    fix: "git checkout -- data",
+    fix: isClone() ? "git checkout -- data" : `delete ${root} and run ${setUpAgain}`,
   };
 }
 

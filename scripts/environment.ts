@@ -1,4 +1,5 @@
 import { delimiter, dirname, join } from "node:path";
+import { commandOf, denoVersion } from "../lib/tensor/installation.ts";
 
 /** The project that set-up works on, and the surroundings of the commands that it starts. */
 export interface Environment {
@@ -17,8 +18,7 @@ export interface Environment {
   readonly signal?: AbortSignal;
 }
 
-/** The version of Deno that the project is developed with, and the oldest that it supports. */
-export const denoVersion = "2.9.6";
+export { denoVersion };
 
 /** The scales at which notebooks run. */
 export const scaleNames: readonly string[] = ["smoke", "cpu", "gpu"];
@@ -49,7 +49,7 @@ export function refuseArguments(
     const allowed = known.length > 0 ? `no argument but ${known.join(", ")}` : "no arguments";
     console.error(`Starting the task ${task}: there must be ${allowed}, found ${argument}.\n`);
   }
-  console.log(`deno task ${task}    ${does}`);
+  console.log(`${commandOf(task)}    ${does}`);
   Deno.exit(isHelp ? 0 : 1);
 }
 

@@ -1,7 +1,7 @@
-import { basename, join, relative } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { commandOf } from "../lib/tensor/installation.ts";
 import { readCommandLine } from "./command_line.ts";
 import {
-  denoVersion,
   exists,
   jupyterVariables,
   projectPaths,
@@ -12,29 +12,57 @@ import { setUpOrExit } from "./setup.ts";
 import { startPageName, writeStartPage } from "./start_page.ts";
 import { makeWorkingCopies } from "./working_copies.ts";
 
-/** Where the copies of the notebooks are, and how the user starts the tasks. */
+/** Where the copies of the notebooks are. */
 export interface Place {
   readonly folder: string;
-  /** The command of the task lab. */
-  readonly lab: string;
-  /** The command of the task doctor. */
-  readonly doctor: string;
-  /** Makes what the copies need beside them. */
-  readonly prepare?: () => Promise<void>;
+  /** Makes what the notebooks of a folder need beside them to find the library. */
+  readonly prepare: (folder: string) => Promise<void>;
 }
 
 /** The place in a clone of the project. */
 function placeInClone(): Place {
-  const command = `npx --yes deno@${denoVersion} task`;
-  return {
-    folder: join(thisEnvironment().root, "my_notebooks"),
-    lab: `${command} lab`,
-    doctor: `${command} doctor`,
-  };
+  const { root } = thisEnvironment();
+  // What is in the clone finds the library by its deno.json.
+  return { folder: join(root, "my_notebooks"), prepare: (folder) => sayHowToFind(folder, root) };
 }
 
-function usageIn({ folder, lab }: Place): string {
+/** Says how the notebooks of a folder find the library, if they do not. */
+async function sayHowToFind(folder: string, root: string): Promise<void> {
+  const { name, version, allowScripts }: Config = JSON.parse(
+    await Deno.readTextFile(join(root, "deno.json")),
+  );
+  if (await findsLibrary(folder)) return;
+  const config = {
+    links: [relative(folder, root)],
+    imports: { "resnet-lab": `jsr:${name}@${version}` },
+    allowScripts,
+  };
+  console.error(
+    `Notebooks in ${folder} find the library by a deno.json, which is missing there:\n` +
+      JSON.stringify(config, null, 2),
+  );
+}
+
+/** The part of the project's `deno.json` that a folder with notebooks needs. */
+export interface Config {
+  readonly name: string;
+  readonly version: string;
+  readonly allowScripts: object;
+}
+
+/** Returns whether a `deno.json` of a folder, or of one around it, leads to the library. */
+export async function findsLibrary(folder: string): Promise<boolean> {
+  for (let at = resolve(folder);; at = dirname(at)) {
+    for (const file of ["deno.json", "deno.jsonc"].map((name) => join(at, name))) {
+      if (exists(file) && (await Deno.readTextFile(file)).includes('"resnet-lab"')) return true;
+    }
+    if (at === dirname(at)) return false;
+  }
+}
+
+function usageIn({ folder }: Place): string {
   const where = folder === Deno.cwd() ? "the current folder" : `${basename(folder)}/`;
+  const lab = commandOf("lab");
   return `Opens JupyterLab on copies of the notebooks, in ${where}.
 
   ${lab} [--scale smoke|cpu|gpu] [OPTIONS OF JUPYTERLAB]
@@ -78,11 +106,12 @@ export function parseLabArguments(args: readonly string[], scaleOfEnvironment = 
   let read = false, scale = scaleOfEnvironment, folder: string | undefined;
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
+    const mayBeFolder = folder === undefined && rest.length === 0 && !arg.startsWith("-");
     if (arg === "--read") read = true;
     else if (arg === "--scale") scale = args[++i] ?? "";
     else if (arg.startsWith("--scale=")) scale = arg.slice("--scale=".length);
-    // A later word may be the value of an option of JupyterLab.
-    else if (i === 0 && !arg.startsWith("-")) folder = arg;
+    // A word after an option of JupyterLab may be its value.
+    else if (mayBeFolder) folder = arg;
     else rest.push(arg);
   }
   if (!scaleNames.includes(scale)) {
@@ -107,17 +136,18 @@ async function prepare(
   place: Place,
 ): Promise<string[]> {
   const originals = join(root, "notebooks");
+  const commands = { lab: commandOf("lab"), doctor: commandOf("doctor") };
   let { folder } = place;
   if (!read) {
     try {
-      await place.prepare?.();
+      await place.prepare(folder);
       for (const name of await makeWorkingCopies(originals, folder)) {
         console.error(
           `${name} has changed since your copy was made. To get the new one, rename or delete ` +
             `${join(relative(Deno.cwd(), folder), name)} and start again.`,
         );
       }
-      await writeStartPage(folder, place, { scale, copies: true });
+      await writeStartPage(folder, commands, { scale, copies: true });
     } catch (error) {
       console.error(`No copies can be made (${error}), so the notebooks are opened to read.`);
       read = true;
@@ -125,7 +155,7 @@ async function prepare(
   }
   if (read) {
     folder = originals;
-    await writeStartPage(folder, place, { scale, copies: false }).catch(() => {});
+    await writeStartPage(folder, commands, { scale, copies: false }).catch(() => {});
   }
   return [
     folder,
@@ -143,6 +173,7 @@ export async function openLab(place: Place): Promise<never> {
     () => parseLabArguments(Deno.args, Deno.env.get("RESNET_LAB_SCALE")),
   );
   const environment = await setUpOrExit({ orContinue: true });
+  if (options.folder !== undefined) await place.prepare(options.folder);
   // JupyterLab gets Ctrl-C as well, and ends the kernels.
   Deno.addSignalListener("SIGINT", () => {});
   const child = new Deno.Command(projectPaths(environment.root).python, {
@@ -158,7 +189,11 @@ export async function openLab(place: Place): Promise<never> {
       ...(Deno.uid() === 0 ? ["--allow-root"] : []),
       ...options.rest,
     ],
-    env: { ...jupyterVariables(environment), RESNET_LAB_SCALE: options.scale },
+    env: {
+      ...jupyterVariables(environment),
+      RESNET_LAB_SCALE: options.scale,
+      RESNET_LAB_COMMAND: commandOf("lab"),
+    },
   }).spawn();
   Deno.addSignalListener("SIGTERM", () => child.kill());
   Deno.exit((await child.status).code);

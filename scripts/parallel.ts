@@ -1,10 +1,11 @@
 import { parseArgs } from "node:util";
+import { commandOf } from "../lib/tensor/installation.ts";
 import { readCommandLine } from "./command_line.ts";
 import { exists, projectPaths, thisEnvironment } from "./environment.ts";
 
 const usage = `Runs a program in several processes, which share each batch of every fit.
 
-  deno task parallel -n PROCESSES [--hosts A,B] [--threads THREADS] PROGRAM [ARGUMENTS]
+  ${commandOf("parallel")} -n PROCESSES [--hosts A,B] [--threads THREADS] PROGRAM [ARGUMENTS]
 
   -n         the number of processes
   --hosts    the machines, reached by ssh; without it this one, or those of the Slurm job
@@ -133,7 +134,9 @@ if (import.meta.main) {
   const environment = thisEnvironment();
   if (!exists(projectPaths(environment.root).mpiexec)) {
     console.error(
-      `${ACTION}: MPI must be installed, found none. Install it (13 MB) with "deno task setup --parallel".`,
+      `${ACTION}: MPI must be installed, found none. Install it (13 MB) with "${
+        commandOf("setup")
+      } --parallel".`,
     );
     Deno.exit(1);
   }

@@ -1,5 +1,7 @@
 """JupyterLab's configuration for `deno task lab --read`: notebooks that can run, but not change."""
 
+import os
+
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from tornado.web import HTTPError
 
@@ -14,7 +16,11 @@ class ReadOnlyContentsManager(AsyncLargeFileManager):
         return False
 
     async def save(self, model, path=""):
-        raise HTTPError(403, "The notebooks of the course are open to read. deno task lab opens copies.")
+        raise HTTPError(
+            403,
+            "The notebooks of the course are open to read. To work in copies of your own, "
+            f"start with {os.environ['RESNET_LAB_COMMAND']}",
+        )
 
     async def rename_file(self, old_path, new_path):
         await self.save({}, old_path)

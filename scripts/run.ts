@@ -1,5 +1,6 @@
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
+import { commandOf } from "../lib/tensor/installation.ts";
 import { readCommandLine } from "./command_line.ts";
 import { exists, jupyterVariables, projectPaths, scaleNames } from "./environment.ts";
 import { findSolutions } from "./exercises.ts";
@@ -8,7 +9,7 @@ import { setUpOrExit } from "./setup.ts";
 const usage = `Executes notebooks from top to bottom, without a browser, and reports every cell.
 Then it runs the folded solution of each exercise, which must solve it.
 
-  deno task run [NN…] [--scale smoke|cpu|gpu] [--write] [--timeout SECONDS]
+  ${commandOf("run")} [NN…] [--scale smoke|cpu|gpu] [--write] [--timeout SECONDS]
 
   NN         notebooks by number (01, 03b) or path; all of notebooks/ if there are none
   --scale    how much to compute: smoke (about a minute each), cpu (the default, minutes each), gpu

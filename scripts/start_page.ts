@@ -148,7 +148,7 @@ The scale is how much a notebook computes. **${scale}** means ${means}. To chang
     copies
       ? "File › New › Notebook. It stays in this folder, and can import `resnet-lab`."
       : `Start with \`${lab}\`: this folder is read-only.`
-  } For a project in a folder of its own, see “Your own notebooks” in README.md. |
+  } For a folder of its own, start with \`${lab} FOLDER\`. |
 | find out **what is wrong** | \`${doctor}\` in a terminal. |
 
 A line that begins with ✓ is a claim that the notebook checked as it ran. _This page is written anew

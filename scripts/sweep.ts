@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { commandOf } from "../lib/tensor/installation.ts";
 import { readCommandLine } from "./command_line.ts";
 import { exists } from "./environment.ts";
 import type { Run } from "./sweep_runs.ts";
@@ -7,7 +8,7 @@ import type { Run } from "./sweep_runs.ts";
 const usage =
   `Runs each combination of the settings and seeds of a file, each in a process of its own.
 
-  deno task sweep FILE [--results FOLDER] [--jobs N] [--threads N] [--shard I/N]
+  ${commandOf("sweep")} FILE [--results FOLDER] [--jobs N] [--threads N] [--shard I/N]
 
   FILE       a module whose default export is a Sweep (help: the type Sweep of resnet-lab)
   --results  the folder of the results; runs/ and the name of the file, if not given

@@ -88,5 +88,11 @@ export default defineConfig({
       },
     },
     outline: [2, 3],
+    notFound: {
+      title: "There is no such page",
+      quote: "The lessons are in the list of the first page, and the search knows all of them.",
+      linkText: "To the first page",
+      linkLabel: "To the first page",
+    },
   },
 });

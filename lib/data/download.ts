@@ -13,7 +13,7 @@ import {
   show,
 } from "../tensor/internal.ts";
 
-export { cacheFolder } from "../tensor/cache_folder.ts";
+export { cacheFolder } from "../tensor/installation.ts";
 
 /** The progress of a download. */
 export interface DownloadProgress {

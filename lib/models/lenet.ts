@@ -133,7 +133,18 @@ export class LeNet<InChannels extends number, Classes extends number>
 
   /** Returns the logits `[batch, classes]`. */
   override forward(images: Images<InChannels>, options?: ForwardOptions): Features<Classes> {
-    return tidy(() => this.classifier.forward(this.features.forward(images, options), options));
+    return tidy(() => {
+      const maps = this.features.forward(images, options);
+      const [, height, width] = maps.shape;
+      if (height !== 5 || width !== 5) {
+        throw new RangeError(
+          `Running lenet: the images must be 28×28, found ${images.shape[1]}×${
+            images.shape[2]
+          }. Pass the transform resize(28, 28).`,
+        );
+      }
+      return this.classifier.forward(maps, options);
+    });
   }
 }
 

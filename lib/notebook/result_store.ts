@@ -7,7 +7,7 @@ import { cpus } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { writeTextAtomicallySync } from "../data/files.ts";
-import { projectFolder } from "../tensor/cache_folder.ts";
+import { projectFolder } from "../tensor/installation.ts";
 
 /** Whether `deno task run --write` executes the notebook. It sets this environment variable. */
 export function isWriting(): boolean {

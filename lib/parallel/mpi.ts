@@ -2,6 +2,7 @@
  * MPI through its standard ABI (MPI 5.0, chapter 20), which fixes the name of the library, the
  * functions and all constants: any MPI with libmpi_abi works, without C.
  */
+import { commandOf } from "../tensor/installation.ts";
 
 /** The functions by which processes work together. All processes call them in the same order. */
 export interface Group {
@@ -78,7 +79,9 @@ function open(library: string): Deno.DynamicLibrary<typeof FUNCTIONS> {
   } catch (cause) {
     throw new Error(
       `Joining the other processes: RESNET_LAB_MPI must be the path of libmpi_abi of an MPI 5, found ${library}. ` +
-        'Install it with "deno task setup --parallel", and start the program with "deno task parallel".',
+        `Install it with "${commandOf("setup")} --parallel", and start the program with "${
+          commandOf("parallel")
+        }".`,
       { cause },
     );
   }

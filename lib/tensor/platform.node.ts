@@ -20,11 +20,6 @@ export function environmentVariable(variable: string): string | undefined {
   return process.env[variable];
 }
 
-/** Returns what to say of a backend that does not start. */
-export function remedyBy(_task: "setup" | "doctor"): string {
-  return "Run it on Deno, which has native TensorFlow.";
-}
-
 /** Calls a function at the end of the program. */
 export function onExit(listener: () => void): void {
   process.on("exit", listener);

@@ -48,11 +48,6 @@ export function setImmediate(turn: () => void): void {
   channel.port2.postMessage(undefined);
 }
 
-/** Returns what to say of a backend that does not start. */
-export function remedyBy(_task: "setup" | "doctor"): string {
-  return "This browser does not offer it.";
-}
-
 /** Calls a function at the end of the page. */
 export function onExit(listener: () => void): void {
   addEventListener("unload", listener);

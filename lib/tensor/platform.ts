@@ -28,13 +28,6 @@ export function mayLoadWasm(): boolean {
   }
 }
 
-/** Returns how to repair a backend, as a sentence: by a task of the project. */
-export function remedyBy(task: "setup" | "doctor"): string {
-  return import.meta.url.startsWith("file:")
-    ? `In the resnet-lab folder run: npx --yes deno@2.9.6 task ${task}`
-    : `Run: deno run -A jsr:@resnet-lab/resnet-lab/${task}`;
-}
-
 /** Returns the value of an environment variable, or undefined if Deno does not let it be read. */
 export function environmentVariable(variable: string): string | undefined {
   return mayUse(variable) ? Deno.env.get(variable) : undefined;

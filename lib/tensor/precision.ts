@@ -1,6 +1,6 @@
 /** The floating-point type in which networks compute. */
 import { nativeBackend, nativeCpuBackend } from "./backend/select.ts";
-import { remedyBy } from "./platform.ts";
+import { remedyBy } from "./installation.ts";
 import { checkFunction, checkOneOf, checkSynchronous } from "./checks.ts";
 
 /**

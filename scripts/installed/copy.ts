@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
-import { projectFolder } from "../../lib/tensor/cache_folder.ts";
+import { projectFolder } from "../../lib/tensor/installation.ts";
 
 /**
  * Runs a task of the project, and ends this process with its exit code.

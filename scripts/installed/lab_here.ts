@@ -1,7 +1,7 @@
 /** JupyterLab on copies of the notebooks in the current folder, for `lab.ts` beside this file. */
 import { join } from "node:path";
 import { exists, thisEnvironment, writeAtomically } from "../environment.ts";
-import { openLab } from "../lab.ts";
+import { type Config, findsLibrary, openLab } from "../lab.ts";
 
 /**
  * Writes the `deno.json` with which the notebooks of a folder find the library, unless there is
@@ -13,6 +13,7 @@ export async function writeConfig(folder: string, root: string): Promise<void> {
   const { name, version, allowScripts }: Config = JSON.parse(
     await Deno.readTextFile(join(root, "deno.json")),
   );
+  if (await findsLibrary(folder)) return;
   const imports = { "resnet-lab": `jsr:${name}@${version}` };
   const file = ["deno.json", "deno.jsonc"].map((name) => join(folder, name)).find(exists);
   if (file === undefined) {
@@ -20,7 +21,7 @@ export async function writeConfig(folder: string, root: string): Promise<void> {
       join(folder, "deno.json"),
       `${JSON.stringify({ imports, allowScripts }, null, 2)}\n`,
     );
-  } else if (!(await Deno.readTextFile(file)).includes('"resnet-lab"')) {
+  } else {
     console.error(
       `${file} is yours, so it is left as it is. For the notebooks add this to its imports:\n` +
         `  "resnet-lab": "${imports["resnet-lab"]}"`,
@@ -28,18 +29,9 @@ export async function writeConfig(folder: string, root: string): Promise<void> {
   }
 }
 
-interface Config {
-  readonly name: string;
-  readonly version: string;
-  readonly allowScripts: object;
-}
-
 if (import.meta.main) {
-  const folder = Deno.cwd(), command = "deno run -A jsr:@resnet-lab/resnet-lab";
   await openLab({
-    folder,
-    lab: `${command}/lab`,
-    doctor: `${command}/doctor`,
-    prepare: () => writeConfig(folder, thisEnvironment().root),
+    folder: Deno.cwd(),
+    prepare: (folder) => writeConfig(folder, thisEnvironment().root),
   });
 }

@@ -38,26 +38,61 @@ Deno.test("convert() keeps code as it is, and puts charts and pictures into file
   assert.equal(files.get("files/01_x/0_0.json"), '{"data":[{"type":"bar"}]}');
 });
 
-Deno.test("convert() hides after a prediction what would give it away, up to the answer", () => {
-  const stream: Output = { output_type: "stream", text: ["4\n"] };
+const stream: Output = { output_type: "stream", text: ["4\n"] };
+
+/** The divisions of a page in their order: those that open, with their prediction, and the ends. */
+const divisions = (text: string) =>
+  Array.from(
+    text.matchAll(
+      /<div class="(answer|outputs|prediction)"(?: data-\w+="01_x\/(\d)")?|<\/div>|^#+ \d/gm,
+    ),
+    ([match, kind, name]) => kind === undefined ? match : `${kind} ${name ?? ""}`.trim(),
+  );
+
+Deno.test("convert() hides after a prediction what would give it away, to the end of the section", () => {
   const { markdown: text } = page(
     markdown("# 01. X\n\nIntroduction."),
-    code("1;", stream),
     markdown("**Predict:** what is 2 + 2?"),
-    code("2 + 2;", stream),
+    code("", stream),
     markdown("It is 4."),
-    code("3;", stream),
-    markdown("**Predict:** and now?"),
+    code("", stream),
     markdown("## 2. Another section"),
-    code("4;", stream),
+    code("", stream),
   );
-  const hidden = Array.from(
-    text.matchAll(/class="(\w+)" data-after="01_x\/2"/g),
-    ([, kind]) => kind,
+  assert.deepEqual(divisions(text.replace(/^~+$/gm, "</div>")).slice(2), [
+    ...["prediction 1", "</div>", "outputs 1", "</div>"],
+    // The output after the answer is within it.
+    ...["answer 1", "outputs", "</div>", "</div>"],
+    ...["## 2", "outputs", "</div>"],
+  ]);
+});
+
+Deno.test("convert() shows a question that an answer asks with that answer only", () => {
+  const { markdown: text } = page(
+    markdown("# 01. X\n\nIntroduction."),
+    markdown("**Predict:** what is 2 + 2?"),
+    code("", stream),
+    markdown("It is 4.\n\n**Predict:** and 3 + 3?"),
+    code("", stream),
+    markdown("It is 6."),
   );
-  assert.deepEqual(hidden, ["outputs", "answer"]);
-  assert.equal(text.match(/data-after/g)?.length, 2);
-  assert.match(text, /<div class="answer" data-after="01_x\/2">\n\nIt is 4\.\n\n<\/div>/);
+  assert.deepEqual(divisions(text.replace(/^~+$/gm, "</div>")).slice(2), [
+    ...["prediction 1", "</div>", "outputs 1", "</div>"],
+    ...["answer 1", "prediction 3", "</div>", "outputs 3", "</div>"],
+    ...["answer 3", "</div>", "</div>"],
+  ]);
+});
+
+Deno.test("convert() says at the exercises where they are solved, and wraps claims but no tables", () => {
+  const output = (text: string): Output => ({ output_type: "stream", text });
+  const { markdown: text } = page(
+    markdown("# 01. X\n\nIntroduction."),
+    code("", output("✓ one\n✓ two\n"), output("a  b\n1  2\n"), output("one line\n")),
+    markdown("## Exercises\n\nEach task has a cell."),
+  );
+  assert.match(text, /Each task has a cell\.\n\n_In this book nothing runs\..*Open in my Jupyter/);
+  const kinds = Array.from(text.matchAll(/<pre class="([^"]*)"/g), ([, kind]) => kind);
+  assert.deepEqual(kinds, ["printed line", "printed", "printed line"]);
 });
 
 Deno.test("convert() takes the component and the options of an interactive figure", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { renameTwins } from "../../book/reference.ts";
+import { correctSearch, forBook, renameTwins, withRooms } from "../../book/reference.ts";
 
 Deno.test("renameTwins() gives pages names that differ by more than case", async () => {
   const folder = await Deno.makeTempDir({ prefix: "reference_" });
@@ -44,4 +44,72 @@ Deno.test("renameTwins() gives pages names that differ by more than case", async
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("correctSearch() leads to the files of the pages, and puts functions first", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "reference_" });
+  try {
+    await Deno.mkdir(join(folder, "~"));
+    const script = join(folder, "search.js"), index = join(folder, "search_index.js");
+    for (const file of ["Conv2d-class.html", "Conv2d.prototype.forward.html", "conv2d.html"]) {
+      await Deno.writeTextFile(join(folder, "~", file), "");
+    }
+    const node = (kind: string, name: string, file: string) => ({
+      kind: [{ kind }],
+      name,
+      url: `././~/${file}`,
+    });
+    const nodes = [
+      node("Method", "Conv2d.prototype.forward", "Conv2d.prototype.forward.html"),
+      node("Class", "Conv2d", "Conv2d-class.html"),
+      node("Property", "Nowhere.x", "Nowhere.x.html"),
+      node("Function", "conv2d", "conv2d.html#function_conv2d_0"),
+    ];
+    await Deno.writeTextFile(
+      index,
+      `(function () {\n  X = ${JSON.stringify({ kind: "search", nodes })};\n})()`,
+    );
+    const link = '<a href="${pathToRoot}${result.file}/~/${result.name}.html">';
+    await Deno.writeTextFile(script, link);
+    await correctSearch(folder);
+    assert.equal(await Deno.readTextFile(script), '<a href="${pathToRoot}${result.url}">');
+    const text = await Deno.readTextFile(index);
+    assert.match(text, /^\(function \(\) \{\n {2}X = \{"kind":"search".*\};\n\}\)\(\)$/);
+    const names = Array.from(text.matchAll(/"name":"([^"]*)"/g), ([, name]) => name);
+    assert.deepEqual(names, ["conv2d", "Conv2d", "Conv2d.prototype.forward"]);
+    await assert.rejects(correctSearch(folder), /the search of deno doc must be as known/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("withRooms() lists the values of each room on the first page", () => {
+  const end = "</div></div>\n</div>\n</section>";
+  const library = `// Training: the loop \`fit\`.
+export {
+  fit,
+  type FitOptions,
+} from "./train/mod.ts";
+`;
+  const pages = new Map([["fit.html", "fit.html"]]);
+  assert.equal(
+    withRooms(`<p>text</p>${end}`, library, pages),
+    "<p>text</p><h2>Training</h2>\n<p>The loop <code>fit</code>.</p>\n" +
+      `<p><a href="./~/fit.html"><code>fit</code></a></p>${end}`,
+  );
+  assert.throws(() => withRooms(end, library, new Map()), /must have a page, found none of fit/);
+  assert.throws(() => withRooms("", library, pages), /found 1 rooms and 0 other ends/);
+});
+
+Deno.test("forBook() leaves out what leads to the machine that built the book", () => {
+  const source =
+    '<a\n  class="sourceButton"\n  href="file:&#x2F;&#x2F;&#x2F;home&#x2F;x.ts"><svg></svg>\n</a>';
+  assert.equal(forBook(`<h1>x</h1>${source}<p>y</p>`), "<h1>x</h1><p>y</p>");
+  assert.equal(
+    forBook("import { fit } from &quot;.&quot;;"),
+    "import { fit } from &quot;resnet-lab&quot;;",
+  );
+  const item = '<a href="./~/fit.html" title="fit">\n <span>fit</span><span>(model)</span></a>' +
+    '<ul class="namespaceItemContentSubItems"><li>x</li></ul>';
+  assert.equal(forBook(item), '<a href="./~/fit.html" title="fit"><span>fit</span></a>');
 });

@@ -50,6 +50,7 @@ Deno.test("serve() serves the files of the folder and no others", () =>
           return [response.status, await response.text(), response.headers.get("content-type")];
         };
         assert.deepEqual(await get("/a.html?x"), [200, "A", "text/html; charset=utf-8"]);
+        assert.deepEqual(await get("/a"), [200, "A", "text/html; charset=utf-8"]);
         assert.deepEqual(await get("/"), [200, "I", "text/html; charset=utf-8"]);
         for (const path of ["/b", "/..%2fb", "/%2e%2e/b", "/x", "/a.html/"]) {
           assert.deepEqual(await get(path), [404, "none", "text/html; charset=utf-8"]);

@@ -237,6 +237,54 @@ Deno.test({
         await page.emulateMedia({ media: "print" });
         assert(await page.locator(".answer[data-after]").nth(1).isVisible());
         await page.emulateMedia({ media: null });
+        // Each box for a prediction that is shown has its question above it.
+        for (const { name } of lessons) {
+          await page.goto(`${address}${name}.html`);
+          await page.locator(".prediction button").first().waitFor();
+          const alone = await page.evaluate(() =>
+            [...document.querySelectorAll<HTMLElement>(".prediction")].filter((box) => {
+              const question = box.previousElementSibling;
+              return box.offsetHeight > 0 && !(question instanceof HTMLElement &&
+                question.offsetHeight > 0);
+            }).length
+          );
+          assert.equal(alone, 0, `${name} has boxes without a question`);
+        }
+      });
+
+      await t.step(
+        "print is light, shows what is folded, and leaves the page as it was",
+        async () => {
+          const { name } = lessons[1]!;
+          await page.emulateMedia({ colorScheme: "dark" });
+          await page.goto(`${address}${name}.html`);
+          await page.locator(".prediction button").first().waitFor();
+          const state = () =>
+            page.evaluate(() => ({
+              dark: document.documentElement.classList.contains("dark"),
+              folded: document.querySelectorAll("details:not([open])").length,
+            }));
+          const before = await state();
+          assert(before.dark && before.folded > 0);
+          await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+          assert.deepEqual(await state(), { dark: false, folded: 0 });
+          await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+          assert.deepEqual(await state(), before);
+          await page.emulateMedia({ colorScheme: "light" });
+        },
+      );
+
+      await t.step("the reference finds a name, and leads to its page", async () => {
+        await page.goto(`${address}reference/index.html`);
+        await page.locator("#searchbar").fill("conv2d");
+        const results = page.locator("#searchResults a");
+        await results.first().waitFor();
+        assert.equal((await results.first().innerText()).split("\n").at(-1), "conv2d");
+        await results.filter({ hasText: /^\s*c\s*Conv2d\s*$/ }).click();
+        await page.locator("h1, .symbolTitle").first().waitFor();
+        assert.match(page.url(), /Conv2d-class\.html/);
+        assert.equal(await page.locator('a[href^="file:"]').count(), 0);
+        assert.match(await page.locator(".usageContent").innerText(), /from "resnet-lab"/);
       });
 
       await t.step("names in code show their type, and lead to the reference", async () => {
@@ -246,7 +294,11 @@ Deno.test({
         const layer = page.locator("pre a", { hasText: /^conv2d$/ }).first();
         await layer.hover();
         await tip.waitFor();
-        assert.match(await tip.innerText(), /conv2d/);
+        assert.match(
+          await tip.innerText(),
+          /conv2d[^]*images \[batch, height, width, in\] /,
+        );
+        assert.doesNotMatch(await tip.innerText(), /`/);
         const shaped = page.locator("pre [data-type]", { hasText: /^(images|maps)$/ }).first();
         await shaped.hover();
         await page.waitForFunction(() =>

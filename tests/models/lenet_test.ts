@@ -255,14 +255,14 @@ Deno.test("lenet() refuses a bad option and leaves no tensor", async () => {
   }
 });
 
-Deno.test("LeNet refuses images of another size, with the sizes of the layer", async () => {
+Deno.test("LeNet refuses images of another size, and names theirs", async () => {
   using model = lenet();
   const images = ops.ones([1, 32, 32, 1]);
   await assertNoLeak(() =>
     assert.throws(() => model.forward(images), {
       name: "RangeError",
-      message: "At classifier.1 (linear 400 → 120): the input must be [batch, features 400], " +
-        "found [1, 576].",
+      message: "Running lenet: the images must be 28×28, found 32×32. " +
+        "Pass the transform resize(28, 28).",
     })
   );
 });

@@ -126,7 +126,7 @@ Deno.test("summary() names a layer that does not fit", () => {
   assert.throws(() => summary(lenet(), [32, 32, 1]), {
     name: "RangeError",
     message:
-      "At classifier.1 (linear 400 → 120): the input must be [batch, features 400], found [1, 576].",
+      "Running lenet: the images must be 28×28, found 32×32. Pass the transform resize(28, 28).",
   });
   assert.throws(() => summary(lenet(), [28, 28, 3]), {
     name: "RangeError",

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
-import { parseLabArguments } from "../../scripts/lab.ts";
+import { writeConfig } from "../../scripts/installed/lab_here.ts";
+import { findsLibrary, parseLabArguments } from "../../scripts/lab.ts";
 import { adaptPlotlyExtension } from "../../scripts/plotly_extension.ts";
 import { notebooksIn } from "../../scripts/run.ts";
 import { startPage, startPageName, writeStartPage } from "../../scripts/start_page.ts";
@@ -210,6 +211,8 @@ Deno.test("parseLabArguments() keeps its options and hands on those of JupyterLa
   assert.deepEqual(parseLabArguments(["/", "--no-browser", "--scale=smoke"]), {
     ...{ folder: "/", read: false, scale: "smoke", rest: ["--no-browser"] },
   });
+  assert.equal(parseLabArguments(["--scale", "smoke", "/"]).folder, "/");
+  assert.deepEqual(parseLabArguments(["--port", "/"]).rest, ["--port", "/"]);
 });
 
 Deno.test("parseLabArguments() refuses missing folders, unknown scales, and a folder to read", () => {
@@ -217,6 +220,7 @@ Deno.test("parseLabArguments() refuses missing folders, unknown scales, and a fo
   assert.throws(() => parseLabArguments(["--scale", "huge"]), /smoke, cpu or gpu, found "huge"/);
   assert.throws(() => parseLabArguments(["--scale"]), /smoke, cpu or gpu, found ""/);
   assert.throws(() => parseLabArguments(["/", "--read"]), /leave out the folder/);
+  assert.throws(() => parseLabArguments(["--read", "/"]), /leave out the folder/);
 });
 
 Deno.test("adaptPlotlyExtension() leaves pictures as they are, and makes them fit", async () => {
@@ -261,4 +265,24 @@ Deno.test({
     assert.match(renderers[0]!, /\.toImage\(\w+,\{format:"png"[^}]*\}\)\.then\([^;]*;void 0\}\)/);
     assert.match(renderers[0]!, /this\._img_el\.style\.cssText="max-width:100%;height:auto"/);
   },
+});
+
+Deno.test("writeConfig() leads a folder to the library once, and keeps a deno.json that is there", async () => {
+  const folder = await Deno.makeTempDir(), inner = join(folder, "own");
+  try {
+    await Deno.mkdir(inner);
+    assert.equal(await findsLibrary(inner), false);
+    await writeConfig(folder, root);
+    const { imports } = JSON.parse(await Deno.readTextFile(join(folder, "deno.json")));
+    assert.match(imports["resnet-lab"], /^jsr:@resnet-lab\/resnet-lab@\d/);
+    // A folder within it finds the library too.
+    assert(await findsLibrary(inner));
+    await writeConfig(inner, root);
+    assert.deepEqual([...Deno.readDirSync(inner)], []);
+    await Deno.writeTextFile(join(folder, "deno.json"), "{}");
+    await writeConfig(folder, root);
+    assert.equal(await Deno.readTextFile(join(folder, "deno.json")), "{}");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -31,9 +31,25 @@ export function listen(): void {
     const page = document.querySelector<HTMLElement>(".vp-doc");
     if (page) reachWide(page);
   });
-  addEventListener("beforeprint", () => {
-    for (const details of document.querySelectorAll("details")) details.open = true;
-    // What has not come near the window yet would be missing on paper.
-    for (const image of document.querySelectorAll("img")) image.loading = "eager";
+  let undo: (() => void) | undefined;
+  addEventListener("beforeprint", () => undo ??= preparePrint());
+  addEventListener("afterprint", () => {
+    undo?.();
+    undo = undefined;
   });
+}
+
+/** Makes the page ready for paper, and returns what undoes that. */
+function preparePrint(): () => void {
+  // What has not come near the window yet would be missing on paper.
+  for (const image of document.querySelectorAll("img")) image.loading = "eager";
+  const folded = document.querySelectorAll<HTMLDetailsElement>("details:not([open])");
+  for (const details of folded) details.open = true;
+  // Paper is white, and printers leave backgrounds out.
+  const { classList } = document.documentElement, isDark = classList.contains("dark");
+  classList.remove("dark");
+  return () => {
+    for (const details of folded) details.open = false;
+    if (isDark) classList.add("dark");
+  };
 }

@@ -33,6 +33,7 @@ export function addPredictions(page: HTMLElement): void {
       const open = !place.classList.contains("open");
       write(key, open ? text.value : undefined);
       show(open);
+      measure();
     });
     place.replaceChildren(label, text, button);
     const update = () => show(read(key) !== undefined || read(showAll) !== undefined);
@@ -45,7 +46,13 @@ export function addPredictions(page: HTMLElement): void {
   choice.addEventListener("change", () => {
     write(showAll, choice.checked ? "yes" : undefined);
     for (const update of updates) update();
+    measure();
   });
+}
+
+/** Asks for the widths of what is shown now, which had none before. */
+function measure(): void {
+  dispatchEvent(new Event("resize"));
 }
 
 function read(key: string): string | undefined {

@@ -29,11 +29,20 @@ export function listenForTypes(): void {
     if (current !== name || text === undefined) return;
     const [type = "", sentence] = text.split("\n\n");
     const code = document.createElement("code");
+    code.className = "type";
     code.textContent = type;
     tip.replaceChildren(code);
     if (sentence !== undefined) {
       const words = document.createElement("p");
-      words.textContent = sentence;
+      // What stands in backticks is code.
+      words.append(
+        ...sentence.split("`").map((part, index) => {
+          if (index % 2 === 0) return part;
+          const code = document.createElement("code");
+          code.textContent = part;
+          return code;
+        }),
+      );
       tip.append(words);
     }
     if (pointer === "touch" && name instanceof HTMLAnchorElement) {

@@ -6,7 +6,8 @@
  * `native.ts` and its collaborators must not import this file: it waits for them.
  */
 // First, because it registers TensorFlow.js's gradients, which other files of ours replace.
-import { BACKENDS, environmentVariable, mayLoadWasm, remedyBy } from "../platform.ts";
+import { BACKENDS, environmentVariable, mayLoadWasm } from "../platform.ts";
+import { remedyBy } from "../installation.ts";
 import * as tf from "@tensorflow/tfjs-core";
 import { CPU, FALLBACK_BACKENDS, NATIVE, WASM } from "./names.ts";
 import type { BackendName, NativeBackend } from "./types.ts";
