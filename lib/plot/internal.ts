@@ -1,5 +1,4 @@
 /** Exports that the other rooms of lib share, and that are not public. */
 export { formatColumn, formatInterval } from "./format.ts";
+export { colors, titleLines } from "./style.ts";
 export { jointExtent } from "./numbers.ts";
-
-export { colors } from "./style.ts";
