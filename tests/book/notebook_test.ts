@@ -38,6 +38,22 @@ Deno.test("convert() keeps code as it is, and puts charts and pictures into file
   assert.equal(files.get("files/01_x/0_0.json"), '{"data":[{"type":"bar"}]}');
 });
 
+Deno.test("convert() describes a chart by its title and its sentence", () => {
+  const altOf = (text?: string, sentence = "8 maps.") => {
+    const data = {
+      "application/vnd.plotly.v1+json": { data: [], layout: { title: { text } } },
+      "image/png": Buffer.from(png).toString("base64"),
+      "text/plain": sentence,
+    };
+    const { markdown } = page(code("a;", { output_type: "execute_result", data }));
+    return /alt="([^"]*)"/.exec(markdown)?.[1];
+  };
+  assert.equal(altOf(), "8 maps.");
+  assert.equal(altOf("What the shortcut<br>passes on"), "What the shortcut passes on: 8 maps.");
+  const line = "Finished 5 steps";
+  assert.equal(altOf(`<span style="x">${line}</span>`, `Curves. ${line}.`), `Curves. ${line}.`);
+});
+
 Deno.test("convert() hides after a prediction what would give it away, up to the answer", () => {
   const stream: Output = { output_type: "stream", text: ["4\n"] };
   const { markdown: text } = page(
