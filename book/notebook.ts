@@ -23,6 +23,7 @@ interface Output {
   readonly data?: {
     readonly "application/vnd.plotly.v1+json"?: {
       readonly data?: readonly { readonly type?: string }[];
+      readonly layout?: { readonly title?: { readonly text?: string } };
     };
     readonly "image/png"?: Text;
     readonly "text/html"?: Text;
@@ -178,7 +179,7 @@ function convertOutput(
       `<div class="wide" style="--width: ${width}px"><img src="${
         store(".png", png)
       }" width="${width}" height="${height}" loading="lazy" ` +
-      `alt="${escape(plain)}"></div></figure>`;
+      `alt="${escape(inWords(figure, plain))}"></div></figure>`;
   }
   if (data["text/html"]) return convertHtml(joined(data["text/html"]), store);
   if (data["text/plain"]) return printed(plain);
@@ -188,14 +189,18 @@ function convertOutput(
   );
 }
 
-/**
- * Lays out a text. One long line wraps, and so do claims that were checked; other lines may be a
- * table, so they scroll.
- */
+/** Lays out a text, whose long lines wrap, as in JupyterLab. */
 function printed(text: string): string {
-  const lines = text.trimEnd().split("\n");
-  const wraps = lines.length === 1 || lines.every((line) => line.startsWith("✓ "));
-  return `<pre class="printed${wraps ? " line" : ""}" tabindex="0">${escape(text)}</pre>`;
+  return `<pre class="printed">${escape(text)}</pre>`;
+}
+
+/** Returns what stands for a chart where it cannot be seen: its title, and its description. */
+function inWords(
+  { layout }: { readonly layout?: { readonly title?: { readonly text?: string } } },
+  description: string,
+): string {
+  const title = layout?.title?.text?.replaceAll(/<[^>]*>/g, " ").trim() ?? "";
+  return title === "" || description.includes(title) ? description : `${title}: ${description}`;
 }
 
 /** Whether the brightness of a chart is its contents, so that the dark theme must not turn it. */

@@ -118,6 +118,8 @@ export interface NetworkComparison<Measures> extends Comparison {
   readonly searches: readonly Series[];
   /** The contestants by their names. */
   readonly networks: Readonly<Record<string, ComparedNetwork<Measures>>>;
+  /** The best rate, parameters and MACs of each contestant, for {@linkcode table}. */
+  readonly costs: readonly Record<string, string | number>[];
 }
 
 /**
@@ -276,17 +278,22 @@ export async function compareNetworks<
   );
   const comparison = await compareOverSeeds({ contestants: Object.fromEntries(accuracies), seeds });
   const inputShape = await shapeOfInput(action, train, training.transform);
+  const networks = contestants.map(([name, build]) => {
+    using model = build();
+    const { parameters, macs } = summary(model, inputShape);
+    const learningRate = best.get(name)!;
+    return [name, { learningRate, parameters, macs, outcomes: outcomes.get(name)! }] as const;
+  });
   return {
     ...comparison,
     searches,
-    networks: Object.fromEntries(
-      contestants.map(([name, build]) => {
-        using model = build();
-        const { parameters, macs } = summary(model, inputShape);
-        const learningRate = best.get(name)!;
-        return [name, { learningRate, parameters, macs, outcomes: outcomes.get(name)! }];
-      }),
-    ),
+    networks: Object.fromEntries(networks),
+    costs: networks.map(([network, { learningRate, parameters, macs }]) => ({
+      network,
+      "best rate": learningRate,
+      parameters,
+      MACs: macs,
+    })),
   };
 }
 

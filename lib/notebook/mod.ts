@@ -30,7 +30,13 @@ export {
 } from "./train_and_evaluate.ts";
 export { help, type HelpPage } from "./help.ts";
 export { showProgress } from "./progress.ts";
-export { addToZoo, type StoredZooNetwork, type Zoo, type ZooNetwork } from "./zoo.ts";
+export {
+  addToZoo,
+  type ShownNetwork,
+  type StoredZooNetwork,
+  type Zoo,
+  type ZooNetwork,
+} from "./zoo.ts";
 export { byRunScale, type RunScale, runScale } from "./run_scale.ts";
 export { cachedExperiment, type Provenance } from "./cached_experiment.ts";
 export { type Table, table, type TableOptions } from "./table.ts";

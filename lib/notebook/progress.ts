@@ -1,3 +1,4 @@
+import { titleLines } from "../plot/internal.ts";
 import { type Figure, trainingCurves } from "../plot/mod.ts";
 import type { EpochProgress, History, Progress } from "../train/mod.ts";
 import { emptyHistory } from "../train/history.ts";
@@ -128,6 +129,12 @@ export function jupyterDisplay(jupyter: Pick<typeof Deno.jupyter, "display">): D
   };
 }
 
+/**
+ * The width for which `titleLines` breaks the line above the curves: 700 pixels would be that of a
+ * title, and the letters of the line are smaller.
+ */
+const titleWidth = 850;
+
 /** The training curves of all finite values; undefined if there are none. */
 function curves(line: string, { steps, epochs }: History): Figure | undefined {
   const finite = {
@@ -138,7 +145,8 @@ function curves(line: string, { steps, epochs }: History): Figure | undefined {
   };
   if (finite.steps.length + finite.epochs.length === 0) return undefined;
   return trainingCurves(finite, {
-    title: `<span style="font-size: 12px">${line}</span>`,
+    title: titleLines(line, titleWidth)
+      .map((part) => `<span style="font-size: 12px">${part}</span>`).join("<br>"),
     description: `Training curves. ${line}.`,
   });
 }

@@ -197,7 +197,7 @@ function column(
     );
   });
   const isNumber = (cell: string, row: number) =>
-    typeof values[row] === "number" || cell === "" || NUMBER.test(cell);
+    typeof values[row] === "number" || cell === "" || cell === "NaN" || NUMBER.test(cell);
   const align = cells.some((cell) => cell !== "") && cells.every(isNumber) ? "right" : "left";
   return { name, align, cells };
 }

@@ -5,6 +5,7 @@ import {
   checkOptions,
   checkString,
 } from "../tensor/internal.ts";
+import { colors } from "../plot/internal.ts";
 import { type Figure, scatterChart } from "../plot/mod.ts";
 import { isWriting, processorName, readStore, storeOf, updateStore } from "./result_store.ts";
 import { type RunScale, runScale } from "./run_scale.ts";
@@ -36,10 +37,16 @@ export interface StoredZooNetwork extends ZooNetwork {
   readonly machine: string;
 }
 
+/** A network of the zoo as it is shown. */
+export interface ShownNetwork extends StoredZooNetwork, MeanAndInterval {
+  /** The place of its colour in the palette of charts; the networks of a notebook share it. */
+  readonly color: number;
+}
+
 /** The networks of the course so far, from {@linkcode addToZoo}. */
 export interface Zoo {
   /** The networks by notebook, each with the mean of its accuracies in percent. */
-  readonly networks: readonly (StoredZooNetwork & MeanAndInterval)[];
+  readonly networks: readonly ShownNetwork[];
   /** A row for each network, by notebook, for {@linkcode table}. */
   readonly rows: readonly Record<string, string | number>[];
   /** Accuracy over multiply-accumulates, with 95 % intervals. */
@@ -94,13 +101,16 @@ export function addToZoo(network: ZooNetwork): Zoo {
   if (isWriting()) updateStore<StoredZooNetwork[]>(store, [], (stored) => all = withOwn(stored), 2);
   else all = withOwn(readStore<StoredZooNetwork[]>(store, []));
   ownNetworks.push(own);
-  const shown = all
+  const stored = all
     .filter((entry) => entry.scale === own.scale && entry.notebook <= own.notebook)
     .map((entry) => ({ ...entry, ...meanAndInterval(entry.accuracies.map((part) => 100 * part)) }));
+  const notebooks = [...new Set(stored.map(({ notebook }) => notebook))];
+  const shown = stored.map((entry) => ({
+    ...entry,
+    color: notebooks.indexOf(entry.notebook) % colors.length,
+  }));
   return { networks: shown, rows: shown.map(row), chart: chart(shown) };
 }
-
-type ShownNetwork = Zoo["networks"][number];
 
 function row(entry: ShownNetwork): Record<string, string | number> {
   return {
@@ -127,6 +137,8 @@ function chart(networks: readonly ShownNetwork[]): Figure {
       x: { title: "Work for one image", unit: "million MACs", scale: "log" },
       y: { title: "Test accuracy", unit: "%" },
       width: 620,
+      colors: networks.map(({ color }) => color),
+      height: 500,
     },
   );
 }

@@ -3,6 +3,7 @@ import { isTensor, show } from "../tensor/internal.ts";
 import {
   checkAxisValues,
   checkChartAxis,
+  checkColors,
   checkFigureOptions,
   checkQuantity,
   checkSameLength,
@@ -11,11 +12,18 @@ import {
 import { Figure } from "./figure.ts";
 import { formatNumber, formatSI, joinClauses } from "./format.ts";
 import { jointExtent, type Numbers } from "./numbers.ts";
-import { type Axis, chartNames, type FigureOptions, type Quantity } from "./options.ts";
+import {
+  type Axis,
+  chartNames,
+  type ColorOptions,
+  type FigureOptions,
+  type Quantity,
+} from "./options.ts";
 import {
   axisTitle,
   baseLayout,
   categories as categoryAxis,
+  colors,
   layoutAxis,
   legendName,
   lowerFirst,
@@ -24,7 +32,7 @@ import {
 import type { Trace } from "./trace.ts";
 
 /** Options of {@linkcode barChart}. */
-export interface BarChartOptions extends FigureOptions {
+export interface BarChartOptions extends FigureOptions, ColorOptions {
   /** Meaning of the categories. */
   x: Quantity;
   /** Axis of the values. */
@@ -89,7 +97,7 @@ export function barChart(
     action,
     options,
     '{ x: { title: "Model" }, y: { title: "Size" } }',
-    { ...chartNames, baseline: true },
+    { ...chartNames, baseline: true, colors: true },
   );
   checkQuantity(action, "axis x", options.x);
   checkChartAxis(action, "axis y", options.y);
@@ -125,11 +133,15 @@ export function barChart(
   const texts = series.map(([, heights]) => Array.from(heights, formatSI));
   const longest = texts.flat().reduce((longest, { length }) => Math.max(longest, length), 0);
   const barWidth = ((options.width ?? 700) - 88) * (1 - gap) / bars;
+  // A value that is wider than its bar stands upright, or it would cover its neighbour.
+  const isUpright = letterWidth * longest > barWidth;
+  const places = options.colors && checkColors(action, options, ["series", series]);
   const data = series.map(([name, heights], index): Trace => {
     return {
       type: "bar",
       ...(name ? { name: legendName(name, options) } : {}),
       x: keys,
+      ...(places ? { marker: { color: colors[places[index]!]! } } : {}),
       ...(baseline === undefined ? { y: Array.from(heights) } : {
         base: baseline,
         y: Array.from(heights, (height) => height - baseline),
@@ -141,8 +153,7 @@ export function barChart(
           text: texts[index],
           textposition: "outside",
           textfont: { size: 10 },
-          // A value that is wider than its bar stands upright, or it would cover its neighbour.
-          textangle: letterWidth * longest > barWidth ? -90 : 0,
+          textangle: isUpright ? -90 : 0,
           constraintext: "none",
           cliponaxis: false,
         }
@@ -163,12 +174,22 @@ export function barChart(
   const ends = options.y.scale === "log"
     ? [low, high] as const
     : [Math.min(0, low), Math.max(0, high)] as const;
+  const layout = baseLayout(options, series.map(([name]) => name));
+  // Upright values need room above the bars, where the legend is.
+  const plotHeight = (options.height ?? 420) - Number(layout.margin?.t) - 56;
+  const room = isLabelled && isUpright ? Math.min(letterWidth * longest + 8, plotHeight / 2) : 0;
+  const hasRoom = room > 0 && options.y.scale !== "log" && ends[0] === 0 && ends[1] > 0;
+  const range = [0, ends[1] * plotHeight / (plotHeight - room)] as const;
   return new Figure(
     data,
     {
-      ...baseLayout(options, series.map(([name]) => name)),
+      ...layout,
       xaxis: { title: { text: axisTitle(options.x) }, ...axis },
-      yaxis: layoutAxis(options.y, ends, maxDecadeTicks(options).y),
+      yaxis: layoutAxis(
+        hasRoom ? { range, ...options.y } : options.y,
+        ends,
+        maxDecadeTicks(options).y,
+      ),
       bargap: gap,
       ...(baseline === undefined ? {} : { shapes: [baselineShape(baseline)] }),
     },

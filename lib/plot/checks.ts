@@ -1,6 +1,8 @@
 /** Checks of the arguments of charts. */
 import {
   checkArray,
+  checkBoolean,
+  checkInteger,
   checkOneOf,
   checkOptions,
   checkString,
@@ -9,7 +11,8 @@ import {
   show,
 } from "../tensor/internal.ts";
 import { isRange, maxMagnitude, minMagnitude, minSpread, type Numbers } from "./numbers.ts";
-import type { Axis, FigureOptions, Quantity } from "./options.ts";
+import type { Axis, ColorOptions, FigureOptions, FractionAxis, Quantity } from "./options.ts";
+import { colors } from "./palette.ts";
 
 /** The longest side of a figure; a picture of this size still fits into memory. */
 const maxPixels = 20_000;
@@ -67,11 +70,36 @@ export function checkQuantity(action: string, subject: string, quantity: Quantit
 
 /** Checks an axis, except for its range, which {@linkcode checkAxisEnds} checks. */
 export function checkChartAxis(action: string, subject: string, axis: Axis): void {
-  const names = { title: true, unit: true, range: true, scale: true } as const;
-  checkQuantityOptions<Axis>(action, subject, axis, names);
-  if (axis.scale !== undefined) {
-    checkOneOf(action, `the scale of ${subject}`, axis.scale, ["linear", "log"]);
+  checkQuantityOptions<Axis>(action, subject, axis, axisNames);
+  checkScale(action, subject, axis);
+}
+
+/** Checks an axis of numbers that may be fractions, except for its range. */
+export function checkFractionAxis(action: string, subject: string, axis: FractionAxis): void {
+  checkQuantityOptions<FractionAxis>(action, subject, axis, { ...axisNames, percent: true });
+  checkScale(action, subject, axis);
+  if (axis.percent !== undefined) checkBoolean(action, `percent of ${subject}`, axis.percent);
+}
+
+const axisNames = { title: true, unit: true, range: true, scale: true } as const;
+
+function checkScale(action: string, subject: string, { scale }: Axis): void {
+  if (scale !== undefined) {
+    checkOneOf(action, `the scale of ${subject}`, scale, ["linear", "log"]);
   }
+}
+
+/** Checks the places of colours in the palette, one for each part of a chart, and returns them. */
+export function checkColors(
+  action: string,
+  { colors: places }: ColorOptions,
+  [subject, parts]: readonly [string, readonly unknown[]],
+): readonly number[] {
+  if (places === undefined) return parts.map((_, index) => index % colors.length);
+  checkArray(action, "colors", places);
+  checkSameLength(action, ["colors", places], [subject, parts]);
+  places.forEach((place, i) => checkInteger(action, `colors[${i}]`, place, 0, colors.length - 1));
+  return places;
 }
 
 /** Checks a quantity that has these properties. */

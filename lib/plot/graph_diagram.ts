@@ -12,7 +12,7 @@ import { Figure } from "./figure.ts";
 import { escapeText, joinClauses } from "./format.ts";
 import { extent } from "./numbers.ts";
 import type { FigureOptions } from "./options.ts";
-import { baseLayout, colors, label } from "./style.ts";
+import { baseLayout, colors, extraTitleHeight, label } from "./style.ts";
 
 /** An operation or a value of a computation graph. */
 export interface GraphNode {
@@ -107,7 +107,7 @@ export function graphDiagram(
     }
     byId.set(node.id, node);
     const width = 24 + Math.max(8 * node.label.length, 6.5 * (node.detail?.length ?? 0));
-    dagre.setNode(node.id, { width, height: node.detail === undefined ? 28 : 44 });
+    dagre.setNode(node.id, { width, height: node.detail ? 44 : 28 });
   }
   edges.forEach((edge, index) => {
     checkOptions<GraphEdge>(`${action}, edges[${index}]`, edge, '{ from: "x", to: "y" }', {
@@ -149,15 +149,12 @@ export function graphDiagram(
   }
   // The graph's own size excludes edges that run around the outside.
   const boxes = nodes.map(({ id }) => dagre.node(id));
-  const [left, right] = extent([...x.filter(isNumber), ...ends(boxes, "x", "width")]);
-  const [top, bottom] = extent([...y.filter(isNumber), ...ends(boxes, "y", "height")]);
+  const [left, right] = drawnEnds([...x.filter(isNumber), ...ends(boxes, "x", "width")]);
+  const [top, bottom] = drawnEnds([...y.filter(isNumber), ...ends(boxes, "y", "height")]);
   const width = right - left, height = bottom - top;
-  const margin = { l: 16, r: 16, t: options.title === undefined ? 16 : 52, b: 16 };
-  const figureWidth = Math.max(
-    320,
-    8.6 * (options.title?.length ?? 0),
-    width + margin.l + margin.r,
-  );
+  const figureWidth = Math.max(320, width + 32);
+  const titleHeight = extraTitleHeight({ ...options, width: figureWidth });
+  const margin = { l: 16, r: 16, t: options.title === undefined ? 16 : 52 + titleHeight, b: 16 };
   const hidden = { visible: false, fixedrange: true };
   const names = (id: string) => byId.get(id)?.label ?? id;
   return new Figure(
@@ -180,7 +177,7 @@ export function graphDiagram(
       annotations: [
         ...nodes.map((node, index) => {
           const { x, y, width, height } = boxes[index]!;
-          const detail = node.detail === undefined
+          const detail = !node.detail
             ? ""
             : `<br><span style="font-size:11px;color:#595959">${
               escapeText(node.detail, Infinity)
@@ -230,6 +227,12 @@ function edgeLabels(
       font: { size: 12, color: edgeLabelColor },
     }),
   ];
+}
+
+/** Returns the ends of what is drawn, with half the width of a line. */
+function drawnEnds(positions: readonly number[]): [number, number] {
+  const [low, high] = extent(positions);
+  return [low - 1, high + 1];
 }
 
 function ends(boxes: readonly NodeLabel[], center: "x" | "y", size: "width" | "height"): number[] {

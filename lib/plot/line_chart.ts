@@ -1,8 +1,9 @@
 import { checkOneOf, checkOptions, checkString } from "../tensor/internal.ts";
 import {
   checkAxisValues,
-  checkChartAxis,
+  checkColors,
   checkFigureOptions,
+  checkFractionAxis,
   checkNotEmpty,
   checkSameLength,
 } from "./checks.ts";
@@ -10,16 +11,24 @@ import { downsampleCloud, downsampleLine, downsamplePath, maxMarkers, pick } fro
 import { Figure } from "./figure.ts";
 import { formatNumber, joinClauses } from "./format.ts";
 import { ascends, jointExtent, type Numbers } from "./numbers.ts";
-import { type Axis, chartNames, type FigureOptions } from "./options.ts";
+import {
+  type Axis,
+  chartNames,
+  type ColorOptions,
+  type FigureOptions,
+  type FractionAxis,
+} from "./options.ts";
 import {
   axisTitle,
   baseLayout,
   categories,
   colors,
+  drawnAxis,
   layoutAxis,
   legendName,
   lowerFirst,
   maxDecadeTicks,
+  times,
 } from "./style.ts";
 import type { Trace } from "./trace.ts";
 
@@ -55,11 +64,11 @@ export interface Series {
 const maxHovered = 12;
 
 /** Options of {@linkcode lineChart}. */
-export interface LineChartOptions extends FigureOptions {
+export interface LineChartOptions extends FigureOptions, ColorOptions {
   /** Horizontal axis. */
-  x: Axis;
+  x: FractionAxis;
   /** Vertical axis. */
-  y: Axis;
+  y: FractionAxis;
 }
 
 /**
@@ -96,12 +105,22 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
     action,
     options,
     '{ x: { title: "Step" }, y: { title: "Loss" } }',
-    chartNames,
+    { ...chartNames, colors: true },
   );
-  checkChartAxis(action, "axis x", options.x);
-  checkChartAxis(action, "axis y", options.y);
+  checkFractionAxis(action, "axis x", options.x);
+  checkFractionAxis(action, "axis y", options.y);
   checkNotEmpty(action, "series", series);
-  const checked = Array.from(series, (one, index) => checkSeries(action, one, index, options));
+  const { axis: xAxis, factor: xFactor } = drawnAxis(options.x);
+  const { axis: yAxis, factor: yFactor } = drawnAxis(options.y);
+  const checked = Array.from(series, (one, index) => {
+    const { x, y, band, ...rest } = checkSeries(action, one, index, options);
+    return {
+      ...rest,
+      x: times(x, xFactor),
+      y: times(y, yFactor),
+      band: band && { low: times(band.low, yFactor), high: times(band.high, yFactor) },
+    };
+  });
   const extents = {
     x: jointExtent(checked.map(({ x }) => x)),
     y: jointExtent(checked.flatMap(({ y, band }) => band ? [y, band.low, band.high] : [y])),
@@ -109,18 +128,19 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
   const clouds = checked.filter(({ mode, x }) => mode === "markers" && x.length > maxMarkers);
   const bands: Trace[] = [];
   // A band is a trace too, and plotly.js assigns each trace the next colour.
-  const setsColors = checked.some(({ band }) => band);
+  const places = checkColors(action, options, ["series", checked]);
+  const setsColors = options.colors !== undefined || checked.some(({ band }) => band);
   const groups = categories(checked.map(({ name }) => name)).keys;
   const lines = checked.map(({ name, x, y, mode, dash, band }, index): Trace => {
     const indices = clouds.some((cloud) => cloud === checked[index])
-      ? downsampleCloud(x, y, options, extents, clouds.length)
+      ? downsampleCloud(x, y, { ...options, x: xAxis, y: yAxis }, extents, clouds.length)
       : mode === "lines" && ascends(x)
-      ? downsampleLine(x, band ? [y, band.low, band.high] : [y], options.x, options.width ?? 700)
+      ? downsampleLine(x, band ? [y, band.low, band.high] : [y], xAxis, options.width ?? 700)
       : mode === "markers"
       ? undefined
       : downsamplePath(x, y);
     const points = { x: pick(x, indices), y: pick(y, indices) };
-    const color = setsColors ? { color: colors[index % colors.length]! } : {};
+    const color = setsColors ? { color: colors[places[index]!]! } : {};
     const legendgroup = groups[index]!;
     const text = legendName(name, options);
     if (band) {
@@ -159,11 +179,11 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
       hovermode: checked.length <= maxHovered && checked.every(({ x }) => ascends(x))
         ? "x unified"
         : "closest",
-      xaxis: layoutAxis(options.x, extents.x, maxTicks.x),
-      yaxis: layoutAxis(options.y, extents.y, maxTicks.y),
+      xaxis: layoutAxis(xAxis, extents.x, maxTicks.x),
+      yaxis: layoutAxis(yAxis, extents.y, maxTicks.y),
     },
     options.description ??
-      `${axisTitle(options.y)} against ${lowerFirst(options.x)}: ${joinClauses(sentences)}.`,
+      `${axisTitle(yAxis)} against ${lowerFirst(xAxis)}: ${joinClauses(sentences)}.`,
   );
 }
 

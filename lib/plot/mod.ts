@@ -39,7 +39,13 @@ export {
 } from "./image_grid.ts";
 export { lineChart, type LineChartOptions, type Series } from "./line_chart.ts";
 export { type Numbers } from "./numbers.ts";
-export { type Axis, type FigureOptions, type Quantity } from "./options.ts";
+export {
+  type Axis,
+  type ColorOptions,
+  type FigureOptions,
+  type FractionAxis,
+  type Quantity,
+} from "./options.ts";
 export { type PngOptions } from "./render.ts";
 export { type PointGroup, scatterChart, type ScatterChartOptions } from "./scatter_chart.ts";
 export { seedChart, type SeedChartOptions, type SeedGroup } from "./seed_chart.ts";

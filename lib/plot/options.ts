@@ -44,6 +44,28 @@ export interface Axis extends Quantity {
   scale?: "linear" | "log";
 }
 
+/** An axis whose numbers may be fractions. */
+export interface FractionAxis extends Axis {
+  /**
+   * Whether the numbers and the range are fractions, such as accuracies from 0 to 1, that are drawn
+   * as per cent. The unit is then "%" if none is given; that of differences is "points".
+   *
+   * @default false
+   */
+  percent?: boolean;
+}
+
+/** Which of the seven colours of the palette the parts of a chart have. */
+export interface ColorOptions {
+  /**
+   * The place of the colour in the palette, from 0 to 6, of each part. Parts that share an idea,
+   * such as an activation with and without a norm, have one colour.
+   *
+   * @default 0, 1, 2, …
+   */
+  colors?: readonly number[];
+}
+
 /** Names of the options that all figures have. */
 export const figureNames = { title: true, description: true, width: true } as const;
 

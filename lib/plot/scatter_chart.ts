@@ -3,6 +3,7 @@ import { checkOptions, checkString } from "../tensor/internal.ts";
 import {
   checkAxisValues,
   checkChartAxis,
+  checkColors,
   checkFigureOptions,
   checkNotEmpty,
   checkSameLength,
@@ -12,7 +13,7 @@ import { Figure } from "./figure.ts";
 import { escapeText, formatNumber, joinClauses } from "./format.ts";
 import { type Box, placeLabels } from "./label_placement.ts";
 import { jointExtent, minSpread, type Numbers } from "./numbers.ts";
-import { type Axis, chartNames, type FigureOptions } from "./options.ts";
+import { type Axis, chartNames, type ColorOptions, type FigureOptions } from "./options.ts";
 import {
   axisTitle,
   baseLayout,
@@ -25,7 +26,7 @@ import {
 } from "./style.ts";
 import type { Trace } from "./trace.ts";
 
-/** A named group of points of one colour and shape. */
+/** A named group of points of one colour and shape; groups of equal colours differ in shape. */
 export interface PointGroup {
   /** Name beside the point or in the legend. */
   name: string;
@@ -40,7 +41,7 @@ export interface PointGroup {
 }
 
 /** Options of {@linkcode scatterChart}. */
-export interface ScatterChartOptions extends FigureOptions {
+export interface ScatterChartOptions extends FigureOptions, ColorOptions {
   /** Horizontal axis. */
   x: Axis;
   /** Vertical axis. */
@@ -90,7 +91,7 @@ export function scatterChart(groups: readonly PointGroup[], options: ScatterChar
     action,
     options,
     '{ x: { title: "Work" }, y: { title: "Accuracy" } }',
-    chartNames,
+    { ...chartNames, colors: true },
   );
   checkChartAxis(action, "axis x", options.x);
   checkChartAxis(action, "axis y", options.y);
@@ -108,12 +109,13 @@ export function scatterChart(groups: readonly PointGroup[], options: ScatterChar
     ? { x: padRange(options.x, extents.x, 0.15), y: padRange(options.y, extents.y, 0.14) }
     : { x: options.x, y: options.y };
   const small = groups.some(({ y }) => y.length > maxLargePoints);
+  const places = checkColors(action, options, ["groups", groups]);
   const data = groups.map(({ name, x, y, spread }, index): Trace => {
     const indices = x.length > maxMarkers
       ? downsampleCloud(x, y, axes, extents, clouds, spread ? ends(y, spread) : [])
       : undefined;
-    const color = colors[index % colors.length]!;
-    const shape = Math.floor(index / colors.length) % shapes.length;
+    const place = places[index]!, color = colors[place]!;
+    const shape = places.slice(0, index).filter((other) => other === place).length % shapes.length;
     return {
       type: "scatter",
       mode: "markers",

@@ -1,22 +1,31 @@
 import { checkNumber, checkString, show } from "../tensor/internal.ts";
 import {
   checkAxisValues,
-  checkChartAxis,
+  checkColors,
   checkFigureOptions,
+  checkFractionAxis,
   checkNotEmpty,
   checkNumbers,
 } from "./checks.ts";
 import { Figure } from "./figure.ts";
 import { escapeText, formatInterval, joinClauses } from "./format.ts";
 import { jointExtent, type Numbers } from "./numbers.ts";
-import { type Axis, figureNames, type FigureOptions } from "./options.ts";
+import {
+  type Axis,
+  type ColorOptions,
+  figureNames,
+  type FigureOptions,
+  type FractionAxis,
+} from "./options.ts";
 import {
   axisTitle,
   baseLayout,
   colors,
+  drawnAxis,
   label,
   layoutAxis,
   maxDecadeTicks,
+  times,
   titleLines,
 } from "./style.ts";
 import type { Trace } from "./trace.ts";
@@ -34,9 +43,15 @@ export interface SeedGroup {
 }
 
 /** Options of {@linkcode seedChart}. */
-export interface SeedChartOptions extends FigureOptions {
+export interface SeedChartOptions extends FigureOptions, ColorOptions {
   /** Axis of the numbers. */
-  x: Axis;
+  x: FractionAxis;
+  /**
+   * Width in pixels.
+   *
+   * @default 560
+   */
+  width?: number;
 }
 
 /** Heights in pixels of the parts of a row, from top to bottom. */
@@ -81,15 +96,24 @@ export function seedChart(groups: readonly SeedGroup[], options: SeedChartOption
     ...figureNames,
     height: true,
     x: true,
+    colors: true,
   });
-  checkChartAxis(action, "axis x", options.x);
+  checkFractionAxis(action, "axis x", options.x);
   checkNotEmpty(action, "groups", groups);
   groups.forEach((group, index) => checkGroup(action, group, index, options.x));
-  const texts = rowTexts(groups);
+  const { axis, factor } = drawnAxis(options.x);
+  const rows = groups.map(({ values, mean, halfWidth, ...rest }) => ({
+    ...rest,
+    values: times(values, factor),
+    mean: factor * mean,
+    halfWidth: factor * halfWidth,
+  }));
+  const places = checkColors(action, options, ["groups", groups]);
+  const texts = rowTexts(rows);
   const lines = Math.max(...texts.map((text) => text.length));
   const rowHeight = lines * heights.line + heights.dots + heights.interval;
-  const data = groups.flatMap(({ name, values, mean, halfWidth }, index): Trace[] => {
-    const color = colors[index % colors.length]!;
+  const data = rows.flatMap(({ name, values, mean, halfWidth }, index): Trace[] => {
+    const color = colors[places[index]!]!;
     // The vertical axis counts pixels, from 0 at the top down to negative numbers.
     const dots = -(index * rowHeight + lines * heights.line + heights.dots / 2);
     return [
@@ -114,12 +138,13 @@ export function seedChart(groups: readonly SeedGroup[], options: SeedChartOption
       },
     ];
   });
-  const extent = jointExtent(groups.flatMap(({ values, mean, halfWidth }) => [
+  const extent = jointExtent(rows.flatMap(({ values, mean, halfWidth }) => [
     values,
     [mean - halfWidth, mean + halfWidth],
   ]));
   const plotHeight = groups.length * rowHeight;
-  const layout = baseLayout(options);
+  const sized = { ...options, width: options.width ?? 560 };
+  const layout = baseLayout(sized);
   return new Figure(
     data,
     {
@@ -127,7 +152,7 @@ export function seedChart(groups: readonly SeedGroup[], options: SeedChartOption
       height: options.height ?? (layout.margin?.t ?? 0) + plotHeight + 56,
       margin: { ...layout.margin, l: 20 },
       xaxis: {
-        ...layoutAxis(options.x, extent, maxDecadeTicks(options).x),
+        ...layoutAxis(axis, extent, maxDecadeTicks(sized).x),
         ...{ zeroline: true, zerolinecolor: "#666666", zerolinewidth: 1.5 },
       },
       yaxis: { visible: false, range: [-plotHeight, 0], fixedrange: true },
@@ -139,8 +164,8 @@ export function seedChart(groups: readonly SeedGroup[], options: SeedChartOption
       ),
     },
     options.description ??
-      `${axisTitle(options.x)}: ${
-        joinClauses(groups.map(({ name, values, mean, halfWidth }) =>
+      `${axisTitle(axis)}: ${
+        joinClauses(rows.map(({ name, values, mean, halfWidth }) =>
           `${name} ${formatInterval(mean, halfWidth)} (${values.length} seeds)`
         ))
       }.`,

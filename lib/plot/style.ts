@@ -2,19 +2,11 @@
 import type { Annotations, Layout, LayoutAxis } from "plotly.js";
 import { checkAxisEnds } from "./checks.ts";
 import { escapeText, formatNumber } from "./format.ts";
-import { endsAround, minSpread } from "./numbers.ts";
-import type { Axis, FigureOptions, Quantity } from "./options.ts";
+import { endsAround, minSpread, type Numbers } from "./numbers.ts";
+import type { Axis, FigureOptions, FractionAxis, Quantity } from "./options.ts";
+import { colors } from "./palette.ts";
 
-/** Okabe and Ito's colours, which colour-blind readers can tell apart. */
-export const colors = [
-  "#0072b2",
-  "#d55e00",
-  "#009e73",
-  "#cc79a7",
-  "#e69f00",
-  "#56b4e9",
-  "#666666",
-] as const;
+export { colors };
 
 /** Viridis: small values are dark and large values bright, in even steps of lightness. */
 export const sequential: [number, string][] = colorScale([
@@ -188,10 +180,11 @@ export function plotArea(options: FigureOptions): { width: number; height: numbe
   return { width: width - l! - r!, height: height - baseLayout(options).margin!.t! - b! };
 }
 
-/** Breaks a title into lines that fit the figure; a title with markup is not broken. */
+/** Breaks a title into lines that fit the figure; a title with markup only at `<br>`. */
 export function titleLines(title: string, width = 700): string[] {
   const letters = Math.max(8, Math.floor((width - 32) / 8.3));
-  if (title.length <= letters || title.includes("<")) return [title];
+  if (title.includes("<")) return title.split("<br>");
+  if (title.length <= letters) return [title];
   const lines: string[] = [];
   for (const word of title.split(" ")) {
     const longer = `${lines.at(-1)} ${word}`;
@@ -221,6 +214,23 @@ export function legendName(name: string, { width }: FigureOptions): string {
 /** Returns the title with its unit: "Loss (nats)". */
 export function axisTitle({ title, unit }: Quantity): string {
   return unit === undefined ? title : `${title} (${unit})`;
+}
+
+/** Returns an axis as it is drawn, and what its numbers are multiplied by: 100 for fractions. */
+export function drawnAxis(
+  { percent = false, ...axis }: FractionAxis,
+): { axis: Axis; factor: number } {
+  if (!percent) return { axis, factor: 1 };
+  const { unit = "%", range } = axis;
+  return {
+    axis: { ...axis, unit, ...(range ? { range: [100 * range[0], 100 * range[1]] } : {}) },
+    factor: 100,
+  };
+}
+
+/** Returns numbers times a factor; those of factor 1 unchanged. */
+export function times(values: Numbers, factor: number): Numbers {
+  return factor === 1 ? values : Array.from(values, (value) => factor * value);
 }
 
 /** Returns how many powers of ten fit along each axis of a figure. */

@@ -153,7 +153,12 @@ export function trainingCurves(
     // plotly.js would rotate labels that do not fit side by side, and they would overlap the title.
     const last = Number(chart.data[0]?.x?.at(-1));
     const maxTicks = Math.max(2, Math.floor(panelWidth / (labelWidth(last) + 12)));
-    const ticks = maxTicks < 5 ? { nticks: maxTicks } : {};
+    // Nor would it keep to whole epochs.
+    const ticks = x === epoch && epochs.length < 5
+      ? { dtick: 1, ...(epochs.length === 1 ? { range: [last - 1, last + 1] } : {}) }
+      : maxTicks < 5
+      ? { nticks: maxTicks }
+      : {};
     axes[panel.xKey] = { ...chart.layout.xaxis, ...panel.xaxis, ...ticks };
     const rangemode = y === rate ? "tozero" : "normal";
     axes[panel.yKey] = { ...chart.layout.yaxis, ...panel.yaxis, rangemode };

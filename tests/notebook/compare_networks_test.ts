@@ -65,7 +65,7 @@ Deno.test("compareNetworks() ends with a line that names the best rates and mark
 
 Deno.test("compareNetworks() trains as trainAndEvaluate() does, and tests at the best rate", () =>
   assertNoLeak(async () => {
-    const { rows, differences, searches, networks, seeds } = await compareNetworks(options);
+    const { rows, differences, searches, networks, costs, seeds } = await compareNetworks(options);
     const outcome = async (
       build: typeof plain | typeof normed,
       learningRate: number,
@@ -92,6 +92,12 @@ Deno.test("compareNetworks() trains as trainAndEvaluate() does, and tests at the
       assert.deepEqual(rows[index]!.values, values);
       const { learningRate, parameters, macs, outcomes } = networks[name]!;
       assert.deepEqual([learningRate, parameters, macs], [best, name === "plain" ? 6 : 10, 4]);
+      assert.deepEqual(costs[index], {
+        network: name,
+        "best rate": best,
+        parameters: name === "plain" ? 6 : 10,
+        MACs: 4,
+      });
       assert.deepEqual(outcomes.map(({ seed, accuracy }) => [seed, accuracy]), [
         [4, values[0]],
         [5, values[1]],

@@ -237,3 +237,21 @@ Deno.test("follow() draws the finite values of a training", async () => {
   assert.equal(figure.data[0]?.x?.length, 5);
   assert(!JSON.stringify(shown).replaceAll(/loss NaN/g, "").includes("NaN"));
 });
+
+Deno.test("jupyterDisplay() breaks a long line above the curves, so that it is not cut off", async () => {
+  let figure: unknown;
+  const display = jupyterDisplay({
+    display(content) {
+      figure = content;
+      return Promise.resolve();
+    },
+  });
+  const history = await follow(training(4), { end: () => Promise.resolve() });
+  const line = "Stopped at step 273 of 780 in 2 s, continued after step 39 · loss 0.00335 · " +
+    "training accuracy 100.0 % · validation accuracy 91.2 %";
+  await display.end(line, history);
+  assert(figure instanceof Figure);
+  const lines = figure.layout.title!.text!.split("<br>").map((l) => l.replace(/<[^>]*>/g, ""));
+  assert.equal(lines.join(" "), line);
+  assert(lines.length > 1 && lines.every(({ length }) => length <= 100), String(lines));
+});

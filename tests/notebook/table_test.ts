@@ -153,3 +153,8 @@ Deno.test("table() refuses what is no table", () => {
   }
   assert.throws(() => table([{ a: 1 }], { colums: ["a"] } as never), /Did you mean columns\?/);
 });
+
+Deno.test("table() aligns a column of numbers to the right, also with a NaN among them", () => {
+  const { "text/html": html } = bundleOf(table([{ loss: "NaN" }, { loss: "0.321" }]));
+  assert.match(html!, /<th style="text-align: right/);
+});

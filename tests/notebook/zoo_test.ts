@@ -70,3 +70,14 @@ function read(file: URL): string | undefined {
     return undefined;
   }
 }
+
+Deno.test("addToZoo() gives the networks of a notebook one colour, and others another", () => {
+  addToZoo({ ...network, notebook: 2, network: "plain" });
+  const { networks, chart } = addToZoo({ ...network, notebook: 2, network: "with batch norm" });
+  const [other, plain, normalized] = networks.slice(-3).map(({ color }) => color);
+  assert.equal(plain, normalized);
+  assert.notEqual(plain, other);
+  const [circle, diamond] = chart.data.slice(-2).map(({ marker }) => marker);
+  assert.equal(circle?.color, diamond?.color);
+  assert.notEqual(circle?.symbol, diamond?.symbol);
+});

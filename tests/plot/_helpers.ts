@@ -8,7 +8,7 @@ export interface Tick {
 }
 
 /** Returns the ticks with a label along an axis of an SVG drawing. */
-export function ticks(svg: string, axis: "x" | "x2" | "y"): Tick[] {
+export function ticks(svg: string, axis: "x" | "x2" | "x3" | "y"): Tick[] {
   const matches = svg.matchAll(
     new RegExp(`<g class="${axis}tick"><text([^>]*)>(.*?)</text></g>`, "g"),
   );

@@ -83,3 +83,20 @@ Deno.test("barChart sets values upright on bars that are narrower than the value
   };
   assert.deepEqual([angle(2), angle(16), angle(16, 1000), angle(8, 300)], [0, -90, 0, -90]);
 });
+
+Deno.test("barChart takes the colours of its series from the palette", () => {
+  const { data } = barChart(["cat"], { MLP: [1], CNN: [3] }, { ...axes, colors: [1, 0] });
+  assert.deepEqual(data.map(({ marker }) => marker?.color), ["#d55e00", "#0072b2"]);
+});
+
+Deno.test("barChart has room for upright values above the bars", () => {
+  const eight = Array.from({ length: 8 }, (_, i) => `class ${i}`);
+  const heights = eight.map((_, i) => 12.5 + i);
+  const top = (width: number) => {
+    const { layout } = barChart(eight, { a: heights, b: heights }, { ...axes, width });
+    return layout.yaxis?.range?.[1];
+  };
+  // 312 pixels of plot, of which a value of four letters takes 36.
+  assert(top(500) > 1.1 * 19.5 && top(500) < 1.3 * 19.5, `the axis ends at ${top(500)}`);
+  assert.equal(top(2000), undefined);
+});

@@ -128,3 +128,31 @@ Deno.test("graphDiagram refuses values that it cannot draw", () => {
     assert.throws(draw, { name: "RangeError", message: `Drawing a graph: ${message}` });
   }
 });
+
+Deno.test("graphDiagram has room for a title of two lines, and for the lines at its edges", () => {
+  const tops = ["short", "a title that is too long for one line of so narrow a graph"].map((
+    title,
+  ) => Number(graphDiagram(graph, { title }).layout.margin?.t));
+  assert.equal(tops[1], tops[0]! + 20);
+  // The arrow from x to y goes around the box between them.
+  const { data, layout } = graphDiagram({
+    nodes: ["x", "a wide box", "y"].map((id) => ({ id, label: id })),
+    edges: [
+      { from: "x", to: "a wide box" },
+      { from: "a wide box", to: "y" },
+      { from: "x", to: "y" },
+    ],
+  });
+  const [left, right] = layout.xaxis!.range as [number, number];
+  const x = (data[0]!.x as (number | null)[]).filter((at) => at !== null);
+  assert(left < Math.min(...x) && Math.max(...x) < right);
+});
+
+Deno.test("graphDiagram gives an empty detail no line", () => {
+  const node = { id: "y", label: "y" };
+  const [plain, empty] = [node, { ...node, detail: "" }].map((node) =>
+    graphDiagram({ nodes: [node], edges: [] }).layout
+  );
+  assert.equal(empty!.height, plain!.height);
+  assert.equal(empty!.annotations?.[0]?.text, "y");
+});

@@ -168,3 +168,22 @@ Deno.test("lineChart shows all series under the pointer, unless they are many or
   const path = { name: "path", x: [0, 1, 0], y: [0, 1, 2] };
   assert.equal(lineChart([...series(1), path], axes).layout.hovermode, "closest");
 });
+
+Deno.test("lineChart draws fractions as per cent, with their band and range", () => {
+  const { data, layout, description } = lineChart(
+    [{ name: "a", x: [1, 2], y: [0.25, 0.5], band: { low: [0.125, 0.25], high: [0.5, 0.75] } }],
+    { x: { title: "Epoch" }, y: { title: "Accuracy", percent: true, range: [0, 1] } },
+  );
+  const [band, line] = data;
+  assert.deepEqual(band?.y, [50, 75, 25, 12.5]);
+  assert.deepEqual([line?.x, line?.y], [[1, 2], [25, 50]]);
+  assert.deepEqual(layout.yaxis?.range, [0, 100]);
+  assert.equal(description, "Accuracy (%) against epoch: a from 25 to 50 (2 points).");
+});
+
+Deno.test("lineChart gives series of one idea one colour", () => {
+  const series = ["a", "b", "c"].map((name) => ({ name, y: [1, 2] }));
+  const { data } = lineChart(series, { ...axes, colors: [2, 2, 0] });
+  assert.deepEqual(data.map(({ line }) => line?.color), ["#009e73", "#009e73", "#0072b2"]);
+  assert.throws(() => lineChart(series, { ...axes, colors: [0] }), /colors/);
+});

@@ -86,7 +86,7 @@ Deno.test("scatterChart keeps names apart, and off points and bars", async () =>
     ["NiN", 2.142, 81.58, 0.72],
     ["GoogLeNet ×1/8", 2.27, 81.69, 1.02],
     ["ten convolutions", 2.181, 78.01, 2.75],
-    ["the same, batch norm", 2.181, 82.67, 0.81],
+    ["ten convolutions, batch norm", 2.181, 82.67, 0.81],
     ["plain 18 ×1/8", 7.089, 83.39, 0.32],
     ["ResNet-18 ×1/8", 7.089, 84.11, 0.31],
     ["ResNet-18 ×1/16", 1.786, 82.98, 0.78],
@@ -164,4 +164,14 @@ Deno.test("scatterChart refuses values that it cannot draw", () => {
   for (const [draw, message] of cases) {
     assert.throws(draw, { name: "RangeError", message: `Drawing a scatter chart: ${message}` });
   }
+});
+
+Deno.test("scatterChart gives groups of one colour different shapes", () => {
+  const groups = ["a", "b", "c"].map((name, i) => ({ name, x: [i + 1], y: [1] }));
+  const { data } = scatterChart(groups, { ...axes, colors: [0, 0, 3] });
+  assert.deepEqual(data.map(({ marker }) => [marker?.color, marker?.symbol]), [
+    ["#0072b2", "circle"],
+    ["#0072b2", "diamond-open"],
+    ["#cc79a7", "circle"],
+  ]);
 });

@@ -94,3 +94,33 @@ Deno.test("seedChart() refuses numbers that it cannot draw", () => {
     message: /the interval of "plain" must be positive for a logarithmic axis/,
   });
 });
+
+Deno.test("seedChart() draws fractions as per cent, and their differences in points", () => {
+  const row = { name: "LeNet", values: [0.88, 0.89, 0.9], mean: 0.89, halfWidth: 0.0248 };
+  const range = [0.5, 1] as const;
+  const accuracy = seedChart([row], { x: { title: "Accuracy", percent: true, range } });
+  assert.equal(accuracy.description, "Accuracy (%): LeNet 89.0 ± 2.5 (3 seeds).");
+  const [dots, mean] = accuracy.data;
+  assert.deepEqual([dots?.x, mean?.x], [[88, 89, 90], [89]]);
+  assert.deepEqual(accuracy.layout.xaxis?.range, [50, 100]);
+  const gain = seedChart([row], { x: { title: "Gain", unit: "points", percent: true } });
+  assert.equal(gain.layout.xaxis?.title?.text, "Gain (points)");
+  const options = { x: { title: "Accuracy", percent: 100 as unknown as boolean } };
+  assert.throws(() => seedChart([row], options), /percent of axis x must be/);
+});
+
+Deno.test("seedChart() gives rows of one idea one colour", () => {
+  const rows = [plain, residual, plain];
+  const colorsOf = (colors?: number[]) =>
+    seedChart(rows, { x, colors }).data.map(({ marker }) => marker?.color);
+  const [blue, vermilion, green] = ["#0072b2", "#d55e00", "#009e73"];
+  assert.deepEqual(colorsOf(), [blue, blue, vermilion, vermilion, green, green]);
+  assert.deepEqual(colorsOf([1, 0, 1]), [vermilion, vermilion, blue, blue, vermilion, vermilion]);
+  assert.throws(() => colorsOf([0, 1]), /colors/);
+  assert.throws(() => colorsOf([0, 1, 7]), /colors\[2\] must be a whole number from 0 to 6/);
+});
+
+Deno.test("seedChart() is 560 pixels wide if no width is given", () => {
+  assert.equal(seedChart([plain], { x }).layout.width, 560);
+  assert.equal(seedChart([plain], { x, width: 700 }).layout.width, 700);
+});

@@ -113,3 +113,11 @@ Deno.test("trainingCurves() draws a training without accuracy", () => {
   assert.deepEqual(data.map(({ name, y }) => [name, y]), [["training", [2]]]);
   assert.equal(description, "Training curves: after 1 epoch training loss 2.");
 });
+
+Deno.test("trainingCurves has ticks at whole epochs only", async () => {
+  for (const count of [1, 2]) {
+    const svg = await renderSvg(trainingCurves({ steps, epochs: epochs.slice(0, count) }));
+    const shown = ticks(svg, "x3").map(({ value }) => value);
+    assert(shown.includes(1) && shown.every(Number.isInteger), String(shown));
+  }
+});

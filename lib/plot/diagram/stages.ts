@@ -118,7 +118,7 @@ export function stages(
   }));
   const needed = boxes.map(({ depth, thick }, index) => {
     const { shape, layers } = found[index]!;
-    const label = Math.max(7.6 * shape.join("×").length, 6.4 * layers.join(", ").length);
+    const label = Math.max(8.3 * shape.join("×").length, 6.4 * layers.join(", ").length);
     return Math.min(inner, Math.max(minStageWidth, depth + thick + 14, label + 16));
   });
   const lines: number[][] = [[]];
