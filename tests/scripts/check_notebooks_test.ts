@@ -88,7 +88,7 @@ Deno.test("checkNotebooks() refuses outputs that do not come from one run withou
   };
   await refuses(
     ([, second]) => second!.execution_count = null,
-    /cell \[2\]: not executed in order from the top \(deno task run 01 --write does it\)/,
+    /cell \[2\]: not executed in order from the top \(npx --yes deno@2\.9\.6 task run 01 --write does it\)/,
   );
   await refuses(([, second]) => second!.execution_count = 5, /cell \[2\]: not executed in order/);
   await refuses(

@@ -422,6 +422,10 @@ function startSetUp({ environment: { root, variables } }: Project, script = "set
   for (const { name, isFile } of Deno.readDirSync(scripts)) {
     if (isFile) Deno.copyFileSync(join(scripts, name), join(root, "scripts", name));
   }
+  // The only file of the library that set-up needs.
+  const [from, to] = [join(scripts, ".."), root].map((root) => join(root, "lib", "tensor"));
+  Deno.mkdirSync(to!, { recursive: true });
+  Deno.copyFileSync(join(from!, "installation.ts"), join(to!, "installation.ts"));
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", join(root, "scripts", script)],
     clearEnv: true,
