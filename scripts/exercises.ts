@@ -1,6 +1,6 @@
 /**
  * Exercises of notebooks: a code cell with the tag `exercise`, whose last expression is a call of
- * `exercise`, and directly below it a Markdown cell with the tag `solution`, whose block of
+ * `exercise`, and directly below it a Markdown cell with the tag `solution`, folded, whose block of
  * TypeScript is the whole cell, solved.
  */
 
@@ -43,6 +43,12 @@ export function findSolutions(
       });
       return;
     }
+    if (!textOf(below.source).startsWith("<details>")) {
+      problems.push({
+        cell: index,
+        message: "its solution must be folded, and begin with <details><summary>Solution</summary>",
+      });
+    }
     const blocks = codeBlocks(below.source);
     if (blocks.length === 1) solutions.push({ exercise: index, code: blocks[0]! });
     else {
@@ -63,6 +69,9 @@ function hasTag(cell: Cell | undefined, type: string, tag: string): boolean {
 
 /** Returns the blocks of TypeScript in a text of Markdown. */
 function codeBlocks(source: string | readonly string[]): string[] {
-  const text = typeof source === "string" ? source : source.join("");
-  return Array.from(text.matchAll(/^```ts\n([^]*?)\n```$/gm), ([, code]) => code!);
+  return Array.from(textOf(source).matchAll(/^```ts\n([^]*?)\n```$/gm), ([, code]) => code!);
+}
+
+function textOf(source: string | readonly string[]): string {
+  return typeof source === "string" ? source : source.join("");
 }

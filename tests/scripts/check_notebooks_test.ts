@@ -153,10 +153,14 @@ Deno.test("checkNotebooks() refuses an exercise that is not open, or has no solu
     `${at} an exercise must have its solution in the next cell, a Markdown cell with the tag solution`,
     `${at} a solution must come directly below the cell of its exercise`,
   ]);
-  assert.deepEqual(await checkCells(exercise("No code.")), [
+  assert.deepEqual(await checkCells(exercise("<details>No code.</details>")), [
     `${at} its solution must have one block of code that begins with \`\`\`ts, found none`,
   ]);
   assert.deepEqual(await checkCells(exercise(`${good}\n${good}`)), [
     `${at} its solution must have one block of code that begins with \`\`\`ts, found 2`,
+  ]);
+  const unfolded = good.replace(/<\/?(details|summary)>/g, "").trim();
+  assert.deepEqual(await checkCells(exercise(unfolded)), [
+    `${at} its solution must be folded, and begin with <details><summary>Solution</summary>`,
   ]);
 });
