@@ -105,6 +105,7 @@ export function syntheticImages(options: SyntheticImagesOptions): ImageDataset<3
   const [height, width] = size;
   checkInteger(action, "count", count);
   checkInteger(action, "classes", classes, 1, CLASS_NAMES.length);
+  checkInteger(action, "seed", seed, -0x7fffffff, 0x7fffffff);
   const imageSize = height * width * 3;
   const pixels = allocate(action, count, imageSize);
   // The size and the offset of the shapes follow the shorter side.

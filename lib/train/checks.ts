@@ -217,8 +217,8 @@ export function explainChannels<T>(
     throw new RangeError(
       `${action}: the images must have ${expected} channel${
         expected === 1 ? "" : "s"
-      } for this model, found ${actual} ${
-        transform ? "after the transform" : "in the data set"
+      } for this model, found ${actual}${
+        transform ? " after the transform" : ""
       }. Build the model for ${actual}, or pass a transform that makes ${expected} of them.`,
       { cause: error },
     );

@@ -163,7 +163,7 @@ Deno.test("syntheticImages() refuses no image, half an image, and an invalid see
   });
   assert.throws(() => syntheticImages({ count: 1, seed: 0.5 }), {
     name: "RangeError",
-    message: /seed/,
+    message: /^Drawing images: seed must be a whole number .*, found 0\.5\.$/,
   });
   for (
     const [radius, message] of [

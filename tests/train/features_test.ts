@@ -174,6 +174,6 @@ Deno.test("extractFeatures() refuses a body that is no module and no function, a
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   await assert.rejects(extractFeatures(conv2d(3, 1, { kernelSize: 1 }), seven), {
     name: "RangeError",
-    message: /: the images must have 3 channels for this model, found 1 in the data set\./,
+    message: /: the images must have 3 channels for this model, found 1\./,
   });
 });

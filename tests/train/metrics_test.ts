@@ -372,8 +372,7 @@ Deno.test("evaluate() says in words what channels do not fit", async () => {
   // @ts-expect-error: this model takes images with 3 channels, but the data set has 1
   await assert.rejects(evaluate(model, five), {
     name: "RangeError",
-    message:
-      'Evaluating on "five": the images must have 3 channels for this model, found 1 in the data set. ' +
+    message: 'Evaluating on "five": the images must have 3 channels for this model, found 1. ' +
       "Build the model for 1, or pass a transform that makes 3 of them.",
   });
 });
