@@ -12,7 +12,15 @@ import {
 } from "../scripts/environment.ts";
 import { setUpOrExit } from "../scripts/setup.ts";
 import { peersPython, setUpPeers } from "./peers.ts";
-import { type Measurement, memoryTable, rowsOf, speedChart, speedTable } from "./report.ts";
+import type { Limit } from "./limit.ts";
+import {
+  limitTable,
+  type Measurement,
+  memoryTable,
+  rowsOf,
+  speedChart,
+  speedTable,
+} from "./report.ts";
 import { Runner, type System, systemsHere } from "./systems.ts";
 import { imagesOfEpoch, type Task, type Workload, workloads } from "./workloads.ts";
 
@@ -159,6 +167,20 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Measures the limits of this machine in a process of its own. */
+async function measureLimit({ root, deno }: Environment): Promise<Limit> {
+  const { success, stdout, stderr } = await new Deno.Command(deno, {
+    args: ["run", "-A", join(root, "bench", "limit.ts")],
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  if (!success) throw new Error(`Measuring the limits of this machine failed:\n${text(stderr)}`);
+  return JSON.parse(text(stdout));
+}
+
+function giga(perSecond: number): string {
+  return (perSecond / 1e9).toFixed(0);
+}
+
 /** Times the workloads one after the other. After each it prints and writes the results so far. */
 async function bench({ workloads, quick, rounds, write }: CliOptions, environment: Environment) {
   const { root } = environment;
@@ -168,6 +190,8 @@ async function bench({ workloads, quick, rounds, write }: CliOptions, environmen
   const measurements: Measurement[] = [];
   const folder = write ? join(root, "bench") : join(root, ".cache", "bench");
   await Deno.mkdir(folder, { recursive: true });
+  environment.status("measuring the limits of this machine");
+  const limit = await measureLimit(environment);
   let text = "";
   for (const workload of workloads) {
     const found = await race(workload, systems, rounds, environment);
@@ -178,6 +202,10 @@ async function bench({ workloads, quick, rounds, write }: CliOptions, environmen
     text = [
       speedTable(rows),
       ...(rows.some(({ ours }) => ours.task === "train") ? [memoryTable(rows)] : []),
+      limitTable(rows, limit),
+      `This machine multiplies at ${giga(limit.flops.fp32)} GFLOPS in float32 and at ${
+        giga(limit.flops.bf16)
+      } in bfloat16, and moves ${giga(limit.bandwidth)} GB/s.`,
       `${date}, ${processorName()}; ${
         [...versions].join(", ")
       }; medians and quartiles of ${rounds} rounds.`,
@@ -187,6 +215,7 @@ async function bench({ workloads, quick, rounds, write }: CliOptions, environmen
       machine: processorName(),
       versions: [...versions],
       rounds,
+      limit,
       measurements,
     };
     await Deno.writeTextFile(join(folder, "results.json"), JSON.stringify(results, null, 2) + "\n");

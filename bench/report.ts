@@ -1,5 +1,6 @@
 /** Turns times into ratios, tables and a chart. */
 import { barChart, type Figure, type Precision } from "resnet-lab";
+import { boundOf, type Limit } from "./limit.ts";
 import type { Column } from "./systems.ts";
 import type { Task } from "./workloads.ts";
 
@@ -125,6 +126,25 @@ export function memoryTable(rows: readonly Row[]): string {
       ...peers.map((peer) => mebibytes(row.peers[peer])),
     ]),
   );
+}
+
+/**
+ * Returns the table of the distance from the limit: the time of a step of this library, the two
+ * bounds of it, and the larger bound as a share of the time.
+ */
+export function limitTable(rows: readonly Row[], limit: Limit): string {
+  const milliseconds = (seconds: number) => number(1000 * seconds);
+  const body = rows.flatMap(
+    ({ title, ours: { workload: name, images, task, precision, seconds } }) => {
+      const bound = boundOf(limit, { name, batch: images }, task, precision);
+      if (!bound) return [];
+      const { compute, memory } = bound, time = quantile(seconds, 0.5);
+      const share = 100 * Math.max(compute, memory) / time;
+      const times = [time, compute, memory].map(milliseconds);
+      return [[title, ...times, `${share.toFixed(0)} %`]];
+    },
+  );
+  return table(["Time of a step, ms", "ResNet Lab", "multiplying", "memory", "limit ÷ time"], body);
 }
 
 /**

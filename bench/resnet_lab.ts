@@ -3,27 +3,21 @@
  * `batches`.
  */
 import {
-  alexnet,
   augmentation,
   batches,
-  cifarResnet,
-  type Classifier,
   compile,
   compose,
   fit,
   foldBatchNorm,
   ImageDataset,
   type Images,
-  lenet,
   normalize,
   Random,
-  resnet18,
-  resnet50,
   sgd,
   tidy,
-  vgg,
   withPrecision,
 } from "resnet-lab";
+import { networks } from "./networks.ts";
 import { parseArguments, serve } from "./serve.ts";
 import { imagesOfEpoch } from "./workloads.ts";
 
@@ -31,15 +25,6 @@ const { workload, flags } = parseArguments();
 const precision = flags.includes("bf16") ? "bf16" : "fp32";
 const isCompiled = flags.includes("compile");
 const [height, width, channels] = workload.image;
-
-const networks: Record<string, () => Classifier<Images, 10>> = {
-  resnet18: () => resnet18({ stem: "cifar", classes: 10 }),
-  resnet20: () => cifarResnet({ depth: 20, inChannels: 1 }),
-  resnet50: () => resnet50({ classes: 10 }),
-  alexnet: () => alexnet({ variant: "d2l" }),
-  vgg11: () => vgg({ architecture: 11, width: 1 / 2, inChannels: 1, classes: 10 }),
-  lenet: () => lenet(),
-};
 
 /** Makes a data set of noise with random labels. */
 function noise(count: number) {

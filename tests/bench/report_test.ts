@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  limitTable,
   type Measurement,
   memoryTable,
   quantile,
@@ -72,4 +73,23 @@ Deno.test("speedChart() shows speeds relative to PyTorch, and 0 for a system wit
   assert.deepEqual(heights["ResNet Lab"], [1]);
   assert.deepEqual(heights["Keras"], [0]);
   assert.equal(speedChart(rowsOf([ours])), undefined);
+});
+
+Deno.test("limitTable() has the bounds of each step by hand, and leaves out what is not a step", () => {
+  const limit = {
+    ...{ flops: { fp32: 1e9, bf16: 2e9 }, bandwidth: 1e9 },
+    work: { lenet32: { macs: 1e6, outputs: 1000, parameters: 5000 } },
+  };
+  const rows = rowsOf([ours, bf16, { ...ours, task: "infer" }, { ...ours, task: "start" }]);
+  const cells = limitTable(rows, limit).split("\n").slice(2).map((line) =>
+    line.split("|").slice(2, -1).map((cell) => cell.trim())
+  );
+  assert.deepEqual(cells, [
+    // 2 · 1e6 · 32 · 3 operations; (32 · 1000 · 5 + 5000 · 6) · 4 bytes.
+    ["4,000", "192", "0.760", "5 %"],
+    // Half of the time, and half of the bytes of outputs.
+    ["1,000", "96.0", "0.440", "10 %"],
+    // 2 · 1e6 · 32 operations; (32 · 1000 · 2 + 5000) · 4 bytes.
+    ["4,000", "64.0", "0.276", "2 %"],
+  ]);
 });
