@@ -54,8 +54,8 @@ export function withPrecision<T>(precision: Precision, f: () => T): T {
 }
 
 /**
- * Returns the precision in which networks run faster here, and says so once: bfloat16 on a processor
- * with instructions for it. Without such, bfloat16 takes several times as long as float32.
+ * Returns the precision in which networks run faster here, and says so once: bfloat16 on processors
+ * with instructions for it. On others bfloat16 takes several times as long as float32.
  */
 function fastestPrecision(): Precision {
   const native = nativeCpuBackend();

@@ -170,5 +170,6 @@ Deno.test("fit() on a lazy folder ends with the path of a file that is gone", ()
         error.message.includes("call imageFolder() again"),
     );
     await new Promise((resolve) => setTimeout(resolve, 200));
-    assert.equal(memory().tensors, before);
+    // Tensors that earlier tests lost may have been collected meanwhile.
+    assert(memory().tensors <= before);
   }));

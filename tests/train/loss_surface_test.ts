@@ -266,7 +266,7 @@ const untyped: [options: object, message: RegExp][] = [
   [{ radius: "1" }, /radius must be positive and finite, found "1"/],
   [{ loss: 1 }, /loss must be a function/],
   [{ seed: "1" }, /seed must be a whole number from .*, found "1"/],
-  [{ precision: "half" }, /the precision must be one of "fp32", "bf16", found "half"/],
+  [{ precision: "half" }, /the precision must be one of "fp32", "bf16", "auto", found "half"/],
 ];
 for (const [options, message] of untyped) {
   Deno.test(`lossSurface() refuses ${Deno.inspect(options)}, in words`, () =>
