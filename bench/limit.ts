@@ -36,9 +36,9 @@ export interface Bound {
 /**
  * Returns the bounds of a step. In training the gradients of inputs and weights take as many
  * multiplications each as the forward pass. In inference the output of each convolution and linear
- * layer is written and read; in training it is read once more, and its gradient is written and read.
- * Each parameter is read; in training also its gradient and its velocity, and both are written with
- * the parameter. All other layers could be fused with these.
+ * layer is written and read. In training it is read once more, and its gradient is written and
+ * read. Each parameter is read; in training also its gradient and its velocity, and both are
+ * written with the parameter. All other layers could be fused with these.
  */
 export function boundOf(
   { flops, bandwidth, work }: Limit,

@@ -12,6 +12,7 @@ import {
   type Images,
   leakyRelu,
   lenet,
+  linear,
   Module,
   ops,
   Random,
