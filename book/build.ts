@@ -160,9 +160,9 @@ for a few epochs. Each was trained once, so small differences between them may b
 
 ## A network of yours
 
-Drop the folder on the figure that
+Start the figure, and drop the folder on it that
 <a href="${base}reference/~/writeGraphModel.html" target="_self"><code>writeGraphModel</code></a> has
-written of it, or choose all of the folder's files. The figure explains it in the same way, with
+written of your network, or choose all of the folder's files. The figure explains it in the same way, with
 pictures of the size and channels that it takes (up to 256×256, grey or RGB). Its classes have names
 if <code>writeGraphModel</code> got <code>classNames</code>. The files stay in this page: the address
 holds neither your network nor a picture that is not 28×28 and grey.

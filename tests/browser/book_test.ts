@@ -114,6 +114,12 @@ Deno.test({
           await start.click();
           const value = page.locator("[data-unit]");
           await value.waitFor();
+          assert(
+            await page.locator("h1").evaluate((title) =>
+              !title.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true }))
+            ),
+            "a file dropped beside the figure does not take the place of the page",
+          );
           await page.getByRole("combobox", { name: "Picture" }).selectOption("7");
           await page.getByRole("combobox", { name: "Layer" }).selectOption("features.3");
           await page.getByRole("spinbutton", { name: "Channel" }).fill("6");

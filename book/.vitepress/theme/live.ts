@@ -19,7 +19,9 @@ export function addLive(page: HTMLElement): void {
     start = place?.querySelector("button");
   if (!place || !start) return;
   start.hidden = false;
-  if (linked() !== undefined) start.textContent = start.textContent!.replace(" (", " as in the link (");
+  if (linked() !== undefined) {
+    start.textContent = start.textContent!.replace(" (", " as in the link (");
+  }
   // A link to a state in the same page starts too.
   const follow = () => {
     if (place.isConnected && !start.disabled && linked() !== undefined) start.click();
