@@ -144,28 +144,36 @@ next: false
 ---
 # Live networks
 
-Trained networks of this course, which run in this page with the library of the course. Push a
-picture, draw one, or drop a picture file on the figure: the probabilities follow at once. Click any
-unit of any layer to see which pixels it depends on, and the products that make its value.
+Trained networks of this course run in this page, with the library of the course. Layer by layer, a
+network turns a picture into a probability for each class. Push the picture, draw one, or choose a
+picture file: the probabilities follow at once. Each number in a layer is a unit. Click one to see
+which pixels it depends on, and from which numbers its value comes.
 
 <div data-live="${base}live/" data-networks="${networks.join(" ")}"
 data-library="${base}lab/resnet_lab.js?RESNET_LAB_BACKEND=wasm">
 <p><button type="button" class="start" hidden>Start (loads 2.3 MB)</button></p>
 </div>
 
-You can also drop a folder on the figure that
+The address of this page has all that you choose: copy it to show someone the same unit of the same
+picture. The networks of the course were trained on the 60,000 training pictures of Fashion-MNIST
+for a few epochs. Each was trained once, so small differences between them may be chance.
+
+- The blue frame in the picture has the pixels that the chosen unit depends on; the ones in the
+  layers mark the unit and its channel.
+- <a href="${base}reference/~/gradCam.html" target="_self">Grad-CAM</a> shows which places speak for
+  the most probable class. It adds the last maps that have rows and columns, each times the mean
+  gradient of the class's logit in that map.
+- In the networks of the course, each batch norm is folded into the convolution before it: one sum
+  of products and a bias gives the value that the next layer gets.
+
+## A network of yours
+
+Start the figure, and drop the folder on it that
 <a href="${base}reference/~/writeGraphModel.html" target="_self"><code>writeGraphModel</code></a> has
-written of a network of yours, or choose all of its files: the figure explains it in the same way,
-with pictures of the size and channels that it takes (up to 256×256, grey or RGB). The files stay in
-this page, and so the address of the page cannot hold them.
-
-The networks of the course were trained on the 60,000 training pictures of Fashion-MNIST for a few epochs, each
-once; so a difference between two of them is no finding. The address of this page has all that you
-choose: copy it to show someone the same unit of the same picture.
-
-- In the networks of the course a batch norm is folded into the convolution before it, so that the products and the bias of one
-  convolution give the value that the next layer gets.
-- <a href="${base}reference/~/gradCam.html" target="_self">Grad-CAM</a> weighs the last feature maps by the gradient of the class.
+written of your network, or choose all of the folder's files. The figure explains it in the same way, with
+pictures of the size and channels that it takes (up to 256×256, grey or RGB). Its classes have names
+if <code>writeGraphModel</code> got <code>classNames</code>. The files stay in this page: the address
+holds neither your network nor a picture that is not 28×28 and grey.
 `;
 }
 
@@ -198,8 +206,9 @@ next: false
 # Train a network
 
 A small network learns, in this page and with the library of the course, to tell blue points from
-orange ones. While it trains you see what it finds at each place of the plane, its loss on the points
-it is trained on and on points it never sees, the gradient of each layer, and its mistakes.
+orange ones. While it trains you see what it finds at each place of the plane, the gradient of each
+layer, and its loss and mistakes: on the training points, and on held-out points, from which it never
+learns.
 
 <div data-library="${base}lab/resnet_lab.js?RESNET_LAB_BACKEND=wasm">
 <div class="preview">
@@ -223,8 +232,9 @@ Predict first, then open the situation.
   is exactly 0 at each step, so they never learn.
 - [Three layers of sigmoid](#data=spirals&layers=3&activation=sigmoid&step=1000): the gradient gets
   smaller from each layer to the one before, and the loss hardly moves.
-- [A learning rate of 3](#rate=3&step=300): all units of a layer give zero, and so does their
-  gradient. The network says the same everywhere, and cannot leave that place.
+- [A learning rate of 3](#rate=3&step=300): after a few steps all units of a layer give zero for
+  every point, and the gradient of the hidden layers is 0 from then on. The network gives all points
+  the same answer.
 - [More weights than points](#points=100&noise=0.3&heldOut=50&dataSeed=2&layers=3&width=32&optimizer=adam&rate=0.02&step=500):
   the loss on the training points falls, and on the held-out points it rises.
 - [Spirals, learned](#data=spirals&noise=0.05&layers=3&width=16&step=2000): almost no mistake is left
@@ -232,6 +242,8 @@ Predict first, then open the situation.
 
 ## What the numbers are
 
+- A step trains on one batch of points, and an epoch on all training points once. A seed chooses the
+  random numbers: those of the points, or those of the initial weights and the order of the points.
 - A change of a setting begins the training anew. So the settings and the step say all, and equal
   ones give equal numbers in the same browser; another browser may round differently.
 - Both losses are means over all points of their part, after the step and without weight decay. The

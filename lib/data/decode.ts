@@ -9,7 +9,7 @@ import { type Pixels, resample } from "./resample.ts";
 export function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   let reason = "";
-  for (const line of message.split("\n").map((line) => line.replace(/^\s+|[:\s]+$/g, ""))) {
+  for (const line of message.split("\n").map((line) => line.replace(/^\s+|[.:\s]+$/g, ""))) {
     if (!reason.includes(line)) reason += reason ? `; ${line}` : line;
   }
   return reason.length > 200 ? `${reason.slice(0, 199)}…` : reason;

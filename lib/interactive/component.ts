@@ -101,6 +101,7 @@ export interface PageElement {
   querySelector(selector: string): PageElement | null;
   getBoundingClientRect(): { left: number; top: number; width: number; height: number };
   setPointerCapture?(pointer: number): void;
+  scrollIntoView?(): void;
   innerHTML: string;
   value?: string;
   checked?: boolean;

@@ -54,6 +54,17 @@ export function box(figure: Page | Locator, name: string): Locator {
   return figure.locator(`input[type=number][data-name="${name}"]`);
 }
 
+/** Checks that no text of a figure's drawings is cut off. */
+export async function textsFit(figure: Locator): Promise<void> {
+  const cut = await figure.locator("svg text").evaluateAll((texts) =>
+    texts.filter((text) => {
+      const own = text.getBoundingClientRect(), all = text.closest("svg")!.getBoundingClientRect();
+      return own.left < all.left - 1 || own.right > all.right + 1 || own.bottom > all.bottom + 1;
+    }).map((text) => text.textContent)
+  );
+  if (cut.length > 0) throw new Error(`These texts are cut off: ${cut.join(", ")}.`);
+}
+
 /**
  * Checks that a figure fits into a window of 390 pixels. Saves pictures of the page at both widths
  * and in both themes where the environment variable RESNET_LAB_SHOTS says.

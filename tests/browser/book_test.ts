@@ -114,6 +114,12 @@ Deno.test({
           await start.click();
           const value = page.locator("[data-unit]");
           await value.waitFor();
+          assert(
+            await page.locator("h1").evaluate((title) =>
+              !title.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true }))
+            ),
+            "a file dropped beside the figure does not take the place of the page",
+          );
           await page.getByRole("combobox", { name: "Picture" }).selectOption("7");
           await page.getByRole("combobox", { name: "Layer" }).selectOption("features.3");
           await page.getByRole("spinbutton", { name: "Channel" }).fill("6");
@@ -149,6 +155,16 @@ Deno.test({
             .waitFor();
           assert.doesNotMatch(await said.innerText(), /must be/);
         }
+        // A link to a heading changes nothing, and going back shows the situation before.
+        await said.filter({ hasText: /after step 2000/ }).waitFor();
+        const learned = await said.innerText();
+        await page.waitForFunction(() => location.hash.endsWith("step=2000"));
+        await page.locator("#what-the-numbers-are a").click();
+        await page.waitForFunction(() => location.hash === "#what-the-numbers-are");
+        assert.equal(await said.innerText(), learned);
+        await page.goBack();
+        await page.goBack();
+        await said.filter({ hasText: /after step 500/ }).waitFor();
         await page.getByRole("spinbutton", { name: "Step" }).fill("40");
         await said.filter({ hasText: "after step 40." }).waitFor();
         await page.waitForFunction(() => location.hash.endsWith("step=40"));
@@ -224,6 +240,18 @@ Deno.test({
         // The steps before have chosen to see everything.
         await page.evaluate(() => localStorage.clear());
         await page.reload();
+        // Going back within a page keeps what scripts have added.
+        const buttons = await page.getByRole("button", { name: "Reveal what happened" }).count();
+        assert(buttons > 0);
+        for (const index of [1, 2]) {
+          await page.locator(".VPDocAsideOutline li a").nth(index).click();
+        }
+        await page.goBack();
+        await page.waitForTimeout(500);
+        assert.equal(
+          await page.getByRole("button", { name: "Reveal what happened" }).count(),
+          buttons,
+        );
         const prediction = page.locator(".prediction").first();
         const answer = page.locator(".answer[data-after]").first();
         assert.equal(await answer.isVisible(), false);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
+import type { Locator } from "playwright-core";
 import {
   cifarResnet,
   fashionMnist,
@@ -36,7 +37,7 @@ import { onBlack, pictureOf, pushed, textOf } from "../../lib/interactive/live/p
 import { assertClose } from "../_helpers.ts";
 import { exists } from "../../scripts/environment.ts";
 import { root } from "../_project.ts";
-import { fitsAndShows } from "./_page.ts";
+import { fitsAndShows, textsFit } from "./_page.ts";
 import { makeBundle, Site, siteTest } from "./_site.ts";
 
 const weights = join(root, "data", "live");
@@ -193,6 +194,7 @@ siteTest("a picture file is read in grey, on black", async () => {
   await files.setInputFiles({ name: "notes.txt", mimeType: "text/plain", buffer: text });
   const said = site.page.locator("[data-view=said]");
   await said.filter({ hasText: "Reading" }).waitFor();
+  assert.doesNotMatch(await said.innerText(), /\.\./);
   assert.equal(await site.run("return figure.state"), link);
 });
 
@@ -276,7 +278,7 @@ async function showPicture(site: Site, [height, width, channels]: OwnModel["shap
   return Float32Array.from(data, (byte) => byte / 255);
 }
 
-/** Drops a folder on the figure, as a reader does with a mouse. */
+/** Drops a folder or a file on the figure, as a reader does with a mouse. */
 async function drop(site: Site, folder: string): Promise<void> {
   const { x, y } = (await site.page.locator("[data-view=picture]").boundingBox())!;
   const session = await site.page.context().newCDPSession(site.page);
@@ -443,6 +445,10 @@ siteTest("the figure says why it cannot run a reader's files, and goes on", asyn
     assert.match(await said.innerText(), /^Reading a graph model: /);
     assert.equal(await site.run("return figure.state"), before);
   }
+  // A dropped file that is no picture is taken for one of a network.
+  await drop(site, join(weights, "lenet.safetensors"));
+  await said.filter({ hasText: /found lenet\.safetensors\. Drop the whole folder that writeGraph/ })
+    .waitFor();
   // A folder with another shard.
   const shard = [...Deno.readDirSync(own.folder)].find(({ name }) => name.endsWith(".bin"))!.name;
   await Deno.truncate(join(own.folder, shard), 400);
@@ -454,12 +460,64 @@ siteTest("the figure says why it cannot run a reader's files, and goes on", asyn
   assert.deepEqual(site.errors, []);
 });
 
-siteTest("the figure fits a phone", async () => {
-  for (const name of names) {
-    await using site = await openFigure(`network=${name}&picture=3`);
-    await fitsAndShows(site.page, `live_${name}`);
+siteTest("a link with wrong values says so", async () => {
+  await using site = await openFigure(
+    "network=own&picture=99&unit=1,2&push=a,0&from=-2&own=abc&layer=top&colour=red",
+  );
+  const said = await site.page.locator("[data-view=said]").innerText();
+  assert.match(said, /^Reading the link: the network of a reader is not in it\. Drop its folder/);
+  for (const name of ["picture", "unit", "push", "from", "own", "each name"]) {
+    assert.match(said, new RegExp(`${name} must be`));
   }
+  assert.match(said, /colour/);
+  assert.match(said, /there is no layer top; features\.0 is shown\./);
+  assert.match(said, /LeNet says \w/);
+  // An action of the reader ends the message.
+  await site.page.getByRole("combobox", { name: "Layer" }).selectOption("features.3");
+  assert.match(await site.page.locator("[data-view=said]").innerText(), /^LeNet says/);
+  await using other = await openFigure("network=vgg16");
+  assert.match(
+    await other.page.locator("[data-view=said]").innerText(),
+    /network must be one of lenet, .*, found vgg16\./,
+  );
 });
+
+siteTest("on a phone the picture stays in its place, and a unit leads to its numbers", async () => {
+  await using site = await openFigure("network=lenet&picture=3");
+  const { page } = site, picture = page.locator("[data-view=picture]");
+  await page.setViewportSize({ width: 390, height: 800 });
+  const top = async (place: Locator) => (await place.boundingBox())!.y;
+  const before = await top(picture);
+  await page.getByRole("button", { name: "Draw on black" }).click();
+  assert.equal(await top(picture), before);
+
+  const pad = page.locator('[data-pad="layer features.5"] svg');
+  await pad.scrollIntoViewIfNeeded();
+  await pad.click({ position: { x: 10, y: 10 } });
+  const heading = page.getByRole("heading", { name: /^One unit/ });
+  assert(await top(heading) < 0);
+  await page.getByRole("button", { name: "Show its numbers" }).click();
+  assert(await top(heading) >= 0 && await top(heading) < 200);
+  assert.match(await page.locator("[data-view=value]").innerText(), /^features\.5, channel 1/);
+  await page.getByRole("button", { name: "Show it in its layer" }).click();
+  assert(await top(pad) >= 0 && await top(pad) < 800);
+});
+
+siteTest(
+  "the figure fits a phone, and its pictures stand side by side on a wide page",
+  async () => {
+    for (const name of names) {
+      await using site = await openFigure(`network=${name}&picture=3`);
+      await textsFit(site.page.locator("#live"));
+      // The column of a page of the book.
+      await site.page.setViewportSize({ width: 936, height: 900 });
+      const tops = await site.page.locator(".panels:has([data-view=picture]) h4")
+        .evaluateAll((titles) => titles.map((title) => title.getBoundingClientRect().top));
+      assert(tops.length === 3 && tops.every((top) => top === tops[0]), `${tops}`);
+      await fitsAndShows(site.page, `live_${name}`);
+    }
+  },
+);
 
 Deno.test("textOf() and pictureOf() give a picture back, and refuse other text", () => {
   const pixels = Float32Array.from({ length: 784 }, (_, i) => i % 16 / 15);

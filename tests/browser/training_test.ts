@@ -32,7 +32,7 @@ import {
 import { exists } from "../../scripts/environment.ts";
 import { assertClose } from "../_helpers.ts";
 import { axe, seriousFindings } from "./_axe.ts";
-import { fitsAndShows } from "./_page.ts";
+import { box, fitsAndShows, textsFit } from "./_page.ts";
 import { makeBundle, Site, siteTest } from "./_site.ts";
 
 /** Opens the figure in a page, which keeps it as `figure`, and what it reports as `states`. */
@@ -262,9 +262,62 @@ siteTest("a training that diverges stops, and says why", async () => {
   await said.waitFor();
   const step = await stepOf(site);
   assert(step < 200);
+  // The figure has neither of these.
+  assert.doesNotMatch(await said.innerText(), /warm-up|maxGradientNorm/);
   await site.page.locator("[data-press=toggle]").click();
   assert.equal(await site.page.locator("[data-press=toggle]").innerText(), "Start");
   assert.equal(await stepOf(site), step);
+});
+
+siteTest("a number beyond its ends is said", async () => {
+  await using site = await openFigure();
+  const said = site.page.locator("[data-view=said]");
+  for (
+    const [name, value, message] of [
+      ["points", "5", "points must be a whole number from 20 to 500, found 5: 20 is taken."],
+      ["rate", "1e9", "learning rate must be a number from 0.0001 to 10, found 1e9: 10 is taken."],
+      [
+        "step",
+        "10001",
+        "step must be a whole number from 0 to 10000, found 10001: 10000 is taken.",
+      ],
+    ] as const
+  ) {
+    await box(site.page, name).fill(value);
+    assert.equal((await said.innerText()).slice(0, message.length), message);
+    await box(site.page, name).fill("");
+  }
+  await box(site.page, "points").fill("40");
+  assert.doesNotMatch(await said.innerText(), /must be/);
+});
+
+siteTest("no text is cut off, however large the loss", async () => {
+  await using site = await openFigure(
+    "points=20&heldOut=80&layers=3&width=3&rate=10&momentum=0.99&decay=0.05&batch=1&step=40",
+  );
+  await site.page.locator("[data-view=said]", { hasText: "Training stopped" }).waitFor();
+  const history = await historyOf(site);
+  assert(history.trainLoss.some((loss) => loss > 1e12), "the loss is large");
+  await textsFit(site.page.locator("#figure"));
+});
+
+siteTest("on a phone buttons lead to the settings and back", async () => {
+  await using site = await openFigure();
+  const { page } = site,
+    isSeen = async (top: Locator) => {
+      const { y } = (await top.boundingBox())!;
+      return y >= 0 && y < 800;
+    };
+  await page.setViewportSize({ width: 390, height: 800 });
+  const shape = page.getByRole("combobox", { name: "shape" });
+  const start = page.locator("[data-press=toggle]");
+  assert(!await isSeen(shape));
+  await page.getByRole("button", { name: "Down to the settings" }).click();
+  assert(await isSeen(shape) && !await isSeen(start));
+  await page.getByRole("button", { name: "Up to the start" }).click();
+  assert(await isSeen(start));
+  await page.setViewportSize({ width: 1280, height: 800 });
+  assert.equal(await page.locator(".jump:visible").count(), 0);
 });
 
 siteTest("a figure that begins anew keeps no tensor of the training before", async () => {

@@ -8,6 +8,14 @@ import "./style.css";
 
 const theme: Theme = {
   extends: DefaultTheme,
+  enhanceApp({ router }) {
+    // Going back within a page would load it once more, without what enhance adds. The browser
+    // scrolls by itself.
+    router.onBeforePageLoad = (href) => {
+      const { path, component } = router.route;
+      return component === null || new URL(href, location.href).pathname !== path;
+    };
+  },
   setup() {
     const route = useRoute();
     onMounted(() => {

@@ -7,15 +7,24 @@ interface Live {
   set(state: string): void;
 }
 
+/** The state that the address has. A fragment without "=" is that of a heading. */
+function linked(): string | undefined {
+  const fragment = location.hash.slice(1);
+  return fragment.includes("=") ? fragment : undefined;
+}
+
 /** Shows the start button of a page that has the figure. */
 export function addLive(page: HTMLElement): void {
   const place = page.querySelector<HTMLElement>("[data-library]"),
     start = place?.querySelector("button");
   if (!place || !start) return;
   start.hidden = false;
+  if (linked() !== undefined) {
+    start.textContent = start.textContent!.replace(" (", " as in the link (");
+  }
   // A link to a state in the same page starts too.
   const follow = () => {
-    if (place.isConnected && !start.disabled && location.hash.includes("=")) start.click();
+    if (place.isConnected && !start.disabled && linked() !== undefined) start.click();
     if (!start.isConnected) removeEventListener("hashchange", follow);
   };
   addEventListener("hashchange", follow);
@@ -38,7 +47,7 @@ async function begin(place: HTMLElement): Promise<void> {
   const inner = document.createElement("div");
   let shown = "";
   const common = {
-    state: location.hash.slice(1),
+    state: linked() ?? "",
     changed(state: string) {
       shown = state;
       // Browsers limit how often a page may set its address.
@@ -56,11 +65,12 @@ async function begin(place: HTMLElement): Promise<void> {
       networks: networks!.split(" "),
     });
   place.replaceChildren(inner);
-  if (location.hash.includes("=")) place.scrollIntoView();
+  if (linked() !== undefined) place.scrollIntoView();
   const follow = () => {
+    const link = linked();
     if (!inner.isConnected) removeEventListener("hashchange", follow);
-    else if (location.hash.slice(1) !== figure.state) {
-      figure.set(location.hash.slice(1));
+    else if (link !== undefined && link !== figure.state) {
+      figure.set(link);
       place.scrollIntoView();
     }
   };

@@ -27,6 +27,12 @@ function reachWide(page: HTMLElement): void {
 /** Listens to what happens on all pages. */
 export function listen(): void {
   listenForTypes();
+  // A file that is dropped beside the figure would take the place of the page.
+  for (const type of ["dragover", "drop"]) {
+    addEventListener(type, (event) => {
+      if (document.querySelector("[data-live]")) event.preventDefault();
+    });
+  }
   addEventListener("resize", () => {
     const page = document.querySelector<HTMLElement>(".vp-doc");
     if (page) reachWide(page);

@@ -1,5 +1,7 @@
 /** The figure of the page "Live networks": a network, a picture, and all numbers between. */
 import type { Action, Component, Kit } from "../component.ts";
+import { jump } from "../jump.ts";
+import { LARGEST } from "./graph_file.ts";
 import { explain, type Unit, valueAt } from "./explain.ts";
 import {
   type Explained,
@@ -41,7 +43,7 @@ export interface LiveState {
   readonly from: number;
   /** The effect of the pointer on the picture. */
   readonly tool: "push" | "draw";
-  /** What is said of a file in place of the answer; empty after the next action. */
+  /** What is said of a file or a link before the answer; empty after the next action. */
   readonly notice: string;
   /** The last place of the pointer, and the push at its first. */
   readonly grip?: readonly [x: number, y: number, right: number, down: number];
@@ -75,6 +77,12 @@ const initial: LiveState = {
   ...{ unit: { channel: 0, row: 14, column: 14 }, tool: "push", notice: "" },
 };
 
+/** The name of the reader's own network. */
+export const OWN = "own";
+
+/** The names in a link. */
+const NAMES = ["network", "picture", "own", "push", "layer", "unit", "from"];
+
 /** Returns a state as text for a link. */
 export function linkOf({ network, picture, own, right, down, layer, unit, from }: LiveState) {
   const { channel, row, column } = unit;
@@ -90,32 +98,52 @@ export function linkOf({ network, picture, own, right, down, layer, unit, from }
   );
 }
 
-/** Returns the state of a link. What does not fit is as it is at first. */
+/** Returns the state of a link. What does not fit is as it is at first, and the notice says so. */
 export function stateOf(
   link: string,
   { networks, pictures }: Pick<LiveData, "networks" | "pictures">,
 ): LiveState {
-  const values = new URLSearchParams(link);
+  const values = new URLSearchParams(link), problems: string[] = [];
+  const refuse = (name: string, wanted: string) =>
+    problems.push(`${name} must be ${wanted}, found ${values.get(name) || "nothing"}.`);
   const numbers = (name: string, low: number, high: number, otherwise: readonly number[]) => {
     const found = (values.get(name) ?? "").split(",").map((text) => text === "" ? NaN : +text);
     const fit = (value: number) => Number.isInteger(value) && value >= low && value <= high;
-    return found.length === otherwise.length && found.every(fit) ? found : otherwise;
+    if (!values.has(name)) return otherwise;
+    if (found.length === otherwise.length && found.every(fit)) return found;
+    const count = found.length === 1 ? "a whole number" : `${otherwise.length} whole numbers`;
+    refuse(name, `${count} from ${low} to ${high}`);
+    return otherwise;
   };
   const names = networks().map(([name]) => name),
-    network = values.get("network"),
+    network = values.get("network") ?? names[0]!,
     own = values.get("own") ?? "";
+  const isKnown = names.includes(network);
+  if (!isKnown && network === OWN) {
+    problems.push("the network of a reader is not in it. Drop its folder on the figure again.");
+  } else if (!isKnown) refuse("network", `one of ${names.join(", ")}`);
   const [channel, row, column] = numbers("unit", 0, 9999, [0, 14, 14]);
-  const [right, down] = numbers("push", -SIDE, SIDE, [0, 0]);
+  const [right, down] = numbers("push", -LARGEST, LARGEST, [0, 0]);
   const isOwn = pictureOf(own) !== undefined;
-  return {
+  // A picture that does not fit into a link leaves its place empty.
+  if (own === "" && values.has("own")) {
+    problems.push("the picture of a reader is not in it. Choose its file again.");
+  } else if (own !== "" && !isOwn) refuse("own", "the text of a picture");
+  for (const name of new Set(values.keys())) {
+    if (!NAMES.includes(name)) {
+      problems.push(`each name must be one of ${NAMES}, found ${name || "nothing"}.`);
+    }
+  }
+  const state: LiveState = {
     ...initial,
-    network: names.find((name) => name === network) ?? names[0]!,
+    network: isKnown ? network : names[0]!,
     picture: isOwn ? -1 : numbers("picture", 0, pictures.length - 1, [0])[0]!,
     own: isOwn ? own : "",
     ...{ right: right!, down: down!, layer: values.get("layer") ?? "" },
     unit: { channel: channel!, row: row!, column: column! },
     from: numbers("from", 0, 9999, [-1])[0]!,
   };
+  return { ...state, notice: problems.length > 0 ? `Reading the link: ${problems.join(" ")}` : "" };
 }
 
 /** The state with another picture of the reader's own. */
@@ -123,7 +151,7 @@ export function withOwn(state: LiveState, pixels: Float32Array, shape: Shape): L
   const isGrey = String(shape) === String(GREY);
   return {
     ...{ ...state, picture: -1, right: 0, down: 0, own: isGrey ? textOf(rounded(pixels)) : "" },
-    exact: isGrey ? undefined : { pixels, shape },
+    ...{ exact: isGrey ? undefined : { pixels, shape }, notice: "" },
   };
 }
 
@@ -231,7 +259,7 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
     if (!heat) return "";
     const shape = shapeOf(state), scale = scaleOf(shape), name = nameOf(state, bestOf(answer));
     const [height, width] = [shape[0] * scale, shape[1] * scale];
-    return `<h4>Grad-CAM: what speaks for ${escape(name)}</h4>` + kit.svg(
+    return `<h4>Grad-CAM: orange speaks for ${escape(name)}</h4>` + kit.svg(
       ...[width, height, `The heat map of ${name}`] as const,
       image(picturePng(pixelsOf(state), shape), width, height) +
         image(heatPng(heat, shape), width, height),
@@ -253,7 +281,11 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
         `data-probability="${probabilities[c]}" fill="${isTruth ? "#1e82c8" : "#d55e00"}"/>` +
         text(left + length + 4, y + 14, probabilities[c]!.toFixed(3), 'class="small"');
     });
-    return kit.svg(left + width + 44, shown.length * BAR, describe(state), bars.join(""));
+    const title = all.length > MOST_CLASSES
+      ? `The ${FIRST_CLASSES} most probable of ${all.length} classes`
+      : "Probability";
+    return `<h4>${title}${truth === undefined ? "" : "; the label in blue"}</h4>` +
+      kit.svg(left + width + 44, shown.length * BAR, describe(state), bars.join(""));
   }
 
   function drawLayer(layer: LiveLayer, unit: Unit | undefined): string {
@@ -279,7 +311,13 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
       `<span>${escape(description)} · ${size}</span></h4>` +
       `<div data-pad="layer ${escape(path)}">${
         kit.svg(across, down, label, image(png, across, down) + marks)
-      }</div></div>`;
+      }</div>${
+        unit
+          ? `<p class="reading">${placeOf(layer, unit)}: <b>${num(valueAt(layer, unit), 4)}</b> ${
+            jump(".one", "Show its numbers")
+          }</p>`
+          : ""
+      }</div>`;
   }
 
   function controls({ layers }: LiveAnswer, [layer]: [LiveLayer, Unit]): string {
@@ -296,15 +334,16 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
         : box("row", "Row", layer.height) + box("column", "Column", layer.width));
   }
 
+  function placeOf({ height, width }: LiveLayer, { channel, row, column }: Unit): string {
+    const place = height * width === 1 ? "" : `, row ${row + 1}, column ${column + 1}`;
+    return `channel ${channel + 1}${place}`;
+  }
+
   function described(layer: LiveLayer, unit: Unit): string {
-    const { channel, row, column } = unit,
-      [top, bottom, left, right] = layer.field(
-        ...[row, column, channel] as const,
-      );
-    const place = layer.height * layer.width === 1 ? "" : `, row ${row + 1}, column ${column + 1}`;
-    return `<b>${escape(layer.path)}</b>, channel ${channel + 1}${place}: the value is ` +
+    const [top, bottom, left, right] = layer.field(unit.row, unit.column, unit.channel);
+    return `<b>${escape(layer.path)}</b>, ${placeOf(layer, unit)}: the value is ` +
       `<b data-unit="${valueAt(layer, unit)}">${num(valueAt(layer, unit), 4)}</b>. It depends on ` +
-      `${right - left + 1} × ${bottom - top + 1} pixels of the picture.`;
+      `${right - left + 1} × ${bottom - top + 1} pixels of the picture, in the blue frame.`;
   }
 
   function describe(state: LiveState): string {
@@ -314,10 +353,13 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
     const found = compute(state);
     if (!found || !network) return `${title} is being loaded.`;
     const best = bestOf(found.answer), share = found.answer.probabilities[best]!.toFixed(3);
-    const truth = truthOf(state);
-    return `${title} says ${nameOf(state, best)} with probability ${share}` +
-      `${truth === undefined ? "" : `; the label is ${data.classNames[truth]}`}. ${network.note}`
-        .trim();
+    const truth = truthOf(state), [{ path }] = chosen(state, found.answer);
+    // Only a link can name a layer that is not there.
+    const other = state.layer === "" || state.layer === path
+      ? ""
+      : `Reading the link: there is no layer ${state.layer}; ${path} is shown. `;
+    return `${other}${title} says ${nameOf(state, best)} with probability ${share}` +
+      `${truth === undefined ? "" : `; the label is ${data.classNames[truth]}`}.`;
   }
 
   function views(state: LiveState): Record<string, string> {
@@ -325,7 +367,7 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
     data.changed(linkOf(state));
     const common = {
       networks: kit.choice("network", "Network", data.networks()),
-      said: escape(state.notice || describe(state)),
+      said: escape(`${state.notice} ${describe(state)}`.trim()),
     };
     if (!found) return { ...common, picture: drawPicture(state, undefined) };
     const { answer } = found, unit = chosen(state, answer), [layer] = unit;
@@ -334,6 +376,7 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
       picture: drawPicture(state, answer),
       heat: drawHeat(state, found),
       bars: drawBars(state, answer),
+      note: escape(loaded(state)!.note),
       unit: controls(answer, unit),
       value: described(...unit),
       products: explain(kit, ...unit, state.from),
@@ -375,6 +418,7 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
 
   function act(before: LiveState, action: Action): LiveState {
     const { kind, name, value, x, y } = action;
+    if (name === "command") return data.outside(before);
     const state = before.notice === "" ? before : { ...before, notice: "" };
     if (name === "picture" && kind !== "set") return actOnPicture(state, action);
     if (kind === "press") {
@@ -396,8 +440,6 @@ export function liveComponent(kit: Kit, data: LiveData, link: string): LiveCompo
 
   function set(state: LiveState, name: string, value: string): LiveState {
     switch (name) {
-      case "command":
-        return data.outside(state);
       case "network": {
         const next = { ...state, network: value, layer: "", from: -1 };
         // A picture that fits into a link goes there.
@@ -434,20 +476,23 @@ h4 { margin: 0 0 4px; font: inherit; font-weight: bold; } h4 span { font-weight:
 .layer { width: ${ACROSS + 12}px; max-width: 100%; padding: 6px; border: 1px solid transparent;
   border-radius: 4px; }
 .layer.chosen { border-color: var(--line); }
+.one, .layer { scroll-margin-top: 84px; }
 .sign { align-self: center; font-size: 18px; }
 table { border-collapse: collapse; } td { padding: 2px 5px; text-align: right; }
 .numbers td { border: 1px solid var(--line); min-width: 40px; font-size: 12px; }
 .terms td:first-child { text-align: left; padding-right: 16px; }
 .sum td { border-top: 1px solid var(--line); }
 h3 { font: inherit; font-weight: bold; font-size: 16px; margin: 14px 0 4px; }
-label { max-width: 100%; } select { min-width: 0; } input[type=file] { max-width: 210px; }`,
+label { max-width: 100%; } select { min-width: 0; } input[type=file] { max-width: 210px; }
+/* The picture stays in its place while the answer to it changes. */
+@container (max-width: 520px) { [data-view=said] { min-height: 3lh; } }`,
     initial: stateOf(link, data),
     pictures: ["picture", "bars"],
     describe,
     layout: `<div class="controls">
 <span data-view="networks"></span>
 ${kit.choice("picture", "Picture", [...pictures, ["-1", "your own"]])}
-${kit.choice("tool", "Pointer", [["push", "pushes the picture"], ["draw", "draws"]])}
+${kit.choice("tool", "Dragging", [["push", "pushes the picture"], ["draw", "draws on it"]])}
 ${kit.button("clear", "Draw on black")} ${kit.button("middle", "Back to the middle")}
 <label>Picture file <input type="file" accept="image/*"></label>
 <label>Your network: all files of its folder <input type="file" multiple></label>
@@ -457,13 +502,16 @@ ${kit.button("clear", "Draw on black")} ${kit.button("middle", "Back to the midd
 <div><h4>Picture, and what the unit sees</h4><div data-view="picture" data-pad="picture"
 tabindex="0" role="application" aria-label="The picture: arrow keys push it"></div></div>
 <div data-view="bars"></div><div data-view="heat"></div></div>
-<h3>One unit</h3>
+<div class="reading" data-view="note"></div>
+<h3 class="one">One unit: one number of a layer</h3>
 <div class="controls" data-view="unit"></div>
 <div class="reading" data-view="value" role="status"></div>
 <div data-view="products"></div>
+${jump(".chosen", "Show it in its layer")}
 <h3>All layers</h3>
-<p class="reading">Click a unit. Orange is above zero and blue below; the largest absolute
-value of a layer has the strongest colour.</p>
+<p class="reading">28×28×6 are 6 channels of 28 rows and 28 columns. A channel is drawn as a
+square, whose pixels are its units: click one. Orange is above zero and blue below; the largest
+absolute value of a layer has the strongest colour.</p>
 <div class="layers" data-view="layers"></div>`,
     views,
     values(state) {

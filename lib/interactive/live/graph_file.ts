@@ -57,7 +57,7 @@ export interface Graph {
 export const READING = "Reading a graph model";
 
 /** The greatest height and width of pictures. */
-const LARGEST = 256;
+export const LARGEST = 256;
 
 /** The parts of `model.json` that are read here. */
 interface GraphJson {
@@ -146,7 +146,8 @@ function fileOf(files: readonly GraphFile[], name: string, why = ""): GraphFile 
   const file = files.find((file) => file.name === name);
   if (file) return file;
   const names = files.map(({ name }) => name).join(", ") || "no file";
-  const remedy = "Drop the whole folder, or choose all of its files.";
+  const remedy =
+    "Drop the whole folder that writeGraphModel has written, or choose all of its files.";
   throw wrong(`the files must include ${name}${why}`, names, remedy);
 }
 

@@ -5,9 +5,17 @@ import { subsetFile } from "../../data/fashion_mnist_files.ts";
 import { foldBatchNorm } from "../../nn/mod.ts";
 import { loadStateDict, readSafetensors } from "../../weights/mod.ts";
 import type { PageElement } from "../component.ts";
+import { listenForJumps } from "../jump.ts";
 import { makeKit } from "../kit.ts";
 import { answerOf, heatMapOf } from "./answer.ts";
-import { liveComponent, type LiveData, type LiveState, stateOf, withOwn } from "./component.ts";
+import {
+  liveComponent,
+  type LiveData,
+  type LiveState,
+  OWN,
+  stateOf,
+  withOwn,
+} from "./component.ts";
 import type { GraphFile } from "./graph_file.ts";
 import { type GraphNetwork, graphNetwork } from "./graph_network.ts";
 import { type Explained, GREY, type LiveAnswer, SIDE } from "./layer.ts";
@@ -21,9 +29,6 @@ export { liveNetworks } from "./networks.ts";
 
 /** The number of test pictures that a reader can choose. */
 const PICTURES = 60;
-
-/** The name of the reader's own network. */
-const OWN = "own";
 
 /** The options of {@linkcode live}. */
 export interface LiveOptions {
@@ -101,6 +106,7 @@ export async function live(place: PageElement, options: LiveOptions): Promise<Li
   };
   const kit = makeKit(), component = liveComponent(kit, data, link);
   kit.mount(place, component);
+  listenForJumps(place.shadowRoot!);
 
   /** Changes the state of the mounted component from outside, through a hidden input. */
   function command(next: typeof change): void {
@@ -130,7 +136,7 @@ export async function live(place: PageElement, options: LiveOptions): Promise<Li
     const network = await graphNetwork(files, title);
     own?.[Symbol.dispose]();
     own = network;
-    command((state) => ({ ...state, network: OWN, layer: "", from: -1 }));
+    command((state) => ({ ...state, network: OWN, layer: "", from: -1, notice: "" }));
   }
 
   listenForFiles(place.shadowRoot!, (files, isNetwork, folder) => {

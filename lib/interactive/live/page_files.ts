@@ -4,6 +4,8 @@ import type { PageRoot } from "../component.ts";
 /** The part of a file that is used here. */
 interface PageFile {
   readonly name: string;
+  /** The MIME type. */
+  readonly type: string;
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
@@ -34,7 +36,7 @@ interface FileEvent {
 /**
  * Calls a function with the files that are chosen or dropped, whether they are of a network, and
  * the name of their folder if that is known. A dropped folder is of a network, and so are files
- * with one that ends in json or bin.
+ * that are not all pictures.
  */
 export function listenForFiles(
   root: PageRoot,
@@ -63,7 +65,7 @@ export function listenForFiles(
     }
     const dropped = [...files];
     if (dropped.length === 0) return;
-    found(dropped, dropped.some(({ name }) => /\.(json|bin)$/i.test(name)));
+    found(dropped, !dropped.every(({ type }) => type.startsWith("image/")));
   });
 }
 

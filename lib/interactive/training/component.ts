@@ -1,16 +1,19 @@
 /** The figure of the page "Train a network": settings, a training, and its drawings. */
 import type { Action, Component, Kit } from "../component.ts";
+import { jump } from "../jump.ts";
 import { type Curve, drawCurves, drawPlane } from "./drawings.ts";
 import type { TrainingRun } from "./run.ts";
 import {
   choices,
   isWholeNumber,
+  labels,
   LAST_STEP,
   linkOf,
   ranges,
   type Settings,
   type Situation,
   situationOf,
+  wantedNumber,
 } from "./settings.ts";
 
 /** How fast a training runs: steps in a second, or all that fit. */
@@ -121,7 +124,7 @@ export function trainingComponent(
       said: escape(said(state)),
       epoch: `${num(run.step / perEpoch)} epochs of ${trained} training points`,
       momentum: state.settings.optimizer === "sgd"
-        ? kit.slider("momentum", "momentum", ranges.momentum)
+        ? kit.slider("momentum", labels.momentum, ranges.momentum)
         : "",
       plane: drawPlane(kit, run, `The plane with ${trained + heldOut} points. ${wrong}.`),
       aboutPlane: "The colour of a place is that of the class that the network finds more " +
@@ -172,6 +175,12 @@ export function trainingComponent(
     return { ...state, problem: "", step: wanted };
   }
 
+  /** A sentence about a number that a reader has typed, if another one is taken; otherwise "". */
+  function problemOf(name: string, label: string, value: string, taken: string | number): string {
+    if (value.trim() === "" || Number(value) === taken) return "";
+    return `${label} must be ${wantedNumber(name)}, found ${value}: ${taken} is taken.`;
+  }
+
   function set(state: TrainingState, name: string, value: string): TrainingState {
     if (name === "command") {
       if (value !== MOVED) return anew(state, situationOf(value));
@@ -181,9 +190,10 @@ export function trainingComponent(
     if (name === "pace") return { ...state, pace: value as TrainingState["pace"] };
     if (name === "step") {
       const { step } = data.run(state), wanted = Math.round(kit.read(value, step, 0, LAST_STEP));
+      const problem = problemOf(name, "step", value, wanted);
       return wanted < step
-        ? anew(state, { step: wanted })
-        : { ...state, problem: "", step: wanted };
+        ? anew(state, { step: wanted, problem })
+        : { ...state, problem, step: wanted };
     }
     const { settings } = state,
       old = Reflect.get(settings, name),
@@ -193,14 +203,16 @@ export function trainingComponent(
       const number = kit.read(value, old, range.low, range.high);
       changed = isWholeNumber(name) ? Math.round(number) : number;
     }
-    if (changed === old) return state;
-    return anew(state, { settings: { ...settings, [name]: changed } as Settings });
+    const problem = range
+      ? problemOf(name, labels[name as keyof typeof ranges], value, changed)
+      : "";
+    if (changed === old) return problem === state.problem ? state : { ...state, problem };
+    return anew(state, { settings: { ...settings, [name]: changed } as Settings, problem });
   }
 
   const choice = (name: keyof typeof choices, label: string) =>
     kit.choice(name, label, Object.entries(choices[name]));
-  const slider = (name: keyof typeof ranges, label: string) =>
-    kit.slider(name, label, ranges[name]);
+  const slider = (name: keyof typeof ranges) => kit.slider(name, labels[name], ranges[name]);
   const drawing = (title: string, view: string) =>
     `<figure><h2>${title}</h2><div data-view="${view}"></div>` +
     `<figcaption data-view="about${view[0]!.toUpperCase()}${view.slice(1)}"></figcaption></figure>`;
@@ -237,8 +249,12 @@ label { max-width: 100%; } select { min-width: 0; }
 .trained { fill: var(--own); stroke: var(--paper); } .held { fill: var(--paper); stroke: var(--own); stroke-width: 2; }
 .border { fill: none; stroke: var(--ink); stroke-width: 1.5; }
 .halo { fill: none; stroke: var(--paper); stroke-width: 4.5; } .wrong { fill: none; stroke: var(--ink); stroke-width: 2; }
+.figure, .settings { scroll-margin-top: 64px; } .settings .jump { justify-self: start; }
 @container (max-width: 520px) { [data-view=said] { min-height: 3lh; } }
-@container (min-width: 640px) { .main { grid-template-columns: minmax(0, 1fr) 256px; } }`,
+@container (min-width: 640px) {
+  .main { grid-template-columns: minmax(0, 1fr) 256px; }
+  .jump { display: none; }
+}`,
     initial: { ...situationOf(link), run: 1, pace: "medium" },
     pictures: ["plane", "losses"],
     describe: said,
@@ -247,6 +263,7 @@ label { max-width: 100%; } select { min-width: 0; }
 ${kit.button("step", "One step")} ${kit.button("restart", "Restart")}
 <label>Step <input type="number" data-name="step" min="0" max="${LAST_STEP}" step="1"></label>
 ${kit.choice("pace", "Speed", Object.entries(paces))}
+${jump(".settings", "Down to the settings")}
 <span data-view="epoch"></span><input type="hidden" data-name="command"></div>
 <div class="reading" data-view="said" role="status"></div>
 <div class="main"><div class="drawings"><div class="column">
@@ -260,25 +277,25 @@ ${drawing("Mistakes", "mistakes")}
 ${drawing("Loss", "losses")}
 ${drawing("Gradient of each layer", "gradients")}
 </div></div>
-<div class="settings">${
+<div class="settings">${jump(".figure", "Up to the start")}${
       group(
         "Points",
-        ...[choice("data", "shape"), slider("points", "points"), slider("noise", "noise")],
-        ...[slider("heldOut", "held out, %"), slider("dataSeed", "seed of points")],
+        ...[choice("data", "shape"), slider("points"), slider("noise")],
+        ...[slider("heldOut"), slider("dataSeed")],
       )
     }${
       group(
         "Network",
-        ...[slider("layers", "hidden layers"), slider("width", "units in each")],
+        ...[slider("layers"), slider("width")],
         ...[choice("activation", "activation"), choice("start", "initial weights")],
-        slider("seed", "seed of weights"),
+        slider("seed"),
       )
     }${
       group(
         "Optimizer",
-        ...[choice("optimizer", "rule"), slider("rate", "learning rate")],
+        ...[choice("optimizer", "rule"), slider("rate")],
         '<div data-view="momentum"></div>',
-        ...[slider("decay", "weight decay"), slider("batch", "batch size")],
+        ...[slider("decay"), slider("batch")],
       )
     }
 <p class="reading">A change of a setting begins the training anew, so that the settings and the step

@@ -110,7 +110,7 @@ export function drawCurves(
       kit.text(
         LEFT - 5,
         row(value) + 4,
-        isLog ? kit.num(value) : `${kit.num(100 * value)}%`,
+        isLog ? power(kit, value) : `${kit.num(100 * value)}%`,
         'class="small end"',
       )
     );
@@ -173,6 +173,11 @@ function logTicks(low: number, high: number): number[] {
   return Array.from({ length: Math.floor(count / every) + 1 }, (_, i) => first + i * every)
     .flatMap((power) => between.map((factor) => factor * 10 ** power))
     .filter((value) => value <= high * 1.001);
+}
+
+/** Writes a number of a logarithmic axis; a power of ten in few letters. */
+function power(kit: Kit, value: number): string {
+  return kit.num(value).replace(".00e", "e");
 }
 
 /** The end of the axis of shares: at least the largest share, and one whose quarters are short. */

@@ -1,5 +1,6 @@
 /** Puts the figure of the page "Train a network" into a page, and trains between its pictures. */
 import type { PageElement } from "../component.ts";
+import { listenForJumps } from "../jump.ts";
 import { makeKit } from "../kit.ts";
 import { MOVED, trainingComponent, type TrainingData, type TrainingState } from "./component.ts";
 import { type RunHistory, TrainingRun } from "./run.ts";
@@ -112,6 +113,7 @@ export function trainNetwork(
 
   const kit = makeKit();
   kit.mount(place, trainingComponent(kit, data, link));
+  listenForJumps(place.shadowRoot!);
   return {
     get state() {
       return text;

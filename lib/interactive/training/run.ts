@@ -180,7 +180,12 @@ export class TrainingRun {
       // The progress of an epoch comes between two steps.
       if (result.value?.kind === "epoch") result = await this.#training.next();
     } catch (error) {
-      this.problem = error instanceof Error ? error.message : String(error);
+      const { name, message } = error instanceof Error ? error : new Error(String(error));
+      // The message of fit names options that the figure does not have.
+      this.problem = name === "DivergenceError"
+        ? `Training stopped at step ${this.step + 1}: the loss or its gradient is no longer a ` +
+          "finite number. Choose a smaller learning rate or smaller initial weights."
+        : message;
       return;
     }
     this.#measure();

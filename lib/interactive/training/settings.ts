@@ -35,6 +35,13 @@ export const ranges = {
   batch: { low: 1, high: 450, step: 1 },
 } as const;
 
+/** The labels of the numbers. */
+export const labels: Readonly<Record<keyof typeof ranges, string>> = {
+  ...{ points: "points", noise: "noise", heldOut: "held out, %", dataSeed: "seed of points" },
+  ...{ layers: "hidden layers", width: "units in each", seed: "seed of weights" },
+  ...{ rate: "learning rate", momentum: "momentum", decay: "weight decay", batch: "batch size" },
+};
+
 type Words = { readonly [Name in keyof typeof choices]: keyof (typeof choices)[Name] };
 type Numbers = { readonly [Name in keyof typeof ranges]: number };
 
@@ -79,9 +86,7 @@ export function situationOf(link: string): Situation {
     problems.push(`${name} must be ${wanted}, found ${found || "nothing"}.`);
   for (const [name, text] of new URLSearchParams(link)) {
     const words: object | undefined = Reflect.get(choices, name);
-    const range = name === "step"
-      ? { low: 0, high: LAST_STEP, step: 1 }
-      : Reflect.get(ranges, name) as (typeof ranges)["points"] | undefined;
+    const range = rangeOf(name);
     if (words) {
       if (Object.hasOwn(words, text)) settings[name] = text;
       else refuse(name, `one of ${Object.keys(words).join(", ")}`, text);
@@ -89,7 +94,7 @@ export function situationOf(link: string): Situation {
       const { low, high } = range, number = text.trim() === "" ? NaN : Number(text);
       const isWhole = isWholeNumber(name);
       if (!(number >= low && number <= high) || isWhole && !Number.isInteger(number)) {
-        refuse(name, `a ${isWhole ? "whole " : ""}number from ${low} to ${high}`, text);
+        refuse(name, wantedNumber(name), text);
       } else if (name === "step") step = number;
       else settings[name] = number;
     } else refuse("each name", "that of a setting", name);
@@ -98,6 +103,17 @@ export function situationOf(link: string): Situation {
     ? ""
     : `Reading the link: ${problems.join(" ")} These settings are as they are at first.`;
   return { settings: settings as unknown as Settings, step, problem };
+}
+
+/** The range of a setting that is a number, or of the step. */
+function rangeOf(name: string): { readonly low: number; readonly high: number } | undefined {
+  return name === "step" ? { low: 0, high: LAST_STEP } : Reflect.get(ranges, name);
+}
+
+/** The numbers that fit a setting, or the step, in words. */
+export function wantedNumber(name: string): string {
+  const { low, high } = rangeOf(name)!;
+  return `a ${isWholeNumber(name) ? "whole " : ""}number from ${low} to ${high}`;
 }
 
 /** Whether only whole numbers fit a setting, or the step. */
