@@ -64,7 +64,7 @@ Deno.test("help() shows signature, options with types and defaults, errors and a
 Deno.test("help() shows inherited options, and those of a type made of others", () => {
   assert.match(
     textOf(fit),
-    /\n optimizer: Optimizer\n[^]*\n precision\?: Precision \(default: "fp32"\)/,
+    /\n optimizer: Optimizer\n[^]*\n precision\?: Precision \| "auto" \(default: "fp32"\)/,
   );
   const resnet = textOf(resnet18);
   assert.match(resnet, /^resnet18\(options\?: ResNetVariantOptions\): ResNet\n/);

@@ -70,6 +70,7 @@ export function makeProject(
       ["requirements-parallel.txt", "mpich"],
       ["node_modules/@tensorflow/tfjs-node-gpu/package.json", "{}"],
       ["node_modules/node-api-headers/include/node_api.h", ""],
+      ["scripts/addon/session_config.h", ""],
     ] as const
   ) {
     Deno.mkdirSync(join(root, file, ".."), { recursive: true });

@@ -67,7 +67,8 @@ Deno.test({
       const project = join(base, "project", version), packages = join(project, "node_modules");
       const there = projectPaths(project);
       await Deno.mkdir(packages, { recursive: true });
-      const files = ["deno.json", "deno.lock", "requirements.txt", "requirements-parallel.txt"];
+      const requirements = ["requirements.txt", "requirements-parallel.txt"];
+      const files = ["deno.json", "deno.lock", "scripts", ...requirements];
       for (const name of files) await Deno.symlink(join(root, name), join(project, name));
       const install = await new Deno.Command("npm", {
         args: ["install", "--offline", "--no-audit", "--no-fund", packed],

@@ -73,6 +73,11 @@ Deno.test("setUp() repeats only the steps whose inputs changed or whose products
   assert(!calls().slice(before).some((call) => / install|venv /.test(call)), "compiles only");
 
   before = calls().length;
+  Deno.writeTextFileSync(projectPaths(environment.root).addonHeader, "// another");
+  await setUp(environment);
+  assert(calls().slice(before).some((call) => call.includes("tfjs_backend.cc")), "the header");
+
+  before = calls().length;
   Deno.writeTextFileSync(join(environment.root, "requirements.txt"), "jupyterlab==4");
   await setUp(environment);
   assert(calls().slice(before).some((call) => call.includes("-r requirements.txt")));
