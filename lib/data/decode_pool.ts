@@ -1,6 +1,8 @@
 /** Workers that decode image files. All data sets share them. */
 import { availableParallelism } from "node:os";
 import type { Worker } from "node:worker_threads";
+import { addonPath } from "../tensor/installation.ts";
+import { nativeCpuBackend } from "../tensor/internal.ts";
 import type { ReadImageOptions } from "./decode.ts";
 import type { DecodeAnswer, DecodeRequest, VersionedFile } from "./decode_worker.ts";
 
@@ -35,7 +37,9 @@ class DecodeWorker {
     form: ReadImageOptions,
     files: readonly VersionedFile[],
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const request: DecodeRequest = { id: ++this.#lastId, form, files };
+    // A context of its own on a GPU would take memory there.
+    const addon = nativeCpuBackend() && addonPath();
+    const request: DecodeRequest = { id: ++this.#lastId, form, addon, files };
     const result = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
     if (this.#waiting.size === 0) this.#worker.ref();
     this.#waiting.set(request.id, result);

@@ -3,11 +3,14 @@ import { parentPort } from "node:worker_threads";
 import { decoder, type ReadImageOptions, reasonOf, toSize } from "./decode.ts";
 import { pixelsTogether, readBounded } from "./picture_file.ts";
 import type { FileVersion } from "./readable_files.ts";
+import { jpegDecoder } from "./jpeg_decoder.ts";
 
 /** A request for the pixels of some files. */
 export interface DecodeRequest {
   readonly id: number;
   readonly form: ReadImageOptions;
+  /** The path of TensorFlow's addon, if it may decode. */
+  readonly addon: string | undefined;
   readonly files: readonly VersionedFile[];
 }
 
@@ -26,7 +29,11 @@ const CONCURRENT = 2;
 /** The number of images that are decoded together. */
 const GROUP = 16;
 
-async function answer({ id, form, files }: DecodeRequest): Promise<DecodeAnswer> {
+let decodeJpeg: ReturnType<typeof jpegDecoder> | undefined;
+
+async function answer(request: DecodeRequest): Promise<DecodeAnswer> {
+  const { id, form, files, addon } = request;
+  if (addon !== undefined) decodeJpeg ??= jpegDecoder(addon);
   const decode = await decoder(form);
   const [height, width] = form.size, imageSize = height * width * (form.channels ?? 3);
   const pixels = new Uint8Array(files.length * imageSize);
@@ -56,7 +63,7 @@ async function answer({ id, form, files }: DecodeRequest): Promise<DecodeAnswer>
   if (index === undefined) return { id, pixels };
   try {
     await readInto(index);
-    return await answer({ id, form, files }); // It was readable after all, as on a busy network.
+    return await answer(request); // It was readable after all, as on a busy network.
   } catch (error) {
     return { id, path: files[index]!.path, reason: reasonOf(error) };
   }
@@ -70,7 +77,7 @@ async function decodeGroup(
   // Large files are not plain JPEGs of few pixels, and would need much memory together.
   if (files.some(({ size }) => size > MAX_GROUPED_BYTES)) return undefined;
   const bytes = await Promise.all(files.map((file) => readBounded(file.path, file)));
-  const images = await pixelsTogether(form.channels ?? 3, bytes);
+  const images = await pixelsTogether(form.channels ?? 3, bytes, decodeJpeg);
   return images?.map((image) => toSize(image, form));
 }
 

@@ -112,16 +112,29 @@ async function decode(
 }
 
 /**
- * Reads plain JPEGs of one size together, which takes half of the time if they are small.
+ * Reads plain JPEGs together, which takes less time if they are small. Without `decodeJpeg` they
+ * must be of one size.
  *
+ * @param decodeJpeg A faster decoder.
  * @returns Their pixels; undefined if the files are not such.
  * @throws {Error} If a file is damaged; the message does not say which one.
  */
 export async function pixelsTogether(
   channels: 1 | 3,
   files: readonly Uint8Array[],
+  decodeJpeg?: (bytes: Uint8Array) => Pixels,
 ): Promise<Pixels[] | undefined> {
-  const [first] = files.map(plainJpeg);
+  const forms = files.map(plainJpeg), [first] = forms;
+  if (decodeJpeg) {
+    const sizes = forms.map((form) => form ? form.height * form.width : Infinity);
+    if (sizes.reduce((sum, size) => sum + size, 0) > LARGE_IMAGE) return undefined;
+    return files.map((bytes, i) => {
+      const pixels = decodeJpeg(bytes);
+      if (channels === 3) return pixels;
+      rgbToGrey(pixels.data, sizes[i]!);
+      return { ...pixels, data: pixels.data.subarray(0, sizes[i]), channels };
+    });
+  }
   if (!first || files.length < 2) return undefined;
   const { height, width } = first, size = height * width;
   const areAlike = files.every((bytes) => {

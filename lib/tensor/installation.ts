@@ -31,6 +31,11 @@ export function projectFolder(): string {
   return join(cacheFolder(), "project", basename(root.pathname));
 }
 
+/** Returns the path of the addon that connects TensorFlow.js to TensorFlow. */
+export function addonPath(): string {
+  return join(projectFolder(), ".venv", "tfjs_binding.node");
+}
+
 /** The version of Deno that the project is developed with, and the oldest that it supports. */
 export const denoVersion = "2.9.6";
 

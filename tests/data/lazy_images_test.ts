@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { encode } from "fast-png";
 import sharp from "sharp";
-import { batches, imageFolder, memory, Random } from "resnet-lab";
+import { backend, batches, imageFolder, memory, Random } from "resnet-lab";
+import { jpegDecoder } from "../../lib/data/jpeg_decoder.ts";
 import { LazyImageDataset } from "../../lib/data/lazy_images.page.ts";
+import { addonPath } from "../../lib/tensor/installation.ts";
 
 type Files = Record<string, Uint8Array>;
 
@@ -252,6 +254,56 @@ Deno.test("a lazy set refuses positions that do not exist", async () =>
       /lazy must be true or false, found "yes"/,
     );
   }));
+
+/** JPEGs of several sizes and kinds. */
+async function jpegs(): Promise<Uint8Array[]> {
+  const kinds = [
+    { quality: 90 },
+    { quality: 1 },
+    { quality: 100, chromaSubsampling: "4:4:4" },
+    { quality: 80, progressive: true },
+    { quality: 80, mozjpeg: true },
+  ];
+  const sizes = [[60, 80], [33, 47], [1, 1], [8, 8], [17, 5]] as const;
+  const made = kinds.flatMap((kind, i) =>
+    sizes.map(([height, width], j) =>
+      sharp(picture(5 * i + j, height, width)).jpeg(kind).toBuffer()
+    )
+  );
+  return (await Promise.all(made)).map((bytes) => new Uint8Array(bytes));
+}
+
+Deno.test("jpegDecoder() decodes each kind of JPEG to the bytes of the other decoder", {
+  ignore: backend() !== "tensorflow",
+}, async () => {
+  const decode = jpegDecoder(addonPath());
+  for (const bytes of await jpegs()) {
+    const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
+    const pixels = decode(bytes);
+    assert.deepEqual([pixels.height, pixels.width, pixels.channels], [info.height, info.width, 3]);
+    assert.deepEqual(pixels.data, new Uint8Array(data));
+  }
+  const [first] = await jpegs();
+  assert.throws(() => decode(first!.subarray(0, first!.length / 2)), /JPEG/);
+});
+
+for (const channels of [1, 3] as const) {
+  Deno.test(`imageFolder() with lazy reads JPEGs of all kinds together, channels: ${channels}`, async () => {
+    const files = Object.fromEntries(
+      (await jpegs()).map((bytes, i) => [`${i % 2}/${String(i).padStart(2, "0")}.jpg`, bytes]),
+    );
+    await withFiles(files, async (folder) => {
+      const options = { size: [16, 24], channels } as const;
+      const { dataset } = await imageFolder(folder, options);
+      const lazy = await imageFolder(folder, { ...options, lazy: true });
+      const all = Int32Array.from({ length: dataset.count }, (_, i) => i);
+      const { inputs } = await lazy.dataset.batch(all), expected = dataset.images(all);
+      assert.deepEqual(inputs.dataSync(), expected.dataSync());
+      inputs.dispose();
+      expected.dispose();
+    });
+  });
+}
 
 Deno.test("the workers of a lazy set load nothing of TensorFlow.js", async () => {
   const worker = import.meta.resolve("../../lib/data/decode_worker.ts");

@@ -2,9 +2,8 @@
 import util from "node:util";
 import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { projectFolder, remedyBy } from "../installation.ts";
+import { addonPath, remedyBy } from "../installation.ts";
 import { mayUse } from "../platform.ts";
 import { NATIVE } from "./names.ts";
 import { withoutGreeting } from "./quiet_load.ts";
@@ -20,7 +19,7 @@ export async function prepareFastest(_isChosen: boolean): Promise<FastestBackend
   const allow = "Start Deno with --allow-read --allow-env --allow-ffi";
   let addon: string;
   try {
-    addon = join(projectFolder(), ".venv", "tfjs_binding.node");
+    addon = addonPath();
     if (!existsSync(addon)) {
       return failed("is not set up", remedyBy("setup"));
     }
