@@ -13,10 +13,11 @@ const THREADS = Number(Deno.env.get("TF_NUM_INTRAOP_THREADS")) || availableParal
 
 /**
  * A graph runs on one thread if its largest op has at most so many multiplications, as estimated.
- * Sharing an op among n threads saves 1 − 1/n of its time, and costs about 0.1 ms. Measured with
- * two threads: LeNet trains 1.5 times as fast on one thread at batch 32, and as fast at batch 128.
+ * Sharing an op among n threads saves 1 − 1/n of its time, and has a cost of its own. Measured with
+ * two threads on an idle machine: on one, ResNet-20 trains 1.6 times as fast at batch 4 (2.4e6) and
+ * LeNet 1.07 times at batch 32 (2.1e6). At batch 64 (4.3e6) LeNet would take 1.2 times as long.
  */
-const MAX_ON_ONE_THREAD = 4e6 / (1 - 1 / THREADS);
+const MAX_ON_ONE_THREAD = 1.5e6 / (1 - 1 / THREADS);
 
 /** Frees the sessions of graphs that nothing can reach any more. */
 const unreachable = new FinalizationRegistry<() => void>((free) => free());
