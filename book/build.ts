@@ -10,7 +10,14 @@ import { meaningsOf } from "./code.ts";
 import { deadLinks } from "./links.ts";
 import { convert, type Notebook } from "./notebook.ts";
 import { marksFile, notebooksFolder, pagesFolder, siteFolder } from "./paths.ts";
-import { accessible, correctSearch, forBook, renameTwins, withRooms } from "./reference.ts";
+import {
+  accessible,
+  correctSearch,
+  forBook,
+  removeDeadLinks,
+  renameTwins,
+  withRooms,
+} from "./reference.ts";
 import { serve } from "./serve.ts";
 
 const usage = `Builds the book, a static site, into the folder book/site.
@@ -59,7 +66,7 @@ async function buildBook(environment: Environment, base: string): Promise<void> 
   const plotly = join(environment.root, "node_modules", "plotly.js-dist-min", "plotly.min.js");
   await Deno.copyFile(plotly, join(pagesFolder, "public", "plotly.min.js"));
   await build(import.meta.dirname!, { base });
-  const problems = await deadLinks(siteFolder, base, "reference/");
+  const problems = await deadLinks(siteFolder, base);
   if (problems.length > 0) {
     throw new Error(
       `Building the book: all links must lead somewhere, found\n${problems.join("\n")}`,
@@ -83,7 +90,6 @@ async function writeReference(
   ]);
   if (!success) throw new Error(`Building the book: deno doc must succeed, found\n${output}`);
   const pages = await renameTwins(folder);
-  await correctSearch(folder);
   const library = await Deno.readTextFile(join(environment.root, "lib", "mod.ts"));
   const index = join(folder, "index.html");
   await Deno.writeTextFile(
@@ -102,6 +108,8 @@ async function writeReference(
     const text = await Deno.readTextFile(file);
     await Deno.writeTextFile(file, accessible(forBook(text.replace(start, start + back))));
   }
+  await removeDeadLinks(folder);
+  await correctSearch(folder);
   return pages;
 }
 

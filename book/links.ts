@@ -9,9 +9,8 @@ const attributes = /<(\w+)([^>]*?)\s(href|src|data-chart|data-options|data-types
  * A page may link to another site, but must not load anything from it.
  *
  * @param base The path under which the site is served.
- * @param skip The folder with pages of another program, whose own links are not followed.
  */
-export async function deadLinks(site: string, base: string, skip: string): Promise<string[]> {
+export async function deadLinks(site: string, base: string): Promise<string[]> {
   const files = new Set(filesOf(site, ""));
   const places = new Map<string, ReadonlySet<string>>();
   async function placesOf(file: string): Promise<ReadonlySet<string>> {
@@ -25,7 +24,7 @@ export async function deadLinks(site: string, base: string, skip: string): Promi
   }
   const problems: string[] = [];
   for (const file of files) {
-    if (!file.endsWith(".html") || file.startsWith(skip)) continue;
+    if (!file.endsWith(".html")) continue;
     const text = await Deno.readTextFile(join(site, file));
     for (const [, tag, , attribute, value] of text.matchAll(attributes)) {
       const address = new URL(unescape(value!), `http://book.invalid${base}${file}`);
@@ -57,7 +56,7 @@ function filesOf(folder: string, prefix: string): string[] {
 }
 
 /** Replaces the names of letters that HTML escapes. */
-function unescape(text: string): string {
+export function unescape(text: string): string {
   return text.replaceAll("&quot;", '"').replaceAll("&lt;", "<").replaceAll("&gt;", ">")
     .replaceAll("&#x2F;", "/").replaceAll("&amp;", "&");
 }

@@ -1,5 +1,6 @@
 /** The reference that `deno doc` writes: names of files that no disk confuses, and access. */
 import { join } from "node:path";
+import { unescape } from "./links.ts";
 
 /** A link to a page, in the HTML of deno doc and in its search index. */
 const links = /(~(?:\/|&#x2F;))([\w.$]+\.html)/g;
@@ -48,6 +49,36 @@ export async function renameTwins(folder: string): Promise<ReadonlyMap<string, s
     if (file !== name) await Deno.rename(join(folder, "~", name), join(folder, "~", file));
   }
   return files;
+}
+
+/**
+ * Removes the pages whose names cannot stand in an address, such as `FigureBundle.image%2Fpng.html`,
+ * and the addresses of links to pages and places that are not there.
+ *
+ * @param folder The folder that `deno doc --html` has written.
+ */
+export async function removeDeadLinks(folder: string): Promise<void> {
+  const pages = join(folder, "~");
+  for (const { name } of [...Deno.readDirSync(pages)]) {
+    if (!/^[\w.$-]+$/.test(name)) await Deno.remove(join(pages, name));
+  }
+  const files = new Set(Array.from(Deno.readDirSync(pages), ({ name }) => name));
+  for (const path of [...rootFiles(folder), ...[...files].map((name) => join(pages, name))]) {
+    if (!path.endsWith(".html")) continue;
+    const text = await Deno.readTextFile(path);
+    const places = new Set(Array.from(text.matchAll(/\sid="([^"]*)"/g), ([, id]) => unescape(id!)));
+    const isThere = (address: string) => {
+      const [, page, place] = /^([^#]*)#?(.*)$/.exec(decodeURIComponent(address))!;
+      if (page === "") return places.has(place!);
+      const name = /~\/(.*)$/.exec(page!)?.[1];
+      return name === undefined || files.has(name);
+    };
+    const changed = text.replaceAll(
+      /(<a\b[^>]*?)\shref="([^"]*)"/g,
+      (link, start: string, address: string) => isThere(unescape(address)) ? link : start,
+    );
+    if (changed !== text) await Deno.writeTextFile(path, changed);
+  }
 }
 
 /** A result of the search, in the index that deno doc writes. */

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { correctSearch, forBook, renameTwins, withRooms } from "../../book/reference.ts";
+import {
+  correctSearch,
+  forBook,
+  removeDeadLinks,
+  renameTwins,
+  withRooms,
+} from "../../book/reference.ts";
 
 Deno.test("renameTwins() gives pages names that differ by more than case", async () => {
   const folder = await Deno.makeTempDir({ prefix: "reference_" });
@@ -41,6 +47,37 @@ Deno.test("renameTwins() gives pages names that differ by more than case", async
     assert.equal(read("index.html"), '<a href="./~/Conv2d-class.html">');
     assert.match(read("search_index.js"), /~\/Conv2d-class\.html/);
     assert.match(read("search_index.js"), /~\/conv2d\.html/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("removeDeadLinks() removes pages with odd names, and addresses that lead nowhere", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "reference_" });
+  try {
+    await Deno.mkdir(join(folder, "~"));
+    const write = (name: string, text: string) => Deno.writeTextFile(join(folder, name), text);
+    await write(
+      "~/Figure.html",
+      '<a href="#here">1</a> <a class="x" href="#gone">2</a><p id="here">',
+    );
+    await write("~/Figure.text%2Fhtml.html", "");
+    await write("~/Figure.prototype.[Symbol.for(%22x%22)].html", "");
+    await write(
+      "index.html",
+      '<a href=".&#x2F;~&#x2F;Figure.html#a">1</a> <a href="./~/Figure.text/html.html">2</a> ' +
+        '<a href="./~/Figure.prototype.[Symbol.for(%22x%22)].html">3</a> <a href="/lessons">4</a>',
+    );
+    await removeDeadLinks(folder);
+    const read = (name: string) => Deno.readTextFileSync(join(folder, name));
+    assert.equal(read("~/Figure.html"), '<a href="#here">1</a> <a class="x">2</a><p id="here">');
+    assert.deepEqual(Array.from(Deno.readDirSync(join(folder, "~")), ({ name }) => name), [
+      "Figure.html",
+    ]);
+    assert.equal(
+      read("index.html"),
+      '<a href=".&#x2F;~&#x2F;Figure.html#a">1</a> <a>2</a> <a>3</a> <a href="/lessons">4</a>',
+    );
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
