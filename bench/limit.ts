@@ -1,5 +1,5 @@
 /**
- * What this machine can do at most, and what the networks need: prints a {@linkcode Limit} as JSON.
+ * Prints the limits of this machine and the work of the networks, a {@linkcode Limit} as JSON.
  * A program of its own, so that it frees its memory before systems are timed.
  */
 import { compile, ops, summary, tidy, withPrecision } from "resnet-lab";

@@ -52,8 +52,8 @@ export async function renameTwins(folder: string): Promise<ReadonlyMap<string, s
 }
 
 /**
- * Removes the pages whose names cannot stand in an address, such as `FigureBundle.image%2Fpng.html`,
- * and the addresses of links to pages and places that are not there.
+ * Removes the pages whose names cannot stand in an address, such as
+ * `FigureBundle.image%2Fpng.html`, and the addresses of links to missing pages and places.
  *
  * @param folder The folder that `deno doc --html` has written.
  */

@@ -22,7 +22,7 @@ export interface Place {
 /** The place in a clone of the project. */
 function placeInClone(): Place {
   const { root } = thisEnvironment();
-  // What is in the clone finds the library by its deno.json.
+  // Notebooks in the clone find the library by its deno.json.
   return { folder: join(root, "my_notebooks"), prepare: (folder) => sayHowToFind(folder, root) };
 }
 

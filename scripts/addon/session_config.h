@@ -1,5 +1,6 @@
 // Included before the C++ of TensorFlow.js, which loads each graph with the default settings of a
-// session. Here a graph may have its own: a ConfigProto in the file session_config.pb of its folder.
+// session. Here a graph may have its own: a ConfigProto in the file session_config.pb of its
+// folder.
 #pragma once
 #include <fstream>
 #include <iterator>

@@ -43,7 +43,7 @@ export interface LiveState {
   readonly from: number;
   /** The effect of the pointer on the picture. */
   readonly tool: "push" | "draw";
-  /** What is said of a file or a link before the answer; empty after the next action. */
+  /** A sentence about a file or a link, shown before the answer; empty after the next action. */
   readonly notice: string;
   /** The last place of the pointer, and the push at its first. */
   readonly grip?: readonly [x: number, y: number, right: number, down: number];

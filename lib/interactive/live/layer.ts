@@ -95,7 +95,7 @@ export interface LiveAnswer {
 /** A network that the figure explains. */
 export interface Explained {
   readonly title: string;
-  /** What the reader should know of it: sentences. */
+  /** Sentences about the network that the reader should know. */
   readonly note: string;
   /** The shape of its pictures, whose numbers are from 0 to 1. */
   readonly shape: Shape;

@@ -28,7 +28,7 @@ export interface TrainingState extends Situation {
   readonly pace: keyof typeof paces;
 }
 
-/** What the figure asks of the page. */
+/** The functions that the figure calls in the page. */
 export interface TrainingData {
   /** Returns the training of a state, which it begins if necessary. */
   run(state: TrainingState): TrainingRun;

@@ -70,7 +70,7 @@ export function linkOf(settings: Settings, step: number): string {
   return String(new URLSearchParams([...texts, ["step", String(step)]]));
 }
 
-/** What a link says. */
+/** The contents of a link. */
 export interface Situation {
   readonly settings: Settings;
   readonly step: number;

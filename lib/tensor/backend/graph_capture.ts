@@ -55,7 +55,7 @@ class Capture {
         const name = this.graph.add(op, inputs, attr);
         results.forEach(({ id, shape }, i) => {
           this.#names.set(id, i === 0 ? name : `${name}:${i}`);
-          this.#sizes.set(id, elementsOf(shape));
+          this.#sizes.set(id, tf.util.sizeFromShape(shape));
         });
         if (/Conv2D|MatMul/.test(op)) this.#noteWork([...ids, results[0]!.id]);
         return results;
@@ -112,7 +112,7 @@ class Capture {
     const tensor = { dataId, shape, dtype };
     this.feeds.set(name, this.#feedOf.get(dataId) ?? { kind: "tensor", tensor });
     this.#names.set(id, name);
-    this.#sizes.set(id, elementsOf(native.shape));
+    this.#sizes.set(id, tf.util.sizeFromShape(native.shape));
     return name;
   }
 
@@ -125,10 +125,6 @@ class Capture {
     const [a, b, c] = ids.map((id) => this.#sizes.get(id)!).sort((x, y) => y - x);
     this.largestOp = Math.max(this.largestOp, Math.sqrt(a! * b! * c!));
   }
-}
-
-function elementsOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
 
 export class GraphCapture {

@@ -142,7 +142,7 @@ export interface CapturedGraph {
 export interface NativeBackend extends RawBackend {
   /** Whether this process may write the temporary files from which TensorFlow loads graphs. */
   readonly mayLoadGraphs: boolean;
-  /** What Linux says of the processor; undefined elsewhere, and without `--allow-all`. */
+  /** The text of `/proc/cpuinfo`; undefined outside of Linux, and without `--allow-all`. */
   readonly processorFeatures: string | undefined;
   readonly autocast: {
     /** Whether bfloat16 is in force. */
