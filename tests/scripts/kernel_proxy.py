@@ -95,6 +95,11 @@ class Kernel:
         self.client.shell_channel.send(message)
         return message["header"]["msg_id"]
 
+    def stop(self):
+        """Stop, once all requests have arrived: it is a signal, and overtakes messages."""
+        time.sleep(0.2)
+        self.manager.interrupt_kernel()
+
     def collect(self, ids, until=None, seconds=SECONDS, late=0.4):
         """Collects messages until each request has its reply and the kernel is idle.
 
@@ -304,7 +309,7 @@ def stop(argument):
         def until(message):
             if message["msg_type"] == "stream" and not stopped:
                 stopped.append(True)
-                kernel.manager.interrupt_kernel()
+                kernel.stop()
 
         seen = kernel.collect(ids, until)
         return {"cells": [seen[name] for name in ids], "after": kernel.run("'usable'")}
@@ -320,7 +325,7 @@ def endless(argument):
         def until(message):
             if message["msg_type"] == "stream" and not stopped:
                 stopped.append(time.time())
-                kernel.manager.interrupt_kernel()
+                kernel.stop()
 
         seen = kernel.collect(ids, until)
         cells = [seen[name] for name in ids]
@@ -364,9 +369,7 @@ def question(argument):
         def until(message):
             if message["msg_type"] == "input_request" and not stopped:
                 stopped.append(time.time())
-                # The kernel waits by now.
-                time.sleep(0.2)
-                kernel.manager.interrupt_kernel()
+                kernel.stop()
 
         kernel.answers = False
         seen = kernel.collect(ids, until)
