@@ -1,12 +1,21 @@
 /** The networks of the workloads, as this library builds them. */
 import {
   alexnet,
+  type AnyModule,
+  batchNorm,
   cifarResnet,
   type Classifier,
+  conv2d,
+  type Features,
+  flatten,
   type Images,
   lenet,
+  linear,
+  maxPool,
+  relu,
   resnet18,
   resnet50,
+  Sequential,
   vgg,
 } from "resnet-lab";
 
@@ -17,4 +26,18 @@ export const networks: Record<string, () => Classifier<Images, 10>> = {
   alexnet: () => alexnet({ variant: "d2l" }),
   vgg11: () => vgg({ architecture: 11, width: 1 / 2, inChannels: 1, classes: 10 }),
   lenet: () => lenet(),
+  lesson15: () =>
+    new Sequential<AnyModule[], Images, Features<10>>([
+      ...unit(1, 16),
+      ...[[16, 32], [32, 96], [96, 256]].flatMap(([from, to]) => [
+        ...unit(from!, to!, maxPool({ kernelSize: 2 })),
+        ...unit(to!, to!),
+      ]),
+      ...[maxPool({ kernelSize: 3 }), flatten(), linear(256, 10)],
+    ]),
 };
+
+function unit(from: number, to: number, ...pool: AnyModule[]): AnyModule[] {
+  const convolution = conv2d(from, to, { kernelSize: 3, padding: 1, useBias: false });
+  return [convolution, ...pool, batchNorm(to), relu()];
+}

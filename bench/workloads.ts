@@ -67,6 +67,11 @@ export const workloads: readonly Workload[] = [
     ...{ image: grey, batch: 16, steps: 1 },
   },
   {
+    ...batchNormed,
+    ...{ name: "lesson15", title: "Network of lesson 15, 28×28×1, batch 64", network: "lesson15" },
+    ...{ image: [28, 28, 1], batch: 64, steps: 15 },
+  },
+  {
     ...lenet,
     name: "lenet256",
     title: "LeNet, 28×28×1, batch 256",

@@ -81,6 +81,18 @@ def lenet():
     )
 
 
+def unit(in_channels, out_channels, *pool):
+    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+    return [convolution, *pool, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]
+
+
+def lesson15():
+    layers = unit(1, 16)
+    for in_channels, out_channels in [(16, 32), (32, 96), (96, 256)]:
+        layers += unit(in_channels, out_channels, nn.MaxPool2d(2)) + unit(out_channels, out_channels)
+    return nn.Sequential(*layers, nn.MaxPool2d(3), *linears(256, 10))
+
+
 networks = {
     "resnet18": resnet18,
     "resnet20": resnet20,
@@ -88,6 +100,7 @@ networks = {
     "alexnet": alexnet,
     "vgg11": vgg11,
     "lenet": lenet,
+    "lesson15": lesson15,
 }
 parameters = 0
 

@@ -149,8 +149,16 @@ const lenet = (x) =>
     dense(10),
   );
 
+function lesson15(x) {
+  x = through(x, conv(16, 3), norm(), relu());
+  for (const filters of [32, 96, 256]) {
+    x = through(x, conv(filters, 3), pool(2), norm(), relu(), conv(filters, 3), norm(), relu());
+  }
+  return through(x, pool(3), tf.layers.flatten(), dense(10));
+}
+
 const networks = {
-  ...{ resnet18, resnet20, resnet50, alexnet, vgg11, lenet },
+  ...{ resnet18, resnet20, resnet50, alexnet, vgg11, lenet, lesson15 },
 };
 
 let parameters = 0;

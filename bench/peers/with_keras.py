@@ -97,7 +97,16 @@ def lenet(x):
     return linears(x, 120, 84)
 
 
-networks = {f.__name__: f for f in (resnet18, resnet20, resnet50, alexnet, vgg11, lenet)}
+def lesson15(x):
+    x = layers.ReLU()(conv_bn(x, 16, 3))
+    for filters in (32, 96, 256):
+        x = layers.MaxPooling2D(2)(layers.Conv2D(filters, 3, padding="same", use_bias=False)(x))
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.ReLU()(conv_bn(x, filters, 3))
+    return linears(layers.MaxPooling2D(3)(x))
+
+
+networks = {f.__name__: f for f in (resnet18, resnet20, resnet50, alexnet, vgg11, lenet, lesson15)}
 parameters = 0
 
 
