@@ -101,15 +101,26 @@ export class NetworkComparison<Measures> implements Comparison {
    * `measure`: `comparison.compareBy(({ loss }) => loss)`.
    *
    * @param measure Returns the number for a training.
+   * @param others Comparisons with the same seeds, whose networks are compared as well.
    * @returns Rows and differences for {@linkcode seedChart}, as of {@linkcode compareOverSeeds}.
    * @throws {TypeError} If `measure` is no function, or does not return numbers.
-   * @throws {RangeError} If a number is not finite.
+   * @throws {RangeError} If a number is not finite, or the seeds differ.
    */
-  compareBy(measure: (outcome: NetworkOutcome & Measures) => number): Comparison {
-    checkFunction("Comparing networks by a number", "measure", measure);
-    const entries = Object.entries(this.networks);
+  compareBy(
+    measure: (outcome: NetworkOutcome & Measures) => number,
+    ...others: readonly NetworkComparison<Measures>[]
+  ): Comparison {
+    const action = "Comparing networks by a number", { seeds } = this.#run;
+    checkFunction(action, "measure", measure);
+    for (const { seeds: found } of others) {
+      if (String(found) === String(seeds)) continue;
+      throw new RangeError(
+        `${action}: the seeds of all comparisons must be ${show(seeds)}, found ${show(found)}.`,
+      );
+    }
+    const entries = [this, ...others].flatMap(({ networks }) => Object.entries(networks));
     const values = entries.map(([, { outcomes }]) => outcomes.map((outcome) => measure(outcome)));
-    return comparisonOf(entries.map(([name]) => name), this.#run.seeds, values);
+    return comparisonOf(entries.map(([name]) => name), seeds, values);
   }
 
   /**
