@@ -1,6 +1,6 @@
 import { checkArray, checkFunction, checkOptions, show } from "../tensor/internal.ts";
-import type { Figure, Series } from "../plot/mod.ts";
-import { searchChart, type SearchChartOptions as SharedOptions } from "../plot/internal.ts";
+import type { ColorOptions, Figure, FigureOptions, Series } from "../plot/mod.ts";
+import { type Search, searchChart } from "../plot/internal.ts";
 import { type Comparison, comparisonOf, type SeedRow } from "./compare.ts";
 import { type MeanAndInterval, meanAndInterval } from "./statistics.ts";
 import type { ZooNetwork } from "./zoo.ts";
@@ -30,7 +30,25 @@ export interface ComparedNetwork<Measures> {
 }
 
 /** Options of {@linkcode NetworkComparison.searchChart}. */
-export interface SearchChartOptions extends SharedOptions {
+export interface SearchChartOptions extends FigureOptions, ColorOptions {
+  /**
+   * Title above the figure.
+   *
+   * @default "One run at each learning rate (ring: the best)"
+   */
+  title?: string;
+  /**
+   * Width in pixels.
+   *
+   * @default 560
+   */
+  width?: number;
+  /**
+   * Ends of the vertical axis, as fractions: `[0, 1]` for all accuracies.
+   *
+   * @default the ends of the data
+   */
+  range?: readonly [number, number];
   /**
    * Comparisons whose searches are drawn as well. A contestant that was drawn already, by its name,
    * is left out.
@@ -83,15 +101,26 @@ export class NetworkComparison<Measures> implements Comparison {
    * `measure`: `comparison.compareBy(({ loss }) => loss)`.
    *
    * @param measure Returns the number for a training.
+   * @param others Comparisons with the same seeds, whose networks are compared as well.
    * @returns Rows and differences for {@linkcode seedChart}, as of {@linkcode compareOverSeeds}.
    * @throws {TypeError} If `measure` is no function, or does not return numbers.
-   * @throws {RangeError} If a number is not finite.
+   * @throws {RangeError} If a number is not finite, or the seeds differ.
    */
-  compareBy(measure: (outcome: NetworkOutcome & Measures) => number): Comparison {
-    checkFunction("Comparing networks by a number", "measure", measure);
-    const entries = Object.entries(this.networks);
+  compareBy(
+    measure: (outcome: NetworkOutcome & Measures) => number,
+    ...others: readonly NetworkComparison<Measures>[]
+  ): Comparison {
+    const action = "Comparing networks by a number", { seeds } = this.#run;
+    checkFunction(action, "measure", measure);
+    for (const { seeds: found } of others) {
+      if (String(found) === String(seeds)) continue;
+      throw new RangeError(
+        `${action}: the seeds of all comparisons must be ${show(seeds)}, found ${show(found)}.`,
+      );
+    }
+    const entries = [this, ...others].flatMap(({ networks }) => Object.entries(networks));
     const values = entries.map(([, { outcomes }]) => outcomes.map((outcome) => measure(outcome)));
-    return comparisonOf(entries.map(([name]) => name), this.#run.seeds, values);
+    return comparisonOf(entries.map(([name]) => name), seeds, values);
   }
 
   /**
@@ -146,7 +175,7 @@ export class NetworkComparison<Measures> implements Comparison {
     });
     const { also = [], ...shared } = options;
     checkArray(action, "also", also);
-    const byName = new Map<string, SearchLine>();
+    const byName = new Map<string, Search>();
     for (const comparison of [this, ...also]) {
       if (!(comparison instanceof NetworkComparison)) {
         throw new TypeError(
@@ -180,7 +209,7 @@ export class NetworkComparison<Measures> implements Comparison {
     return { accuracies, parameters: parameters!, macs: macs!, images, epochs };
   }
 
-  #lines(): SearchLine[] {
+  #lines(): Search[] {
     const { learningRates } = this.#run;
     return this.searches.map(({ name, x, y }) => {
       const rates = Array.from(x!);
@@ -197,5 +226,3 @@ export interface ComparisonRun {
   readonly images: number;
   readonly epochs: number;
 }
-
-type SearchLine = Parameters<typeof searchChart>[0][number];

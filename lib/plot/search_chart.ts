@@ -5,25 +5,8 @@ import { lineChart, type Series } from "./line_chart.ts";
 import type { ColorOptions, FigureOptions } from "./options.ts";
 import type { Trace } from "./trace.ts";
 
-/** Options of a chart of the accuracy at each learning rate. */
-export interface SearchChartOptions extends FigureOptions, ColorOptions {
-  /**
-   * Title above the figure.
-   *
-   * @default "One run at each learning rate (ring: the best)"
-   */
-  title?: string;
-  /**
-   * Width in pixels.
-   *
-   * @default 560
-   */
-  width?: number;
-  /**
-   * Ends of the vertical axis, as fractions: `[0, 1]` for all accuracies.
-   *
-   * @default the ends of the data
-   */
+/** The figure, the colours, and the ends of the vertical axis as fractions. */
+interface SearchFigureOptions extends FigureOptions, ColorOptions {
   range?: readonly [number, number];
 }
 
@@ -43,7 +26,7 @@ const dashes = ["solid", "dash", "dot"] as const;
  * Draws the accuracy of networks at each learning rate that was tried, with a ring around the best
  * of each network. Lines of one colour differ by their dashes.
  */
-export function searchChart(searches: readonly Search[], options: SearchChartOptions): Figure {
+export function searchChart(searches: readonly Search[], options: SearchFigureOptions): Figure {
   const { range, ...shared } = options;
   const places = options.colors ?? searches.map((_, index) => index % colors.length);
   const chart = lineChart(

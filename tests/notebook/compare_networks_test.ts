@@ -155,6 +155,20 @@ Deno.test("NetworkComparison.compareBy() compares the trainings by another numbe
   assert.deepEqual(differences.map(({ name, mean }) => [name, mean]), [["normed − plain", 2]]);
   const byAccuracy = comparison.compareBy(({ accuracy }) => accuracy);
   assert.deepEqual(byAccuracy.rows, comparison.rows);
+  const both = comparison.compareBy(({ accuracy }) => accuracy, comparison);
+  assert.deepEqual(both.rows, [...comparison.rows, ...comparison.rows]);
+  assert.deepEqual(both.differences.map(({ name }) => name), [
+    "normed − plain",
+    "plain − plain",
+    "normed − plain",
+  ]);
+  const later = await compareNetworks({ ...options, contestants: { plain }, seeds: [4, 6] });
+  const measure = () => 1;
+  assert.throws(() => comparison.compareBy(measure, later as typeof comparison), {
+    name: "RangeError",
+    message: "Comparing networks by a number: the seeds of all comparisons must be [4, 5], found " +
+      "[4, 6].",
+  });
   assert.throws(() => comparison.compareBy(() => NaN), { name: "RangeError" });
   assert.throws(() => comparison.compareBy(5 as never), {
     name: "TypeError",
