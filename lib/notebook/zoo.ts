@@ -6,7 +6,7 @@ import {
   checkString,
 } from "../tensor/internal.ts";
 import { colors } from "../plot/internal.ts";
-import { type Figure, scatterChart } from "../plot/mod.ts";
+import { type Axis, type Figure, scatterChart } from "../plot/mod.ts";
 import { isWriting, processorName, readStore, storeOf, updateStore } from "./result_store.ts";
 import { type RunScale, runScale } from "./run_scale.ts";
 import { type MeanAndInterval, meanAndInterval } from "./statistics.ts";
@@ -51,6 +51,8 @@ export interface Zoo {
   readonly rows: readonly Record<string, string | number>[];
   /** Accuracy over multiply-accumulates, with 95 % intervals. */
   readonly chart: Figure;
+  /** Accuracy over parameters, with 95 % intervals. */
+  readonly parameterChart: Figure;
 }
 
 /** The networks of this notebook so far. */
@@ -109,7 +111,14 @@ export function addToZoo(network: ZooNetwork): Zoo {
     ...entry,
     color: notebooks.indexOf(entry.notebook) % colors.length,
   }));
-  return { networks: shown, rows: shown.map(row), chart: chart(shown) };
+  const work = { title: "Work for one image", unit: "million MACs", scale: "log" } as const;
+  const size = { title: "Parameters", scale: "log" } as const;
+  return {
+    networks: shown,
+    rows: shown.map(row),
+    chart: chart(shown, "work", work, ({ macs }) => macs / 1e6),
+    parameterChart: chart(shown, "parameters", size, ({ parameters }) => parameters),
+  };
 }
 
 function row(entry: ShownNetwork): Record<string, string | number> {
@@ -124,17 +133,22 @@ function row(entry: ShownNetwork): Record<string, string | number> {
   };
 }
 
-function chart(networks: readonly ShownNetwork[]): Figure {
+function chart(
+  networks: readonly ShownNetwork[],
+  cost: string,
+  axis: Axis,
+  costOf: (network: ShownNetwork) => number,
+): Figure {
   return scatterChart(
-    networks.map(({ network, mean, halfWidth, macs }) => ({
-      name: network,
-      x: [macs / 1e6],
-      y: [mean],
-      spread: [halfWidth],
+    networks.map((entry) => ({
+      name: entry.network,
+      x: [costOf(entry)],
+      y: [entry.mean],
+      spread: [entry.halfWidth],
     })),
     {
-      title: "The zoo: accuracy and work, with 95 % intervals",
-      x: { title: "Work for one image", unit: "million MACs", scale: "log" },
+      title: `The zoo: accuracy and ${cost}, with 95 % intervals`,
+      x: axis,
       y: { title: "Test accuracy", unit: "%" },
       width: 620,
       colors: networks.map(({ color }) => color),
