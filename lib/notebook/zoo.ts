@@ -47,7 +47,10 @@ export interface ShownNetwork extends StoredZooNetwork, MeanAndInterval {
 export interface Zoo {
   /** The networks by notebook, each with the mean of its accuracies in percent. */
   readonly networks: readonly ShownNetwork[];
-  /** A row for each network, by notebook, for {@linkcode table}. */
+  /**
+   * A row for each network, by notebook, for {@linkcode table}. The images and epochs have a column
+   * only if the networks differ in them.
+   */
   readonly rows: readonly Record<string, string | number>[];
   /** Accuracy over multiply-accumulates, with 95 % intervals. */
   readonly chart: Figure;
@@ -115,22 +118,25 @@ export function addToZoo(network: ZooNetwork): Zoo {
   const size = { title: "Parameters", scale: "log" } as const;
   return {
     networks: shown,
-    rows: shown.map(row),
+    rows: rowsOf(shown),
     chart: chart(shown, "work", work, ({ macs }) => macs / 1e6),
     parameterChart: chart(shown, "parameters", size, ({ parameters }) => parameters),
   };
 }
 
-function row(entry: ShownNetwork): Record<string, string | number> {
-  return {
+function rowsOf(networks: readonly ShownNetwork[]): Record<string, string | number>[] {
+  const trainings = networks.map(({ images, epochs }) => `${images} × ${epochs}`);
+  // A column of equal numbers would only make the table wider than a page.
+  const differ = new Set(trainings).size > 1;
+  return networks.map((entry, index) => ({
     network: entry.network,
     notebook: entry.notebook,
     "test accuracy": `${entry.mean.toFixed(2)} ± ${entry.halfWidth.toFixed(2)} %`,
     seeds: entry.accuracies.length,
     parameters: entry.parameters,
     MACs: entry.macs,
-    "images × epochs": `${entry.images} × ${entry.epochs}`,
-  };
+    ...(differ ? { "images × epochs": trainings[index]! } : {}),
+  }));
 }
 
 function chart(
