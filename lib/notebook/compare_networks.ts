@@ -237,7 +237,7 @@ export async function compareNetworks<
   await showLine(
     `${total} trainings (${contestants.length} contestant${
       contestants.length === 1 ? "" : "s"
-    } × (${learningRates.length} rates + ` +
+    } × (${learningRates.length} rate${learningRates.length === 1 ? "" : "s"} + ` +
       `${seeds.length} seeds)) ${
         isRecorded ? "from the record" : `in ${duration(performance.now() - start)}`
       }; ${describeRates(best, learningRates)}`,
