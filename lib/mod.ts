@@ -503,6 +503,7 @@ export {
   type Provenance,
   type RunScale,
   runScale,
+  type SearchChartOptions,
   type SeedRow,
   type ShownNetwork,
   showProgress,

@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import * as lib from "resnet-lab";
 import { LazyImageDataset } from "../lib/data/lazy_images.ts";
+import { NetworkComparison } from "../lib/notebook/network_comparison.ts";
 import { isTensor } from "../lib/tensor/internal.ts";
 
 /** The types with named properties that are no options, with the reason. */
@@ -54,6 +55,12 @@ const lazySet = new LazyImageDataset({
   form: { size: [4, 4], channels: 1 },
   classNames: ["a", "b"],
 });
+const outcome = { seed: 0, accuracy: 0.9, loss: 0.3, seconds: 1 };
+const comparison = new NetworkComparison(
+  { net: { learningRate: 0.1, parameters: 1, macs: 1, outcomes: [outcome, outcome] } },
+  [{ name: "net", x: [0.1], y: [0.9] }],
+  { seeds: [0, 1], learningRates: [0.1], images: 1, epochs: 1 },
+);
 const mixed = {
   pictures: { dark: [[0, 0, 0], [0, 0, 0], [0, 0, 0]] },
   attention: { weight: [0, 0, 0, 0], bias: [0, 0, 0, 0] },
@@ -409,6 +416,7 @@ const PLACES: Readonly<Record<string, Row>> = {
     },
     (o) => lib.compareNetworks(o),
   ],
+  "NetworkComparison.searchChart 0": [{ title: "A" }, (o) => comparison.searchChart(o)],
   "addToZoo 0": [
     {
       ...{ network: "a", notebook: 0, accuracies: [0.1, 0.2], parameters: 1, macs: 1 },

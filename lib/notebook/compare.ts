@@ -137,11 +137,11 @@ export async function compareOverSeeds(options: CompareOverSeedsOptions): Promis
     } × ${seeds.length} seeds) in ${duration(performance.now() - start)}`,
     true,
   );
-  return comparison(contestants.map(([name]) => name), seeds, values);
+  return comparisonOf(contestants.map(([name]) => name), seeds, values);
 }
 
-/** Returns the statistics of measured values. */
-function comparison(
+/** Returns the statistics of measured values: one list for each name, in the order of the seeds. */
+export function comparisonOf(
   names: readonly string[],
   seeds: readonly number[],
   values: readonly (readonly number[])[],

@@ -14,10 +14,10 @@ import { applyTransform, checkDataset } from "../data/internal.ts";
 import { oneCycle, type Schedule } from "../train/mod.ts";
 import { DivergenceError } from "../train/training_step.ts";
 import { checkRunOptions, isStopped } from "../train/run.ts";
-import type { Series } from "../plot/mod.ts";
 import { cachedExperiment } from "./cached_experiment.ts";
-import { checkRecord, checkSeeds, compareOverSeeds, type Comparison, timeLeft } from "./compare.ts";
+import { checkRecord, checkSeeds, timeLeft } from "./compare.ts";
 import { duration } from "./duration.ts";
+import { NetworkComparison, type NetworkOutcome } from "./network_comparison.ts";
 import { statusLine } from "./status_line.ts";
 import {
   trainAndEvaluate,
@@ -88,40 +88,6 @@ export interface CompareNetworksOptions<
   measure?: (model: Classifier<Inputs, Classes>) => Measures | Promise<Measures>;
 }
 
-/** A training of {@linkcode compareNetworks}. */
-export interface NetworkOutcome {
-  /** The seed of the images, the first weights and the order of the batches. */
-  readonly seed: number;
-  /** The accuracy on the images of the comparison, from 0 to 1. */
-  readonly accuracy: number;
-  /** The mean loss on these images. */
-  readonly loss: number;
-  /** The time of the training steps in seconds. */
-  readonly seconds: number;
-}
-
-/** A contestant of {@linkcode compareNetworks}. */
-export interface ComparedNetwork<Measures> {
-  /** The learning rate with the highest accuracy on the held-out images. */
-  readonly learningRate: number;
-  /** The number of trainable parameters. */
-  readonly parameters: number;
-  /** The multiply-accumulate operations for one image. */
-  readonly macs: number;
-  /** The trainings at this rate, one for each seed, with the result of `measure`. */
-  readonly outcomes: readonly (NetworkOutcome & Measures)[];
-}
-
-/** The result of {@linkcode compareNetworks}. */
-export interface NetworkComparison<Measures> extends Comparison {
-  /** The search: the accuracy at each learning rate, as lines for {@linkcode lineChart}. */
-  readonly searches: readonly Series[];
-  /** The contestants by their names. */
-  readonly networks: Readonly<Record<string, ComparedNetwork<Measures>>>;
-  /** The best rate, parameters and MACs of each contestant, for {@linkcode table}. */
-  readonly costs: readonly Record<string, string | number>[];
-}
-
 /**
  * Compares networks that are trained alike: each is trained at each of the learning rates, the one
  * with the highest accuracy on held-out images is chosen, and at its own rate each network is
@@ -144,7 +110,7 @@ export interface NetworkComparison<Measures> extends Comparison {
  * import assert from "node:assert/strict";
  *
  * const { train, test } = await fashionMnist({ subset: true });
- * const { rows, networks, searches } = await compareNetworks({
+ * const comparison = await compareNetworks({
  *   contestants: {
  *     "one layer": () => sequential(flatten(), linear(784, 10)),
  *     "two layers": () => sequential(flatten(), linear(784, 32), relu(), linear(32, 10)),
@@ -157,10 +123,14 @@ export interface NetworkComparison<Measures> extends Comparison {
  *   epochs: 2,
  *   batchSize: 50,
  * });
+ * const { rows, networks } = comparison;
  * assert.deepEqual(rows.map(({ name }) => name), ["one layer", "two layers"]);
  * assert.equal(networks["two layers"]!.parameters, 784 * 32 + 32 + 32 * 10 + 10);
  * assert.equal(networks["one layer"]!.learningRate, 0.01);
- * assert.deepEqual(searches[0]!.x, [0.00001, 0.01]);
+ * assert.match(comparison.searchChart().description, /one layer .* at 0\.01 \(the largest of 2/);
+ * const byLoss = comparison.compareBy(({ loss }) => loss);
+ * assert.equal(byLoss.differences[0]!.name, "two layers − one layer");
+ * assert.equal(comparison.zooEntry("two layers").accuracies.length, 2);
  * ```
  */
 export async function compareNetworks<
@@ -236,7 +206,7 @@ export async function compareNetworks<
     return outcome.diverged ? null : outcome as unknown as NetworkOutcome & Measures;
   };
 
-  const searches: Series[] = [];
+  const searches: { name: string; x: number[]; y: number[]; mode: "lines+markers" }[] = [];
   const best = new Map<string, number>();
   for (const [name] of contestants) {
     const x: number[] = [], y: number[] = [];
@@ -267,16 +237,12 @@ export async function compareNetworks<
   await showLine(
     `${total} trainings (${contestants.length} contestant${
       contestants.length === 1 ? "" : "s"
-    } × (${learningRates.length} rates + ` +
+    } × (${learningRates.length} rate${learningRates.length === 1 ? "" : "s"} + ` +
       `${seeds.length} seeds)) ${
         isRecorded ? "from the record" : `in ${duration(performance.now() - start)}`
       }; ${describeRates(best, learningRates)}`,
     true,
   );
-  const accuracies = contestants.map(([name]) =>
-    [name, outcomes.get(name)!.map(({ accuracy }) => accuracy)] as const
-  );
-  const comparison = await compareOverSeeds({ contestants: Object.fromEntries(accuracies), seeds });
   const inputShape = await shapeOfInput(action, train, training.transform);
   const networks = contestants.map(([name, build]) => {
     using model = build();
@@ -284,17 +250,9 @@ export async function compareNetworks<
     const learningRate = best.get(name)!;
     return [name, { learningRate, parameters, macs, outcomes: outcomes.get(name)! }] as const;
   });
-  return {
-    ...comparison,
-    searches,
-    networks: Object.fromEntries(networks),
-    costs: networks.map(([network, { learningRate, parameters, macs }]) => ({
-      network,
-      "best rate": learningRate,
-      parameters,
-      MACs: macs,
-    })),
-  };
+  return new NetworkComparison(Object.fromEntries(networks), searches, {
+    ...{ seeds, learningRates, images, epochs: training.epochs },
+  });
 }
 
 /** Describes the best rates, and marks those at an end of the rates that were tried. */

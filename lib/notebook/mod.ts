@@ -13,13 +13,13 @@ export {
   type Comparison,
   type SeedRow,
 } from "./compare.ts";
+export { compareNetworks, type CompareNetworksOptions } from "./compare_networks.ts";
 export {
   type ComparedNetwork,
-  compareNetworks,
-  type CompareNetworksOptions,
   type NetworkComparison,
   type NetworkOutcome,
-} from "./compare_networks.ts";
+  type SearchChartOptions,
+} from "./network_comparison.ts";
 export { errorMessage } from "./errors.ts";
 export { type Exercise, exercise, type ExerciseBundle, type ExerciseState } from "./exercise.ts";
 export { timeOf, type TimeOfOptions } from "./time_of.ts";

@@ -175,7 +175,7 @@ function checkColumns(
 }
 
 /** A number as text, with a sign, a percent sign, a unit or an interval. */
-const NUMBER = /^[-−+±]? ?\d[\d,.]*(?:e[-+]?\d+)?(?: ± [\d,.]+)?(?: (?:%|\p{L}+))?$/u;
+const NUMBER = /^[-−+±]? ?\d[\d,.]*(?:e[-−+]?\d+)?(?: ± [\d,.]+)?(?: (?:%|\p{L}+))?$/u;
 
 /** Returns the cells of a column as text, and their alignment. */
 function column(

@@ -6,7 +6,7 @@ import {
   checkString,
 } from "../tensor/internal.ts";
 import { colors } from "../plot/internal.ts";
-import { type Figure, scatterChart } from "../plot/mod.ts";
+import { type Axis, type Figure, scatterChart } from "../plot/mod.ts";
 import { isWriting, processorName, readStore, storeOf, updateStore } from "./result_store.ts";
 import { type RunScale, runScale } from "./run_scale.ts";
 import { type MeanAndInterval, meanAndInterval } from "./statistics.ts";
@@ -47,10 +47,15 @@ export interface ShownNetwork extends StoredZooNetwork, MeanAndInterval {
 export interface Zoo {
   /** The networks by notebook, each with the mean of its accuracies in percent. */
   readonly networks: readonly ShownNetwork[];
-  /** A row for each network, by notebook, for {@linkcode table}. */
+  /**
+   * A row for each network, by notebook, for {@linkcode table}. The images and epochs have a column
+   * only if the networks differ in them.
+   */
   readonly rows: readonly Record<string, string | number>[];
   /** Accuracy over multiply-accumulates, with 95 % intervals. */
   readonly chart: Figure;
+  /** Accuracy over parameters, with 95 % intervals. */
+  readonly parameterChart: Figure;
 }
 
 /** The networks of this notebook so far. */
@@ -109,32 +114,47 @@ export function addToZoo(network: ZooNetwork): Zoo {
     ...entry,
     color: notebooks.indexOf(entry.notebook) % colors.length,
   }));
-  return { networks: shown, rows: shown.map(row), chart: chart(shown) };
+  const work = { title: "Work for one image", unit: "million MACs", scale: "log" } as const;
+  const size = { title: "Parameters", scale: "log" } as const;
+  return {
+    networks: shown,
+    rows: rowsOf(shown),
+    chart: chart(shown, "work", work, ({ macs }) => macs / 1e6),
+    parameterChart: chart(shown, "parameters", size, ({ parameters }) => parameters),
+  };
 }
 
-function row(entry: ShownNetwork): Record<string, string | number> {
-  return {
+function rowsOf(networks: readonly ShownNetwork[]): Record<string, string | number>[] {
+  const trainings = networks.map(({ images, epochs }) => `${images} × ${epochs}`);
+  // A column of equal numbers would only make the table wider than a page.
+  const differ = new Set(trainings).size > 1;
+  return networks.map((entry, index) => ({
     network: entry.network,
     notebook: entry.notebook,
     "test accuracy": `${entry.mean.toFixed(2)} ± ${entry.halfWidth.toFixed(2)} %`,
     seeds: entry.accuracies.length,
     parameters: entry.parameters,
     MACs: entry.macs,
-    "images × epochs": `${entry.images} × ${entry.epochs}`,
-  };
+    ...(differ ? { "images × epochs": trainings[index]! } : {}),
+  }));
 }
 
-function chart(networks: readonly ShownNetwork[]): Figure {
+function chart(
+  networks: readonly ShownNetwork[],
+  cost: string,
+  axis: Axis,
+  costOf: (network: ShownNetwork) => number,
+): Figure {
   return scatterChart(
-    networks.map(({ network, mean, halfWidth, macs }) => ({
-      name: network,
-      x: [macs / 1e6],
-      y: [mean],
-      spread: [halfWidth],
+    networks.map((entry) => ({
+      name: entry.network,
+      x: [costOf(entry)],
+      y: [entry.mean],
+      spread: [entry.halfWidth],
     })),
     {
-      title: "The zoo: accuracy and work, with 95 % intervals",
-      x: { title: "Work for one image", unit: "million MACs", scale: "log" },
+      title: `The zoo: accuracy and ${cost}, with 95 % intervals`,
+      x: axis,
       y: { title: "Test accuracy", unit: "%" },
       width: 620,
       colors: networks.map(({ color }) => color),

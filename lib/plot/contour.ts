@@ -8,7 +8,7 @@ import {
   checkSameLength,
 } from "./checks.ts";
 import { Figure } from "./figure.ts";
-import { formatNumber } from "./format.ts";
+import { formatNumber, withMinus } from "./format.ts";
 import { colorbar, colorEnds, zFormat } from "./heatmap.ts";
 import { jointExtent, type Numbers } from "./numbers.ts";
 import { type Axis, chartNames, type FigureOptions } from "./options.ts";
@@ -303,7 +303,7 @@ function decadeTicks(min: number, max: number): { tickvals: number[]; ticktext: 
   return {
     tickvals: ticks.map(Math.log10),
     ticktext: ticks.map((tick) =>
-      tick < 1e6 ? String(tick) : tick.toExponential().replace("+", "")
+      withMinus(tick < 1e6 ? String(tick) : tick.toExponential().replace("+", ""))
     ),
   };
 }

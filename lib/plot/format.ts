@@ -1,17 +1,22 @@
 /** Numbers and lists as text. */
 
+/** Replaces the hyphens of a number by minus signs, as plotly.js writes them along an axis. */
+export function withMinus(text: string): string {
+  return text.replaceAll("-", "−");
+}
+
 /** Formats a number for a sentence: at most four significant digits, thousands grouped. */
 export function formatNumber(value: number, digits = 4): string {
   const size = Math.abs(value);
   if (size === 0) return "0";
-  if (!Number.isFinite(value)) return String(value);
-  if (Number.isInteger(value) && size < 1e15) return value.toLocaleString("en");
+  if (!Number.isFinite(value)) return withMinus(String(value));
+  if (Number.isInteger(value) && size < 1e15) return withMinus(value.toLocaleString("en"));
   if (size >= 1e6 || size < 1e-4) {
-    return value.toExponential(Math.min(2, digits - 1)).replace("e+", "e");
+    return withMinus(value.toExponential(Math.min(2, digits - 1)).replace("e+", "e"));
   }
-  return Number(value.toPrecision(digits)).toLocaleString("en", {
-    maximumSignificantDigits: digits,
-  });
+  return withMinus(
+    Number(value.toPrecision(digits)).toLocaleString("en", { maximumSignificantDigits: digits }),
+  );
 }
 
 /**
@@ -28,7 +33,7 @@ export function formatColumn(values: readonly number[], digits: number): string[
   const useGrouping = largest >= 1e4;
   if (sizes.every(Number.isInteger)) {
     return values.map((value) =>
-      Math.abs(value) < 1e15 ? value.toLocaleString("en", { useGrouping }) : String(value)
+      withMinus(Math.abs(value) < 1e15 ? value.toLocaleString("en", { useGrouping }) : `${value}`)
     );
   }
   if (largest > 100 * smallest || largest < 1e-3) {
@@ -36,20 +41,21 @@ export function formatColumn(values: readonly number[], digits: number): string[
   }
   const most = Math.max(0, Math.min(17, digits - 1 - Math.floor(Math.log10(largest))));
   const decimals = Math.max(...sizes.map((size) => decimalsOf(size.toFixed(most))));
-  return values.map((value) =>
-    value.toLocaleString("en", {
-      useGrouping,
-      minimumFractionDigits: decimals,
-      maximumFractionDigits: decimals,
-    })
-  );
+  const options = {
+    useGrouping,
+    minimumFractionDigits: decimals,
+    maximumFractionDigits: decimals,
+  };
+  return values.map((value) => withMinus(value.toLocaleString("en", options)));
 }
 
 /** Formats a mean with half of its interval, which has two significant digits: "91.23 ± 0.41". */
 export function formatInterval(mean: number, halfWidth: number): string {
   const decimals = 1 - Math.floor(Math.log10(halfWidth));
   return halfWidth > 0 && Math.abs(mean) < 1e9 && decimals <= 8
-    ? [mean, halfWidth].map((value) => value.toFixed(Math.max(0, decimals))).join(" ± ")
+    ? withMinus(
+      `${mean.toFixed(Math.max(0, decimals))} ± ${halfWidth.toFixed(Math.max(0, decimals))}`,
+    )
     : `${formatNumber(mean)} ± ${formatNumber(halfWidth)}`;
 }
 
@@ -61,16 +67,18 @@ function decimalsOf(text: string): number {
 /** Formats a number for a bar or a diagram, with an SI letter if it is large: 61.1M, 1.81G, 240. */
 export function formatSI(value: number): string {
   const rounded = Number(value.toPrecision(3)) + 0; // 999,999 is 1M, and -0 is 0.
-  if (Math.abs(rounded) >= 1e12) return rounded.toExponential().replace("+", "");
+  if (Math.abs(rounded) >= 1e12) return withMinus(rounded.toExponential().replace("+", ""));
   for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]] as const) {
-    if (Math.abs(rounded) >= size) return `${Number((value / size).toPrecision(3))}${letter}`;
+    if (Math.abs(rounded) >= size) {
+      return withMinus(`${Number((value / size).toPrecision(3))}${letter}`);
+    }
   }
-  return String(rounded);
+  return withMinus(String(rounded));
 }
 
 /** Formats a fraction as a percentage. */
 export function formatPercent(fraction: number, digits = 3): string {
-  return `${Number((100 * fraction).toPrecision(digits))} %`;
+  return withMinus(`${Number((100 * fraction).toPrecision(digits))} %`);
 }
 
 /** Joins the clauses of a sentence; after 40 of them it only counts the rest. */

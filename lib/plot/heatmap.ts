@@ -10,7 +10,7 @@ import {
   checkStrings,
 } from "./checks.ts";
 import { Figure } from "./figure.ts";
-import { formatNumber, formatPercent } from "./format.ts";
+import { formatColumn, formatNumber, formatPercent } from "./format.ts";
 import { endsAround, jointExtent, minSpread, type Numbers } from "./numbers.ts";
 import { chartNames, figureNames, type FigureOptions, type Quantity } from "./options.ts";
 import {
@@ -138,7 +138,7 @@ export function heatmap(values: readonly Numbers[], options: HeatmapOptions): Fi
       colorscale: colorScales[colors],
       colorbar: colorbar(value),
       ...(numbers && columns * values.length <= maxNumberedCells
-        ? { texttemplate: `%{z:.${digitsOf(min, max)}~g}` }
+        ? { text: cellTexts(values, digitsOf(min, max)), texttemplate: "%{text}" }
         : {}),
       ...zFormat,
       hovertemplate: `${axisTitle(y)} %{y}, ${lowerFirst(x)} %{x}: %{z}<extra></extra>`,
@@ -167,6 +167,12 @@ export const zFormat: { zhoverformat: string } = { zhoverformat: numberFormat.ho
 /** Returns the ends of a colour scale, which differ also for equal numbers. */
 export function colorEnds(min: number, max: number): [number, number] {
   return max - min >= minSpread([min, max]) ? [min, max] : endsAround([min, max]);
+}
+
+/** Returns the numbers of cells as text, with equally many decimals. */
+function cellTexts(rows: readonly Numbers[], digits: number): string[][] {
+  const texts = formatColumn(rows.flatMap((row) => Array.from(row)), digits).values();
+  return rows.map((row) => Array.from(row, () => texts.next().value!));
 }
 
 /** Returns a number of digits: three more than all numbers between two ends have in common. */

@@ -8,7 +8,7 @@ import {
   checkRange,
 } from "./checks.ts";
 import { Figure } from "./figure.ts";
-import { escapeText, formatNumber, formatPercent, formatSI } from "./format.ts";
+import { escapeText, formatNumber, formatPercent, formatSI, withMinus } from "./format.ts";
 import { type BinCounts, countBins, moments, type Numbers } from "./numbers.ts";
 import {
   type Axis,
@@ -243,9 +243,11 @@ export function activationHistograms(
   );
 }
 
-/** Formats a number for the narrow space over a histogram: 2.7e-4, 0.027, 27.1k. */
+/** Formats a number for the narrow space over a histogram: 2.7e−4, 0.027, 27.1k. */
 function short(value: number): string {
-  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(1) : formatSI(value);
+  return value !== 0 && Math.abs(value) < 1e-3
+    ? withMinus(value.toExponential(1))
+    : formatSI(value);
 }
 
 /** Returns the upper end of the last bin. */

@@ -15,6 +15,7 @@ import {
   sequential,
   setSeed,
   sgd,
+  table,
   trainAndEvaluate,
 } from "resnet-lab";
 import { assertNoLeak } from "../_helpers.ts";
@@ -137,6 +138,130 @@ Deno.test("compareNetworks() measures trained networks, not those of the search"
   });
   assert.equal(calls, 2);
   for (const { accuracy, again } of networks.plain!.outcomes) assert.equal(again, accuracy);
+});
+
+/** A comparison by two trainings each, with a measure of one's own. */
+const compared = () =>
+  compareNetworks({ ...options, measure: (model) => ({ size: model.parameters().length }) });
+
+Deno.test("NetworkComparison.compareBy() compares the trainings by another number", async () => {
+  const comparison = await compared();
+  const { seeds, rows, differences } = comparison.compareBy(({ size }) => size);
+  assert.deepEqual(seeds, [4, 5]);
+  assert.deepEqual(rows.map(({ name, values }) => [name, values]), [
+    ["plain", [2, 2]],
+    ["normed", [4, 4]],
+  ]);
+  assert.deepEqual(differences.map(({ name, mean }) => [name, mean]), [["normed − plain", 2]]);
+  const byAccuracy = comparison.compareBy(({ accuracy }) => accuracy);
+  assert.deepEqual(byAccuracy.rows, comparison.rows);
+  const both = comparison.compareBy(({ accuracy }) => accuracy, comparison);
+  assert.deepEqual(both.rows, [...comparison.rows, ...comparison.rows]);
+  assert.deepEqual(both.differences.map(({ name }) => name), [
+    "normed − plain",
+    "plain − plain",
+    "normed − plain",
+  ]);
+  const later = await compareNetworks({ ...options, contestants: { plain }, seeds: [4, 6] });
+  const measure = () => 1;
+  assert.throws(() => comparison.compareBy(measure, later as typeof comparison), {
+    name: "RangeError",
+    message: "Comparing networks by a number: the seeds of all comparisons must be [4, 5], found " +
+      "[4, 6].",
+  });
+  assert.throws(() => comparison.compareBy(() => NaN), { name: "RangeError" });
+  assert.throws(() => comparison.compareBy(5 as never), {
+    name: "TypeError",
+    message: "Comparing networks by a number: measure must be a function, found 5.",
+  });
+});
+
+Deno.test("NetworkComparison.means() has a row for each network, and a column for each number", async () => {
+  const comparison = await compared();
+  const rows = comparison.means({ accuracy: ({ accuracy }) => accuracy, size: ({ size }) => size });
+  assert.deepEqual(rows.map(({ network }) => network), ["plain", "normed"]);
+  const intervals = rows.map(({ accuracy }) => accuracy);
+  assert.deepEqual(
+    intervals,
+    comparison.rows.map(({ mean, standardDeviation, halfWidth }) => (
+      { mean, standardDeviation, halfWidth }
+    )),
+  );
+  assert.match(String(table(rows, { percent: ["accuracy"] })), /^normed .* % {2}4 ± 0$/m);
+  assert.throws(() => comparison.means({ a: 5 as never }), {
+    name: "TypeError",
+    message: 'Computing the means of trainings: measure "a" must be a function, found 5.',
+  });
+  assert.throws(() => comparison.means(5 as never), { name: "TypeError", message: /found 5/ });
+});
+
+Deno.test("NetworkComparison.zooEntry() returns what addToZoo() takes", async () => {
+  const comparison = await compared();
+  assert.deepEqual(comparison.zooEntry("normed"), {
+    accuracies: comparison.rows[1]!.values,
+    parameters: 10,
+    macs: 4,
+    images: 20,
+    epochs: 3,
+  });
+  assert.throws(() => comparison.zooEntry("none"), {
+    name: "RangeError",
+    message: 'Making an entry of the zoo: the name must be one of "plain", "normed", found "none".',
+  });
+});
+
+Deno.test("NetworkComparison.searchChart() draws a line and a ring around its best for each network", async () => {
+  const comparison = await compareNetworks({
+    ...options,
+    contestants: { plain },
+    learningRates: [1e-4, 0.05, 1e38],
+    optimizer: sgd,
+    schedule: (learningRate: number) => () => learningRate,
+  });
+  const { data, layout, description } = comparison.searchChart();
+  const [line, ring] = data, [search] = comparison.searches;
+  assert.equal(data.length, 2);
+  assert.deepEqual([line!.x, line!.mode], [[1e-4, 0.05], "lines+markers"]);
+  const percents = Array.from(search!.y, (accuracy) => (100 * accuracy).toFixed(3));
+  assert.deepEqual(Array.from(line!.y as number[], (y) => y.toFixed(3)), percents);
+  const best = comparison.networks.plain!.learningRate;
+  assert.deepEqual([ring!.x, ring!.marker!.symbol], [[best], "circle-open"]);
+  assert.deepEqual(ring!.y, [line!.y![(line!.x as number[]).indexOf(best)]]);
+  assert.equal(layout.width, 560);
+  assert.match(
+    description,
+    /^Best held-out accuracy \(%\) by largest learning rate: plain [\d.]+ at [\d.]+ \(.*of 3 rates, diverged at 1\.00e38\)\.$/,
+  );
+  assert.equal(comparison.searchChart({ description: "The search." }).description, "The search.");
+});
+
+Deno.test("NetworkComparison.searchChart() draws other searches too, with dashes for one colour", async () => {
+  const comparison = await compared();
+  const other = await compareNetworks({ ...options, contestants: { plain, other: plain } });
+  const { data, layout } = comparison.searchChart({
+    title: "Three",
+    also: [other],
+    colors: [0, 1, 0],
+    range: [0, 1],
+  });
+  const lines = data.slice(0, 3);
+  assert.deepEqual(lines.map(({ name }) => name), ["plain", "normed", "other"]);
+  assert.deepEqual(lines.map(({ line }) => line!.dash), ["solid", "solid", "dash"]);
+  assert.equal(lines[0]!.line!.color, lines[2]!.line!.color);
+  assert.deepEqual(
+    data.slice(3).map(({ marker }) => marker!.color),
+    lines.map(({ line }) => line!.color),
+  );
+  assert.deepEqual(layout.yaxis!.range, [0, 100]);
+  const refused: [object, string, RegExp][] = [
+    [{ also: other }, "TypeError", /also must be an array/],
+    [{ also: [5] }, "TypeError", /also must be results of compareNetworks, found 5/],
+    [{ colors: [0] }, "RangeError", /colors/],
+    [{ titel: "" }, "TypeError", /there is no option titel/],
+  ];
+  for (const [options, name, message] of refused) {
+    assert.throws(() => comparison.searchChart(options), { name, message });
+  }
 });
 
 Deno.test("compareNetworks() leaves a rate that diverges out of the search", async () => {

@@ -33,7 +33,7 @@ Deno.test("table() keeps the digits of numbers of very different sizes", () => {
     "0.0003",
     "0.1",
     "30",
-    "1.23e-7",
+    "1.23e−7",
     "0",
     "Infinity",
     "NaN",

@@ -14,7 +14,7 @@ const network = {
 Deno.test("addToZoo() puts a network last, with its interval, and stores nothing without RESNET_LAB_WRITE", () => {
   const file = new URL("../../data/zoo.json", import.meta.url);
   const before = read(file);
-  const { networks, rows, chart } = addToZoo(network);
+  const { networks, rows, chart, parameterChart } = addToZoo(network);
   assert.deepEqual(rows.at(-1), {
     network: network.network,
     notebook: 99,
@@ -32,6 +32,8 @@ Deno.test("addToZoo() puts a network last, with its interval, and stores nothing
   ]);
   const point = chart.data.find(({ name }) => name === network.network)!;
   assert.deepEqual([point.x, point.y], [[2], [89]]);
+  const bySize = parameterChart.data.find(({ name }) => name === network.network)!;
+  assert.deepEqual([bySize.x, bySize.y], [[1000], [89]]);
   assert.equal(read(file), before);
 });
 

@@ -188,11 +188,11 @@ Deno.test("heatmap and contourPlot label their colour scale with the right numbe
 Deno.test("barChart writes right numbers of any size on bars and in its description", async () => {
   const cases: [number, string][] = [
     [999_999, "1M"],
-    [1e-8, "1e-8"],
-    [-1e-8, "-1e-8"],
+    [1e-8, "1e−8"],
+    [-1e-8, "−1e−8"],
     [1.5e12, "1.5e12"],
     [1e300, "1e300"],
-    [-2e21, "-2e21"],
+    [-2e21, "−2e21"],
     [0, "0"],
     [-0, "0"],
   ];
@@ -203,7 +203,7 @@ Deno.test("barChart writes right numbers of any size on bars and in its descript
   }
   assert.equal(
     barChart(["a", "b", "c"], [1e300, -0, 1e-310], { x, y }).description,
-    "Loss by step: a 1.00e300; b 0; c 1.00e-310.",
+    "Loss by step: a 1.00e300; b 0; c 1.00e−310.",
   );
 });
 

@@ -19,12 +19,12 @@ Deno.test("heatmap draws row 0 at the top, dark to bright", () => {
 });
 
 Deno.test("heatmap puts zero in the middle of a scale with two colours", () => {
-  const { data } = heatmap([[-1, 4]], { ...axes, numbers: true });
-  assert.deepEqual([data[0]?.zmin, data[0]?.zmax], [-4, 4]);
+  const { data } = heatmap([[-1, 4.25]], { ...axes, numbers: true });
+  assert.deepEqual([data[0]?.zmin, data[0]?.zmax], [-4.25, 4.25]);
   const colors = data[0]?.colorscale;
   assert.ok(Array.isArray(colors));
   assert.deepEqual(colors[2], [0.5, "#f4f4f4"]);
-  assert.equal(data[0]?.texttemplate, "%{z:.3~g}");
+  assert.deepEqual(data[0]?.text, [["−1.00", "4.25"]]);
 });
 
 Deno.test("heatmap takes names and the ends of its scale", () => {

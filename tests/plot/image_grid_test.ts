@@ -42,7 +42,7 @@ Deno.test("imageGrid stretches numbers beyond [0, 1], and says so", () => {
   assert.deepEqual(pictureOf(figure).rows, [[[0], [64], [255]]]);
   assert.equal(
     figure.description,
-    "1 grey image of 1×3 pixels, black at -1 and white at 3.",
+    "1 grey image of 1×3 pixels, black at −1 and white at 3.",
   );
   const chosen = imageGrid([-1, 0, 3], [1, 1, 3, 1], { range: [0, 1] });
   assert.deepEqual(pictureOf(chosen).rows, [[[0], [0], [255]]]);
@@ -116,7 +116,7 @@ Deno.test("filterGrid draws one kernel per output channel, white at zero", () =>
   assert.ok(half && half[0]! > half[2]! + 50, `${half} is reddish`);
   assert.equal(
     figure.description,
-    "2 kernels of 1×2 weights for input channel 1 of 2, from -2 to 2.",
+    "2 kernels of 1×2 weights for input channel 1 of 2, from −2 to 2.",
   );
   assert.deepEqual(figure.layout.annotations?.map(({ text }) => text), ["0", "1"]);
   const scale = figure.data[1]?.marker;
@@ -127,7 +127,7 @@ Deno.test("filterGrid draws kernels over three channels in colour, gray at zero"
   const figure = filterGrid([4, 0, -4], [1, 1, 3, 1]);
   assert.deepEqual(pictureOf(figure).rows.at(-1), [[255, 128, 0]]);
   assert.equal(figure.data.length, 1, "no scale, for there are three");
-  assert.equal(figure.description, "1 kernel of 1×1 weights in colour, from -4 to 4.");
+  assert.equal(figure.description, "1 kernel of 1×1 weights in colour, from −4 to 4.");
   const one = filterGrid([4, 0, -4], [1, 1, 3, 1], { inputChannel: 2 });
   assert.deepEqual(pictureOf(one).rows.at(-1), [[8, 64, 126]]);
   assert.deepEqual(pictureOf(filterGrid([0, 0, 0], [1, 1, 3, 1])).rows.at(-1), [[128, 128, 128]]);
@@ -225,7 +225,7 @@ Deno.test("imageGrid shows the number of a pixel under the pointer, and its plac
   const colours = hover([-1, 0, 2], [1, 1, 1, 3]);
   assert.equal(
     colours?.hovertemplate,
-    "Row %{y}, column %{x}: red %{color[0]}/255, green %{color[1]}/255, blue %{color[2]}/255 from -1 to 2<extra></extra>",
+    "Row %{y}, column %{x}: red %{color[0]}/255, green %{color[1]}/255, blue %{color[2]}/255 from −1 to 2<extra></extra>",
   );
   assert.equal(featureMaps([0, 1], [1, 2, 1]).data[0]?.hoverinfo, "skip");
 });

@@ -77,7 +77,7 @@ async function covered(figure: ReturnType<typeof scatterChart>): Promise<string[
 }
 
 Deno.test("scatterChart keeps names apart, and off points and bars", async () => {
-  // Eleven networks of the course: million MACs, accuracy, half of the interval.
+  // The networks of the course: million MACs, accuracy, half of the interval.
   const zoo: [string, number, number, number][] = [
     ["LeNet", 0.417, 83.22, 0.32],
     ["AlexNet ×1/8", 3.932, 82.5, 0.37],
@@ -90,10 +90,13 @@ Deno.test("scatterChart keeps names apart, and off points and bars", async () =>
     ["plain 18 ×1/8", 7.089, 83.39, 0.32],
     ["ResNet-18 ×1/8", 7.089, 84.11, 0.31],
     ["ResNet-18 ×1/16", 1.786, 82.98, 0.78],
+    ["ResNet-14, basic", 6.414, 84.02, 0.63],
+    ["ResNet-20, bottlenecks", 6.43, 83.25, 0.15],
+    ["ResNet-8, dynamic", 0.6244, 81.28, 0.25],
   ];
   const groups = zoo.map(([name, x, y, half]) => ({ name, x: [x], y: [y], spread: [half] }));
-  for (const count of [10, 11]) {
-    const options = { ...log, title: "The zoo", width: 620 };
+  for (const [count, height] of [[10, 420], [11, 420], [14, 500]] as const) {
+    const options = { ...log, title: "The zoo", width: 620, height };
     assert.deepEqual(await covered(scatterChart(groups.slice(0, count), options)), []);
   }
   const row = [["left", 0], ["middle", 5], ["right behind it", 5.8], ["at the edge", 10]] as const;
