@@ -20,7 +20,7 @@ export interface CompareOverSeedsOptions {
   /**
    * Measures one number, such as an accuracy, for a seed, by the name of what is measured. The
    * first contestant is the one with which the others are compared. Numbers that are measured
-   * already, such as those of {@linkcode tune}, are given as an array, one for each seed.
+   * already, such as those of {@linkcode tuneEach}, are given as an array, one for each seed.
    */
   contestants: Readonly<
     Record<string, readonly number[] | ((seed: number) => number | Promise<number>)>
@@ -137,11 +137,11 @@ export async function compareOverSeeds(options: CompareOverSeedsOptions): Promis
     } × ${seeds.length} seeds) in ${duration(performance.now() - start)}`,
     true,
   );
-  return comparison(contestants.map(([name]) => name), seeds, values);
+  return comparisonOf(contestants.map(([name]) => name), seeds, values);
 }
 
-/** Returns the statistics of measured values. */
-function comparison(
+/** Returns the statistics of measured values: one list for each name, in the order of the seeds. */
+export function comparisonOf(
   names: readonly string[],
   seeds: readonly number[],
   values: readonly (readonly number[])[],
