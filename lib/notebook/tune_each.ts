@@ -32,8 +32,8 @@ export interface TuneEachOptions extends TuneOptions {
 /** Options of {@linkcode TunedContestants.searchChart}. */
 export interface TuneChartOptions extends FigureOptions {
   /**
-   * Ends of the vertical axis. Larger losses, such as those of a rate that is too large, leave the
-   * figure.
+   * Ends of the vertical axis. Larger losses, such as those of a rate that is too large, have no
+   * point.
    *
    * @default the ends of the data
    */
@@ -139,13 +139,13 @@ export class TunedContestants<Name extends string, Setting, Outcome> {
         if (typeof rate !== "number") {
           throw new TypeError(`${action}: the settings must be learning rates, found ${rate}.`);
         }
-        if (loss === null) return;
+        if (loss === null || loss > (range?.[1] ?? Infinity)) return;
         x.push(rate);
         y.push(loss);
       });
       return { name, x, y, mode: "lines+markers" } as const;
     });
-    return lineChart(lines, {
+    return lineChart(lines.filter(({ x }) => x.length > 0), {
       title: "The search: the loss at each learning rate",
       ...shared,
       x: { title: "Learning rate", scale: "log" },
