@@ -48,6 +48,7 @@ const images = {
   labels: Uint8Array.of(0, 1),
 } as const;
 const set = new lib.ImageDataset(images);
+const tuned = await lib.tuneEach({ a: 1 }, [1], () => Promise.resolve({ loss: 1 }));
 const lazySet = new LazyImageDataset({
   name: "lazy",
   folder: "no such folder",
@@ -401,9 +402,13 @@ const PLACES: Readonly<Record<string, Row>> = {
   ],
 
   // notebook
-  "tune 2": [
-    { seeds: [0], searchSeeds: [1] },
-    (o) => lib.tune([1], () => Promise.resolve({ loss: 1 }), o),
+  "tuneEach 3": [
+    { seeds: [0, 1], searchSeeds: [1] },
+    (o) => lib.tuneEach({ a: 1 }, [1], () => Promise.resolve({ loss: 1 }), o),
+  ],
+  "TunedContestants.searchChart 0": [
+    { range: [0, 1] },
+    (o) => tuned.searchChart(o),
   ],
   "compareOverSeeds 0": [
     { contestants: { a: (seed: number) => seed }, seeds: 2 },

@@ -20,7 +20,7 @@ export interface CompareOverSeedsOptions {
   /**
    * Measures one number, such as an accuracy, for a seed, by the name of what is measured. The
    * first contestant is the one with which the others are compared. Numbers that are measured
-   * already, such as those of {@linkcode tune}, are given as an array, one for each seed.
+   * already, such as those of {@linkcode tuneEach}, are given as an array, one for each seed.
    */
   contestants: Readonly<
     Record<string, readonly number[] | ((seed: number) => number | Promise<number>)>

@@ -22,7 +22,7 @@ import * as statistics from "./statistics.ts";
 import * as table from "./table.ts";
 import * as timeOf from "./time_of.ts";
 import * as trainAndEvaluate from "./train_and_evaluate.ts";
-import * as tune from "./tune.ts";
+import * as tuneEach from "./tune_each.ts";
 import * as zoo from "./zoo.ts";
 
 /** A page of help. A notebook shows it as HTML, `console.log` as text. */
@@ -124,7 +124,7 @@ function nameOf(value: unknown): string | undefined {
       progress,
       runScale,
     ],
-    ...[statistics, table, timeOf, trainAndEvaluate, tune, zoo],
+    ...[statistics, table, timeOf, trainAndEvaluate, tuneEach, zoo],
     { help },
   ];
   names ??= new Map(

@@ -7,7 +7,7 @@ import {
 } from "../tensor/internal.ts";
 import { DivergenceError } from "../train/training_step.ts";
 
-/** Options of {@linkcode tune}. */
+/** The seeds of a search, and those of the trainings at the best setting. */
 export interface TuneOptions {
   /**
    * The seeds with which each setting is tried.
@@ -23,7 +23,7 @@ export interface TuneOptions {
   seeds?: readonly number[];
 }
 
-/** The results of {@linkcode tune}, which JSON can store. */
+/** The results of a search, which JSON can store. */
 export interface Tuned<Outcome> {
   /** The mean loss of each setting over the search seeds; null if a training diverged. */
   readonly losses: readonly (number | null)[];
@@ -34,32 +34,12 @@ export interface Tuned<Outcome> {
 }
 
 /**
- * Finds the best setting of a training, such as its learning rate, by a grid search, and repeats
- * the best with seeds that took no part in the choice. If each contestant of a comparison is tuned
- * over the same settings, none has the advantage of a setting that happens to suit it.
+ * Finds the best setting of one contestant by a grid search, and repeats the best; see
+ * {@linkcode tuneEach}.
  *
- * The best setting has the smallest mean loss over the search seeds. A setting whose training
- * throws a {@linkcode DivergenceError} is not chosen. If the best is the first or the last of an
- * ordered grid, a better one may lie outside: widen the grid.
- *
- * @param settings The settings to try.
- * @param trial Trains with a setting and a seed, and returns the loss on held-out images, with
- * anything else that is of interest.
  * @throws {TypeError} If an argument is of the wrong kind, or an option does not exist.
  * @throws {RangeError} If there are no settings or seeds, a loss is not finite, or every setting
  * diverges.
- *
- * @example
- * ```ts
- * import { tune } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const trial = (rate: number, seed: number) => Promise.resolve({ loss: (rate - 3) ** 2, seed });
- * const { losses, best, outcomes } = await tune([1, 2, 3, 4], trial, { seeds: [7, 8] });
- * assert.deepEqual(losses, [4, 1, 0, 1]);
- * assert.equal(best, 2);
- * assert.deepEqual(outcomes, [{ loss: 0, seed: 7 }, { loss: 0, seed: 8 }]);
- * ```
  */
 export async function tune<Setting, Outcome extends { readonly loss: number }>(
   settings: readonly Setting[],

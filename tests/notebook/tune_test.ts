@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { compareOverSeeds, tune } from "resnet-lab";
+import { compareOverSeeds } from "resnet-lab";
+import { tune } from "../../lib/notebook/tune.ts";
 import { DivergenceError } from "../../lib/train/training_step.ts";
 
 /** A trial whose loss is the distance of the setting from 3, and the calls that were made. */
