@@ -109,7 +109,7 @@ export async function compareOverSeeds(options: CompareOverSeedsOptions): Promis
   const isMeasured = Object.values(options.contestants).every(Array.isArray);
   const showLine = isMeasured ? () => Promise.resolve() : statusLine();
   const start = performance.now();
-  let done = 0;
+  let done = 0, isRecorded = true;
   for (const seed of seeds) {
     for (const [index, [name, measure]] of contestants.entries()) {
       await showLine(
@@ -117,6 +117,7 @@ export async function compareOverSeeds(options: CompareOverSeedsOptions): Promis
       );
       const run = `${name}, seed ${seed}`;
       const measured = async () => {
+        isRecorded = false;
         setSeed(seed);
         const value: unknown = await measure(seed);
         if (await isStopped(stop.signal)) stop.signal?.throwIfAborted();
@@ -134,7 +135,9 @@ export async function compareOverSeeds(options: CompareOverSeedsOptions): Promis
   await showLine(
     `${total} measurements (${contestants.length} contestant${
       contestants.length === 1 ? "" : "s"
-    } × ${seeds.length} seeds) in ${duration(performance.now() - start)}`,
+    } × ${seeds.length} seeds) ${
+      isRecorded ? "from the record" : `in ${duration(performance.now() - start)}`
+    }`,
     true,
   );
   return comparisonOf(contestants.map(([name]) => name), seeds, values);
