@@ -97,7 +97,11 @@ export function addToZoo(network: ZooNetwork): Zoo {
   const withOwn = (stored: readonly StoredZooNetwork[]) => {
     const all = new Map<string, StoredZooNetwork>();
     for (const entry of [...stored, ...ownNetworks, own]) {
-      all.set([entry.scale, entry.notebook, entry.network].join("/"), entry);
+      const key = [entry.scale, entry.notebook, entry.network].join("/");
+      const before = all.get(key);
+      // Accuracies from a record are those of the machine that trained.
+      const isRecorded = before && String(before.accuracies) === String(entry.accuracies);
+      all.set(key, isRecorded ? { ...entry, machine: before.machine } : entry);
     }
     return [...all.values()].sort((a, b) => a.notebook - b.notebook);
   };

@@ -43,6 +43,16 @@ Deno.test("addToZoo() leaves out later notebooks, and includes earlier networks 
   assert.deepEqual(rows.map((row) => row.network), ["first", "second"]);
 });
 
+Deno.test("addToZoo() keeps the machine of accuracies that are in the file", () => {
+  const { machine, scale: _, ...stored } = addToZoo(network).networks[0]!;
+  const { network: name, notebook, accuracies, parameters, macs, images, epochs } = stored;
+  const machineOf = (accuracies: readonly number[]) =>
+    addToZoo({ network: name, notebook, accuracies, parameters, macs, images, epochs })
+      .networks.find((entry) => entry.network === name)!.machine;
+  assert.equal(machineOf(accuracies), machine);
+  assert.match(machineOf(accuracies.map((accuracy) => accuracy / 2)), /^\d+ × /);
+});
+
 Deno.test("addToZoo() refuses unknown properties and values of another kind", () => {
   const cases: [object, RegExp][] = [
     [{ epoch: 5 }, /there is no option epoch\. Did you mean epochs\?/],
