@@ -29,6 +29,7 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
   "12": ["mix a kernel for each picture, and measure whether the network uses the picture", "½"],
   "13": ["use a trained network where labels are few", "1"],
   "14": ["choose a network by data and cost, make it faster, go from a folder to answers", "1"],
+  "15": ["tell which part of a recipe brings how much, and report a record that holds", "½"],
 };
 
 /** The scales, and the minutes that a lesson computes if they are alike for all. */
