@@ -160,7 +160,7 @@ export interface FilterGridOptions extends GridOptions {
  *
  * const sobel = [1, 0, -1, 2, 0, -2, 1, 0, -1];
  * const figure = filterGrid(sobel, [3, 3, 1, 1], { titles: ["vertical edge"] });
- * assert.match(figure.description, /^1 kernel of 3×3 weights for input channel 0 of 1, from -2 /);
+ * assert.match(figure.description, /^1 kernel of 3×3 weights for input channel 0 of 1, from −2 /);
  * ```
  */
 export function filterGrid(

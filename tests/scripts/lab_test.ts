@@ -96,7 +96,7 @@ Deno.test("workingCopy() leaves an exercise with a check and its folded solution
 
 Deno.test("workingCopy() finds the exercises of every notebook of the course", async () => {
   const paths = notebooksIn(join(root, "notebooks"));
-  assert.equal(paths.length, 15); // 01 to 14, and 03b
+  assert.equal(paths.length, 16); // 01 to 15, and 03b
   for (const path of paths) {
     const original: Notebook = JSON.parse(await Deno.readTextFile(path));
     const { cells } = workingCopy(original, "6.0.3");
@@ -194,7 +194,7 @@ Deno.test("writeStartPage() has a row for each notebook of the course", async ()
     }
     await writeStartPage(folder, commands, { scale: "cpu", copies: true });
     const text = await Deno.readTextFile(join(folder, startPageName));
-    assert.equal(text.match(/^\| \[\d\db?\. /gm)?.length, 15);
+    assert.equal(text.match(/^\| \[\d\db?\. /gm)?.length, 16);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
