@@ -7,6 +7,9 @@ import {
 } from "../tensor/internal.ts";
 import { DivergenceError } from "../train/training_step.ts";
 
+/** The default of the option `seeds`. */
+export const defaultSeeds: readonly number[] = [0, 1, 2, 3, 4];
+
 /** The seeds of a search, and those of the trainings at the best setting. */
 export interface TuneOptions {
   /**
@@ -53,7 +56,7 @@ export async function tune<Setting, Outcome extends { readonly loss: number }>(
     searchSeeds: true,
     seeds: true,
   });
-  const { searchSeeds = [100, 101], seeds = [0, 1, 2, 3, 4] } = options;
+  const { searchSeeds = [100, 101], seeds = defaultSeeds } = options;
   if (settings.length === 0) {
     throw new RangeError(`${action}: there must be at least one setting, found none.`);
   }

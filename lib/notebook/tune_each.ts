@@ -9,7 +9,7 @@ import { type Figure, type FigureOptions, lineChart } from "../plot/mod.ts";
 import { cachedExperiment } from "./cached_experiment.ts";
 import { checkRecord, type Comparison, comparisonOf } from "./compare.ts";
 import { type MeanAndInterval, meanAndInterval } from "./statistics.ts";
-import { tune, type Tuned, type TuneOptions } from "./tune.ts";
+import { defaultSeeds, tune, type Tuned, type TuneOptions } from "./tune.ts";
 
 /** Options of {@linkcode tuneEach}: the seeds, and where to record. */
 export interface TuneEachOptions extends TuneOptions {
@@ -220,7 +220,7 @@ export async function tuneEach<
       : await cachedExperiment(experiment, `${prefix}${name}`, measure);
     entries.push([name, grid, tuned]);
   }
-  return new TunedContestants(entries, tuning.seeds ?? [0, 1, 2, 3, 4]);
+  return new TunedContestants(entries, tuning.seeds ?? defaultSeeds);
 }
 
 /** `Object.fromEntries` with the names in the type. */
