@@ -132,6 +132,7 @@ class Proxy:
         self.scripts: dict[str, Cell] = {}
         # How often each error that no code catches has come, by its frames or its cell.
         self.uncaught: Counter[str] = Counter()
+        self.uncaught_lock = asyncio.Lock()
         # Cells that count for the language server, in the order in which they ran last.
         self.history: dict[str, str] = {}
         self.help = LanguageHelp()
@@ -540,20 +541,23 @@ class Proxy:
         lines = content["stack"].split("\n")
         stack = stack_of(content["recorded"], lines)
         key = repr(stack.frames or execution.script)
-        self.uncaught[key] += 1
-        is_last = self.uncaught[key] == MAX_UNCAUGHT
-        if self.uncaught[key] > MAX_UNCAUGHT:
-            return
-        error = {"ename": content["name"], "evalue": content["message"], "traceback": lines}
-        try:
-            error = await runtime_error(self.deno, error, stack, execution.script, self.scripts)
-        except Exception as failure:
-            # An error as JavaScript shows it is better than none.
-            print(f"Explaining an error failed: {failure!r}", file=sys.stderr)
-        lines = [*error["traceback"], f"… {content['origin']}"]
-        if is_last:
-            lines.append("… more errors like this one are not shown")
-        self.publish("error", {**error, "traceback": lines}, execution.header)
+        # One after the other, so that they are shown in their order.
+        async with self.uncaught_lock:
+            self.uncaught[key] += 1
+            if self.uncaught[key] > MAX_UNCAUGHT:
+                return
+            error = {"ename": content["name"], "evalue": content["message"], "traceback": lines}
+            try:
+                error = await runtime_error(
+                    self.deno, error, stack, execution.script, self.scripts
+                )
+            except Exception as failure:
+                # An error as JavaScript shows it is better than none.
+                print(f"Explaining an error failed: {failure!r}", file=sys.stderr)
+            lines = [*error["traceback"], f"… {content['origin']}"]
+            if self.uncaught[key] == MAX_UNCAUGHT:
+                lines.append("… more errors like this one are not shown")
+            self.publish("error", {**error, "traceback": lines}, execution.header)
 
     async def explain_silence(self, execution: Execution) -> dict:
         """Returns the error of a cell that failed without a message of the inner kernel."""

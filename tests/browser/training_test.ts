@@ -20,6 +20,8 @@ import {
   tanh,
   valueAndGradients,
 } from "resnet-lab";
+import { makeKit } from "../../lib/interactive/kit.ts";
+import { trainingComponent } from "../../lib/interactive/training/component.ts";
 import { type RunHistory, SQUARES, TrainingRun } from "../../lib/interactive/training/run.ts";
 import { type Point, pointsOf } from "../../lib/interactive/training/points.ts";
 import {
@@ -189,6 +191,19 @@ siteTest("a link shows the same training at the same step", async () => {
   assert.equal(await other.run("return figure.state"), link);
   const plane = (site: Site) => site.page.locator("[data-view=plane]").innerHTML();
   assert.equal(await plane(other), await plane(site));
+});
+
+Deno.test("a pause during a step waits for the end of that step", async () => {
+  const run = new TrainingRun(defaults);
+  const { act, initial, views } = trainingComponent(makeKit(), { run: () => run, shown() {} }, "");
+  const press = { kind: "press", name: "toggle", value: "", x: 0, y: 0, pressed: false } as const;
+  const started = act(initial, press), step = run.next();
+  const paused = act(started, press);
+  assert.equal(views(paused).toggle, "Pause");
+  await step;
+  assert.equal(views(paused).toggle, "Start");
+  assert.match(views(paused).said!, /^Paused after step 1\./);
+  await run.dispose();
 });
 
 siteTest("a reader starts, pauses, makes one step, and restarts", async () => {

@@ -169,9 +169,9 @@ export function trainingComponent(
   }
 
   function press(state: TrainingState, name: string): TrainingState {
-    const { step } = data.run(state);
+    const { step, begun } = data.run(state);
     if (name === "restart") return anew(state, { step: 0 });
-    const wanted = name === "step" ? step + 1 : isRunning(state) ? step : Infinity;
+    const wanted = name === "step" ? step + 1 : isRunning(state) ? begun : Infinity;
     return { ...state, problem: "", step: wanted };
   }
 
@@ -189,9 +189,9 @@ export function trainingComponent(
     }
     if (name === "pace") return { ...state, pace: value as TrainingState["pace"] };
     if (name === "step") {
-      const { step } = data.run(state), wanted = Math.round(kit.read(value, step, 0, LAST_STEP));
+      const { begun } = data.run(state), wanted = Math.round(kit.read(value, begun, 0, LAST_STEP));
       const problem = problemOf(name, "step", value, wanted);
-      return wanted < step
+      return wanted < begun
         ? anew(state, { step: wanted, problem })
         : { ...state, problem, step: wanted };
     }

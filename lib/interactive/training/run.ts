@@ -129,6 +129,8 @@ export class TrainingRun {
   predicted: readonly number[] = [];
   /** Why the training cannot continue; empty while it can. */
   problem = "";
+  /** The number of steps that have begun: one more than `step` during a step. */
+  begun = 0;
   readonly #model: Module<Features<2>, Features<2>>;
   readonly #optimizer: Optimizer;
   readonly #training: AsyncIterator<Progress>;
@@ -175,6 +177,7 @@ export class TrainingRun {
   /** Trains for one step. */
   async next(): Promise<void> {
     if (!this.canContinue) return;
+    this.begun = this.step + 1;
     try {
       let result = await this.#training.next();
       // The progress of an epoch comes between two steps.
@@ -186,6 +189,7 @@ export class TrainingRun {
         ? `Training stopped at step ${this.step + 1}: the loss or its gradient is no longer a ` +
           "finite number. Choose a smaller learning rate or smaller initial weights."
         : message;
+      this.begun = this.step;
       return;
     }
     this.#measure();
