@@ -521,7 +521,6 @@ export {
   type TunedContestants,
   tuneEach,
   type TuneEachOptions,
-  type TuneOptions,
   type Zoo,
   type ZooNetwork,
 } from "./notebook/mod.ts";

@@ -19,9 +19,10 @@ type Runs<Value> = Record<string, Value & Provenance>;
  * Returns the measurement of a long run: from `data/<experiment>.json` if the run is stored there
  * for this {@linkcode runScale}, else from `measure`.
  *
- * With `deno task run --write`, each run is stored as soon as it is measured, so that a stopped
- * experiment can continue. Runs at the scale smoke are not stored. To measure a run again, remove
- * it from the file.
+ * With `deno task run --write`, or in a program with the environment variable
+ * `RESNET_LAB_WRITE=1`, each run is stored as soon as it is measured, so that a stopped experiment
+ * can continue. Otherwise, and at the scale smoke, nothing is stored. To measure a run again, remove
+ * it from the file. The folder `data` is that of the project of the library.
  *
  * @param experiment The name of the file: letters, digits, `_` and `-`.
  * @param run The name of the run, with everything that differs from other runs: network, depth,
@@ -89,7 +90,7 @@ export async function cachedExperiment<Value extends object>(
 }
 
 /** Checks that JSON keeps a value unchanged. Undefined properties may get lost. */
-function checkJson(action: string, path: string, value: unknown): void {
+export function checkJson(action: string, path: string, value: unknown): void {
   if (value === null || typeof value === "string" || typeof value === "boolean") return;
   if (typeof value === "number" && Number.isFinite(value)) return;
   if (Array.isArray(value)) {
@@ -110,6 +111,6 @@ function checkJson(action: string, path: string, value: unknown): void {
       ArrayBuffer.isView(value)
         ? `${value.constructor.name} (convert it with Array.from)`
         : show(value)
-    }. The run was not stored.`,
+    }.`,
   );
 }

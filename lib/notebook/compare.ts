@@ -1,6 +1,7 @@
 import { setSeed } from "../tensor/mod.ts";
 import {
   checkArray,
+  checkFinite,
   checkFunction,
   checkInteger,
   checkNumber,
@@ -32,8 +33,8 @@ export interface CompareOverSeedsOptions {
    */
   seeds?: number | readonly number[];
   /**
-   * The name of a file in `data`, in which each measurement is recorded by
-   * {@linkcode cachedExperiment}. A comparison that was stopped then continues where it was.
+   * The name of a file in which each measurement is recorded by {@linkcode cachedExperiment}, which
+   * says where and when. A comparison that was stopped then continues where it was.
    *
    * @default nothing is recorded
    */
@@ -106,8 +107,10 @@ export async function compareOverSeeds(options: CompareOverSeedsOptions): Promis
   using stop = linkInterrupt();
   const values = contestants.map((): number[] => []);
   const total = contestants.length * seeds.length;
-  const isMeasured = Object.values(options.contestants).every(Array.isArray);
-  const showLine = isMeasured ? () => Promise.resolve() : statusLine();
+  const given = (name: string) => Array.isArray(options.contestants[name]);
+  const showLine = contestants.every(([name]) => given(name))
+    ? () => Promise.resolve()
+    : statusLine();
   const start = performance.now();
   let done = 0, isRecorded = true;
   for (const seed of seeds) {
@@ -125,7 +128,7 @@ export async function compareOverSeeds(options: CompareOverSeedsOptions): Promis
         checkNumber(action, subject, value, Number.isFinite(value), "a finite number");
         return { value };
       };
-      const { value } = experiment === undefined
+      const { value } = experiment === undefined || given(name)
         ? await measured()
         : await cachedExperiment(experiment, run, measured);
       values[index]!.push(value);
@@ -164,6 +167,53 @@ export function comparisonOf(
   };
 }
 
+/**
+ * Returns the number that `measure` finds in each outcome of a contestant.
+ *
+ * @throws {TypeError} If `measure` does not return numbers.
+ * @throws {RangeError} If a number is not finite.
+ */
+export function numbersOf<Outcome>(
+  action: string,
+  name: string,
+  seeds: readonly number[],
+  outcomes: readonly Outcome[],
+  measure: (outcome: Outcome) => number,
+): number[] {
+  return outcomes.map((outcome, i) => {
+    const value = measure(outcome);
+    checkFinite(action, `the number of "${name}", seed ${seeds[i]},`, value);
+    return value;
+  });
+}
+
+/**
+ * Returns the means of several numbers over the outcomes of a contestant, by their names.
+ *
+ * @throws {TypeError} If the measures are no functions by name, or do not return numbers.
+ * @throws {RangeError} If a number is not finite.
+ */
+export function meansOf<Outcome>(
+  action: string,
+  name: string,
+  seeds: readonly number[],
+  outcomes: readonly Outcome[],
+  measures: Readonly<Record<string, (outcome: Outcome) => number>>,
+): Record<string, MeanAndInterval> {
+  if (typeof measures !== "object" || measures === null) {
+    throw new TypeError(
+      `${action}: measures must be functions by name such as { loss: ({ loss }) => loss }, ` +
+        `found ${show(measures)}.`,
+    );
+  }
+  return Object.fromEntries(
+    Object.entries(measures).map(([column, measure]) => {
+      checkFunction(action, `measure "${column}"`, measure);
+      return [column, meanAndInterval(numbersOf(action, name, seeds, outcomes, measure))];
+    }),
+  );
+}
+
 /** Returns the rest of a line of progress: how long the work that is left will take. */
 export function timeLeft(start: number, done: number, total: number): string {
   const passed = performance.now() - start;
@@ -182,7 +232,7 @@ function checkContestants(
       checkFunction(action, subject, measure);
       return [name, measure as (seed: number) => number | Promise<number>];
     }
-    const count = measure.length, condition = "one for each seed";
+    const count = measure.length, condition = `one for each of the ${seeds.length} seeds`;
     checkNumber(action, `the numbers of ${subject}`, count, count === seeds.length, condition);
     return [name, (seed) => measure[seeds.indexOf(seed)]];
   });
@@ -202,31 +252,48 @@ export function checkRecord(
 ): [string, unknown][] {
   if (typeof contestants !== "object" || contestants === null || Array.isArray(contestants)) {
     throw new TypeError(
-      `${action}: contestants must be functions by name such as ${example}, found ${
-        show(contestants)
-      }.`,
+      `${action}: contestants must be an object such as ${example}, found ${show(contestants)}.`,
     );
   }
   const entries = Object.entries(contestants);
   if (entries.length === 0) {
-    throw new RangeError(`${action}: contestants must be at least one function, found none.`);
+    throw new RangeError(`${action}: there must be at least one contestant, found none.`);
   }
   return entries;
 }
 
-/** Returns the seeds, of which there must be at least two different ones. */
-export function checkSeeds(action: string, seeds: number | readonly number[]): readonly number[] {
+/**
+ * Checks that the seeds of a search are none of those with which its result is measured, which would
+ * then be measured with the luck of the search.
+ */
+export function checkApart(
+  action: string,
+  seeds: readonly number[],
+  name: string,
+  searchSeeds: readonly number[],
+): void {
+  const both = searchSeeds.find((seed) => seeds.includes(seed));
+  if (both === undefined) return;
+  throw new RangeError(
+    `${action}: ${name} must be other than the seeds ${show(seeds)}, found ${both}.`,
+  );
+}
+
+/** Returns the seeds, which must be different numbers. */
+export function checkSeeds(
+  action: string,
+  seeds: number | readonly number[],
+  { name = "seeds", atLeast = 2 } = {},
+): readonly number[] {
   if (typeof seeds === "number") {
-    checkInteger(action, "seeds", seeds, 2);
+    checkInteger(action, name, seeds, atLeast);
     return Array.from({ length: seeds }, (_, seed) => seed);
   }
-  checkArray(action, "seeds", seeds);
-  seeds.forEach((seed, i) => checkInteger(action, `seeds[${i}]`, seed, 0));
-  const different = new Set(seeds).size;
-  if (seeds.length < 2 || different < seeds.length) {
-    throw new RangeError(
-      `${action}: seeds must be at least two different numbers, found ${show(seeds)}.`,
-    );
+  checkArray(action, name, seeds);
+  seeds.forEach((seed, i) => checkInteger(action, `${name}[${i}]`, seed, 0));
+  if (seeds.length < atLeast || new Set(seeds).size < seeds.length) {
+    const wanted = atLeast === 1 ? "one seed, and all different" : "two different numbers";
+    throw new RangeError(`${action}: ${name} must be at least ${wanted}, found ${show(seeds)}.`);
   }
   return [...seeds];
 }

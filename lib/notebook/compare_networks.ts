@@ -9,13 +9,14 @@ import {
   show,
 } from "../tensor/internal.ts";
 import { type Classifier, summary } from "../nn/mod.ts";
+import { checkModule } from "../nn/internal.ts";
 import type { Dataset, InputTransform } from "../data/mod.ts";
 import { applyTransform, checkDataset } from "../data/internal.ts";
 import { oneCycle, type Schedule } from "../train/mod.ts";
 import { DivergenceError } from "../train/training_step.ts";
 import { checkRunOptions, isStopped } from "../train/run.ts";
 import { cachedExperiment } from "./cached_experiment.ts";
-import { checkRecord, checkSeeds, timeLeft } from "./compare.ts";
+import { checkApart, checkRecord, checkSeeds, timeLeft } from "./compare.ts";
 import { duration } from "./duration.ts";
 import { NetworkComparison, type NetworkOutcome } from "./network_comparison.ts";
 import { statusLine } from "./status_line.ts";
@@ -62,7 +63,7 @@ export interface CompareNetworksOptions<
    */
   schedule?: (learningRate: number) => Schedule;
   /**
-   * The seed with which each learning rate is tried.
+   * The seed with which each learning rate is tried; not one of `seeds`.
    *
    * @default 100
    */
@@ -74,9 +75,9 @@ export interface CompareNetworksOptions<
    */
   seeds?: number | readonly number[];
   /**
-   * The name of a file in `data`, in which each training is recorded by
-   * {@linkcode cachedExperiment}: by the name of its contestant, the number of images and epochs,
-   * its learning rate and its seed. After another change delete the file.
+   * The name of a file in which each training is recorded by {@linkcode cachedExperiment}, which says
+   * where and when: by the name of its contestant, the number of images and epochs, its learning
+   * rate and its seed. After another change, such as one of a network, delete the file.
    *
    * @default nothing is recorded
    */
@@ -100,7 +101,8 @@ export interface CompareNetworksOptions<
  *
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws {RangeError} If there is no contestant, the rates are not positive and ascending, there
- * are fewer than two seeds or equal ones, or every rate of a contestant diverges.
+ * are fewer than two seeds or equal ones, the search seed is one of them, or every rate of a
+ * contestant diverges.
  * @throws {DivergenceError} If a training of the comparison diverges.
  * @throws An `AbortError` at Stop in a notebook.
  *
@@ -160,7 +162,9 @@ export async function compareNetworks<
     ...training
   } = given;
   const seeds = checkSeeds(action, givenSeeds);
+  checkApart(action, seeds, "searchSeed", [searchSeed]);
   const contestants = Object.entries(builders);
+  const sizes = await sizesOf(action, given);
   using stop = linkInterrupt(given.signal);
   const total = contestants.length * (learningRates.length + seeds.length);
   const showLine = statusLine(), start = performance.now();
@@ -191,6 +195,7 @@ export async function compareNetworks<
         );
         if (await isStopped(stop.signal)) stop.signal?.throwIfAborted();
         const more = isSearch || !measure ? {} : await measure(model);
+        checkMeasures(action, more);
         return { diverged: false as const, seed, accuracy, loss, seconds, ...more };
       } catch (error) {
         if (isSearch && error instanceof DivergenceError) return { diverged: true as const };
@@ -203,7 +208,14 @@ export async function compareNetworks<
       ? await measured()
       : await cachedExperiment(experiment, run, measured);
     done++;
-    return outcome.diverged ? null : outcome as unknown as NetworkOutcome & Measures;
+    const { diverged, ...rest } = outcome;
+    if (diverged) return null;
+    const found = rest as unknown as NetworkOutcome & Measures;
+    if (Number.isFinite(found.accuracy) && Number.isFinite(found.loss)) return found;
+    throw new RangeError(
+      `${action}: the record "${run}" in data/${experiment}.json must have an accuracy and a loss, ` +
+        `found ${JSON.stringify(outcome)}. Delete it to measure again.`,
+    );
   };
 
   const searches: { name: string; x: number[]; y: number[]; mode: "lines+markers" }[] = [];
@@ -243,12 +255,9 @@ export async function compareNetworks<
       }; ${describeRates(best, learningRates)}`,
     true,
   );
-  const inputShape = await shapeOfInput(action, train, training.transform);
-  const networks = contestants.map(([name, build]) => {
-    using model = build();
-    const { parameters, macs } = summary(model, inputShape);
+  const networks = contestants.map(([name]) => {
     const learningRate = best.get(name)!;
-    return [name, { learningRate, parameters, macs, outcomes: outcomes.get(name)! }] as const;
+    return [name, { learningRate, ...sizes.get(name)!, outcomes: outcomes.get(name)! }] as const;
   });
   return new NetworkComparison(Object.fromEntries(networks), searches, {
     ...{ seeds, learningRates, images, epochs: training.epochs },
@@ -304,7 +313,9 @@ function checkCompareOptions(action: string, options: AnyOptions): void {
   for (const [name, build] of checkRecord(action, contestants, "{ plain: () => … }")) {
     checkFunction(action, `contestant "${name}"`, build);
   }
-  for (const dataset of [train, heldOut, test]) checkDataset(action, dataset);
+  for (const [name, dataset] of Object.entries({ train, heldOut, test })) {
+    checkDataset(action, dataset, name);
+  }
   if (images !== undefined) {
     checkInteger(action, "images", images);
     const condition = `at most the ${train.count} of the training set`;
@@ -335,6 +346,52 @@ function subsetOf(dataset: Divisible, indices: Int32Array): Dataset<Tensor, Labe
   const { name, classNames } = dataset;
   const batch = (positions: Int32Array) => dataset.batch(positions.map((i) => indices[i]!));
   return { name, count: indices.length, classNames, batch };
+}
+
+/**
+ * Builds each network once, and returns its size.
+ *
+ * @throws {TypeError} If a contestant is not a function that returns a network.
+ * @throws Whatever building or a first pass throws, with the name of the contestant.
+ */
+async function sizesOf(
+  action: string,
+  { contestants, train, transform }: AnyOptions,
+): Promise<Map<string, { parameters: number; macs: number }>> {
+  const inputShape = await shapeOfInput(action, train, transform);
+  return new Map(
+    Object.entries(contestants).map(([name, build]) => {
+      const subject = `contestant "${name}"`;
+      try {
+        const network: unknown = build();
+        checkModule(action, `the result of ${subject}`, network);
+        using model = network;
+        const { parameters, macs } = summary(model, inputShape);
+        return [name, { parameters, macs }];
+      } catch (error) {
+        if (error instanceof Error && !error.message.includes(subject)) {
+          error.message = `${action}: ${subject}: ${error.message}`;
+        }
+        throw error;
+      }
+    }),
+  );
+}
+
+/** Checks that the result of the option `measure` can stand beside the accuracy and the loss. */
+function checkMeasures(action: string, measures: unknown): void {
+  if (typeof measures !== "object" || measures === null) {
+    throw new TypeError(
+      `${action}: measure must return an object such as { loss }, found ${show(measures)}.`,
+    );
+  }
+  const taken = ["diverged", "seed", "accuracy", "loss", "seconds"].find((name) =>
+    Object.hasOwn(measures, name)
+  );
+  if (taken === undefined) return;
+  throw new RangeError(
+    `${action}: measure must return names other than those of the training, found ${taken}.`,
+  );
 }
 
 /** Returns the shape of a transformed input. */

@@ -41,9 +41,9 @@ export { byRunScale, type RunScale, runScale } from "./run_scale.ts";
 export { cachedExperiment, type Provenance } from "./cached_experiment.ts";
 export { type Table, table, type TableOptions } from "./table.ts";
 export { type MeanAndInterval, meanAndInterval, type MeanCurve, meanCurve } from "./statistics.ts";
-export { type Tuned, type TuneOptions } from "./tune.ts";
 export {
   type TuneChartOptions,
+  type Tuned,
   type TunedContestants,
   tuneEach,
   type TuneEachOptions,

@@ -1,8 +1,8 @@
 import { checkArray, checkFunction, checkOptions, show } from "../tensor/internal.ts";
 import type { ColorOptions, Figure, FigureOptions, Series } from "../plot/mod.ts";
 import { type Search, searchChart } from "../plot/internal.ts";
-import { type Comparison, comparisonOf, type SeedRow } from "./compare.ts";
-import { type MeanAndInterval, meanAndInterval } from "./statistics.ts";
+import { type Comparison, comparisonOf, meansOf, numbersOf, type SeedRow } from "./compare.ts";
+import type { MeanAndInterval } from "./statistics.ts";
 import type { ZooNetwork } from "./zoo.ts";
 
 /** A training of {@linkcode compareNetworks}. */
@@ -119,12 +119,14 @@ export class NetworkComparison<Measures> implements Comparison {
       );
     }
     const entries = [this, ...others].flatMap(({ networks }) => Object.entries(networks));
-    const values = entries.map(([, { outcomes }]) => outcomes.map((outcome) => measure(outcome)));
+    const values = entries.map(([name, { outcomes }]) =>
+      numbersOf(action, name, seeds, outcomes, measure)
+    );
     return comparisonOf(entries.map(([name]) => name), seeds, values);
   }
 
   /**
-   * Returns a row for each network with the means of several numbers over the seeds, for
+   * Returns a row for each network, with the means of several numbers over the seeds, for
    * {@linkcode table}: `table(comparison.means({ loss: ({ loss }) => loss }))`.
    *
    * @param measures Functions that return a number for a training, by the names of the columns.
@@ -133,26 +135,14 @@ export class NetworkComparison<Measures> implements Comparison {
    */
   means(
     measures: Readonly<Record<string, (outcome: NetworkOutcome & Measures) => number>>,
-  ): Record<string, string | MeanAndInterval>[] {
-    const action = "Computing the means of trainings";
-    if (typeof measures !== "object" || measures === null) {
-      throw new TypeError(
-        `${action}: measures must be functions by name such as { loss: ({ loss }) => loss }, ` +
-          `found ${show(measures)}.`,
-      );
-    }
-    for (const [name, measure] of Object.entries(measures)) {
-      checkFunction(action, `measure "${name}"`, measure);
-    }
-    return Object.entries(this.networks).map(([network, { outcomes }]) => ({
-      network,
-      ...Object.fromEntries(
-        Object.entries(measures).map(([name, measure]) => [
-          name,
-          meanAndInterval(outcomes.map((outcome) => measure(outcome))),
-        ]),
-      ),
-    }));
+  ): Record<string, Record<string, MeanAndInterval>> {
+    const action = "Computing the means of trainings", { seeds } = this.#run;
+    return Object.fromEntries(
+      Object.entries(this.networks).map(([name, { outcomes }]) => [
+        name,
+        meansOf(action, name, seeds, outcomes, measures),
+      ]),
+    );
   }
 
   /**

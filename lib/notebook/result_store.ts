@@ -21,10 +21,16 @@ export function storeOf(name: string): URL {
 
 /**
  * Returns the name of this machine's processors, to store with measurements:
- * `2 × Intel(R) Xeon(R) Processor`.
+ * `2 × Intel(R) Xeon(R) Processor`. Without the permission `--allow-sys` they are unknown.
  */
 export function processorName(): string {
-  return `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown processor"}`;
+  let model: string | undefined;
+  try {
+    model = cpus()[0]?.model.trim();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+  }
+  return `${navigator.hardwareConcurrency} × ${model ?? "unknown processor"}`;
 }
 
 /**

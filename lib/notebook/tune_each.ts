@@ -1,21 +1,50 @@
+import { setSeed } from "../tensor/mod.ts";
 import {
   checkArray,
   checkFunction,
   checkOneOf,
   checkOptions,
   checkString,
+  linkInterrupt,
+  show,
 } from "../tensor/internal.ts";
+import { isStopped } from "../train/run.ts";
+import { DivergenceError } from "../train/training_step.ts";
 import { type Figure, type FigureOptions, lineChart } from "../plot/mod.ts";
-import { cachedExperiment } from "./cached_experiment.ts";
-import { checkRecord, type Comparison, comparisonOf } from "./compare.ts";
-import { type MeanAndInterval, meanAndInterval } from "./statistics.ts";
-import { defaultSeeds, tune, type Tuned, type TuneOptions } from "./tune.ts";
+import { checkRange } from "../plot/internal.ts";
+import { cachedExperiment, checkJson } from "./cached_experiment.ts";
+import {
+  checkApart,
+  checkRecord,
+  checkSeeds,
+  type Comparison,
+  comparisonOf,
+  meansOf,
+  numbersOf,
+  timeLeft,
+} from "./compare.ts";
+import { duration } from "./duration.ts";
+import { statusLine } from "./status_line.ts";
 
 /** Options of {@linkcode tuneEach}: the seeds, and where to record. */
-export interface TuneEachOptions extends TuneOptions {
+export interface TuneEachOptions {
   /**
-   * The name of a file in `data`, in which each contestant is recorded by
-   * {@linkcode cachedExperiment}.
+   * The seeds with which each setting is tried.
+   *
+   * @default [100, 101]
+   */
+  searchSeeds?: readonly number[];
+  /**
+   * The seeds with which the best setting is repeated, or their number: 3 for 0, 1 and 2. They take
+   * no part in the choice.
+   *
+   * @default 5
+   */
+  seeds?: number | readonly number[];
+  /**
+   * The name of a file in which each contestant is recorded by {@linkcode cachedExperiment}, which
+   * says where and when. The settings must then be of numbers, texts, arrays and plain objects.
+   * After a change of a contestant or of `trial` delete its record.
    *
    * @default nothing is recorded
    */
@@ -27,6 +56,22 @@ export interface TuneEachOptions extends TuneOptions {
    * @default the name of a contestant is all
    */
   prefix?: string;
+}
+
+/** The search of a contestant and its trainings at the best setting, which JSON can store. */
+export interface Tuned<Setting, Outcome> {
+  /** The settings that were tried. */
+  readonly settings: readonly Setting[];
+  /** The seeds of the search. */
+  readonly searchSeeds: readonly number[];
+  /** The seeds of the trainings at the best setting. */
+  readonly seeds: readonly number[];
+  /** The mean loss of each setting over the search seeds; null if a training diverged. */
+  readonly losses: readonly (number | null)[];
+  /** The position of the setting with the smallest loss. */
+  readonly best: number;
+  /** The outcomes of the best setting, one for each of the seeds. */
+  readonly outcomes: readonly Outcome[];
 }
 
 /** Options of {@linkcode TunedContestants.searchChart}. */
@@ -43,32 +88,24 @@ export interface TuneChartOptions extends FigureOptions {
 /** The contestants of {@linkcode tuneEach}, each at its own best setting. */
 export class TunedContestants<Name extends string, Setting, Outcome> {
   /** The search and the repeated trainings of each contestant. */
-  readonly tuned: Readonly<Record<Name, Tuned<Outcome>>>;
+  readonly tuned: Readonly<Record<Name, Tuned<Setting, Outcome>>>;
   /** The best setting of each contestant. */
   readonly best: Readonly<Record<Name, Setting>>;
   readonly #names: readonly Name[];
-  readonly #settings: readonly (readonly Setting[])[];
-  readonly #seeds: readonly number[];
 
   /** @internal */
-  constructor(
-    entries: readonly (readonly [Name, readonly Setting[], Tuned<Outcome>])[],
-    seeds: readonly number[],
-  ) {
+  constructor(entries: readonly (readonly [Name, Tuned<Setting, Outcome>])[]) {
     this.#names = entries.map(([name]) => name);
-    this.#settings = entries.map(([, settings]) => settings);
-    this.#seeds = seeds;
-    this.tuned = recordOf(entries.map(([name, , tuned]) => [name, tuned]));
-    this.best = recordOf(
-      entries.map(([name, settings, { best }]) => [name, settings[best]!]),
-    );
+    this.tuned = recordOf(entries);
+    this.best = recordOf(entries.map(([name, { settings, best }]) => [name, settings[best]!]));
   }
 
   /** The contestants whose best setting is the first or the last: a better one may lie outside. */
   get atEdge(): Name[] {
-    return this.#names.filter((name, i) =>
-      [0, this.#settings[i]!.length - 1].includes(this.tuned[name].best)
-    );
+    return this.#names.filter((name) => {
+      const { settings, best } = this.tuned[name];
+      return best === 0 || best === settings.length - 1;
+    });
   }
 
   /**
@@ -90,13 +127,19 @@ export class TunedContestants<Name extends string, Setting, Outcome> {
     checkFunction(action, "measure", measure);
     checkArray(action, "the names", names);
     for (const name of names) checkOneOf(action, "a name", name, this.#names);
-    const values = names.map((name) => this.tuned[name].outcomes.map((o) => measure(o)));
-    return comparisonOf(names, this.#seeds, values);
+    if (names.length === 0) {
+      throw new RangeError(`${action}: there must be at least one name, found none.`);
+    }
+    const values = names.map((name) => {
+      const { seeds, outcomes } = this.tuned[name];
+      return numbersOf(action, name, seeds, outcomes, measure);
+    });
+    return comparisonOf(names, this.tuned[names[0]!].seeds, values);
   }
 
   /**
-   * Returns a row for each contestant, for {@linkcode table}: its best setting, which is the best
-   * rate unless the settings are records, and the means of several numbers over the seeds.
+   * Returns a row for each contestant, for {@linkcode table}: its best setting, which is the "best
+   * rate" if it is a number, and the means of several numbers over the seeds.
    *
    * @param measures Functions that return a number for a training, by the names of the columns.
    * @throws {TypeError} If the measures are no functions, or one does not return numbers.
@@ -106,16 +149,12 @@ export class TunedContestants<Name extends string, Setting, Outcome> {
     measures: Readonly<Record<string, (outcome: Outcome) => number>>,
   ): Record<Name, Record<string, unknown>> {
     const action = "Computing the means of tuned contestants";
-    const columns = Object.entries(measures);
-    for (const [column, measure] of columns) checkFunction(action, `measure "${column}"`, measure);
     return recordOf(this.#names.map((name) => {
-      const setting: unknown = this.best[name];
-      const means = columns.map(([column, measure]): [string, MeanAndInterval] => [
-        column,
-        meanAndInterval(this.tuned[name].outcomes.map((outcome) => measure(outcome))),
-      ]);
-      const shown = typeof setting === "object" ? setting : { "best rate": setting };
-      return [name, { ...shown, ...Object.fromEntries(means) }];
+      const { seeds, outcomes } = this.tuned[name], setting: unknown = this.best[name];
+      const shown = typeof setting === "object"
+        ? setting
+        : { [typeof setting === "number" ? "best rate" : "best setting"]: setting };
+      return [name, { ...shown, ...meansOf(action, name, seeds, outcomes, measures) }];
     }));
   }
 
@@ -125,6 +164,8 @@ export class TunedContestants<Name extends string, Setting, Outcome> {
    *
    * @throws {TypeError} If the settings are no numbers, or an option does not exist or is of the
    * wrong kind.
+   * @throws {RangeError} If a setting is not positive, the range does not ascend, or no loss lies
+   * in it.
    */
   searchChart(options: TuneChartOptions = {}): Figure {
     const action = "Drawing the search of learning rates";
@@ -132,10 +173,11 @@ export class TunedContestants<Name extends string, Setting, Outcome> {
       ...{ title: true, description: true, width: true, height: true, range: true },
     });
     const { range, ...shared } = options;
-    const lines = this.#names.map((name, i) => {
-      const x: number[] = [], y: number[] = [];
-      this.tuned[name].losses.forEach((loss, position) => {
-        const rate: unknown = this.#settings[i]![position];
+    if (range !== undefined) checkRange(action, range);
+    const lines = this.#names.map((name) => {
+      const x: number[] = [], y: number[] = [], { settings, losses } = this.tuned[name];
+      losses.forEach((loss, position) => {
+        const rate: unknown = settings[position];
         if (typeof rate !== "number") {
           throw new TypeError(`${action}: the settings must be learning rates, found ${rate}.`);
         }
@@ -145,7 +187,13 @@ export class TunedContestants<Name extends string, Setting, Outcome> {
       });
       return { name, x, y, mode: "lines+markers" } as const;
     });
-    return lineChart(lines.filter(({ x }) => x.length > 0), {
+    const drawn = lines.filter(({ x }) => x.length > 0);
+    if (drawn.length === 0) {
+      throw new RangeError(
+        `${action}: a loss must lie below the end of the range, found none below ${range?.[1]}.`,
+      );
+    }
+    return lineChart(drawn, {
       title: "The search: the loss at each learning rate",
       ...shared,
       x: { title: "Learning rate", scale: "log" },
@@ -159,8 +207,12 @@ export class TunedContestants<Name extends string, Setting, Outcome> {
  * repeats the best with seeds that took no part in the choice. If all contestants are tuned over
  * the same settings, none has the advantage of a setting that happens to suit it.
  *
- * The best setting has the smallest mean loss over the search seeds. A setting whose training
- * throws a {@linkcode DivergenceError} is not chosen.
+ * The best setting has the smallest mean loss over the search seeds. A setting is not chosen if a
+ * training throws a {@linkcode DivergenceError}, or its loss is NaN or infinite. Before each
+ * training it calls {@linkcode setSeed} with the seed. A line shows the progress, and at the end the
+ * best settings. At Stop it ends without the training that was running.
+ *
+ * {@linkcode compareNetworks} is shorter if only the network and the learning rate differ.
  *
  * @param contestants What differs, such as a function that builds a network, by name. The first is
  * the one with which the others are compared.
@@ -168,8 +220,9 @@ export class TunedContestants<Name extends string, Setting, Outcome> {
  * @param trial Trains a contestant with a setting and a seed, and returns the loss on held-out
  * images, with anything else that is of interest.
  * @throws {TypeError} If an argument is of the wrong kind, or an option does not exist.
- * @throws {RangeError} If there are no contestants, settings or seeds, a loss is not finite, or
- * every setting of a contestant diverges.
+ * @throws {RangeError} If there are no contestants or settings, too few seeds or equal ones, every
+ * setting of a contestant diverges, or a record is of other settings or seeds.
+ * @throws An `AbortError` at Stop in a notebook.
  *
  * @example
  * ```ts
@@ -208,19 +261,110 @@ export async function tuneEach<
     experiment: true,
     prefix: true,
   });
-  const { experiment, prefix = "", ...tuning } = options;
+  const { experiment, prefix } = options;
+  const searchSeeds = checkSeeds(action, options.searchSeeds ?? [100, 101], {
+    name: "searchSeeds",
+    atLeast: 1,
+  });
+  const seeds = checkSeeds(action, options.seeds ?? 5);
+  checkApart(action, seeds, "searchSeeds", searchSeeds);
   if (experiment !== undefined) checkString(action, "experiment", experiment);
-  checkString(action, "prefix", prefix);
-  const entries: [Name, readonly Setting[], Tuned<Outcome>][] = [];
-  for (const [name, contestant] of named) {
-    const grid = typeof settings === "function" ? settings(contestant) : settings;
-    const measure = () => tune(grid, (setting, seed) => trial(contestant, setting, seed), tuning);
-    const tuned = experiment === undefined
-      ? await measure()
-      : await cachedExperiment(experiment, `${prefix}${name}`, measure);
-    entries.push([name, grid, tuned]);
+  if (prefix !== undefined) {
+    checkString(action, "prefix", prefix);
+    checkString(action, "the experiment of the prefix", experiment);
   }
-  return new TunedContestants(entries, tuning.seeds ?? defaultSeeds);
+  const races = named.map(([name, contestant]) => {
+    const grid = typeof settings === "function" ? settings(contestant) : settings;
+    const subject = `the settings of "${name}"`;
+    checkArray(action, subject, grid);
+    if (grid.length === 0) {
+      throw new RangeError(
+        `${action}: there must be at least one setting of "${name}", found none.`,
+      );
+    }
+    if (experiment !== undefined) checkJson(action, subject, grid);
+    return { name, contestant, grid, trainings: grid.length * searchSeeds.length + seeds.length };
+  });
+  type Race = typeof races[number];
+  using stop = linkInterrupt();
+  const total = races.reduce((sum, { trainings }) => sum + trainings, 0);
+  const showLine = statusLine(), start = performance.now();
+  let begun = 0, measured = 0;
+  const entries: [Name, Tuned<Setting, Outcome>][] = [];
+  for (const race of races) {
+    const { name, trainings } = race, before = begun;
+    const tuned = await (experiment === undefined ? tune(race) : recorded(experiment, race));
+    begun = before + trainings;
+    entries.push([name, tuned]);
+  }
+  const time = measured === 0 ? "from the record" : `in ${duration(performance.now() - start)}`;
+  const best = entries.map(([name, { settings, best }]) => `${name} ${textOf(settings[best])}`);
+  await showLine(`${total} trainings ${time}; best settings: ${best.join("; ")}`, true);
+  return new TunedContestants(entries);
+
+  /** Trains a contestant once. Before that all random numbers begin at the seed. */
+  async function train({ name, contestant }: Race, setting: Setting, seed: number) {
+    const training = `${name} at ${textOf(setting)}, seed ${seed}`;
+    await showLine(
+      `Training ${++begun} of ${total}: ${training}${timeLeft(start, measured++, total)}`,
+    );
+    setSeed(seed);
+    const outcome = await trial(contestant, setting, seed);
+    if (await isStopped(stop.signal)) stop.signal?.throwIfAborted();
+    const loss: unknown = outcome?.loss;
+    if (typeof loss !== "number") {
+      throw new TypeError(
+        `${action}: trial must return { loss } with a number, found ${
+          show(outcome)
+        } for ${training}.`,
+      );
+    }
+    return outcome;
+  }
+
+  async function tune(race: Race): Promise<Tuned<Setting, Outcome>> {
+    const { name, grid } = race, losses: (number | null)[] = [];
+    for (const setting of grid) losses.push(await meanLoss(race, setting));
+    const finite = losses.filter((loss) => loss !== null);
+    if (finite.length === 0) {
+      throw new RangeError(
+        `${action}: at least one setting of "${name}" must not diverge, found none.`,
+      );
+    }
+    const best = losses.indexOf(Math.min(...finite));
+    const outcomes: Outcome[] = [];
+    for (const seed of seeds) outcomes.push(await train(race, grid[best]!, seed));
+    return { settings: grid, searchSeeds, seeds, losses, best, outcomes };
+  }
+
+  /** Returns the mean loss over the search seeds, or null if a training diverges. */
+  async function meanLoss(race: Race, setting: Setting): Promise<number | null> {
+    let sum = 0;
+    for (const seed of searchSeeds) {
+      try {
+        const { loss } = await train(race, setting, seed);
+        if (!Number.isFinite(loss)) return null;
+        sum += loss;
+      } catch (error) {
+        if (error instanceof DivergenceError) return null;
+        throw error;
+      }
+    }
+    return sum / searchSeeds.length;
+  }
+
+  async function recorded(experiment: string, race: Race): Promise<Tuned<Setting, Outcome>> {
+    const run = `${prefix ?? ""}${race.name}`;
+    const tuned = await cachedExperiment(experiment, run, () => tune(race));
+    const found = { settings: tuned.settings, searchSeeds: tuned.searchSeeds, seeds: tuned.seeds };
+    const wanted = { settings: race.grid, searchSeeds, seeds };
+    if (JSON.stringify(found) === JSON.stringify(wanted)) return tuned;
+    throw new RangeError(
+      `${action}: the record "${run}" in data/${experiment}.json must be of ${
+        JSON.stringify(wanted)
+      }, found ${JSON.stringify(found)}. Delete it to measure again.`,
+    );
+  }
 }
 
 /** `Object.fromEntries` with the names in the type. */
@@ -228,4 +372,9 @@ function recordOf<Name extends string, Value>(
   entries: readonly (readonly [Name, Value])[],
 ): Record<Name, Value> {
   return Object.fromEntries(entries) as Record<Name, Value>;
+}
+
+/** Returns a setting as text. */
+function textOf(setting: unknown): string {
+  return typeof setting === "object" ? JSON.stringify(setting) : String(setting);
 }

@@ -1,4 +1,5 @@
 /** Exports that the other rooms of lib share, and that are not public. */
+export { checkRange } from "./checks.ts";
 export { downsampleLine } from "./downsample.ts";
 export { formatColumn, formatInterval } from "./format.ts";
 export { colors, titleLines } from "./style.ts";

@@ -179,8 +179,8 @@ Deno.test("NetworkComparison.compareBy() compares the trainings by another numbe
 Deno.test("NetworkComparison.means() has a row for each network, and a column for each number", async () => {
   const comparison = await compared();
   const rows = comparison.means({ accuracy: ({ accuracy }) => accuracy, size: ({ size }) => size });
-  assert.deepEqual(rows.map(({ network }) => network), ["plain", "normed"]);
-  const intervals = rows.map(({ accuracy }) => accuracy);
+  assert.deepEqual(Object.keys(rows), ["plain", "normed"]);
+  const intervals = Object.values(rows).map(({ accuracy }) => accuracy);
   assert.deepEqual(
     intervals,
     comparison.rows.map(({ mean, standardDeviation, halfWidth }) => (
@@ -286,11 +286,11 @@ Deno.test("compareNetworks() leaves a rate that diverges out of the search", asy
 
 Deno.test("compareNetworks() refuses options that do not fit", async () => {
   const cases: [object, string, RegExp][] = [
-    [{ contestants: {} }, "RangeError", /contestants must be at least one function, found none/],
+    [{ contestants: {} }, "RangeError", /there must be at least one contestant, found none/],
     [
       { contestants: [plain] },
       "TypeError",
-      /contestants must be functions by name such as \{ plain/,
+      /contestants must be an object such as \{ plain/,
     ],
     [{ contestants: { plain: 5 } }, "TypeError", /contestant "plain" must be a function, found 5/],
     [{ images: 41 }, "RangeError", /images must be at most the 40 of the training set, found 41/],
@@ -306,18 +306,65 @@ Deno.test("compareNetworks() refuses options that do not fit", async () => {
     [{ searchSeed: -1 }, "RangeError", /searchSeed must be a whole number/],
     [{ measure: 5 }, "TypeError", /measure must be a function, found 5/],
     [{ schedule: 5 }, "TypeError", /schedule must be a function of/],
-    [{ test: 5 }, "TypeError", /data set/],
+    [{ test: 5 }, "TypeError", /test must be an ImageDataset.*, found 5/],
+    [{ heldOut: undefined }, "TypeError", /heldOut must be an ImageDataset.*, found undefined/],
+    [{ searchSeed: 5 }, "RangeError", /searchSeed must be other than the seeds \[4, 5\], found 5/],
     [
-      { learningRate: 0.1 },
+      { contestants: { plain, late: () => Promise.resolve(plain()) } },
       "TypeError",
-      /there is no option learningRate\./,
+      /the result of contestant "late" must be a module, found a promise/,
     ],
+    [{ measure: () => 3 }, "TypeError", /measure must return an object such as .*, found 3/],
+    [
+      { measure: () => ({ accuracy: 3 }) },
+      "RangeError",
+      /measure must return names other than those of the training, found accuracy/,
+    ],
+    [{ learningRate: 0.1 }, "TypeError", /learningRate\. Did you mean learningRates\?/],
     [{ live: true }, "TypeError", /there is no option live/],
     [{ epochs: 0 }, "RangeError", /epochs must be a whole number of at least 1, found 0/],
   ];
   for (const [change, name, message] of cases) {
     const call = compareNetworks({ ...options, ...change } as typeof options);
     await assert.rejects(call, { name, message }, JSON.stringify(change));
+  }
+});
+
+Deno.test("compareNetworks() names a network that does not fit before it trains another", async () => {
+  const built: string[] = [];
+  const contestants = {
+    plain: () => (built.push("plain"), plain()),
+    wide: () => (built.push("wide"), sequential(flatten(), linear(3, 2))),
+  };
+  await assert.rejects(compareNetworks({ ...options, contestants }), {
+    name: "RangeError",
+    message: /^Comparing networks: contestant "wide": At 1 \(linear 3 → 2\): the input must be/,
+  });
+  assert.deepEqual(built, ["plain", "wide"]);
+});
+
+Deno.test("compareNetworks() refuses a record that is damaged", async () => {
+  const file = new URL("../../data/compare_damaged_test.json", import.meta.url);
+  Deno.env.set("RESNET_LAB_WRITE", "1");
+  try {
+    const recorded = { ...options, experiment: "compare_damaged_test" };
+    await compareNetworks(recorded);
+    const runs = JSON.parse(Deno.readTextFileSync(file));
+    const run = Object.keys(runs).find((name) => name.endsWith("seed 4"))!;
+    delete runs[run].accuracy;
+    Deno.writeTextFileSync(file, JSON.stringify(runs));
+    await assert.rejects(compareNetworks(recorded), {
+      name: "RangeError",
+      message: new RegExp(
+        `the record "${
+          run.replace("cpu: ", "")
+        }" in data/compare_damaged_test\\.json must have an ` +
+          "accuracy and a loss, found .* Delete it to measure again",
+      ),
+    });
+  } finally {
+    Deno.env.delete("RESNET_LAB_WRITE");
+    Deno.removeSync(file);
   }
 });
 

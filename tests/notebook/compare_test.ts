@@ -90,9 +90,9 @@ Deno.test("compareOverSeeds() records measurements, and continues after one that
 Deno.test("compareOverSeeds() refuses options and measurements that are no comparison", async () => {
   const contestants = { net: () => 1 };
   const cases: [object, string, RegExp][] = [
-    [{ contestants: [] }, "TypeError", /contestants must be functions by name .*, found \[\]\.$/],
-    [{}, "TypeError", /contestants must be functions by name .*, found undefined\.$/],
-    [{ contestants: {} }, "RangeError", /contestants must be at least one function, found none\.$/],
+    [{ contestants: [] }, "TypeError", /contestants must be an object such as .*, found \[\]\.$/],
+    [{}, "TypeError", /contestants must be an object such as .*, found undefined\.$/],
+    [{ contestants: {} }, "RangeError", /there must be at least one contestant, found none\.$/],
     [{ contestants: { net: 1 } }, "TypeError", /contestant "net" must be a function, found 1\.$/],
     [
       { contestants, seeds: 1 },
@@ -122,5 +122,30 @@ Deno.test("compareOverSeeds() refuses options and measurements that are no compa
   ];
   for (const [options, name, message] of cases) {
     await assert.rejects(compareOverSeeds(options as never), { name, message });
+  }
+});
+
+Deno.test("compareOverSeeds() takes numbers that are measured already", async () => {
+  const contestants = { plain: [1, 2, 3], residual: [2, 3, 7] };
+  const { rows, differences } = await compareOverSeeds({ contestants, seeds: 3 });
+  assert.deepEqual(rows.map(({ values }) => values), [[1, 2, 3], [2, 3, 7]]);
+  assert.deepEqual(differences[0]?.values, [1, 1, 4]);
+  await assert.rejects(
+    compareOverSeeds({ contestants: { plain: [1, 2] }, seeds: 3 }),
+    /^RangeError: Comparing over seeds: the numbers of contestant "plain" must be one for each of the 3 seeds, found 2\.$/,
+  );
+});
+
+Deno.test("compareOverSeeds() does not take a record in place of given numbers", async () => {
+  const file = new URL("../../data/compare_given_test.json", import.meta.url);
+  Deno.env.set("RESNET_LAB_WRITE", "1");
+  try {
+    const shared = { experiment: "compare_given_test", seeds: 2 };
+    await compareOverSeeds({ ...shared, contestants: { plain: (seed) => seed } });
+    const { rows } = await compareOverSeeds({ ...shared, contestants: { plain: [55, 56] } });
+    assert.deepEqual(rows[0]?.values, [55, 56]);
+  } finally {
+    Deno.env.delete("RESNET_LAB_WRITE");
+    Deno.removeSync(file);
   }
 });
