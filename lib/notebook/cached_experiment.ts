@@ -21,8 +21,8 @@ type Runs<Value> = Record<string, Value & Provenance>;
  *
  * With `deno task run --write`, or in a program with the environment variable
  * `RESNET_LAB_WRITE=1`, each run is stored as soon as it is measured, so that a stopped experiment
- * can continue. Otherwise, and at the scale smoke, nothing is stored. To measure a run again, remove
- * it from the file. The folder `data` is that of the project of the library.
+ * can continue. Otherwise, and at the scale smoke, nothing is stored. To measure a run again,
+ * remove it from the file. The folder `data` is that of the project of the library.
  *
  * @param experiment The name of the file: letters, digits, `_` and `-`.
  * @param run The name of the run, with everything that differs from other runs: network, depth,

@@ -263,8 +263,8 @@ export function checkRecord(
 }
 
 /**
- * Checks that the seeds of a search are none of those with which its result is measured, which would
- * then be measured with the luck of the search.
+ * Checks that the seeds of a search are none of those with which its result is measured, which
+ * would profit from the luck of the search.
  */
 export function checkApart(
   action: string,

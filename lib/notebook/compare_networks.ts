@@ -75,9 +75,10 @@ export interface CompareNetworksOptions<
    */
   seeds?: number | readonly number[];
   /**
-   * The name of a file in which each training is recorded by {@linkcode cachedExperiment}, which says
-   * where and when: by the name of its contestant, the number of images and epochs, its learning
-   * rate and its seed. After another change, such as one of a network, delete the file.
+   * The name of a file in which each training is recorded by {@linkcode cachedExperiment}, which
+   * says where and when. A record is found by the name of its contestant, the number of images and
+   * epochs, its learning rate and its seed. After another change, such as one of a network, delete
+   * the file.
    *
    * @default nothing is recorded
    */

@@ -209,8 +209,8 @@ export class TunedContestants<Name extends string, Setting, Outcome> {
  *
  * The best setting has the smallest mean loss over the search seeds. A setting is not chosen if a
  * training throws a {@linkcode DivergenceError}, or its loss is NaN or infinite. Before each
- * training it calls {@linkcode setSeed} with the seed. A line shows the progress, and at the end the
- * best settings. At Stop it ends without the training that was running.
+ * training it calls {@linkcode setSeed} with the seed. A line shows the progress, and at the end
+ * the best settings. At Stop it ends without the training that was running.
  *
  * {@linkcode compareNetworks} is shorter if only the network and the learning rate differ.
  *
