@@ -83,7 +83,7 @@ export async function cachedExperiment<Value extends object>(
   }
   const value = { ...result, ...provenance };
   if (isWriting() && runScale() !== "smoke") {
-    checkJson(action, "the result", result);
+    checkJson(`${action}, whose result is not stored`, "the result", result);
     updateStore<Runs<Value>>(file, {}, (runs) => ({ ...runs, [name]: value }));
   }
   return value;

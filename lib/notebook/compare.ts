@@ -112,15 +112,17 @@ export async function compareOverSeeds(options: CompareOverSeedsOptions): Promis
     ? () => Promise.resolve()
     : statusLine();
   const start = performance.now();
-  let done = 0, isRecorded = true;
+  let done = 0, count = 0;
   for (const seed of seeds) {
     for (const [index, [name, measure]] of contestants.entries()) {
       await showLine(
-        `Measurement ${done + 1} of ${total}: ${name}, seed ${seed}${timeLeft(start, done, total)}`,
+        `Measurement ${done + 1} of ${total}: ${name}, seed ${seed}${
+          timeLeft(start, count, total - done)
+        }`,
       );
       const run = `${name}, seed ${seed}`;
       const measured = async () => {
-        isRecorded = false;
+        if (!given(name)) count++;
         setSeed(seed);
         const value: unknown = await measure(seed);
         if (await isStopped(stop.signal)) stop.signal?.throwIfAborted();
@@ -139,7 +141,7 @@ export async function compareOverSeeds(options: CompareOverSeedsOptions): Promis
     `${total} measurements (${contestants.length} contestant${
       contestants.length === 1 ? "" : "s"
     } × ${seeds.length} seeds) ${
-      isRecorded ? "from the record" : `in ${duration(performance.now() - start)}`
+      count === 0 ? "from the record" : `in ${duration(performance.now() - start)}`
     }`,
     true,
   );
@@ -214,10 +216,15 @@ export function meansOf<Outcome>(
   );
 }
 
-/** Returns the rest of a line of progress: how long the work that is left will take. */
-export function timeLeft(start: number, done: number, total: number): string {
+/**
+ * Returns the rest of a line of progress: how long the work that is left will take.
+ *
+ * @param measured The work that was done since the start, without what was read from a record.
+ * @param left The work that is not done.
+ */
+export function timeLeft(start: number, measured: number, left: number): string {
   const passed = performance.now() - start;
-  return done === 0 ? "" : ` · about ${duration(passed * (total / done - 1))} left`;
+  return measured === 0 ? "" : ` · about ${duration(passed * left / measured)} left`;
 }
 
 function checkContestants(
@@ -256,6 +263,13 @@ export function checkRecord(
     );
   }
   const entries = Object.entries(contestants);
+  const number = entries.find(([name]) => /^\d+$/.test(name))?.[0];
+  if (number !== undefined) {
+    throw new RangeError(
+      `${action}: a name must not be a number, because JavaScript would put it first, found ` +
+        `"${number}". Call it "depth ${number}", say.`,
+    );
+  }
   if (entries.length === 0) {
     throw new RangeError(`${action}: there must be at least one contestant, found none.`);
   }

@@ -13,7 +13,7 @@ import { checkModule } from "../nn/internal.ts";
 import type { Dataset, InputTransform } from "../data/mod.ts";
 import { applyTransform, checkDataset } from "../data/internal.ts";
 import { oneCycle, type Schedule } from "../train/mod.ts";
-import { DivergenceError } from "../train/training_step.ts";
+import { DivergenceError } from "../train/divergence_error.ts";
 import { checkRunOptions, isStopped } from "../train/run.ts";
 import { cachedExperiment } from "./cached_experiment.ts";
 import { checkApart, checkRecord, checkSeeds, timeLeft } from "./compare.ts";
@@ -43,7 +43,8 @@ export interface CompareNetworksOptions<
   /** The images by which the learning rate is chosen. */
   heldOut: Dataset<Inputs, Labels<Classes>>;
   /**
-   * The images on which the comparison is measured. They take no part in the choice.
+   * The images on which the comparison is measured. Other images than `heldOut` take no part in the
+   * choice of the rates.
    *
    * @default heldOut
    */
@@ -169,7 +170,7 @@ export async function compareNetworks<
   using stop = linkInterrupt(given.signal);
   const total = contestants.length * (learningRates.length + seeds.length);
   const showLine = statusLine(), start = performance.now();
-  let done = 0, isRecorded = true;
+  let done = 0, measured = 0;
 
   /** Trains a contestant, or takes the recorded training. Returns null if it diverges. */
   const trained = async (
@@ -180,9 +181,12 @@ export async function compareNetworks<
   ): Promise<(NetworkOutcome & Measures) | null> => {
     const run = `${name}, ${images} images × ${training.epochs} epochs, ` +
       `rate ${learningRate}, seed ${seed}${isSearch ? ", search" : ""}`;
-    await showLine(`Training ${done + 1} of ${total}: ${run}${timeLeft(start, done, total)}`);
-    const measured = async () => {
-      isRecorded = false;
+    await showLine(
+      `Training ${done + 1} of ${total}: ${run}${timeLeft(start, measured, total - done)}`,
+    );
+    const measureRun = async () => {
+      stop.signal?.throwIfAborted();
+      measured++;
       setSeed(seed);
       const model = builders[name]!();
       try {
@@ -206,8 +210,8 @@ export async function compareNetworks<
       }
     };
     const outcome = experiment === undefined
-      ? await measured()
-      : await cachedExperiment(experiment, run, measured);
+      ? await measureRun()
+      : await cachedExperiment(experiment, run, measureRun);
     done++;
     const { diverged, ...rest } = outcome;
     if (diverged) return null;
@@ -252,7 +256,7 @@ export async function compareNetworks<
       contestants.length === 1 ? "" : "s"
     } × (${learningRates.length} rate${learningRates.length === 1 ? "" : "s"} + ` +
       `${seeds.length} seeds)) ${
-        isRecorded ? "from the record" : `in ${duration(performance.now() - start)}`
+        measured === 0 ? "from the record" : `in ${duration(performance.now() - start)}`
       }; ${describeRates(best, learningRates)}`,
     true,
   );
@@ -381,16 +385,15 @@ async function sizesOf(
 
 /** Checks that the result of the option `measure` can stand beside the accuracy and the loss. */
 function checkMeasures(action: string, measures: unknown): void {
-  if (typeof measures !== "object" || measures === null) {
+  if (typeof measures !== "object" || measures === null || Array.isArray(measures)) {
     throw new TypeError(
       `${action}: measure must return an object such as { loss }, found ${show(measures)}.`,
     );
   }
-  const taken = ["diverged", "seed", "accuracy", "loss", "seconds"].find((name) =>
-    Object.hasOwn(measures, name)
-  );
+  const own = ["diverged", "seed", "accuracy", "loss", "seconds"];
+  const taken = own.find((name) => Object.hasOwn(measures, name));
   if (taken === undefined) return;
-  throw new RangeError(
+  throw new TypeError(
     `${action}: measure must return names other than those of the training, found ${taken}.`,
   );
 }

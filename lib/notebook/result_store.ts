@@ -1,6 +1,6 @@
 /**
  * Storage of results in data/. These are the only files of the project that notebooks write, and
- * they write them only with `deno task run --write`.
+ * they write them only with `deno task run --write` or `RESNET_LAB_WRITE=1`.
  */
 import { existsSync } from "node:fs";
 import { cpus } from "node:os";
@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { writeTextAtomicallySync } from "../data/files.ts";
 import { projectFolder } from "../tensor/installation.ts";
 
-/** Whether `deno task run --write` executes the notebook. It sets this environment variable. */
+/** Whether results are stored. `deno task run --write` sets this environment variable. */
 export function isWriting(): boolean {
   return Deno.env.get("RESNET_LAB_WRITE") === "1";
 }

@@ -9,7 +9,7 @@ import {
   show,
 } from "../tensor/internal.ts";
 import { isStopped } from "../train/run.ts";
-import { DivergenceError } from "../train/training_step.ts";
+import { DivergenceError } from "../train/divergence_error.ts";
 import { type Figure, type FigureOptions, lineChart } from "../plot/mod.ts";
 import { checkRange } from "../plot/internal.ts";
 import { cachedExperiment, checkJson } from "./cached_experiment.ts";
@@ -174,26 +174,28 @@ export class TunedContestants<Name extends string, Setting, Outcome> {
     });
     const { range, ...shared } = options;
     if (range !== undefined) checkRange(action, range);
+    let isInRange = false;
     const lines = this.#names.map((name) => {
       const x: number[] = [], y: number[] = [], { settings, losses } = this.tuned[name];
       losses.forEach((loss, position) => {
         const rate: unknown = settings[position];
         if (typeof rate !== "number") {
-          throw new TypeError(`${action}: the settings must be learning rates, found ${rate}.`);
+          throw new TypeError(
+            `${action}: the settings must be learning rates, found ${show(rate)}.`,
+          );
         }
-        if (loss === null || loss > (range?.[1] ?? Infinity)) return;
+        const [low, high] = range ?? [-Infinity, Infinity];
+        if (loss === null || loss > high) return;
+        isInRange ||= loss >= low;
         x.push(rate);
         y.push(loss);
       });
       return { name, x, y, mode: "lines+markers" } as const;
     });
-    const drawn = lines.filter(({ x }) => x.length > 0);
-    if (drawn.length === 0) {
-      throw new RangeError(
-        `${action}: a loss must lie below the end of the range, found none below ${range?.[1]}.`,
-      );
+    if (!isInRange) {
+      throw new RangeError(`${action}: the range must hold a loss, found none in ${show(range)}.`);
     }
-    return lineChart(drawn, {
+    return lineChart(lines.filter(({ x }) => x.length > 0), {
       title: "The search: the loss at each learning rate",
       ...shared,
       x: { title: "Learning rate", scale: "log" },
@@ -220,8 +222,10 @@ export class TunedContestants<Name extends string, Setting, Outcome> {
  * @param trial Trains a contestant with a setting and a seed, and returns the loss on held-out
  * images, with anything else that is of interest.
  * @throws {TypeError} If an argument is of the wrong kind, or an option does not exist.
- * @throws {RangeError} If there are no contestants or settings, too few seeds or equal ones, every
- * setting of a contestant diverges, or a record is of other settings or seeds.
+ * @throws {RangeError} If there are no contestants or settings, too few seeds or equal ones, a seed
+ * is used for both, every setting of a contestant diverges, or a record is of other settings or
+ * seeds.
+ * @throws {DivergenceError} If a training at the best setting diverges.
  * @throws An `AbortError` at Stop in a notebook.
  *
  * @example
@@ -269,11 +273,11 @@ export async function tuneEach<
   const seeds = checkSeeds(action, options.seeds ?? 5);
   checkApart(action, seeds, "searchSeeds", searchSeeds);
   if (experiment !== undefined) checkString(action, "experiment", experiment);
-  if (prefix !== undefined) {
-    checkString(action, "prefix", prefix);
-    checkString(action, "the experiment of the prefix", experiment);
+  if (prefix !== undefined) checkString(action, "prefix", prefix);
+  if (prefix !== undefined && experiment === undefined) {
+    throw new TypeError(`${action}: prefix needs the option experiment, found none.`);
   }
-  const races = named.map(([name, contestant]) => {
+  const plans = named.map(([name, contestant]) => {
     const grid = typeof settings === "function" ? settings(contestant) : settings;
     const subject = `the settings of "${name}"`;
     checkArray(action, subject, grid);
@@ -285,86 +289,92 @@ export async function tuneEach<
     if (experiment !== undefined) checkJson(action, subject, grid);
     return { name, contestant, grid, trainings: grid.length * searchSeeds.length + seeds.length };
   });
-  type Race = typeof races[number];
+  type Plan = typeof plans[number];
   using stop = linkInterrupt();
-  const total = races.reduce((sum, { trainings }) => sum + trainings, 0);
+  const total = plans.reduce((sum, { trainings }) => sum + trainings, 0);
   const showLine = statusLine(), start = performance.now();
-  let begun = 0, measured = 0;
-  const entries: [Name, Tuned<Setting, Outcome>][] = [];
-  for (const race of races) {
-    const { name, trainings } = race, before = begun;
-    const tuned = await (experiment === undefined ? tune(race) : recorded(experiment, race));
-    begun = before + trainings;
-    entries.push([name, tuned]);
-  }
-  const time = measured === 0 ? "from the record" : `in ${duration(performance.now() - start)}`;
-  const best = entries.map(([name, { settings, best }]) => `${name} ${textOf(settings[best])}`);
-  await showLine(`${total} trainings ${time}; best settings: ${best.join("; ")}`, true);
-  return new TunedContestants(entries);
+  /** The trainings that are done, with those of a record, and those that were made here. */
+  let done = 0, made = 0;
 
-  /** Trains a contestant once. Before that all random numbers begin at the seed. */
-  async function train({ name, contestant }: Race, setting: Setting, seed: number) {
+  const train = async ({ name, contestant }: Plan, setting: Setting, seed: number) => {
+    stop.signal?.throwIfAborted();
     const training = `${name} at ${textOf(setting)}, seed ${seed}`;
     await showLine(
-      `Training ${++begun} of ${total}: ${training}${timeLeft(start, measured++, total)}`,
+      `Training ${done + 1} of ${total}: ${training}${timeLeft(start, made, total - done)}`,
     );
     setSeed(seed);
     const outcome = await trial(contestant, setting, seed);
     if (await isStopped(stop.signal)) stop.signal?.throwIfAborted();
-    const loss: unknown = outcome?.loss;
-    if (typeof loss !== "number") {
-      throw new TypeError(
-        `${action}: trial must return { loss } with a number, found ${
-          show(outcome)
-        } for ${training}.`,
-      );
+    done++;
+    made++;
+    if (typeof outcome?.loss === "number") return outcome;
+    throw new TypeError(
+      `${action}: trial must return { loss } with a number, found ${
+        show(outcome)
+      } for ${training}.`,
+    );
+  };
+  /** Returns the mean loss over the search seeds, or null if a training diverges. */
+  const meanLoss = async (plan: Plan, setting: Setting) => {
+    let sum = 0;
+    for (const seed of searchSeeds) {
+      try {
+        sum += (await train(plan, setting, seed)).loss;
+      } catch (error) {
+        if (error instanceof DivergenceError) return null;
+        throw error;
+      }
     }
-    return outcome;
-  }
-
-  async function tune(race: Race): Promise<Tuned<Setting, Outcome>> {
-    const { name, grid } = race, losses: (number | null)[] = [];
-    for (const setting of grid) losses.push(await meanLoss(race, setting));
+    return Number.isFinite(sum) ? sum / searchSeeds.length : null;
+  };
+  const tune = async (plan: Plan): Promise<Tuned<Setting, Outcome>> => {
+    const { name, grid } = plan, losses: (number | null)[] = [];
+    for (const setting of grid) losses.push(await meanLoss(plan, setting));
     const finite = losses.filter((loss) => loss !== null);
     if (finite.length === 0) {
       throw new RangeError(
         `${action}: at least one setting of "${name}" must not diverge, found none.`,
       );
     }
-    const best = losses.indexOf(Math.min(...finite));
-    const outcomes: Outcome[] = [];
-    for (const seed of seeds) outcomes.push(await train(race, grid[best]!, seed));
-    return { settings: grid, searchSeeds, seeds, losses, best, outcomes };
-  }
-
-  /** Returns the mean loss over the search seeds, or null if a training diverges. */
-  async function meanLoss(race: Race, setting: Setting): Promise<number | null> {
-    let sum = 0;
-    for (const seed of searchSeeds) {
-      try {
-        const { loss } = await train(race, setting, seed);
-        if (!Number.isFinite(loss)) return null;
-        sum += loss;
-      } catch (error) {
-        if (error instanceof DivergenceError) return null;
-        throw error;
+    const best = losses.indexOf(Math.min(...finite)), outcomes: Outcome[] = [];
+    for (const seed of seeds) {
+      const outcome = await train(plan, grid[best]!, seed);
+      if (!Number.isFinite(outcome.loss)) {
+        throw new DivergenceError(
+          `${action}: the loss of "${name}" at its best setting ${
+            textOf(grid[best])
+          }, seed ${seed}, ` +
+            `must be finite, found ${outcome.loss}.`,
+        );
       }
+      outcomes.push(outcome);
     }
-    return sum / searchSeeds.length;
-  }
-
-  async function recorded(experiment: string, race: Race): Promise<Tuned<Setting, Outcome>> {
-    const run = `${prefix ?? ""}${race.name}`;
-    const tuned = await cachedExperiment(experiment, run, () => tune(race));
+    return { settings: grid, searchSeeds, seeds, losses, best, outcomes };
+  };
+  const recorded = async (experiment: string, plan: Plan) => {
+    const run = `${prefix ?? ""}${plan.name}`;
+    const tuned = await cachedExperiment(experiment, run, () => tune(plan));
     const found = { settings: tuned.settings, searchSeeds: tuned.searchSeeds, seeds: tuned.seeds };
-    const wanted = { settings: race.grid, searchSeeds, seeds };
+    const wanted = { settings: plan.grid, searchSeeds, seeds };
     if (JSON.stringify(found) === JSON.stringify(wanted)) return tuned;
     throw new RangeError(
       `${action}: the record "${run}" in data/${experiment}.json must be of ${
         JSON.stringify(wanted)
       }, found ${JSON.stringify(found)}. Delete it to measure again.`,
     );
+  };
+
+  const entries: [Name, Tuned<Setting, Outcome>][] = [];
+  for (const plan of plans) {
+    const before = done;
+    const tuned = experiment === undefined ? await tune(plan) : await recorded(experiment, plan);
+    done = before + plan.trainings;
+    entries.push([plan.name, tuned]);
   }
+  const time = made === 0 ? "from the record" : `in ${duration(performance.now() - start)}`;
+  const best = entries.map(([name, { settings, best }]) => `${name} ${textOf(settings[best])}`);
+  await showLine(`${total} trainings ${time}; best settings: ${best.join("; ")}`, true);
+  return new TunedContestants(entries);
 }
 
 /** `Object.fromEntries` with the names in the type. */
@@ -374,7 +384,13 @@ function recordOf<Name extends string, Value>(
   return Object.fromEntries(entries) as Record<Name, Value>;
 }
 
-/** Returns a setting as text. */
+/** Returns a setting in a few words: numbers, texts, and records of them; of others, what it is. */
 function textOf(setting: unknown): string {
-  return typeof setting === "object" ? JSON.stringify(setting) : String(setting);
+  if (typeof setting !== "object" || setting === null) {
+    return typeof setting === "string" ? setting : show(setting);
+  }
+  const parts = Object.entries(setting).map(([name, value]) =>
+    `${name} ${typeof value === "string" ? value : show(value)}`
+  );
+  return parts.join(", ");
 }

@@ -12,6 +12,7 @@ import type { Dataset } from "../data/mod.ts";
 import { areLabels, checkDataset, transformOf } from "../data/internal.ts";
 import { checkLogits, checkTargets, explainChannels } from "./checks.ts";
 import type { DataParallel } from "./data_parallel.ts";
+import { DivergenceError } from "./divergence_error.ts";
 import type { OutputsFor } from "./fit_options.ts";
 import { type AnyLoss, crossEntropy, type Loss } from "./losses.ts";
 import { confusionMatrix } from "./metrics.ts";
@@ -118,8 +119,9 @@ type AnyEvaluateOptions = EvaluateOptions<Tensor, Tensor, Tensor, Tensor>;
  * {@linkcode fit} left with the model. It yields to the event loop after each batch, so that a long
  * evaluation can be stopped.
  *
- * @throws {RangeError} If a layer does not fit, the model does not return logits for the classes of
- * the data set, or a loss or a logit is not finite.
+ * @throws {RangeError} If a layer does not fit, or the model does not return logits for the classes
+ * of the data set.
+ * @throws {DivergenceError} If a loss or a logit is not finite.
  * @throws {TypeError} If an option does not exist or is of the wrong kind, or the targets are not
  * class numbers and there is no other loss.
  * @throws The reason of `signal`, if it is aborted; an `AbortError` at Stop in a notebook.
@@ -238,7 +240,7 @@ export function evaluator(
         sum += loss.dataSync()[0]! * size;
         const last = first + size - 1;
         if (!Number.isFinite(sum)) {
-          throw new RangeError(
+          throw new DivergenceError(
             `${action}: the loss must be finite, found ${sum} in images ${first} to ${last}.`,
           );
         }
@@ -251,7 +253,7 @@ export function evaluator(
         // never 0.
         const broken = confidences.subarray(first, last + 1).findIndex((largest) => !(largest > 0));
         if (broken >= 0) {
-          throw new RangeError(
+          throw new DivergenceError(
             `${action}: the logits must be finite, found others for image ${first + broken}.`,
           );
         }

@@ -9,7 +9,8 @@ import type { AnyFitOptions, FitOptions } from "./fit_options.ts";
 import type { Loss } from "./losses.ts";
 import type { KnownOptions, LossFor, TrainableFor } from "./model_type_checks.ts";
 import { asModel, checkRunOptions } from "./run.ts";
-import { DivergenceError, restore } from "./training_step.ts";
+import { DivergenceError } from "./divergence_error.ts";
+import { restore } from "./training_step.ts";
 
 /** The options of {@linkcode findLearningRate}: its own, and those of a {@linkcode fit}. */
 export interface FindLearningRateOptions<

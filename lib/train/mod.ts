@@ -64,7 +64,7 @@ export type {
   OutputsFor,
 } from "./fit_options.ts";
 export type { BatchGenerator } from "./generator_batches.ts";
-export { type DivergenceError } from "./training_step.ts";
+export { type DivergenceError } from "./divergence_error.ts";
 export type { EpochProgress, History, Progress, StepProgress } from "./progress.ts";
 export type { Training } from "./training.ts";
 export {

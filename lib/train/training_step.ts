@@ -27,6 +27,7 @@ import { areLabels } from "../data/internal.ts";
 import { checkTargets } from "./checks.ts";
 import { clipGradients } from "./clip.ts";
 import type { DataParallel } from "./data_parallel.ts";
+import { DivergenceError } from "./divergence_error.ts";
 import { EpochMeans } from "./epoch_means.ts";
 import type { AnyFitOptions, ObjectiveResult } from "./fit_options.ts";
 import { type AnyLoss, crossEntropy } from "./losses.ts";
@@ -38,27 +39,6 @@ import type { StepProgress } from "./progress.ts";
 import { type AnyModel, compiledIf, rows } from "./run.ts";
 import type { Schedule } from "./schedules.ts";
 import { checkTrainingMode } from "./training_mode.ts";
-
-/**
- * The error of a training run that cannot continue, because a loss, a gradient, or a running
- * statistic is not finite. The model is as it was before that step. Recognise it by its `name`.
- *
- * @example
- * ```ts
- * import { fashionMnist, fit, flatten, linear, sequential, sgd } from "resnet-lab";
- * import assert from "node:assert/strict";
- *
- * const { test } = await fashionMnist({ subset: true });
- * const model = sequential(flatten(), linear(784, 10));
- * const optimizer = sgd(model.parameters(), { learningRate: 1e38 });
- * const training = fit(model, test, { optimizer, epochs: 1, batchSize: 100 });
- * await assert.rejects(training, { name: "DivergenceError" });
- * ```
- */
-export class DivergenceError extends RangeError {
-  /** The name of the class. */
-  override readonly name = "DivergenceError";
-}
 
 /** The results of a step that {@linkcode fit} yields. */
 export type StepResult = Pick<StepProgress, "loss" | "accuracy" | "gradientNorm" | "metrics">;

@@ -541,11 +541,12 @@ class Proxy:
         lines = content["stack"].split("\n")
         stack = stack_of(content["recorded"], lines)
         key = repr(stack.frames or execution.script)
+        self.uncaught[key] += 1
+        count = self.uncaught[key]
+        if count > MAX_UNCAUGHT:
+            return
         # One after the other, so that they are shown in their order.
         async with self.uncaught_lock:
-            self.uncaught[key] += 1
-            if self.uncaught[key] > MAX_UNCAUGHT:
-                return
             error = {"ename": content["name"], "evalue": content["message"], "traceback": lines}
             try:
                 error = await runtime_error(
@@ -555,7 +556,7 @@ class Proxy:
                 # An error as JavaScript shows it is better than none.
                 print(f"Explaining an error failed: {failure!r}", file=sys.stderr)
             lines = [*error["traceback"], f"… {content['origin']}"]
-            if self.uncaught[key] == MAX_UNCAUGHT:
+            if count == MAX_UNCAUGHT:
                 lines.append("… more errors like this one are not shown")
             self.publish("error", {**error, "traceback": lines}, execution.header)
 

@@ -317,7 +317,7 @@ Deno.test("compareNetworks() refuses options that do not fit", async () => {
     [{ measure: () => 3 }, "TypeError", /measure must return an object such as .*, found 3/],
     [
       { measure: () => ({ accuracy: 3 }) },
-      "RangeError",
+      "TypeError",
       /measure must return names other than those of the training, found accuracy/,
     ],
     [{ learningRate: 0.1 }, "TypeError", /learningRate\. Did you mean learningRates\?/],

@@ -93,6 +93,11 @@ Deno.test("compareOverSeeds() refuses options and measurements that are no compa
     [{ contestants: [] }, "TypeError", /contestants must be an object such as .*, found \[\]\.$/],
     [{}, "TypeError", /contestants must be an object such as .*, found undefined\.$/],
     [{ contestants: {} }, "RangeError", /there must be at least one contestant, found none\.$/],
+    [
+      { contestants: { 18: () => 1, 9: () => 2 } },
+      "RangeError",
+      /a name must not be a number, because JavaScript would put it first, found "9"\. Call it/,
+    ],
     [{ contestants: { net: 1 } }, "TypeError", /contestant "net" must be a function, found 1\.$/],
     [
       { contestants, seeds: 1 },

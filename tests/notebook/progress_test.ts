@@ -15,7 +15,7 @@ import { Figure } from "../../lib/plot/figure.ts";
 import { collectHistory } from "../../lib/train/internal.ts";
 import { type Display, follow, jupyterDisplay } from "../../lib/notebook/progress.ts";
 import { assertNoLeak } from "../_helpers.ts";
-import { DivergenceError } from "../../lib/train/training_step.ts";
+import { DivergenceError } from "../../lib/train/divergence_error.ts";
 
 /** Two epochs of `steps / 2` steps, each after `milliseconds`. */
 async function* training(steps = 10, milliseconds = 0): AsyncGenerator<Progress, void, void> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { linear, setSeed, tuneEach } from "resnet-lab";
-import { DivergenceError } from "../../lib/train/training_step.ts";
+import { DivergenceError } from "../../lib/train/divergence_error.ts";
 
 const optimum = { SGD: 0.1, Adam: 0.01 };
 /** The loss is the distance of the rate from the optimum, and a rate of 1 diverges. */
@@ -53,7 +53,7 @@ Deno.test("searchChart() of tuneEach() leaves out rates that diverged and losses
   );
   assert.throws(
     () => race.searchChart({ range: [-2, -1] }),
-    /^RangeError: .* a loss must lie below the end of the range, found none below -1\.$/,
+    /^RangeError: .* the range must hold a loss, found none in \[-2, -1\]\.$/,
   );
 });
 
@@ -154,6 +154,13 @@ Deno.test("tuneEach() refuses wrong arguments", async () => {
     tuneEach(optimum, [1], trial),
     /^RangeError: Tuning contestants: at least one setting of "SGD" must not diverge, found none\.$/,
   );
+  const unlucky = (_: number, rate: number, seed: number) =>
+    Promise.resolve({ loss: seed === 3 ? NaN : rate });
+  await assert.rejects(tuneEach(optimum, rates, unlucky), {
+    name: "DivergenceError",
+    message:
+      'Tuning contestants: the loss of "SGD" at its best setting 0.01, seed 3, must be finite, found NaN.',
+  });
   const mistaken = () => Promise.reject(new TypeError("a mistake"));
   await assert.rejects(tuneEach(optimum, rates, mistaken), /^TypeError: a mistake$/);
   await assert.rejects(
@@ -162,7 +169,7 @@ Deno.test("tuneEach() refuses wrong arguments", async () => {
   );
   await assert.rejects(
     tuneEach(optimum, rates, trial, { prefix: "a" }),
-    /^TypeError: Tuning contestants: the experiment of the prefix must be a string, found undefined/,
+    /^TypeError: Tuning contestants: prefix needs the option experiment, found none\.$/,
   );
   await assert.rejects(
     tuneEach([1] as never, rates, trial),

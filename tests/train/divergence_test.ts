@@ -24,7 +24,7 @@ import {
 import { collectHistory } from "../../lib/train/internal.ts";
 import { assertNoLeak } from "../_helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
-import { DivergenceError } from "../../lib/train/training_step.ts";
+import { DivergenceError } from "../../lib/train/divergence_error.ts";
 
 for (const compile of [false, true]) {
   for (const precision of ["fp32", "bf16"] as const) {

@@ -38,7 +38,7 @@ import {
 } from "resnet-lab";
 import { assertClose, assertNoLeak, testOnEachBackend } from "../_helpers.ts";
 import { OneWeight, pixels } from "./_helpers.ts";
-import { DivergenceError } from "../../lib/train/training_step.ts";
+import { DivergenceError } from "../../lib/train/divergence_error.ts";
 
 const { train: shipped, test: shippedTest } = await fashionMnist({ subset: true });
 const hundred = shipped.take(100);

@@ -169,7 +169,7 @@ Deno.test("evaluate() says where a loss is not finite", () =>
       }
     }
     await assert.rejects(evaluate(new Broken(), five, { batchSize: 2 }), {
-      name: "RangeError",
+      name: "DivergenceError",
       message: 'Evaluating on "five": the loss must be finite, found NaN in images 0 to 1.',
     });
   }));
@@ -285,7 +285,7 @@ testOnEachBackend(
         }
         const loss = () => ops.scalar(0);
         await assert.rejects(evaluate(new Broken(), five, { batchSize: 2, loss, compile }), {
-          name: "RangeError",
+          name: "DivergenceError",
           message: 'Evaluating on "five": the logits must be finite, found others for image 0.',
         });
       }

@@ -169,9 +169,9 @@ export function trainingComponent(
   }
 
   function press(state: TrainingState, name: string): TrainingState {
-    const { step, begun } = data.run(state);
+    const { begun } = data.run(state);
     if (name === "restart") return anew(state, { step: 0 });
-    const wanted = name === "step" ? step + 1 : isRunning(state) ? begun : Infinity;
+    const wanted = name === "step" ? begun + 1 : isRunning(state) ? begun : Infinity;
     return { ...state, problem: "", step: wanted };
   }
 
