@@ -64,11 +64,12 @@ export interface CompareNetworksOptions<
    */
   schedule?: (learningRate: number) => Schedule;
   /**
-   * The seed with which each learning rate is tried; not one of `seeds`.
+   * The seeds with which each learning rate is tried; none of `seeds`. With one seed a rate may be
+   * chosen by luck.
    *
-   * @default 100
+   * @default [100]
    */
-  searchSeed?: number;
+  searchSeeds?: readonly number[];
   /**
    * The seeds of the comparison, or their number: 3 for 0, 1 and 2.
    *
@@ -93,7 +94,7 @@ export interface CompareNetworksOptions<
 
 /**
  * Compares networks that are trained alike: each is trained at each of the learning rates, the one
- * with the highest accuracy on held-out images is chosen, and at its own rate each network is
+ * with the highest mean accuracy on held-out images is chosen, and at its own rate each network is
  * trained with each of the seeds. The rows and differences are those of
  * {@linkcode compareOverSeeds}, of the accuracies.
  *
@@ -103,7 +104,7 @@ export interface CompareNetworksOptions<
  *
  * @throws {TypeError} If an option does not exist or is of the wrong kind.
  * @throws {RangeError} If there is no contestant, the rates are not positive and ascending, there
- * are fewer than two seeds or equal ones, the search seed is one of them, or every rate of a
+ * are fewer than two seeds or equal ones, a search seed is one of them, or every rate of a
  * contestant diverges.
  * @throws {DivergenceError} If a training of the comparison diverges.
  * @throws An `AbortError` at Stop in a notebook.
@@ -157,18 +158,20 @@ export async function compareNetworks<
     images = train.count,
     learningRates,
     schedule = (maximum: number) => oneCycle({ maximum }),
-    searchSeed = 100,
+    searchSeeds: givenSearchSeeds = [100],
     seeds: givenSeeds = 5,
     experiment,
     measure,
     ...training
   } = given;
   const seeds = checkSeeds(action, givenSeeds);
-  checkApart(action, seeds, "searchSeed", [searchSeed]);
+  const searchSeeds = checkSeeds(action, givenSearchSeeds, { name: "searchSeeds", atLeast: 1 });
+  checkApart(action, seeds, "searchSeeds", searchSeeds);
   const contestants = Object.entries(builders);
   const sizes = await sizesOf(action, given);
   using stop = linkInterrupt(given.signal);
-  const total = contestants.length * (learningRates.length + seeds.length);
+  const searched = learningRates.length * searchSeeds.length;
+  const total = contestants.length * (searched + seeds.length);
   const showLine = statusLine(), start = performance.now();
   let done = 0, measured = 0;
 
@@ -228,10 +231,15 @@ export async function compareNetworks<
   for (const [name] of contestants) {
     const x: number[] = [], y: number[] = [];
     for (const rate of learningRates) {
-      const outcome = await trained(name, rate, searchSeed, true);
-      if (outcome === null) continue;
+      let sum: number | undefined = 0;
+      for (const seed of searchSeeds) {
+        const outcome = await trained(name, rate, seed, true);
+        sum = outcome === null || sum === undefined ? undefined : sum + outcome.accuracy;
+        if (sum === undefined) break;
+      }
+      if (sum === undefined) continue;
       x.push(rate);
-      y.push(outcome.accuracy);
+      y.push(sum / searchSeeds.length);
     }
     if (x.length === 0) {
       throw new RangeError(
@@ -254,8 +262,8 @@ export async function compareNetworks<
   await showLine(
     `${total} trainings (${contestants.length} contestant${
       contestants.length === 1 ? "" : "s"
-    } × (${learningRates.length} rate${learningRates.length === 1 ? "" : "s"} + ` +
-      `${seeds.length} seeds)) ${
+    } × (${learningRates.length} rate${learningRates.length === 1 ? "" : "s"}` +
+      `${searchSeeds.length === 1 ? "" : ` × ${searchSeeds.length}`} + ${seeds.length} seeds)) ${
         measured === 0 ? "from the record" : `in ${duration(performance.now() - start)}`
       }; ${describeRates(best, learningRates)}`,
     true,
@@ -266,6 +274,7 @@ export async function compareNetworks<
   });
   return new NetworkComparison(Object.fromEntries(networks), searches, {
     ...{ seeds, learningRates, images, epochs: training.epochs },
+    searchSeeds: searchSeeds.length,
   });
 }
 
@@ -307,14 +316,14 @@ function checkCompareOptions(action: string, options: AnyOptions): void {
       test: true,
       images: true,
       learningRates: true,
-      searchSeed: true,
+      searchSeeds: true,
       seeds: true,
       experiment: true,
       measure: true,
     },
   );
   const { contestants, train, heldOut, test = heldOut, images, learningRates } = options;
-  const { searchSeed = 100, experiment, measure } = options;
+  const { experiment, measure } = options;
   for (const [name, build] of checkRecord(action, contestants, "{ plain: () => … }")) {
     checkFunction(action, `contestant "${name}"`, build);
   }
@@ -335,7 +344,6 @@ function checkCompareOptions(action: string, options: AnyOptions): void {
   if (learningRates.length === 0) {
     throw new RangeError(`${action}: learningRates must be at least one number, found none.`);
   }
-  checkInteger(action, "searchSeed", searchSeed, 0);
   if (measure !== undefined) checkFunction(action, "measure", measure);
   if (experiment !== undefined) checkString(action, "experiment", experiment);
 }

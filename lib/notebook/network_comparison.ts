@@ -34,7 +34,7 @@ export interface SearchChartOptions extends FigureOptions, ColorOptions {
   /**
    * Title above the figure.
    *
-   * @default "One run at each learning rate (ring: the best)"
+   * @default "One run at each learning rate (ring: the best)", or "Mean of 3 runs …"
    */
   title?: string;
   /**
@@ -176,7 +176,11 @@ export class NetworkComparison<Measures> implements Comparison {
         if (!byName.has(line.name)) byName.set(line.name, line);
       }
     }
-    return searchChart([...byName.values()], shared);
+    const { searchSeeds } = this.#run;
+    const title = searchSeeds === 1 ? {} : {
+      title: `Mean of ${searchSeeds} runs at each learning rate (ring: the best)`,
+    };
+    return searchChart([...byName.values()], { ...title, ...shared });
   }
 
   /**
@@ -213,6 +217,8 @@ export class NetworkComparison<Measures> implements Comparison {
 export interface ComparisonRun {
   readonly seeds: readonly number[];
   readonly learningRates: readonly number[];
+  /** The number of seeds with which each learning rate was tried. */
+  readonly searchSeeds: number;
   readonly images: number;
   readonly epochs: number;
 }

@@ -303,12 +303,16 @@ Deno.test("compareNetworks() refuses options that do not fit", async () => {
       /learningRates\[1\] must be a positive number, larger/,
     ],
     [{ seeds: [1] }, "RangeError", /seeds must be at least two different numbers, found \[1\]/],
-    [{ searchSeed: -1 }, "RangeError", /searchSeed must be a whole number/],
+    [{ searchSeeds: [-1] }, "RangeError", /searchSeeds\[0\] must be a whole number/],
     [{ measure: 5 }, "TypeError", /measure must be a function, found 5/],
     [{ schedule: 5 }, "TypeError", /schedule must be a function of/],
     [{ test: 5 }, "TypeError", /test must be an ImageDataset.*, found 5/],
     [{ heldOut: undefined }, "TypeError", /heldOut must be an ImageDataset.*, found undefined/],
-    [{ searchSeed: 5 }, "RangeError", /searchSeed must be other than the seeds \[4, 5\], found 5/],
+    [
+      { searchSeeds: [5] },
+      "RangeError",
+      /searchSeeds must be other than the seeds \[4, 5\], found 5/,
+    ],
     [
       { contestants: { plain, late: () => Promise.resolve(plain()) } },
       "TypeError",
@@ -328,6 +332,23 @@ Deno.test("compareNetworks() refuses options that do not fit", async () => {
     const call = compareNetworks({ ...options, ...change } as typeof options);
     await assert.rejects(call, { name, message }, JSON.stringify(change));
   }
+});
+
+Deno.test("compareNetworks() chooses the rate by the mean over the search seeds", async () => {
+  const searchSeeds = [7, 8], learningRates = [0.02, 0.05];
+  const accuracies = await Promise.all(
+    searchSeeds.map((seed) =>
+      compareNetworks({ ...options, learningRates, searchSeeds: [seed], contestants: { plain } })
+    ),
+  );
+  const { searches } = await compareNetworks({
+    ...{ ...options, learningRates, searchSeeds, contestants: { plain } },
+  });
+  const of = accuracies.map((comparison) => Array.from(comparison.searches[0]!.y));
+  assert.deepEqual(
+    Array.from(searches[0]!.y),
+    of[0]!.map((accuracy, i) => (accuracy + of[1]![i]!) / 2),
+  );
 });
 
 Deno.test("compareNetworks() names a network that does not fit before it trains another", async () => {
