@@ -15,7 +15,7 @@ const lessons: Readonly<Record<string, readonly [learn: string, minutes: string]
     "compare optimizers fairly, find a learning rate, start a deep network so that it learns",
     "1",
   ],
-  "04": ["say what a convolution assumes, write one, and build, test and open LeNet", "3"],
+  "04": ["say what a convolution assumes, write one, and build, test and open LeNet", "1"],
   "05": ["build AlexNet as its paper describes it, and see what each new part is for", "1"],
   "06": ["write a network as data, and let small kernels compete with a large one", "1"],
   "07": ["put a small network on each pixel, and ask a network where it saw its answer", "1"],

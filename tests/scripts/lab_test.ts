@@ -172,11 +172,11 @@ Deno.test("startPage() has the minutes that each notebook of the course says in 
   for (const path of paths) {
     const { cells }: Notebook = JSON.parse(await Deno.readTextFile(path));
     const intro = cells.slice(0, 3).map(({ source }) => [source].flat().join("")).join("\n");
-    // "It takes two to four minutes", "It runs in under a minute": the last word counts, except in
-    // "half a minute".
-    const [, time = ""] =
-      /(?:takes|runs in|computes for|machine's time\*\* +\|) ([^.;,|]*?)\s+minutes?\b/
-        .exec(intro) ?? [];
+    // "for two to four minutes", "for about a minute": the last word counts, except in "half a
+    // minute".
+    const [, time = ""] = /The machine computes for ([^.;,]*?) minutes?\b/.exec(
+      intro.replaceAll(/\s+/g, " "),
+    ) ?? [];
     const last = /\w+$/.exec(time)?.[0] ?? "";
     const isHalf = time.endsWith("half a");
     const count = isHalf ? 0.5 : last === "a" ? 1 : Number(last) || words.indexOf(last) + 1;
