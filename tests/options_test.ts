@@ -60,7 +60,7 @@ const outcome = { seed: 0, accuracy: 0.9, loss: 0.3, seconds: 1 };
 const comparison = new NetworkComparison(
   { net: { learningRate: 0.1, parameters: 1, macs: 1, outcomes: [outcome, outcome] } },
   [{ name: "net", x: [0.1], y: [0.9] }],
-  { seeds: [0, 1], learningRates: [0.1], images: 1, epochs: 1 },
+  { seeds: [0, 1], learningRates: [0.1], searchSeeds: 1, images: 1, epochs: 1 },
 );
 const mixed = {
   pictures: { dark: [[0, 0, 0], [0, 0, 0], [0, 0, 0]] },
