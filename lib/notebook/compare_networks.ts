@@ -226,20 +226,26 @@ export async function compareNetworks<
     );
   };
 
+  /** Returns the mean accuracy over the search seeds, or null if a training diverges. */
+  const meanAccuracy = async (name: string, learningRate: number) => {
+    let sum = 0;
+    for (const seed of searchSeeds) {
+      const outcome = await trained(name, learningRate, seed, true);
+      if (outcome === null) return null;
+      sum += outcome.accuracy;
+    }
+    return sum / searchSeeds.length;
+  };
+
   const searches: { name: string; x: number[]; y: number[]; mode: "lines+markers" }[] = [];
   const best = new Map<string, number>();
   for (const [name] of contestants) {
     const x: number[] = [], y: number[] = [];
     for (const rate of learningRates) {
-      let sum: number | undefined = 0;
-      for (const seed of searchSeeds) {
-        const outcome = await trained(name, rate, seed, true);
-        sum = outcome === null || sum === undefined ? undefined : sum + outcome.accuracy;
-        if (sum === undefined) break;
-      }
-      if (sum === undefined) continue;
+      const accuracy = await meanAccuracy(name, rate);
+      if (accuracy === null) continue;
       x.push(rate);
-      y.push(sum / searchSeeds.length);
+      y.push(accuracy);
     }
     if (x.length === 0) {
       throw new RangeError(

@@ -177,10 +177,9 @@ export class NetworkComparison<Measures> implements Comparison {
       }
     }
     const { searchSeeds } = this.#run;
-    const title = searchSeeds === 1 ? {} : {
-      title: `Mean of ${searchSeeds} runs at each learning rate (ring: the best)`,
-    };
-    return searchChart([...byName.values()], { ...title, ...shared });
+    const runs = searchSeeds === 1 ? "One run" : `Mean of ${searchSeeds} runs`;
+    const title = `${runs} at each learning rate (ring: the best)`;
+    return searchChart([...byName.values()], { title, ...shared });
   }
 
   /**

@@ -35,7 +35,6 @@ export function searchChart(searches: readonly Search[], options: SearchFigureOp
       return { ...line, mode: "lines+markers", dash: dashes[before % dashes.length]! };
     }),
     {
-      title: "One run at each learning rate (ring: the best)",
       width: 560,
       ...shared,
       x: { title: "Largest learning rate", scale: "log" },
