@@ -57,6 +57,18 @@ export function testOnEachBackend(name: string, body: () => void | Promise<void>
   }
 }
 
+/**
+ * Waits until no more than `count` tensors are alive, and asserts it. Work that goes on in the
+ * background frees its tensors when it ends, which takes long on a busy machine.
+ */
+export async function assertTensorsFreed(count: number): Promise<void> {
+  const until = performance.now() + 20_000;
+  while (memory().tensors > count && performance.now() < until) {
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  assert(memory().tensors <= count, `${memory().tensors} tensors alive, expected ${count}`);
+}
+
 /** Asserts that `body` leaves `kept` more tensors alive than before it. */
 export async function assertNoLeak(body: () => void | Promise<void>, kept = 0): Promise<void> {
   const growth = async () => {

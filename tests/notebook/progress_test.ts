@@ -104,23 +104,24 @@ Deno.test("follow() shows the position, each epoch, and the end", async () => {
     "Epoch 1 of 2 · loss 0.512 · training accuracy 80.0 % · 1 min 12 s",
     "Epoch 2 of 2 · loss 0.512 · training accuracy 80.0 % · validation accuracy 75.0 % · 1 min 12 s",
   ]);
-  assert.deepEqual(ends, [
-    "Finished 10 steps in 0 s · loss 0.1 · training accuracy 80.0 % · validation accuracy 75.0 %",
-  ]);
+  assert.match(
+    ends.join(),
+    /^Finished 10 steps in \d s · loss 0\.1 · training accuracy 80\.0 % · validation accuracy 75\.0 %$/,
+  );
 });
 
 Deno.test("follow() shows where the training was stopped", async () => {
   const { display, ends } = recorder();
   const { steps } = await follow(upTo(3, training()), display);
   assert.equal(steps.length, 3);
-  assert.deepEqual(ends, ["Stopped at step 3 of 10 in 0 s · loss 0.333"]);
+  assert.match(ends.join(), /^Stopped at step 3 of 10 in \d s · loss 0\.333$/);
 });
 
 Deno.test("follow() shows where the training failed, and throws its error", async () => {
   const { display, ends } = recorder();
   const error = new DivergenceError("Training stopped at step 4 of 10");
   await assert.rejects(follow(upTo(3, training(), error), display), error);
-  assert.deepEqual(ends, ["Failed after step 3 of 10 in 0 s · loss 0.333"]);
+  assert.match(ends.join(), /^Failed after step 3 of 10 in \d s · loss 0\.333$/);
 });
 
 Deno.test("follow() shows nothing of a training that fails before its first step", async () => {
@@ -143,8 +144,10 @@ Deno.test("follow() updates at most twice a second", async () => {
 
 Deno.test("follow() takes a hundredth of the time where an update is slow", async () => {
   const { display, updates } = recorder(20);
+  const start = performance.now();
   await follow(training(400, 1), display);
-  assert.equal(updates.length, 1);
+  const most = 1 + Math.floor((performance.now() - start) / 2000);
+  assert(updates.length <= most, `${updates.length} updates, at most ${most}`);
 });
 
 Deno.test("jupyterDisplay() updates one output, with a static picture at the end only", async () => {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { exists } from "../../scripts/environment.ts";
 import { parseArguments } from "../../scripts/sweep.ts";
 import { runsOf } from "../../scripts/sweep_runs.ts";
 import { environment, root } from "../_project.ts";
@@ -14,8 +13,13 @@ const options = {
 } as const;
 
 function namesIn(folder: string, suffix: string): string[] {
-  if (!exists(folder)) return [];
-  return Array.from(Deno.readDirSync(folder), ({ name }) => name)
+  let names: string[];
+  try {
+    names = Array.from(Deno.readDirSync(folder), ({ name }) => name);
+  } catch { // A process has removed it, or not made it yet.
+    return [];
+  }
+  return names
     .filter((name) => name.endsWith(suffix)).map((name) => name.slice(0, -suffix.length));
 }
 

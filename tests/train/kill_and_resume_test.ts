@@ -9,6 +9,6 @@ Deno.test("fit() with checkpoint ends in the same bytes after ten kills", {
   const settings = backend() === "tensorflow" ? ["lenet", "resnet-bf16-compiled"] : ["lenet"];
   const { kills, duringSave, differences } = await killAndResume(10, 1, settings);
   assert.deepEqual(differences, []);
-  assert.equal(kills, 10);
-  assert(duringSave >= 3, `${duringSave} during a save`);
+  assert(kills >= 10);
+  assert(3 * duringSave >= 10, `${duringSave} of ${kills} kills during a save`);
 });

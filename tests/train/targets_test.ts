@@ -25,7 +25,7 @@ import {
   type Tensor3D,
   tidy,
 } from "resnet-lab";
-import { assertClose, assertNoLeak } from "../_helpers.ts";
+import { assertClose, assertNoLeak, assertTensorsFreed } from "../_helpers.ts";
 import { testInFolder } from "./_helpers.ts";
 
 /** Rows of numbers: the first ones are the inputs, the last `outputs` the targets. */
@@ -206,9 +206,8 @@ Deno.test("fit() ends without an error while it waits for a batch, and frees the
   }
   assert.equal(steps, 1);
   resolveLast();
-  await new Promise((resolve) => setTimeout(resolve, 20));
   model.parameters().forEach((parameter) => parameter.dispose());
-  assert.equal(memory().tensors, before);
+  await assertTensorsFreed(before);
 });
 
 Deno.test("fit() passes on the error of a data set, and frees what was loaded ahead", async () => {
@@ -226,9 +225,8 @@ Deno.test("fit() passes on the error of a data set, and frees what was loaded ah
   const model = linear(1, 1), optimizer = sgd(model.parameters(), { learningRate: 0.1 });
   const options = { optimizer, loss: meanSquaredError, epochs: 1, batchSize: 1 };
   await assert.rejects(fit(model, set, options).then(), /the disk is gone/);
-  await new Promise((resolve) => setTimeout(resolve, 20));
   model.parameters().forEach((parameter) => parameter.dispose());
-  assert.equal(memory().tensors, before);
+  await assertTensorsFreed(before);
 });
 
 Deno.test("fit() learns several labels with binaryCrossEntropy", async () => {
