@@ -7,7 +7,7 @@ import { backend, batches, imageFolder, memory, Random } from "resnet-lab";
 import { jpegDecoder } from "../../lib/data/jpeg_decoder.ts";
 import { LazyImageDataset } from "../../lib/data/lazy_images.page.ts";
 import { addonPath } from "../../lib/tensor/installation.ts";
-import { assertTensorsFreed } from "../_helpers.ts";
+import { tensorsAfter } from "../_helpers.ts";
 
 type Files = Record<string, Uint8Array>;
 
@@ -137,8 +137,7 @@ Deno.test("batches() of a lazy set are those of the set in memory, in the same o
 async function assertNoLeakAsync(work: () => Promise<void>): Promise<void> {
   const before = memory().tensors;
   await work();
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  await assertTensorsFreed(before);
+  assert.equal(await tensorsAfter(300, before), before);
 }
 
 Deno.test("batches() of a lazy set frees what was loaded ahead where the loop ends early", async () =>

@@ -16,7 +16,8 @@ function namesIn(folder: string, suffix: string): string[] {
   let names: string[];
   try {
     names = Array.from(Deno.readDirSync(folder), ({ name }) => name);
-  } catch { // A process has removed it, or not made it yet.
+  } catch (error) { // A process has removed it, or not made it yet.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
     return [];
   }
   return names
